@@ -1,0 +1,140 @@
+package wsproto
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+// Errors of misuse. Nothing was appended and nothing has changed.
+var (
+	ErrClosing       = errors.New("websocket: the connection is closing")
+	ErrControlLength = errors.New("websocket: the payload of a ping or pong has at most 125 bytes")
+	ErrFragmentOpen  = errors.New("websocket: a fragmented message is still being written")
+	ErrOpcode        = errors.New("websocket: a message is text or binary")
+	ErrCloseCode     = errors.New("websocket: close code that may not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999")
+)
+
+// AppendMessage appends a whole message in one frame to dst. op is wire.Text or
+// wire.Binary. Whether text is UTF-8 is the caller's business. It returns
+// ErrOpcode, ErrClosing or ErrFragmentOpen.
+func (c *Conn) AppendMessage(dst []byte, op wire.Opcode, payload []byte) ([]byte, error) {
+	if err := c.mayBegin(op); err != nil {
+		return dst, err
+	}
+	return c.appendFrame(dst, true, op, payload), nil
+}
+
+// AppendFragment appends one frame of a message that is written in parts. The
+// first call begins the message and says what it is; op is ignored afterwards.
+func (c *Conn) AppendFragment(dst []byte, op wire.Opcode, payload []byte, last bool) ([]byte, error) {
+	if c.writeOp == wire.Continuation {
+		if err := c.mayBegin(op); err != nil {
+			return dst, err
+		}
+		if !last {
+			c.writeOp = op
+		}
+		return c.appendFrame(dst, last, op, payload), nil
+	}
+	if c.isClosing() {
+		return dst, ErrClosing
+	}
+	if last {
+		c.writeOp = wire.Continuation
+	}
+	return c.appendFrame(dst, last, wire.Continuation, payload), nil
+}
+
+// MayWrite returns what AppendMessage would refuse with: a driver asks before it
+// sends frames that were encoded elsewhere.
+func (c *Conn) MayWrite() error { return c.mayBegin(wire.Binary) }
+
+func (c *Conn) mayBegin(op wire.Opcode) error {
+	switch {
+	case op != wire.Text && op != wire.Binary:
+		return ErrOpcode
+	case c.isClosing():
+		return ErrClosing
+	case c.writeOp != wire.Continuation:
+		return ErrFragmentOpen
+	}
+	return nil
+}
+
+// AppendPing appends a ping of the caller's own. It returns ErrControlLength or
+// ErrClosing.
+func (c *Conn) AppendPing(dst, payload []byte) ([]byte, error) {
+	return c.appendControl(dst, wire.Ping, payload)
+}
+
+// AppendPong appends an unsolicited pong (RFC 6455 §5.5.3).
+func (c *Conn) AppendPong(dst, payload []byte) ([]byte, error) {
+	return c.appendControl(dst, wire.Pong, payload)
+}
+
+func (c *Conn) appendControl(dst []byte, op wire.Opcode, payload []byte) ([]byte, error) {
+	if len(payload) > wire.ControlPayloadBytesMax {
+		return dst, ErrControlLength
+	}
+	if c.isClosing() {
+		return dst, ErrClosing
+	}
+	return c.appendFrame(dst, true, op, payload), nil
+}
+
+// AppendClose begins the closing handshake with this side's close frame.
+// wire.CloseNoStatus sends one without a code; a reason that is too long is cut.
+// It returns ErrCloseCode or, when a close frame was sent or is owed already,
+// ErrClosing.
+func (c *Conn) AppendClose(dst []byte, code wire.CloseCode, reason string, now Time) ([]byte, error) {
+	if code != wire.CloseNoStatus && !code.OnWire() {
+		return dst, ErrCloseCode
+	}
+	if c.isClosing() {
+		return dst, ErrClosing
+	}
+	c.queueClose(code, reason, now)
+	return c.AppendReplies(dst), nil
+}
+
+// AppendReplies appends the frames that the protocol owes the peer: the pong
+// for the newest ping, the keepalive ping, the close frame. A driver calls it
+// after Next, Expire and with whatever else it sends.
+func (c *Conn) AppendReplies(dst []byte) []byte {
+	if c.closeSent {
+		return dst // RFC 6455 §5.5.1: nothing follows a close frame
+	}
+	if c.hasPong {
+		dst = c.appendFrame(dst, true, wire.Pong, c.pong)
+		c.pong, c.hasPong = nil, false
+	}
+	if c.pingOwed {
+		c.pingOwed = false
+		dst = c.appendFrame(dst, true, wire.Ping, binary.BigEndian.AppendUint64(nil, uint64(c.pinged)))
+	}
+	if c.closeOwed {
+		c.closeOwed, c.closeSent = false, true
+		var payload [wire.ControlPayloadBytesMax]byte
+		dst = c.appendFrame(dst, true, wire.Close, wire.AppendClose(payload[:0], c.closeCode, c.closeReason))
+		c.closeReason = ""
+	}
+	return dst
+}
+
+// HasReplies reports whether AppendReplies has something to append.
+func (c *Conn) HasReplies() bool {
+	return !c.closeSent && (c.hasPong || c.pingOwed || c.closeOwed)
+}
+
+func (c *Conn) appendFrame(dst []byte, fin bool, op wire.Opcode, payload []byte) []byte {
+	if c.config.Role == Server {
+		return wire.AppendFrame(dst, fin, op, payload)
+	}
+	var key [4]byte
+	c.config.Rand(key[:])
+	return wire.AppendMaskedFrame(dst, fin, op, key, payload)
+}
+
+func (c *Conn) isClosing() bool { return c.closeOwed || c.closeSent || c.closeGot || c.failed }

@@ -1,0 +1,52 @@
+package wsproto
+
+import "github.com/godwit-io/godwit/ws/wire"
+
+// Deadline returns when Expire next wants to be called, or ok false for never.
+// It moves later whenever bytes arrive, so a driver need not re-arm its timer
+// on every read: it may let the timer fire, call Expire, and ask again.
+func (c *Conn) Deadline() (at Time, ok bool) {
+	switch {
+	case c.expired:
+		return 0, false
+	case c.isClosing():
+		at = c.closing.add(c.config.CloseTimeout)
+	case c.pinging:
+		at = c.pinged.add(c.config.PingTimeout)
+	default:
+		at = c.heard.add(c.config.PingInterval)
+	}
+	return at, at < Time(never)
+}
+
+// Expire does what is due at now. It queues a keepalive ping (see HasReplies),
+// or it returns Fail: the peer has gone silent, or it has had CloseTimeout to
+// end the connection after a close frame and has not. It does nothing when it
+// is called early.
+func (c *Conn) Expire(now Time) Event {
+	if at, ok := c.Deadline(); !ok || now < at {
+		return Event{}
+	}
+	switch {
+	case c.isClosing():
+		c.failed, c.expired = true, true
+		return Event{Kind: Fail, Code: faultCloseTimeout.Code, Err: faultCloseTimeout}
+	case c.pinging:
+		return c.fail(faultPingTimeout, now)
+	}
+	c.pinging, c.pingOwed = true, true
+	c.pinged = max(now, 1) // 0 means that no ping is under way
+	return Event{}
+}
+
+// CloseReceived reports whether the peer's close frame has arrived.
+func (c *Conn) CloseReceived() bool { return c.closeGot }
+
+// CloseSent returns the code of this side's close frame, sent or owed, and
+// whether there is one.
+func (c *Conn) CloseSent() (code wire.CloseCode, ok bool) {
+	return c.closeCode, c.closeSent || c.closeOwed
+}
+
+// Failed reports whether the connection has failed.
+func (c *Conn) Failed() bool { return c.failed }
