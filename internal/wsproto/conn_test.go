@@ -272,9 +272,11 @@ func TestNewestPingIsAnswered(t *testing.T) {
 
 func TestCloseIsCrossed(t *testing.T) {
 	c := New(&serverConfig, 0)
-	out, err := c.AppendClose(nil, wire.CloseGoingAway, "bye", 1)
-	if err != nil || string(out) != "\x88\x05\x03\xe9bye" {
-		t.Fatalf("%q, %v", out, err)
+	if err := c.QueueClose(wire.CloseGoingAway, "bye", 1); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.AppendReplies(nil); string(out) != "\x88\x05\x03\xe9bye" {
+		t.Fatalf("%q", out)
 	}
 	// What the peer sent before it saw our close frame is still delivered.
 	if ev, _ := c.Next(text("late"), 2); ev.Kind != Data || string(ev.Payload) != "late" {
@@ -305,10 +307,8 @@ func TestMisuseChangesNothing(t *testing.T) {
 	check(out, err, ErrOpcode)
 	out, err = c.AppendPing(dst, make([]byte, 126))
 	check(out, err, ErrControlLength)
-	out, err = c.AppendClose(dst, 1006, "", 1)
-	check(out, err, ErrCloseCode)
-	out, err = c.AppendClose(dst, 5000, "", 1)
-	check(out, err, ErrCloseCode)
+	check(dst, c.QueueClose(1006, "", 1), ErrCloseCode)
+	check(dst, c.QueueClose(5000, "", 1), ErrCloseCode)
 
 	if out, err = c.AppendFragment(nil, wire.Text, []byte("a"), false); err != nil || string(out) != "\x01\x01a" {
 		t.Errorf("%q, %v", out, err)
@@ -324,7 +324,7 @@ func TestMisuseChangesNothing(t *testing.T) {
 	if err = c.MayWrite(); err != nil {
 		t.Error(err)
 	}
-	if _, err = c.AppendClose(nil, wire.CloseNormal, "", 1); err != nil {
+	if err = c.QueueClose(wire.CloseNormal, "", 1); err != nil {
 		t.Error(err)
 	}
 	out, err = c.AppendMessage(dst, wire.Text, nil)
@@ -333,8 +333,7 @@ func TestMisuseChangesNothing(t *testing.T) {
 	check(out, err, ErrClosing)
 	out, err = c.AppendPing(dst, nil)
 	check(out, err, ErrClosing)
-	out, err = c.AppendClose(dst, wire.CloseNormal, "", 1)
-	check(out, err, ErrClosing)
+	check(dst, c.QueueClose(wire.CloseNormal, "", 1), ErrClosing)
 }
 
 func TestClientMasksEveryFrameAfresh(t *testing.T) {
@@ -427,9 +426,10 @@ func TestKeepalive(t *testing.T) {
 
 func TestCloseTimeout(t *testing.T) {
 	c := New(&serverConfig, 0)
-	if _, err := c.AppendClose(nil, wire.CloseNormal, "", at(time.Second)); err != nil {
+	if err := c.QueueClose(wire.CloseNormal, "", at(time.Second)); err != nil {
 		t.Fatal(err)
 	}
+	c.AppendReplies(nil)
 	c.Next(text("still talking"), at(2*time.Second)) // does not extend it
 	if got, _ := c.Deadline(); got != at(6*time.Second) {
 		t.Fatalf("Deadline = %v", time.Duration(got))

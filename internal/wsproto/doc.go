@@ -8,7 +8,7 @@
 //	bytes arrive ──► Next, until it returns None ──► events for the application
 //	                       │
 //	                       ├─ AppendReplies ──► pong, close echo, failing close
-//	application ──► AppendMessage, AppendPing, AppendClose ──► bytes to send
+//	application ──► AppendMessage, AppendPing, QueueClose ──► bytes to send
 //	Deadline ──► the driver's one timer ──► Expire
 //
 // Next never fails. A fault of the peer becomes a Fail event whose close frame

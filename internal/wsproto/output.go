@@ -84,19 +84,19 @@ func (c *Conn) appendControl(dst []byte, op wire.Opcode, payload []byte) ([]byte
 	return c.appendFrame(dst, true, op, payload), nil
 }
 
-// AppendClose begins the closing handshake with this side's close frame.
-// wire.CloseNoStatus sends one without a code; a reason that is too long is cut.
-// It returns ErrCloseCode or, when a close frame was sent or is owed already,
-// ErrClosing.
-func (c *Conn) AppendClose(dst []byte, code wire.CloseCode, reason string, now Time) ([]byte, error) {
+// QueueClose begins the closing handshake: this side's close frame is owed, and
+// AppendReplies appends it. wire.CloseNoStatus sends one without a code; a
+// reason that is too long is cut. It returns ErrCloseCode or, when a close frame
+// was sent or is owed already, ErrClosing.
+func (c *Conn) QueueClose(code wire.CloseCode, reason string, now Time) error {
 	if code != wire.CloseNoStatus && !code.OnWire() {
-		return dst, ErrCloseCode
+		return ErrCloseCode
 	}
 	if c.isClosing() {
-		return dst, ErrClosing
+		return ErrClosing
 	}
 	c.queueClose(code, reason, now)
-	return c.AppendReplies(dst), nil
+	return nil
 }
 
 // AppendReplies appends the frames that the protocol owes the peer: the pong

@@ -50,3 +50,20 @@ func (c *Conn) CloseSent() (code wire.CloseCode, ok bool) {
 
 // Failed reports whether the connection has failed.
 func (c *Conn) Failed() bool { return c.failed }
+
+// FrameLeft returns how many payload bytes of the data frame under way have not
+// arrived, 0 outside of one. A driver may read exactly that many straight into
+// the message it is assembling.
+func (c *Conn) FrameLeft() int64 {
+	if !c.inFrame || c.frameOp.IsControl() {
+		return 0
+	}
+	return c.left
+}
+
+// AwaitingPong reports whether the connection is open, a keepalive ping was
+// sent, and nothing has been heard since.
+func (c *Conn) AwaitingPong() bool { return c.pinging && !c.isClosing() }
+
+// Role returns the side that this is.
+func (c *Conn) Role() Role { return c.config.Role }

@@ -1,0 +1,36 @@
+# Each target is the command it stands for; none of them is needed.
+.DEFAULT_GOAL := help
+.PHONY: help run test race ci fuzz bench fmt vet generate cover
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+
+run: ## the server on loopback, with its welcome page
+	go run ./cmd/godwit serve
+
+test: ## every test
+	go test ./...
+
+race: ## every test, with the race detector
+	go test -race ./...
+
+ci: ## everything a change must pass
+	.ci/run
+
+fuzz: ## every fuzz target, FUZZTIME each (default 5s)
+	.ci/run fuzz
+
+bench: ## every benchmark, in the form benchstat reads
+	go test -run '^$$' -bench . -count 6 ./...
+
+fmt: ## format the Go files
+	gofmt -w .
+
+vet: ## static checks
+	go vet ./...
+
+generate: ## make generated files again
+	go generate ./...
+
+cover: ## test coverage of every package, by function
+	go test -coverprofile cover.out ./... && go tool cover -func cover.out

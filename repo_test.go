@@ -1,0 +1,203 @@
+// The rules of this repository, as tests: a rule that is broken prints where and
+// why it exists. internal/policy is how they are checked.
+package godwit_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/godwit-io/godwit/internal/policy"
+)
+
+// layers is the order the tree is read in: bytes, protocol, connections,
+// messages, edges, product. The first row that matches a package is its own.
+var layers = []policy.Layer{
+	{Packages: "ws/wire", Reason: "a frame is bytes, and everything else is built on it"},
+	{Packages: "ws/deflate", May: []string{"ws/wire"}, Reason: "compression knows frames and no connection"},
+	{Packages: "ws/handshake", May: []string{"ws/wire"}, Reason: "the handshake is over before there is a connection"},
+	{Packages: "ws/wstest", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the scripted peer must not share the code it tests"},
+	{Packages: "internal/wsproto", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the protocol core is the same under every driver, so it knows none of them"},
+	{Packages: "internal/policy", Reason: "the rules must not depend on what they judge"},
+	{Packages: "internal/...", May: []string{"internal/..."}, Reason: "what is internal is a leaf that any layer may use"},
+	{Packages: "ws", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the goroutine driver stands on the protocol core alone"},
+	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the event-loop driver stands on the protocol core alone"},
+	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
+	{Packages: "hub", May: []string{"hub/internal/..."}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
+	{Packages: "hub/...", May: []string{"hub", "hub/internal/..."}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
+	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
+	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
+	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
+	{Packages: "conformance", May: []string{"ws", "ws/wire", "ws/handshake", "ws/deflate", "engine"}, Reason: "the suite judges any implementation from outside"},
+	{Packages: "loadgen", May: []string{"ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
+	{Packages: "server/...", May: []string{"server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
+	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance", "loadgen", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
+	{Packages: "examples/...", May: []string{"server/...", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
+}
+
+// arrows are the imports that matter enough to have a reason of their own.
+var arrows = []policy.Arrow{
+	{From: "hub/...", To: "ws/...", Reason: "the hub must not know which transport carries it"},
+	{From: "hub/...", To: "engine/...", Reason: "the hub must not know which transport carries it"},
+	{From: "hub/...", To: "transport/...", Reason: "edges know the hub, never the other way round"},
+	{From: "hub/...", To: "net/...", Reason: "a session writes to whatever drains it: the hub performs no network I/O"},
+	{From: "ws", To: "engine/...", Reason: "drivers share the protocol core and nothing else: each can be used without the other"},
+	{From: "engine/...", To: "ws", Reason: "drivers share the protocol core and nothing else: each can be used without the other"},
+	{From: "...", To: "server/...", Except: []string{"server/...", "cmd/godwit", "examples/..."}, In: policy.Everywhere, Reason: "the product is at the top: what needs it belongs in it or below it"},
+	{From: "...", To: "cmd/...", Except: []string{"cmd/..."}, In: policy.Everywhere, Reason: "a command is the end of the graph"},
+	{From: "...", To: "examples/...", Except: []string{"examples/..."}, In: policy.Everywhere, Reason: "an example is read, not imported"},
+	{From: "...", To: "internal/policy", Reason: "the repository's rules are for its tests"},
+	{From: "...", To: "ws/wstest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "hub/brokertest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest"}, Reason: "test support must not reach a binary"},
+
+	{From: "ws/...", To: "math/rand/...", Except: []string{"ws/wstest"}, Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
+	{From: "internal/wsproto", To: "math/rand/...", Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
+	{From: "engine/...", To: "math/rand/...", Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
+
+	{From: "...", To: "C", In: policy.Everywhere, Reason: "one static binary that cross-compiles everywhere"},
+	{From: "...", To: "golang.org/x/net/websocket", In: policy.Everywhere, Reason: "the WebSocket code is ours; comparisons live in bench, a module of its own"},
+	{From: "...", To: "github.com/coder/websocket/...", In: policy.Everywhere, Reason: "the WebSocket code is ours; comparisons live in bench, a module of its own"},
+	{From: "...", To: "github.com/gobwas/ws/...", In: policy.Everywhere, Reason: "the WebSocket code is ours; comparisons live in bench, a module of its own"},
+	{From: "...", To: "github.com/gorilla/websocket/...", In: policy.Everywhere, Reason: "the WebSocket code is ours; comparisons live in bench, a module of its own"},
+	{From: "...", To: "github.com/lesismal/nbio/...", In: policy.Everywhere, Reason: "the WebSocket code is ours; comparisons live in bench, a module of its own"},
+}
+
+var outside = []policy.Outside{
+	{
+		Packages: []string{"ws/...", "engine/...", "hub/...", "internal/wsproto"},
+		May:      []string{"golang.org/x/...", "github.com/klauspost/compress/..."},
+		Reason:   "a library is adopted together with everything it imports",
+	},
+}
+
+// pure packages are functions from bytes to bytes: they can be fuzzed, simulated
+// and driven by anything.
+var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto"}
+
+func pureArrows() (arrows []policy.Arrow) {
+	for _, p := range pure {
+		for _, to := range []string{"net", "net/http/...", "net/textproto"} {
+			arrows = append(arrows, policy.Arrow{From: p, To: to, Reason: "a pure package performs no I/O: bytes in, bytes out"})
+		}
+		for _, to := range []string{"os/...", "io/ioutil", "syscall", "golang.org/x/sys/..."} {
+			arrows = append(arrows, policy.Arrow{From: p, To: to, Reason: "a pure package knows no operating system"})
+		}
+		arrows = append(arrows, policy.Arrow{From: p, To: "log/...", Reason: "a pure package returns what it has to say"})
+	}
+	return arrows
+}
+
+var uses = []policy.Use{
+	{
+		From: pure, Package: "time",
+		Names:  []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"},
+		Reason: "time is an argument: a pure package never reads a clock, so tests and simulators decide what time it is",
+	},
+	{
+		From: pure, Package: "sync",
+		Names:  []string{"Mutex", "RWMutex", "Locker", "Cond", "NewCond", "WaitGroup", "Map"},
+		Reason: "a pure package takes no lock: its driver decides who calls when",
+	},
+	{
+		From: []string{"..."}, Except: []string{"cmd/...", "examples/..."}, Package: "os", Names: []string{"Exit"},
+		Reason: "only a command may end the process; a library returns an error",
+	},
+	{
+		From: []string{"..."}, Except: []string{"cmd/...", "examples/..."}, Package: "log",
+		Names:  []string{"Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln"},
+		Reason: "only a command may end the process; a library returns an error",
+	},
+	{
+		From: []string{"ws/wstest", "hub/brokertest"}, Package: "time", Names: []string{"Sleep"},
+		Reason: "test support runs in its user's testing/synctest bubble or in real time, and must be fast in both",
+	},
+}
+
+// parsers are the packages that read what a peer sends.
+var parsers = []string{"ws/wire", "ws/handshake", "internal/wsproto", "hub", "transport"}
+
+// longFiles lists the source files that may pass fileLinesMax, each with the
+// reason that makes it easier to read whole.
+var longFiles = map[string]string{}
+
+const fileLinesMax = 500
+
+func TestImports(t *testing.T) {
+	tree := load(t)
+	report(t, policy.Layers(tree, layers))
+	report(t, policy.Arrows(tree, slices.Concat(arrows, pureArrows())))
+	report(t, policy.Outsiders(tree, outside))
+}
+
+func TestUses(t *testing.T) {
+	tree := load(t)
+	report(t, policy.Uses(tree, uses))
+	report(t, policy.Goroutines(tree, pure, "a pure package is called, and calls nobody behind the caller's back"))
+}
+
+func TestPackages(t *testing.T) {
+	tree := load(t)
+	report(t, policy.PackageDocs(tree))
+	report(t, policy.Names(tree, []string{"util", "utils", "common", "helper", "helpers", "pkg", "misc", "base"},
+		"a name that says nothing collects everything; name it after what it provides"))
+	report(t, policy.LongFiles(tree, fileLinesMax, longFiles))
+}
+
+func TestTests(t *testing.T) {
+	tree := load(t)
+	report(t, policy.Sleeps(tree, "a sleep is too long on one machine and too short on another; use testing/synctest, or wait for the event itself"))
+	report(t, policy.SilentSkips(tree, "a skipped test says why"))
+	report(t, policy.FuzzTargets(tree, parsers, "what a peer sends is parsed by code that was fuzzed"))
+	report(t, policy.FuzzedParsers(tree, "every parser has a fuzz target"))
+}
+
+func TestDependencies(t *testing.T) {
+	tree := load(t)
+	report(t, policy.Replacements(tree, "the go command ignores it in everyone else's build: they would get other code than we test"))
+	report(t, policy.Undecided(tree, "docs/decisions", "a dependency is a decision: write down what was compared and why this one"))
+}
+
+func TestDocuments(t *testing.T) {
+	tree := load(t)
+	report(t, policy.Missing(tree, []string{
+		"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE",
+		"docs/decisions/README.md", ".ci/run", "Makefile",
+	}, "people look for it under this name"))
+	report(t, policy.Says(tree, "README.md", 60, []string{"go run ./cmd/godwit serve", "go test ./..."},
+		"a newcomer runs two commands before reading on"))
+	report(t, policy.Says(tree, "LICENSE", 5, []string{"Apache License", "Version 2.0"}, "the licence is Apache-2.0, and tools recognise it by its text"))
+	report(t, policy.DeadLinks(tree))
+	report(t, policy.Mentions(tree, machinePaths(t), "a path of one machine is wrong on every other"))
+}
+
+// machinePaths returns where this checkout is, and the folder it is in unless
+// that is one that every machine has.
+func machinePaths(t *testing.T) []string {
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := filepath.Dir(root)
+	if filepath.Dir(parent) == parent || parent == filepath.Clean(os.TempDir()) {
+		return []string{root}
+	}
+	return []string{root, parent}
+}
+
+func load(t *testing.T) *policy.Tree {
+	t.Helper()
+	tree, err := policy.Load(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func report(t *testing.T, found []policy.Finding) {
+	t.Helper()
+	for _, f := range found {
+		t.Error(f)
+	}
+}

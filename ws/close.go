@@ -1,0 +1,61 @@
+package ws
+
+import (
+	"context"
+	"net"
+)
+
+// Close closes the connection in good order: it sends a close frame and waits
+// for the peer's, for CloseTimeout at most. Messages that arrive meanwhile are
+// dropped if no Read is under way. A code of 1005 (wire.CloseNoStatus) sends no
+// code; a reason longer than 123 bytes is cut.
+//
+// It returns nil when both sides have said goodbye, also if the peer began or
+// another call did, a *CloseError when the connection ended in another way, and
+// ErrCloseCode, with nothing done, for a code that may not be sent.
+func (c *Conn) Close(code StatusCode, reason string) error {
+	c.mu.Lock()
+	err := c.proto.QueueClose(code, reason, c.now())
+	c.mu.Unlock()
+	if err == ErrCloseCode {
+		return err
+	}
+	c.arm()
+	c.flush()
+
+	// Somebody must read the answer: whoever is reading, or else this call.
+	for c.Err() == nil {
+		select {
+		case c.reading <- struct{}{}:
+			c.drop()
+			<-c.reading
+		case <-c.done:
+		}
+	}
+	if e := c.Err().(*CloseError); e.Err != nil {
+		return e
+	}
+	return nil
+}
+
+// drop reads until the connection has ended. The caller holds reading. The
+// protocol's deadline ends it at the latest.
+func (c *Conn) drop() {
+	var scratch []byte
+	for {
+		_, message, err := c.next(context.Background(), scratch[:0])
+		if err != nil {
+			return
+		}
+		scratch = message
+	}
+}
+
+// CloseNow ends the connection without a close frame. Every call under way and
+// every later one returns a *CloseError that wraps net.ErrClosed. It returns
+// nil.
+func (c *Conn) CloseNow() error {
+	c.end(abnormal(net.ErrClosed), false)
+	c.stream.nc.Close() // it may have been lingering
+	return nil
+}

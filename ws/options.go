@@ -1,0 +1,112 @@
+package ws
+
+import (
+	"crypto/tls"
+	"net/http"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// The defaults of Options.
+const (
+	DefaultMessageBytesMax  = wsproto.DefaultMessageBytesMax
+	DefaultFragmentsMax     = wsproto.DefaultFragmentsMax
+	DefaultPingInterval     = wsproto.DefaultPingInterval
+	DefaultPingTimeout      = wsproto.DefaultPingTimeout
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultCloseTimeout     = wsproto.DefaultCloseTimeout
+	DefaultHandshakeTimeout = 10 * time.Second
+)
+
+// Options are the limits and the timing of a connection, of either side. The
+// zero value of a field means its default. A negative value means none, which is
+// dangerous for every one of them but PingInterval.
+type Options struct {
+	// MessageBytesMax is the longest message that is read. A longer one closes
+	// the connection with 1009 before it has arrived. Default 1 MiB.
+	MessageBytesMax int64
+
+	// FragmentsMax is the most frames that one message may consist of, empty
+	// ones included; one more closes with 1009. Default 4096.
+	FragmentsMax int
+
+	// PingInterval is how long the peer may be silent before it is sent a ping,
+	// and PingTimeout how long it may be silent after that before the connection
+	// is closed with 1011. Defaults 25 and 20 seconds; together they keep below
+	// the minute after which proxies cut idle connections.
+	PingInterval time.Duration
+	PingTimeout  time.Duration
+
+	// WriteTimeout is how long a write may make no progress because the peer
+	// does not read, before the connection is ended. Default 10 seconds.
+	WriteTimeout time.Duration
+
+	// CloseTimeout is how long the peer may take to answer a close frame.
+	// Default 5 seconds.
+	CloseTimeout time.Duration
+}
+
+func (o Options) protocol(role wsproto.Role) wsproto.Config {
+	return wsproto.Config{
+		Role:            role,
+		MessageBytesMax: o.MessageBytesMax,
+		FragmentsMax:    o.FragmentsMax,
+		PingInterval:    o.PingInterval,
+		PingTimeout:     o.PingTimeout,
+		CloseTimeout:    o.CloseTimeout,
+	}.WithDefaults()
+}
+
+// AcceptOptions configures Accept. Nil and the zero value are safe.
+type AcceptOptions struct {
+	Options
+
+	// Origins admits pages of other origins, see handshake.ParseOrigins. Nil
+	// admits the same origin only. Requests without an Origin header do not come
+	// from a page and are always admitted.
+	Origins *handshake.Origins
+
+	// Subprotocols are those the server speaks, the preferred one first. The
+	// first of them that the client offers too is chosen.
+	Subprotocols []string
+
+	// Header is sent with the 101 response, Set-Cookie for example.
+	Header http.Header
+
+	// Refuse, if not nil, answers a request that may not become a WebSocket
+	// instead of a line of plain text. Status and header of the fault, which
+	// include Connection: close, are set by it with whatever body suits.
+	Refuse func(w http.ResponseWriter, r *http.Request, f *handshake.Fault)
+
+	// HandshakeTimeout bounds the sending of the response. Default 10 seconds.
+	HandshakeTimeout time.Duration
+}
+
+// DialOptions configures Dial. Nil and the zero value are safe.
+type DialOptions struct {
+	Options
+
+	// Header is sent with the request: Authorization, Cookie, Origin.
+	Header http.Header
+
+	// Subprotocols are offered in order of preference.
+	Subprotocols []string
+
+	// TLSConfig is used for wss. Nil verifies the server against the system's
+	// roots. ServerName defaults to the URL's host, and the protocol is always
+	// HTTP/1.1.
+	TLSConfig *tls.Config
+
+	// HandshakeTimeout bounds Dial as a whole, beside its context. Default 10
+	// seconds.
+	HandshakeTimeout time.Duration
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}

@@ -1,0 +1,102 @@
+package ws
+
+import (
+	"net"
+	"time"
+)
+
+// stream is the transport of a connection: any net.Conn, with a shorter way to
+// the kernel where there is one (see raw_unix.go).
+type stream struct {
+	nc     net.Conn
+	raw    *rawConn            // nil: none
+	buffer *[receiveBytes]byte // nil while nothing is being received
+	ahead  []byte
+}
+
+func (s *stream) init(nc net.Conn, early []byte) {
+	s.nc = nc
+	s.raw = newRawConn(nc, s)
+	s.ahead = early
+}
+
+// early returns the bytes that came with the handshake, once.
+func (s *stream) early() []byte {
+	b := s.ahead
+	s.ahead = nil
+	return b
+}
+
+// read waits for bytes and returns them: in direct if it is not empty, else in
+// the receive buffer, which stays taken until release.
+func (s *stream) read(direct []byte) ([]byte, error) {
+	if s.raw != nil {
+		return s.raw.read(direct)
+	}
+	b := direct
+	if len(b) == 0 {
+		b = s.receive()
+	}
+	n, err := s.nc.Read(b)
+	if n > 0 {
+		return b[:n], nil // an error comes again
+	}
+	s.release()
+	return nil, err
+}
+
+// receive returns the receive buffer, taking one if there is none.
+func (s *stream) receive() []byte {
+	if s.buffer == nil {
+		s.buffer = receiveBuffers.Get().(*[receiveBytes]byte)
+	}
+	return s.buffer[:]
+}
+
+// release gives the receive buffer back.
+func (s *stream) release() {
+	if s.buffer != nil {
+		receiveBuffers.Put(s.buffer)
+		s.buffer = nil
+	}
+}
+
+// tryWrite writes what the transport takes without waiting, if it can do that.
+func (s *stream) tryWrite(p []byte) (int, error) {
+	if s.raw != nil {
+		return s.raw.tryWrite(p)
+	}
+	return 0, nil
+}
+
+// cuttable reports whether a write can be cut short and continued later. A TLS
+// record cannot.
+func (s *stream) cuttable() bool {
+	switch s.nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return s.raw != nil
+}
+
+// lingerBytesMax is how much a peer may send after it was told that the
+// connection is over.
+const lingerBytesMax = 1 << 20
+
+// linger ends the transport so that what was sent last arrives: it says that no
+// more will come, lets the peer finish for a while, and closes.
+func (s *stream) linger(limit time.Duration) {
+	defer s.nc.Close()
+	s.nc.SetReadDeadline(time.Now().Add(limit))
+	if half, ok := s.nc.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	var b [512]byte
+	for total := 0; total < lingerBytesMax; {
+		n, err := s.nc.Read(b[:])
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
