@@ -307,7 +307,7 @@ func TestKeepaliveFindsASilentPeer(t *testing.T) {
 func TestKeepaliveDoesNotJudgeWithoutARead(t *testing.T) {
 	o := &ws.Options{PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second}
 	inBubble(t, o, func(t *testing.T, conn *ws.Conn, peer *wstest.Peer) {
-		time.Sleep(time.Hour) // virtual: the application is busy
+		<-time.After(time.Hour) // virtual: the application is busy
 		if err := conn.Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +321,7 @@ func TestPingMeasures(t *testing.T) {
 		go conn.Read(background)
 		go func() {
 			f, _ := peer.Receive()
-			time.Sleep(30 * time.Millisecond)
+			<-time.After(30 * time.Millisecond)
 			peer.Send(true, wire.Pong, "unasked")
 			peer.Send(true, wire.Pong, f.Payload)
 		}()

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -133,7 +134,7 @@ func open(nc net.Conn, u *url.URL, o *DialOptions) (*Conn, *http.Response, error
 		header = r.Header
 	}
 	offer := &handshake.Offer{
-		Host:         u.Host,
+		Host:         hostField(u),
 		RequestURI:   u.RequestURI(),
 		Key:          handshake.NewKey(random),
 		Subprotocols: o.Subprotocols,
@@ -168,6 +169,17 @@ func open(nc net.Conn, u *url.URL, o *DialOptions) (*Conn, *http.Response, error
 		br.Read(early)
 	}
 	return newConn(nc, wsproto.Client, o.Options, result.Subprotocol, early), response, nil
+}
+
+// hostField is the Host field for u: without the zone of an IPv6 address, which
+// means something on this machine only (RFC 6874 §4).
+func hostField(u *url.URL) string {
+	host, zone, scoped := strings.Cut(u.Host, "%")
+	if !scoped {
+		return host
+	}
+	_, port, _ := strings.Cut(zone, "]")
+	return host + "]" + port
 }
 
 // keepBody reads the body of a refusal, which ends with the connection.
