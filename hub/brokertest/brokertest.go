@@ -1,0 +1,255 @@
+package brokertest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Run runs the suite on a Broker whose goroutines and timers are all in this
+// process, so that time can be virtual. newBroker returns a Broker that was not
+// started; the suite closes it.
+func Run(t *testing.T, newBroker func(t *testing.T) hub.Broker) {
+	Suite{New: newBroker}.Run(t)
+}
+
+// Suite is Run for Brokers that need to say more about themselves.
+type Suite struct {
+	// New returns a Broker that was not started; the suite closes it.
+	New func(t *testing.T) hub.Broker
+
+	// External is set for a Broker that depends on something outside of this
+	// process, where time cannot be virtual. The suite never waits for real
+	// time to pass, so tests of age are skipped unless there is Pass.
+	External bool
+
+	// Pass makes a time pass for an External Broker, whose server can be wound
+	// forward. Ages may then be late by a second.
+	Pass func(time.Duration)
+}
+
+// Run runs the suite, each test on its own Broker.
+func (s Suite) Run(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *fixture)
+	}{
+		{"PublicationIsDeliveredAsPublished", publicationIsDeliveredAsPublished},
+		{"OffsetsGrowByOne", offsetsGrowByOne},
+		{"DeliveredInOrderOneAtATime", deliveredInOrderOneAtATime},
+		{"ChannelsAreIndependent", channelsAreIndependent},
+		{"HistoryBeforeDelivery", historyBeforeDelivery},
+		{"ListenThenHistory", listenThenHistory},
+		{"ListenIsIdempotent", listenIsIdempotent},
+		{"MuteEndsDelivery", muteEndsDelivery},
+		{"NoRetentionStillDelivers", noRetentionStillDelivers},
+
+		{"IdempotencyKey", idempotencyKey},
+		{"IdempotencyKeyConcurrently", idempotencyKeyConcurrently},
+
+		{"HistoryQueries", historyQueries},
+		{"HistoryGaps", historyGaps},
+		{"HistoryInPages", historyInPages},
+		{"HistoryOfUnknownChannel", historyOfUnknownChannel},
+		{"RetentionByCount", retentionByCount},
+		{"RetentionWithoutHoles", retentionWithoutHoles},
+		{"RetentionByAge", s.inTime(retentionByAge)},
+		{"PositionsSurviveSilence", s.inTime(positionsSurviveSilence)},
+
+		{"Close", closeEndsEverything},
+		{"CloseDuringDelivery", closeDuringDelivery},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, &fixture{t: t, suite: s}) })
+	}
+}
+
+// inTime runs a test that waits for time to pass.
+func (s Suite) inTime(run func(*testing.T, *fixture)) func(*testing.T, *fixture) {
+	switch {
+	case s.External && s.Pass != nil:
+		return run
+	case s.External:
+		return func(t *testing.T, _ *fixture) {
+			t.Skip("this broker's time can be neither virtual nor wound forward")
+		}
+	}
+	return func(t *testing.T, _ *fixture) {
+		synctest.Test(t, func(t *testing.T) { run(t, &fixture{t: t, suite: s}) })
+	}
+}
+
+// plenty is a retention that no test outlives.
+var plenty = hub.Retention{Count: 100_000, Age: time.Hour}
+
+// patience is how long a delivery may take before it is called lost.
+const patience = 20 * time.Second
+
+// fixture is a started Broker and what it delivered.
+type fixture struct {
+	t     *testing.T
+	suite Suite
+	hub.Broker
+	received *recorder
+	ctx      context.Context
+}
+
+// start starts the Broker with receive, which by default records.
+func (f *fixture) start(receive func(*hub.Publication)) {
+	f.t.Helper()
+	f.ctx = f.t.Context()
+	f.received = &recorder{changed: make(chan struct{})}
+	if receive == nil {
+		receive = f.received.record
+	}
+	f.Broker = f.suite.New(f.t)
+	f.t.Cleanup(func() { _ = f.Broker.Close() }) // ErrClosed when the test did it
+	if err := f.Start(receiver(receive)); err != nil {
+		f.t.Fatalf("Start: %v", err)
+	}
+}
+
+type receiver func(*hub.Publication)
+
+func (r receiver) Receive(p *hub.Publication) { r(p) }
+
+func (f *fixture) listen(channel string) {
+	f.t.Helper()
+	if err := f.Listen(f.ctx, channel); err != nil {
+		f.t.Fatalf("Listen(%q): %v", channel, err)
+	}
+}
+
+func (f *fixture) mute(channel string) {
+	f.t.Helper()
+	if err := f.Mute(f.ctx, channel); err != nil {
+		f.t.Fatalf("Mute(%q): %v", channel, err)
+	}
+}
+
+// publish publishes data in the order given and returns the last position.
+func (f *fixture) publish(channel string, r hub.Retention, data ...string) (pos hub.Position) {
+	f.t.Helper()
+	for _, d := range data {
+		var duplicate bool
+		var err error
+		pos, duplicate, err = f.Publish(f.ctx, hub.Message{Channel: channel, Data: []byte(d)}, r)
+		if err != nil || duplicate {
+			f.t.Fatalf("Publish(%q, %q): duplicate %v, error %v", channel, d, duplicate, err)
+		}
+	}
+	return pos
+}
+
+func (f *fixture) history(channel string, q hub.Query) hub.Page {
+	f.t.Helper()
+	page, err := f.History(f.ctx, channel, q)
+	if err != nil {
+		f.t.Fatalf("History(%q, %+v): %v", channel, q, err)
+	}
+	return page
+}
+
+// wantPage checks everything about a page but its shared contents.
+func (f *fixture) wantPage(page hub.Page, data []string, position hub.Position, gap *hub.Gap) {
+	f.t.Helper()
+	if got := texts(page.Publications); !slices.Equal(got, data) {
+		f.t.Errorf("page has %q, want %q", got, data)
+	}
+	if page.Position != position {
+		f.t.Errorf("page ends at %v, want %v", page.Position, position)
+	}
+	switch {
+	case gap == nil && page.Gap != nil:
+		f.t.Errorf("page has the gap %+v, want none", *page.Gap)
+	case gap != nil && page.Gap == nil:
+		f.t.Errorf("page has no gap, want %+v", *gap)
+	case gap != nil && *page.Gap != *gap:
+		f.t.Errorf("page has the gap %+v, want %+v", *page.Gap, *gap)
+	}
+	for i := 1; i < len(page.Publications); i++ {
+		p, before := page.Publications[i], page.Publications[i-1]
+		if p != nil && before != nil && p.Position != at(before.Position, 1) {
+			f.t.Errorf("page has %v after %v", p.Position, before.Position)
+		}
+	}
+}
+
+// at is the position n after p, or before it when n is negative.
+func at(p hub.Position, n int) hub.Position {
+	return hub.Position{Epoch: p.Epoch, Offset: p.Offset + uint64(n)}
+}
+
+func texts(ps []*hub.Publication) []string {
+	out := make([]string, len(ps))
+	for i, p := range ps {
+		if out[i] = "nil"; p != nil {
+			out[i] = string(p.Data)
+		}
+	}
+	return out
+}
+
+// numbered is "0", "1", … n texts.
+func numbered(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprint(i)
+	}
+	return out
+}
+
+// recorder is a Receiver that keeps what it was given.
+type recorder struct {
+	mu      sync.Mutex
+	all     []*hub.Publication
+	changed chan struct{} // closed and replaced with every publication
+}
+
+func (r *recorder) record(p *hub.Publication) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, p)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *recorder) snapshot() ([]*hub.Publication, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all), r.changed
+}
+
+// await returns what was received once done says it is enough.
+func (r *recorder) await(t *testing.T, done func([]*hub.Publication) bool) []*hub.Publication {
+	t.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		all, changed := r.snapshot()
+		if done(all) {
+			return all
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			t.Fatalf("after %v only %d publications were delivered: %.20q", patience, len(all), texts(all))
+		}
+	}
+}
+
+func count(n int) func([]*hub.Publication) bool {
+	return func(ps []*hub.Publication) bool { return len(ps) >= n }
+}
+
+// position is done when the publication at p has come.
+func position(p hub.Position) func([]*hub.Publication) bool {
+	return func(ps []*hub.Publication) bool {
+		return slices.ContainsFunc(ps, func(q *hub.Publication) bool { return q.Position == p })
+	}
+}

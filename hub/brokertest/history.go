@@ -1,0 +1,314 @@
+package brokertest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+func historyQueries(t *testing.T, f *fixture) {
+	f.start(nil)
+	texts := numbered(10)
+	top := f.publish("c", plenty, texts...)
+	before := at(top, -10)
+	for _, test := range []struct {
+		name string
+		q    hub.Query
+		want []string
+		end  hub.Position
+	}{
+		{"everything", hub.Query{}, texts, top},
+		{"since the beginning", hub.Query{Since: before}, texts, top},
+		{"since the middle", hub.Query{Since: at(before, 4)}, texts[4:], top},
+		{"since the last but one", hub.Query{Since: at(top, -1)}, texts[9:], top},
+		{"since the newest", hub.Query{Since: top}, nil, top},
+		{"last 3", hub.Query{Last: 3}, texts[7:], top},
+		{"last 10", hub.Query{Last: 10}, texts, top},
+		{"last of more than there are", hub.Query{Last: 1 << 30}, texts, top},
+		{"last is ignored with since", hub.Query{Since: at(before, 2), Last: 3}, texts[2:], top},
+		{"limit", hub.Query{Limit: 4}, texts[:4], at(before, 4)},
+		{"limit with since", hub.Query{Since: at(before, 2), Limit: 4}, texts[2:6], at(before, 6)},
+		{"limit with last", hub.Query{Last: 5, Limit: 2}, texts[5:7], at(before, 7)},
+		{"limit of exactly what there is", hub.Query{Limit: 10}, texts, top},
+		{"limit of more", hub.Query{Limit: 11}, texts, top},
+		{"limit with nothing new", hub.Query{Since: top, Limit: 1}, nil, top},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sub := *f
+			sub.t = t
+			sub.wantPage(sub.history("c", test.q), test.want, test.end, nil)
+		})
+	}
+}
+
+func historyGaps(t *testing.T, f *fixture) {
+	f.start(nil)
+	texts := numbered(10)
+	top := f.publish("c", hub.Retention{Count: 4, Age: time.Hour}, texts...)
+	empty := f.publish("empty", hub.Retention{}, texts...)
+	foreign := hub.Position{Epoch: top.Epoch + "x", Offset: top.Offset}
+	beforeHeld := at(top, -4)
+	for _, test := range []struct {
+		name    string
+		channel string
+		q       hub.Query
+		want    []string
+		end     hub.Position
+		gap     *hub.Gap
+	}{
+		{"just before the oldest held", "c", hub.Query{Since: beforeHeld}, texts[6:], top, nil},
+		{"one is missing", "c", hub.Query{Since: at(top, -5)}, texts[6:], top, &hub.Gap{From: at(top, -5), To: beforeHeld}},
+		{"all are missing", "c", hub.Query{Since: at(top, -10)}, texts[6:], top, &hub.Gap{From: at(top, -10), To: beforeHeld}},
+		{"with a limit", "c", hub.Query{Since: at(top, -10), Limit: 1}, texts[6:7], at(top, -3), &hub.Gap{From: at(top, -10), To: beforeHeld}},
+		{"another epoch", "c", hub.Query{Since: foreign}, texts[6:], top, &hub.Gap{From: foreign, To: beforeHeld}},
+		{"from the future", "c", hub.Query{Since: at(top, 1)}, texts[6:], top, &hub.Gap{From: at(top, 1), To: beforeHeld}},
+		{"from the end of time", "c", hub.Query{Since: hub.Position{Epoch: top.Epoch, Offset: 1<<64 - 1}}, texts[6:], top,
+			&hub.Gap{From: hub.Position{Epoch: top.Epoch, Offset: 1<<64 - 1}, To: beforeHeld}},
+		{"no question no gap", "c", hub.Query{}, texts[6:], top, nil},
+		{"last of more than are held", "c", hub.Query{Last: 8}, texts[6:], top, nil},
+		{"none held", "empty", hub.Query{Since: at(empty, -2)}, nil, empty, &hub.Gap{From: at(empty, -2), To: empty}},
+		{"none held and none missing", "empty", hub.Query{Since: empty}, nil, empty, nil},
+		{"none held, another epoch", "empty", hub.Query{Since: foreign}, nil, empty, &hub.Gap{From: foreign, To: empty}},
+		{"none held, from the future", "empty", hub.Query{Since: at(empty, 7)}, nil, empty, &hub.Gap{From: at(empty, 7), To: empty}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sub := *f
+			sub.t = t
+			sub.wantPage(sub.history(test.channel, test.q), test.want, test.end, test.gap)
+		})
+	}
+}
+
+func historyInPages(t *testing.T, f *fixture) {
+	f.start(nil)
+	texts := numbered(25)
+	top := f.publish("c", plenty, texts...)
+	since := at(top, -25)
+	for i := 0; ; i += 7 {
+		page := f.history("c", hub.Query{Since: since, Limit: 7})
+		end := min(i+7, 25)
+		f.wantPage(page, texts[i:end], at(top, end-25), nil)
+		if since = page.Position; since == top || t.Failed() {
+			break
+		}
+	}
+	// The slice of a page belongs to who asked.
+	page := f.history("c", hub.Query{})
+	clear(page.Publications)
+	f.wantPage(f.history("c", hub.Query{}), texts, top, nil)
+}
+
+func historyOfUnknownChannel(t *testing.T, f *fixture) {
+	f.start(nil)
+	page := f.history("nobody", hub.Query{})
+	if len(page.Publications) != 0 || page.Gap != nil || page.Position.Epoch == "" {
+		t.Errorf("page is %+v, want an empty one with a position", page)
+	}
+	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), nil, page.Position, nil)
+	f.wantPage(f.history("nobody", hub.Query{Last: 3}), nil, page.Position, nil)
+	stale := hub.Position{Epoch: "stale", Offset: 3}
+	f.wantPage(f.history("nobody", hub.Query{Since: stale}), nil, page.Position, &hub.Gap{From: stale, To: page.Position})
+
+	// Whoever read the empty history misses nothing from there.
+	pos := f.publish("nobody", plenty, "first")
+	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), []string{"first"}, pos, nil)
+}
+
+func retentionByCount(t *testing.T, f *fixture) {
+	f.start(nil)
+	texts := numbered(10)
+	for i := range texts {
+		top := f.publish("c", hub.Retention{Count: 3, Age: time.Hour}, texts[i])
+		f.wantPage(f.history("c", hub.Query{}), texts[max(0, i-2):i+1], top, nil)
+	}
+	top := f.publish("one", hub.Retention{Count: 1, Age: time.Hour}, "x", "y")
+	f.wantPage(f.history("one", hub.Query{}), []string{"y"}, top, nil)
+}
+
+// retentionWithoutHoles changes retention between publications. Each keeps to
+// its own, and a history ends where something newer is missing.
+func retentionWithoutHoles(t *testing.T, f *fixture) {
+	f.start(nil)
+	f.publish("c", plenty, "a", "b")
+	f.publish("c", hub.Retention{}, "not kept")
+	top := f.publish("c", plenty, "c")
+	f.wantPage(f.history("c", hub.Query{}), []string{"c"}, top, nil)
+
+	f.publish("c", hub.Retention{Count: 2, Age: time.Hour}, "d")
+	f.publish("c", plenty, "e")
+	f.wantPage(f.history("c", hub.Query{}), []string{"c", "d", "e"}, at(top, 2), nil)
+	f.publish("c", plenty, "f") // two newer than d: it goes, and c with it
+	f.wantPage(f.history("c", hub.Query{}), []string{"e", "f"}, at(top, 3), nil)
+
+	for _, r := range []hub.Retention{{Count: 1}, {Age: time.Hour}, {Count: -1, Age: -1}} {
+		top = f.publish("none", r, "x")
+		f.wantPage(f.history("none", hub.Query{}), nil, top, nil)
+	}
+}
+
+// units returns an age to test with, and by how much a test must stay clear of
+// the exact moment.
+func (f *fixture) units() (age, clear time.Duration) {
+	if f.suite.External {
+		return 10 * time.Minute, 2 * time.Second
+	}
+	return 10 * time.Minute, time.Nanosecond
+}
+
+// silence lets d go by, in which nothing is delivered.
+func (f *fixture) silence(d time.Duration) {
+	f.t.Helper()
+	if f.suite.External {
+		f.suite.Pass(d)
+		return
+	}
+	_, changed := f.received.snapshot()
+	select {
+	case <-changed:
+		f.t.Fatal("something was delivered though nothing was published")
+	case <-time.After(d): // of the bubble
+	}
+}
+
+func retentionByAge(t *testing.T, f *fixture) {
+	f.start(nil)
+	age, clear := f.units()
+	r := hub.Retention{Count: 100, Age: age}
+	first := f.publish("c", r, "old")
+	f.silence(age / 2)
+	top := f.publish("c", r, "new")
+	f.silence(age/2 - clear)
+	f.wantPage(f.history("c", hub.Query{}), []string{"old", "new"}, top, nil)
+	f.silence(2 * clear)
+	f.wantPage(f.history("c", hub.Query{}), []string{"new"}, top, nil)
+	f.wantPage(f.history("c", hub.Query{Since: at(first, -1)}), []string{"new"}, top, &hub.Gap{From: at(first, -1), To: first})
+	f.silence(age)
+	f.wantPage(f.history("c", hub.Query{}), nil, top, nil)
+
+	// Of two ages, the shorter one of the newer publication ends both.
+	f.publish("mixed", hub.Retention{Count: 100, Age: 10 * age}, "long")
+	top = f.publish("mixed", r, "short")
+	f.silence(age - clear)
+	f.wantPage(f.history("mixed", hub.Query{}), []string{"long", "short"}, top, nil)
+	f.silence(2 * clear)
+	f.wantPage(f.history("mixed", hub.Query{}), nil, top, nil)
+}
+
+// positionsSurviveSilence resumes after everything was muted and has expired.
+func positionsSurviveSilence(t *testing.T, f *fixture) {
+	f.start(nil)
+	age, clear := f.units()
+	r := hub.Retention{Count: 100, Age: age}
+	f.listen("c")
+	old := f.publish("c", r, "a", "b", "c")
+	f.received.await(t, position(old))
+	f.mute("c")
+	f.silence(age + clear + 2*time.Second)
+
+	page := f.history("c", hub.Query{Since: old})
+	f.wantPage(page, nil, page.Position, page.Gap)
+	if page.Gap != nil {
+		t.Logf("an allowed gap: %+v", *page.Gap)
+	} else if page.Position != old {
+		t.Errorf("nothing happened since %v, but the page ends at %v and has no gap", old, page.Position)
+	}
+
+	pos := f.publish("c", r, "d")
+	if pos.Epoch == old.Epoch && pos.Offset <= old.Offset {
+		t.Fatalf("%v was given out again, after %v", pos, old)
+	}
+	page = f.history("c", hub.Query{Since: old})
+	f.wantPage(page, []string{"d"}, pos, page.Gap)
+	if page.Gap == nil && pos != at(old, 1) {
+		t.Errorf("%v follows %v without a gap", pos, old)
+	}
+}
+
+func idempotencyKey(t *testing.T, f *fixture) {
+	f.start(nil)
+	f.listen("c")
+	m := hub.Message{Channel: "c", Data: []byte("x"), IdempotencyKey: "k"}
+	publish := func(m hub.Message) (hub.Position, bool) {
+		t.Helper()
+		pos, duplicate, err := f.Publish(f.ctx, m, plenty)
+		if err != nil {
+			t.Fatal("Publish:", err)
+		}
+		return pos, duplicate
+	}
+	first, duplicate := publish(m)
+	if duplicate {
+		t.Error("the first is called a duplicate")
+	}
+	other := m
+	other.Data = []byte("what is published does not matter")
+	for range 3 {
+		if pos, duplicate := publish(other); !duplicate || pos != first {
+			t.Errorf("the same key: %v, duplicate %v; want %v, true", pos, duplicate, first)
+		}
+	}
+	other.IdempotencyKey = "K"
+	if pos, duplicate := publish(other); duplicate || pos != at(first, 1) {
+		t.Errorf("another key: %v, duplicate %v", pos, duplicate)
+	}
+	other = m
+	other.Channel = "other"
+	if _, duplicate := publish(other); duplicate {
+		t.Error("the key of another channel is a duplicate")
+	}
+	// What a separator between the two would confuse.
+	publish(hub.Message{Channel: "p", IdempotencyKey: "/qr"})
+	publish(hub.Message{Channel: "p", IdempotencyKey: "q/r"})
+	if _, duplicate := publish(hub.Message{Channel: "p/q", IdempotencyKey: "r"}); duplicate {
+		t.Error("channel and key are confused")
+	}
+	publish(hub.Message{Channel: "c"})
+	if _, duplicate := publish(hub.Message{Channel: "c"}); duplicate {
+		t.Error("no key is a duplicate of no key")
+	}
+	if pos := f.publish("c", plenty, "last"); pos != at(first, 4) {
+		t.Errorf("duplicates moved the position to %v, want %v", pos, at(first, 4))
+	}
+	if all := f.received.await(t, position(at(first, 4))); len(all) != 5 {
+		t.Errorf("%d deliveries, want 5", len(all))
+	}
+}
+
+func idempotencyKeyConcurrently(t *testing.T, f *fixture) {
+	f.start(nil)
+	f.listen("c")
+	for _, key := range numbered(20) {
+		var wg sync.WaitGroup
+		const publishers = 16
+		var positions [publishers]hub.Position
+		var duplicates [publishers]bool
+		for i := range publishers {
+			wg.Go(func() {
+				var err error
+				positions[i], duplicates[i], err = f.Publish(f.ctx, hub.Message{Channel: "c", IdempotencyKey: key}, plenty)
+				if err != nil {
+					t.Error("Publish:", err)
+				}
+			})
+		}
+		wg.Wait()
+		published := 0
+		for i := range publishers {
+			if !duplicates[i] {
+				published++
+			}
+			if positions[i] != positions[0] {
+				t.Errorf("key %q was answered %v and %v", key, positions[0], positions[i])
+			}
+		}
+		if published != 1 {
+			t.Fatalf("key %q was published %d times", key, published)
+		}
+	}
+	page := f.history("c", hub.Query{})
+	if len(page.Publications) != 20 {
+		t.Errorf("history has %d publications, want 20", len(page.Publications))
+	}
+}

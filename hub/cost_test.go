@@ -1,0 +1,192 @@
+package hub_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
+)
+
+// TestClosedChannelsCostNothing uses 100,000 channels and lets them go.
+func TestClosedChannelsCostNothing(t *testing.T) {
+	const channels, perSession = 100_000, 1000
+	synctest.Test(t, func(t *testing.T) {
+		broker := membroker.New(nil)
+		h := newHub(t, broker, nil)
+		heap := func() uint64 {
+			runtime.GC()
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		before := heap()
+		var sessions []*hub.Session
+		for i := range channels {
+			if i%perSession == 0 {
+				s, err := h.Connect("test", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sessions = append(sessions, s)
+			}
+			channel := fmt.Sprint("some/channel/", i)
+			s := sessions[len(sessions)-1]
+			if err := s.Subscribe(t.Context(), channel, hub.SubscribeOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := s.Publish(t.Context(), hub.Message{Channel: channel, Data: []byte("x"), IdempotencyKey: "k"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		during := heap()
+		for _, s := range sessions {
+			s.Close()
+		}
+		sessions = nil
+		if got := h.Stats(); got.Channels != 0 || got.Subscriptions != 0 || len(got.Sessions) != 0 {
+			t.Errorf("the hub still has %+v", got)
+		}
+		if got := broker.Stats().Channels; got != channels {
+			t.Errorf("the broker has %d channels, want all while their history is held", got)
+		}
+		time.Sleep(hub.RetentionAgeDefault + 2*time.Second)
+		synctest.Wait()
+		if got := broker.Stats(); got != (membroker.Stats{}) {
+			t.Errorf("the broker still has %+v", got)
+		}
+		after := heap()
+		t.Logf("heap: %d KiB before, %d KiB in use, %d KiB after", before>>10, during>>10, after>>10)
+		if during < before+channels*100 {
+			t.Errorf("the heap hardly grew: this measures nothing")
+		}
+		if after > before+1<<20 {
+			t.Errorf("%d KiB stayed", (after-before)>>10)
+		}
+		runtime.KeepAlive(h)
+	})
+}
+
+// subscribers connects n sessions to channel "c" which take whenever take is called.
+func subscribers(t testing.TB, h *hub.Hub, n int) (take func()) {
+	sessions := make([]*hub.Session, n)
+	for i := range sessions {
+		s, err := h.Connect("test", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		if err := s.Subscribe(t.Context(), "c", hub.SubscribeOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		sessions[i] = s
+	}
+	var pushes []hub.Push
+	return func() {
+		for _, s := range sessions {
+			var err error
+			if pushes, err = s.Take(t.Context(), pushes[:0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestPublishAllocations: what a publication costs does not depend on the
+// number of its subscribers.
+func TestPublishAllocations(t *testing.T) {
+	for _, n := range []int{0, 1, 100} {
+		h := newHub(t, nil, nil)
+		take := subscribers(t, h, n)
+		data := []byte("payload")
+		for range 2000 { // the history is full, all arrays have their size
+			publishOne(t, h, data)
+			take()
+		}
+		got := testing.AllocsPerRun(500, func() {
+			publishOne(t, h, data)
+			take()
+		})
+		// The Publication, and the Delivery when there is anybody.
+		if budget := float64(min(n, 1) + 1); got > budget {
+			t.Errorf("%d subscribers: %v allocations for a publication, want at most %v", n, got, budget)
+		}
+	}
+}
+
+func publishOne(t testing.TB, h *hub.Hub, data []byte) {
+	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "c", Data: data}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for _, n := range []int{0, 1, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint("subscribers=", n), func(b *testing.B) {
+			h := newHub(b, nil, nil)
+			take := subscribers(b, h, n)
+			data := make([]byte, 128)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				publishOne(b, h, data)
+				if i++; i%64 == 0 {
+					b.StopTimer()
+					take()
+					b.StartTimer()
+				}
+			}
+			if n > 0 {
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
+			}
+		})
+	}
+}
+
+// BenchmarkPublishParallel is many publishers to one channel and to many.
+func BenchmarkPublishParallel(b *testing.B) {
+	for _, channels := range []int{1, 1000} {
+		b.Run(fmt.Sprint("channels=", channels), func(b *testing.B) {
+			h := newHub(b, nil, nil)
+			data := make([]byte, 128)
+			names := make([]string, channels)
+			for i := range names {
+				names[i] = fmt.Sprint("channel/", i)
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					if _, _, err := h.Publish(b.Context(), hub.Message{Channel: names[i%channels], Kind: hub.Binary, Data: data}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkSubscribe adds and removes one of many subscribers.
+func BenchmarkSubscribe(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		b.Run(fmt.Sprint("subscribers=", n), func(b *testing.B) {
+			h := newHub(b, nil, nil)
+			subscribers(b, h, n)
+			s, err := h.Connect("test", nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Subscribe(b.Context(), "c", hub.SubscribeOptions{}); err != nil {
+					b.Fatal(err)
+				}
+				s.Unsubscribe("c")
+			}
+		})
+	}
+}

@@ -1,0 +1,49 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of publishing.
+var (
+	ErrTooLarge       = errors.New("hub: publication too large")
+	ErrTextNotUTF8    = errors.New("hub: text publication is not valid UTF-8")
+	ErrNotJSON        = errors.New("hub: JSON publication is not one valid JSON value in UTF-8")
+	ErrKind           = errors.New("hub: unknown kind of publication")
+	ErrIdempotencyKey = errors.New("hub: idempotency key is not 1 to 255 printable ASCII characters")
+)
+
+// Errors of subscribing.
+var (
+	ErrSubscribed           = errors.New("hub: session is subscribed to this channel already")
+	ErrTooManySubscriptions = errors.New("hub: session has too many subscriptions")
+)
+
+// Reasons for which a session ended, and answers of a hub that is ending.
+var (
+	// ErrShutdown means that the server is going away and the client should
+	// come back, to it or to another.
+	ErrShutdown = errors.New("hub: shutting down")
+
+	// ErrClosed means that a Session, Hub or Broker was closed.
+	ErrClosed = errors.New("hub: closed")
+)
+
+// ErrTooManyChannels is a Broker's answer when it would have to hold the state
+// of one more channel than its limit allows.
+var ErrTooManyChannels = errors.New("hub: too many channels")
+
+// brokerError gives an error of the Broker the hub's prefix, once: the
+// sentinels of this package have it already.
+func brokerError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrClosed):
+		return ErrClosed
+	case errors.Is(err, ErrTooManyChannels):
+		return err
+	}
+	return fmt.Errorf("hub: broker: %w", err)
+}

@@ -1,0 +1,2 @@
+// Package shrinkmap is a map that gives memory back when it empties.
+package shrinkmap

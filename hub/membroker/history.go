@@ -1,0 +1,129 @@
+package membroker
+
+import (
+	"math"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// history is the newest publications of a channel, without holes.
+//
+// Each says itself when it goes: with an offset and at a moment. As one that
+// goes takes all older ones with it, both are lowered to those of the newer
+// ones when these come, so both ascend from the oldest to the newest, and only
+// the oldest is ever looked at.
+type history struct {
+	held ring[held]
+}
+
+type held struct {
+	publication *hub.Publication
+	goneWith    uint64 // not held once the channel has this offset
+	goneAfter   moment // not held once it is later than this
+}
+
+// moment is in nanoseconds since the broker was made, on the monotonic clock.
+type moment int64
+
+func (m moment) add(d time.Duration) moment {
+	if d > time.Duration(math.MaxInt64-m) {
+		return math.MaxInt64
+	}
+	return m + moment(d)
+}
+
+// charge is what a publication counts against Options.HistoryBytesMax.
+func charge(p *hub.Publication) int64 { return publicationBytes + int64(len(p.Data)) }
+
+// tally is what a change did to the totals.
+type tally struct {
+	publications int
+	bytes        int64
+}
+
+// add holds p as retention says and drops what goes with it.
+func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally) {
+	if r.Count <= 0 || r.Age <= 0 {
+		return h.drop(h.held.len())
+	}
+	goneWith := p.Position.Offset + uint64(r.Count)
+	if goneWith < p.Position.Offset {
+		goneWith = math.MaxUint64
+	}
+	e := held{p, goneWith, now.add(r.Age)}
+	for i := h.held.len() - 1; i >= 0; i-- {
+		older := h.held.at(i)
+		if older.goneWith <= e.goneWith && older.goneAfter <= e.goneAfter {
+			break
+		}
+		older.goneWith = min(older.goneWith, e.goneWith)
+		older.goneAfter = min(older.goneAfter, e.goneAfter)
+	}
+	h.held.push(e)
+	t = tally{1, charge(p)}
+	gone := 0
+	for h.held.at(gone).goneWith <= p.Position.Offset {
+		gone++
+	}
+	return t.plus(h.drop(gone))
+}
+
+// expire drops what is too old.
+func (h *history) expire(now moment) tally {
+	gone := 0
+	for gone < h.held.len() && h.held.at(gone).goneAfter < now {
+		gone++
+	}
+	return h.drop(gone)
+}
+
+// drop drops the n oldest.
+func (h *history) drop(n int) (t tally) {
+	for range n {
+		t.publications--
+		t.bytes -= charge(h.held.pop().publication)
+	}
+	return t
+}
+
+func (t tally) plus(u tally) tally {
+	return tally{t.publications + u.publications, t.bytes + u.bytes}
+}
+
+// due is when the oldest expires.
+func (h *history) due() moment { return h.held.at(0).goneAfter }
+
+// read answers q, given the channel's newest position.
+func (h *history) read(q hub.Query, top hub.Position) hub.Page {
+	n := h.held.len()
+	oldest := top.Offset + 1 // the offset of the first held, or the next to come
+	if n > 0 {
+		oldest = h.held.at(0).publication.Position.Offset
+	}
+	first := 0 // what the page begins with
+	page := hub.Page{Position: top}
+	switch since := q.Since; {
+	case since.IsZero():
+		if q.Last > 0 {
+			first = max(0, n-q.Last)
+		}
+	case since.Epoch != top.Epoch || since.Offset > top.Offset || since.Offset+1 < oldest:
+		page.Gap = &hub.Gap{From: since, To: hub.Position{Epoch: top.Epoch, Offset: oldest - 1}}
+	default:
+		first = int(since.Offset + 1 - oldest)
+	}
+	count := n - first
+	if q.Limit > 0 && count > q.Limit {
+		count = q.Limit
+	}
+	if count == 0 {
+		return page
+	}
+	page.Publications = make([]*hub.Publication, count)
+	for i := range count {
+		page.Publications[i] = h.held.at(first + i).publication
+	}
+	page.Position = page.Publications[count-1].Position
+	return page
+}

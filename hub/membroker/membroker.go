@@ -1,0 +1,369 @@
+package membroker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Broker is a hub.Broker that keeps everything in this process. All methods are
+// safe for concurrent use.
+type Broker struct {
+	options Options
+	epoch   string
+	seed    maphash.Seed
+	began   time.Time
+
+	shards [shardCount]shard
+	floors floors
+	keys   idempotency
+
+	channels     atomic.Int64 // in all shards; never more than ChannelsMax
+	publications atomic.Int64 // held
+	bytes        atomic.Int64 // their charge
+	evicted      atomic.Uint64
+
+	evicting  sync.Mutex // taken before any shard; guards evictFrom
+	evictFrom int        // the shard that was last evicted from
+
+	life     sync.Mutex // guards Start against Close
+	receiver hub.Receiver
+	started  atomic.Bool
+	closed   atomic.Bool
+	stopped  chan struct{}  // closed by Close
+	delivery sync.WaitGroup // every goroutine that delivers; added to under a shard's lock
+	janitor  janitor
+}
+
+const shardCount = 64
+
+var errStart = errors.New("membroker: Start is called once, before any other method")
+
+// New returns a Broker, which is the caller's to close until a hub has it. Its
+// epoch is random, so positions of another Broker are not mistaken for its own.
+func New(o *Options) *Broker {
+	b := &Broker{
+		options: o.effective(),
+		epoch:   rand.Text()[:10], // 50 bits
+		seed:    maphash.MakeSeed(),
+		began:   time.Now(),
+		stopped: make(chan struct{}),
+		janitor: newJanitor(),
+	}
+	b.keys.window, b.keys.keysMax, b.keys.clock = b.options.IdempotencyWindow, b.options.IdempotencyKeysMax, b.clock
+	return b
+}
+
+func (b *Broker) clock() moment { return moment(time.Since(b.began)) }
+
+// Start implements hub.Broker.
+func (b *Broker) Start(r hub.Receiver) error {
+	b.life.Lock()
+	defer b.life.Unlock()
+	if b.closed.Load() {
+		return hub.ErrClosed
+	}
+	if b.started.Load() || r == nil {
+		return errStart
+	}
+	b.receiver = r
+	b.started.Store(true)
+	go b.runJanitor()
+	return nil
+}
+
+// Close implements hub.Broker. It must not be called from a Receiver.
+func (b *Broker) Close() error {
+	b.life.Lock()
+	defer b.life.Unlock()
+	if b.closed.Swap(true) {
+		return hub.ErrClosed
+	}
+	close(b.stopped)
+	close(b.janitor.stop)
+	if b.started.Load() {
+		<-b.janitor.done
+	}
+	// Whoever had a shard's lock before us is done with it; whoever gets it
+	// after us finds the broker closed.
+	for i := range b.shards {
+		s := &b.shards[i]
+		s.mu.Lock()
+		for _, c := range s.channels.All {
+			clear(c.pending)
+			c.pending = nil
+		}
+		s.channels, s.expiring = channelMap{}, nil
+		s.mu.Unlock()
+	}
+	b.keys.clear()
+	b.channels.Store(0)
+	b.publications.Store(0)
+	b.bytes.Store(0)
+	b.delivery.Wait()
+	return nil
+}
+
+// open is nil between Start and Close.
+func (b *Broker) open() error {
+	switch {
+	case b.closed.Load():
+		return hub.ErrClosed
+	case !b.started.Load():
+		return errStart
+	}
+	return nil
+}
+
+func (b *Broker) locate(channel string) (*shard, uint64) {
+	hash := maphash.String(b.seed, channel)
+	return &b.shards[hash%shardCount], hash
+}
+
+// Publish implements hub.Broker. It delivers to the Receiver before it returns,
+// unless another publisher is delivering in the channel, which then delivers
+// this one too. It waits while too much is pending in the channel.
+func (b *Broker) Publish(ctx context.Context, m hub.Message, r hub.Retention) (hub.Position, bool, error) {
+	var key *keyHash
+	if m.IdempotencyKey != "" {
+		hash := hashKey(&m)
+		key = &hash
+	}
+	s, hash := b.locate(m.Channel)
+	for {
+		if err := ctx.Err(); err != nil {
+			return hub.Position{}, false, err
+		}
+		s.mu.Lock()
+		a, err := b.accept(s, hash, &m, r, key)
+		s.mu.Unlock()
+		if err != nil {
+			return hub.Position{}, false, err
+		}
+		if a.room != nil {
+			select {
+			case <-a.room:
+			case <-ctx.Done():
+			case <-b.stopped:
+			}
+			continue
+		}
+		if b.bytes.Load() > b.options.HistoryBytesMax {
+			b.evict()
+		}
+		if key != nil || r.Count > 0 && r.Age > 0 {
+			b.janitor.roused()
+		}
+		if a.deliver {
+			b.deliver(s, a.channel, deliverMax)
+		}
+		return hub.Position{Epoch: b.epoch, Offset: a.offset}, a.duplicate, nil
+	}
+}
+
+// accepted is what became of a publication.
+type accepted struct {
+	offset    uint64
+	duplicate bool
+	room      <-chan struct{} // not nil: nothing yet, try again when it is closed
+	channel   *channel
+	deliver   bool // the caller is to deliver what is pending
+}
+
+// accept gives m its position; s.mu is held.
+func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash) (a accepted, err error) {
+	if err := b.open(); err != nil {
+		return a, err
+	}
+	if key != nil {
+		if offset, ok := b.keys.offset(*key); ok {
+			return accepted{offset: offset, duplicate: true}, nil
+		}
+	}
+	c, err := b.channel(s, hash, m.Channel)
+	if err != nil {
+		return a, err
+	}
+	if len(c.pending) >= pendingMax {
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		return accepted{room: c.room}, nil
+	}
+	c.top++
+	p := &hub.Publication{
+		Channel:   c.name,
+		Position:  hub.Position{Epoch: b.epoch, Offset: c.top},
+		Time:      time.Now().UTC().Round(0), // without the monotonic reading
+		Kind:      m.Kind,
+		Data:      m.Data,
+		Publisher: m.Publisher,
+	}
+	if key != nil {
+		b.keys.remember(*key, c.top)
+	}
+	b.count(c.history.add(p, r, b.clock()))
+	s.reschedule(c)
+	a = accepted{offset: c.top, channel: c}
+	if c.listening {
+		c.pending = append(c.pending, p)
+		if !c.delivering {
+			c.delivering, a.deliver = true, true
+			b.delivery.Add(1)
+		}
+	}
+	b.forgetIdle(s, c)
+	return a, nil
+}
+
+// deliver hands what is pending to the Receiver until nothing is. After limit
+// publications, if that is not 0, it leaves the rest to a goroutine; also when
+// the Receiver panics, so that what its caller may survive does not silence the
+// channel.
+func (b *Broker) deliver(s *shard, c *channel, limit int) {
+	rest := true
+	defer func() {
+		if rest {
+			go b.deliver(s, c, 0)
+		}
+	}()
+	var batch []*hub.Publication
+	for delivered := 0; limit == 0 || delivered < limit; delivered += len(batch) {
+		s.mu.Lock()
+		c.returnBatch(batch)
+		if len(c.pending) == 0 {
+			c.delivering = false
+			b.forgetIdle(s, c)
+			s.mu.Unlock()
+			b.delivery.Done()
+			rest = false
+			return
+		}
+		batch = c.takePending()
+		s.mu.Unlock()
+		for _, p := range batch {
+			if b.closed.Load() {
+				break
+			}
+			b.receiver.Receive(p)
+		}
+	}
+}
+
+// channel returns the state of a channel, made if there is none; s.mu is held.
+func (b *Broker) channel(s *shard, hash uint64, name string) (*channel, error) {
+	if c, ok := s.channels.Get(name); ok {
+		return c, nil
+	}
+	if b.channels.Add(1) > int64(b.options.ChannelsMax) {
+		b.channels.Add(-1)
+		return nil, hub.ErrTooManyChannels
+	}
+	// The name may be a part of a long request that must not stay for it.
+	c := &channel{name: strings.Clone(name), hash: hash, top: b.floors.of(hash), dueIndex: -1}
+	s.channels.Set(c.name, c)
+	return c, nil
+}
+
+// forgetIdle forgets c if nothing needs it any more; s.mu is held.
+func (b *Broker) forgetIdle(s *shard, c *channel) {
+	if !c.idle() || b.closed.Load() {
+		return
+	}
+	b.floors.raise(c.hash, c.top)
+	s.channels.Delete(c.name)
+	b.channels.Add(-1)
+}
+
+// count adds to the totals of what is held.
+func (b *Broker) count(t tally) {
+	if t != (tally{}) {
+		b.publications.Add(int64(t.publications))
+		b.bytes.Add(t.bytes)
+	}
+}
+
+// Listen implements hub.Broker.
+func (b *Broker) Listen(ctx context.Context, channel string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s, hash := b.locate(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := b.open(); err != nil {
+		return err
+	}
+	c, err := b.channel(s, hash, channel)
+	if err != nil {
+		return err
+	}
+	c.listening = true
+	return nil
+}
+
+// Mute implements hub.Broker. What is pending is dropped with it.
+func (b *Broker) Mute(_ context.Context, channel string) error {
+	s, _ := b.locate(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := b.open(); err != nil {
+		return err
+	}
+	c, ok := s.channels.Get(channel)
+	if !ok {
+		return nil
+	}
+	c.listening = false
+	c.returnBatch(c.takePending())
+	b.forgetIdle(s, c)
+	return nil
+}
+
+// History implements hub.Broker.
+func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return hub.Page{}, err
+	}
+	s, hash := b.locate(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := b.open(); err != nil {
+		return hub.Page{}, err
+	}
+	c, ok := s.channels.Get(channel)
+	if !ok {
+		var none history
+		return none.read(q, hub.Position{Epoch: b.epoch, Offset: b.floors.of(hash)}), nil
+	}
+	b.count(c.history.expire(b.clock()))
+	s.reschedule(c)
+	page := c.history.read(q, hub.Position{Epoch: b.epoch, Offset: c.top})
+	b.forgetIdle(s, c)
+	return page, nil
+}
+
+// Stats are gauges of what a Broker holds, and a counter.
+type Stats struct {
+	Channels     int    // with a listener or history
+	Publications int    // in all histories
+	Bytes        int64  // what they count against Options.HistoryBytesMax
+	Evicted      uint64 // publications dropped early because that was reached
+}
+
+// Stats may be called at any time and takes no lock.
+func (b *Broker) Stats() Stats {
+	return Stats{
+		Channels:     int(b.channels.Load()),
+		Publications: int(b.publications.Load()),
+		Bytes:        b.bytes.Load(),
+		Evicted:      b.evicted.Load(),
+	}
+}

@@ -1,0 +1,144 @@
+package hub_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
+)
+
+func TestPublishValidates(t *testing.T) {
+	h := newHub(t, nil, &hub.Options{PublicationBytesMax: 16})
+	var name *hub.NameError
+	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "a/*"}); !errors.As(err, &name) {
+		t.Errorf("a pattern: %v, want a *NameError", err)
+	}
+	key := strings.Repeat("k", 255)
+	for _, test := range []struct {
+		what string
+		m    hub.Message
+		want error
+	}{
+		{"empty", hub.Message{}, nil},
+		{"at the limit", hub.Message{Data: make([]byte, 16), Kind: hub.Binary}, nil},
+		{"over the limit", hub.Message{Data: make([]byte, 17), Kind: hub.Binary}, hub.ErrTooLarge},
+		{"text", hub.Message{Data: []byte("grüezi\x00")}, nil},
+		{"not UTF-8", hub.Message{Data: []byte("gr\xfcezi")}, hub.ErrTextNotUTF8},
+		{"binary", hub.Message{Data: []byte("gr\xfcezi"), Kind: hub.Binary}, nil},
+		{"JSON", hub.Message{Data: []byte(` [1, "ü"] `), Kind: hub.JSON}, nil},
+		{"JSON scalar", hub.Message{Data: []byte(`null`), Kind: hub.JSON}, nil},
+		{"no JSON", hub.Message{Kind: hub.JSON}, hub.ErrNotJSON},
+		{"bad JSON", hub.Message{Data: []byte(`{a:1}`), Kind: hub.JSON}, hub.ErrNotJSON},
+		{"two JSON", hub.Message{Data: []byte(`1 2`), Kind: hub.JSON}, hub.ErrNotJSON},
+		{"JSON not UTF-8", hub.Message{Data: []byte("\"\xff\""), Kind: hub.JSON}, hub.ErrNotJSON},
+		{"unknown kind", hub.Message{Kind: 3}, hub.ErrKind},
+		{"longest key", hub.Message{IdempotencyKey: key}, nil},
+		{"key too long", hub.Message{IdempotencyKey: key + "k"}, hub.ErrIdempotencyKey},
+		{"key with space", hub.Message{IdempotencyKey: `a "b" ~`}, nil},
+		{"key with newline", hub.Message{IdempotencyKey: "a\n"}, hub.ErrIdempotencyKey},
+		{"key with DEL", hub.Message{IdempotencyKey: "\x7f"}, hub.ErrIdempotencyKey},
+		{"key not ASCII", hub.Message{IdempotencyKey: "ü"}, hub.ErrIdempotencyKey},
+	} {
+		test.m.Channel = "c"
+		if _, _, err := h.Publish(t.Context(), test.m); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.what, err, test.want)
+		}
+	}
+	if got := h.Stats(); got.Publications != 8 || got.PublicationBytes != 16+8+6+11+4 {
+		t.Errorf("counted %d publications of %d bytes", got.Publications, got.PublicationBytes)
+	}
+}
+
+func TestPublishDuplicate(t *testing.T) {
+	h := newHub(t, nil, nil)
+	e := connect(t, h)
+	e.subscribe("c", hub.SubscribeOptions{})
+	m := hub.Message{Channel: "c", Data: []byte("once"), IdempotencyKey: "k"}
+	first, duplicate, err := h.Publish(t.Context(), m)
+	if err != nil || duplicate {
+		t.Fatalf("first: duplicate %v, error %v", duplicate, err)
+	}
+	if again, duplicate, err := e.Publish(t.Context(), m); again != first || !duplicate || err != nil {
+		t.Errorf("again: %v, duplicate %v, error %v", again, duplicate, err)
+	}
+	want(t, e.drain(), "once")
+	if got := h.Stats(); got.Publications != 1 || got.Duplicates != 1 {
+		t.Errorf("counted %d publications and %d duplicates", got.Publications, got.Duplicates)
+	}
+}
+
+func TestPublishKeepsData(t *testing.T) {
+	h := newHub(t, nil, nil)
+	e := connect(t, h)
+	e.subscribe("c", hub.SubscribeOptions{})
+	data := []byte("x")
+	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "c", Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.drain(); &got[0].Delivery.Data[0] != &data[0] {
+		t.Error("the payload was copied")
+	}
+}
+
+func TestBrokerErrorsAreRecognised(t *testing.T) {
+	h := newHub(t, membroker.New(&membroker.Options{ChannelsMax: 1}), nil)
+	e := connect(t, h)
+	e.subscribe("a", hub.SubscribeOptions{})
+	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "b"}); !errors.Is(err, hub.ErrTooManyChannels) {
+		t.Errorf("Publish: %v", err)
+	}
+	if err := e.Subscribe(t.Context(), "b", hub.SubscribeOptions{}); !errors.Is(err, hub.ErrTooManyChannels) {
+		t.Errorf("Subscribe: %v", err)
+	}
+	if got := h.Stats(); got.Channels != 1 || got.Subscriptions != 1 {
+		t.Errorf("a failed Subscribe left %d channels and %d subscriptions", got.Channels, got.Subscriptions)
+	}
+	e.Unsubscribe("a")
+	e.subscribe("b", hub.SubscribeOptions{})
+}
+
+func TestOptions(t *testing.T) {
+	for _, o := range []hub.Options{
+		{Retention: hub.Retention{Count: -1}}, {Retention: hub.Retention{Age: -1}},
+		{PublicationBytesMax: -1}, {QueueCountMax: -1}, {QueueBytesMax: -1}, {SubscriptionsMax: -1},
+	} {
+		broker := membroker.New(nil)
+		if _, err := hub.New(broker, &o); err == nil {
+			t.Errorf("%+v was accepted", o)
+		}
+		if err := broker.Close(); err != nil {
+			t.Errorf("a refused hub took its broker with it: %v", err)
+		}
+	}
+	if _, err := hub.New(nil, nil); err == nil {
+		t.Error("no broker was accepted")
+	}
+}
+
+func TestDeliveryEncodedOnce(t *testing.T) {
+	d := &hub.Delivery{Publication: &hub.Publication{Data: []byte("x")}}
+	var wg sync.WaitGroup
+	var results [8]*byte
+	for i := range results {
+		wg.Go(func() {
+			b := d.Encoded(3, func(p *hub.Publication) []byte { return append([]byte("form "), p.Data...) })
+			if string(b) != "form x" {
+				t.Errorf("encoded as %q", b)
+			}
+			results[i] = &b[0]
+		})
+	}
+	wg.Wait()
+	for _, r := range results {
+		if r != results[0] {
+			t.Error("two encodings are in use")
+		}
+	}
+	d.Encoded(3, func(*hub.Publication) []byte { t.Error("encoded again"); return nil })
+	if b := d.Encoded(hub.FormsMax-1, func(*hub.Publication) []byte { return []byte("other") }); string(b) != "other" {
+		t.Errorf("another form is %q", b)
+	}
+}

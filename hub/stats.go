@@ -1,0 +1,53 @@
+package hub
+
+import (
+	"maps"
+	"sync/atomic"
+)
+
+// Stats are counters since the hub began, and gauges of what it holds now.
+type Stats struct {
+	Sessions      map[string]int // gauge, by transport
+	Subscriptions int            // gauge
+	Channels      int            // gauge: channels with a subscriber
+
+	Publications     uint64 // accepted from this process, duplicates not counted
+	Duplicates       uint64
+	PublicationBytes uint64
+	Deliveries       uint64 // taken by edges
+	DeliveryBytes    uint64
+	QueueDrops       uint64 // publications given back by full queues, to be read from history
+	Gaps             uint64 // gaps announced
+}
+
+type counters struct {
+	subscriptions    atomic.Int64
+	publications     atomic.Uint64
+	duplicates       atomic.Uint64
+	publicationBytes atomic.Uint64
+	deliveries       atomic.Uint64
+	deliveryBytes    atomic.Uint64
+	queueDrops       atomic.Uint64
+	gaps             atomic.Uint64
+}
+
+// Stats may be called at any time; it takes no lock that delivery needs. The
+// caller owns the result. The numbers are read one after the other, so they
+// need not add up while the hub is busy.
+func (h *Hub) Stats() Stats {
+	h.mu.Lock()
+	sessions := maps.Clone(h.transports)
+	h.mu.Unlock()
+	return Stats{
+		Sessions:         sessions,
+		Subscriptions:    int(h.counters.subscriptions.Load()),
+		Channels:         int(h.channels.count.Load()),
+		Publications:     h.counters.publications.Load(),
+		Duplicates:       h.counters.duplicates.Load(),
+		PublicationBytes: h.counters.publicationBytes.Load(),
+		Deliveries:       h.counters.deliveries.Load(),
+		DeliveryBytes:    h.counters.deliveryBytes.Load(),
+		QueueDrops:       h.counters.queueDrops.Load(),
+		Gaps:             h.counters.gaps.Load(),
+	}
+}

@@ -1,0 +1,227 @@
+package transport
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// route is what a request is for.
+type route struct {
+	presence bool   // below PresencePath, else below ChannelsPath
+	name     string // what follows, still percent-encoded
+}
+
+// routeOf reads the path as it was sent, because decoding it first would make
+// an encoded slash a separator. "/channels" is a channel without a name.
+func routeOf(r *http.Request) (route, bool) {
+	path := r.URL.EscapedPath()
+	for _, prefix := range [...]string{ChannelsPath, PresencePath} {
+		if name, ok := strings.CutPrefix(path, prefix); ok {
+			return route{presence: prefix == PresencePath, name: name}, true
+		}
+		if path+"/" == prefix {
+			return route{presence: prefix == PresencePath}, true
+		}
+	}
+	return route{}, false
+}
+
+// channelName decodes a name segment by segment and checks it. The error is
+// fit for a detail.
+func channelName(escaped string) (string, error) {
+	segments := strings.Split(escaped, "/")
+	for i, segment := range segments {
+		decoded, err := url.PathUnescape(segment)
+		if err != nil {
+			return "", errors.New("the percent-encoding " + quote(segment) + " is malformed; encode UTF-8 bytes as %XX")
+		}
+		if strings.Contains(decoded, "/") {
+			return "", errors.New("the segment " + quote(segment) +
+				" contains an encoded slash, which proxies disagree about; write / between segments and use another character inside one")
+		}
+		segments[i] = decoded
+	}
+	name := strings.Join(segments, "/")
+	var fault *hub.NameError
+	if err := hub.CheckChannel(name); errors.As(err, &fault) {
+		return "", nameDetail(fault)
+	}
+	return name, nil
+}
+
+func nameDetail(fault *hub.NameError) error {
+	return errors.New("channel name " + quote(fault.Name) + ": " + fault.Problem)
+}
+
+// The methods of the two resources, for Allow.
+const (
+	channelMethods  = "GET, HEAD, POST, OPTIONS"
+	presenceMethods = "GET, HEAD, OPTIONS"
+)
+
+// ServeHTTP serves a request for a channel or its presence.
+func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	route, ok := routeOf(r)
+	if !ok {
+		ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+"; channels are below "+ChannelsPath+", presence is below "+PresencePath)
+		return
+	}
+	methods := channelMethods
+	if route.presence {
+		methods = presenceMethods
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if route.presence {
+		h.Add("Vary", "Origin")
+	} else {
+		h.Add("Vary", "Accept, Origin")
+	}
+	t.allowOrigin(w, r)
+	t.boundBody(w, r)
+
+	upgrade := !route.presence && isUpgrade(r)
+	switch {
+	case upgrade:
+	case r.Method == http.MethodOptions:
+		t.serveOptions(w, r, methods)
+		return
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+		if r.ContentLength != 0 {
+			// While a body is unread, net/http cannot notice that the client left.
+			h.Set("Connection", "close")
+			ProblemGetBody.Write(w, "a "+r.Method+" was sent with a body; to publish it use POST")
+			return
+		}
+	case r.Method == http.MethodPost && !route.presence:
+		if !t.allowUnsafe(r) {
+			refuseOrigin(w, r)
+			return
+		}
+	default:
+		h.Set("Allow", methods)
+		ProblemMethod.Write(w, quote(r.Method)+" is not a method of this resource; use one of "+methods)
+		return
+	}
+
+	channel, err := channelName(route.name)
+	if err != nil {
+		if upgrade {
+			// The client may have sent frames already: they are no request.
+			closeHTTP1(w, r)
+		}
+		ProblemChannelName.Write(w, err.Error())
+		return
+	}
+	switch {
+	case upgrade:
+		t.serveWebSocket(w, r, channel)
+	case route.presence:
+		t.servePresence(w, r, channel)
+	case r.Method == http.MethodPost:
+		t.servePublish(w, r, channel)
+	default:
+		t.serveRead(w, r, channel)
+	}
+}
+
+// serveRead negotiates how a channel is read.
+func (t *Transport) serveRead(w http.ResponseWriter, r *http.Request, channel string) {
+	chosen := negotiate(r.Header.Values("Accept"))
+	if chosen == mediaNone {
+		extension := []byte(`,"offered":[`)
+		names := ""
+		for i, offer := range offers {
+			if i > 0 {
+				extension = append(extension, ',')
+				names += ", "
+			}
+			extension = appendString(extension, offer.name)
+			names += offer.name
+		}
+		ProblemNotAcceptable.write(w, "nothing in Accept is offered here; accept one of "+names+", or open a WebSocket", append(extension, ']'))
+		return
+	}
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		refuseQuery(w, err)
+		return
+	}
+	switch chosen {
+	case mediaEvents:
+		t.serveStream(w, r, channel, q, &eventStream)
+	case mediaLines:
+		t.serveStream(w, r, channel, q, &lineStream)
+	default:
+		t.servePage(w, r, channel, q)
+	}
+}
+
+func refuseQuery(w http.ResponseWriter, err error) {
+	if _, ok := err.(positionFault); ok {
+		ProblemPosition.Write(w, err.Error())
+		return
+	}
+	ProblemParameter.Write(w, err.Error())
+}
+
+// isUpgrade reports whether r asks for a WebSocket: by Upgrade over HTTP/1.1, by
+// extended CONNECT over HTTP/2 (RFC 8441, a pseudo-header as net/http shows it)
+// or HTTP/3 (RFC 9220, where the protocol stands in Proto).
+func isUpgrade(r *http.Request) bool {
+	if r.Method == http.MethodConnect {
+		return r.Proto == "websocket" || hasToken(r.Header[":protocol"], "websocket")
+	}
+	return handshake.IsUpgrade(r.Header)
+}
+
+// closeHTTP1 makes the response the last one on its connection. HTTP/2 and
+// HTTP/3 have no Connection field and end the stream instead.
+func closeHTTP1(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// retryAfter is what a client is told to wait, in seconds, while the server
+// cannot serve it.
+const retryAfter = "2"
+
+// refuseHub answers a request that the hub could not serve.
+func (t *Transport) refuseHub(w http.ResponseWriter, r *http.Request, err error) {
+	var name *hub.NameError
+	switch {
+	case r.Context().Err() != nil:
+		return // the client has gone: nobody reads an answer
+	case errors.As(err, &name):
+		ProblemChannelName.Write(w, nameDetail(name).Error())
+	case errors.Is(err, hub.ErrTooLarge):
+		ProblemTooLarge.Write(w, detail(err))
+	case errors.Is(err, hub.ErrTextNotUTF8):
+		ProblemNotText.Write(w, "the body is announced as text and is not valid UTF-8; send UTF-8, or Content-Type: application/octet-stream for other bytes")
+	case errors.Is(err, hub.ErrNotJSON):
+		ProblemNotJSON.Write(w, "the body is announced as JSON and is not exactly one JSON value in UTF-8")
+	case errors.Is(err, hub.ErrIdempotencyKey):
+		ProblemIdempotencyKey.Write(w, detail(err))
+	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):
+		w.Header().Set("Retry-After", retryAfter)
+		closeHTTP1(w, r) // so that the client's next request goes elsewhere
+		ProblemShutdown.Write(w, "the server is going away; try again, here or at another")
+	case errors.Is(err, hub.ErrTooManyChannels):
+		w.Header().Set("Retry-After", retryAfter)
+		ProblemTooManyChannels.Write(w, "the server holds as many channels as it is allowed to")
+	default:
+		t.o.Logger.ErrorContext(r.Context(), "broker failed", "path", r.URL.Path, "error", err)
+		w.Header().Set("Retry-After", retryAfter)
+		ProblemBroker.Write(w, "the broker behind this server could not be reached; nothing is known to have happened")
+	}
+}
+
+// detail is an error of the hub without its prefix.
+func detail(err error) string { return strings.TrimPrefix(err.Error(), "hub: ") }

@@ -1,0 +1,32 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// lineStream is HTTP streaming: one JSON object a line, each ended by a single
+// line feed and none with one inside. An empty object is a heartbeat.
+//
+//	{"channel":"chat","position":"f3Zb:17","time":"…","data":"hello"}
+//	{}
+//	{"gap":{"from":"f3Zb:17","to":"f3Zb:40"}}
+//
+// Where the stream begins is in the Godwit-Position header.
+var lineStream = streamFormat{
+	transport:   NDJSON,
+	contentType: "application/x-ndjson",
+	form:        FormLine,
+	encode:      encodeLine,
+	appendOpen:  func(dst []byte, _ time.Duration, _ hub.Position) []byte { return dst },
+	appendGap:   func(dst []byte, g *hub.Gap) []byte { return append(appendGapObject(dst, g), '\n') },
+	heartbeat:   "{}\n",
+}
+
+// appendGapObject appends {"gap":{"from":…,"to":…}}, which stands among
+// envelopes where something is missing.
+func appendGapObject(dst []byte, g *hub.Gap) []byte {
+	dst = append(dst, `{"gap":`...)
+	return append(appendGap(dst, g), '}')
+}

@@ -1,0 +1,104 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// query is what the parameters of a read ask for.
+type query struct {
+	since    hub.Position // zero: not given
+	last     int          // -1: not given
+	limit    int          // 0: not given
+	self     bool         // deliver what the same WebSocket published; default true
+	envelope bool         // JSON envelopes on a WebSocket; default false
+}
+
+// positionFault is a fault of ?since, which has its own problem type.
+type positionFault string
+
+func (f positionFault) Error() string { return string(f) }
+
+// parseQuery reads the parameters of a read. Every error says which parameter
+// is wrong and what would be right.
+func parseQuery(raw string) (query, error) {
+	q := query{last: -1, self: true}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return q, fmt.Errorf("the query cannot be parsed: %v; separate parameters with & and percent-encode values", err)
+	}
+	for _, name := range [...]string{"since", "last", "limit", "self", "envelope"} {
+		given := values[name]
+		if len(given) == 0 {
+			continue
+		}
+		if len(given) > 1 {
+			return q, fmt.Errorf("%s is given %d times; give it once", name, len(given))
+		}
+		if err := q.set(name, given[0]); err != nil {
+			return q, err
+		}
+	}
+	if !q.since.IsZero() && q.last >= 0 {
+		return q, errors.New("since and last exclude each other: give since to continue from a position, last to begin with the newest publications")
+	}
+	return q, nil
+}
+
+// set parses the value of one known parameter.
+func (q *query) set(name, value string) (err error) {
+	switch name {
+	case "since":
+		var position *hub.PositionError
+		if q.since, err = hub.ParsePosition(value); errors.As(err, &position) {
+			return positionFault("since=" + quote(value) + ": " + position.Problem +
+				"; take a position as the server gave it, EPOCH:OFFSET, from an id, an envelope or a page")
+		}
+	case "last":
+		q.last, err = parseCount(name, value, 0)
+	case "limit":
+		q.limit, err = parseCount(name, value, 1)
+	case "self":
+		q.self, err = parseSwitch(name, value)
+	case "envelope":
+		q.envelope, err = parseSwitch(name, value)
+	}
+	return err
+}
+
+// countMax bounds last and limit; histories and pages are bounded far below.
+const countMax = 1_000_000_000
+
+func parseCount(name, value string, least int) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange), err == nil && n > countMax:
+		return 0, fmt.Errorf("%s=%s is too large; at most %d", name, quote(value), countMax)
+	case err != nil || int(n) < least:
+		return 0, fmt.Errorf("%s=%s is not a count; give a whole number, at least %d", name, quote(value), least)
+	}
+	return int(n), nil
+}
+
+func parseSwitch(name, value string) (bool, error) {
+	switch value {
+	case "0":
+		return false, nil
+	case "1":
+		return true, nil
+	}
+	return false, fmt.Errorf("%s=%s is neither 0 nor 1", name, quote(value))
+}
+
+// quote makes text of the peer fit for a detail: quoted, and cut when long.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.QuoteToASCII(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,143 @@
+package transport
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// ChannelsPath and PresencePath are the prefixes of the paths a Transport serves.
+const (
+	ChannelsPath = "/channels/"
+	PresencePath = "/presence/"
+)
+
+// The names under which sessions appear in presence, statistics and metrics.
+// A Page is no session, nor is a Post: they name requests to an Observer.
+const (
+	WebSocket = "websocket"
+	SSE       = "sse"
+	NDJSON    = "ndjson"
+	LongPoll  = "longpoll"
+	Page      = "page"
+	Post      = "post"
+)
+
+// Options configures a Transport. The zero value of every field means its
+// default; a nil *Options is all defaults.
+type Options struct {
+	// Origins is the one policy on pages of other origins: it decides about
+	// WebSocket upgrades, CORS and cross-origin POST alike. Nil allows the same
+	// origin only. Clients that are not browsers send no Origin and are not
+	// concerned.
+	Origins *handshake.Origins
+
+	// BodyBytesMax is the longest POST body and WebSocket message accepted.
+	// Default 64 KiB, which is also the hub's limit; a larger value has no use
+	// unless the hub's is raised with it.
+	BodyBytesMax int
+
+	// BodyTimeout is how long the body of a POST may take to arrive. Default 30 s.
+	BodyTimeout time.Duration
+
+	// Heartbeat is the silence after which an open stream is sent something:
+	// a comment (SSE), an empty object (NDJSON) or a ping (WebSocket). Proxies
+	// commonly end what was silent for 30 to 60 seconds. Default 15 s.
+	Heartbeat time.Duration
+
+	// Retry is how long an EventSource is told to wait before it reconnects.
+	// Default 2 s.
+	Retry time.Duration
+
+	// WaitMax caps Prefer: wait=N of a long poll, in whole seconds. The wait
+	// that applies is reported in Preference-Applied. Default 60 s.
+	WaitMax time.Duration
+
+	// PageLimit is how many publications a page holds when the client does not
+	// say; default 100. PageLimitMax is the most it may ask for; a larger
+	// ?limit means PageLimitMax. Default 1000.
+	PageLimit    int
+	PageLimitMax int
+
+	// PageBytesMax ends a page early once its encoding is this long, after at
+	// least one publication. Default 4 MiB.
+	PageBytesMax int
+
+	// WriteTimeout bounds one write to a client. A client that does not read
+	// for that long is cut, and may resume. Default 10 s.
+	WriteTimeout time.Duration
+
+	// Observer is told what happens, for metrics. Nil costs nothing.
+	Observer *Observer
+
+	// Logger receives failures of the broker (Error) and ends of streams
+	// (Debug). Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// withDefaults returns a copy of o in which nothing is zero that has a default.
+func (o *Options) withDefaults() Options {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	setDefault(&out.BodyBytesMax, hub.PublicationBytesMaxDefault)
+	setDefault(&out.BodyTimeout, 30*time.Second)
+	setDefault(&out.Heartbeat, 15*time.Second)
+	setDefault(&out.Retry, 2*time.Second)
+	setDefault(&out.WaitMax, 60*time.Second)
+	setDefault(&out.PageLimit, 100)
+	setDefault(&out.PageLimitMax, 1000)
+	out.PageLimit = min(out.PageLimit, out.PageLimitMax)
+	setDefault(&out.PageBytesMax, 4<<20)
+	setDefault(&out.WriteTimeout, 10*time.Second)
+	if out.Logger == nil {
+		out.Logger = slog.Default()
+	}
+	return out
+}
+
+// setDefault replaces a value that is not positive: none of these limits has a
+// meaning at zero or below, and none means "unlimited".
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// Transport is the http.Handler of everything below ChannelsPath and
+// PresencePath.
+//
+// It must see paths as they were sent. http.ServeMux redirects a path with an
+// empty or dotted segment before any handler runs, so ask Serves first and give
+// the mux only the rest:
+//
+//	if t.Serves(r) {
+//		t.ServeHTTP(w, r)
+//		return
+//	}
+//	mux.ServeHTTP(w, r)
+//
+// A Transport holds no goroutines of its own. Each stream ends when its client
+// leaves, when the request's context ends, or with the hub.
+type Transport struct {
+	hub     *hub.Hub
+	o       Options
+	observe observer
+}
+
+// New returns a Transport that serves the channels of h.
+func New(h *hub.Hub, o *Options) *Transport {
+	t := &Transport{hub: h, o: o.withDefaults()}
+	t.observe = observer{t.o.Observer}
+	return t
+}
+
+// Serves reports whether r is for this Transport.
+func (t *Transport) Serves(r *http.Request) bool {
+	_, ok := routeOf(r)
+	return ok
+}
