@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// serverEnv names the server for pub and sub.
+const serverEnv = "GODWIT_SERVER"
+
+const serverDefault = "http://127.0.0.1:8000"
+
+// serverFlag adds --server.
+func serverFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "server", "", "`URL` of the server (default $"+serverEnv+", or else "+serverDefault+")")
+}
+
+// channelURL is the URL of a channel on the server that the flag, the
+// environment or the default names.
+func channelURL(server, channel string) (*url.URL, error) {
+	name := "--server"
+	if server == "" {
+		name, server = serverEnv, os.Getenv(serverEnv)
+	}
+	if server == "" {
+		server = serverDefault
+	}
+	u, err := url.Parse(server)
+	if err == nil {
+		switch u.Scheme {
+		case "ws":
+			u.Scheme = "http"
+		case "wss":
+			u.Scheme = "https"
+		}
+	}
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, usagef("%s: %q is not the URL of a server; write for example %s", name, server, serverDefault)
+	}
+	segments := strings.Split(channel, "/")
+	for i, segment := range segments {
+		segments[i] = url.PathEscape(segment)
+	}
+	// Set both forms, so that the path is sent as it is written here.
+	base := strings.TrimSuffix(u.EscapedPath(), "/")
+	u.RawPath = base + "/channels/" + strings.Join(segments, "/")
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/channels/" + channel
+	return u, nil
+}
+
+// refusalBytesMax is how much of a refusal is read.
+const refusalBytesMax = 64 << 10
+
+// refusal makes an error of a response that is none of those hoped for.
+func refusal(r *http.Response) error {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, refusalBytesMax))
+	var problem struct {
+		Title  string `json:"title"`
+		Detail string `json:"detail"`
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media == "application/problem+json" && json.Unmarshal(body, &problem) == nil && problem.Title != "" {
+		text := problem.Title
+		if problem.Detail != "" {
+			text += ": " + problem.Detail
+		}
+		return fmt.Errorf("%s (%d)", text, r.StatusCode)
+	}
+	text := strings.TrimSpace(string(body))
+	if len(text) > 200 || strings.HasPrefix(text, "<") {
+		text = "" // a page, for a browser
+	}
+	if text != "" {
+		text = ": " + text
+	}
+	return fmt.Errorf("the server answered %d %s%s", r.StatusCode, http.StatusText(r.StatusCode), text)
+}
+
+// unreachable makes an error of a request that got no answer.
+func unreachable(u *url.URL, err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+		if ue.Timeout() {
+			return fmt.Errorf("no answer from %s in time", origin(u))
+		}
+	}
+	return fmt.Errorf("cannot reach %s: %w", origin(u), cause(err))
+}
+
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }

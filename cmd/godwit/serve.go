@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/godwit-io/godwit/server"
+)
+
+func newServe() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Serve runs the server. It needs no configuration: on loopback, everyone on this
+machine can read and publish on every channel.
+
+Settings come from defaults, then the file of --config (YAML or JSON), then the
+environment (history.count of the file is GODWIT_HISTORY_COUNT), then flags; the
+last one wins.
+
+SIGINT (Ctrl-C) and SIGTERM stop it in good order: streams end and WebSockets are
+closed with 1001, so that clients reconnect elsewhere, then it exits with 0. A
+second signal ends it at once.`,
+		Example: `  godwit serve
+  godwit serve --listen 127.0.0.1:9000 --history-count 100 --history-age 1h
+  godwit serve --origin https://app.example.com --origin 'http://localhost:*'
+  godwit serve --config godwit.yaml
+  GODWIT_LOG_LEVEL=debug godwit serve`,
+		Args: arguments(0, 0),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	settings := []*settingFlag{
+		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port; port 0 picks a free one (default 127.0.0.1:8000)"},
+		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although there is no authentication (default false)"},
+		{key: "origins", name: "origin", typ: "PATTERN", list: true, usage: "pages that may connect besides the server's own: https://app.example.com, https://*.example.com, http://localhost:*, or *; repeatable (default none)"},
+		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second (default true on loopback)"},
+		{key: "history.count", name: "history-count", typ: "NUMBER", usage: "publications each channel remembers; 0 for none (default 1000)"},
+		{key: "history.age", name: "history-age", typ: "DURATION", usage: "how long each channel remembers a publication (default 10m)"},
+		{key: "drain_timeout", name: "drain-timeout", typ: "DURATION", usage: "how long to wait for connections to end when stopping (default 10s)"},
+		{key: "log.level", name: "log-level", typ: "LEVEL", usage: "debug (every request), info, warn or error (default info)"},
+		{key: "log.format", name: "log-format", typ: "FORMAT", usage: "text or json, on standard error (default text)"},
+	}
+	for _, s := range settings {
+		f := flags.VarPF(s, s.name, "", s.usage)
+		if s.typ == "bool" {
+			f.NoOptDefVal = "true"
+		}
+	}
+	flags.VarP((*fileName)(&config), "config", "", "file with settings, YAML or JSON (default none)")
+
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var overrides []server.Override
+		for _, s := range settings {
+			if len(s.values) > 0 {
+				overrides = append(overrides, server.Override{Key: s.key, Value: strings.Join(s.values, ","), Source: "--" + s.name})
+			}
+		}
+		c, err := server.Load(config, os.Environ(), overrides)
+		if err != nil {
+			return err
+		}
+		s, err := server.New(c)
+		if err != nil {
+			return err
+		}
+		if err := s.Listen(cmd.Context()); err != nil {
+			_ = s.Close() // it was never used
+			return err
+		}
+		if c.Insecure && !s.Loopback() {
+			fmt.Fprintf(cmd.ErrOrStderr(), "godwit: WARNING: --insecure on %s: everyone who can reach this address can read and publish on every channel\n", s.Addr())
+		}
+		greet(cmd.OutOrStdout(), s)
+		return s.Run(cmd.Context())
+	}
+	return cmd
+}
+
+// greet says where the server is and what is open.
+func greet(w io.Writer, s *server.Server) {
+	host := address(s.Addr())
+	fmt.Fprintf(w, "Godwit %s\n\n", server.ThisBuild().Version)
+	fmt.Fprintf(w, "  page       http://%s/\n", host)
+	fmt.Fprintf(w, "  a channel  ws://%s/channels/chat\n", host)
+	fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
+	fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
+	fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
+	if s.Loopback() {
+		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(s.Config())+".")
+	} else {
+		fmt.Fprintln(w, "OTHER MACHINES CAN REACH IT. In browsers, only pages of these origins can: "+origins(s.Config())+".")
+	}
+	if s.Demo() {
+		fmt.Fprintln(w, "A demo feed runs on channel demo/ticker; --demo=false leaves it out.")
+	}
+	fmt.Fprintln(w, "\nPress Ctrl-C to stop.")
+}
+
+func origins(c server.Config) string {
+	return strings.Join(append([]string{"its own"}, c.Origins...), ", ")
+}
+
+// address is how a listener can be reached from this machine.
+func address(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// settingFlag is a flag whose value package server parses, so that a setting
+// gives the same errors wherever it is made.
+type settingFlag struct {
+	key, name, typ, usage string
+
+	list   bool // may be repeated
+	values []string
+}
+
+var _ pflag.Value = (*settingFlag)(nil)
+
+func (s *settingFlag) String() string { return "" } // the default is in the usage
+func (s *settingFlag) Type() string   { return s.typ }
+
+func (s *settingFlag) Set(value string) error {
+	if !s.list {
+		s.values = nil
+	}
+	s.values = append(s.values, value)
+	return nil
+}
+
+// fileName is a string flag that is called FILE in help.
+type fileName string
+
+func (f *fileName) String() string { return string(*f) }
+func (f *fileName) Type() string   { return "FILE" }
+
+func (f *fileName) Set(value string) error {
+	if value == "" {
+		return fmt.Errorf("a file is needed")
+	}
+	*f = fileName(value)
+	return nil
+}

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// Defaults of a Config, each named like the field it fills in.
+const (
+	DefaultListen           = "127.0.0.1:8000"
+	DefaultHistoryCount     = hub.RetentionCountDefault
+	DefaultHistoryAge       = hub.RetentionAgeDefault
+	DefaultPublicationBytes = hub.PublicationBytesMaxDefault
+	DefaultQueueCount       = hub.QueueCountMaxDefault
+	DefaultQueueBytes       = hub.QueueBytesMaxDefault
+	DefaultHeaderBytes      = 16 << 10
+	DefaultConnections      = 10_000
+	DefaultChannels         = membroker.ChannelsMaxDefault
+	DefaultHistoryBytes     = membroker.HistoryBytesMaxDefault
+	DefaultHeartbeat        = 15 * time.Second
+	DefaultDrainTimeout     = 10 * time.Second
+	DefaultLogFormat        = "text"
+	DefaultLogLevel         = "info"
+)
+
+// Config says how a Server behaves. The zero value of every field means its
+// default. Load fills it from a file, the environment and flags; the keys used
+// there are named in the comments.
+type Config struct {
+	// Listen is the address to listen on, as host:port (listen). Port 0 picks a
+	// free one. Default 127.0.0.1:8000.
+	Listen string
+
+	// Insecure allows a Listen address that other machines can reach although
+	// nobody has to authenticate (insecure).
+	Insecure bool
+
+	// Origins are patterns of web origins whose pages may use this server
+	// besides its own (origins). It is the one setting for CORS, WebSocket
+	// upgrades and cross-site POST and, on loopback, for the Host header. See
+	// handshake.ParseOrigins for the forms. Default: the same origin only.
+	Origins []string
+
+	// Demo runs the built-in feed on channel demo/ticker (demo). Default: on
+	// when the server listens on loopback.
+	Demo *bool
+
+	History History
+	Limits  Limits
+
+	// Heartbeat is the pause after which a silent stream shows that it is alive:
+	// a WebSocket ping, an SSE comment, an empty NDJSON object (heartbeat).
+	// Default 15 s: proxies commonly end what was silent for 30 to 60 seconds.
+	Heartbeat time.Duration
+
+	// DrainTimeout is how long Run waits for connections to end after its
+	// context did (drain_timeout). Default 10 s.
+	DrainTimeout time.Duration
+
+	Log Log
+
+	// Logger, when set, is used instead of one built from Log. It is not a
+	// setting of files.
+	Logger *slog.Logger
+}
+
+// History says how much every channel remembers: a publication is held until it
+// is older than Age or Count newer ones exist.
+type History struct {
+	Count *int          // history.count: default 1000 publications; 0 keeps none
+	Age   time.Duration // history.age: default 10 minutes
+}
+
+// Limits bound what clients can make the server hold.
+type Limits struct {
+	PublicationBytes int // limits.publication_bytes: the longest payload, default 64 KiB
+	QueueCount       int // limits.queue_count: publications waiting for one slow client, default 1024
+	QueueBytes       int // limits.queue_bytes: payload bytes waiting for one slow client, default 1 MiB
+	HeaderBytes      int // limits.header_bytes: the header of a request, default 16 KiB
+	Connections      int // limits.connections: open at once, default 10,000
+	Channels         int // limits.channels: with a subscriber or history, default 1,000,000
+	HistoryBytes     int // limits.history_bytes: histories of all channels together, default 256 MiB
+}
+
+// Log says what the server writes to standard error.
+type Log struct {
+	Format string // log.format: "text" or "json", default text
+	Level  string // log.level: "debug", "info", "warn" or "error", default info; debug logs every request
+}
+
+// SettingError is a setting that cannot be used.
+type SettingError struct {
+	Key    string // as in the file, for example history.count
+	Source string // where it was set: file:line:column, a variable, a flag; empty when not from Load
+	Text   string // what is wrong, what would be right
+}
+
+// Error begins with the place to look at.
+func (e *SettingError) Error() string {
+	text := e.Text
+	// The name of a flag or variable says which setting it is.
+	if e.Key != "" && !strings.HasPrefix(e.Source, "--") && !strings.HasPrefix(e.Source, envPrefix) {
+		text = e.Key + ": " + text
+	}
+	if e.Source != "" {
+		text = e.Source + ": " + text
+	}
+	return text
+}
+
+// normalize returns c with defaults filled in, or a *SettingError that says
+// what would be right. It is the only place that does either; what depends on
+// the bound address is decided in listen.go.
+func (c Config) normalize() (Config, error) {
+	fill(&c.Listen, DefaultListen)
+	fill(&c.History.Age, DefaultHistoryAge)
+	if c.History.Count == nil {
+		c.History.Count = new(DefaultHistoryCount)
+	}
+	fill(&c.Limits.PublicationBytes, DefaultPublicationBytes)
+	fill(&c.Limits.QueueCount, DefaultQueueCount)
+	// The default queue has room for a few publications of any allowed size.
+	fill(&c.Limits.QueueBytes, max(DefaultQueueBytes, 4*c.Limits.PublicationBytes))
+	fill(&c.Limits.HeaderBytes, DefaultHeaderBytes)
+	fill(&c.Limits.Connections, DefaultConnections)
+	fill(&c.Limits.Channels, DefaultChannels)
+	fill(&c.Limits.HistoryBytes, DefaultHistoryBytes)
+	fill(&c.Heartbeat, DefaultHeartbeat)
+	fill(&c.DrainTimeout, DefaultDrainTimeout)
+	fill(&c.Log.Format, DefaultLogFormat)
+	fill(&c.Log.Level, DefaultLogLevel)
+
+	for _, s := range settings {
+		if text := s.check(s.field(&c)); text != "" {
+			return c, &SettingError{Key: s.key, Text: text}
+		}
+	}
+	if c.Limits.QueueBytes < c.Limits.PublicationBytes {
+		return c, &SettingError{Key: "limits.queue_bytes", Text: strconv.Itoa(c.Limits.QueueBytes) +
+			" could not hold one publication; at least limits.publication_bytes (" +
+			strconv.Itoa(c.Limits.PublicationBytes) + ") is needed"}
+	}
+	return c, nil
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkListen(listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return strconv.Quote(listen) + " is not an address; write host:port, for example " + DefaultListen + " or :8000"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return strconv.Quote(port) + " is not a port; write a number from 0 (any free port) to 65535"
+	} else if strconv.FormatUint(n, 10) != port {
+		return strconv.Quote(port) + " is not a port; write " + strconv.FormatUint(n, 10)
+	}
+	return ""
+}
+
+func checkOrigins(patterns []string) string {
+	for _, p := range patterns {
+		if _, err := handshake.ParseOrigins([]string{p}); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+func checkWord(words ...string) func(string) string {
+	return func(s string) string {
+		if slices.Contains(words, s) {
+			return ""
+		}
+		return strconv.Quote(s) + " is not one of " + strings.Join(words, ", ")
+	}
+}

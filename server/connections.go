@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// refusalsMax is how many connections beyond the limit are told so at once. The
+// ones beyond that are closed without a word.
+const refusalsMax = 64
+
+// connections counts what a listener accepts, WebSockets included, which an
+// http.Server no longer knows about.
+//
+// A connection over the limit is not left waiting in the kernel's backlog, where
+// nobody would learn why nothing happens: it is accepted, answered with 503, and
+// closed.
+type connections struct {
+	limit int
+
+	mu      sync.Mutex // guards what follows
+	open    map[*tracked]struct{}
+	over    int // of open, beyond the limit
+	refused uint64
+	empty   chan struct{} // closed when the last one has gone; nil while nobody waits
+}
+
+func newConnections(limit int) *connections {
+	return &connections{limit: limit, open: make(map[*tracked]struct{})}
+}
+
+// listener is ln with every connection tracked.
+func (c *connections) listener(ln net.Listener) net.Listener { return &trackedListener{ln, c} }
+
+type trackedListener struct {
+	net.Listener
+	conns *connections
+}
+
+func (l *trackedListener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if conn := l.conns.track(nc); conn != nil {
+			return conn, nil
+		}
+		_ = nc.Close()
+	}
+}
+
+// tracked is what is known of a connection.
+type tracked struct {
+	nc    net.Conn
+	conns *connections
+	over  bool // beyond the limit
+	once  sync.Once
+}
+
+func (t *tracked) Close() error {
+	t.once.Do(func() { t.conns.forget(t) })
+	return t.nc.Close()
+}
+
+// Embedding the concrete type keeps what it can do besides being a net.Conn:
+// reading and writing its descriptor directly, and half-closing.
+type trackedTCP struct {
+	*net.TCPConn
+	*tracked
+}
+
+func (t trackedTCP) Close() error { return t.tracked.Close() }
+
+type trackedConn struct {
+	net.Conn
+	*tracked
+}
+
+func (t trackedConn) Close() error { return t.tracked.Close() }
+
+func (c *connections) track(nc net.Conn) net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &tracked{nc: nc, conns: c, over: len(c.open)-c.over >= c.limit}
+	if t.over {
+		c.refused++
+		if c.over >= refusalsMax {
+			return nil
+		}
+		c.over++
+	}
+	c.open[t] = struct{}{}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		return trackedTCP{tcp, t}
+	}
+	return trackedConn{nc, t}
+}
+
+func (c *connections) forget(t *tracked) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, t)
+	if t.over {
+		c.over--
+	}
+	if len(c.open) == 0 && c.empty != nil {
+		close(c.empty)
+		c.empty = nil
+	}
+}
+
+// counts returns how many connections are open, and how many were refused.
+func (c *connections) counts() (open int, refused uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open), c.refused
+}
+
+// wait returns when no connection is open, or with ctx's error.
+func (c *connections) wait(ctx context.Context) error {
+	c.mu.Lock()
+	if len(c.open) == 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	if c.empty == nil {
+		c.empty = make(chan struct{})
+	}
+	empty := c.empty
+	c.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closeAll closes what is open and returns how many that were.
+func (c *connections) closeAll() int {
+	c.mu.Lock()
+	left := make([]*tracked, 0, len(c.open))
+	for t := range c.open {
+		left = append(left, t)
+	}
+	c.mu.Unlock()
+	for _, t := range left { // Close takes the lock
+		_ = t.Close()
+	}
+	return len(left)
+}
+
+// overLimit is the context key of a connection that is to be refused.
+type overLimit struct{}
+
+// connContext is for http.Server.ConnContext.
+func (c *connections) connContext(ctx context.Context, nc net.Conn) context.Context {
+	var t *tracked
+	switch nc := nc.(type) {
+	case trackedTCP:
+		t = nc.tracked
+	case trackedConn:
+		t = nc.tracked
+	}
+	if t != nil && t.over {
+		return context.WithValue(ctx, overLimit{}, true)
+	}
+	return ctx
+}
+
+func isOverLimit(r *http.Request) bool { return r.Context().Value(overLimit{}) != nil }

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/transport"
+)
+
+// The buckets of latencies, in seconds: in memory a publication takes
+// microseconds, and a client far away a second.
+var latencyBuckets = []float64{.000_025, .000_1, .000_25, .001, .002_5, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// metrics is everything /metrics shows. It has a registry of its own: what else
+// runs in the process does not appear.
+type metrics struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+
+	publishSeconds  *prometheus.HistogramVec
+	deliverySeconds *prometheus.HistogramVec
+	ended           *prometheus.CounterVec
+	panics          prometheus.Counter
+}
+
+func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() (int, uint64)) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		publishSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "godwit_publish_duration_seconds", Buckets: latencyBuckets,
+			Help: "Time the hub and its broker took to accept a publication of a client, by transport.",
+		}, []string{"transport"}),
+		deliverySeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "godwit_delivery_latency_seconds", Buckets: latencyBuckets,
+			Help: "Time from the acceptance of a publication until it was written to a client, for the oldest of each write, by transport. Replays are not counted.",
+		}, []string{"transport"}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "godwit_streams_ended_total",
+			Help: "WebSockets and streams that ended, by transport and reason: client, shutdown, slow, lost, refused, failure.",
+		}, []string{"transport", "reason"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "godwit_panics_total", Help: "Requests that ended with a panic of the server.",
+		}),
+	}
+	b := ThisBuild()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "godwit_build_info", Help: "Always 1; the labels say which build this is.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": b.Go},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build, m.publishSeconds, m.deliverySeconds, m.ended, m.panics,
+		&statsCollector{hubStats, brokerStats, conns},
+	)
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		// A scrape costs little, but many at once are not a scraper.
+		MaxRequestsInFlight: 8,
+	})
+	return m
+}
+
+// observer feeds the histograms. The series of every transport are looked up
+// once: the functions are on the path of delivery.
+func (m *metrics) observer() *transport.Observer {
+	publish := make(map[string]prometheus.Observer)
+	delivery := make(map[string]prometheus.Observer)
+	for _, name := range []string{transport.WebSocket, transport.Post} {
+		publish[name] = m.publishSeconds.WithLabelValues(name)
+	}
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
+		delivery[name] = m.deliverySeconds.WithLabelValues(name)
+	}
+	return &transport.Observer{
+		Published: func(name string, _ int, took time.Duration) {
+			if o, ok := publish[name]; ok {
+				o.Observe(took.Seconds())
+			}
+		},
+		Delivered: func(name string, _, _ int, latency time.Duration) {
+			// A page is history that somebody looked up: how old it is says nothing.
+			if o, ok := delivery[name]; ok && latency >= 0 {
+				o.Observe(latency.Seconds())
+			}
+		},
+		Ended: func(name string, end transport.End) {
+			m.ended.WithLabelValues(name, string(end)).Inc()
+		},
+	}
+}
+
+// statsCollector shows what the layers below count by themselves, read when
+// somebody asks.
+type statsCollector struct {
+	hub    func() hub.Stats
+	broker func() membroker.Stats
+	conns  func() (open int, refused uint64)
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("godwit_"+name, help, labels, nil)
+}
+
+var (
+	descConnections  = desc("tcp_connections", "Open TCP connections, whatever they carry.")
+	descRefused      = desc("tcp_connections_refused_total", "Connections refused because limits.connections was reached.")
+	descSessions     = desc("connections", "Clients connected now, by transport.", "transport")
+	descSubs         = desc("subscriptions", "Subscriptions now.")
+	descChannels     = desc("channels", "Channels with a subscriber now.")
+	descPublications = desc("publications_total", "Publications accepted, duplicates not counted.")
+	descPubBytes     = desc("publication_bytes_total", "Payload bytes of the publications accepted.")
+	descDuplicates   = desc("publication_duplicates_total", "Publications not made because their idempotency key was seen before.")
+	descDeliveries   = desc("deliveries_total", "Publications handed to a transport for one client.")
+	descDelBytes     = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
+	descDrops        = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
+	descGaps         = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descHistChannels = desc("history_channels", "Channels with a listener or history now.")
+	descHistory      = desc("history_publications", "Publications held in all histories now.")
+	descHistBytes    = desc("history_bytes", "Memory that all histories are charged for now.")
+	descEvicted      = desc("history_evicted_total", "Publications dropped from history early because limits.history_bytes was reached.")
+)
+
+// Describe implements prometheus.Collector.
+func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descConnections, descRefused, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
+		descDeliveries, descDelBytes, descDrops, descGaps, descHistChannels, descHistory, descHistBytes, descEvicted,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	counter := func(d *prometheus.Desc, value uint64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
+	}
+	open, refused := c.conns()
+	gauge(descConnections, float64(open))
+	counter(descRefused, refused)
+
+	h := c.hub()
+	// Zero is said too: an absent series and none connected must not look alike.
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
+		gauge(descSessions, float64(h.Sessions[name]), name)
+	}
+	gauge(descSubs, float64(h.Subscriptions))
+	gauge(descChannels, float64(h.Channels))
+	counter(descPublications, h.Publications)
+	counter(descPubBytes, h.PublicationBytes)
+	counter(descDuplicates, h.Duplicates)
+	counter(descDeliveries, h.Deliveries)
+	counter(descDelBytes, h.DeliveryBytes)
+	counter(descDrops, h.QueueDrops)
+	counter(descGaps, h.Gaps)
+
+	b := c.broker()
+	gauge(descHistChannels, float64(b.Channels))
+	gauge(descHistory, float64(b.Publications))
+	gauge(descHistBytes, float64(b.Bytes))
+	counter(descEvicted, b.Evicted)
+}

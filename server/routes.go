@@ -1,0 +1,162 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/transport"
+)
+
+// ServeHTTP serves one request of any kind. Run and Serve call it; it is
+// exported for tests and for servers that have a listener of another kind, for
+// which Host is not guarded.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w}
+	start := time.Now()
+	defer func() {
+		if v := recover(); v != nil {
+			s.recovered(rec, r, v)
+		}
+		if s.log.Enabled(r.Context(), slog.LevelDebug) {
+			s.log.DebugContext(r.Context(), "request", "id", requestID(r), "method", r.Method, "path", r.URL.Path,
+				"status", rec.status, "remote", r.RemoteAddr, "took", time.Since(start).String())
+		}
+	}()
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	// Nothing but the welcome page is a document, and that sets its own.
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	s.route(rec, r)
+}
+
+// route decides by the path as it was sent. An http.ServeMux would redirect
+// channel names that are not clean paths.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case isOverLimit(r):
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Retry-After", "5")
+		problemConnections.Write(w, fmt.Sprintf("this server is limited to %d connections at once; try again later", s.config.Limits.Connections))
+	case s.loopback.Load() && !hostAllowed(r.Host, s.origins):
+		w.Header().Set("Connection", "close")
+		problemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
+			" or allow the name with --origin (origins in the configuration file)", quote(r.Host), s.Addr()))
+	case s.channels.Serves(r):
+		s.channels.ServeHTTP(w, r)
+	case r.URL.Path == "/healthz":
+		s.serveState(w, r, false)
+	case r.URL.Path == "/readyz":
+		s.serveState(w, r, s.draining.Load())
+	case r.URL.Path == "/metrics":
+		if allowRead(w, r) {
+			s.metrics.handler.ServeHTTP(w, r)
+		}
+	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
+		s.welcome.ServeHTTP(w, r)
+	default:
+		transport.ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+
+			"; channels are below /channels/, presence is below /presence/, and / is a page to begin with")
+	}
+}
+
+// serveState answers whoever watches the process (/healthz) or sends traffic to
+// it (/readyz).
+func (s *Server) serveState(w http.ResponseWriter, r *http.Request, draining bool) {
+	if !allowRead(w, r) {
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if draining {
+		w.Header().Set("Connection", "close")
+		transport.ProblemShutdown.Write(w, "the server is going away; send new requests to another")
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+func allowRead(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	transport.ProblemMethod.Write(w, quote(r.Method)+" is not a method of this resource; use GET or HEAD")
+	return false
+}
+
+// recovered ends a request whose handler panicked; the process lives.
+func (s *Server) recovered(rec *recorder, r *http.Request, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v) // a handler that ends its response early, on purpose
+	}
+	s.metrics.panics.Inc()
+	id := requestID(r)
+	s.log.Error("handler panicked", "id", id, "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	switch {
+	case rec.hijacked != nil:
+		_ = rec.hijacked.Close()
+	case rec.status != 0:
+		panic(http.ErrAbortHandler) // half a response must not look like a whole one
+	default:
+		rec.Header().Set("Connection", "close")
+		problemInternal.Write(rec, "the server failed at this request; its log says how under the ID "+id)
+	}
+}
+
+// recorder remembers what became of a response.
+type recorder struct {
+	http.ResponseWriter
+	status   int // 0 while nothing was sent
+	hijacked net.Conn
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols { // others announce a response to come
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// FlushError is how an http.ResponseController flushes.
+func (r *recorder) FlushError() error {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return http.NewResponseController(r.ResponseWriter).Flush()
+}
+
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err == nil {
+		r.hijacked, r.status = nc, http.StatusSwitchingProtocols
+	}
+	return nc, rw, err
+}
+
+// Unwrap lets an http.ResponseController find the rest.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// quote makes text of the peer fit for a detail: quoted, and cut when long.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.QuoteToASCII(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,418 @@
+package welcome_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// The page in a real Chromium against the real program. GODWIT_SCREENSHOTS names
+// a folder to keep pictures of the page in.
+
+// browserTime bounds every wait in a browser. Nothing here waits that long
+// unless it fails.
+const browserTime = 60 * time.Second
+
+// browser starts Chromium and returns a context to open windows in.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
+			t.Fatal("Chromium is not installed, and GODWIT_REQUIRE_ALL is set")
+		}
+		t.Skip("Chromium is not installed")
+	}
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path),
+		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(1280, 900),
+	)...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		// Ends the program, and waits for it, before its folder is removed.
+		_ = chromedp.Cancel(ctx)
+		cancel()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("cannot start %s: %v", path, err)
+	}
+	return ctx
+}
+
+// tab is a window of its own, so that none is in the background, where browsers
+// slow pages down.
+type tab struct {
+	t      *testing.T
+	ctx    context.Context
+	mu     sync.Mutex
+	faults []string
+}
+
+// open opens url in a new window. What the page complains about fails the test.
+func open(t *testing.T, browser context.Context, url string) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, browserTime)
+	t.Cleanup(cancel)
+	b := &tab{t: t, ctx: ctx}
+	if err := chromedp.Listen(ctx, b.listen); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, fault := range b.faults {
+			t.Errorf("the page complains: %s", fault)
+		}
+	})
+	b.do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(url))
+	return b
+}
+
+// listen notes what the page complains about. It is called on the goroutine that
+// reads the browser's messages.
+func (b *tab) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch ev := event.(type) {
+	case *runtime.EventExceptionThrown:
+		fault := ev.ExceptionDetails.Text
+		if e := ev.ExceptionDetails.Exception; e != nil {
+			fault += " " + e.Description
+		}
+		b.faults = append(b.faults, fault)
+	case *log.EventEntryAdded:
+		// A server that was stopped on purpose is complained about, too.
+		if ev.Entry.Level == log.EntryLevelError && ev.Entry.Source != log.EntrySourceNetwork && !strings.Contains(ev.Entry.Text, "WebSocket connection to") {
+			b.faults = append(b.faults, ev.Entry.Text)
+		}
+	}
+}
+
+type step = chromedp.Action[chromedp.Void]
+
+func (b *tab) do(steps ...step) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatalf("in the browser: %v", err)
+	}
+}
+
+// mouse does with the left button what kind says.
+func mouse(kind input.DispatchMouseEventType, x, y float64) step {
+	return chromedp.MouseEvent(kind, x, y, func(p *input.DispatchMouseEventParams) {
+		p.Button, p.ClickCount = input.MouseButtonLeft, 1
+	})
+}
+
+// until waits for a JavaScript expression to be true.
+func (b *tab) until(expression string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(browserTime/3)))
+	if err != nil {
+		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+		b.t.Fatalf("never came true: %s (%v)\n%s", expression, err, text)
+	}
+}
+
+func eval[T any](b *tab, expression string) T {
+	b.t.Helper()
+	result, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("in the browser: %s: %v", expression, err)
+	}
+	return result
+}
+
+func id(name string) chromedp.CSS { return chromedp.CSS("[data-testid=" + name + "]") }
+
+// one is an element by test ID as a JavaScript expression.
+func one(name string) string { return "document.querySelector('" + string(id(name)) + "')" }
+
+// has says that an item of a chat log has a text.
+func has(pane, text string) string {
+	return fmt.Sprintf("[...document.querySelectorAll('[data-testid=chat-%s-log] li[data-position]')].some(li => li.innerText.includes(%q))", pane, text)
+}
+
+// live waits until a card is connected over a transport.
+func (b *tab) live(card, transport string) {
+	b.t.Helper()
+	status := one("status-" + card)
+	b.until(fmt.Sprintf("%s?.dataset.state === 'open' && %s.dataset.transport === '%s'", status, status, transport))
+}
+
+func (b *tab) say(pane, text string) {
+	b.t.Helper()
+	b.do(chromedp.SendKeys(id("chat-"+pane+"-input"), text+"\r"))
+}
+
+// --- the program ---
+
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "godwit-browser-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "godwit")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/godwit-io/godwit/cmd/godwit").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%v\n%s", err, out)
+	}
+	return path, nil
+})
+
+type godwit struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	host string
+}
+
+var address = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
+
+// start runs `godwit serve` and waits for the URL it prints.
+func start(t *testing.T, listen string) *godwit {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatalf("cannot build the program: %v", err)
+	}
+	g := &godwit{t: t, cmd: exec.Command(path, "serve", "--listen", listen)}
+	g.cmd.Stderr = os.Stderr
+	out, err := g.cmd.StdoutPipe()
+	if err == nil {
+		err = g.cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.kill)
+	lines := bufio.NewScanner(out)
+	for g.host == "" && lines.Scan() {
+		if m := address.FindStringSubmatch(lines.Text()); m != nil {
+			g.host = m[1]
+		}
+	}
+	if g.host == "" {
+		t.Fatal("the program printed no URL")
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return g
+}
+
+func (g *godwit) kill() {
+	if g.cmd.ProcessState == nil {
+		_ = g.cmd.Process.Kill()
+		_ = g.cmd.Wait()
+	}
+}
+
+func (g *godwit) url() string { return "http://" + g.host + "/" }
+
+func (g *godwit) publish(channel, text string) {
+	g.t.Helper()
+	response, err := http.Post("http://"+g.host+"/channels/"+channel, "text/plain", strings.NewReader(text))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusCreated {
+		g.t.Fatalf("publish: %s", response.Status)
+	}
+}
+
+// --- what a person would do ---
+
+func TestBrowserTwoTabs(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	first, second := open(t, chromium, g.url()), open(t, chromium, g.url())
+	for _, b := range []*tab{first, second} {
+		for _, card := range []string{"chat", "board", "chart"} {
+			b.live(card, "websocket")
+		}
+	}
+
+	// Typed in one tab, read in both, in both panes.
+	first.say("left", "hello from the first tab")
+	for _, b := range []*tab{first, second} {
+		b.until(has("left", "hello from the first tab"))
+		b.until(has("right", "hello from the first tab"))
+	}
+	second.say("right", "and hello back")
+	first.until(has("left", "and hello back"))
+	g.publish("chat", "hello from curl")
+	first.until(has("left", "hello from curl"))
+
+	// A drawing moves in the other tab, while it is drawn and when it is done.
+	var x, y float64
+	first.do(chromedp.ScrollIntoView(id("board")))
+	box := eval[map[string]float64](first, one("board")+".getBoundingClientRect().toJSON()")
+	at := func(u, v float64) { x, y = box["x"]+u*box["width"], box["y"]+v*box["height"] }
+	at(0.2, 0.2)
+	first.do(mouse(input.DispatchMouseEventTypeMousePressed, x, y))
+	own := eval[string](first, one("board")+".dataset.tab")
+	cursor := fmt.Sprintf("document.querySelector('.cursor[data-tab=\"%s\"]')", own)
+	for i := range 10 {
+		at(0.2+0.05*float64(i), 0.2+0.03*float64(i))
+		first.do(mouse(input.DispatchMouseEventTypeMouseMoved, x, y))
+	}
+	second.until(cursor + " !== null && Math.abs(" + cursor + ".dataset.x - 0.65) < 0.02")
+	first.do(mouse(input.DispatchMouseEventTypeMouseReleased, x, y))
+	second.until(one("board") + ".dataset.strokes === '1'")
+	third := open(t, chromium, g.url()) // who comes late sees it too
+	third.until(one("board") + ".dataset.strokes === '1'")
+	third.until(has("left", "hello from the first tab"))
+	third.do(chromedp.Click(id("board-clear")))
+	second.until(one("board") + ".dataset.strokes === '0'")
+
+	// The chart advances.
+	points := eval[int](second, "+"+one("chart")+".dataset.points")
+	second.until(fmt.Sprintf("+%s.dataset.points >= %d", one("chart"), points+5))
+}
+
+func TestBrowserEveryTransport(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	b := open(t, chromium, g.url())
+	b.live("chat", "websocket")
+	want := []string{}
+	for i, transport := range []string{"sse", "poll", "websocket", "poll", "sse"} {
+		b.do(chromedp.Click(id("transport-chat") + chromedp.CSS(" input[value="+transport+"]")))
+		between := fmt.Sprintf("said while switching %d", i)
+		g.publish("chat", between)
+		b.live("chat", transport)
+		b.say("left", fmt.Sprintf("typed over %s %d", transport, i))
+		want = append(want, between, fmt.Sprintf("typed over %s %d", transport, i))
+		for _, text := range want {
+			b.until(has("right", text))
+		}
+	}
+	// Nothing twice.
+	got := eval[[]string](b, "[...document.querySelectorAll('[data-testid=chat-right-log] li[data-position]')].map(li => li.dataset.position)")
+	if sorted := slices.Compact(slices.Clone(got)); len(sorted) != len(got) || len(got) != len(want) {
+		t.Errorf("%d messages were shown for %d: %v", len(got), len(want), got)
+	}
+}
+
+func TestBrowserSurvivesTheServer(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	b := open(t, chromium, g.url())
+	b.live("chat", "websocket")
+	b.say("left", "before the crash")
+	b.until(has("right", "before the crash"))
+
+	g.kill()
+	b.until(one("status-chat") + ".dataset.state !== 'open'")
+	b.say("left", "typed while it was away")
+	g = start(t, g.host)
+	const meanwhile = 30
+	for i := range meanwhile {
+		g.publish("chat", fmt.Sprintf("meanwhile %d.", i))
+	}
+	b.live("chat", "websocket")
+	for i := range meanwhile {
+		b.until(has("left", fmt.Sprintf("meanwhile %d.", i)))
+	}
+	b.until(has("right", "typed while it was away"))
+	b.until(has("right", "before the crash"))  // what was seen stays
+	b.until("!" + one("gap-chat") + ".hidden") // and it is said that history was lost
+	b.live("chart", "websocket")
+	points := eval[int](b, "+"+one("chart")+".dataset.points")
+	b.until(fmt.Sprintf("+%s.dataset.points > %d", one("chart"), points))
+}
+
+func TestBrowserLooks(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	for i := range 3 {
+		g.publish("chat", fmt.Sprintf("something said %d", i))
+	}
+	backgrounds := map[string]string{}
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{1280, 768, 360} {
+			b := open(t, chromium, "about:blank")
+			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+			if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
+				t.Fatal(err)
+			}
+			b.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(g.url()))
+			b.live("chat", "websocket")
+			b.until(fmt.Sprintf("+%s.dataset.points > 3", one("chart")))
+			if over := eval[int64](b, "document.documentElement.scrollWidth"); over > width {
+				t.Errorf("%s at %d: the page is %d wide", scheme, width, over)
+			}
+			backgrounds[scheme] = eval[string](b, "getComputedStyle(document.body).backgroundColor")
+			if dir := os.Getenv("GODWIT_SCREENSHOTS"); dir != "" {
+				picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+				if err != nil {
+					t.Fatal(err)
+				}
+				name := filepath.Join(dir, fmt.Sprintf("welcome-%s-%d.png", scheme, width))
+				if err := os.WriteFile(name, picture, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if backgrounds["light"] == backgrounds["dark"] {
+		t.Errorf("light and dark look the same: %v", backgrounds)
+	}
+}
+
+// Everything can be reached and used with the keyboard alone.
+func TestBrowserKeyboard(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	b := open(t, chromium, g.url())
+	b.live("board", "websocket")
+	reached := map[string]bool{}
+	for range 80 {
+		b.do(chromedp.KeyEvent("\t"))
+		name := eval[string](b, "document.activeElement?.dataset.testid ?? document.activeElement?.closest('[data-testid]')?.dataset.testid ?? ''")
+		if name == "board" && !reached[name] {
+			if style := eval[string](b, "getComputedStyle(document.activeElement).outlineStyle"); style == "none" {
+				t.Error("focus on the board cannot be seen")
+			}
+			b.do(chromedp.KeyEvent(" "), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(" "))
+			b.until(one("board") + ".dataset.strokes === '1'")
+		}
+		reached[name] = true
+	}
+	for _, name := range []string{"theme-toggle", "transport-chat", "chat-left-input", "chat-left-send", "chat-right-input", "board", "board-clear", "transport-chart"} {
+		if !reached[name] {
+			t.Errorf("the Tab key does not reach %s", name)
+		}
+	}
+}
