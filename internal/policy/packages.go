@@ -10,8 +10,8 @@ import (
 )
 
 // PackageDocs finds packages that do not say in one sentence what they are: in
-// exactly one file, doc.go (main.go for a command), beginning "Package x "
-// ("Command x " or the command's own name), with the sentence a paragraph of its
+// exactly one file, doc.go, beginning "Package x " (for a command "Command x " or
+// its own name), with the sentence a paragraph of its
 // own.
 func PackageDocs(t *Tree) []Finding {
 	const reason = "a package is one sentence, and go doc, the web and the next reader look for it in one place"
@@ -20,10 +20,11 @@ func PackageDocs(t *Tree) []Finding {
 		if p.Name == "" {
 			continue // nothing but tests
 		}
-		where, starts := "doc.go", []string{"Package " + p.Name + " "}
+		const where = "doc.go"
+		starts := []string{"Package " + p.Name + " "}
 		if p.Name == "main" {
 			name := path.Base(p.Dir)
-			where, starts = "main.go", []string{"Command " + name + " ", strings.ToUpper(name[:1]) + name[1:] + " "}
+			starts = []string{"Command " + name + " ", strings.ToUpper(name[:1]) + name[1:] + " "}
 		}
 		documented := false
 		for _, f := range p.Files {
