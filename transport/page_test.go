@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
@@ -14,8 +13,7 @@ import (
 // polled waits a moment of virtual time and returns what a long poll answered,
 // "" while it has not.
 func polled(m *memory, after time.Duration) string {
-	time.Sleep(after)
-	synctest.Wait()
+	elapse(after)
 	return m.take()
 }
 

@@ -269,6 +269,12 @@ func bubble(t *testing.T, o Options, test func(t *testing.T, h *hub.Hub, serve f
 	})
 }
 
+// elapse lets virtual time pass, and everything happen that happens by then.
+func elapse(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 func publishTo(t *testing.T, h *hub.Hub, data string) hub.Position {
 	t.Helper()
 	at, _, err := h.Publish(context.Background(), hub.Message{Channel: "chat", Data: []byte(data)})
@@ -286,8 +292,7 @@ func TestHeartbeats(t *testing.T) {
 			m.take()
 			expect := func(after time.Duration, want string) {
 				t.Helper()
-				time.Sleep(after)
-				synctest.Wait()
+				elapse(after)
 				if got := m.take(); got != want {
 					t.Errorf("%s: after %v: %q, want %q", accept, after, got, want)
 				}

@@ -30,9 +30,6 @@ func (t *Transport) newWriter(w http.ResponseWriter, r *http.Request) *writer {
 	}
 }
 
-// Unwrap is for http.ResponseController.
-func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
 func (w *writer) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
 		if w.left == 0 {
