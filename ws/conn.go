@@ -25,18 +25,21 @@ type Conn struct {
 	subprotocol string
 	start       time.Time // the origin of wsproto.Time
 
-	reading chan struct{}
-	in      []byte // arrived and not decoded yet; guarded by reading
-	message []byte // the parts of the message under way; guarded by reading
-	typ     MessageType
+	reading  chan struct{}
+	in       []byte      // arrived and not decoded yet; guarded by reading
+	message  []byte      // the parts of the message under way; guarded by reading
+	typ      MessageType // of that message
+	skipping bool        // what is left of a message that its reader gave up; guarded by reading
 
 	writing chan struct{}
 	rest    []byte // the remainder of a cut write, sent before anything else; guarded by writing
 
 	mu        sync.Mutex
 	proto     wsproto.Conn
-	readSince wsproto.Time // when the Read under way began, 0 for none
-	broken    error        // writing has failed; the reader will find out why
+	readSince wsproto.Time  // when the Read under way began, 0 for none
+	broken    error         // writing has failed; the reader will find out why
+	fragments chan struct{} // closed when the message being written in parts ends, nil without one
+	latency   time.Duration // of the newest ping that was answered
 	pings     map[uint64]*ping
 	pingLast  uint64
 	closed    *CloseError   // set once

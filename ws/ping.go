@@ -39,8 +39,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		err = c.send(ctx, out)
 	}
 	putBuffer(buf, out)
-	<-c.writing
-	c.flush()
+	c.unlockWriting()
 	if err == nil {
 		select {
 		case rtt := <-p.rtt:
@@ -57,8 +56,22 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	return 0, err
 }
 
-// pong answers the Ping that ev belongs to.
+// Latency returns the round trip of the newest ping that was answered, whether
+// the keepalive or a Ping sent it, and 0 before the first.
+func (c *Conn) Latency() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.latency
+}
+
+// pong notes the round trip, and answers the Ping that ev belongs to.
 func (c *Conn) pong(ev wsproto.Event) {
+	if ev.RTT > 0 {
+		c.mu.Lock()
+		c.latency = ev.RTT
+		c.mu.Unlock()
+		return
+	}
 	if len(ev.Payload) != 12 || string(ev.Payload[:4]) != "ping" {
 		return
 	}
@@ -66,8 +79,12 @@ func (c *Conn) pong(ev wsproto.Event) {
 	c.mu.Lock()
 	p := c.pings[key]
 	delete(c.pings, key)
-	c.mu.Unlock()
-	if p != nil {
-		p.rtt <- time.Duration(c.now() - p.sent)
+	if p == nil {
+		c.mu.Unlock()
+		return
 	}
+	c.latency = time.Duration(c.now() - p.sent)
+	rtt := c.latency
+	c.mu.Unlock()
+	p.rtt <- rtt
 }

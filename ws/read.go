@@ -29,8 +29,7 @@ func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte,
 	}
 	c.setReading(true)
 	typ, message, err := c.next(ctx, dst)
-	c.setReading(false)
-	<-c.reading
+	c.unlockReading()
 	return typ, message, err
 }
 
@@ -46,6 +45,29 @@ func (c *Conn) setReading(on bool) {
 // next decodes until a message is complete. The caller holds reading.
 func (c *Conn) next(ctx context.Context, dst []byte) (MessageType, []byte, error) {
 	for {
+		ev, err := c.part(ctx)
+		if err != nil {
+			return 0, dst, err
+		}
+		typ := MessageType(ev.Op)
+		if ev.First && ev.Last {
+			dst = append(dst, ev.Payload...)
+			c.release()
+			return typ, dst, nil
+		}
+		c.assemble(ev)
+		if ev.Last {
+			dst = c.take(dst)
+			c.release()
+			return typ, dst, nil
+		}
+	}
+}
+
+// part returns the next part of a message. Its payload is valid until the next
+// call. Whatever else arrives is dealt with on the way. The caller holds reading.
+func (c *Conn) part(ctx context.Context) (wsproto.Event, error) {
+	for {
 		for len(c.in) > 0 {
 			ev, owed := c.decode()
 			if owed && ev.Kind != wsproto.Close && ev.Kind != wsproto.Fail {
@@ -53,29 +75,22 @@ func (c *Conn) next(ctx context.Context, dst []byte) (MessageType, []byte, error
 			}
 			switch ev.Kind {
 			case wsproto.Data:
-				typ := MessageType(ev.Op)
-				if ev.First && ev.Last {
-					dst = append(dst, ev.Payload...)
-					c.release()
-					return typ, dst, nil
+				if c.skipping {
+					c.skipping = !ev.Last
+					continue
 				}
-				c.assemble(ev)
-				if ev.Last {
-					dst = c.take(dst)
-					c.release()
-					return typ, dst, nil
-				}
+				return ev, nil
 			case wsproto.Pong:
 				c.pong(ev)
 			case wsproto.Close, wsproto.Fail:
 				c.finish(ev)
 				c.in, c.message = nil, nil
 				c.stream.release()
-				return 0, dst, c.Err()
+				return ev, c.Err()
 			}
 		}
 		if err := c.fill(ctx); err != nil {
-			return 0, dst, err
+			return wsproto.Event{}, err
 		}
 	}
 }

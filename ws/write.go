@@ -24,7 +24,7 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == MessageText && !utf8.Valid(p) {
 		return ErrNotUTF8
 	}
-	if err := c.acquire(ctx, c.writing); err != nil {
+	if err := c.acquireMessage(ctx); err != nil {
 		return err
 	}
 	buf := getBuffer(len(p) + wire.HeaderBytesMax)
@@ -36,9 +36,38 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 		err = sendErr
 	}
 	putBuffer(buf, out)
+	c.unlockWriting()
+	return err
+}
+
+// acquireMessage takes writing when no other message is being written in parts.
+func (c *Conn) acquireMessage(ctx context.Context) error {
+	for {
+		if err := c.acquire(ctx, c.writing); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		busy := c.fragments
+		c.mu.Unlock()
+		if busy == nil {
+			return nil
+		}
+		c.unlockWriting()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.done:
+			return c.Err()
+		}
+	}
+}
+
+// unlockWriting gives writing back, and sends what became owed meanwhile: who
+// owes it did not wait.
+func (c *Conn) unlockWriting() {
 	<-c.writing
 	c.flush()
-	return err
 }
 
 // WriteFrames sends frames that were encoded already, each one or more whole,
@@ -56,7 +85,7 @@ func (c *Conn) WriteFrames(ctx context.Context, frames ...[]byte) error {
 	for _, f := range frames {
 		size += len(f)
 	}
-	if err := c.acquire(ctx, c.writing); err != nil {
+	if err := c.acquireMessage(ctx); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -71,8 +100,7 @@ func (c *Conn) WriteFrames(ctx context.Context, frames ...[]byte) error {
 		err = c.send(ctx, out)
 		putBuffer(buf, out)
 	}
-	<-c.writing
-	c.flush()
+	c.unlockWriting()
 	return err
 }
 
