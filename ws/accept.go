@@ -36,6 +36,10 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		refuse(w, r, o, fault)
 		return nil, fault
 	}
+	if o.Tracker != nil && o.Tracker.isClosing() {
+		refuse(w, r, o, shuttingDown)
+		return nil, shuttingDown
+	}
 	response, err := handshake.AppendResponse(make([]byte, 0, 512), &accepted, "", o.Header)
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -65,7 +69,20 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		nc.Close()
 		return nil, fmt.Errorf("websocket: cannot answer the handshake: %w", err)
 	}
-	return newConn(nc, wsproto.Server, o.Options, accepted.Subprotocol, early), nil
+	conn := newConn(nc, wsproto.Server, o.Options, accepted.Subprotocol, early)
+	if o.Tracker != nil && !conn.track(o.Tracker) {
+		// It shut down after the handshake was answered.
+		_ = conn.Close(StatusGoingAway, "going away")
+		return nil, conn.Err()
+	}
+	return conn, nil
+}
+
+// shuttingDown is the answer of a server whose Tracker is closing connections.
+var shuttingDown = &handshake.Fault{
+	Status: http.StatusServiceUnavailable,
+	Reason: "the server is shutting down; try again, here or at another",
+	Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}},
 }
 
 // refuse answers a request that may not become a WebSocket.

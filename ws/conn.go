@@ -23,6 +23,7 @@ type Conn struct {
 	stream      stream
 	options     Options
 	subprotocol string
+	tracker     *Tracker  // nil: none
 	start       time.Time // the origin of wsproto.Time
 
 	reading  chan struct{}
@@ -182,6 +183,9 @@ func (c *Conn) end(e *CloseError, linger bool) {
 	c.timer.Stop()
 	c.mu.Unlock()
 	close(c.done)
+	if c.tracker != nil {
+		c.tracker.remove(c)
+	}
 	if linger {
 		go c.stream.linger(max(c.options.CloseTimeout, 0))
 		return
@@ -213,6 +217,17 @@ func (c *Conn) finish(ev wsproto.Event) {
 	// RFC 6455 §7.1.1: the server ends the transport first, the client waits
 	// for it, so that it is the server that holds TIME_WAIT.
 	c.end(e, !c.isServer())
+}
+
+// track makes c one of t's, and reports whether t takes it.
+func (c *Conn) track(t *Tracker) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed != nil || !t.add(c) {
+		return c.closed != nil // ended already: nothing to track
+	}
+	c.tracker = t
+	return true
 }
 
 func (c *Conn) isServer() bool { return c.proto.Role() == wsproto.Server }

@@ -27,6 +27,9 @@ const (
 	responseBodyBytesMax = 64 << 10
 )
 
+// DefaultRedirectsMax is how many redirects Dial follows.
+const DefaultRedirectsMax = 10
+
 // ErrURL is in the chain of Dial's error when the URL cannot be dialled.
 var ErrURL = errors.New("websocket: a URL begins with ws:// or wss:// (http:// and https:// mean the same), has a host and no fragment")
 
@@ -50,12 +53,40 @@ func Dial(ctx context.Context, target string, o *DialOptions) (*Conn, *http.Resp
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	nc, err := connect(ctx, u, o)
+	d := dialer{options: o, header: o.Header}
+	redirectsMax := o.RedirectsMax
+	if redirectsMax == 0 {
+		redirectsMax = DefaultRedirectsMax
+	}
+	for redirects := 0; ; redirects++ {
+		conn, response, err := d.dial(ctx, u)
+		next, isRedirect := redirectTarget(u, response)
+		if err == nil || !isRedirect || redirectsMax < 0 {
+			return conn, response, err
+		}
+		if redirects == redirectsMax {
+			return nil, response, fmt.Errorf("websocket: dial %s: more than %d redirects", u.Host, redirectsMax)
+		}
+		if u, err = d.follow(u, next); err != nil {
+			return nil, response, err
+		}
+	}
+}
+
+// dialer is one Dial, which may be several handshakes.
+type dialer struct {
+	options *DialOptions
+	header  http.Header // what may be sent to the present origin
+}
+
+// dial does one handshake, without following a redirect.
+func (d *dialer) dial(ctx context.Context, u *url.URL) (*Conn, *http.Response, error) {
+	nc, err := d.connect(ctx, u)
 	if err != nil {
 		return nil, nil, fmt.Errorf("websocket: dial %s: %w", u.Host, err)
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(longAgo) })
-	conn, response, err := open(nc, u, o)
+	conn, response, err := d.open(nc, u)
 	if !stop() && err == nil {
 		err = ctx.Err() // the deadline is or will be in the past
 	}
@@ -90,25 +121,40 @@ func parseURL(target string) (*url.URL, error) {
 	return u, nil
 }
 
-// connect opens the transport: TCP, and TLS for wss.
-func connect(ctx context.Context, u *url.URL, o *DialOptions) (net.Conn, error) {
-	port := u.Port()
-	if port == "" {
-		port = "80"
-		if u.Scheme == "wss" {
-			port = "443"
-		}
+// connect opens the transport: TCP, perhaps through a proxy, and TLS for wss.
+func (d *dialer) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
+	address := hostPort(u)
+	proxy, err := d.proxy(u)
+	if err != nil {
+		return nil, err
 	}
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	var nc net.Conn
+	if proxy == nil {
+		nc, err = d.netDial(ctx, address)
+	} else {
+		nc, err = d.throughProxy(ctx, proxy, address)
+	}
 	if err != nil || u.Scheme == "ws" {
 		return nc, err
 	}
-	config := o.TLSConfig.Clone()
+	return startTLS(ctx, nc, d.options.TLSConfig, u.Hostname())
+}
+
+func (d *dialer) netDial(ctx context.Context, address string) (net.Conn, error) {
+	if d.options.NetDial != nil {
+		return d.options.NetDial(ctx, "tcp", address)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
+// startTLS verifies that the other end is host. It closes nc if it is not.
+func startTLS(ctx context.Context, nc net.Conn, config *tls.Config, host string) (net.Conn, error) {
+	config = config.Clone()
 	if config == nil {
 		config = &tls.Config{}
 	}
 	if config.ServerName == "" {
-		config.ServerName = u.Hostname()
+		config.ServerName = host
 	}
 	config.NextProtos = []string{"http/1.1"}
 	secure := tls.Client(nc, config)
@@ -119,26 +165,57 @@ func connect(ctx context.Context, u *url.URL, o *DialOptions) (net.Conn, error) 
 	return secure, nil
 }
 
-// open does the opening handshake on nc.
-func open(nc net.Conn, u *url.URL, o *DialOptions) (*Conn, *http.Response, error) {
-	var random [16]byte
-	rand.Read(random[:])
-	header := o.Header
+// hostPort is u's host with its port, the scheme's default if it has none.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "wss" || u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// httpURL is u with the scheme that cookies and proxies are configured for.
+func httpURL(u *url.URL) *url.URL {
+	v := *u
+	v.Scheme = "http"
+	if u.Scheme == "wss" {
+		v.Scheme = "https"
+	}
+	return &v
+}
+
+// fields are the request's own header fields.
+func (d *dialer) fields(u *url.URL) http.Header {
+	header := d.header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	r := http.Request{Header: header}
 	if u.User != nil && header.Get("Authorization") == "" {
 		password, _ := u.User.Password()
-		r := http.Request{Header: header.Clone()}
-		if r.Header == nil {
-			r.Header = http.Header{}
-		}
 		r.SetBasicAuth(u.User.Username(), password)
-		header = r.Header
 	}
+	if d.options.Jar != nil {
+		for _, cookie := range d.options.Jar.Cookies(httpURL(u)) {
+			r.AddCookie(cookie)
+		}
+	}
+	return header
+}
+
+// open does the opening handshake on nc.
+func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
+	var random [16]byte
+	rand.Read(random[:])
 	offer := &handshake.Offer{
 		Host:         hostField(u),
 		RequestURI:   u.RequestURI(),
 		Key:          handshake.NewKey(random),
-		Subprotocols: o.Subprotocols,
-		Header:       header,
+		Subprotocols: d.options.Subprotocols,
+		Header:       d.fields(u),
 	}
 	request, err := handshake.AppendRequest(nil, offer)
 	if err != nil {
@@ -147,19 +224,16 @@ func open(nc net.Conn, u *url.URL, o *DialOptions) (*Conn, *http.Response, error
 	if _, err := nc.Write(request); err != nil {
 		return nil, nil, err
 	}
-
-	head := &io.LimitedReader{R: nc, N: responseHeadBytesMax}
-	br := bufio.NewReader(head)
-	response, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
+	br, response, err := readHead(nc)
 	if err != nil {
-		if head.N <= 0 {
-			err = fmt.Errorf("the head of the response is longer than %d bytes", responseHeadBytesMax)
-		}
 		return nil, nil, err
+	}
+	if cookies := response.Cookies(); d.options.Jar != nil && len(cookies) > 0 {
+		d.options.Jar.SetCookies(httpURL(u), cookies)
 	}
 	result, err := handshake.CheckResponse(response.StatusCode, response.ProtoMajor, response.ProtoMinor, response.Header, offer)
 	if err != nil {
-		keepBody(nc, response, head)
+		keepBody(nc, response)
 		return nil, response, err
 	}
 	response.Body = http.NoBody
@@ -168,7 +242,37 @@ func open(nc net.Conn, u *url.URL, o *DialOptions) (*Conn, *http.Response, error
 		early = make([]byte, n)
 		br.Read(early)
 	}
-	return newConn(nc, wsproto.Client, o.Options, result.Subprotocol, early), response, nil
+	return newConn(nc, wsproto.Client, d.options.Options, result.Subprotocol, early), response, nil
+}
+
+// readHead reads the head of a response, of bounded length.
+func readHead(nc net.Conn) (*bufio.Reader, *http.Response, error) {
+	head := &headReader{r: nc, left: responseHeadBytesMax}
+	br := bufio.NewReader(head)
+	response, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
+	if err != nil {
+		if head.left <= 0 {
+			err = fmt.Errorf("the head of the response is longer than %d bytes", responseHeadBytesMax)
+		}
+		return nil, nil, err
+	}
+	head.left = responseBodyBytesMax
+	return br, response, nil
+}
+
+// headReader ends after so many bytes.
+type headReader struct {
+	r    io.Reader
+	left int
+}
+
+func (h *headReader) Read(p []byte) (int, error) {
+	if h.left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := h.r.Read(p[:min(len(p), h.left)])
+	h.left -= n
+	return n, err
 }
 
 // hostField is the Host field for u: without the zone of an IPv6 address, which
@@ -182,9 +286,8 @@ func hostField(u *url.URL) string {
 	return host + "]" + port
 }
 
-// keepBody reads the body of a refusal, which ends with the connection.
-func keepBody(nc net.Conn, r *http.Response, limit *io.LimitedReader) {
-	limit.N = responseBodyBytesMax
+// keepBody keeps what a refusal said: its body ends with the connection.
+func keepBody(nc net.Conn, r *http.Response) {
 	nc.SetReadDeadline(time.Now().Add(time.Second)) // what it said at once is enough
 	body, _ := io.ReadAll(io.LimitReader(r.Body, responseBodyBytesMax))
 	r.Body = io.NopCloser(bytes.NewReader(body))

@@ -1,8 +1,11 @@
 package ws
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -75,6 +78,9 @@ type AcceptOptions struct {
 	// Header is sent with the 101 response, Set-Cookie for example.
 	Header http.Header
 
+	// Tracker, if not nil, knows the connection until it ends.
+	Tracker *Tracker
+
 	// Refuse, if not nil, answers a request that may not become a WebSocket
 	// instead of a line of plain text. Status and header of the fault, which
 	// include Connection: close, are set by it with whatever body suits.
@@ -98,6 +104,31 @@ type DialOptions struct {
 	// roots. ServerName defaults to the URL's host, and the protocol is always
 	// HTTP/1.1.
 	TLSConfig *tls.Config
+
+	// Jar keeps cookies: those it has for the URL are sent, those of the response
+	// go into it. Nil: none.
+	Jar http.CookieJar
+
+	// Proxy says which proxy to use for a URL, nil for none. It is asked with the
+	// schemes http and https, so that http.ProxyFromEnvironment, the default,
+	// and http.ProxyURL work. Proxies are http:// and https:// (CONNECT, with
+	// the URL's user and password) and socks5:// (socks5h:// is the same: the
+	// proxy resolves names).
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// ProxyTLSConfig is used to talk to an https:// proxy. Default: TLSConfig's
+	// roots do not apply to it, the system's do.
+	ProxyTLSConfig *tls.Config
+
+	// RedirectsMax is how many redirects are followed. Default 10, negative: none,
+	// and the response is returned with the error. Header's Authorization and
+	// Cookie, and a password in the URL, are not sent to another origin, and
+	// wss is never left for ws.
+	RedirectsMax int
+
+	// NetDial, if not nil, opens the connection to the server or to its proxy.
+	// Default: net.Dialer.
+	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// HandshakeTimeout bounds Dial as a whole, beside its context. Default 10
 	// seconds.

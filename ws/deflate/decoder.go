@@ -16,12 +16,12 @@ type decoder struct {
 	final bool // the block under way is the last of its stream
 	fresh bool // a stream begins here: there is nothing that has to end
 
-	left  int // bytes of a stored block, or of a match, that are to be written
-	dist  int // of the match
-	lits  *litTable
-	dists *distTable
-	tail  int // how much of blockTail was read
-	kept  window
+	left   int // bytes of a stored block, or of a match, that are to be written
+	dist   int // of the match
+	lits   *litTable
+	dists  *distTable
+	tail   int    // how much of blockTail was read
+	window window // of an Inflater that keeps none
 
 	nlit, ndist, norder int
 	nlens               int
@@ -51,6 +51,7 @@ type status uint8
 const (
 	needInput status = iota
 	needRoom         // there is at least one more byte to write
+	goOn             // not stopped: the state has changed
 	corrupt
 	tooFar
 )
@@ -62,6 +63,7 @@ func (d *decoder) reset() {
 	d.state = stateBlock
 	d.final, d.fresh = false, true
 	d.left, d.tail = 0, 0
+	d.window.reset()
 }
 
 // run reads from src and writes to dst[n:] until one of them ends. In front of
@@ -123,16 +125,12 @@ func (d *decoder) run(dst []byte, n int, src []byte, win *window, reach int) (en
 			d.endBlock()
 
 		case stateCounts, stateOrder, stateLens:
-			switch d.readCodes(src, &in) {
-			case needInput:
-				return n, in, needInput
-			case corrupt:
-				return n, in, corrupt
+			if st = d.readCodes(src, &in); st != goOn {
+				return n, in, st
 			}
 
 		case stateTokens:
-			n, in, st = d.tokens(dst, n, src, in, win, reach)
-			if d.state == stateTokens {
+			if n, in, st = d.tokens(dst, n, src, in, win, reach); st != goOn {
 				return n, in, st
 			}
 
@@ -188,7 +186,6 @@ func (d *decoder) skip(n uint) {
 }
 
 // readCodes reads the description of a dynamic block's codes (RFC 1951 §3.2.7).
-// It returns needRoom when it is through: there are tokens to write now.
 func (d *decoder) readCodes(src []byte, in *int) status {
 	if d.state == stateCounts {
 		if !d.need(14, src, in) {
@@ -270,14 +267,13 @@ func (d *decoder) readCodes(src []byte, in *int) status {
 	}
 	d.lits, d.dists = &d.ownLits, &d.ownDists
 	d.state = stateTokens
-	return needRoom
+	return goOn
 }
 
-// tokens decodes until the block ends, which changes the state, or one of input
-// and room does.
+// tokens decodes until the block, the input or the room ends.
 func (d *decoder) tokens(dst []byte, n int, src []byte, in int, win *window, reach int) (end, used int, st status) {
 	n, in, st = d.tokensFast(dst, n, src, in, win, reach)
-	for st == needInput && d.state == stateTokens {
+	for st == needInput {
 		// One token, only if it is there as a whole: up to 15+5+15+13 bits.
 		for d.nbits <= 56 && in < len(src) {
 			d.bits |= uint64(src[in]) << d.nbits
@@ -312,7 +308,7 @@ func (d *decoder) tokens(dst []byte, n int, src []byte, in int, win *window, rea
 			}
 			d.bits, d.nbits = b, have
 			d.endBlock()
-			return n, in, needInput
+			return n, in, goOn
 		}
 
 		if e.extra() > have {
@@ -362,7 +358,7 @@ func (d *decoder) tokens(dst []byte, n int, src []byte, in int, win *window, rea
 // token: eight bytes of input are read at once, and a match may write a few
 // bytes more than it has.
 func (d *decoder) tokensFast(dst []byte, n int, src []byte, in int, win *window, reach int) (end, used int, st status) {
-	const room = lengthMax + 8
+	const room = 2 + lengthMax + 8 // literals, a match, and what it writes too much
 	lits, dists := d.lits, d.dists
 	b, have := d.bits, d.nbits
 	st = needInput
@@ -414,7 +410,7 @@ func (d *decoder) tokensFast(dst []byte, n int, src []byte, in int, win *window,
 				b, have = b>>(e.codeLen()&63), have-e.codeLen()
 				d.bits, d.nbits = b&(1<<have-1), have
 				d.endBlock()
-				return n, in, needInput
+				return n, in, goOn
 			}
 		}
 		b, have = b>>(e.codeLen()&63), have-e.codeLen()

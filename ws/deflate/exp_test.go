@@ -32,28 +32,15 @@ func messages(n, count int) [][]byte {
 	return ms
 }
 
-func expAppend(h *history, e *encoder, dst, p []byte, lazy bool) []byte {
-	e.reset()
-	for len(p) > 0 {
-		n := h.add(p)
-		p = p[n:]
-		e.startBlock()
-		start := len(h.buf) - n
-		h.tokenize(e, start, lazy)
-		dst = e.appendBlock(dst, h.buf[start:])
-	}
-	return e.sync(dst)
-}
-
 func TestExp(t *testing.T) {
 	for _, bits := range []int{8, 9, 11, 13, 15} {
-		h := &history{window: 1 << bits}
-		e := new(encoder)
+		o := Options{HistoryBits: bits}.WithDefaults()
+		d := NewDeflater(Direction{}, &o)
 		var all, comp []byte
 		for _, n := range []int{3, 64, 512, 4096, 70000, 500} {
 			for _, m := range messages(n, 20) {
 				all = append(all, m...)
-				comp = append(expAppend(h, e, comp, m, true), 0, 0, 255, 255)
+				comp = append(d.Append(comp, m), 0, 0, 255, 255)
 			}
 		}
 		comp = append(comp, 1, 0, 0, 255, 255)
@@ -66,24 +53,78 @@ func TestExp(t *testing.T) {
 }
 
 func BenchmarkExp(b *testing.B) {
-	for _, lazy := range []bool{false, true} {
+	for lazy := range LevelFast + 1 {
 		for _, bits := range []int{11, 13, 15} {
 			for _, n := range []int{64, 512, 4096, 65536} {
 				b.Run(fmt.Sprint(lazy)+"/"+strconv.Itoa(bits)+"/"+strconv.Itoa(n), func(b *testing.B) {
 					ms := messages(n, max(64, 4<<20/n))
-					h := &history{window: 1 << bits}
-					e := new(encoder)
+					o := Options{HistoryBits: bits, Level: lazy}.WithDefaults()
+					d := NewDeflater(Direction{}, &o)
 					var dst []byte
 					in, out, i := 0, 0, 0
 					for b.Loop() {
 						m := ms[i%len(ms)]
 						i++
-						dst = expAppend(h, e, dst[:0], m, lazy)
+						dst = d.Append(dst[:0], m)
 						in += len(m)
 						out += len(dst)
 					}
 					b.ReportMetric(float64(out)/float64(in), "ratio")
 				})
+			}
+		}
+	}
+}
+
+func BenchmarkInf(b *testing.B) {
+	for _, n := range []int{64, 512, 4096, 65536} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			ms := messages(n, max(64, 4<<20/n))
+			cs := compressAll(ms)
+			o := Options{}.WithDefaults()
+			dst := make([]byte, 0, 66000)
+			i := 0
+			var d *Inflater
+			b.ReportAllocs()
+			for b.Loop() {
+				if i%len(ms) == 0 {
+					d = NewInflater(Direction{}, &o)
+				}
+				c := cs[i%len(ms)]
+				i++
+				var err error
+				dst, err = d.Append(dst[:0], c, true)
+				if err != nil || len(dst) != n {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func compressAll(ms [][]byte) [][]byte {
+	var buf bytes.Buffer
+	fw, _ := flate.NewWriter(&buf, 1)
+	var out [][]byte
+	for _, m := range ms {
+		buf.Reset()
+		fw.Write(m)
+		fw.Flush()
+		out = append(out, bytes.Clone(buf.Bytes()[:buf.Len()-4]))
+	}
+	return out
+}
+
+func TestInf(t *testing.T) {
+	for _, n := range []int{1, 3, 64, 512, 4096, 65536} {
+		ms := messages(n, 300000/n+1)
+		cs := compressAll(ms)
+		o := Options{}.WithDefaults()
+		d := NewInflater(Direction{}, &o)
+		for i, c := range cs {
+			got, err := d.Append(nil, c, true)
+			if err != nil || !bytes.Equal(got, ms[i]) {
+				t.Fatal(n, i, err, len(got))
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // history is what a compressor may refer back to, and where in it four bytes
 // occurred last:
 //
-//	buf    0 ............ len-k ........ len            at most 2*window
+//	buf    0 ............ len-k ........ len            at most 2 windows
 //	       | what was sent  | being sent |
 //	table  hash of 4 bytes -> two positions in buf, the newer in the low half
 //
@@ -29,13 +29,17 @@ type history struct {
 // historyBytesMin is the least buf that is worth allocating.
 const historyBytesMin = 1 << 10
 
-// add appends the front of p to buf and returns how much of it, making room
-// first. At least half the window fits.
+// bytesMax is how long buf may get: sliding every so often is cheap, and a
+// window of 256 bytes should not make messages blocks of 256 bytes.
+func (h *history) bytesMax() int { return max(2*h.window, 4<<10) }
+
+// add appends the front of p to buf, making room first, and returns how much of
+// it. At least a quarter of bytesMax fits.
 func (h *history) add(p []byte) int {
 	n := min(len(p), chunkMax)
 	if len(h.buf)+n > cap(h.buf) {
-		if cap(h.buf) < 2*h.window {
-			h.grow(min(len(h.buf)+n, 2*h.window))
+		if cap(h.buf) < h.bytesMax() {
+			h.grow(min(len(h.buf)+n, h.bytesMax()))
 		}
 		if len(h.buf)+n > cap(h.buf) {
 			h.slide()
@@ -48,6 +52,37 @@ func (h *history) add(p []byte) int {
 
 // chunkMax is the most of a message that is made into one block.
 const chunkMax = tokensMax
+
+// restart forgets everything, for a message of n bytes on its own. The table is
+// only as large as suits them, so that a short message does not pay for
+// clearing a large one, and clear, so that the same message always gives the
+// same bytes.
+func (h *history) restart(n int) {
+	h.buf = h.buf[:0]
+	size := min(max(n, historyBytesMin), h.bytesMax())
+	if cap(h.buf) < size {
+		h.grow(size)
+		return
+	}
+	size = 1 << bits.Len(uint(size-1))
+	h.setTable(h.table[:cap(h.table)][:size/4])
+	clear(h.table)
+}
+
+// truncate takes the last n bytes back.
+func (h *history) truncate(n int) { h.buf = h.buf[:max(0, len(h.buf)-n)] }
+
+// learn adds p without making tokens of it.
+func (h *history) learn(p []byte) {
+	p = p[max(0, len(p)-h.window):]
+	for len(p) > 0 {
+		n := h.add(p)
+		p = p[n:]
+		for i := len(h.buf) - n; i <= len(h.buf)-4; i += insertStep {
+			h.insert(i)
+		}
+	}
+}
 
 // grow makes buf at least size bytes, rounded up to a power of two, and a table
 // that suits it.
@@ -108,6 +143,14 @@ func common(buf []byte, a, b, end int) int {
 	return b - start
 }
 
+// What looking for matches costs. Each is where more made messages no shorter
+// that are worth compressing.
+const (
+	lazyMax    = 16 // a match this long is taken without a look at the next byte
+	insertStep = 3  // inside a match, every so many places are noted
+	skipShift  = 5  // after 32 bytes without a match every second is looked at, ...
+)
+
 // find returns the longest match of the bytes at i, and notes i. Length is 0
 // when there is none of at least 4.
 func (h *history) find(i int) (length, dist int) {
@@ -135,19 +178,20 @@ func (h *history) find(i int) (length, dist int) {
 }
 
 // tokenize turns buf from start on into tokens.
-func (h *history) tokenize(e *encoder, start int, lazy bool) {
+func (h *history) tokenize(e *encoder, start int, level Level) {
 	buf := h.buf
+	lazy := level != LevelFast
 	i, pending := start, start // literals from pending to i are not written yet
 	last := len(buf) - 4       // where four bytes begin for the last time
 	for i <= last {
 		length, dist := h.find(i)
 		if length == 0 {
 			// What has not matched for long will not: look less often.
-			i += 1 + (i-pending)>>5
+			i += 1 + (i-pending)>>skipShift
 			continue
 		}
 		if lazy {
-			for length < 16 && i < last {
+			for length < lazyMax && i < last {
 				l, d := h.find(i + 1)
 				if l <= length {
 					break
@@ -170,8 +214,6 @@ func (h *history) tokenize(e *encoder, start int, lazy bool) {
 	}
 	e.literals(buf[pending:])
 }
-
-const insertStep = 3
 
 func (e *encoder) literals(p []byte) {
 	for _, b := range p {
