@@ -31,7 +31,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		Secure:     r.TLS != nil,
 		Content:    r.ContentLength != 0,
 		Header:     r.Header,
-	}, &handshake.Policy{Origins: o.Origins, Subprotocols: o.Subprotocols})
+	}, &handshake.Policy{Origins: o.Origins, Subprotocols: o.Subprotocols, Select: o.SelectSubprotocol})
 	if fault != nil {
 		refuse(w, r, o, fault)
 		return nil, fault

@@ -3,10 +3,13 @@ package ws
 import (
 	"context"
 	"net"
+
+	"github.com/godwit-io/godwit/ws/wire"
 )
 
 // Close closes the connection in good order: it sends a close frame and waits
-// for the peer's, for CloseTimeout at most. Messages that arrive meanwhile are
+// for the peer's, for CloseTimeout at most. What Enqueue left to be sent goes
+// out before it, for which there is as much time again. Messages that arrive meanwhile are
 // dropped if no Read is under way. A code of 1005 (wire.CloseNoStatus) sends no
 // code; a reason longer than 123 bytes is cut.
 //
@@ -14,12 +17,13 @@ import (
 // another call did, a *CloseError when the connection ended in another way, and
 // ErrCloseCode, with nothing done, for a code that may not be sent.
 func (c *Conn) Close(code StatusCode, reason string) error {
-	c.mu.Lock()
-	err := c.proto.QueueClose(code, reason, c.now())
-	c.mu.Unlock()
-	if err == ErrCloseCode {
-		return err
+	if code != wire.CloseNoStatus && !code.OnWire() {
+		return ErrCloseCode
 	}
+	c.emptyQueue()
+	c.mu.Lock()
+	_ = c.proto.QueueClose(code, reason, c.now()) // unless one is owed or sent already
+	c.mu.Unlock()
 	c.arm()
 	c.flush()
 

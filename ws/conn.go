@@ -41,6 +41,10 @@ type Conn struct {
 	broken    error         // writing has failed; the reader will find out why
 	fragments chan struct{} // closed when the message being written in parts ends, nil without one
 	latency   time.Duration // of the newest ping that was answered
+	queue     []byte        // whole frames that Enqueue left to be sent
+	sending   int           // bytes of the queue that are being sent
+	draining  bool          // a goroutine sends the queue
+	high      bool          // OnHighWater was called, and OnLowWater not yet
 	pings     map[uint64]*ping
 	pingLast  uint64
 	closed    *CloseError   // set once
@@ -51,10 +55,8 @@ type Conn struct {
 // newConn makes a connection of a stream that has completed its opening
 // handshake. early are bytes that arrived with it; they become the Conn's.
 func newConn(nc net.Conn, role wsproto.Role, o Options, subprotocol string, early []byte) *Conn {
-	o.WriteTimeout = orDefault(o.WriteTimeout, DefaultWriteTimeout)
-	o.CloseTimeout = orDefault(o.CloseTimeout, DefaultCloseTimeout)
 	c := &Conn{
-		options:     o,
+		options:     o.withDefaults(),
 		subprotocol: subprotocol,
 		start:       time.Now(),
 		reading:     make(chan struct{}, 1),
@@ -134,9 +136,9 @@ func (c *Conn) arm() {
 func (c *Conn) expire() {
 	c.mu.Lock()
 	now := c.now()
-	if c.proto.AwaitingPong() && (c.readSince == 0 || now < c.readSince+wsproto.Time(c.pingTimeout())) {
+	if c.proto.AwaitingPong() && (c.readSince == 0 || now < c.readSince+wsproto.Time(c.options.PingTimeout)) {
 		// Nobody has been reading for long enough to have seen the pong.
-		c.timer.Reset(c.pingTimeout())
+		c.timer.Reset(c.options.PingTimeout)
 		c.mu.Unlock()
 		return
 	}

@@ -42,6 +42,10 @@ type Options struct {
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
+	// IdleTimeout closes a connection with 1001 when no message arrived for that
+	// long, however alive the peer is. Default: none.
+	IdleTimeout time.Duration
+
 	// WriteTimeout is how long a write may make no progress because the peer
 	// does not read, before the connection is ended. Default 10 seconds.
 	WriteTimeout time.Duration
@@ -49,6 +53,40 @@ type Options struct {
 	// CloseTimeout is how long the peer may take to answer a close frame.
 	// Default 5 seconds.
 	CloseTimeout time.Duration
+
+	// Rate, if not nil, is asked before a part of a message is handed on: n is its
+	// bytes, and begins says that a message begins with it. It may block, which
+	// slows the peer down, until ctx, that of the read, ends; an error closes the
+	// connection with 1008 and the error's text. golang.org/x/time/rate fits:
+	//
+	//	limit := rate.NewLimiter(100_000, 1<<20) // bytes each second, burst
+	//	Rate: func(ctx context.Context, n int, begins bool) error { return limit.WaitN(ctx, n) }
+	Rate func(ctx context.Context, n int, begins bool) error
+
+	// QueueBytesMax is how many bytes Enqueue may leave waiting. Default 1 MiB.
+	QueueBytesMax int
+
+	// OnHighWater is called by Enqueue when it leaves HighWaterBytes or more
+	// waiting, and OnLowWater when no more than LowWaterBytes are left after that.
+	// No lock is held. Defaults: none, a half and an eighth of QueueBytesMax.
+	OnHighWater    func(c *Conn, buffered int)
+	OnLowWater     func(c *Conn, buffered int)
+	HighWaterBytes int
+	LowWaterBytes  int
+}
+
+// DefaultQueueBytesMax is how many bytes Enqueue may leave waiting.
+const DefaultQueueBytesMax = 1 << 20
+
+// withDefaults fills in what the driver itself uses.
+func (o Options) withDefaults() Options {
+	o.WriteTimeout = orDefault(o.WriteTimeout, DefaultWriteTimeout)
+	o.CloseTimeout = orDefault(o.CloseTimeout, DefaultCloseTimeout)
+	o.PingTimeout = orDefault(o.PingTimeout, DefaultPingTimeout)
+	o.QueueBytesMax = orDefault(o.QueueBytesMax, DefaultQueueBytesMax)
+	o.HighWaterBytes = orDefault(o.HighWaterBytes, o.QueueBytesMax/2)
+	o.LowWaterBytes = orDefault(o.LowWaterBytes, o.QueueBytesMax/8)
+	return o
 }
 
 func (o Options) protocol(role wsproto.Role) wsproto.Config {
@@ -58,6 +96,7 @@ func (o Options) protocol(role wsproto.Role) wsproto.Config {
 		FragmentsMax:    o.FragmentsMax,
 		PingInterval:    o.PingInterval,
 		PingTimeout:     o.PingTimeout,
+		IdleTimeout:     o.IdleTimeout,
 		CloseTimeout:    o.CloseTimeout,
 	}.WithDefaults()
 }
@@ -74,6 +113,10 @@ type AcceptOptions struct {
 	// Subprotocols are those the server speaks, the preferred one first. The
 	// first of them that the client offers too is chosen.
 	Subprotocols []string
+
+	// SelectSubprotocol, if not nil, chooses instead: one of offered, or "" for
+	// none. It is called only when something was offered.
+	SelectSubprotocol func(offered []string) string
 
 	// Header is sent with the 101 response, Set-Cookie for example.
 	Header http.Header
@@ -135,7 +178,7 @@ type DialOptions struct {
 	HandshakeTimeout time.Duration
 }
 
-func orDefault(d, fallback time.Duration) time.Duration {
+func orDefault[T int | time.Duration](d, fallback T) T {
 	if d == 0 {
 		return fallback
 	}

@@ -79,6 +79,11 @@ func (c *Conn) part(ctx context.Context) (wsproto.Event, error) {
 					c.skipping = !ev.Last
 					continue
 				}
+				if c.options.Rate != nil {
+					if err := c.rate(ctx, ev); err != nil {
+						return ev, err
+					}
+				}
 				return ev, nil
 			case wsproto.Pong:
 				c.pong(ev)
@@ -93,6 +98,28 @@ func (c *Conn) part(ctx context.Context) (wsproto.Event, error) {
 			return wsproto.Event{}, err
 		}
 	}
+}
+
+// rate asks whether the peer may say so much.
+func (c *Conn) rate(ctx context.Context, ev wsproto.Event) error {
+	err := c.options.Rate(ctx, len(ev.Payload), ev.First)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		// The caller gave up, the peer has done nothing wrong. What of the message
+		// has been taken cannot be given back.
+		c.skipping = !ev.Last
+		c.message = nil
+		return ctx.Err()
+	}
+	c.mu.Lock()
+	_ = c.proto.QueueClose(StatusPolicyViolation, err.Error(), c.now())
+	c.mu.Unlock()
+	c.finish(wsproto.Event{Kind: wsproto.Fail, Err: err})
+	c.in, c.message = nil, nil
+	c.stream.release()
+	return c.Err()
 }
 
 // decode takes the next event out of c.in.

@@ -29,7 +29,7 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	}
 	buf := getBuffer(len(p) + wire.HeaderBytesMax)
 	c.mu.Lock()
-	out, err := c.proto.AppendMessage((*buf)[:0], opcode(typ), p)
+	out, err := c.proto.AppendMessage(c.takeQueue((*buf)[:0]), opcode(typ), p)
 	out = c.proto.AppendReplies(out)
 	c.mu.Unlock()
 	if sendErr := c.send(ctx, out); err == nil {
@@ -88,18 +88,18 @@ func (c *Conn) WriteFrames(ctx context.Context, frames ...[]byte) error {
 	if err := c.acquireMessage(ctx); err != nil {
 		return err
 	}
+	buf := getBuffer(size)
 	c.mu.Lock()
+	out := c.takeQueue((*buf)[:0])
 	err := c.proto.MayWrite()
 	c.mu.Unlock()
 	if err == nil {
-		buf := getBuffer(size)
-		out := (*buf)[:0]
 		for _, f := range frames {
 			out = append(out, f...)
 		}
 		err = c.send(ctx, out)
-		putBuffer(buf, out)
 	}
+	putBuffer(buf, out)
 	c.unlockWriting()
 	return err
 }

@@ -25,12 +25,18 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 	if err := c.acquireMessage(ctx); err != nil {
 		return nil, err
 	}
+	buf := getBuffer(0)
 	c.mu.Lock()
+	out := c.takeQueue((*buf)[:0])
 	err := c.proto.MayWrite()
 	if err == nil {
 		c.fragments = make(chan struct{})
 	}
 	c.mu.Unlock()
+	if err == nil {
+		err = c.send(ctx, out)
+	}
+	putBuffer(buf, out)
 	c.unlockWriting()
 	if err != nil {
 		return nil, err

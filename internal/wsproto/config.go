@@ -42,6 +42,10 @@ type Config struct {
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
+	// IdleTimeout is how long no message may arrive before the connection is
+	// closed with 1001, however alive the peer is. Default: none.
+	IdleTimeout time.Duration
+
 	// CloseTimeout is how long the peer has to answer a close frame.
 	CloseTimeout time.Duration
 
@@ -57,6 +61,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.FragmentsMax, DefaultFragmentsMax, math.MaxInt)
 	setDefault(&c.PingInterval, DefaultPingInterval, never)
 	setDefault(&c.PingTimeout, DefaultPingTimeout, never)
+	setDefault(&c.IdleTimeout, never, never)
 	setDefault(&c.CloseTimeout, DefaultCloseTimeout, never)
 	if c.Rand == nil {
 		c.Rand = func(b []byte) { rand.Read(b) }

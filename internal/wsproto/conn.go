@@ -54,6 +54,7 @@ type Conn struct {
 
 	// Time.
 	heard   Time // when bytes last arrived
+	spoken  Time // when a part of a message last arrived
 	pinged  Time // when the keepalive ping was sent, if pinging
 	pinging bool
 	closing Time // when this side's close frame was queued
@@ -68,7 +69,7 @@ func New(config *Config, now Time) *Conn {
 }
 
 // Init does what New does, in place, for a driver that embeds the Conn.
-func (c *Conn) Init(config *Config, now Time) { *c = Conn{config: config, heard: now} }
+func (c *Conn) Init(config *Config, now Time) { *c = Conn{config: config, heard: now, spoken: now} }
 
 // Next decodes the event at the front of p and reports how many bytes it used.
 // After None, all of them were: keep nothing. Payloads are unmasked in place,
@@ -223,6 +224,7 @@ func (c *Conn) readData(p []byte, now Time) (ev Event, used int, ok bool) {
 	}
 	ev = Event{Kind: Data, Op: c.messageOp, First: !c.begun, Last: last, Payload: part}
 	c.begun = true
+	c.spoken = now
 	if last {
 		c.messageOp = wire.Continuation
 	}

@@ -424,6 +424,24 @@ func TestKeepalive(t *testing.T) {
 	}
 }
 
+func TestIdleTimeout(t *testing.T) {
+	config := Config{PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second, IdleTimeout: 12 * time.Second}.WithDefaults()
+	c := New(&config, at(time.Second))
+	c.Expire(at(11 * time.Second))
+	c.Next(frame(true, wire.Pong, ""), at(12*time.Second)) // alive, but says nothing
+	if got, _ := c.Deadline(); got != at(13*time.Second) {
+		t.Fatalf("Deadline = %v", time.Duration(got))
+	}
+	c.Next(text("something"), at(12*time.Second))
+	if got, _ := c.Deadline(); got != at(22*time.Second) { // the ping again
+		t.Fatalf("Deadline = %v", time.Duration(got))
+	}
+	c.Next(frame(true, wire.Pong, ""), at(20*time.Second))
+	if ev := c.Expire(at(24 * time.Second)); ev.Kind != Fail || ev.Err != faultIdle || ev.Code != wire.CloseGoingAway {
+		t.Fatalf("got %+v", ev)
+	}
+}
+
 func TestCloseTimeout(t *testing.T) {
 	c := New(&serverConfig, 0)
 	if err := c.QueueClose(wire.CloseNormal, "", at(time.Second)); err != nil {

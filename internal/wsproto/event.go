@@ -74,5 +74,6 @@ var (
 	faultMessageBytes   = &Fault{wire.CloseMessageTooBig, "message longer than the limit"}
 	faultFragments      = &Fault{wire.CloseMessageTooBig, "message of more fragments than the limit"}
 	faultPingTimeout    = &Fault{wire.CloseInternalError, "keepalive ping timeout"}
+	faultIdle           = &Fault{wire.CloseGoingAway, "no message for longer than the idle timeout"}
 	faultCloseTimeout   = &Fault{wire.CloseAbnormal, "no close frame came back in time"}
 )

@@ -47,6 +47,15 @@ func (c *Conn) AppendFragment(dst []byte, op wire.Opcode, payload []byte, last b
 	return c.appendFrame(dst, last, wire.Continuation, payload), nil
 }
 
+// EncodeMessage appends a whole message that is to be sent later, at a moment
+// when MayWrite returns nil. It returns ErrOpcode or ErrClosing.
+func (c *Conn) EncodeMessage(dst []byte, op wire.Opcode, payload []byte) ([]byte, error) {
+	if err := c.mayBegin(op); err != nil && err != ErrFragmentOpen {
+		return dst, err
+	}
+	return c.appendFrame(dst, true, op, payload), nil
+}
+
 // MayWrite returns what AppendMessage would refuse with: a driver asks before it
 // sends frames that were encoded elsewhere.
 func (c *Conn) MayWrite() error { return c.mayBegin(wire.Binary) }

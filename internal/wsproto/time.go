@@ -12,15 +12,18 @@ func (c *Conn) Deadline() (at Time, ok bool) {
 	case c.isClosing():
 		at = c.closing.add(c.config.CloseTimeout)
 	case c.pinging:
-		at = c.pinged.add(c.config.PingTimeout)
+		at = min(c.pinged.add(c.config.PingTimeout), c.idle())
 	default:
-		at = c.heard.add(c.config.PingInterval)
+		at = min(c.heard.add(c.config.PingInterval), c.idle())
 	}
 	return at, at < Time(never)
 }
 
+// idle is when the peer will have said nothing for too long.
+func (c *Conn) idle() Time { return c.spoken.add(c.config.IdleTimeout) }
+
 // Expire does what is due at now. It queues a keepalive ping (see HasReplies),
-// or it returns Fail: the peer has gone silent, or it has had CloseTimeout to
+// or it returns Fail: the peer has gone silent or idle, or it has had CloseTimeout to
 // end the connection after a close frame and has not. It does nothing when it
 // is called early.
 func (c *Conn) Expire(now Time) Event {
@@ -31,6 +34,8 @@ func (c *Conn) Expire(now Time) Event {
 	case c.isClosing():
 		c.failed, c.expired = true, true
 		return Event{Kind: Fail, Code: faultCloseTimeout.Code, Err: faultCloseTimeout}
+	case now >= c.idle():
+		return c.fail(faultIdle, now)
 	case c.pinging:
 		return c.fail(faultPingTimeout, now)
 	}

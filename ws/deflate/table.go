@@ -138,20 +138,20 @@ func buildTable(table []entry, root uint, lens []uint8, symbols []entry) bool {
 	}
 
 	// Codes are read with their first bit lowest, so the next code is found by
-	// adding one at the other end.
+	// adding one at the other end. Up to the root the table is made for codes of
+	// one bit, then doubled for each bit more: what is doubled in vain, because
+	// it is not a code but the beginning of some, is written over by those.
 	reversed := uint(0)
 	next := uint(1) << root // where the next subtable begins
 	var sub, subBits uint   // the subtable under way
 	prefix := ^uint(0)      // the root bits that lead to it
 	i := 0
-	for n := uint(1); n <= longest; n++ {
+	for n := uint(1); n <= max(longest, root); n++ {
 		for ; count[n] > 0; count[n]-- {
 			e := symbols[sorted[i]]
 			i++
 			if n <= root {
-				for at := reversed; at < 1<<root; at += 1 << n {
-					table[at] = e | entry(n)
-				}
+				table[reversed] = e | entry(n)
 			} else {
 				if p := reversed & (1<<root - 1); p != prefix {
 					// The subtable has to hold all codes with this prefix: it is
@@ -181,6 +181,9 @@ func buildTable(table []entry, root uint, lens []uint8, symbols []entry) bool {
 			} else {
 				reversed = 0
 			}
+		}
+		if n < root {
+			copy(table[1<<n:], table[:1<<n])
 		}
 	}
 	return true

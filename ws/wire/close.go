@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -117,12 +118,14 @@ func ParseClose(b []byte) (code CloseCode, reason []byte, err error) {
 
 // AppendClose appends the payload of a close frame to dst. CloseNoStatus is
 // the empty payload. A reason longer than CloseReasonBytesMax is cut at the
-// last whole character that fits, so that the frame stays valid.
+// last whole character that fits, and bytes that are not UTF-8 become U+FFFD, so
+// that the frame stays valid.
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == CloseNoStatus {
 		return dst
 	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
 	return append(dst, truncate(reason, CloseReasonBytesMax)...)
 }
 

@@ -64,6 +64,9 @@ func TestAppendCloseCutsTheReasonAtACharacter(t *testing.T) {
 			t.Fatalf("n=%d: reason %q", n, got)
 		}
 	}
+	if b := AppendClose(nil, CloseNormal, "caf\xe9"); string(b) != "\x03\xe8caf\uFFFD" {
+		t.Errorf("a reason that is not UTF-8 became %q", b)
+	}
 	if b := AppendClose([]byte("x"), CloseNoStatus, "ignored"); string(b) != "x" {
 		t.Errorf("CloseNoStatus appended %q", b)
 	}
