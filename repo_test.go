@@ -15,7 +15,7 @@ import (
 // messages, edges, product. The first row that matches a package is its own.
 var layers = []policy.Layer{
 	{Packages: "ws/wire", Reason: "a frame is bytes, and everything else is built on it"},
-	{Packages: "ws/deflate", May: []string{"ws/wire"}, Reason: "compression knows frames and no connection"},
+	{Packages: "ws/deflate", May: []string{"ws/wire", "ws/handshake"}, Reason: "compression is negotiated in the handshake and knows no connection"},
 	{Packages: "ws/handshake", May: []string{"ws/wire"}, Reason: "the handshake is over before there is a connection"},
 	{Packages: "ws/wstest", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the scripted peer must not share the code it tests"},
 	{Packages: "internal/wsproto", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the protocol core is the same under every driver, so it knows none of them"},

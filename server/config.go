@@ -174,7 +174,7 @@ func checkListen(listen string) string {
 func checkOrigins(patterns []string) string {
 	for _, p := range patterns {
 		if _, err := handshake.ParseOrigins([]string{p}); err != nil {
-			return err.Error()
+			return strings.TrimPrefix(err.Error(), "handshake: ")
 		}
 	}
 	return ""

@@ -29,7 +29,7 @@ func (l *loader) file(name string, b []byte) error {
 		var ye yaml.Error
 		if errors.As(err, &ye) && ye.GetToken() != nil {
 			p := ye.GetToken().Position
-			return fmt.Errorf("%s:%d:%d: %s", name, p.Line, p.Column, ye.GetMessage())
+			return &SettingError{Source: fmt.Sprintf("%s:%d:%d", name, p.Line, p.Column), Text: ye.GetMessage()}
 		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -172,8 +172,7 @@ func (w *fileWalk) leaf(s setting, v *ast.MappingValueNode) error {
 		}
 		words = []string{word}
 	}
-	err = w.loader.set(s.key, strings.Join(words, ","), w.place(n))
-	return err
+	return w.loader.set(s.key, strings.Join(words, ","), w.place(n))
 }
 
 // keysIn lists the names valid below prefix, in the order of the table.

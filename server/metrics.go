@@ -66,8 +66,9 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 	return m
 }
 
-// observer feeds the histograms. The series of every transport are looked up
-// once: the functions are on the path of delivery.
+// observer feeds the histograms. The series of every transport are made at once,
+// because the functions are on the path of delivery, and because a series that is
+// not there and one at zero must not look alike.
 func (m *metrics) observer() *transport.Observer {
 	publish := make(map[string]prometheus.Observer)
 	delivery := make(map[string]prometheus.Observer)
@@ -76,6 +77,15 @@ func (m *metrics) observer() *transport.Observer {
 	}
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
+	}
+	ended := make(map[string]map[transport.End]prometheus.Counter)
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON} {
+		ended[name] = make(map[transport.End]prometheus.Counter)
+		for _, end := range []transport.End{
+			transport.EndClient, transport.EndShutdown, transport.EndSlow, transport.EndLost, transport.EndRefused, transport.EndFailure,
+		} {
+			ended[name][end] = m.ended.WithLabelValues(name, string(end))
+		}
 	}
 	return &transport.Observer{
 		Published: func(name string, _ int, took time.Duration) {
@@ -90,7 +100,9 @@ func (m *metrics) observer() *transport.Observer {
 			}
 		},
 		Ended: func(name string, end transport.End) {
-			m.ended.WithLabelValues(name, string(end)).Inc()
+			if c, ok := ended[name][end]; ok {
+				c.Inc()
+			}
 		},
 	}
 }
@@ -149,7 +161,6 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descRefused, refused)
 
 	h := c.hub()
-	// Zero is said too: an absent series and none connected must not look alike.
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
 		gauge(descSessions, float64(h.Sessions[name]), name)
 	}

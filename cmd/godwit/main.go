@@ -76,6 +76,8 @@ WebSocket, Server-Sent Events or plain HTTP at /channels/NAME.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.Args = unknownCommand(root)
 	root.SetFlagErrorFunc(flagError)
@@ -115,7 +117,16 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return usagef("--%s needs a value; %s", missing.GetFlag().Name, help)
 	case errors.As(err, &invalid):
-		return usagef("--%s: %q is not a %s", invalid.GetFlag().Name, invalid.GetValue(), invalid.GetFlag().Value.Type())
+		wanted := "true or false"
+		switch invalid.GetFlag().Value.Type() {
+		case "int":
+			wanted = "a whole number"
+		case "duration":
+			wanted = "a duration such as 500ms, 10s or 1h30m"
+		case "FILE":
+			wanted = "the name of a file"
+		}
+		return usagef("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted)
 	}
 	return usagef("%s; %s", err, help)
 }

@@ -165,6 +165,9 @@ func (p *publisher) publish(cmd *cobra.Command, message []byte) error {
 		r.Header.Set("Idempotency-Key", p.key)
 	}
 	response, err := p.client.Do(r)
+	if cmd.Context().Err() != nil {
+		return errors.New("interrupted; the message may have been published or not")
+	}
 	if err != nil {
 		return unreachable(p.url, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -48,13 +49,15 @@ second signal ends it at once.`,
 		{key: "log.level", name: "log-level", typ: "LEVEL", usage: "debug (every request), info, warn or error (default info)"},
 		{key: "log.format", name: "log-format", typ: "FORMAT", usage: "text or json, on standard error (default text)"},
 	}
-	for _, s := range settings {
+	for i, s := range settings {
+		if i == 1 {
+			flags.Var((*fileName)(&config), "config", "file with settings, YAML or JSON (default none)")
+		}
 		f := flags.VarPF(s, s.name, "", s.usage)
 		if s.typ == "bool" {
 			f.NoOptDefVal = "true"
 		}
 	}
-	flags.VarP((*fileName)(&config), "config", "", "file with settings, YAML or JSON (default none)")
 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var overrides []server.Override
@@ -150,7 +153,7 @@ func (f *fileName) Type() string   { return "FILE" }
 
 func (f *fileName) Set(value string) error {
 	if value == "" {
-		return fmt.Errorf("a file is needed")
+		return errors.New("a file is needed")
 	}
 	*f = fileName(value)
 	return nil

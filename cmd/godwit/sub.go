@@ -159,9 +159,9 @@ func (p *printer) format(e *envelope, raw []byte) string {
 		}
 		return prefix + string(e.DataBase64)
 	}
-	var text string
-	if json.Unmarshal(e.Data, &text) != nil {
-		text = string(e.Data) // JSON other than a string is printed as it is
+	text := string(e.Data)
+	if strings.HasPrefix(text, `"`) { // JSON other than a string is printed as it is
+		_ = json.Unmarshal(e.Data, &text) // it has been parsed before, as a part of the envelope
 	}
 	return prefix + clean(text) + "\n"
 }

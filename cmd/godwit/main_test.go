@@ -1,0 +1,347 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "write golden files instead of comparing with them")
+
+// binary is the program under test, built as users build it.
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "godwit-test")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "godwit")
+		if runtime.GOOS == "windows" {
+			binary += ".exe"
+		}
+		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		code := m.Run()
+		if err := goleak.Find(); code == 0 && err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		return code
+	}())
+}
+
+// patience is how long a test waits for what must come. It is long, because a
+// machine may be slow, and costs nothing when the thing comes.
+const patience = 30 * time.Second
+
+// transcript is what a process has printed so far.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{} // closed and replaced when there is more
+	done bool
+}
+
+func (o *transcript) read(r io.Reader) {
+	b := make([]byte, 4096)
+	for {
+		n, err := r.Read(b)
+		o.mu.Lock()
+		o.text.Write(b[:n])
+		o.done = err != nil
+		close(o.more)
+		o.more = make(chan struct{})
+		o.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// wait returns the text once found finds what it looks for in it.
+func (o *transcript) wait(t *testing.T, what string, found func(text string) bool) string {
+	t.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		o.mu.Lock()
+		text, more, done := o.text.String(), o.more, o.done
+		o.mu.Unlock()
+		if found(text) {
+			return text
+		}
+		if done {
+			t.Fatalf("it ended without %s; it printed:\n%s", what, text)
+		}
+		select {
+		case <-more:
+		case <-timeout.C:
+			t.Fatalf("%s did not come; it printed:\n%s", what, text)
+		}
+	}
+}
+
+func (o *transcript) contains(t *testing.T, want string) string {
+	t.Helper()
+	return o.wait(t, fmt.Sprintf("%q", want), func(text string) bool { return strings.Contains(text, want) })
+}
+
+// process is a running command.
+type process struct {
+	cmd         *exec.Cmd
+	in          io.WriteCloser
+	out, errOut *transcript
+	ended       chan struct{}
+}
+
+// command is the program with args, and without settings from outside.
+func command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "GODWIT_") })
+	return cmd
+}
+
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	return launchEnv(t, nil, args...)
+}
+
+func launchEnv(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: command(context.Background(), args...), ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.out, p.errOut = &transcript{more: make(chan struct{})}, &transcript{more: make(chan struct{})}
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errOut, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	readers.Go(func() { p.out.read(out) })
+	readers.Go(func() { p.errOut.read(errOut) })
+	go func() {
+		defer close(p.ended)
+		readers.Wait()
+		_ = p.cmd.Wait() // tests look at ProcessState
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+	})
+	return p
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals to send")
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exit waits for the end and returns the exit code, -1 for a signal.
+func (p *process) exit(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("it does not end; it printed:\n%s\n%s", p.out.text.String(), p.errOut.text.String())
+		return 0
+	}
+}
+
+// result is a command that has ended.
+type result struct {
+	code        int
+	out, errOut string
+}
+
+// do runs a command to its end, with input as its standard input.
+func do(t *testing.T, input string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return finish(t, command(ctx, args...), input)
+}
+
+func finish(t *testing.T, cmd *exec.Cmd, input string) result {
+	t.Helper()
+	var out, errOut strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errOut
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), errOut.String()}
+}
+
+// serve starts a server and returns it with its URL.
+func serve(t *testing.T, args ...string) (*process, string) {
+	t.Helper()
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	p := launch(t, append([]string{"serve", "--demo=false"}, args...)...)
+	text := p.out.contains(t, "Press Ctrl-C")
+	_, rest, _ := strings.Cut(text, "http://")
+	host, _, _ := strings.Cut(rest, "/")
+	return p, "http://" + host
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; go test -update writes it", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -update accepts it)\n--- got\n%s\n--- want\n%s", path, got, want)
+	}
+}
+
+// The help of every command is a golden file, and has examples.
+func TestHelp(t *testing.T) {
+	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "version"}
+	for _, name := range commands {
+		r := do(t, "", append(strings.Fields(name), "--help")...)
+		if r.code != exitOK || r.errOut != "" || !strings.Contains(r.out, "Examples:") {
+			t.Errorf("%q: %+v", name, r)
+		}
+		for line := range strings.Lines(r.out) {
+			if strings.Contains(line, "  --") && !strings.Contains(line, "(default ") && strings.HasPrefix(line, "   ") {
+				t.Errorf("%q: a flag without its default: %s", name, line)
+			}
+		}
+		if name == "" {
+			name = "godwit"
+		}
+		golden(t, "testdata/help/"+name+".txt", r.out)
+	}
+	if r := do(t, ""); r.code != exitOK || !strings.Contains(r.out, "Available Commands:") {
+		t.Errorf("without a command: %+v", r)
+	}
+	for _, c := range newRoot().Commands() {
+		if !slices.Contains(commands, c.Name()) {
+			t.Errorf("the help of %s is in no golden file", c.Name())
+		}
+	}
+}
+
+// Each mistake is one line on standard error, without the usage, and an exit code.
+func TestMistakes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "godwit.yaml")
+	if err := os.WriteFile(file, []byte("listen: 127.0.0.1:0\nhistory:\n  cuont: 5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"srve", 2, `there is no command "srve"; did you mean serve?`},
+		{"moon", 2, `there is no command "moon"; "godwit --help" lists them all`},
+		{"--moon", 2, `there is no flag --moon; "godwit --help" lists the flags`},
+		{"serve --listn :1", 2, "there is no flag --listn; did you mean --listen?"},
+		{"serve -x", 2, `there is no flag -x; "godwit serve --help" lists the flags`},
+		{"serve --listen", 2, `--listen needs a value; "godwit serve --help" lists the flags`},
+		{"serve now", 2, `"now" is one argument too many; usage: godwit serve [flags]`},
+		{"serve --history-count many", 2, `--history-count: "many" is not a whole number`},
+		{"serve --history-age 10", 2, `--history-age: 10 has no unit; write for example 10s or 10m`},
+		{"serve --demo=maybe", 2, `--demo: "maybe" is neither true nor false`},
+		{"serve --log-level loud", 2, `--log-level: "loud" is not one of debug, info, warn, error`},
+		{"serve --origin https://a.example/x", 2, "--origin: origin pattern"},
+		{"serve --config " + file, 2, "godwit.yaml:3:3: history.cuont: there is no such setting; did you mean count? valid here: count, age"},
+		{"serve --config " + file + ".not", 1, "cannot read the configuration: open "},
+		{"serve --listen 0.0.0.0:0", 1, "refusing to listen on 0.0.0.0:0: other machines can reach it"},
+		{"serve --listen :0", 1, "or insist with --insecure"},
+		{"serve --listen [::]:0", 1, "refusing to listen on [::]:0"},
+		{"echo --driver engine", 2, `--driver: there is no driver "engine" in this version; the only one is goroutine`},
+		{"echo --listen nowhere", 1, "cannot listen on nowhere: "},
+		{"pub", 2, "an argument is missing; usage: godwit pub CHANNEL [MESSAGE] [flags]"},
+		{"pub a b c", 2, `"c" is one argument too many`},
+		{"pub a b --json --binary", 2, "exclude each other"},
+		{"pub a b --lines", 2, "leave MESSAGE out"},
+		{"pub a --lines --idempotency-key k", 2, "exclude each other"},
+		{"pub a b --server ftp://x", 2, `--server: "ftp://x" is not the URL of a server; write for example http://127.0.0.1:8000`},
+		{"pub a b --server http://127.0.0.1:1", 1, "cannot reach http://127.0.0.1:1: connection refused"},
+		{"sub", 2, "an argument is missing"},
+		{"sub a a", 2, `channel "a" is given twice`},
+		{"sub a -n 0", 2, "--count: 0 is not a number of messages"},
+		{"sub a -n x", 2, `--count: "x" is not a whole number`},
+		{"sub a --last -1", 2, "--last: -1 is negative"},
+		{"sub a --last 1 --since e:1", 2, "exclude each other"},
+		{"sub a b --since e:1", 2, "--since belongs to one channel, and 2 are given"},
+		{"sub a --since e1", 2, `--since: position "e1": it has no colon`},
+		{"dial", 2, "an argument is missing"},
+		{"dial example.com", 2, `"example.com" is not a URL to dial`},
+		{"dial ftp://example.com", 2, "is not a URL to dial"},
+		{"dial ws://127.0.0.1:1", 1, "cannot connect: "},
+		{"dial ws://127.0.0.1:1 --header x", 2, `--header: "x" is not a header field; write 'Name: value'`},
+		{"dial ws://127.0.0.1:1 --timeout 5", 2, `--timeout: "5" is not a duration such as 500ms, 10s or 1h30m`},
+		{"dial ws://127.0.0.1:1 --timeout 0s", 2, "--timeout: 0s is not a time to wait"},
+		{"version x", 2, "one argument too many"},
+	} {
+		r := do(t, "", strings.Fields(c.args)...)
+		line, rest, _ := strings.Cut(r.errOut, "\n")
+		if r.code != c.code || r.out != "" || rest != "" || !strings.HasPrefix(line, "godwit: ") || !strings.Contains(line, c.want) {
+			t.Errorf("godwit %s\n got %d %q %q\nwant %d %q", c.args, r.code, r.out, r.errOut, c.code, c.want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	r := do(t, "", "version")
+	if r.code != exitOK || !strings.HasPrefix(r.out, "godwit ") || !strings.HasSuffix(r.out, " "+runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH+"\n") {
+		t.Errorf("%+v", r)
+	}
+	r = do(t, "", "version", "--json")
+	if r.code != exitOK || !strings.Contains(r.out, `"go":"`+runtime.Version()+`"`) || !strings.Contains(r.out, `"version":"`) {
+		t.Errorf("%+v", r)
+	}
+}
+
+var interrupts = []os.Signal{os.Interrupt, syscall.SIGTERM}

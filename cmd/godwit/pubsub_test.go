@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var positionLine = regexp.MustCompile(`^[A-Za-z0-9_-]+:\d+\n$`)
+
+func TestPubSub(t *testing.T) {
+	_, url := serve(t)
+	pub := func(input string, args ...string) result {
+		t.Helper()
+		r := do(t, input, append(append([]string{"pub", "a room"}, args...), "--server", url)...)
+		if r.code != exitOK || r.errOut != "" || !positionLine.MatchString(r.out) {
+			t.Errorf("pub %q: %+v", args, r)
+		}
+		return r
+	}
+	pub("", "hello")
+	pub("", "")
+	pub("", `{"a": [1, 2]}`, "--json")
+	pub("", "<p>", "--content-type", "text/html")
+	pub("from stdin\r\n")
+	pub("two\nlines\n\n")
+	pub("raw\n", "--binary")
+	pub("\xff\xfe", "--content-type", "image/png")
+
+	r := do(t, "", "sub", "a room", "--last", "100", "-n", "8", "--server", url)
+	want := "hello\n" + "\n" + `{"a":[1,2]}` + "\n" + "<p>\n" + "from stdin\n" + "two\nlines\n\n" + "raw\n" + "\xff\xfe"
+	if r.code != exitOK || r.out != want || r.errOut != "" {
+		t.Errorf("sub printed %q, %q, want %q", r.out, r.errOut, want)
+	}
+	r = do(t, "", "sub", "a room", "--last", "3", "-n", "2", "--json", "--server", url+"/")
+	for _, line := range strings.SplitAfter(strings.TrimSuffix(r.out, "\n"), "\n") {
+		var e envelope
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Channel != "a room" || e.Position.IsZero() {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	if strings.Count(r.out, "\n") != 2 || !strings.Contains(r.out, `"data":"two\nlines\n"`) || !strings.Contains(r.out, `"data_base64":"cmF3Cg=="`) {
+		t.Errorf("--json printed %q", r.out)
+	}
+}
+
+func TestPubIdempotent(t *testing.T) {
+	_, url := serve(t)
+	first := do(t, "", "pub", "chat", "x", "--idempotency-key", "k", "--server", url)
+	again := do(t, "", "pub", "chat", "x", "--idempotency-key", "k", "--server", url)
+	if first.code != exitOK || first.errOut != "" || again.code != exitOK || again.out != first.out || !strings.Contains(again.errOut, "nothing was published again") {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+}
+
+func TestPubLines(t *testing.T) {
+	_, url := serve(t)
+	p := launch(t, "pub", "logs", "--lines", "--server", url)
+	io.WriteString(p.in, "one\n")
+	p.out.wait(t, "the first position", func(text string) bool { return positionLine.MatchString(text) }) // before the input ends
+	io.WriteString(p.in, "two\r\n\nlast without an end")
+	p.in.Close()
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d: %s", code, p.errOut.text.String())
+	}
+	if r := do(t, "", "sub", "logs", "--last", "9", "-n", "4", "--server", url); r.out != "one\ntwo\n\nlast without an end\n" {
+		t.Errorf("%q", r.out)
+	}
+	p = launch(t, "pub", "logs", "--lines", "--server", url)
+	io.WriteString(p.in, "x\n")
+	p.out.contains(t, "\n")
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("interrupted between lines: exit code %d", code)
+	}
+}
+
+// Refusals are one line with the title and the detail of the problem.
+func TestPubRefused(t *testing.T) {
+	_, url := serve(t)
+	for _, c := range []struct {
+		input string
+		args  []string
+		want  string
+	}{
+		{"", []string{"pub", "a//b", "x"}, "godwit: Bad channel name: "},
+		{"", []string{"pub", "chat", "{", "--json"}, "godwit: Body is not JSON: "},
+		{strings.Repeat("x", 64<<10+1), []string{"pub", "chat"}, "godwit: Body too large: the body is longer than 65536 bytes"},
+		{"\xff", []string{"pub", "chat"}, "godwit: the message is not UTF-8 text; publish it with --binary"},
+		{"", []string{"sub", "a//b"}, "godwit: Bad channel name: "},
+	} {
+		r := do(t, c.input, append(c.args, "--server", url)...)
+		if r.code != exitFailure || r.out != "" || !strings.HasPrefix(r.errOut, c.want) || strings.Count(r.errOut, "\n") != 1 {
+			t.Errorf("%q: %+v", c.args, r)
+		}
+	}
+}
+
+// A server that is no Godwit.
+func TestPubElsewhere(t *testing.T) {
+	answers := map[string]func(w http.ResponseWriter){
+		"/channels/moved":  func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(302) },
+		"/channels/page":   func(w http.ResponseWriter) { w.WriteHeader(404); io.WriteString(w, "<html>\nnothing here") },
+		"/channels/text":   func(w http.ResponseWriter) { w.WriteHeader(500); io.WriteString(w, "a\n\x1b[2Jb\r\n") },
+		"/channels/accept": func(w http.ResponseWriter) { w.WriteHeader(201); io.WriteString(w, "ok") },
+		"/base/channels/a%2Fb%3F%23%25": func(w http.ResponseWriter) {
+			w.WriteHeader(201)
+			io.WriteString(w, `{"position":"e:1"}`)
+		},
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if answer := answers[r.URL.EscapedPath()]; answer != nil {
+			answer(w)
+			return
+		}
+		w.WriteHeader(404)
+		io.WriteString(w, r.URL.EscapedPath())
+	}))
+	defer s.Close()
+	for channel, want := range map[string]string{
+		"moved":  "godwit: the server answered 302 Found\n",
+		"page":   "godwit: the server answered 404 Not Found\n",
+		"text":   "godwit: the server answered 500 Internal Server Error: a; \\x1b[2Jb\n",
+		"accept": "godwit: " + s.URL + " published it, but its answer says no position: is it a Godwit server?\n",
+	} {
+		if r := do(t, "", "pub", channel, "x", "--server", s.URL); r.code != exitFailure || r.out != "" || r.errOut != want {
+			t.Errorf("%s: %+v", channel, r)
+		}
+	}
+	// The segments of a name are escaped, the base path of the server is kept,
+	// and the environment names the server.
+	cmd := command(t.Context(), "pub", "%2F/b?#", "x")
+	cmd.Env = append(cmd.Env, "GODWIT_SERVER="+s.URL+"/base/")
+	if r := finish(t, cmd, ""); !strings.Contains(r.errOut, "/base/channels/%252F/b%3F%23") {
+		t.Errorf("%+v", r)
+	}
+	cmd = command(t.Context(), "pub", "x", "x")
+	cmd.Env = append(cmd.Env, "GODWIT_SERVER=nonsense")
+	if r := finish(t, cmd, ""); r.code != exitUsage || !strings.Contains(r.errOut, `GODWIT_SERVER: "nonsense" is not the URL of a server`) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestSubSeveral(t *testing.T) {
+	_, url := serve(t)
+	p := launch(t, "sub", "a", "b/c", "--server", url)
+	for _, channel := range []string{"a", "b/c"} { // published before it is known to be subscribed it would be missed
+		for !strings.Contains(get(t, url+"/presence/"+channel), `"count":1`) {
+		}
+		do(t, "", "pub", channel, "to "+channel, "--server", url)
+		p.out.contains(t, channel+": to "+channel+"\n")
+	}
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if text := p.errOut.text.String(); text != "" {
+		t.Errorf("it complained: %s", text)
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Close = true
+	p, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Body.Close()
+	b, err := io.ReadAll(p.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestSubSince(t *testing.T) {
+	_, url := serve(t)
+	var positions []string
+	for _, text := range []string{"one", "two", "three"} {
+		positions = append(positions, strings.TrimSpace(do(t, "", "pub", "chat", text, "--server", url).out))
+	}
+	if r := do(t, "", "sub", "chat", "--since", positions[0], "-n", "2", "--server", url); r.out != "two\nthree\n" || r.errOut != "" {
+		t.Errorf("%+v", r)
+	}
+	r := do(t, "", "sub", "chat", "--since", "elsewhere:7", "-n", "3", "--server", url)
+	if r.out != "one\ntwo\nthree\n" || !strings.HasPrefix(r.errOut, "godwit: chat: gap: what came after elsewhere:7, up to ") || strings.Count(r.errOut, "\n") != 1 {
+		t.Errorf("from a position that is lost: %+v", r)
+	}
+}
+
+// A sub lives through a restart of the server on the same port, prints what was
+// published before it was back, and prints nothing twice.
+func TestSubAcrossRestart(t *testing.T) {
+	first, url := serve(t)
+	addr := strings.TrimPrefix(url, "http://")
+	p := launch(t, "sub", "chat", "--server", url)
+	for !strings.Contains(get(t, url+"/presence/chat"), `"count":1`) {
+	}
+	do(t, "", "pub", "chat", "one", "--server", url)
+	p.out.contains(t, "one\n")
+
+	first.signal(t, os.Interrupt)
+	if code := first.exit(t); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	p.errOut.contains(t, "godwit: chat: the connection ended: 1001 going away")
+	second, _ := serve(t, "--listen", addr)
+	if r := do(t, "", "pub", "chat", "two", "--server", url); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	p.out.contains(t, "two\n")
+	errOut := p.errOut.contains(t, "gap: ") // the first server's history is gone, and it says so
+	if strings.Count(errOut, "connecting again until it works") != 1 || strings.Count(errOut, "connected again") != 1 {
+		t.Errorf("it should say once that it is gone and once that it is back:\n%s", errOut)
+	}
+	do(t, "", "pub", "chat", "three", "--server", url)
+	if out := p.out.contains(t, "three\n"); out != "one\ntwo\nthree\n" {
+		t.Errorf("it printed %q", out)
+	}
+	// A connection that breaks in the middle of a life: nothing twice, no gap.
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	second.signal(t, os.Interrupt)
+	second.exit(t)
+}
+
+// A sub that breaks off continues after the last message it printed, and even
+// before the first one where it began.
+func TestFollowerResumes(t *testing.T) {
+	s := newFlaky(t)
+	var out, errOut strings.Builder
+	ctx, done := context.WithCancelCause(t.Context())
+	p := &printer{out: &out, errOut: &errOut, left: 3, done: done}
+	u, err := channelURL(s.url, "chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &follower{url: u, channel: "chat", last: 2, printer: p}
+	if err := f.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != "a\nb\nc\n" {
+		t.Errorf("printed %q", out.String())
+	}
+	want := []string{
+		"envelope=1&last=2",      // cut before its first message
+		"envelope=1&since=e%3A4", // from where that one began: the server says 503
+		"envelope=1&since=e%3A4", // two messages, then cut
+		"envelope=1&since=e%3A6",
+	}
+	if got := s.asked(); strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("asked %q\nwant  %q", got, want)
+	}
+	if n := strings.Count(errOut.String(), "\n"); n != 4 { // gone and back, twice
+		t.Errorf("%d notes:\n%s", n, errOut.String())
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for failures, most := range map[int]float64{0: 0.5, 1: 1, 2: 2, 5: 15, 63: 15, 1 << 30: 15} {
+		longest := 0.0
+		for range 2000 {
+			longest = max(longest, retryAfter(failures).Seconds())
+		}
+		if longest > most || longest < most*0.9 {
+			t.Errorf("after %d failures up to %v s, want %v", failures, longest, most)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/ws"
+)
+
+func TestServeGreets(t *testing.T) {
+	p := launch(t, "serve", "--listen", "127.0.0.1:0", "--origin", "https://a.example", "--origin", "https://b.example")
+	text := p.out.contains(t, "Press Ctrl-C")
+	_, rest, _ := strings.Cut(text, "http://127.0.0.1:")
+	port, _, _ := strings.Cut(rest, "/")
+	version, _, _ := strings.Cut(text, "\n")
+	text = strings.ReplaceAll(text, port, "PORT")
+	text = strings.Replace(text, version, "Godwit VERSION", 1)
+	golden(t, "testdata/serve.txt", text)
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestServeInsecure(t *testing.T) {
+	p := launch(t, "serve", "--listen", "0.0.0.0:0", "--insecure")
+	text := p.out.contains(t, "Press Ctrl-C")
+	if !strings.Contains(text, "OTHER MACHINES CAN REACH IT") || strings.Contains(text, "demo feed") || !strings.Contains(text, "http://localhost:") {
+		t.Errorf("it printed:\n%s", text)
+	}
+	p.errOut.contains(t, "godwit: WARNING: --insecure on ")
+	p.signal(t, os.Interrupt)
+	p.exit(t)
+}
+
+func TestServeInUse(t *testing.T) {
+	_, url := serve(t)
+	addr := strings.TrimPrefix(url, "http://")
+	for _, args := range [][]string{{"serve"}, {"echo"}} {
+		r := do(t, "", append(args, "--listen", addr)...)
+		if r.code != exitFailure || r.out != "" || !strings.HasPrefix(r.errOut, "godwit: cannot listen on "+addr+": address already in use; ") ||
+			!strings.HasSuffix(r.errOut, "choose another with --listen\n") || strings.Count(r.errOut, "\n") != 1 {
+			t.Errorf("%s: %+v", args[0], r)
+		}
+	}
+}
+
+// Flags over environment over file.
+func TestServeLayers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "godwit.json")
+	text := `{"listen": "127.0.0.1:1", "log": {"level": "error", "format": "json"}, "demo": true}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := launchEnv(t, []string{"GODWIT_LOG_LEVEL=info", "GODWIT_LISTEN=127.0.0.1:2"}, "serve", "--config", file, "--listen", "127.0.0.1:0")
+	if text := p.out.contains(t, "Press Ctrl-C"); !strings.Contains(text, "demo/ticker") || strings.Contains(text, "127.0.0.1:2/") {
+		t.Errorf("it printed:\n%s", text)
+	}
+	p.errOut.contains(t, `"msg":"serving"`)
+	p.signal(t, os.Interrupt)
+	p.exit(t)
+}
+
+// A signal tells every client to come back: WebSockets with 1001, streams by
+// their end. Then the process exits with 0.
+func TestServeStops(t *testing.T) {
+	for _, signal := range interrupts {
+		p, url := serve(t)
+		conn, _, err := ws.Dial(t.Context(), url+"/channels/chat", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/channels/chat", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept", "text/event-stream")
+		stream, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Body.Close()
+
+		begin := time.Now()
+		p.signal(t, signal)
+		if _, _, err := conn.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+			t.Errorf("%v: the WebSocket ended with %v", signal, err)
+		}
+		if _, err := io.ReadAll(stream.Body); err != nil {
+			t.Errorf("%v: the stream ended with %v", signal, err)
+		}
+		if code := p.exit(t); code != exitOK {
+			t.Errorf("%v: exit code %d", signal, code)
+		}
+		if took := time.Since(begin); took > 8*time.Second {
+			t.Errorf("%v: it took %v, with nothing to wait for", signal, took)
+		}
+		if text := p.errOut.contains(t, "stopped"); strings.Count(text, "\n") != 3 {
+			t.Errorf("more than a line for the start, the signal and the end:\n%s", text)
+		}
+	}
+}
+
+// deaf is a WebSocket client that never answers.
+func deaf(t *testing.T, url string) {
+	t.Helper()
+	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	io.WriteString(nc, "GET /channels/chat HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	if r, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil || r.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(r, err)
+	}
+}
+
+// Who does not let go is cut at --drain-timeout; the exit code is 0 all the same.
+func TestServeDrainTimeout(t *testing.T) {
+	p, url := serve(t, "--drain-timeout", "50ms")
+	deaf(t, url)
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	p.errOut.contains(t, "cut at the limit")
+}
+
+// A second signal ends a server that is waiting.
+func TestServeSecondSignal(t *testing.T) {
+	p, url := serve(t, "--drain-timeout", "10m")
+	deaf(t, url)
+	p.signal(t, os.Interrupt)
+	p.errOut.contains(t, "stopping")
+	// The default action is restored right after the context ends, which may be
+	// after the log line: one of the signals comes after it.
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-p.ended:
+			ended = true
+		case <-ticker.C:
+			_ = p.cmd.Process.Signal(os.Interrupt) // it may have ended
+		}
+	}
+	if code := p.exit(t); code == exitOK {
+		t.Error("it ended in good order")
+	}
+}

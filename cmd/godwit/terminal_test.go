@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                   "",
+		"plain, π 😀 é":       "plain, π 😀 é",
+		"line\nnext\ttab":    "line\nnext\ttab",
+		"\x1b[31mred\x1b[0m": `\x1b[31mred\x1b[0m`,
+		"back\rover":         `back\rover`,
+		"bell\a\x00\x7f":     `bell\a\x00\x7f`,
+		"c1 \u009b31m":       `c1 \u009b31m`,
+		"not utf8 \xff\xc3":  `not utf8 \xff\xc3`,
+		"turn \u202etxt":     `turn \u202etxt`,
+		"line \u2028 end":    `line \u2028 end`,
+		"replacement \ufffd": `replacement \ufffd`,
+	} {
+		if got := visible(in); got != want {
+			t.Errorf("visible(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Whatever arrives, a terminal is given nothing to act on.
+func FuzzVisible(f *testing.F) {
+	for _, seed := range []string{"", "a", "\x1b[2J", "\xff", "\u202e", "a\r\nb", "\u009b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := visible(s)
+		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool {
+			return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+		}) {
+			t.Errorf("visible(%q) = %q", s, got)
+		}
+		if visible(got) != got {
+			t.Errorf("visible twice: %q", got)
+		}
+	})
+}
+
+func TestOneLine(t *testing.T) {
+	if got := oneLine(" a\n\n  b\r\nc\x1b\n"); got != `a; b; c\x1b` {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPrinterOnTerminal(t *testing.T) {
+	text := &envelope{Channel: "ch\x1b", Data: []byte(`"a\u001b[2J"`)}
+	value := &envelope{Channel: "c", Data: []byte(`{"a":1}`)}
+	null := &envelope{Channel: "c", Data: []byte(`null`)}
+	bytes := &envelope{Channel: "c", DataBase64: []byte{0, 0xff}}
+	none := &envelope{Channel: "c", DataBase64: []byte{}}
+	for _, c := range []struct {
+		p    *printer
+		e    *envelope
+		want string
+	}{
+		{&printer{terminal: true, named: true}, text, `ch\x1b: a\x1b[2J` + "\n"},
+		{&printer{}, text, "a\x1b[2J\n"},
+		{&printer{}, value, `{"a":1}` + "\n"},
+		{&printer{}, null, "null\n"},
+		{&printer{terminal: true}, bytes, "00ff\n"},
+		{&printer{}, bytes, "\x00\xff"},
+		{&printer{named: true}, bytes, "c: \x00\xff"},
+		{&printer{}, none, ""},
+		{&printer{json: true, terminal: true}, text, `raw\x7f` + "\n"},
+		{&printer{json: true}, text, "raw\x7f\n"},
+	} {
+		if got := c.p.format(c.e, []byte("raw\x7f")); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestExplainEnd(t *testing.T) {
+	for want, err := range map[string]error{
+		"plain": errors.New("plain"),
+		`4410 private use "position lost" (Godwit: the position is no longer in the channel's history)`: &ws.CloseError{Code: 4410, Reason: "position lost"},
+		"1006 abnormal closure (the connection broke without a close frame): broken":                    &ws.CloseError{Code: wire.CloseAbnormal, Err: errors.New("broken")},
+		"4999 private use": &ws.CloseError{Code: 4999},
+	} {
+		if got := explainEnd(err); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	for code := ws.StatusCode(1000); code < 1015; code++ {
+		if code.OnWire() && closeMeanings[code] == "" {
+			t.Errorf("%v has no meaning", code)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// The cases of testdata/config/*.txt: what a file, the environment and flags say,
+// and what comes of it, which is every setting that is not as by default, or the
+// error.
+//
+//	== title
+//	file:
+//	  listen: ":9000"
+//	env:
+//	  GODWIT_DEMO=false
+//	flags:
+//	  --log-level log.level=debug
+//	----
+//	result
+func TestConfig(t *testing.T) {
+	paths, err := filepath.Glob("testdata/config/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if path, err = filepath.Abs(path); err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(t.TempDir()) // errors name the file as it was given
+			var out strings.Builder
+			for _, c := range strings.Split(string(text), "== ")[1:] {
+				input, _, _ := strings.Cut(c, "----\n")
+				out.WriteString("== " + input + "----\n" + loadCase(t, input) + "\n")
+			}
+			golden(t, path, out.String())
+		})
+	}
+}
+
+func loadCase(t *testing.T, input string) string {
+	t.Helper()
+	sections := make(map[string][]string)
+	section := ""
+	for _, line := range strings.Split(input, "\n")[1:] {
+		if text, ok := strings.CutPrefix(line, "  "); ok {
+			sections[section] = append(sections[section], text)
+		} else if section, ok = strings.CutSuffix(line, ":"); !ok && line != "" {
+			t.Fatalf("what is %q?", line)
+		}
+	}
+	path := ""
+	if lines, ok := sections["file"]; ok {
+		path = "godwit.yaml"
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var overrides []Override
+	for _, line := range sections["flags"] {
+		source, rest, _ := strings.Cut(line, " ")
+		key, value, _ := strings.Cut(rest, "=")
+		overrides = append(overrides, Override{Key: key, Value: value, Source: source})
+	}
+	c, err := Load(path, sections["env"], overrides)
+	if err != nil {
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("an error of several lines: %v", err)
+		}
+		return "error: " + err.Error() + "\n"
+	}
+	return settingsOf(t, c, false)
+}
+
+// settingsOf lists the settings of c; unless all, those that are not as by default.
+func settingsOf(t *testing.T, c Config, all bool) string {
+	t.Helper()
+	defaults, err := Config{}.normalize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, s := range settings {
+		value, by := reflect.ValueOf(s.field(&c)).Elem(), reflect.ValueOf(s.field(&defaults)).Elem()
+		if !all && reflect.DeepEqual(value.Interface(), by.Interface()) {
+			continue
+		}
+		for value.Kind() == reflect.Pointer && !value.IsNil() {
+			value = value.Elem()
+		}
+		fmt.Fprintf(&out, "%s = %v\n", s.key, value)
+	}
+	if out.Len() == 0 {
+		return "as by default\n"
+	}
+	return out.String()
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := Load("", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/defaults.txt", settingsOf(t, c, true))
+}
+
+// Every field of a Config is a setting, or documented as none.
+func TestEverySettingHasAKey(t *testing.T) {
+	var c Config
+	fields := 0
+	var count func(reflect.Type)
+	count = func(typ reflect.Type) {
+		for f := range typ.Fields() {
+			if f.Type.Kind() == reflect.Struct {
+				count(f.Type)
+			} else if f.Name != "Logger" {
+				fields++
+			}
+		}
+	}
+	count(reflect.TypeOf(c))
+	if fields != len(settings) {
+		t.Errorf("Config has %d fields and %d settings", fields, len(settings))
+	}
+	seen := make(map[any]string)
+	for _, s := range settings {
+		if other, ok := seen[s.field(&c)]; ok {
+			t.Errorf("%s and %s are one field", s.key, other)
+		}
+		seen[s.field(&c)] = s.key
+	}
+}
+
+// Limits that a Config sets by hand are checked like those of a file.
+func TestNewChecks(t *testing.T) {
+	for _, c := range []Config{
+		{Limits: Limits{PublicationBytes: -1}},
+		{History: History{Count: new(-1)}},
+		{Heartbeat: -1},
+		{Listen: "nowhere"},
+		{Origins: []string{"https://a.example/path"}},
+		{Limits: Limits{PublicationBytes: 1 << 20, QueueBytes: 1 << 10}},
+		{Log: Log{Level: "loud"}},
+	} {
+		s, err := New(c)
+		if err == nil {
+			_ = s.Close()
+			t.Errorf("%+v is accepted", c)
+			continue
+		}
+		if _, ok := err.(*SettingError); !ok {
+			t.Errorf("%+v: %T %v", c, err, err)
+		}
+	}
+}
+
+func TestConfigFileTooLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "godwit.yaml")
+	for size, ok := range map[int]bool{configFileBytesMax: true, configFileBytesMax + 1: false} {
+		if err := os.WriteFile(path, []byte("#"+strings.Repeat("x", size-1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path, nil, nil); (err == nil) != ok {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// Whatever a file holds: an error of one line, or settings that pass their checks.
+func FuzzConfigFile(f *testing.F) {
+	for _, seed := range []string{
+		"", "# nothing\n", "listen: 127.0.0.1:9000\norigins:\n  - https://a.example\n", "history: {count: 0, age: 1h}\n",
+		"a: &a {b: *a}\n", "history: &h\n  age: 1h\nlimits: *h\n", "{\n\t\"log\": {\"level\": \"debug\"}\n}", "heartbeat: 10\n",
+		"log:\n", "- list\n", "listen: [a]\n", "history: *x\n", "? a\n: b\n", "<<: {listen: x}\n", "listen: !!str x\n", "\"\": \n", "origins: [*a]\n",
+		"1: 2\n", "demo: |\n  true\n", "a: b: c\n", "\xff\xfe", "limits: {connections: 99999999999999999999}\n",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l := loader{sources: make(map[string]string)}
+		if err := l.file("f", []byte(text)); err != nil {
+			return
+		}
+		if _, err := l.config.normalize(); err != nil {
+			if se, ok := err.(*SettingError); !ok || se.Key != "limits.queue_bytes" {
+				t.Fatalf("%q passes the file and not the check: %v", text, err)
+			}
+		}
+	})
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"listen", "log", "limits"}
+	for name, want := range map[string]string{
+		"listn": "listen", "lisetn": "listen", "Listen": "listen", "limit": "limits", "history": "", "": "", "x": "", "lg": "log", "listening": "",
+	} {
+		if got := nearest(name, words); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestConnectionLimit(t *testing.T) {
+	s := start(t, Config{Limits: Limits{Connections: 2}})
+	open := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	ask := func(c net.Conn) string {
+		t.Helper()
+		// A connection is counted when it is accepted, so a question is asked on
+		// each before the next is opened.
+		if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 4096)
+		n, err := c.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	first, second := open(), open()
+	for _, c := range []net.Conn{first, second} {
+		if got := ask(c); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Fatalf("below the limit: %s", got)
+		}
+	}
+	third := open()
+	got := ask(third)
+	for _, want := range []string{"HTTP/1.1 503 ", "Connection: close", "Retry-After: ", "too-many-connections", "2 connections"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("over the limit: no %q in %s", want, got)
+		}
+	}
+	if _, err := third.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a refused connection stays open: %v", err)
+	}
+	if open, refused := s.conns.counts(); refused != 1 || open > 3 {
+		t.Errorf("%d open, %d refused", open, refused)
+	}
+	// Someone leaves, and there is room again.
+	first.Close()
+	for { // until the server has seen it; no longer than the test may take
+		c := open()
+		if strings.HasPrefix(ask(c), "HTTP/1.1 200 ") {
+			break
+		}
+		c.Close()
+	}
+}
+
+// nobody is a connection that is only counted.
+type nobody struct {
+	net.Conn
+	closed int
+}
+
+func (n *nobody) Close() error {
+	n.closed++
+	return nil
+}
+
+func TestConnectionsCount(t *testing.T) {
+	c := newConnections(3)
+	var open []net.Conn
+	for i := range 3 + refusalsMax {
+		nc := c.track(new(nobody))
+		if nc == nil {
+			t.Fatalf("connection %d is closed without a word", i)
+		}
+		over := isOverLimit((&http.Request{}).WithContext(c.connContext(context.Background(), nc)))
+		if want := i >= 3; over != want {
+			t.Errorf("connection %d: over %v", i, over)
+		}
+		open = append(open, nc)
+	}
+	if c.track(new(nobody)) != nil {
+		t.Error("there is no bound on connections over the limit")
+	}
+	if n, refused := c.counts(); n != 3+refusalsMax || refused != refusalsMax+1 {
+		t.Errorf("%d open, %d refused", n, refused)
+	}
+	for range 2 { // a second Close counts nothing
+		for _, nc := range open {
+			nc.Close()
+		}
+	}
+	if n, _ := c.counts(); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+	if nc := c.track(new(nobody)); isOverLimit((&http.Request{}).WithContext(c.connContext(context.Background(), nc))) {
+		t.Error("there is no room after all have gone")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("wait with one open: %v", err)
+	}
+	if n := c.closeAll(); n != 1 {
+		t.Errorf("closed %d", n)
+	}
+	if err := c.wait(t.Context()); err != nil {
+		t.Errorf("wait with none open: %v", err)
+	}
+}
+
+// The wrapper must not hide what package ws does with a socket.
+func TestTrackedTCP(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracked := newConnections(1).listener(ln)
+	defer tracked.Close()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	nc, err := tracked.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, ok := nc.(syscall.Conn); !ok {
+		t.Error("no syscall.Conn")
+	}
+	if _, ok := nc.(interface{ CloseWrite() error }); !ok {
+		t.Error("no CloseWrite")
+	}
+	if _, ok := nc.(io.ReaderFrom); !ok {
+		t.Error("no io.ReaderFrom")
+	}
+}

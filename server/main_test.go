@@ -1,0 +1,170 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "write golden files instead of comparing with them")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// golden compares got with a file, or writes it.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; go test -update writes it", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -update accepts it)\n--- got\n%s\n--- want\n%s", path, got, want)
+	}
+}
+
+// logBuffer is a log that tests read while servers write it.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// running is a server on a real socket.
+type running struct {
+	*Server
+	url  string
+	log  *logBuffer
+	stop func() error // ends it and waits; the test's cleanup calls it too
+}
+
+func start(t *testing.T, c Config) *running {
+	t.Helper()
+	r := &running{log: new(logBuffer)}
+	c.Listen = "127.0.0.1:0"
+	c.Logger = r.log.logger()
+	if c.Demo == nil {
+		c.Demo = new(false)
+	}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.Server, r.url = s, "http://"+s.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	r.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// answer is a response that has been read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (r *running) do(t *testing.T, method, path, body string, header ...string) answer {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		q.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			q.Host = header[i+1]
+		}
+	}
+	p, err := http.DefaultTransport.RoundTrip(q) // redirects are not followed
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Body.Close()
+	b, err := io.ReadAll(p.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{p, string(b)}
+}
+
+// pipes is a listener in memory: its connections are pipes, so that it works in
+// virtual time.
+type pipes struct {
+	addr  net.Addr
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func newPipes() *pipes {
+	return &pipes{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8000}, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (w *pipes) Addr() net.Addr { return w.addr }
+
+func (w *pipes) Close() error {
+	w.once.Do(func() { close(w.done) })
+	return nil
+}
+
+func (w *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.conns:
+		return c, nil
+	case <-w.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *pipes) dial() net.Conn {
+	client, server := net.Pipe()
+	w.conns <- server
+	return client
+}

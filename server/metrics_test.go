@@ -1,0 +1,176 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/ws"
+)
+
+func someMetrics() *metrics {
+	m := newMetrics(func() hub.Stats { return hub.Stats{} }, func() membroker.Stats { return membroker.Stats{} }, func() (int, uint64) { return 0, 0 })
+	m.observer()
+	return m
+}
+
+const metricsDoc = "../docs/metrics.md"
+
+// docs/metrics.md is the golden file of every series: name, type, labels, help.
+func TestMetricsDoc(t *testing.T) {
+	families, err := someMetrics().registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	table.WriteString("| name | type | labels | meaning |\n|---|---|---|---|\n")
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "godwit_") {
+			continue
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, "`"+l.GetName()+"`")
+		}
+		slices.Sort(labels)
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
+	}
+	const begin, end = "<!-- table begins -->\n", "<!-- table ends -->\n"
+	text, err := os.ReadFile(metricsDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the table", metricsDoc)
+	}
+	golden(t, metricsDoc, before+begin+"\n"+table.String()+"\n"+end+after)
+}
+
+func TestMetricsLint(t *testing.T) {
+	families, err := someMetrics().registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// Everything described is collected and the other way round.
+func TestMetricsCollector(t *testing.T) {
+	c := &statsCollector{
+		hub: func() hub.Stats {
+			return hub.Stats{Sessions: map[string]int{transport.SSE: 2}, Subscriptions: 3, Channels: 4, Publications: 5, Duplicates: 6,
+				PublicationBytes: 7, Deliveries: 8, DeliveryBytes: 9, QueueDrops: 10, Gaps: 11}
+		},
+		broker: func() membroker.Stats {
+			return membroker.Stats{Channels: 12, Publications: 13, Bytes: 14, Evicted: 15}
+		},
+		conns: func() (int, uint64) { return 16, 17 },
+	}
+	want := map[string]string{
+		"subscriptions": "3", "channels": "4", "publications_total": "5", "publication_duplicates_total": "6",
+		"publication_bytes_total": "7", "deliveries_total": "8", "delivery_bytes_total": "9", "queue_drops_total": "10", "gaps_total": "11",
+		"history_channels": "12", "history_publications": "13", "history_bytes": "14", "history_evicted_total": "15",
+		"tcp_connections": "16", "tcp_connections_refused_total": "17",
+		`connections{transport="sse"}`: "2", `connections{transport="websocket"}`: "0",
+	}
+	text := exposition(t, c)
+	for name, value := range want {
+		if !strings.Contains("\n"+text, "\ngodwit_"+name+" "+value+"\n") {
+			t.Errorf("godwit_%s is not %s:\n%s", name, value, text)
+		}
+	}
+}
+
+func TestMetricsObserver(t *testing.T) {
+	m := someMetrics()
+	o := m.observer()
+	o.Published(transport.Post, 10, time.Millisecond)
+	o.Published("unheard of", 10, time.Millisecond)
+	o.Delivered(transport.SSE, 3, 30, 20*time.Millisecond)
+	o.Delivered(transport.SSE, 3, 30, -1)                  // a replay
+	o.Delivered(transport.Page, 3, 30, time.Hour)          // history that somebody looked up
+	o.Ended(transport.WebSocket, transport.EndSlow)        //
+	o.Ended(transport.WebSocket, transport.End("unheard")) //
+	text := exposition(t, m.publishSeconds, m.deliverySeconds, m.ended)
+	for _, want := range []string{
+		`godwit_delivery_latency_seconds_count{transport="sse"} 1`, `godwit_delivery_latency_seconds_sum{transport="sse"} 0.02`,
+		`godwit_delivery_latency_seconds_bucket{transport="sse",le="0.01"} 0`, `godwit_delivery_latency_seconds_bucket{transport="sse",le="0.025"} 1`,
+		`godwit_delivery_latency_seconds_count{transport="websocket"} 0`,
+		`godwit_publish_duration_seconds_count{transport="post"} 1`, `godwit_publish_duration_seconds_count{transport="websocket"} 0`,
+		`godwit_streams_ended_total{reason="slow",transport="websocket"} 1`, `godwit_streams_ended_total{reason="client",transport="sse"} 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "unheard") || strings.Contains(text, `transport="page"`) {
+		t.Errorf("there are series of things that do not exist:\n%s", text)
+	}
+}
+
+// exposition is what a scraper gets of the collectors.
+func exposition(t *testing.T, collectors ...prometheus.Collector) string {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry() // also checks that what is collected was described
+	r.MustRegister(collectors...)
+	rec := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	if rec.Code != http.StatusOK {
+		t.Fatal(rec.Code, rec.Body)
+	}
+	return rec.Body.String()
+}
+
+// What clients do arrives in /metrics.
+func TestMetricsServed(t *testing.T) {
+	s := start(t, Config{})
+	conn, _, err := ws.Dial(t.Context(), s.url+"/channels/chat", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if a := s.do(t, http.MethodPost, "/channels/chat", "hello", "Idempotency-Key", "k"); a.StatusCode != http.StatusCreated {
+		t.Fatal(a.Status)
+	}
+	s.do(t, http.MethodPost, "/channels/chat", "hello", "Idempotency-Key", "k")
+	if _, _, err := conn.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`godwit_connections{transport="websocket"} 1`, `godwit_connections{transport="sse"} 0`, "godwit_subscriptions 1", "godwit_channels 1",
+		"godwit_publications_total 1", "godwit_publication_bytes_total 5", "godwit_publication_duplicates_total 1", "godwit_deliveries_total 1",
+		"godwit_delivery_bytes_total 5", "godwit_history_publications 1", `godwit_publish_duration_seconds_count{transport="post"} 1`,
+		`godwit_delivery_latency_seconds_count{transport="websocket"} 1`, "godwit_build_info{", "go_goroutines ", "process_start_time_seconds ",
+	}
+	// The latency is observed after the write that the client has seen already.
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		text := s.do(t, http.MethodGet, "/metrics", "").body
+		missing := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return strings.Contains("\n"+text, "\n"+line) })
+		if len(missing) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q are not in\n%s", missing, text)
+		}
+	}
+}
