@@ -45,10 +45,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case isOverLimit(r):
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Retry-After", "5")
-		problemConnections.Write(w, fmt.Sprintf("this server is limited to %d connections at once; try again later", s.config.Limits.Connections))
+		transport.ProblemTooManyConnections.Write(w, fmt.Sprintf("this server is limited to %d connections at once; try again later", s.config.Limits.Connections))
 	case s.loopback.Load() && !hostAllowed(r.Host, s.origins):
 		w.Header().Set("Connection", "close")
-		problemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
+		transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
 			" or allow the name with --origin (origins in the configuration file)", quote(r.Host), s.Addr()))
 	case s.channels.Serves(r):
 		s.channels.ServeHTTP(w, r)
@@ -108,7 +108,7 @@ func (s *Server) recovered(rec *recorder, r *http.Request, v any) {
 		panic(http.ErrAbortHandler) // half a response must not look like a whole one
 	default:
 		rec.Header().Set("Connection", "close")
-		problemInternal.Write(rec, "the server failed at this request; its log says how under the ID "+id)
+		transport.ProblemInternal.Write(rec, "the server failed at this request; its log says how under the ID "+id)
 	}
 }
 

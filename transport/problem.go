@@ -58,14 +58,20 @@ var (
 		"Use UTF-8 for text and JSON, and `application/octet-stream` for anything else.")
 	ProblemContentEncoding = problem(http.StatusUnsupportedMediaType, "unsupported-content-encoding", "Unsupported content encoding",
 		"Send the body as it is, without Content-Encoding.")
+	ProblemHost = problem(http.StatusMisdirectedRequest, "unknown-host", "Unknown host",
+		"Use a name of this machine (`localhost`, `127.0.0.1`, `[::1]`), or list the name in the server's origins.")
 	ProblemUpgradeVersion = problem(http.StatusUpgradeRequired, "upgrade-required", "WebSocket upgrade required",
 		"Send `Upgrade: websocket`, `Connection: Upgrade` and the version in the Sec-WebSocket-Version field of the answer.")
+	ProblemInternal = problem(http.StatusInternalServerError, "internal-error", "Internal error",
+		"Nothing you did: report it with the ID in the detail, under which the server's log says more.")
 	ProblemShutdown = problem(http.StatusServiceUnavailable, "shutting-down", "Server is shutting down",
 		"Try again after the seconds in Retry-After.")
 	ProblemBroker = problem(http.StatusServiceUnavailable, "broker-unavailable", "Broker unavailable",
 		"Try again after the seconds in Retry-After; use an Idempotency-Key so that a publication is not repeated.")
 	ProblemTooManyChannels = problem(http.StatusServiceUnavailable, "too-many-channels", "Too many channels",
-		"Use fewer channels, or raise the server's limit.")
+		"Use fewer channels, or raise the server's `limits.channels`.")
+	ProblemTooManyConnections = problem(http.StatusServiceUnavailable, "too-many-connections", "Too many connections",
+		"Try again after the seconds in Retry-After, or raise the server's `limits.connections`.")
 )
 
 // problems is the table in order.

@@ -57,9 +57,8 @@ func (c *Conn) drop() {
 
 // CloseNow ends the connection without a close frame. Every call under way and
 // every later one returns a *CloseError that wraps net.ErrClosed. It returns
-// nil.
+// nil, and does nothing to a connection that has ended already.
 func (c *Conn) CloseNow() error {
 	c.end(abnormal(net.ErrClosed), false)
-	c.stream.nc.Close() // it may have been lingering
 	return nil
 }

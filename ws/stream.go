@@ -80,18 +80,22 @@ func (s *stream) cuttable() bool {
 }
 
 // lingerBytesMax is how much a peer may send after it was told that the
-// connection is over.
-const lingerBytesMax = 1 << 20
+// connection is over: one that is in the middle of a large message does not look
+// before it is through with it.
+const lingerBytesMax = 64 << 20
 
 // linger ends the transport so that what was sent last arrives: it says that no
-// more will come, lets the peer finish for a while, and closes.
+// more will come, lets the peer finish for a while, and closes. Closing while
+// bytes are unread would reset the connection, and the peer would lose what it
+// has not read yet.
 func (s *stream) linger(limit time.Duration) {
 	defer s.nc.Close()
 	s.nc.SetReadDeadline(time.Now().Add(limit))
 	if half, ok := s.nc.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	var b [512]byte
+	b := receiveBuffers.Get().(*[receiveBytes]byte)
+	defer receiveBuffers.Put(b)
 	for total := 0; total < lingerBytesMax; {
 		n, err := s.nc.Read(b[:])
 		if err != nil {

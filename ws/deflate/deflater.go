@@ -19,7 +19,8 @@ type Deflater struct {
 }
 
 // NewDeflater returns a Deflater for messages that go in the direction dir. The
-// options must come from Options.WithDefaults and not change.
+// options must come from Options.WithDefaults and not change; nil means the
+// defaults.
 func NewDeflater(dir Direction, o *Options) *Deflater {
 	d := new(Deflater)
 	d.Init(dir, o)
@@ -28,6 +29,9 @@ func NewDeflater(dir Direction, o *Options) *Deflater {
 
 // Init does what NewDeflater does, in place, for an owner that embeds the Deflater.
 func (d *Deflater) Init(dir Direction, o *Options) {
+	if o == nil {
+		o = &defaultOptions
+	}
 	bits := windowBits(dir.WindowBits)
 	if !dir.NoContextTakeover {
 		bits = min(bits, o.HistoryBits)
@@ -135,9 +139,10 @@ func (d *Deflater) Learn(payload []byte) {
 // on any connection whose direction has at least dir's window: it refers to
 // nothing before it. Where there is context takeover, the connection's Deflater
 // must be told (see Deflater.Learn). The options must come from
-// Options.WithDefaults. It is safe for concurrent use.
+// Options.WithDefaults; nil means the defaults. It is safe for concurrent use.
 func Append(dst, payload []byte, dir Direction, o *Options) []byte {
-	d := Deflater{options: o, bits: uint8(windowBits(dir.WindowBits))}
+	var d Deflater
+	d.Init(Direction{NoContextTakeover: true, WindowBits: dir.WindowBits}, o)
 	return d.Append(dst, payload)
 }
 

@@ -26,7 +26,8 @@ type Inflater struct {
 }
 
 // NewInflater returns an Inflater for messages that come from the direction d.
-// The options must come from Options.WithDefaults and not change.
+// The options must come from Options.WithDefaults and not change; nil means the
+// defaults.
 func NewInflater(d Direction, o *Options) *Inflater {
 	f := new(Inflater)
 	f.Init(d, o)
@@ -35,6 +36,9 @@ func NewInflater(d Direction, o *Options) *Inflater {
 
 // Init does what NewInflater does, in place, for an owner that embeds the Inflater.
 func (f *Inflater) Init(d Direction, o *Options) {
+	if o == nil {
+		o = &defaultOptions
+	}
 	*f = Inflater{options: o, windowBits: uint8(windowBits(d.WindowBits)), takeover: !d.NoContextTakeover}
 }
 
@@ -71,25 +75,15 @@ func (f *Inflater) Next(dst, src []byte, last bool) (n, used int, more bool, err
 		win = &d.window // memory for this message only
 	}
 	for {
-		// RFC 7692 §7.2.2: the tail comes back behind the last part.
 		in := src[used:]
-		tail := last && len(in) == 0
-		if tail {
-			// Where a stream begins there is nothing to end. That is a message of
-			// no bytes at all, or one whose final block has no empty one behind
-			// it. No sender should write either, some do, and what they mean is plain.
-			if d.fresh && d.nbits == 0 {
-				f.end()
-				break
-			}
+		if d.ending {
 			in = tailBytes[d.tail:]
 		}
-
 		room := int(min(int64(len(dst)), int64(n)+f.budget-f.out))
 		start, k, st := n, 0, needInput
 		n, k, st = d.run(dst[:room], n, in, win, 1<<f.windowBits)
 		f.out += int64(n - start)
-		if tail {
+		if d.ending {
 			d.tail += k
 		} else {
 			used += k
@@ -98,37 +92,35 @@ func (f *Inflater) Next(dst, src []byte, last bool) (n, used int, more bool, err
 
 		switch st {
 		case needInput:
-			if !last {
+			switch {
+			case !last:
 				win.write(dst[:n], 1<<f.windowBits)
 				return n, used, false, nil
-			}
-			if !tail {
+			case !d.ending && !d.endsHere():
+				d.ending = true // RFC 7692 §7.2.2: the tail comes back
 				continue
-			}
-			if d.state != stateBlock || d.nbits != 0 {
+			case d.ending && !d.ended():
 				return n, used, false, f.fail(ErrEnd)
 			}
 			f.end()
-		case needRoom:
-			if f.out == f.budget {
-				if err := f.extend(); err != nil {
-					return n, used, false, f.fail(err)
-				}
-				continue
+			if f.takeover {
+				win.write(dst[:n], 1<<f.windowBits)
 			}
-			win.write(dst[:n], 1<<f.windowBits)
-			return n, used, true, nil
+			return n, used, false, nil
+		case needRoom:
+			if f.out < f.budget {
+				win.write(dst[:n], 1<<f.windowBits)
+				return n, used, true, nil
+			}
+			if err := f.extend(); err != nil {
+				return n, used, false, f.fail(err)
+			}
 		case tooFar:
 			return n, used, false, f.fail(ErrDistance)
 		default:
 			return n, used, false, f.fail(ErrCorrupt)
 		}
-		break
 	}
-	if f.takeover {
-		f.window.write(dst[:n], 1<<f.windowBits)
-	}
-	return n, used, false, nil
 }
 
 var tailBytes = []byte(blockTail)

@@ -20,8 +20,9 @@ const (
 	// longer match.
 	LevelDefault Level = iota
 
-	// LevelFast takes the first match, and spends no time on a code of its own
-	// for a short message: about a fifth larger, at about two thirds of the CPU.
+	// LevelFast does not look ahead, and spends no time on a code of its own for
+	// a short message: 5 to 20 % larger, in a half (512 bytes) to nine tenths
+	// (4 KiB) of the time.
 	LevelFast
 )
 
@@ -45,7 +46,9 @@ type Options struct {
 
 	// HistoryBits is how far back this side's own compressor refers with context
 	// takeover, within what was agreed: it costs up to 4<<HistoryBits bytes of
-	// memory for each connection. Default: 13, so 32 KiB at most. From 8 to 15.
+	// memory for each connection, and 8 KiB if that is less. Default: 13, so
+	// 32 KiB at most. From 8 to 15: what repeats messages longer than 8 KiB
+	// gains by more.
 	HistoryBits int
 
 	// Level is how this side compresses.
@@ -91,10 +94,13 @@ func setLimit(field *int64, zero int64) {
 	}
 }
 
+// defaultOptions stands for nil.
+var defaultOptions = Options{}.WithDefaults()
+
 // withDefaults is WithDefaults where nil is allowed.
 func (o *Options) withDefaults() Options {
 	if o == nil {
-		o = &Options{}
+		return defaultOptions
 	}
 	return o.WithDefaults()
 }
