@@ -262,6 +262,26 @@ func TestDialSendsNoInjectedHeader(t *testing.T) {
 	}
 }
 
+// A peer that is in the middle of a large message when it is refused learns why.
+func TestTooBigIsToldThoughTheMessageIsStillComing(t *testing.T) {
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := ws.Accept(w, r, &ws.AcceptOptions{Options: ws.Options{MessageBytesMax: 1000}})
+		if err != nil {
+			return
+		}
+		conn.Read(background)
+		conn.CloseNow() // as a handler does on its way out
+	}), false)
+	for _, size := range []int{1001, 1 << 20, 16 << 20} {
+		for range 5 {
+			conn := dial(t, s.URL, nil)
+			go conn.Write(background, ws.MessageBinary, make([]byte, size))
+			_, _, err := conn.Read(background)
+			wantEnd(t, err, 1009, 1009)
+		}
+	}
+}
+
 // A server that accepts and then says nothing must not hold Dial.
 func TestDialObeysItsTimes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -50,17 +50,17 @@ load tests.`,
 // echoBufferMax is how large a buffer a connection may keep for its next message.
 const echoBufferMax = 64 << 10
 
-// echoServer knows its connections, to say goodbye to each.
+// goodbyeTimeout is how long clients have to answer when echo stops.
+const goodbyeTimeout = 5 * time.Second
+
+// echoServer echoes until it is told to stop.
 type echoServer struct {
-	mu    sync.Mutex // guards open and done
-	open  map[*ws.Conn]struct{}
-	done  bool
-	conns sync.WaitGroup
+	tracker ws.Tracker
+	conns   sync.WaitGroup
 }
 
 // serve serves until ctx ends, then closes every WebSocket with 1001.
 func (e *echoServer) serve(ctx context.Context, ln net.Listener) error {
-	e.open = make(map[*ws.Conn]struct{})
 	s := &http.Server{
 		Handler:           http.HandlerFunc(e.accept),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -77,72 +77,38 @@ func (e *echoServer) serve(ctx context.Context, ln net.Listener) error {
 	}
 	_ = s.Close() // listener and handshakes; WebSockets are not its any more
 	<-failed
-	e.goodbye()
+	limit, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
+	defer cancel()
+	_ = e.tracker.Shutdown(limit)
+	e.conns.Wait()
 	return nil
 }
 
 func (e *echoServer) accept(w http.ResponseWriter, r *http.Request) {
-	conn, err := ws.Accept(w, r, nil)
+	conn, err := ws.Accept(w, r, &ws.AcceptOptions{Tracker: &e.tracker})
 	if err != nil {
 		return // the client has been answered
 	}
-	if !e.add(conn) {
-		_ = conn.CloseNow()
-		return
-	}
 	// A goroutine of its own lets net/http free what it holds for a request.
-	go e.echo(conn)
+	e.conns.Go(func() { echo(conn) })
 }
 
-func (e *echoServer) add(conn *ws.Conn) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.done {
-		return false
-	}
-	e.open[conn] = struct{}{}
-	e.conns.Add(1)
-	return true
-}
-
-func (e *echoServer) echo(conn *ws.Conn) {
-	defer e.conns.Done()
-	defer func() {
-		e.mu.Lock()
-		delete(e.open, conn)
-		e.mu.Unlock()
-	}()
-	ctx := context.Background() // goodbye ends the connection itself
+func echo(conn *ws.Conn) {
+	defer conn.CloseNow()
+	ctx := context.Background() // Shutdown ends the connection itself
 	var buffer []byte
 	for {
 		typ, message, err := conn.ReadAppend(ctx, buffer[:0])
 		if err != nil {
-			return // the connection has ended
+			return
 		}
-		// A failed write has ended the connection too, unless it is closing: then
-		// there may be more to read. The next read says which.
-		_ = conn.Write(ctx, typ, message)
+		if err := conn.Write(ctx, typ, message); err != nil && !errors.Is(err, ws.ErrClosing) {
+			return
+		}
 		if buffer = message; cap(buffer) > echoBufferMax {
 			buffer = nil
 		}
 	}
-}
-
-// goodbye closes all connections and waits until they are.
-func (e *echoServer) goodbye() {
-	e.mu.Lock()
-	e.done = true
-	open := make([]*ws.Conn, 0, len(e.open))
-	for conn := range e.open {
-		open = append(open, conn)
-	}
-	e.mu.Unlock()
-	var closing sync.WaitGroup
-	for _, conn := range open {
-		closing.Go(func() { _ = conn.Close(ws.StatusGoingAway, "going away") })
-	}
-	closing.Wait()
-	e.conns.Wait()
 }
 
 // cause is the last error of err's chain, which is what the system said.
