@@ -44,9 +44,9 @@ func TestConfigurationDoc(t *testing.T) {
 		case *bool:
 			want = strconv.FormatBool(*p)
 		case *time.Duration:
-			want = strings.TrimSuffix(strings.TrimSuffix(p.String(), "0s"), "0m")
-			if *p < time.Minute {
-				want = p.String()
+			want = p.String()
+			if strings.HasSuffix(want, "m0s") {
+				want = strings.TrimSuffix(want, "0s")
 			}
 		default:
 			continue // "none", or it depends
