@@ -40,7 +40,13 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		refuse(w, r, o, shuttingDown)
 		return nil, shuttingDown
 	}
-	response, err := handshake.AppendResponse(make([]byte, 0, 512), &accepted, "", o.Header)
+	settings := newSettings(o.Options, wsproto.Server)
+	agreed := agreement{subprotocol: accepted.Subprotocol}
+	var response []byte
+	extensions, err := settings.accept(accepted.Extensions, &agreed)
+	if err == nil {
+		response, err = handshake.AppendResponse(make([]byte, 0, 512), &accepted, extensions, o.Header)
+	}
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
@@ -69,7 +75,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		nc.Close()
 		return nil, fmt.Errorf("websocket: cannot answer the handshake: %w", err)
 	}
-	conn := newConn(nc, wsproto.Server, o.Options, accepted.Subprotocol, early)
+	conn := newConn(nc, settings, agreed, early)
 	if o.Tracker != nil && !conn.track(o.Tracker) {
 		// It shut down after the handshake was answered.
 		_ = conn.Close(StatusGoingAway, "going away")

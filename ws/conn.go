@@ -20,11 +20,11 @@ import (
 //
 // reading is taken before writing, and either of them before mu.
 type Conn struct {
-	stream      stream
-	options     Options
-	subprotocol string
-	tracker     *Tracker  // nil: none
-	start       time.Time // the origin of wsproto.Time
+	stream  stream
+	options *settings
+	agreed  agreement
+	tracker *Tracker  // nil: none
+	start   time.Time // the origin of wsproto.Time
 
 	reading  chan struct{}
 	in       []byte      // arrived and not decoded yet; guarded by reading
@@ -54,19 +54,21 @@ type Conn struct {
 
 // newConn makes a connection of a stream that has completed its opening
 // handshake. early are bytes that arrived with it; they become the Conn's.
-func newConn(nc net.Conn, role wsproto.Role, o Options, subprotocol string, early []byte) *Conn {
+func newConn(nc net.Conn, s *settings, agreed agreement, early []byte) *Conn {
 	c := &Conn{
-		options:     o.withDefaults(),
-		subprotocol: subprotocol,
-		start:       time.Now(),
-		reading:     make(chan struct{}, 1),
-		writing:     make(chan struct{}, 1),
-		done:        make(chan struct{}),
+		options: s,
+		agreed:  agreed,
+		start:   time.Now(),
+		reading: make(chan struct{}, 1),
+		writing: make(chan struct{}, 1),
+		done:    make(chan struct{}),
 	}
 	c.stream.init(nc, early)
 	c.in = c.stream.early()
-	config := o.protocol(role)
-	c.proto.Init(&config, c.now())
+	c.proto.Init(&s.protocol, c.now())
+	if agreed.compressed {
+		c.proto.Compress(agreed.compression, s.compression)
+	}
 	c.timer = time.AfterFunc(time.Hour, c.expire)
 	c.arm()
 	return c
@@ -76,7 +78,7 @@ func newConn(nc net.Conn, role wsproto.Role, o Options, subprotocol string, earl
 func (c *Conn) now() wsproto.Time { return wsproto.Time(time.Since(c.start)) + 1 }
 
 // Subprotocol returns the subprotocol agreed on, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string { return c.agreed.subprotocol }
 
 // NetConn returns the transport, for its addresses and its TLS state. Reading
 // or writing it breaks the WebSocket.
@@ -237,7 +239,8 @@ func (c *Conn) isServer() bool { return c.proto.Role() == wsproto.Server }
 func opcode(t MessageType) wire.Opcode { return wire.Opcode(t) }
 
 // NewServerConn returns the server's side of a WebSocket over any stream whose
-// opening handshake has been done already. o may be nil. The Conn owns nc.
+// opening handshake has been done already, without extensions. o may be nil. The
+// Conn owns nc.
 func NewServerConn(nc net.Conn, o *Options) *Conn { return newStreamConn(nc, wsproto.Server, o) }
 
 // NewClientConn is NewServerConn for the client's side.
@@ -247,5 +250,5 @@ func newStreamConn(nc net.Conn, role wsproto.Role, o *Options) *Conn {
 	if o == nil {
 		o = &Options{}
 	}
-	return newConn(nc, role, *o, "", nil)
+	return newConn(nc, newSettings(*o, role), agreement{}, nil)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -210,8 +211,14 @@ func (d *dialer) fields(u *url.URL) http.Header {
 func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 	var random [16]byte
 	rand.Read(random[:])
+	settings := newSettings(d.options.Options, wsproto.Client)
+	deflateOffer, extensions, err := settings.offer()
+	if err != nil {
+		return nil, nil, err
+	}
 	offer := &handshake.Offer{
 		Host:         hostField(u),
+		Extensions:   extensions,
 		RequestURI:   u.RequestURI(),
 		Key:          handshake.NewKey(random),
 		Subprotocols: d.options.Subprotocols,
@@ -232,6 +239,10 @@ func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 		d.options.Jar.SetCookies(httpURL(u), cookies)
 	}
 	result, err := handshake.CheckResponse(response.StatusCode, response.ProtoMajor, response.ProtoMinor, response.Header, offer)
+	agreed := agreement{subprotocol: result.Subprotocol}
+	if err == nil {
+		agreed.compression, agreed.compressed, err = deflate.CheckResponse(result.Extensions, deflateOffer)
+	}
 	if err != nil {
 		keepBody(nc, response)
 		return nil, response, err
@@ -242,7 +253,7 @@ func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 		early = make([]byte, n)
 		br.Read(early)
 	}
-	return newConn(nc, wsproto.Client, d.options.Options, result.Subprotocol, early), response, nil
+	return newConn(nc, settings, agreed, early), response, nil
 }
 
 // readHead reads the head of a response, of bounded length.

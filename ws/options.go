@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -34,6 +35,12 @@ type Options struct {
 	// FragmentsMax is the most frames that one message may consist of, empty
 	// ones included; one more closes with 1009. Default 4096.
 	FragmentsMax int
+
+	// Compression, if not nil, offers or accepts permessage-deflate (RFC 7692);
+	// the zero value of deflate.Options is a good one. Its MessageBytesMax is
+	// replaced by that above. Default: none, as it costs time for every message
+	// and, with context takeover, memory for every connection.
+	Compression *deflate.Options
 
 	// PingInterval is how long the peer may be silent before it is sent a ping,
 	// and PingTimeout how long it may be silent after that before the connection

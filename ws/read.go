@@ -68,7 +68,7 @@ func (c *Conn) next(ctx context.Context, dst []byte) (MessageType, []byte, error
 // call. Whatever else arrives is dealt with on the way. The caller holds reading.
 func (c *Conn) part(ctx context.Context) (wsproto.Event, error) {
 	for {
-		for len(c.in) > 0 {
+		for c.decodes() {
 			ev, owed := c.decode()
 			if owed && ev.Kind != wsproto.Close && ev.Kind != wsproto.Fail {
 				c.flush()
@@ -122,10 +122,18 @@ func (c *Conn) rate(ctx context.Context, ev wsproto.Event) error {
 	return c.Err()
 }
 
+// decodes reports whether decode has something to work on.
+func (c *Conn) decodes() bool {
+	return len(c.in) > 0 || c.agreed.compressed && c.proto.Pending() // only the reader changes that
+}
+
 // decode takes the next event out of c.in.
 func (c *Conn) decode() (ev wsproto.Event, owed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.agreed.compressed {
+		c.proto.SetScratch(c.stream.scratch())
+	}
 	ev, n := c.proto.Next(c.in, c.now())
 	c.in = c.in[n:]
 	return ev, c.proto.HasReplies()
@@ -134,7 +142,7 @@ func (c *Conn) decode() (ev wsproto.Event, owed bool) {
 // release gives the receive buffer back when everything in it was decoded, so
 // that a connection that waits for its next message has none.
 func (c *Conn) release() {
-	if len(c.in) == 0 {
+	if !c.decodes() {
 		c.stream.release()
 	}
 }

@@ -8,10 +8,11 @@ import (
 // stream is the transport of a connection: any net.Conn, with a shorter way to
 // the kernel where there is one (see raw_unix.go).
 type stream struct {
-	nc     net.Conn
-	raw    *rawConn            // nil: none
-	buffer *[receiveBytes]byte // nil while nothing is being received
-	ahead  []byte
+	nc       net.Conn
+	raw      *rawConn            // nil: none
+	buffer   *[receiveBytes]byte // nil while nothing is being received
+	inflated *[receiveBytes]byte // nil while nothing is being inflated
+	ahead    []byte
 }
 
 func (s *stream) init(nc net.Conn, early []byte) {
@@ -53,8 +54,20 @@ func (s *stream) receive() []byte {
 	return s.buffer[:]
 }
 
-// release gives the receive buffer back.
+// scratch returns the buffer for what is inflated, taking one if there is none.
+func (s *stream) scratch() []byte {
+	if s.inflated == nil {
+		s.inflated = receiveBuffers.Get().(*[receiveBytes]byte)
+	}
+	return s.inflated[:]
+}
+
+// release gives the buffers back.
 func (s *stream) release() {
+	if s.inflated != nil {
+		receiveBuffers.Put(s.inflated)
+		s.inflated = nil
+	}
 	if s.buffer != nil {
 		receiveBuffers.Put(s.buffer)
 		s.buffer = nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -38,6 +39,9 @@ type Conn struct {
 	fragments int
 	bytes     int64
 	utf8      wire.UTF8
+
+	compressed bool         // the message being read
+	z          *compression // nil unless it was agreed on
 
 	// Writing.
 	writeOp     wire.Opcode // of the fragmented message being sent, else Continuation
@@ -95,9 +99,12 @@ func (c *Conn) Next(p []byte, now Time) (ev Event, n int) {
 		}
 		var ok bool
 		var used int
-		if c.frameOp.IsControl() {
+		switch {
+		case c.frameOp.IsControl():
 			ev, used, ok = c.readControl(p[n:], now)
-		} else {
+		case c.compressed:
+			ev, used, ok = c.readCompressed(p[n:], now)
+		default:
 			ev, used, ok = c.readData(p[n:], now)
 		}
 		n += used
@@ -157,7 +164,7 @@ func (c *Conn) judge(b0, b1 byte) *Fault {
 	op := wire.Opcode(b0 & 0xF)
 	fin, masked := b0&0x80 != 0, b1&0x80 != 0
 	switch {
-	case b0&0x70 != 0:
+	case b0&0x70 != 0 && !c.marksCompression(b0):
 		return faultReservedBits
 	case op.IsReserved():
 		return faultReservedOpcode
@@ -182,6 +189,13 @@ func (c *Conn) judge(b0, b1 byte) *Fault {
 	return nil
 }
 
+// marksCompression reports whether the reserved bits of a frame say that it
+// begins a compressed message, and may (RFC 7692 §6).
+func (c *Conn) marksCompression(b0 byte) bool {
+	op := wire.Opcode(b0 & 0xF)
+	return c.z != nil && b0&0x70 == byte(wire.RSV1)<<4 && (op == wire.Text || op == wire.Binary)
+}
+
 // admit begins or continues a message, within the limits.
 func (c *Conn) admit(h wire.Header) *Fault {
 	if h.Opcode != wire.Continuation {
@@ -190,9 +204,14 @@ func (c *Conn) admit(h wire.Header) *Fault {
 		c.fragments = 0
 		c.bytes = 0
 		c.utf8.Reset()
+		c.compressed = h.RSV&wire.RSV1 != 0
+	}
+	limit := c.config.MessageBytesMax
+	if c.compressed {
+		limit = deflate.CompressedBytesMax(limit) // the inflater counts what comes out
 	}
 	// Compared without a sum that could overflow: bytes never exceeds the limit.
-	if h.Length > c.config.MessageBytesMax-c.bytes {
+	if h.Length > limit-c.bytes {
 		return faultMessageBytes
 	}
 	if c.fragments >= c.config.FragmentsMax {

@@ -38,7 +38,10 @@ func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 // down what happens, with the parts of a message joined: the same for every
 // chunking.
 func talk(config *Config, input []byte, next func(rest int) int) (log []string, output []byte) {
-	c := New(config, 0)
+	return talkTo(New(config, 0), input, next)
+}
+
+func talkTo(c *Conn, input []byte, next func(rest int) int) (log []string, output []byte) {
 	var message []byte
 	for rest := bytes.Clone(input); len(rest) > 0; {
 		chunk := bytes.Clone(rest[:next(len(rest))]) // its own memory: nothing may be read past it

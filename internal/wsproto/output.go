@@ -23,7 +23,16 @@ func (c *Conn) AppendMessage(dst []byte, op wire.Opcode, payload []byte) ([]byte
 	if err := c.mayBegin(op); err != nil {
 		return dst, err
 	}
-	return c.appendFrame(dst, true, op, payload), nil
+	return c.appendMessage(dst, op, payload), nil
+}
+
+func (c *Conn) appendMessage(dst []byte, op wire.Opcode, payload []byte) []byte {
+	if c.z != nil {
+		if out, ok := c.appendCompressed(dst, op, payload); ok {
+			return out
+		}
+	}
+	return c.appendFrame(dst, true, op, payload)
 }
 
 // AppendFragment appends one frame of a message that is written in parts. The
@@ -36,6 +45,9 @@ func (c *Conn) AppendFragment(dst []byte, op wire.Opcode, payload []byte, last b
 		if !last {
 			c.writeOp = op
 		}
+		if c.z != nil {
+			return c.appendCompressedPart(dst, true, last, op, payload), nil
+		}
 		return c.appendFrame(dst, last, op, payload), nil
 	}
 	if c.isClosing() {
@@ -44,16 +56,26 @@ func (c *Conn) AppendFragment(dst []byte, op wire.Opcode, payload []byte, last b
 	if last {
 		c.writeOp = wire.Continuation
 	}
+	if c.z != nil {
+		return c.appendCompressedPart(dst, false, last, op, payload), nil
+	}
 	return c.appendFrame(dst, last, wire.Continuation, payload), nil
 }
 
-// EncodeMessage appends a whole message that is to be sent later, at a moment
-// when MayWrite returns nil. It returns ErrOpcode or ErrClosing.
+// EncodeMessage appends a whole message that is to be sent later, before any
+// message that is appended after it, at a moment when MayWrite returns nil. It
+// returns ErrOpcode or ErrClosing.
 func (c *Conn) EncodeMessage(dst []byte, op wire.Opcode, payload []byte) ([]byte, error) {
-	if err := c.mayBegin(op); err != nil && err != ErrFragmentOpen {
+	switch err := c.mayBegin(op); err {
+	case nil:
+		return c.appendMessage(dst, op, payload), nil
+	case ErrFragmentOpen:
+		// The compressor is in the middle of the other message. Any message may
+		// go uncompressed (RFC 7692 §6).
+		return c.appendFrame(dst, true, op, payload), nil
+	default:
 		return dst, err
 	}
-	return c.appendFrame(dst, true, op, payload), nil
 }
 
 // MayWrite returns what AppendMessage would refuse with: a driver asks before it

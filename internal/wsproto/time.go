@@ -60,7 +60,7 @@ func (c *Conn) Failed() bool { return c.failed }
 // arrived, 0 outside of one. A driver may read exactly that many straight into
 // the message it is assembling.
 func (c *Conn) FrameLeft() int64 {
-	if !c.inFrame || c.frameOp.IsControl() {
+	if !c.inFrame || c.frameOp.IsControl() || c.compressed {
 		return 0
 	}
 	return c.left

@@ -158,7 +158,7 @@ func (h *history) find(i int) (length, dist int) {
 	cur := load32(buf, i)
 	at := int(h.hash(cur))
 	if at >= len(table) {
-		return 0, 0 // never: it tells the compiler
+		return 0, 0 // never, and so the compiler need not check below
 	}
 	slot := table[at]
 	table[at] = slot<<16 | uint32(i)

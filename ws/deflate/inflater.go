@@ -9,7 +9,7 @@ import (
 //
 // Between messages it holds nothing but the end of what it inflated, and that
 // only if the peer may refer back to it; within a message also the decoder's
-// state, about 9 KiB that are shared by all connections otherwise. It never
+// state, about 8 KiB that are shared by all connections otherwise. It never
 // holds a message, compressed or not.
 //
 // An Inflater is not safe for concurrent use.

@@ -103,15 +103,14 @@ func buildTable(table []entry, root uint, lens []uint8, symbols []entry) bool {
 		longest--
 	}
 	if longest == 0 || longest == 1 && count[1] == 1 {
-		for i := range table[:1<<root] {
-			table[i] = entrySpecial | 1
-		}
+		table[0], table[1] = entrySpecial|1, entrySpecial|1
 		for sym, n := range lens {
 			if n == 1 {
-				for i := 0; i < 1<<root; i += 2 {
-					table[i] = symbols[sym] | 1
-				}
+				table[0] = symbols[sym] | 1
 			}
+		}
+		for n := 2; n < 1<<root; n *= 2 {
+			copy(table[n:], table[:n])
 		}
 		return true
 	}
@@ -163,7 +162,7 @@ func buildTable(table []entry, root uint, lens []uint8, symbols []entry) bool {
 					}
 					next += 1 << subBits
 					if next > uint(len(table)) {
-						return false
+						return false // never: see litEntries
 					}
 					table[p] = entrySpecial | entry(sub)<<16 | entry(subBits)<<8 | entry(root)
 				}

@@ -1,0 +1,58 @@
+package ws
+
+import (
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// settings are Options as a connection needs them.
+type settings struct {
+	Options
+	protocol    wsproto.Config
+	compression *deflate.Options // nil: none
+}
+
+func newSettings(o Options, role wsproto.Role) *settings {
+	s := &settings{Options: o.withDefaults(), protocol: o.protocol(role)}
+	if o.Compression != nil {
+		s.compression = s.protocol.CompressionOptions(*o.Compression)
+	}
+	return s
+}
+
+// agreement is what a handshake has agreed on.
+type agreement struct {
+	subprotocol string
+	compressed  bool
+	compression deflate.Params
+}
+
+// accept answers the extensions that a client offers. The string is the value of
+// Sec-WebSocket-Extensions.
+func (s *settings) accept(offered []handshake.Extension, a *agreement) (string, error) {
+	if s.compression == nil {
+		return "", nil
+	}
+	params, response, ok := deflate.Accept(offered, s.compression)
+	if !ok {
+		return "", nil // uncompressed, then
+	}
+	a.compressed, a.compression = true, params
+	b, err := handshake.AppendExtension(nil, response)
+	return string(b), err
+}
+
+// offer is the value of Sec-WebSocket-Extensions that a client sends.
+func (s *settings) offer() (deflateOffer handshake.Extension, value string, err error) {
+	if s.compression == nil {
+		return handshake.Extension{}, "", nil
+	}
+	e := deflate.Offer(s.compression)
+	b, err := handshake.AppendExtension(nil, e)
+	return e, string(b), err
+}
+
+// Compression returns the parameters of permessage-deflate, and false if
+// messages are not compressed.
+func (c *Conn) Compression() (deflate.Params, bool) { return c.agreed.compression, c.agreed.compressed }
