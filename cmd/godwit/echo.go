@@ -14,10 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/deflate"
 )
 
 func newEcho() *cobra.Command {
 	var listen, driver string
+	var compress bool
 	cmd := &cobra.Command{
 		Use:   "echo",
 		Short: "Run a WebSocket server that sends back what it gets",
@@ -26,7 +28,7 @@ with the limits and policies that the library has by default: messages up to
 1 MiB, keepalive pings, pages of its own origin only. It is for conformance and
 load tests.`,
 		Example: `  godwit echo
-  godwit echo --listen 127.0.0.1:0
+  godwit echo --listen 127.0.0.1:0 --compress
   godwit dial ws://127.0.0.1:9001/`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,12 +40,17 @@ load tests.`,
 				return fmt.Errorf("cannot listen on %s: %w; choose another with --listen", listen, cause(err))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Echo on ws://%s/ and every other path. Press Ctrl-C to stop.\n", address(ln.Addr()))
-			return new(echoServer).serve(cmd.Context(), ln)
+			e := &echoServer{}
+			if compress {
+				e.options.Compression = &deflate.Options{}
+			}
+			return e.serve(cmd.Context(), ln)
 		},
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9001", "`ADDRESS` to listen on, host:port; port 0 picks a free one")
 	cmd.Flags().StringVar(&driver, "driver", "goroutine", "`DRIVER` that moves the bytes: goroutine, one for each connection")
+	cmd.Flags().BoolVar(&compress, "compress", false, "accept permessage-deflate (default false)")
 	return cmd
 }
 
@@ -55,6 +62,7 @@ const goodbyeTimeout = 5 * time.Second
 
 // echoServer echoes until it is told to stop.
 type echoServer struct {
+	options ws.Options
 	tracker ws.Tracker
 	conns   sync.WaitGroup
 }
@@ -85,7 +93,7 @@ func (e *echoServer) serve(ctx context.Context, ln net.Listener) error {
 }
 
 func (e *echoServer) accept(w http.ResponseWriter, r *http.Request) {
-	conn, err := ws.Accept(w, r, &ws.AcceptOptions{Tracker: &e.tracker})
+	conn, err := ws.Accept(w, r, &ws.AcceptOptions{Options: e.options, Tracker: &e.tracker})
 	if err != nil {
 		return // the client has been answered
 	}
