@@ -116,7 +116,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "internal/wsproto", "hub", "transport"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "hub", "transport"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.
