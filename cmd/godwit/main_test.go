@@ -245,7 +245,7 @@ func golden(t *testing.T, path, got string) {
 
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
-	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "version"}
+	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "conform", "conform server", "conform client", "version"}
 	for _, name := range commands {
 		r := do(t, "", append(strings.Fields(name), "--help")...)
 		if r.code != exitOK || r.errOut != "" || !strings.Contains(r.out, "Examples:") {
@@ -259,7 +259,7 @@ func TestHelp(t *testing.T) {
 		if name == "" {
 			name = "godwit"
 		}
-		golden(t, "testdata/help/"+name+".txt", r.out)
+		golden(t, "testdata/help/"+strings.ReplaceAll(name, " ", "-")+".txt", r.out)
 	}
 	if r := do(t, ""); r.code != exitOK || !strings.Contains(r.out, "Available Commands:") {
 		t.Errorf("without a command: %+v", r)

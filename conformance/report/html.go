@@ -1,0 +1,72 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+
+	"github.com/godwit-io/godwit/conformance"
+)
+
+//go:embed page.html
+var pageSource string
+
+var page = template.Must(template.New("report").Funcs(template.FuncMap{
+	"ms":    func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) },
+	"share": func(n, total int) string { return fmt.Sprintf("%.3f", 100*float64(n)/float64(max(total, 1))) },
+	"rsv": func(f *conformance.FrameEntry) (bits []string) {
+		for i, bit := range []uint8{4, 2, 1} {
+			if f.RSV&bit != 0 {
+				bits = append(bits, fmt.Sprint("RSV", i+1))
+			}
+		}
+		return bits
+	},
+	"arrow": arrow,
+}).Parse(pageSource))
+
+type pageData struct {
+	Report   *conformance.Report
+	Sentence string
+	Took     string
+	All      Counts
+	Groups   []pageGroup
+	Verdicts []pageVerdict
+}
+
+type pageGroup struct {
+	GroupSummary
+	Results []*conformance.Result
+	Open    bool
+}
+
+type pageVerdict struct {
+	Name  string
+	Count int
+	On    bool
+}
+
+// HTML writes r as one page that needs nothing else: no network, no other file.
+// It can be read without scripts, which only filter.
+func HTML(w io.Writer, r *conformance.Report) error {
+	d := pageData{Report: r, Sentence: Sentence(r), Took: r.Duration.Round(10 * time.Millisecond).String()}
+	all, groups := Summarize(r)
+	d.All = all
+	for _, g := range groups {
+		p := pageGroup{GroupSummary: g, Open: g.Fail+g.NonStrict > 0}
+		for i := range r.Results {
+			if r.Results[i].Group == g.Name {
+				p.Results = append(p.Results, &r.Results[i])
+			}
+		}
+		d.Groups = append(d.Groups, p)
+	}
+	for _, v := range []conformance.Verdict{conformance.Fail, conformance.NonStrict, conformance.Unsupported, conformance.Informational, conformance.Pass} {
+		if n := r.Count(v); n > 0 {
+			d.Verdicts = append(d.Verdicts, pageVerdict{v.String(), n, true})
+		}
+	}
+	return page.Execute(w, d)
+}

@@ -1,0 +1,127 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/conformance"
+)
+
+// GroupSummary counts the results of one group.
+type GroupSummary struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Counts
+}
+
+// Counts says how many results there are of each verdict.
+type Counts struct {
+	Total         int `json:"total"`
+	Pass          int `json:"pass"`
+	Informational int `json:"informational"`
+	Unsupported   int `json:"unsupported"`
+	NonStrict     int `json:"non_strict"`
+	Fail          int `json:"fail"`
+}
+
+func (c *Counts) add(v conformance.Verdict) {
+	c.Total++
+	switch v {
+	case conformance.Pass:
+		c.Pass++
+	case conformance.Informational:
+		c.Informational++
+	case conformance.Unsupported:
+		c.Unsupported++
+	case conformance.NonStrict:
+		c.NonStrict++
+	case conformance.Fail:
+		c.Fail++
+	}
+}
+
+// Summarize counts the results of r, in all and by group. Groups without a
+// result are left out.
+func Summarize(r *conformance.Report) (all Counts, groups []GroupSummary) {
+	at := map[string]int{}
+	for _, g := range conformance.Groups() {
+		at[g.Name] = len(groups)
+		groups = append(groups, GroupSummary{Name: g.Name, Title: g.Title})
+	}
+	for i := range r.Results {
+		result := &r.Results[i]
+		all.add(result.Verdict)
+		n, ok := at[result.Group]
+		if !ok {
+			n = len(groups)
+			at[result.Group] = n
+			groups = append(groups, GroupSummary{Name: result.Group, Title: result.Group})
+		}
+		groups[n].add(result.Verdict)
+	}
+	kept := groups[:0]
+	for _, g := range groups {
+		if g.Total > 0 {
+			kept = append(kept, g)
+		}
+	}
+	return all, kept
+}
+
+// Text writes a summary for a terminal: what went wrong, a table of groups, and
+// a sentence.
+func Text(w io.Writer, r *conformance.Report) error {
+	var b strings.Builder
+	for i := range r.Results {
+		c := &r.Results[i]
+		if c.Verdict == conformance.Fail || c.Verdict == conformance.NonStrict {
+			fmt.Fprintf(&b, "%-10s  %s\n            %s (%s)\n            %s\n", strings.ToUpper(c.Verdict.String()), c.ID, c.Checks, c.Section, c.Detail)
+		}
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	all, groups := Summarize(r)
+	fmt.Fprintf(&b, "%-22s %6s %6s %6s %10s %6s %6s\n", "", "cases", "pass", "fail", "non-strict", "unsup.", "info")
+	for _, g := range groups {
+		row(&b, g.Title, &g.Counts)
+	}
+	row(&b, "all", &all)
+	b.WriteString("\n" + Sentence(r) + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func row(b *strings.Builder, title string, c *Counts) {
+	number := func(n int) string {
+		if n == 0 {
+			return "·"
+		}
+		return fmt.Sprint(n)
+	}
+	fmt.Fprintf(b, "%-22s %6d %6d %6s %10s %6s %6s\n", title, c.Total, c.Pass, number(c.Fail), number(c.NonStrict), number(c.Unsupported), number(c.Informational))
+}
+
+// Sentence sums r up.
+func Sentence(r *conformance.Report) string {
+	all, _ := Summarize(r)
+	s := fmt.Sprintf("%d cases against the %s %s in %s: ", all.Total, r.Role, r.Target, r.Duration.Round(10*time.Millisecond))
+	switch {
+	case all.Fail > 0:
+		s += fmt.Sprintf("%d failed", all.Fail)
+		if all.NonStrict > 0 {
+			s += fmt.Sprintf(", %d more are not strict", all.NonStrict)
+		}
+	case all.NonStrict > 0:
+		s += fmt.Sprintf("none failed, %d are not strict", all.NonStrict)
+	default:
+		s += "none failed"
+	}
+	s += "."
+	if r.Interrupted {
+		s += " The run was interrupted before all cases had run."
+	}
+	return s
+}

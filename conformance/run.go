@@ -1,0 +1,163 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// RunServer plays the cases against the server at url, which must echo text and
+// binary messages. It returns when all cases have run, or ctx has ended; then
+// the report is marked as interrupted. Nothing is left running.
+//
+// The error says that there is nothing to judge: no case is selected, url makes
+// no sense, or what it names is not an echo server.
+func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
+	cases, err := Select(Server, o.Only, o.Skip)
+	if err != nil {
+		return nil, err
+	}
+	if len(cases) == 0 {
+		return nil, errors.New("conformance: no case is selected")
+	}
+	t, err := parseTarget(url, o.TLS)
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{role: Server, options: o.withDefaults(), target: t}
+	if err := s.preflight(ctx); err != nil {
+		return nil, err
+	}
+	c := newCollector(s, url, cases)
+	work := make(chan int)
+	var workers sync.WaitGroup
+	for range min(s.options.Jobs, len(cases)) {
+		workers.Go(func() {
+			for i := range work {
+				r := s.run(ctx, &cases[i], nil)
+				if ctx.Err() == nil {
+					c.add(i, r)
+				}
+			}
+		})
+	}
+feed:
+	for i := range cases {
+		select {
+		case work <- i:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(work)
+	workers.Wait()
+	return c.report(ctx.Err() != nil), nil
+}
+
+// preflight checks that the server is one that echoes, so that a mistake in the
+// URL is reported once and not by every case.
+func (s *suite) preflight(ctx context.Context) error {
+	c := &Case{ID: "preflight", play: script(echoes(text("preflight")))}
+	r := s.run(ctx, c, nil)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if r.Verdict == Fail {
+		return fmt.Errorf("conformance: there is no WebSocket server at %s that echoes a text message: %s", s.target.addr, r.Detail)
+	}
+	return nil
+}
+
+// run plays one case. arrived is the connection of a client under test.
+func (s *suite) run(ctx context.Context, c *Case, arrived *arrivedClient) Result {
+	limit := s.options.Timeout
+	if c.slow {
+		limit *= slowFactor
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	session := newSession(ctx, s, c)
+	if arrived != nil {
+		session.log = arrived.log
+		session.attach(arrived.conn, arrived.br)
+		session.request = arrived.head
+		session.key = arrived.head.get("Sec-WebSocket-Key")
+	}
+	start := time.Now()
+	c.play(session)
+	session.detach()
+	if s.fresh != nil && len(session.keys) > 0 {
+		s.fresh.addMask(session.keys[0])
+	}
+	r := Result{
+		ID:       c.ID,
+		Group:    c.Group(),
+		Checks:   c.Checks,
+		Section:  c.Section,
+		Verdict:  session.verdict,
+		Detail:   session.detail(),
+		Duration: time.Since(start),
+	}
+	if r.Verdict != Pass {
+		r.Log = session.log.entries()
+	}
+	return r
+}
+
+// collector puts the results of a run together. It is safe for concurrent use.
+type collector struct {
+	suite *suite
+	cases []Case
+	start time.Time
+
+	mu      sync.Mutex // guards what is below, and serialises Progress
+	target  string
+	results []*Result
+	done    int
+}
+
+func newCollector(s *suite, target string, cases []Case) *collector {
+	return &collector{suite: s, cases: cases, start: time.Now(), target: target, results: make([]*Result, len(cases))}
+}
+
+// add notes the result of case i. A later one replaces it.
+func (c *collector) add(i int, r Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.results[i] == nil {
+		c.done++
+	}
+	c.results[i] = &r
+	if c.suite.options.Progress != nil {
+		c.suite.options.Progress(c.done, len(c.cases), &r)
+	}
+}
+
+func (c *collector) name(target string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if target = strings.TrimSpace(target); target != "" {
+		c.target = visible(target)
+	}
+}
+
+func (c *collector) report(interrupted bool) *Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	report := &Report{
+		Role:        c.suite.role,
+		Target:      c.target,
+		Started:     c.start,
+		Duration:    time.Since(c.start),
+		Interrupted: interrupted,
+	}
+	for _, r := range c.results {
+		if r != nil {
+			report.Results = append(report.Results, *r)
+		}
+	}
+	return report
+}
