@@ -155,7 +155,10 @@ func runClient(t *testing.T, client func(ctx context.Context, url string) error,
 
 // echoClient is a client that echoes, with the library.
 func echoClient(ctx context.Context, url string) error {
-	conn, _, err := ws.Dial(ctx, url, &ws.DialOptions{Options: own, Subprotocols: []string{"echo"}})
+	conn, _, err := ws.Dial(ctx, url, &ws.DialOptions{
+		Options: own, Subprotocols: []string{"echo"},
+		HandshakeTimeout: timeout, // many cases at once on a slow machine take their time
+	})
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 )
 
 // RunServer plays the cases against the server at url, which must echo text and
-// binary messages. It returns when all cases have run, or ctx has ended; then
-// the report is marked as interrupted. Nothing is left running.
+// binary messages. It returns when all cases have run, or ctx has ended, or the
+// server accepts no connections any more; then the report is marked as
+// interrupted. Nothing is left running.
 //
 // The error says that there is nothing to judge: no case is selected, url makes
 // no sense, or what it names is not an echo server.
@@ -44,17 +45,23 @@ func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 			}
 		})
 	}
-feed:
-	for i := range cases {
+	fed := 0
+	for ; fed < len(cases) && !s.gone.Load() && ctx.Err() == nil; fed++ {
 		select {
-		case work <- i:
+		case work <- fed:
 		case <-ctx.Done():
-			break feed
 		}
 	}
 	close(work)
 	workers.Wait()
-	return c.report(ctx.Err() != nil), nil
+	report := c.report(ctx.Err() != nil)
+	if s.gone.Load() {
+		report.Interrupted = true
+		for _, suspect := range cases[max(0, fed-2*s.options.Jobs):fed] {
+			report.Suspects = append(report.Suspects, suspect.ID)
+		}
+	}
+	return report, nil
 }
 
 // preflight checks that the server is one that echoes, so that a mistake in the

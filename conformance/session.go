@@ -12,6 +12,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,8 +60,9 @@ type suite struct {
 	role    Role
 	options Options
 
-	// A server under test.
+	// A server under test, and whether it has stopped accepting connections.
 	target *target
+	gone   atomic.Bool
 
 	// A client under test.
 	fresh *freshness

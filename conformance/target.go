@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"syscall"
 )
 
 // target is the server under test.
@@ -71,6 +73,9 @@ func (s *session) dial() bool {
 	s.detach()
 	nc, err := s.suite.target.dial(s.ctx)
 	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			s.suite.gone.Store(true)
+		}
 		s.fail("cannot connect: %s", describeEnd(err))
 		return false
 	}

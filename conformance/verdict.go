@@ -82,6 +82,10 @@ type Report struct {
 	// Interrupted says that the run ended before all cases had run. Those that
 	// had not are missing.
 	Interrupted bool `json:"interrupted"`
+
+	// Suspects are the cases that had begun last when a server stopped accepting
+	// connections: one of them probably ended it.
+	Suspects []string `json:"suspects,omitempty"`
 }
 
 // Count returns how many results have verdict v.

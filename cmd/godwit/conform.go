@@ -177,6 +177,8 @@ func (c *conform) run(cmd *cobra.Command, role conformance.Role, play func(conte
 		}
 	}
 	switch failed := result.Count(conformance.Fail); {
+	case len(result.Suspects) > 0:
+		return errors.New("the server stopped accepting connections")
 	case failed == 1:
 		return errors.New("1 case failed")
 	case failed > 0:

@@ -120,7 +120,10 @@ func Sentence(r *conformance.Report) string {
 		s += "none failed"
 	}
 	s += "."
-	if r.Interrupted {
+	switch {
+	case len(r.Suspects) > 0:
+		s += " The server stopped accepting connections and the run was given up; one of these cases may have ended it: " + strings.Join(r.Suspects, ", ") + "."
+	case r.Interrupted:
 		s += " The run was interrupted before all cases had run."
 	}
 	return s
