@@ -1,25 +1,9 @@
 package ws
 
 import (
-	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
-
-// settings are Options as a connection needs them.
-type settings struct {
-	Options
-	protocol    wsproto.Config
-	compression *deflate.Options // nil: none
-}
-
-func newSettings(o Options, role wsproto.Role) *settings {
-	s := &settings{Options: o.withDefaults(), protocol: o.protocol(role)}
-	if o.Compression != nil {
-		s.compression = s.protocol.CompressionOptions(*o.Compression)
-	}
-	return s
-}
 
 // agreement is what a handshake has agreed on.
 type agreement struct {

@@ -1,0 +1,45 @@
+package ws
+
+import (
+	"context"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/deflate"
+)
+
+// Settings are shared exactly when every option is equal: a field that the key
+// forgets would give a connection the options of another.
+func TestSettingsAreSharedOnlyWhenEqual(t *testing.T) {
+	base := Options{Compression: &deflate.Options{}}
+	shared := newSettings(base, wsproto.Server)
+	if again := newSettings(Options{Compression: &deflate.Options{}}, wsproto.Server); again != shared {
+		t.Error("equal options are not shared")
+	}
+	if newSettings(base, wsproto.Client) == shared {
+		t.Error("shared between roles")
+	}
+	options := reflect.TypeFor[Options]()
+	for i := range options.NumField() {
+		o := base
+		field := reflect.ValueOf(&o).Elem().Field(i)
+		switch field.Interface().(type) {
+		case int, int64, time.Duration:
+			field.SetInt(12345)
+		case *deflate.Options:
+			field.Set(reflect.ValueOf(&deflate.Options{ThresholdBytes: 7}))
+		case func(context.Context, int, bool) error:
+			field.Set(reflect.ValueOf(func(context.Context, int, bool) error { return nil }))
+		case func(*Conn, int):
+			field.Set(reflect.ValueOf(func(*Conn, int) {}))
+		default:
+			t.Fatalf("%s has a type that this test does not know", options.Field(i).Name)
+		}
+		changed := newSettings(o, wsproto.Server)
+		if changed == newSettings(base, wsproto.Server) {
+			t.Errorf("options that differ in %s are shared", options.Field(i).Name)
+		}
+	}
+}
