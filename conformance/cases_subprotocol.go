@@ -84,29 +84,26 @@ func subprotocolCases() []Case {
 	} {
 		list = append(list, Case{ID: c.id, Section: "RFC 6455 §4.1", roles: Client,
 			Checks: "a client fails the connection when the server answers with " + c.what,
-			play:   refusedByClient(func(s *session, o *opening) { o.add(c.name, c.value) })})
+			play:   refusedByClient(func(s *session, o *opening) { o.set(c.name, c.value) })})
 	}
 	return append(list,
 		Case{ID: "answer-one-of-offered", Section: "RFC 6455 §4.1", roles: Client,
 			Checks: "a client accepts the subprotocol that it offered",
 			play: func(s *session) {
-				first := s.firstOffered()
-				if first == "" {
+				if s.firstOffered() == "" {
 					s.unsupported("the client offers no subprotocol")
 					return
 				}
-				o := s.newResponse()
-				o.add("Sec-WebSocket-Protocol", first)
-				s.respond(o, terms{})
+				s.open()
 				s.take(echoes(text("agreed")))
 				s.goodbye()
 			}},
 		Case{ID: "answer-twice", Section: "RFC 6455 §11.3.4", roles: Client,
 			Checks: "a client fails the connection when the server answers with a subprotocol twice",
 			play: refusedByClient(func(s *session, o *opening) {
-				first := s.firstOffered()
-				o.add("Sec-WebSocket-Protocol", firstOf(first, "chat"))
-				o.add("Sec-WebSocket-Protocol", firstOf(first, "chat"))
+				first := firstOf(s.firstOffered(), "chat")
+				o.set("Sec-WebSocket-Protocol", first)
+				o.add("Sec-WebSocket-Protocol", first)
 			})},
 		Case{ID: "answer-other-case", Section: "RFC 6455 §4.1", roles: Client,
 			Checks: "a client fails the connection when the server answers with its subprotocol in another case",
@@ -120,7 +117,7 @@ func subprotocolCases() []Case {
 					s.unsupported("the client offers no subprotocol with a letter")
 					return
 				}
-				refusedByClient(func(s *session, o *opening) { o.add("Sec-WebSocket-Protocol", other) })(s)
+				refusedByClient(func(s *session, o *opening) { o.set("Sec-WebSocket-Protocol", other) })(s)
 			}},
 		Case{ID: "answer-none", Section: "RFC 6455 §4.1", roles: Client,
 			Checks: "what a client does when the server chooses none of its subprotocols is for the client to say",
@@ -129,7 +126,9 @@ func subprotocolCases() []Case {
 					s.unsupported("the client offers no subprotocol")
 					return
 				}
-				s.open()
+				o := s.newResponse()
+				o.remove("Sec-WebSocket-Protocol")
+				s.respond(o, terms{})
 				s.send(text("none"))
 				switch a := s.next(patience); a.kind {
 				case aMessage:
@@ -139,7 +138,7 @@ func subprotocolCases() []Case {
 				}
 				s.goodbye()
 			}},
-		Case{ID: "answer-none-offered", Section: "RFC 6455 §4.1", roles: Client,
+		Case{ID: "offer-valid", Section: "RFC 6455 §4.1", roles: Client,
 			Checks: "the subprotocols that a client offers are unique tokens",
 			play: func(s *session) {
 				seen := map[string]bool{}

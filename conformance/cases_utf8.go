@@ -112,7 +112,7 @@ func utf8Cases() []Case {
 			Case{ID: "bad-" + b.name + "-fragmented", Section: section, roles: both,
 				Checks: "text with " + b.what + ", every byte a fragment of its own, is refused with 1007",
 				play:   script(sends(fragmentsOf(wire.Text, parts("ok "+b.s, 1)...)...), wantsFault(wire.CloseInvalidPayload))},
-			Case{ID: "bad-" + b.name + "-as-binary", Section: "RFC 6455 §5.6", roles: both,
+			Case{ID: "binary-" + b.name, Section: "RFC 6455 §5.6", roles: both,
 				Checks: "a binary message with " + b.what + " is echoed: only text must be UTF-8",
 				play:   script(echoes(binaryOf([]byte("ok " + b.s))))},
 		)

@@ -27,7 +27,7 @@ var errDeflateEnd = errors.New("the compressed data end in the middle of a block
 // run inflates all blocks of src. Data may follow a final block, since a sender
 // may end one and begin another (RFC 7692 §7.2.3.4).
 func (d *inflater) run() ([]byte, error) {
-	for d.pos < len(d.src) {
+	for d.pos < len(d.src) || d.held >= 3 {
 		header, err := d.take(3)
 		if err != nil {
 			return nil, err

@@ -119,7 +119,7 @@ func (d *desk) serve(ctx context.Context, conn net.Conn) {
 		return
 	}
 	query := u.Query()
-	d.name(firstOf(query.Get("agent"), h.get("User-Agent")))
+	d.name(query.Get("agent"), h.get("User-Agent"))
 	switch u.Path {
 	case "/case", "/runCase":
 		n, convErr := strconv.Atoi(firstOf(query.Get("n"), query.Get("case")))

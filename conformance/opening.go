@@ -88,6 +88,9 @@ func (s *session) newResponse() *opening {
 	o.add("Upgrade", "websocket")
 	o.add("Connection", "Upgrade")
 	o.add("Sec-WebSocket-Accept", handshake.AcceptKey(s.key))
+	if first := s.firstOffered(); first != "" {
+		o.add("Sec-WebSocket-Protocol", first) // a client may insist on one
+	}
 	return o
 }
 

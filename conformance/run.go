@@ -122,6 +122,7 @@ type collector struct {
 
 	mu      sync.Mutex // guards what is below, and serialises Progress
 	target  string
+	named   bool // by an agent parameter
 	results []*Result
 	done    int
 }
@@ -143,11 +144,16 @@ func (c *collector) add(i int, r Result) {
 	}
 }
 
-func (c *collector) name(target string) {
+// name notes what a client calls itself. An agent parameter counts for more than
+// a User-Agent.
+func (c *collector) name(agent, userAgent string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if target = strings.TrimSpace(target); target != "" {
-		c.target = visible(target)
+	switch agent, userAgent = strings.TrimSpace(agent), strings.TrimSpace(userAgent); {
+	case agent != "":
+		c.target, c.named = visible(agent), true
+	case userAgent != "" && !c.named:
+		c.target = visible(userAgent)
 	}
 }
 
