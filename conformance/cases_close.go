@@ -51,7 +51,7 @@ func closeCases() []Case {
 	add("one-byte", "RFC 6455 §5.5.1", "a close frame of one byte is refused with 1002: a code has two",
 		script(sends(closingRaw("\x03")), wantsFault(wire.CloseProtocolError)))
 	for _, n := range []int{1, 2, 100, 122, 123} {
-		add(fmt.Sprintf("reason-%d", n), "RFC 6455 §5.5.1", fmt.Sprintf("a reason of %d bytes fits into a close frame", n),
+		add(fmt.Sprintf("reason-%d", n), "RFC 6455 §5.5.1", fmt.Sprintf("a reason of %s fits into a close frame", byteCount(n)),
 			script(sends(closing(wire.CloseNormal, pattern(n))), wantsClose(wire.CloseNormal), ends()))
 	}
 	add("reason-124", "RFC 6455 §5.5", "a reason of 124 bytes makes a control frame of 126, which is refused with 1002",
@@ -64,10 +64,11 @@ func closeCases() []Case {
 	}
 	add("bytewise", "RFC 6455 §5.5.1", "a close frame that arrives byte by byte is answered once it is whole",
 		script(sendsIn(1, closing(wire.CloseNormal, pattern(123))), wantsClose(wire.CloseNormal), ends()))
-	add("with-opening", "RFC 6455 §7.1.2", "a close frame that arrives together with the opening handshake is answered", func(s *session) {
-		s.openWith(terms{early: []frame{closing(wire.CloseNormal, "")}})
-		s.take(wantsClose(wire.CloseNormal), ends())
-	})
+	list = append(list, Case{ID: "with-opening", Section: "RFC 6455 §7.1.2", roles: Client,
+		Checks: "a close frame that arrives together with the server's response is answered", play: func(s *session) {
+			s.openWith(terms{early: []frame{closing(wire.CloseNormal, "")}})
+			s.take(wantsClose(wire.CloseNormal))
+		}})
 	add("after-message", "RFC 6455 §5.5.1", "a message and a close frame in one write end in good order: nothing follows the answer",
 		script(sends(text("last words"), closing(wire.CloseNormal, "")), mayEcho("last words", wire.CloseNormal), ends()))
 	add("after-large-message", "RFC 6455 §5.5.1", "200,000 bytes and a close frame end in good order",

@@ -31,19 +31,21 @@ func framingCases() []Case {
 			play: script(alternating(10)...)},
 		{ID: "one-after-the-other", Checks: "a hundred messages, each sent after the last came back, keep working", Section: "RFC 6455 §6", roles: both,
 			play: script(inTurn(100)...)},
-		{ID: "early-frame", Checks: "a frame that arrives together with the opening handshake is not lost", Section: "RFC 6455 §4.1", roles: both,
+		{ID: "early-frame", Checks: "a frame that arrives together with the server's response is not lost", Section: "RFC 6455 §4.1", roles: Client,
 			play: func(s *session) {
 				s.openWith(terms{early: []frame{text("early")}})
 				s.take(wantsText("early"), echoes(text("later")))
 				s.goodbye()
 			}},
-		{ID: "early-frames-large", Checks: "64 KiB of frames that arrive together with the opening handshake are not lost", Section: "RFC 6455 §4.1", roles: both,
+		{ID: "early-frames-large", Checks: "64 KiB of frames that arrive together with the server's response are not lost", Section: "RFC 6455 §4.1", roles: Client,
 			play: func(s *session) {
 				big := pattern(64 << 10)
 				s.openWith(terms{early: []frame{text("early"), text(big)}})
 				s.take(wantsText("early"), wantsText(big))
 				s.goodbye()
 			}},
+		{ID: "too-early", Checks: "a frame that a client sends before the response, which it must not, is refused or understood but not lost", Section: "RFC 6455 §4.1", roles: Server,
+			play: tooEarly},
 	}
 	for _, n := range []int{2, 3, 10, 100, 1000} {
 		frames := make([]frame, n)
@@ -58,6 +60,40 @@ func framingCases() []Case {
 	}
 	list = append(list, maskCases()...)
 	return append(list, freshCases()...)
+}
+
+// tooEarly sends a frame with the request. A client must wait for the response
+// (RFC 6455 §4.1), so refusing it is right, and so is not minding.
+func tooEarly(s *session) {
+	h, err := s.ask(func(o *opening) { o.rest = string(s.encode(text("early"))) })
+	switch {
+	case s.over:
+		return
+	case h == nil:
+		s.inform("the server ends the connection (%s)", describeEnd(err))
+		return
+	case !isSwitching(h):
+		s.inform("the server refuses it: %s", quoted(h.start))
+		return
+	}
+	s.acceptResponse(h, terms{})
+	s.take(sends(text("later")))
+	for !s.over {
+		switch a := s.next(0); {
+		case a.kind == aPing, a.kind == aPong:
+			continue
+		case a.kind == aMessage && string(a.payload) == "early":
+			s.take(wantsText("later"))
+		case a.kind == aMessage && string(a.payload) == "later":
+			s.nonStrict("the early frame was lost without a word")
+		case a.kind == aClose:
+			s.nonStrict("the server opened the WebSocket and closed it with %s: what followed was misread", describeCode(a.code))
+		default:
+			s.fail("%s came", &a)
+		}
+		break
+	}
+	s.goodbye()
 }
 
 // maskCases are about masking as such: of what must be masked, what must not,
@@ -106,7 +142,7 @@ func maskCases() []Case {
 	for n := 1; n <= 33; n++ {
 		s := pattern(n)
 		list = append(list, Case{ID: fmt.Sprintf("mask-length-%d", n), Section: "RFC 6455 §5.3", roles: both,
-			Checks: fmt.Sprintf("two messages of %d bytes in a row are unmasked from their first byte to their last", n),
+			Checks: fmt.Sprintf("two messages of %s in a row are unmasked from their first byte to their last", byteCount(n)),
 			play:   script(sends(text(s), binaryOf([]byte(s))), wantsText(s), wantsMessage(wire.Binary, s))})
 	}
 	return list

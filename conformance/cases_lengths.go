@@ -15,7 +15,7 @@ func lengthCases() []Case {
 		for _, op := range []wire.Opcode{wire.Text, wire.Binary} {
 			f := message(op, pattern(n))
 			list = append(list, Case{ID: fmt.Sprintf("%s-%d", op, n), Section: "RFC 6455 §5.2", roles: both,
-				Checks: fmt.Sprintf("a %s message of %d bytes is echoed", op, n), play: script(echoes(f))})
+				Checks: fmt.Sprintf("a %s message of %s is echoed", op, byteCount(n)), play: script(echoes(f))})
 			if n == 0 {
 				continue
 			}
@@ -24,12 +24,12 @@ func lengthCases() []Case {
 					continue
 				}
 				list = append(list, Case{ID: fmt.Sprintf("%s-%d-in-%d", op, n, size), Section: "RFC 6455 §5.2", roles: both,
-					Checks: fmt.Sprintf("a %s message of %d bytes that arrives %d bytes at a time is echoed", op, n, size),
+					Checks: fmt.Sprintf("a %s message of %s that arrives %d bytes at a time is echoed", op, byteCount(n), size),
 					play:   script(sendsIn(size, f), wantsMessage(op, pattern(n)))})
 			}
 			if n <= 256 {
 				list = append(list, Case{ID: fmt.Sprintf("%s-%d-bytewise", op, n), Section: "RFC 6455 §5.2", roles: both,
-					Checks: fmt.Sprintf("a %s message of %d bytes that arrives byte by byte is echoed", op, n),
+					Checks: fmt.Sprintf("a %s message of %s that arrives byte by byte is echoed", op, byteCount(n)),
 					play:   script(sendsIn(1, f), wantsMessage(op, pattern(n)))})
 			}
 		}
@@ -49,7 +49,7 @@ func longFormCases() []Case {
 		for _, op := range []wire.Opcode{wire.Text, wire.Binary} {
 			f := message(op, pattern(c.length)).withWidth(c.width)
 			list = append(list, Case{ID: fmt.Sprintf("long-form-%d-%s-%d", c.width, op, c.length), Section: "RFC 6455 §5.2", roles: both,
-				Checks: fmt.Sprintf("a %s frame of %d bytes whose length is written in %d bytes is refused, since the minimal number must be used", op, c.length, c.width),
+				Checks: fmt.Sprintf("a %s frame of %s whose length is written in %d bytes is refused, since the minimal number must be used", op, byteCount(c.length), c.width),
 				play:   longForm(f)})
 		}
 	}

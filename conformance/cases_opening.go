@@ -102,7 +102,7 @@ func goodRequests() []Case {
 	}
 	for _, size := range []int{1, 2, 7, 50} {
 		list = append(list, Case{ID: fmt.Sprintf("good-in-%d", size), Section: "RFC 9112 §2.2", roles: both,
-			Checks: fmt.Sprintf("an opening handshake that arrives %d bytes at a time is accepted", size),
+			Checks: fmt.Sprintf("an opening handshake that arrives %s at a time is accepted", byteCount(size)),
 			play: func(s *session) {
 				s.openWith(terms{size: size})
 				s.take(echoes(text("open")))

@@ -15,7 +15,7 @@ func pingCases() []Case {
 			play: script(sends(ping("\x00\xff\xfe\xfd\xc0\x80\x00")), wantsPong("\x00\xff\xfe\xfd\xc0\x80\x00"))},
 		{ID: "between-messages", Checks: "a ping between two messages is answered, and both messages are echoed", Section: "RFC 6455 §5.5.2", roles: both,
 			play: script(echoes(text("one")), sends(ping("p")), wantsPong("p"), echoes(text("two")))},
-		{ID: "with-opening", Checks: "a ping that arrives together with the opening handshake is answered", Section: "RFC 6455 §5.5.2", roles: both,
+		{ID: "with-opening", Checks: "a ping that arrives together with the server's response is answered", Section: "RFC 6455 §5.5.2", roles: Client,
 			play: func(s *session) {
 				s.openWith(terms{early: []frame{ping("early")}})
 				s.take(wantsPong("early"))
@@ -73,7 +73,7 @@ func pingCases() []Case {
 	}
 	for _, n := range []int{1, 2, 3, 4, 7, 8, 16, 31, 32, 64, 100, 124, 125} {
 		list = append(list, Case{ID: fmt.Sprintf("payload-%d", n), Section: "RFC 6455 §5.5.3", roles: both,
-			Checks: fmt.Sprintf("a ping of %d bytes is answered with the same bytes", n),
+			Checks: fmt.Sprintf("a ping of %s is answered with the same bytes", byteCount(n)),
 			play:   script(sends(ping(pattern(n))), wantsPong(pattern(n)))})
 	}
 	for _, n := range []int{2, 3, 10, 100, 1000} {

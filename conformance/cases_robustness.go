@@ -44,7 +44,7 @@ func robustnessCases() []Case {
 	})
 	// Two frames and a half: the cut is in the header, the mask, the payload.
 	for cut := 1; cut <= 40; cut++ {
-		add(both, fmt.Sprintf("cut-%d", cut), "RFC 6455 §5.2", fmt.Sprintf("a dialogue in two writes, cut after %d bytes, is understood", cut), script(
+		add(both, fmt.Sprintf("cut-%d", cut), "RFC 6455 §5.2", fmt.Sprintf("a dialogue in two writes, cut after %s, is understood", byteCount(cut)), script(
 			sendsSplit(cut, text("a€").more(), ping("p"), cont("z"), text(pattern(126))),
 			wantsBoth("p", wire.Text, "a€z"), wantsText(pattern(126))))
 	}

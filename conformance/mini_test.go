@@ -492,6 +492,9 @@ func (m *mini) dial(host, uri string) error {
 	if _, err = handshake.CheckResponse(r.StatusCode, r.ProtoMajor, r.ProtoMinor, r.Header, o); err != nil && !m.anyResponse {
 		return err
 	}
+	if m.dropEarly {
+		m.br.Discard(m.br.Buffered())
+	}
 	m.run()
 	return nil
 }

@@ -128,16 +128,11 @@ func (s *session) openToServer(t terms) {
 	}
 	s.writeOpening(o, t)
 	h, err := readHead(s.br, s.log)
-	switch {
-	case err == nil && (len(t.early) == 0 || isSwitching(h)):
-		s.acceptResponse(h, t)
-	case len(t.early) > 0:
-		// RFC 6455 §4.1: a client must wait for the response before it sends more.
-		s.inform("the server refuses a client that sends frames before its response, which a client must not do")
-		s.over = true
-	default:
+	if err != nil {
 		s.fail("no response came to the opening handshake: %s", describeEnd(err))
+		return
 	}
+	s.acceptResponse(h, t)
 }
 
 // writeOpening writes o and what is to follow it at once.

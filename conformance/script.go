@@ -333,6 +333,14 @@ func fragmentsOf(op wire.Opcode, parts ...string) []frame {
 	return frames
 }
 
+// byteCount is n in words.
+func byteCount(n int) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprint(n, " bytes")
+}
+
 // pattern is n bytes of ASCII that do not repeat soon, so that a part that is
 // missing or moved is noticed.
 func pattern(n int) string {

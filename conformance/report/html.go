@@ -65,7 +65,9 @@ func HTML(w io.Writer, r *conformance.Report) error {
 	}
 	for _, v := range []conformance.Verdict{conformance.Fail, conformance.NonStrict, conformance.Unsupported, conformance.Informational, conformance.Pass} {
 		if n := r.Count(v); n > 0 {
-			d.Verdicts = append(d.Verdicts, pageVerdict{v.String(), n, true})
+			// When something is wrong, that is what the reader came for.
+			on := v != conformance.Pass || all.Fail+all.NonStrict == 0
+			d.Verdicts = append(d.Verdicts, pageVerdict{v.String(), n, on})
 		}
 	}
 	return page.Execute(w, d)
