@@ -251,7 +251,7 @@ func checkSameOrigin(t *testing.T, origin, host string, secure bool) {
 func FuzzCheckResponse(f *testing.F) {
 	const minimal = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + sampleAccept + "\r\n"
 	for _, seed := range []string{
-		minimal, minimal + "Sec-WebSocket-Protocol: chat\r\n", minimal + "Sec-WebSocket-Extensions: x; y=1, permessage-deflate\r\n",
+		minimal, strings.Replace(minimal, "1.1", "1.0", 1), minimal + "Sec-WebSocket-Protocol: chat\r\n", minimal + "Sec-WebSocket-Extensions: x; y=1, permessage-deflate\r\n",
 		minimal + "Sec-WebSocket-Protocol: other\r\n", minimal + "Upgrade: h2c\r\n", minimal + "Sec-WebSocket-Accept: x\r\n",
 		"HTTP/1.1 302 Found\r\nLocation: /\r\n", "HTTP/1.0 101 X\r\n", "HTTP/1.1 426 X\r\nSec-WebSocket-Version: 8\r\n",
 		strings.Replace(minimal, "websocket", "WebSocket", 1), strings.Replace(minimal, " 101", " 200", 1),
@@ -271,7 +271,7 @@ func FuzzCheckResponse(f *testing.F) {
 		res.Body.Close()
 		result, err := handshake.CheckResponse(res.StatusCode, res.ProtoMajor, res.ProtoMinor, res.Header, offer)
 		if err != nil {
-			refusedResponse(t, res.StatusCode, res.Header, offer, "")
+			checkRefusal(t, result, err, res.StatusCode, "")
 			return
 		}
 		h := res.Header

@@ -123,6 +123,12 @@ func TestCheckResponseRefuses(t *testing.T) {
 func refusedResponse(t *testing.T, status int, h handshake.Header, o *handshake.Offer, reason string) {
 	t.Helper()
 	got, err := handshake.CheckResponse(status, 1, 1, h, o)
+	checkRefusal(t, got, err, status, reason)
+}
+
+// checkRefusal wants what CheckResponse returned to be a refusal that says reason.
+func checkRefusal(t *testing.T, got handshake.Result, err error, status int, reason string) {
+	t.Helper()
 	var response *handshake.ResponseError
 	if !errors.As(err, &response) || !reflect.DeepEqual(got, handshake.Result{}) {
 		t.Fatalf("got %+v, %v", got, err)
