@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -17,6 +18,13 @@ type UTF8 struct {
 	need     uint8
 	min, max uint8
 }
+
+// The shortest slices that go to assembly: asciiAVX2 loads whole vectors, and
+// utf8AVX2 looks at a vector and the three bytes before it.
+const (
+	asciiAVX2Min = 32
+	utf8AVX2Min  = 32 + 3
+)
 
 // Write takes the next part of the message and reports whether everything so
 // far can be the beginning of valid UTF-8. After false the state is
@@ -34,17 +42,13 @@ func (u *UTF8) Write(p []byte) bool {
 		p = p[1:]
 	}
 
-	p = p[asciiPrefix(p):]
-	if len(p) == 0 {
-		return true
+	ascii := 0
+	if hasAVX2 && len(p) >= asciiAVX2Min {
+		ascii = asciiAVX2(p)
+	} else {
+		ascii = asciiWords(p)
 	}
-
-	// Whatever can be an unfinished character lies in the last three bytes.
-	whole := len(p) - unfinished(p)
-	if !utf8.Valid(p[:whole]) {
-		return false
-	}
-	return u.begin(p[whole:])
+	return ascii == len(p) || u.text(p, ascii)
 }
 
 // Done reports whether the message may end here.
@@ -53,11 +57,30 @@ func (u *UTF8) Done() bool { return u.need == 0 }
 // Reset makes u ready for the next message.
 func (u *UTF8) Reset() { *u = UTF8{} }
 
-// begin takes the unfinished character in tail.
-func (u *UTF8) begin(tail []byte) bool {
-	if len(tail) == 0 {
+// text takes p, of which the first ascii bytes are known to be ASCII. It is apart
+// from Write so that plain ASCII does not pay for its registers.
+func (u *UTF8) text(p []byte, ascii int) bool {
+	// Few short parts end within a character, so this is tried before looking.
+	if len(p) < utf8AVX2Min && utf8.Valid(p[ascii:]) {
 		return true
 	}
+
+	// Whatever can be an unfinished character lies in the last three bytes.
+	whole := len(p) - unfinished(p)
+	if hasAVX2 && whole >= utf8AVX2Min {
+		// A short rest takes some of the ASCII along: that is quicker than going
+		// through it byte by byte.
+		if !utf8AVX2(p[min(ascii, whole-utf8AVX2Min):whole]) || unfinished(p[:whole]) != 0 {
+			return false
+		}
+	} else if !utf8.Valid(p[ascii:whole]) {
+		return false
+	}
+	return whole == len(p) || u.begin(p[whole:])
+}
+
+// begin takes the unfinished character in tail.
+func (u *UTF8) begin(tail []byte) bool {
 	u.min, u.max = 0x80, 0xBF
 	switch b := tail[0]; {
 	case b >= 0xC2 && b <= 0xDF:
@@ -108,22 +131,42 @@ func unfinished(p []byte) int {
 	return 0
 }
 
-// asciiPrefix returns the length of a prefix of p that is plain ASCII; all of
-// p if there is nothing else in it.
-func asciiPrefix(p []byte) int {
+// asciiWords returns the length of the prefix of p that is plain ASCII.
+func asciiWords(p []byte) int {
 	const high = 0x8080808080808080
-	n := 0
-	for len(p)-n >= 32 {
-		v := p[n : n+32 : n+32]
+	rest := p
+	for len(rest) >= 64 {
+		v := rest[:64:64]
 		w := binary.LittleEndian.Uint64(v) | binary.LittleEndian.Uint64(v[8:]) |
-			binary.LittleEndian.Uint64(v[16:]) | binary.LittleEndian.Uint64(v[24:])
+			binary.LittleEndian.Uint64(v[16:]) | binary.LittleEndian.Uint64(v[24:]) |
+			binary.LittleEndian.Uint64(v[32:]) | binary.LittleEndian.Uint64(v[40:]) |
+			binary.LittleEndian.Uint64(v[48:]) | binary.LittleEndian.Uint64(v[56:])
 		if w&high != 0 {
 			break
 		}
-		n += 32
+		rest = rest[64:]
 	}
-	for n < len(p) && p[n] < utf8.RuneSelf {
-		n++
+	if len(rest) >= 32 {
+		v := rest[:32:32]
+		w := binary.LittleEndian.Uint64(v) | binary.LittleEndian.Uint64(v[8:]) |
+			binary.LittleEndian.Uint64(v[16:]) | binary.LittleEndian.Uint64(v[24:])
+		if w&high == 0 {
+			rest = rest[32:]
+		}
 	}
-	return n
+	for len(rest) >= 8 {
+		if w := binary.LittleEndian.Uint64(rest) & high; w != 0 {
+			return len(p) - len(rest) + bits.TrailingZeros64(w)/8
+		}
+		rest = rest[8:]
+	}
+	if len(rest) >= 4 && binary.LittleEndian.Uint32(rest)&(high>>32) == 0 {
+		rest = rest[4:]
+	}
+	for i, b := range rest {
+		if b >= utf8.RuneSelf {
+			return len(p) - len(rest) + i
+		}
+	}
+	return len(p)
 }
