@@ -88,6 +88,9 @@ func (s *session) answerTo(params string) (answer, missing string) {
 			continue
 		}
 		answer = withParams(params)
+		if o.client.noTakeover && !w.client.noTakeover {
+			answer += "; client_no_context_takeover" // need not be repeated, and mostly is
+		}
 		if o.server.noTakeover && !w.server.noTakeover {
 			answer += "; server_no_context_takeover"
 		}

@@ -149,6 +149,29 @@ func answerCases() []Case {
 					o.set("Sec-WebSocket-Extensions", withParams("client_max_window_bits=10"))
 				})(s)
 			}},
+		Case{ID: "answer-client-takeover-omitted", Section: "RFC 7692 §7.1.1.2", roles: Client,
+			Checks: "a client that offered client_no_context_takeover goes on when the server does not repeat it",
+			play: func(s *session) {
+				answer, missing := s.answerTo("")
+				shorter := strings.Replace(answer, "; client_no_context_takeover", "", 1)
+				if missing != "" || shorter == answer {
+					s.unsupported("the client does not offer it")
+					return
+				}
+				s.openWith(terms{answer: shorter})
+				s.send(text("plain"))
+				for !s.over {
+					a := s.next(0)
+					if a.kind == aPing || a.kind == aPong {
+						continue
+					}
+					if a.kind != aMessage {
+						s.nonStrict("%s came instead of a message: the client insists on its own hint", &a)
+					}
+					break
+				}
+				s.goodbye()
+			}},
 		Case{ID: "answer-unoffered", Section: "RFC 7692 §5.1", roles: Client,
 			Checks: "a client that did not offer permessage-deflate fails the connection when the server accepts it",
 			play: func(s *session) {

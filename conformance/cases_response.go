@@ -134,7 +134,14 @@ func responseCases() []Case {
 	line := func(raw string) edit {
 		return func(_ *session, o *opening) { o.fields = append(o.fields, field{"", raw}) }
 	}
-	status := func(first string) edit { return func(_ *session, o *opening) { o.first = "HTTP/1.1 " + first } }
+	status := func(first string) edit {
+		return func(_ *session, o *opening) {
+			o.first = "HTTP/1.1 " + first
+			if !strings.HasPrefix(first, "204") && !strings.HasPrefix(first, "304") { // they have none by definition
+				o.add("Content-Length", "0")
+			}
+		}
+	}
 	bad := []struct {
 		id, section, what string
 		edit              edit
@@ -255,8 +262,9 @@ func refusedByClientOr(accepted Verdict, edit func(*session, *opening)) func(*se
 		o := s.newResponse()
 		edit(s, o)
 		s.respond(o, terms{early: []frame{ping(probe), text(probe)}})
+		limit := patience
 		for !s.over {
-			switch a := s.next(2 * patience); a.kind {
+			switch a := s.next(limit); a.kind {
 			case anEnd, aMistake:
 				return
 			case aPing:
@@ -269,6 +277,12 @@ func refusedByClientOr(accepted Verdict, edit func(*session, *opening)) func(*se
 				s.judge(accepted, "the client accepted the response, and closed with %s", describeCode(a.code))
 				return
 			case aSilence:
+				if limit > 0 {
+					// It may be waiting for the body of what it takes for a refusal.
+					limit = 0
+					s.shutdown()
+					continue
+				}
 				s.nonStrict("the client left the connection open")
 				return
 			default:

@@ -86,8 +86,9 @@ func (b *inbox) close() {
 // errFrame is in the chain of an error that the bytes of a frame are at fault for.
 var errFrame = errors.New("not a frame")
 
-// receive reads frames until the connection ends.
-func receive(br *bufio.Reader, b *inbox, log *recorder) {
+// receive reads frames until the connection ends. It calls closing when a close
+// frame came: whoever sent it may not read any more.
+func receive(br *bufio.Reader, b *inbox, log *recorder, closing func()) {
 	for {
 		h, raw, payload, err := readFrame(br)
 		if err != nil {
@@ -96,6 +97,9 @@ func receive(br *bufio.Reader, b *inbox, log *recorder) {
 			return
 		}
 		log.add(Entry{From: "peer", Frame: describeFrame(h, uint64(h.Length), raw, payload)})
+		if h.Opcode == wire.Close {
+			closing()
+		}
 		if !b.put(received{header: h, payload: payload}) {
 			return
 		}

@@ -100,10 +100,10 @@ var longAgo = time.Unix(1, 0)
 // listen starts the reader.
 func (s *session) listen() {
 	s.reader = make(chan struct{})
-	go func(br *bufio.Reader, inbox *inbox, log *recorder, done chan struct{}) {
+	go func(conn net.Conn, br *bufio.Reader, inbox *inbox, log *recorder, done chan struct{}) {
 		defer close(done)
-		receive(br, inbox, log)
-	}(s.br, s.inbox, s.log, s.reader)
+		receive(br, inbox, log, func() { conn.SetWriteDeadline(time.Now().Add(patience)) })
+	}(s.conn, s.br, s.inbox, s.log, s.reader)
 }
 
 // detach closes the connection and waits for the reader.
