@@ -30,9 +30,10 @@ var layers = []policy.Layer{
 	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
-	{Packages: "loadgen", May: []string{"ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
+	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
+	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
 	{Packages: "server/...", May: []string{"server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
-	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance/...", "loadgen", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
+	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
 	{Packages: "examples/...", May: []string{"server/...", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
 }
 
@@ -117,7 +118,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "hub", "transport"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

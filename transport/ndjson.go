@@ -19,9 +19,11 @@ var lineStream = streamFormat{
 	contentType: "application/x-ndjson",
 	form:        FormLine,
 	encode:      encodeLine,
-	appendOpen:  func(dst []byte, _ time.Duration, _ hub.Position) []byte { return dst },
-	appendGap:   func(dst []byte, g *hub.Gap) []byte { return append(appendGapObject(dst, g), '\n') },
-	heartbeat:   "{}\n",
+	// The first heartbeat comes at once: over HTTP/2, nginx keeps even the header
+	// of a response back until there is something of its body.
+	appendOpen: func(dst []byte, _ time.Duration, _ hub.Position) []byte { return append(dst, "{}\n"...) },
+	appendGap:  func(dst []byte, g *hub.Gap) []byte { return append(appendGapObject(dst, g), '\n') },
+	heartbeat:  "{}\n",
 }
 
 // appendGapObject appends {"gap":{"from":…,"to":…}}, which stands among

@@ -3,7 +3,9 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
@@ -135,18 +137,49 @@ type socket struct {
 }
 
 // run returns when both goroutines are done and the connection is closed.
-func (s *socket) run(ctx context.Context) End {
+//
+// A panic in either, of a broker or an observer, closes the connection with 1011
+// and goes on in the handler's goroutine, where whoever serves it recovers. In
+// the one that writes it would otherwise end the process.
+func (s *socket) run(ctx context.Context) (end End) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wrote := make(chan End, 1)
-	go func() { wrote <- s.write(ctx) }()
-	end := s.read(ctx)
+	var panicked any // by the writing goroutine; known once it has ended
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked = fmt.Sprintf("%v\n\nin the goroutine that writes to a WebSocket:\n%s", v, debug.Stack())
+				s.failed()
+				wrote <- EndFailure
+			}
+		}()
+		wrote <- s.write(ctx)
+	}()
+	returned := false
+	defer func() {
+		if !returned { // a panic passes
+			s.failed()
+			cancel()
+			<-wrote
+		}
+	}()
+	end = s.read(ctx)
+	returned = true
 	cancel()
 	if e := <-wrote; e != "" {
 		end = e // the writer ended it, and the reader only saw that
 	}
 	_ = s.conn.CloseNow()
+	if panicked != nil {
+		panic(panicked)
+	}
 	return end
+}
+
+// failed tells the client that it is not its fault.
+func (s *socket) failed() {
+	_ = s.conn.Close(ws.StatusInternalError, "internal error")
 }
 
 // read publishes what the client sends until the connection ends.

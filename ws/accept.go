@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -13,8 +15,9 @@ import (
 //
 // When the request may not become one, Accept has answered it, with the status
 // that fits and Connection: close, and returns a *handshake.Fault; the handler
-// only has to return. Other errors mean that the connection could not be taken
-// over or that the client has gone. The request's body and w must not be used
+// only has to return. Other errors mean that Header has a field that it must not
+// have (a *handshake.FieldError; the client got a 500), that the connection could
+// not be taken over, or that the client has gone. The request's body and w must not be used
 // after Accept, whatever it returns.
 //
 // The connection outlives the handler. r.Context() ends when the handler
@@ -37,8 +40,9 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		return nil, fault
 	}
 	if o.Tracker != nil && o.Tracker.isClosing() {
-		refuse(w, r, o, shuttingDown)
-		return nil, shuttingDown
+		fault := shuttingDown()
+		refuse(w, r, o, fault)
+		return nil, fault
 	}
 	settings := newSettings(o.Options, wsproto.Server)
 	agreed := agreement{subprotocol: accepted.Subprotocol}
@@ -48,14 +52,14 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		response, err = handshake.AppendResponse(make([]byte, 0, 512), &accepted, extensions, o.Header)
 	}
 	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		fail(w, r, http.StatusText(http.StatusInternalServerError))
 		return nil, err
 	}
 
 	// ResponseController finds the Hijacker behind middleware that wraps w.
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		http.Error(w, "this connection cannot be upgraded to WebSocket", http.StatusInternalServerError)
+		fail(w, r, "this connection cannot be upgraded to WebSocket")
 		return nil, fmt.Errorf("websocket: cannot take over the connection: %w", err)
 	}
 	// A client may send frames right behind its request, and net/http may have
@@ -85,20 +89,33 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 }
 
 // shuttingDown is the answer of a server whose Tracker is closing connections.
-var shuttingDown = &handshake.Fault{
-	Status: http.StatusServiceUnavailable,
-	Reason: "the server is shutting down; try again, here or at another",
-	Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}},
+func shuttingDown() *handshake.Fault {
+	return &handshake.Fault{
+		Status: http.StatusServiceUnavailable,
+		Reason: "the server is shutting down; try again, here or at another",
+		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}},
+	}
 }
 
-// refuse answers a request that may not become a WebSocket.
+// refuse answers a request that may not become a WebSocket. That it is the last
+// answer on its connection is not left to Refuse: what the client has sent behind
+// its request are frames, or an attempt to smuggle a request.
 func refuse(w http.ResponseWriter, r *http.Request, o *AcceptOptions, f *handshake.Fault) {
+	for name, values := range f.Header {
+		w.Header()[name] = values
+	}
 	if o.Refuse != nil {
 		o.Refuse(w, r, f)
 		return
 	}
-	for name, values := range f.Header {
-		w.Header()[name] = values
-	}
 	http.Error(w, f.Reason, f.Status)
+}
+
+// fail answers a request that the server cannot upgrade. The connection ends for
+// the same reason; HTTP/2 has no field to say so.
+func fail(w http.ResponseWriter, r *http.Request, text string) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	http.Error(w, text, http.StatusInternalServerError)
 }

@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import "sync"
@@ -10,11 +12,17 @@ const (
 	// in one system call.
 	receiveBytes = 32 << 10
 
+	// waitBytes is the size of the buffer that a connection waits with where it
+	// must have one.
+	waitBytes = 512
+
 	// sendBytesMax is the largest send buffer that is kept for reuse.
 	sendBytesMax = 128 << 10
 )
 
 var receiveBuffers = sync.Pool{New: func() any { return new([receiveBytes]byte) }}
+
+var waitBuffers = sync.Pool{New: func() any { return new([waitBytes]byte) }}
 
 var sendBuffers = sync.Pool{New: func() any { return new([]byte) }}
 

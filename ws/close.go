@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -28,13 +30,9 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	c.flush()
 
 	// Somebody must read the answer: whoever is reading, or else this call.
-	for c.Err() == nil {
-		select {
-		case c.reading <- struct{}{}:
-			c.drop()
-			<-c.reading
-		case <-c.done:
-		}
+	if c.acquireReading(context.Background()) == nil {
+		c.drop()
+		c.releaseReading()
 	}
 	if e := c.Err().(*CloseError); e.Err != nil {
 		return e

@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -39,4 +41,11 @@ func (s *settings) offer() (deflateOffer handshake.Extension, value string, err 
 
 // Compression returns the parameters of permessage-deflate, and false if
 // messages are not compressed.
-func (c *Conn) Compression() (deflate.Params, bool) { return c.agreed.compression, c.agreed.compressed }
+func (c *Conn) Compression() (deflate.Params, bool) {
+	if !c.compressed() {
+		return deflate.Params{}, false
+	}
+	return c.agreed.compression, true
+}
+
+func (c *Conn) compressed() bool { return c.agreed != nil && c.agreed.compressed }

@@ -1,54 +1,59 @@
+//go:build !js
+
 package ws
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// Conn is a WebSocket connection. All methods are safe for concurrent use.
+// Conn is a WebSocket connection. All methods are safe for concurrent use. It
+// must be ended: by Close, by CloseNow, or by reading until an error.
 //
 // Who holds what:
 //
 //	reading  a token: whoever has it feeds proto with what arrives
 //	writing  a token: whoever has it sends what proto appends, in that order
-//	mu       guards proto and the fields below it; never held across I/O
+//	mu       guards proto, the tokens and the fields below it; never held across I/O
 //
-// reading is taken before writing, and either of them before mu.
+// reading is taken before writing.
 type Conn struct {
 	stream  stream
 	options *settings
-	agreed  agreement
-	tracker *Tracker  // nil: none
-	start   time.Time // the origin of wsproto.Time
+	agreed  *agreement // nil: nothing
+	start   time.Time  // the origin of wsproto.Time
+	tracker *Tracker   // nil: none
 
-	reading  chan struct{}
-	in       []byte      // arrived and not decoded yet; guarded by reading
-	message  []byte      // the parts of the message under way; guarded by reading
+	// Guarded by reading.
+	in       []byte      // arrived and not decoded yet
+	left     int64       // payload bytes of the frame under way that have not arrived
+	message  []byte      // the parts of the message under way
 	typ      MessageType // of that message
-	skipping bool        // what is left of a message that its reader gave up; guarded by reading
+	skipping bool        // what is left of a message that its reader gave up
+	waiting  atomic.Bool // the reader waits for bytes
 
-	writing chan struct{}
-	rest    []byte // the remainder of a cut write, sent before anything else; guarded by writing
+	rest []byte // the remainder of a cut write, sent before anything else; guarded by writing
 
 	mu        sync.Mutex
 	proto     wsproto.Conn
-	readSince wsproto.Time  // when the Read under way began, 0 for none
+	reading   token
+	writing   token
+	pongTicks uint8         // how often the timer has looked since a ping was sent, up to pongTicksMax
+	pongWaits uint8         // how often a reader was waiting then
 	broken    error         // writing has failed; the reader will find out why
 	fragments chan struct{} // closed when the message being written in parts ends, nil without one
 	latency   time.Duration // of the newest ping that was answered
-	queue     []byte        // whole frames that Enqueue left to be sent
-	sending   int           // bytes of the queue that are being sent
-	draining  bool          // a goroutine sends the queue
-	high      bool          // OnHighWater was called, and OnLowWater not yet
-	pings     map[uint64]*ping
-	pingLast  uint64
+	queue     *queue        // nil until something was enqueued
+	pings     *pings        // nil until there was one
 	closed    *CloseError   // set once
-	done      chan struct{} // closed when closed is set
+	done      chan struct{} // closed when closed is set; nil until somebody wants it
 	timer     *time.Timer
 }
 
@@ -56,21 +61,23 @@ type Conn struct {
 // handshake. early are bytes that arrived with it; they become the Conn's.
 func newConn(nc net.Conn, s *settings, agreed agreement, early []byte) *Conn {
 	c := &Conn{
-		options: s,
-		agreed:  agreed,
-		start:   time.Now(),
-		reading: make(chan struct{}, 1),
-		writing: make(chan struct{}, 1),
-		done:    make(chan struct{}),
+		start: time.Now(),
+		in:    early,
 	}
-	c.stream.init(nc, early)
-	c.in = c.stream.early()
-	c.proto.Init(&s.protocol, c.now())
+	if agreed != (agreement{}) {
+		c.agreed = &agreed
+	}
+	c.options = s.observe(c)
+	c.stream.init(nc)
+	c.proto.Init(&c.options.protocol, c.now())
 	if agreed.compressed {
 		c.proto.Compress(agreed.compression, s.compression)
 	}
 	c.timer = time.AfterFunc(time.Hour, c.expire)
 	c.arm()
+	if o := c.options.observation; o != nil {
+		o.open()
+	}
 	return c
 }
 
@@ -78,14 +85,34 @@ func newConn(nc net.Conn, s *settings, agreed agreement, early []byte) *Conn {
 func (c *Conn) now() wsproto.Time { return wsproto.Time(time.Since(c.start)) + 1 }
 
 // Subprotocol returns the subprotocol agreed on, or "".
-func (c *Conn) Subprotocol() string { return c.agreed.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.agreed == nil {
+		return ""
+	}
+	return c.agreed.subprotocol
+}
 
 // NetConn returns the transport, for its addresses and its TLS state. Reading
 // or writing it breaks the WebSocket.
 func (c *Conn) NetConn() net.Conn { return c.stream.nc }
 
 // Done is closed when the connection has ended, and Err says why from then on.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended()
+}
+
+// ended is Done with mu held.
+func (c *Conn) ended() <-chan struct{} {
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.closed != nil {
+			close(c.done)
+		}
+	}
+	return c.done
+}
 
 // Err returns nil while the connection lives and a *CloseError afterwards.
 func (c *Conn) Err() error {
@@ -101,50 +128,43 @@ func (c *Conn) err() error {
 	return c.closed
 }
 
-// acquire takes a token, unless the connection or ctx ends first.
-func (c *Conn) acquire(ctx context.Context, token chan struct{}) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case token <- struct{}{}:
-	default:
-		select {
-		case token <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-c.done:
-			return c.Err()
-		}
-	}
-	if err := c.Err(); err != nil {
-		<-token
-		return err
-	}
-	return nil
-}
+// pongTicksMax is how often the timer looks for the pong within PingTimeout.
+const pongTicksMax = 8
 
 // arm sets the timer to the protocol's deadline. The deadline mostly moves
 // later, as bytes arrive; the timer is left to fire then and is armed anew.
 func (c *Conn) arm() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if at, ok := c.proto.Deadline(); ok && c.closed == nil {
-		c.timer.Reset(time.Duration(at - c.now()))
+	c.rearm()
+}
+
+// rearm is arm with mu held.
+func (c *Conn) rearm() {
+	at, ok := c.proto.Deadline()
+	if !ok || c.closed != nil {
+		return
 	}
+	wait := time.Duration(at - c.now())
+	if c.proto.AwaitingPong() {
+		tick := (c.options.PingTimeout + pongTicksMax - 1) / pongTicksMax
+		if c.pongTicks >= pongTicksMax {
+			wait = tick // the deadline is over
+		}
+		wait = min(wait, tick)
+	}
+	c.timer.Reset(wait)
 }
 
 // expire is called by the timer.
 func (c *Conn) expire() {
 	c.mu.Lock()
-	now := c.now()
-	if c.proto.AwaitingPong() && (c.readSince == 0 || now < c.readSince+wsproto.Time(c.options.PingTimeout)) {
-		// Nobody has been reading for long enough to have seen the pong.
-		c.timer.Reset(c.options.PingTimeout)
+	if c.missesPong() {
+		c.rearm()
 		c.mu.Unlock()
 		return
 	}
-	ev := c.proto.Expire(now)
+	ev := c.proto.Expire(c.now())
 	broken := c.broken
 	c.mu.Unlock()
 	if broken != nil {
@@ -161,8 +181,20 @@ func (c *Conn) expire() {
 	c.arm()
 }
 
-func (c *Conn) pingTimeout() time.Duration {
-	return orDefault(c.options.PingTimeout, DefaultPingTimeout)
+// missesPong reports whether the time for the pong is over only because nobody
+// was there to see it: who does not read, or handles what was read, hears nothing
+// from the most lively peer. So the time counts in which a reader was waiting. It
+// is sampled, to cost nothing otherwise; mu is held.
+func (c *Conn) missesPong() bool {
+	if !c.proto.AwaitingPong() {
+		c.pongTicks, c.pongWaits = 0, 0
+		return false
+	}
+	c.pongTicks = min(c.pongTicks+1, pongTicksMax)
+	if c.waiting.Load() {
+		c.pongWaits++
+	}
+	return c.pongTicks >= pongTicksMax && c.pongWaits < pongTicksMax
 }
 
 // sent returns the code of this side's close frame, or 0.
@@ -185,30 +217,44 @@ func (c *Conn) end(e *CloseError, linger bool) {
 	}
 	c.closed = e
 	c.timer.Stop()
+	if c.done != nil {
+		close(c.done)
+	}
 	c.mu.Unlock()
-	close(c.done)
 	if c.tracker != nil {
 		c.tracker.remove(c)
 	}
 	if linger {
-		go c.stream.linger(max(c.options.CloseTimeout, 0))
-		return
+		go c.stream.linger(c.closeTimeout(never))
+	} else {
+		c.stream.nc.Close()
 	}
-	c.stream.nc.Close()
+	if o := c.options.observation; o != nil {
+		o.end(e)
+		o.tell()
+	}
+}
+
+// LogValue implements slog.LogValuer: the peer's address and what was agreed on.
+func (c *Conn) LogValue() slog.Value {
+	attrs := make([]slog.Attr, 0, 3)
+	if remote := c.stream.nc.RemoteAddr(); remote != nil {
+		attrs = append(attrs, slog.String("remote", remote.String()))
+	}
+	if s := c.Subprotocol(); s != "" {
+		attrs = append(attrs, slog.String("subprotocol", s))
+	}
+	return slog.GroupValue(append(attrs, slog.Bool("compressed", c.compressed()))...)
 }
 
 // finish ends the connection after the peer's close frame or its fault. The
 // close frame that answers has to wait for a write under way.
 func (c *Conn) finish(ev wsproto.Event) {
-	limit := time.NewTimer(max(c.options.CloseTimeout, 0))
-	select {
-	case c.writing <- struct{}{}:
-		c.sendReplies()
-		<-c.writing
-	case <-limit.C:
-	case <-c.done:
+	limit, cancel := c.closeLimit()
+	if c.tryAcquire(&c.writing) || c.acquire(limit, &c.writing) == nil {
+		c.settle()
 	}
-	limit.Stop()
+	cancel()
 	if ev.Kind == wsproto.Fail {
 		// The peer may still be sending. Closing at once would reset the
 		// connection and take our close frame with it, so stay and let it arrive.
@@ -221,6 +267,22 @@ func (c *Conn) finish(ev wsproto.Event) {
 	// RFC 6455 §7.1.1: the server ends the transport first, the client waits
 	// for it, so that it is the server that holds TIME_WAIT.
 	c.end(e, !c.isServer())
+}
+
+// never is longer than any connection lives, and can be added to any time.
+const never = 100 * 365 * 24 * time.Hour
+
+// closeTimeout is CloseTimeout, and none if it has no limit.
+func (c *Conn) closeTimeout(none time.Duration) time.Duration {
+	if c.options.CloseTimeout < 0 {
+		return none
+	}
+	return c.options.CloseTimeout
+}
+
+// closeLimit is a context that CloseTimeout bounds.
+func (c *Conn) closeLimit() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), c.closeTimeout(never))
 }
 
 // track makes c one of t's, and reports whether t takes it.

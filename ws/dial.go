@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -6,13 +8,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -24,15 +24,13 @@ const (
 	// responseHeadBytesMax bounds what a server may send before its head ends.
 	responseHeadBytesMax = 64 << 10
 
+	// responseFieldsMax bounds how many fields that head may have: the shortest
+	// are 4 bytes, and each costs us twenty times that.
+	responseFieldsMax = 256
+
 	// responseBodyBytesMax is how much of the body of a refusal is kept.
 	responseBodyBytesMax = 64 << 10
 )
-
-// DefaultRedirectsMax is how many redirects Dial follows.
-const DefaultRedirectsMax = 10
-
-// ErrURL is in the chain of Dial's error when the URL cannot be dialled.
-var ErrURL = errors.New("websocket: a URL begins with ws:// or wss:// (http:// and https:// mean the same), has a host and no fragment")
 
 // Dial connects to a server. target has the scheme ws or wss; http and https
 // mean the same. o may be nil.
@@ -102,24 +100,6 @@ func (d *dialer) dial(ctx context.Context, u *url.URL) (*Conn, *http.Response, e
 		return nil, response, fmt.Errorf("websocket: handshake with %s: %w", u.Host, err)
 	}
 	return conn, response, nil
-}
-
-// parseURL reads a URL per RFC 6455 §3.
-func parseURL(target string) (*url.URL, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrURL, err)
-	}
-	switch u.Scheme {
-	case "http":
-		u.Scheme = "ws"
-	case "https":
-		u.Scheme = "wss"
-	}
-	if (u.Scheme != "ws" && u.Scheme != "wss") || u.Hostname() == "" || u.Fragment != "" || u.Opaque != "" {
-		return nil, fmt.Errorf("%w: got %.200q", ErrURL, target)
-	}
-	return u, nil
 }
 
 // connect opens the transport: TCP, perhaps through a proxy, and TLS for wss.
@@ -267,6 +247,13 @@ func readHead(nc net.Conn) (*bufio.Reader, *http.Response, error) {
 		}
 		return nil, nil, err
 	}
+	fields := 0
+	for _, values := range response.Header {
+		fields += len(values)
+	}
+	if fields > responseFieldsMax {
+		return nil, nil, fmt.Errorf("the head of the response has more than %d fields", responseFieldsMax)
+	}
 	head.left = responseBodyBytesMax
 	return br, response, nil
 }
@@ -284,17 +271,6 @@ func (h *headReader) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p[:min(len(p), h.left)])
 	h.left -= n
 	return n, err
-}
-
-// hostField is the Host field for u: without the zone of an IPv6 address, which
-// means something on this machine only (RFC 6874 §4).
-func hostField(u *url.URL) string {
-	host, zone, scoped := strings.Cut(u.Host, "%")
-	if !scoped {
-		return host
-	}
-	_, port, _ := strings.Cut(zone, "]")
-	return host + "]" + port
 }
 
 // keepBody keeps what a refusal said: its body ends with the connection.

@@ -3,6 +3,7 @@ package ws
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -23,7 +24,11 @@ var ErrClosing = wsproto.ErrClosing
 // ErrWriteTimeout is in the chain of a CloseError when the peer did not read.
 var ErrWriteTimeout = errors.New("websocket: the peer did not read within the write timeout")
 
-// CloseError says how a connection ended.
+// ErrQueueFull is returned by Enqueue when the peer does not keep up.
+var ErrQueueFull = errors.New("websocket: the queue of messages to send is full")
+
+// CloseError says how a connection ended. It is shared by all calls and must not
+// be modified.
 type CloseError struct {
 	// Code and Reason are the peer's. Code is wire.CloseNoStatus when its close
 	// frame had none, and wire.CloseAbnormal when there was no close frame. The
@@ -47,6 +52,23 @@ func (e *CloseError) Error() string {
 		return fmt.Sprintf("websocket: closed with %s: %.123q", e.Code, e.Reason)
 	}
 	return fmt.Sprintf("websocket: closed with %s", e.Code)
+}
+
+// LogValue implements slog.LogValuer: code, reason and error, each if there is
+// one.
+func (e *CloseError) LogValue() slog.Value {
+	attrs := make([]slog.Attr, 0, 4)
+	attrs = append(attrs, slog.Int("code", int(e.Code)))
+	if e.Reason != "" {
+		attrs = append(attrs, slog.String("reason", e.Reason))
+	}
+	if e.Sent != 0 {
+		attrs = append(attrs, slog.Int("sent", int(e.Sent)))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // Unwrap returns e.Err.

@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws_test
 
 import (
@@ -10,8 +12,10 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
+// An echo server.
 func ExampleAccept() {
-	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		conn, err := ws.Accept(w, r, nil)
 		if err != nil {
 			return // the client has been answered
@@ -27,8 +31,22 @@ func ExampleAccept() {
 			}
 		}
 	})
+	server := httptest.NewServer(mux) // http.ListenAndServe, in earnest
+	defer server.Close()
+
+	ctx := context.Background()
+	conn, _, err := ws.Dial(ctx, server.URL+"/echo", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(ws.StatusNormal, "")
+	conn.Write(ctx, ws.MessageBinary, []byte{1, 2, 3})
+	fmt.Println(conn.Read(ctx))
+	// Output: binary [1 2 3] <nil>
 }
 
+// A client, with a deadline for all it does.
 func ExampleDial() {
 	server := httptest.NewServer(echo(nil))
 	defer server.Close()

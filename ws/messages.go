@@ -23,7 +23,8 @@ type Message struct {
 //	}
 //
 // It ends without an error when the peer closes in good order, with 1000 or 1001;
-// any other end is the error of the last turn. The end of ctx leaves the
+// any other end is the error of a last turn, whose message is empty: a loop that
+// leaves the error out takes it for a message. The end of ctx leaves the
 // connection usable, as with Read.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
@@ -56,7 +57,8 @@ func (c *Conn) ReadJSON(ctx context.Context, v any) error {
 	return nil
 }
 
-// WriteJSON sends v as a text message of JSON.
+// WriteJSON sends v as a text message of JSON. It returns an error of
+// json.Marshal, with nothing sent, or what Write returns.
 func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {

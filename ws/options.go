@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"crypto/tls"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -37,8 +38,8 @@ type Options struct {
 	FragmentsMax int
 
 	// Compression, if not nil, offers or accepts permessage-deflate (RFC 7692);
-	// the zero value of deflate.Options is a good one. Its MessageBytesMax is
-	// replaced by that above. Default: none, as it costs time for every message
+	// the zero value of deflate.Options is a good one. It is copied, and its
+	// MessageBytesMax replaced by that above. Default: none, as it costs time for every message
 	// and, with context takeover, memory for every connection.
 	Compression *deflate.Options
 
@@ -49,8 +50,8 @@ type Options struct {
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
-	// IdleTimeout closes a connection with 1001 when no message arrived for that
-	// long, however alive the peer is. Default: none.
+	// IdleTimeout closes a connection with 1001 when nothing of a message arrived
+	// for that long, however alive the peer is. Default: none.
 	IdleTimeout time.Duration
 
 	// WriteTimeout is how long a write may make no progress because the peer
@@ -64,18 +65,25 @@ type Options struct {
 	// Rate, if not nil, is asked before a part of a message is handed on: n is its
 	// bytes, and begins says that a message begins with it. It may block, which
 	// slows the peer down, until ctx, that of the read, ends; an error closes the
-	// connection with 1008 and the error's text. golang.org/x/time/rate fits:
+	// connection with 1008 and the error's text, which is sent to the peer. All
+	// connections made with these options share the function: make one for each
+	// that is to have a limit of its own. golang.org/x/time/rate fits:
 	//
 	//	limit := rate.NewLimiter(100_000, 1<<20) // bytes each second, burst
 	//	Rate: func(ctx context.Context, n int, begins bool) error { return limit.WaitN(ctx, n) }
 	Rate func(ctx context.Context, n int, begins bool) error
+
+	// Observer, if not nil, is told of every frame and of the connection's end.
+	// Default: none, which costs nothing.
+	Observer Observer
 
 	// QueueBytesMax is how many bytes Enqueue may leave waiting. Default 1 MiB.
 	QueueBytesMax int
 
 	// OnHighWater is called by Enqueue when it leaves HighWaterBytes or more
 	// waiting, and OnLowWater when no more than LowWaterBytes are left after that.
-	// No lock is held. Defaults: none, a half and an eighth of QueueBytesMax.
+	// OnHighWater is called by Enqueue's goroutine, OnLowWater by the one that
+	// sends the queue. No lock is held. Defaults: none, a half and an eighth of QueueBytesMax.
 	OnHighWater    func(c *Conn, buffered int)
 	OnLowWater     func(c *Conn, buffered int)
 	HighWaterBytes int
@@ -90,7 +98,9 @@ func (o Options) withDefaults() Options {
 	o.WriteTimeout = orDefault(o.WriteTimeout, DefaultWriteTimeout)
 	o.CloseTimeout = orDefault(o.CloseTimeout, DefaultCloseTimeout)
 	o.PingTimeout = orDefault(o.PingTimeout, DefaultPingTimeout)
-	o.QueueBytesMax = orDefault(o.QueueBytesMax, DefaultQueueBytesMax)
+	if o.QueueBytesMax = orDefault(o.QueueBytesMax, DefaultQueueBytesMax); o.QueueBytesMax < 0 {
+		o.QueueBytesMax = math.MaxInt
+	}
 	o.HighWaterBytes = orDefault(o.HighWaterBytes, o.QueueBytesMax/2)
 	o.LowWaterBytes = orDefault(o.LowWaterBytes, o.QueueBytesMax/8)
 	return o
@@ -132,8 +142,8 @@ type AcceptOptions struct {
 	Tracker *Tracker
 
 	// Refuse, if not nil, answers a request that may not become a WebSocket
-	// instead of a line of plain text. Status and header of the fault, which
-	// include Connection: close, are set by it with whatever body suits.
+	// instead of a line of plain text: with the status of the fault and whatever
+	// body suits. The fault's header, which includes Connection: close, is set.
 	Refuse func(w http.ResponseWriter, r *http.Request, f *handshake.Fault)
 
 	// HandshakeTimeout bounds the sending of the response. Default 10 seconds.
@@ -150,7 +160,7 @@ type DialOptions struct {
 	// Subprotocols are offered in order of preference.
 	Subprotocols []string
 
-	// TLSConfig is used for wss. Nil verifies the server against the system's
+	// TLSConfig is used for wss. It is cloned. Nil verifies the server against the system's
 	// roots. ServerName defaults to the URL's host, and the protocol is always
 	// HTTP/1.1.
 	TLSConfig *tls.Config
@@ -184,6 +194,9 @@ type DialOptions struct {
 	// seconds.
 	HandshakeTimeout time.Duration
 }
+
+// DefaultRedirectsMax is how many redirects Dial follows.
+const DefaultRedirectsMax = 10
 
 func orDefault[T int | time.Duration](d, fallback T) T {
 	if d == 0 {

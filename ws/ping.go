@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -8,6 +10,12 @@ import (
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
+// pings are those that wait, by what their payload says.
+type pings struct {
+	waiting map[uint64]*ping
+	last    uint64
+}
+
 // ping is a Ping that waits for its pong.
 type ping struct {
 	sent wsproto.Time
@@ -15,43 +23,38 @@ type ping struct {
 }
 
 // Ping sends a ping and returns the time until its pong came back. The pong is
-// noticed by a Read, so one must be under way in another goroutine.
+// noticed by a Read, so one must be under way in another goroutine. It returns
+// ctx's error, ErrClosing after a close frame was sent, or a *CloseError.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	if err := c.acquire(ctx, c.writing); err != nil {
+	p := &ping{sent: c.now(), rtt: make(chan time.Duration, 1)}
+	if err := c.acquire(ctx, &c.writing); err != nil {
 		return 0, err
 	}
-	p := &ping{sent: c.now(), rtt: make(chan time.Duration, 1)}
 	buf := getBuffer(64)
-	c.mu.Lock()
 	// Not of the length of the protocol's own keepalive pings.
-	c.pingLast++
-	key := c.pingLast
+	if c.pings == nil {
+		c.pings = &pings{waiting: map[uint64]*ping{}}
+	}
+	c.pings.last++
+	key := c.pings.last
 	payload := binary.BigEndian.AppendUint64([]byte("ping"), key)
 	out, err := c.proto.AppendPing((*buf)[:0], payload)
 	if err == nil {
-		if c.pings == nil {
-			c.pings = map[uint64]*ping{}
-		}
-		c.pings[key] = p
+		c.pings.waiting[key] = p
 	}
-	c.mu.Unlock()
-	if err == nil {
-		err = c.send(ctx, out)
-	}
-	putBuffer(buf, out)
-	c.unlockWriting()
-	if err == nil {
+	done := c.ended()
+	if err = c.transmit(ctx, buf, out, err); err == nil {
 		select {
 		case rtt := <-p.rtt:
 			return rtt, nil
 		case <-ctx.Done():
 			err = ctx.Err()
-		case <-c.done:
+		case <-done:
 			err = c.Err()
 		}
 	}
 	c.mu.Lock()
-	delete(c.pings, key)
+	delete(c.pings.waiting, key)
 	c.mu.Unlock()
 	return 0, err
 }
@@ -77,8 +80,11 @@ func (c *Conn) pong(ev wsproto.Event) {
 	}
 	key := binary.BigEndian.Uint64(ev.Payload[4:])
 	c.mu.Lock()
-	p := c.pings[key]
-	delete(c.pings, key)
+	var p *ping
+	if c.pings != nil {
+		p = c.pings.waiting[key]
+		delete(c.pings.waiting, key)
+	}
 	if p == nil {
 		c.mu.Unlock()
 		return

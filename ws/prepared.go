@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -41,7 +43,7 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 		return c.Write(ctx, m.typ, m.payload)
 	}
 	frame, learn := m.plain, false
-	if c.agreed.compressed {
+	if c.compressed() {
 		if f := m.frame(c.agreed.compression.FromServer(), c.options.compression); len(f) > 0 {
 			frame, learn = f, true
 		}
@@ -50,22 +52,16 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 		return err
 	}
 	buf := getBuffer(len(frame))
-	c.mu.Lock()
 	out := c.takeQueue((*buf)[:0])
 	err := c.proto.MayWrite()
 	if err == nil {
 		out = append(out, frame...)
+		c.noteEncoded(frame)
 		if learn {
 			c.proto.Learn(m.payload)
 		}
 	}
-	c.mu.Unlock()
-	if err == nil {
-		err = c.send(ctx, out)
-	}
-	putBuffer(buf, out)
-	c.unlockWriting()
-	return err
+	return c.transmit(ctx, buf, out, err)
 }
 
 // frame is the compressed frame for connections that send in direction d, empty

@@ -1,13 +1,11 @@
+//go:build !js
+
 package ws
 
 import (
 	"context"
-	"errors"
 	"unicode/utf8"
 )
-
-// ErrQueueFull is returned by Enqueue when the peer does not keep up.
-var ErrQueueFull = errors.New("websocket: the queue of messages to send is full")
 
 // Enqueue sends p as one message without waiting for anything: it goes into the
 // connection's queue, which is sent in the background, many messages at a time,
@@ -27,23 +25,27 @@ func (c *Conn) Enqueue(typ MessageType, p []byte) error {
 		c.mu.Unlock()
 		return err
 	}
-	if waiting := len(c.queue) + c.sending; waiting > 0 && waiting+len(p) > c.options.QueueBytesMax {
+	if waiting := c.queue.bytes(); waiting > 0 && waiting+len(p) > c.options.QueueBytesMax {
 		c.mu.Unlock()
 		return ErrQueueFull
 	}
-	queue, err := c.proto.EncodeMessage(c.queue, opcode(typ), p)
+	if c.queue == nil {
+		c.queue = &queue{}
+	}
+	q := c.queue
+	frames, err := c.proto.EncodeMessage(q.frames, opcode(typ), p)
 	if err != nil {
 		c.mu.Unlock()
 		return err
 	}
-	c.queue = queue
-	if !c.draining {
-		c.draining = true
+	q.frames = frames
+	if !q.draining {
+		q.draining = true
 		go c.drain()
 	}
-	buffered := len(c.queue) + c.sending
-	high := !c.high && buffered >= c.options.HighWaterBytes
-	c.high = c.high || high
+	buffered := q.bytes()
+	high := !q.high && buffered >= c.options.HighWaterBytes
+	q.high = q.high || high
 	c.mu.Unlock()
 	if high && c.options.OnHighWater != nil {
 		c.options.OnHighWater(c, buffered)
@@ -56,19 +58,35 @@ func (c *Conn) Enqueue(typ MessageType, p []byte) error {
 func (c *Conn) Buffered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.queue) + c.sending
+	return c.queue.bytes()
+}
+
+// queue is what Enqueue has left to be sent. Its Conn's mu guards it.
+type queue struct {
+	frames   []byte // whole ones
+	sending  int    // bytes that were in it and are being sent
+	draining bool   // a goroutine sends it
+	high     bool   // OnHighWater was called, and OnLowWater not yet
+}
+
+// bytes is how many of them wait.
+func (q *queue) bytes() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.frames) + q.sending
 }
 
 // takeQueue appends the queue to dst, for whoever writes next; mu is held. What
 // cannot be sent any more is dropped.
 func (c *Conn) takeQueue(dst []byte) []byte {
-	if len(c.queue) == 0 {
+	if c.queue == nil || len(c.queue.frames) == 0 {
 		return dst
 	}
 	if c.proto.MayWrite() == nil {
-		dst = append(dst, c.queue...)
+		dst = append(dst, c.queue.frames...)
 	}
-	c.queue = nil
+	c.queue.frames = nil
 	return dst
 }
 
@@ -81,49 +99,42 @@ func (c *Conn) drain() {
 
 // drainOnce reports whether there may be more.
 func (c *Conn) drainOnce(ctx context.Context) bool {
-	err := c.acquireMessage(ctx)
-	c.mu.Lock()
-	if err != nil || len(c.queue) == 0 {
-		c.draining = false
-		if err != nil {
-			c.queue = nil
-		}
-		low := c.becomesLow()
+	if c.acquireMessage(ctx) != nil { // the connection has ended
+		c.mu.Lock()
+		c.queue.draining = false
+		c.queue.frames = nil
 		c.mu.Unlock()
-		if err == nil {
-			c.unlockWriting()
-			c.tellLow(low)
-		}
 		return false
 	}
-	buf := getBuffer(len(c.queue))
-	out := c.takeQueue((*buf)[:0])
-	c.sending = len(out)
-	c.mu.Unlock()
-	_ = c.send(ctx, out) // its error is the connection's
-	putBuffer(buf, out)
-	c.mu.Lock()
-	c.sending = 0
+	q := c.queue
+	more := len(q.frames) > 0
+	if more {
+		buf := getBuffer(len(q.frames))
+		out := c.takeQueue((*buf)[:0])
+		q.sending = len(out)
+		broken := c.broken
+		c.mu.Unlock()
+		_ = c.send(ctx, out, broken) // its error is the connection's
+		putBuffer(buf, out)
+		c.mu.Lock()
+		q.sending = 0
+	}
+	q.draining = more
 	low := c.becomesLow()
-	c.mu.Unlock()
-	c.unlockWriting()
-	c.tellLow(low)
-	return true
+	c.settle()
+	if low && c.options.OnLowWater != nil {
+		c.options.OnLowWater(c, c.Buffered())
+	}
+	return more
 }
 
 // becomesLow notes that the low water mark is reached again; mu is held.
 func (c *Conn) becomesLow() bool {
-	if !c.high || len(c.queue)+c.sending > c.options.LowWaterBytes || c.closed != nil {
+	if !c.queue.high || c.queue.bytes() > c.options.LowWaterBytes || c.closed != nil {
 		return false
 	}
-	c.high = false
+	c.queue.high = false
 	return true
-}
-
-func (c *Conn) tellLow(low bool) {
-	if low && c.options.OnLowWater != nil {
-		c.options.OnLowWater(c, c.Buffered())
-	}
 }
 
 // emptyQueue waits, for CloseTimeout at most, until what was queued is sent.
@@ -131,16 +142,11 @@ func (c *Conn) emptyQueue() {
 	if c.Buffered() == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(c.options.CloseTimeout, 0))
+	ctx, cancel := c.closeLimit()
 	defer cancel()
 	if c.acquireMessage(ctx) != nil {
 		return
 	}
 	buf := getBuffer(0)
-	c.mu.Lock()
-	out := c.takeQueue((*buf)[:0])
-	c.mu.Unlock()
-	_ = c.send(ctx, out)
-	putBuffer(buf, out)
-	c.unlockWriting()
+	_ = c.transmit(ctx, buf, c.takeQueue((*buf)[:0]), nil)
 }

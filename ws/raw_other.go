@@ -1,13 +1,12 @@
-//go:build !unix
+//go:build !unix && !js
 
 package ws
-
-import "net"
 
 // rawConn has no shorter way to the kernel here.
 type rawConn struct{}
 
-func newRawConn(net.Conn, *stream) *rawConn { return nil }
+func (*rawConn) init(*stream) {}
+func (*rawConn) works() bool  { return false }
 
 func (*rawConn) read([]byte) ([]byte, error)  { panic("unreachable") }
 func (*rawConn) tryWrite([]byte) (int, error) { panic("unreachable") }

@@ -5,6 +5,8 @@ package ws
 import (
 	"io"
 	"net"
+	"runtime"
+	"sync"
 	"syscall"
 )
 
@@ -14,101 +16,161 @@ import (
 //   - A receive buffer is taken when bytes are there and not while waiting for
 //     them, so an idle connection has none.
 //   - A write that the kernel takes at once, nearly every one, needs no deadline.
-//
-// The functions are made once: a closure for every call would be an allocation.
+//   - Who has just handled a message lets others go first, see yield.
 type rawConn struct {
-	conn    syscall.RawConn
-	stream  *stream
-	readFn  func(fd uintptr) bool
-	writeFn func(fd uintptr) bool
-
-	direct, got []byte // read: where to, and what came
-	readErr     error
-
-	out      []byte // tryWrite: what to, and how much went
-	written  int
-	writeErr error
+	conn   syscall.RawConn // nil: the transport is something else
+	stream *stream
+	ready  func(fd uintptr) bool // r.readReady, made once: a closure for every read would be an allocation
+	buf    []byte                // where to, and then what came
+	err    error
+	turn   turn
 }
 
-// newRawConn returns nil if nc is not a socket.
-func newRawConn(nc net.Conn, s *stream) *rawConn {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return nil
+func (r *rawConn) init(s *stream) {
+	if !isSocket(s.nc) {
+		return
 	}
-	conn, err := sc.SyscallConn()
+	conn, err := s.nc.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return nil
+		return
 	}
-	r := &rawConn{conn: conn, stream: s}
-	r.readFn = r.readReady
-	r.writeFn = r.writeReady
-	return r
+	r.conn, r.stream = conn, s
+	r.ready = r.readReady
 }
+
+func (r *rawConn) works() bool { return r.conn != nil }
 
 func (r *rawConn) read(direct []byte) ([]byte, error) {
-	r.direct, r.got, r.readErr = direct, nil, nil
-	err := r.conn.Read(r.readFn)
-	got := r.got
-	r.direct, r.got = nil, nil
+	r.turn.yield()
+	r.buf, r.err = direct, nil
+	err := r.conn.Read(r.ready)
+	got := r.buf
+	r.buf = nil
 	if err == nil {
-		err = r.readErr
+		err = r.err
 	}
-	return got, err
+	if err != nil {
+		return nil, err
+	}
+	return got, nil
 }
 
 // readReady is called by the runtime when there may be bytes. It returns false
 // to be called again when there are.
 func (r *rawConn) readReady(fd uintptr) bool {
-	b := r.direct
+	b := r.buf
 	if len(b) == 0 {
 		b = r.stream.receive()
 	}
-	for {
-		n, err := syscall.Read(int(fd), b)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			r.stream.release()
-			return false
-		case err != nil:
-			r.readErr = &net.OpError{Op: "read", Net: "tcp", Err: err}
-		case n == 0:
-			r.readErr = io.EOF
-		default:
-			r.got = b[:n]
-			return true
-		}
-		r.stream.release()
+	n, err := recv(fd, b)
+	if n > 0 {
+		r.buf = b[:n]
+		r.turn.came()
 		return true
 	}
-}
-
-func (r *rawConn) tryWrite(p []byte) (int, error) {
-	r.out, r.written, r.writeErr = p, 0, nil
-	err := r.conn.Write(r.writeFn)
-	r.out = nil
-	if err == nil {
-		err = r.writeErr
+	r.stream.release()
+	switch {
+	case err == syscall.EAGAIN:
+		r.turn.waits()
+		return false
+	case err == nil:
+		r.err = io.EOF
+	default:
+		r.err = &net.OpError{Op: "read", Net: "tcp", Err: err}
 	}
-	return r.written, err
+	return true
 }
 
-// writeReady writes what the kernel takes and never waits.
-func (r *rawConn) writeReady(fd uintptr) bool {
-	for r.written < len(r.out) {
-		n, err := syscall.Write(int(fd), r.out[r.written:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return true
-		case err != nil:
-			r.writeErr = &net.OpError{Op: "write", Net: "tcp", Err: err}
+// turn decides whether a goroutine that has just handled a message looks for the
+// next one at once.
+//
+// Mostly it is not there yet: the peer has only been answered. Looking then is a
+// system call for nothing, and after it the goroutine waits, is found by the
+// poller and made ready again, all of which costs more than the message. When
+// there are others to run, it is better to let them, and to look when they are
+// through: by then it has mostly come. When it has not, that is a sign that
+// there are no others, and the next times do without.
+//
+// Many connections that keep finding something would keep the scheduler from
+// asking the poller for those that wait, so every now and then each waits there.
+type turn struct {
+	skip   uint8 // so many times are done without
+	missed uint8 // so many times in a row, up to turnMissedMax, the bytes had not come
+	found  uint8 // so many times in a row they had
+	asked  bool  // the others were let run, and nothing has been seen since
+}
+
+const (
+	turnMissedMax = 3
+	turnFoundMax  = 16
+)
+
+func (t *turn) yield() {
+	t.asked = t.skip == 0
+	if !t.asked {
+		t.skip--
+		return
+	}
+	runtime.Gosched()
+}
+
+func (t *turn) came() {
+	if !t.asked {
+		return
+	}
+	t.asked, t.missed = false, 0
+	if t.found++; t.found >= turnFoundMax {
+		t.found, t.skip = 0, 1
+	}
+}
+
+func (t *turn) waits() {
+	if !t.asked {
+		return
+	}
+	t.asked, t.found = false, 0
+	t.missed = min(t.missed+1, turnMissedMax)
+	t.skip = 1<<t.missed - 1
+}
+
+// rawWrite is a write under way.
+type rawWrite struct {
+	ready   func(fd uintptr) bool
+	out     []byte
+	written int
+	err     error
+}
+
+var rawWrites = sync.Pool{New: func() any {
+	w := new(rawWrite)
+	w.ready = w.writeReady
+	return w
+}}
+
+// tryWrite writes what the kernel takes and never waits.
+func (r *rawConn) tryWrite(p []byte) (int, error) {
+	w := rawWrites.Get().(*rawWrite)
+	w.out, w.written, w.err = p, 0, nil
+	err := r.conn.Write(w.ready)
+	if err == nil {
+		err = w.err
+	}
+	n := w.written
+	w.out, w.err = nil, nil
+	rawWrites.Put(w)
+	return n, err
+}
+
+func (w *rawWrite) writeReady(fd uintptr) bool {
+	for w.written < len(w.out) {
+		n, err := send(fd, w.out[w.written:])
+		if err != nil {
+			if err != syscall.EAGAIN {
+				w.err = &net.OpError{Op: "write", Net: "tcp", Err: err}
+			}
 			return true
 		}
-		r.written += n
+		w.written += n
 	}
 	return true
 }

@@ -1,11 +1,13 @@
+//go:build !js
+
 package ws
 
 import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -24,29 +26,54 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 // and the extended slice is returned. With room in dst it does not allocate.
 // After an error it returns dst.
 func (c *Conn) ReadAppend(ctx context.Context, dst []byte) (MessageType, []byte, error) {
-	if err := c.acquire(ctx, c.reading); err != nil {
+	if err := c.acquireReading(ctx); err != nil {
 		return 0, dst, err
 	}
-	c.setReading(true)
 	typ, message, err := c.next(ctx, dst)
-	c.unlockReading()
+	c.releaseReading()
 	return typ, message, err
 }
 
-func (c *Conn) setReading(on bool) {
-	c.mu.Lock()
-	c.readSince = 0
-	if on {
-		c.readSince = c.now()
+func (c *Conn) acquireReading(ctx context.Context) error {
+	if err := c.acquire(ctx, &c.reading); err != nil {
+		return err
 	}
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *Conn) releaseReading() {
+	c.mu.Lock()
+	c.reading.give()
 	c.mu.Unlock()
 }
 
-// next decodes until a message is complete. The caller holds reading.
+// next waits until a message is complete. The caller holds reading.
+//
+// It waits with a shallow stack, so that it fits into the 2 KiB that a goroutine
+// begins with: what decodes is called and has returned by then.
 func (c *Conn) next(ctx context.Context, dst []byte) (MessageType, []byte, error) {
 	for {
-		ev, err := c.part(ctx)
-		if err != nil {
+		if !c.decodes() {
+			if err := c.fill(ctx); err != nil {
+				return 0, dst, err
+			}
+		}
+		typ, message, err := c.complete(ctx, dst)
+		if typ != 0 || err != nil {
+			return typ, message, err
+		}
+	}
+}
+
+// complete decodes what has arrived. It returns the message that it completes,
+// or 0 for its type when more must arrive.
+//
+//go:noinline
+func (c *Conn) complete(ctx context.Context, dst []byte) (MessageType, []byte, error) {
+	for {
+		ev, err := c.event(ctx)
+		if ev.Kind != wsproto.Data {
 			return 0, dst, err
 		}
 		typ := MessageType(ev.Op)
@@ -64,40 +91,52 @@ func (c *Conn) next(ctx context.Context, dst []byte) (MessageType, []byte, error
 	}
 }
 
-// part returns the next part of a message. Its payload is valid until the next
-// call. Whatever else arrives is dealt with on the way. The caller holds reading.
+// part waits for the next part of a message. Its payload is valid until the next
+// call. The caller holds reading.
 func (c *Conn) part(ctx context.Context) (wsproto.Event, error) {
 	for {
-		for c.decodes() {
-			ev, owed := c.decode()
-			if owed && ev.Kind != wsproto.Close && ev.Kind != wsproto.Fail {
-				c.flush()
-			}
-			switch ev.Kind {
-			case wsproto.Data:
-				if c.skipping {
-					c.skipping = !ev.Last
-					continue
-				}
-				if c.options.Rate != nil {
-					if err := c.rate(ctx, ev); err != nil {
-						return ev, err
-					}
-				}
-				return ev, nil
-			case wsproto.Pong:
-				c.pong(ev)
-			case wsproto.Close, wsproto.Fail:
-				c.finish(ev)
-				c.in, c.message = nil, nil
-				c.stream.release()
-				return ev, c.Err()
+		if !c.decodes() {
+			if err := c.fill(ctx); err != nil {
+				return wsproto.Event{}, err
 			}
 		}
-		if err := c.fill(ctx); err != nil {
-			return wsproto.Event{}, err
+		if ev, err := c.event(ctx); ev.Kind == wsproto.Data || err != nil {
+			return ev, err
 		}
 	}
+}
+
+// event decodes what has arrived up to the next part of a message, and deals
+// with whatever else there is on the way. It returns an event of another kind
+// when more must arrive, or with the error that it has become.
+func (c *Conn) event(ctx context.Context) (wsproto.Event, error) {
+	for c.decodes() {
+		ev, owed := c.decode()
+		if owed && ev.Kind != wsproto.Close && ev.Kind != wsproto.Fail {
+			c.flush()
+		}
+		switch ev.Kind {
+		case wsproto.Data:
+			if c.skipping {
+				c.skipping = !ev.Last
+				continue
+			}
+			if c.options.Rate != nil {
+				if err := c.rate(ctx, ev); err != nil {
+					return wsproto.Event{}, err
+				}
+			}
+			return ev, nil
+		case wsproto.Pong:
+			c.pong(ev)
+		case wsproto.Close, wsproto.Fail:
+			c.finish(ev)
+			c.in, c.message = nil, nil
+			c.stream.release()
+			return wsproto.Event{}, c.Err()
+		}
+	}
+	return wsproto.Event{}, nil
 }
 
 // rate asks whether the peer may say so much.
@@ -124,19 +163,23 @@ func (c *Conn) rate(ctx context.Context, ev wsproto.Event) error {
 
 // decodes reports whether decode has something to work on.
 func (c *Conn) decodes() bool {
-	return len(c.in) > 0 || c.agreed.compressed && c.proto.Pending() // only the reader changes that
+	return len(c.in) > 0 || c.compressed() && c.proto.Pending() // only the reader changes that
 }
 
 // decode takes the next event out of c.in.
 func (c *Conn) decode() (ev wsproto.Event, owed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.agreed.compressed {
-		c.proto.SetScratch(c.stream.scratch())
+	if c.compressed() {
+		c.proto.SetScratch(c.stream.scratch()) // only the reader looks at it
 	}
-	ev, n := c.proto.Next(c.in, c.now())
+	now := c.now()
+	c.mu.Lock()
+	ev, n := c.proto.Next(c.in, now)
+	c.left = c.proto.FrameLeft()
+	owed = c.proto.HasReplies()
+	c.mu.Unlock()
 	c.in = c.in[n:]
-	return ev, c.proto.HasReplies()
+	c.tellObserver()
+	return ev, owed
 }
 
 // release gives the receive buffer back when everything in it was decoded, so
@@ -185,24 +228,51 @@ const (
 
 // fill waits for bytes and puts them into c.in, which is empty.
 func (c *Conn) fill(ctx context.Context) error {
-	c.mu.Lock()
-	left := c.proto.FrameLeft()
-	c.mu.Unlock()
 	var direct []byte
-	if left >= directBytesMin && len(c.message) > 0 {
-		grow := min(left, int64(max(len(c.message), growBytesMin)))
-		c.message = slices.Grow(c.message, int(grow))
-		free := c.message[len(c.message):cap(c.message)]
-		direct = free[:min(int64(len(free)), left)]
+	if c.left >= directBytesMin && len(c.message) > 0 {
+		direct = c.room()
 	}
+	var err error
+	c.waiting.Store(true)
+	if ctx.Done() == nil {
+		c.in, err = c.stream.read(direct)
+	} else {
+		err = c.readUntil(ctx, direct)
+	}
+	c.waiting.Store(false)
+	if err != nil {
+		return c.readFailed(ctx, err)
+	}
+	return nil
+}
 
-	stop := c.cutReads(ctx)
-	b, err := c.stream.read(direct)
-	stop()
-	c.in = b
+// room returns where in c.message what is missing of its frame may be read to.
+//
+//go:noinline
+func (c *Conn) room() []byte {
+	if int64(cap(c.message)-len(c.message)) < min(c.left, directBytesMin) {
+		c.in = nil // empty, and perhaps the end of the memory that is left behind here
+		grow := min(c.left, int64(max(len(c.message), growBytesMin)))
+		c.message = append(make([]byte, 0, len(c.message)+int(grow)), c.message...)
+	}
+	free := c.message[len(c.message):cap(c.message)]
+	return free[:min(int64(len(free)), c.left)]
+}
+
+// readUntil reads into c.in, no longer than until ctx ends. Later reads are not
+// affected by that.
+func (c *Conn) readUntil(ctx context.Context, direct []byte) (err error) {
+	cut := c.cutReads(ctx)
+	c.in, err = c.stream.read(direct)
+	cut.stop(c.stream.nc)
+	return err
+}
+
+// readFailed ends the connection, unless only ctx has ended.
+//
+//go:noinline
+func (c *Conn) readFailed(ctx context.Context, err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 		return ctx.Err()
 	case c.Err() != nil: // closed under us
@@ -219,21 +289,24 @@ func (c *Conn) fill(ctx context.Context) error {
 // longAgo is a deadline that cuts a blocked call short.
 var longAgo = time.Unix(1, 0)
 
-// cutReads arranges that the end of ctx cuts a blocked read short. The function
-// it returns undoes that, so that later reads are not affected.
-func (c *Conn) cutReads(ctx context.Context) (stop func()) {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	cut := make(chan struct{})
-	stopCut := context.AfterFunc(ctx, func() {
+// readCut cuts a blocked read short when its context ends.
+type readCut struct {
+	cancel func() bool
+	done   chan struct{} // closed when it was cut
+}
+
+//go:noinline
+func (c *Conn) cutReads(ctx context.Context) readCut {
+	done := make(chan struct{})
+	return readCut{context.AfterFunc(ctx, func() {
 		c.stream.nc.SetReadDeadline(longAgo)
-		close(cut)
-	})
-	return func() {
-		if !stopCut() {
-			<-cut
-			c.stream.nc.SetReadDeadline(time.Time{})
-		}
+		close(done)
+	}), done}
+}
+
+func (r readCut) stop(nc net.Conn) {
+	if !r.cancel() {
+		<-r.done
+		nc.SetReadDeadline(time.Time{})
 	}
 }

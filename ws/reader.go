@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -11,16 +13,16 @@ import (
 // Reader returns the next message as a stream, without holding it in memory.
 // MessageBytesMax applies to it all the same.
 //
-// Until the reader was read to io.EOF, failed or was closed, other reads wait.
+// Until the reader has given the last byte, failed or was closed, other reads
+// wait, pings stay unanswered, and Close gets no answer.
 // ctx bounds its reads, too: when it ends, or Close comes early, what is left of
 // the message is dropped and the connection goes on with the next one. The
 // reader must be used by one goroutine at a time. A text message is validated as
 // it comes: what was read of it before an error was valid.
 func (c *Conn) Reader(ctx context.Context) (MessageType, io.ReadCloser, error) {
-	if err := c.acquire(ctx, c.reading); err != nil {
+	if err := c.acquireReading(ctx); err != nil {
 		return 0, nil, err
 	}
-	c.setReading(true)
 	r := &messageReader{c: c, ctx: ctx}
 	if c.message != nil {
 		// A Read was cut after a part of this message: begin with that.
@@ -31,11 +33,6 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.ReadCloser, error) {
 		return 0, nil, err
 	}
 	return MessageType(r.part.Op), r, nil
-}
-
-func (c *Conn) unlockReading() {
-	c.setReading(false)
-	<-c.reading
 }
 
 // messageReader holds reading until it is over.
@@ -65,7 +62,7 @@ func (r *messageReader) end(err error) {
 	r.err = err
 	r.part.Payload = nil
 	r.c.release()
-	r.c.unlockReading()
+	r.c.releaseReading()
 }
 
 func (r *messageReader) Read(p []byte) (int, error) {
@@ -80,7 +77,9 @@ func (r *messageReader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	n := copy(p, r.part.Payload)
-	r.part.Payload = r.part.Payload[n:]
+	if r.part.Payload = r.part.Payload[n:]; len(r.part.Payload) == 0 && r.part.Last {
+		r.end(io.EOF) // lets others read, also if the caller does not come for io.EOF
+	}
 	return n, nil
 }
 

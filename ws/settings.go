@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -15,6 +17,7 @@ type settings struct {
 	protocol    wsproto.Config
 	compression *deflate.Options // nil: none
 	key         settingsKey
+	observation *observation // nil: nobody observes
 }
 
 // settingsKey is what can be compared of Options.
@@ -32,7 +35,7 @@ var newest [2]atomic.Pointer[settings]
 
 func newSettings(o Options, role wsproto.Role) *settings {
 	// Functions cannot be compared, so options with some are not shared.
-	comparable := o.Rate == nil && o.OnHighWater == nil && o.OnLowWater == nil
+	comparable := o.Rate == nil && o.OnHighWater == nil && o.OnLowWater == nil && o.Observer == nil
 	key := settingsKey{
 		messageBytesMax: o.MessageBytesMax, fragmentsMax: o.FragmentsMax,
 		queueBytesMax: o.QueueBytesMax, highWaterBytes: o.HighWaterBytes, lowWaterBytes: o.LowWaterBytes,

@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -34,6 +36,8 @@ func TestSettingsAreSharedOnlyWhenEqual(t *testing.T) {
 			field.Set(reflect.ValueOf(func(context.Context, int, bool) error { return nil }))
 		case func(*Conn, int):
 			field.Set(reflect.ValueOf(func(*Conn, int) {}))
+		case nil: // an interface
+			field.Set(reflect.ValueOf(observerOfNothing{}))
 		default:
 			t.Fatalf("%s has a type that this test does not know", options.Field(i).Name)
 		}
@@ -43,3 +47,9 @@ func TestSettingsAreSharedOnlyWhenEqual(t *testing.T) {
 		}
 	}
 }
+
+type observerOfNothing struct{}
+
+func (observerOfNothing) OnOpen(*Conn)               {}
+func (observerOfNothing) OnFrame(*Conn, Frame)       {}
+func (observerOfNothing) OnClose(*Conn, *CloseError) {}

@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -9,41 +11,48 @@ import (
 // the kernel where there is one (see raw_unix.go).
 type stream struct {
 	nc       net.Conn
-	raw      *rawConn            // nil: none
+	raw      rawConn
 	buffer   *[receiveBytes]byte // nil while nothing is being received
+	waiting  *[waitBytes]byte    // what a read waits with, if the transport is no socket
+	more     bool                // the last read filled its memory
 	inflated *[receiveBytes]byte // nil while nothing is being inflated
-	ahead    []byte
 }
 
-func (s *stream) init(nc net.Conn, early []byte) {
+func (s *stream) init(nc net.Conn) {
 	s.nc = nc
-	s.raw = newRawConn(nc, s)
-	s.ahead = early
-}
-
-// early returns the bytes that came with the handshake, once.
-func (s *stream) early() []byte {
-	b := s.ahead
-	s.ahead = nil
-	return b
+	s.raw.init(s)
 }
 
 // read waits for bytes and returns them: in direct if it is not empty, else in
 // the receive buffer, which stays taken until release.
 func (s *stream) read(direct []byte) ([]byte, error) {
-	if s.raw != nil {
+	if s.raw.works() {
 		return s.raw.read(direct)
 	}
 	b := direct
 	if len(b) == 0 {
-		b = s.receive()
+		b = s.await()
 	}
 	n, err := s.nc.Read(b)
 	if n > 0 {
+		s.more = n == len(b)
 		return b[:n], nil // an error comes again
 	}
 	s.release()
 	return nil, err
+}
+
+// await returns the memory to wait with. A transport that is no socket, such as
+// TLS, needs some while it waits, so a short piece must do until it proves too
+// short; then the rest is mostly there already.
+func (s *stream) await() []byte {
+	if s.more {
+		return s.receive()
+	}
+	if s.waiting == nil {
+		s.waiting = waitBuffers.Get().(*[waitBytes]byte)
+	}
+	return s.waiting[:]
 }
 
 // receive returns the receive buffer, taking one if there is none.
@@ -72,11 +81,15 @@ func (s *stream) release() {
 		receiveBuffers.Put(s.buffer)
 		s.buffer = nil
 	}
+	if s.waiting != nil {
+		waitBuffers.Put(s.waiting)
+		s.waiting = nil
+	}
 }
 
 // tryWrite writes what the transport takes without waiting, if it can do that.
 func (s *stream) tryWrite(p []byte) (int, error) {
-	if s.raw != nil {
+	if s.raw.works() {
 		return s.raw.tryWrite(p)
 	}
 	return 0, nil
@@ -84,12 +97,16 @@ func (s *stream) tryWrite(p []byte) (int, error) {
 
 // cuttable reports whether a write can be cut short and continued later. A TLS
 // record cannot.
-func (s *stream) cuttable() bool {
-	switch s.nc.(type) {
+func (s *stream) cuttable() bool { return isSocket(s.nc) }
+
+// isSocket reports whether nc is a socket and nothing around one, which could do
+// more than pass bytes on.
+func isSocket(nc net.Conn) bool {
+	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		return true
 	}
-	return s.raw != nil
+	return false
 }
 
 // lingerBytesMax is how much a peer may send after it was told that the

@@ -17,7 +17,8 @@ import (
 //	tracker.Shutdown(ctx) // close what is open
 type Tracker struct {
 	// Pace spreads the closing of Shutdown over this time, so that the clients do
-	// not all come back at the same moment. Default: all at once.
+	// not all come back at the same moment. It must not be changed while they are
+	// being closed. Default: all at once.
 	Pace time.Duration
 
 	mu      sync.Mutex // guards what follows

@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -17,9 +19,8 @@ import (
 // cannot be sent, ErrClosing when a close frame was sent, and a *CloseError
 // when the connection has ended. When ctx ends first, Write returns its error
 // and the connection goes on; what is missing of a message that has been sent in
-// part is kept and goes out before whatever is written next. Over TLS a write
-// cannot be cut like that: there, the end of ctx during a stalled write ends the
-// connection.
+// part is kept and goes out before whatever is written next. Over TLS, where a
+// write cannot be cut, it goes on in the background.
 func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == MessageText && !utf8.Valid(p) {
 		return ErrNotUTF8
@@ -28,46 +29,31 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 		return err
 	}
 	buf := getBuffer(len(p) + wire.HeaderBytesMax)
-	c.mu.Lock()
 	out, err := c.proto.AppendMessage(c.takeQueue((*buf)[:0]), opcode(typ), p)
-	out = c.proto.AppendReplies(out)
-	c.mu.Unlock()
-	if sendErr := c.send(ctx, out); err == nil {
-		err = sendErr
-	}
-	putBuffer(buf, out)
-	c.unlockWriting()
-	return err
+	return c.transmit(ctx, buf, c.proto.AppendReplies(out), err)
 }
 
-// acquireMessage takes writing when no other message is being written in parts.
+// acquireMessage takes writing, and locks mu, when no other message is being
+// written in parts.
 func (c *Conn) acquireMessage(ctx context.Context) error {
 	for {
-		if err := c.acquire(ctx, c.writing); err != nil {
+		if err := c.acquire(ctx, &c.writing); err != nil {
 			return err
 		}
-		c.mu.Lock()
 		busy := c.fragments
-		c.mu.Unlock()
 		if busy == nil {
 			return nil
 		}
-		c.unlockWriting()
+		done := c.ended()
+		c.settle()
 		select {
 		case <-busy:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-c.done:
+		case <-done:
 			return c.Err()
 		}
 	}
-}
-
-// unlockWriting gives writing back, and sends what became owed meanwhile: who
-// owes it did not wait.
-func (c *Conn) unlockWriting() {
-	<-c.writing
-	c.flush()
 }
 
 // WriteFrames sends frames that were encoded already, each one or more whole,
@@ -89,56 +75,87 @@ func (c *Conn) WriteFrames(ctx context.Context, frames ...[]byte) error {
 		return err
 	}
 	buf := getBuffer(size)
-	c.mu.Lock()
 	out := c.takeQueue((*buf)[:0])
 	err := c.proto.MayWrite()
-	c.mu.Unlock()
 	if err == nil {
 		for _, f := range frames {
 			out = append(out, f...)
+			c.noteEncoded(f)
 		}
-		err = c.send(ctx, out)
 	}
+	return c.transmit(ctx, buf, out, err)
+}
+
+// transmit sends out, which buf has become, and gives buf and writing back. The
+// caller holds writing and mu, and neither afterwards. refused is why the message
+// was not added to out; it is returned unless sending fails.
+func (c *Conn) transmit(ctx context.Context, buf *[]byte, out []byte, refused error) error {
+	broken := c.broken
+	c.mu.Unlock()
+	if ctx.Done() != nil && len(out) > 0 && !c.stream.cuttable() {
+		return c.transmitApart(ctx, buf, out, refused, broken)
+	}
+	return c.transmitNow(ctx, buf, out, refused, broken)
+}
+
+func (c *Conn) transmitNow(ctx context.Context, buf *[]byte, out []byte, refused, broken error) error {
+	err := c.send(ctx, out, broken)
 	putBuffer(buf, out)
-	c.unlockWriting()
+	c.mu.Lock()
+	c.settle()
+	if err == nil {
+		err = refused
+	}
 	return err
 }
 
-// flush sends what the protocol owes the peer, unless a writer is at work: a
-// writer flushes after itself.
-func (c *Conn) flush() {
-	for {
-		c.mu.Lock()
-		owed := c.proto.HasReplies() && c.closed == nil
-		c.mu.Unlock()
-		if !owed {
-			return
-		}
-		select {
-		case c.writing <- struct{}{}:
-		default:
-			return
-		}
-		c.sendReplies()
-		<-c.writing
+// transmitApart is transmit for a transport whose writes cannot be cut short and
+// continued, such as TLS, where half a record would end the connection. So the
+// write goes on when ctx ends, and only the caller does not wait for it; the next
+// writer does. It lasts until the peer has not read for WriteTimeout.
+func (c *Conn) transmitApart(ctx context.Context, buf *[]byte, out []byte, refused, broken error) error {
+	sent := make(chan error, 1)
+	go func() { sent <- c.transmitNow(context.Background(), buf, out, refused, broken) }()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
-// sendReplies sends what the protocol owes the peer. The caller holds writing.
+// flush sends what the protocol owes the peer, unless a writer is at work: a
+// writer settles after itself.
+func (c *Conn) flush() {
+	if c.tryAcquire(&c.writing) {
+		c.settle()
+	}
+}
+
+// settle sends what the protocol owes the peer and gives writing back. The
+// caller holds writing and mu, and neither afterwards.
+func (c *Conn) settle() {
+	for c.proto.HasReplies() && c.closed == nil {
+		c.sendReplies()
+	}
+	c.writing.give()
+	c.mu.Unlock()
+}
+
+// sendReplies unlocks mu meanwhile.
 func (c *Conn) sendReplies() {
 	buf := getBuffer(2 * wire.ControlPayloadBytesMax)
-	c.mu.Lock()
 	out := c.proto.AppendReplies((*buf)[:0])
+	broken := c.broken
 	c.mu.Unlock()
-	c.send(context.Background(), out) // its error is the connection's
+	_ = c.send(context.Background(), out, broken) // its error is the connection's
 	putBuffer(buf, out)
+	c.mu.Lock()
 }
 
 // send puts p on the wire. The caller holds writing.
-func (c *Conn) send(ctx context.Context, p []byte) error {
-	c.mu.Lock()
-	broken := c.broken
-	c.mu.Unlock()
+func (c *Conn) send(ctx context.Context, p []byte, broken error) error {
+	c.tellObserver()
 	if broken != nil {
 		return abnormal(broken)
 	}
@@ -160,14 +177,11 @@ func (c *Conn) send(ctx context.Context, p []byte) error {
 		}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if ctx.Err() != nil && c.stream.cuttable() {
+		if ctx.Err() != nil {
 			c.rest = append(c.rest, p[n:]...)
 			return ctx.Err()
 		}
-		if err = ctx.Err(); err == nil {
-			err = ErrWriteTimeout
-		}
-		c.end(abnormal(err), false)
+		c.end(abnormal(ErrWriteTimeout), false)
 		return c.Err()
 	}
 	return c.breaks(err)
@@ -178,12 +192,12 @@ func (c *Conn) send(ctx context.Context, p []byte) error {
 // left to the reader to end, for a while.
 func (c *Conn) breaks(err error) error {
 	c.mu.Lock()
-	reading := c.readSince != 0
+	reading := c.reading.held()
 	if c.broken == nil {
 		c.broken = err
 	}
 	if reading && c.closed == nil {
-		c.timer.Reset(max(c.options.CloseTimeout, 0))
+		c.timer.Reset(c.closeTimeout(DefaultCloseTimeout))
 	}
 	c.mu.Unlock()
 	if !reading {
@@ -191,6 +205,10 @@ func (c *Conn) breaks(err error) error {
 	}
 	return abnormal(err)
 }
+
+// partBytes is how much is given at a time to a transport that cannot tell how
+// much of it went: a few TLS records.
+const partBytes = 64 << 10
 
 // sendSlowly waits for the peer to make room: for WriteTimeout each time some
 // was made, and no longer than ctx.
@@ -218,7 +236,11 @@ func (c *Conn) sendSlowly(ctx context.Context, p []byte, n int) (int, error) {
 		if err := ctx.Err(); err != nil { // it may have ended before the deadline was set
 			return n, os.ErrDeadlineExceeded
 		}
-		m, err := nc.Write(p[n:])
+		part := p[n:]
+		if !c.stream.cuttable() {
+			part = part[:min(len(part), partBytes)] // progress shows only between writes
+		}
+		m, err := nc.Write(part)
 		n += m
 		if err != nil && !(errors.Is(err, os.ErrDeadlineExceeded) && m > 0 && ctx.Err() == nil && c.stream.cuttable()) {
 			return n, err

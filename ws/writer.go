@@ -1,3 +1,5 @@
+//go:build !js
+
 package ws
 
 import (
@@ -26,19 +28,16 @@ func (c *Conn) Writer(ctx context.Context, typ MessageType) (io.WriteCloser, err
 		return nil, err
 	}
 	buf := getBuffer(0)
-	c.mu.Lock()
 	out := c.takeQueue((*buf)[:0])
 	err := c.proto.MayWrite()
 	if err == nil {
 		c.fragments = make(chan struct{})
 	}
-	c.mu.Unlock()
-	if err == nil {
-		err = c.send(ctx, out)
-	}
-	putBuffer(buf, out)
-	c.unlockWriting()
-	if err != nil {
+	began := err == nil
+	if err = c.transmit(ctx, buf, out, err); err != nil {
+		if began {
+			c.endFragments()
+		}
 		return nil, err
 	}
 	return &messageWriter{c: c, ctx: ctx, typ: typ, buffer: getBuffer(writerBytes)}, nil
@@ -100,21 +99,13 @@ func (w *messageWriter) Close() error {
 // frame sends one frame of the message.
 func (w *messageWriter) frame(p []byte, last bool) error {
 	c := w.c
-	if err := c.acquire(w.ctx, c.writing); err != nil {
+	if err := c.acquire(w.ctx, &c.writing); err != nil {
 		return err
 	}
 	buf := getBuffer(len(p) + wire.HeaderBytesMax)
-	c.mu.Lock()
 	out, err := c.proto.AppendFragment((*buf)[:0], opcode(w.typ), p, last)
-	out = c.proto.AppendReplies(out)
-	c.mu.Unlock()
 	w.sent = true
-	if sendErr := c.send(w.ctx, out); err == nil {
-		err = sendErr
-	}
-	putBuffer(buf, out)
-	c.unlockWriting()
-	return err
+	return c.transmit(w.ctx, buf, c.proto.AppendReplies(out), err)
 }
 
 // fail ends the writer, and the connection with it unless nothing was sent.
@@ -134,8 +125,12 @@ func (w *messageWriter) over() {
 	}
 	putBuffer(w.buffer, *w.buffer)
 	w.buffer = nil
-	w.c.mu.Lock()
-	close(w.c.fragments)
-	w.c.fragments = nil
-	w.c.mu.Unlock()
+	w.c.endFragments()
+}
+
+func (c *Conn) endFragments() {
+	c.mu.Lock()
+	close(c.fragments)
+	c.fragments = nil
+	c.mu.Unlock()
 }

@@ -245,7 +245,7 @@ func golden(t *testing.T, path, got string) {
 
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
-	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "conform", "conform server", "conform client", "version"}
+	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "version"}
 	for _, name := range commands {
 		r := do(t, "", append(strings.Fields(name), "--help")...)
 		if r.code != exitOK || r.errOut != "" || !strings.Contains(r.out, "Examples:") {

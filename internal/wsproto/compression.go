@@ -135,6 +135,9 @@ func (c *Conn) closeGap(dst []byte, start int, fin bool, rsv uint8, op wire.Opco
 		c.config.Rand(h.Mask[:])
 		wire.Mask(payload, h.Mask, 0)
 	}
+	if c.config.Observe != nil {
+		c.config.Observe(true, h)
+	}
 	out := wire.AppendHeader(dst[:start], h)
 	return append(out, payload...) // overlaps, forwards: append moves
 }

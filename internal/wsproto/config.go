@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"math"
 	"time"
+
+	"github.com/godwit-io/godwit/ws/wire"
 )
 
 // Role is the side of the connection that this is.
@@ -42,12 +44,17 @@ type Config struct {
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
-	// IdleTimeout is how long no message may arrive before the connection is
-	// closed with 1001, however alive the peer is. Default: none.
+	// IdleTimeout is how long no part of a message may arrive before the connection
+	// is closed with 1001, however alive the peer is. Default: none.
 	IdleTimeout time.Duration
 
 	// CloseTimeout is how long the peer has to answer a close frame.
 	CloseTimeout time.Duration
+
+	// Observe, if not nil, is told the header of every frame, when it has arrived
+	// and passed, and when the frame is appended. It must not call the Conn. A Conn
+	// whose frames are observed has a Config of its own, so that no other pays.
+	Observe func(sent bool, h wire.Header)
 
 	// Rand fills b with the bytes of a client's masks. Default: crypto/rand,
 	// which never fails. RFC 6455 §5.3 wants keys that cannot be predicted, so

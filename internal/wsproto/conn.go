@@ -2,6 +2,7 @@ package wsproto
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -19,6 +20,9 @@ func (t Time) add(d time.Duration) Time { return t + Time(d) }
 //	header   up to 13 bytes of a frame header that arrived in part
 //	control  the payload of a control frame that arrived in part, else nil
 //	pong     the payload of the newest ping until it was answered, else nil
+//
+// A server has as many of them as connections, so the fields are in the order
+// that leaves no gaps: 144 bytes where a pointer has 8.
 type Conn struct {
 	config *Config
 
@@ -30,29 +34,30 @@ type Conn struct {
 	frameOp   wire.Opcode
 	maskPos   uint8
 	mask      [4]byte
-	left      int64  // payload bytes still to come
-	control   []byte // see above
 
 	// Reading: the message under way. messageOp is Continuation between messages.
-	messageOp wire.Opcode
-	begun     bool // its First part was handed on
-	fragments int
-	bytes     int64
-	utf8      wire.UTF8
+	messageOp  wire.Opcode
+	begun      bool // its First part was handed on
+	compressed bool
+	utf8       wire.UTF8
+	fragments  int32
+	bytes      int64
 
-	compressed bool         // the message being read
-	z          *compression // nil unless it was agreed on
+	left    int64  // payload bytes of the frame still to come
+	control *small // see above
+
+	z *compression // nil unless it was agreed on
 
 	// Writing.
+	pong        *small
 	writeOp     wire.Opcode // of the fragmented message being sent, else Continuation
-	pong        []byte      // payload of the pong that is owed, see hasPong
-	hasPong     bool
-	pingOwed    bool // a keepalive ping is due
-	closeOwed   bool // closeCode and closeReason are to be sent
+	pingOwed    bool        // a keepalive ping is due
+	closeOwed   bool        // closeCode and closeReason are to be sent
 	closeSent   bool
 	closeGot    bool
 	failed      bool
 	expired     bool // Expire has given up on a close: it has nothing more to ask for
+	pinging     bool // see pinged
 	closeCode   wire.CloseCode
 	closeReason string
 
@@ -60,9 +65,18 @@ type Conn struct {
 	heard   Time // when bytes last arrived
 	spoken  Time // when a part of a message last arrived
 	pinged  Time // when the keepalive ping was sent, if pinging
-	pinging bool
 	closing Time // when this side's close frame was queued
 }
+
+// small is the payload of a control frame.
+type small struct {
+	n uint8
+	b [wire.ControlPayloadBytesMax]byte
+}
+
+func (s *small) bytes() []byte { return s.b[:s.n] }
+
+func (s *small) add(p []byte) { s.n += uint8(copy(s.b[s.n:], p)) }
 
 // New returns a connection that has just completed its opening handshake.
 // config must come from Config.WithDefaults.
@@ -155,6 +169,9 @@ func (c *Conn) readHeader(p []byte) (used int, fault *Fault) {
 	c.frameOp = h.Opcode
 	c.mask, c.maskPos = h.Mask, 0
 	c.left = h.Length
+	if c.config.Observe != nil {
+		c.config.Observe(false, h)
+	}
 	return size - kept, nil
 }
 
@@ -214,11 +231,13 @@ func (c *Conn) admit(h wire.Header) *Fault {
 	if h.Length > limit-c.bytes {
 		return faultMessageBytes
 	}
-	if c.fragments >= c.config.FragmentsMax {
+	if int(c.fragments) >= c.config.FragmentsMax {
 		return faultFragments
 	}
 	c.bytes += h.Length
-	c.fragments++
+	if c.fragments < math.MaxInt32 {
+		c.fragments++
+	}
 	return nil
 }
 
@@ -256,15 +275,18 @@ func (c *Conn) readControl(p []byte, now Time) (ev Event, used int, ok bool) {
 	c.unmask(part)
 	c.left -= int64(len(part))
 	if c.left > 0 {
-		if c.control == nil && len(part) > 0 {
-			c.control = make([]byte, 0, wire.ControlPayloadBytesMax)
+		if len(part) > 0 {
+			if c.control == nil {
+				c.control = new(small)
+			}
+			c.control.add(part)
 		}
-		c.control = append(c.control, part...)
 		return Event{}, len(part), false
 	}
 	payload := part
 	if c.control != nil {
-		payload = append(c.control, part...)
+		c.control.add(part)
+		payload = c.control.bytes()
 		c.control = nil
 	}
 	c.inFrame = false
@@ -288,8 +310,11 @@ func (c *Conn) unmask(p []byte) {
 // RFC 6455 §5.5.3: a pong may answer only the most recent ping. One slot is
 // kept, so a flood of pings costs the peer's bandwidth and not our memory.
 func (c *Conn) gotPing(payload []byte) Event {
-	c.pong = append(c.pong[:0], payload...)
-	c.hasPong = true
+	if c.pong == nil {
+		c.pong = new(small)
+	}
+	c.pong.n = 0
+	c.pong.add(payload)
 	return Event{Kind: Ping, Payload: payload}
 }
 
@@ -339,3 +364,7 @@ func (c *Conn) queueClose(code wire.CloseCode, reason string, now Time) {
 	c.closeCode, c.closeReason = code, reason
 	c.closing = now
 }
+
+// SetConfig changes the limits and the timing from now on. config must come from
+// Config.WithDefaults and have the same Role.
+func (c *Conn) SetConfig(config *Config) { c.config = config }

@@ -513,7 +513,7 @@ func TestAllocBudgetPerMessage(t *testing.T) {
 
 // An idle connection is this and nothing else.
 func TestConnSize(t *testing.T) {
-	if size := unsafe.Sizeof(Conn{}); size > 240 {
+	if size := unsafe.Sizeof(Conn{}); size > 144 {
 		t.Errorf("Conn has grown to %d bytes", size)
 	}
 }

@@ -137,9 +137,9 @@ func (c *Conn) AppendReplies(dst []byte) []byte {
 	if c.closeSent {
 		return dst // RFC 6455 §5.5.1: nothing follows a close frame
 	}
-	if c.hasPong {
-		dst = c.appendFrame(dst, true, wire.Pong, c.pong)
-		c.pong, c.hasPong = nil, false
+	if c.pong != nil {
+		dst = c.appendFrame(dst, true, wire.Pong, c.pong.bytes())
+		c.pong = nil
 	}
 	if c.pingOwed {
 		c.pingOwed = false
@@ -156,10 +156,13 @@ func (c *Conn) AppendReplies(dst []byte) []byte {
 
 // HasReplies reports whether AppendReplies has something to append.
 func (c *Conn) HasReplies() bool {
-	return !c.closeSent && (c.hasPong || c.pingOwed || c.closeOwed)
+	return !c.closeSent && (c.pong != nil || c.pingOwed || c.closeOwed)
 }
 
 func (c *Conn) appendFrame(dst []byte, fin bool, op wire.Opcode, payload []byte) []byte {
+	if c.config.Observe != nil {
+		c.config.Observe(true, wire.Header{Fin: fin, Opcode: op, Masked: c.config.Role == Client, Length: int64(len(payload))})
+	}
 	if c.config.Role == Server {
 		return wire.AppendFrame(dst, fin, op, payload)
 	}

@@ -23,20 +23,20 @@ const (
 	clientMaxWindowBits     = "client_max_window_bits"
 )
 
-// Params is what client and server agreed on.
+// Params is what client and server agreed on (RFC 7692 §7.1).
 type Params struct {
-	ServerNoContextTakeover bool
-	ClientNoContextTakeover bool
-	ServerMaxWindowBits     int // 8 to 15
-	ClientMaxWindowBits     int
+	ServerNoContextTakeover bool // the server compresses every message on its own
+	ClientNoContextTakeover bool // the client does
+	ServerMaxWindowBits     int  // 8 to 15: how far back the server refers
+	ClientMaxWindowBits     int  // 8 to 15: how far back the client refers
 }
 
 // Direction is the part of Params that governs what one side sends: a server
 // deflates with FromServer and inflates with FromClient, a client the other way
 // round.
 type Direction struct {
-	NoContextTakeover bool
-	WindowBits        int // 0 means 15
+	NoContextTakeover bool // every message on its own
+	WindowBits        int  // 0 means 15
 }
 
 // FromServer returns what governs the messages of the server.

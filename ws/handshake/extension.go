@@ -9,15 +9,15 @@ import (
 // Extension is one element of a Sec-WebSocket-Extensions field: offered by a
 // client, or accepted by a server.
 type Extension struct {
-	Name   string
+	Name   string  // a token, permessage-deflate for example
 	Params []Param // in the order they came, repetitions included
 }
 
 // Param is one parameter of an extension. HasValue distinguishes a flag such as
 // server_no_context_takeover from name=value; a value is never empty.
 type Param struct {
-	Name, Value string
-	HasValue    bool
+	Name, Value string // Value is unquoted
+	HasValue    bool   // false for a flag
 }
 
 // ParseExtensions reads the values of Sec-WebSocket-Extensions fields (RFC 6455

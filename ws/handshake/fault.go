@@ -26,8 +26,8 @@ const (
 // the client sent after the request are frames, and must not be taken for
 // another request.
 type Fault struct {
-	Status int
-	Rule   Rule
+	Status int    // of the response: 400, 403, 405, 426, 431, 500 or 505
+	Rule   Rule   // the one that was broken
 	Reason string // what was wrong and what would be right; ASCII, fit for a response body
 
 	// Header is what the response must carry besides. It belongs to the caller.

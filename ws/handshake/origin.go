@@ -212,7 +212,7 @@ func parseOriginPattern(text string) (originPattern, error) {
 
 // OriginError says what is wrong with a pattern of ParseOrigins.
 type OriginError struct {
-	Pattern string
+	Pattern string // as it was given
 	Reason  string // what was wrong and what would be right
 }
 

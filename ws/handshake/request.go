@@ -9,11 +9,11 @@ import (
 // Request is what the opening handshake needs to know of an HTTP request.
 type Request struct {
 	Method                 string
-	ProtoMajor, ProtoMinor int
+	ProtoMajor, ProtoMinor int    // of HTTP, 1 and 1
 	Host                   string // the Host field
 	Secure                 bool   // it came over TLS, to this process
 	Content                bool   // it has content: net/http's ContentLength is not 0
-	Header                 Header
+	Header                 Header // without Host, as net/http has it; only read
 }
 
 // Policy is what a server wants of a request besides conformance. A nil *Policy
@@ -36,7 +36,7 @@ type Policy struct {
 // Accepted is a request that may become a WebSocket. Between Check and
 // AppendResponse the caller may change Subprotocol to another of Offered, or to "".
 type Accepted struct {
-	Key         string
+	Key         string      // the client's Sec-WebSocket-Key, checked
 	Subprotocol string      // chosen by the policy, "" for none
 	Offered     []string    // subprotocols, the client's preferred one first
 	Extensions  []Extension // offered, in the client's order of preference

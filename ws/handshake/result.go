@@ -16,7 +16,7 @@ type Result struct {
 // challenge, an error page) and the caller may act on it. When it is 101 the
 // server broke the rules and the connection must be closed.
 type ResponseError struct {
-	Status int
+	Status int    // of the response
 	Reason string // what was wrong and what would be right; ASCII
 }
 

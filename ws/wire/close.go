@@ -119,7 +119,8 @@ func ParseClose(b []byte) (code CloseCode, reason []byte, err error) {
 // AppendClose appends the payload of a close frame to dst. CloseNoStatus is
 // the empty payload. A reason longer than CloseReasonBytesMax is cut at the
 // last whole character that fits, and bytes that are not UTF-8 become U+FFFD, so
-// that the frame stays valid.
+// that the frame stays valid. Whether the code may be sent is for CloseCode.OnWire
+// to say.
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == CloseNoStatus {
 		return dst

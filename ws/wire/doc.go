@@ -11,4 +11,7 @@
 //	|F|RSV|opcode|  |M| length (7) |  | longer length|  | mask key |  | payload
 //	+-+---+------+  +-+------------+  +--------------+  +----------+  +---------
 //	 1  3    4       1     7
+//
+// Functions append to the caller's memory or look into it, and keep nothing of
+// it. They are safe for concurrent use. UTF8 is the one type with a state.
 package wire

@@ -23,10 +23,10 @@ var (
 
 // Header is everything in a frame before its payload.
 type Header struct {
-	Fin    bool
-	RSV    uint8 // the three reserved bits, RSV1 is 4
-	Opcode Opcode
-	Masked bool
+	Fin    bool    // the last frame of its message; always so for control frames
+	RSV    uint8   // the three reserved bits, RSV1 is 4
+	Opcode Opcode  // four bits; reserved ones may be among them
+	Masked bool    // a mask key follows, as in every frame of a client
 	Mask   [4]byte // zero unless Masked
 	Length int64   // payload bytes, never negative
 }

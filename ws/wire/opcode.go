@@ -22,6 +22,7 @@ func (o Opcode) IsControl() bool { return o&0x8 != 0 }
 // carries it is a protocol error.
 func (o Opcode) IsReserved() bool { return o&0x7 > 2 }
 
+// String returns the name of o, such as "text" or "reserved opcode 0x3".
 func (o Opcode) String() string {
 	switch o {
 	case Continuation:

@@ -9,7 +9,7 @@ import (
 // UTF8 validates a text message that arrives in parts (RFC 6455 §8.1). It
 // fails at the first byte that cannot be part of valid UTF-8, also when the
 // character it belongs to is not complete yet. The zero value is ready for a
-// message.
+// message. It is not safe for concurrent use.
 type UTF8 struct {
 	// The unfinished character at the end of what was seen: the bytes still to
 	// come, and the range that the next of them must lie in. Overlong forms,

@@ -11,7 +11,8 @@ import (
 
 // Peer is the other side of a WebSocket under test, which sends exactly the
 // bytes it is told to, right or wrong, and reports what it receives frame by
-// frame. Its methods fail the test instead of returning errors.
+// frame. Its methods end the test (Fatalf) instead of returning errors. It is not
+// safe for concurrent use, but one goroutine may send while another receives.
 type Peer struct {
 	t    testing.TB
 	nc   net.Conn
@@ -19,13 +20,14 @@ type Peer struct {
 	got  []byte
 }
 
-// NewPeer returns a peer that talks over nc. As a client it masks its frames.
+// NewPeer returns a peer that talks over nc. As a client it masks its frames, with
+// a fixed key. Who made nc closes it, with Hangup for example.
 func NewPeer(t testing.TB, nc net.Conn, client bool) *Peer { return &Peer{t: t, nc: nc, mask: client} }
 
 // Frame is a frame as the peer received it, unmasked.
 type Frame struct {
 	Header  wire.Header
-	Payload string
+	Payload string // unmasked; still compressed if RSV1 is set
 }
 
 // String shows the frame in one line: `text "hello"`, `close 1000 "bye"`. A
@@ -53,7 +55,7 @@ func (p *Peer) Raw(b []byte) {
 	}
 }
 
-// Send sends one frame.
+// Send sends one frame, masked if the peer is a client.
 func (p *Peer) Send(fin bool, op wire.Opcode, payload string) {
 	p.t.Helper()
 	if p.mask {

@@ -34,7 +34,8 @@ func Pipe(o *PipeOptions) (a, b *Wire) {
 	return &Wire{in: ba, out: ab, name: "a"}, &Wire{in: ab, out: ba, name: "b"}
 }
 
-// Wire is one end of a Pipe. It is a net.Conn.
+// Wire is one end of a Pipe. It is a net.Conn, and safe for concurrent use. Its
+// deadlines cut reads and writes short with os.ErrDeadlineExceeded.
 type Wire struct {
 	in, out *direction
 	name    string
@@ -62,15 +63,23 @@ func (w *Wire) CloseWrite() error { w.out.closeWrite(); return nil }
 // Buffered returns how many bytes this end has written and the other has not read.
 func (w *Wire) Buffered() int { return w.out.len() }
 
-func (w *Wire) LocalAddr() net.Addr  { return addr(w.name) }
+// LocalAddr names this end, in the network "memory".
+func (w *Wire) LocalAddr() net.Addr { return addr(w.name) }
+
+// RemoteAddr names the other end.
 func (w *Wire) RemoteAddr() net.Addr { return addr("peer of " + w.name) }
 
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
 func (w *Wire) SetDeadline(t time.Time) error {
 	w.in.readDeadline.set(w.in, t)
 	w.out.writeDeadline.set(w.out, t)
 	return nil
 }
-func (w *Wire) SetReadDeadline(t time.Time) error  { w.in.readDeadline.set(w.in, t); return nil }
+
+// SetReadDeadline bounds reads under way and later ones. The zero time: never.
+func (w *Wire) SetReadDeadline(t time.Time) error { w.in.readDeadline.set(w.in, t); return nil }
+
+// SetWriteDeadline bounds writes in the same way.
 func (w *Wire) SetWriteDeadline(t time.Time) error { w.out.writeDeadline.set(w.out, t); return nil }
 
 type addr string
