@@ -252,15 +252,36 @@ func takeoverCases() []Case {
 	for bits := 8; bits <= 15; bits++ {
 		add(fmt.Sprintf("window-server-%d", bits), "RFC 7692 §7.1.2.1", fmt.Sprintf("with server_max_window_bits=%d the server refers back by at most %d bytes", bits, 1<<bits),
 			compressingOn(fmt.Sprintf("server_max_window_bits=%d", bits), fmt.Sprintf("server_max_window_bits=%d", bits),
-				echoesCompressed(wire.Text, far(bits)), echoesCompressed(wire.Text, far(bits)), saysHowFar))
+				takesWindow, echoesCompressed(wire.Text, far(bits)), echoesCompressed(wire.Text, far(bits)), saysHowFar))
 		add(fmt.Sprintf("window-client-%d", bits), "RFC 7692 §7.1.2.2", fmt.Sprintf("with client_max_window_bits=%d the client refers back by at most %d bytes", bits, 1<<bits),
 			compressingOn(fmt.Sprintf("client_max_window_bits=%d", bits), fmt.Sprintf("client_max_window_bits=%d", bits),
-				echoesCompressed(wire.Text, far(bits)), echoesCompressed(wire.Text, far(bits)), saysHowFar))
+				takesWindow, echoesCompressed(wire.Text, far(bits)), echoesCompressed(wire.Text, far(bits)), saysHowFar))
 	}
 	add("window-both-9", "RFC 7692 §7.1.2", "windows of 512 bytes in both directions are kept to",
 		compressingOn("server_max_window_bits=9; client_max_window_bits=9", "server_max_window_bits=9; client_max_window_bits=9",
-			echoesCompressed(wire.Text, far(9)), echoesCompressed(wire.Text, far(12)), saysHowFar))
+			takesWindow, echoesCompressed(wire.Text, far(9)), echoesCompressed(wire.Text, far(12)), saysHowFar))
 	return list
+}
+
+// takesWindow sends a message that is not compressed. A client that cannot do
+// with the window it was told must fail the connection (RFC 7692 §7).
+func takesWindow(s *session) {
+	if s.role == Server {
+		return // it has chosen the window itself
+	}
+	s.send(text("agreed"))
+	for !s.over {
+		switch a := s.next(0); {
+		case a.kind == aPing, a.kind == aPong:
+			continue
+		case a.kind == aMessage && string(a.payload) == "agreed":
+		case a.kind == aClose, a.kind == anEnd:
+			s.unsupported("the client fails the connection: it does not have a window of that size")
+		default:
+			s.fail("%s came instead of the message", &a)
+		}
+		return
+	}
 }
 
 // saysHowFar adds to the log what the peer made of its window.
@@ -374,16 +395,20 @@ func corruptCases() []Case {
 // string returns the whole bytes so far.
 func (w *bitWriter) string() string { return string(w.b) }
 
-// bomb is 64 MiB of zeros, compressed.
+// bomb is 64 MiB of zeros, compressed. Once there are zeros to refer to, each MiB
+// looks like the one before it, so two of them are compressed and the second is
+// repeated.
 var bomb = sync.OnceValue(func() string {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression)
 	zeros := make([]byte, 1<<20)
-	for range 64 {
-		w.Write(zeros)
-	}
+	w.Write(zeros)
 	w.Flush()
-	return strings.TrimSuffix(b.String(), deflateTail)
+	first := b.Len()
+	w.Write(zeros)
+	w.Flush()
+	all := b.String()
+	return strings.TrimSuffix(all[:first]+strings.Repeat(all[first:], 63), deflateTail)
 })
 
 // bombCases inflate to far more than they are.

@@ -115,18 +115,18 @@ func maskCases() []Case {
 		list = append(list,
 			Case{ID: "unmasked-" + c.name, Section: "RFC 6455 §5.1", roles: Server,
 				Checks: "a server closes the connection upon a " + c.name + " frame that is not masked",
-				play:   script(sends(c.frame.withWrongMask()), wantsFault(wire.CloseProtocolError))},
+				play:   script(sends(c.frame.withWrongMask()), wantsMaskFault())},
 			Case{ID: "masked-" + c.name, Section: "RFC 6455 §5.1", roles: Client,
 				Checks: "a client closes the connection upon a " + c.name + " frame that is masked",
-				play:   script(sends(c.frame.withWrongMask()), wantsFault(wire.CloseProtocolError))},
+				play:   script(sends(c.frame.withWrongMask()), wantsMaskFault())},
 			Case{ID: "wrong-mask-later-" + c.name, Section: "RFC 6455 §5.1", roles: both,
 				Checks: "masking is checked on every frame, here a " + c.name + " frame after a good message",
-				play:   script(echoes(text("good")), sends(c.frame.withWrongMask()), wantsFault(wire.CloseProtocolError))},
+				play:   script(echoes(text("good")), sends(c.frame.withWrongMask()), wantsMaskFault())},
 		)
 	}
 	list = append(list, Case{ID: "wrong-mask-fragment", Section: "RFC 6455 §5.1", roles: both,
 		Checks: "masking is checked on continuation frames too",
-		play:   script(sends(text("good, ").more(), cont("bad").withWrongMask()), wantsFault(wire.CloseProtocolError))})
+		play:   script(sends(text("good, ").more(), cont("bad").withWrongMask()), wantsMaskFault())})
 
 	for _, key := range [][4]byte{{}, {0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 1}, {1, 0, 0, 0}, {0x80, 0, 0x80, 0}, {'h', 'e', 'l', 'l'}, {0x12, 0x34, 0x56, 0x78}} {
 		list = append(list, Case{ID: fmt.Sprintf("mask-key-%x", key), Section: "RFC 6455 §5.3", roles: Server,

@@ -119,7 +119,7 @@ func announced(f frame) func(*session) {
 	return func(s *session) {
 		s.open()
 		s.take(sends(f))
-		until := time.Now().Add(patience)
+		until := time.Now().Add(s.patience())
 		for !s.over {
 			switch a := s.next(max(time.Until(until), time.Millisecond)); a.kind {
 			case aPing, aPong:
@@ -152,9 +152,42 @@ func controlLengthCases() []Case {
 				play:   script(sends(message(op, payload)), wantsFault(wire.CloseProtocolError))})
 		}
 		f := message(op, "\x03\xe8")
-		list = append(list, Case{ID: fmt.Sprintf("control-%s-long-form", op), Section: "RFC 6455 §5.5", roles: both,
-			Checks: fmt.Sprintf("a %s frame with an extended length is refused, however small the length", op),
-			play:   script(sends(f.withWidth(2)), wantsFault(wire.CloseProtocolError))})
+		list = append(list, Case{ID: fmt.Sprintf("control-%s-long-form", op), Section: "RFC 6455 §5.2", roles: both,
+			Checks: fmt.Sprintf("a %s frame with an extended length is refused: lengths up to 125, which are all it may have, need none", op),
+			play:   longFormControl(f.withWidth(2))})
 	}
 	return list
+}
+
+// longFormControl is longForm for a control frame. A ping behind it tells
+// whether it was taken.
+func longFormControl(f frame) func(*session) {
+	return func(s *session) {
+		s.open()
+		s.send(f)
+		if f.op != wire.Close {
+			s.send(ping(probe))
+		}
+		for !s.over {
+			switch a := s.next(0); a.kind {
+			case aPing:
+				continue
+			case aPong:
+				if string(a.payload) != probe {
+					continue
+				}
+				s.nonStrict("the frame was taken; the minimal number of bytes must be used for a length")
+				s.goodbye()
+			case aMistake:
+			case aSilence:
+				s.fail("nothing came in time")
+			case aMessage:
+				s.fail("%s came, which nobody asked for", &a)
+			default:
+				s.judgeFault(&a, []wire.CloseCode{wire.CloseProtocolError})
+				s.goodbye()
+			}
+			return
+		}
+	}
 }

@@ -54,9 +54,9 @@ func limitCases() []Case {
 		b := s.encode(message(wire.Binary, "").withClaim(256 << 20))
 		s.write(b, 0)
 		s.write([]byte(strings.Repeat("x", 64<<10)), 0)
-		switch a := s.next(patience); a.kind {
+		switch a := s.next(s.patience()); a.kind {
 		case aSilence:
-			s.inform("the peer waits for a message of 256 MiB")
+			s.inform("nothing came within %v: the peer waits for a message of 256 MiB", s.patience())
 		case aMessage, aPong, aPing:
 			s.fail("%s came back for a message that had not arrived", &a)
 		case aClose, anEnd:

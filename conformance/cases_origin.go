@@ -20,12 +20,12 @@ func originCases() []Case {
 					s.inform("the server admits pages of any origin: cookies must not be all that protects it")
 				}
 			}},
-		{ID: "twice", Section: "RFC 6454 §7.3", roles: Server, Checks: "a request with two Origin fields is refused",
+		{ID: "twice", Section: "RFC 6454 §7.3", roles: Server, Checks: "a request with two Origin fields, which no browser may send, is refused or understood",
 			play: refusedRequest(func(s *session, o *opening) {
 				o.remove("Origin")
 				o.add("Origin", s.suite.target.origin)
 				o.add("Origin", s.suite.target.origin)
-			}, NonStrict, 400, 403)},
+			}, Informational, 400, 403)},
 	}
 	for _, c := range []struct{ id, what, origin string }{
 		{"null", "null, as from a sandboxed frame", "null"},

@@ -219,7 +219,7 @@ func failsInFrame(f frame, held int, code wire.CloseCode) func(*session) {
 		b := s.encode(f)
 		s.log.remark("all but the last %d bytes are sent", held)
 		s.write(b[:len(b)-held], 0)
-		until := time.Now().Add(patience)
+		until := time.Now().Add(s.patience())
 		for !s.over {
 			switch a := s.next(max(time.Until(until), time.Millisecond)); a.kind {
 			case aMistake:

@@ -22,7 +22,8 @@ type Options struct {
 	Only, Skip []string
 
 	// Timeout is how long one case may take, and so how long the peer may take to
-	// react. A few cases that move megabytes get six times as much. Default 5 s.
+	// react. A few cases that move megabytes get six times as much, and what should
+	// be noticed at once may take a fifth of it, but a second at least. Default 5 s.
 	Timeout time.Duration
 
 	// Jobs is how many cases run at once. Default 16. A client under test decides

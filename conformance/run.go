@@ -33,32 +33,39 @@ func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 		return nil, err
 	}
 	c := newCollector(s, url, cases)
-	work := make(chan int)
-	var workers sync.WaitGroup
-	for range min(s.options.Jobs, len(cases)) {
-		workers.Go(func() {
-			for i := range work {
-				r := s.run(ctx, &cases[i], nil)
-				if ctx.Err() == nil {
-					c.add(i, r)
+	var begun []int // in the order in which they began
+	// What keeps a server busy comes last: cases beside it would wait and fail.
+	for _, slow := range []bool{false, true} {
+		work := make(chan int)
+		var workers sync.WaitGroup
+		for range min(s.options.Jobs, len(cases)) {
+			workers.Go(func() {
+				for i := range work {
+					r := s.run(ctx, &cases[i], nil)
+					if ctx.Err() == nil {
+						c.add(i, r)
+					}
 				}
-			}
-		})
-	}
-	fed := 0
-	for ; fed < len(cases) && !s.gone.Load() && ctx.Err() == nil; fed++ {
-		select {
-		case work <- fed:
-		case <-ctx.Done():
+			})
 		}
+		for i := range cases {
+			if cases[i].slow != slow || s.gone.Load() {
+				continue
+			}
+			select {
+			case work <- i:
+				begun = append(begun, i)
+			case <-ctx.Done():
+			}
+		}
+		close(work)
+		workers.Wait()
 	}
-	close(work)
-	workers.Wait()
 	report := c.report(ctx.Err() != nil)
 	if s.gone.Load() {
 		report.Interrupted = true
-		for _, suspect := range cases[max(0, fed-2*s.options.Jobs):fed] {
-			report.Suspects = append(report.Suspects, suspect.ID)
+		for _, i := range begun[max(0, len(begun)-2*s.options.Jobs):] {
+			report.Suspects = append(report.Suspects, cases[i].ID)
 		}
 	}
 	return report, nil

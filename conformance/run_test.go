@@ -40,6 +40,23 @@ func TestRunIsInterrupted(t *testing.T) {
 	}
 }
 
+// TestBusyCasesComeLast runs cases that keep a server busy after all others,
+// whatever the order in the catalogue and in the report.
+func TestBusyCasesComeLast(t *testing.T) {
+	var order []string
+	report, err := conformance.RunServer(t.Context(), serve(t, echo), conformance.Options{
+		Only: []string{"framing/text", "limits/message-256-KiB", "opening/good-plain"}, Jobs: 1, Timeout: timeout,
+		Progress: func(_, _ int, r *conformance.Result) { order = append(order, r.ID) },
+	})
+	check(t, report, err)
+	if got, want := strings.Join(order, " "), "framing/text opening/good-plain limits/message-256-KiB"; got != want {
+		t.Errorf("the order is %s and should be %s", got, want)
+	}
+	if report.Results[1].ID != "limits/message-256-KiB" {
+		t.Errorf("%s comes second in the report", report.Results[1].ID)
+	}
+}
+
 // TestSilentServer accepts connections and never answers: the time it takes is
 // the suite's own.
 func TestSilentServer(t *testing.T) {

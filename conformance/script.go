@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/godwit-io/godwit/ws/wire"
@@ -23,6 +25,10 @@ const (
 	// its not happening is not a failure.
 	patience = time.Second
 )
+
+// patience is the constant, or more where a longer Timeout says that the peer is
+// slow.
+func (s *session) patience() time.Duration { return max(patience, s.suite.options.Timeout/5) }
 
 // script is a case that opens a connection, takes the steps and says goodbye.
 func script(steps ...step) func(*session) {
@@ -157,18 +163,26 @@ func wantsPong(payloads ...string) step {
 // codes are as good. Everything else that ends the connection is not strict;
 // carrying on is a failure.
 func wantsFault(codes ...wire.CloseCode) step {
-	return func(s *session) { s.awaitFault(true, codes) }
+	return func(s *session) { s.awaitFault(true, NonStrict, codes) }
 }
 
 // wantsFaultInFrame is wantsFault inside a frame, where no ping can be sent to
 // learn whether the peer carries on.
 func wantsFaultInFrame(codes ...wire.CloseCode) step {
-	return func(s *session) { s.awaitFault(false, codes) }
+	return func(s *session) { s.awaitFault(false, NonStrict, codes) }
+}
+
+// wantsMaskFault is wantsFault for a frame that is masked and must not be, or the
+// other way round: then the close frame is optional (RFC 6455 §5.1).
+func wantsMaskFault() step {
+	return func(s *session) { s.awaitFault(true, Informational, []wire.CloseCode{wire.CloseProtocolError}) }
 }
 
 const probe = "still there?"
 
-func (s *session) awaitFault(mayProbe bool, codes []wire.CloseCode) {
+// awaitFault waits for the peer to fail the connection. silent is the verdict for
+// doing so without a close frame.
+func (s *session) awaitFault(mayProbe bool, silent Verdict, codes []wire.CloseCode) {
 	limit := time.Duration(0)
 	if mayProbe {
 		limit = probeAfter
@@ -198,16 +212,21 @@ func (s *session) awaitFault(mayProbe bool, codes []wire.CloseCode) {
 			s.fail("the connection was not failed: nothing came in time")
 			return
 		}
-		s.judgeFault(&a, codes)
+		s.judgeFaultOr(&a, silent, codes)
 		return
 	}
 }
 
 // judgeFault judges the way in which the peer failed the connection.
 func (s *session) judgeFault(a *arrival, codes []wire.CloseCode) {
+	s.judgeFaultOr(a, NonStrict, codes)
+}
+
+// judgeFaultOr is judgeFault with the verdict for an end without a close frame.
+func (s *session) judgeFaultOr(a *arrival, silent Verdict, codes []wire.CloseCode) {
 	switch {
 	case a.kind == anEnd:
-		s.nonStrict("the connection ended without a close frame (%s); %s would tell the peer why", describeEnd(a.err), describeCodes(codes))
+		s.judge(silent, "the connection ended without a close frame (%s); %s would tell the peer why", describeEnd(a.err), describeCodes(codes))
 	case !slices.Contains(codes, a.code):
 		s.nonStrict("the connection was failed with %s where %s is called for", describeCode(a.code), describeCodes(codes))
 	}
@@ -341,12 +360,25 @@ func byteCount(n int) string {
 	return fmt.Sprint(n, " bytes")
 }
 
-// pattern is n bytes of ASCII that do not repeat soon, so that a part that is
-// missing or moved is noticed.
-func pattern(n int) string {
-	var b strings.Builder
-	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "%x.", i)
+// patternBytes is after how many bytes pattern repeats: a prime, so that it is
+// never a whole number of fragments.
+const patternBytes = 1<<20 - 3
+
+// patternOnce is made once, since a peer waits while a case makes its payload.
+var patternOnce = sync.OnceValue(func() string {
+	b := make([]byte, 0, patternBytes+16)
+	for i := int64(0); len(b) < patternBytes; i++ {
+		b = append(strconv.AppendInt(b, i, 16), '.')
 	}
-	return b.String()[:n]
+	return string(b[:patternBytes])
+})
+
+// pattern is n bytes of ASCII that do not repeat within a MiB, so that a part
+// that is missing or moved is noticed.
+func pattern(n int) string {
+	once := patternOnce()
+	if n <= len(once) {
+		return once[:n]
+	}
+	return strings.Repeat(once, n/len(once)+1)[:n]
 }

@@ -152,7 +152,15 @@ func (s *session) sendIn(size int, frames ...frame) {
 	if s.over {
 		return
 	}
-	var b []byte
+	if len(frames) == 1 {
+		s.write(s.encode(frames[0]), size)
+		return
+	}
+	total := 0
+	for _, f := range frames {
+		total += wire.HeaderBytesMax + len(f.payload)
+	}
+	b := make([]byte, 0, total)
 	for _, f := range frames {
 		b = append(b, s.encode(f)...)
 	}
