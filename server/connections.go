@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/godwit-io/godwit/internal/settle"
 )
 
 // refusalsMax is how many connections beyond the limit are told so at once. The
@@ -18,7 +20,8 @@ const refusalsMax = 64
 // nobody would learn why nothing happens: it is accepted, answered with 503, and
 // closed.
 type connections struct {
-	limit int
+	limit   int
+	settler settle.Settler
 
 	mu      sync.Mutex // guards what follows
 	open    map[*tracked]struct{}
@@ -74,6 +77,9 @@ type trackedTCP struct {
 
 func (t trackedTCP) Close() error { return t.tracked.Close() }
 
+// Socket tells ws that the bytes are those of the socket.
+func (t trackedTCP) Socket() net.Conn { return t.TCPConn }
+
 type trackedConn struct {
 	net.Conn
 	*tracked
@@ -93,6 +99,7 @@ func (c *connections) track(nc net.Conn) net.Conn {
 		c.over++
 	}
 	c.open[t] = struct{}{}
+	c.settler.Opened()
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		return trackedTCP{tcp, t}
 	}
@@ -141,6 +148,7 @@ func (c *connections) wait(ctx context.Context) error {
 
 // closeAll closes what is open and returns how many that were.
 func (c *connections) closeAll() int {
+	c.settler.Stop()
 	c.mu.Lock()
 	left := make([]*tracked, 0, len(c.open))
 	for t := range c.open {

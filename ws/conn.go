@@ -146,7 +146,7 @@ func (c *Conn) rearm() {
 		return
 	}
 	wait := time.Duration(at - c.now())
-	if c.proto.AwaitingPong() {
+	if c.options.PingTimeout > 0 && c.proto.AwaitingPong() {
 		tick := (c.options.PingTimeout + pongTicksMax - 1) / pongTicksMax
 		if c.pongTicks >= pongTicksMax {
 			wait = tick // the deadline is over
@@ -186,7 +186,7 @@ func (c *Conn) expire() {
 // from the most lively peer. So the time counts in which a reader was waiting. It
 // is sampled, to cost nothing otherwise; mu is held.
 func (c *Conn) missesPong() bool {
-	if !c.proto.AwaitingPong() {
+	if c.options.PingTimeout <= 0 || !c.proto.AwaitingPong() {
 		c.pongTicks, c.pongWaits = 0, 0
 		return false
 	}
@@ -303,6 +303,11 @@ func opcode(t MessageType) wire.Opcode { return wire.Opcode(t) }
 // NewServerConn returns the server's side of a WebSocket over any stream whose
 // opening handshake has been done already, without extensions. o may be nil. The
 // Conn owns nc.
+//
+// A *net.TCPConn or *net.UnixConn is read and written directly, which is quicker
+// and takes less memory. A wrapper of one that leaves its bytes alone can say so
+// with a method Socket() net.Conn that returns it. The same is true of what
+// Accept takes over and of what DialOptions.NetDial returns.
 func NewServerConn(nc net.Conn, o *Options) *Conn { return newStreamConn(nc, wsproto.Server, o) }
 
 // NewClientConn is NewServerConn for the client's side.

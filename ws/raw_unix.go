@@ -27,10 +27,11 @@ type rawConn struct {
 }
 
 func (r *rawConn) init(s *stream) {
-	if !isSocket(s.nc) {
+	socket := socketOf(s.nc)
+	if socket == nil {
 		return
 	}
-	conn, err := s.nc.(syscall.Conn).SyscallConn()
+	conn, err := socket.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return
 	}

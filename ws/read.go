@@ -173,7 +173,13 @@ func (c *Conn) decode() (ev wsproto.Event, owed bool) {
 	}
 	now := c.now()
 	c.mu.Lock()
+	awaiting := c.proto.AwaitingPong()
 	ev, n := c.proto.Next(c.in, now)
+	if awaiting && !c.proto.AwaitingPong() {
+		// The one deadline that moves earlier: from the ping's timeout to the next
+		// ping, if PingTimeout is the longer.
+		c.rearm()
+	}
 	c.left = c.proto.FrameLeft()
 	owed = c.proto.HasReplies()
 	c.mu.Unlock()

@@ -97,16 +97,19 @@ func (s *stream) tryWrite(p []byte) (int, error) {
 
 // cuttable reports whether a write can be cut short and continued later. A TLS
 // record cannot.
-func (s *stream) cuttable() bool { return isSocket(s.nc) }
+func (s *stream) cuttable() bool { return socketOf(s.nc) != nil }
 
-// isSocket reports whether nc is a socket and nothing around one, which could do
-// more than pass bytes on.
-func isSocket(nc net.Conn) bool {
+// socketOf returns the socket that nc is. Whatever is around one could do more
+// than pass bytes on, unless it says that it does not: it has a method Socket.
+func socketOf(nc net.Conn) net.Conn {
+	if wrapper, ok := nc.(interface{ Socket() net.Conn }); ok {
+		nc = wrapper.Socket()
+	}
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
-		return true
+		return nc
 	}
-	return false
+	return nil
 }
 
 // lingerBytesMax is how much a peer may send after it was told that the

@@ -116,7 +116,15 @@ func TestWrappedSocketIsUsedThroughItsOwnMethods(t *testing.T) {
 	if counting.read == 0 || counting.written == 0 {
 		t.Errorf("%d bytes read and %d written through it", counting.read, counting.written)
 	}
+	if socketOf(counting) != nil || socketOf(plainConn{counting.TCPConn}) == nil {
+		t.Error("a wrapper is not taken at its word")
+	}
 }
+
+// plainConn says that it leaves the bytes alone.
+type plainConn struct{ *net.TCPConn }
+
+func (c plainConn) Socket() net.Conn { return c.TCPConn }
 
 type countingConn struct {
 	*net.TCPConn

@@ -19,7 +19,9 @@ import (
 // cannot be sent, ErrClosing when a close frame was sent, and a *CloseError
 // when the connection has ended. When ctx ends first, Write returns its error
 // and the connection goes on; what is missing of a message that has been sent in
-// part is kept and goes out before whatever is written next. Over TLS, where a
+// part is kept and goes out before whatever is written next. Err has the final
+// word on why a connection ended, which a Write that was cut off may not know
+// yet. Over TLS, where a
 // write cannot be cut, it goes on in the background.
 func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == MessageText && !utf8.Valid(p) {

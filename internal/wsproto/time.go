@@ -4,7 +4,9 @@ import "github.com/godwit-io/godwit/ws/wire"
 
 // Deadline returns when Expire next wants to be called, or ok false for never.
 // It moves later whenever bytes arrive, so a driver need not re-arm its timer
-// on every read: it may let the timer fire, call Expire, and ask again.
+// on every read: it may let the timer fire, call Expire, and ask again. Only the
+// bytes that end AwaitingPong move it earlier, if PingTimeout is longer than
+// PingInterval.
 func (c *Conn) Deadline() (at Time, ok bool) {
 	switch {
 	case c.expired:

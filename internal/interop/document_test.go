@@ -1,0 +1,57 @@
+package interop
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const document = "../../docs/interoperability.md"
+
+// TestDocument holds the document to what is tested.
+func TestDocument(t *testing.T) {
+	data, err := os.ReadFile(filepath.FromSlash(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for _, name := range []string{"testdata/nginx/godwit.conf", "testdata/haproxy/haproxy.cfg"} {
+		config, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(text, "\n```\n"+string(config)+"```\n") {
+			t.Errorf("the document does not show %s as it is", name)
+		}
+	}
+
+	manifest, err := os.ReadFile(filepath.FromSlash("testdata/node/package.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var node struct{ Dependencies map[string]string }
+	if err := json.Unmarshal(manifest, &node); err != nil {
+		t.Fatal(err)
+	}
+	if version := "ws " + node.Dependencies["ws"]; !strings.Contains(text, version) {
+		t.Errorf("the document does not say %q", version)
+	}
+	for _, s := range scenarios {
+		if !strings.Contains(text, "| "+s.name+" |") {
+			t.Errorf("the document's table has no row %q", s.name)
+		}
+	}
+}
+
+// TestLockFileNamesNoRegistry keeps the machine that wrote it out of the tree.
+func TestLockFileNamesNoRegistry(t *testing.T) {
+	lock, err := os.ReadFile(filepath.FromSlash("testdata/node/package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(lock); strings.Contains(text, "://") || !strings.Contains(text, `"integrity"`) {
+		t.Errorf("it has an address, or no checksum:\n%s", text)
+	}
+}

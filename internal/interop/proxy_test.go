@@ -1,0 +1,202 @@
+package interop
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// proxies are what stands before Godwit in these tests: the configuration of
+// docs/interoperability.md with other addresses and timeouts.
+var proxies = []struct {
+	name  string
+	start func(t *testing.T, backend string) *proxy
+}{
+	{"nginx", nginx},
+	{"haproxy", haproxy},
+}
+
+// proxyTimeout takes the place of what the configurations say, and is long enough
+// for the slowest exchange in which nothing is silent.
+const proxyTimeout = 2 * time.Second
+
+// proxy is a running proxy that ends TLS.
+type proxy struct {
+	host    string // and port
+	tls     *tls.Config
+	program string
+	args    []string
+	cmd     *exec.Cmd
+	said    bytes.Buffer
+}
+
+func nginx(t *testing.T, backend string) *proxy {
+	t.Helper()
+	// In Debian it is where an ordinary user does not look.
+	name := program(t, "nginx", "/usr/sbin/nginx")
+	p, dir := newProxy(t, name), t.TempDir()
+	cert, key := p.certify(t)
+	write(t, dir, "cert.pem", cert)
+	write(t, dir, "key.pem", key)
+	write(t, dir, "nginx.conf", adapt(t, "testdata/nginx/nginx.conf"))
+	write(t, dir, "godwit.conf", adapt(t, "testdata/nginx/godwit.conf",
+		"server 127.0.0.1:8000;", "server "+backend+";",
+		"listen 443 ssl http2;", "listen "+p.host+" ssl http2;",
+		"/etc/ssl/realtime.example.com.pem", "cert.pem",
+		"/etc/ssl/realtime.example.com.key", "key.pem",
+		"proxy_read_timeout 75s;", "proxy_read_timeout "+proxyTimeout.String()+";",
+		"proxy_send_timeout 75s;", "proxy_send_timeout "+proxyTimeout.String()+";",
+	))
+	p.args = []string{"-p", dir, "-e", "stderr", "-c", "nginx.conf"}
+	p.start(t)
+	return p
+}
+
+func haproxy(t *testing.T, backend string) *proxy {
+	t.Helper()
+	name := program(t, "haproxy", "/usr/sbin/haproxy")
+	p, dir := newProxy(t, name), t.TempDir()
+	cert, key := p.certify(t)
+	both := write(t, dir, "both.pem", cert+key)
+	config := write(t, dir, "haproxy.cfg", adapt(t, "testdata/haproxy/haproxy.cfg",
+		"server godwit 127.0.0.1:8000", "server godwit "+backend,
+		"bind :443 ssl crt /etc/haproxy/realtime.example.com.pem", "bind "+p.host+" ssl crt "+both,
+		"timeout client 75s", "timeout client "+proxyTimeout.String(),
+		"timeout server 75s", "timeout server "+proxyTimeout.String(),
+		"timeout tunnel 75s", "timeout tunnel "+proxyTimeout.String(),
+	))
+	p.args = []string{"-db", "-f", config}
+	p.start(t)
+	return p
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// adapt reads a configuration and changes in it what a test must: pairs of old
+// and new, each old one there exactly once.
+func adapt(t *testing.T, path string, pairs ...string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for i := 0; i < len(pairs); i += 2 {
+		if n := strings.Count(text, pairs[i]); n != 1 {
+			t.Fatalf("%s has %q %d times", path, pairs[i], n)
+		}
+		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+	}
+	return text
+}
+
+// newProxy chooses a port that was free a moment ago: these programs cannot
+// choose one themselves.
+func newProxy(t *testing.T, name string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := &proxy{host: l.Addr().String(), program: name}
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", name, p.said.String())
+		}
+	})
+	return p
+}
+
+// certify makes a certificate that p.tls trusts.
+func (p *proxy) certify(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "realtime.example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"realtime.example.com"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.tls = &tls.Config{RootCAs: x509.NewCertPool()}
+	p.tls.RootCAs.AddCert(parsed)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
+
+// start starts the program and waits until it listens.
+func (p *proxy) start(t *testing.T) {
+	t.Helper()
+	p.cmd = exec.Command(p.program, p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range patience / (5 * time.Millisecond) {
+		nc, err := net.Dial("tcp", p.host)
+		if err == nil {
+			nc.Close()
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("%s does not listen", p.program)
+}
+
+// stop ends it without a word to anyone.
+func (p *proxy) stop() {
+	if p.cmd != nil && p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+}
+
+// client speaks HTTP to the proxy, over HTTP/2 if asked to.
+func (p *proxy) client(t *testing.T, http2 bool) *http.Client {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: p.tls.Clone(), ForceAttemptHTTP2: http2}
+	if !http2 {
+		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
