@@ -118,7 +118,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "hub", "transport", "inspect"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "engine", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

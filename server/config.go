@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,11 @@ type Config struct {
 
 	History History
 	Limits  Limits
+
+	// Driver is what carries WebSockets: "engine", an event loop for each core, or
+	// "goroutine", two goroutines for each connection (driver). Default: engine
+	// where it has a poller of the system, which is Linux, else goroutine.
+	Driver string
 
 	// Heartbeat is the pause after which a silent stream shows that it is alive:
 	// a WebSocket ping, an SSE comment, an empty NDJSON object (heartbeat).
@@ -133,6 +139,7 @@ func (c Config) normalize() (Config, error) {
 	fill(&c.Limits.Connections, DefaultConnections)
 	fill(&c.Limits.Channels, DefaultChannels)
 	fill(&c.Limits.HistoryBytes, DefaultHistoryBytes)
+	fill(&c.Driver, defaultDriver())
 	fill(&c.Heartbeat, DefaultHeartbeat)
 	fill(&c.DrainTimeout, DefaultDrainTimeout)
 	fill(&c.Log.Format, DefaultLogFormat)
@@ -149,6 +156,19 @@ func (c Config) normalize() (Config, error) {
 			strconv.Itoa(c.Limits.PublicationBytes) + ") is needed"}
 	}
 	return c, nil
+}
+
+// The drivers.
+const (
+	driverEngine    = "engine"
+	driverGoroutine = "goroutine"
+)
+
+func defaultDriver() string {
+	if runtime.GOOS == "linux" {
+		return driverEngine
+	}
+	return driverGoroutine
 }
 
 func fill[T comparable](field *T, value T) {

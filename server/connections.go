@@ -20,8 +20,9 @@ const refusalsMax = 64
 // nobody would learn why nothing happens: it is accepted, answered with 503, and
 // closed.
 type connections struct {
-	limit   int
-	settler settle.Settler
+	limit     int
+	elsewhere func() int // open connections that the engine has taken over
+	settler   settle.Settler
 
 	mu      sync.Mutex // guards what follows
 	open    map[*tracked]struct{}
@@ -31,7 +32,7 @@ type connections struct {
 }
 
 func newConnections(limit int) *connections {
-	return &connections{limit: limit, open: make(map[*tracked]struct{})}
+	return &connections{limit: limit, elsewhere: func() int { return 0 }, open: make(map[*tracked]struct{})}
 }
 
 // listener is ln with every connection tracked.
@@ -90,7 +91,7 @@ func (t trackedConn) Close() error { return t.tracked.Close() }
 func (c *connections) track(nc net.Conn) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &tracked{nc: nc, conns: c, over: len(c.open)-c.over >= c.limit}
+	t := &tracked{nc: nc, conns: c, over: len(c.open)-c.over+c.elsewhere() >= c.limit}
 	if t.over {
 		c.refused++
 		if c.over >= refusalsMax {
@@ -123,10 +124,10 @@ func (c *connections) forget(t *tracked) {
 func (c *connections) counts() (open int, refused uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.open), c.refused
+	return len(c.open) + c.elsewhere(), c.refused
 }
 
-// wait returns when no connection is open, or with ctx's error.
+// wait returns when no connection of its own is open, or with ctx's error.
 func (c *connections) wait(ctx context.Context) error {
 	c.mu.Lock()
 	if len(c.open) == 0 {

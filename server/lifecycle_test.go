@@ -88,7 +88,7 @@ func TestShutdown(t *testing.T) {
 func TestDrainLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(logBuffer)
-		s, err := New(Config{DrainTimeout: 1500 * time.Millisecond, Logger: log.logger(), Demo: new(false)})
+		s, err := New(Config{Driver: driverGoroutine, DrainTimeout: 1500 * time.Millisecond, Logger: log.logger(), Demo: new(false)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestDrainLimit(t *testing.T) {
 // A client that sends the header of its request slowly is cut.
 func TestHeaderTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(Config{Logger: new(logBuffer).logger(), Demo: new(false)})
+		s, err := New(Config{Driver: driverGoroutine, Logger: new(logBuffer).logger(), Demo: new(false)})
 		if err != nil {
 			t.Fatal(err)
 		}

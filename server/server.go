@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/welcome"
@@ -38,6 +39,7 @@ type Server struct {
 	welcome  http.Handler
 	metrics  *metrics
 	conns    *connections
+	engine   *engine.Server // nil: goroutines carry the WebSockets
 	http     *http.Server
 
 	mu       sync.Mutex // guards what follows
@@ -78,11 +80,16 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Driver == driverEngine {
+		s.engine = &engine.Server{Handler: engine.NopHandler{}, Origins: s.origins, Log: s.log}
+		s.conns.elsewhere = s.engine.Len
+	}
 	s.metrics = newMetrics(s.hub.Stats, broker.Stats, s.conns.counts)
 	s.channels = transport.New(s.hub, &transport.Options{
 		Origins:      s.origins,
 		BodyBytesMax: c.Limits.PublicationBytes,
 		Heartbeat:    c.Heartbeat,
+		Engine:       s.engine,
 		Observer:     s.metrics.observer(),
 		Logger:       s.log,
 	})
@@ -245,6 +252,14 @@ func (s *Server) drain() {
 	}
 	_ = s.http.Close() // only after Shutdown failed is there something to close
 	cut := s.conns.closeAll()
+	if s.engine != nil {
+		left := s.engine.Len()
+		if e := s.engine.Shutdown(ctx); e != nil {
+			err = errors.Join(err, e)
+			cut += left
+		}
+		_ = s.engine.Close()
+	}
 	_ = s.hub.Close()
 	if err != nil && cut > 0 {
 		s.log.Warn("stopped, with connections cut at the limit", "connections", cut)

@@ -37,6 +37,7 @@ var settings = []setting{
 	{"limits.connections", func(c *Config) any { return &c.Limits.Connections }, number(1, 10_000_000)},
 	{"limits.channels", func(c *Config) any { return &c.Limits.Channels }, number(1, 100_000_000)},
 	{"limits.history_bytes", func(c *Config) any { return &c.Limits.HistoryBytes }, number(1<<20, math.MaxInt)},
+	{"driver", func(c *Config) any { return &c.Driver }, text(checkWord(driverEngine, driverGoroutine))},
 	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour)},
 	{"drain_timeout", func(c *Config) any { return &c.DrainTimeout }, duration(time.Millisecond, time.Hour)},
 	{"log.format", func(c *Config) any { return &c.Log.Format }, text(checkWord("text", "json"))},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 )
@@ -26,6 +28,22 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// driverVariable says what carries WebSockets in these tests: event loops, or
+// with "goroutine" that.
+const driverVariable = "GODWIT_TEST_DRIVER"
+
+// TestGoroutineDriver runs the tests of this package again without event loops.
+func TestGoroutineDriver(t *testing.T) {
+	if os.Getenv(driverVariable) != "" {
+		t.Skip("this is the second run")
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "WebSocket|Socket|Resume|Slow|Surface|Upgrade|Gap|Envelope")
+	cmd.Env = append(os.Environ(), driverVariable+"=goroutine")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
 
 // patience is how long a test waits for something that must happen. It passes
 // only when the test fails.
@@ -41,6 +59,7 @@ type site struct {
 	ended     chan End // what the Observer was told
 	running   atomic.Int64
 	handled   chan struct{} // gets one when a handler returns
+	gone      chan struct{} // gets one when a stream has ended
 }
 
 type siteOptions struct {
@@ -69,14 +88,22 @@ func newHub(t testing.TB, broker hub.Broker, o *hub.Options) *hub.Hub {
 
 func newSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
-	s := &site{t: t, ended: make(chan End, 1024), handled: make(chan struct{}, 4096)}
+	s := &site{t: t, ended: make(chan End, 1024), handled: make(chan struct{}, 4096), gone: make(chan struct{}, 4096)}
 	s.hub = newHub(t, o.broker, &o.hub)
 	if o.transport.Observer == nil {
 		o.transport.Observer = &Observer{}
 	}
-	o.transport.Observer.Ended = func(_ string, end End) { s.ended <- end }
+	o.transport.Observer.Ended = func(_ string, end End) {
+		s.ended <- end
+		s.gone <- struct{}{}
+	}
 	if o.transport.Logger == nil {
 		o.transport.Logger = slog.New(slog.DiscardHandler)
+	}
+	if os.Getenv(driverVariable) != "goroutine" {
+		loops := &engine.Server{Handler: engine.NopHandler{}, Origins: o.transport.Origins, Log: o.transport.Logger}
+		o.transport.Engine = loops
+		t.Cleanup(func() { _ = loops.Close() })
 	}
 	s.transport = New(s.hub, &o.transport)
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -101,7 +128,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.hub.Shutdown(ctx); err != nil {
-			t.Errorf("sessions are left behind: %v", s.hub.Stats().Sessions)
+			t.Errorf("sessions are left behind: %v (%v)", s.hub.Stats().Sessions, err)
 		}
 		s.client.CloseIdleConnections()
 		s.server.Close()
@@ -213,8 +240,12 @@ func (s *site) expectGone() {
 			s.t.Fatalf("%d handlers are still running", s.running.Load())
 		}
 	}
-	if left := s.hub.Stats().Sessions; len(left) > 0 {
-		s.t.Errorf("sessions are left behind: %v", left)
+	for len(s.hub.Stats().Sessions) > 0 { // a WebSocket outlives its handler
+		select {
+		case <-s.gone:
+		case <-expired:
+			s.t.Fatalf("sessions are left behind: %v", s.hub.Stats().Sessions)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -70,6 +71,11 @@ type Options struct {
 	// for that long is cut, and may resume. Default 10 s.
 	WriteTimeout time.Duration
 
+	// Engine, if not nil, carries the WebSockets, with loops instead of two
+	// goroutines for each. Its Origins must be the same. Whoever made it shuts it
+	// down, after the hub.
+	Engine *engine.Server
+
 	// Observer is told what happens, for metrics. Nil costs nothing.
 	Observer *Observer
 
@@ -127,12 +133,19 @@ type Transport struct {
 	hub     *hub.Hub
 	o       Options
 	observe observer
+	limits  *engine.Options // of WebSockets on the engine
 }
 
 // New returns a Transport that serves the channels of h.
 func New(h *hub.Hub, o *Options) *Transport {
 	t := &Transport{hub: h, o: o.withDefaults()}
 	t.observe = observer{t.o.Observer}
+	t.limits = &engine.Options{
+		MessageBytesMax: int64(t.o.BodyBytesMax),
+		PingInterval:    t.o.Heartbeat,
+		WriteTimeout:    t.o.WriteTimeout,
+		QueueBytesMax:   loopQueueBytes,
+	}
 	return t
 }
 

@@ -47,14 +47,28 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, chann
 	}
 
 	opened := time.Now()
+	form, encode := FormFrame, encodeFrame
+	if q.envelope {
+		form, encode = FormEnvelope, encodeEnvelope
+	}
+	looped := &loopSocket{t: t, channel: channel, opened: opened, form: form, encode: encode}
 	woken := newSignal()
-	session, err := t.hub.Connect(WebSocket, woken.wake)
+	wake := woken.wake
+	if t.o.Engine != nil {
+		wake = looped.wake
+	}
+	session, err := t.hub.Connect(WebSocket, wake)
 	if err != nil {
 		closeHTTP1(w, r)
 		t.refuseHub(w, r, err)
 		return
 	}
-	defer session.Close()
+	keep := false
+	defer func() {
+		if !keep {
+			session.Close()
+		}
+	}()
 	o := hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self}
 	header := make(http.Header)
 	if q.envelope { // there, the client follows positions
@@ -71,6 +85,11 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, chann
 		return
 	}
 
+	if t.o.Engine != nil {
+		looped.session, keep = session, true
+		looped.serveOnLoop(w, r, header)
+		return
+	}
 	conn, err := ws.Accept(w, r, &ws.AcceptOptions{
 		Options: ws.Options{
 			MessageBytesMax: int64(t.o.BodyBytesMax),
@@ -87,10 +106,7 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, chann
 	}
 	s := socket{
 		t: t, conn: conn, session: session, woken: woken, channel: channel, opened: opened,
-		form: FormFrame, encode: encodeFrame,
-	}
-	if q.envelope {
-		s.form, s.encode = FormEnvelope, encodeEnvelope
+		form: form, encode: encode,
 	}
 	end := s.run(r.Context())
 	t.observe.ended(WebSocket, end)
@@ -273,21 +289,7 @@ func (s *socket) write(ctx context.Context) End {
 
 // send writes pushes in one system call, up to a gap that cannot be announced.
 func (s *socket) send(ctx context.Context, pushes []hub.Push) (lost bool, err error) {
-	frames := s.frames[:0]
-	var sent batch
-	for _, push := range pushes {
-		if push.Gap == nil {
-			frame := push.Delivery.Encoded(s.form, s.encode)
-			frames = append(frames, frame)
-			sent.add(push.Delivery.Publication, len(frame), s.opened)
-			continue
-		}
-		if s.form == FormFrame {
-			lost = true
-			break
-		}
-		frames = append(frames, appendTextFrame(nil, appendGapObject(nil, push.Gap)))
-	}
+	frames, sent, lost := framesOf(s.frames[:0], pushes, s.form, s.encode, s.opened)
 	if len(frames) > 0 {
 		if err = s.conn.WriteFrames(ctx, frames...); err == nil {
 			s.t.observe.delivered(WebSocket, sent)
@@ -299,4 +301,22 @@ func (s *socket) send(ctx context.Context, pushes []hub.Push) (lost bool, err er
 	clear(frames)
 	s.frames = frames[:0]
 	return lost, err
+}
+
+// framesOf appends the frames that pushes are to frames. lost says that there is a
+// gap, behind them, that a client of bare payloads cannot be told.
+func framesOf(frames [][]byte, pushes []hub.Push, form hub.Form, encode func(*hub.Publication) []byte, opened time.Time) (_ [][]byte, sent batch, lost bool) {
+	for _, push := range pushes {
+		if push.Gap == nil {
+			frame := push.Delivery.Encoded(form, encode)
+			frames = append(frames, frame)
+			sent.add(push.Delivery.Publication, len(frame), opened)
+			continue
+		}
+		if form == FormFrame {
+			return frames, sent, true
+		}
+		frames = append(frames, appendTextFrame(nil, appendGapObject(nil, push.Gap)))
+	}
+	return frames, sent, false
 }

@@ -8,11 +8,14 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/internal/settle"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
@@ -20,38 +23,70 @@ import (
 func newEcho() *cobra.Command {
 	var listen, driver string
 	var compress bool
+	var messageBytes int
 	cmd := &cobra.Command{
 		Use:   "echo",
 		Short: "Run a WebSocket server that sends back what it gets",
 		Long: `Echo answers every text and binary message with the same message, on any path,
 with the limits and policies that the library has by default: messages up to
-1 MiB, keepalive pings, pages of its own origin only. It is for conformance and
+1 MiB (see --message-bytes), keepalive pings, pages of its own origin only. It is for conformance and
 load tests.`,
 		Example: `  godwit echo
   godwit echo --listen 127.0.0.1:0 --compress
+  godwit echo --message-bytes 16777216
   godwit dial ws://127.0.0.1:9001/`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if driver != "goroutine" {
-				return usagef("--driver: there is no driver %q in this version; the only one is goroutine", driver)
+			if driver != driverEngine && driver != driverGoroutine {
+				return usagef("--driver: there is no driver %q; there are engine and goroutine", driver)
 			}
 			ln, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", listen)
 			if err != nil {
 				return fmt.Errorf("cannot listen on %s: %w; choose another with --listen", listen, cause(err))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Echo on ws://%s/ and every other path. Press Ctrl-C to stop.\n", address(ln.Addr()))
-			e := &echoServer{}
-			if compress {
-				e.options.Compression = &deflate.Options{}
+			if messageBytes < 1 {
+				return usagef("--message-bytes: %d is not a length; write a number of bytes, such as %d", messageBytes, ws.DefaultMessageBytesMax)
 			}
+			var compression *deflate.Options
+			if compress {
+				compression = &deflate.Options{}
+			}
+			if driver == driverEngine {
+				return echoOnEngine(cmd.Context(), ln, compression, messageBytes)
+			}
+			e := &echoServer{options: ws.Options{
+				Compression: compression, MessageBytesMax: int64(messageBytes), FragmentsMax: fragmentsMax(messageBytes),
+			}}
 			return e.serve(cmd.Context(), ln)
 		},
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9001", "`ADDRESS` to listen on, host:port; port 0 picks a free one")
-	cmd.Flags().StringVar(&driver, "driver", "goroutine", "`DRIVER` that moves the bytes: goroutine, one for each connection")
+	cmd.Flags().StringVar(&driver, "driver", defaultDriver(), "`DRIVER` that moves the bytes: engine, a loop for each core, or goroutine, one for each connection")
+	cmd.Flags().IntVar(&messageBytes, "message-bytes", ws.DefaultMessageBytesMax, "the longest `NUMBER` of bytes that a message may have")
 	cmd.Flags().BoolVar(&compress, "compress", false, "accept permessage-deflate (default false)")
 	return cmd
+}
+
+// fragmentsMax lets a message of the longest kind consist of short frames.
+func fragmentsMax(messageBytes int) int {
+	const short = 64
+	return max(ws.DefaultFragmentsMax, messageBytes/short)
+}
+
+// The drivers that echo has.
+const (
+	driverEngine    = "engine"
+	driverGoroutine = "goroutine"
+)
+
+// defaultDriver is the engine where it has a poller.
+func defaultDriver() string {
+	if runtime.GOOS == "linux" {
+		return driverEngine
+	}
+	return driverGoroutine
 }
 
 // echoBufferMax is how large a buffer a connection may keep for its next message.
@@ -64,6 +99,7 @@ const goodbyeTimeout = 5 * time.Second
 type echoServer struct {
 	options ws.Options
 	tracker ws.Tracker
+	settler settle.Settler
 	conns   sync.WaitGroup
 }
 
@@ -85,6 +121,7 @@ func (e *echoServer) serve(ctx context.Context, ln net.Listener) error {
 	}
 	_ = s.Close() // listener and handshakes; WebSockets are not its any more
 	<-failed
+	e.settler.Stop()
 	limit, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
 	defer cancel()
 	_ = e.tracker.Shutdown(limit)
@@ -97,6 +134,7 @@ func (e *echoServer) accept(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client has been answered
 	}
+	e.settler.Opened()
 	// A goroutine of its own lets net/http free what it holds for a request.
 	e.conns.Go(func() { echo(conn) })
 }
@@ -116,6 +154,35 @@ func echo(conn *ws.Conn) {
 		if buffer = message; cap(buffer) > echoBufferMax {
 			buffer = nil
 		}
+	}
+}
+
+// echoOnEngine serves until ctx ends, then closes every WebSocket with 1001.
+func echoOnEngine(ctx context.Context, ln net.Listener, compression *deflate.Options, messageBytes int) error {
+	s := &engine.Server{Handler: echoHandler{}, Options: engine.Options{
+		Compression: compression, MessageBytesMax: int64(messageBytes), FragmentsMax: fragmentsMax(messageBytes),
+		QueueBytesMax: max(engine.DefaultQueueBytesMax, 4*messageBytes), // a few echoes may wait
+	}}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	limit, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
+	defer cancel()
+	_ = s.Shutdown(limit)
+	<-failed
+	return nil
+}
+
+// echoHandler is echo for the engine.
+type echoHandler struct{ engine.NopHandler }
+
+func (echoHandler) OnMessage(c *engine.Conn, typ engine.MessageType, message []byte) {
+	if err := c.Write(typ, message); errors.Is(err, engine.ErrQueueFull) {
+		_ = c.Close(engine.StatusPolicyViolation, "the echo is not being read")
 	}
 }
 

@@ -81,7 +81,7 @@ WebSocket, Server-Sent Events or plain HTTP at /channels/NAME.`,
 	}
 	root.Args = unknownCommand(root)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newServe(), newEcho(), newPub(), newSub(), newDial(), newInspect(), newConform(), newVersion())
+	root.AddCommand(newServe(), newEcho(), newPub(), newSub(), newDial(), newInspect(), newConform(), newBench(), newVersion())
 	return root
 }
 

@@ -245,7 +245,7 @@ func golden(t *testing.T, path, got string) {
 
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
-	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "version"}
+	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "bench", "bench echo", "bench fanout", "bench connections", "bench handshakes", "bench storm", "version"}
 	for _, name := range commands {
 		r := do(t, "", append(strings.Fields(name), "--help")...)
 		if r.code != exitOK || r.errOut != "" || !strings.Contains(r.out, "Examples:") {
@@ -299,7 +299,7 @@ func TestMistakes(t *testing.T) {
 		{"serve --listen 0.0.0.0:0", 1, "refusing to listen on 0.0.0.0:0: other machines can reach it"},
 		{"serve --listen :0", 1, "or insist with --insecure"},
 		{"serve --listen [::]:0", 1, "refusing to listen on [::]:0"},
-		{"echo --driver engine", 2, `--driver: there is no driver "engine" in this version; the only one is goroutine`},
+		{"echo --driver io_uring", 2, `--driver: there is no driver "io_uring"; there are engine and goroutine`},
 		{"echo --listen nowhere", 1, "cannot listen on nowhere: "},
 		{"pub", 2, "an argument is missing; usage: godwit pub CHANNEL [MESSAGE] [flags]"},
 		{"pub a b c", 2, `"c" is one argument too many`},

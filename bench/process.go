@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/loadgen"
+)
+
+// The processors of the two sides, where there are two and taskset.
+const (
+	serverCPU    = "0"
+	generatorCPU = "1"
+
+	// stopTimeout is how long a server may take to end, and startTimeout to say
+	// where it listens.
+	stopTimeout  = 5 * time.Second
+	startTimeout = 20 * time.Second
+)
+
+// lab is where measurements are made.
+type lab struct {
+	self, godwit string
+	taskset      string // "": processes are not pinned
+	scratch      string
+	seconds      int
+}
+
+// newLab builds Godwit's program of this checkout.
+func newLab(ctx context.Context, scratch string, seconds int) (*lab, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{self: self, godwit: filepath.Join(scratch, "godwit"), scratch: scratch, seconds: seconds}
+	if runtime.NumCPU() > 1 {
+		l.taskset, _ = exec.LookPath("taskset")
+	}
+	// From the parent's module, so that it is what its users get.
+	build := exec.CommandContext(ctx, "go", "build", "-o", l.godwit, "./cmd/godwit")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build ./cmd/godwit: %w\n%s", err, out)
+	}
+	return l, nil
+}
+
+// command is one process on one processor.
+func (l *lab) command(ctx context.Context, cpu string, args []string) *exec.Cmd {
+	if l.taskset != "" {
+		args = append([]string{l.taskset, "-c", cpu}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = stopTimeout
+	return cmd
+}
+
+var address = regexp.MustCompile(`(?:ws|http)://(127\.0\.0\.1:\d+)`)
+
+// measure starts a server, has it measured and stops it. load are the arguments
+// of godwit bench without the URL.
+func (l *lab) measure(ctx context.Context, c contender, kind string, load []string) (*loadgen.Report, error) {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	args, path := c.command(l.self, l.godwit, kind)
+	server := l.command(serving, serverCPU, args)
+	out, err := server.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := server.Start(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		stop()
+		_ = server.Wait()
+	}()
+	host := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if m := address.FindStringSubmatch(lines.Text()); m != nil {
+				host <- m[1]
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	target := url.URL{Scheme: "ws", Path: path}
+	select {
+	case target.Host = <-host:
+	case <-time.After(startTimeout):
+		return nil, fmt.Errorf("%s did not say where it listens", c.name)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+
+	file := filepath.Join(l.scratch, "report.json")
+	// taskset becomes the server, so its process ID is the server's.
+	args = append([]string{l.godwit, "bench", kind, target.String(), "--json", file, "--pid", strconv.Itoa(server.Process.Pid)}, load...)
+	if text, err := l.command(ctx, generatorCPU, args).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: godwit bench %s: %w\n%s", c.name, kind, err, text)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := new(loadgen.Report)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
+	}
+	if len(r.Errors) > 0 {
+		return nil, fmt.Errorf("%s: %s", c.name, r.Verdict)
+	}
+	return r, ctx.Err()
+}
+
+var errNothing = errors.New("nothing was measured")

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/loadgen/report"
+)
+
+func newBench() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure any WebSocket server under load",
+		Long: `Bench makes load for a WebSocket server and says what the server does with it:
+throughput, latencies to the last percentile, errors by kind, and with --pid or
+--metrics what the server's process uses. It ends with a verdict in a sentence
+or two, which also says when the generator and not the server was the limit.
+
+Without --rate a fixed number of messages is in flight (closed loop): how much
+can the server do? With --rate messages are due at fixed times and latency
+counts from then, however late they could be sent (open loop): how does it feel
+to users at this rate?
+
+Ctrl-C ends a run early, with what was measured until then. The exit status is 0
+when something was measured and 1 when nothing was or answers were wrong.`,
+		Example: `  godwit bench echo ws://127.0.0.1:9001/
+  godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 1000 --rate 50
+  godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
+  godwit bench handshakes ws://127.0.0.1:9001/
+  godwit bench storm ws://127.0.0.1:9001/ --connections 5000 --html storm.html`,
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newBenchEcho(), newBenchFanout(), newBenchConnections(), newBenchHandshakes(), newBenchStorm())
+	return cmd
+}
+
+func newBenchEcho() *cobra.Command {
+	b := &bench{play: loadgen.Echo}
+	cmd := b.command("echo", "Measure a server that sends back what it gets", `Echo sends messages on every connection to a server that sends each one back, and
+checks that it does. Any echo server will do, such as "godwit echo".`, `  godwit bench echo ws://127.0.0.1:9001/
+  godwit bench echo ws://127.0.0.1:9001/ --connections 1000 --rate 20000 --duration 1m
+  godwit bench echo ws://127.0.0.1:9001/ --size 16384 --binary --window 8
+  godwit bench echo wss://echo.example/ --html report.html --pid "$(pidof server)"`)
+	b.connectionFlags(cmd, loadgen.DefaultConnections, "`N` connections")
+	b.messageFlags(cmd, "messages in flight on each connection, without --rate", "messages a second, on all connections together")
+	b.timeFlags(cmd)
+	b.commonFlags(cmd)
+	return cmd
+}
+
+func newBenchFanout() *cobra.Command {
+	b := &bench{play: loadgen.Fanout}
+	cmd := b.command("fanout", "Measure how one publisher reaches many subscribers", `Fanout opens subscribers and one publisher, and measures how long each publication
+takes to each subscriber. On its own it speaks to a channel of Godwit's, where a
+connection to the URL is a subscription and what is sent is published, and to any
+server that sends what it gets to everybody.
+
+Other protocols are spoken with --subscribe, what each subscriber says first, and
+--publish, what the publisher sends, with {payload} where the payload goes. Then
+subscribers look for the payload anywhere in what they get.`, `  godwit bench fanout ws://127.0.0.1:8000/channels/bench
+  godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 5000 --rate 50
+  godwit bench fanout ws://127.0.0.1:8080/chat --subscribe 'JOIN bench' --publish 'SAY {payload}'`)
+	b.connectionFlags(cmd, loadgen.DefaultConnections, "`N` subscribers")
+	b.messageFlags(cmd, "publications on their way, without --rate", "publications a second")
+	f := cmd.Flags()
+	f.StringArrayVar(&b.options.Fanout.Subscribe, "subscribe", nil, "`TEXT` that each subscriber sends first; repeatable (default none)")
+	f.StringVar(&b.options.Fanout.Publish, "publish", "", "`TEXT` to publish, with {payload} in it (default the payload alone)")
+	f.StringArrayVar(&b.options.Fanout.PublisherFirst, "publisher-first", nil, "`TEXT` that the publisher sends first; repeatable (default none)")
+	f.StringVar(&b.options.Fanout.PublisherURL, "publisher-url", "", "`URL` of the publisher's connection (default the same; on a channel with self=0)")
+	b.timeFlags(cmd)
+	b.commonFlags(cmd)
+	return cmd
+}
+
+func newBenchConnections() *cobra.Command {
+	b := &bench{play: loadgen.Connections}
+	cmd := b.command("connections", "Measure what idle connections cost a server", `Connections opens idle connections and holds them. With --pid or --metrics it
+says how much memory the server needs for each. At the end each is pinged, to
+see that it lives.`, `  godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
+  godwit bench connections ws://127.0.0.1:8000/channels/idle --metrics http://127.0.0.1:8000/metrics
+  godwit bench connections wss://example.com/ --connections 50000 --ramp 2000 --hold 5m`)
+	b.connectionFlags(cmd, 1000, "`N` connections")
+	f := cmd.Flags()
+	f.DurationVar(&b.options.Duration, "hold", loadgen.DefaultDuration, "how long to hold them")
+	b.drainFlag(cmd, "how long a pong may take at the end")
+	b.commonFlags(cmd)
+	return cmd
+}
+
+func newBenchHandshakes() *cobra.Command {
+	b := &bench{play: loadgen.Handshakes}
+	cmd := b.command("handshakes", "Measure how fast a server opens connections", `Handshakes opens connections and ends each as soon as it is open. Connecting,
+TLS and the opening handshake are measured together. Connections are reset, so
+that ended ones do not use up the ports of this machine.`, `  godwit bench handshakes ws://127.0.0.1:9001/
+  godwit bench handshakes wss://example.com/ --rate 500 --duration 1m`)
+	f := cmd.Flags()
+	f.IntVarP(&b.options.Connections, "connections", "c", loadgen.DefaultConnections, "`N` handshakes at once, at most")
+	f.Float64Var(&b.options.Rate, "rate", 0, "`N` handshakes a second, each at its time (default 0: as many as can be done)")
+	b.timeFlags(cmd)
+	b.commonFlags(cmd)
+	return cmd
+}
+
+func newBenchStorm() *cobra.Command {
+	b := &bench{play: loadgen.Storm}
+	cmd := b.command("storm", "Measure how a server takes everybody coming back at once", `Storm opens connections, drops all of them at once, and measures how long it takes
+until everybody is back, as after a deployment or the loss of a network. A
+client that is refused tries again after 100 ms, and then after twice as long,
+up to 5 seconds.`, `  godwit bench storm ws://127.0.0.1:9001/ --connections 5000
+  godwit bench storm ws://127.0.0.1:9001/ --connections 5000 --spread 10s --rounds 1`)
+	b.connectionFlags(cmd, 1000, "`N` clients")
+	f := cmd.Flags()
+	f.IntVar(&b.options.Storm.Rounds, "rounds", loadgen.DefaultRounds, "how often everybody is dropped, `N`")
+	f.DurationVar(&b.options.Storm.Spread, "spread", 0, "time over which clients come back (default 0: all at once)")
+	f.DurationVar(&b.options.Duration, "give-up", time.Minute, "how long a client tries")
+	b.commonFlags(cmd)
+	return cmd
+}
+
+// bench is what the kinds of load have in common.
+type bench struct {
+	play           func(context.Context, string, loadgen.Options) (*loadgen.Report, error)
+	options        loadgen.Options
+	headers, local []string
+	insecure       bool
+	html, json     string
+}
+
+func (b *bench) command(name, short, long, example string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name + " URL", Short: short, Long: long, Example: example, Args: arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error { return b.run(cmd, args[0]) },
+	}
+	cmd.Flags().SortFlags = false
+	return cmd
+}
+
+func (b *bench) connectionFlags(cmd *cobra.Command, n int, what string) {
+	f := cmd.Flags()
+	f.IntVarP(&b.options.Connections, "connections", "c", n, what)
+	f.Float64Var(&b.options.Ramp, "ramp", 0, "`N` connections to open a second at first (default 0: as the server takes them, 64 at once)")
+}
+
+func (b *bench) messageFlags(cmd *cobra.Command, window, rate string) {
+	f := cmd.Flags()
+	f.IntVarP(&b.options.Window, "window", "w", loadgen.DefaultWindow, "`N` "+window)
+	f.Float64VarP(&b.options.Rate, "rate", "r", 0, "`N` "+rate+", each at its time (default 0: closed loop)")
+	f.IntVarP(&b.options.Size, "size", "s", loadgen.DefaultSize, "`BYTES` of a payload")
+	f.BoolVar(&b.options.Binary, "binary", false, "send binary messages (default false: text)")
+	f.BoolVar(&b.options.Compress, "compress", false, "offer permessage-deflate (default false)")
+}
+
+func (b *bench) timeFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.DurationVarP(&b.options.Duration, "duration", "d", loadgen.DefaultDuration, "how long to measure")
+	f.DurationVar(&b.options.Warmup, "warmup", loadgen.DefaultWarmup, "how long there is load before that, which is not measured")
+	b.drainFlag(cmd, "how long to wait for the last answers")
+}
+
+func (b *bench) drainFlag(cmd *cobra.Command, what string) {
+	cmd.Flags().DurationVar(&b.options.Drain, "drain", loadgen.DefaultDrain, what)
+}
+
+func (b *bench) commonFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntSliceVar(&b.options.PIDs, "pid", nil, "`PID` of the server on this machine, to show its CPU and memory (Linux); repeatable (default none)")
+	f.StringVar(&b.options.Metrics, "metrics", "", "`URL` of the server's Prometheus metrics, for the same (default none)")
+	f.StringArrayVarP(&b.headers, "header", "H", nil, "`'NAME: VALUE'` to send with each handshake; repeatable (default none)")
+	f.StringSliceVar(&b.options.Subprotocols, "subprotocol", nil, "`NAME` of a subprotocol to offer; repeatable, the preferred one first (default none)")
+	f.BoolVar(&b.insecure, "insecure", false, "do not verify the server's certificate (default false)")
+	f.DurationVar(&b.options.HandshakeTimeout, "timeout", loadgen.DefaultHandshakeTimeout, "how long opening a connection may take")
+	f.StringSliceVar(&b.local, "from", nil, "local `ADDRESS` to connect from; repeatable, used in turn (default what the system chooses)")
+	f.StringVar(&b.html, "html", "", "write a report for people to `FILE` (default none)")
+	f.StringVar(&b.json, "json", "", "write a report for programs to `FILE` (default none)")
+}
+
+// run makes the load and reports it.
+func (b *bench) run(cmd *cobra.Command, target string) error {
+	var err error
+	if b.options.Header, err = parseHeaders(b.headers); err != nil {
+		return err
+	}
+	for _, address := range b.local {
+		ip := net.ParseIP(address)
+		if ip == nil {
+			return usagef("--from: %q is not an address of this machine; write for example 192.0.2.7", address)
+		}
+		b.options.LocalAddresses = append(b.options.LocalAddresses, ip)
+	}
+	if b.insecure {
+		b.options.TLS = &tls.Config{InsecureSkipVerify: true}
+	}
+	if err := b.check(cmd); err != nil {
+		return err
+	}
+	reports := []struct {
+		flag, file string
+		write      func(io.Writer, *loadgen.Report) error
+	}{{"--html", b.html, report.HTML}, {"--json", b.json, report.JSON}}
+	for _, r := range reports { // what cannot be written later is better known now
+		if r.file == "" {
+			continue
+		}
+		f, err := os.OpenFile(r.file, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return usagef("%s: %s", r.flag, cause(err))
+		}
+		_ = f.Close()
+	}
+	progress := newBenchProgress(cmd.ErrOrStderr())
+	b.options.Progress = progress.show
+	result, err := b.play(cmd.Context(), target, b.options)
+	progress.clear()
+	switch {
+	case err != nil && cmd.Context().Err() != nil:
+		return errors.New("interrupted before anything was measured")
+	case errors.Is(err, loadgen.ErrOptions):
+		return usagef("%s", strings.TrimPrefix(err.Error(), loadgen.ErrOptions.Error()+": "))
+	case err != nil:
+		return errors.New(strings.TrimPrefix(err.Error(), "loadgen: "))
+	}
+	if err := report.Text(cmd.OutOrStdout(), result); err != nil {
+		return err
+	}
+	for _, r := range reports {
+		if r.file == "" {
+			continue
+		}
+		if err := writeBench(r.file, result, r.write); err != nil {
+			return fmt.Errorf("cannot write %s: %w", r.file, cause(err))
+		}
+	}
+	return judgeBench(result)
+}
+
+// check refuses values that would mean their default.
+func (b *bench) check(cmd *cobra.Command) error {
+	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "timeout", "drain", "rate", "ramp"} {
+		f := cmd.Flags().Lookup(name)
+		if f != nil && f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s" || strings.HasPrefix(f.Value.String(), "-")) {
+			return usagef("--%s: %s is not above zero", name, f.Value)
+		}
+	}
+	if f := cmd.Flags().Lookup("warmup"); f != nil {
+		switch {
+		case b.options.Warmup < 0:
+			return usagef("--warmup: %s is negative", f.Value)
+		case b.options.Warmup == 0:
+			b.options.Warmup = -1 // none, and not the default
+		}
+	}
+	if cmd.Flags().Changed("window") && cmd.Flags().Changed("rate") {
+		return usagef("--window and --rate exclude each other: with a rate, messages do not wait for answers")
+	}
+	return nil
+}
+
+// judgeBench makes an error of a measurement that is none.
+func judgeBench(r *loadgen.Report) error {
+	var wrong int64
+	for _, e := range r.Errors {
+		switch e.Kind {
+		case loadgen.ErrorWrongAnswer, loadgen.ErrorUnexpected, loadgen.ErrorDamaged, loadgen.ErrorWrongType:
+			wrong += e.Count
+		}
+	}
+	switch {
+	case wrong > 0:
+		return fmt.Errorf("%d messages were not what they should have been", wrong)
+	case r.Latency == nil && r.Kind != loadgen.KindConnections:
+		return errors.New("nothing was measured")
+	}
+	return nil
+}
+
+func writeBench(file string, r *loadgen.Report, write func(io.Writer, *loadgen.Report) error) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if err := write(f, r); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/ws"
+)
+
+// echoURL starts an echo server and returns where it is.
+func echoURL(t *testing.T) string {
+	t.Helper()
+	p := launch(t, "echo", "--listen", "127.0.0.1:0", "--compress")
+	return regexp.MustCompile(`ws://[^ ]*/`).FindString(p.out.contains(t, "Press Ctrl-C"))
+}
+
+var quick = []string{"--duration", "300ms", "--warmup", "50ms"}
+
+// Each kind of load against the program's own servers, as the examples in the
+// help have it.
+func TestBench(t *testing.T) {
+	echo := echoURL(t)
+	_, server := serve(t)
+	channel := strings.Replace(server, "http", "ws", 1) + "/channels/bench"
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"echo":           {append([]string{"echo", echo, "-c", "5"}, quick...), []string{"text of 128 B, 1 in flight (closed loop)", "connections    5, opened in", "This server answers "}},
+		"echo at rate":   {append([]string{"echo", echo, "-c", "5", "-r", "100", "--binary"}, quick...), []string{"binary of 128 B, 100 a second (open loop)", "behind its schedule"}},
+		"echo deflated":  {append([]string{"echo", echo, "-c", "2", "--compress", "--size", "1000"}, quick...), []string{"compressed"}},
+		"fanout":         {append([]string{"fanout", channel, "-c", "10", "-w", "8"}, quick...), []string{"deliveries     ", "This server delivers "}},
+		"fanout wrapped": {append([]string{"fanout", channel + "2", "-c", "3", "--publish", `{"data":"{payload}"}`}, quick...), []string{"This server delivers "}},
+		"connections":    {[]string{"connections", channel, "-c", "20", "--hold", "200ms", "--metrics", server + "/metrics"}, []string{"This server holds 20 idle connections", "at the end 20 of them answered a ping"}},
+		"handshakes":     {append([]string{"handshakes", echo, "-c", "4"}, quick...), []string{"4 at once (closed loop)", "0 failed", "This server opens "}},
+		"storm":          {[]string{"storm", echo, "-c", "20", "--rounds", "1"}, []string{"round 1        half back after ", "After 20 clients were dropped at once, all were back within "}},
+	} {
+		r := do(t, "", append([]string{"bench"}, c.args...)...)
+		if r.code != exitOK {
+			t.Errorf("%s: %+v", name, r)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(r.out, want) {
+				t.Errorf("%s: %q is missing in\n%s%s", name, want, r.out, r.errOut)
+			}
+		}
+	}
+}
+
+func TestBenchReports(t *testing.T) {
+	dir := t.TempDir()
+	page, document := filepath.Join(dir, "report.html"), filepath.Join(dir, "report.json")
+	r := do(t, "", append([]string{"bench", "echo", echoURL(t), "-c", "3", "--html", page, "--json", document}, quick...)...)
+	if r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	var report loadgen.Report
+	text, err := os.ReadFile(document)
+	if err == nil {
+		err = json.Unmarshal(text, &report)
+	}
+	if err != nil || report.Kind != loadgen.KindEcho || report.Latency.Count == 0 || !strings.HasSuffix(r.out, "\n"+report.Verdict+"\n") {
+		t.Errorf("%v, %+v", err, report)
+	}
+	if text, err = os.ReadFile(page); err != nil || !strings.Contains(string(text), "<svg") {
+		t.Errorf("%v, %d bytes", err, len(text))
+	}
+	// Without a terminal there is no line that changes.
+	if !strings.Contains(r.errOut, "measuring · ") || strings.ContainsAny(r.errOut, "\r\x1b") {
+		t.Errorf("progress is %q", r.errOut)
+	}
+}
+
+// An interrupt ends the run and reports what was measured.
+func TestBenchInterrupted(t *testing.T) {
+	p := launch(t, "bench", "echo", echoURL(t), "-c", "2", "--duration", "1h", "--warmup", "0s")
+	p.errOut.contains(t, "measuring · ")
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	p.out.contains(t, "The run was interrupted after ")
+}
+
+// A server that answers something else is measured, and is a failure.
+func TestBenchWrongAnswers(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := ws.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		for {
+			typ, _, err := conn.Read(context.Background())
+			if err != nil || conn.Write(context.Background(), typ, []byte("no")) != nil {
+				return
+			}
+		}
+	}))
+	defer s.Close()
+	r := do(t, "", append([]string{"bench", "echo", s.URL, "-c", "1"}, quick...)...)
+	if r.code != exitFailure || !strings.Contains(r.out, "× wrong answer\n") || !strings.Contains(r.errOut, "messages were not what they should have been\n") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Each mistake is one line on standard error, and an exit code.
+func TestBenchMistakes(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"echo", 2, "an argument is missing; usage: godwit bench echo URL [flags]"},
+		{"echo h:80", 2, `"h:80" is not a URL to load; write for example ws://127.0.0.1:9001/`},
+		{"echo ws://127.0.0.1:1/", 1, "cannot connect: "},
+		{"echo ws://h/ --connections 0", 2, "--connections: 0 is not above zero"},
+		{"echo ws://h/ --rate -1", 2, "--rate: -1 is not above zero"},
+		{"echo ws://h/ --duration 0s", 2, "--duration: 0s is not above zero"},
+		{"echo ws://h/ --warmup -1s", 2, "--warmup: -1s is negative"},
+		{"echo ws://h/ --window 5 --rate 5", 2, "--window and --rate exclude each other"},
+		{"echo ws://h/ --size 99999999999", 2, "a size of 99999999999 bytes: it must be 1 to 67108864"},
+		{"echo ws://h/ --rate many", 2, "--rate: "},
+		{"echo ws://h/ --connections 16000000", 1, "run ulimit -n 16000040 first"},
+		{"echo ws://h/ --from nowhere", 2, `--from: "nowhere" is not an address`},
+		{"echo ws://h/ --header x", 2, `--header: "x" is not a header field`},
+		{"echo ws://h/ --html /nowhere/x.html", 2, "--html: "},
+		{"echo ws://h/ --pid 1 --metrics http://h/", 2, "exclude each other"},
+		{"fanout ws://h/ --size 5", 2, "a publication must have 24 or more"},
+		{"fanout ws://h/ --publish x", 2, "it must have {payload} once"},
+		{"storm ws://h/ --rounds 0", 2, "--rounds: 0 is not above zero"},
+		{"ecko ws://h/", 2, ""},
+	} {
+		r := do(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
+		line, rest, _ := strings.Cut(r.errOut, "\n")
+		if r.code != c.code || r.out != "" || rest != "" || !strings.HasPrefix(line, "godwit: ") || !strings.Contains(line, c.want) {
+			t.Errorf("godwit bench %s\n got %d %q %q\nwant %d %q", c.args, r.code, r.out, r.errOut, c.code, c.want)
+		}
+	}
+}
+
+// The line of a terminal fits into it, with everything there is to say.
+func TestBenchLine(t *testing.T) {
+	sample := &loadgen.Sample{PerSecond: 85_120, P99: 2.1, Resident: 57 << 20, Cores: 0.98, Errors: 3}
+	for want, p := range map[string]loadgen.Progress{
+		"measuring · 12s of 30s · 85,120/s · p99 2.10 ms · server 0.98 cores 57 MiB · 3 errors": {Phase: "measuring", Elapsed: 12 * time.Second, Total: 30 * time.Second, Sample: sample},
+		"opening connections 640 of 12,000 · 1.2s":                                              {Phase: "opening connections", Done: 640, Of: 12_000, Elapsed: 1234 * time.Millisecond},
+		"calm": {Phase: "calm"},
+	} {
+		if got := benchLine(p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+// acceptor is a loop's share of a listening socket.
+type acceptor struct {
+	fd      int32
+	key     int32
+	backoff time.Duration
+	again   wsproto.Time // when to try again after an error, 0 while it is watched
+}
+
+func (a *acceptor) close() { unix.Close(int(a.fd)) }
+
+// acceptsMax is how many connections a loop accepts in a turn. With more
+// waiting, other loops are woken, and those who are connected have their turn.
+const acceptsMax = 16
+
+// acceptOnLoops has the loops watch ln, if it is a socket.
+func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
+	if s.streams {
+		return false, nil
+	}
+	var raw syscall.RawConn
+	var err error
+	switch ln := ln.(type) {
+	case *net.TCPListener:
+		raw, err = ln.SyscallConn()
+	case *net.UnixListener:
+		raw, err = ln.SyscallConn()
+	default:
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("engine: %w", err)
+	}
+	for _, l := range s.loops {
+		dup := -1
+		var dupErr error
+		if err := raw.Control(func(fd uintptr) {
+			dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+			// The connections inherit it. It is an error for a Unix socket, and of no meaning.
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		}); err != nil {
+			return false, fmt.Errorf("engine: %w", err)
+		}
+		if dupErr != nil {
+			return false, fmt.Errorf("engine: cannot watch the listener: %w", dupErr)
+		}
+		if !l.do(func() { l.listen(int32(dup)) }) {
+			unix.Close(dup)
+			return false, ErrServerClosed
+		}
+	}
+	return true, nil
+}
+
+// listen watches a listening socket.
+func (l *loop) listen(fd int32) {
+	a := &acceptor{fd: fd, key: int32(-1 - len(l.listeners))}
+	if l.stopping || l.server.closing.Load() {
+		a.close()
+		return
+	}
+	l.listeners = append(l.listeners, a)
+	l.resumeAccept(a)
+}
+
+func (l *loop) resumeAccept(a *acceptor) {
+	a.again = 0
+	if err := l.poll.(*epoll).addListener(a.fd, a.key); err != nil {
+		l.server.log().Error("engine: cannot watch a listener", "error", err)
+	}
+}
+
+// stopAccepting closes the loop's listening sockets.
+func (l *loop) stopAccepting() {
+	for _, a := range l.listeners {
+		if a.again == 0 {
+			l.poll.remove(a.fd) // the socket lives on in other loops
+		}
+		a.close()
+	}
+	l.listeners = nil
+}
+
+// accept takes what connections there are.
+func (l *loop) accept(a *acceptor) {
+	for range acceptsMax {
+		fd, peer, err := l.system.accept(a.fd)
+		switch err {
+		case nil:
+			a.backoff = 0
+			l.accepted(fd, peer)
+		case unix.EAGAIN:
+			return
+		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO:
+			// That connection has gone; there may be others.
+		default:
+			l.pauseAccept(a, err)
+			return
+		}
+	}
+}
+
+// pauseAccept stops watching a listener for a while. What was wrong mostly
+// stays wrong for longer than a turn, no descriptor being left for example, and
+// the listener would be ready all the time.
+func (l *loop) pauseAccept(a *acceptor, err error) {
+	if a.backoff == 0 {
+		hint := "it tries again until it can"
+		if err == unix.EMFILE || err == unix.ENFILE {
+			hint = "raise the limit of open files (ulimit -n) or lower ConnsMax; connections wait meanwhile"
+		}
+		l.server.log().Error("engine: cannot accept connections", "error", err, "connections", l.server.count.Load(), "hint", hint)
+	}
+	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
+	a.again = l.now + wsproto.Time(a.backoff)
+	l.poll.remove(a.fd)
+}
+
+// acceptsAgain resumes the listeners whose time has come, and returns how long
+// it is to the next.
+func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
+	for _, a := range l.listeners {
+		if a.again == 0 {
+			continue
+		}
+		left := time.Duration(a.again - l.now)
+		if left <= 0 {
+			l.resumeAccept(a)
+			continue
+		}
+		if !ok || left < wait {
+			wait, ok = left, true
+		}
+	}
+	return wait, ok
+}
+
+// accepted begins a connection, on this loop or, if that has fewer by far, on
+// another.
+func (l *loop) accepted(fd int32, peer address) {
+	if !l.server.enter() {
+		unix.Close(int(fd))
+		l.tally.Refused++
+		return
+	}
+	const lead = 32
+	target := l
+	for _, other := range l.server.loops {
+		if other.open.Load()+lead < target.open.Load() {
+			target = other
+		}
+	}
+	if target != l && target.do(func() { target.takes(fd, peer) }) {
+		return
+	}
+	l.takes(fd, peer)
+}
+
+// takes makes a connection of a descriptor.
+func (l *loop) takes(fd int32, peer address) {
+	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer}
+	l.begins(c)
+	if l.stopping {
+		l.release(c)
+		return
+	}
+	if err := l.poll.add(fd, c.slot); err != nil {
+		l.server.log().Error("engine: cannot watch a connection", "error", err)
+		l.release(c)
+	}
+}

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// Upgrade makes a WebSocket of a request that net/http has read, of Server.HTTP
+// or of any other server; Admit is not asked. When the request may not become
+// one, Upgrade has answered it and returns a *handshake.Fault; the handler only
+// has to return. Other errors mean that the connection could not be taken over,
+// ErrConnsMax among them.
+//
+// The connection lives on when the handler has returned, without a goroutine.
+// OnOpen may be called before Upgrade returns, and earlier than what is done
+// with its result; Admission has what the connection needs from the beginning.
+func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, a Admission) (*Conn, error) {
+	return s.take(w, r, func(*Request) Admission { return a })
+}
+
+// errGiven says that Admit wants Server.HTTP to have a request.
+var errGiven = errors.New("engine: the request is for HTTP")
+
+// take makes a WebSocket of a request if admit wants that.
+func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Request) Admission) (*Conn, error) {
+	if err := s.start(); err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
+	seen := &Request{http: r, secure: r.TLS != nil, remote: remoteOf(r)}
+	accepted, agreed, fault := s.check(&handshake.Request{
+		Method: r.Method, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Host: r.Host,
+		Secure: r.TLS != nil, Content: r.ContentLength != 0, Header: r.Header,
+	}, seen, admit)
+	if fault != nil {
+		for name, values := range fault.Header {
+			w.Header()[name] = values
+		}
+		http.Error(w, fault.Reason, fault.Status)
+		return nil, fault
+	}
+	if agreed.admission.HTTP {
+		return nil, errGiven
+	}
+	response, err := s.respond(make([]byte, 0, 512), &accepted, &agreed)
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
+	nc, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "this connection cannot be upgraded to WebSocket", http.StatusInternalServerError)
+		return nil, fmt.Errorf("websocket: cannot take over the connection: %w", err)
+	}
+	// A client may send frames right behind its request, and they may have been
+	// read already.
+	var early []byte
+	if n := buffered.Reader.Buffered(); n > 0 {
+		early = make([]byte, n)
+		_, _ = buffered.Read(early) // they are there
+	}
+	return s.adopt(nc, early, response, &agreed)
+}
+
+func remoteOf(r *http.Request) netip.AddrPort {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.AddrPort{} // a Unix socket's
+	}
+	return a
+}
+
+// Adoption is what Adopt has to know of a connection.
+type Adoption struct {
+	// Early is what has been read behind the opening handshake. Adopt keeps it.
+	Early []byte
+
+	// Subprotocol and Compression are what the handshake agreed on; a nil
+	// Compression is none. It needs Options.Compression.
+	Subprotocol string
+	Compression *deflate.Params
+
+	// Value, Handler and Limits are as in Admission.
+	Value   any
+	Handler Handler
+	Limits  *Options
+}
+
+// Adopt takes a connection over whose opening handshake has been answered. The
+// server owns nc from then on, also after an error, which is ErrServerClosed,
+// ErrConnsMax, or says what was wrong with a.
+//
+// On Linux the loop takes the descriptor of a *net.TCPConn or *net.UnixConn, and
+// closes nc, which lives no longer than this call. A wrapper of one that leaves
+// its bytes alone can say so with a method Socket() net.Conn that returns it.
+func (s *Server) Adopt(nc net.Conn, a Adoption) (*Conn, error) {
+	err := s.start()
+	if err == nil && a.Compression != nil && s.settings.compression == nil {
+		err = errors.New("engine: a connection with compression needs Options.Compression")
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	agreed := &agreement{subprotocol: a.Subprotocol, admission: Admission{Value: a.Value, Handler: a.Handler, Limits: a.Limits}}
+	if a.Compression != nil {
+		agreed.compressed, agreed.compression = true, *a.Compression
+	}
+	return s.adopt(nc, a.Early, nil, agreed)
+}
+
+// adopt gives nc to a loop. first is sent before anything else.
+func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, error) {
+	_ = nc.SetDeadline(time.Time{})
+	if e, ok := nc.(*earlyConn); ok {
+		early = append(early, e.early...)
+		nc = e.Conn
+	}
+	if s.closing.Load() {
+		nc.Close()
+		return nil, ErrServerClosed
+	}
+	if !s.enter() {
+		nc.Close()
+		return nil, ErrConnsMax
+	}
+	l := s.pick()
+	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: addressOf(addrPortOf(nc.RemoteAddr()))}
+	l.equip(c, a)
+	fd, ok := int32(-1), false
+	if !s.streams {
+		fd, ok = takeDescriptor(nc)
+	}
+	join := func() {
+		// It is the first task that knows c, so nobody has visited it before.
+		l.open.Add(1)
+		l.insert(c)
+		if ok {
+			c.mu.Lock()
+			c.fd = fd
+			c.mu.Unlock()
+			if err := l.poll.add(fd, c.slot); err != nil {
+				l.server.log().Error("engine: cannot watch a connection", "error", err)
+				l.release(c)
+				return
+			}
+		} else {
+			c.mu.Lock()
+			c.needExtra().stream = newStream(l, c, nc)
+			c.mu.Unlock()
+		}
+		if l.stopping {
+			l.abandon(c)
+			return
+		}
+		l.joins(c, first, early)
+	}
+	if !l.do(join) {
+		s.left()
+		if ok {
+			system.close(fd)
+		} else {
+			nc.Close()
+		}
+		return nil, ErrServerClosed
+	}
+	return c, nil
+}
+
+// joins begins the life of an adopted connection.
+func (l *loop) joins(c *Conn, first, early []byte) {
+	defer l.recovers(c)
+	l.begin(c)
+	if len(first) > 0 {
+		// What was written since Adopt returned goes behind it.
+		c.mu.Lock()
+		o := outboxes.Get().(*outbox)
+		o.b = append(o.b, first...)
+		if c.out != nil {
+			o.b = append(o.b, c.out.b...)
+			o.messages = c.out.messages
+			recycle(c.out)
+		}
+		c.out = o
+		c.queued += len(first)
+		c.mu.Unlock()
+	}
+	l.tally.Accepted++
+	l.opens(c, early)
+	l.current.Store(nil)
+}

@@ -1,0 +1,42 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/conformance"
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws/deflate"
+)
+
+// The engine is held to every case, on every driver, plain and compressing.
+func TestConformance(t *testing.T) {
+	for name, compression := range map[string]*deflate.Options{"plain": nil, "deflate": {}} {
+		t.Run(name, func(t *testing.T) {
+			drivers(t, func(t *testing.T, s *engine.Server) {
+				s.Handler = echo{}
+				s.Subprotocols = []string{"echo", "chat"}
+				s.Options = engine.Options{CloseTimeout: 5 * time.Second, Compression: compression}
+				conforms(t, "ws://"+start(t, s)+"/echo?x=1")
+			})
+		})
+	}
+}
+
+func conforms(t *testing.T, url string) {
+	t.Helper()
+	// A minute for a case: a machine that is busy must not fail one.
+	report, err := conformance.RunServer(t.Context(), url, conformance.Options{Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Results {
+		switch r.Verdict {
+		case conformance.Fail, conformance.NonStrict:
+			t.Errorf("%s %s: %s (%s)\n\t%s", r.Verdict, r.ID, r.Checks, r.Section, r.Detail)
+		}
+	}
+	if report.Count(conformance.Pass) < 1000 {
+		t.Errorf("only %d cases of %d passed", report.Count(conformance.Pass), len(report.Results))
+	}
+}

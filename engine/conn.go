@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/deflate"
+)
+
+// Conn is a connection of a Server. All methods are safe for concurrent use and
+// for use in callbacks, and none of them waits for the network.
+//
+// A Conn is allocated for one connection and never used for another: whoever
+// keeps it longer than it lives speaks to nobody. It is small instead, 288 bytes
+// where a pointer has 8, and that is all that an idle connection has here: out,
+// extra and message are nil then.
+type Conn struct {
+	loop     *loop
+	settings *settings
+	timer    timer // the loop's
+
+	mu     sync.Mutex    // guards what follows, up to the loop's fields; never held across a callback or I/O
+	proto  wsproto.Conn  // its reading side is used by the loop only
+	out    *outbox       // nil while nothing is to be sent
+	queued int           // bytes that were not sent yet, those being sent included
+	rtt    time.Duration // of the newest ping that was answered
+	closed *CloseError   // set once
+	value  any
+	extra  *extra // nil for most
+	flags  flags
+
+	// The loop's own.
+	state   state
+	mode    mode
+	peer    address
+	fd      int32 // -1: extra.stream, or closed; written under mu
+	slot    int32
+	message *assembly // the head or the message that is arriving in parts
+}
+
+// extra is what few connections have.
+type extra struct {
+	stream      *stream // goroutines do the I/O; nil for a descriptor
+	handler     Handler // set by SetHandler; nil: the server's
+	subprotocol string
+	compression deflate.Params
+	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
+	overflow    bool         // QueuePolicy closes the connection
+}
+
+// flags say what the loop is about to do, so that nobody has to tell it again.
+type flags uint8
+
+const (
+	posted    flags = 1 << iota // in the loop's list
+	corked                      // its input is being handled, and its output sent after that
+	blocked                     // the network takes nothing; the loop sends when it does
+	aborted                     // CloseNow was called
+	broken                      // nothing can be sent any more
+	armClose                    // Close was called: the timer is to be set
+	owesDrain                   // OnDrain is to be called when everything has been sent
+	woken                       // Wake was called
+)
+
+// state is how far a connection has come.
+type state uint8
+
+const (
+	stateHead   state = iota // its request is arriving
+	stateOpen                // it is a WebSocket
+	stateLast                // its last bytes are being sent, what arrives is dropped
+	stateClosed              // its transport is closed, or somebody else's
+)
+
+// mode is what the poller waits for, and how the end will be.
+type mode uint8
+
+const (
+	pausedReading mode = 1 << iota // the queue is too long to read more
+	wantsWrite                     // the poller watches for room to write
+	lingers                        // after the last bytes, wait for the peer to take them
+	halfClosed                     // the write side was shut down
+	hooked                         // OnOpen was called, so OnClose will be
+)
+
+// Subprotocol returns the subprotocol agreed on, or "".
+func (c *Conn) Subprotocol() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.extra == nil {
+		return ""
+	}
+	return c.extra.subprotocol
+}
+
+// Compression returns the parameters of permessage-deflate, and false if
+// messages are not compressed.
+func (c *Conn) Compression() (deflate.Params, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.extra == nil || !c.proto.Compressed() {
+		return deflate.Params{}, false
+	}
+	return c.extra.compression, true
+}
+
+// needExtra returns c.extra; mu is held.
+func (c *Conn) needExtra() *extra {
+	if c.extra == nil {
+		c.extra = &extra{}
+	}
+	return c.extra
+}
+
+// Value returns what SetValue or Admission.Value set, or nil.
+func (c *Conn) Value() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.value
+}
+
+// SetValue keeps something of the application's with the connection.
+func (c *Conn) SetValue(v any) {
+	c.mu.Lock()
+	c.value = v
+	c.mu.Unlock()
+}
+
+// SetHandler makes the calls that have not begun yet go to h instead of the
+// server's Handler. A nil h is the server's again.
+func (c *Conn) SetHandler(h Handler) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h != nil || c.extra != nil {
+		c.needExtra().handler = h
+	}
+}
+
+// handler returns who is called; mu is held.
+func (c *Conn) handler() Handler {
+	if c.extra != nil && c.extra.handler != nil {
+		return c.extra.handler
+	}
+	return c.loop.server.Handler
+}
+
+// SetLimits changes the limits of this connection from now on; a message whose
+// frame has been announced is judged by the limits of before. What was agreed
+// about compression stays, and so does the limit on what a compressed message
+// inflates to. Connections that are given the same o one
+// after another share it, so it must not be modified afterwards.
+func (c *Conn) SetLimits(o *Options) {
+	s := c.loop.server.limits(o)
+	c.mu.Lock()
+	c.settings = s
+	c.proto.SetConfig(&s.protocol)
+	c.flags |= armClose // the deadline may be earlier now
+	c.unlockAndPost()
+}
+
+// Buffered returns how many bytes are waiting to be sent, their frames' headers
+// included.
+func (c *Conn) Buffered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queued
+}
+
+// RTT returns the round trip of the newest ping that was answered, of Ping or of
+// keepalive; 0 if none was.
+func (c *Conn) RTT() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rtt
+}
+
+// Err returns nil while the connection lives and a *CloseError afterwards.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		return nil
+	}
+	return c.closed
+}
+
+// RemoteAddr returns the peer's address, also after the connection has ended.
+func (c *Conn) RemoteAddr() net.Addr {
+	if s := c.stream(); s != nil {
+		return s.nc.RemoteAddr()
+	}
+	return c.peer.netAddr()
+}
+
+// LocalAddr returns the address that the peer connected to, nil after the
+// connection has ended.
+func (c *Conn) LocalAddr() net.Addr {
+	if s := c.stream(); s != nil {
+		return s.nc.LocalAddr()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// The lock keeps the descriptor from being closed, and so from being another
+	// connection's. The question does not wait for anything.
+	if c.fd < 0 {
+		return nil
+	}
+	return localAddress(c.fd)
+}
+
+func (c *Conn) stream() *stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streamed()
+}
+
+// streamed is stream when mu is held.
+func (c *Conn) streamed() *stream {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.stream
+}
+
+// address is an IP address and port in few bytes; the zero value is none.
+type address struct {
+	ip   [16]byte
+	port uint16
+	kind addressKind
+}
+
+type addressKind uint8
+
+const (
+	noAddress addressKind = iota
+	ip4Address
+	ip6Address
+)
+
+func addressOf(a netip.AddrPort) address {
+	switch ip := a.Addr(); {
+	case ip.Is4() || ip.Is4In6():
+		return address{ip: ip.As16(), port: a.Port(), kind: ip4Address}
+	case ip.Is6():
+		return address{ip: ip.As16(), port: a.Port(), kind: ip6Address}
+	}
+	return address{}
+}
+
+func (a *address) addrPort() netip.AddrPort {
+	ip := netip.AddrFrom16(a.ip)
+	switch a.kind {
+	case noAddress:
+		return netip.AddrPort{}
+	case ip4Address:
+		ip = ip.Unmap()
+	}
+	return netip.AddrPortFrom(ip, a.port)
+}
+
+func (a *address) netAddr() net.Addr {
+	if a.kind == noAddress {
+		return &net.UnixAddr{Net: "unix"} // sockets of one machine; the peer has no name
+	}
+	return net.TCPAddrFromAddrPort(a.addrPort())
+}

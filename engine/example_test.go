@@ -1,0 +1,86 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws"
+)
+
+// shout answers louder.
+type shout struct{ engine.NopHandler }
+
+func (shout) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
+	_ = c.Write(typ, append(p, '!')) // an error means that the connection is ending, which OnClose tells
+}
+
+func Example() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := &engine.Server{Handler: shout{}}
+	go s.Serve(ln)
+
+	ctx := context.Background()
+	c, _, err := ws.Dial(ctx, "ws://"+ln.Addr().String()+"/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = c.Write(ctx, ws.MessageText, []byte("hello"))
+	_, p, _ := c.Read(ctx)
+	fmt.Println(string(p))
+	_ = c.Close(ws.StatusNormal, "")
+	_ = s.Shutdown(ctx)
+	// Output: hello!
+}
+
+// room sends what anyone says to everyone.
+type room struct {
+	engine.NopHandler
+	mu      sync.Mutex
+	members map[*engine.Conn]bool
+}
+
+func (r *room) OnOpen(c *engine.Conn) {
+	r.mu.Lock()
+	r.members[c] = true
+	r.mu.Unlock()
+}
+
+func (r *room) OnMessage(_ *engine.Conn, typ engine.MessageType, p []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.members {
+		_ = c.Write(typ, p) // never waits: who does not keep up has a full queue, see Options.QueuePolicy
+	}
+}
+
+func (r *room) OnClose(c *engine.Conn, _ *engine.CloseError) {
+	r.mu.Lock()
+	delete(r.members, c)
+	r.mu.Unlock()
+}
+
+// A site and its WebSockets on one port, with a look at each client before it is
+// let in.
+func ExampleServer() {
+	s := &engine.Server{
+		Handler: &room{members: make(map[*engine.Conn]bool)},
+		HTTP:    http.FileServer(http.Dir("site")),
+		Options: engine.Options{QueuePolicy: engine.QueueClose, IdleTimeout: time.Hour},
+		Admit: func(r *engine.Request) engine.Admission {
+			if r.Path() != "/room" {
+				return engine.Admission{Status: http.StatusNotFound}
+			}
+			return engine.Admission{Value: r.Query().Get("name")}
+		},
+	}
+	log.Print(s.ListenAndServe("127.0.0.1:8000"))
+}

@@ -1,0 +1,142 @@
+//go:build linux
+
+package engine_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+type call = func(p []byte) (int, error)
+
+// A system that takes and gives a byte at a time, and says "not now" in between,
+// makes everything slower and nothing different.
+func TestShortReadsAndWrites(t *testing.T) {
+	var count atomic.Int64
+	short := func(do call, p []byte) (int, error) {
+		switch n := count.Add(1); {
+		case n%3 == 0:
+			return 0, engine.ErrAgain
+		case n%3 == 1 && len(p) > 1:
+			return do(p[:1])
+		case len(p) > 7:
+			return do(p[:7])
+		}
+		return do(p)
+	}
+	s := &engine.Server{Handler: echo{}}
+	s.Interfere(nil, short, short)
+	c := dial(t, start(t, s))
+	for _, size := range []int{0, 1, 125, 126, 1000, 20_000} {
+		message := strings.Repeat("x", size)
+		if err := c.Write(within(t), ws.MessageText, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := c.Read(within(t)); err != nil || string(p) != message {
+			t.Fatalf("%d bytes came back as %d, %v", size, len(p), err)
+		}
+	}
+	if err := c.Close(ws.StatusNormal, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// A connection that breaks at any call ends, once, and the others go on.
+func TestResetAtEveryCall(t *testing.T) {
+	for _, direction := range []string{"read", "write"} {
+		for at := int64(1); at <= 6; at++ {
+			var count atomic.Int64
+			breaks := func(do call, p []byte) (int, error) {
+				if count.Add(1) == at {
+					return 0, syscall.ECONNRESET
+				}
+				return do(p)
+			}
+			n := newNotes()
+			s := &engine.Server{Handler: panics{n, ""}} // an echo that takes notes
+			if direction == "read" {
+				s.Interfere(nil, breaks, nil)
+			} else {
+				s.Interfere(nil, nil, breaks)
+			}
+			address := start(t, s)
+			c := connect(t, address)
+			_, _ = c.Write([]byte(opening)) // it may break at any point
+			for range 6 {
+				_, _ = c.Write(text("x"))
+			}
+			_, _ = c.Write(closing(1000))
+			for {
+				if _, err := c.r.ReadByte(); err != nil {
+					break
+				}
+			}
+			c.Close()
+			opened := len(n.open)
+			for range opened {
+				next(t, n.end)
+			}
+			count.Store(at) // what was not reached is not the next one's
+			d := dial(t, address)
+			if err := d.Write(within(t), ws.MessageText, []byte("next")); err != nil {
+				t.Fatal(err)
+			}
+			if _, p, err := d.Read(within(t)); string(p) != "next" {
+				t.Fatalf("%s %d: %q, %v", direction, at, p, err)
+			}
+			if len(n.end) != 0 {
+				t.Errorf("%s %d: a connection ended twice", direction, at)
+			}
+			_ = s.Close()
+		}
+	}
+}
+
+// No descriptor is left: it is said once, nothing spins, and when there are some
+// again the connections that waited are served.
+func TestDescriptorsRunOut(t *testing.T) {
+	j := newJournal()
+	var failures atomic.Int64
+	const fails = 5
+	enough := make(chan struct{})
+	s := &engine.Server{Handler: echo{}, Loops: 1, Log: j.logger()}
+	s.Interfere(func(do func() error) error {
+		switch n := failures.Add(1); {
+		case n < fails:
+			return syscall.EMFILE
+		case n == fails:
+			close(enough)
+			return syscall.EMFILE
+		}
+		return do()
+	}, nil, nil)
+	c := connect(t, start(t, s))
+	c.send(t, append([]byte(opening), text("patient")...))
+	j.wait(t, "cannot accept", "open files", "ulimit")
+	<-enough
+	c.switched(t)
+	c.expect(t, wire.Text, "patient")
+	if len(j.lines) != 1 {
+		t.Errorf("it was said %d times: %q", len(j.lines), j.lines)
+	}
+}
+
+// Errors of one connection that was not accepted are nobody else's.
+func TestAcceptGoesOn(t *testing.T) {
+	var count atomic.Int64
+	s := &engine.Server{Handler: echo{}, Loops: 1}
+	s.Interfere(func(do func() error) error {
+		if count.Add(1)%2 == 1 {
+			return syscall.ECONNABORTED
+		}
+		return do()
+	}, nil, nil)
+	c := upgrade(t, start(t, s), text("hello")...)
+	c.expect(t, wire.Text, "hello")
+}

@@ -1,0 +1,317 @@
+package engine
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+const (
+	// receiveBytes is the size of a loop's receive buffer, and so the most that
+	// is read of a connection in a turn: nobody can keep the loop to himself.
+	receiveBytes = 64 << 10
+
+	// scratchBytes is the size of a loop's memory for inflated payloads.
+	scratchBytes = 64 << 10
+)
+
+// loop is one goroutine with its connections.
+//
+// The lock of a connection and mu are never held together.
+type loop struct {
+	server *Server
+	system *kernel
+	index  int
+	poll   poller
+	origin time.Time // of wsproto.Time
+	done   chan struct{}
+
+	// The loop's own.
+	now       wsproto.Time // when the turn began
+	events    [eventsMax]event
+	in        []byte  // receive buffer
+	scratch   []byte  // inflated payloads
+	cork      outbox  // what is written while input is handled
+	opener    *opener // the opening handshake
+	wheel     wheel
+	fireFn    func(*Conn)
+	conns     []*Conn // by slot
+	free      []int32 // slots
+	listeners []*acceptor
+	tally     Stats
+	rested    wsproto.Time // when it last began to work after a wait
+	stopping  bool
+
+	mu     sync.Mutex // guards what follows
+	dirty  []*Conn    // to look at
+	tasks  []func()
+	dead   bool // it takes no more tasks
+	public Stats
+
+	spareDirty []*Conn // the loop's: memory for the next dirty
+	asleep     atomic.Bool
+	open       atomic.Int64         // connections, heads and last bytes included
+	turn       atomic.Uint64        // counts callbacks' turns, for the watchdog
+	current    atomic.Pointer[Conn] // whose turn it is
+	stalls     atomic.Uint64        // found by the watchdog
+}
+
+func newLoop(s *Server, index int) (*loop, error) {
+	l := &loop{
+		server: s, system: &system, index: index, origin: time.Now(), done: make(chan struct{}),
+		in: make([]byte, receiveBytes), opener: newOpener(),
+	}
+	if s.compression() {
+		l.scratch = make([]byte, scratchBytes)
+	}
+	if s.kernel != nil {
+		l.system = s.kernel
+	}
+	l.fireFn = l.fire
+	var err error
+	l.poll, err = s.newPoller()
+	return l, err
+}
+
+// clock returns the time; it is never 0.
+func (l *loop) clock() wsproto.Time { return wsproto.Time(time.Since(l.origin)) + 1 }
+
+// post has the loop look at c. The caller has set posted.
+func (l *loop) post(c *Conn) {
+	l.mu.Lock()
+	if !l.dead {
+		l.dirty = append(l.dirty, c)
+	}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// do has the loop call f. It returns false if the loop has ended.
+func (l *loop) do(f func()) bool {
+	l.mu.Lock()
+	if l.dead {
+		l.mu.Unlock()
+		return false
+	}
+	l.tasks = append(l.tasks, f)
+	l.mu.Unlock()
+	l.wake()
+	return true
+}
+
+// wake costs a system call only if the loop is about to sleep or does.
+func (l *loop) wake() {
+	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
+		l.poll.wake()
+	}
+}
+
+// run is the loop's goroutine.
+func (l *loop) run() {
+	defer close(l.done)
+	l.rested = l.clock()
+	for !l.stopping {
+		n := l.wait()
+		l.now = l.clock()
+		for i := range l.events[:n] {
+			l.ready(&l.events[i])
+		}
+		l.work()
+		l.acceptsAgain()
+		if int64(l.now)>>wheelShift > l.wheel.hand {
+			l.wheel.advance(l.now, l.fireFn)
+		}
+	}
+	l.end()
+}
+
+// wait returns the events of the next turn. It sleeps only after a look that
+// found nothing, because the look is cheap: the Go scheduler is not told of it.
+func (l *loop) wait() int {
+	if n := l.poll.wait(l.events[:], 0); n > 0 || l.hasWork() {
+		return n
+	}
+	// The scheduler lets other goroutines have this processor at once; it would
+	// find out by itself only after a while.
+	runtime.Gosched()
+	l.now = l.clock()
+	timeout := time.Duration(-1)
+	if d, ok := l.wheel.wait(l.now); ok {
+		timeout = d
+	}
+	if d, ok := l.acceptsAgain(); ok && (timeout < 0 || d < timeout) {
+		timeout = d
+	}
+	l.publish()
+	l.asleep.Store(true)
+	if l.hasWork() {
+		timeout = 0 // it was posted before it could see that a wake is needed
+	}
+	n := l.poll.wait(l.events[:], timeout)
+	l.asleep.Store(false)
+	l.rested = l.clock()
+	return n
+}
+
+// publish lets Stats see the loop's figures. The loop is about to sleep.
+func (l *loop) publish() {
+	now := l.clock()
+	l.tally.Busy += time.Duration(now - l.rested)
+	l.rested = now
+	l.mu.Lock()
+	l.public = l.tally
+	l.mu.Unlock()
+}
+
+func (l *loop) hasWork() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.dirty) > 0 || len(l.tasks) > 0
+}
+
+// work does what other goroutines, and callbacks, have asked for until now.
+func (l *loop) work() {
+	l.mu.Lock()
+	dirty, tasks := l.dirty, l.tasks
+	l.dirty, l.tasks = l.spareDirty[:0], nil
+	l.mu.Unlock()
+	for _, task := range tasks {
+		task()
+	}
+	for i, c := range dirty {
+		l.visit(c)
+		dirty[i] = nil
+	}
+	l.spareDirty = dirty[:0]
+	if l.tally.turns++; l.tally.turns%256 == 0 {
+		l.publish() // it may not sleep for a long time
+	}
+}
+
+// ready handles one event.
+func (l *loop) ready(e *event) {
+	if e.key < 0 {
+		l.accept(l.listeners[-1-e.key])
+		return
+	}
+	c := l.conns[e.key]
+	if c == nil || c.fd != e.fd {
+		return // it ended earlier in this turn
+	}
+	l.serve(c, e.readable, e.writable)
+}
+
+// serve does what a connection is ready for.
+func (l *loop) serve(c *Conn, readable, writable bool) {
+	defer l.recovers(c)
+	l.begin(c)
+	if writable && c.mode&wantsWrite != 0 {
+		l.unblock(c)
+		l.flush(c)
+	}
+	if readable && c.state != stateClosed {
+		l.read(c)
+	}
+	l.current.Store(nil)
+}
+
+// visit does what was posted for a connection.
+func (l *loop) visit(c *Conn) {
+	defer l.recovers(c)
+	l.begin(c)
+	c.mu.Lock()
+	flags := c.flags
+	c.flags &^= posted | armClose | woken
+	c.mu.Unlock()
+	if c.state == stateClosed {
+		return
+	}
+	if flags&aborted != 0 {
+		l.finish(c, abnormal(errClosed), false)
+		l.release(c)
+		return
+	}
+	if s := c.streamOf(); s != nil {
+		l.visitStream(c, s)
+	}
+	if flags&woken != 0 && c.mode&hooked != 0 {
+		l.awaken(c)
+	} else if c.state != stateClosed && !c.isBlocked() {
+		l.flush(c)
+	}
+	if flags&armClose != 0 && c.state == stateOpen {
+		l.arm(c)
+	}
+}
+
+// awaken calls OnWake, and sends what it wrote.
+func (l *loop) awaken(c *Conn) {
+	c.mu.Lock()
+	c.flags |= corked
+	if c.out == nil {
+		c.out = &l.cork
+	}
+	h := c.handler()
+	c.mu.Unlock()
+	if h, ok := h.(Waker); ok {
+		h.OnWake(c)
+	}
+	l.uncork(c)
+}
+
+func (c *Conn) isBlocked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flags&blocked != 0
+}
+
+// begin notes whose turn it is, for the watchdog.
+func (l *loop) begin(c *Conn) {
+	l.current.Store(c)
+	l.turn.Add(1)
+}
+
+// insert makes c one of the loop's.
+func (l *loop) insert(c *Conn) {
+	if n := len(l.free); n > 0 {
+		c.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+		l.conns[c.slot] = c
+	} else {
+		c.slot = int32(len(l.conns))
+		l.conns = append(l.conns, c)
+	}
+}
+
+// end lets go of everything.
+func (l *loop) end() {
+	for _, a := range l.listeners {
+		a.close()
+	}
+	for _, c := range l.conns {
+		if c != nil {
+			l.abandon(c)
+		}
+	}
+	l.mu.Lock()
+	l.dead = true
+	l.tally.Busy += time.Duration(l.clock() - l.rested)
+	l.public = l.tally
+	tasks := l.tasks
+	l.tasks, l.dirty = nil, nil
+	l.mu.Unlock()
+	for _, task := range tasks {
+		task() // it sees that the loop is stopping
+	}
+	l.poll.close()
+}
+
+// abandon ends c without a word.
+func (l *loop) abandon(c *Conn) {
+	defer l.recovers(c)
+	l.finish(c, abnormal(errClosed), false)
+	l.release(c)
+}

@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// opener is what a loop needs for opening handshakes, one at a time.
+type opener struct {
+	head    *head
+	request handshake.Request
+	admit   Request
+}
+
+func newOpener() *opener { return &opener{head: newHead()} }
+
+// agreement is what an opening handshake has led to.
+type agreement struct {
+	subprotocol string
+	compressed  bool
+	compression deflate.Params
+	admission   Admission
+}
+
+// head takes bytes of a request's head, and acts when it is whole.
+func (l *loop) head(c *Conn, p []byte) {
+	var cut headCut
+	at := &cut
+	if m := c.message; m != nil {
+		m.b = append(m.b, p...)
+		p, at = m.b, &m.cut
+	}
+	n, err := at.next(p)
+	switch {
+	case err != nil:
+		l.refuse(c, "", malformed(err))
+	case n > 0:
+		l.request(c, p[at.start:], n-at.start)
+	case c.message == nil:
+		m := c.needMessage()
+		m.b, m.cut = append(m.b, p...), cut
+	}
+}
+
+// malformed is the answer to a head that is not one.
+func malformed(err error) *handshake.Fault {
+	status := http.StatusBadRequest
+	if err == errHeadTooLarge {
+		status = http.StatusRequestHeaderFieldsTooLarge
+	}
+	return &handshake.Fault{Status: status, Reason: err.Error(), Header: handshake.Header{"Connection": {"close"}}}
+}
+
+// request deals with a whole request: the first n bytes of p are its head, and
+// what follows came behind it.
+func (l *loop) request(c *Conn, p []byte, n int) {
+	s, o := l.server, l.opener
+	if err := o.head.parse(p[:n]); err != nil {
+		l.refuse(c, "", malformed(err))
+		return
+	}
+	o.request = handshake.Request{
+		Method: o.head.method, ProtoMajor: o.head.major, ProtoMinor: o.head.minor,
+		Host: o.head.host, Secure: c.secure(), Header: o.head.known,
+	}
+	if s.HTTP != nil && !handshake.IsUpgrade(o.head.known) {
+		l.forward(c, p)
+		return
+	}
+	o.admit = Request{head: o.head, remote: c.remote(), secure: o.request.Secure}
+	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
+	if fault != nil {
+		l.refuse(c, o.head.method, fault)
+		return
+	}
+	if agreed.admission.HTTP {
+		l.forward(c, p)
+		return
+	}
+	response := &l.cork
+	var err error
+	if response.b, err = s.respond(response.b, &accepted, &agreed); err != nil {
+		response.empty()
+		s.log().Error("engine: the response to an opening handshake could not be made", "error", err)
+		l.refuse(c, o.head.method, internalError)
+		return
+	}
+	if agreed.subprotocol != "" {
+		agreed.subprotocol = s.lasting(agreed.subprotocol)
+	}
+	c.mu.Lock()
+	l.equip(c, &agreed)
+	c.out, c.queued = response, len(response.b)
+	c.mu.Unlock()
+	l.tally.Accepted++
+	held := c.message // p may be in it
+	c.message = nil
+	l.opens(c, p[n:])
+	if held != nil {
+		held.recycle()
+	}
+}
+
+// opens makes c a WebSocket. early is what the peer has sent behind its request.
+func (l *loop) opens(c *Conn, early []byte) {
+	c.mu.Lock()
+	c.flags |= corked
+	if c.out == nil {
+		c.out = &l.cork
+	}
+	h := c.handler()
+	c.mu.Unlock()
+	c.state = stateOpen
+	c.mode |= hooked
+	l.wheel.clear(c)
+	l.arm(c)
+	h.OnOpen(c)
+	if len(early) > 0 {
+		l.input(c, early)
+		return
+	}
+	l.uncork(c)
+}
+
+// equip gives c what was agreed on. mu is held, or nobody knows c yet.
+func (l *loop) equip(c *Conn, a *agreement) {
+	s := l.server
+	c.settings = s.settings
+	if a.admission.Limits != nil {
+		c.settings = s.limits(a.admission.Limits)
+	}
+	c.proto.Init(&c.settings.protocol, l.clock())
+	c.value = a.admission.Value
+	if a.subprotocol != "" || a.compressed || a.admission.Handler != nil {
+		x := c.needExtra()
+		x.subprotocol, x.compression, x.handler = a.subprotocol, a.compression, a.admission.Handler
+	}
+	if a.compressed {
+		c.proto.Compress(a.compression, s.settings.compression)
+	}
+}
+
+// refuse answers with f, and ends the connection when the peer has taken that.
+func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
+	l.tally.Refused++
+	response := &l.cork
+	response.empty() // a panic may have left something
+	response.b = appendFault(response.b, f, method == http.MethodHead, time.Now())
+	c.mu.Lock()
+	c.out, c.queued = response, len(response.b)
+	c.mu.Unlock()
+	l.finish(c, abnormal(f), true)
+	l.flush(c)
+}
+
+// appendFault appends a response that refuses a request and ends its connection.
+func appendFault(dst []byte, f *handshake.Fault, headOnly bool, now time.Time) []byte {
+	body := f.Reason + "\n"
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(f.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, http.StatusText(f.Status)...)
+	dst = append(dst, "\r\nDate: "...)
+	dst = now.UTC().AppendFormat(dst, http.TimeFormat) // RFC 9110 §6.6.1
+	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = append(dst, "\r\n"...)
+	names := make([]string, 0, len(f.Header))
+	for name := range f.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, v := range f.Header[name] {
+			dst = append(dst, name...)
+			dst = append(dst, ": "...)
+			dst = append(dst, v...)
+			dst = append(dst, "\r\n"...)
+		}
+	}
+	dst = append(dst, "\r\n"...)
+	if headOnly {
+		return dst
+	}
+	return append(dst, body...)
+}
+
+var (
+	internalError = &handshake.Fault{Status: http.StatusInternalServerError, Reason: http.StatusText(http.StatusInternalServerError),
+		Header: handshake.Header{"Connection": {"close"}}}
+	shuttingDown = &handshake.Fault{Status: http.StatusServiceUnavailable, Reason: "the server is shutting down; try again, here or at another",
+		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}}}
+)
+
+// check applies the rules of the handshake, and then admit's, to a request.
+func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request) Admission) (handshake.Accepted, agreement, *handshake.Fault) {
+	var agreed agreement
+	policy := handshake.Policy{Origins: s.Origins, Subprotocols: s.Subprotocols, Select: s.SelectSubprotocol}
+	accepted, fault := handshake.Check(r, &policy)
+	if fault != nil {
+		return accepted, agreed, fault
+	}
+	if s.closing.Load() {
+		return accepted, agreed, shuttingDown
+	}
+	if admit != nil {
+		agreed.admission = admit(seen)
+		if a := &agreed.admission; a.Status != 0 {
+			return accepted, agreed, a.fault()
+		}
+	}
+	agreed.subprotocol = accepted.Subprotocol
+	return accepted, agreed, nil
+}
+
+// fault is the answer that refuses.
+func (a *Admission) fault() *handshake.Fault {
+	f := &handshake.Fault{Status: a.Status, Reason: a.Reason, Header: handshake.Header{}}
+	if f.Status < 300 || f.Status > 599 {
+		f.Status = http.StatusInternalServerError
+	}
+	if f.Reason == "" {
+		f.Reason = http.StatusText(f.Status)
+	}
+	for name, values := range a.Header {
+		for _, v := range values {
+			if isToken(name) && isFieldValue(v) {
+				f.Header[name] = append(f.Header[name], v)
+			}
+		}
+	}
+	f.Header["Connection"] = []string{"close"}
+	return f
+}
+
+// respond appends the response that accepts, and completes the agreement.
+func (s *Server) respond(dst []byte, accepted *handshake.Accepted, agreed *agreement) ([]byte, error) {
+	var extension string
+	if s.settings.compression != nil {
+		if params, response, ok := deflate.Accept(accepted.Extensions, s.settings.compression); ok {
+			agreed.compressed, agreed.compression = true, params
+			b, err := handshake.AppendExtension(nil, response)
+			if err != nil {
+				return dst, err
+			}
+			extension = string(b)
+		}
+	}
+	return handshake.AppendResponse(dst, accepted, extension, agreed.admission.Header)
+}
+
+// lasting returns a copy of a subprotocol that does not share memory with a
+// request, if possible without making one.
+func (s *Server) lasting(subprotocol string) string {
+	for _, known := range s.Subprotocols {
+		if known == subprotocol {
+			return known
+		}
+	}
+	return strings.Clone(subprotocol)
+}
+
+// secure reports whether c came over TLS.
+func (c *Conn) secure() bool {
+	s := c.streamOf()
+	return s != nil && s.isSecure()
+}
+
+// remote is the peer's address for Request.
+func (c *Conn) remote() netip.AddrPort {
+	if s := c.streamOf(); s != nil {
+		return addrPortOf(s.nc.RemoteAddr())
+	}
+	return c.peer.addrPort()
+}

@@ -1,0 +1,346 @@
+package engine
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+// uncork ends the handling of input: what was written leaves.
+func (l *loop) uncork(c *Conn) {
+	c.mu.Lock()
+	c.flags &^= corked
+	stuck := c.flags&blocked != 0
+	pauses := stuck && c.state == stateOpen && c.queued >= c.settings.pauses()
+	c.mu.Unlock()
+	switch {
+	case !stuck:
+		l.flush(c)
+	case pauses && !c.paused(): // what the input led to has made the queue long
+		c.mode |= pausedReading
+		l.watch(c)
+	}
+}
+
+// flushRounds is how often flush looks whether other goroutines have written
+// more meanwhile, before it leaves that to the next turn.
+const flushRounds = 4
+
+// flush sends what c has to send, and what the protocol owes. It is not called
+// while c is blocked.
+func (l *loop) flush(c *Conn) {
+	for round := 0; ; round++ {
+		c.mu.Lock()
+		l.appendReplies(c)
+		o := c.out
+		if o == nil || len(o.rest()) == 0 || c.flags&broken != 0 {
+			c.out = nil
+			c.queued = 0
+			l.reuse(o)
+			drained := c.flags&owesDrain != 0
+			c.flags &^= owesDrain
+			c.mu.Unlock()
+			l.flushed(c, drained)
+			return
+		}
+		if round == flushRounds {
+			l.keep(c, o)
+			c.unlockAndPost()
+			return
+		}
+		c.out = nil // what is written during the system call goes behind
+		c.mu.Unlock()
+
+		rest := o.rest()
+		n, err := l.send(c, rest)
+		l.tally.BytesOut += uint64(n)
+		if err != nil && err != errAgain {
+			l.breaks(c, o)
+			return
+		}
+		if n < len(rest) || l.busy(c) {
+			l.block(c, o, n)
+			return
+		}
+		c.mu.Lock()
+		c.queued -= n
+		l.reuse(o)
+		c.mu.Unlock()
+	}
+}
+
+// appendReplies appends what the protocol owes, if nothing waits before it: a
+// peer that does not read is not owed more than the newest pong. mu is held.
+func (l *loop) appendReplies(c *Conn) {
+	if !c.proto.HasReplies() {
+		return
+	}
+	if c.out == nil {
+		c.out = &l.cork
+	}
+	before := len(c.out.b)
+	c.out.b = c.proto.AppendReplies(c.out.b)
+	c.queued += len(c.out.b) - before
+}
+
+// reuse counts what o carried and gives it back.
+func (l *loop) reuse(o *outbox) {
+	if o == nil {
+		return
+	}
+	l.tally.MessagesOut += uint64(o.messages)
+	l.tally.QueueBytes -= o.counted
+	if o == &l.cork {
+		o.empty()
+		return
+	}
+	recycle(o)
+}
+
+// keep makes o, or a copy of it if it is the loop's own, c's outbox. mu is held.
+func (l *loop) keep(c *Conn, o *outbox) {
+	if o != &l.cork {
+		c.out = o
+		return
+	}
+	own := outboxes.Get().(*outbox)
+	own.b = append(own.b, o.rest()...)
+	own.messages = o.messages
+	o.empty()
+	c.out = own
+}
+
+// block notes that the network took only n bytes of o.
+func (l *loop) block(c *Conn, o *outbox, n int) {
+	c.mu.Lock()
+	o.off += n
+	c.queued -= n
+	if o.off < len(o.b) {
+		c.flags |= owesDrain
+	}
+	behind := c.out
+	l.keep(c, o)
+	if behind != nil {
+		c.out.b = append(c.out.b, behind.rest()...)
+		c.out.messages += behind.messages
+		behind.messages = 0
+		l.reuse(behind)
+	}
+	l.tally.QueueBytes += c.queued - c.out.counted
+	c.out.counted = c.queued
+	c.out.since = l.now
+	c.flags |= blocked
+	switch {
+	case c.queued >= c.settings.pauses() && c.state == stateOpen:
+		c.mode |= pausedReading
+	case c.queued <= c.settings.resumes():
+		c.mode &^= pausedReading
+	}
+	c.mu.Unlock()
+	c.mode |= wantsWrite
+	l.watch(c)
+	if c.state == stateOpen {
+		l.arm(c)
+	}
+}
+
+// unblock is called when there is room to write again.
+func (l *loop) unblock(c *Conn) {
+	c.mu.Lock()
+	c.flags &^= blocked
+	c.mu.Unlock()
+}
+
+func (c *Conn) paused() bool { return c.mode&pausedReading != 0 }
+
+// flushed is called when everything has been sent.
+func (l *loop) flushed(c *Conn, drained bool) {
+	if c.mode&wantsWrite != 0 {
+		c.mode &^= wantsWrite | pausedReading
+		l.watch(c)
+	}
+	switch {
+	case c.state == stateLast:
+		l.last(c)
+	case drained && c.state == stateOpen:
+		c.mu.Lock()
+		h := c.handler()
+		c.mu.Unlock()
+		h.OnDrain(c)
+	}
+}
+
+// breaks notes that nothing can be sent any more. The peer may have said why in
+// a close frame that was not read yet, so the connection is left to the reader
+// to end: the poller reports it.
+func (l *loop) breaks(c *Conn, o *outbox) {
+	c.mu.Lock()
+	c.flags |= broken
+	c.flags &^= blocked
+	l.reuse(o)
+	if c.out != nil {
+		l.reuse(c.out)
+		c.out = nil
+	}
+	c.queued = 0
+	timeout := c.settings.protocol.CloseTimeout
+	c.mu.Unlock()
+	c.mode &^= wantsWrite | pausedReading
+	l.watch(c)
+	if c.state == stateLast {
+		l.release(c)
+		return
+	}
+	l.wheel.set(c, l.now+wsproto.Time(timeout))
+}
+
+// finish ends the WebSocket, once. The transport stays until what is owed has
+// been sent and, if linger is set, taken.
+func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
+	if c.state >= stateLast {
+		return
+	}
+	c.state = stateLast
+	if linger {
+		c.mode |= lingers
+	}
+	c.mode &^= pausedReading
+	c.dropMessage()
+	c.mu.Lock()
+	if code, ok := c.proto.CloseSent(); ok {
+		e.Sent = code
+		if c.extra != nil && c.extra.overflow && e.Err == nil {
+			e.Err = ErrQueueFull
+		}
+	}
+	c.closed = e
+	timeout := c.settings.protocol.CloseTimeout
+	h := c.handler()
+	c.mu.Unlock()
+	l.wheel.set(c, l.now+wsproto.Time(timeout))
+	if c.mode&wantsWrite != 0 {
+		l.watch(c)
+	}
+	if c.mode&hooked != 0 {
+		c.mode &^= hooked
+		l.callClose(h, c, e)
+	}
+}
+
+// last is called when the last bytes have been sent.
+func (l *loop) last(c *Conn) {
+	if c.mode&lingers == 0 {
+		// RFC 6455 §7.1.1: the server ends the transport first.
+		l.release(c)
+		return
+	}
+	if c.mode&halfClosed == 0 {
+		c.mode |= halfClosed
+		l.shutdown(c)
+	}
+}
+
+// release closes the transport and forgets c.
+func (l *loop) release(c *Conn) {
+	if c.state == stateClosed {
+		return
+	}
+	l.detach(c)
+	l.close(c)
+	l.open.Add(-1)
+	l.server.left()
+}
+
+// detach forgets c and leaves its transport as it is.
+func (l *loop) detach(c *Conn) {
+	c.state = stateClosed
+	l.wheel.clear(c)
+	l.conns[c.slot] = nil
+	l.free = append(l.free, c.slot)
+	c.dropMessage()
+	c.mu.Lock()
+	if c.out != nil {
+		l.reuse(c.out)
+		c.out = nil
+	}
+	c.queued = 0
+	c.mu.Unlock()
+}
+
+// arm sets the timer to what comes first of the protocol's deadline and the end
+// of the peer's time to read. A deadline that moved later is found out when the
+// timer fires.
+func (l *loop) arm(c *Conn) {
+	c.mu.Lock()
+	at, ok := c.proto.Deadline()
+	if c.flags&blocked != 0 && c.out != nil {
+		limit := c.out.since + wsproto.Time(c.settings.WriteTimeout)
+		if !ok || limit < at {
+			at, ok = limit, true
+		}
+	}
+	c.mu.Unlock()
+	if ok && (c.timer.due == 0 || at < c.timer.due) {
+		l.wheel.set(c, at)
+	}
+}
+
+// fire is called by the wheel.
+func (l *loop) fire(c *Conn) {
+	defer l.recovers(c)
+	l.begin(c)
+	switch c.state {
+	case stateHead, stateLast:
+		l.finish(c, abnormal(errTimeout), false)
+		l.release(c)
+	case stateOpen:
+		l.expire(c)
+	}
+}
+
+// expire does what is due.
+func (l *loop) expire(c *Conn) {
+	c.mu.Lock()
+	if c.flags&broken != 0 {
+		c.mu.Unlock()
+		l.finish(c, abnormal(syscall.EPIPE), false)
+		l.release(c)
+		return
+	}
+	stuck := c.flags&blocked != 0
+	if s := c.streamed(); s != nil && stuck && c.out != nil && s.hasMoved() {
+		c.out.since = l.now
+	}
+	if stuck && c.out != nil && l.now >= c.out.since+wsproto.Time(c.settings.WriteTimeout) {
+		c.mu.Unlock()
+		l.finish(c, abnormal(ErrWriteTimeout), false)
+		l.release(c)
+		return
+	}
+	if c.proto.AwaitingPong() && c.paused() {
+		// The pong may be among what has not been read. The time to write ends it.
+		c.mu.Unlock()
+		l.wheel.set(c, l.now+wsproto.Time(pausedCheck))
+		return
+	}
+	ev := c.proto.Expire(l.now)
+	answers := c.proto.HasReplies()
+	c.mu.Unlock()
+	if ev.Kind == wsproto.Fail {
+		l.finish(c, abnormal(ev.Err), true)
+		if !answers { // CloseTimeout is over: the peer has had its time
+			l.release(c)
+			return
+		}
+	}
+	if !stuck {
+		l.flush(c)
+	}
+	if c.state == stateOpen {
+		l.arm(c)
+	}
+}
+
+// pausedCheck is how often a connection that is not read is asked about.
+const pausedCheck = time.Second

@@ -1,0 +1,324 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// The defaults of Server.
+const (
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultConnsMax         = 1 << 20
+	DefaultStallAfter       = time.Second
+)
+
+var (
+	errClosed        = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
+	errTimeout       = errors.New("engine: the peer took too long")
+	errAgain         = syscall.EAGAIN
+	errNoDescriptors = errors.New("engine: this poller knows no descriptors")
+)
+
+// Server serves WebSockets. The zero value with a Handler works; the fields must
+// not be changed once it serves. All methods are safe for concurrent use.
+type Server struct {
+	// Handler is what happens on the connections. It is required.
+	Handler Handler
+
+	// HTTP gets, on the same port, every request that does not ask for a
+	// WebSocket, and those that Admit gives it; keep-alive and what was sent
+	// behind the request are as they should be. Nil: they are answered with 426
+	// or what else is wrong with them as an opening handshake.
+	HTTP http.Handler
+
+	Options
+
+	// Loops is how many loops there are, each of them a goroutine that keeps a
+	// core busy at most. Default: runtime.GOMAXPROCS.
+	Loops int
+
+	// Origins admits pages of other origins, see handshake.ParseOrigins. Nil
+	// admits the same origin only. Requests without an Origin header do not come
+	// from a page and are always admitted.
+	Origins *handshake.Origins
+
+	// Subprotocols are those the server speaks, the preferred one first. The
+	// first of them that the client offers too is chosen.
+	Subprotocols []string
+
+	// SelectSubprotocol, if not nil, chooses instead: one of offered, or "" for
+	// none. It is called only when something was offered.
+	SelectSubprotocol func(offered []string) string
+
+	// Admit, if not nil, decides about an opening handshake that is in order: by
+	// its path, its cookies, its address. It runs on the loop and must not block;
+	// give what needs time to HTTP, and call Upgrade there.
+	Admit func(r *Request) Admission
+
+	// HandshakeTimeout is how long the head of the first request may take to
+	// arrive. Default 10 seconds. Its limits are 16 KiB and 100 fields.
+	HandshakeTimeout time.Duration
+
+	// ConnsMax is how many connections there may be. More are closed at once.
+	// Default 1,048,576; the limit of the system's descriptors is mostly lower.
+	ConnsMax int
+
+	// Pace spreads the goodbyes of Shutdown over this time, so that the clients
+	// do not all come back at the same moment. Default: all at once.
+	Pace time.Duration
+
+	// StallAfter is how long a callback may take before it is reported in the
+	// log, by the name of its Handler. Default 1 second; negative: never.
+	StallAfter time.Duration
+
+	// Log gets what an operator should know. Default: slog.Default.
+	Log *slog.Logger
+
+	streams bool    // tests: no descriptors, also where there are some
+	kernel  *kernel // tests: faults; nil for the system
+
+	once     sync.Once
+	startErr error
+	settings *settings
+	shared   atomic.Pointer[sharedLimits]
+	loops    []*loop
+	next     atomic.Uint32 // the loop that gets the next connection
+	web      *web          // nil without HTTP
+	workers  sync.WaitGroup
+	stop     chan struct{}
+	closing  atomic.Bool
+	count    atomic.Int64 // connections of all loops
+
+	mu        sync.Mutex // guards what follows
+	listeners map[net.Listener]struct{}
+	empty     chan struct{} // closed when there are no connections; nil while nobody waits
+	closed    bool
+}
+
+// sharedLimits are settings made last, and of what.
+type sharedLimits struct {
+	of       *Options
+	settings *settings
+}
+
+// limits returns the settings for o.
+func (s *Server) limits(o *Options) *settings {
+	if last := s.shared.Load(); last != nil && last.of == o {
+		return last.settings
+	}
+	made := newSettings(*o)
+	s.shared.Store(&sharedLimits{o, made})
+	return made
+}
+
+func (s *Server) compression() bool { return s.settings.compression != nil }
+
+func (s *Server) log() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.Default()
+}
+
+// start makes the loops, once.
+func (s *Server) start() error {
+	s.once.Do(func() { s.startErr = s.launch() })
+	return s.startErr
+}
+
+func (s *Server) launch() error {
+	if s.Handler == nil {
+		return errors.New("engine: a Server needs a Handler")
+	}
+	s.settings = newSettings(s.Options)
+	s.stop = make(chan struct{})
+	n := s.Loops
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	for i := range n {
+		l, err := newLoop(s, i)
+		if err != nil {
+			for _, l := range s.loops {
+				l.poll.close()
+			}
+			s.loops = nil
+			return fmt.Errorf("engine: cannot make a poller: %w", err)
+		}
+		s.loops = append(s.loops, l)
+	}
+	for _, l := range s.loops {
+		s.workers.Go(l.run)
+	}
+	if s.HTTP != nil {
+		s.web = newWeb(s)
+		s.workers.Go(s.web.serve)
+	}
+	if after := orDefault(s.StallAfter, DefaultStallAfter, 0); after > 0 {
+		s.workers.Go(func() { s.watch(after) })
+	}
+	return nil
+}
+
+// ListenAndServe listens on a TCP address and serves until Shutdown or Close.
+func (s *Server) ListenAndServe(address string) error {
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	return s.Serve(ln)
+}
+
+// Serve serves the connections of ln until Shutdown or Close, and then returns
+// ErrServerClosed. It may be called for several listeners. The server owns ln.
+//
+// On Linux a TCP or Unix listener of package net is served by the loops
+// themselves; for any other, such as one of crypto/tls, goroutines do the I/O.
+func (s *Server) Serve(ln net.Listener) error {
+	defer ln.Close()
+	if err := s.start(); err != nil {
+		return err
+	}
+	if !s.track(ln) {
+		return ErrServerClosed
+	}
+	defer s.untrack(ln)
+	if ok, err := s.acceptOnLoops(ln); err != nil {
+		return err
+	} else if ok {
+		<-s.stop
+		return ErrServerClosed
+	}
+	return s.acceptStreams(ln)
+}
+
+func (s *Server) track(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[net.Listener]struct{})
+	}
+	s.listeners[ln] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(ln net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	s.mu.Unlock()
+}
+
+// acceptStreams serves a listener that the loops cannot watch.
+func (s *Server) acceptStreams(ln net.Listener) error {
+	var backoff time.Duration
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case s.closing.Load():
+			if err == nil {
+				nc.Close()
+			}
+			return ErrServerClosed
+		case err != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF)):
+			return fmt.Errorf("engine: %w", err)
+		case err != nil:
+			if backoff == 0 {
+				s.log().Error("engine: cannot accept connections; trying again", "error", err)
+			}
+			backoff = min(max(2*backoff, acceptBackoffMin), acceptBackoffMax)
+			select {
+			case <-time.After(backoff):
+			case <-s.stop:
+				return ErrServerClosed
+			}
+			continue
+		}
+		backoff = 0
+		l := s.pick()
+		if !l.do(func() { l.acceptStream(nc) }) {
+			nc.Close()
+			return ErrServerClosed
+		}
+	}
+}
+
+const (
+	acceptBackoffMin = 5 * time.Millisecond
+	acceptBackoffMax = time.Second
+)
+
+// pick chooses the loop for a connection.
+func (s *Server) pick() *loop {
+	first := int(s.next.Add(1))
+	best := s.loops[first%len(s.loops)]
+	for i := 1; i < len(s.loops); i++ {
+		if l := s.loops[(first+i)%len(s.loops)]; l.open.Load() < best.open.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// acceptStream begins a connection whose I/O goroutines do.
+func (l *loop) acceptStream(nc net.Conn) {
+	if l.stopping || !l.server.enter() {
+		nc.Close()
+		return
+	}
+	c := &Conn{loop: l, settings: l.server.settings, fd: -1}
+	c.extra = &extra{}
+	l.begins(c)
+	c.extra.stream = newStream(l, c, nc)
+}
+
+// begins waits for the head of the first request.
+func (l *loop) begins(c *Conn) {
+	l.open.Add(1)
+	l.insert(c)
+	timeout := orDefault(l.server.HandshakeTimeout, DefaultHandshakeTimeout, forever)
+	l.wheel.set(c, l.clock()+wsTime(timeout))
+}
+
+// enter counts a connection, if there may be one more.
+func (s *Server) enter() bool {
+	limit := s.ConnsMax
+	if limit <= 0 {
+		limit = DefaultConnsMax
+	}
+	if s.count.Add(1) <= int64(limit) {
+		return true
+	}
+	s.left()
+	return false
+}
+
+// left counts a connection that has ended.
+func (s *Server) left() {
+	if s.count.Add(-1) > 0 || !s.closing.Load() {
+		return
+	}
+	s.mu.Lock()
+	if s.empty != nil {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+	s.mu.Unlock()
+}

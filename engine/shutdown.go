@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// Shutdown ends the server in good order: it stops listening, says goodbye to
+// every connection with 1001, spread over Pace, and waits until all have ended;
+// requests under way in HTTP are waited for, too. When ctx ends first, what is
+// left is cut off and ctx's error returned. It may be called again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if !s.quit() {
+		return nil // it never began
+	}
+	web := make(chan struct{})
+	go func() {
+		defer close(web)
+		if s.web != nil {
+			_ = s.web.shutdown(ctx)
+		}
+	}()
+	err := s.sayGoodbye(ctx)
+	<-web
+	s.halt()
+	return err
+}
+
+// Close ends the server and every connection at once, without close frames.
+func (s *Server) Close() error {
+	if s.quit() {
+		if s.web != nil {
+			s.web.close()
+		}
+		s.halt()
+	}
+	return nil
+}
+
+// quit stops listening and accepting. It reports whether there is something to
+// end.
+func (s *Server) quit() bool {
+	s.mu.Lock()
+	s.closing.Store(true)
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	s.mu.Unlock()
+	began := true
+	s.once.Do(func() { began, s.startErr = false, ErrServerClosed })
+	if !began || len(s.loops) == 0 {
+		return false
+	}
+	for _, l := range s.loops {
+		l.do(l.stopAccepting)
+	}
+	return true
+}
+
+// halt ends the loops and everything else that runs.
+func (s *Server) halt() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.stop)
+	}
+	s.mu.Unlock()
+	for _, l := range s.loops {
+		l.do(func() { l.stopping = true })
+	}
+	s.workers.Wait()
+}
+
+// sayGoodbye closes every connection with 1001 and waits until all have ended.
+func (s *Server) sayGoodbye(ctx context.Context) error {
+	conns := s.conns()
+	var pace <-chan time.Time
+	if s.Pace > 0 && len(conns) > 1 {
+		ticker := time.NewTicker(max(s.Pace/time.Duration(len(conns)), 1))
+		defer ticker.Stop()
+		pace = ticker.C
+	}
+	for i, c := range conns {
+		if i > 0 && pace != nil {
+			select {
+			case <-pace:
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		_ = c.Close(StatusGoingAway, "going away")
+	}
+	s.mu.Lock()
+	empty := s.empty
+	s.mu.Unlock()
+	if s.count.Load() == 0 {
+		return nil
+	}
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// conns returns the connections there are; those whose request has not arrived
+// are ended, as they are owed nothing.
+func (s *Server) conns() []*Conn {
+	var all []*Conn
+	for _, l := range s.loops {
+		found := make(chan []*Conn, 1)
+		if l.do(func() { found <- l.openConns() }) {
+			all = append(all, <-found...)
+		}
+	}
+	return all
+}
+
+func (l *loop) openConns() []*Conn {
+	var open []*Conn
+	for _, c := range l.conns {
+		switch {
+		case c == nil:
+		case c.state == stateHead:
+			l.abandon(c)
+		case c.state == stateOpen:
+			open = append(open, c)
+		}
+	}
+	return open
+}

@@ -1,0 +1,13 @@
+package engine
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// An idle connection is this, its place in a table, and what the kernel has.
+func TestConnSize(t *testing.T) {
+	if size := unsafe.Sizeof(Conn{}); size > 288 {
+		t.Errorf("Conn has grown to %d bytes; 288 is a size class of the allocator, and the next is 320", size)
+	}
+}

@@ -1,0 +1,50 @@
+package engine
+
+import "time"
+
+// Stats are figures of one loop, counted since it began where they are not
+// momentary.
+type Stats struct {
+	Conns int // now, those included whose request is arriving or whose last bytes are being sent
+
+	// QueueBytes is what waits for peers that do not keep up, as it was when each
+	// of them last took something.
+	QueueBytes int
+
+	Accepted uint64 // opening handshakes
+	Refused  uint64 // requests that could not become a WebSocket
+	HTTP     uint64 // connections given to Server.HTTP
+	Panics   uint64 // of callbacks
+	Stalls   uint64 // callbacks that took longer than StallAfter
+
+	MessagesIn  uint64
+	MessagesOut uint64 // frames of WriteFrames count as messages
+	BytesIn     uint64 // as they came over the wire, heads included
+	BytesOut    uint64
+
+	// Busy is how long the loop did something else than wait.
+	Busy time.Duration
+
+	turns uint64
+}
+
+// Len returns how many connections there are, those included whose request is
+// arriving or whose last bytes are being sent.
+func (s *Server) Len() int { return int(s.count.Load()) }
+
+// Stats returns the figures of each loop, as they were when it last slept or not
+// many turns ago.
+func (s *Server) Stats() []Stats {
+	if s.start() != nil {
+		return nil
+	}
+	all := make([]Stats, len(s.loops))
+	for i, l := range s.loops {
+		l.mu.Lock()
+		all[i] = l.public
+		l.mu.Unlock()
+		all[i].Conns = int(l.open.Load())
+		all[i].Stalls = l.stalls.Load()
+	}
+	return all
+}

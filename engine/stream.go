@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+const (
+	// streamReadBytes is the size of the buffer that a stream reads into.
+	streamReadBytes = 16 << 10
+
+	// streamWriteBytes is the most that a stream accepts to write at a time.
+	streamWriteBytes = 64 << 10
+
+	// streamPieceBytes is how much the peer must take to be seen to read.
+	streamPieceBytes = 16 << 10
+)
+
+// stream makes a net.Conn look like a descriptor to a loop: reading and writing
+// never wait, and the loop is told when they may be tried again. One goroutine
+// reads, and another exists while something is being written.
+type stream struct {
+	nc   net.Conn
+	loop *loop
+	conn *Conn
+
+	mu      sync.Mutex // guards what follows; never held across I/O
+	in      []byte     // has arrived and was not taken by the loop
+	inErr   error      // comes after in
+	out     []byte     // is being written
+	outErr  error
+	writing bool
+	moved   bool // the peer took something since hasMoved
+	fin     bool // after out, the write side is to be shut down
+	closed  bool
+	waiting bool          // the reader waits for resume
+	resume  chan struct{} // capacity 1
+}
+
+func newStream(l *loop, c *Conn, nc net.Conn) *stream {
+	s := &stream{nc: nc, loop: l, conn: c, resume: make(chan struct{}, 1)}
+	l.server.workers.Go(s.reads)
+	return s
+}
+
+// reads is the reading goroutine. It ends when the stream is closed or broken.
+func (s *stream) reads() {
+	buf := make([]byte, streamReadBytes)
+	for {
+		n, err := s.nc.Read(buf)
+		s.mu.Lock()
+		s.in, s.inErr = buf[:n], err
+		s.waiting = true
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return
+		}
+		s.tell()
+		<-s.resume
+		s.mu.Lock()
+		closed = s.closed
+		s.mu.Unlock()
+		if closed || err != nil {
+			return
+		}
+	}
+}
+
+// goesOn lets the reader read more; mu is held.
+func (s *stream) goesOn() {
+	if s.waiting {
+		s.waiting = false
+		s.resume <- struct{}{}
+	}
+}
+
+// tell has the loop look at the stream.
+func (s *stream) tell() {
+	s.conn.mu.Lock()
+	s.conn.unlockAndPost()
+}
+
+// read gives what has arrived, errAgain if nothing has. The reader goes on when
+// the loop has dealt with it: the transport may be somebody else's by then.
+func (s *stream) read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := copy(p, s.in)
+	s.in = s.in[n:]
+	switch {
+	case n > 0:
+		return n, nil
+	case s.inErr == io.EOF:
+		return 0, nil
+	case s.inErr != nil:
+		return 0, s.inErr
+	}
+	return 0, errAgain
+}
+
+// readable and writable report what the loop may try.
+func (s *stream) readable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.in) > 0 || s.inErr != nil
+}
+
+func (s *stream) writable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.writing
+}
+
+// hasMoved reports whether the peer took something since the last call.
+func (s *stream) hasMoved() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	moved := s.moved
+	s.moved = false
+	return moved
+}
+
+// write accepts some of p unless something is being written.
+func (s *stream) write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.outErr != nil:
+		return 0, s.outErr
+	case s.writing || s.closed:
+		return 0, errAgain
+	case len(p) == 0:
+		return 0, nil
+	}
+	s.out = append(s.out[:0], p[:min(len(p), streamWriteBytes)]...)
+	s.writing, s.moved = true, false
+	s.loop.server.workers.Go(s.writes)
+	return len(s.out), nil
+}
+
+// writes is the writing goroutine.
+func (s *stream) writes() {
+	s.mu.Lock()
+	out := s.out
+	s.mu.Unlock()
+	var err error
+	for len(out) > 0 && err == nil {
+		piece := out[:min(len(out), streamPieceBytes)]
+		if _, err = s.nc.Write(piece); err == nil {
+			out = out[len(piece):]
+			s.mu.Lock()
+			s.moved = true
+			s.mu.Unlock()
+		}
+	}
+	s.mu.Lock()
+	s.out = nil
+	s.writing = false
+	s.outErr = err
+	fin, closed := s.fin, s.closed
+	s.mu.Unlock()
+	if closed {
+		s.nc.Close()
+		return
+	}
+	if fin {
+		s.closeWrite()
+	}
+	s.tell()
+}
+
+// shutdown shuts the write side down behind what is being written.
+func (s *stream) shutdown() {
+	s.mu.Lock()
+	s.fin = true
+	now := !s.writing
+	s.mu.Unlock()
+	if now {
+		s.loop.server.workers.Go(s.closeWrite) // TLS writes an alert
+	}
+}
+
+func (s *stream) closeWrite() {
+	if nc, ok := s.nc.(interface{ CloseWrite() error }); ok {
+		_ = nc.CloseWrite() // the peer learns of the end when we close, at the latest
+	}
+}
+
+// longAgo is a deadline that cuts a blocked call short.
+var longAgo = time.Unix(1, 0)
+
+// close lets go of the transport. Closing TLS writes, so the loop does not wait
+// for it.
+func (s *stream) close() {
+	s.mu.Lock()
+	s.closed = true
+	writing := s.writing
+	s.goesOn()
+	s.mu.Unlock()
+	_ = s.nc.SetReadDeadline(longAgo) // ends the read under way
+	if writing {
+		_ = s.nc.SetWriteDeadline(longAgo) // and the write, which closes
+		return
+	}
+	s.loop.server.workers.Go(func() { s.nc.Close() }) // with a goodbye of TLS
+}
+
+// isSecure reports whether the stream is TLS to this process.
+func (s *stream) isSecure() bool { return isTLS(s.nc) }
+
+// streamOf returns nil for a descriptor. The loop calls it.
+func (c *Conn) streamOf() *stream {
+	if c.fd >= 0 {
+		return nil
+	}
+	return c.stream()
+}
+
+// visitStream does what a poller's event would have done.
+func (l *loop) visitStream(c *Conn, s *stream) {
+	if c.mode&wantsWrite != 0 && s.writable() {
+		l.unblock(c)
+		l.flush(c)
+	}
+	if c.state == stateClosed || c.paused() {
+		return
+	}
+	if s.readable() {
+		l.read(c)
+	}
+	if c.state == stateClosed {
+		return
+	}
+	s.mu.Lock()
+	more := len(s.in) > 0 || s.inErr != nil
+	if !more {
+		s.goesOn() // not if something came since: it would be overwritten
+	}
+	s.mu.Unlock()
+	if more {
+		s.tell() // one buffer in a turn, as everybody
+	}
+}
+
+// busy reports whether a stream is still at work on what it accepted.
+func (l *loop) busy(c *Conn) bool {
+	s := c.streamOf()
+	return s != nil && !s.writable()
+}
+
+func addrPortOf(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+func wsTime(d time.Duration) wsproto.Time { return wsproto.Time(d) }

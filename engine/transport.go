@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"crypto/tls"
+	"net"
+)
+
+// kernel is what a loop asks of the system for a descriptor, so that tests can
+// put faults in between. None of it waits. Errors are errAgain or final.
+type kernel struct {
+	accept   func(fd int32) (conn int32, peer address, err error)
+	read     func(fd int32, p []byte) (int, error)
+	write    func(fd int32, p []byte) (int, error)
+	shutdown func(fd int32)
+	close    func(fd int32)
+}
+
+// receive reads into p; 0 bytes without an error is the end.
+func (l *loop) receive(c *Conn, p []byte) (int, error) {
+	if c.fd >= 0 {
+		return l.system.read(c.fd, p)
+	}
+	return c.stream().read(p)
+}
+
+// send writes what can be written of p at once.
+func (l *loop) send(c *Conn, p []byte) (int, error) {
+	if c.fd >= 0 {
+		return l.system.write(c.fd, p)
+	}
+	return c.stream().write(p)
+}
+
+// shutdown ends the write side.
+func (l *loop) shutdown(c *Conn) {
+	if c.fd >= 0 {
+		l.system.shutdown(c.fd)
+		return
+	}
+	c.stream().shutdown()
+}
+
+// close ends the transport.
+func (l *loop) close(c *Conn) {
+	fd := c.fd
+	if fd < 0 {
+		c.stream().close()
+		return
+	}
+	c.mu.Lock()
+	c.fd = -1 // before the number can be another's, see LocalAddr
+	c.mu.Unlock()
+	l.system.close(fd)
+}
+
+// watch tells the poller what c waits for. Streams tell the loop themselves.
+func (l *loop) watch(c *Conn) {
+	if c.fd >= 0 {
+		l.poll.watch(c.fd, c.slot, !c.paused(), c.mode&wantsWrite != 0)
+		return
+	}
+	s := c.stream()
+	if !c.paused() && s.readable() || c.mode&wantsWrite != 0 && s.writable() {
+		s.tell()
+	}
+}
+
+func isTLS(nc net.Conn) bool {
+	_, ok := nc.(*tls.Conn)
+	return ok
+}

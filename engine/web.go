@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// web is the HTTP server behind the loops. It gets connections whose first
+// request is not for a WebSocket, with what has been read of them.
+type web struct {
+	server *http.Server
+	queue  *handoff
+}
+
+func newWeb(s *Server) *web {
+	w := &web{queue: &handoff{ready: make(chan struct{}, 1), done: make(chan struct{})}}
+	w.server = &http.Server{
+		Handler:           &webHandler{s},
+		ReadHeaderTimeout: orDefault(s.HandshakeTimeout, DefaultHandshakeTimeout, forever),
+		IdleTimeout:       webIdleTimeout,
+		MaxHeaderBytes:    headBytesMax,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			return context.WithValue(ctx, webConn{}, nc)
+		},
+		ErrorLog: slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
+	}
+	return w
+}
+
+// webConn is the key of a request's connection in its context.
+type webConn struct{}
+
+// webIdleTimeout is how long a connection may wait for its next request.
+const webIdleTimeout = time.Minute
+
+func (w *web) serve() { _ = w.server.Serve(w.queue) } // it returns when it is shut down
+
+func (w *web) shutdown(ctx context.Context) error {
+	_ = w.queue.Close() // also if serve has not come to it yet
+	err := w.server.Shutdown(ctx)
+	if err != nil {
+		_ = w.server.Close()
+	}
+	return err
+}
+
+func (w *web) close() {
+	_ = w.queue.Close()
+	_ = w.server.Close()
+}
+
+// webHandler serves the requests of such a connection. A later one may ask for a
+// WebSocket, and is treated as if it had come first.
+type webHandler struct{ server *Server }
+
+func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// net/http does not see the TLS in an earlyConn.
+	if early, ok := r.Context().Value(webConn{}).(*earlyConn); ok {
+		if secure, ok := early.Conn.(*tls.Conn); ok {
+			state := secure.ConnectionState()
+			r.TLS = &state
+		}
+	}
+	if handshake.IsUpgrade(r.Header) {
+		if _, err := h.server.take(w, r, h.server.Admit); !errors.Is(err, errGiven) {
+			return
+		}
+	}
+	h.server.HTTP.ServeHTTP(w, r)
+}
+
+// forward gives a connection to HTTP, with p, which was read of it.
+func (l *loop) forward(c *Conn, p []byte) {
+	early := append([]byte(nil), p...)
+	l.tally.HTTP++
+	var nc net.Conn
+	if s := c.streamOf(); s != nil {
+		nc = l.surrender(c, s)
+	} else {
+		fd := c.fd
+		l.poll.remove(fd)
+		l.detach(c)
+		c.mu.Lock()
+		c.fd = -1
+		c.mu.Unlock()
+		var err error
+		if nc, err = netConn(fd); err != nil {
+			l.server.log().Error("engine: cannot give a connection to HTTP", "error", err)
+		}
+	}
+	l.open.Add(-1)
+	l.server.left()
+	if nc != nil {
+		l.server.web.queue.put(&earlyConn{Conn: nc, early: early})
+	}
+}
+
+// surrender takes the transport from a stream. Its reader waits to be resumed,
+// as its last bytes are those being handed over.
+func (l *loop) surrender(c *Conn, s *stream) net.Conn {
+	l.detach(c)
+	s.mu.Lock()
+	s.closed = true
+	s.goesOn()
+	s.mu.Unlock()
+	return s.nc
+}
+
+// earlyConn is a connection of which something has been read already.
+type earlyConn struct {
+	net.Conn
+	mu    sync.Mutex // guards early
+	early []byte
+}
+
+func (c *earlyConn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		if c.early = c.early[n:]; len(c.early) == 0 {
+			c.early = nil
+		}
+		c.mu.Unlock()
+		return n, nil
+	}
+	c.mu.Unlock()
+	return c.Conn.Read(p)
+}
+
+// CloseWrite is what net/http looks for to let a last response arrive.
+func (c *earlyConn) CloseWrite() error {
+	if nc, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return nc.CloseWrite()
+	}
+	return nil
+}
+
+// ReadFrom lets a file go from the kernel to the socket.
+func (c *earlyConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// handoff is the listener of web: it accepts what the loops put into it. They
+// never wait for it.
+type handoff struct {
+	mu     sync.Mutex // guards what follows
+	queue  []net.Conn
+	closed bool
+
+	ready chan struct{} // capacity 1: the queue is not empty
+	done  chan struct{}
+}
+
+func (h *handoff) put(nc net.Conn) {
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		h.queue = append(h.queue, nc)
+	}
+	h.mu.Unlock()
+	if closed {
+		nc.Close()
+		return
+	}
+	select {
+	case h.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (h *handoff) Accept() (net.Conn, error) {
+	for {
+		h.mu.Lock()
+		if len(h.queue) > 0 {
+			nc := h.queue[0]
+			h.queue[0] = nil
+			if h.queue = h.queue[1:]; len(h.queue) == 0 {
+				h.queue = nil
+			}
+			h.mu.Unlock()
+			return nc, nil
+		}
+		h.mu.Unlock()
+		select {
+		case <-h.ready:
+		case <-h.done:
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+func (h *handoff) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	h.closed = true
+	close(h.done)
+	for _, nc := range h.queue {
+		nc.Close()
+	}
+	h.queue = nil
+	return nil
+}
+
+func (h *handoff) Addr() net.Addr { return &net.UnixAddr{Name: "engine", Net: "unix"} }

@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+// Write sends p as one message. It does not keep p, and does not wait: what is
+// written in a callback leaves when the callback's input is used up, everything
+// that was written for this connection in one system call, and what is written
+// elsewhere leaves in the loop's next turn. What the network does not take is
+// queued, see Buffered and OnDrain.
+//
+// It returns ErrQueueFull when the queue has no room, see Options.QueuePolicy,
+// ErrMessageType or ErrNotUTF8, ErrClosing after a close frame, and the
+// *CloseError of the connection when it has ended. Nil means that the message
+// will be sent if the connection lives, not that anyone has received it.
+func (c *Conn) Write(typ MessageType, p []byte) error {
+	if typ == MessageText && !validUTF8(p) {
+		return ErrNotUTF8
+	}
+	c.mu.Lock()
+	err := c.admit(len(p))
+	if err == nil {
+		o := c.box()
+		before := len(o.b)
+		o.b, err = c.proto.AppendMessage(o.b, wire.Opcode(typ), p)
+		c.queued += len(o.b) - before
+		if err == nil {
+			o.messages++
+		}
+	}
+	c.unlockAndSend()
+	return err
+}
+
+// WriteBatch sends several messages with nothing between them, or none: the
+// errors are those of Write, and after one of them nothing was sent.
+func (c *Conn) WriteBatch(messages []Message) error {
+	size := 0
+	for _, m := range messages {
+		switch {
+		case m.Type != MessageText && m.Type != MessageBinary:
+			return ErrMessageType
+		case m.Type == MessageText && !validUTF8(m.Data):
+			return ErrNotUTF8
+		}
+		size += len(m.Data)
+	}
+	c.mu.Lock()
+	err := c.admit(size)
+	if err == nil {
+		err = c.proto.MayWrite()
+	}
+	if err == nil {
+		o := c.box()
+		before := len(o.b)
+		for _, m := range messages {
+			o.b, _ = c.proto.AppendMessage(o.b, wire.Opcode(m.Type), m.Data) // MayWrite said so
+		}
+		c.queued += len(o.b) - before
+		o.messages += len(messages)
+	}
+	c.unlockAndSend()
+	return err
+}
+
+// WriteFrames sends frames that were encoded already, each one or more whole,
+// unmasked frames, as wire.AppendFrame builds them: the way to encode a message
+// once and send it to many. Nothing is sent between them. Their content is the
+// caller's responsibility. The errors are those of Write.
+func (c *Conn) WriteFrames(frames ...[]byte) error {
+	size := 0
+	for _, f := range frames {
+		size += len(f)
+	}
+	c.mu.Lock()
+	err := c.admit(size)
+	if err == nil {
+		err = c.proto.MayWrite()
+	}
+	if err == nil {
+		o := c.box()
+		for _, f := range frames {
+			o.b = append(o.b, f...)
+		}
+		c.queued += size
+		o.messages += len(frames)
+	}
+	c.unlockAndSend()
+	return err
+}
+
+// Ping asks the peer for a sign of life; RTT has the answer when it comes. While
+// one is under way another is not sent. It returns ErrClosing or a *CloseError.
+func (c *Conn) Ping() error {
+	c.mu.Lock()
+	err := c.ended()
+	if err == nil && (c.extra == nil || c.extra.pinged == 0) {
+		now := max(c.loop.clock(), 1)
+		o := c.box()
+		before := len(o.b)
+		if o.b, err = c.proto.AppendPing(o.b, pingPayload(now)); err == nil {
+			c.needExtra().pinged = now
+		}
+		c.queued += len(o.b) - before
+	}
+	c.unlockAndSend()
+	return err
+}
+
+// pingPayload differs in its length from that of keepalive.
+func pingPayload(at wsproto.Time) []byte {
+	return binary.BigEndian.AppendUint64([]byte{'p'}, uint64(at))
+}
+
+// Wake has OnWake called on the connection's loop, if its Handler is a Waker. It
+// is cheap when it was called before and OnWake was not yet: the way to tell a
+// connection that there is something for it, without writing it here.
+func (c *Conn) Wake() {
+	c.mu.Lock()
+	if c.flags&woken != 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.flags |= woken
+	c.unlockAndPost()
+}
+
+// Close begins the closing handshake: a close frame is sent behind what is
+// queued, and OnClose is called when the peer has answered, or after
+// CloseTimeout. No more messages are handed on. A code of 1005
+// (wire.CloseNoStatus) sends no code; a reason longer than 123 bytes is cut.
+//
+// It returns ErrCloseCode, with nothing done, for a code that may not be sent,
+// and ErrClosing or a *CloseError when the connection is being closed already.
+func (c *Conn) Close(code StatusCode, reason string) error {
+	c.mu.Lock()
+	err := c.ended()
+	if err == nil {
+		if err = c.proto.QueueClose(code, reason, c.loop.clock()); err == nil {
+			c.flags |= armClose
+		}
+	}
+	c.unlockAndPost()
+	return err
+}
+
+// CloseNow ends the connection without a close frame. What is queued is dropped.
+// OnClose is called soon, with an error that wraps net.ErrClosed. It does nothing
+// to a connection that has ended.
+func (c *Conn) CloseNow() {
+	c.mu.Lock()
+	c.flags |= aborted
+	c.unlockAndPost()
+}
+
+// ended returns the connection's end as an error, if it has come; mu is held.
+func (c *Conn) ended() error {
+	if c.closed != nil {
+		return c.closed
+	}
+	if c.flags&aborted != 0 {
+		return ErrClosing
+	}
+	return nil
+}
+
+// admit asks whether size bytes of messages may be queued; mu is held.
+func (c *Conn) admit(size int) error {
+	if err := c.ended(); err != nil {
+		return err
+	}
+	if c.queued == 0 || c.queued+size <= c.settings.QueueBytesMax {
+		return nil
+	}
+	if c.settings.QueuePolicy == QueueClose {
+		if c.proto.QueueClose(StatusPolicyViolation, "the peer reads too slowly", c.loop.clock()) == nil {
+			c.needExtra().overflow = true
+			c.flags |= armClose
+		}
+	}
+	c.flags |= owesDrain
+	return ErrQueueFull
+}
+
+// box returns where frames are appended; mu is held.
+func (c *Conn) box() *outbox {
+	if c.out == nil {
+		c.out = outboxes.Get().(*outbox)
+	} else {
+		c.out.compact()
+	}
+	return c.out
+}
+
+// unlockAndSend unlocks, and sees to it that the loop sends what was appended.
+func (c *Conn) unlockAndSend() {
+	if c.flags&(corked|blocked) != 0 && c.flags&armClose == 0 {
+		c.mu.Unlock() // the loop will, without being told
+		return
+	}
+	c.unlockAndPost()
+}
+
+// unlockAndPost unlocks, and has the loop look at the connection.
+func (c *Conn) unlockAndPost() {
+	if c.flags&posted != 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.flags |= posted
+	c.mu.Unlock()
+	c.loop.post(c)
+}
+
+func validUTF8(p []byte) bool {
+	var u wire.UTF8
+	return u.Write(p) && u.Done()
+}

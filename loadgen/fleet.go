@@ -1,0 +1,229 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/deflate"
+)
+
+const (
+	// dialersMax is how many handshakes are under way at once while connections
+	// are opened without a ramp, and rampersMax with one, where the ramp says when.
+	dialersMax = 64
+	rampersMax = 1024
+
+	// descriptorsBeside are those needed beside one for each connection.
+	descriptorsBeside = 40
+
+	// portsOfAddress is how many connections one local address is used for: fewer
+	// than the 28,232 ephemeral ports that Linux has by default, as others want
+	// some too.
+	portsOfAddress = 20_000
+
+	// messageBytesBeside is how much longer than its payload a message may be that
+	// arrives.
+	messageBytesBeside = 1 << 20
+
+	// farewell is how long closing all connections in good order may take.
+	farewell = 3 * time.Second
+)
+
+// checkDescriptors refuses what would fail in the middle.
+func checkDescriptors(connections int) error {
+	limit, ok := descriptorsMax()
+	if need := connections + descriptorsBeside; ok && need > limit {
+		return fmt.Errorf("loadgen: %d connections need %d open files, and %d are allowed: run ulimit -n %d first (as root, if that is refused)", connections, need, limit, need)
+	}
+	return nil
+}
+
+// opened is an open connection, and what was agreed.
+type opened struct {
+	conn       *ws.Conn
+	compressed bool
+}
+
+// dialer opens connections to one URL.
+type dialer struct {
+	url     string
+	options ws.DialOptions
+	local   []net.IP
+	replace func(ctx context.Context, i int) (opened, error)
+}
+
+func newDialer(target string, o *Options) *dialer {
+	d := &dialer{url: target, replace: o.dial, local: o.LocalAddresses}
+	d.options = ws.DialOptions{
+		Options: ws.Options{
+			MessageBytesMax: int64(o.Size) + messageBytesBeside,
+			PingInterval:    -1, // the load is the load and nothing else
+			CloseTimeout:    time.Second,
+			WriteTimeout:    max(o.Drain, ws.DefaultWriteTimeout),
+		},
+		Header: o.Header, Subprotocols: o.Subprotocols, TLSConfig: o.TLS, HandshakeTimeout: o.HandshakeTimeout,
+	}
+	if o.Compress {
+		d.options.Compression = &deflate.Options{}
+	}
+	if d.replace == nil && len(d.local) == 0 && runtime.GOOS == "linux" && isLoopback(target) {
+		// 127.0.0.2 and the following, as 127.0.0.1 has others' connections.
+		for i := range o.Connections/portsOfAddress + 2 {
+			d.local = append(d.local, net.IPv4(127, 0, byte(i/250), byte(i%250+2)))
+		}
+	}
+	return d
+}
+
+// isLoopback reports whether target is at 127.0.0.1, by number or by name.
+func isLoopback(target string) bool {
+	u, err := url.Parse(target)
+	if err != nil {
+		return false
+	}
+	addresses, err := net.LookupIP(u.Hostname())
+	return err == nil && len(addresses) == 1 && addresses[0].To4() != nil && addresses[0].IsLoopback()
+}
+
+// dial opens connection i.
+func (d *dialer) dial(ctx context.Context, i int) (opened, error) {
+	if d.replace != nil {
+		return d.replace(ctx, i)
+	}
+	o := d.options
+	if len(d.local) > 0 {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: d.local[i%len(d.local)]}}
+		o.NetDial = from.DialContext
+	}
+	conn, response, err := ws.Dial(ctx, d.url, &o)
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{conn, response.Header.Get("Sec-WebSocket-Extensions") != ""}, nil
+}
+
+// reset ends a connection at once and leaves nothing of it in this system's
+// tables, where thousands of ended connections would use up the ports.
+func reset(conn *ws.Conn) {
+	if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.CloseNow()
+}
+
+// openAll opens the connections and hands each to ready, from many goroutines.
+// It returns when all attempts are through or ctx ends.
+func (r *run) openAll(ctx context.Context, d *dialer, ready func(i int, conn *ws.Conn)) {
+	began := r.now()
+	var dialers sync.WaitGroup
+	var attempts atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer dialers.Wait()
+		places := make(chan struct{}, dialersMax)
+		if r.o.Ramp > 0 {
+			places = make(chan struct{}, rampersMax)
+		}
+		var clock alarm
+		for i := range r.o.Connections {
+			if r.o.Ramp > 0 && !clock.wait(ctx, began+schedule{r.o.Ramp}.due(int64(i))-r.now()) {
+				return
+			}
+			select {
+			case places <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			dialers.Go(func() {
+				defer func() { <-places }()
+				defer attempts.Add(1)
+				if conn := r.dialOne(ctx, d, i); conn != nil {
+					ready(i, conn)
+				}
+			})
+		}
+	}()
+	ticker := time.NewTicker(r.tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			r.report.Connections.Seconds = (r.now() - began).Seconds()
+			r.report.Connections.Opened = int(r.open.Load())
+			return
+		case <-ticker.C:
+			r.sample(ctx)
+			r.progress(Progress{Phase: "opening connections", Done: int(attempts.Load()), Of: r.o.Connections, Elapsed: r.now() - began})
+		}
+	}
+}
+
+// dialOne opens one connection and counts it. It returns nil if it cannot.
+func (r *run) dialOne(ctx context.Context, d *dialer, i int) *ws.Conn {
+	started := r.now()
+	c, err := d.dial(ctx, i)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.tally.failed("opening", err)
+		}
+		return nil
+	}
+	r.opening.shard(i).latency(r.now() - started)
+	r.open.Add(1)
+	return c.conn
+}
+
+// try opens one connection to learn whether it can be done, and closes it.
+func (r *run) try(ctx context.Context, d *dialer) error {
+	c, err := d.dial(ctx, 0)
+	if err != nil {
+		if errors.Is(err, ws.ErrURL) {
+			return fmt.Errorf("%w: %w", ErrOptions, err)
+		}
+		return fmt.Errorf("loadgen: cannot connect: %w", err)
+	}
+	r.report.Load.Compressed = c.compressed
+	r.report.Load.Subprotocol = c.conn.Subprotocol()
+	if r.o.Compress && !c.compressed {
+		r.note("The server declined compression, so nothing was compressed.")
+	}
+	_ = c.conn.Close(ws.StatusNormal, "")
+	return nil
+}
+
+// closeAll closes connections in good order, or at once after a while.
+func closeAll(conns []*ws.Conn) {
+	queue := make(chan *ws.Conn, len(conns))
+	for _, c := range conns {
+		if c != nil {
+			queue <- c
+		}
+	}
+	close(queue)
+	limit := time.AfterFunc(farewell, func() {
+		for _, c := range conns {
+			if c != nil {
+				_ = c.CloseNow()
+			}
+		}
+	})
+	var closers sync.WaitGroup
+	for range 4 * dialersMax {
+		closers.Go(func() {
+			for c := range queue {
+				_ = c.Close(ws.StatusNormal, "")
+			}
+		})
+	}
+	closers.Wait()
+	limit.Stop()
+}

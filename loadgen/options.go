@@ -1,0 +1,192 @@
+package loadgen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The defaults of Options.
+const (
+	DefaultConnections      = 100
+	DefaultDuration         = 10 * time.Second
+	DefaultWarmup           = 2 * time.Second
+	DefaultSize             = 128
+	DefaultWindow           = 1
+	DefaultDrain            = 5 * time.Second
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultRounds           = 3
+)
+
+// The limits of Options.
+const (
+	ConnectionsMax = 1 << 24 // what a payload's head has room for
+	SizeMax        = 64 << 20
+	WindowMax      = 1 << 20
+)
+
+// Options say what load to make. The zero value of a field means its default.
+type Options struct {
+	// Connections is how many there are: that echo, that subscribe, that idle, that
+	// are in their handshake at once, that are dropped. Default 100.
+	Connections int
+
+	// Duration is how long is measured. Default 10 seconds. A storm ends when
+	// everybody is back; Duration is then how long a client tries. Default there
+	// one minute.
+	Duration time.Duration
+
+	// Warmup is how long there is load that is not measured, before that. Default
+	// 2 seconds, negative: none. Connections and Storm have none.
+	Warmup time.Duration
+
+	// Size is the bytes of a message's payload. Default 128.
+	Size int
+
+	// Binary sends binary messages instead of text.
+	Binary bool
+
+	// Window is how many messages are in flight for each connection, or
+	// publications until the last subscriber has them, in a closed loop. Default 1.
+	Window int
+
+	// Rate, if above zero, is how many messages, publications or handshakes are
+	// sent each second in all, in an open loop. Window is not used then.
+	Rate float64
+
+	// Drain is how long is waited for answers after the last message. Those that do
+	// not come are counted as errors. Default 5 seconds.
+	Drain time.Duration
+
+	// Ramp, if above zero, is how many connections are opened each second at
+	// first. Default: as many as the server takes, 64 at once.
+	Ramp float64
+
+	// Fanout is for Fanout only, and Storm for Storm only.
+	Fanout FanoutOptions
+	Storm  StormOptions
+
+	// Header and Subprotocols are sent with each handshake, Compress offers
+	// permessage-deflate, and TLS is used for wss.
+	Header       http.Header
+	Subprotocols []string
+	Compress     bool
+	TLS          *tls.Config
+
+	// HandshakeTimeout bounds opening one connection. Default 10 seconds.
+	HandshakeTimeout time.Duration
+
+	// LocalAddresses are addresses of this machine to connect from, in turn. One
+	// address has ports for some 28,000 connections to one server. Default: what
+	// the system chooses; on Linux a server at 127.0.0.1 is connected to from as
+	// many of the 127.0.0.0/8 as are needed.
+	LocalAddresses []net.IP
+
+	// PIDs are the server's processes, whose CPU time and resident memory are
+	// read from /proc, and Metrics is the URL of a Prometheus page with
+	// process_cpu_seconds_total and process_resident_memory_bytes. Either is
+	// enough. PIDs are used on Linux only.
+	PIDs    []int
+	Metrics string
+
+	// Progress, if not nil, is called a few times each second by one goroutine, and
+	// must not block.
+	Progress func(Progress)
+
+	dial func(ctx context.Context, i int) (opened, error) // for tests: no network
+}
+
+// FanoutOptions say how a server is subscribed and published to that is not a
+// channel of Godwit's.
+type FanoutOptions struct {
+	// Subscribe are messages that each subscriber sends first, as text.
+	Subscribe []string
+
+	// PublisherURL is where the publisher connects. Default: the same URL; on a
+	// channel of Godwit's with self=0, so that it gets nothing itself.
+	PublisherURL string
+
+	// PublisherFirst are messages that the publisher sends first, as text.
+	PublisherFirst []string
+
+	// Publish is the message to publish with {payload} where the payload goes.
+	// Default: the payload alone. If it is set, subscribers look for payloads
+	// anywhere in what they get, and otherwise every message must be one.
+	Publish string
+}
+
+// StormOptions say how the storm comes.
+type StormOptions struct {
+	// Rounds is how often everybody is dropped. Default 3.
+	Rounds int
+
+	// Spread is the time over which the clients come back, evenly. Default 0:
+	// all at once.
+	Spread time.Duration
+}
+
+// ErrOptions is in the chain of every error that is about Options or the URL.
+var ErrOptions = errors.New("loadgen: invalid options")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrOptions, fmt.Sprintf(format, args...))
+}
+
+// withDefaults fills in the defaults for a kind of load, and checks the rest.
+func (o Options) withDefaults(kind Kind, target string) (Options, error) {
+	u, err := url.Parse(target)
+	if err != nil || u.Host == "" || u.Fragment != "" || (u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https") {
+		return o, invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", target)
+	}
+	orDefault(&o.Connections, DefaultConnections)
+	if kind == KindStorm {
+		orDefault(&o.Duration, time.Minute)
+	}
+	orDefault(&o.Duration, DefaultDuration)
+	orDefault(&o.Warmup, DefaultWarmup)
+	if o.Warmup < 0 || kind == KindConnections || kind == KindStorm {
+		o.Warmup = 0
+	}
+	orDefault(&o.Size, DefaultSize)
+	orDefault(&o.Window, DefaultWindow)
+	orDefault(&o.Drain, DefaultDrain)
+	orDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
+	orDefault(&o.Storm.Rounds, DefaultRounds)
+	switch {
+	case o.Connections < 1 || o.Connections > ConnectionsMax:
+		return o, invalid("%d connections: there must be 1 to %d", o.Connections, ConnectionsMax)
+	case o.Duration < tickMin:
+		return o, invalid("a duration of %v: it must be %v or more", o.Duration, tickMin)
+	case o.Size < 1 || o.Size > SizeMax:
+		return o, invalid("a size of %d bytes: it must be 1 to %d", o.Size, SizeMax)
+	case kind == KindFanout && o.Size < fanoutSizeMin:
+		return o, invalid("a size of %d bytes: a publication must have %d or more, to be recognised", o.Size, fanoutSizeMin)
+	case o.Window < 1 || o.Window > WindowMax:
+		return o, invalid("a window of %d: it must be 1 to %d", o.Window, WindowMax)
+	case o.Rate < 0 || o.Rate > rateMax:
+		return o, invalid("a rate of %v a second: it must be above 0 and at most %v", o.Rate, float64(rateMax))
+	case o.Ramp < 0 || o.Ramp > rateMax:
+		return o, invalid("a ramp of %v connections a second: it must be above 0 and at most %v", o.Ramp, float64(rateMax))
+	case o.Drain < 0 || o.HandshakeTimeout < 0 || o.Storm.Spread < 0:
+		return o, invalid("a time to wait must not be negative")
+	case o.Storm.Rounds < 1:
+		return o, invalid("%d rounds: there must be 1 or more", o.Storm.Rounds)
+	case len(o.PIDs) > 0 && o.Metrics != "":
+		return o, invalid("process IDs and a metrics URL exclude each other")
+	}
+	if err := o.Fanout.check(); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+func orDefault[T int | time.Duration](v *T, fallback T) {
+	if *v == 0 {
+		*v = fallback
+	}
+}

@@ -1,0 +1,103 @@
+package loadgen
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reading is what the server's processes have used so far.
+type reading struct {
+	cpu      time.Duration
+	resident int64 // bytes
+}
+
+// observer reads what the server uses. It is for one goroutine.
+type observer struct {
+	from     string
+	local    bool // on this machine
+	coresMax int  // 0: not known
+	read     func(context.Context) (reading, error)
+	close    func()
+}
+
+// observe returns nil if nothing is to be observed, and an error if it cannot.
+func observe(ctx context.Context, o *Options) (*observer, error) {
+	switch {
+	case len(o.PIDs) > 0:
+		return observeProcesses(o.PIDs)
+	case o.Metrics != "":
+		return observeMetrics(ctx, o.Metrics)
+	}
+	return nil, nil
+}
+
+const (
+	metricsTimeout  = 2 * time.Second
+	metricsBytesMax = 16 << 20
+)
+
+func observeMetrics(ctx context.Context, target string) (*observer, error) {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	client := &http.Client{Transport: transport, Timeout: metricsTimeout}
+	read := func(ctx context.Context) (reading, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+		if err != nil {
+			return reading{}, err
+		}
+		response, err := client.Do(r)
+		if err != nil {
+			return reading{}, err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return reading{}, fmt.Errorf("%s answered %d", target, response.StatusCode)
+		}
+		return parseMetrics(io.LimitReader(response.Body, metricsBytesMax))
+	}
+	if _, err := read(ctx); err != nil {
+		transport.CloseIdleConnections()
+		return nil, fmt.Errorf("loadgen: cannot read the server's metrics: %w", err)
+	}
+	return &observer{from: target, local: isLoopback(target), read: read, close: transport.CloseIdleConnections}, nil
+}
+
+var errNoProcessMetrics = errors.New("the page has neither process_cpu_seconds_total nor process_resident_memory_bytes")
+
+// parseMetrics finds the two figures in a page of the Prometheus text format.
+func parseMetrics(r io.Reader) (reading, error) {
+	var got reading
+	found := false
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		name, value, ok := strings.Cut(lines.Text(), " ")
+		if !ok || name != "process_cpu_seconds_total" && name != "process_resident_memory_bytes" {
+			continue
+		}
+		value, _, _ = strings.Cut(strings.TrimSpace(value), " ") // a timestamp may follow
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(v >= 0 && v < 1<<53) {
+			return reading{}, fmt.Errorf("%s has the value %.40q", name, value)
+		}
+		found = true
+		if name == "process_cpu_seconds_total" {
+			got.cpu = time.Duration(min(v, 1e9) * float64(time.Second))
+		} else {
+			got.resident = int64(v)
+		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return reading{}, lines.Err()
+	case !found:
+		return reading{}, errNoProcessMetrics
+	}
+	return got, nil
+}

@@ -1,0 +1,186 @@
+package loadgen
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind is a kind of load.
+type Kind string
+
+const (
+	KindEcho        Kind = "echo"
+	KindFanout      Kind = "fanout"
+	KindConnections Kind = "connections"
+	KindHandshakes  Kind = "handshakes"
+	KindStorm       Kind = "storm"
+)
+
+// Millis is a time in milliseconds.
+type Millis float64
+
+func (m Millis) String() string {
+	switch {
+	case m >= 10_000:
+		return fmt.Sprintf("%.1f s", m/1000)
+	case m >= 1000:
+		return fmt.Sprintf("%.2f s", m/1000)
+	case m >= 100:
+		return fmt.Sprintf("%.0f ms", float64(m))
+	case m >= 10:
+		return fmt.Sprintf("%.1f ms", float64(m))
+	case m >= 1:
+		return fmt.Sprintf("%.2f ms", float64(m))
+	}
+	return fmt.Sprintf("%.0f µs", 1000*float64(m))
+}
+
+// Report is what was measured. Its JSON form only ever gains fields. Pointers
+// are nil when there is nothing to say.
+type Report struct {
+	Kind        Kind      `json:"kind"`
+	URL         string    `json:"url"`
+	Started     time.Time `json:"started"`
+	Seconds     float64   `json:"seconds"` // that were measured
+	Interrupted bool      `json:"interrupted,omitempty"`
+	Verdict     string    `json:"verdict"`
+	Limit       Limit     `json:"limit"`
+	Notes       []string  `json:"notes,omitempty"` // what a reader of the figures should know
+
+	Load        Load       `json:"load"`
+	Connections Population `json:"connections"`
+
+	// Messages are those of Echo (answers) and of Fanout (deliveries). For
+	// Handshakes they are the handshakes.
+	Messages *Messages `json:"messages,omitempty"`
+
+	// Latency is that of the answers, deliveries or handshakes that were measured;
+	// for Connections of the pings at the end, and for Storm how long clients were
+	// away.
+	Latency *Latency `json:"latency,omitempty"`
+
+	// Opening is how long the connections took to open, each from its own dial to
+	// the end of its handshake. Failed attempts are not in it.
+	Opening *Latency `json:"opening,omitempty"`
+
+	Errors  []ErrorCount `json:"errors,omitempty"`
+	Server  *Server      `json:"server,omitempty"`
+	Own     Generator    `json:"generator"`
+	Rounds  []Round      `json:"rounds,omitempty"` // of Storm
+	Samples []Sample     `json:"samples,omitempty"`
+}
+
+// Load is what was asked for.
+type Load struct {
+	Connections   int     `json:"connections"`
+	Size          int     `json:"size,omitempty"` // payload bytes
+	Type          string  `json:"type,omitempty"` // text or binary
+	Window        int     `json:"window,omitempty"`
+	Rate          float64 `json:"rate,omitempty"` // each second in all; 0: closed loop
+	Ramp          float64 `json:"ramp,omitempty"`
+	WarmupSeconds float64 `json:"warmup_seconds,omitempty"`
+	SpreadSeconds float64 `json:"spread_seconds,omitempty"`
+	Compressed    bool    `json:"compressed,omitempty"` // the server agreed to permessage-deflate
+	Subprotocol   string  `json:"subprotocol,omitempty"`
+}
+
+// Population says what became of the connections that were wanted.
+type Population struct {
+	Wanted  int     `json:"wanted"`
+	Opened  int     `json:"opened"`
+	AtEnd   int     `json:"at_end"`       // still open when the measurement ended
+	Seconds float64 `json:"open_seconds"` // from the first dial until the last was open
+}
+
+// Messages are counted while it is measured; Sent counts what was due.
+type Messages struct {
+	Sent      int64   `json:"sent"`
+	Received  int64   `json:"received"`
+	PerSecond float64 `json:"per_second"`       // received
+	Bytes     float64 `json:"bytes_per_second"` // payload, received
+}
+
+// Latency is a distribution.
+type Latency struct {
+	Count int64   `json:"count"`
+	Min   Millis  `json:"min_ms"`
+	Mean  Millis  `json:"mean_ms"`
+	P50   Millis  `json:"p50_ms"`
+	P75   Millis  `json:"p75_ms"`
+	P90   Millis  `json:"p90_ms"`
+	P99   Millis  `json:"p99_ms"`
+	P999  Millis  `json:"p999_ms"`
+	P9999 Millis  `json:"p9999_ms"`
+	Max   Millis  `json:"max_ms"`
+	Curve []Point `json:"curve"`
+}
+
+// Point says that so many percent took no longer.
+type Point struct {
+	Percentile float64 `json:"percentile"`
+	Latency    Millis  `json:"ms"`
+}
+
+// ErrorCount is a kind of error, and one of them as an example.
+type ErrorCount struct {
+	Kind    string `json:"kind"`
+	Count   int64  `json:"count"`
+	Example string `json:"example"`
+}
+
+// Server is what the server's processes used.
+type Server struct {
+	From       string  `json:"from"`                      // /proc or the metrics URL
+	CPUSeconds float64 `json:"cpu_seconds"`               // while it was measured
+	Cores      float64 `json:"cores"`                     // the same for each second
+	CoresMax   int     `json:"cores_max,omitempty"`       // that it may run on; 0: not known
+	CPUPerItem float64 `json:"cpu_us_per_item,omitempty"` // microseconds for each message or handshake received
+
+	ResidentBefore int64   `json:"resident_before_bytes"` // before the connections were opened
+	ResidentEnd    int64   `json:"resident_end_bytes"`
+	ResidentMax    int64   `json:"resident_max_bytes"`
+	PerConnection  float64 `json:"bytes_per_connection,omitempty"` // of Connections: how much it grew
+}
+
+// Generator is what the measuring process itself used.
+type Generator struct {
+	CPUSeconds float64  `json:"cpu_seconds"`
+	Share      float64  `json:"share"` // of the processors that it may use, 0 to 1; -1: not known
+	Processors int      `json:"processors"`
+	Others     float64  `json:"others"`             // share of the machine that neither generator nor server used, but somebody; -1: not known
+	Lateness   *Latency `json:"lateness,omitempty"` // of an open loop: sent after it was due, though the connection was free
+}
+
+// Round is one drop of everybody.
+type Round struct {
+	Dropped    int     `json:"dropped"`
+	Back       int     `json:"back"`
+	HalfBack   Millis  `json:"half_back_ms"`
+	MostBack   Millis  `json:"most_back_ms"` // 99 of 100
+	AllBack    Millis  `json:"all_back_ms"`  // 0 if some did not come back
+	Attempts   int64   `json:"attempts"`
+	MeanOpened float64 `json:"handshakes_per_second"` // until the last was back
+}
+
+// Sample is one stretch of the measurement, ending at At seconds.
+type Sample struct {
+	At          float64 `json:"at"`
+	PerSecond   float64 `json:"per_second"`
+	P50         Millis  `json:"p50_ms,omitempty"`
+	P99         Millis  `json:"p99_ms,omitempty"`
+	Connections int     `json:"connections"`
+	Errors      int64   `json:"errors"` // so far
+	Cores       float64 `json:"server_cores"`
+	Resident    int64   `json:"server_resident_bytes,omitempty"`
+	OwnShare    float64 `json:"generator_share"`
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Phase   string // what happens now
+	Done    int    // connections, while they are being opened
+	Of      int
+	Elapsed time.Duration // of the phase
+	Total   time.Duration // that the phase takes, 0 if that is not known
+	Sample  *Sample       // the newest; nil: none
+}

@@ -1,0 +1,2 @@
+// Package report writes a measurement as text, JSON or a self-contained page.
+package report

@@ -1,0 +1,327 @@
+package loadgen
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A measurement is cut into about samplesAbout stretches: not shorter than
+// tickMin, and not longer than tickMax unless there were more than samplesMax.
+const (
+	tickMin      = 100 * time.Millisecond
+	tickMax      = 2 * time.Second
+	samplesAbout = 80
+	samplesMax   = 2000
+)
+
+func tickOf(d time.Duration) time.Duration {
+	return max(min(d/samplesAbout, tickMax), tickMin, d/samplesMax)
+}
+
+// run is one run of a kind of load.
+//
+//	try one ─ open all ─ warm up ─ measure ──────────── drain ─ close
+//	                              ▲ from   ▲▲▲ samples ▲ until
+type run struct {
+	o      Options
+	report *Report
+	began  time.Time // the origin of all times below
+	tick   time.Duration
+
+	latency  *recorder // of what is measured
+	opening  *recorder // of handshakes
+	lateness *recorder // of the open loop's senders
+	tally    tally
+	open     atomic.Int64 // connections
+	due      atomic.Int64 // what was due while it was measured
+	cut      atomic.Bool  // the run was interrupted
+	work     sync.WaitGroup
+	ending   context.Context // ends when connections end because the run does
+	end      context.CancelFunc
+
+	from, until time.Duration // what is measured; written before the work begins
+
+	server  *observer // nil: none
+	before  reading   // when there were no connections
+	start   mark      // when measuring began
+	last    mark      // of the newest sample
+	early   int64     // received between from and start
+	dipped  bool      // nobody was connected for a moment since the newest sample
+	sampled bool      // samples are being taken
+}
+
+// mark is what had been used and received at a time.
+type mark struct {
+	at       time.Duration
+	server   reading
+	own      time.Duration
+	machine  time.Duration // by all programs
+	received int64
+}
+
+// newRun checks the options and that one connection can be opened.
+func newRun(ctx context.Context, kind Kind, target string, o Options) (*run, *dialer, error) {
+	o, err := o.withDefaults(kind, target)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkDescriptors(o.Connections); err != nil {
+		return nil, nil, err
+	}
+	r := &run{
+		o: o, began: time.Now(), tick: tickOf(o.Duration),
+		report:  &Report{Kind: kind, URL: target, Load: Load{Connections: o.Connections, Ramp: o.Ramp}},
+		latency: newRecorder(), opening: newRecorder(),
+	}
+	if o.Metrics != "" {
+		r.tick = max(r.tick, time.Second) // a scrape is work for the server, too
+	}
+	r.report.Started = r.began
+	r.ending, r.end = context.WithCancel(context.WithoutCancel(ctx))
+	r.report.Connections.Wanted = o.Connections
+	if kind == KindEcho || kind == KindFanout {
+		r.report.Load.Size = o.Size
+		r.report.Load.Type = "text"
+		if o.Binary {
+			r.report.Load.Type = "binary"
+		}
+	}
+	if kind == KindEcho || kind == KindFanout || kind == KindHandshakes {
+		r.report.Load.WarmupSeconds = o.Warmup.Seconds()
+		if r.report.Load.Rate = o.Rate; o.Rate > 0 {
+			r.lateness = newRecorder()
+		} else if kind != KindHandshakes {
+			r.report.Load.Window = o.Window
+		}
+	}
+	d := newDialer(target, &r.o)
+	if err := r.try(ctx, d); err != nil {
+		return nil, nil, err
+	}
+	if r.server, err = observe(ctx, &r.o); err != nil {
+		return nil, nil, err
+	}
+	if r.server != nil {
+		r.before, _ = r.server.read(ctx) // the first reading was good, and a later one will tell
+	}
+	return r, d, nil
+}
+
+func (r *run) now() time.Duration { return time.Since(r.began) }
+
+func (r *run) note(text string) { r.report.Notes = append(r.report.Notes, text) }
+
+func (r *run) progress(p Progress) {
+	if r.o.Progress == nil {
+		return
+	}
+	if n := len(r.report.Samples); n > 0 {
+		p.Sample = &r.report.Samples[n-1]
+	}
+	r.o.Progress(p)
+}
+
+// plan decides what will be measured: from now on after the warm-up.
+func (r *run) plan() {
+	r.from = r.now() + r.o.Warmup
+	r.until = r.from + r.o.Duration
+}
+
+// measured reports whether t is in the time that is measured.
+func (r *run) measured(t time.Duration) bool { return t >= r.from && t < r.until }
+
+// measure takes samples until the time that is measured ends, or ctx does.
+func (r *run) measure(ctx context.Context) {
+	var clock alarm
+	began := r.now()
+	for now := began; now < r.from; now = r.now() {
+		r.progress(Progress{Phase: "warming up", Elapsed: now - began, Total: r.o.Warmup})
+		if !clock.wait(ctx, min(r.tick, r.from-now)) {
+			r.interrupt()
+			return
+		}
+	}
+	r.startSampling(ctx)
+	for i := time.Duration(1); ; i++ {
+		next := min(r.from+i*r.tick, r.until)
+		if !clock.wait(ctx, next-r.now()) {
+			r.sample(ctx)
+			r.interrupt()
+			return
+		}
+		r.sample(ctx)
+		r.progress(Progress{Phase: "measuring", Elapsed: r.now() - r.from, Total: r.o.Duration})
+		if next == r.until {
+			return
+		}
+	}
+}
+
+// interrupt notes that the run was ended from outside. What was measured until
+// now is the result.
+func (r *run) interrupt() {
+	r.report.Interrupted = true
+	r.cut.Store(true)
+}
+
+// mark reads what has been used until now.
+func (r *run) mark(ctx context.Context) mark {
+	m := mark{at: r.now(), server: r.last.server}
+	m.own, _ = ownCPU()
+	m.machine, _ = machineCPU()
+	if r.server != nil {
+		got, err := r.server.read(context.WithoutCancel(ctx))
+		if err != nil {
+			r.tally.failed("observing the server", err)
+		} else {
+			m.server = got
+		}
+	}
+	return m
+}
+
+// startSampling begins the first stretch.
+func (r *run) startSampling(ctx context.Context) {
+	_, r.early = r.latency.collect()
+	r.start = r.mark(ctx)
+	r.start.received = r.latency.received
+	r.last = r.start
+	r.sampled = true
+}
+
+// sample ends a stretch. It is for the run's own goroutine.
+func (r *run) sample(ctx context.Context) {
+	if !r.sampled {
+		return
+	}
+	m := r.mark(ctx)
+	took := m.at - r.last.at
+	if took < tickMin/4 && len(r.report.Samples) > 0 {
+		return // the remainder of an interrupted stretch says nothing
+	}
+	interval, received := r.latency.collect()
+	received += r.early
+	r.early = 0
+	m.received = r.latency.received
+	r.opening.collect()
+	s := Sample{
+		At: (m.at - r.from).Seconds(), PerSecond: float64(received) / took.Seconds(),
+		Connections: int(r.open.Load()), Errors: r.tally.count(),
+		Cores: float64(m.server.cpu-r.last.server.cpu) / float64(took), Resident: m.server.resident,
+		OwnShare: float64(m.own-r.last.own) / float64(took) / float64(runtime.GOMAXPROCS(0)),
+	}
+	if r.dipped {
+		s.Connections, r.dipped = 0, false
+	}
+	if l := interval; l.TotalCount() > 0 {
+		s.P50 = millis(time.Duration(l.ValueAtPercentile(50)))
+		s.P99 = millis(time.Duration(l.ValueAtPercentile(99)))
+	}
+	r.report.Samples = append(r.report.Samples, s)
+	r.last = m
+}
+
+// await waits for the run's work to end: for the drain time at most, and not
+// at all when the run was interrupted. It reports whether it has ended.
+func (r *run) await(ctx context.Context) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.work.Wait()
+	}()
+	if r.cut.Load() {
+		return false
+	}
+	began := r.now()
+	limit := time.NewTimer(r.o.Drain)
+	defer limit.Stop()
+	ticker := time.NewTicker(r.tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return true
+		case <-limit.C:
+			return false
+		case <-ctx.Done():
+			r.interrupt()
+			return false
+		case <-ticker.C:
+			r.progress(Progress{Phase: "waiting for the last answers", Elapsed: r.now() - began, Total: r.o.Drain})
+		}
+	}
+}
+
+// finish makes the report of what was collected.
+func (r *run) finish() *Report {
+	p := r.report
+	measured := min(r.last.at, r.until) - r.from
+	p.Seconds = measured.Seconds()
+	p.Connections.AtEnd = int(r.open.Load())
+	r.opening.collect()
+	p.Opening = r.opening.latencies()
+	p.Latency = r.latency.latencies()
+	p.Errors = r.tally.errors()
+	p.Own = r.own()
+	if r.lateness != nil {
+		r.lateness.collect()
+		p.Own.Lateness = r.lateness.latencies()
+	}
+	if measured > 0 && (p.Kind == KindEcho || p.Kind == KindFanout || p.Kind == KindHandshakes) {
+		p.Messages = &Messages{
+			Sent: r.due.Load(), Received: r.latency.received,
+			PerSecond: float64(r.latency.received) / measured.Seconds(), Bytes: float64(r.latency.octets) / measured.Seconds(),
+		}
+	}
+	if r.server != nil {
+		p.Server = r.used()
+		r.server.close()
+	}
+	judge(p)
+	return p
+}
+
+// own is what the generator used, and everybody else on this machine.
+func (r *run) own() Generator {
+	g := Generator{Share: -1, Others: -1, Processors: runtime.GOMAXPROCS(0)}
+	took := r.last.at - r.start.at
+	if _, known := ownCPU(); !known || took <= 0 {
+		return g
+	}
+	used := r.last.own - r.start.own
+	g.CPUSeconds = used.Seconds()
+	g.Share = float64(used) / float64(took) / float64(g.Processors)
+	if processors, known := machineProcessors(); known {
+		others := r.last.machine - r.start.machine - used
+		if r.server != nil && r.server.local {
+			others -= r.last.server.cpu - r.start.server.cpu
+		}
+		g.Others = max(0, float64(others)/float64(took)/float64(processors))
+	}
+	return g
+}
+
+// used is what the server used.
+func (r *run) used() *Server {
+	took := (r.last.at - r.start.at).Seconds()
+	s := &Server{
+		From: r.server.from, CoresMax: r.server.coresMax, CPUSeconds: (r.last.server.cpu - r.start.server.cpu).Seconds(),
+		ResidentBefore: r.before.resident, ResidentEnd: r.last.server.resident, ResidentMax: max(r.before.resident, r.last.server.resident),
+	}
+	for _, sample := range r.report.Samples {
+		s.ResidentMax = max(s.ResidentMax, sample.Resident)
+	}
+	if took > 0 {
+		s.Cores = s.CPUSeconds / took
+	}
+	if n := r.report.Connections.AtEnd; n > 0 && r.report.Kind == KindConnections {
+		s.PerConnection = max(0, float64(s.ResidentEnd-s.ResidentBefore)/float64(n))
+	}
+	if n := r.last.received - r.start.received; n > 0 && r.report.Messages != nil {
+		s.CPUPerItem = 1e6 * s.CPUSeconds / float64(n)
+	}
+	return s
+}

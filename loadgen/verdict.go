@@ -1,0 +1,293 @@
+package loadgen
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Limit is what kept the figures from being better.
+type Limit string
+
+const (
+	LimitServer    Limit = "server"    // its processors
+	LimitGenerator Limit = "generator" // the processors of the one who measured
+	LimitMachine   Limit = "machine"   // the processors that both share
+	LimitOthers    Limit = "others"    // other programs on this machine
+	LimitLoad      Limit = "load"      // there was none: the server did all it was asked to
+	LimitRefused   Limit = "refused"   // the server did not take all connections
+	LimitUnknown   Limit = "unknown"
+)
+
+const (
+	// busy is the share of the processors from which on they are the limit.
+	busy = 0.9
+
+	// crowded is the share of the machine from which on what other programs use
+	// spoils the figures.
+	crowded = 0.2
+
+	// keptUp is how much of a constant rate must have been answered in time.
+	keptUp = 0.98
+
+	// lateMin is how late the generator must be with its schedule before that is a
+	// reason not to believe a latency.
+	lateMin = Millis(1)
+)
+
+// judge writes the verdict of r from its figures.
+func judge(r *Report) {
+	r.Limit = limit(r)
+	var b strings.Builder
+	switch r.Kind {
+	case KindEcho:
+		judgeEcho(&b, r)
+	case KindFanout:
+		judgeFanout(&b, r)
+	case KindConnections:
+		judgeConnections(&b, r)
+	case KindHandshakes:
+		judgeHandshakes(&b, r)
+	case KindStorm:
+		judgeStorm(&b, r)
+	}
+	judgeErrors(&b, r)
+	r.Verdict = b.String()
+}
+
+// follows reports whether a constant rate was kept.
+func follows(r *Report) bool {
+	wanted := r.Load.Rate
+	if r.Kind == KindFanout {
+		wanted *= float64(r.Connections.Opened)
+	}
+	return r.Messages != nil && r.Messages.PerSecond >= keptUp*wanted
+}
+
+func limit(r *Report) Limit {
+	s := r.Server
+	generator := r.Own.Share >= busy
+	switch {
+	case (r.Kind == KindConnections || r.Kind == KindStorm) && r.Connections.Opened < r.Connections.Wanted && !r.Interrupted:
+		return LimitRefused
+	case r.Load.Rate > 0 && follows(r), r.Kind == KindConnections:
+		return LimitLoad
+	case s != nil && s.CoresMax > 0 && s.Cores >= busy*float64(s.CoresMax):
+		return LimitServer
+	case generator:
+		return LimitGenerator
+	case r.Own.Others >= crowded:
+		return LimitOthers
+	case s != nil && s.CoresMax > 0 && s.Cores+r.Own.Share*float64(r.Own.Processors) >= busy*float64(runtime.NumCPU()):
+		return LimitMachine
+	case s != nil && s.Cores >= busy && s.Cores < 1.1: // it may have more, but runs on one
+		return LimitServer
+	}
+	return LimitUnknown
+}
+
+// because ends a sentence with what the limit was.
+func because(b *strings.Builder, r *Report) {
+	switch r.Limit {
+	case LimitServer:
+		fmt.Fprintf(b, "; the limit is its CPU (%s)", cores(r.Server.Cores))
+	case LimitGenerator:
+		fmt.Fprintf(b, ". The generator was the limit (%.0f %% of its CPU), so the server can do more than this", 100*r.Own.Share)
+	case LimitMachine:
+		fmt.Fprintf(b, "; server and generator share the processors and used them up (%s and %s)", cores(r.Server.Cores), cores(r.Own.Share*float64(r.Own.Processors)))
+	case LimitOthers:
+		fmt.Fprintf(b, ". Other programs used %.0f %% of this machine meanwhile, so neither the server nor the generator had what it needs", 100*r.Own.Others)
+	case LimitUnknown:
+		if r.Server == nil {
+			b.WriteString(". What the limit is is not known without the server's CPU: give its process ID or its metrics")
+		} else {
+			fmt.Fprintf(b, ". The limit is not CPU: the server used %s and the generator %.0f %% of its own; more connections or a larger window would ask for more", cores(r.Server.Cores), 100*max(r.Own.Share, 0))
+		}
+	}
+	b.WriteByte('.')
+}
+
+func judgeEcho(b *strings.Builder, r *Report) {
+	m, load := r.Messages, r.Load
+	if m == nil || r.Latency == nil {
+		b.WriteString("No message was answered.")
+		return
+	}
+	what := fmt.Sprintf("%s messages of %s a second on %s", Count(load.Rate), bytesOf(load.Size), plural(r.Connections.Opened, "connection"))
+	switch {
+	case load.Rate == 0:
+		fmt.Fprintf(b, "This server answers %s messages of %s a second on %s with p99 %s", Count(m.PerSecond), bytesOf(load.Size), plural(r.Connections.Opened, "connection"), r.Latency.P99)
+	case follows(r):
+		fmt.Fprintf(b, "This server keeps up with %s with p99 %s", what, r.Latency.P99)
+	default:
+		fmt.Fprintf(b, "This server does not keep up with %s: it answers %s, and messages wait up to %s", what, Count(m.PerSecond), r.Latency.Max)
+	}
+	because(b, r)
+	late(b, r)
+}
+
+func judgeFanout(b *strings.Builder, r *Report) {
+	m, n := r.Messages, r.Connections.Opened
+	if m == nil || r.Latency == nil || n == 0 {
+		b.WriteString("No publication was delivered.")
+		return
+	}
+	each := m.PerSecond / float64(n)
+	switch {
+	case r.Load.Rate == 0:
+		fmt.Fprintf(b, "This server delivers %s messages a second: %s of %s to %s, with p99 %s", Count(m.PerSecond), Count(each), bytesOf(r.Load.Size), plural(n, "subscriber"), r.Latency.P99)
+	case follows(r):
+		fmt.Fprintf(b, "This server holds %s at %s messages of %s a second, %s deliveries in all, with p99 %s", plural(n, "subscriber"), Count(r.Load.Rate), bytesOf(r.Load.Size), Count(m.PerSecond), r.Latency.P99)
+	default:
+		fmt.Fprintf(b, "This server does not hold %s at %s messages a second: each gets %s, and deliveries are up to %s late", plural(n, "subscriber"), Count(r.Load.Rate), Count(each), r.Latency.Max)
+	}
+	because(b, r)
+	late(b, r)
+}
+
+func judgeConnections(b *strings.Builder, r *Report) {
+	c := r.Connections
+	if r.Limit == LimitRefused {
+		fmt.Fprintf(b, "This server took %s of %s", Count(float64(c.Opened)), plural(c.Wanted, "connection"))
+	} else {
+		fmt.Fprintf(b, "This server holds %s", plural(c.AtEnd, "idle connection"))
+	}
+	if s := r.Server; s != nil && s.PerConnection != 0 {
+		fmt.Fprintf(b, " with %s of memory for each", bytesOf(int(s.PerConnection)))
+	}
+	if r.Latency != nil {
+		fmt.Fprintf(b, "; at the end %s of them answered a ping", Count(float64(r.Latency.Count)))
+	}
+	b.WriteByte('.')
+	if r.Server == nil {
+		b.WriteString(" What memory they cost is not known without the server's process ID or its metrics.")
+	}
+}
+
+func judgeHandshakes(b *strings.Builder, r *Report) {
+	if r.Messages == nil || r.Latency == nil {
+		b.WriteString("No connection was opened.")
+		return
+	}
+	switch {
+	case r.Load.Rate == 0:
+		fmt.Fprintf(b, "This server opens %s connections a second, %s at once, with p99 %s", Count(r.Messages.PerSecond), Count(float64(r.Load.Connections)), r.Latency.P99)
+	case follows(r):
+		fmt.Fprintf(b, "This server keeps up with %s new connections a second with p99 %s", Count(r.Load.Rate), r.Latency.P99)
+	default:
+		fmt.Fprintf(b, "This server does not keep up with %s new connections a second: it opens %s, and clients wait up to %s", Count(r.Load.Rate), Count(r.Messages.PerSecond), r.Latency.Max)
+	}
+	because(b, r)
+	late(b, r)
+}
+
+func judgeStorm(b *strings.Builder, r *Report) {
+	worst, lost := Millis(0), 0
+	for _, round := range r.Rounds {
+		worst = max(worst, round.AllBack)
+		lost = max(lost, r.Connections.Opened-round.Back)
+	}
+	spread := ""
+	if r.Load.SpreadSeconds > 0 {
+		spread = fmt.Sprintf(", coming back over %s", Millis(1000*r.Load.SpreadSeconds))
+	}
+	switch {
+	case r.Interrupted:
+		fmt.Fprintf(b, "The storm of %s was cut short", plural(r.Connections.Opened, "client"))
+	case lost > 0:
+		fmt.Fprintf(b, "Of %s that were dropped at once%s, up to %s did not come back in time", plural(r.Connections.Opened, "client"), spread, Count(float64(lost)))
+	default:
+		fmt.Fprintf(b, "After %s were dropped at once%s, all were back within %s in each of %s", plural(r.Connections.Opened, "client"), spread, worst, plural(len(r.Rounds), "round"))
+	}
+	if r.Opening != nil {
+		fmt.Fprintf(b, "; a handshake took %s (p99)", r.Opening.P99)
+	}
+	switch r.Limit {
+	case LimitServer, LimitGenerator, LimitMachine, LimitOthers:
+		because(b, r)
+	default:
+		b.WriteByte('.')
+	}
+}
+
+// late says when latencies are those of the generator.
+func late(b *strings.Builder, r *Report) {
+	if l := r.Own.Lateness; l != nil && r.Latency != nil && l.P99 >= lateMin && l.P99 >= r.Latency.P99/2 {
+		fmt.Fprintf(b, " The generator was late itself (p99 %s), so the server's latency is lower than this.", l.P99)
+	}
+}
+
+// judgeErrors says that there were errors.
+func judgeErrors(b *strings.Builder, r *Report) {
+	var total int64
+	for _, e := range r.Errors {
+		total += e.Count
+	}
+	switch {
+	case total == 1:
+		fmt.Fprintf(b, " One error: %s.", r.Errors[0].Kind)
+	case total > 1 && len(r.Errors) == 1:
+		fmt.Fprintf(b, " %s errors: %s.", Count(float64(total)), r.Errors[0].Kind)
+	case total > 1:
+		fmt.Fprintf(b, " %s errors, most of them: %s.", Count(float64(total)), r.Errors[0].Kind)
+	}
+	if r.Interrupted && r.Kind != KindStorm {
+		fmt.Fprintf(b, " The run was interrupted after %s.", Millis(1000*r.Seconds))
+	}
+}
+
+// Count is a number as people write it: 12,000, or with a decimal if it is small.
+func Count(v float64) string {
+	if v < 0 {
+		return "-" + Count(-v)
+	}
+	if v < 100 && v != float64(int64(v)) {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	s := strconv.FormatFloat(v, 'f', 0, 64)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Bytes is a number of bytes as people write it.
+func Bytes(v float64) string {
+	switch {
+	case v < 0:
+		return "-" + Bytes(-v)
+	case v < 1024:
+		return fmt.Sprintf("%.0f B", v)
+	case v < 10*1024:
+		return fmt.Sprintf("%.1f KiB", v/1024)
+	case v < 1<<20:
+		return fmt.Sprintf("%.0f KiB", v/1024)
+	case v < 10<<20:
+		return fmt.Sprintf("%.1f MiB", v/(1<<20))
+	case v < 10<<30:
+		return fmt.Sprintf("%.0f MiB", v/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", v/(1<<30))
+}
+
+func bytesOf(n int) string {
+	if n >= 0 && n < 10_000 {
+		return plural(n, "byte")
+	}
+	return Bytes(float64(n))
+}
+
+func cores(v float64) string {
+	if v > 0.995 && v < 1.005 {
+		return "1.00 core"
+	}
+	return fmt.Sprintf("%.2f cores", v)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return Count(float64(n)) + " " + what + "s"
+}
