@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
 // rawConn reads and writes a socket's descriptor with the runtime's poller, but
@@ -40,6 +42,9 @@ func (r *rawConn) init(s *stream) {
 }
 
 func (r *rawConn) works() bool { return r.conn != nil }
+
+// tick is told the time when what was read is looked at.
+func (r *rawConn) tick(now wsproto.Time) { r.turn.tick(now) }
 
 func (r *rawConn) read(direct []byte) ([]byte, error) {
 	r.turn.yield()
@@ -93,17 +98,21 @@ func (r *rawConn) readReady(fd uintptr) bool {
 // there are no others, and the next times do without.
 //
 // Many connections that keep finding something would keep the scheduler from
-// asking the poller for those that wait, so every now and then each waits there.
+// asking the poller for those that wait, so each waits there itself when it has
+// not for turnTimeMax.
 type turn struct {
-	skip   uint8 // so many times are done without
-	missed uint8 // so many times in a row, up to turnMissedMax, the bytes had not come
-	found  uint8 // so many times in a row they had
-	asked  bool  // the others were let run, and nothing has been seen since
+	from   uint32 // when it first found something since it waited, in units of turnUnit
+	skip   uint8  // so many times are done without
+	missed uint8  // so many times in a row, up to turnMissedMax, the bytes had not come
+	asked  bool   // the others were let run, and nothing has been seen since
+	waited bool   // and found nothing yet
 }
 
 const (
 	turnMissedMax = 3
-	turnFoundMax  = 16
+
+	turnUnit    = 1 << 18 // ns, a quarter of a millisecond
+	turnTimeMax = 12
 )
 
 func (t *turn) yield() {
@@ -116,22 +125,30 @@ func (t *turn) yield() {
 }
 
 func (t *turn) came() {
-	if !t.asked {
-		return
-	}
-	t.asked, t.missed = false, 0
-	if t.found++; t.found >= turnFoundMax {
-		t.found, t.skip = 0, 1
+	if t.asked {
+		t.asked, t.missed = false, 0
 	}
 }
 
 func (t *turn) waits() {
+	t.waited = true
 	if !t.asked {
 		return
 	}
-	t.asked, t.found = false, 0
+	t.asked = false
 	t.missed = min(t.missed+1, turnMissedMax)
 	t.skip = 1<<t.missed - 1
+}
+
+// tick is called with the time when something was found.
+func (t *turn) tick(now wsproto.Time) {
+	at := uint32(now / turnUnit)
+	switch {
+	case t.waited:
+		t.waited, t.from = false, at
+	case at-t.from > turnTimeMax:
+		t.skip = max(t.skip, 1)
+	}
 }
 
 // rawWrite is a write under way.

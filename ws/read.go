@@ -172,6 +172,7 @@ func (c *Conn) decode() (ev wsproto.Event, owed bool) {
 		c.proto.SetScratch(c.stream.scratch()) // only the reader looks at it
 	}
 	now := c.now()
+	c.stream.raw.tick(now)
 	c.mu.Lock()
 	awaiting := c.proto.AwaitingPong()
 	ev, n := c.proto.Next(c.in, now)
