@@ -1,5 +1,7 @@
 package hub
 
+import "sync"
+
 // offer gives d to a subscription that the Broker delivers to.
 func (s *Session) offer(sub *subscription, d *Delivery) {
 	s.mu.Lock()
@@ -48,6 +50,10 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) bool {
 		s.hub.counters.queueDrops.Add(1)
 		return true
 	}
+	if s.array == nil {
+		s.array = arrays.Get().(*[]queued)
+		s.queue = (*s.array)[:0]
+	}
 	s.queue = append(s.queue, queued{sub, d})
 	s.queueBytes += len(d.Data)
 	sub.queued++
@@ -84,13 +90,24 @@ func (s *Session) giveBack() {
 	s.emptyQueue()
 }
 
-// emptyQueue keeps a small array for the next publications, and lets go of a
-// large one; s.mu is held.
+// arrays are the memory of queues. A session has some only while it is owed
+// something: an idle one holds nothing, and a busy one leaves no garbage.
+var arrays = sync.Pool{New: func() any {
+	array := make([]queued, 0, 16)
+	return &array
+}}
+
+// arrayKept is the longest array that is used again.
+const arrayKept = 1024
+
+// emptyQueue gives the memory of the queue back; s.mu is held.
 func (s *Session) emptyQueue() {
-	const keep = 16
-	clear(s.queue)
-	if cap(s.queue) > keep {
-		s.queue = nil
+	if s.array != nil {
+		clear(s.queue)
+		if cap(s.queue) <= arrayKept {
+			*s.array = s.queue[:0]
+			arrays.Put(s.array)
+		}
 	}
-	s.queue, s.queueBytes = s.queue[:0], 0
+	s.queue, s.array, s.queueBytes = nil, nil, 0
 }

@@ -19,6 +19,7 @@ type Session struct {
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions
 	subs       map[string]*subscription
 	queue      []queued        // live publications, in the order they came
+	array      *[]queued       // where queue's memory comes from; nil while it is empty
 	queueBytes int             // of their payloads
 	behind     []*subscription // those that read history, each in its turn
 	woken      bool            // wake was called and no Take has answered it
@@ -258,7 +259,8 @@ func (s *Session) close(reason error) {
 			leaving = append(leaving, sub)
 		}
 	}
-	s.subs, s.queue, s.queueBytes, s.behind = nil, nil, 0, nil
+	s.emptyQueue()
+	s.subs, s.behind = nil, nil
 	s.woken = true
 	s.mu.Unlock()
 	for _, sub := range leaving {
