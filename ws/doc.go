@@ -255,6 +255,14 @@
 //	})
 //	fmt.Println(err) // of the context, or one that is permanent
 //
+// # Observing
+//
+// Options.Observer is told when a connection opens, of each frame in both
+// directions, and of its end, to count, trace or log them; without one that costs
+// nothing. A Conn and a CloseError know how to be logged by log/slog:
+//
+//	slog.Info("connection ended", "conn", conn, "end", conn.Err())
+//
 // # Origins
 //
 // A page on any site can open a WebSocket to your server, and the visitor's
