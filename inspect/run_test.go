@@ -365,7 +365,7 @@ func TestLongMessages(t *testing.T) {
 		p.behave()
 	})
 	o := direct()
-	o.Listen, o.Timeout = 500*time.Millisecond, 5*time.Second
+	o.Listen, o.Timeout = 2*time.Second, 10*time.Second // 3 MiB have to come in the first
 	r := look(t, "ws://"+address, o)
 	wants(t, r, "session-sends", "pings-ok", "close-ok")
 	if u := r.Session.Unprompted; u.Messages != 2 || u.Bytes != 3<<20+5 {

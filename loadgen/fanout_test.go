@@ -140,6 +140,14 @@ func TestFanoutOfAnotherProtocol(t *testing.T) {
 	joined := map[*ws.Conn]bool{}
 	published := 0
 	var held []byte
+	flush := func() { // mu is held
+		for to := range joined {
+			if len(held) > 0 {
+				_ = to.Enqueue(ws.MessageText, held)
+			}
+		}
+		held = nil
+	}
 	url := server(t, func(_ int, conn *ws.Conn) {
 		defer func() {
 			mu.Lock()
@@ -160,12 +168,14 @@ func TestFanoutOfAnotherProtocol(t *testing.T) {
 				published++
 				held = append(append(held, message[4:]...), '\n')
 				if published > 2 && published%2 == 0 {
+					time.AfterFunc(5*time.Millisecond, func() { // if the next one does not come
+						mu.Lock()
+						defer mu.Unlock()
+						flush()
+					})
 					break // with the next one
 				}
-				for to := range joined {
-					_ = to.Enqueue(ws.MessageText, held)
-				}
-				held = nil
+				flush()
 			}
 			mu.Unlock()
 		}
