@@ -1,6 +1,6 @@
 # Each target is the command it stands for; none of them is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test race ci fuzz bench fmt vet generate cover
+.PHONY: help run test race ci fuzz bench soak fmt vet generate cover
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -22,6 +22,9 @@ fuzz: ## every fuzz target, FUZZTIME each (default 5s)
 
 bench: ## every benchmark, in the form benchstat reads
 	go test -run '^$$' -bench . -count 6 ./...
+
+soak: ## the engine under every kind of client for SOAK (default 10m): memory and descriptors stay flat
+	GODWIT_SOAK=$(or $(SOAK),10m) go test -count 1 -timeout 0 -run '^TestSoak$$' -v ./engine
 
 fmt: ## format the Go files
 	gofmt -w .

@@ -99,7 +99,9 @@ type Adoption struct {
 //
 // On Linux the loop takes the descriptor of a *net.TCPConn or *net.UnixConn, and
 // closes nc, which lives no longer than this call. A wrapper of one that leaves
-// its bytes alone can say so with a method Socket() net.Conn that returns it.
+// its bytes alone can say so with a method Socket() net.Conn that returns it. A
+// *tls.Conn goes back to a loop if it came from one, by ServeTLS and Server.HTTP;
+// for any other, goroutines do the I/O.
 func (s *Server) Adopt(nc net.Conn, a Adoption) (*Conn, error) {
 	err := s.start()
 	if err == nil && a.Compression != nil && s.settings.compression == nil {
@@ -135,8 +137,19 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: addressOf(addrPortOf(nc.RemoteAddr()))}
 	l.equip(c, a)
 	fd, ok := int32(-1), false
+	var k *link
 	if !s.streams {
+		if k = linkUnder(nc); k != nil {
+			nc = k.owner()
+		}
 		fd, ok = takeDescriptor(nc)
+	}
+	if ok && k != nil {
+		k.takeBack(c)
+		c.mode |= secured
+		c.setLink(k)
+	} else if k != nil {
+		nc = k.tls
 	}
 	join := func() {
 		// It is the first task that knows c, so nobody has visited it before.
@@ -184,8 +197,7 @@ func (l *loop) joins(c *Conn, first, early []byte) {
 		o := outboxes.Get().(*outbox)
 		o.b = append(o.b, first...)
 		if c.out != nil {
-			o.b = append(o.b, c.out.b...)
-			o.messages = c.out.messages
+			o.takes(c.out)
 			recycle(c.out)
 		}
 		c.out = o

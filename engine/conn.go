@@ -43,12 +43,16 @@ type Conn struct {
 
 // extra is what few connections have.
 type extra struct {
-	stream      *stream // goroutines do the I/O; nil for a descriptor
-	handler     Handler // set by SetHandler; nil: the server's
+	stream      *stream  // goroutines do the I/O; nil for a descriptor
+	link        *link    // TLS over a descriptor; nil without
+	handler     Handler  // set by SetHandler; nil: the server's
+	mail        *mailbox // in front of a handler that blocks; nil if there never was one
 	subprotocol string
 	compression deflate.Params
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
 	overflow    bool         // QueuePolicy closes the connection
+	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait
+	groups      []*Group     // that it is a member of
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -84,6 +88,8 @@ const (
 	lingers                        // after the last bytes, wait for the peer to take them
 	halfClosed                     // the write side was shut down
 	hooked                         // OnOpen was called, so OnClose will be
+	secured                        // TLS over the descriptor: extra.link
+	awaitsHandler                  // a blocking handler is at work, and what comes next has to wait
 )
 
 // Subprotocol returns the subprotocol agreed on, or "".
@@ -139,8 +145,8 @@ func (c *Conn) SetHandler(h Handler) {
 	}
 }
 
-// handler returns who is called; mu is held.
-func (c *Conn) handler() Handler {
+// chosen returns the connection's handler; mu is held.
+func (c *Conn) chosen() Handler {
 	if c.extra != nil && c.extra.handler != nil {
 		return c.extra.handler
 	}

@@ -21,14 +21,38 @@
 //	err := s.ListenAndServe("127.0.0.1:8000")
 //
 // Callbacks run on the loop, so one that blocks holds up every connection of
-// that loop; Server.StallAfter says who does. Everything else may come from any
-// goroutine: the methods of a Conn never wait for the network.
+// that loop; Server.StallAfter says who does. A handler that has to wait, for a
+// database perhaps, is given to the server as Blocking(h), for all connections
+// or for some, and is called on a bounded pool of goroutines instead. Everything
+// else may come from any goroutine: the methods of a Conn never wait for the
+// network.
 //
-// On Linux a loop waits with epoll and uses descriptors directly. Elsewhere, and
-// for connections that are not sockets of the kernel such as TLS, goroutines do
-// the reading and writing, and everything above them is the same code.
+// On Linux a loop waits with epoll and uses descriptors directly, and on macOS and
+// the BSDs with kqueue in programs built with -tags godwit_kqueue. Elsewhere, and
+// for connections that are not sockets of the kernel, goroutines do the reading and
+// writing, and everything above them is the same code.
+//
+// With Server.ServeTLS a loop does the I/O of TLS, too. It gives crypto/tls what
+// it has read and sends what that has encrypted; goroutines are needed for the
+// handshakes only. An idle connection keeps what crypto/tls keeps, which depends on
+// the largest record that the peer has sent.
 //
 // Requests that do not ask for a WebSocket go to an http.Handler on the same
 // port, and a connection of another HTTP server can be taken over with
 // Server.Upgrade or Server.Adopt.
+//
+// # One message to many
+//
+// Prepare encodes a message once, and a Group sends it to its members: each loop
+// is told once, and each member is owed one system call, from memory that all of
+// them share. A peer that does not keep up has a queue of its own, which is
+// bounded, and Options.QueuePolicy says what becomes of what finds no room:
+//
+//	QueueReject      the write says so, and Conn.Dropped counts what a Group lost
+//	QueueClose       the connection is closed with 1008
+//	QueueDropOldest  what waited longest is dropped, and counted
+//	QueueConflate    of each key only the newest waits
+//
+// What may still be dropped has not been compressed, so a compressor never refers
+// to what the peer did not get.
 package engine

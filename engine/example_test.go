@@ -84,3 +84,56 @@ func ExampleServer() {
 	}
 	log.Print(s.ListenAndServe("127.0.0.1:8000"))
 }
+
+// ask answers with what takes time to find out.
+type ask struct {
+	engine.NopHandler
+	find func(ctx context.Context, question string) (string, error)
+}
+
+func (a ask) OnMessage(c *engine.Conn, _ engine.MessageType, p []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	answer, err := a.find(ctx, string(p))
+	if err != nil {
+		answer = "ask again later"
+	}
+	_ = c.Write(engine.MessageText, []byte(answer)) // an error means that the connection is ending, which OnClose tells
+}
+
+// A handler that waits for something else runs on goroutines of the server, and
+// connections that need not wait stay on the loop.
+func ExampleBlocking() {
+	database := ask{find: func(_ context.Context, question string) (string, error) { return question + "? 42", nil }}
+	s := &engine.Server{
+		Handler: shout{},
+		Workers: 64, // calls at the same time; the database has as many connections
+		Admit: func(r *engine.Request) engine.Admission {
+			if r.Path() == "/ask" {
+				return engine.Admission{Handler: engine.Blocking(database)}
+			}
+			return engine.Admission{}
+		},
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go s.Serve(ln)
+
+	ctx := context.Background()
+	for _, path := range []string{"/", "/ask"} {
+		c, _, err := ws.Dial(ctx, "ws://"+ln.Addr().String()+path, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = c.Write(ctx, ws.MessageText, []byte("life"))
+		_, p, _ := c.Read(ctx)
+		fmt.Println(string(p))
+		_ = c.Close(ws.StatusNormal, "")
+	}
+	_ = s.Shutdown(ctx)
+	// Output:
+	// life!
+	// life? 42
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -9,10 +10,43 @@ import (
 // panic closes that connection with 1011 and nothing else.
 func (l *loop) recovers(c *Conn) {
 	r := recover()
+	l.current.Store(nil)
 	if r == nil {
 		return
 	}
-	l.panicked(c, r)
+	l.crashed(c, r)
+}
+
+// errGoexit is what a callback has done that ended its goroutine.
+var errGoexit = errors.New("runtime.Goexit was called")
+
+// reasonOf is what ended a callback that did not return: a panic, or else that.
+func reasonOf(r any) any {
+	if r == nil {
+		return errGoexit
+	}
+	return r
+}
+
+// exited is called when a callback ends the loop's goroutine.
+func (l *loop) exited() {
+	if l.serving != nil {
+		l.crashed(l.serving, errGoexit)
+	}
+}
+
+// crashed deals with a callback for c that did not return.
+func (l *loop) crashed(c *Conn, reason any) {
+	l.tally.Panics++
+	c.mu.Lock()
+	h := c.chosen()
+	c.mu.Unlock()
+	c.panicked(h, reason)
+	l.fails(c, reason)
+}
+
+// fails closes a connection whose handler has failed.
+func (l *loop) fails(c *Conn, reason any) {
 	c.mu.Lock()
 	c.flags &^= corked
 	if c.state == stateOpen {
@@ -24,34 +58,42 @@ func (l *loop) recovers(c *Conn) {
 	case stateHead: // in Admit or SelectSubprotocol
 		l.refuse(c, "", internalError)
 	case stateOpen:
-		l.finish(c, abnormal(&panicError{r}), true)
+		l.finish(c, abnormal(&panicError{reason}), true)
 		if !stuck {
 			l.flush(c)
 		}
-	default:
-		l.release(c)
+	case stateLast: // in OnClose, which was to be followed by this
+		if !stuck {
+			l.flush(c)
+		}
 	}
-	l.current.Store(nil)
+	if s := c.streamOf(); s != nil && c.state != stateClosed {
+		s.tell() // the reader may have been about to be told to go on
+	}
 }
 
 // callClose calls OnClose, which must not keep the end from being completed.
 func (l *loop) callClose(h Handler, c *Conn, e *CloseError) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.panicked(c, r)
+			l.tally.Panics++
+			c.panicked(h, r)
 		}
 	}()
 	h.OnClose(c, e)
 }
 
 // panicked reports a panic of the application.
-func (l *loop) panicked(c *Conn, r any) {
-	l.tally.Panics++
+func (c *Conn) panicked(h Handler, reason any) {
+	c.loop.server.log().Error("engine: a callback panicked; its connection is closed with 1011, or its request answered with 500",
+		"handler", fmt.Sprintf("%T", plain(h)), "remote", fmt.Sprint(c.RemoteAddr()), "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+}
+
+// handlerName is what c's handler is called in the log.
+func (c *Conn) handlerName() string {
 	c.mu.Lock()
-	h := c.handler()
-	c.mu.Unlock()
-	l.server.log().Error("engine: a callback panicked; its connection is closed with 1011, or its request answered with 500",
-		"handler", fmt.Sprintf("%T", h), "remote", fmt.Sprint(c.RemoteAddr()), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	defer c.mu.Unlock()
+	return fmt.Sprintf("%T", plain(c.chosen()))
 }
 
 // panicError is in the chain of the CloseError of a connection whose handler

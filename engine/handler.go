@@ -3,9 +3,11 @@ package engine
 // Handler is what happens on a server's connections. The calls for one
 // connection come one after another, in the order of this list; those for
 // different connections may come at the same time. None of them may block:
-// the connections that share the loop wait meanwhile.
+// the connections that share the loop wait meanwhile. See Blocking for handlers
+// that have to.
 //
-// A callback that panics closes its connection with 1011; the server goes on.
+// A callback that panics, or ends its goroutine with runtime.Goexit, closes its
+// connection with 1011; the server goes on.
 type Handler interface {
 	// OnOpen is called once, when the opening handshake has been answered.
 	OnOpen(c *Conn)

@@ -128,6 +128,11 @@ func (l *loop) input(c *Conn, p []byte) {
 // be another.
 func (l *loop) decode(c *Conn, p *[]byte) bool {
 	c.mu.Lock()
+	if m := c.mailbox(); m != nil && m.mustWait(*p) {
+		m.hold(*p)
+		c.mu.Unlock()
+		return false
+	}
 	if c.proto.Compressed() {
 		c.proto.SetScratch(l.scratch)
 	}

@@ -34,43 +34,48 @@ func TestMessageLimits(t *testing.T) {
 
 // Limits can be changed while a connection lives, in both directions.
 func TestSetLimits(t *testing.T) {
-	n := newNotes()
-	address := start(t, &engine.Server{Handler: n, Options: engine.Options{MessageBytesMax: 10}})
-	c := upgrade(t, address)
-	next(t, n.open).SetLimits(&engine.Options{MessageBytesMax: 20})
-	c.send(t, text(strings.Repeat("x", 20)))
-	if got := next(t, n.message); len(got) != 20 {
-		t.Errorf("%q", got)
-	}
-	c.send(t, text(strings.Repeat("x", 21)))
-	c.closes(t, 1009)
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		n := newNotes()
+		s.Handler, s.Options = n, engine.Options{MessageBytesMax: 10}
+		address := start(t, s)
+		c := upgrade(t, address)
+		next(t, n.open).SetLimits(&engine.Options{MessageBytesMax: 20})
+		c.send(t, text(strings.Repeat("x", 20)))
+		if got := next(t, n.message); len(got) != 20 {
+			t.Errorf("%q", got)
+		}
+		c.send(t, text(strings.Repeat("x", 21)))
+		c.closes(t, 1009)
+	})
 }
 
 // What is announced is not allocated before it arrives.
 func TestAnnouncedLengthIsNotBelieved(t *testing.T) {
-	s := &engine.Server{Handler: echo{}, Options: engine.Options{MessageBytesMax: 1 << 30}}
-	address := start(t, s)
-	announce := wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Length: 1 << 30})
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := heap()
-	const conns = 20
-	for range conns {
-		upgrade(t, address, append(announce, 'x')...)
-	}
-	for sent := conns * (len(opening) + len(announce) + 1); ; runtime.Gosched() {
-		if l := s.Stats(); l[0].BytesIn+l[1].BytesIn >= uint64(sent) {
-			break
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		s.Handler, s.Options = echo{}, engine.Options{MessageBytesMax: 1 << 30}
+		address := start(t, s)
+		announce := wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Length: 1 << 30})
+		heap := func() uint64 {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
 		}
-	}
-	after := heap()
-	if after > before && after-before > conns*(64<<10) {
-		t.Errorf("%d bytes for each connection", (after-before)/conns)
-	}
+		before := heap()
+		const conns = 20
+		for range conns {
+			upgrade(t, address, append(announce, 'x')...)
+		}
+		for sent := conns * (len(opening) + len(announce) + 1); ; runtime.Gosched() {
+			if l := s.Stats(); l[0].BytesIn+l[1].BytesIn >= uint64(sent) {
+				break
+			}
+		}
+		after := heap()
+		if after > before && after-before > conns*(64<<10) {
+			t.Errorf("%d bytes for each connection", (after-before)/conns)
+		}
+	})
 }
 
 func TestHeadLimits(t *testing.T) {

@@ -108,68 +108,73 @@ func TestWritesFromManyGoroutines(t *testing.T) {
 }
 
 func TestBatchesAndFrames(t *testing.T) {
-	n := newNotes()
-	c := upgrade(t, start(t, &engine.Server{Handler: n}))
-	conn := next(t, n.open)
-	if err := conn.WriteBatch([]engine.Message{{engine.MessageText, []byte("a")}, {engine.MessageBinary, []byte("b")}}); err != nil {
-		t.Fatal(err)
-	}
-	c.expect(t, wire.Text, "a")
-	c.expect(t, wire.Binary, "b")
-	if err := conn.WriteFrames(wire.AppendFrame(nil, true, wire.Text, []byte("c")), wire.AppendFrame(nil, true, wire.Text, []byte("d"))); err != nil {
-		t.Fatal(err)
-	}
-	c.expect(t, wire.Text, "c")
-	c.expect(t, wire.Text, "d")
-
-	invalid := []byte("\xff")
-	for name, got := range map[string]error{
-		"text":  conn.Write(engine.MessageText, invalid),
-		"batch": conn.WriteBatch([]engine.Message{{engine.MessageText, []byte("never")}, {engine.MessageText, invalid}}),
-	} {
-		if got != engine.ErrNotUTF8 {
-			t.Errorf("%s that is not UTF-8: %v", name, got)
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		n := newNotes()
+		s.Handler = n
+		c := upgrade(t, start(t, s))
+		conn := next(t, n.open)
+		if err := conn.WriteBatch([]engine.Message{{engine.MessageText, []byte("a")}, {engine.MessageBinary, []byte("b")}}); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := conn.Write(3, nil); err != engine.ErrMessageType {
-		t.Errorf("type 3: %v", err)
-	}
-	if err := conn.WriteBatch([]engine.Message{{3, nil}}); err != engine.ErrMessageType {
-		t.Errorf("type 3: %v", err)
-	}
-	if err := conn.Write(engine.MessageText, []byte("e")); err != nil {
-		t.Fatal(err)
-	}
-	c.expect(t, wire.Text, "e") // nothing was sent by what failed
+		c.expect(t, wire.Text, "a")
+		c.expect(t, wire.Binary, "b")
+		if err := conn.WriteFrames(wire.AppendFrame(nil, true, wire.Text, []byte("c")), wire.AppendFrame(nil, true, wire.Text, []byte("d"))); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(t, wire.Text, "c")
+		c.expect(t, wire.Text, "d")
+
+		invalid := []byte("\xff")
+		for name, got := range map[string]error{
+			"text":  conn.Write(engine.MessageText, invalid),
+			"batch": conn.WriteBatch([]engine.Message{{engine.MessageText, []byte("never")}, {engine.MessageText, invalid}}),
+		} {
+			if got != engine.ErrNotUTF8 {
+				t.Errorf("%s that is not UTF-8: %v", name, got)
+			}
+		}
+		if err := conn.Write(3, nil); err != engine.ErrMessageType {
+			t.Errorf("type 3: %v", err)
+		}
+		if err := conn.WriteBatch([]engine.Message{{3, nil}}); err != engine.ErrMessageType {
+			t.Errorf("type 3: %v", err)
+		}
+		if err := conn.Write(engine.MessageText, []byte("e")); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(t, wire.Text, "e") // nothing was sent by what failed
+	})
 }
 
 // A handler may be changed, and sees what comes after.
 func TestSetHandlerAndValue(t *testing.T) {
-	n, later := newNotes(), newNotes()
-	s := &engine.Server{Handler: n, Admit: func(*engine.Request) engine.Admission { return engine.Admission{Value: "admitted"} }}
-	c := upgrade(t, start(t, s))
-	conn := next(t, n.open)
-	if conn.Value() != "admitted" {
-		t.Errorf("the value is %v", conn.Value())
-	}
-	conn.SetValue(7)
-	if conn.Value() != 7 {
-		t.Errorf("the value is %v", conn.Value())
-	}
-	c.send(t, text("first"))
-	if got := next(t, n.message); got != "first" {
-		t.Fatal(got)
-	}
-	conn.SetHandler(later)
-	c.send(t, text("second"))
-	if got := next(t, later.message); got != "second" {
-		t.Fatal(got)
-	}
-	conn.SetHandler(nil)
-	c.send(t, text("third"))
-	if got := next(t, n.message); got != "third" {
-		t.Fatal(got)
-	}
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		n, later := newNotes(), newNotes()
+		s.Handler, s.Admit = n, func(*engine.Request) engine.Admission { return engine.Admission{Value: "admitted"} }
+		c := upgrade(t, start(t, s))
+		conn := next(t, n.open)
+		if conn.Value() != "admitted" {
+			t.Errorf("the value is %v", conn.Value())
+		}
+		conn.SetValue(7)
+		if conn.Value() != 7 {
+			t.Errorf("the value is %v", conn.Value())
+		}
+		c.send(t, text("first"))
+		if got := next(t, n.message); got != "first" {
+			t.Fatal(got)
+		}
+		conn.SetHandler(later)
+		c.send(t, text("second"))
+		if got := next(t, later.message); got != "second" {
+			t.Fatal(got)
+		}
+		conn.SetHandler(nil)
+		c.send(t, text("third"))
+		if got := next(t, n.message); got != "third" {
+			t.Fatal(got)
+		}
+	})
 }
 
 func TestPingMeasures(t *testing.T) {
@@ -238,25 +243,28 @@ func TestAddressesAndSubprotocol(t *testing.T) {
 
 // After the end every method says so, and none does harm.
 func TestAfterTheEnd(t *testing.T) {
-	n := newNotes()
-	client := dial(t, start(t, &engine.Server{Handler: n}))
-	c := next(t, n.open)
-	if err := client.Close(ws.StatusNormal, "bye"); err != nil {
-		t.Fatal(err)
-	}
-	end := next(t, n.end)
-	if end.Code != 1000 || end.Reason != "bye" || end.Sent != 1000 || end.Err != nil {
-		t.Errorf("%+v", end)
-	}
-	for name, err := range map[string]error{
-		"Write": c.Write(engine.MessageText, nil), "WriteBatch": c.WriteBatch(nil), "WriteFrames": c.WriteFrames(),
-		"Ping": c.Ping(), "Close": c.Close(1000, ""), "Err": c.Err(),
-	} {
-		if !errors.Is(err, error(end)) {
-			t.Errorf("%s: %v", name, err)
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		n := newNotes()
+		s.Handler = n
+		client := dial(t, start(t, s))
+		c := next(t, n.open)
+		if err := client.Close(ws.StatusNormal, "bye"); err != nil {
+			t.Fatal(err)
 		}
-	}
-	c.CloseNow()
-	c.SetLimits(&engine.Options{})
-	_ = context.Background()
+		end := next(t, n.end)
+		if end.Code != 1000 || end.Reason != "bye" || end.Sent != 1000 || end.Err != nil {
+			t.Errorf("%+v", end)
+		}
+		for name, err := range map[string]error{
+			"Write": c.Write(engine.MessageText, nil), "WriteBatch": c.WriteBatch(nil), "WriteFrames": c.WriteFrames(),
+			"Ping": c.Ping(), "Close": c.Close(1000, ""), "Err": c.Err(),
+		} {
+			if !errors.Is(err, error(end)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		c.CloseNow()
+		c.SetLimits(&engine.Options{})
+		_ = context.Background()
+	})
 }

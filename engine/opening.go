@@ -74,7 +74,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 		l.forward(c, p)
 		return
 	}
-	o.admit = Request{head: o.head, remote: c.remote(), secure: o.request.Secure}
+	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
 		l.refuse(c, o.head.method, fault)
@@ -269,6 +269,9 @@ func (s *Server) lasting(subprotocol string) string {
 
 // secure reports whether c came over TLS.
 func (c *Conn) secure() bool {
+	if c.mode&secured != 0 {
+		return true
+	}
 	s := c.streamOf()
 	return s != nil && s.isSecure()
 }

@@ -10,27 +10,42 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultMessageBytesMax = wsproto.DefaultMessageBytesMax
-	DefaultFragmentsMax    = wsproto.DefaultFragmentsMax
-	DefaultPingInterval    = wsproto.DefaultPingInterval
-	DefaultPingTimeout     = wsproto.DefaultPingTimeout
-	DefaultCloseTimeout    = wsproto.DefaultCloseTimeout
-	DefaultWriteTimeout    = 10 * time.Second
-	DefaultQueueBytesMax   = 1 << 20
+	DefaultMessageBytesMax  = wsproto.DefaultMessageBytesMax
+	DefaultFragmentsMax     = wsproto.DefaultFragmentsMax
+	DefaultPingInterval     = wsproto.DefaultPingInterval
+	DefaultPingTimeout      = wsproto.DefaultPingTimeout
+	DefaultCloseTimeout     = wsproto.DefaultCloseTimeout
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultQueueBytesMax    = 1 << 20
+	DefaultQueueMessagesMax = 16 << 10
 )
 
 // QueuePolicy is what happens to a message that a connection's queue has no room
-// for. Every one of them makes the write return ErrQueueFull.
+// for. What it means for the peer is counted, see Conn.Dropped.
 type QueuePolicy uint8
 
 const (
-	// QueueReject leaves it to the caller: nothing was written, and the
-	// connection goes on.
+	// QueueReject leaves it to the caller: the write returns ErrQueueFull,
+	// nothing was written, and the connection goes on.
 	QueueReject QueuePolicy = iota
 
-	// QueueClose closes the connection with 1008. The close frame stands behind
+	// QueueClose closes the connection with 1008, and the write returns
+	// ErrQueueFull. The close frame stands behind
 	// what is queued; a peer that does not read that within CloseTimeout is cut.
 	QueueClose
+
+	// QueueDropOldest makes room by dropping the messages that have waited
+	// longest. Writes succeed. What was moved to the network's side of the queue,
+	// at most 64 KiB and a message, is not dropped any more, nor is the newest
+	// message. What waits is compressed when it leaves, so a peer misses messages
+	// and never the context of others.
+	QueueDropOldest
+
+	// QueueConflate is QueueDropOldest for values that replace each other: of the
+	// messages with one key, see Conn.WritePreparedKey and Group.PublishKey, only
+	// the newest waits, in the place of the first. Only when that is not enough
+	// are the oldest dropped.
+	QueueConflate
 )
 
 // Options are the limits and the timing of a connection. The zero value of a
@@ -72,8 +87,13 @@ type Options struct {
 	// always wait, whatever its size. Default 1 MiB.
 	//
 	// A connection whose queue is half full is not read until an eighth is left:
-	// who does not take answers is not asked for more questions.
+	// who does not take answers is not asked for more questions. Policies that
+	// drop do not need that, and read on.
 	QueueBytesMax int
+
+	// QueueMessagesMax is how many messages may wait to be sent, control frames
+	// not counted. One may always wait. Default 16,384.
+	QueueMessagesMax int
 
 	// QueuePolicy is what happens when the queue is full. Default QueueReject.
 	QueuePolicy QueuePolicy
@@ -90,6 +110,7 @@ type settings struct {
 func newSettings(o Options) *settings {
 	o.WriteTimeout = orDefault(o.WriteTimeout, DefaultWriteTimeout, forever)
 	o.QueueBytesMax = orDefault(o.QueueBytesMax, DefaultQueueBytesMax, math.MaxInt)
+	o.QueueMessagesMax = orDefault(o.QueueMessagesMax, DefaultQueueMessagesMax, math.MaxInt)
 	s := &settings{Options: o, protocol: wsproto.Config{
 		Role:            wsproto.Server,
 		MessageBytesMax: o.MessageBytesMax,

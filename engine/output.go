@@ -12,7 +12,7 @@ func (l *loop) uncork(c *Conn) {
 	c.mu.Lock()
 	c.flags &^= corked
 	stuck := c.flags&blocked != 0
-	pauses := stuck && c.state == stateOpen && c.queued >= c.settings.pauses()
+	pauses := stuck && c.state == stateOpen && c.tooLong()
 	c.mu.Unlock()
 	switch {
 	case !stuck:
@@ -33,9 +33,12 @@ func (l *loop) flush(c *Conn) {
 	for round := 0; ; round++ {
 		c.mu.Lock()
 		l.appendReplies(c)
+		l.commit(c)
+		l.appendReplies(c) // a close frame stands behind everything
 		o := c.out
-		if o == nil || len(o.rest()) == 0 || c.flags&broken != 0 {
+		if o == nil || o.size() == 0 || c.flags&broken != 0 {
 			c.out = nil
+			c.abandonLate()
 			c.queued = 0
 			l.reuse(o)
 			drained := c.flags&owesDrain != 0
@@ -52,17 +55,18 @@ func (l *loop) flush(c *Conn) {
 		c.out = nil // what is written during the system call goes behind
 		c.mu.Unlock()
 
-		rest := o.rest()
-		n, err := l.send(c, rest)
+		size := o.size()
+		n, err := l.sendOut(c, o)
 		l.tally.BytesOut += uint64(n)
 		if err != nil && err != errAgain {
 			l.breaks(c, o)
 			return
 		}
-		if n < len(rest) || l.busy(c) {
+		if n < size || l.busy(c) {
 			l.block(c, o, n)
 			return
 		}
+		l.tally.MessagesOut += uint64(o.messages())
 		c.mu.Lock()
 		c.queued -= n
 		l.reuse(o)
@@ -71,9 +75,10 @@ func (l *loop) flush(c *Conn) {
 }
 
 // appendReplies appends what the protocol owes, if nothing waits before it: a
-// peer that does not read is not owed more than the newest pong. mu is held.
+// peer that does not read is not owed more than the newest pong. A pong does not
+// wait for a backlog, and a close frame does. mu is held.
 func (l *loop) appendReplies(c *Conn) {
-	if !c.proto.HasReplies() {
+	if !c.proto.HasReplies() || c.proto.MayWrite() == ErrClosing && c.late() != nil {
 		return
 	}
 	if c.out == nil {
@@ -84,12 +89,11 @@ func (l *loop) appendReplies(c *Conn) {
 	c.queued += len(c.out.b) - before
 }
 
-// reuse counts what o carried and gives it back.
+// reuse takes o out of the loop's figures and gives it back.
 func (l *loop) reuse(o *outbox) {
 	if o == nil {
 		return
 	}
-	l.tally.MessagesOut += uint64(o.messages)
 	l.tally.QueueBytes -= o.counted
 	if o == &l.cork {
 		o.empty()
@@ -105,8 +109,7 @@ func (l *loop) keep(c *Conn, o *outbox) {
 		return
 	}
 	own := outboxes.Get().(*outbox)
-	own.b = append(own.b, o.rest()...)
-	own.messages = o.messages
+	own.takes(o)
 	o.empty()
 	c.out = own
 }
@@ -114,17 +117,15 @@ func (l *loop) keep(c *Conn, o *outbox) {
 // block notes that the network took only n bytes of o.
 func (l *loop) block(c *Conn, o *outbox, n int) {
 	c.mu.Lock()
-	o.off += n
+	l.tally.MessagesOut += uint64(o.advance(n))
 	c.queued -= n
-	if o.off < len(o.b) {
+	if o.size() > 0 || c.late() != nil {
 		c.flags |= owesDrain
 	}
 	behind := c.out
 	l.keep(c, o)
 	if behind != nil {
-		c.out.b = append(c.out.b, behind.rest()...)
-		c.out.messages += behind.messages
-		behind.messages = 0
+		c.out.takes(behind)
 		l.reuse(behind)
 	}
 	l.tally.QueueBytes += c.queued - c.out.counted
@@ -132,9 +133,9 @@ func (l *loop) block(c *Conn, o *outbox, n int) {
 	c.out.since = l.now
 	c.flags |= blocked
 	switch {
-	case c.queued >= c.settings.pauses() && c.state == stateOpen:
+	case c.tooLong() && c.state == stateOpen:
 		c.mode |= pausedReading
-	case c.queued <= c.settings.resumes():
+	case c.queued <= c.settings.resumes() || c.settings.drops():
 		c.mode &^= pausedReading
 	}
 	c.mu.Unlock()
@@ -152,7 +153,21 @@ func (l *loop) unblock(c *Conn) {
 	c.mu.Unlock()
 }
 
-func (c *Conn) paused() bool { return c.mode&pausedReading != 0 }
+// tooLong reports whether the queue is too long to read more; mu is held. One that
+// makes room never is: it would be long for ever, and the peer not heard.
+func (c *Conn) tooLong() bool {
+	return c.queued >= c.settings.pauses() && !c.settings.drops()
+}
+
+// sendOut writes what can be written of o at once.
+func (l *loop) sendOut(c *Conn, o *outbox) (int, error) {
+	if len(o.refs) == 0 {
+		return l.send(c, o.rest())
+	}
+	return l.scatter(c, o.parts())
+}
+
+func (c *Conn) paused() bool { return c.mode&(pausedReading|awaitsHandler) != 0 }
 
 // flushed is called when everything has been sent.
 func (l *loop) flushed(c *Conn, drained bool) {
@@ -183,6 +198,7 @@ func (l *loop) breaks(c *Conn, o *outbox) {
 		l.reuse(c.out)
 		c.out = nil
 	}
+	c.abandonLate()
 	c.queued = 0
 	timeout := c.settings.protocol.CloseTimeout
 	c.mu.Unlock()
@@ -206,6 +222,7 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 		c.mode |= lingers
 	}
 	c.mode &^= pausedReading
+	l.unhold(c)
 	c.dropMessage()
 	c.mu.Lock()
 	if code, ok := c.proto.CloseSent(); ok {
@@ -264,8 +281,13 @@ func (l *loop) detach(c *Conn) {
 		l.reuse(c.out)
 		c.out = nil
 	}
+	c.abandonLate()
 	c.queued = 0
+	groups := c.leaves()
 	c.mu.Unlock()
+	for _, g := range groups {
+		g.drop(c)
+	}
 }
 
 // arm sets the timer to what comes first of the protocol's deadline and the end
@@ -318,8 +340,8 @@ func (l *loop) expire(c *Conn) {
 		l.release(c)
 		return
 	}
-	if c.proto.AwaitingPong() && c.paused() {
-		// The pong may be among what has not been read. The time to write ends it.
+	if _, closing := c.proto.CloseSent(); !closing && (c.proto.AwaitingPong() && c.paused() || c.mode&awaitsHandler != 0) {
+		// The pong, or a message, may be among what has not been read. The time to write ends it.
 		c.mu.Unlock()
 		l.wheel.set(c, l.now+wsproto.Time(pausedCheck))
 		return

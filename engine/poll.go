@@ -15,7 +15,9 @@ type poller interface {
 
 	// add watches a descriptor for reading, watch changes what it is watched
 	// for, and remove ends it. key comes back in events.
+	// addListener is add for a listener that other loops watch, too.
 	add(fd, key int32) error
+	addListener(fd, key int32) error
 	watch(fd, key int32, read, write bool)
 	remove(fd int32)
 
@@ -70,7 +72,8 @@ func (p *parked) wake() {
 	}
 }
 
-func (p *parked) add(_, _ int32) error        { return errNoDescriptors }
-func (p *parked) watch(_, _ int32, _, _ bool) {}
-func (p *parked) remove(int32)                {}
-func (p *parked) close()                      {}
+func (p *parked) add(_, _ int32) error         { return errNoDescriptors }
+func (p *parked) addListener(_, _ int32) error { return errNoDescriptors }
+func (p *parked) watch(_, _ int32, _, _ bool)  {}
+func (p *parked) remove(int32)                 {}
+func (p *parked) close()                       {}

@@ -97,7 +97,7 @@ func (p *epoll) add(fd, key int32) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, key, unix.EPOLLIN)
 }
 
-// addListener watches a listener that other loops watch, too: one of them wakes.
+// addListener has one of the loops that watch a listener wake.
 func (p *epoll) addListener(fd, key int32) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, key, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 }

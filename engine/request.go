@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -11,7 +12,8 @@ import (
 // valid until Admit returns: strings.Clone what is to be kept.
 type Request struct {
 	head   *head
-	http   *http.Request // instead of head, when net/http has read it
+	conn   *Conn
+	http   *http.Request // instead of head and conn, when net/http has read it
 	remote netip.AddrPort
 	secure bool
 }
@@ -77,6 +79,15 @@ func (r *Request) RemoteAddr() netip.AddrPort { return r.remote }
 
 // Secure reports whether the request came over TLS to this process.
 func (r *Request) Secure() bool { return r.secure }
+
+// ConnectionState returns what is known of the request's TLS, the client's
+// certificates for example, or nil when it did not come over TLS to this process.
+func (r *Request) ConnectionState() *tls.ConnectionState {
+	if r.http != nil {
+		return r.http.TLS
+	}
+	return r.conn.ConnectionState()
+}
 
 // Admission is the decision of Server.Admit. The zero value accepts.
 type Admission struct {

@@ -68,8 +68,13 @@ type Server struct {
 	Admit func(r *Request) Admission
 
 	// HandshakeTimeout is how long the head of the first request may take to
-	// arrive. Default 10 seconds. Its limits are 16 KiB and 100 fields.
+	// arrive, TLS before it included. Default 10 seconds. Its limits are 16 KiB
+	// and 100 fields.
 	HandshakeTimeout time.Duration
+
+	// TLSHandshakesMax is how many handshakes of TLS may be under way at a time,
+	// each of them a goroutine, see ServeTLS. Default 1024.
+	TLSHandshakesMax int
 
 	// ConnsMax is how many connections there may be. More are closed at once.
 	// Default 1,048,576; the limit of the system's descriptors is mostly lower.
@@ -79,8 +84,14 @@ type Server struct {
 	// do not all come back at the same moment. Default: all at once.
 	Pace time.Duration
 
-	// StallAfter is how long a callback may take before it is reported in the
-	// log, by the name of its Handler. Default 1 second; negative: never.
+	// Workers is how many calls of Blocking handlers may run at the same time;
+	// more wait, in order. Each is a goroutine, and there are no more of them than
+	// calls. Default 256.
+	Workers int
+
+	// StallAfter is how long a callback may hold up a loop before it is reported
+	// in the log, by the name of its Handler, and how long calls may wait when all
+	// Workers are busy. Default 1 second; negative: never.
 	StallAfter time.Duration
 
 	// Log gets what an operator should know. Default: slog.Default.
@@ -89,17 +100,19 @@ type Server struct {
 	streams bool    // tests: no descriptors, also where there are some
 	kernel  *kernel // tests: faults; nil for the system
 
-	once     sync.Once
-	startErr error
-	settings *settings
-	shared   atomic.Pointer[sharedLimits]
-	loops    []*loop
-	next     atomic.Uint32 // the loop that gets the next connection
-	web      *web          // nil without HTTP
-	workers  sync.WaitGroup
-	stop     chan struct{}
-	closing  atomic.Bool
-	count    atomic.Int64 // connections of all loops
+	once       sync.Once
+	startErr   error
+	settings   *settings
+	shared     atomic.Pointer[sharedLimits]
+	loops      []*loop
+	pool       *pool
+	next       atomic.Uint32 // the loop that gets the next connection
+	web        *web          // nil without HTTP
+	workers    sync.WaitGroup
+	handshakes handshakes
+	stop       chan struct{}
+	closing    atomic.Bool
+	count      atomic.Int64 // connections of all loops
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
@@ -144,6 +157,7 @@ func (s *Server) launch() error {
 	}
 	s.settings = newSettings(s.Options)
 	s.stop = make(chan struct{})
+	s.pool = newPool(s.Workers)
 	n := s.Loops
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -186,6 +200,7 @@ func (s *Server) ListenAndServe(address string) error {
 //
 // On Linux a TCP or Unix listener of package net is served by the loops
 // themselves; for any other, such as one of crypto/tls, goroutines do the I/O.
+// ServeTLS is the way to have TLS on the loops.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
 	if err := s.start(); err != nil {

@@ -7,8 +7,9 @@ import (
 
 // Shutdown ends the server in good order: it stops listening, says goodbye to
 // every connection with 1001, spread over Pace, and waits until all have ended;
-// requests under way in HTTP are waited for, too. When ctx ends first, what is
-// left is cut off and ctx's error returned. It may be called again.
+// requests under way in HTTP and calls of Blocking handlers are waited for, too.
+// When ctx ends first, what is left is cut off, such a call excepted, and ctx's
+// error returned. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if !s.quit() {
 		return nil // it never began
@@ -23,10 +24,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.sayGoodbye(ctx)
 	<-web
 	s.halt()
+	if waited := s.pool.wait(ctx); err == nil {
+		err = waited
+	}
 	return err
 }
 
-// Close ends the server and every connection at once, without close frames.
+// Close ends the server and every connection at once, without close frames. It
+// does not wait for calls of Blocking handlers, the last of which is OnClose.
 func (s *Server) Close() error {
 	if s.quit() {
 		if s.web != nil {

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd)
 
 package engine
 
@@ -14,7 +14,7 @@ var system kernel
 
 type acceptor struct{}
 
-func (*acceptor) close() {}
+func (*acceptor) close(*kernel) {}
 
 func (*Server) newPoller() (poller, error) { return newParked(), nil }
 

@@ -20,21 +20,23 @@ func (b blocks) OnMessage(*engine.Conn, engine.MessageType, []byte) {
 
 // A handler that blocks is named in the log, once, while it does.
 func TestStallsAreReported(t *testing.T) {
-	j := newJournal()
-	h := blocks{entered: make(chan struct{}, 1), leave: make(chan struct{})}
-	s := &engine.Server{Handler: h, StallAfter: 10 * time.Millisecond, Log: j.logger()}
-	c := upgrade(t, start(t, s))
-	c.send(t, text("x"))
-	next(t, h.entered)
-	j.wait(t, "engine_test.blocks", "holds up", c.LocalAddr().String())
-	stalls := uint64(0)
-	for _, l := range s.Stats() {
-		stalls += l.Stalls
-	}
-	if stalls != 1 {
-		t.Errorf("%d stalls", stalls)
-	}
-	close(h.leave)
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		j := newJournal()
+		h := blocks{entered: make(chan struct{}, 1), leave: make(chan struct{})}
+		s.Handler, s.StallAfter, s.Log = h, 10*time.Millisecond, j.logger()
+		c := upgrade(t, start(t, s))
+		c.send(t, text("x"))
+		next(t, h.entered)
+		j.wait(t, "engine_test.blocks", "holds up", c.LocalAddr().String())
+		stalls := uint64(0)
+		for _, l := range s.Stats() {
+			stalls += l.Stalls
+		}
+		if stalls != 1 {
+			t.Errorf("%d stalls", stalls)
+		}
+		close(h.leave)
+	})
 }
 
 // The figures add up when everything is over.

@@ -19,6 +19,7 @@ type Stats struct {
 
 	MessagesIn  uint64
 	MessagesOut uint64 // frames of WriteFrames count as messages
+	Dropped     uint64 // messages that were not sent, see Conn.Dropped
 	BytesIn     uint64 // as they came over the wire, heads included
 	BytesOut    uint64
 
@@ -45,6 +46,7 @@ func (s *Server) Stats() []Stats {
 		l.mu.Unlock()
 		all[i].Conns = int(l.open.Load())
 		all[i].Stalls = l.stalls.Load()
+		all[i].Dropped = l.dropped.Load()
 	}
 	return all
 }

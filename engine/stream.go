@@ -50,6 +50,10 @@ func newStream(l *loop, c *Conn, nc net.Conn) *stream {
 
 // reads is the reading goroutine. It ends when the stream is closed or broken.
 func (s *stream) reads() {
+	if s.choosesHTTP2() {
+		s.loop.do(func() { s.loop.surrenderHTTP2(s.conn, s) }) // a loop that has ended has closed it
+		return
+	}
 	buf := make([]byte, streamReadBytes)
 	for {
 		n, err := s.nc.Read(buf)
@@ -248,8 +252,11 @@ func (l *loop) visitStream(c *Conn, s *stream) {
 	}
 }
 
-// busy reports whether a stream is still at work on what it accepted.
+// busy reports whether the transport is still at work on what it accepted.
 func (l *loop) busy(c *Conn) bool {
+	if c.mode&secured != 0 {
+		return c.linkOf().waiting()
+	}
 	s := c.streamOf()
 	return s != nil && !s.writable()
 }

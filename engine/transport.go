@@ -17,6 +17,9 @@ type kernel struct {
 
 // receive reads into p; 0 bytes without an error is the end.
 func (l *loop) receive(c *Conn, p []byte) (int, error) {
+	if c.mode&secured != 0 {
+		return l.receiveTLS(c, c.linkOf(), p)
+	}
 	if c.fd >= 0 {
 		return l.system.read(c.fd, p)
 	}
@@ -25,6 +28,9 @@ func (l *loop) receive(c *Conn, p []byte) (int, error) {
 
 // send writes what can be written of p at once.
 func (l *loop) send(c *Conn, p []byte) (int, error) {
+	if c.mode&secured != 0 {
+		return l.sendTLS(c, c.linkOf(), p)
+	}
 	if c.fd >= 0 {
 		return l.system.write(c.fd, p)
 	}
@@ -33,6 +39,9 @@ func (l *loop) send(c *Conn, p []byte) (int, error) {
 
 // shutdown ends the write side.
 func (l *loop) shutdown(c *Conn) {
+	if c.mode&secured != 0 {
+		l.sayGoodbyeTLS(c, c.linkOf())
+	}
 	if c.fd >= 0 {
 		l.system.shutdown(c.fd)
 		return
@@ -42,6 +51,11 @@ func (l *loop) shutdown(c *Conn) {
 
 // close ends the transport.
 func (l *loop) close(c *Conn) {
+	if c.mode&secured != 0 {
+		l.sayGoodbyeTLS(c, c.linkOf())
+		c.mode &^= secured
+		c.setLink(nil) // who keeps a Conn does not keep that
+	}
 	fd := c.fd
 	if fd < 0 {
 		c.stream().close()
@@ -55,6 +69,10 @@ func (l *loop) close(c *Conn) {
 
 // watch tells the poller what c waits for. Streams tell the loop themselves.
 func (l *loop) watch(c *Conn) {
+	if c.mode&secured != 0 {
+		l.watchTLS(c, c.linkOf())
+		return
+	}
 	if c.fd >= 0 {
 		l.poll.watch(c.fd, c.slot, !c.paused(), c.mode&wantsWrite != 0)
 		return

@@ -15,11 +15,20 @@ func (s *Server) watch(after time.Duration) {
 		reported bool
 	}
 	last := make([]look, len(s.loops))
+	var pooled look
 	for {
 		select {
 		case <-ticker.C:
 		case <-s.stop:
 			return
+		}
+		begun, waiting, first := s.pool.waiting()
+		if waiting == 0 || begun != pooled.turn {
+			pooled = look{turn: begun}
+		} else if !pooled.reported {
+			pooled.reported = true
+			s.log().Warn("engine: every worker is busy with a blocking handler, and no call has begun for a while; raise Workers, or make the calls shorter",
+				"next", first.handlerName(), "workers", s.pool.max, "waiting", waiting, "longer than", after)
 		}
 		for i, l := range s.loops {
 			turn, c := l.turn.Load(), l.current.Load()
@@ -30,11 +39,8 @@ func (s *Server) watch(after time.Duration) {
 			if !last[i].reported {
 				last[i].reported = true
 				l.stalls.Add(1)
-				c.mu.Lock()
-				h := c.handler()
-				c.mu.Unlock()
-				s.log().Warn("engine: a handler holds up a loop and all connections on it; what blocks belongs in another goroutine",
-					"handler", fmt.Sprintf("%T", h), "loop", l.index, "remote", fmt.Sprint(c.RemoteAddr()), "longer than", after)
+				s.log().Warn("engine: a handler holds up a loop and all connections on it; what blocks belongs on workers, see engine.Blocking",
+					"handler", c.handlerName(), "loop", l.index, "remote", fmt.Sprint(c.RemoteAddr()), "longer than", after)
 			}
 		}
 	}

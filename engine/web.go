@@ -82,6 +82,7 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *loop) forward(c *Conn, p []byte) {
 	early := append([]byte(nil), p...)
 	l.tally.HTTP++
+	k := c.linkOf()
 	var nc net.Conn
 	if s := c.streamOf(); s != nil {
 		nc = l.surrender(c, s)
@@ -99,7 +100,15 @@ func (l *loop) forward(c *Conn, p []byte) {
 	}
 	l.open.Add(-1)
 	l.server.left()
-	if nc != nil {
+	if nc != nil && k != nil {
+		k.give(nc)
+		nc = k.tls
+	}
+	switch {
+	case nc == nil:
+	case len(early) == 0:
+		l.server.web.queue.put(nc) // HTTP/2: net/http wants to see that it is TLS
+	default:
 		l.server.web.queue.put(&earlyConn{Conn: nc, early: early})
 	}
 }
@@ -113,6 +122,26 @@ func (l *loop) surrender(c *Conn, s *stream) net.Conn {
 	s.goesOn()
 	s.mu.Unlock()
 	return s.nc
+}
+
+// choosesHTTP2 reports whether the peer has chosen HTTP/2 in a handshake of TLS,
+// which it waits for. The errors of that come again when it is read.
+func (s *stream) choosesHTTP2() bool {
+	secure, ok := s.nc.(*tls.Conn)
+	return ok && s.loop.server.web != nil && secure.Handshake() == nil && secure.ConnectionState().NegotiatedProtocol == protoHTTP2
+}
+
+// surrenderHTTP2 gives HTTP the transport of a stream that nothing was read of.
+// It has no reader any more.
+func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
+	if c.state != stateHead {
+		return // it has been closed meanwhile
+	}
+	l.detach(c)
+	l.tally.HTTP++
+	l.open.Add(-1)
+	l.server.left()
+	l.server.web.queue.put(s.nc)
 }
 
 // earlyConn is a connection of which something has been read already.

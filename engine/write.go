@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -13,7 +14,8 @@ import (
 // elsewhere leaves in the loop's next turn. What the network does not take is
 // queued, see Buffered and OnDrain.
 //
-// It returns ErrQueueFull when the queue has no room, see Options.QueuePolicy,
+// It returns ErrQueueFull when the queue has no room and Options.QueuePolicy does
+// not make any,
 // ErrMessageType or ErrNotUTF8, ErrClosing after a close frame, and the
 // *CloseError of the connection when it has ended. Nil means that the message
 // will be sent if the connection lives, not that anyone has received it.
@@ -22,15 +24,20 @@ func (c *Conn) Write(typ MessageType, p []byte) error {
 		return ErrNotUTF8
 	}
 	c.mu.Lock()
-	err := c.admit(len(p))
-	if err == nil {
+	err := c.admit(len(p), 1)
+	switch {
+	case err != nil:
+	case c.mustWait():
+		if err = c.mayBegin(typ); err == nil {
+			c.waitCopy(typ, p)
+		}
+	default:
 		o := c.box()
 		before := len(o.b)
-		o.b, err = c.proto.AppendMessage(o.b, wire.Opcode(typ), p)
-		c.queued += len(o.b) - before
-		if err == nil {
-			o.messages++
+		if o.b, err = c.proto.AppendMessage(o.b, wire.Opcode(typ), p); err == nil {
+			o.mark()
 		}
+		c.queued += len(o.b) - before
 	}
 	c.unlockAndSend()
 	return err
@@ -50,18 +57,22 @@ func (c *Conn) WriteBatch(messages []Message) error {
 		size += len(m.Data)
 	}
 	c.mu.Lock()
-	err := c.admit(size)
+	err := c.admit(size, len(messages))
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
 	if err == nil {
-		o := c.box()
-		before := len(o.b)
 		for _, m := range messages {
+			if c.mustWait() {
+				c.waitCopy(m.Type, m.Data)
+				continue
+			}
+			o := c.box()
+			before := len(o.b)
 			o.b, _ = c.proto.AppendMessage(o.b, wire.Opcode(m.Type), m.Data) // MayWrite said so
+			o.mark()
+			c.queued += len(o.b) - before
 		}
-		c.queued += len(o.b) - before
-		o.messages += len(messages)
 	}
 	c.unlockAndSend()
 	return err
@@ -69,25 +80,31 @@ func (c *Conn) WriteBatch(messages []Message) error {
 
 // WriteFrames sends frames that were encoded already, each one or more whole,
 // unmasked frames, as wire.AppendFrame builds them: the way to encode a message
-// once and send it to many. Nothing is sent between them. Their content is the
-// caller's responsibility. The errors are those of Write.
-func (c *Conn) WriteFrames(frames ...[]byte) error {
+// once and send it to many, where Prepare does not serve. Nothing is sent between
+// them, and they are dropped together if QueuePolicy drops. Their content is the
+// caller's responsibility: compressed ones must not refer to anything before them
+// where frames may be dropped. The errors are those of Write.
+func (c *Conn) WriteFrames(encoded ...[]byte) error {
 	size := 0
-	for _, f := range frames {
+	for _, f := range encoded {
 		size += len(f)
 	}
 	c.mu.Lock()
-	err := c.admit(size)
+	err := c.admit(size, len(encoded))
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
-	if err == nil {
+	switch {
+	case err != nil || len(encoded) == 0:
+	case c.mustWait():
+		c.wait(waiting{p: bytes.Join(encoded, nil), typ: frames, bytes: size, messages: len(encoded)})
+	default:
 		o := c.box()
-		for _, f := range frames {
+		for _, f := range encoded {
 			o.b = append(o.b, f...)
+			o.mark()
 		}
 		c.queued += size
-		o.messages += len(frames)
 	}
 	c.unlockAndSend()
 	return err
@@ -168,15 +185,16 @@ func (c *Conn) ended() error {
 	return nil
 }
 
-// admit asks whether size bytes of messages may be queued; mu is held.
-func (c *Conn) admit(size int) error {
+// admit asks whether messages of size bytes may be queued; mu is held.
+func (c *Conn) admit(size, messages int) error {
 	if err := c.ended(); err != nil {
 		return err
 	}
-	if c.queued == 0 || c.queued+size <= c.settings.QueueBytesMax {
+	s := c.settings
+	if s.drops() || c.queued == 0 || c.queued+size <= s.QueueBytesMax && c.messages()+messages <= s.QueueMessagesMax {
 		return nil
 	}
-	if c.settings.QueuePolicy == QueueClose {
+	if s.QueuePolicy == QueueClose {
 		if c.proto.QueueClose(StatusPolicyViolation, "the peer reads too slowly", c.loop.clock()) == nil {
 			c.needExtra().overflow = true
 			c.flags |= armClose
@@ -184,6 +202,19 @@ func (c *Conn) admit(size int) error {
 	}
 	c.flags |= owesDrain
 	return ErrQueueFull
+}
+
+// mayBegin returns what the protocol refuses a message with; mu is held.
+func (c *Conn) mayBegin(typ MessageType) error {
+	if typ != MessageText && typ != MessageBinary {
+		return ErrMessageType
+	}
+	return c.proto.MayWrite()
+}
+
+// waitCopy puts a copy of a message into the backlog; mu is held.
+func (c *Conn) waitCopy(typ MessageType, p []byte) {
+	c.wait(waiting{p: bytes.Clone(p), typ: typ, bytes: frameHead(len(p)) + len(p), messages: 1})
 }
 
 // box returns where frames are appended; mu is held.

@@ -1,6 +1,9 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"syscall"
@@ -17,9 +20,10 @@ type acceptor struct {
 	key     int32
 	backoff time.Duration
 	again   wsproto.Time // when to try again after an error, 0 while it is watched
+	config  *tls.Config  // nil: no TLS
 }
 
-func (a *acceptor) close() { unix.Close(int(a.fd)) }
+func (a *acceptor) close(k *kernel) { k.close(a.fd) }
 
 // acceptsMax is how many connections a loop accepts in a turn. With more
 // waiting, other loops are woken, and those who are connected have their turn.
@@ -32,7 +36,8 @@ func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 	}
 	var raw syscall.RawConn
 	var err error
-	switch ln := ln.(type) {
+	inside, config := unwrap(ln)
+	switch ln := inside.(type) {
 	case *net.TCPListener:
 		raw, err = ln.SyscallConn()
 	case *net.UnixListener:
@@ -48,7 +53,7 @@ func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 		var dupErr error
 		if err := raw.Control(func(fd uintptr) {
 			dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-			// The connections inherit it. It is an error for a Unix socket, and of no meaning.
+			// The connections inherit it, or are given it as they are accepted. It is an error for a Unix socket, and of no meaning.
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		}); err != nil {
 			return false, fmt.Errorf("engine: %w", err)
@@ -56,7 +61,7 @@ func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 		if dupErr != nil {
 			return false, fmt.Errorf("engine: cannot watch the listener: %w", dupErr)
 		}
-		if !l.do(func() { l.listen(int32(dup)) }) {
+		if !l.do(func() { l.listen(int32(dup), config) }) {
 			unix.Close(dup)
 			return false, ErrServerClosed
 		}
@@ -65,10 +70,10 @@ func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 }
 
 // listen watches a listening socket.
-func (l *loop) listen(fd int32) {
-	a := &acceptor{fd: fd, key: int32(-1 - len(l.listeners))}
+func (l *loop) listen(fd int32, config *tls.Config) {
+	a := &acceptor{fd: fd, key: int32(-1 - len(l.listeners)), config: config}
 	if l.stopping || l.server.closing.Load() {
-		a.close()
+		a.close(l.system)
 		return
 	}
 	l.listeners = append(l.listeners, a)
@@ -77,7 +82,7 @@ func (l *loop) listen(fd int32) {
 
 func (l *loop) resumeAccept(a *acceptor) {
 	a.again = 0
-	if err := l.poll.(*epoll).addListener(a.fd, a.key); err != nil {
+	if err := l.poll.addListener(a.fd, a.key); err != nil {
 		l.server.log().Error("engine: cannot watch a listener", "error", err)
 	}
 }
@@ -88,7 +93,7 @@ func (l *loop) stopAccepting() {
 		if a.again == 0 {
 			l.poll.remove(a.fd) // the socket lives on in other loops
 		}
-		a.close()
+		a.close(l.system)
 	}
 	l.listeners = nil
 }
@@ -100,7 +105,7 @@ func (l *loop) accept(a *acceptor) {
 		switch err {
 		case nil:
 			a.backoff = 0
-			l.accepted(fd, peer)
+			l.accepted(fd, peer, a.config)
 		case unix.EAGAIN:
 			return
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO:
@@ -149,9 +154,9 @@ func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
 
 // accepted begins a connection, on this loop or, if that has fewer by far, on
 // another.
-func (l *loop) accepted(fd int32, peer address) {
+func (l *loop) accepted(fd int32, peer address, config *tls.Config) {
 	if !l.server.enter() {
-		unix.Close(int(fd))
+		l.system.close(fd)
 		l.tally.Refused++
 		return
 	}
@@ -162,15 +167,19 @@ func (l *loop) accepted(fd int32, peer address) {
 			target = other
 		}
 	}
-	if target != l && target.do(func() { target.takes(fd, peer) }) {
+	if target != l && target.do(func() { target.takes(fd, peer, config) }) {
 		return
 	}
-	l.takes(fd, peer)
+	l.takes(fd, peer, config)
 }
 
 // takes makes a connection of a descriptor.
-func (l *loop) takes(fd int32, peer address) {
+func (l *loop) takes(fd int32, peer address, config *tls.Config) {
 	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer}
+	if config != nil {
+		c.mode |= secured
+		c.extra = &extra{link: newLink(c, config)}
+	}
 	l.begins(c)
 	if l.stopping {
 		l.release(c)

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+// burstBytesMax is the most that is put together once for all members. What is
+// longer goes through their outboxes, where large frames are not copied.
+const burstBytesMax = 64 << 10
+
+// burstForms are the forms in which connections are sent a message: plain, and
+// compressed for each size of the window.
+const burstForms = deflate.WindowBitsMax + 1
+
+// burst is what a member that is not behind is owed, as it goes over the wire:
+// all of them are sent this very memory.
+type burst struct {
+	b      []byte
+	own    []byte // memory for b; a single message needs none
+	made   bool
+	shared bool // b is a frame that never changes
+}
+
+// spareChangesMax is the longest list of changes that is kept for reuse.
+const spareChangesMax = 4 << 10
+
+// run does what has come together since the last turn.
+func (p *part) run() {
+	ended := false
+	defer func() {
+		if !ended { // a callback has ended the goroutine, see loop.run
+			p.loop.do(p.task)
+		}
+	}()
+	p.deliver() // what was left
+	g := p.group
+	g.mu.Lock()
+	changes := p.changes
+	p.changes = p.spare[:0]
+	p.posted = false
+	p.bytes, p.count = 0, 0
+	g.mu.Unlock()
+
+	for i := range changes {
+		p.apply(&changes[i])
+	}
+	clear(changes)
+	p.spare = changes[:0]
+	if cap(changes) > spareChangesMax {
+		p.spare = nil
+	}
+	p.deliver()
+	ended = true
+}
+
+// apply makes a change to the lists. A member gets the messages that stand
+// between its coming and its leaving.
+func (p *part) apply(c *change) {
+	switch m := c.member; {
+	case m == nil:
+		p.messages = append(p.messages, c.published)
+	case !c.leaves:
+		m.at, m.from = len(p.present), len(p.messages)
+		p.present = append(p.present, m)
+	case m.from == len(p.messages):
+		p.forget(m)
+	default:
+		m.left, m.until = true, len(p.messages)
+	}
+}
+
+// forget takes m out of the list.
+func (p *part) forget(m *member) {
+	last := len(p.present) - 1
+	moved := p.present[last]
+	p.present[m.at], moved.at = moved, m.at
+	p.present[last] = nil
+	p.present = p.present[:last]
+}
+
+// deliver gives everybody the messages at hand.
+func (p *part) deliver() {
+	if len(p.messages) == 0 {
+		return
+	}
+	l := p.loop
+	for p.next < len(p.present) {
+		m := p.present[p.next]
+		p.next++
+		from, until := m.from, len(p.messages)
+		if m.left {
+			until = m.until
+		}
+		m.from = 0
+		l.give(m.conn, p, p.messages[from:until], until-from == len(p.messages))
+	}
+	p.next = 0
+	// Not before: who left and came again is in the list twice, in this order.
+	for i := 0; i < len(p.present); {
+		if m := p.present[i]; m.left {
+			p.forget(m)
+		} else {
+			i++
+		}
+	}
+	l.current.Store(nil)
+	clear(p.messages)
+	p.messages = p.messages[:0]
+	for i := range p.bursts {
+		p.bursts[i].reset()
+	}
+}
+
+func (b *burst) reset() {
+	if cap(b.own) > 2*burstBytesMax {
+		b.own = nil
+	}
+	*b = burst{own: b.own[:0]}
+}
+
+// give sends messages to a member. all says that they are all there are.
+func (l *loop) give(c *Conn, p *part, messages []published, all bool) {
+	defer l.recovers(c)
+	l.begin(c)
+	switch {
+	case c.state == stateHead:
+		// Adopt has returned it, and the task that brings it here comes later.
+		c.mu.Lock()
+		for _, next := range messages {
+			c.offer(next)
+		}
+		c.unlockAndSend()
+	case c.state == stateOpen && !(all && l.giveBurst(c, p)):
+		l.giveEach(c, messages)
+	}
+}
+
+// offer queues a message of a group; mu is held. Nobody learns of an error, so
+// what finds no room is counted.
+func (c *Conn) offer(next published) {
+	if c.put(next.key, next.m) == ErrQueueFull {
+		c.lost(1)
+	}
+}
+
+// giveBurst sends all messages to a member that is not behind, from memory that
+// is everybody's. It reports whether it did.
+func (l *loop) giveBurst(c *Conn, p *part) bool {
+	c.mu.Lock()
+	if c.out != nil || c.flags&(blocked|corked|aborted|broken|owesDrain) != 0 || c.late() != nil ||
+		c.proto.HasReplies() || c.proto.MayWrite() != nil {
+		c.mu.Unlock()
+		return false
+	}
+	b := p.burst(c)
+	s := c.settings
+	if b.b == nil || len(p.messages) > 1 && (len(b.b) > s.QueueBytesMax/2 || len(p.messages) > s.QueueMessagesMax/2) {
+		c.mu.Unlock()
+		return false
+	}
+	if c.proto.Compressed() {
+		for i := range p.messages {
+			p.messages[i].m.frameFor(c) // the compressor takes note
+		}
+	}
+	c.queued += len(b.b)
+	c.mu.Unlock()
+
+	n, err := l.send(c, b.b)
+	l.tally.BytesOut += uint64(n)
+	switch {
+	case err != nil && err != errAgain:
+		l.breaks(c, nil)
+	case n < len(b.b):
+		l.block(c, p.boxOf(c, b), n)
+	default:
+		l.tally.MessagesOut += uint64(len(p.messages))
+		c.mu.Lock()
+		c.queued -= n
+		c.mu.Unlock()
+		if l.busy(c) {
+			l.block(c, outboxes.Get().(*outbox), 0)
+		}
+	}
+	return true
+}
+
+// burst returns what c is sent for all messages; c.mu is held.
+func (p *part) burst(c *Conn) *burst {
+	form := 0
+	if c.proto.Compressed() {
+		form = c.extra.compression.FromServer().WindowBits
+		if form == 0 {
+			form = deflate.WindowBitsMax
+		}
+	}
+	b := &p.bursts[form]
+	if b.made {
+		return b
+	}
+	b.made = true
+	compression := c.loop.server.settings.compression
+	if len(p.messages) == 1 {
+		b.b, b.shared = p.messages[0].m.frame(form, compression), true
+		return b
+	}
+	for i := range p.messages {
+		frame := p.messages[i].m.frame(form, compression)
+		if len(b.own)+len(frame) > burstBytesMax {
+			return b
+		}
+		b.own = append(b.own, frame...)
+	}
+	b.b = b.own
+	return b
+}
+
+// frame is m in one of the forms.
+func (m *Prepared) frame(form int, o *deflate.Options) []byte {
+	if form > 0 {
+		if frame := m.deflated(form, o); frame != nil {
+			return frame
+		}
+	}
+	return m.plain
+}
+
+// boxOf makes an outbox of a burst, of which c has taken only a part.
+func (p *part) boxOf(c *Conn, b *burst) *outbox {
+	o := outboxes.Get().(*outbox)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b.shared {
+		if len(b.b) >= sharedBytesMin && c.scatters() {
+			o.refer(b.b)
+		} else {
+			o.b = append(o.b, b.b...)
+		}
+		o.mark()
+		return o
+	}
+	for rest := b.b; len(rest) > 0; {
+		h, n, _ := wire.ParseHeader(rest) // they are our own
+		n += int(h.Length)
+		o.b = append(o.b, rest[:n]...)
+		o.mark()
+		rest = rest[n:]
+	}
+	return o
+}
+
+// giveEach puts messages into a member's queue, and sends what can be sent.
+func (l *loop) giveEach(c *Conn, messages []published) {
+	for len(messages) > 0 && c.state == stateOpen {
+		c.mu.Lock()
+		if c.out == nil && c.flags&(blocked|corked) == 0 {
+			c.out = &l.cork // flush is next
+		}
+		for len(messages) > 0 {
+			c.offer(messages[0])
+			messages = messages[1:]
+			if c.flags&(blocked|corked) == 0 && c.settings.commits(c.out) {
+				break // to the network, before the queue is full
+			}
+		}
+		stuck, closes := c.flags&(blocked|corked) != 0, c.flags&armClose != 0
+		c.mu.Unlock()
+		if !stuck {
+			l.flush(c)
+		}
+		if closes { // QueueClose does; visit sets the timer
+			c.mu.Lock()
+			c.unlockAndPost()
+		}
+	}
+}

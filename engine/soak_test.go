@@ -1,0 +1,254 @@
+//go:build linux
+
+package engine_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+// soakChild in the environment makes a run of this test the server of another.
+const soakChild = "GODWIT_SOAK_SERVER"
+
+// soakFigures are what a server under soak tells of itself.
+type soakFigures struct {
+	Conns, Descriptors, Goroutines int
+	HeapBytes, ResidentBytes       int
+	QueueBytes                     int
+	Messages, Accepted, Panics     uint64
+}
+
+// TestSoak holds a server in a process of its own to what it had at rest: clients
+// come and go, do not read, flood, send what is large, listen, and vanish.
+// GODWIT_SOAK says for how long, as 10m; make soak sets it.
+func TestSoak(t *testing.T) {
+	if os.Getenv(soakChild) != "" {
+		soakServer(t)
+		return
+	}
+	length, err := time.ParseDuration(os.Getenv("GODWIT_SOAK"))
+	if err != nil {
+		t.Skip("it takes minutes: make soak, or GODWIT_SOAK=2m")
+	}
+	address := soakStart(t)
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+
+	// The first tenth fills pools and tables.
+	warm, end := context.WithTimeout(ctx, length/10)
+	soakClients(warm, address)
+	end()
+	before := soakRest(t, address)
+	t.Logf("at rest after %v: %+v", length/10, before)
+
+	soakClients(ctx, address)
+	after := soakRest(t, address)
+	t.Logf("at rest after %v: %+v", length, after)
+	if after.Descriptors > before.Descriptors || after.Goroutines > before.Goroutines || after.QueueBytes != 0 || after.Panics != 0 {
+		t.Errorf("something is left: %+v, before %+v", after, before)
+	}
+	// Pools hold what was in use at once, tables have the size they grew to, and
+	// neither depends on how long it goes on.
+	if grown := after.HeapBytes - before.HeapBytes; grown > 2<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	if grown := after.ResidentBytes - before.ResidentBytes; grown > max(16<<20, before.ResidentBytes/4) {
+		t.Errorf("%d resident bytes more than after a tenth of the time", grown)
+	}
+	if after.Accepted-before.Accepted < uint64(length/time.Second) || after.Messages-before.Messages < 10*uint64(length/time.Second) {
+		t.Errorf("that was no load: %+v, before %+v", after, before)
+	}
+}
+
+// soakStart begins the server and returns its address.
+func soakStart(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSoak$", "-test.timeout=0")
+	cmd.Env = append(os.Environ(), soakChild+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe() // its end is the server's
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(out)
+	line, err := r.ReadString('\n')
+	t.Cleanup(func() {
+		in.Close()
+		rest, _ := io.ReadAll(r)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the server: %v\n%s", err, rest)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// soakServer is an echo, figures for each request, and a hundred publications a
+// second to those who listen, until standard input ends.
+func soakServer(t *testing.T) {
+	h := &soakHandler{conns: map[*engine.Conn]bool{}}
+	s := &engine.Server{Handler: h, Loops: 2, Log: slog.New(slog.DiscardHandler), HandshakeTimeout: 2 * time.Second}
+	s.Options = engine.Options{Compression: &deflate.Options{}, CloseTimeout: time.Second, WriteTimeout: 2 * time.Second,
+		PingInterval: time.Second, PingTimeout: 2 * time.Second, QueueBytesMax: 256 << 10, MessageBytesMax: 4 << 20}
+	s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		_ = json.NewEncoder(w).Encode(soakCount(s))
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ln) }()
+	fmt.Println(ln.Addr())
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	frame := wire.AppendFrame(nil, true, wire.Text, []byte(strings.Repeat("to all who listen ", 7)))
+	for ctx.Err() == nil {
+		select {
+		case <-ticker.C:
+			h.publish(frame)
+		case <-ctx.Done():
+		}
+	}
+	_ = s.Close()
+	if err := <-ended; err != engine.ErrServerClosed {
+		t.Error(err)
+	}
+}
+
+func soakCount(s *engine.Server) (f soakFigures) {
+	runtime.GC()
+	runtime.GC() // the second empties what pools have kept through the first
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	f.HeapBytes, f.Goroutines, f.Descriptors, f.Conns = int(m.HeapAlloc), runtime.NumGoroutine(), descriptors(), s.Len()
+	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
+		var size, resident int
+		_, _ = fmt.Sscan(string(b), &size, &resident)
+		f.ResidentBytes = resident * os.Getpagesize()
+	}
+	for _, l := range s.Stats() {
+		f.QueueBytes += l.QueueBytes
+		f.Messages += l.MessagesIn + l.MessagesOut
+		f.Accepted += l.Accepted
+		f.Panics += l.Panics
+	}
+	return f
+}
+
+// soakHandler is an echo that knows who wants to listen.
+type soakHandler struct {
+	engine.NopHandler
+	mu    sync.Mutex // guards conns
+	conns map[*engine.Conn]bool
+}
+
+func (h *soakHandler) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
+	if string(p) != "listen" {
+		_ = c.Write(typ, p) // who does not keep up misses it
+		return
+	}
+	h.mu.Lock()
+	h.conns[c] = true
+	h.mu.Unlock()
+}
+
+func (h *soakHandler) OnClose(c *engine.Conn, _ *engine.CloseError) {
+	h.mu.Lock()
+	delete(h.conns, c)
+	h.mu.Unlock()
+}
+
+func (h *soakHandler) publish(frame []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.conns {
+		_ = c.WriteFrames(frame) // who does not keep up misses it
+	}
+}
+
+// soakRest waits until nobody but the request that asks is connected.
+func soakRest(t *testing.T, address string) soakFigures {
+	t.Helper()
+	ctx := within(t)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for pause := time.NewTicker(100 * time.Millisecond); ; {
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f soakFigures
+		err = json.NewDecoder(response.Body).Decode(&f)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Conns == 0 {
+			pause.Stop()
+			return f
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			t.Fatalf("they do not leave: %+v", f)
+		}
+	}
+}
+
+// soakClients are all kinds of clients until ctx ends.
+func soakClients(ctx context.Context, address string) {
+	var clients sync.WaitGroup
+	var seed atomic.Uint64
+	run := func(n int, life func(context.Context, string, *rand.Rand)) {
+		for range n {
+			rnd := rand.New(rand.NewPCG(seed.Add(1), 3))
+			clients.Go(func() {
+				for ctx.Err() == nil {
+					life(ctx, address, rnd)
+				}
+			})
+		}
+	}
+	run(8, func(ctx context.Context, address string, rnd *rand.Rand) { churn(ctx, address, rnd) })
+	run(4, soakAbort)
+	run(4, soakDeaf)
+	run(2, soakFlood)
+	run(2, soakLarge)
+	run(40, soakListen)
+	clients.Wait()
+}
