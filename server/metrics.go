@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/transport"
@@ -29,7 +30,8 @@ type metrics struct {
 	panics          prometheus.Counter
 }
 
-func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() (int, uint64)) *metrics {
+// newMetrics collects what the layers count. loops is nil without an engine.
+func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() (int, uint64), loops func() []engine.Stats) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		publishSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -59,6 +61,9 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 		build, m.publishSeconds, m.deliverySeconds, m.ended, m.panics,
 		&statsCollector{hubStats, brokerStats, conns},
 	)
+	if loops != nil {
+		m.registry.MustRegister(&engineCollector{loops})
+	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		// A scrape costs little, but many at once are not a scraper.
 		MaxRequestsInFlight: 8,

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/transport"
@@ -21,7 +22,8 @@ import (
 )
 
 func someMetrics() *metrics {
-	m := newMetrics(func() hub.Stats { return hub.Stats{} }, func() membroker.Stats { return membroker.Stats{} }, func() (int, uint64) { return 0, 0 })
+	m := newMetrics(func() hub.Stats { return hub.Stats{} }, func() membroker.Stats { return membroker.Stats{} },
+		func() (int, uint64) { return 0, 0 }, func() []engine.Stats { return make([]engine.Stats, 1) })
 	m.observer()
 	return m
 }
@@ -95,6 +97,23 @@ func TestMetricsCollector(t *testing.T) {
 	}
 	text := exposition(t, c)
 	for name, value := range want {
+		if !strings.Contains("\n"+text, "\ngodwit_"+name+" "+value+"\n") {
+			t.Errorf("godwit_%s is not %s:\n%s", name, value, text)
+		}
+	}
+}
+
+// Each loop has its own series, and each series its own figure.
+func TestMetricsOfLoops(t *testing.T) {
+	c := &engineCollector{func() []engine.Stats {
+		return []engine.Stats{{Conns: 1, QueueBytes: 2, Busy: 3 * time.Second, Stalls: 4, MessagesIn: 5, MessagesOut: 6, BytesIn: 7, BytesOut: 8}, {Conns: 9}}
+	}}
+	text := exposition(t, c)
+	for name, value := range map[string]string{
+		`loop_connections{loop="0"}`: "1", `loop_queue_bytes{loop="0"}`: "2", `loop_busy_seconds_total{loop="0"}`: "3", `loop_stalls_total{loop="0"}`: "4",
+		`loop_messages_received_total{loop="0"}`: "5", `loop_messages_sent_total{loop="0"}`: "6",
+		`loop_received_bytes_total{loop="0"}`: "7", `loop_sent_bytes_total{loop="0"}`: "8", `loop_connections{loop="1"}`: "9",
+	} {
 		if !strings.Contains("\n"+text, "\ngodwit_"+name+" "+value+"\n") {
 			t.Errorf("godwit_%s is not %s:\n%s", name, value, text)
 		}
