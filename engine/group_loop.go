@@ -168,6 +168,7 @@ func (l *loop) giveBurst(c *Conn, p *part) bool {
 	c.mu.Unlock()
 
 	n, err := l.send(c, b.b)
+	l.tally.sends++
 	l.tally.BytesOut += uint64(n)
 	switch {
 	case err != nil && err != errAgain:

@@ -47,8 +47,7 @@ type loop struct {
 	working   []func()     // tasks of this turn
 	visiting  []*Conn      // connections to look at in this turn
 	stopping  bool
-	missed    uint8 // so many times in a row, up to gatherMissedMax, gather found nothing
-	skip      uint8 // so many times it is not tried
+	gathering gathering
 
 	mu     sync.Mutex // guards what follows
 	dirty  []*Conn    // to look at
@@ -136,10 +135,12 @@ func (l *loop) run() {
 		for i := range l.events[:n] {
 			l.ready(&l.events[i])
 		}
-		if n > 0 {
-			l.gather()
+		if l.hasWork() {
+			l.deliver(n > 0)
 		}
-		l.work()
+		if l.tally.turns++; l.tally.turns%256 == 0 {
+			l.publish() // it may not sleep for a long time
+		}
 		l.acceptsAgain()
 		if int64(l.now)>>wheelShift > l.wheel.hand {
 			l.wheel.advance(l.now, l.fireFn)
@@ -147,45 +148,6 @@ func (l *loop) run() {
 	}
 	l.end()
 	ended = true
-}
-
-const (
-	// gatherMax bounds what gather adds to the time until something is sent.
-	gatherMax = 500 * time.Microsecond
-
-	gatherMissedMax = 6
-)
-
-// gather handles input that has arrived meanwhile, before other connections are
-// sent what this turn's input has led to: a publisher mostly has more to say, and
-// each of a thousand subscribers then gets it in one system call instead of two.
-// It stops at the first look that finds nothing, and is tried less often when
-// looks find nothing.
-func (l *loop) gather() {
-	if !l.hasWork() {
-		return
-	}
-	if l.skip > 0 {
-		l.skip--
-		return
-	}
-	found := false
-	for began := l.now; l.now-began < wsproto.Time(gatherMax); l.now = l.clock() {
-		n := l.poll.wait(l.events[:], 0)
-		if n == 0 {
-			break
-		}
-		found = true
-		for i := range l.events[:n] {
-			l.ready(&l.events[i])
-		}
-	}
-	if found {
-		l.missed = 0
-		return
-	}
-	l.missed = min(l.missed+1, gatherMissedMax)
-	l.skip = 1<<l.missed - 1
 }
 
 // wait returns the events of the next turn. It sleeps only after a look that
@@ -252,9 +214,6 @@ func (l *loop) work() {
 		l.visiting[0] = nil
 		l.visiting = l.visiting[1:]
 		l.visit(c)
-	}
-	if l.tally.turns++; l.tally.turns%256 == 0 {
-		l.publish() // it may not sleep for a long time
 	}
 }
 

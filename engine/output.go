@@ -57,6 +57,7 @@ func (l *loop) flush(c *Conn) {
 
 		size := o.size()
 		n, err := l.sendOut(c, o)
+		l.tally.sends++
 		l.tally.BytesOut += uint64(n)
 		if err != nil && err != errAgain {
 			l.breaks(c, o)

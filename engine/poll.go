@@ -9,6 +9,9 @@ type poller interface {
 	// waits for timeout, for ever if that is negative, or until wake.
 	wait(events []event, timeout time.Duration) int
 
+	// pause waits for d, whatever is ready or wakes.
+	pause(d time.Duration)
+
 	// wake makes the wait under way, or else the next one, return. It may be
 	// called from any goroutine, also after close.
 	wake()
@@ -64,6 +67,9 @@ func (p *parked) wait(_ []event, timeout time.Duration) int {
 	}
 	return 0
 }
+
+// pause does nothing: others, who do the I/O, have had the processor before it.
+func (p *parked) pause(time.Duration) {}
 
 func (p *parked) wake() {
 	select {

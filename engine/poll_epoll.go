@@ -82,6 +82,11 @@ func (p *epoll) wait(events []event, timeout time.Duration) int {
 	return count
 }
 
+func (p *epoll) pause(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&t, nil) // interrupted, it is over
+}
+
 // wake rings the bell. It may come when the loop has ended: the count keeps the
 // bell's descriptor from being closed, and from being something else, meanwhile.
 func (p *epoll) wake() {

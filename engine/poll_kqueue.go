@@ -83,6 +83,11 @@ func (p *kqueue) wait(events []event, timeout time.Duration) int {
 	return count
 }
 
+func (p *kqueue) pause(d time.Duration) {
+	t := unix.NsecToTimeval(int64(d))
+	_, _ = unix.Select(0, nil, nil, nil, &t) // interrupted, it is over
+}
+
 // hear empties the pipe, so that the next wake is news. What is left of very
 // many is reported again.
 func (p *kqueue) hear() {

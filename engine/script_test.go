@@ -236,6 +236,8 @@ func (w *world) advance(d time.Duration) {
 
 // The world is the loop's poller as well.
 
+func (w *world) pause(time.Duration) {}
+
 func (w *world) wait(events []event, timeout time.Duration) int {
 	w.count()
 	if w.onWait != nil {

@@ -27,6 +27,7 @@ type Stats struct {
 	Busy time.Duration
 
 	turns uint64
+	sends uint64 // system calls, or what there is in place of them
 }
 
 // Len returns how many connections there are, those included whose request is

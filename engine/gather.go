@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+// gathering is what a loop knows about doing more at a time. Sending is a system
+// call for each receiver, however many messages it takes; so when many messages
+// go to the same receivers, those that come a little later are worth waiting for.
+//
+//	input ─► linger ─► gather ─► deliver ─► input ─► …
+//	         asleep    looks     one write for each receiver
+type gathering struct {
+	look, nap retries
+
+	took  wsproto.Time // what the last deliveries took
+	ended wsproto.Time // when that was
+}
+
+// retries says how often something is tried that may not be worth it: after
+// each time in vain, half as often.
+type retries struct {
+	missed uint8 // so many times in a row, up to missedMax
+	skip   uint8 // so many times it is not tried
+}
+
+const missedMax = 6
+
+// due reports whether this is a time to try.
+func (r *retries) due() bool {
+	if r.skip == 0 {
+		return true
+	}
+	r.skip--
+	return false
+}
+
+func (r *retries) result(worth bool) {
+	if worth {
+		r.missed = 0
+		return
+	}
+	r.missed = min(r.missed+1, missedMax)
+	r.skip = 1<<r.missed - 1
+}
+
+const (
+	// gatherMax bounds what gather adds to the time until something is sent.
+	gatherMax = 500 * time.Microsecond
+
+	// lingerMin is what deliveries take if they are worth waiting before, and
+	// lingerMax the longest wait.
+	lingerMin = 20 * time.Microsecond
+	lingerMax = 100 * time.Microsecond
+
+	// lingerYield is how many messages for each system call make it worthwhile.
+	lingerYield = 2
+)
+
+// deliver does what the turn has left to do, and has seen that there is something.
+func (l *loop) deliver(input bool) {
+	lingered := l.linger()
+	if input || lingered {
+		l.gather()
+	}
+	began := l.clock()
+	messages, sends := l.tally.MessagesOut, l.tally.sends
+	l.work()
+	g := &l.gathering
+	g.ended = l.clock()
+	g.took = g.ended - began
+	if lingered {
+		g.nap.result(l.tally.MessagesOut-messages >= lingerYield*(l.tally.sends-sends))
+	}
+}
+
+// linger sleeps before deliveries for up to twice the time they take, when they
+// have followed each other more closely than that. Who publishes 70,000 messages
+// a second to ten subscribers has each get ten of them in a system call instead
+// of one, for half the processor time; who publishes less than the loop can
+// deliver at once never waits. It is given up, for a while, where messages do
+// not come to be more for each receiver: when everybody talks to somebody else.
+func (l *loop) linger() bool {
+	g := &l.gathering
+	if g.took < wsproto.Time(lingerMin) || l.now-g.ended > g.took || !g.nap.due() {
+		return false
+	}
+	// Others who have something to do get the processor first.
+	runtime.Gosched()
+	until := l.now + min(2*g.took, wsproto.Time(lingerMax))
+	if l.now = l.clock(); l.now < until {
+		l.poll.pause(time.Duration(until - l.now))
+		l.now = l.clock()
+	}
+	return true
+}
+
+// gather handles input that has arrived meanwhile, before other connections are
+// sent what this turn's input has led to: a publisher mostly has more to say, and
+// each of a thousand subscribers then gets it in one system call instead of two.
+// It stops at the first look that finds nothing.
+func (l *loop) gather() {
+	if !l.gathering.look.due() {
+		return
+	}
+	found := false
+	for began := l.now; l.now-began < wsproto.Time(gatherMax); l.now = l.clock() {
+		n := l.poll.wait(l.events[:], 0)
+		if n == 0 {
+			break
+		}
+		found = true
+		for i := range l.events[:n] {
+			l.ready(&l.events[i])
+		}
+	}
+	l.gathering.look.result(found)
+}
