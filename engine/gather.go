@@ -91,10 +91,8 @@ func (l *loop) linger() bool {
 	// Others who have something to do get the processor first.
 	runtime.Gosched()
 	until := l.now + min(2*g.took, wsproto.Time(lingerMax))
-	if l.now = l.clock(); l.now < until {
-		l.poll.pause(time.Duration(until - l.now))
-		l.now = l.clock()
-	}
+	l.poll.pause(time.Duration(until - l.clock()))
+	l.now = l.clock()
 	return true
 }
 

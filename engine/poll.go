@@ -9,7 +9,7 @@ type poller interface {
 	// waits for timeout, for ever if that is negative, or until wake.
 	wait(events []event, timeout time.Duration) int
 
-	// pause waits for d, whatever is ready or wakes.
+	// pause waits for d, or not if that is negative, whatever is ready or wakes.
 	pause(d time.Duration)
 
 	// wake makes the wait under way, or else the next one, return. It may be

@@ -84,7 +84,7 @@ func (p *epoll) wait(events []event, timeout time.Duration) int {
 
 func (p *epoll) pause(d time.Duration) {
 	t := unix.NsecToTimespec(int64(d))
-	_ = unix.Nanosleep(&t, nil) // interrupted, it is over
+	_ = unix.Nanosleep(&t, nil) // interrupted, it is over; EINVAL: it is negative
 }
 
 // wake rings the bell. It may come when the loop has ended: the count keeps the

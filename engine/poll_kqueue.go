@@ -85,7 +85,7 @@ func (p *kqueue) wait(events []event, timeout time.Duration) int {
 
 func (p *kqueue) pause(d time.Duration) {
 	t := unix.NsecToTimeval(int64(d))
-	_, _ = unix.Select(0, nil, nil, nil, &t) // interrupted, it is over
+	_, _ = unix.Select(0, nil, nil, nil, &t) // interrupted, it is over; EINVAL: it is negative
 }
 
 // hear empties the pipe, so that the next wake is news. What is left of very
