@@ -49,6 +49,7 @@ type extra struct {
 	mail        *mailbox // in front of a handler that blocks; nil if there never was one
 	subprotocol string
 	compression deflate.Params
+	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
 	overflow    bool         // QueuePolicy closes the connection
 	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait

@@ -303,6 +303,9 @@ func (l *loop) arm(c *Conn) {
 			at, ok = limit, true
 		}
 	}
+	if d := c.due(); d != nil && (!ok || d.at < at) {
+		at, ok = d.at, true
+	}
 	c.mu.Unlock()
 	if ok && (c.timer.due == 0 || at < c.timer.due) {
 		l.wheel.set(c, at)
@@ -341,10 +344,24 @@ func (l *loop) expire(c *Conn) {
 		l.release(c)
 		return
 	}
+	if c.meets(l.now) {
+		c.mu.Unlock()
+		if !stuck {
+			l.flush(c)
+		}
+		if c.state == stateOpen {
+			l.arm(c)
+		}
+		return
+	}
 	if _, closing := c.proto.CloseSent(); !closing && (c.proto.AwaitingPong() && c.paused() || c.mode&awaitsHandler != 0) {
 		// The pong, or a message, may be among what has not been read. The time to write ends it.
+		again := l.now + wsproto.Time(pausedCheck)
+		if d := c.due(); d != nil {
+			again = min(again, d.at)
+		}
 		c.mu.Unlock()
-		l.wheel.set(c, l.now+wsproto.Time(pausedCheck))
+		l.wheel.set(c, again)
 		return
 	}
 	ev := c.proto.Expire(l.now)

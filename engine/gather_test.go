@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+// napping is a poller that has nothing and notes how long it is asked to sleep.
+type napping struct {
+	parked
+	naps []time.Duration
+}
+
+func (n *napping) pause(d time.Duration) { n.naps = append(n.naps, d) }
+
+func (n *napping) wait([]event, time.Duration) int { return 0 }
+
+// delivering is a loop that sends messages in so many system calls a turn, after
+// deliveries of which turn says how long ago they were and how long they took.
+type delivering struct {
+	loop           loop
+	poll           napping
+	messages, sent uint64
+}
+
+func newDelivering(messages, sent uint64) *delivering {
+	d := &delivering{messages: messages, sent: sent}
+	d.loop.origin = time.Now()
+	d.loop.poll = &d.poll
+	return d
+}
+
+func (d *delivering) turn(took, ago time.Duration) {
+	d.loop.now = d.loop.clock()
+	d.loop.gathering.took = wsproto.Time(took)
+	d.loop.gathering.ended = d.loop.now - wsproto.Time(ago)
+	d.loop.tasks = append(d.loop.tasks, func() {
+		d.loop.tally.MessagesOut += d.messages
+		d.loop.tally.sends += d.sent
+	})
+	d.loop.deliver(true)
+}
+
+func TestLingersOnlyBetweenDeliveriesThatFollowEachOther(t *testing.T) {
+	tests := []struct {
+		name      string
+		took, ago time.Duration
+		naps      int
+	}{
+		{"the first ever", 0, 0, 0},
+		{"short ones", lingerMin - 1, 0, 0},
+		{"close ones", 50 * time.Microsecond, 40 * time.Microsecond, 1},
+		{"long ones", 20 * time.Millisecond, 0, 1},
+		{"the last was a while ago", 50 * time.Microsecond, 51 * time.Microsecond, 0},
+		{"the last was long ago", 50 * time.Microsecond, time.Second, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDelivering(20, 10)
+			d.turn(tt.took, tt.ago)
+			if len(d.poll.naps) != tt.naps {
+				t.Fatalf("it slept %v", d.poll.naps)
+			}
+			for _, nap := range d.poll.naps {
+				if nap > min(2*tt.took, lingerMax) {
+					t.Errorf("it slept for %v before deliveries that take %v", nap, tt.took)
+				}
+			}
+		})
+	}
+}
+
+func TestLingersAsLongAsItIsWorthIt(t *testing.T) {
+	const turns = 256
+	tests := []struct {
+		name           string
+		messages, sent uint64
+		min, max       int
+	}{
+		{"ten messages for each receiver", 100, 10, turns, turns},
+		{"two", 20, 10, turns, turns},
+		{"everybody talks to somebody else", 10, 10, 1, 10},
+		{"nothing can be sent", 0, 10, 1, 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDelivering(tt.messages, tt.sent)
+			for range turns {
+				d.turn(50*time.Microsecond, 0)
+			}
+			if n := len(d.poll.naps); n < tt.min || n > tt.max {
+				t.Errorf("it slept before %d of %d deliveries, want %d to %d", n, turns, tt.min, tt.max)
+			}
+		})
+	}
+}
+
+// The nap is over by itself, and not much later: a poller that waits for
+// something to happen would stop the loop.
+func TestPauseEnds(t *testing.T) {
+	s := &Server{}
+	p, err := s.newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.wake()
+	p.pause(lingerMax)
+}
