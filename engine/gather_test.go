@@ -7,15 +7,27 @@ import (
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
-// napping is a poller that has nothing and notes how long it is asked to sleep.
+// napping is a poller that notes how long it is asked to sleep, and does not.
 type napping struct {
 	parked
-	naps []time.Duration
+	naps   []time.Duration
+	brings int // so many of them bring an event
+	event  bool
 }
 
-func (n *napping) pause(d time.Duration) { n.naps = append(n.naps, d) }
+func (n *napping) pause(d time.Duration) {
+	n.naps = append(n.naps, d)
+	n.event = len(n.naps) <= n.brings
+}
 
-func (n *napping) wait([]event, time.Duration) int { return 0 }
+func (n *napping) wait(events []event, _ time.Duration) int {
+	if !n.event {
+		return 0
+	}
+	n.event = false
+	events[0] = event{key: -1}
+	return 1
+}
 
 // delivering is a loop that sends messages in so many system calls a turn, after
 // deliveries of which turn says how long ago they were and how long they took.
@@ -64,7 +76,7 @@ func TestLingersOnlyBetweenDeliveriesThatFollowEachOther(t *testing.T) {
 				t.Fatalf("it slept %v", d.poll.naps)
 			}
 			for _, nap := range d.poll.naps {
-				if nap > min(2*tt.took, lingerMax) {
+				if nap > min(2*tt.took, napMax) {
 					t.Errorf("it slept for %v before deliveries that take %v", nap, tt.took)
 				}
 			}
@@ -97,6 +109,21 @@ func TestLingersAsLongAsItIsWorthIt(t *testing.T) {
 	}
 }
 
+// It goes on sleeping while each nap brings something, and not for ever.
+func TestLingersWhileThereIsMore(t *testing.T) {
+	for _, brings := range []int{0, 1, 3, 1 << 30} {
+		d := newDelivering(20, 10)
+		d.loop.listeners = []*acceptor{{}} // what is found is a listener that nobody comes to
+		d.loop.system = &kernel{accept: func(int32) (int32, address, error) { return -1, address{}, errAgain }}
+		d.poll.brings = brings
+		began := time.Now()
+		d.turn(time.Millisecond, 0)
+		if took, n := time.Since(began), len(d.poll.naps); n > brings+1 || n < 1 || took < lingerMax && n < brings+1 {
+			t.Errorf("it slept %d times, in %v; %d of them brought something", n, took, brings)
+		}
+	}
+}
+
 // The nap is over by itself, and not much later: a poller that waits for
 // something to happen would stop the loop.
 func TestPauseEnds(t *testing.T) {
@@ -107,5 +134,5 @@ func TestPauseEnds(t *testing.T) {
 	}
 	defer p.close()
 	p.wake()
-	p.pause(lingerMax)
+	p.pause(napMax)
 }
