@@ -95,8 +95,10 @@ func (l *loop) linger() bool {
 	runtime.Gosched()
 	until := l.now + min(2*g.took, wsproto.Time(lingerMax))
 	for more := true; more; {
-		l.poll.pause(time.Duration(min(wsproto.Time(napMax), until-l.clock())))
+		began := l.clock()
+		l.poll.pause(time.Duration(min(wsproto.Time(napMax), until-began)))
 		l.now = l.clock()
+		l.tally.Busy -= time.Duration(l.now - began)
 		more = l.gather() && l.now < until
 	}
 	return true

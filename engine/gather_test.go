@@ -118,6 +118,9 @@ func TestLingersWhileThereIsMore(t *testing.T) {
 		d.poll.brings = brings
 		began := time.Now()
 		d.turn(time.Millisecond, 0)
+		if d.loop.tally.Busy >= 0 {
+			t.Error("naps count as busy")
+		}
 		if took, n := time.Since(began), len(d.poll.naps); n > brings+1 || n < 1 || took < lingerMax && n < brings+1 {
 			t.Errorf("it slept %d times, in %v; %d of them brought something", n, took, brings)
 		}
