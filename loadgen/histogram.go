@@ -9,8 +9,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Latencies are kept in nanoseconds with three digits, from 100 ns to an hour;
-// longer ones count as an hour.
+// Latencies are kept in nanoseconds with three digits, from 100 ns to an hour, and
+// in steps of 64 ns where that is more; longer ones count as an hour.
 const (
 	latencyMin    = 100
 	latencyMax    = int64(time.Hour)
@@ -106,7 +106,7 @@ func summarize(h *hdrhistogram.Histogram) *Latency {
 	if h.TotalCount() == 0 {
 		return nil
 	}
-	at := func(percentile float64) Millis { return millis(time.Duration(h.ValueAtPercentile(percentile))) }
+	at := func(p float64) Millis { return millis(percentile(h, p)) }
 	l := &Latency{
 		Count: h.TotalCount(), Min: millis(time.Duration(h.Min())), Mean: millis(time.Duration(h.Mean())), Max: millis(time.Duration(h.Max())),
 		P50: at(50), P75: at(75), P90: at(90), P99: at(99), P999: at(99.9), P9999: at(99.99),
@@ -124,6 +124,15 @@ func summarize(h *hdrhistogram.Histogram) *Latency {
 	}
 	l.Curve = append(l.Curve, Point{Percentile: 100, Latency: l.Max})
 	return l
+}
+
+// percentile is the smallest latency that p percent of those in h, or more, do not
+// exceed. The histogram itself rounds to the nearest sample, which may be one
+// too low: among few samples that hides the longest.
+func percentile(h *hdrhistogram.Histogram, p float64) time.Duration {
+	n := float64(h.TotalCount())
+	place := max(1, math.Ceil(p*n/100-1e-6)) // without what floating point adds to a whole number
+	return time.Duration(h.ValueAtPercentile(100 * place / n))
 }
 
 func millis(d time.Duration) Millis { return Millis(float64(d) / float64(time.Millisecond)) }

@@ -2,6 +2,8 @@ package loadgen
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +50,53 @@ func TestRecorder(t *testing.T) {
 	for i := 1; i < len(l.Curve); i++ {
 		if l.Curve[i].Percentile <= l.Curve[i-1].Percentile || l.Curve[i].Latency < l.Curve[i-1].Latency {
 			t.Errorf("the curve falls from %v to %v", l.Curve[i-1], l.Curve[i])
+		}
+	}
+}
+
+// The same figures by another way: all samples in a sorted list. They are drawn
+// from a distribution with a long tail, as latencies have.
+func TestPercentilesAgainstSorting(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	r := newRecorder()
+	samples := make([]time.Duration, 200_000)
+	for i := range samples {
+		samples[i] = time.Duration(math.Exp(random.NormFloat64()*1.5) * float64(200*time.Microsecond))
+		r.shard(i).latency(samples[i])
+		if i%1000 == 0 {
+			r.collect()
+		}
+	}
+	r.collect()
+	slices.Sort(samples)
+	// The smallest sample that at least so many percent do not exceed.
+	exact := func(percentile float64) Millis {
+		return millis(samples[max(0, int(math.Ceil(percentile/100*float64(len(samples))-1e-6))-1)])
+	}
+	l := r.latencies()
+	points := append([]Point{{50, l.P50}, {75, l.P75}, {90, l.P90}, {99, l.P99}, {99.9, l.P999}, {99.99, l.P9999}, {100, l.Max}}, l.Curve...)
+	for _, p := range points {
+		if want := exact(p.Percentile); math.Abs(float64(p.Latency-want)) > max(0.001*float64(want), 64e-6) {
+			t.Errorf("%v %%: %v, and sorted %v", p.Percentile, float64(p.Latency), float64(want))
+		}
+	}
+	if int(l.Count) != len(samples) {
+		t.Errorf("%d samples of %d", l.Count, len(samples))
+	}
+}
+
+// Of few samples, each percentile is the one with the right place in the line.
+func TestPercentileOfFew(t *testing.T) {
+	for n := 1; n <= 1100; n++ {
+		h := newHistogram()
+		for i := range n {
+			_ = h.RecordValue(int64(i+1) << 10) // told apart up to 1100
+		}
+		for _, p := range []int{0, 50, 75, 90, 99, 100} {
+			place := max(1, (n*p+99)/100)
+			if got := int(percentile(h, float64(p)) >> 10); got != place {
+				t.Fatalf("of %d samples, %d %% is number %d, want %d", n, p, got, place)
+			}
 		}
 	}
 }

@@ -22,10 +22,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type memory struct {
 	handle func(i int, conn *ws.Conn) // in a goroutine of its own; i is the dial's
 	conns  sync.WaitGroup
+	buffer int // bytes that may be under way; 0: the wire's own
 }
 
 func (m *memory) dial(_ context.Context, i int) (opened, error) {
-	a, b := wstest.Pipe(nil)
+	a, b := wstest.Pipe(&wstest.PipeOptions{BufferBytes: m.buffer})
 	server := ws.NewServerConn(b, nil)
 	m.conns.Go(func() {
 		defer server.CloseNow()
