@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +75,7 @@ func newDialer(target string, o *Options) *dialer {
 	if o.Compress {
 		d.options.Compression = &deflate.Options{}
 	}
-	if d.replace == nil && len(d.local) == 0 && runtime.GOOS == "linux" && isLoopback(target) {
+	if d.replace == nil && len(d.local) == 0 && o.Connections > portsOfAddress && runtime.GOOS == "linux" && isLoopback(target) {
 		// 127.0.0.2 and the following, as 127.0.0.1 has others' connections.
 		for i := range o.Connections/portsOfAddress + 2 {
 			d.local = append(d.local, net.IPv4(127, 0, byte(i/250), byte(i%250+2)))
@@ -83,14 +84,31 @@ func newDialer(target string, o *Options) *dialer {
 	return d
 }
 
-// isLoopback reports whether target is at 127.0.0.1, by number or by name.
-func isLoopback(target string) bool {
+// addressesOf are the addresses of the host in a URL.
+func addressesOf(target string) []net.IP {
 	u, err := url.Parse(target)
 	if err != nil {
-		return false
+		return nil
 	}
-	addresses, err := net.LookupIP(u.Hostname())
-	return err == nil && len(addresses) == 1 && addresses[0].To4() != nil && addresses[0].IsLoopback()
+	addresses, _ := net.LookupIP(u.Hostname())
+	return addresses
+}
+
+// isLoopback reports whether target is at 127.0.0.1, by number or by name.
+func isLoopback(target string) bool {
+	addresses := addressesOf(target)
+	return len(addresses) == 1 && addresses[0].To4() != nil && addresses[0].IsLoopback()
+}
+
+// onThisMachine reports whether target is at an address of this machine.
+func onThisMachine(target string) bool {
+	own, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(addressesOf(target), func(ip net.IP) bool {
+		return ip.IsLoopback() || slices.ContainsFunc(own, func(a net.Addr) bool {
+			network, ok := a.(*net.IPNet)
+			return ok && network.IP.Equal(ip)
+		})
+	})
 }
 
 // dial opens connection i.
@@ -189,12 +207,18 @@ func (r *run) try(ctx context.Context, d *dialer) error {
 		if errors.Is(err, ws.ErrURL) {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return fmt.Errorf("loadgen: cannot connect: no answer to the opening handshake within %v (%w)", r.o.HandshakeTimeout, err)
+		}
 		return fmt.Errorf("loadgen: cannot connect: %w", err)
 	}
 	r.report.Load.Compressed = c.compressed
 	r.report.Load.Subprotocol = c.conn.Subprotocol()
 	if r.o.Compress && !c.compressed {
 		r.note("The server declined compression, so nothing was compressed.")
+	}
+	if len(r.o.Subprotocols) > 0 && r.report.Load.Subprotocol == "" {
+		r.note("The server chose none of the subprotocols that were offered.")
 	}
 	_ = c.conn.Close(ws.StatusNormal, "")
 	return nil

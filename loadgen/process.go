@@ -65,7 +65,7 @@ func observeMetrics(ctx context.Context, target string) (*observer, error) {
 		transport.CloseIdleConnections()
 		return nil, fmt.Errorf("loadgen: cannot read the server's metrics: %w", err)
 	}
-	return &observer{from: target, local: isLoopback(target), read: read, close: transport.CloseIdleConnections}, nil
+	return &observer{from: target, local: onThisMachine(target), read: read, close: transport.CloseIdleConnections}, nil
 }
 
 var errNoProcessMetrics = errors.New("the page has neither process_cpu_seconds_total nor process_resident_memory_bytes")

@@ -68,6 +68,7 @@ type Report struct {
 	Own     Generator    `json:"generator"`
 	Rounds  []Round      `json:"rounds,omitempty"` // of Storm
 	Samples []Sample     `json:"samples,omitempty"`
+	Search  *Search      `json:"search,omitempty"` // of Find
 }
 
 // Load is what was asked for.

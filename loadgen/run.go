@@ -45,6 +45,7 @@ type run struct {
 	from, until time.Duration // what is measured; written before the work begins
 
 	server  *observer // nil: none
+	unseen  bool      // the server is on this machine, and not told from other programs
 	before  reading   // when there were no connections
 	start   mark      // when measuring began
 	last    mark      // of the newest sample
@@ -104,6 +105,7 @@ func newRun(ctx context.Context, kind Kind, target string, o Options) (*run, *di
 	if r.server, err = observe(ctx, &r.o); err != nil {
 		return nil, nil, err
 	}
+	r.unseen = r.server == nil && (o.dial != nil || onThisMachine(target))
 	if r.server != nil {
 		r.before, _ = r.server.read(ctx) // the first reading was good, and a later one will tell
 	}
@@ -217,8 +219,8 @@ func (r *run) sample(ctx context.Context) {
 		s.Connections, r.dipped = 0, false
 	}
 	if l := interval; l.TotalCount() > 0 {
-		s.P50 = millis(time.Duration(l.ValueAtPercentile(50)))
-		s.P99 = millis(time.Duration(l.ValueAtPercentile(99)))
+		s.P50 = millis(percentile(l, 50))
+		s.P99 = millis(percentile(l, 99))
 	}
 	r.report.Samples = append(r.report.Samples, s)
 	r.last = m
@@ -258,7 +260,7 @@ func (r *run) await(ctx context.Context) bool {
 // finish makes the report of what was collected.
 func (r *run) finish() *Report {
 	p := r.report
-	measured := min(r.last.at, r.until) - r.from
+	measured := max(0, min(r.last.at, r.until)-r.from)
 	p.Seconds = measured.Seconds()
 	p.Connections.AtEnd = int(r.open.Load())
 	r.opening.collect()
@@ -294,7 +296,7 @@ func (r *run) own() Generator {
 	used := r.last.own - r.start.own
 	g.CPUSeconds = used.Seconds()
 	g.Share = float64(used) / float64(took) / float64(g.Processors)
-	if processors, known := machineProcessors(); known {
+	if processors, known := machineProcessors(); known && !r.unseen {
 		others := r.last.machine - r.start.machine - used
 		if r.server != nil && r.server.local {
 			others -= r.last.server.cpu - r.start.server.cpu

@@ -17,6 +17,7 @@ const (
 	LimitOthers    Limit = "others"    // other programs on this machine
 	LimitLoad      Limit = "load"      // there was none: the server did all it was asked to
 	LimitRefused   Limit = "refused"   // the server did not take all connections
+	LimitLost      Limit = "lost"      // connections ended in the middle
 	LimitUnknown   Limit = "unknown"
 )
 
@@ -39,6 +40,10 @@ const (
 // judge writes the verdict of r from its figures.
 func judge(r *Report) {
 	r.Limit = limit(r)
+	if r.Interrupted && r.Seconds == 0 {
+		r.Verdict = "The run was interrupted before anything was measured."
+		return
+	}
 	var b strings.Builder
 	switch r.Kind {
 	case KindEcho:
@@ -56,26 +61,38 @@ func judge(r *Report) {
 	r.Verdict = b.String()
 }
 
+// wanted is how many messages a second an open loop asks for.
+func wanted(r *Report) float64 {
+	if r.Kind == KindFanout {
+		return r.Load.Rate * float64(r.Connections.Opened)
+	}
+	return r.Load.Rate
+}
+
 // follows reports whether a constant rate was kept.
 func follows(r *Report) bool {
-	wanted := r.Load.Rate
-	if r.Kind == KindFanout {
-		wanted *= float64(r.Connections.Opened)
-	}
-	return r.Messages != nil && r.Messages.PerSecond >= keptUp*wanted
+	return r.Messages != nil && r.Messages.PerSecond >= keptUp*wanted(r)
 }
 
 func limit(r *Report) Limit {
-	s := r.Server
-	generator := r.Own.Share >= busy
-	switch {
-	case (r.Kind == KindConnections || r.Kind == KindStorm) && r.Connections.Opened < r.Connections.Wanted && !r.Interrupted:
-		return LimitRefused
-	case r.Load.Rate > 0 && follows(r), r.Kind == KindConnections:
+	l := bottleneck(r)
+	if l != LimitRefused && l != LimitLost && (r.Kind == KindConnections || r.Load.Rate > 0 && follows(r)) {
 		return LimitLoad
+	}
+	return l
+}
+
+// bottleneck is what there was least of.
+func bottleneck(r *Report) Limit {
+	s, c := r.Server, r.Connections
+	switch {
+	case r.Kind != KindHandshakes && c.Opened < c.Wanted && !r.Interrupted:
+		return LimitRefused
+	case r.Kind != KindHandshakes && r.Kind != KindStorm && c.AtEnd < c.Opened && !r.Interrupted:
+		return LimitLost
 	case s != nil && s.CoresMax > 0 && s.Cores >= busy*float64(s.CoresMax):
 		return LimitServer
-	case generator:
+	case r.Own.Share >= busy:
 		return LimitGenerator
 	case r.Own.Others >= crowded:
 		return LimitOthers
@@ -98,6 +115,10 @@ func because(b *strings.Builder, r *Report) {
 		fmt.Fprintf(b, "; server and generator share the processors and used them up (%s and %s)", cores(r.Server.Cores), cores(r.Own.Share*float64(r.Own.Processors)))
 	case LimitOthers:
 		fmt.Fprintf(b, ". Other programs used %.0f %% of this machine meanwhile, so neither the server nor the generator had what it needs", 100*r.Own.Others)
+	case LimitRefused:
+		fmt.Fprintf(b, ". It took %s of the %s that were wanted", Count(float64(r.Connections.Opened)), plural(r.Connections.Wanted, "connection"))
+	case LimitLost:
+		fmt.Fprintf(b, ". %s of %s were lost meanwhile", Count(float64(r.Connections.Opened-r.Connections.AtEnd)), plural(r.Connections.Opened, "connection"))
 	case LimitUnknown:
 		if r.Server == nil {
 			b.WriteString(". What the limit is is not known without the server's CPU: give its process ID or its metrics")
@@ -111,7 +132,11 @@ func because(b *strings.Builder, r *Report) {
 func judgeEcho(b *strings.Builder, r *Report) {
 	m, load := r.Messages, r.Load
 	if m == nil || r.Latency == nil {
-		b.WriteString("No message was answered.")
+		if m != nil && m.Received > 0 {
+			b.WriteString("No answer was right.")
+		} else {
+			b.WriteString("No message was answered.")
+		}
 		return
 	}
 	what := fmt.Sprintf("%s messages of %s a second on %s", Count(load.Rate), bytesOf(load.Size), plural(r.Connections.Opened, "connection"))
@@ -150,6 +175,8 @@ func judgeConnections(b *strings.Builder, r *Report) {
 	c := r.Connections
 	if r.Limit == LimitRefused {
 		fmt.Fprintf(b, "This server took %s of %s", Count(float64(c.Opened)), plural(c.Wanted, "connection"))
+	} else if r.Limit == LimitLost {
+		fmt.Fprintf(b, "Of %s this server kept %s", plural(c.Opened, "idle connection"), Count(float64(c.AtEnd)))
 	} else {
 		fmt.Fprintf(b, "This server holds %s", plural(c.AtEnd, "idle connection"))
 	}
@@ -192,13 +219,17 @@ func judgeStorm(b *strings.Builder, r *Report) {
 	if r.Load.SpreadSeconds > 0 {
 		spread = fmt.Sprintf(", coming back over %s", Millis(1000*r.Load.SpreadSeconds))
 	}
+	each := ""
+	if n := len(r.Rounds); n > 1 {
+		each = fmt.Sprintf(" in each of %d rounds", n)
+	}
 	switch {
 	case r.Interrupted:
 		fmt.Fprintf(b, "The storm of %s was cut short", plural(r.Connections.Opened, "client"))
 	case lost > 0:
 		fmt.Fprintf(b, "Of %s that were dropped at once%s, up to %s did not come back in time", plural(r.Connections.Opened, "client"), spread, Count(float64(lost)))
 	default:
-		fmt.Fprintf(b, "After %s were dropped at once%s, all were back within %s in each of %s", plural(r.Connections.Opened, "client"), spread, worst, plural(len(r.Rounds), "round"))
+		fmt.Fprintf(b, "After %s were dropped at once%s, all were back within %s%s", plural(r.Connections.Opened, "client"), spread, worst, each)
 	}
 	if r.Opening != nil {
 		fmt.Fprintf(b, "; a handshake took %s (p99)", r.Opening.P99)

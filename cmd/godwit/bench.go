@@ -29,12 +29,15 @@ or two, which also says when the generator and not the server was the limit.
 Without --rate a fixed number of messages is in flight (closed loop): how much
 can the server do? With --rate messages are due at fixed times and latency
 counts from then, however late they could be sent (open loop): how does it feel
-to users at this rate?
+to users at this rate? With --find one run follows another, to find how many
+connections or what rate it can take before p99 is over a goal.
 
 Ctrl-C ends a run early, with what was measured until then. The exit status is 0
-when something was measured and 1 when nothing was or answers were wrong.`,
+when something was measured and 1 when nothing was, answers were wrong, or
+nothing that --find tried met its goal.`,
 		Example: `  godwit bench echo ws://127.0.0.1:9001/
   godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 1000 --rate 50
+  godwit bench fanout ws://127.0.0.1:8000/channels/bench --rate 50 --find connections --p99 20ms
   godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
   godwit bench handshakes ws://127.0.0.1:9001/
   godwit bench storm ws://127.0.0.1:9001/ --connections 5000 --html storm.html`,
@@ -46,21 +49,23 @@ when something was measured and 1 when nothing was or answers were wrong.`,
 }
 
 func newBenchEcho() *cobra.Command {
-	b := &bench{play: loadgen.Echo}
+	b := &bench{kind: loadgen.KindEcho, play: loadgen.Echo}
 	cmd := b.command("echo", "Measure a server that sends back what it gets", `Echo sends messages on every connection to a server that sends each one back, and
 checks that it does. Any echo server will do, such as "godwit echo".`, `  godwit bench echo ws://127.0.0.1:9001/
   godwit bench echo ws://127.0.0.1:9001/ --connections 1000 --rate 20000 --duration 1m
   godwit bench echo ws://127.0.0.1:9001/ --size 16384 --binary --window 8
+  godwit bench echo ws://127.0.0.1:9001/ --connections 1000 --find rate --p99 5ms
   godwit bench echo wss://echo.example/ --html report.html --pid "$(pidof server)"`)
 	b.connectionFlags(cmd, loadgen.DefaultConnections, "`N` connections")
 	b.messageFlags(cmd, "messages in flight on each connection, without --rate", "messages a second, on all connections together")
+	b.findFlags(cmd, "rate, or connections at a --rate")
 	b.timeFlags(cmd)
 	b.commonFlags(cmd)
 	return cmd
 }
 
 func newBenchFanout() *cobra.Command {
-	b := &bench{play: loadgen.Fanout}
+	b := &bench{kind: loadgen.KindFanout, play: loadgen.Fanout}
 	cmd := b.command("fanout", "Measure how one publisher reaches many subscribers", `Fanout opens subscribers and one publisher, and measures how long each publication
 takes to each subscriber. On its own it speaks to a channel of Godwit's, where a
 connection to the URL is a subscription and what is sent is published, and to any
@@ -70,6 +75,7 @@ Other protocols are spoken with --subscribe, what each subscriber says first, an
 --publish, what the publisher sends, with {payload} where the payload goes. Then
 subscribers look for the payload anywhere in what they get.`, `  godwit bench fanout ws://127.0.0.1:8000/channels/bench
   godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 5000 --rate 50
+  godwit bench fanout ws://127.0.0.1:8000/channels/bench --rate 50 --find connections --p99 20ms
   godwit bench fanout ws://127.0.0.1:8080/chat --subscribe 'JOIN bench' --publish 'SAY {payload}'`)
 	b.connectionFlags(cmd, loadgen.DefaultConnections, "`N` subscribers")
 	b.messageFlags(cmd, "publications on their way, without --rate", "publications a second")
@@ -78,13 +84,14 @@ subscribers look for the payload anywhere in what they get.`, `  godwit bench fa
 	f.StringVar(&b.options.Fanout.Publish, "publish", "", "`TEXT` to publish, with {payload} in it (default the payload alone)")
 	f.StringArrayVar(&b.options.Fanout.PublisherFirst, "publisher-first", nil, "`TEXT` that the publisher sends first; repeatable (default none)")
 	f.StringVar(&b.options.Fanout.PublisherURL, "publisher-url", "", "`URL` of the publisher's connection (default the same; on a channel with self=0)")
+	b.findFlags(cmd, "connections at a --rate, or rate")
 	b.timeFlags(cmd)
 	b.commonFlags(cmd)
 	return cmd
 }
 
 func newBenchConnections() *cobra.Command {
-	b := &bench{play: loadgen.Connections}
+	b := &bench{kind: loadgen.KindConnections, play: loadgen.Connections}
 	cmd := b.command("connections", "Measure what idle connections cost a server", `Connections opens idle connections and holds them. With --pid or --metrics it
 says how much memory the server needs for each. At the end each is pinged, to
 see that it lives.`, `  godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
@@ -99,21 +106,23 @@ see that it lives.`, `  godwit bench connections ws://127.0.0.1:9001/ --connecti
 }
 
 func newBenchHandshakes() *cobra.Command {
-	b := &bench{play: loadgen.Handshakes}
+	b := &bench{kind: loadgen.KindHandshakes, play: loadgen.Handshakes}
 	cmd := b.command("handshakes", "Measure how fast a server opens connections", `Handshakes opens connections and ends each as soon as it is open. Connecting,
 TLS and the opening handshake are measured together. Connections are reset, so
 that ended ones do not use up the ports of this machine.`, `  godwit bench handshakes ws://127.0.0.1:9001/
-  godwit bench handshakes wss://example.com/ --rate 500 --duration 1m`)
+  godwit bench handshakes wss://example.com/ --rate 500 --duration 1m
+  godwit bench handshakes wss://example.com/ --find rate --p99 100ms`)
 	f := cmd.Flags()
 	f.IntVarP(&b.options.Connections, "connections", "c", loadgen.DefaultConnections, "`N` handshakes at once, at most")
 	f.Float64Var(&b.options.Rate, "rate", 0, "`N` handshakes a second, each at its time (default 0: as many as can be done)")
+	b.findFlags(cmd, "rate")
 	b.timeFlags(cmd)
 	b.commonFlags(cmd)
 	return cmd
 }
 
 func newBenchStorm() *cobra.Command {
-	b := &bench{play: loadgen.Storm}
+	b := &bench{kind: loadgen.KindStorm, play: loadgen.Storm}
 	cmd := b.command("storm", "Measure how a server takes everybody coming back at once", `Storm opens connections, drops all of them at once, and measures how long it takes
 until everybody is back, as after a deployment or the loss of a network. A
 client that is refused tries again after 100 ms, and then after twice as long,
@@ -130,9 +139,12 @@ up to 5 seconds.`, `  godwit bench storm ws://127.0.0.1:9001/ --connections 5000
 
 // bench is what the kinds of load have in common.
 type bench struct {
+	kind           loadgen.Kind
 	play           func(context.Context, string, loadgen.Options) (*loadgen.Report, error)
 	options        loadgen.Options
 	headers, local []string
+	find           string // what to look for the limit of; empty: nothing
+	goal           loadgen.Goal
 	insecure       bool
 	html, json     string
 }
@@ -163,9 +175,15 @@ func (b *bench) messageFlags(cmd *cobra.Command, window, rate string) {
 
 func (b *bench) timeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.DurationVarP(&b.options.Duration, "duration", "d", loadgen.DefaultDuration, "how long to measure")
-	f.DurationVar(&b.options.Warmup, "warmup", loadgen.DefaultWarmup, "how long there is load before that, which is not measured")
+	f.DurationVarP(&b.options.Duration, "duration", "d", loadgen.DefaultDuration, "how long to measure; 5s for each step of --find")
+	f.DurationVar(&b.options.Warmup, "warmup", loadgen.DefaultWarmup, "how long there is load before that, which is not measured; 1s with --find")
 	b.drainFlag(cmd, "how long to wait for the last answers")
+}
+
+func (b *bench) findFlags(cmd *cobra.Command, what string) {
+	f := cmd.Flags()
+	f.StringVar(&b.find, "find", "", "`WHAT` to find the limit of: "+what+" (default none: one run)")
+	f.DurationVar(&b.goal.P99, "p99", loadgen.DefaultP99, "the longest p99 that is good enough, with --find")
 }
 
 func (b *bench) drainFlag(cmd *cobra.Command, what string) {
@@ -184,6 +202,8 @@ func (b *bench) commonFlags(cmd *cobra.Command) {
 	f.StringVar(&b.html, "html", "", "write a report for people to `FILE` (default none)")
 	f.StringVar(&b.json, "json", "", "write a report for programs to `FILE` (default none)")
 }
+
+var errInterrupted = errors.New("interrupted before anything was measured")
 
 // run makes the load and reports it.
 func (b *bench) run(cmd *cobra.Command, target string) error {
@@ -220,15 +240,23 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 	}
 	progress := newBenchProgress(cmd.ErrOrStderr())
 	b.options.Progress = progress.show
-	result, err := b.play(cmd.Context(), target, b.options)
+	var result *loadgen.Report
+	if b.find == "" {
+		result, err = b.play(cmd.Context(), target, b.options)
+	} else {
+		result, err = loadgen.Find(cmd.Context(), b.kind, target, b.options, b.goal)
+	}
 	progress.clear()
 	switch {
 	case err != nil && cmd.Context().Err() != nil:
-		return errors.New("interrupted before anything was measured")
+		return errInterrupted
 	case errors.Is(err, loadgen.ErrOptions):
 		return usagef("%s", strings.TrimPrefix(err.Error(), loadgen.ErrOptions.Error()+": "))
 	case err != nil:
 		return errors.New(strings.TrimPrefix(err.Error(), "loadgen: "))
+	}
+	if result.Interrupted && result.Seconds == 0 {
+		return errInterrupted
 	}
 	if err := report.Text(cmd.OutOrStdout(), result); err != nil {
 		return err
@@ -246,7 +274,7 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 
 // check refuses values that would mean their default.
 func (b *bench) check(cmd *cobra.Command) error {
-	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "timeout", "drain", "rate", "ramp"} {
+	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "timeout", "drain", "rate", "ramp", "p99"} {
 		f := cmd.Flags().Lookup(name)
 		if f != nil && f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s" || strings.HasPrefix(f.Value.String(), "-")) {
 			return usagef("--%s: %s is not above zero", name, f.Value)
@@ -260,8 +288,35 @@ func (b *bench) check(cmd *cobra.Command) error {
 			b.options.Warmup = -1 // none, and not the default
 		}
 	}
+	if b.find == "" {
+		if cmd.Flags().Changed("p99") {
+			return usagef("--p99 is the goal of --find, which is missing")
+		}
+	} else if err := b.checkFind(cmd); err != nil {
+		return err
+	}
 	if cmd.Flags().Changed("window") && cmd.Flags().Changed("rate") {
 		return usagef("--window and --rate exclude each other: with a rate, messages do not wait for answers")
+	}
+	return nil
+}
+
+// checkFind takes what is said of a search.
+func (b *bench) checkFind(cmd *cobra.Command) error {
+	b.goal.Find = loadgen.Quantity(b.find)
+	switch {
+	case b.goal.Find != loadgen.FindRate && b.goal.Find != loadgen.FindConnections, b.kind == loadgen.KindHandshakes && b.goal.Find != loadgen.FindRate:
+		return usagef("--find: %q cannot be looked for; --help says what can", b.find)
+	case b.goal.Find == loadgen.FindConnections && b.options.Rate == 0:
+		return usagef("--find connections needs a --rate, at which they are counted")
+	case cmd.Flags().Changed("window"):
+		return usagef("--window and --find exclude each other: a search has a rate, and messages do not wait for answers")
+	}
+	if !cmd.Flags().Changed("duration") {
+		b.options.Duration = loadgen.DefaultFindDuration
+	}
+	if !cmd.Flags().Changed("warmup") {
+		b.options.Warmup = loadgen.DefaultFindWarmup
 	}
 	return nil
 }
@@ -278,6 +333,8 @@ func judgeBench(r *loadgen.Report) error {
 	switch {
 	case wrong > 0:
 		return fmt.Errorf("%d messages were not what they should have been", wrong)
+	case r.Search != nil && r.Search.Found == 0:
+		return errors.New("the goal was not met")
 	case r.Latency == nil && r.Kind != loadgen.KindConnections:
 		return errors.New("nothing was measured")
 	}

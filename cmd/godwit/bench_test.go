@@ -89,6 +89,32 @@ func TestBenchInterrupted(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	p.out.contains(t, "The run was interrupted after ")
+
+	// Before that there is nothing to report.
+	p = launch(t, "bench", "echo", echoURL(t), "-c", "2", "--warmup", "1h")
+	p.errOut.contains(t, "warming up · ")
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitFailure {
+		t.Errorf("exit code %d", code)
+	}
+	p.errOut.contains(t, "godwit: interrupted before anything was measured\n")
+}
+
+// A search ends with the highest value that met the goal; without one it fails.
+func TestBenchFind(t *testing.T) {
+	echo := echoURL(t)
+	short := []string{"--duration", "100ms", "--warmup", "0s", "--connections", "2", "--rate", "20", "--find", "rate"}
+	r := do(t, "", append([]string{"bench", "echo", echo, "--p99", "1us"}, short...)...)
+	if r.code != exitFailure || !strings.Contains(r.out, "\n20             no ") || !strings.Contains(r.out, "No value that was tried met the goal (p99 1 µs at most), down to 1 a second.") || !strings.HasSuffix(r.errOut, "godwit: the goal was not met\n") {
+		t.Errorf("%+v", r)
+	}
+	p := launch(t, append([]string{"bench", "echo", echo, "--p99", "1h"}, short...)...)
+	p.errOut.contains(t, "40 a second: measuring · ") // so 20 met the goal
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	p.out.contains(t, "The search was interrupted, so the limit may be higher.")
 }
 
 // A server that answers something else is measured, and is a failure.
@@ -137,6 +163,14 @@ func TestBenchMistakes(t *testing.T) {
 		{"echo ws://h/ --pid 1 --metrics http://h/", 2, "exclude each other"},
 		{"fanout ws://h/ --size 5", 2, "a publication must have 24 or more"},
 		{"fanout ws://h/ --publish x", 2, "it must have {payload} once"},
+		{"fanout ws://h/ --find connections", 2, "--find connections needs a --rate"},
+		{"handshakes ws://h/ --find connections", 2, `--find: "connections" cannot be looked for`},
+		{"echo ws://h/ --find limits", 2, `--find: "limits" cannot be looked for`},
+		{"echo ws://h/ --p99 5ms", 2, "--p99 is the goal of --find, which is missing"},
+		{"echo ws://h/ --find rate --p99 0s", 2, "--p99: 0s is not above zero"},
+		{"echo ws://h/ --find rate --window 4", 2, "--window and --find exclude each other"},
+		{"echo ws://127.0.0.1:1/ --find rate", 1, "cannot connect: "},
+		{"storm ws://h/ --find rate", 2, "--find"},
 		{"storm ws://h/ --rounds 0", 2, "--rounds: 0 is not above zero"},
 		{"ecko ws://h/", 2, ""},
 	} {

@@ -68,7 +68,7 @@ func TestBrowserLooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := report.HTML(f, sample()); err != nil {
+	if err := report.HTML(f, searched()); err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
@@ -112,8 +112,8 @@ func TestBrowserLooks(t *testing.T) {
 			if over := eval("document.documentElement.scrollWidth"); over > float64(width) {
 				t.Errorf("%s at %d: the page is %v wide", scheme, width, over)
 			}
-			if n := eval("[...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().height > 100).length"); n != 6 {
-				t.Errorf("%s at %d: %v charts can be seen, want 6", scheme, width, n)
+			if n := eval("[...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().height > 100).length"); n != 7 {
+				t.Errorf("%s at %d: %v charts can be seen, want 7", scheme, width, n)
 			}
 			// Labels in a chart keep clear of its edge, and the text is legible.
 			if n := eval("[...document.querySelectorAll('svg text')].filter(x => { const t = x.getBoundingClientRect(), s = x.ownerSVGElement.getBoundingClientRect(); return t.left < s.left - 1 || t.right > s.right + 1 || t.height < 9 }).length"); n > 0 {

@@ -15,6 +15,8 @@ type chart struct {
 	Unit  string // of the vertical axis, beside the title
 	X, Y  axis
 	Lines []line
+
+	Percentiles bool // their table stands beside it
 }
 
 // axis maps values to a length.
@@ -236,12 +238,17 @@ type series struct {
 // charts are those that r has something for.
 func charts(r *loadgen.Report) []*chart {
 	var list []*chart
+	if r.Search != nil && len(r.Search.Steps) > 1 {
+		list = append(list, searchChart(r))
+	}
 	if r.Latency != nil && len(r.Latency.Curve) > 2 {
 		title := map[loadgen.Kind]string{loadgen.KindConnections: "Ping", loadgen.KindStorm: "Time away", loadgen.KindHandshakes: "Opening a connection"}[r.Kind]
 		if title == "" {
 			title = "Latency"
 		}
-		list = append(list, percentileChart(title, percentileLine(title, "a", r.Latency)))
+		c := percentileChart(title, percentileLine(title, "a", r.Latency))
+		c.Percentiles = true
+		list = append(list, c)
 	}
 	if r.Opening != nil && len(r.Opening.Curve) > 2 {
 		list = append(list, percentileChart("Opening a connection", percentileLine("handshake", "b", r.Opening)))

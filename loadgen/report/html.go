@@ -20,6 +20,8 @@ type pageData struct {
 	Headline []figure
 	Rows     []row
 	Table    []row // of percentiles
+	Steps    []stepRow
+	Searched string
 	Charts   []*chart
 	Width    int
 	Height   int
@@ -37,6 +39,9 @@ func HTML(w io.Writer, r *loadgen.Report) error {
 	d := pageData{
 		Report: r, Rows: rows(r), Charts: charts(r), Headline: headline(r), Title: titles[r.Kind],
 		Width: sheetWidth, Height: sheetHeight, Left: marginLeft, Right: sheetWidth - marginRight, Bottom: sheetHeight - marginBelow,
+	}
+	if r.Search != nil {
+		d.Steps, d.Searched = stepRows(r.Search), searched(r.Kind, r.Search)
 	}
 	if l := r.Latency; l != nil {
 		d.Table = []row{

@@ -74,7 +74,7 @@ func TestText(t *testing.T) {
 		"latency        p50 4.00 ms, ",
 		"server CPU     0.78 of 2 cores, 1.31 µs for each delivery\n",
 		"server memory  18 MiB before, 110 MiB at the end, 120 MiB at most\n",
-		"generator      41 % of 2 of this machine's processors; behind its schedule p50 50 µs",
+		"generator      41 % of its CPU (GOMAXPROCS=2); behind its schedule p50 50 µs",
 		"others         5 % of this machine was used by other programs\n",
 		"      12 × connection lost: closed by the server with 1001 going away\n",
 		"\nThe server declined compression, so nothing was compressed.\nThis server holds 12,000 subscribers",
@@ -129,6 +129,53 @@ func TestTextOfKinds(t *testing.T) {
 		if err := report.HTML(io.Discard, c.r); err != nil {
 			t.Errorf("%s: %v", c.r.Kind, err)
 		}
+	}
+}
+
+// searched is what a search for the most subscribers found.
+func searched() *loadgen.Report {
+	r := sample()
+	r.Search = &loadgen.Search{Find: loadgen.FindConnections, P99: 20, Found: 12_000, Missed: 13_000, Why: "p99 34.1 ms"}
+	for _, v := range []float64{6400, 12_800, 25_600, 12_000, 13_000, 13_000} {
+		t := loadgen.Step{Value: v, PerSecond: 50 * v, P50: loadgen.Millis(v / 3000), P99: loadgen.Millis(v / 700)}
+		if v == 25_600 {
+			t.P50, t.P99, t.Missed = 0, 0, "nothing arrived "+hostile
+		} else if v > 12_800 {
+			t.Missed = "p99 " + t.P99.String()
+		}
+		r.Search.Steps = append(r.Search.Steps, t)
+	}
+	return r
+}
+
+func TestSearch(t *testing.T) {
+	var b strings.Builder
+	if err := report.Text(&b, searched()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\nsubscribers    met   p50        p99        a second\n6,400          yes   2.13 ms    9.14 ms    320,000\n12,000         yes   4.00 ms    17.1 ms    600,000\n",
+		"\n13,000         no    4.33 ms    18.6 ms    650,000    p99 18.6 ms\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "\x1b") {
+		t.Error("an escape sequence reaches the terminal")
+	}
+	b.Reset()
+	if err := report.HTML(&b, searched()); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for _, want := range []string{"<h2>The limit</h2>", "<h2>Tried</h2>", ">99.999<", "<td>12,000</td><td>17.1 ms</td><td>met</td>", `<td class="missed">nothing arrived &lt;script`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if bad := regexp.MustCompile(`NaN|Inf|ZgotmplZ|%!`).FindString(page); bad != "" || strings.Contains(page, "<script") {
+		t.Errorf("%q is on the page, or a script", bad)
 	}
 }
 

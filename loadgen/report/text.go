@@ -60,7 +60,7 @@ func rows(r *loadgen.Report) []row {
 		add("server memory", "%s", text)
 	}
 	if r.Own.Share >= 0 {
-		text := fmt.Sprintf("%.0f %% of %d of this machine's processors", 100*r.Own.Share, r.Own.Processors)
+		text := fmt.Sprintf("%.0f %% of its CPU (GOMAXPROCS=%d)", 100*r.Own.Share, r.Own.Processors)
 		if l := r.Own.Lateness; l != nil {
 			text += fmt.Sprintf("; behind its schedule p50 %s, p99 %s, at most %s", l.P50, l.P99, l.Max)
 		}
@@ -154,6 +154,25 @@ func describeRound(r loadgen.Round) string {
 	return text
 }
 
+// searched names the values that a search tried.
+func searched(k loadgen.Kind, s *loadgen.Search) string {
+	switch {
+	case s.Find == loadgen.FindRate:
+		return "rate"
+	case k == loadgen.KindFanout:
+		return "subscribers"
+	}
+	return "connections"
+}
+
+// met says whether a value met the goal.
+func met(t loadgen.Step) string {
+	if t.Missed == "" {
+		return "yes"
+	}
+	return "no"
+}
+
 // Text writes a summary for a terminal: the figures, what went wrong, and the
 // verdict.
 func Text(w io.Writer, r *loadgen.Report) error {
@@ -161,6 +180,13 @@ func Text(w io.Writer, r *loadgen.Report) error {
 	fmt.Fprintf(&b, "%-14s %s\n", r.Kind, plain(r.URL))
 	for _, row := range rows(r) {
 		fmt.Fprintf(&b, "%-14s %s\n", row.Name, row.Value)
+	}
+	if s := r.Search; s != nil {
+		fmt.Fprintf(&b, "\n%-14s met   p50        p99        a second\n", searched(r.Kind, s))
+		for _, t := range s.SortedSteps() {
+			line := fmt.Sprintf("%-14s %-5s %-10s %-10s %-10s %s", loadgen.Count(t.Value), met(t), t.P50, t.P99, loadgen.Count(t.PerSecond), plain(t.Missed))
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+		}
 	}
 	if len(r.Errors) > 0 {
 		b.WriteString("\n")
