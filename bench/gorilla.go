@@ -7,39 +7,33 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-func serveGorilla(ln net.Listener) error {
-	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+func serveGorilla(ln net.Listener, kind string) error {
+	upgrader := websocket.Upgrader{
+		CheckOrigin:       func(*http.Request) bool { return true },
+		EnableCompression: kind == kindDeflate, // never with context takeover, at level 1
+	}
 	var fanout room[*websocket.PreparedMessage]
-	mux := http.NewServeMux()
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
 		defer conn.Close()
-		for {
-			typ, message, err := conn.ReadMessage()
-			if err != nil || conn.WriteMessage(typ, message) != nil {
-				return
-			}
+		if kind == kindFanout {
+			defer fanout.join(conn.WritePreparedMessage)()
 		}
-	})
-	mux.HandleFunc("/fanout", func(w http.ResponseWriter, r *http.Request) {
-		conn, err := upgrader.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		defer fanout.join(conn.WritePreparedMessage)()
 		for {
 			typ, message, err := conn.ReadMessage()
 			if err != nil {
 				return
 			}
-			if prepared, err := websocket.NewPreparedMessage(typ, message); err == nil {
-				fanout.publish(prepared)
+			if kind == kindFanout {
+				if prepared, err := websocket.NewPreparedMessage(typ, message); err == nil {
+					fanout.publish(prepared)
+				}
+			} else if conn.WriteMessage(typ, message) != nil {
+				return
 			}
 		}
-	})
-	return http.Serve(ln, mux)
+	}))
 }

@@ -8,21 +8,21 @@ import (
 	"github.com/lxzan/gws"
 )
 
-func serveGWS(ln net.Listener) error {
-	option := &gws.ServerOption{ReadMaxPayloadSize: 1 << 20}
-	echo := gws.NewUpgrader(&gwsEcho{}, option)
-	fanout := gws.NewUpgrader(&gwsFanout{members: map[*gws.Conn]struct{}{}}, option)
-	serve := func(u *gws.Upgrader) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if conn, err := u.Upgrade(w, r); err == nil {
-				go conn.ReadLoop() // net/http frees what it holds for a request
-			}
-		}
+func serveGWS(ln net.Listener, kind string) error {
+	option := &gws.ServerOption{ReadMaxPayloadSize: messageBytesMax}
+	if kind == kindDeflate { // without context takeover, at level 1
+		option.PermessageDeflate = gws.PermessageDeflate{Enabled: true, Threshold: compressFrom}
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/echo", serve(echo))
-	mux.Handle("/fanout", serve(fanout))
-	return http.Serve(ln, mux)
+	var events gws.Event = &gwsEcho{}
+	if kind == kindFanout {
+		events = &gwsFanout{members: map[*gws.Conn]struct{}{}}
+	}
+	upgrader := gws.NewUpgrader(events, option)
+	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, err := upgrader.Upgrade(w, r); err == nil {
+			go conn.ReadLoop() // net/http frees what it holds for a request
+		}
+	}))
 }
 
 type gwsEcho struct{ gws.BuiltinEventHandler }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -14,16 +13,13 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/loadgen"
 )
 
-// The processors of the two sides, where there are two and taskset.
 const (
-	serverCPU    = "0"
-	generatorCPU = "1"
-
 	// stopTimeout is how long a server may take to end, and startTimeout to say
 	// where it listens.
 	stopTimeout  = 5 * time.Second
@@ -35,16 +31,22 @@ type lab struct {
 	self, godwit string
 	taskset      string // "": processes are not pinned
 	scratch      string
-	seconds      int
+
+	serverCPU, generatorCPU string  // processors of the two sides
+	others                  float64 // the largest share of the machine that other programs used
 }
 
 // newLab builds Godwit's program of this checkout.
-func newLab(ctx context.Context, scratch string, seconds int) (*lab, error) {
+func newLab(ctx context.Context, scratch, cpus string) (*lab, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{self: self, godwit: filepath.Join(scratch, "godwit"), scratch: scratch, seconds: seconds}
+	l := &lab{self: self, godwit: filepath.Join(scratch, "godwit"), scratch: scratch}
+	var both bool
+	if l.serverCPU, l.generatorCPU, both = strings.Cut(cpus, ","); !both {
+		return nil, fmt.Errorf("-cpus: %q is not two processors; write for example 0,1", cpus)
+	}
 	if runtime.NumCPU() > 1 {
 		l.taskset, _ = exec.LookPath("taskset")
 	}
@@ -71,13 +73,12 @@ func (l *lab) command(ctx context.Context, cpu string, args []string) *exec.Cmd 
 
 var address = regexp.MustCompile(`(?:ws|http)://(127\.0\.0\.1:\d+)`)
 
-// measure starts a server, has it measured and stops it. load are the arguments
-// of godwit bench without the URL.
-func (l *lab) measure(ctx context.Context, c contender, kind string, load []string) (*loadgen.Report, error) {
+// measure starts a server, has it measured and stops it.
+func (l *lab) measure(ctx context.Context, c contender, e experiment) (*loadgen.Report, error) {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
-	args, path := c.command(l.self, l.godwit, kind)
-	server := l.command(serving, serverCPU, args)
+	args, path := c.command(l.self, l.godwit, e.server)
+	server := l.command(serving, l.serverCPU, args)
 	out, err := server.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -109,11 +110,25 @@ func (l *lab) measure(ctx context.Context, c contender, kind string, load []stri
 		return nil, ctx.Err()
 	}
 
+	if e.shared && l.taskset != "" {
+		spinner := l.command(serving, l.serverCPU, []string{l.self, "-spin"})
+		if _, err := spinner.StdinPipe(); err != nil { // it ends when that does
+			return nil, err
+		}
+		if err := spinner.Start(); err != nil {
+			return nil, err
+		}
+		defer func() {
+			stop()
+			_ = spinner.Wait()
+		}()
+	}
+
 	file := filepath.Join(l.scratch, "report.json")
 	// taskset becomes the server, so its process ID is the server's.
-	args = append([]string{l.godwit, "bench", kind, target.String(), "--json", file, "--pid", strconv.Itoa(server.Process.Pid)}, load...)
-	if text, err := l.command(ctx, generatorCPU, args).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%s: godwit bench %s: %w\n%s", c.name, kind, err, text)
+	args = append([]string{l.godwit, "bench", e.kind, target.String(), "--json", file, "--pid", strconv.Itoa(server.Process.Pid)}, e.load...)
+	if text, err := l.command(ctx, l.generatorCPU, args).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: godwit bench %s: %w\n%s", c.name, e.kind, err, text)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -126,7 +141,11 @@ func (l *lab) measure(ctx context.Context, c contender, kind string, load []stri
 	if len(r.Errors) > 0 {
 		return nil, fmt.Errorf("%s: %s", c.name, r.Verdict)
 	}
+	if e.server == kindDeflate && !r.Load.Compressed {
+		return nil, fmt.Errorf("%s did not agree to compression", c.name)
+	}
+	if !e.shared {
+		l.others = max(l.others, r.Own.Others)
+	}
 	return r, ctx.Err()
 }
-
-var errNothing = errors.New("nothing was measured")

@@ -13,7 +13,8 @@ import (
 // results are the reports of an experiment: of each contender, one a round.
 type results struct {
 	experiment
-	names   []string
+	names   []string // in the table
+	failed  []string
 	reports map[string][]*loadgen.Report
 }
 

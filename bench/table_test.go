@@ -35,7 +35,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "### Echo\n\n| server | CPU, µs each | ÷ gws | server CPU | generator CPU |\n|---|---:|---:|---:|---:|\n" +
-		"| gws | 10.00 | 1.00 (1.00 to 1.00) | 98 % | 75 % |\n| godwit | 6.00 | 0.55 (0.50 to 0.60) | 98 % | 75 % |\n\n"
+		"| gws | 10 | 1.00 (1.00 to 1.00) | 98 % | 75 % |\n| godwit | 6 | 0.55 (0.50 to 0.60) | 98 % | 75 % |\n\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
