@@ -90,7 +90,8 @@ type Options struct {
 	// PIDs are the server's processes, whose CPU time and resident memory are
 	// read from /proc, and Metrics is the URL of a Prometheus page with
 	// process_cpu_seconds_total and process_resident_memory_bytes. Either is
-	// enough. PIDs are used on Linux only.
+	// enough. PIDs are used on Linux only. Default: for a URL of this machine, on
+	// Linux, the processes that listen there, if this one may look at them.
 	PIDs    []int
 	Metrics string
 

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,5 +148,35 @@ func TestLocalAddresses(t *testing.T) {
 	o.LocalAddresses = []net.IP{net.IPv4(192, 0, 2, 1)}
 	if _, err := Connections(t.Context(), url, o); err == nil || !strings.Contains(err.Error(), "cannot connect: ") {
 		t.Errorf("from an address of somebody else: %v", err)
+	}
+}
+
+// One address has ports for a run of ordinary size. More connections come from
+// several, which a server at 127.0.0.1 sees.
+func TestAddressesOfManyConnections(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	from := make(chan string, 10)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		from <- host
+		if conn, err := ws.Accept(w, r, nil); err == nil {
+			_ = conn.CloseNow()
+		}
+	}))
+	defer s.Close()
+	for connections, want := range map[int][]string{portsOfAddress: {"127.0.0.1", "127.0.0.1"}, 2*portsOfAddress + 1: {"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.2"}} {
+		d := newDialer(s.URL, &Options{Connections: connections, HandshakeTimeout: time.Minute})
+		for i, address := range want {
+			c, err := d.dial(t.Context(), i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.conn.CloseNow()
+			if got := <-from; got != address {
+				t.Errorf("of %d, connection %d comes from %s, want %s", connections, i, got, address)
+			}
+		}
 	}
 }

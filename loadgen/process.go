@@ -28,14 +28,31 @@ type observer struct {
 }
 
 // observe returns nil if nothing is to be observed, and an error if it cannot.
-func observe(ctx context.Context, o *Options) (*observer, error) {
+func (r *run) observe(ctx context.Context) (*observer, error) {
 	switch {
-	case len(o.PIDs) > 0:
-		return observeProcesses(o.PIDs)
-	case o.Metrics != "":
-		return observeMetrics(ctx, o.Metrics)
+	case len(r.o.PIDs) > 0:
+		return observeProcesses(r.o.PIDs)
+	case r.o.Metrics != "":
+		return observeMetrics(ctx, r.o.Metrics)
+	case r.o.dial != nil || !onThisMachine(r.report.URL):
+		return nil, nil
 	}
-	return nil, nil
+	r.unseen = true
+	pids := listenersOf(r.report.URL)
+	if len(pids) == 0 {
+		return nil, nil
+	}
+	found, err := observeProcesses(pids)
+	if err != nil {
+		return nil, nil // nobody asked for it
+	}
+	names := make([]string, len(pids))
+	for i, pid := range pids {
+		names[i] = fmt.Sprintf("%d (%.40q)", pid, processName(pid))
+	}
+	r.note("The server's CPU and memory are those of who listens at this address: process " + strings.Join(names, ", ") + ".")
+	r.unseen = false
+	return found, nil
 }
 
 const (
@@ -70,27 +87,32 @@ func observeMetrics(ctx context.Context, target string) (*observer, error) {
 
 var errNoProcessMetrics = errors.New("the page has neither process_cpu_seconds_total nor process_resident_memory_bytes")
 
-// parseMetrics finds the two figures in a page of the Prometheus text format.
+// parseMetrics finds the two figures in a page of the Prometheus text format. If
+// there are several of one, with labels, they are added up.
 func parseMetrics(r io.Reader) (reading, error) {
 	var got reading
 	found := false
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		name, value, ok := strings.Cut(lines.Text(), " ")
-		if !ok || name != "process_cpu_seconds_total" && name != "process_resident_memory_bytes" {
+		name, value := lines.Text(), ""
+		if i := strings.IndexAny(name, "{ "); i >= 0 {
+			name, value = name[:i], name[i:]
+		}
+		if name != "process_cpu_seconds_total" && name != "process_resident_memory_bytes" {
 			continue
 		}
+		value = value[strings.LastIndexByte(value, '}')+1:]      // labels, as of one of several processes
 		value, _, _ = strings.Cut(strings.TrimSpace(value), " ") // a timestamp may follow
 		v, err := strconv.ParseFloat(value, 64)
-		if err != nil || !(v >= 0 && v < 1<<53) {
+		if err != nil || !(v >= 0 && v < 1<<53) || got.resident > 1<<60 || got.cpu > 1<<61 {
 			return reading{}, fmt.Errorf("%s has the value %.40q", name, value)
 		}
 		found = true
 		if name == "process_cpu_seconds_total" {
-			got.cpu = time.Duration(min(v, 1e9) * float64(time.Second))
+			got.cpu += time.Duration(min(v, 1e9) * float64(time.Second))
 		} else {
-			got.resident = int64(v)
+			got.resident += int64(v)
 		}
 	}
 	switch {

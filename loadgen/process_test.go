@@ -15,6 +15,8 @@ func TestParseMetrics(t *testing.T) {
 		{"# HELP x\nprocess_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 1.048576e+06\n", reading{12500 * time.Millisecond, 1 << 20}, ""},
 		{"process_resident_memory_bytes 5 1700000000000\n", reading{0, 5}, ""},
 		{"process_cpu_seconds_total_other 5\nprocess_cpu_seconds_total 1", reading{time.Second, 0}, ""},
+		{"process_cpu_seconds_total{pid=\"1\",note=\"a } b\"} 1.5\nprocess_cpu_seconds_total{pid=\"2\"} 2 1700000000000\nprocess_resident_memory_bytes{} 7\n", reading{3500 * time.Millisecond, 7}, ""},
+		{"process_cpu_seconds_total\n", reading{}, `has the value ""`},
 		{"go_goroutines 5\n", reading{}, "neither"},
 		{"", reading{}, "neither"},
 		{"process_cpu_seconds_total many\n", reading{}, `has the value "many"`},

@@ -102,10 +102,10 @@ func newRun(ctx context.Context, kind Kind, target string, o Options) (*run, *di
 	if err := r.try(ctx, d); err != nil {
 		return nil, nil, err
 	}
-	if r.server, err = observe(ctx, &r.o); err != nil {
+	r.unseen = o.dial != nil
+	if r.server, err = r.observe(ctx); err != nil {
 		return nil, nil, err
 	}
-	r.unseen = r.server == nil && (o.dial != nil || onThisMachine(target))
 	if r.server != nil {
 		r.before, _ = r.server.read(ctx) // the first reading was good, and a later one will tell
 	}

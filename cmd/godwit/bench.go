@@ -22,8 +22,9 @@ func newBench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure any WebSocket server under load",
 		Long: `Bench makes load for a WebSocket server and says what the server does with it:
-throughput, latencies to the last percentile, errors by kind, and with --pid or
---metrics what the server's process uses. It ends with a verdict in a sentence
+throughput, latencies to the last percentile, errors by kind, and what the
+server's process uses: on this machine the one that listens there, or that of
+--pid or --metrics. It ends with a verdict in a sentence
 or two, which also says when the generator and not the server was the limit.
 
 Without --rate a fixed number of messages is in flight (closed loop): how much
@@ -92,9 +93,9 @@ subscribers look for the payload anywhere in what they get.`, `  godwit bench fa
 
 func newBenchConnections() *cobra.Command {
 	b := &bench{kind: loadgen.KindConnections, play: loadgen.Connections}
-	cmd := b.command("connections", "Measure what idle connections cost a server", `Connections opens idle connections and holds them. With --pid or --metrics it
-says how much memory the server needs for each. At the end each is pinged, to
-see that it lives.`, `  godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
+	cmd := b.command("connections", "Measure what idle connections cost a server", `Connections opens idle connections and holds them. For a server on this
+machine, or with --metrics, it says how much memory the server needs for each.
+At the end each is pinged, to see that it lives.`, `  godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
   godwit bench connections ws://127.0.0.1:8000/channels/idle --metrics http://127.0.0.1:8000/metrics
   godwit bench connections wss://example.com/ --connections 50000 --ramp 2000 --hold 5m`)
 	b.connectionFlags(cmd, 1000, "`N` connections")
@@ -192,7 +193,7 @@ func (b *bench) drainFlag(cmd *cobra.Command, what string) {
 
 func (b *bench) commonFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.IntSliceVar(&b.options.PIDs, "pid", nil, "`PID` of the server on this machine, to show its CPU and memory (Linux); repeatable (default none)")
+	f.IntSliceVar(&b.options.PIDs, "pid", nil, "`PID` of the server on this machine, to show its CPU and memory (Linux); repeatable (default who listens at the URL, if it is of this machine)")
 	f.StringVar(&b.options.Metrics, "metrics", "", "`URL` of the server's Prometheus metrics, for the same (default none)")
 	f.StringArrayVarP(&b.headers, "header", "H", nil, "`'NAME: VALUE'` to send with each handshake; repeatable (default none)")
 	f.StringSliceVar(&b.options.Subprotocols, "subprotocol", nil, "`NAME` of a subprotocol to offer; repeatable, the preferred one first (default none)")
@@ -200,8 +201,11 @@ func (b *bench) commonFlags(cmd *cobra.Command) {
 	f.DurationVar(&b.options.HandshakeTimeout, "timeout", loadgen.DefaultHandshakeTimeout, "how long opening a connection may take")
 	f.StringSliceVar(&b.local, "from", nil, "local `ADDRESS` to connect from; repeatable, used in turn (default what the system chooses)")
 	f.StringVar(&b.html, "html", "", "write a report for people to `FILE` (default none)")
-	f.StringVar(&b.json, "json", "", "write a report for programs to `FILE` (default none)")
+	f.StringVar(&b.json, "json", "", "write a report for programs to `FILE`; - is standard output, with nothing else there (default none)")
 }
+
+// standardOutput instead of a file's name means what it does elsewhere.
+const standardOutput = "-"
 
 var errInterrupted = errors.New("interrupted before anything was measured")
 
@@ -229,7 +233,7 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 		write      func(io.Writer, *loadgen.Report) error
 	}{{"--html", b.html, report.HTML}, {"--json", b.json, report.JSON}}
 	for _, r := range reports { // what cannot be written later is better known now
-		if r.file == "" {
+		if r.file == "" || r.file == standardOutput {
 			continue
 		}
 		f, err := os.OpenFile(r.file, os.O_WRONLY|os.O_CREATE, 0o644)
@@ -258,11 +262,15 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 	if result.Interrupted && result.Seconds == 0 {
 		return errInterrupted
 	}
-	if err := report.Text(cmd.OutOrStdout(), result); err != nil {
+	write := report.Text
+	if b.json == standardOutput {
+		write = report.JSON
+	}
+	if err := write(cmd.OutOrStdout(), result); err != nil {
 		return err
 	}
 	for _, r := range reports {
-		if r.file == "" {
+		if r.file == "" || r.file == standardOutput {
 			continue
 		}
 		if err := writeBench(r.file, result, r.write); err != nil {
@@ -287,6 +295,9 @@ func (b *bench) check(cmd *cobra.Command) error {
 		case b.options.Warmup == 0:
 			b.options.Warmup = -1 // none, and not the default
 		}
+	}
+	if b.html == standardOutput {
+		return usagef("--html: a page is written to a file; - is for --json")
 	}
 	if b.find == "" {
 		if cmd.Flags().Changed("p99") {

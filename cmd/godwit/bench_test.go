@@ -71,6 +71,10 @@ func TestBenchReports(t *testing.T) {
 	if err != nil || report.Kind != loadgen.KindEcho || report.Latency.Count == 0 || !strings.HasSuffix(r.out, "\n"+report.Verdict+"\n") {
 		t.Errorf("%v, %+v", err, report)
 	}
+	// On standard output there is JSON and nothing else.
+	if r := do(t, "", append([]string{"bench", "echo", echoURL(t), "-c", "3", "--json", "-"}, quick...)...); r.code != exitOK || json.Unmarshal([]byte(r.out), &report) != nil || report.Latency == nil {
+		t.Errorf("%+v", r)
+	}
 	if text, err = os.ReadFile(page); err != nil || !strings.Contains(string(text), "<svg") {
 		t.Errorf("%v, %d bytes", err, len(text))
 	}
@@ -160,6 +164,7 @@ func TestBenchMistakes(t *testing.T) {
 		{"echo ws://h/ --from nowhere", 2, `--from: "nowhere" is not an address`},
 		{"echo ws://h/ --header x", 2, `--header: "x" is not a header field`},
 		{"echo ws://h/ --html /nowhere/x.html", 2, "--html: "},
+		{"echo ws://h/ --html -", 2, "--html: a page is written to a file"},
 		{"echo ws://h/ --pid 1 --metrics http://h/", 2, "exclude each other"},
 		{"fanout ws://h/ --size 5", 2, "a publication must have 24 or more"},
 		{"fanout ws://h/ --publish x", 2, "it must have {payload} once"},
