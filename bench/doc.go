@@ -1,7 +1,7 @@
 // Command bench compares Godwit with other WebSocket libraries for Go on this
 // machine.
 //
-//	go run . > figures.md                           # everything, about 12 minutes
+//	go run . > figures.md                           # everything, about 11 minutes
 //	go run . -only echo -sizes 64 -rounds 1 -seconds 2
 //
 // Each server is a process of its own, on one processor and with GOMAXPROCS=1;

@@ -132,7 +132,7 @@ func choose(servers, base string) ([]contender, error) {
 }
 
 // spin uses a processor up and touches no memory, so that whoever shares it has
-// half of its time and all of its caches. It ends with the one who started it.
+// less of its time and all of its caches. It ends with the one who started it.
 func spin() {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

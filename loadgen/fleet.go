@@ -117,10 +117,11 @@ func (d *dialer) dial(ctx context.Context, i int) (opened, error) {
 		return d.replace(ctx, i)
 	}
 	o := d.options
+	from := net.Dialer{KeepAlive: -1} // the kernel's probes would be load as well, and are four system calls to set up
 	if len(d.local) > 0 {
-		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: d.local[i%len(d.local)]}}
-		o.NetDial = from.DialContext
+		from.LocalAddr = &net.TCPAddr{IP: d.local[i%len(d.local)]}
 	}
+	o.NetDial = from.DialContext
 	conn, response, err := ws.Dial(ctx, d.url, &o)
 	if err != nil {
 		return opened{}, err

@@ -73,6 +73,17 @@ func (c *chart) PY(v float64) string {
 	return units(sheetHeight - marginBelow - c.Y.share(v)*(sheetHeight-marginTop-marginBelow))
 }
 
+// Anchor keeps the label of a tick on the sheet.
+func (c *chart) Anchor(t tick) string {
+	switch share := c.X.share(t.At); {
+	case share < 0.03:
+		return "start"
+	case share > 0.97:
+		return "end"
+	}
+	return "middle"
+}
+
 func units(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") }
 
 // Path is the line as SVG path data.
