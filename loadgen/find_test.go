@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,29 +28,29 @@ func queueing(each time.Duration) func(int, *ws.Conn) {
 	}
 }
 
-// A server that needs 2 ms for a message holds 500 a second. Every value that is
+// A server that needs 10 ms for a message holds 100 a second. Every value that is
 // found holds, the one that missed does not, and they are near each other.
 func TestFindRate(t *testing.T) {
-	for _, start := range []float64{0, 50, 2000} {
+	for _, start := range []float64{0, 10, 400} {
 		synctest.Test(t, func(t *testing.T) {
-			m := &memory{handle: queueing(2 * time.Millisecond)}
+			m := &memory{handle: queueing(10 * time.Millisecond)}
 			phases := map[string]bool{}
 			r, err := Find(t.Context(), KindEcho, "ws://memory/", Options{
-				Connections: 5, Rate: start, Drain: time.Minute, dial: m.dial,
+				Connections: 5, Rate: start, Duration: time.Second, Drain: time.Minute, dial: m.dial,
 				Progress: func(p Progress) { phases[p.Phase] = true },
-			}, Goal{Find: FindRate, P99: 50 * time.Millisecond})
+			}, Goal{Find: FindRate, P99: 100 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
 			m.conns.Wait()
 			s := r.Search
-			if s.Found < 470 || s.Found > 500 || s.Missed <= s.Found || s.Missed > 520 || r.Load.Rate != s.Found || s.P99 != 50 {
+			if s.Found < 94 || s.Found > 100 || s.Missed <= s.Found || s.Missed > 110 || r.Load.Rate != s.Found || s.P99 != 100 {
 				t.Errorf("from %v: found %v, missed %v: %+v", start, s.Found, s.Missed, s.Steps)
 			}
 			if first := s.Steps[0]; start > 0 && first.Value != start || start == 0 && first.Value != DefaultEchoRate {
 				t.Errorf("from %v: the first was %v", start, first.Value)
 			}
-			if r.Latency.P99 > 50 || len(r.Errors) > 0 || r.Seconds != DefaultFindDuration.Seconds() {
+			if r.Latency.P99 > 100 || len(r.Errors) > 0 || r.Seconds != 1 {
 				t.Errorf("from %v: %+v in %v s", start, r.Latency, r.Seconds)
 			}
 			if want := fmt.Sprintf("This server keeps up with %v messages of 128 bytes a second on 5 connections with p99 ", s.Found); !strings.HasPrefix(r.Verdict, want) {
@@ -85,7 +86,12 @@ func TestFindRate(t *testing.T) {
 func TestFindSubscribers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &broadcaster{}
-		b.before = func() { time.Sleep(time.Duration(len(b.conns)) * 100 * time.Microsecond) } // the publisher is one of them
+		b.before = func() {
+			b.mu.Lock()
+			n := len(b.conns) // the publisher is one of them
+			b.mu.Unlock()
+			time.Sleep(time.Duration(n) * 100 * time.Microsecond)
+		}
 		m := &memory{handle: b.handle}
 		r, err := Find(t.Context(), KindFanout, "ws://memory/", Options{Connections: 4, Rate: 20, Duration: 2 * time.Second, dial: m.dial}, Goal{Find: FindConnections, P99: 5 * time.Millisecond})
 		if err != nil {
@@ -106,10 +112,9 @@ func TestFindSubscribers(t *testing.T) {
 func TestFindRefusedAndHiccup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{handle: echoing(func() {})}
-		hiccup := true
+		var hiccups atomic.Int32
 		r, err := Find(t.Context(), KindEcho, "ws://memory/", Options{Connections: 10, Rate: 10, Duration: time.Second, dial: func(ctx context.Context, i int) (opened, error) {
-			if i >= 100 || i == 15 && hiccup {
-				hiccup = hiccup && i >= 100
+			if i >= 100 || i == 15 && hiccups.Add(1) == 1 {
 				return opened{}, errors.New("full")
 			}
 			return m.dial(ctx, i)
