@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"crypto/tls"
 	"testing"
 	"time"
 
@@ -25,8 +26,14 @@ func TestConformance(t *testing.T) {
 
 func conforms(t *testing.T, url string) {
 	t.Helper()
+	conformsOver(t, url, nil)
+}
+
+// conformsOver is conforms with the TLS of secure.
+func conformsOver(t *testing.T, url string, secure *tls.Config) {
+	t.Helper()
 	// A minute for a case: a machine that is busy must not fail one.
-	report, err := conformance.RunServer(t.Context(), url, conformance.Options{Timeout: time.Minute})
+	report, err := conformance.RunServer(t.Context(), url, conformance.Options{Timeout: time.Minute, TLS: secure})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ type Server struct {
 	HandshakeTimeout time.Duration
 
 	// TLSHandshakesMax is how many handshakes of TLS may be under way at a time,
-	// each of them a goroutine, see ServeTLS. Default 1024.
+	// each of them a goroutine, see ServeTLS. Default 1024; negative: no limit.
 	TLSHandshakesMax int
 
 	// ConnsMax is how many connections there may be. More are closed at once.

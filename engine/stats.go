@@ -51,3 +51,21 @@ func (s *Server) Stats() []Stats {
 	}
 	return all
 }
+
+// SharedStats are figures of what the loops share.
+type SharedStats struct {
+	Handshakes HandshakeStats
+}
+
+// HandshakeStats are figures of the TLS handshakes of ServeTLS that goroutines
+// make for the loops. They have no more than Server.TLSHandshakesMax places.
+type HandshakeStats struct {
+	Running int    // have a place now
+	Waiting int    // wait for one now
+	Evicted uint64 // were ended because their peers were slow and others waited
+}
+
+// SharedStats returns the figures of what the loops share, as they are now.
+func (s *Server) SharedStats() SharedStats {
+	return SharedStats{Handshakes: s.handshakes.stats()}
+}

@@ -36,7 +36,8 @@ func (s *Server) ListenAndServeTLS(address string, config *tls.Config) error {
 // what a loop has read and encrypts what it sends. Only its handshakes need
 // goroutines; no more than TLSHandshakesMax of them run at a time, the others
 // wait, and each must be over, and its request have arrived, within
-// HandshakeTimeout.
+// HandshakeTimeout. While others wait, a handshake whose peer has kept it waiting
+// for more than a second in all may be ended to make room, the slowest first.
 //
 // An empty NextProtos is "http/1.1", the protocol that WebSockets are opened
 // with. If it has "h2", clients that choose that are served by Server.HTTP;

@@ -261,7 +261,7 @@ func TestTLSHandshakesMax(t *testing.T) {
 		return &certificate, nil
 	}})
 	waiting := func(n int) {
-		for s.HandshakesWaiting() != n {
+		for s.SharedStats().Handshakes.Waiting != n {
 			next(t, time.After(time.Millisecond))
 		}
 	}

@@ -1,13 +1,11 @@
 package engine
 
 import (
-	"container/list"
 	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
-	"sync"
 
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -22,64 +20,9 @@ const (
 	recordHandshake   = 22       // RFC 8446 §5.1: the content type of a ClientHello
 )
 
-// handshakes are those of TLS that are under way. Each has a goroutine, as
-// crypto/tls does not let go of one that has begun; there are only so many of
-// them, and the others wait for their turn. One begins when the whole of its
-// first record has arrived, so that it takes something to take a place.
-type handshakes struct {
-	mu      sync.Mutex // guards what follows
-	running int
-	queue   list.List // of *link
-	places  map[*link]*list.Element
-}
-
-// askHandshake has k's handshake begin when it is its turn.
-func (s *Server) askHandshake(k *link) {
-	h := &s.handshakes
-	limit := orDefault(s.TLSHandshakesMax, DefaultTLSHandshakesMax, int(^uint(0)>>1))
-	h.mu.Lock()
-	if h.running >= limit {
-		if h.places == nil {
-			h.places = make(map[*link]*list.Element)
-		}
-		h.places[k] = h.queue.PushBack(k)
-		h.mu.Unlock()
-		return
-	}
-	h.running++
-	h.mu.Unlock()
-	s.workers.Go(func() {
-		for k := k; k != nil; k = h.next() {
-			k.shakeHands()
-		}
-	})
-}
-
-// next returns whose turn it is, nil if nobody waits.
-func (h *handshakes) next() *link {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	first := h.queue.Front()
-	if first == nil {
-		h.running--
-		return nil
-	}
-	k := h.queue.Remove(first).(*link)
-	delete(h.places, k)
-	return k
-}
-
-// forget takes out one that will not wait any longer.
-func (h *handshakes) forget(k *link) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if place, ok := h.places[k]; ok {
-		h.queue.Remove(place)
-		delete(h.places, k)
-	}
-}
-
-// shakeHands is the handshake's goroutine.
+// shakeHands makes the handshake. It survives a callback of the application's
+// tls.Config that panics, but not one that ends the goroutine; it has done its
+// part then, too.
 func (k *link) shakeHands() {
 	k.mu.Lock()
 	s := k.shake
@@ -88,24 +31,25 @@ func (k *link) shakeHands() {
 	if aborted {
 		return
 	}
-	err := k.shakeSafely(s)
-	s.cancel()
-	k.mu.Lock()
-	s.done, s.err = true, err
-	k.mu.Unlock()
-	k.tell()
-}
-
-// shakeSafely survives a panic of the application's tls.Config.
-func (k *link) shakeSafely(s *shake) (err error) {
+	var err error
+	returned := false
 	defer func() {
-		if r := recover(); r != nil {
-			err = &panicError{r}
+		if r := recover(); !returned {
+			err = &panicError{reasonOf(r)}
 			k.conn.loop.server.log().Error("engine: a callback of the TLS configuration panicked; its connection is closed",
-				"remote", fmt.Sprint(k.RemoteAddr()), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				"remote", fmt.Sprint(k.RemoteAddr()), "panic", fmt.Sprint(reasonOf(r)), "stack", string(debug.Stack()))
 		}
+		s.cancel()
+		k.mu.Lock()
+		if s.evicted {
+			err = errEvicted
+		}
+		s.done, s.err = true, err
+		k.mu.Unlock()
+		k.tell()
 	}()
-	return k.tls.HandshakeContext(s.ctx)
+	err = k.tls.HandshakeContext(s.ctx)
+	returned = true
 }
 
 // feed brings the handshake what has arrived. The error is that of receive.
@@ -204,7 +148,7 @@ func (l *loop) failHandshake(c *Conn, err error, sent bool) {
 		l.server.log().Debug("engine: a TLS handshake failed", "remote", fmt.Sprint(c.RemoteAddr()), "error", err)
 	}
 	l.finish(c, abnormal(err), true)
-	if !sent {
+	if !sent || err == errEvicted {
 		l.release(c)
 		return
 	}

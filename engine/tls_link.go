@@ -70,7 +70,7 @@ func (k *link) Read(p []byte) (int, error) {
 			k.mu.Unlock()
 			return 0, net.ErrClosed
 		}
-		k.shake.more.Wait()
+		k.shake.awaits(time.Now())
 	}
 	n := k.record.cut(p, k.in)
 	if k.in = k.in[n:]; len(k.in) == 0 {
@@ -255,12 +255,25 @@ type shake struct {
 	aborted bool
 	done    bool
 	err     error // of the handshake that is done
+
+	// How long the peer has kept it waiting, see handshakes.
+	waited  time.Duration
+	since   time.Time // it waits; zero while it does not
+	evicted bool      // it was ended for that
 }
 
 func newShake(k *link) *shake {
 	s := &shake{more: sync.Cond{L: &k.mu}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
+}
+
+// awaits waits for something to arrive, or the end; mu is held.
+func (s *shake) awaits(now time.Time) {
+	s.since = now
+	s.more.Wait()
+	s.waited += time.Since(s.since)
+	s.since = time.Time{}
 }
 
 // abort ends a handshake that is not over.

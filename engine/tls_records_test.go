@@ -181,34 +181,37 @@ func connectRecords(t *testing.T, s *engine.Server) *records {
 // New keys on request, in the middle of a frame and between frames; the server
 // answers with new keys of its own although it has nothing else to send.
 func TestTLSKeyUpdate(t *testing.T) {
-	c, r := upgradeRecords(t, &engine.Server{Handler: echo{}})
-	frame := text("hello")
-	for range 5 {
-		b := r.send.seal(nil, applicationRecord, frame[:3])
-		b = r.send.keyUpdate(b)
-		b = r.send.seal(b, applicationRecord, frame[3:])
-		if _, err := r.Conn.Write(b); err != nil {
-			t.Fatal(err)
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		s.Handler = echo{}
+		c, r := upgradeRecords(t, s)
+		frame := text("hello")
+		for range 5 {
+			b := r.send.seal(nil, applicationRecord, frame[:3])
+			b = r.send.keyUpdate(b)
+			b = r.send.seal(b, applicationRecord, frame[3:])
+			if _, err := r.Conn.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			c.expect(t, wire.Text, "hello")
 		}
-		c.expect(t, wire.Text, "hello")
-	}
-	if r.updates != 5 {
-		t.Errorf("%d answers", r.updates)
-	}
-	// One alone, a byte at a time.
-	for _, b := range r.send.keyUpdate(nil) {
-		if _, err := r.Conn.Write([]byte{b}); err != nil {
-			t.Fatal(err)
+		if r.updates != 5 {
+			t.Errorf("%d answers", r.updates)
 		}
-	}
-	go func() { _, _ = r.Write(closing(1000)) }()
-	c.closes(t, 1000)
-	if r.updates != 6 {
-		t.Errorf("%d answers", r.updates)
-	}
-	if !bytes.Equal(r.alert, []byte{1, 0}) {
-		t.Errorf("the end was announced with %v, want close_notify", r.alert)
-	}
+		// One alone, a byte at a time.
+		for _, b := range r.send.keyUpdate(nil) {
+			if _, err := r.Conn.Write([]byte{b}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() { _, _ = r.Write(closing(1000)) }()
+		c.closes(t, 1000)
+		if r.updates != 6 {
+			t.Errorf("%d answers", r.updates)
+		}
+		if !bytes.Equal(r.alert, []byte{1, 0}) {
+			t.Errorf("the end was announced with %v, want close_notify", r.alert)
+		}
+	})
 }
 
 // A record that was tampered with ends the connection, with the alert for it.

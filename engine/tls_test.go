@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -123,27 +122,16 @@ func upgradeTLS(t *testing.T, address string, config *tls.Config, behind ...byte
 
 func (c *raw) tls() tls.ConnectionState { return c.Conn.(*tls.Conn).ConnectionState() }
 
-// Every case of conformance holds over TLS, too.
+// Every case of conformance holds over TLS, too, on every driver.
 func TestTLSConformance(t *testing.T) {
 	a := newAuthority(t)
 	for name, compression := range map[string]*deflate.Options{"plain": nil, "deflate": {}} {
 		t.Run(name, func(t *testing.T) {
-			s := &engine.Server{Handler: echo{}, Subprotocols: []string{"echo", "chat"}}
-			s.Options = engine.Options{CloseTimeout: 5 * time.Second, Compression: compression}
-			address := startTLS(t, s, a.server(t))
-			report, err := conformance.RunServer(t.Context(), "wss://"+address+"/echo?x=1", conformance.Options{Timeout: time.Minute, TLS: a.client()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range report.Results {
-				switch r.Verdict {
-				case conformance.Fail, conformance.NonStrict:
-					t.Errorf("%s %s: %s (%s)\n\t%s", r.Verdict, r.ID, r.Checks, r.Section, r.Detail)
-				}
-			}
-			if report.Count(conformance.Pass) < 1000 {
-				t.Errorf("only %d cases of %d passed", report.Count(conformance.Pass), len(report.Results))
-			}
+			drivers(t, func(t *testing.T, s *engine.Server) {
+				s.Handler, s.Subprotocols = echo{}, []string{"echo", "chat"}
+				s.Options = engine.Options{CloseTimeout: 5 * time.Second, Compression: compression}
+				conformsOver(t, "wss://"+startTLS(t, s, a.server(t))+"/echo?x=1", a.client())
+			})
 		})
 	}
 }
