@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // DefaultWorkers is the default of Server.Workers.
@@ -53,11 +54,21 @@ type pool struct {
 	max int
 
 	mu      sync.Mutex // guards what follows; the last lock to be taken
-	queue   []*mailbox // those that have a call to make, the first one at head
+	queue   []queued   // those that have a call to make, the first one at head
 	head    int
 	workers int
+	busy    int           // workers that are making a call
 	begun   uint64        // calls
+	spent   time.Duration // in all calls, as far as looked
+	waited  time.Duration // before all calls that have begun
+	looked  time.Time     // when spent was last brought up to date
 	idle    chan struct{} // closed when there are no workers; nil while nobody waits
+}
+
+// queued is a mailbox in the queue, since a moment.
+type queued struct {
+	m     *mailbox
+	since time.Time
 }
 
 func newPool(workers int) *pool {
@@ -77,40 +88,49 @@ func (p *pool) submit(m *mailbox) {
 		clear(p.queue[n:])
 		p.queue, p.head = p.queue[:n], 0
 	}
-	p.queue = append(p.queue, m)
+	p.queue = append(p.queue, queued{m, time.Now()})
 	more := p.workers < p.max
 	if more {
 		p.workers++
 	}
 	p.mu.Unlock()
 	if more {
-		go p.work()
+		go p.work(false)
 	}
 }
 
-// work is a worker. It ends when there is nothing to do.
-func (p *pool) work() {
+// work is a worker, which may be in the middle of its work. It ends when there is
+// nothing to do.
+func (p *pool) work(called bool) {
 	ended := false
 	defer func() {
 		if !ended {
-			go p.work() // a callback has ended this goroutine; the mailbox has noticed
+			go p.work(true) // a callback has ended this goroutine; the mailbox has noticed
 		}
 	}()
-	for m := p.next(); m != nil; m = p.next() {
+	for m := p.next(called); m != nil; m = p.next(true) {
 		m.call()
 	}
 	ended = true
 }
 
-// next returns who is first in the queue, or nil when the worker has to go.
-func (p *pool) next() *mailbox {
+// next returns who is first in the queue, or nil when the worker has to go. called
+// says that it has made a call.
+func (p *pool) next(called bool) *mailbox {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := p.look()
+	if called {
+		p.busy--
+	}
 	if p.head < len(p.queue) {
-		m := p.queue[p.head]
-		p.queue[p.head] = nil
+		first := &p.queue[p.head]
+		m := first.m
+		p.waited += now.Sub(first.since)
+		*first = queued{}
 		p.head++
 		p.begun++
+		p.busy++
 		return m
 	}
 	if p.workers--; p.workers == 0 && p.idle != nil {
@@ -118,6 +138,30 @@ func (p *pool) next() *mailbox {
 		p.idle = nil
 	}
 	return nil
+}
+
+// look brings spent up to date; mu is held.
+func (p *pool) look() time.Time {
+	now := time.Now()
+	if p.busy > 0 {
+		p.spent += time.Duration(p.busy) * now.Sub(p.looked)
+	}
+	p.looked = now
+	return now
+}
+
+func (p *pool) stats() WorkerStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.look()
+	w := WorkerStats{
+		Workers: p.max, Busy: p.busy, Waiting: len(p.queue) - p.head,
+		Calls: p.begun, CallTime: p.spent, WaitTime: p.waited,
+	}
+	if w.Waiting > 0 {
+		w.Oldest = now.Sub(p.queue[p.head].since)
+	}
+	return w
 }
 
 // wait waits until all calls have been made.
@@ -146,7 +190,7 @@ func (p *pool) waiting() (begun uint64, n int, first *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n = len(p.queue) - p.head; n > 0 {
-		first = p.queue[p.head].conn
+		first = p.queue[p.head].m.conn
 	}
 	return p.begun, n, first
 }

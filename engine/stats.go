@@ -54,7 +54,23 @@ func (s *Server) Stats() []Stats {
 
 // SharedStats are figures of what the loops share.
 type SharedStats struct {
+	Workers    WorkerStats
 	Handshakes HandshakeStats
+}
+
+// WorkerStats are figures of the goroutines that make the calls of Blocking
+// handlers. CallTime that grows by Workers seconds a second says that all of them
+// are busy; then WaitTime divided by Calls, of the same time, says what that costs
+// a call.
+type WorkerStats struct {
+	Workers int           // Server.Workers: how many calls may run at the same time
+	Busy    int           // calls that run now
+	Waiting int           // calls that wait for a worker now
+	Oldest  time.Duration // how long the first of these has waited
+
+	Calls    uint64        // that have begun
+	CallTime time.Duration // of all calls together, those that run included
+	WaitTime time.Duration // of all calls that have begun together, before they did
 }
 
 // HandshakeStats are figures of the TLS handshakes of ServeTLS that goroutines
@@ -67,5 +83,8 @@ type HandshakeStats struct {
 
 // SharedStats returns the figures of what the loops share, as they are now.
 func (s *Server) SharedStats() SharedStats {
-	return SharedStats{Handshakes: s.handshakes.stats()}
+	if s.start() != nil {
+		return SharedStats{}
+	}
+	return SharedStats{Workers: s.pool.stats(), Handshakes: s.handshakes.stats()}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/transport"
@@ -31,7 +30,7 @@ type metrics struct {
 }
 
 // newMetrics collects what the layers count. loops is nil without an engine.
-func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() (int, uint64), loops func() []engine.Stats) *metrics {
+func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() (int, uint64), loops *engineCollector) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		publishSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -62,7 +61,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 		&statsCollector{hubStats, brokerStats, conns},
 	)
 	if loops != nil {
-		m.registry.MustRegister(&engineCollector{loops})
+		m.registry.MustRegister(loops)
 	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		// A scrape costs little, but many at once are not a scraper.

@@ -8,9 +8,12 @@ import (
 	"github.com/godwit-io/godwit/engine"
 )
 
-// engineCollector shows what each event loop does. Without an engine there is
-// none.
-type engineCollector struct{ stats func() []engine.Stats }
+// engineCollector shows what each event loop does, and the workers of handlers
+// that block. Without an engine there is none.
+type engineCollector struct {
+	loops  func() []engine.Stats
+	shared func() engine.SharedStats
+}
 
 // engineMetrics are the figures of a loop.
 var engineMetrics = []struct {
@@ -36,19 +39,48 @@ var engineMetrics = []struct {
 		func(s *engine.Stats) float64 { return float64(s.BytesOut) }},
 }
 
+// workerMetrics are the figures of the workers, which the loops share.
+var workerMetrics = []struct {
+	desc  *prometheus.Desc
+	typ   prometheus.ValueType
+	value func(*engine.WorkerStats) float64
+}{
+	{desc("workers", "Calls of handlers that block which may run at the same time."), prometheus.GaugeValue,
+		func(w *engine.WorkerStats) float64 { return float64(w.Workers) }},
+	{desc("worker_calls_running", "Calls of handlers that block which run now."), prometheus.GaugeValue,
+		func(w *engine.WorkerStats) float64 { return float64(w.Busy) }},
+	{desc("worker_calls_waiting", "Calls of handlers that block which wait for a worker now."), prometheus.GaugeValue,
+		func(w *engine.WorkerStats) float64 { return float64(w.Waiting) }},
+	{desc("worker_oldest_wait_seconds", "How long the call that waits longest has waited for a worker."), prometheus.GaugeValue,
+		func(w *engine.WorkerStats) float64 { return w.Oldest.Seconds() }},
+	{desc("worker_calls_total", "Calls of handlers that block which have begun."), prometheus.CounterValue,
+		func(w *engine.WorkerStats) float64 { return float64(w.Calls) }},
+	{desc("worker_busy_seconds_total", "Time of all calls of handlers that block together. At as many seconds a second as there are workers, calls wait."), prometheus.CounterValue,
+		func(w *engine.WorkerStats) float64 { return w.CallTime.Seconds() }},
+	{desc("worker_wait_seconds_total", "Time that all calls of handlers that block together have waited for a worker before they began."), prometheus.CounterValue,
+		func(w *engine.WorkerStats) float64 { return w.WaitTime.Seconds() }},
+}
+
 // Describe implements prometheus.Collector.
 func (c *engineCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range engineMetrics {
+		ch <- m.desc
+	}
+	for _, m := range workerMetrics {
 		ch <- m.desc
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *engineCollector) Collect(ch chan<- prometheus.Metric) {
-	for i, s := range c.stats() {
+	for i, s := range c.loops() {
 		loop := strconv.Itoa(i)
 		for _, m := range engineMetrics {
 			ch <- prometheus.MustNewConstMetric(m.desc, m.typ, m.value(&s), loop)
 		}
+	}
+	workers := c.shared().Workers
+	for _, m := range workerMetrics {
+		ch <- prometheus.MustNewConstMetric(m.desc, m.typ, m.value(&workers))
 	}
 }

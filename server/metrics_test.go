@@ -23,7 +23,8 @@ import (
 
 func someMetrics() *metrics {
 	m := newMetrics(func() hub.Stats { return hub.Stats{} }, func() membroker.Stats { return membroker.Stats{} },
-		func() (int, uint64) { return 0, 0 }, func() []engine.Stats { return make([]engine.Stats, 1) })
+		func() (int, uint64) { return 0, 0 },
+		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer()
 	return m
 }
@@ -103,16 +104,23 @@ func TestMetricsCollector(t *testing.T) {
 	}
 }
 
-// Each loop has its own series, and each series its own figure.
+// Each loop has its own series, the workers have theirs, and each series its own
+// figure.
 func TestMetricsOfLoops(t *testing.T) {
-	c := &engineCollector{func() []engine.Stats {
+	c := &engineCollector{loops: func() []engine.Stats {
 		return []engine.Stats{{Conns: 1, QueueBytes: 2, Busy: 3 * time.Second, Stalls: 4, MessagesIn: 5, MessagesOut: 6, BytesIn: 7, BytesOut: 8}, {Conns: 9}}
+	}, shared: func() engine.SharedStats {
+		return engine.SharedStats{Workers: engine.WorkerStats{
+			Workers: 10, Busy: 11, Waiting: 12, Oldest: 13 * time.Second, Calls: 14, CallTime: 15 * time.Second, WaitTime: 16 * time.Second,
+		}}
 	}}
 	text := exposition(t, c)
 	for name, value := range map[string]string{
 		`loop_connections{loop="0"}`: "1", `loop_queue_bytes{loop="0"}`: "2", `loop_busy_seconds_total{loop="0"}`: "3", `loop_stalls_total{loop="0"}`: "4",
 		`loop_messages_received_total{loop="0"}`: "5", `loop_messages_sent_total{loop="0"}`: "6",
 		`loop_received_bytes_total{loop="0"}`: "7", `loop_sent_bytes_total{loop="0"}`: "8", `loop_connections{loop="1"}`: "9",
+		"workers": "10", "worker_calls_running": "11", "worker_calls_waiting": "12", "worker_oldest_wait_seconds": "13", "worker_calls_total": "14",
+		"worker_busy_seconds_total": "15", "worker_wait_seconds_total": "16",
 	} {
 		if !strings.Contains("\n"+text, "\ngodwit_"+name+" "+value+"\n") {
 			t.Errorf("godwit_%s is not %s:\n%s", name, value, text)

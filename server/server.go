@@ -80,11 +80,11 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var loops func() []engine.Stats
+	var loops *engineCollector
 	if c.Driver == driverEngine {
 		s.engine = &engine.Server{Handler: engine.NopHandler{}, Origins: s.origins, Log: s.log}
 		s.conns.elsewhere = s.engine.Len
-		loops = s.engine.Stats
+		loops = &engineCollector{s.engine.Stats, s.engine.SharedStats}
 	}
 	s.metrics = newMetrics(s.hub.Stats, broker.Stats, s.conns.counts, loops)
 	s.channels = transport.New(s.hub, &transport.Options{
