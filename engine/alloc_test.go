@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"strings"
@@ -39,6 +40,30 @@ func TestEchoAllocatesNothing(t *testing.T) {
 				t.Errorf("%v allocations for each echo", got)
 			}
 		})
+	}
+}
+
+// A flood of pings makes no garbage.
+func TestPingsAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	c := upgrade(t, start(t, &engine.Server{Handler: echo{}, Loops: 1}))
+	pings := bytes.Repeat(masked(true, wire.Ping, strings.Repeat("x", 125)), 20)
+	pongs := make([]byte, 20*127)
+	turn := func() {
+		if _, err := c.Write(pings); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c.Conn, pongs); err != nil { // each is answered, as they come one after another
+			t.Fatal(err)
+		}
+	}
+	for range 100 { // pools fill
+		turn()
+	}
+	if got := testing.AllocsPerRun(200, turn); got > 0 {
+		t.Errorf("%v allocations for 20 pings", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package wsproto
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -73,6 +74,10 @@ type small struct {
 	n uint8
 	b [wire.ControlPayloadBytesMax]byte
 }
+
+// pongs are the slots of those that owe none: pings are answered within a turn of
+// the driver, so a few of them serve all connections. No event refers to one.
+var pongs = sync.Pool{New: func() any { return new(small) }}
 
 func (s *small) bytes() []byte { return s.b[:s.n] }
 
@@ -311,7 +316,7 @@ func (c *Conn) unmask(p []byte) {
 // kept, so a flood of pings costs the peer's bandwidth and not our memory.
 func (c *Conn) gotPing(payload []byte) Event {
 	if c.pong == nil {
-		c.pong = new(small)
+		c.pong = pongs.Get().(*small)
 	}
 	c.pong.n = 0
 	c.pong.add(payload)

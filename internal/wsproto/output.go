@@ -139,11 +139,14 @@ func (c *Conn) AppendReplies(dst []byte) []byte {
 	}
 	if c.pong != nil {
 		dst = c.appendFrame(dst, true, wire.Pong, c.pong.bytes())
+		pongs.Put(c.pong)
 		c.pong = nil
 	}
 	if c.pingOwed {
 		c.pingOwed = false
-		dst = c.appendFrame(dst, true, wire.Ping, binary.BigEndian.AppendUint64(nil, uint64(c.pinged)))
+		var payload [8]byte
+		binary.BigEndian.PutUint64(payload[:], uint64(c.pinged))
+		dst = c.appendFrame(dst, true, wire.Ping, payload[:])
 	}
 	if c.closeOwed {
 		c.closeOwed, c.closeSent = false, true
