@@ -9,6 +9,15 @@ const (
 	HeadFieldsMax = headFieldsMax
 )
 
+// The bounds of a slice of a group.
+const (
+	SliceMembersMax = sliceMembersMax
+	SliceBytesMax   = sliceBytesMax
+)
+
+// OnLoop has a loop call f.
+func (s *Server) OnLoop(index int, f func()) { s.loops[index].do(f) }
+
 // Interfere puts tests between the loops and the system. A nil function leaves
 // its call as it is.
 func (s *Server) Interfere(

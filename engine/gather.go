@@ -64,7 +64,8 @@ const (
 
 // deliver does what the turn has left to do, and has seen that there is something.
 func (l *loop) deliver(input bool) {
-	lingered := l.linger()
+	lingered := !l.resuming && l.linger()
+	l.resuming = false
 	if input && !lingered && l.gathering.look.due() {
 		l.gathering.look.result(l.gather())
 	}

@@ -19,7 +19,9 @@ const (
 // Everybody gets the messages in the order in which the calls of Publish came,
 // which is the same for all members, and those between its Add and its Remove.
 // A member that does not keep up has a queue, and its Options.QueuePolicy, and
-// delays nobody.
+// delays nobody; a Handler that is a Dropper learns what it misses. A group of any
+// size delays nobody either: a loop gives messages to a few hundred members at a
+// time, and its other connections have their turn in between.
 type Group struct {
 	// PendingBytesMax and PendingMessagesMax are how much may have been published
 	// and not been looked at by the loops, because they are busy. One message may
@@ -42,14 +44,16 @@ type part struct {
 	// The group's mu guards these.
 	changes []change
 	posted  bool // a task is on its way
-	size    int  // members, when all changes have been made
+	members int  // when all changes have been made
 	bytes   int  // of messages among changes
 	count   int  // messages
 
 	// The loop's own.
 	present  []*member
-	next     int // in present: who gets the messages at hand next
+	leavers  []*member // of present, for whom the messages at hand are the last
+	next     int       // in present: who gets the messages at hand next
 	messages []published
+	size     int // of messages
 	bursts   [burstForms]burst
 	spare    []change
 }
@@ -102,7 +106,7 @@ func (g *Group) Add(c *Conn) error {
 	p := g.part(c.loop)
 	m := &member{conn: c, part: p}
 	g.members[c] = m
-	p.size++
+	p.members++
 	wakes := p.add(change{member: m})
 	g.mu.Unlock()
 	c.mu.Unlock()
@@ -143,7 +147,7 @@ func (g *Group) remove(c *Conn) *part {
 		return nil
 	}
 	delete(g.members, c)
-	m.part.size--
+	m.part.members--
 	if !m.part.add(change{member: m, leaves: true}) {
 		return nil
 	}
@@ -187,13 +191,13 @@ func (g *Group) PublishKey(key string, m *Prepared) error {
 	wake := few[:0]
 	g.mu.Lock()
 	for _, p := range g.parts {
-		if p.size > 0 && p.isFull(len(m.plain)) {
+		if p.members > 0 && p.isFull(len(m.plain)) {
 			g.mu.Unlock()
 			return ErrQueueFull
 		}
 	}
 	for _, p := range g.parts {
-		if p.size == 0 {
+		if p.members == 0 {
 			continue
 		}
 		p.bytes += len(m.plain)

@@ -22,23 +22,48 @@ type burst struct {
 	shared bool // b is a frame that never changes
 }
 
+// A loop deals with other connections after a slice of a group: so many members,
+// or fewer if they are sent so many bytes.
+const (
+	sliceMembersMax = 256
+	sliceBytesMax   = 4 << 20
+)
+
 // spareChangesMax is the longest list of changes that is kept for reuse.
 const spareChangesMax = 4 << 10
 
-// run does what has come together since the last turn.
+// run does what has come together since the last turn, or goes on with that. What
+// is published meanwhile stays pending, so everybody has the messages at hand
+// before anybody has the next.
 func (p *part) run() {
 	ended := false
 	defer func() {
-		if !ended { // a callback has ended the goroutine, see loop.run
-			p.loop.do(p.task)
+		if !ended { // there is more, or a callback has ended the goroutine, see loop.run
+			p.post()
 		}
 	}()
-	p.deliver() // what was left
+	if len(p.messages) == 0 {
+		p.take()
+	}
+	ended = p.deliver() && p.rests()
+}
+
+// rests reports whether nothing has come together meanwhile; the part is posted
+// when something does.
+func (p *part) rests() bool {
+	g := p.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p.posted = len(p.changes) > 0
+	return !p.posted
+}
+
+// take applies the changes that have come together.
+func (p *part) take() {
 	g := p.group
 	g.mu.Lock()
 	changes := p.changes
 	p.changes = p.spare[:0]
-	p.posted = false
 	p.bytes, p.count = 0, 0
 	g.mu.Unlock()
 
@@ -50,8 +75,6 @@ func (p *part) run() {
 	if cap(changes) > spareChangesMax {
 		p.spare = nil
 	}
-	p.deliver()
-	ended = true
 }
 
 // apply makes a change to the lists. A member gets the messages that stand
@@ -60,6 +83,7 @@ func (p *part) apply(c *change) {
 	switch m := c.member; {
 	case m == nil:
 		p.messages = append(p.messages, c.published)
+		p.size += len(c.m.plain)
 	case !c.leaves:
 		m.at, m.from = len(p.present), len(p.messages)
 		p.present = append(p.present, m)
@@ -67,6 +91,7 @@ func (p *part) apply(c *change) {
 		p.forget(m)
 	default:
 		m.left, m.until = true, len(p.messages)
+		p.leavers = append(p.leavers, m)
 	}
 }
 
@@ -79,13 +104,20 @@ func (p *part) forget(m *member) {
 	p.present = p.present[:last]
 }
 
-// deliver gives everybody the messages at hand.
-func (p *part) deliver() {
+// deliver gives the messages at hand to as many members as there may be in a
+// turn, and reports whether those were the last.
+func (p *part) deliver() bool {
 	if len(p.messages) == 0 {
-		return
+		return true
 	}
 	l := p.loop
+	slice := p.next + min(sliceMembersMax, max(sliceBytesMax/p.size, 1))
 	for p.next < len(p.present) {
+		if p.next == slice {
+			l.current.Store(nil)
+			l.resuming = true
+			return false
+		}
 		m := p.present[p.next]
 		p.next++
 		from, until := m.from, len(p.messages)
@@ -97,19 +129,18 @@ func (p *part) deliver() {
 	}
 	p.next = 0
 	// Not before: who left and came again is in the list twice, in this order.
-	for i := 0; i < len(p.present); {
-		if m := p.present[i]; m.left {
-			p.forget(m)
-		} else {
-			i++
-		}
+	for _, m := range p.leavers {
+		p.forget(m)
 	}
+	clear(p.leavers)
+	p.leavers = p.leavers[:0]
 	l.current.Store(nil)
 	clear(p.messages)
-	p.messages = p.messages[:0]
+	p.messages, p.size = p.messages[:0], 0
 	for i := range p.bursts {
 		p.bursts[i].reset()
 	}
+	return true
 }
 
 func (b *burst) reset() {
