@@ -22,6 +22,10 @@ type backlog struct {
 	bytes   int
 	count   int    // messages
 	dropped uint64 // messages, ever
+
+	// What OnDrop is to be told.
+	untold uint64
+	gap    *Prepared // nil if it is not known
 }
 
 // waiting is a message, or what one WriteFrames was given.
@@ -94,38 +98,55 @@ func (c *Conn) messages() int {
 func (c *Conn) wait(w waiting) {
 	late := c.needLate()
 	c.queued -= late.bytes
-	gone := 0
-	switch {
-	case c.settings.QueuePolicy != QueueConflate || w.key == "":
+	if c.settings.QueuePolicy != QueueConflate {
 		w.key = ""
-		late.push(w)
-	case late.replace(w):
-		gone = 1
-	default:
+	}
+	if old, ok := late.replace(w); ok {
+		c.lost(1, old.m)
+	} else {
 		late.push(w)
 	}
 	s := c.settings
 	for s.drops() && late.pending() > 1 && (c.queued+late.bytes > s.QueueBytesMax || c.messages() > s.QueueMessagesMax) {
 		old := late.pop()
-		gone += old.messages
+		c.lost(old.messages, old.m)
 	}
 	c.queued += late.bytes
-	if gone > 0 {
-		c.lost(gone)
+}
+
+// lost counts messages that will not be sent, m the first of them if it was
+// prepared; mu is held.
+func (c *Conn) lost(n int, m *Prepared) {
+	late := c.needLate()
+	late.dropped += uint64(n)
+	c.loop.dropped.Add(uint64(n))
+	c.flags |= owesDrain
+	if _, ok := plain(c.chosen()).(Dropper); ok {
+		if late.untold == 0 {
+			late.gap = m
+		}
+		late.untold += uint64(n)
+		c.flags |= dropping
 	}
 }
 
-// lost counts messages that will not be sent; mu is held.
-func (c *Conn) lost(n int) {
-	c.needLate().dropped += uint64(n)
-	c.loop.dropped.Add(uint64(n))
-	c.flags |= owesDrain
+// tellDrops calls OnDrop.
+func (l *loop) tellDrops(c *Conn) {
+	c.mu.Lock()
+	late := c.needLate()
+	n, first := late.untold, late.gap
+	late.untold, late.gap = 0, nil
+	h := c.handler()
+	c.mu.Unlock()
+	if h, ok := h.(Dropper); ok && n > 0 {
+		h.OnDrop(c, n, first)
+	}
 }
 
 // Dropped returns how many messages were not sent because the peer did not keep
 // up: those that QueueDropOldest and QueueConflate dropped or replaced, and
 // those of a Group that a full queue refused. OnDrain is called when the queue
-// is empty again after one was.
+// is empty again after one was, and a Dropper is told soon.
 func (c *Conn) Dropped() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,14 +237,16 @@ func (b *backlog) pop() waiting {
 	return w
 }
 
-// replace puts w where something with the same key waits, if anything does.
-func (b *backlog) replace(w waiting) bool {
+// replace puts w where something with the same key waits, if anything does, and
+// returns that.
+func (b *backlog) replace(w waiting) (old waiting, ok bool) {
 	number, ok := b.keys[w.key]
-	if !ok {
-		return false
+	if w.key == "" || !ok {
+		return waiting{}, false
 	}
 	at := &b.queue[b.head+number-b.first]
-	b.bytes += w.bytes - at.bytes
+	old = *at
+	b.bytes += w.bytes - old.bytes
 	*at = w
-	return true
+	return old, true
 }

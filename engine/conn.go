@@ -57,7 +57,7 @@ type extra struct {
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
-type flags uint8
+type flags uint16
 
 const (
 	posted    flags = 1 << iota // in the loop's list
@@ -68,6 +68,7 @@ const (
 	armClose                    // Close was called: the timer is to be set
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
+	dropping                    // OnDrop is to be called
 )
 
 // state is how far a connection has come.

@@ -53,6 +53,10 @@
 //	QueueDropOldest  what waited longest is dropped, and counted
 //	QueueConflate    of each key only the newest waits
 //
+// A Handler that is a Dropper is told of what its peer does not get, and where the
+// gap begins. A peer of which that is heard again and again, with no OnDrain in
+// between, does not catch up any more.
+//
 // What may still be dropped has not been compressed, so a compressor never refers
 // to what the peer did not get.
 package engine

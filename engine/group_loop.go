@@ -171,7 +171,7 @@ func (l *loop) give(c *Conn, p *part, messages []published, all bool) {
 // what finds no room is counted.
 func (c *Conn) offer(next published) {
 	if c.put(next.key, next.m) == ErrQueueFull {
-		c.lost(1)
+		c.lost(1, next.m)
 	}
 }
 
@@ -296,12 +296,12 @@ func (l *loop) giveEach(c *Conn, messages []published) {
 				break // to the network, before the queue is full
 			}
 		}
-		stuck, closes := c.flags&(blocked|corked) != 0, c.flags&armClose != 0
+		stuck, tells := c.flags&(blocked|corked) != 0, c.flags&(armClose|dropping) != 0
 		c.mu.Unlock()
 		if !stuck {
 			l.flush(c)
 		}
-		if closes { // QueueClose does; visit sets the timer
+		if tells { // QueueClose closes, and visit sets the timer; or OnDrop is called there
 			c.mu.Lock()
 			c.unlockAndPost()
 		}

@@ -258,7 +258,7 @@ func (l *loop) visit(c *Conn) {
 	l.begin(c)
 	c.mu.Lock()
 	flags := c.flags
-	c.flags &^= posted | armClose | woken
+	c.flags &^= posted | armClose | woken | dropping
 	c.mu.Unlock()
 	if c.state == stateClosed {
 		return
@@ -278,8 +278,8 @@ func (l *loop) visit(c *Conn) {
 	} else if c.mode&secured != 0 {
 		l.visitTLS(c)
 	}
-	if flags&woken != 0 && c.mode&hooked != 0 {
-		l.awaken(c)
+	if flags&(woken|dropping) != 0 && c.mode&hooked != 0 {
+		l.awaken(c, flags)
 	} else if c.state != stateClosed && !c.isBlocked() {
 		l.flush(c)
 	}
@@ -288,17 +288,24 @@ func (l *loop) visit(c *Conn) {
 	}
 }
 
-// awaken calls OnWake, and sends what it wrote.
-func (l *loop) awaken(c *Conn) {
+// awaken calls what flags ask for of OnDrop and OnWake, and sends what they wrote.
+func (l *loop) awaken(c *Conn, flags flags) {
 	c.mu.Lock()
 	c.flags |= corked
 	if c.out == nil {
 		c.out = &l.cork
 	}
-	h := c.handler()
 	c.mu.Unlock()
-	if h, ok := h.(Waker); ok {
-		h.OnWake(c)
+	if flags&dropping != 0 {
+		l.tellDrops(c)
+	}
+	if flags&woken != 0 {
+		c.mu.Lock()
+		h := c.handler()
+		c.mu.Unlock()
+		if h, ok := h.(Waker); ok {
+			h.OnWake(c)
+		}
 	}
 	l.uncork(c)
 }

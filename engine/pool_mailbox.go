@@ -20,6 +20,8 @@ type mailbox struct {
 	reading bool // the loop has stopped reading, and is to be told when to go on
 	typ     MessageType
 	message *assembly
+	drops   uint64
+	gap     *Prepared
 	end     *CloseError
 
 	// The loop's own.
@@ -37,6 +39,7 @@ const (
 	callOpen calls = 1 << iota
 	callMessage
 	callDrain
+	callDrop
 	callWake
 	callClose
 )
@@ -109,6 +112,16 @@ func (m *mailbox) OnMessage(c *Conn, typ MessageType, p []byte) {
 // OnDrain implements Handler.
 func (m *mailbox) OnDrain(*Conn) { m.put(callDrain, nil) }
 
+// OnDrop implements Dropper.
+func (m *mailbox) OnDrop(_ *Conn, n uint64, first *Prepared) {
+	m.put(callDrop, func() {
+		if m.drops == 0 {
+			m.gap = first
+		}
+		m.drops += n
+	})
+}
+
 // OnWake implements Waker.
 func (m *mailbox) OnWake(*Conn) { m.put(callWake, nil) }
 
@@ -124,8 +137,12 @@ func (m *mailbox) call() {
 	m.running = true
 	h := plain(c.chosen())
 	typ, message, end := m.typ, m.message, m.end
+	drops, gap := m.drops, m.gap
 	unwanted := false
-	if call == callMessage {
+	switch call {
+	case callDrop:
+		m.drops, m.gap = 0, nil
+	case callMessage:
 		m.message = nil
 		// The peer's close frame is behind the message, so this one is ours.
 		_, closing := c.proto.CloseSent()
@@ -152,6 +169,10 @@ func (m *mailbox) call() {
 		}
 	case callDrain:
 		h.OnDrain(c)
+	case callDrop:
+		if h, ok := h.(Dropper); ok {
+			h.OnDrop(c, drops, gap)
+		}
 	case callWake:
 		if h, ok := h.(Waker); ok {
 			h.OnWake(c)

@@ -52,6 +52,9 @@ func frameHead(payload int) int {
 // Len returns the length of the message.
 func (m *Prepared) Len() int { return len(m.payload) }
 
+// Payload returns the message. It is shared, and must not be modified.
+func (m *Prepared) Payload() []byte { return m.payload[:len(m.payload):len(m.payload)] }
+
 // WritePrepared sends a message that was prepared, as Write would. A large one is
 // not copied, however long it has to wait.
 func (c *Conn) WritePrepared(m *Prepared) error { return c.WritePreparedKey("", m) }

@@ -229,7 +229,7 @@ func (c *Conn) box() *outbox {
 
 // unlockAndSend unlocks, and sees to it that the loop sends what was appended.
 func (c *Conn) unlockAndSend() {
-	if c.flags&(corked|blocked) != 0 && c.flags&armClose == 0 {
+	if c.flags&(corked|blocked) != 0 && c.flags&(armClose|dropping) == 0 {
 		c.mu.Unlock() // the loop will, without being told
 		return
 	}
