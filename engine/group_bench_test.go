@@ -96,7 +96,7 @@ func cpuTime(tb testing.TB) int64 {
 }
 
 // BenchmarkFanout sends windows of messages to all members, and waits until all
-// have read them: to the group, and as whoever has no group does it. The members
+// have read them: to the group, and as whoever has none does it. The members
 // read in this process, so its processor time is theirs, too.
 func BenchmarkFanout(b *testing.B) {
 	for _, members := range []int{10, 100, 1000} {
@@ -130,6 +130,13 @@ func BenchmarkFanout(b *testing.B) {
 			run("group", func(f *fan) {
 				if err := f.group.Publish(m); err != nil {
 					b.Fatal(err)
+				}
+			})
+			run("prepared", func(f *fan) {
+				for _, c := range f.members {
+					if err := c.WritePrepared(m); err != nil {
+						b.Fatal(err)
+					}
 				}
 			})
 			run("write", func(f *fan) {
