@@ -16,7 +16,8 @@ import (
 var layers = []policy.Layer{
 	{Packages: "ws/wire", Reason: "a frame is bytes, and everything else is built on it"},
 	{Packages: "ws/deflate", May: []string{"ws/wire", "ws/handshake"}, Reason: "compression is negotiated in the handshake and knows no connection"},
-	{Packages: "ws/handshake", May: []string{"ws/wire"}, Reason: "the handshake is over before there is a connection"},
+	{Packages: "internal/httpsyntax", Reason: "what a byte may be is asked by every parser and asks nobody"},
+	{Packages: "ws/handshake", May: []string{"ws/wire", "internal/httpsyntax"}, Reason: "the handshake is over before there is a connection"},
 	{Packages: "ws/wstest", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the scripted peer must not share the code it tests"},
 	{Packages: "internal/wsproto", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the protocol core is the same under every driver, so it knows none of them"},
 	{Packages: "internal/policy", Reason: "the rules must not depend on what they judge"},
@@ -75,7 +76,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto"}
+var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/wsproto"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -39,7 +40,7 @@ type headCut struct {
 // next returns where the head at the front of b ends, 0 when it has not ended
 // yet. It begins at start. b must begin with what it began with before.
 func (h *headCut) next(b []byte) (n int, err error) {
-	if len(b) > h.start && h.lines == 0 && !tokenByte[b[h.start]] && (h.start > 0 || b[0] != '\r') {
+	if len(b) > h.start && h.lines == 0 && !httpsyntax.IsTokenByte(b[h.start]) && (h.start > 0 || b[0] != '\r') {
 		return 0, errHeadStart // TLS, perhaps
 	}
 	for h.seen < len(b) {
@@ -119,15 +120,15 @@ func (h *head) parse(b []byte) error {
 	hosts := 0
 	for line, rest = cutLine(rest); line != ""; line, rest = cutLine(rest) {
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) {
+		if !ok || !httpsyntax.IsToken(name) {
 			return errHeadName // a folded line, too (RFC 9112 §5.2)
 		}
 		value = strings.Trim(value, " \t")
-		if !isFieldValue(value) {
+		if !httpsyntax.IsFieldValue(value) {
 			return errHeadValue
 		}
 		h.fields = append(h.fields, headField{name, value})
-		if equalFold(name, "Host") {
+		if httpsyntax.EqualFold(name, "Host") {
 			if hosts++; hosts > 1 {
 				return errHeadHost // RFC 9112 §3.2
 			}
@@ -137,7 +138,7 @@ func (h *head) parse(b []byte) error {
 			continue
 		}
 		for i, known := range knownFields {
-			if equalFold(name, known) {
+			if httpsyntax.EqualFold(name, known) {
 				h.values[i] = append(h.values[i], value)
 				break
 			}
@@ -158,7 +159,7 @@ func cutLine(s string) (line, rest string) {
 func (h *head) parseRequestLine(line string) bool {
 	method, rest, ok := strings.Cut(line, " ")
 	target, proto, ok2 := strings.Cut(rest, " ")
-	if !ok || !ok2 || !isToken(method) || !isVisible(target) {
+	if !ok || !ok2 || !httpsyntax.IsToken(method) || !httpsyntax.IsVisible(target) {
 		return false
 	}
 	if len(proto) != len("HTTP/1.1") || proto[:5] != "HTTP/" || proto[6] != '.' || !isDigit(proto[5]) || !isDigit(proto[7]) {
@@ -178,59 +179,3 @@ func (h *head) parseRequestLine(line string) bool {
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// tokenByte holds the tchar of RFC 9110 §5.6.2.
-var tokenByte = func() (t [256]bool) {
-	for c := byte('0'); c <= '9'; c++ {
-		t[c] = true
-	}
-	for c := byte('a'); c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for _, c := range []byte("!#$%&'*+-.^_`|~") {
-		t[c] = true
-	}
-	return t
-}()
-
-func isToken(v string) bool {
-	for i := range len(v) {
-		if !tokenByte[v[i]] {
-			return false
-		}
-	}
-	return v != ""
-}
-
-// isFieldValue allows what RFC 9110 §5.5 does.
-func isFieldValue(v string) bool {
-	for i := range len(v) {
-		if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// isVisible reports whether v is not empty and all of it is visible ASCII.
-func isVisible(v string) bool {
-	for i := range len(v) {
-		if v[i] <= ' ' || v[i] >= 0x7f {
-			return false
-		}
-	}
-	return v != ""
-}
-
-// equalFold compares in any case of ASCII.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if x, y := a[i], b[i]; x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
-}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -231,7 +232,7 @@ func (a *Admission) fault() *handshake.Fault {
 	}
 	for name, values := range a.Header {
 		for _, v := range values {
-			if isToken(name) && isFieldValue(v) {
+			if httpsyntax.IsToken(name) && httpsyntax.IsFieldValue(v) {
 				f.Header[name] = append(f.Header[name], v)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // Request is an opening handshake as Server.Admit sees it. Its strings are
@@ -53,7 +55,7 @@ func (r *Request) Get(name string) string {
 		return r.http.Header.Get(name)
 	}
 	for i := range r.head.fields {
-		if f := &r.head.fields[i]; equalFold(f.name, name) {
+		if f := &r.head.fields[i]; httpsyntax.EqualFold(f.name, name) {
 			return f.value
 		}
 	}
@@ -67,7 +69,7 @@ func (r *Request) Header() http.Header {
 	}
 	h := make(http.Header, len(r.head.fields))
 	for _, f := range r.head.fields {
-		if !equalFold(f.name, "Host") { // as net/http has it
+		if !httpsyntax.EqualFold(f.name, "Host") { // as net/http has it
 			h.Add(strings.Clone(f.name), strings.Clone(f.value))
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // Extension is one element of a Sec-WebSocket-Extensions field: offered by a
@@ -63,14 +65,14 @@ func ParseExtensions(values []string) ([]Extension, error) {
 // field: "name; flag; key=value". Separate several by ", ". When a name or a
 // value is not a token it returns dst as it was and a *FieldError.
 func AppendExtension(dst []byte, e Extension) ([]byte, error) {
-	if !isToken(e.Name) {
+	if !httpsyntax.IsToken(e.Name) {
 		return dst, &FieldError{"Sec-WebSocket-Extensions", "an extension's name must be a token, not " + quote(e.Name)}
 	}
 	for _, p := range e.Params {
-		if !isToken(p.Name) {
+		if !httpsyntax.IsToken(p.Name) {
 			return dst, &FieldError{"Sec-WebSocket-Extensions", "a parameter's name must be a token, not " + quote(p.Name)}
 		}
-		if p.HasValue && !isToken(p.Value) {
+		if p.HasValue && !httpsyntax.IsToken(p.Value) {
 			return dst, &FieldError{"Sec-WebSocket-Extensions", "the value of " + quote(p.Name) + " must be a token, not " + quote(p.Value)}
 		}
 		if !p.HasValue && p.Value != "" {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // Header holds fields by canonical name, as net/http's Header does: an
@@ -52,14 +54,14 @@ func appendFields(dst []byte, h Header) ([]byte, error) {
 	}
 	start := len(dst)
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if !isToken(name) {
+		if !httpsyntax.IsToken(name) {
 			return dst[:start], &FieldError{quote(name), "the name of a header field must be a token"}
 		}
 		if reserved(name) {
 			return dst[:start], &FieldError{name, "the handshake sets this field itself; remove it"}
 		}
 		for _, v := range h[name] {
-			if !isFieldValue(v) {
+			if !httpsyntax.IsFieldValue(v) {
 				return dst[:start], &FieldError{name, "a value must not hold CR, LF, NUL or other control characters, but is " + quote(v)}
 			}
 			dst = appendField(dst, name, v)
@@ -77,31 +79,10 @@ func appendField(dst []byte, name, value string) []byte {
 
 func reserved(name string) bool {
 	const prefix = "sec-websocket-"
-	if len(name) >= len(prefix) && equalFold(name[:len(prefix)], prefix) {
+	if len(name) >= len(prefix) && httpsyntax.EqualFold(name[:len(prefix)], prefix) {
 		return true
 	}
-	return slices.ContainsFunc(reservedFields, func(r string) bool { return equalFold(r, name) })
-}
-
-// isFieldValue allows what RFC 9110 §5.5 does, bytes past ASCII included; of the
-// control characters only the tab.
-func isFieldValue(v string) bool {
-	for i := range len(v) {
-		if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// isVisible reports whether v is not empty and all of it is visible ASCII.
-func isVisible(v string) bool {
-	for i := range len(v) {
-		if v[i] <= ' ' || v[i] >= 0x7f {
-			return false
-		}
-	}
-	return v != ""
+	return slices.ContainsFunc(reservedFields, func(r string) bool { return httpsyntax.EqualFold(r, name) })
 }
 
 // isAuthority reports whether v has only bytes that a Host field may have

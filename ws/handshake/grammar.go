@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // ErrTooMany is in the chain of a parse error that says a limit was passed, as
@@ -73,7 +75,7 @@ func ParseTokens(values []string) ([]string, error) {
 func containsToken(values []string, token string) bool {
 	for _, v := range values {
 		for element := range strings.SplitSeq(v, ",") {
-			if equalFold(strings.Trim(element, " \t"), token) {
+			if httpsyntax.EqualFold(strings.Trim(element, " \t"), token) {
 				return true
 			}
 		}
@@ -133,7 +135,7 @@ func (s *scanner) endElement() bool {
 // token returns the token that begins here, or "".
 func (s *scanner) token() string {
 	start := s.i
-	for s.i < len(s.s) && tokenByte[s.s[s.i]] {
+	for s.i < len(s.s) && httpsyntax.IsTokenByte(s.s[s.i]) {
 		s.i++
 	}
 	return s.s[start:s.i]
@@ -164,11 +166,11 @@ func (s *scanner) quotedToken() (string, *SyntaxError) {
 				unescaped = append(unescaped, s.s[start:s.i]...)
 			}
 			s.i++
-			if s.i == len(s.s) || !tokenByte[s.s[s.i]] {
+			if s.i == len(s.s) || !httpsyntax.IsTokenByte(s.s[s.i]) {
 				return "", s.fail("a quoted value must be a token once unescaped")
 			}
 			unescaped = append(unescaped, s.s[s.i])
-		case !tokenByte[c]:
+		case !httpsyntax.IsTokenByte(c):
 			return "", s.fail("a quoted value must be a token once unescaped")
 		case escaped:
 			unescaped = append(unescaped, c)
@@ -177,55 +179,10 @@ func (s *scanner) quotedToken() (string, *SyntaxError) {
 	return "", s.fail("a quoted value lacks its closing quote")
 }
 
-// tokenByte holds the tchar of RFC 9110 §5.6.2. RFC 2616, which RFC 6455 was
-// written against, has the same set.
-var tokenByte = func() (t [256]bool) {
-	for c := byte('0'); c <= '9'; c++ {
-		t[c] = true
-	}
-	for c := byte('a'); c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for _, c := range []byte("!#$%&'*+-.^_`|~") {
-		t[c] = true
-	}
-	return t
-}()
-
-func isToken(v string) bool {
-	for i := range len(v) {
-		if !tokenByte[v[i]] {
-			return false
-		}
-	}
-	return v != ""
-}
-
 // quote prepares text of a peer for an error: quoted, ASCII, and short.
 func quote(v string) string {
 	if len(v) > quotedBytesMax {
 		return strconv.QuoteToASCII(v[:quotedBytesMax]) + "..."
 	}
 	return strconv.QuoteToASCII(v)
-}
-
-// equalFold compares in any case of ASCII. strings.EqualFold would take a long s
-// or a Kelvin sign for the s and the k of websocket.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + ('a' - 'A')
-	}
-	return c
 }

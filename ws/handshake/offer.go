@@ -3,6 +3,8 @@ package handshake
 import (
 	"slices"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // Offer is the opening request of a client, and what CheckResponse holds the
@@ -76,7 +78,7 @@ func (o *Offer) check() error {
 	if !isRequestURI(o.RequestURI) {
 		return &FieldError{"RequestURI", `it must begin with "/" and hold visible ASCII only, without a fragment, not ` + quote(o.RequestURI)}
 	}
-	if o.Origin != "" && !isVisible(o.Origin) {
+	if o.Origin != "" && !httpsyntax.IsVisible(o.Origin) {
 		return &FieldError{"Origin", "it must be scheme://host or scheme://host:port, not " + quote(o.Origin)}
 	}
 	if o.Origin != "" && len(o.Header[fieldOrigin]) > 0 {
@@ -86,7 +88,7 @@ func (o *Offer) check() error {
 		return &FieldError{"Key", "it must be 16 bytes in base64, see NewKey"}
 	}
 	for i, s := range o.Subprotocols {
-		if !isToken(s) {
+		if !httpsyntax.IsToken(s) {
 			return &FieldError{"Subprotocols", "a subprotocol must be a token (letters, digits and !#$%&'*+-.^_`|~), not " + quote(s)}
 		}
 		if slices.Contains(o.Subprotocols[:i], s) {
@@ -104,5 +106,5 @@ func (o *Offer) check() error {
 // isRequestURI allows the origin-form of RFC 9112 §3.2.1. A fragment must not be
 // sent (RFC 6455 §3).
 func isRequestURI(v string) bool {
-	return isVisible(v) && v[0] == '/' && strings.IndexByte(v, '#') < 0
+	return httpsyntax.IsVisible(v) && v[0] == '/' && strings.IndexByte(v, '#') < 0
 }

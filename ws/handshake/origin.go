@@ -1,6 +1,10 @@
 package handshake
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
+)
 
 // Origins is the one policy on who may use a server from a browser: the same
 // origin always, and whatever its patterns add. A nil *Origins allows the same
@@ -136,7 +140,7 @@ type originPattern struct {
 }
 
 func (p *originPattern) matches(page *pageOrigin) bool {
-	if p.scheme == "" && !page.web() || p.scheme != "" && !equalFold(p.scheme, page.scheme) {
+	if p.scheme == "" && !page.web() || p.scheme != "" && !httpsyntax.EqualFold(p.scheme, page.scheme) {
 		return false
 	}
 	if !p.matchesHost(&page.host) {
@@ -152,14 +156,14 @@ func (p *originPattern) matchesHost(h *hostName) bool {
 	// The dot before the suffix must be there, and something before the dot:
 	// the host parser lets no label be empty.
 	n := len(h.name) - len(p.host.name)
-	return !h.addr.IsValid() && n > 1 && h.name[n-1] == '.' && equalFold(h.name[n:], p.host.name)
+	return !h.addr.IsValid() && n > 1 && h.name[n-1] == '.' && httpsyntax.EqualFold(h.name[n:], p.host.name)
 }
 
 func parseOriginPattern(text string) (originPattern, error) {
 	fail := func(reason string) (originPattern, error) {
 		return originPattern{}, &OriginError{Pattern: text, Reason: reason}
 	}
-	if equalFold(text, "null") {
+	if httpsyntax.EqualFold(text, "null") {
 		return fail("write null in lower case, as browsers send it")
 	}
 	if strings.ContainsAny(text, ", \t") {
@@ -204,7 +208,7 @@ func parseOriginPattern(text string) (originPattern, error) {
 	if p.subdomain && p.host.addr.IsValid() {
 		return fail("an IP address has no subdomains: remove *.")
 	}
-	if p.subdomain && !strings.Contains(p.host.name, ".") && !equalFold(p.host.name, "localhost") {
+	if p.subdomain && !strings.Contains(p.host.name, ".") && !httpsyntax.EqualFold(p.host.name, "localhost") {
 		return fail("*." + p.host.name + " would cover a whole top-level domain: name a domain in it, *.example." + p.host.name)
 	}
 	return p, nil

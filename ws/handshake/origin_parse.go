@@ -3,6 +3,8 @@ package handshake
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // pageOrigin is an Origin header value taken apart.
@@ -30,12 +32,12 @@ func parseOrigin(v string) (o pageOrigin, reason string) {
 
 // web reports whether the page came over HTTP, in the clear or not.
 func (o *pageOrigin) web() bool {
-	return equalFold(o.scheme, "http") || equalFold(o.scheme, "https")
+	return httpsyntax.EqualFold(o.scheme, "http") || httpsyntax.EqualFold(o.scheme, "https")
 }
 
 // sameAs reports whether a page of o that connects to host stays within its origin.
 func (o *pageOrigin) sameAs(host string, secure bool) bool {
-	if !o.web() || secure && !equalFold(o.scheme, "https") {
+	if !o.web() || secure && !httpsyntax.EqualFold(o.scheme, "https") {
 		return false
 	}
 	h, port, reason := parseHostPort(host)
@@ -47,9 +49,9 @@ func effectivePort(port uint16, scheme string) uint16 {
 	switch {
 	case port != 0:
 		return port
-	case equalFold(scheme, "http"):
+	case httpsyntax.EqualFold(scheme, "http"):
 		return 80
-	case equalFold(scheme, "https"):
+	case httpsyntax.EqualFold(scheme, "https"):
 		return 443
 	}
 	return 0
@@ -77,7 +79,7 @@ type hostName struct {
 }
 
 func (h *hostName) equal(other *hostName) bool {
-	return h.addr == other.addr && equalFold(h.name, other.name)
+	return h.addr == other.addr && httpsyntax.EqualFold(h.name, other.name)
 }
 
 // parseHostPort reads host [ ":" port ]; port is 0 when left out. The reason is

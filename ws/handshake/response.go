@@ -1,6 +1,10 @@
 package handshake
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
+)
 
 // AppendResponse appends the whole head of the 101 response that answers a
 // (RFC 6455 §4.2.2 item 5). extension is the value of Sec-WebSocket-Extensions as
@@ -17,7 +21,7 @@ func AppendResponse(dst []byte, a *Accepted, extension string, extra Header) ([]
 	if !validKey(a.Key) {
 		return dst, &FieldError{"Key", "it must be the one that Check returned, not " + quote(a.Key)}
 	}
-	if a.Subprotocol != "" && (!isToken(a.Subprotocol) || !slices.Contains(a.Offered, a.Subprotocol)) {
+	if a.Subprotocol != "" && (!httpsyntax.IsToken(a.Subprotocol) || !slices.Contains(a.Offered, a.Subprotocol)) {
 		return dst, &FieldError{"Subprotocol", quote(a.Subprotocol) + " was not offered by the client"}
 	}
 	if extension != "" {

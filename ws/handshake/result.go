@@ -3,6 +3,8 @@ package handshake
 import (
 	"slices"
 	"strconv"
+
+	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // Result is what client and server agreed on.
@@ -39,7 +41,7 @@ func CheckResponse(status, protoMajor, protoMinor int, header Header, o *Offer) 
 	// Item 2. The field is a list, and its one element must be websocket: what
 	// else is named is also what the server switched to.
 	upgrade, err := ParseTokens(header[fieldUpgrade])
-	if err != nil || len(upgrade) != 1 || !equalFold(upgrade[0], "websocket") {
+	if err != nil || len(upgrade) != 1 || !httpsyntax.EqualFold(upgrade[0], "websocket") {
 		return fail("the response must have Upgrade: websocket, not " + quoteValues(header[fieldUpgrade]))
 	}
 	// Item 3.
