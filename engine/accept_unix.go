@@ -19,7 +19,7 @@ type acceptor struct {
 	fd      int32
 	key     int32
 	backoff time.Duration
-	again   wsproto.Time // when to try again after an error, 0 while it is watched
+	again   wsproto.Time // when to watch it again after an error or a long lap, 0 while it is watched
 	config  *tls.Config  // nil: no TLS
 }
 
@@ -133,6 +133,23 @@ func (l *loop) pauseAccept(a *acceptor, err error) {
 	l.poll.remove(a.fd)
 }
 
+// stepBack leaves new connections to a loop that does not lag, if there is one,
+// for as long as this one is taken to.
+func (l *loop) stepBack() {
+	for _, other := range l.server.loops {
+		if other == l || len(l.listeners) == 0 || other.behind() > 0 {
+			continue
+		}
+		for _, a := range l.listeners {
+			if a.again == 0 {
+				l.poll.remove(a.fd)
+			}
+			a.again = max(a.again, wsproto.Time(l.lag.kept.Load()))
+		}
+		return
+	}
+}
+
 // acceptsAgain resumes the listeners whose time has come, and returns how long
 // it is to the next.
 func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
@@ -152,8 +169,8 @@ func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// accepted begins a connection, on this loop or, if that has fewer by far, on
-// another.
+// accepted begins a connection, on this loop or, if that has fewer by far or this
+// one lags, on another.
 func (l *loop) accepted(fd int32, peer address, config *tls.Config) {
 	if !l.server.enter() {
 		l.system.close(fd)
@@ -163,7 +180,7 @@ func (l *loop) accepted(fd int32, peer address, config *tls.Config) {
 	const lead = 32
 	target := l
 	for _, other := range l.server.loops {
-		if other.open.Load()+lead < target.open.Load() {
+		if other != target && other.better(target, lead) {
 			target = other
 		}
 	}

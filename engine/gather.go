@@ -118,9 +118,8 @@ func (l *loop) gather() bool {
 			break
 		}
 		found = true
-		for i := range l.events[:n] {
-			l.ready(&l.events[i])
-		}
+		l.lag.found += n
+		l.handle(n)
 	}
 	return found
 }

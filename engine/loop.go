@@ -43,9 +43,10 @@ type loop struct {
 	listeners []*acceptor
 	tally     Stats
 	rested    wsproto.Time // when it last began to work after a wait
-	serving   *Conn        // whose callbacks may be called
-	working   []func()     // tasks of this turn
-	visiting  []*Conn      // connections to look at in this turn
+	lag       lag
+	serving   *Conn    // whose callbacks may be called
+	working   []func() // tasks of this turn
+	visiting  []*Conn  // connections to look at in this turn
 	stopping  bool
 	gathering gathering
 	resuming  bool // this turn's deliveries are the rest of earlier ones
@@ -63,6 +64,7 @@ type loop struct {
 	current    atomic.Pointer[Conn] // whose turn it is
 	stalls     atomic.Uint64        // found by the watchdog
 	dropped    atomic.Uint64        // messages
+	shed       atomic.Uint64        // opening handshakes, by Server.ShedAfter
 }
 
 func newLoop(s *Server, index int) (*loop, error) {
@@ -127,15 +129,17 @@ func (l *loop) run() {
 	}()
 	l.now = l.clock()
 	l.rested = l.now
+	if l.lag.began == 0 {
+		l.startLap(l.now)
+	}
 	if len(l.working)+len(l.visiting) > 0 {
 		l.work() // what was left
 	}
 	for !l.stopping {
 		n := l.wait()
 		l.now = l.clock()
-		for i := range l.events[:n] {
-			l.ready(&l.events[i])
-		}
+		l.looked(n)
+		l.handle(n)
 		if l.hasWork() {
 			l.deliver(n > 0)
 		}
@@ -161,6 +165,7 @@ func (l *loop) wait() int {
 	// find out by itself only after a while.
 	runtime.Gosched()
 	l.now = l.clock()
+	l.looked(0)
 	timeout := time.Duration(-1)
 	if d, ok := l.wheel.wait(l.now); ok {
 		timeout = d
@@ -173,9 +178,11 @@ func (l *loop) wait() int {
 	if l.hasWork() {
 		timeout = 0 // it was posted before it could see that a wake is needed
 	}
+	l.lag.lap.Store(0)
 	n := l.poll.wait(l.events[:], timeout)
 	l.asleep.Store(false)
 	l.rested = l.clock()
+	l.startLap(l.rested)
 	return n
 }
 
@@ -218,12 +225,23 @@ func (l *loop) work() {
 	}
 }
 
-// ready handles one event.
-func (l *loop) ready(e *event) {
-	if e.key < 0 {
-		l.accept(l.listeners[-1-e.key])
-		return
+// handle handles the events of a look. Whoever waits to be accepted comes first:
+// if a callback blocked before that, no other loop would know of him.
+func (l *loop) handle(n int) {
+	for i := range l.events[:n] {
+		if e := &l.events[i]; e.key < 0 {
+			l.accept(l.listeners[-1-e.key])
+		}
 	}
+	for i := range l.events[:n] {
+		if e := &l.events[i]; e.key >= 0 {
+			l.ready(e)
+		}
+	}
+}
+
+// ready handles one event of a connection.
+func (l *loop) ready(e *event) {
 	c := l.conns[e.key]
 	if c == nil || c.fd != e.fd {
 		return // it ended earlier in this turn

@@ -211,6 +211,9 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	if s.closing.Load() {
 		return accepted, agreed, shuttingDown
 	}
+	if fault = s.sheds(seen); fault != nil {
+		return accepted, agreed, fault
+	}
 	if admit != nil {
 		agreed.admission = admit(seen)
 		if a := &agreed.admission; a.Status != 0 {

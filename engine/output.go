@@ -131,7 +131,7 @@ func (l *loop) block(c *Conn, o *outbox, n int) {
 	}
 	l.tally.QueueBytes += c.queued - c.out.counted
 	c.out.counted = c.queued
-	c.out.since = l.now
+	c.out.since = l.clock() // the turn may have been long
 	c.flags |= blocked
 	switch {
 	case c.tooLong() && c.state == stateOpen:
@@ -209,7 +209,7 @@ func (l *loop) breaks(c *Conn, o *outbox) {
 		l.release(c)
 		return
 	}
-	l.wheel.set(c, l.now+wsproto.Time(timeout))
+	l.wheel.set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
 }
 
 // finish ends the WebSocket, once. The transport stays until what is owed has
@@ -236,7 +236,7 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	timeout := c.settings.protocol.CloseTimeout
 	h := c.handler()
 	c.mu.Unlock()
-	l.wheel.set(c, l.now+wsproto.Time(timeout))
+	l.wheel.set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
 	if c.mode&wantsWrite != 0 {
 		l.watch(c)
 	}

@@ -117,7 +117,10 @@ func (w *world) verdict() {
 }
 
 func (w *world) judge(p *peer) {
-	const refusal = "HTTP/1.1 4"
+	refusal := "HTTP/1.1 4"
+	if p.disturbed && len(p.got) > len("HTTP/1.1 ") && p.got[len("HTTP/1.1 ")] == '5' {
+		refusal = "HTTP/1.1 503 " // time jumped twice in a row: the loop took itself to be behind
+	}
 	head := string(p.got[:min(len(p.got), len(scriptResponse))])
 	if !p.opened {
 		if !strings.HasPrefix(refusal, head[:min(len(head), len(refusal))]) {

@@ -22,6 +22,7 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultConnsMax         = 1 << 20
 	DefaultStallAfter       = time.Second
+	DefaultShedAfter        = 5 * time.Second
 )
 
 var (
@@ -94,6 +95,14 @@ type Server struct {
 	// Workers are busy. Default 1 second; negative: never.
 	StallAfter time.Duration
 
+	// ShedAfter is when the server has more to do than it can. Once everything that
+	// arrives has had to wait longer than that, twice in a row and on every loop,
+	// opening handshakes are answered with 503 and a Retry-After of 5 to 14 seconds,
+	// before Admit sees them, until a loop keeps up; those of Upgrade, too. One
+	// callback that blocks is no reason, and connections that there are, requests
+	// for HTTP and Adopt go on. Default 5 seconds; negative: never.
+	ShedAfter time.Duration
+
 	// Log gets what an operator should know. Default: slog.Default.
 	Log *slog.Logger
 
@@ -110,6 +119,7 @@ type Server struct {
 	web        *web          // nil without HTTP
 	workers    sync.WaitGroup
 	handshakes handshakes
+	shedding   shedding
 	stop       chan struct{}
 	closing    atomic.Bool
 	count      atomic.Int64 // connections of all loops
@@ -277,12 +287,13 @@ const (
 	acceptBackoffMax = time.Second
 )
 
-// pick chooses the loop for a connection.
+// pick chooses the loop for a connection: of those that do not lag the one with
+// the fewest.
 func (s *Server) pick() *loop {
 	first := int(s.next.Add(1))
 	best := s.loops[first%len(s.loops)]
 	for i := 1; i < len(s.loops); i++ {
-		if l := s.loops[(first+i)%len(s.loops)]; l.open.Load() < best.open.Load() {
+		if l := s.loops[(first+i)%len(s.loops)]; l.better(best, 0) {
 			best = l
 		}
 	}

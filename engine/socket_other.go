@@ -23,7 +23,7 @@ func (*Server) acceptOnLoops(net.Listener) (bool, error) { return false, nil }
 func (*loop) accept(*acceptor)                    {}
 func (*loop) stopAccepting()                      {}
 func (*loop) acceptsAgain() (time.Duration, bool) { return 0, false }
-func (*loop) takes(int32, address)                {}
+func (*loop) stepBack()                           {}
 func takeDescriptor(net.Conn) (int32, bool)       { return 0, false }
 func netConn(int32) (net.Conn, error)             { return nil, errNoDescriptors }
 func localAddress(int32) net.Addr                 { return nil }

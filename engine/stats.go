@@ -13,6 +13,7 @@ type Stats struct {
 
 	Accepted uint64 // opening handshakes
 	Refused  uint64 // requests that could not become a WebSocket
+	Shed     uint64 // opening handshakes answered with 503 by ShedAfter
 	HTTP     uint64 // connections given to Server.HTTP
 	Panics   uint64 // of callbacks
 	Stalls   uint64 // callbacks that took longer than StallAfter
@@ -26,8 +27,13 @@ type Stats struct {
 	// Busy is how long the loop did something else than wait.
 	Busy time.Duration
 
+	// Lag is the longest that anything which arrived had to wait for the loop in
+	// the last 15 to 30 seconds, what is waiting now included.
+	Lag time.Duration
+
 	turns uint64
 	sends uint64 // system calls, or what there is in place of them
+	laps  laps
 }
 
 // Len returns how many connections there are, those included whose request is
@@ -48,6 +54,8 @@ func (s *Server) Stats() []Stats {
 		all[i].Conns = int(l.open.Load())
 		all[i].Stalls = l.stalls.Load()
 		all[i].Dropped = l.dropped.Load()
+		all[i].Shed = l.shed.Load()
+		all[i].Lag = l.lagNow(all[i].laps)
 	}
 	return all
 }

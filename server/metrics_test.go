@@ -108,7 +108,8 @@ func TestMetricsCollector(t *testing.T) {
 // figure.
 func TestMetricsOfLoops(t *testing.T) {
 	c := &engineCollector{loops: func() []engine.Stats {
-		return []engine.Stats{{Conns: 1, QueueBytes: 2, Busy: 3 * time.Second, Stalls: 4, MessagesIn: 5, MessagesOut: 6, BytesIn: 7, BytesOut: 8}, {Conns: 9}}
+		return []engine.Stats{{Conns: 1, QueueBytes: 2, Busy: 3 * time.Second, Stalls: 4, MessagesIn: 5, MessagesOut: 6, BytesIn: 7, BytesOut: 8,
+			Lag: 17 * time.Second, Shed: 18}, {Conns: 9}}
 	}, shared: func() engine.SharedStats {
 		return engine.SharedStats{Workers: engine.WorkerStats{
 			Workers: 10, Busy: 11, Waiting: 12, Oldest: 13 * time.Second, Calls: 14, CallTime: 15 * time.Second, WaitTime: 16 * time.Second,
@@ -118,6 +119,7 @@ func TestMetricsOfLoops(t *testing.T) {
 	for name, value := range map[string]string{
 		`loop_connections{loop="0"}`: "1", `loop_queue_bytes{loop="0"}`: "2", `loop_busy_seconds_total{loop="0"}`: "3", `loop_stalls_total{loop="0"}`: "4",
 		`loop_messages_received_total{loop="0"}`: "5", `loop_messages_sent_total{loop="0"}`: "6",
+		`loop_lag_seconds{loop="0"}`: "17", `loop_shed_total{loop="0"}`: "18",
 		`loop_received_bytes_total{loop="0"}`: "7", `loop_sent_bytes_total{loop="0"}`: "8", `loop_connections{loop="1"}`: "9",
 		"workers": "10", "worker_calls_running": "11", "worker_calls_waiting": "12", "worker_oldest_wait_seconds": "13", "worker_calls_total": "14",
 		"worker_busy_seconds_total": "15", "worker_wait_seconds_total": "16",
