@@ -19,6 +19,7 @@ type acceptor struct {
 	fd      int32
 	key     int32
 	backoff time.Duration
+	failed  wsproto.Time // the last time, 0 if it never did
 	again   wsproto.Time // when to watch it again after an error or a long lap, 0 while it is watched
 	config  *tls.Config  // nil: no TLS
 }
@@ -121,13 +122,15 @@ func (l *loop) accept(a *acceptor) {
 // stays wrong for longer than a turn, no descriptor being left for example, and
 // the listener would be ready all the time.
 func (l *loop) pauseAccept(a *acceptor, err error) {
-	if a.backoff == 0 {
+	now := l.clock()
+	if a.failed == 0 || now-a.failed > wsTime(acceptCalm) { // at its limit, a process accepts one for each that leaves
 		hint := "it tries again until it can"
 		if err == unix.EMFILE || err == unix.ENFILE {
 			hint = "raise the limit of open files (ulimit -n) or lower ConnsMax; connections wait meanwhile"
 		}
 		l.server.log().Error("engine: cannot accept connections", "error", err, "connections", l.server.count.Load(), "hint", hint)
 	}
+	a.failed = now
 	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
 	a.again = l.now + wsproto.Time(a.backoff)
 	l.poll.remove(a.fd)

@@ -129,14 +129,20 @@ func TestDescriptorsRunOut(t *testing.T) {
 
 // Errors of one connection that was not accepted are nobody else's.
 func TestAcceptGoesOn(t *testing.T) {
-	var count atomic.Int64
-	s := &engine.Server{Handler: echo{}, Loops: 1}
-	s.Interfere(func(do func() error) error {
-		if count.Add(1)%2 == 1 {
-			return syscall.ECONNABORTED
+	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EPROTO, syscall.EINTR} {
+		var count atomic.Int64
+		j := newJournal()
+		s := &engine.Server{Handler: echo{}, Loops: 1, Log: j.logger()}
+		s.Interfere(func(do func() error) error {
+			if count.Add(1)%2 == 1 {
+				return errno
+			}
+			return do()
+		}, nil, nil)
+		c := upgrade(t, start(t, s), text("hello")...)
+		c.expect(t, wire.Text, "hello")
+		if len(j.more) > 0 {
+			t.Errorf("%v: it says %q", errno, j.lines)
 		}
-		return do()
-	}, nil, nil)
-	c := upgrade(t, start(t, s), text("hello")...)
-	c.expect(t, wire.Text, "hello")
+	}
 }

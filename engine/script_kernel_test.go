@@ -237,6 +237,7 @@ func TestDescriptorsRunOutInTheKernel(t *testing.T) {
 			}
 			asked++
 			if p == w.peers[1] && failing[0] == 0 {
+				w.advance(acceptCalm + 1)
 				failing = [2]time.Duration{w.elapsed, w.elapsed + time.Minute}
 			}
 			if w.elapsed >= failing[0] && w.elapsed < failing[1] {

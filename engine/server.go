@@ -251,6 +251,7 @@ func (s *Server) untrack(ln net.Listener) {
 // acceptStreams serves a listener that the loops cannot watch.
 func (s *Server) acceptStreams(ln net.Listener) error {
 	var backoff time.Duration
+	var failed time.Time
 	for {
 		nc, err := ln.Accept()
 		switch {
@@ -262,9 +263,10 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 		case err != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF)):
 			return fmt.Errorf("engine: %w", err)
 		case err != nil:
-			if backoff == 0 {
+			if time.Since(failed) > acceptCalm {
 				s.log().Error("engine: cannot accept connections; trying again", "error", err)
 			}
+			failed = time.Now()
 			backoff = min(max(2*backoff, acceptBackoffMin), acceptBackoffMax)
 			select {
 			case <-time.After(backoff):
@@ -285,6 +287,9 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 const (
 	acceptBackoffMin = 5 * time.Millisecond
 	acceptBackoffMax = time.Second
+
+	// acceptCalm is how long nothing must have failed for an error to be news.
+	acceptCalm = 10 * time.Second
 )
 
 // pick chooses the loop for a connection: of those that do not lag the one with

@@ -3,7 +3,6 @@
 package engine_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -49,7 +47,8 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Skip("it takes minutes: make soak, or GODWIT_SOAK=2m")
 	}
-	address := soakStart(t)
+	out, _ := child(t, "TestSoak", soakChild)
+	address := line(t, out)
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 
@@ -77,38 +76,6 @@ func TestSoak(t *testing.T) {
 	if after.Accepted-before.Accepted < uint64(length/time.Second) || after.Messages-before.Messages < 10*uint64(length/time.Second) {
 		t.Errorf("that was no load: %+v, before %+v", after, before)
 	}
-}
-
-// soakStart begins the server and returns its address.
-func soakStart(t *testing.T) string {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSoak$", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), soakChild+"=1")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe() // its end is the server's
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	r := bufio.NewReader(out)
-	line, err := r.ReadString('\n')
-	t.Cleanup(func() {
-		in.Close()
-		rest, _ := io.ReadAll(r)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server: %v\n%s", err, rest)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(line)
 }
 
 // soakServer is an echo, figures for each request, and a hundred publications a
