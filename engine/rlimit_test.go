@@ -19,13 +19,13 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// child runs a test of this program in a process of its own, with a variable of
-// the environment set, until the test that calls it ends; end ends it earlier. It
+// child runs a test of this program in a process of its own, with variable added to
+// the environment, until the test that calls it ends; end ends it earlier. It
 // returns what the child prints.
-func child(t *testing.T, test, variable string) (out *bufio.Reader, end func()) {
+func child(t testing.TB, test, variable string) (out *bufio.Reader, end func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), variable+"=1")
+	cmd.Env = append(os.Environ(), variable)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe() // its end is the child's
 	if err != nil {
@@ -49,7 +49,7 @@ func child(t *testing.T, test, variable string) (out *bufio.Reader, end func()) 
 	return out, func() { in.Close() }
 }
 
-func line(t *testing.T, r *bufio.Reader) string {
+func line(t testing.TB, r *bufio.Reader) string {
 	t.Helper()
 	s, err := r.ReadString('\n')
 	if err != nil {
@@ -69,7 +69,7 @@ func TestDescriptorLimit(t *testing.T) {
 		limitServer(t)
 		return
 	}
-	out, end := child(t, "TestDescriptorLimit", limitChild)
+	out, end := child(t, "TestDescriptorLimit", limitChild+"=1")
 	address := line(t, out)
 	var all []*raw
 	for i := range 4 * limitSpare {

@@ -259,7 +259,7 @@ func TestDescriptorsRunOutInTheKernel(t *testing.T) {
 	}
 }
 
-// A machine that slept for any time at any point finds its connections over, or
+// The clock is monotonic and never goes back. A machine that slept for any time at any point finds its connections over, or
 // going on, and never a loop that spins to catch up.
 func TestClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Millisecond, 40 * time.Millisecond, 26 * time.Second, 34 * time.Second, time.Hour, 10 * 365 * 24 * time.Hour} {

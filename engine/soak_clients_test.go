@@ -5,6 +5,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -109,11 +110,54 @@ func soakListen(ctx context.Context, address string, rnd *rand.Rand) {
 		return
 	}
 	defer c.CloseNow()
-	_ = c.Write(ctx, ws.MessageText, []byte("listen")) // the first read tells, too
+	how := []string{"listen", "join"}[rnd.IntN(2)]
+	_ = c.Write(ctx, ws.MessageText, []byte(how)) // the first read tells, too
 	for range rnd.IntN(1000) {
 		if _, _, err := c.Read(ctx); err != nil {
 			return
 		}
+	}
+	_ = c.Close(ws.StatusNormal, "")
+}
+
+// soakSecure echoes over TLS and leaves in good order, or does not.
+func soakSecure(ctx context.Context, address string, rnd *rand.Rand) {
+	c, _, err := ws.Dial(ctx, "wss://"+address+"/", &ws.DialOptions{TLSConfig: &tls.Config{InsecureSkipVerify: true}}) // its authority is in the other process
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	soakEcho(ctx, c, rnd, 100_000)
+}
+
+// soakWait has workers wait for it, and sometimes leaves before they have.
+func soakWait(ctx context.Context, address string, rnd *rand.Rand) {
+	c, _, err := ws.Dial(ctx, "ws://"+address+"/waits", nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	soakEcho(ctx, c, rnd, 1000)
+}
+
+func soakEcho(ctx context.Context, c *ws.Conn, rnd *rand.Rand, most int) {
+	for range rnd.IntN(20) {
+		message := make([]byte, 10+rnd.IntN(most))
+		written := make(chan error, 1)
+		go func() { written <- c.Write(ctx, ws.MessageBinary, message) }()
+		_, p, err := c.Read(ctx)
+		if err != nil || !bytes.Equal(p, message) {
+			_ = c.CloseNow()
+			<-written
+			return
+		}
+		if <-written != nil {
+			return
+		}
+	}
+	if rnd.IntN(2) == 0 {
+		_ = c.Write(ctx, ws.MessageBinary, make([]byte, most)) // and does not wait for the echo
+		return
 	}
 	_ = c.Close(ws.StatusNormal, "")
 }

@@ -36,8 +36,8 @@ type soakFigures struct {
 }
 
 // TestSoak holds a server in a process of its own to what it had at rest: clients
-// come and go, do not read, flood, send what is large, listen, and vanish.
-// GODWIT_SOAK says for how long, as 10m; make soak sets it.
+// come and go, do not read, flood, send what is large, listen, vanish, speak TLS,
+// and keep workers busy. GODWIT_SOAK says for how long, as 10m; make soak sets it.
 func TestSoak(t *testing.T) {
 	if os.Getenv(soakChild) != "" {
 		soakServer(t)
@@ -47,20 +47,20 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Skip("it takes minutes: make soak, or GODWIT_SOAK=2m")
 	}
-	out, _ := child(t, "TestSoak", soakChild)
-	address := line(t, out)
+	out, _ := child(t, "TestSoak", soakChild+"=1")
+	at := soakAddresses{plain: line(t, out), secure: line(t, out)}
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 
 	// The first tenth fills pools and tables.
 	warm, end := context.WithTimeout(ctx, length/10)
-	soakClients(warm, address)
+	soakClients(warm, at)
 	end()
-	before := soakRest(t, address)
+	before := soakRest(t, at.plain)
 	t.Logf("at rest after %v: %+v", length/10, before)
 
-	soakClients(ctx, address)
-	after := soakRest(t, address)
+	soakClients(ctx, at)
+	after := soakRest(t, at.plain)
 	t.Logf("at rest after %v: %+v", length, after)
 	if after.Descriptors > before.Descriptors || after.Goroutines > before.Goroutines || after.QueueBytes != 0 || after.Panics != 0 {
 		t.Errorf("something is left: %+v, before %+v", after, before)
@@ -82,20 +82,32 @@ func TestSoak(t *testing.T) {
 // second to those who listen, until standard input ends.
 func soakServer(t *testing.T) {
 	h := &soakHandler{conns: map[*engine.Conn]bool{}}
-	s := &engine.Server{Handler: h, Loops: 2, Log: slog.New(slog.DiscardHandler), HandshakeTimeout: 2 * time.Second}
+	blocking := engine.Blocking(soakWaits{h})
+	s := &engine.Server{Handler: h, Loops: 2, Workers: 8, Log: slog.New(slog.DiscardHandler), HandshakeTimeout: 2 * time.Second}
 	s.Options = engine.Options{Compression: &deflate.Options{}, CloseTimeout: time.Second, WriteTimeout: 2 * time.Second,
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, QueueBytesMax: 256 << 10, MessageBytesMax: 4 << 20}
 	s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		_ = json.NewEncoder(w).Encode(soakCount(s))
 	})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	s.Admit = func(r *engine.Request) (a engine.Admission) {
+		if r.Path() == "/waits" {
+			a.Handler = blocking
+		}
+		return a
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ln) }()
-	fmt.Println(ln.Addr())
+	var listeners [2]net.Listener
+	for i := range listeners {
+		var err error
+		if listeners[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println(listeners[i].Addr())
+	}
+	config := newAuthority(t).server(t)
+	ended := make(chan error, 2)
+	go func() { ended <- s.Serve(listeners[0]) }()
+	go func() { ended <- s.ServeTLS(listeners[1], config) }()
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -103,17 +115,25 @@ func soakServer(t *testing.T) {
 	}()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	frame := wire.AppendFrame(nil, true, wire.Text, []byte(strings.Repeat("to all who listen ", 7)))
+	news := []byte(strings.Repeat("to all who listen ", 7))
+	frame := wire.AppendFrame(nil, true, wire.Text, news)
+	prepared, err := engine.Prepare(engine.MessageText, news)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for ctx.Err() == nil {
 		select {
 		case <-ticker.C:
 			h.publish(frame)
+			_ = h.members.Publish(prepared) // loops that are busy with the ones before miss it
 		case <-ctx.Done():
 		}
 	}
 	_ = s.Close()
-	if err := <-ended; err != engine.ErrServerClosed {
-		t.Error(err)
+	for range listeners {
+		if err := <-ended; err != engine.ErrServerClosed {
+			t.Error(err)
+		}
 	}
 }
 
@@ -140,12 +160,27 @@ func soakCount(s *engine.Server) (f soakFigures) {
 // soakHandler is an echo that knows who wants to listen.
 type soakHandler struct {
 	engine.NopHandler
+	members engine.Group // they leave by themselves
+
 	mu    sync.Mutex // guards conns
 	conns map[*engine.Conn]bool
 }
 
+// soakWaits takes a while for each message.
+type soakWaits struct{ *soakHandler }
+
+func (h soakWaits) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
+	<-time.After(time.Millisecond)
+	h.soakHandler.OnMessage(c, typ, p)
+}
+
 func (h *soakHandler) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
-	if string(p) != "listen" {
+	switch string(p) {
+	case "join":
+		_ = h.members.Add(c) // an error says that it has ended
+		return
+	case "listen":
+	default:
 		_ = c.Write(typ, p) // who does not keep up misses it
 		return
 	}
@@ -197,11 +232,14 @@ func soakRest(t *testing.T, address string) soakFigures {
 	}
 }
 
+// soakAddresses are where the server listens.
+type soakAddresses struct{ plain, secure string }
+
 // soakClients are all kinds of clients until ctx ends.
-func soakClients(ctx context.Context, address string) {
+func soakClients(ctx context.Context, at soakAddresses) {
 	var clients sync.WaitGroup
 	var seed atomic.Uint64
-	run := func(n int, life func(context.Context, string, *rand.Rand)) {
+	run := func(n int, address string, life func(context.Context, string, *rand.Rand)) {
 		for range n {
 			rnd := rand.New(rand.NewPCG(seed.Add(1), 3))
 			clients.Go(func() {
@@ -211,11 +249,14 @@ func soakClients(ctx context.Context, address string) {
 			})
 		}
 	}
-	run(8, func(ctx context.Context, address string, rnd *rand.Rand) { churn(ctx, address, rnd) })
-	run(4, soakAbort)
-	run(4, soakDeaf)
-	run(2, soakFlood)
-	run(2, soakLarge)
-	run(40, soakListen)
+	run(8, at.plain, func(ctx context.Context, address string, rnd *rand.Rand) { churn(ctx, address, rnd) })
+	run(4, at.plain, soakAbort)
+	run(4, at.plain, soakDeaf)
+	run(2, at.plain, soakFlood)
+	run(2, at.plain, soakLarge)
+	run(40, at.plain, soakListen)
+	run(8, at.secure, soakSecure)
+	run(2, at.secure, soakAbort) // in the middle of a handshake
+	run(4, at.plain, soakWait)
 	clients.Wait()
 }
