@@ -110,6 +110,9 @@ func TestConnsMax(t *testing.T) {
 		address := start(t, s)
 		a, b := upgrade(t, address), upgrade(t, address)
 		connect(t, address).ends(t)
+		for l := s.Stats(); l[0].Refused+l[1].Refused != 1; l = s.Stats() { // it is told when the loop rests
+			runtime.Gosched()
+		}
 		if _, err := s.Adopt(unused(), engine.Adoption{}); err != engine.ErrConnsMax {
 			t.Errorf("Adopt: %v", err)
 		}

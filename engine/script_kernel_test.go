@@ -259,8 +259,9 @@ func TestDescriptorsRunOutInTheKernel(t *testing.T) {
 	}
 }
 
-// The clock is monotonic and never goes back. A machine that slept for any time at any point finds its connections over, or
-// going on, and never a loop that spins to catch up.
+// A machine that slept for any time at any point finds its connections over, or
+// going on, and never a loop that spins to catch up. The clock is monotonic: it
+// does not go back.
 func TestClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Millisecond, 40 * time.Millisecond, 26 * time.Second, 34 * time.Second, time.Hour, 10 * 365 * 24 * time.Hour} {
 		for at := range 12 {
@@ -280,6 +281,18 @@ func TestClockJumps(t *testing.T) {
 				t.Errorf("%v before wait %d: %d calls", jump, at, w.calls)
 			}
 		}
+	}
+}
+
+// A connection that the poller has no room for is closed, and the log says why;
+// the others go on.
+func TestThePollerIsFull(t *testing.T) {
+	p, other := dialogue(0), dialogue(0)
+	p.unwatched = true
+	w := newWorld(t, nil, Options{}, p, other)
+	w.run()
+	if !p.closed || p.opened || !strings.Contains(w.log.String(), "cannot watch a connection") {
+		t.Errorf("closed: %v, opened: %v; %s", p.closed, p.opened, w.log.String())
 	}
 }
 

@@ -46,11 +46,12 @@ const listenerFD = 100
 
 // peer is a client whose input is fixed beforehand.
 type peer struct {
-	input    []byte
-	messages []string // in input
-	pings    []string
-	end      error // behind input: nil is silence, errEnd an end, else an error
-	takes    int   // how many bytes it reads, -1 all
+	input     []byte
+	messages  []string // in input
+	pings     []string
+	end       error // behind input: nil is silence, errEnd an end, else an error
+	takes     int   // how many bytes it reads, -1 all
+	unwatched bool  // the poller has no room for it
 
 	fd, key     int32
 	read, write bool // watched
@@ -279,6 +280,9 @@ func (w *world) wake() { w.woken = true }
 
 func (w *world) add(fd, key int32) error {
 	p := w.socket(fd, "add")
+	if p.unwatched {
+		return syscall.ENOSPC
+	}
 	p.key, p.read, p.write = key, true, false
 	return nil
 }

@@ -307,8 +307,13 @@ func (s *Server) pick() *loop {
 
 // acceptStream begins a connection whose I/O goroutines do.
 func (l *loop) acceptStream(nc net.Conn) {
-	if l.stopping || !l.server.enter() {
+	if l.stopping {
 		nc.Close()
+		return
+	}
+	if !l.server.enter() {
+		nc.Close()
+		l.tally.Refused++
 		return
 	}
 	c := &Conn{loop: l, settings: l.server.settings, fd: -1}

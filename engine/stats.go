@@ -12,7 +12,7 @@ type Stats struct {
 	QueueBytes int
 
 	Accepted uint64 // opening handshakes
-	Refused  uint64 // requests that could not become a WebSocket
+	Refused  uint64 // requests that could not become a WebSocket, and connections above ConnsMax
 	Shed     uint64 // opening handshakes answered with 503 by ShedAfter
 	HTTP     uint64 // connections given to Server.HTTP
 	Panics   uint64 // of callbacks
