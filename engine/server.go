@@ -220,9 +220,13 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(ln)
-	if ok, err := s.acceptOnLoops(ln); err != nil {
+	ok, err := s.acceptOnLoops(ln)
+	switch {
+	case err != nil && s.closing.Load():
+		return ErrServerClosed // ln was closed under us
+	case err != nil:
 		return err
-	} else if ok {
+	case ok:
 		<-s.stop
 		return ErrServerClosed
 	}
