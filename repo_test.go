@@ -21,6 +21,7 @@ var layers = []policy.Layer{
 	{Packages: "ws/wstest", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the scripted peer must not share the code it tests"},
 	{Packages: "internal/wsproto", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the protocol core is the same under every driver, so it knows none of them"},
 	{Packages: "internal/policy", Reason: "the rules must not depend on what they judge"},
+	{Packages: "internal/drivertest", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/wstest"}, Reason: "what every driver does is stated from outside: it shares no code with the core it judges"},
 	{Packages: "internal/...", May: []string{"internal/..."}, Reason: "what is internal is a leaf that any layer may use"},
 	{Packages: "ws", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the goroutine driver stands on the protocol core alone"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the event-loop driver stands on the protocol core alone"},
@@ -50,9 +51,10 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "cmd/...", Except: []string{"cmd/..."}, In: policy.Everywhere, Reason: "a command is the end of the graph"},
 	{From: "...", To: "examples/...", Except: []string{"examples/..."}, In: policy.Everywhere, Reason: "an example is read, not imported"},
 	{From: "...", To: "internal/policy", Reason: "the repository's rules are for its tests"},
-	{From: "...", To: "ws/wstest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "ws/wstest", Except: []string{"internal/drivertest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/drivertest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "hub/brokertest", Reason: "test support must not reach a binary"},
-	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/drivertest"}, Reason: "test support must not reach a binary"},
 
 	{From: "ws/...", To: "math/rand/...", Except: []string{"ws/wstest"}, Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
 	{From: "internal/wsproto", To: "math/rand/...", Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
@@ -113,7 +115,7 @@ var uses = []policy.Use{
 		Reason: "only a command may end the process; a library returns an error",
 	},
 	{
-		From: []string{"ws/wstest", "hub/brokertest"}, Package: "time", Names: []string{"Sleep"},
+		From: []string{"ws/wstest", "hub/brokertest", "internal/drivertest"}, Package: "time", Names: []string{"Sleep"},
 		Reason: "test support runs in its user's testing/synctest bubble or in real time, and must be fast in both",
 	},
 }

@@ -1,9 +1,6 @@
 package engine_test
 
 import (
-	"errors"
-	"io"
-	"net"
 	"strings"
 	"testing"
 
@@ -44,57 +41,6 @@ func TestServerCloses(t *testing.T) {
 			t.Errorf("%q was handed on after Close", m)
 		default:
 		}
-	})
-}
-
-// A fault is answered, and the answer arrives although the peer goes on sending.
-func TestFaultsAreAnswered(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		n := newNotes()
-		s.Handler = n
-		c := upgrade(t, start(t, s))
-		c.send(t, append([]byte{0xff, 0xff}, strings.Repeat("noise", 100_000)...))
-		c.closes(t, 1002)
-		end := next(t, n.end)
-		if end.Code != 1006 || end.Sent != 1002 || end.Err == nil {
-			t.Errorf("%+v", end)
-		}
-	})
-}
-
-func TestPeerLeaves(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		n := newNotes()
-		s.Handler = n
-		address := start(t, s)
-		c := upgrade(t, address)
-		next(t, n.open)
-		c.Close()
-		if end := next(t, n.end); end.Code != 1006 || !errors.Is(end, io.ErrUnexpectedEOF) {
-			t.Errorf("%+v", end)
-		}
-		c = upgrade(t, address)
-		next(t, n.open)
-		_ = c.Conn.(*net.TCPConn).SetLinger(0)
-		c.Close() // a reset
-		if end := next(t, n.end); end.Code != 1006 || end.Err == nil {
-			t.Errorf("%+v", end)
-		}
-	})
-}
-
-func TestCloseNow(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		n := newNotes()
-		s.Handler = n
-		c := upgrade(t, start(t, s))
-		conn := next(t, n.open)
-		conn.CloseNow()
-		conn.CloseNow()
-		if end := next(t, n.end); !errors.Is(end, net.ErrClosed) || end.Sent != 0 {
-			t.Errorf("%+v", end)
-		}
-		c.ends(t)
 	})
 }
 

@@ -69,7 +69,7 @@ func (l *loop) read(c *Conn) {
 	switch {
 	case err == errAgain:
 		return
-	case err == nil && n == 0 && c.state != stateHead && c.isBlocked():
+	case err == nil && n == 0 && c.state != stateHead && (c.state == stateOpen || c.isBlocked()):
 		l.halfEnds(c)
 		return
 	case err == nil && n == 0:
@@ -90,11 +90,18 @@ func (l *loop) read(c *Conn) {
 }
 
 // halfEnds is called when the peer has sent all it will. It may still be reading
-// what is queued, so that is sent before the end.
+// what it is owed, so that is sent before the end.
 func (l *loop) halfEnds(c *Conn) {
+	if c.state == stateOpen && l.waitsToEnd(c) {
+		return
+	}
 	l.finish(c, abnormal(io.ErrUnexpectedEOF), false)
 	c.mode |= pausedReading // the end of the input stays readable
-	l.watch(c)
+	if c.isBlocked() {
+		l.watch(c)
+		return
+	}
+	l.flush(c)
 }
 
 // direct returns room in the message that is arriving for what is missing of
@@ -105,7 +112,9 @@ func (c *Conn) direct() []byte {
 		return nil
 	}
 	m := c.message
-	m.b = slices.Grow(m.b, int(min(left, int64(max(len(m.b), growBytesMin)))))
+	if int64(cap(m.b)-len(m.b)) < min(left, directBytesMin) {
+		m.b = slices.Grow(m.b, int(min(left, int64(max(len(m.b), growBytesMin)))))
+	}
 	free := m.b[len(m.b):cap(m.b)]
 	return free[:min(int64(len(free)), left)]
 }

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"runtime"
@@ -11,26 +10,6 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-func TestMessageLimits(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler = echo{}
-		s.Options = engine.Options{MessageBytesMax: 1000, FragmentsMax: 3}
-		address := start(t, s)
-		c := upgrade(t, address)
-		exact := strings.Repeat("x", 1000)
-		c.send(t, text(exact))
-		c.expect(t, wire.Text, exact)
-		c.send(t, bytes.Join([][]byte{masked(false, wire.Text, "a"), masked(false, wire.Continuation, ""), masked(true, wire.Continuation, "b")}, nil))
-		c.expect(t, wire.Text, "ab")
-		c.send(t, text(exact+"x"))
-		c.closes(t, 1009)
-
-		c = upgrade(t, address)
-		c.send(t, bytes.Join([][]byte{masked(false, wire.Text, "a"), masked(false, wire.Continuation, ""), masked(false, wire.Continuation, ""), masked(true, wire.Continuation, "")}, nil))
-		c.closes(t, 1009)
-	})
-}
 
 // Limits can be changed while a connection lives, in both directions.
 func TestSetLimits(t *testing.T) {
@@ -46,35 +25,6 @@ func TestSetLimits(t *testing.T) {
 		}
 		c.send(t, text(strings.Repeat("x", 21)))
 		c.closes(t, 1009)
-	})
-}
-
-// What is announced is not allocated before it arrives.
-func TestAnnouncedLengthIsNotBelieved(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler, s.Options = echo{}, engine.Options{MessageBytesMax: 1 << 30}
-		address := start(t, s)
-		announce := wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Length: 1 << 30})
-		heap := func() uint64 {
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			return m.HeapAlloc
-		}
-		before := heap()
-		const conns = 20
-		for range conns {
-			upgrade(t, address, append(announce, 'x')...)
-		}
-		for sent := conns * (len(opening) + len(announce) + 1); ; runtime.Gosched() {
-			if l := s.Stats(); l[0].BytesIn+l[1].BytesIn >= uint64(sent) {
-				break
-			}
-		}
-		after := heap()
-		if after > before && after-before > conns*(64<<10) {
-			t.Errorf("%d bytes for each connection", (after-before)/conns)
-		}
 	})
 }
 
@@ -145,41 +95,6 @@ func fill(c *engine.Conn, message []byte) error {
 	}
 }
 
-func TestQueueIsBounded(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		n := newNotes()
-		const limit = 256 << 10
-		s.Handler, s.Options = n, engine.Options{QueueBytesMax: limit}
-		c := upgrade(t, start(t, s))
-		conn := next(t, n.open)
-		message := bytes.Repeat([]byte("x"), 1000)
-		if err := fill(conn, message); err != engine.ErrQueueFull {
-			t.Fatal(err)
-		}
-		if got := conn.Buffered(); got > limit || got < limit-2*len(message) {
-			t.Errorf("%d bytes are buffered, the limit is %d", got, limit)
-		}
-		if conn.Err() != nil {
-			t.Errorf("the connection ended: %v", conn.Err())
-		}
-		// The peer reads: everything comes, whole, and then there is room again.
-		go func() {
-			for {
-				if _, err := c.r.ReadByte(); err != nil {
-					return
-				}
-			}
-		}()
-		for conn.Buffered() > 0 {
-			next(t, n.drain) // it may have been empty in between
-		}
-		// One message may always wait, whatever its size.
-		if err := conn.Write(engine.MessageBinary, make([]byte, 2*limit)); err != nil {
-			t.Errorf("one large message: %v", err)
-		}
-	})
-}
-
 func TestQueuePolicyClose(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		n := newNotes()
@@ -205,36 +120,6 @@ func TestQueuePolicyClose(t *testing.T) {
 		c.send(t, closing(1008))
 		if end := next(t, n.end); end.Sent != 1008 || !errors.Is(end, engine.ErrQueueFull) {
 			t.Errorf("%+v", end)
-		}
-	})
-}
-
-// A peer that sends and does not read is not read either: its echoes are never
-// more than the queue holds, and all of them come when it reads.
-func TestPausesReading(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler = echo{}
-		s.Options.QueueBytesMax = 1 << 20
-		c := upgrade(t, start(t, s))
-		const messages = 20_000
-		sent := make(chan error, 1)
-		go func() {
-			frame := masked(true, wire.Binary, strings.Repeat("x", 1000))
-			for range messages {
-				if _, err := c.Write(frame); err != nil {
-					sent <- err
-					return
-				}
-			}
-			sent <- nil
-		}()
-		for i := range messages {
-			if h, p := c.frame(t); h.Opcode != wire.Binary || len(p) != 1000 {
-				t.Fatalf("echo %d: %v of %d bytes", i, h.Opcode, len(p))
-			}
-		}
-		if err := next(t, sent); err != nil {
-			t.Error(err)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func drivers(t *testing.T, test func(t *testing.T, s *engine.Server)) {
 }
 
 // start serves s on loopback until the test ends, and returns its address.
-func start(t *testing.T, s *engine.Server) string {
+func start(t testing.TB, s *engine.Server) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,7 +47,7 @@ func start(t *testing.T, s *engine.Server) string {
 	return ln.Addr().String()
 }
 
-func serve(t *testing.T, s *engine.Server, ln net.Listener) {
+func serve(t testing.TB, s *engine.Server, ln net.Listener) {
 	t.Helper()
 	if s.Loops == 0 {
 		s.Loops = 2

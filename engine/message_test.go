@@ -1,111 +1,14 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws"
-	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-func TestEcho(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler = echo{}
-		s.Options = engine.Options{Compression: &deflate.Options{}}
-		address := start(t, s)
-		for name, options := range map[string]ws.Options{"plain": {}, "deflate": {Compression: &deflate.Options{}}} {
-			c, _, err := ws.Dial(within(t), "ws://"+address, &ws.DialOptions{Options: options})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.CloseNow()
-			for _, size := range []int{0, 1, 125, 126, 65535, 65536, 65537, 200_000, 1 << 20} {
-				for _, typ := range []ws.MessageType{ws.MessageText, ws.MessageBinary} {
-					message := []byte(strings.Repeat("0123456789", size/10+1)[:size])
-					written := make(chan error, 1)
-					go func() { written <- c.Write(within(t), typ, message) }()
-					got, p, err := c.Read(within(t))
-					if err != nil || got != typ || !bytes.Equal(p, message) {
-						t.Fatalf("%s %v of %d bytes: got %v of %d bytes, %v", name, typ, size, got, len(p), err)
-					}
-					if err := <-written; err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			if err := c.Close(ws.StatusNormal, ""); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-// What comes with the request is not lost, and a request may come byte by byte.
-func TestEarlyBytes(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler = echo{}
-		address := start(t, s)
-		c := upgrade(t, address, append(text("early"), text("bird")[:3]...)...)
-		c.expect(t, wire.Text, "early")
-		c.send(t, text("bird")[3:])
-		c.expect(t, wire.Text, "bird")
-
-		slow := connect(t, address)
-		for _, b := range []byte("\r\n" + opening + string(text("slow"))) {
-			slow.send(t, []byte{b})
-		}
-		slow.switched(t)
-		slow.expect(t, wire.Text, "slow")
-	})
-}
-
-// What goroutines write at the same time arrives whole, and what each has
-// written in its order.
-func TestWritesFromManyGoroutines(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		n := newNotes()
-		s.Handler = n
-		s.Options.QueueBytesMax = 64 << 20
-		client := dial(t, start(t, s))
-		c := next(t, n.open)
-		const writers, messages = 8, 300
-		var wg sync.WaitGroup
-		for w := range writers {
-			wg.Go(func() {
-				for i := range messages {
-					message := fmt.Appendf(nil, "%d %d %s", w, i, strings.Repeat("x", i))
-					if err := c.Write(engine.MessageText, message); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
-		}
-		var seen [writers]int
-		for range writers * messages {
-			_, p, err := client.Read(within(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var w, i int
-			if _, err := fmt.Sscanf(string(p), "%d %d", &w, &i); err != nil || seen[w] != i || !strings.HasSuffix(string(p), " "+strings.Repeat("x", i)) {
-				t.Fatalf("got %.20q from writer %d, who was at %d", p, w, seen[w])
-			}
-			seen[w]++
-		}
-		wg.Wait()
-		if c.Buffered() != 0 {
-			t.Errorf("%d bytes are buffered when all has arrived", c.Buffered())
-		}
-	})
-}
 
 func TestBatchesAndFrames(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {

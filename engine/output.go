@@ -133,13 +133,17 @@ func (l *loop) block(c *Conn, o *outbox, n int) {
 	c.out.counted = c.queued
 	c.out.since = l.clock() // the turn may have been long
 	c.flags |= blocked
+	resumes := false
 	switch {
 	case c.tooLong() && c.state == stateOpen:
 		c.mode |= pausedReading
 	case c.queued <= c.settings.resumes() || c.settings.drops():
-		c.mode &^= pausedReading
+		resumes = true
 	}
 	c.mu.Unlock()
+	if resumes {
+		l.makesRoom(c)
+	}
 	c.mode |= wantsWrite
 	l.watch(c)
 	if c.state == stateOpen {
@@ -173,7 +177,8 @@ func (c *Conn) paused() bool { return c.mode&(pausedReading|awaitsHandler) != 0 
 // flushed is called when everything has been sent.
 func (l *loop) flushed(c *Conn, drained bool) {
 	if c.mode&wantsWrite != 0 {
-		c.mode &^= wantsWrite | pausedReading
+		l.makesRoom(c)
+		c.mode &^= wantsWrite
 		l.watch(c)
 	}
 	switch {
@@ -203,7 +208,8 @@ func (l *loop) breaks(c *Conn, o *outbox) {
 	c.queued = 0
 	timeout := c.settings.protocol.CloseTimeout
 	c.mu.Unlock()
-	c.mode &^= wantsWrite | pausedReading
+	l.makesRoom(c)
+	c.mode &^= wantsWrite
 	l.watch(c)
 	if c.state == stateLast {
 		l.release(c)

@@ -18,6 +18,7 @@ type mailbox struct {
 	due     calls
 	running bool
 	reading bool // the loop has stopped reading, and is to be told when to go on
+	closed  bool // the application has closed the connection, so it wants no more messages
 	typ     MessageType
 	message *assembly
 	drops   uint64
@@ -144,9 +145,8 @@ func (m *mailbox) call() {
 		m.drops, m.gap = 0, nil
 	case callMessage:
 		m.message = nil
-		// The peer's close frame is behind the message, so this one is ours.
-		_, closing := c.proto.CloseSent()
-		unwanted = closing || c.flags&aborted != 0
+		// A fault of the peer is behind the message, and does not take it back.
+		unwanted = m.closed || c.flags&aborted != 0
 	}
 	c.mu.Unlock()
 
@@ -208,6 +208,7 @@ func (m *mailbox) failed(h Handler, call calls, reason any) {
 	c, l := m.conn, m.conn.loop
 	c.panicked(h, reason)
 	c.mu.Lock()
+	m.closed = true
 	_ = c.proto.QueueClose(StatusInternalError, "internal error", l.clock()) // unless one is owed or sent already
 	c.mu.Unlock()
 	l.do(func() {
@@ -263,6 +264,28 @@ func (l *loop) leave(c *Conn) {
 	l.poll.remove(c.fd)
 }
 
+// waitsToEnd reports whether a call is to be over first when the peer has sent all
+// it will: it may be answering.
+func (l *loop) waitsToEnd(c *Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.mailbox()
+	if _, closing := c.proto.CloseSent(); m == nil || closing || !m.busy() {
+		return false
+	}
+	m.hold(nil)
+	return true
+}
+
+// makesRoom is called when the queue is short enough to read on.
+func (l *loop) makesRoom(c *Conn) {
+	if c.mode&(pausedReading|awaitsHandler) == pausedReading|awaitsHandler {
+		c.mu.Lock()
+		c.unlockAndPost() // goesOn
+	}
+	c.mode &^= pausedReading
+}
+
 // goesOn decodes what was held, and reads on, if the call it had to wait for is
 // over.
 func (l *loop) goesOn(c *Conn) {
@@ -271,8 +294,14 @@ func (l *loop) goesOn(c *Conn) {
 	_, closing := c.proto.CloseSent()
 	wait := m.busy() && !closing
 	m.reading = wait
+	long := c.flags&blocked != 0 && c.tooLong() && !closing
 	c.mu.Unlock()
 	if wait {
+		return
+	}
+	if long {
+		// Who does not take answers is not asked for more questions: makesRoom goes on.
+		c.mode |= pausedReading
 		return
 	}
 	m.holding = false

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"net/netip"
@@ -170,6 +171,9 @@ func (s *stream) writes() {
 	fin, closed := s.fin, s.closed
 	s.mu.Unlock()
 	if closed {
+		if nc, ok := s.nc.(*tls.Conn); ok && err != nil {
+			nc.NetConn().Close() // a goodbye would wait for a peer that does not read
+		}
 		s.nc.Close()
 		return
 	}

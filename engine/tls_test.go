@@ -79,7 +79,7 @@ func (a *authority) server(t *testing.T) *tls.Config {
 func (a *authority) client() *tls.Config { return &tls.Config{RootCAs: a.pool} }
 
 // startTLS serves s on loopback until the test ends, and returns its address.
-func startTLS(t *testing.T, s *engine.Server, config *tls.Config) string {
+func startTLS(t testing.TB, s *engine.Server, config *tls.Config) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -218,75 +218,6 @@ func TestTLSEnds(t *testing.T) {
 		c.Conn.(*tls.Conn).NetConn().Close() // and without
 		if end := next(t, n.end); end.Code != 1006 || end.Err == nil {
 			t.Errorf("%+v", end)
-		}
-	})
-}
-
-// A peer that has sent all it will still gets what it is owed.
-func TestTLSHalfClosed(t *testing.T) {
-	a := newAuthority(t)
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		n := newNotes()
-		s.Handler, s.Options.QueueBytesMax = n, 64<<20
-		c := upgradeTLS(t, startTLS(t, s, a.server(t)), a.client())
-		conn := next(t, n.open)
-		const messages, size = 300, 100_000 // more than the system takes
-		for range messages {
-			if err := conn.Write(engine.MessageBinary, make([]byte, size)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := c.Conn.(*tls.Conn).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		next(t, n.end)
-		for range messages {
-			if h, p := c.frame(t); h.Opcode != wire.Binary || len(p) != size {
-				t.Fatalf("%v of %d bytes", h.Opcode, len(p))
-			}
-		}
-		c.ends(t)
-	})
-}
-
-func TestTLSWriteTimeout(t *testing.T) {
-	a := newAuthority(t)
-	n := newNotes()
-	s := &engine.Server{Handler: n, Options: engine.Options{WriteTimeout: 100 * time.Millisecond, QueueBytesMax: 64 << 20}}
-	upgradeTLS(t, startTLS(t, s, a.server(t)), a.client())
-	conn := next(t, n.open)
-	if err := conn.Write(engine.MessageBinary, make([]byte, 32<<20)); err != nil { // more than the system takes
-		t.Fatal(err)
-	}
-	if end := next(t, n.end); end.Err != engine.ErrWriteTimeout {
-		t.Errorf("%+v", end)
-	}
-}
-
-func TestTLSPausesReading(t *testing.T) {
-	a := newAuthority(t)
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler = echo{}
-		c := upgradeTLS(t, startTLS(t, s, a.server(t)), a.client())
-		const messages, size = 20_000, 1000
-		sent := make(chan error, 1)
-		go func() {
-			frame := masked(true, wire.Binary, strings.Repeat("x", size))
-			for range messages {
-				if _, err := c.Write(frame); err != nil {
-					sent <- err
-					return
-				}
-			}
-			sent <- nil
-		}()
-		for i := range messages {
-			if h, p := c.frame(t); h.Opcode != wire.Binary || len(p) != size {
-				t.Fatalf("echo %d: %v of %d bytes", i, h.Opcode, len(p))
-			}
-		}
-		if err := next(t, sent); err != nil {
-			t.Error(err)
 		}
 	})
 }

@@ -73,6 +73,8 @@ func TestHTTPOnTheSamePort(t *testing.T) {
 	})
 }
 
+// What the engine's own reading of requests refuses; the rows of the drivers have
+// what is wrong with an opening handshake.
 func TestRequestsThatAreRefused(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		s.Handler = echo{}
@@ -81,15 +83,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			request string
 			status  int
 		}{
-			"no upgrade":    {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 426},
 			"HEAD":          {"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", 405},
-			"POST":          {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405},
-			"HTTP/1.0":      {strings.Replace(opening, "1.1", "1.0", 1), 400},
-			"version":       {strings.Replace(opening, ": 13", ": 12", 1), 426},
-			"key":           {strings.Replace(opening, "dGhl", "dG", 1), 400},
-			"content":       {strings.Replace(opening, "Upgrade:", "Content-Length: 5\r\nUpgrade:", 1), 400},
-			"chunked":       {strings.Replace(opening, "Upgrade:", "Transfer-Encoding: chunked\r\nUpgrade:", 1), 400},
-			"origin":        {strings.Replace(opening, "Upgrade:", "Origin: http://evil.example\r\nUpgrade:", 1), 403},
 			"two hosts":     {strings.Replace(opening, "Upgrade:", "Host: y\r\nUpgrade:", 1), 400},
 			"no host":       {strings.Replace(opening, "Host: x\r\n", "", 1), 400},
 			"not HTTP":      {"\x16\x03\x01\x02\x00\x01\x00", 400},

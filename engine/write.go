@@ -158,11 +158,20 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	err := c.ended()
 	if err == nil {
 		if err = c.proto.QueueClose(code, reason, c.loop.clock()); err == nil {
-			c.flags |= armClose
+			c.hasClosed()
 		}
 	}
 	c.unlockAndPost()
 	return err
+}
+
+// hasClosed notes that this side's close frame is owed, and not for a fault; mu is
+// held.
+func (c *Conn) hasClosed() {
+	c.flags |= armClose
+	if m := c.mailbox(); m != nil {
+		m.closed = true
+	}
 }
 
 // CloseNow ends the connection without a close frame. What is queued is dropped.
@@ -197,7 +206,7 @@ func (c *Conn) admit(size, messages int) error {
 	if s.QueuePolicy == QueueClose {
 		if c.proto.QueueClose(StatusPolicyViolation, "the peer reads too slowly", c.loop.clock()) == nil {
 			c.needExtra().overflow = true
-			c.flags |= armClose
+			c.hasClosed()
 		}
 	}
 	c.flags |= owesDrain

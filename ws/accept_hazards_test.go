@@ -66,91 +66,6 @@ func upgrade(t *testing.T, s *httptest.Server, fields string, early ...byte) (ne
 	return nc, br, response
 }
 
-// Cross-site hijacking, through Accept: what a server takes for its own page.
-// The Host is app.example over plain HTTP, and https://*.partner.example is listed.
-func TestAcceptRefusesForeignOrigins(t *testing.T) {
-	partners, err := handshake.ParseOrigins([]string{"https://*.partner.example"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, listed := serve(t, echo(nil), false), serve(t, echo(&ws.AcceptOptions{Origins: partners}), false)
-	for _, v := range []struct {
-		origin   string
-		own      int // the status without Origins
-		partners int // and with them
-	}{
-		{"http://app.example", 101, 101},
-		{"http://app.example:80", 101, 101},
-		{"HTTP://APP.example", 101, 101},
-		{"https://a.partner.example", 403, 101},
-		{"https://a.b.partner.example", 403, 101},
-		{"https://partner.example", 403, 403},
-
-		{"http://evil.example", 403, 403},
-		{"http://app.example.evil.net", 403, 403},
-		{"http://evilapp.example", 403, 403},
-		{"http://app.exampl", 403, 403},
-		{"http://app.example.", 403, 403},
-		{"http://www.app.example", 403, 403},
-		{"http://example", 403, 403},
-		{"https://a.partner.example.evil.net", 403, 403},
-		{"https://evilpartner.example", 403, 403},
-		{"http://a.partner.example", 403, 403},
-		{"https://a.partner.example:8443", 403, 403},
-		{"https://*.partner.example", 403, 403},
-		{"https://.partner.example", 403, 403},
-		{"https://a.partner.example@evil.net", 403, 403},
-		{"https://evil.net#.partner.example", 403, 403},
-		{"https://evil.net/.partner.example", 403, 403},
-		{"https://evil.net\\.partner.example", 403, 403},
-		{"https://evil.net?.partner.example", 403, 403},
-
-		{"null", 403, 403},
-		{"NULL", 403, 403},
-		{"", 403, 403},
-		{"*", 403, 403},
-		{"app.example", 403, 403},
-		{"//app.example", 403, 403},
-		{"file://app.example", 403, 403},
-		{"ws://app.example", 403, 403},
-		{"chrome-extension://app.example", 403, 403},
-		{"http://app.example:8080", 403, 403},
-		{"http://app.example:", 403, 403},
-		{"http://app.example:080", 403, 403},
-		{"http://app.example:65616", 403, 403},
-		{"http://user@app.example", 403, 403},
-		{"http://app.example@evil.net", 403, 403},
-		{"http://app.example/", 403, 403},
-		{"http://app.example, http://evil.net", 403, 403},
-		{"http://evil.net http://app.example", 403, 403},
-		{"http://app%2eexample", 403, 403},
-		{"http://127.0.0.1", 403, 403},
-		{"http://[::1]", 403, 403},
-		{"http://2130706433", 403, 403},
-	} {
-		for s, want := range map[*httptest.Server]int{own: v.own, listed: v.partners} {
-			nc, _, response := upgrade(t, s, "Origin: "+v.origin+"\r\n")
-			if response.StatusCode != want {
-				t.Errorf("origin %q, with partners %v: %s, want %d", v.origin, s == listed, response.Status, want)
-			}
-			nc.Close()
-		}
-	}
-	for _, twice := range []string{"Origin: http://app.example\r\nOrigin: http://evil.net\r\n", "Origin: http://app.example\r\nOrigin: http://app.example\r\n"} {
-		if _, _, response := upgrade(t, own, twice); response.StatusCode != 400 {
-			t.Errorf("%q: %s", twice, response.Status)
-		}
-	}
-	// The scheme is that of the connection: over TLS a page of http is another.
-	secure := httptest.NewRequest("GET", "https://app.example/", nil)
-	secure.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"},
-		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Origin": {"http://app.example"}}
-	w := httptest.NewRecorder()
-	if _, err := ws.Accept(w, secure, nil); err == nil || w.Code != 403 {
-		t.Errorf("downgrade: %d, %v", w.Code, err)
-	}
-}
-
 // A refused upgrade is the last thing on its connection: what the client has
 // sent behind it, a request for example, is not served, and the connection is
 // closed. This is so for whatever refuses.
@@ -234,26 +149,6 @@ func TestRefusedUpgradeServesNothingMore(t *testing.T) {
 	}
 }
 
-// Frames right behind the handshake are handed on, however many there are and
-// however the handshake was cut.
-func TestEarlyFramesOfAnySize(t *testing.T) {
-	s := serve(t, echo(nil), false)
-	for _, size := range []int{0, 1, 125, 3000, 4096, 5000, 70_000} {
-		want := strings.Repeat("e", size)
-		early := wire.AppendMaskedFrame(nil, true, wire.Text, [4]byte{1, 2, 3, 4}, []byte(want))
-		early = append(early, wire.AppendMaskedFrame(nil, true, wire.Text, [4]byte{5, 6, 7, 8}, []byte("second"))...)
-		nc, br, response := upgrade(t, s, "", early...)
-		if response.StatusCode != 101 {
-			t.Fatal(response.Status)
-		}
-		peer := wstest.NewPeer(t, buffered{nc, br}, true)
-		peer.Want(fmt.Sprintf("text %q", want))
-		peer.Want(`text "second"`)
-		peer.Close(1000, "")
-		peer.Want(`close 1000 ""`)
-	}
-}
-
 // Thousands of fields, a request a byte at a time, and a header of megabytes,
 // in front of Accept on net/http as it is by default.
 func TestHandshakesOfUnusualShape(t *testing.T) {
@@ -297,102 +192,30 @@ func TestHandshakesOfUnusualShape(t *testing.T) {
 	}
 }
 
-// The grammar of the offers, through Accept: what is malformed fails the
-// handshake, what is merely unknown does not, and 64 KiB of spaces take no time.
+// The grammar of the offers at a length that only net/http lets through: 64 KiB of
+// spaces take no time. The rows of the drivers have the rest of it.
 func TestOfferedGrammar(t *testing.T) {
 	s := serve(t, echo(&ws.AcceptOptions{Subprotocols: []string{"chat"}, Options: ws.Options{Compression: &deflate.Options{}}}), false)
-	const none = "-"
 	for _, v := range []struct {
 		name, fields string
-		status       int
 		subprotocol  string
 		extensions   string
 	}{
-		{"quoted parameter", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\"1\\0\"\r\n", 101, "", "permessage-deflate; server_max_window_bits=10"},
-		{"unknown extension", "Sec-WebSocket-Extensions: x-unknown; a=b; c\r\n", 101, "", ""},
-		{"unknown parameter", "Sec-WebSocket-Extensions: permessage-deflate; x-unknown\r\n", 101, "", ""},
-		{"unknown parameter, then a fallback", "Sec-WebSocket-Extensions: permessage-deflate; x-unknown, permessage-deflate\r\n", 101, "", "permessage-deflate"},
-		{"duplicate parameter", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; client_max_window_bits\r\n", 101, "", ""},
-		{"duplicate offer", "Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate\r\n", 101, "", "permessage-deflate"},
-		{"offer in two lines", "Sec-WebSocket-Extensions: x-unknown\r\nSec-WebSocket-Extensions: permessage-deflate\r\n", 101, "", "permessage-deflate"},
-		{"64 KiB of spaces", "Sec-WebSocket-Extensions: permessage-deflate" + strings.Repeat(" ", 64<<10) + "; server_no_context_takeover\r\n", 101, "", "permessage-deflate; server_no_context_takeover"},
-		{"64 KiB of commas", "Sec-WebSocket-Extensions: " + strings.Repeat(",", 64<<10) + "permessage-deflate\r\n", 101, "", "permessage-deflate"},
-		{"an open quote", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\"10\r\n", 400, "", none},
-		{"an empty quoted value", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\"\"\r\n", 400, "", none},
-		{"an empty value", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\r\n", 400, "", none},
-		{"an empty parameter", "Sec-WebSocket-Extensions: permessage-deflate;\r\n", 400, "", none},
-		{"no name", "Sec-WebSocket-Extensions: ; a\r\n", 400, "", none},
-		{"a slash", "Sec-WebSocket-Extensions: a/b\r\n", 400, "", none},
-		{"a byte past ASCII", "Sec-WebSocket-Extensions: caf\xe9\r\n", 400, "", none},
-		{"too many parameters", "Sec-WebSocket-Extensions: a" + strings.Repeat(";b", 100) + "\r\n", 431, "", none},
-
-		{"subprotocol", "Sec-WebSocket-Protocol: other, chat\r\n", 101, "chat", ""},
-		{"subprotocols in two lines", "Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: chat\r\n", 101, "chat", ""},
-		{"subprotocol of another case", "Sec-WebSocket-Protocol: Chat\r\n", 101, "", ""},
-		{"64 KiB of spaces before a subprotocol", "Sec-WebSocket-Protocol: ," + strings.Repeat(" ", 64<<10) + "chat\r\n", 101, "chat", ""},
-		{"quoted subprotocol", "Sec-WebSocket-Protocol: \"chat\"\r\n", 400, "", none},
-		{"duplicate subprotocol", "Sec-WebSocket-Protocol: chat, chat\r\n", 400, "", none},
-		{"subprotocol with a space", "Sec-WebSocket-Protocol: chat room\r\n", 400, "", none},
+		{"64 KiB of spaces", "Sec-WebSocket-Extensions: permessage-deflate" + strings.Repeat(" ", 64<<10) + "; server_no_context_takeover\r\n", "", "permessage-deflate; server_no_context_takeover"},
+		{"64 KiB of commas", "Sec-WebSocket-Extensions: " + strings.Repeat(",", 64<<10) + "permessage-deflate\r\n", "", "permessage-deflate"},
+		{"64 KiB of spaces before a subprotocol", "Sec-WebSocket-Protocol: ," + strings.Repeat(" ", 64<<10) + "chat\r\n", "chat", ""},
 	} {
 		nc, _, response := upgrade(t, s, v.fields)
-		if response.StatusCode != v.status {
-			t.Errorf("%s: %s, want %d", v.name, response.Status, v.status)
+		if response.StatusCode != 101 {
+			t.Errorf("%s: %s", v.name, response.Status)
 		}
 		if got := response.Header.Get("Sec-WebSocket-Protocol"); got != v.subprotocol {
 			t.Errorf("%s: subprotocol %q", v.name, got)
 		}
-		if got := response.Header.Get("Sec-WebSocket-Extensions"); v.extensions != none && got != v.extensions {
+		if got := response.Header.Get("Sec-WebSocket-Extensions"); got != v.extensions {
 			t.Errorf("%s: extensions %q, want %q", v.name, got, v.extensions)
 		}
 		nc.Close()
-	}
-}
-
-// Window bits that are none. RFC 7692 §7.1.2 lets a server only decline such an
-// offer: the connection is then uncompressed, and refuses compressed messages.
-func TestInvalidWindowBitsAreDeclined(t *testing.T) {
-	s := serve(t, echo(&ws.AcceptOptions{Options: ws.Options{Compression: &deflate.Options{}}}), false)
-	for _, name := range []string{"server_max_window_bits", "client_max_window_bits"} {
-		for _, bits := range []string{"99", "08", "7", "16", "0", "-8", "8.0", "0x8", "1e1", "9a", "18446744073709551624"} {
-			nc, br, response := upgrade(t, s, "Sec-WebSocket-Extensions: permessage-deflate; "+name+"="+bits+"\r\n")
-			if got, there := response.Header["Sec-Websocket-Extensions"]; response.StatusCode != 101 || there {
-				t.Errorf("%s=%s: %s, %q", name, bits, response.Status, got)
-				continue
-			}
-			peer := wstest.NewPeer(t, buffered{nc, br}, true)
-			peer.Text("plain")
-			peer.Want(`text "plain"`)
-			peer.Raw([]byte{0xc1, 0x80, 0, 0, 0, 0})
-			peer.Want(`close 1002 "reserved bits set without an extension"`)
-			nc.Close()
-		}
-	}
-}
-
-// A handler that panics does not leave its connection open, whose client would
-// wait for an answer that nobody gives: a deferred Close works while a panic
-// passes, and the next connection is served.
-func TestHandlerThatPanicsLeavesNoConnection(t *testing.T) {
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := ws.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer conn.Close(ws.StatusInternalError, "")
-		if _, _, err = conn.Read(r.Context()); err == nil {
-			panic("a bug in the application")
-		}
-	}))
-	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	s.Start()
-	t.Cleanup(s.Close)
-	for range 3 {
-		conn := dial(t, s.URL, nil)
-		if err := conn.Write(background, ws.MessageText, []byte("x")); err != nil {
-			t.Fatal(err)
-		}
-		_, _, err := conn.Read(background)
-		wantEnd(t, err, 1011, 1011)
 	}
 }
 

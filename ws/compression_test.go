@@ -79,16 +79,6 @@ func TestCompressedEcho(t *testing.T) {
 	}
 }
 
-func TestCompressedBombEndsWith1009(t *testing.T) {
-	s := serve(t, echo(&ws.AcceptOptions{Options: ws.Options{Compression: &deflate.Options{}, MessageBytesMax: 100_000}}), false)
-	conn := dial(t, s.URL, &ws.DialOptions{Options: ws.Options{Compression: &deflate.Options{}}})
-	if err := conn.Write(background, ws.MessageBinary, make([]byte, 100_001)); err != nil {
-		t.Fatal(err)
-	}
-	_, _, err := conn.Read(background)
-	wantEnd(t, err, 1009, 1009)
-}
-
 // One Prepared message goes to connections that agreed on different things, in
 // between messages of their own, and everybody reads the same.
 func TestPrepared(t *testing.T) {

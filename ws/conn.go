@@ -208,7 +208,8 @@ func (c *Conn) sent() StatusCode {
 }
 
 // end ends the connection, once. If linger is set, the transport stays until
-// the peer has taken what it was sent.
+// the peer has taken what it was sent; behind an orderly close it is the peer
+// that ends it.
 func (c *Conn) end(e *CloseError, linger bool) {
 	c.mu.Lock()
 	if c.closed != nil {
@@ -225,9 +226,9 @@ func (c *Conn) end(e *CloseError, linger bool) {
 		c.tracker.remove(c)
 	}
 	if linger {
-		go c.stream.linger(c.closeTimeout(never))
+		go c.stream.linger(c.closeTimeout(never), e.Err == nil)
 	} else {
-		c.stream.nc.Close()
+		c.stream.close(e.Err == ErrWriteTimeout)
 	}
 	if o := c.options.observation; o != nil {
 		o.end(e)

@@ -16,7 +16,6 @@ import (
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/handshake"
 	"github.com/godwit-io/godwit/ws/wire"
-	"github.com/godwit-io/godwit/ws/wstest"
 )
 
 // echo is the server of the package documentation.
@@ -140,32 +139,6 @@ func TestCutWriteIsContinued(t *testing.T) {
 	}
 }
 
-// What the client sends right behind its request may have been read by net/http
-// together with it.
-func TestEarlyBytesReachTheFramer(t *testing.T) {
-	s := serve(t, echo(nil), false)
-	nc, err := net.Dial("tcp", s.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	request := "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-	early := wire.AppendMaskedFrame([]byte(request), true, wire.Text, [4]byte{1, 2, 3, 4}, []byte("early"))
-	if _, err := nc.Write(early); err != nil {
-		t.Fatal(err)
-	}
-	br := bufio.NewReader(nc)
-	response, err := http.ReadResponse(br, nil)
-	if err != nil || response.StatusCode != 101 || response.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
-		t.Fatalf("%+v, %v", response, err)
-	}
-	peer := wstest.NewPeer(t, buffered{nc, br}, true)
-	peer.Want(`text "early"`)
-	peer.Close(1000, "")
-	peer.Want(`close 1000 ""`)
-	peer.WantEnd()
-}
-
 // buffered is a connection of which some was read ahead.
 type buffered struct {
 	net.Conn
@@ -173,41 +146,6 @@ type buffered struct {
 }
 
 func (b buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
-
-func TestRefusalsAreAnsweredAndClosed(t *testing.T) {
-	s := serve(t, echo(nil), false)
-	for _, v := range []struct {
-		name   string
-		change func(h http.Header)
-		status int
-		want   string // a header field of the answer
-	}{
-		{"no upgrade", func(h http.Header) { h.Del("Upgrade") }, 426, "Sec-Websocket-Version"},
-		{"version 8", func(h http.Header) { h.Set("Sec-WebSocket-Version", "8") }, 426, "Sec-Websocket-Version"},
-		{"short key", func(h http.Header) { h.Set("Sec-WebSocket-Key", "AAAA") }, 400, ""},
-		{"foreign page", func(h http.Header) { h.Set("Origin", "https://evil.example") }, 403, ""},
-	} {
-		t.Run(v.name, func(t *testing.T) {
-			r, _ := http.NewRequest("GET", s.URL, nil)
-			r.Header = http.Header{
-				"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"},
-				"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
-			}
-			v.change(r.Header)
-			response, err := s.Client().Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			response.Body.Close()
-			if response.StatusCode != v.status || !response.Close {
-				t.Errorf("status %d, closed %v; want %d and closed", response.StatusCode, response.Close, v.status)
-			}
-			if v.want != "" && response.Header.Get(v.want) == "" {
-				t.Errorf("no %s in %v", v.want, response.Header)
-			}
-		})
-	}
-}
 
 func TestDialReportsARefusal(t *testing.T) {
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -3,10 +3,8 @@
 package ws_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/ws"
-	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/wire"
 	"github.com/godwit-io/godwit/ws/wstest"
 )
@@ -105,181 +102,11 @@ func heapBytes() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A message of a million one-byte fragments, with as many empty ones between
-// them, is put together in linear time and in memory of its own length.
-func TestMillionFragmentsOfOneMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const million = 1_000_000
-		a, b := wstest.Pipe(nil)
-		mask := [4]byte{}
-		first := wire.AppendMaskedFrame(nil, false, wire.Binary, mask, []byte("x"))
-		pair := wire.AppendMaskedFrame(nil, false, wire.Continuation, mask, nil)
-		pair = wire.AppendMaskedFrame(pair, false, wire.Continuation, mask, []byte("x"))
-		thousand := bytes.Repeat(pair, 1000)
-		parts := []io.Reader{bytes.NewReader(first)}
-		for range million / 1000 {
-			parts = append(parts, bytes.NewReader(thousand))
-		}
-		parts = append(parts, bytes.NewReader(wire.AppendMaskedFrame(nil, true, wire.Continuation, mask, nil)), a)
-		in := io.MultiReader(parts...)
-		conn := ws.NewServerConn(reading{a, in}, &ws.Options{FragmentsMax: -1, MessageBytesMax: 2 * million})
-		var message []byte
-		var err error
-		size := allocated(func() { _, message, err = conn.Read(background) })
-		if err != nil || len(message) != million+1 || size > 16*million {
-			t.Errorf("%d bytes, %v; %d were allocated", len(message), err, size)
-		}
-		conn.CloseNow()
-		b.Close()
-	})
-}
-
-// fragmented is a compressed message as a client sends it in frames of size.
-func fragmented(payload []byte, size int) (b []byte) {
-	rsv, op := wire.RSV1, wire.Binary
-	for {
-		n := min(size, len(payload))
-		last := n == len(payload)
-		b = wire.AppendHeader(b, wire.Header{Fin: last, RSV: rsv, Opcode: op, Masked: true, Length: int64(n)})
-		b = append(b, payload[:n]...) // masked with zeros
-		if payload = payload[n:]; last {
-			return b
-		}
-		rsv, op = 0, wire.Continuation
-	}
-}
-
-// Bombs over a socket: plain, in one-byte fragments, and with context takeover.
-// Exactly the limit passes, one byte more ends with 1009, and a bomb of 64 MiB
-// costs what the limit allows.
-func TestBombsEndWith1009(t *testing.T) {
-	const limit = 100_000
-	both := ws.Options{MessageBytesMax: limit, FragmentsMax: 1 << 20, Compression: &deflate.Options{}}
-	for _, v := range []struct {
-		name     string
-		takeover bool
-		size     int // of a fragment
-		bytes    int
-		passes   bool
-	}{
-		{"plain, the limit", false, 1 << 30, limit, true},
-		{"plain, one more", false, 1 << 30, limit + 1, false},
-		{"fragmented, the limit", false, 1, limit, true},
-		{"fragmented, one more", false, 1, limit + 1, false},
-		{"takeover, the limit", true, 1 << 30, limit, true},
-		{"takeover, one more", true, 1 << 30, limit + 1, false},
-		{"takeover and fragmented, one more", true, 1, limit + 1, false},
-		{"a bomb", false, 1 << 30, 64 << 20, false},
-		{"a bomb in fragments, with takeover", true, 100, 64 << 20, false},
-	} {
-		t.Run(v.name, func(t *testing.T) {
-			conn, peer := compressedPair(t, &both)
-			var sender deflate.Deflater
-			p, _ := conn.Compression()
-			o := deflate.Options{}.WithDefaults()
-			sender.Init(p.FromClient(), &o)
-			if v.takeover {
-				peer.Raw(fragmented(sender.Append(nil, make([]byte, limit)), 1<<30))
-				if _, got, err := conn.Read(background); err != nil || len(got) != limit {
-					t.Fatalf("the first message: %d bytes, %v", len(got), err)
-				}
-			}
-			input := fragmented(sender.Append(nil, make([]byte, v.bytes)), v.size)
-			sent := make(chan struct{})
-			go func() { peer.Raw(input); close(sent) }()
-			var got []byte
-			var err error
-			bytes := allocated(func() { _, got, err = conn.Read(background) })
-			<-sent
-			if v.passes {
-				if err != nil || len(got) != v.bytes {
-					t.Fatalf("%d bytes, %v", len(got), err)
-				}
-			} else {
-				wantEnd(t, err, 1006, 1009)
-				if f, err := peer.Receive(); err != nil || !strings.HasPrefix(f.String(), "close 1009 ") {
-					t.Errorf("told %v, %v", f, err)
-				}
-			}
-			if bytes > 20*limit {
-				t.Errorf("%d bytes were allocated", bytes)
-			}
-		})
-	}
-}
-
-// compressedPair is a server's connection with compression, accepted over a
-// socket, and the client at its other end as a scripted peer.
-func compressedPair(t *testing.T, o *ws.Options) (*ws.Conn, *wstest.Peer) {
-	t.Helper()
-	conns := make(chan *ws.Conn, 1)
-	s := serve(t, accepting(&ws.AcceptOptions{Options: *o}, conns), false)
-	nc, br, response := upgrade(t, s, "Sec-WebSocket-Extensions: permessage-deflate\r\n")
-	if response.StatusCode != 101 {
-		t.Fatal(response.Status)
-	}
-	conn := <-conns
-	t.Cleanup(func() { conn.CloseNow() })
-	return conn, wstest.NewPeer(t, buffered{nc, br}, true)
-}
-
-// A peer that sends pings and never reads: it is owed one pong, which cannot be
-// sent, and the write timeout ends it. Nothing piles up meanwhile.
-func TestPingFloodOfAPeerThatDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := wstest.Pipe(nil)
-		conn := ws.NewServerConn(a, &ws.Options{WriteTimeout: 3 * time.Second})
-		one := wire.AppendMaskedFrame(nil, true, wire.Ping, [4]byte{}, make([]byte, wire.ControlPayloadBytesMax))
-		flood := bytes.Repeat(one, 100)
-		var err error
-		start := time.Now()
-		size := allocated(func() {
-			go func() {
-				for {
-					if _, err := b.Write(flood); err != nil {
-						return
-					}
-				}
-			}()
-			_, _, err = conn.Read(background)
-		})
-		wantEnd(t, err, 1006, 0)
-		if !errors.Is(err, ws.ErrWriteTimeout) || time.Since(start) != 3*time.Second {
-			t.Errorf("%v after %v", err, time.Since(start))
-		}
-		if size > 1<<20 {
-			t.Errorf("%d bytes were allocated", size)
-		}
-		b.Close()
-	})
-}
-
-// The other way round: a client that is flooded by its server.
-func TestPongFloodIsReadAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := wstest.Pipe(nil)
-		flood := bytes.Repeat(wire.AppendFrame(nil, true, wire.Pong, make([]byte, 125)), 1000)
-		parts := []io.Reader{}
-		for range 200 {
-			parts = append(parts, bytes.NewReader(flood))
-		}
-		parts = append(parts, bytes.NewReader(wire.AppendFrame(nil, true, wire.Text, []byte("and now this"))), a)
-		conn := ws.NewClientConn(reading{a, io.MultiReader(parts...)}, nil)
-		if size := allocated(func() { read(t, conn, ws.MessageText, "and now this") }); size > 256<<10 {
-			t.Errorf("%d bytes were allocated for 200,000 pongs", size)
-		}
-		conn.CloseNow()
-		b.Close()
-	})
-}
-
 // reading is a connection that reads from elsewhere.
 type reading struct {
 	net.Conn
 	r io.Reader
 }
-
-func (r reading) Read(p []byte) (int, error) { return r.r.Read(p) }
 
 // No way of reading hands on a message that fails, and none calls back for it:
 // Read and Messages return nothing of it, a Reader ends before what was wrong,

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -87,36 +86,6 @@ func TestEnqueueIsBoundedAndTells(t *testing.T) {
 	})
 }
 
-func TestCloseSendsTheQueueFirst(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, conn *ws.Conn, peer *wstest.Peer) {
-		conn.Enqueue(ws.MessageText, []byte("last words"))
-		done := make(chan error, 1)
-		go func() { done <- conn.Close(1000, "") }()
-		peer.Want(`text "last words"`)
-		peer.Want(`close 1000 ""`)
-		if err := conn.Enqueue(ws.MessageText, nil); err != ws.ErrClosing {
-			t.Errorf("Enqueue while closing = %v", err)
-		}
-		peer.Close(1000, "")
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		if err := conn.Enqueue(ws.MessageText, nil); ws.CloseStatus(err) != 1000 {
-			t.Errorf("Enqueue after the end = %v", err)
-		}
-	})
-}
-
-func TestAStalledQueueEndsTheConnection(t *testing.T) {
-	inBubble(t, &ws.Options{WriteTimeout: 3 * time.Second}, func(t *testing.T, conn *ws.Conn, peer *wstest.Peer) {
-		conn.Enqueue(ws.MessageBinary, make([]byte, 100_000)) // more than the wire holds
-		<-conn.Done()
-		if !errors.Is(conn.Err(), ws.ErrWriteTimeout) {
-			t.Error(conn.Err())
-		}
-	})
-}
-
 func TestRateHook(t *testing.T) {
 	messages, bytes := 0, 0
 	o := &ws.Options{Rate: func(ctx context.Context, n int, begins bool) error {
@@ -142,28 +111,6 @@ func TestRateHook(t *testing.T) {
 		peer.Hangup()
 		if bytes != len("one")+len("two")+len("three") {
 			t.Errorf("%d bytes", bytes)
-		}
-	})
-}
-
-func TestIdleTimeout(t *testing.T) {
-	inBubble(t, &ws.Options{IdleTimeout: time.Minute}, func(t *testing.T, conn *ws.Conn, peer *wstest.Peer) {
-		start := time.Now()
-		go func() {
-			for {
-				f, err := peer.Receive()
-				if err != nil {
-					return
-				}
-				if f.Header.Opcode == wire.Ping {
-					peer.Send(true, wire.Pong, f.Payload)
-				}
-			}
-		}()
-		_, _, err := conn.Read(background)
-		wantEnd(t, err, 1006, 1001)
-		if took := time.Since(start).Round(time.Millisecond); took != time.Minute {
-			t.Errorf("after %v", took)
 		}
 	})
 }

@@ -3,6 +3,7 @@
 package ws
 
 import (
+	"crypto/tls"
 	"net"
 	"time"
 )
@@ -112,19 +113,28 @@ func socketOf(nc net.Conn) net.Conn {
 	return nil
 }
 
+// close ends the transport. The goodbye of TLS would wait for a peer that does not
+// read, so it is left out for one.
+func (s *stream) close(deaf bool) {
+	if secure, ok := s.nc.(*tls.Conn); ok && deaf {
+		secure.NetConn().Close()
+	}
+	s.nc.Close()
+}
+
 // lingerBytesMax is how much a peer may send after it was told that the
 // connection is over: one that is in the middle of a large message does not look
 // before it is through with it.
 const lingerBytesMax = 64 << 20
 
 // linger ends the transport so that what was sent last arrives: it says that no
-// more will come, lets the peer finish for a while, and closes. Closing while
-// bytes are unread would reset the connection, and the peer would lose what it
-// has not read yet.
-func (s *stream) linger(limit time.Duration) {
+// more will come, unless it is for the peer to say that first, lets the peer
+// finish for a while, and closes. Closing while bytes are unread would reset the
+// connection, and the peer would lose what it has not read yet.
+func (s *stream) linger(limit time.Duration, waits bool) {
 	defer s.nc.Close()
 	s.nc.SetReadDeadline(time.Now().Add(limit))
-	if half, ok := s.nc.(interface{ CloseWrite() error }); ok {
+	if half, ok := s.nc.(interface{ CloseWrite() error }); ok && !waits {
 		half.CloseWrite()
 	}
 	b := receiveBuffers.Get().(*[receiveBytes]byte)
