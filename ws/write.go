@@ -209,8 +209,8 @@ func (c *Conn) breaks(err error) error {
 }
 
 // partBytes is how much is given at a time to a transport that cannot tell how
-// much of it went: a few TLS records.
-const partBytes = 64 << 10
+// much of it went: a TLS record.
+const partBytes = 16 << 10
 
 // sendSlowly waits for the peer to make room: for WriteTimeout each time some
 // was made, and no longer than ctx.

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -73,11 +74,12 @@ func readsSlowly(s *scene) {
 	s.options.WriteTimeout, s.options.QueueBytesMax, s.options.PingInterval = 3*s.unit, 4*s.jam(), -1
 	p, c := s.meet()
 	written := spawn(func() error { return c.Write(binary(strings.Repeat("x", s.jam()))) })
-	buf := make([]byte, 64<<10) // what it takes at a time
+	buf := make([]byte, 20<<10) // what it takes at a time: a record of TLS, and a little
+	in := io.MultiReader(io.LimitReader(p.br, int64(p.br.Buffered())), p.nc)
 	for total := 0; total < s.jam(); {
 		<-time.After(s.options.WriteTimeout - s.unit/2)
 		for taken := 0; taken < len(buf) && total+taken < s.jam(); {
-			n, err := p.br.Read(buf[taken:])
+			n, err := in.Read(buf[taken:])
 			if err != nil {
 				s.Fatalf("after %d bytes: %v", total+taken, err)
 			}
