@@ -112,7 +112,7 @@ func (c *Conn) direct() []byte {
 		return nil
 	}
 	m := c.message
-	if int64(cap(m.b)-len(m.b)) < min(left, directBytesMin) {
+	if int64(cap(m.b)-len(m.b)) < min(left, receiveBytes) {
 		m.b = slices.Grow(m.b, int(min(left, int64(max(len(m.b), growBytesMin)))))
 	}
 	free := m.b[len(m.b):cap(m.b)]
