@@ -16,6 +16,7 @@ import (
 type gathering struct {
 	look, nap retries
 
+	heard uint64       // messages that had come when the turn began
 	took  wsproto.Time // what the last deliveries took
 	ended wsproto.Time // when that was
 }
@@ -51,6 +52,10 @@ const (
 	// gatherMax bounds what gather adds to the time until something is sent.
 	gatherMax = 500 * time.Microsecond
 
+	// gatherMessages is how many messages of a turn are enough: more of them would
+	// hardly make a message cheaper, and receivers have queues that they must fit.
+	gatherMessages = 64
+
 	// lingerMin is what deliveries take if they are worth waiting before,
 	// lingerMax the longest wait, and napMax the longest part of it without a
 	// look.
@@ -66,7 +71,7 @@ const (
 func (l *loop) deliver(input bool) {
 	lingered := !l.resuming && l.linger()
 	l.resuming = false
-	if input && !lingered && l.gathering.look.due() {
+	if input && !lingered && !l.heardEnough() && l.gathering.look.due() {
 		l.gathering.look.result(l.gather())
 	}
 	began := l.clock()
@@ -80,6 +85,11 @@ func (l *loop) deliver(input bool) {
 	}
 }
 
+// heardEnough reports whether it is time to deliver, whatever else there is.
+func (l *loop) heardEnough() bool {
+	return l.tally.MessagesIn-l.gathering.heard >= gatherMessages
+}
+
 // linger sleeps before deliveries, for twice the time they take at most, when they
 // have followed each other more closely than that, and as long as each nap brings
 // more. Who publishes 20,000 messages a second to ten
@@ -89,7 +99,7 @@ func (l *loop) deliver(input bool) {
 // be more for each receiver: when everybody talks to somebody else.
 func (l *loop) linger() bool {
 	g := &l.gathering
-	if g.took < wsproto.Time(lingerMin) || l.now-g.ended > g.took || !g.nap.due() {
+	if l.heardEnough() || g.took < wsproto.Time(lingerMin) || l.now-g.ended > g.took || !g.nap.due() {
 		return false
 	}
 	// Others who have something to do get the processor first.
@@ -112,7 +122,7 @@ func (l *loop) linger() bool {
 // something.
 func (l *loop) gather() bool {
 	found := false
-	for began := l.now; l.now-began < wsproto.Time(gatherMax); l.now = l.clock() {
+	for began := l.now; l.now-began < wsproto.Time(gatherMax) && !l.heardEnough(); l.now = l.clock() {
 		n := l.poll.wait(l.events[:], 0)
 		if n == 0 {
 			break

@@ -13,6 +13,8 @@ type napping struct {
 	naps   []time.Duration
 	brings int // so many of them bring an event
 	event  bool
+
+	endless bool // there is always one
 }
 
 func (n *napping) pause(d time.Duration) {
@@ -21,7 +23,7 @@ func (n *napping) pause(d time.Duration) {
 }
 
 func (n *napping) wait(events []event, _ time.Duration) int {
-	if !n.event {
+	if !n.event && !n.endless {
 		return 0
 	}
 	n.event = false
@@ -106,6 +108,31 @@ func TestLingersAsLongAsItIsWorthIt(t *testing.T) {
 				t.Errorf("it slept before %d of %d deliveries, want %d to %d", n, turns, tt.min, tt.max)
 			}
 		})
+	}
+}
+
+// A burst is delivered before there is more of it than receivers have room for.
+func TestEnoughIsDelivered(t *testing.T) {
+	for _, tt := range []struct{ heard, want uint64 }{
+		{0, gatherMessages}, {gatherMessages - 1, gatherMessages}, {gatherMessages, gatherMessages}, {10 * gatherMessages, 10 * gatherMessages},
+	} {
+		d := newDelivering(20, 10)
+		heard := &d.loop.tally.MessagesIn
+		*heard = 7 + tt.heard
+		d.loop.gathering.heard = 7
+		d.poll.endless = true
+		d.loop.listeners = []*acceptor{{}}
+		d.loop.system = &kernel{accept: func(int32) (int32, address, error) {
+			*heard++ // as if it were a message
+			return -1, address{}, errAgain
+		}}
+		d.turn(time.Millisecond, 0)
+		if got := *heard - 7; got != tt.want {
+			t.Errorf("%d messages, then %d, want %d", tt.heard, got, tt.want)
+		}
+		if slept := len(d.poll.naps) > 0; slept != (tt.heard < gatherMessages) {
+			t.Errorf("with %d messages: it slept %v", tt.heard, d.poll.naps)
+		}
 	}
 }
 

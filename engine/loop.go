@@ -139,6 +139,7 @@ func (l *loop) run() {
 		n := l.wait()
 		l.now = l.clock()
 		l.looked(n)
+		l.gathering.heard = l.tally.MessagesIn
 		l.handle(n)
 		if l.hasWork() {
 			l.deliver(n > 0)
