@@ -123,7 +123,7 @@ func (l *loop) accept(a *acceptor) {
 // the listener would be ready all the time.
 func (l *loop) pauseAccept(a *acceptor, err error) {
 	now := l.clock()
-	if a.failed == 0 || now-a.failed > wsTime(acceptCalm) { // at its limit, a process accepts one for each that leaves
+	if a.failed == 0 || now-a.failed > wsproto.Time(acceptCalm) { // at its limit, a process accepts one for each that leaves
 		hint := "it tries again until it can"
 		if err == unix.EMFILE || err == unix.ENFILE {
 			hint = "raise the limit of open files (ulimit -n) or lower ConnsMax; connections wait meanwhile"

@@ -33,7 +33,13 @@ func TestShortReadsAndWrites(t *testing.T) {
 	s := &engine.Server{Handler: echo{}}
 	s.Interfere(nil, short, short)
 	c := dial(t, start(t, s))
-	for _, size := range []int{0, 1, 125, 126, 1000, 20_000} {
+	comesBack(t, c, 0, 1, 125, 126, 1000, 20_000)
+}
+
+// comesBack has a message of each size echoed, and ends c in good order.
+func comesBack(t *testing.T, c *ws.Conn, sizes ...int) {
+	t.Helper()
+	for _, size := range sizes {
 		message := strings.Repeat("x", size)
 		if err := c.Write(within(t), ws.MessageText, []byte(message)); err != nil {
 			t.Fatal(err)

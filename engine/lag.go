@@ -73,7 +73,7 @@ func (l *loop) lagged(took time.Duration) {
 	}
 	if took > lagAfter {
 		l.lag.long.Store(int64(took))
-		l.lag.kept.Store(int64(l.now + wsTime(min(took, lagKept))))
+		l.lag.kept.Store(int64(l.now + wsproto.Time(min(took, lagKept))))
 		l.stepBack()
 	}
 }
@@ -89,18 +89,14 @@ func (l *loop) lapTime() time.Duration {
 
 // behind is how much the loop lags, 0 if it does not.
 func (l *loop) behind() time.Duration {
-	var by int64
-	now := int64(l.clock())
-	if began := l.lag.lap.Load(); began != 0 {
-		by = now - began
+	by := l.lapTime()
+	if int64(l.clock()) < l.lag.kept.Load() {
+		by = max(by, time.Duration(l.lag.long.Load()))
 	}
-	if now < l.lag.kept.Load() {
-		by = max(by, l.lag.long.Load())
-	}
-	if by <= int64(lagAfter) {
+	if by <= lagAfter {
 		return 0
 	}
-	return time.Duration(by)
+	return by
 }
 
 // drowns reports whether two laps in a row took longer than after, the one under

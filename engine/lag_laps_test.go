@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
 // A lap ends with a look that finds all there is, or with as many events as there
@@ -25,7 +27,7 @@ func TestLaps(t *testing.T) {
 	l.startLap(l.clock())
 	look := func(after time.Duration, found int) time.Duration {
 		began := l.lag.began
-		l.now += wsTime(after)
+		l.now += wsproto.Time(after)
 		l.looked(found)
 		return time.Duration(l.lag.began - began)
 	}
@@ -52,13 +54,13 @@ func TestLaps(t *testing.T) {
 	// What is reported is forgotten after one to two windows.
 	var p laps
 	const begin = 10 * lagWindow
-	p.note(wsTime(begin), 3*time.Second)
-	p.note(wsTime(begin+lagWindow-1), time.Second)
+	p.note(wsproto.Time(begin), 3*time.Second)
+	p.note(wsproto.Time(begin+lagWindow-1), time.Second)
 	for _, c := range []struct{ at, want time.Duration }{
 		{begin, 3 * time.Second}, {begin + 2*lagWindow - 1, 3 * time.Second}, {begin + 2*lagWindow, 0}, {begin + 20*lagWindow, 0},
 	} {
 		q := p
-		if q.note(wsTime(c.at), 0); max(q.longest[0], q.longest[1]) != c.want {
+		if q.note(wsproto.Time(c.at), 0); max(q.longest[0], q.longest[1]) != c.want {
 			t.Errorf("at %v: %v", c.at, q.longest)
 		}
 	}

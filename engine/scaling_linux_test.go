@@ -27,21 +27,7 @@ func TestScalingClients(t *testing.T) {
 	if _, err := fmt.Sscan(os.Getenv(scalingChild), &address, &n); err != nil {
 		t.Skip("it is the other process of BenchmarkConns")
 	}
-	clients := make([]net.Conn, n)
-	for i := range clients {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := c.Write([]byte(opening)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(c, make([]byte, 129)); err != nil {
-			t.Fatal(err)
-		}
-		clients[i] = c
-	}
+	clients := openClients(t, address, n)
 	fmt.Println("ready")
 	stop := make(chan struct{})
 	go func() {
@@ -62,13 +48,7 @@ func TestScalingClients(t *testing.T) {
 					return
 				default:
 				}
-				c := clients[i%n]
-				if _, err := c.Write(frame); err != nil {
-					t.Error(err)
-					return
-				}
-				if _, err := io.ReadFull(c, reply); err != nil {
-					t.Error(err)
+				if !echoOnce(t, clients[i%n], frame, reply) {
 					return
 				}
 			}
@@ -77,8 +57,8 @@ func TestScalingClients(t *testing.T) {
 	all.Wait()
 }
 
-// What a message costs does not depend on how many connections there are. The
-// clients are another process; cpu-ns/echo is the processor time of this one.
+// What a message costs with so many connections, however many are busy at a time.
+// The clients are another process; cpu-ns/echo is the processor time of this one.
 func BenchmarkConns(b *testing.B) {
 	for _, n := range []int{1000, 5000, 10_000, 19_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -13,6 +13,39 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
+// openClients opens n WebSockets, of nothing but a socket each.
+func openClients(t testing.TB, address string, n int) []net.Conn {
+	clients := make([]net.Conn, n)
+	for i := range clients {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Write([]byte(opening)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, 129)); err != nil {
+			t.Fatal(err)
+		}
+		clients[i] = c
+	}
+	return clients
+}
+
+// echoOnce sends frame and takes the reply, and reports whether it came.
+func echoOnce(t testing.TB, c net.Conn, frame, reply []byte) bool {
+	if _, err := c.Write(frame); err != nil {
+		t.Error(err)
+		return false
+	}
+	if _, err := io.ReadFull(c, reply); err != nil {
+		t.Error(err)
+		return false
+	}
+	return true
+}
+
 // echoTogether has n clients echo messages of 64 bytes through two loops, each
 // client at its own pace, and returns how long that took.
 func echoTogether(t testing.TB, n, messages int) time.Duration {
@@ -25,21 +58,7 @@ func echoTogether(t testing.TB, n, messages int) time.Duration {
 	go func() { ended <- s.Serve(ln) }()
 	defer func() { <-ended }()
 	defer s.Close()
-	clients := make([]net.Conn, n)
-	for i := range clients {
-		c, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := c.Write([]byte(opening)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(c, make([]byte, 129)); err != nil {
-			t.Fatal(err)
-		}
-		clients[i] = c
-	}
+	clients := openClients(t, ln.Addr().String(), n)
 	frame := masked(true, wire.Binary, strings.Repeat("x", 64))
 	began := time.Now()
 	var all sync.WaitGroup
@@ -47,12 +66,7 @@ func echoTogether(t testing.TB, n, messages int) time.Duration {
 		all.Go(func() {
 			reply := make([]byte, 66)
 			for range messages {
-				if _, err := c.Write(frame); err != nil {
-					t.Error(err)
-					return
-				}
-				if _, err := io.ReadFull(c, reply); err != nil {
-					t.Error(err)
+				if !echoOnce(t, c, frame, reply) {
 					return
 				}
 			}

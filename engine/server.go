@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -331,7 +332,7 @@ func (l *loop) begins(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
 	timeout := orDefault(l.server.HandshakeTimeout, DefaultHandshakeTimeout, forever)
-	l.wheel.set(c, l.clock()+wsTime(timeout))
+	l.wheel.set(c, l.clock()+wsproto.Time(timeout))
 }
 
 // enter counts a connection, if there may be one more.

@@ -89,15 +89,7 @@ func soakLarge(ctx context.Context, address string, rnd *rand.Rand) {
 	defer c.CloseNow()
 	for range 5 {
 		message := make([]byte, rnd.IntN(4<<20))
-		written := make(chan error, 1)
-		go func() { written <- c.Write(ctx, ws.MessageBinary, message) }()
-		_, p, err := c.Read(ctx)
-		if err != nil || !bytes.Equal(p, message) {
-			_ = c.CloseNow()
-			<-written
-			return
-		}
-		if <-written != nil {
+		if !soakOnce(ctx, c, message) {
 			return
 		}
 	}
@@ -140,18 +132,24 @@ func soakWait(ctx context.Context, address string, rnd *rand.Rand) {
 	soakEcho(ctx, c, rnd, 1000)
 }
 
+// soakOnce sends a message while it reads, since neither side takes all of a large
+// one at once, and reports whether it came back.
+func soakOnce(ctx context.Context, c *ws.Conn, message []byte) bool {
+	written := make(chan error, 1)
+	go func() { written <- c.Write(ctx, ws.MessageBinary, message) }()
+	_, p, err := c.Read(ctx)
+	if err != nil || !bytes.Equal(p, message) {
+		_ = c.CloseNow()
+		<-written
+		return false
+	}
+	return <-written == nil
+}
+
 func soakEcho(ctx context.Context, c *ws.Conn, rnd *rand.Rand, most int) {
 	for range rnd.IntN(20) {
 		message := make([]byte, 10+rnd.IntN(most))
-		written := make(chan error, 1)
-		go func() { written <- c.Write(ctx, ws.MessageBinary, message) }()
-		_, p, err := c.Read(ctx)
-		if err != nil || !bytes.Equal(p, message) {
-			_ = c.CloseNow()
-			<-written
-			return
-		}
-		if <-written != nil {
+		if !soakOnce(ctx, c, message) {
 			return
 		}
 	}

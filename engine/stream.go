@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
 const (
@@ -271,5 +269,3 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	}
 	return netip.AddrPort{}
 }
-
-func wsTime(d time.Duration) wsproto.Time { return wsproto.Time(d) }

@@ -37,18 +37,7 @@ func TestTLSShortReadsAndWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.CloseNow()
-	for _, size := range []int{0, 1, 125, 1000, 20_000, 70_000} {
-		message := strings.Repeat("x", size)
-		if err := c.Write(within(t), ws.MessageText, []byte(message)); err != nil {
-			t.Fatal(err)
-		}
-		if _, p, err := c.Read(within(t)); err != nil || string(p) != message {
-			t.Fatalf("%d bytes came back as %d, %v", size, len(p), err)
-		}
-	}
-	if err := c.Close(ws.StatusNormal, ""); err != nil {
-		t.Error(err)
-	}
+	comesBack(t, c, 0, 1, 125, 1000, 20_000, 70_000)
 }
 
 // A connection that breaks at any call, of the handshake too, ends once, and the
