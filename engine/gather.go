@@ -92,10 +92,9 @@ func (l *loop) heardEnough() bool {
 
 // linger sleeps before deliveries, for twice the time they take at most, when they
 // have followed each other more closely than that, and as long as each nap brings
-// more. Who publishes 20,000 messages a second to ten
-// subscribers has each get several of them in a system call instead of one, for
-// two thirds of the processor time; who publishes less than the loop can deliver
-// at once never waits. It is given up, for a while, where messages do not come to
+// more. Who publishes 20,000 messages a second to ten subscribers has each get
+// several of them in a system call instead of one, for four fifths of the
+// processor time; where deliveries are further apart nobody waits. It is given up, for a while, where messages do not come to
 // be more for each receiver: when everybody talks to somebody else.
 func (l *loop) linger() bool {
 	g := &l.gathering
