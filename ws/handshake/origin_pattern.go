@@ -28,8 +28,8 @@ func parseOriginPattern(text string) (originPattern, error) {
 	case "data", "about", "blob", "javascript":
 		return fail("browsers send the origin null for pages of this scheme: write null")
 	}
-	foreign := p.scheme != "" && !isWeb(p.scheme)
-	if foreign {
+	isForeign := p.scheme != "" && !isWeb(p.scheme)
+	if isForeign {
 		if rest == "*" {
 			p.anything = true
 			return p, nil
@@ -39,7 +39,7 @@ func parseOriginPattern(text string) (originPattern, error) {
 		}
 	}
 	// Of applications some have nothing before the slash, as in file:///.
-	if i := strings.IndexAny(rest, "/?#"); i > 0 || i == 0 && !foreign {
+	if i := strings.IndexAny(rest, "/?#"); i > 0 || i == 0 && !isForeign {
 		return fail("an origin ends after the host and port: remove " + quote(rest[i:]))
 	}
 	if strings.Contains(rest, "@") {
@@ -52,12 +52,14 @@ func parseOriginPattern(text string) (originPattern, error) {
 		p.anyPort, rest = true, before
 	}
 	if strings.Contains(rest, "*") {
-		return fail("* may stand for whole labels at the beginning (*.example.com), for the port (localhost:*), " +
-			"for what follows a scheme of applications (chrome-extension://*), or alone")
+		if isForeign {
+			return fail("* may stand for all that follows a scheme of applications: " + p.scheme + "://*")
+		}
+		return fail("* may stand for whole labels at the beginning (*.example.com), for the port (localhost:*), or alone")
 	}
 	var reason string
 	if p.host, p.port, reason = parseHostPort(rest); reason != "" {
-		if foreign && !p.subdomain && !p.anyPort {
+		if isForeign && !p.subdomain && !p.anyPort {
 			return originPattern{scheme: p.scheme, isOpaque: true, opaque: rest}, nil
 		}
 		return fail(reason)
