@@ -17,7 +17,8 @@ var layers = []policy.Layer{
 	{Packages: "ws/wire", Reason: "a frame is bytes, and everything else is built on it"},
 	{Packages: "ws/deflate", May: []string{"ws/wire", "ws/handshake"}, Reason: "compression is negotiated in the handshake and knows no connection"},
 	{Packages: "internal/httpsyntax", Reason: "what a byte may be is asked by every parser and asks nobody"},
-	{Packages: "ws/handshake", May: []string{"ws/wire", "internal/httpsyntax"}, Reason: "the handshake is over before there is a connection"},
+	{Packages: "internal/redact", Reason: "what others may read is decided in one place, which needs nothing of ours"},
+	{Packages: "ws/handshake", May: []string{"ws/wire", "internal/httpsyntax", "internal/redact"}, Reason: "the handshake is over before there is a connection"},
 	{Packages: "ws/wstest", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the scripted peer must not share the code it tests"},
 	{Packages: "internal/wsproto", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the protocol core is the same under every driver, so it knows none of them"},
 	{Packages: "internal/policy", Reason: "the rules must not depend on what they judge"},
@@ -31,8 +32,8 @@ var layers = []policy.Layer{
 	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
 	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
-	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
-	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
+	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
+	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
 	{Packages: "server/...", May: []string{"server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
 	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
@@ -78,7 +79,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/wsproto"}
+var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/redact", "internal/wsproto"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -121,7 +122,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "engine", "hub", "transport", "inspect"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.
