@@ -15,18 +15,27 @@ const valueBytesMax = 12
 // nameBytesMax is the longest name of a parameter that is shown.
 const nameBytesMax = 32
 
-// secretNames are parts of names whose values are not shown, however short.
-var secretNames = []string{
-	"auth", "code", "cred", "jwt", "key", "otp", "pass", "pin", "pwd", "secret", "session", "sid", "sig", "ticket", "token",
-}
+// secretParts are parts of names whose values are not shown, however short, and
+// secretEnds are how a word of such a name may end.
+var (
+	secretParts = []string{"auth", "cred", "jwt", "passw", "pwd", "secret", "session", "signature", "ticket", "token"}
+	secretEnds  = []string{"code", "key", "otp", "pass", "pin", "sid", "sig"}
+)
 
 // IsSecretName reports whether the value of a parameter or field of that name is
 // likely to be a secret.
 func IsSecretName(name string) bool {
 	name = strings.ToLower(name)
-	for _, part := range secretNames {
+	for _, part := range secretParts {
 		if strings.Contains(name, part) {
 			return true
+		}
+	}
+	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		for _, end := range secretEnds {
+			if strings.HasSuffix(word, end) {
+				return true
+			}
 		}
 	}
 	return false

@@ -60,12 +60,12 @@ func TestText(t *testing.T) {
 }
 
 func TestIsSecretName(t *testing.T) {
-	for _, name := range []string{"token", "access_token", "X-Api-Key", "PASSWORD", "sid", "X-Amz-Signature", "Authorization"} {
+	for _, name := range []string{"token", "access_token", "X-Api-Key", "PASSWORD", "sid", "apiKey", "key2", "X-Amz-Signature", "code", "Authorization"} {
 		if !redact.IsSecretName(name) {
 			t.Errorf("%s is none", name)
 		}
 	}
-	for _, name := range []string{"", "last", "since", "EIO", "transport", "envelope", "room"} {
+	for _, name := range []string{"", "last", "since", "EIO", "transport", "envelope", "room", "keyboard", "pings", "X-Accel-Mapping", "Accept-Encoding"} {
 		if redact.IsSecretName(name) {
 			t.Errorf("%s is one", name)
 		}
