@@ -23,8 +23,10 @@ func numbered(i, size int) []byte {
 
 // writers are the ways to write a message.
 var writers = map[string]func(c *engine.Conn, p []byte) error{
-	"Write":      func(c *engine.Conn, p []byte) error { return c.Write(engine.MessageBinary, p) },
-	"WriteBatch": func(c *engine.Conn, p []byte) error { return c.WriteBatch([]engine.Message{{engine.MessageBinary, p}}) },
+	"Write": func(c *engine.Conn, p []byte) error { return c.Write(engine.MessageBinary, p) },
+	"WriteBatch": func(c *engine.Conn, p []byte) error {
+		return c.WriteBatch([]engine.Message{{Type: engine.MessageBinary, Data: p}})
+	},
 	"WriteFrames": func(c *engine.Conn, p []byte) error {
 		return c.WriteFrames(wire.AppendFrame(nil, true, wire.Binary, p))
 	},

@@ -191,7 +191,7 @@ func (g *Group) PublishKey(key string, m *Prepared) error {
 	wake := few[:0]
 	g.mu.Lock()
 	for _, p := range g.parts {
-		if p.members > 0 && p.isFull(len(m.plain)) {
+		if p.members > 0 && p.isFull(len(m.Frame())) {
 			g.mu.Unlock()
 			return ErrQueueFull
 		}
@@ -200,7 +200,7 @@ func (g *Group) PublishKey(key string, m *Prepared) error {
 		if p.members == 0 {
 			continue
 		}
-		p.bytes += len(m.plain)
+		p.bytes += len(m.Frame())
 		p.count++
 		if p.add(change{published: published{key, m}}) {
 			wake = append(wake, p)

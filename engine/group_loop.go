@@ -83,7 +83,7 @@ func (p *part) apply(c *change) {
 	switch m := c.member; {
 	case m == nil:
 		p.messages = append(p.messages, c.published)
-		p.size += len(c.m.plain)
+		p.size += len(c.m.Frame())
 	case !c.leaves:
 		m.at, m.from = len(p.present), len(p.messages)
 		p.present = append(p.present, m)
@@ -192,7 +192,7 @@ func (l *loop) giveBurst(c *Conn, p *part) bool {
 	}
 	if c.proto.Compressed() {
 		for i := range p.messages {
-			p.messages[i].m.frameFor(c) // the compressor takes note
+			c.frameOf(p.messages[i].m) // the compressor takes note
 		}
 	}
 	c.queued += len(b.b)
@@ -234,11 +234,11 @@ func (p *part) burst(c *Conn) *burst {
 	b.made = true
 	compression := c.loop.server.settings.compression
 	if len(p.messages) == 1 {
-		b.b, b.shared = p.messages[0].m.frame(form, compression), true
+		b.b, b.shared = formOf(p.messages[0].m, form, compression), true
 		return b
 	}
 	for i := range p.messages {
-		frame := p.messages[i].m.frame(form, compression)
+		frame := formOf(p.messages[i].m, form, compression)
 		if len(b.own)+len(frame) > burstBytesMax {
 			return b
 		}
@@ -246,16 +246,6 @@ func (p *part) burst(c *Conn) *burst {
 	}
 	b.b = b.own
 	return b
-}
-
-// frame is m in one of the forms.
-func (m *Prepared) frame(form int, o *deflate.Options) []byte {
-	if form > 0 {
-		if frame := m.deflated(form, o); frame != nil {
-			return frame
-		}
-	}
-	return m.plain
 }
 
 // boxOf makes an outbox of a burst, of which c has taken only a part.

@@ -16,7 +16,7 @@ func TestBatchesAndFrames(t *testing.T) {
 		s.Handler = n
 		c := upgrade(t, start(t, s))
 		conn := next(t, n.open)
-		if err := conn.WriteBatch([]engine.Message{{engine.MessageText, []byte("a")}, {engine.MessageBinary, []byte("b")}}); err != nil {
+		if err := conn.WriteBatch([]engine.Message{{Type: engine.MessageText, Data: []byte("a")}, {Type: engine.MessageBinary, Data: []byte("b")}}); err != nil {
 			t.Fatal(err)
 		}
 		c.expect(t, wire.Text, "a")
@@ -30,7 +30,7 @@ func TestBatchesAndFrames(t *testing.T) {
 		invalid := []byte("\xff")
 		for name, got := range map[string]error{
 			"text":  conn.Write(engine.MessageText, invalid),
-			"batch": conn.WriteBatch([]engine.Message{{engine.MessageText, []byte("never")}, {engine.MessageText, invalid}}),
+			"batch": conn.WriteBatch([]engine.Message{{Type: engine.MessageText, Data: []byte("never")}, {Type: engine.MessageText, Data: invalid}}),
 		} {
 			if got != engine.ErrNotUTF8 {
 				t.Errorf("%s that is not UTF-8: %v", name, got)
@@ -39,7 +39,7 @@ func TestBatchesAndFrames(t *testing.T) {
 		if err := conn.Write(3, nil); err != engine.ErrMessageType {
 			t.Errorf("type 3: %v", err)
 		}
-		if err := conn.WriteBatch([]engine.Message{{3, nil}}); err != engine.ErrMessageType {
+		if err := conn.WriteBatch([]engine.Message{{Type: 3}}); err != engine.ErrMessageType {
 			t.Errorf("type 3: %v", err)
 		}
 		if err := conn.Write(engine.MessageText, []byte("e")); err != nil {

@@ -1,42 +1,6 @@
 package engine
 
-import (
-	"sync"
-	"sync/atomic"
-
-	"github.com/godwit-io/godwit/ws/deflate"
-	"github.com/godwit-io/godwit/ws/wire"
-)
-
-// Prepared is a message that is sent to many connections: it is framed once, and
-// compressed once for each window size that clients have agreed on. Its memory
-// is shared by the queues of all of them. It never changes and is safe for
-// concurrent use.
-//
-// Where there is context takeover its compressed form still refers to nothing
-// before it, which makes it larger than that of Conn.Write; the connection's
-// window moves on nevertheless, so messages behind it may refer to it.
-type Prepared struct {
-	typ     MessageType
-	payload []byte // the end of plain
-	plain   []byte // the frame
-
-	mu         sync.Mutex // only for making what compressed holds
-	compressed [deflate.WindowBitsMax - deflate.WindowBitsMin + 1]atomic.Pointer[[]byte]
-}
-
-// Prepare returns the message p. It copies p. It returns ErrMessageType or
-// ErrNotUTF8.
-func Prepare(typ MessageType, p []byte) (*Prepared, error) {
-	switch {
-	case typ != MessageText && typ != MessageBinary:
-		return nil, ErrMessageType
-	case typ == MessageText && !validUTF8(p):
-		return nil, ErrNotUTF8
-	}
-	plain := wire.AppendFrame(make([]byte, 0, len(p)+frameHead(len(p))), true, wire.Opcode(typ), p)
-	return &Prepared{typ: typ, payload: plain[len(plain)-len(p):], plain: plain}, nil
-}
+import "github.com/godwit-io/godwit/ws/deflate"
 
 // frameHead is the length of the header of a server's frame.
 func frameHead(payload int) int {
@@ -48,12 +12,6 @@ func frameHead(payload int) int {
 	}
 	return 10
 }
-
-// Len returns the length of the message.
-func (m *Prepared) Len() int { return len(m.payload) }
-
-// Payload returns the message. It is shared, and must not be modified.
-func (m *Prepared) Payload() []byte { return m.payload[:len(m.payload):len(m.payload)] }
 
 // WritePrepared sends a message that was prepared, as Write would. A large one is
 // not copied, however long it has to wait.
@@ -71,14 +29,14 @@ func (c *Conn) WritePreparedKey(key string, m *Prepared) error {
 
 // put queues m; mu is held.
 func (c *Conn) put(key string, m *Prepared) error {
-	err := c.admit(len(m.payload), 1)
+	err := c.admit(m.Len(), 1)
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
 	switch {
 	case err != nil:
 	case c.mustWait():
-		c.wait(waiting{m: m, key: key, bytes: len(m.plain), messages: 1})
+		c.wait(waiting{m: m, key: key, bytes: len(m.Frame()), messages: 1})
 	default:
 		c.encodePrepared(c.box(), m)
 	}
@@ -87,7 +45,7 @@ func (c *Conn) put(key string, m *Prepared) error {
 
 // encodePrepared appends m to o, which is or will be c's; mu is held.
 func (c *Conn) encodePrepared(o *outbox, m *Prepared) {
-	frame := m.frameFor(c)
+	frame := c.frameOf(m)
 	if len(frame) >= sharedBytesMin && c.scatters() {
 		o.refer(frame)
 	} else {
@@ -97,48 +55,27 @@ func (c *Conn) encodePrepared(o *outbox, m *Prepared) {
 	c.queued += len(frame)
 }
 
-// frameFor returns the frame that c sends for m, and tells c's compressor of it.
+// frameOf returns the frame that c sends for m, and tells c's compressor of it.
 // It must be sent next. mu is held.
-func (m *Prepared) frameFor(c *Conn) []byte {
+func (c *Conn) frameOf(m *Prepared) []byte {
 	if !c.proto.Compressed() {
-		return m.plain
+		return m.Frame()
 	}
-	d := c.extra.compression.FromServer()
-	frame := m.deflated(d.WindowBits, c.loop.server.settings.compression)
+	frame := m.CompressedFrame(c.extra.compression.FromServer(), c.loop.server.settings.compression)
 	if frame == nil {
-		return m.plain // any message may go uncompressed (RFC 7692 §6)
+		return m.Frame()
 	}
-	c.proto.Learn(m.payload)
+	c.proto.Learn(m.Payload())
 	return frame
 }
 
-// deflated returns the compressed frame for a window, nil if compressing m is of
-// no use.
-func (m *Prepared) deflated(bits int, o *deflate.Options) []byte {
-	threshold := o.ThresholdBytes
-	if threshold == 0 {
-		threshold = deflate.DefaultThresholdBytes
+// formOf returns m compressed for a window of form bits, or as it is for 0 and
+// when compression is of no use.
+func formOf(m *Prepared, form int, o *deflate.Options) []byte {
+	if form > 0 {
+		if frame := m.CompressedFrame(deflate.Direction{WindowBits: form}, o); frame != nil {
+			return frame
+		}
 	}
-	if len(m.payload) < threshold {
-		return nil
-	}
-	if bits == 0 {
-		bits = deflate.WindowBitsMax
-	}
-	slot := &m.compressed[bits-deflate.WindowBitsMin]
-	if made := slot.Load(); made != nil {
-		return *made
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if made := slot.Load(); made != nil {
-		return *made
-	}
-	var frame []byte
-	if p := deflate.Append(nil, m.payload, deflate.Direction{WindowBits: bits}, o); len(p) < len(m.payload) {
-		h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Opcode(m.typ), Length: int64(len(p))}
-		frame = append(wire.AppendHeader(make([]byte, 0, len(p)+frameHead(len(p))), h), p...)
-	}
-	slot.Store(&frame)
-	return frame
+	return m.Frame()
 }

@@ -1,28 +1,36 @@
 package ws
 
-import "github.com/godwit-io/godwit/ws/wire"
+import "github.com/godwit-io/godwit/ws/driver"
 
 // MessageType says what a message is. The values are those on the wire.
-type MessageType uint8
+type MessageType = driver.MessageType
 
 const (
-	MessageText   = MessageType(wire.Text)   // valid UTF-8
-	MessageBinary = MessageType(wire.Binary) // any bytes
+	MessageText   = driver.MessageText   // valid UTF-8
+	MessageBinary = driver.MessageBinary // any bytes
 )
-
-func (t MessageType) String() string { return wire.Opcode(t).String() }
 
 // StatusCode is the code of a close frame; package wire names them all. These
 // are the ones that an application says itself.
-type StatusCode = wire.CloseCode
+type StatusCode = driver.StatusCode
 
 const (
-	StatusNormal          = wire.CloseNormal
-	StatusGoingAway       = wire.CloseGoingAway
-	StatusUnsupportedData = wire.CloseUnsupportedData
-	StatusPolicyViolation = wire.ClosePolicyViolation
-	StatusMessageTooBig   = wire.CloseMessageTooBig
-	StatusInternalError   = wire.CloseInternalError
-	StatusServiceRestart  = wire.CloseServiceRestart
-	StatusTryAgainLater   = wire.CloseTryAgainLater
+	StatusNormal          = driver.StatusNormal
+	StatusGoingAway       = driver.StatusGoingAway
+	StatusUnsupportedData = driver.StatusUnsupportedData
+	StatusPolicyViolation = driver.StatusPolicyViolation
+	StatusMessageTooBig   = driver.StatusMessageTooBig
+	StatusInternalError   = driver.StatusInternalError
+	StatusServiceRestart  = driver.StatusServiceRestart
+	StatusTryAgainLater   = driver.StatusTryAgainLater
 )
+
+// Prepared is a message that is sent to many connections: it is framed once, and
+// compressed once for each window size that clients have agreed on. Connections of
+// package engine can be sent it, too. It never changes and is safe for concurrent
+// use. Type, Len and Payload say what it is; package driver has the rest.
+type Prepared = driver.Prepared
+
+// Prepare returns the message p. It copies p. It returns ErrMessageType or
+// ErrNotUTF8.
+func Prepare(typ MessageType, p []byte) (*Prepared, error) { return driver.Prepare(typ, p) }

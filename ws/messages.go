@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+
+	"github.com/godwit-io/godwit/ws/driver"
 )
 
-// Message is a message as Messages yields it.
-type Message struct {
-	Type MessageType
-	Data []byte // the receiver's own
-}
+// Message is a message as Messages yields it. It has the fields Type and Data; the
+// data are the receiver's own.
+type Message = driver.Message
 
 // Messages returns the messages to come, for a range loop:
 //
@@ -36,7 +36,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 				}
 				return
 			}
-			if !yield(Message{typ, data}, nil) {
+			if !yield(Message{Type: typ, Data: data}, nil) {
 				return
 			}
 		}

@@ -14,7 +14,7 @@ func (c *Conn) Enqueue(typ MessageType, p []byte) error {
 	if err := c.mayWrite(); err != nil {
 		return err
 	}
-	m, err := Prepare(typ, p)
+	m, err := newOutgoing(typ, p)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (s *socket) release() {
 }
 
 // send hands a message to the browser, which queues it without limit.
-func (s *socket) send(m *Prepared) (err error) {
+func (s *socket) send(m outgoing) (err error) {
 	defer catch(&err)
 	s.object.Call("send", m.value)
 	return nil

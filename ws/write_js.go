@@ -24,42 +24,42 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if err := c.mayWrite(); err != nil {
 		return err
 	}
-	m, err := Prepare(typ, p)
+	m, err := newOutgoing(typ, p)
 	if err != nil {
 		return err
 	}
-	return c.WritePrepared(ctx, m)
-}
-
-// Prepared is a message that is sent to many connections: it is copied into the
-// browser's memory once. It is safe for concurrent use.
-type Prepared struct {
-	typ   MessageType
-	value js.Value // a string or a Uint8Array
-	bytes int      // of payload
-}
-
-// Prepare returns the message p, which it may keep: p must not be modified
-// afterwards. It returns ErrMessageType or ErrNotUTF8.
-func Prepare(typ MessageType, p []byte) (*Prepared, error) {
-	switch {
-	case typ == MessageBinary:
-		return &Prepared{typ, toArray(p), len(p)}, nil
-	case typ != MessageText:
-		return nil, ErrMessageType
-	case !utf8.Valid(p):
-		return nil, ErrNotUTF8
-	}
-	return &Prepared{typ, toText(p), len(p)}, nil
-}
-
-// WritePrepared sends a message that was prepared, as Write would.
-func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	if err := c.acquire(ctx, c.writing, c.done); err != nil {
 		return err
 	}
 	defer func() { <-c.writing }()
 	return c.send(ctx, m)
+}
+
+// outgoing is a message on its way to the browser.
+type outgoing struct {
+	typ   MessageType
+	value js.Value // a string or a Uint8Array
+	bytes int      // of payload
+}
+
+// newOutgoing copies p into the browser's memory. It returns ErrMessageType or
+// ErrNotUTF8.
+func newOutgoing(typ MessageType, p []byte) (outgoing, error) {
+	switch {
+	case typ == MessageBinary:
+		return outgoing{typ, toArray(p), len(p)}, nil
+	case typ != MessageText:
+		return outgoing{}, ErrMessageType
+	case !utf8.Valid(p):
+		return outgoing{}, ErrNotUTF8
+	}
+	return outgoing{typ, toText(p), len(p)}, nil
+}
+
+// WritePrepared sends a message that was prepared, as Write would: a page has no
+// use for its frames.
+func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
+	return c.Write(ctx, m.Type(), m.Payload())
 }
 
 // WriteFrames is for servers: it returns ErrServerOnly.
@@ -90,7 +90,7 @@ func (c *Conn) hasRoom(buffered, n int) bool {
 
 // send hands a message to the browser once there is room for it. The caller holds
 // writing.
-func (c *Conn) send(ctx context.Context, m *Prepared) error {
+func (c *Conn) send(ctx context.Context, m outgoing) error {
 	for {
 		c.mu.Lock()
 		err := c.writable()
@@ -111,7 +111,7 @@ func (c *Conn) send(ctx context.Context, m *Prepared) error {
 }
 
 // hand gives a message to the browser. mu is held.
-func (c *Conn) hand(m *Prepared) error {
+func (c *Conn) hand(m outgoing) error {
 	err := c.socket.send(m)
 	if err == nil {
 		c.handed += int64(m.bytes)
@@ -228,7 +228,7 @@ func (w *messageWriter) finish() error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	m, err := Prepare(w.typ, w.message) // which finds a text that ends within a character
+	m, err := newOutgoing(w.typ, w.message) // which finds a text that ends within a character
 	if err == nil {
 		err = w.c.send(w.ctx, m)
 	}

@@ -50,7 +50,7 @@ func (s *chromiumSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	o := &ws.AcceptOptions{Subprotocols: []string{"a", "b"}, Tracker: &s.tracker}
 	if query.Has("compress") {
-		o.Compression = &deflate.Options{ThresholdBytes: -1}
+		o.Compression = &deflate.Options{ThresholdBytes: 1}
 		if query.Has("smallest") {
 			o.Compression = compression(&params{true, true, 9, 9})
 		}

@@ -273,6 +273,6 @@ func compression(p *params) *deflate.Options {
 	return &deflate.Options{
 		ServerNoContextTakeover: p.ServerNoContextTakeover, ClientNoContextTakeover: p.ClientNoContextTakeover,
 		ServerMaxWindowBits: p.ServerMaxWindowBits, ClientMaxWindowBits: p.ClientMaxWindowBits,
-		ThresholdBytes: -1,
+		ThresholdBytes: 1,
 	}
 }

@@ -17,7 +17,7 @@ var agreed = deflate.Params{ServerMaxWindowBits: 15, ClientMaxWindowBits: 15}
 // small so that messages come in parts.
 func compressing(config *Config, scratch int) *Conn {
 	c := New(config, 0)
-	c.Compress(agreed, config.CompressionOptions(deflate.Options{ThresholdBytes: -1}))
+	c.Compress(agreed, config.CompressionOptions(deflate.Options{ThresholdBytes: 1}))
 	c.SetScratch(make([]byte, scratch))
 	return c
 }

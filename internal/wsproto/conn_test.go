@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -307,11 +308,11 @@ func TestMisuseChangesNothing(t *testing.T) {
 	}
 	dst := []byte("x")
 	out, err := c.AppendMessage(dst, wire.Ping, nil)
-	check(out, err, ErrOpcode)
+	check(out, err, driver.ErrMessageType)
 	out, err = c.AppendPing(dst, make([]byte, 126))
 	check(out, err, ErrControlLength)
-	check(dst, c.QueueClose(1006, "", 1), ErrCloseCode)
-	check(dst, c.QueueClose(5000, "", 1), ErrCloseCode)
+	check(dst, c.QueueClose(1006, "", 1), driver.ErrCloseCode)
+	check(dst, c.QueueClose(5000, "", 1), driver.ErrCloseCode)
 
 	if out, err = c.AppendFragment(nil, wire.Text, []byte("a"), false); err != nil || string(out) != "\x01\x01a" {
 		t.Errorf("%q, %v", out, err)
@@ -331,12 +332,12 @@ func TestMisuseChangesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	out, err = c.AppendMessage(dst, wire.Text, nil)
-	check(out, err, ErrClosing)
+	check(out, err, driver.ErrClosing)
 	out, err = c.AppendFragment(dst, wire.Text, nil, true)
-	check(out, err, ErrClosing)
+	check(out, err, driver.ErrClosing)
 	out, err = c.AppendPing(dst, nil)
-	check(out, err, ErrClosing)
-	check(dst, c.QueueClose(wire.CloseNormal, "", 1), ErrClosing)
+	check(out, err, driver.ErrClosing)
+	check(dst, c.QueueClose(wire.CloseNormal, "", 1), driver.ErrClosing)
 }
 
 func TestClientMasksEveryFrameAfresh(t *testing.T) {

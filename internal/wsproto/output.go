@@ -4,21 +4,20 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// Errors of misuse. Nothing was appended and nothing has changed.
+// Errors of misuse of the core itself. Nothing was appended and nothing has
+// changed. The others are those of package driver.
 var (
-	ErrClosing       = errors.New("websocket: the connection is closing")
 	ErrControlLength = errors.New("websocket: the payload of a ping or pong has at most 125 bytes")
 	ErrFragmentOpen  = errors.New("websocket: a fragmented message is still being written")
-	ErrOpcode        = errors.New("websocket: a message is text or binary")
-	ErrCloseCode     = errors.New("websocket: close code that may not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999")
 )
 
 // AppendMessage appends a whole message in one frame to dst. op is wire.Text or
 // wire.Binary. Whether text is UTF-8 is the caller's business. It returns
-// ErrOpcode, ErrClosing or ErrFragmentOpen.
+// driver.ErrMessageType, driver.ErrClosing or ErrFragmentOpen.
 func (c *Conn) AppendMessage(dst []byte, op wire.Opcode, payload []byte) ([]byte, error) {
 	if err := c.mayBegin(op); err != nil {
 		return dst, err
@@ -51,7 +50,7 @@ func (c *Conn) AppendFragment(dst []byte, op wire.Opcode, payload []byte, last b
 		return c.appendFrame(dst, last, op, payload), nil
 	}
 	if c.isClosing() {
-		return dst, ErrClosing
+		return dst, driver.ErrClosing
 	}
 	if last {
 		c.writeOp = wire.Continuation
@@ -64,7 +63,7 @@ func (c *Conn) AppendFragment(dst []byte, op wire.Opcode, payload []byte, last b
 
 // EncodeMessage appends a whole message that is to be sent later, before any
 // message that is appended after it, at a moment when MayWrite returns nil. It
-// returns ErrOpcode or ErrClosing.
+// returns driver.ErrMessageType or driver.ErrClosing.
 func (c *Conn) EncodeMessage(dst []byte, op wire.Opcode, payload []byte) ([]byte, error) {
 	switch err := c.mayBegin(op); err {
 	case nil:
@@ -85,9 +84,9 @@ func (c *Conn) MayWrite() error { return c.mayBegin(wire.Binary) }
 func (c *Conn) mayBegin(op wire.Opcode) error {
 	switch {
 	case op != wire.Text && op != wire.Binary:
-		return ErrOpcode
+		return driver.ErrMessageType
 	case c.isClosing():
-		return ErrClosing
+		return driver.ErrClosing
 	case c.writeOp != wire.Continuation:
 		return ErrFragmentOpen
 	}
@@ -95,7 +94,7 @@ func (c *Conn) mayBegin(op wire.Opcode) error {
 }
 
 // AppendPing appends a ping of the caller's own. It returns ErrControlLength or
-// ErrClosing.
+// driver.ErrClosing.
 func (c *Conn) AppendPing(dst, payload []byte) ([]byte, error) {
 	return c.appendControl(dst, wire.Ping, payload)
 }
@@ -110,21 +109,21 @@ func (c *Conn) appendControl(dst []byte, op wire.Opcode, payload []byte) ([]byte
 		return dst, ErrControlLength
 	}
 	if c.isClosing() {
-		return dst, ErrClosing
+		return dst, driver.ErrClosing
 	}
 	return c.appendFrame(dst, true, op, payload), nil
 }
 
 // QueueClose begins the closing handshake: this side's close frame is owed, and
 // AppendReplies appends it. wire.CloseNoStatus sends one without a code; a
-// reason that is too long is cut. It returns ErrCloseCode or, when a close frame
-// was sent or is owed already, ErrClosing.
+// reason that is too long is cut. It returns driver.ErrCloseCode or, when a close frame
+// was sent or is owed already, driver.ErrClosing.
 func (c *Conn) QueueClose(code wire.CloseCode, reason string, now Time) error {
 	if code != wire.CloseNoStatus && !code.OnWire() {
-		return ErrCloseCode
+		return driver.ErrCloseCode
 	}
 	if c.isClosing() {
-		return ErrClosing
+		return driver.ErrClosing
 	}
 	c.queueClose(code, reason, now)
 	return nil

@@ -99,7 +99,7 @@ func defaults() *Options {
 
 // unlimited is for tests that are not about limits.
 func unlimited() *Options {
-	o := Options{MessageBytesMax: -1, RatioMax: -1}.WithDefaults()
+	o := Options{MessageBytesMax: NoLimit, RatioMax: NoLimit}.WithDefaults()
 	return &o
 }
 

@@ -160,9 +160,9 @@ func TestTryAppend(t *testing.T) {
 		{"below that", Direction{}, Options{}, bytes.Repeat([]byte("a"), DefaultTakeoverThresholdBytes-1), false},
 		{"own threshold", alone, Options{ThresholdBytes: 1000}, json(1000), true},
 		{"below one's own", alone, Options{ThresholdBytes: 1000}, json(999), false},
-		{"no threshold", alone, Options{ThresholdBytes: -1}, []byte("aaaaaaaaaa"), true},
-		{"no shorter", alone, Options{ThresholdBytes: -1}, []byte("a"), false},
-		{"empty", alone, Options{ThresholdBytes: -1}, nil, false},
+		{"no threshold", alone, Options{ThresholdBytes: 1}, []byte("aaaaaaaaaa"), true},
+		{"no shorter", alone, Options{ThresholdBytes: 1}, []byte("a"), false},
+		{"empty", alone, Options{ThresholdBytes: 1}, nil, false},
 		{"incompressible", alone, Options{}, randomBytes(r, 5000), false},
 		{"incompressible, with takeover", Direction{}, Options{}, randomBytes(r, 200000), false},
 	} {

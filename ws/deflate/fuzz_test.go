@@ -131,7 +131,7 @@ func FuzzDeflate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte, bits uint8) {
 		dir := Direction{NoContextTakeover: bits&16 != 0, WindowBits: 8 + int(bits%8)}
-		o := Options{HistoryBits: 15, Level: Level(bits >> 5 & 1), MessageBytesMax: -1, RatioMax: -1}.WithDefaults()
+		o := Options{HistoryBits: 15, Level: Level(bits >> 5 & 1), MessageBytesMax: NoLimit, RatioMax: NoLimit}.WithDefaults()
 		d, f := NewDeflater(dir, &o), NewInflater(dir, &o)
 		var before []byte
 		sent := func(c, m []byte) {

@@ -389,14 +389,15 @@ func TestInflateRatioMax(t *testing.T) {
 	}{
 		{"default: at the floor", 0, 0, c, nil, n},
 		{"default: above it", 0, 1000, c, ErrRatio, 470_000}, // where 1000:1 is exceeded first
-		{"none", -1, 1000, c, nil, n},
+		{"none", NoLimit, 1000, c, nil, n},
+		{"negative is the default", -1, 1000, c, ErrRatio, 470_000},
 		{"the most that DEFLATE can do", 1033, 1000, c, nil, n},
 		{"10:1", 10, 1000, c, ErrRatio, 1000},
 		{"10:1, floor one below the end", 10, n - 1, c, ErrRatio, n - 1},
 		{"10:1, floor at the end", 10, n, c, nil, n},
 		{"what comes later does not make up for it", 100, 1000, noisy, ErrRatio, 1000},
 	} {
-		o := Options{RatioMax: test.ratio, RatioFloorBytes: test.floor, MessageBytesMax: -1}.WithDefaults()
+		o := Options{RatioMax: test.ratio, RatioFloorBytes: test.floor, MessageBytesMax: NoLimit}.WithDefaults()
 		var first int
 		for i, part := range []int{1 << 30, 1, 10} {
 			got, err := inParts(NewInflater(Direction{}, &o), test.message, func(int) int { return part }, 5000)

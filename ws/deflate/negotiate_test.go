@@ -94,7 +94,7 @@ func TestAccept(t *testing.T) {
 		{"none can be", Options{}, pmd + "; foo, " + pmd + "; bar", "-", Params{}},
 
 		// Options out of range are brought into it.
-		{"own bits too small", Options{ServerMaxWindowBits: 1, ClientMaxWindowBits: -1}, pmd + "; client_max_window_bits",
+		{"own bits too small", Options{ServerMaxWindowBits: 1, ClientMaxWindowBits: 7}, pmd + "; client_max_window_bits",
 			"; server_max_window_bits=8; client_max_window_bits=8", Params{false, false, 8, 8}},
 		{"own bits too large", Options{ServerMaxWindowBits: 99, ClientMaxWindowBits: 16}, pmd + "; client_max_window_bits", "", none},
 	} {

@@ -1,6 +1,9 @@
 package deflate
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // The defaults of Options.
 const (
@@ -55,30 +58,58 @@ type Options struct {
 	Level Level
 
 	// ThresholdBytes is the shortest message that TryAppend compresses. Default:
-	// 64 with context takeover and 128 without. Negative: none is too short.
+	// 64 with context takeover and 128 without. With 1 none is too short.
 	ThresholdBytes int
 
 	// MessageBytesMax is the longest message that is inflated. Default: 1 MiB.
-	// Negative: none.
 	MessageBytesMax int64
 
 	// RatioMax is how many times longer than its compressed form a message may
 	// become, once it is longer than RatioFloorBytes. Default: 1000, and 1 MiB:
 	// DEFLATE itself ends at 1032, so only what was made to be a bomb comes
-	// near. A negative RatioMax means no such limit.
+	// near.
 	RatioMax        int64
 	RatioFloorBytes int64
 }
 
-// WithDefaults returns o with its zero fields replaced, as NewInflater and
-// NewDeflater want it. It does not change what it returned before.
+// NoLimit, as MessageBytesMax, RatioMax or RatioFloorBytes, means that there is no
+// limit.
+const NoLimit = math.MaxInt
+
+// Validate returns an error that names the first option that is negative, which
+// is a mistake: packages ws and engine refuse it. This package has no place to
+// refuse it and takes the default, so that a mistake never switches a limit off.
+func (o Options) Validate() error {
+	for _, n := range []struct {
+		option string
+		value  int64
+	}{
+		{"ServerMaxWindowBits", int64(o.ServerMaxWindowBits)},
+		{"ClientMaxWindowBits", int64(o.ClientMaxWindowBits)},
+		{"HistoryBits", int64(o.HistoryBits)},
+		{"ThresholdBytes", int64(o.ThresholdBytes)},
+		{"MessageBytesMax", o.MessageBytesMax},
+		{"RatioMax", o.RatioMax},
+		{"RatioFloorBytes", o.RatioFloorBytes},
+	} {
+		if n.value < 0 {
+			return fmt.Errorf("deflate: option %s is negative: %d; 0 is the default", n.option, n.value)
+		}
+	}
+	return nil
+}
+
+// WithDefaults returns o with its zero fields replaced, and those that are
+// negative, as NewInflater and NewDeflater want it. It does not change what it
+// returned before.
 func (o Options) WithDefaults() Options {
 	o.ServerMaxWindowBits = windowBits(o.ServerMaxWindowBits)
 	o.ClientMaxWindowBits = windowBits(o.ClientMaxWindowBits)
-	if o.HistoryBits == 0 {
+	if o.HistoryBits <= 0 {
 		o.HistoryBits = DefaultHistoryBits
 	}
 	o.HistoryBits = windowBits(o.HistoryBits)
+	o.ThresholdBytes = max(o.ThresholdBytes, 0)
 	setLimit(&o.MessageBytesMax, DefaultMessageBytesMax)
 	setLimit(&o.RatioMax, DefaultRatioMax)
 	setLimit(&o.RatioFloorBytes, DefaultRatioFloorBytes)
@@ -87,9 +118,9 @@ func (o Options) WithDefaults() Options {
 
 func setLimit(field *int64, zero int64) {
 	switch {
-	case *field == 0:
+	case *field <= 0:
 		*field = zero
-	case *field < 0:
+	case *field == NoLimit: // less than the largest where an int has 32 bits
 		*field = math.MaxInt64
 	}
 }
@@ -105,9 +136,9 @@ func (o *Options) withDefaults() Options {
 	return o.WithDefaults()
 }
 
-// windowBits brings bits into range; 0 is the default.
+// windowBits brings bits into range; 0 and what is negative are the default.
 func windowBits(bits int) int {
-	if bits == 0 {
+	if bits <= 0 {
 		return WindowBitsMax
 	}
 	return min(max(bits, WindowBitsMin), WindowBitsMax)
