@@ -27,10 +27,9 @@
 // else may come from any goroutine: the methods of a Conn never wait for the
 // network.
 //
-// On Linux a loop waits with epoll and uses descriptors directly, and on macOS and
-// the BSDs with kqueue in programs built with -tags godwit_kqueue. Elsewhere, and
-// for connections that are not sockets of the kernel, goroutines do the reading and
-// writing, and everything above them is the same code.
+// On Linux a loop waits with epoll and uses descriptors directly. Elsewhere, and
+// for connections that are not sockets of the kernel, goroutines do the reading
+// and writing, and everything above them is the same code.
 //
 // With Server.ServeTLS a loop does the I/O of TLS, too. It gives crypto/tls what
 // it has read and sends what that has encrypted; goroutines are needed for the
