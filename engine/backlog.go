@@ -144,9 +144,9 @@ func (l *loop) tellDrops(c *Conn) {
 }
 
 // Dropped returns how many messages were not sent because the peer did not keep
-// up: those that QueueDropOldest and QueueConflate dropped or replaced, and
-// those of a Group that a full queue refused. OnDrain is called when the queue
-// is empty again after one was, and a Dropper is told soon.
+// up: those that QueueDropOldest and QueueConflate dropped or replaced.
+// OnDrain is called when the queue is empty again after one was, and a Dropper is
+// told soon.
 func (c *Conn) Dropped() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

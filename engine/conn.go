@@ -53,7 +53,6 @@ type extra struct {
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
 	overflow    bool         // QueuePolicy closes the connection
 	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait
-	groups      []*Group     // that it is a member of
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.

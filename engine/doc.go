@@ -42,12 +42,13 @@
 //
 // # One message to many
 //
-// Prepare encodes a message once, and a Group sends it to its members: each loop
-// is told once, and each member is owed one system call, from memory that all of
-// them share. A peer that does not keep up has a queue of its own, which is
+// Prepare encodes a message once for all who are sent it. What is published often
+// is best kept in one list: Conn.Wake tells a connection that there is more, and
+// its OnWake writes what it has not written yet, all of it in one system call.
+// A peer that does not keep up has a queue of its own, which is
 // bounded, and Options.QueuePolicy says what becomes of what finds no room:
 //
-//	QueueReject      the write says so, and Conn.Dropped counts what a Group lost
+//	QueueReject      the write says so, and Conn.Dropped counts was lost
 //	QueueClose       the connection is closed with 1008
 //	QueueDropOldest  what waited longest is dropped, and counted
 //	QueueConflate    of each key only the newest waits

@@ -9,12 +9,6 @@ const (
 	HeadFieldsMax = headFieldsMax
 )
 
-// The bounds of a slice of a group.
-const (
-	SliceMembersMax = sliceMembersMax
-	SliceBytesMax   = sliceBytesMax
-)
-
 // OnLoop has a loop call f.
 func (s *Server) OnLoop(index int, f func()) { s.loops[index].do(f) }
 

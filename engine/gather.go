@@ -69,8 +69,7 @@ const (
 
 // deliver does what the turn has left to do, and has seen that there is something.
 func (l *loop) deliver(input bool) {
-	lingered := !l.resuming && l.linger()
-	l.resuming = false
+	lingered := l.linger()
 	if input && !lingered && !l.heardEnough() && l.gathering.look.due() {
 		l.gathering.look.result(l.gather())
 	}

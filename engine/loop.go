@@ -49,7 +49,6 @@ type loop struct {
 	visiting  []*Conn  // connections to look at in this turn
 	stopping  bool
 	gathering gathering
-	resuming  bool // this turn's deliveries are the rest of earlier ones
 
 	mu     sync.Mutex // guards what follows
 	dirty  []*Conn    // to look at

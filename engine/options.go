@@ -42,7 +42,7 @@ const (
 	QueueDropOldest
 
 	// QueueConflate is QueueDropOldest for values that replace each other: of the
-	// messages with one key, see Conn.WritePreparedKey and Group.PublishKey, only
+	// messages with one key, see Conn.WritePreparedKey, only
 	// the newest waits, in the place of the first. Only when that is not enough
 	// are the oldest dropped.
 	QueueConflate

@@ -290,11 +290,7 @@ func (l *loop) detach(c *Conn) {
 	}
 	c.abandonLate()
 	c.queued = 0
-	groups := c.leaves()
 	c.mu.Unlock()
-	for _, g := range groups {
-		g.drop(c)
-	}
 }
 
 // arm sets the timer to what comes first of the protocol's deadline and the end

@@ -14,12 +14,59 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws/wire"
 )
+
+// feed is a handler whose connections all get the same, each in its own time: a
+// connection that is woken writes what has come since it was woken last. What all
+// of them have written is nobody's any more.
+type feed struct {
+	engine.NopHandler
+	open chan *engine.Conn
+
+	mu     sync.Mutex // guards what follows
+	newest *entry     // never nil
+	batch  [][]byte   // memory for OnWake
+}
+
+// entry is a frame of a feed.
+type entry struct {
+	frame []byte
+	next  *entry
+}
+
+// reader is what a connection has written of a feed.
+type reader struct{ last *entry }
+
+func (f *feed) OnOpen(c *engine.Conn) {
+	f.mu.Lock()
+	c.SetValue(&reader{f.newest})
+	f.mu.Unlock()
+	f.open <- c
+}
+
+func (f *feed) OnWake(c *engine.Conn) {
+	r := c.Value().(*reader)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.batch = f.batch[:0]
+	for e := r.last.next; e != nil; e = e.next {
+		f.batch, r.last = append(f.batch, e.frame), e
+	}
+	_ = c.WriteFrames(f.batch...)
+}
+
+func (f *feed) add(frame []byte) {
+	f.mu.Lock()
+	f.newest.next = &entry{frame: frame}
+	f.newest = f.newest.next
+	f.mu.Unlock()
+}
 
 // fan is a server with members that read whatever comes.
 type fan struct {
 	server  *engine.Server
-	group   engine.Group
+	feed    *feed
 	members []*engine.Conn
 	read    atomic.Int64 // bytes, of all members
 	moved   chan struct{}
@@ -28,8 +75,8 @@ type fan struct {
 }
 
 func newFan(tb testing.TB, members int, options engine.Options) *fan {
-	n := &notes{open: make(chan *engine.Conn, members), end: make(chan *engine.CloseError, members), drain: make(chan *engine.Conn, 1), message: make(chan string)}
-	f := &fan{server: &engine.Server{Handler: n, Loops: 1, Options: options, Log: slog.New(slog.DiscardHandler)}, moved: make(chan struct{}, 1)}
+	r := &feed{open: make(chan *engine.Conn, members), newest: &entry{}}
+	f := &fan{feed: r, server: &engine.Server{Handler: r, Loops: 1, Options: options, Log: slog.New(slog.DiscardHandler)}, moved: make(chan struct{}, 1)}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -56,11 +103,7 @@ func newFan(tb testing.TB, members int, options engine.Options) *fan {
 		if _, err := io.ReadFull(c, make([]byte, 129)); err != nil {
 			tb.Fatal(err)
 		}
-		conn := <-n.open
-		f.members = append(f.members, conn)
-		if err := f.group.Add(conn); err != nil {
-			tb.Fatal(err)
-		}
+		f.members = append(f.members, <-r.open)
 		f.readers.Go(func() {
 			buf := make([]byte, 64<<10)
 			for {
@@ -86,6 +129,14 @@ func (f *fan) await(bytes int64) {
 	}
 }
 
+// publish tells all members of one more frame.
+func (f *fan) publish(frame []byte) {
+	f.feed.add(frame)
+	for _, c := range f.members {
+		c.Wake()
+	}
+}
+
 // cpuTime is what this process has used of processors, in nanoseconds.
 func cpuTime(tb testing.TB) int64 {
 	var r syscall.Rusage
@@ -96,8 +147,9 @@ func cpuTime(tb testing.TB) int64 {
 }
 
 // BenchmarkFanout sends windows of messages to all members, and waits until all
-// have read them: to the group, and as whoever has none does it. The members
-// read in this process, so its processor time is theirs, too.
+// have read them: each writes what it is owed when it is woken, or everything is
+// written to each. The members read in this process, so its processor time is
+// theirs, too.
 func BenchmarkFanout(b *testing.B) {
 	for _, members := range []int{10, 100, 1000} {
 		for _, shape := range []struct{ size, window int }{{63, 1}, {63, 64}, {1024, 16}, {16 << 10, 4}} {
@@ -127,11 +179,8 @@ func BenchmarkFanout(b *testing.B) {
 					b.ReportMetric(deliveries/b.Elapsed().Seconds(), "deliveries/s")
 				})
 			}
-			run("group", func(f *fan) {
-				if err := f.group.Publish(m); err != nil {
-					b.Fatal(err)
-				}
-			})
+			frame := wire.AppendFrame(nil, true, wire.Binary, payload)
+			run("woken", func(f *fan) { f.publish(frame) })
 			run("prepared", func(f *fan) {
 				for _, c := range f.members {
 					if err := c.WritePrepared(m); err != nil {
@@ -150,8 +199,8 @@ func BenchmarkFanout(b *testing.B) {
 	}
 }
 
-// Publishing allocates the list of one task, however many members there are.
-func TestPublishAllocations(t *testing.T) {
+// Telling all of a message allocates its place in the feed, however many there are.
+func TestFanoutAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
@@ -159,21 +208,16 @@ func TestPublishAllocations(t *testing.T) {
 		for name, messages := range map[string][]int{"one small": {63}, "burst": {63, 63, 1000, 63}, "large": {20_000}, "burst of large ones": {40_000, 20_000, 100, 40_000}} {
 			t.Run(fmt.Sprintf("%d members, %s", members, name), func(t *testing.T) {
 				f := newFan(t, members, engine.Options{})
-				var prepared []*engine.Prepared
+				var frames [][]byte
 				turn := 0
 				for _, size := range messages {
-					prepared = append(prepared, prepare(t, engine.MessageBinary, strings.Repeat("x", size)))
-					turn += members * (size + 2)
-					if size > 125 {
-						turn += 2 * members
-					}
+					frames = append(frames, wire.AppendFrame(nil, true, wire.Binary, []byte(strings.Repeat("x", size))))
+					turn += members * len(frames[len(frames)-1])
 				}
 				sent := int64(0)
 				publish := func() {
-					for _, m := range prepared {
-						if err := f.group.Publish(m); err != nil {
-							t.Fatal(err)
-						}
+					for _, frame := range frames {
+						f.publish(frame)
 					}
 					sent += int64(turn)
 					f.await(sent)
