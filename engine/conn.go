@@ -51,8 +51,6 @@ type extra struct {
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
-	overflow    bool         // QueuePolicy closes the connection
-	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -67,7 +65,6 @@ const (
 	armClose                    // Close was called: the timer is to be set
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
-	dropping                    // OnDrop is to be called
 )
 
 // state is how far a connection has come.

@@ -45,18 +45,7 @@
 // Prepare encodes a message once for all who are sent it. What is published often
 // is best kept in one list: Conn.Wake tells a connection that there is more, and
 // its OnWake writes what it has not written yet, all of it in one system call.
-// A peer that does not keep up has a queue of its own, which is
-// bounded, and Options.QueuePolicy says what becomes of what finds no room:
 //
-//	QueueReject      the write says so, and Conn.Dropped counts was lost
-//	QueueClose       the connection is closed with 1008
-//	QueueDropOldest  what waited longest is dropped, and counted
-//	QueueConflate    of each key only the newest waits
-//
-// A Handler that is a Dropper is told of what its peer does not get, and where the
-// gap begins. A peer of which that is heard again and again, with no OnDrain in
-// between, does not catch up any more.
-//
-// What may still be dropped has not been compressed, so a compressor never refers
-// to what the peer did not get.
+// A peer that does not keep up has a queue of its own, which is bounded: a write
+// that finds no room returns ErrQueueFull, and OnDrain says when there is room.
 package engine

@@ -62,7 +62,6 @@ type loop struct {
 	turn       atomic.Uint64        // counts callbacks' turns, for the watchdog
 	current    atomic.Pointer[Conn] // whose turn it is
 	stalls     atomic.Uint64        // found by the watchdog
-	dropped    atomic.Uint64        // messages
 	shed       atomic.Uint64        // opening handshakes, by Server.ShedAfter
 }
 
@@ -276,7 +275,7 @@ func (l *loop) visit(c *Conn) {
 	l.begin(c)
 	c.mu.Lock()
 	flags := c.flags
-	c.flags &^= posted | armClose | woken | dropping
+	c.flags &^= posted | armClose | woken
 	c.mu.Unlock()
 	if c.state == stateClosed {
 		return
@@ -296,8 +295,8 @@ func (l *loop) visit(c *Conn) {
 	} else if c.mode&secured != 0 {
 		l.visitTLS(c)
 	}
-	if flags&(woken|dropping) != 0 && c.mode&hooked != 0 {
-		l.awaken(c, flags)
+	if flags&woken != 0 && c.mode&hooked != 0 {
+		l.awaken(c)
 	} else if c.state != stateClosed && !c.isBlocked() {
 		l.flush(c)
 	}
@@ -306,24 +305,17 @@ func (l *loop) visit(c *Conn) {
 	}
 }
 
-// awaken calls what flags ask for of OnDrop and OnWake, and sends what they wrote.
-func (l *loop) awaken(c *Conn, flags flags) {
+// awaken calls OnWake, and sends what it wrote.
+func (l *loop) awaken(c *Conn) {
 	c.mu.Lock()
 	c.flags |= corked
 	if c.out == nil {
 		c.out = &l.cork
 	}
+	h := c.handler()
 	c.mu.Unlock()
-	if flags&dropping != 0 {
-		l.tellDrops(c)
-	}
-	if flags&woken != 0 {
-		c.mu.Lock()
-		h := c.handler()
-		c.mu.Unlock()
-		if h, ok := h.(Waker); ok {
-			h.OnWake(c)
-		}
+	if h, ok := h.(Waker); ok {
+		h.OnWake(c)
 	}
 	l.uncork(c)
 }

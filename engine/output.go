@@ -33,12 +33,9 @@ func (l *loop) flush(c *Conn) {
 	for round := 0; ; round++ {
 		c.mu.Lock()
 		l.appendReplies(c)
-		l.commit(c)
-		l.appendReplies(c) // a close frame stands behind everything
 		o := c.out
 		if o == nil || o.size() == 0 || c.flags&broken != 0 {
 			c.out = nil
-			c.abandonLate()
 			c.queued = 0
 			l.reuse(o)
 			drained := c.flags&owesDrain != 0
@@ -76,10 +73,9 @@ func (l *loop) flush(c *Conn) {
 }
 
 // appendReplies appends what the protocol owes, if nothing waits before it: a
-// peer that does not read is not owed more than the newest pong. A pong does not
-// wait for a backlog, and a close frame does. mu is held.
+// peer that does not read is not owed more than the newest pong. mu is held.
 func (l *loop) appendReplies(c *Conn) {
-	if !c.proto.HasReplies() || c.proto.MayWrite() == ErrClosing && c.late() != nil {
+	if !c.proto.HasReplies() {
 		return
 	}
 	if c.out == nil {
@@ -120,7 +116,7 @@ func (l *loop) block(c *Conn, o *outbox, n int) {
 	c.mu.Lock()
 	l.tally.MessagesOut += uint64(o.advance(n))
 	c.queued -= n
-	if o.size() > 0 || c.late() != nil {
+	if o.size() > 0 {
 		c.flags |= owesDrain
 	}
 	behind := c.out
@@ -137,7 +133,7 @@ func (l *loop) block(c *Conn, o *outbox, n int) {
 	switch {
 	case c.tooLong() && c.state == stateOpen:
 		c.mode |= pausedReading
-	case c.queued <= c.settings.resumes() || c.settings.drops():
+	case c.queued <= c.settings.resumes():
 		resumes = true
 	}
 	c.mu.Unlock()
@@ -158,11 +154,8 @@ func (l *loop) unblock(c *Conn) {
 	c.mu.Unlock()
 }
 
-// tooLong reports whether the queue is too long to read more; mu is held. One that
-// makes room never is: it would be long for ever, and the peer not heard.
-func (c *Conn) tooLong() bool {
-	return c.queued >= c.settings.pauses() && !c.settings.drops()
-}
+// tooLong reports whether the queue is too long to read more; mu is held.
+func (c *Conn) tooLong() bool { return c.queued >= c.settings.pauses() }
 
 // sendOut writes what can be written of o at once.
 func (l *loop) sendOut(c *Conn, o *outbox) (int, error) {
@@ -204,7 +197,6 @@ func (l *loop) breaks(c *Conn, o *outbox) {
 		l.reuse(c.out)
 		c.out = nil
 	}
-	c.abandonLate()
 	c.queued = 0
 	timeout := c.settings.protocol.CloseTimeout
 	c.mu.Unlock()
@@ -234,9 +226,6 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	c.mu.Lock()
 	if code, ok := c.proto.CloseSent(); ok {
 		e.Sent = code
-		if c.extra != nil && c.extra.overflow && e.Err == nil {
-			e.Err = ErrQueueFull
-		}
 	}
 	c.closed = e
 	timeout := c.settings.protocol.CloseTimeout
@@ -288,7 +277,6 @@ func (l *loop) detach(c *Conn) {
 		l.reuse(c.out)
 		c.out = nil
 	}
-	c.abandonLate()
 	c.queued = 0
 	c.mu.Unlock()
 }

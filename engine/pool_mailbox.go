@@ -21,8 +21,6 @@ type mailbox struct {
 	closed  bool // the application has closed the connection, so it wants no more messages
 	typ     MessageType
 	message *assembly
-	drops   uint64
-	gap     *Prepared
 	end     *CloseError
 
 	// The loop's own.
@@ -40,7 +38,6 @@ const (
 	callOpen calls = 1 << iota
 	callMessage
 	callDrain
-	callDrop
 	callWake
 	callClose
 )
@@ -113,16 +110,6 @@ func (m *mailbox) OnMessage(c *Conn, typ MessageType, p []byte) {
 // OnDrain implements Handler.
 func (m *mailbox) OnDrain(*Conn) { m.put(callDrain, nil) }
 
-// OnDrop implements Dropper.
-func (m *mailbox) OnDrop(_ *Conn, n uint64, first *Prepared) {
-	m.put(callDrop, func() {
-		if m.drops == 0 {
-			m.gap = first
-		}
-		m.drops += n
-	})
-}
-
 // OnWake implements Waker.
 func (m *mailbox) OnWake(*Conn) { m.put(callWake, nil) }
 
@@ -138,12 +125,8 @@ func (m *mailbox) call() {
 	m.running = true
 	h := plain(c.chosen())
 	typ, message, end := m.typ, m.message, m.end
-	drops, gap := m.drops, m.gap
 	unwanted := false
-	switch call {
-	case callDrop:
-		m.drops, m.gap = 0, nil
-	case callMessage:
+	if call == callMessage {
 		m.message = nil
 		// A fault of the peer is behind the message, and does not take it back.
 		unwanted = m.closed || c.flags&aborted != 0
@@ -169,10 +152,6 @@ func (m *mailbox) call() {
 		}
 	case callDrain:
 		h.OnDrain(c)
-	case callDrop:
-		if h, ok := h.(Dropper); ok {
-			h.OnDrop(c, drops, gap)
-		}
 	case callWake:
 		if h, ok := h.(Waker); ok {
 			h.OnWake(c)

@@ -57,31 +57,16 @@ func (m *Prepared) Payload() []byte { return m.payload[:len(m.payload):len(m.pay
 
 // WritePrepared sends a message that was prepared, as Write would. A large one is
 // not copied, however long it has to wait.
-func (c *Conn) WritePrepared(m *Prepared) error { return c.WritePreparedKey("", m) }
-
-// WritePreparedKey is WritePrepared for the newest value of something that key
-// names: with QueueConflate it takes the place of a message with the same key
-// that is still waiting. An empty key names nothing.
-func (c *Conn) WritePreparedKey(key string, m *Prepared) error {
+func (c *Conn) WritePrepared(m *Prepared) error {
 	c.mu.Lock()
-	err := c.put(key, m)
-	c.unlockAndSend()
-	return err
-}
-
-// put queues m; mu is held.
-func (c *Conn) put(key string, m *Prepared) error {
 	err := c.admit(len(m.payload), 1)
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
-	switch {
-	case err != nil:
-	case c.mustWait():
-		c.wait(waiting{m: m, key: key, bytes: len(m.plain), messages: 1})
-	default:
+	if err == nil {
 		c.encodePrepared(c.box(), m)
 	}
+	c.unlockAndSend()
 	return err
 }
 

@@ -120,9 +120,6 @@ func FuzzKernel(f *testing.F) {
 			t.Skip("longer input says nothing more")
 		}
 		o := Options{QueueBytesMax: 100_000, MessageBytesMax: 1 << 17}
-		if len(plans)%2 == 1 {
-			o.QueuePolicy = QueueClose
-		}
 		var peers []*peer
 		for _, plan := range bytes.SplitN(plans, []byte{0xff}, 4) {
 			peers = append(peers, newPeer(plan))
@@ -337,7 +334,7 @@ func TestKernelAtRandom(t *testing.T) {
 		for i := range script {
 			script[i] = byte(rnd.Uint32() >> (rnd.Uint32() % 8)) // more often small
 		}
-		o := Options{QueueBytesMax: 100_000, MessageBytesMax: 1 << 17, QueuePolicy: QueuePolicy(seed % 2)}
+		o := Options{QueueBytesMax: 100_000, MessageBytesMax: 1 << 17}
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, script, o, peers...).run() }) {
 			return
 		}

@@ -20,7 +20,6 @@ type Stats struct {
 
 	MessagesIn  uint64
 	MessagesOut uint64 // frames of WriteFrames count as messages
-	Dropped     uint64 // messages that were not sent, see Conn.Dropped
 	BytesIn     uint64 // as they came over the wire, heads included
 	BytesOut    uint64
 
@@ -53,7 +52,6 @@ func (s *Server) Stats() []Stats {
 		l.mu.Unlock()
 		all[i].Conns = int(l.open.Load())
 		all[i].Stalls = l.stalls.Load()
-		all[i].Dropped = l.dropped.Load()
 		all[i].Shed = l.shed.Load()
 		all[i].Lag = l.lagNow(all[i].laps)
 	}
