@@ -24,6 +24,8 @@ var layers = []policy.Layer{
 	{Packages: "internal/drivertest", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/wstest"}, Reason: "what every driver does is stated from outside: it shares no code with the core it judges"},
 	{Packages: "internal/...", May: []string{"internal/..."}, Reason: "what is internal is a leaf that any layer may use"},
 	{Packages: "ws", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the goroutine driver stands on the protocol core alone"},
+	{Packages: "engine/internal/poller", Reason: "what waits for sockets knows no connection and no server"},
+	{Packages: "engine/internal/socket", Reason: "a system call is about a descriptor and nothing else"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the event-loop driver stands on the protocol core alone"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"hub/internal/..."}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -134,7 +135,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		return nil, ErrConnsMax
 	}
 	l := s.pick()
-	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: addressOf(addrPortOf(nc.RemoteAddr()))}
+	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: socket.AddressOf(addrPortOf(nc.RemoteAddr()))}
 	l.equip(c, a)
 	fd, ok := int32(-1), false
 	var k *link
@@ -142,7 +143,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		if k = linkUnder(nc); k != nil {
 			nc = k.owner()
 		}
-		fd, ok = takeDescriptor(nc)
+		fd, ok = socket.Take(nc)
 	}
 	if ok && k != nil {
 		k.takeBack(c)
@@ -159,7 +160,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			c.mu.Lock()
 			c.fd = fd
 			c.mu.Unlock()
-			if err := l.poll.add(fd, c.slot); err != nil {
+			if err := l.poll.Add(fd, c.slot); err != nil {
 				l.server.log().Error("engine: cannot watch a connection", "error", err)
 				l.release(c)
 				return
@@ -178,7 +179,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	if !l.do(join) {
 		s.left()
 		if ok {
-			system.close(fd)
+			socket.System.Close(fd)
 		} else {
 			nc.Close()
 		}

@@ -2,10 +2,10 @@ package engine
 
 import (
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
@@ -35,7 +35,7 @@ type Conn struct {
 	// The loop's own.
 	state   state
 	mode    mode
-	peer    address
+	peer    socket.Address
 	fd      int32 // -1: extra.stream, or closed; written under mu
 	slot    int32
 	message *assembly // the head or the message that is arriving in parts
@@ -196,7 +196,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	if s := c.stream(); s != nil {
 		return s.nc.RemoteAddr()
 	}
-	return c.peer.netAddr()
+	return c.peer.NetAddr()
 }
 
 // LocalAddr returns the address that the peer connected to, nil after the
@@ -212,7 +212,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	if c.fd < 0 {
 		return nil
 	}
-	return localAddress(c.fd)
+	return socket.LocalAddr(c.fd)
 }
 
 func (c *Conn) stream() *stream {
@@ -227,47 +227,4 @@ func (c *Conn) streamed() *stream {
 		return nil
 	}
 	return c.extra.stream
-}
-
-// address is an IP address and port in few bytes; the zero value is none.
-type address struct {
-	ip   [16]byte
-	port uint16
-	kind addressKind
-}
-
-type addressKind uint8
-
-const (
-	noAddress addressKind = iota
-	ip4Address
-	ip6Address
-)
-
-func addressOf(a netip.AddrPort) address {
-	switch ip := a.Addr(); {
-	case ip.Is4() || ip.Is4In6():
-		return address{ip: ip.As16(), port: a.Port(), kind: ip4Address}
-	case ip.Is6():
-		return address{ip: ip.As16(), port: a.Port(), kind: ip6Address}
-	}
-	return address{}
-}
-
-func (a *address) addrPort() netip.AddrPort {
-	ip := netip.AddrFrom16(a.ip)
-	switch a.kind {
-	case noAddress:
-		return netip.AddrPort{}
-	case ip4Address:
-		ip = ip.Unmap()
-	}
-	return netip.AddrPortFrom(ip, a.port)
-}
-
-func (a *address) netAddr() net.Addr {
-	if a.kind == noAddress {
-		return &net.UnixAddr{Net: "unix"} // sockets of one machine; the peer has no name
-	}
-	return net.TCPAddrFromAddrPort(a.addrPort())
 }

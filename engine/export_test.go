@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/godwit-io/godwit/engine/internal/socket"
+
 // UseStreams makes goroutines do the I/O, as on systems without a poller.
 func (s *Server) UseStreams() { s.streams = true }
 
@@ -18,29 +20,29 @@ func (s *Server) Interfere(
 	accept func(call func() error) error,
 	read, write func(call func(p []byte) (int, error), p []byte) (int, error),
 ) {
-	k := system
+	k := socket.System
 	if accept != nil {
-		k.accept = func(fd int32) (conn int32, peer address, err error) {
+		k.Accept = func(fd int32) (conn int32, peer socket.Address, err error) {
 			conn = -1
 			err = accept(func() (err error) {
-				conn, peer, err = system.accept(fd)
+				conn, peer, err = socket.System.Accept(fd)
 				return err
 			})
 			return conn, peer, err
 		}
 	}
 	if read != nil {
-		k.read = func(fd int32, p []byte) (int, error) {
-			return read(func(p []byte) (int, error) { return system.read(fd, p) }, p)
+		k.Read = func(fd int32, p []byte) (int, error) {
+			return read(func(p []byte) (int, error) { return socket.System.Read(fd, p) }, p)
 		}
 	}
 	if write != nil {
-		k.write = func(fd int32, p []byte) (int, error) {
-			return write(func(p []byte) (int, error) { return system.write(fd, p) }, p)
+		k.Write = func(fd int32, p []byte) (int, error) {
+			return write(func(p []byte) (int, error) { return socket.System.Write(fd, p) }, p)
 		}
 	}
 	s.kernel = &k
 }
 
 // ErrAgain is what a call returns that would have to wait.
-var ErrAgain error = errAgain
+var ErrAgain error = socket.ErrAgain

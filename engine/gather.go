@@ -105,7 +105,7 @@ func (l *loop) linger() bool {
 	until := l.now + min(2*g.took, wsproto.Time(lingerMax))
 	for more := true; more; {
 		began := l.clock()
-		l.poll.pause(time.Duration(min(wsproto.Time(napMax), until-began)))
+		l.poll.Pause(time.Duration(min(wsproto.Time(napMax), until-began)))
 		l.now = l.clock()
 		l.tally.Busy -= time.Duration(l.now - began)
 		more = l.gather() && l.now < until
@@ -121,7 +121,7 @@ func (l *loop) linger() bool {
 func (l *loop) gather() bool {
 	found := false
 	for began := l.now; l.now-began < wsproto.Time(gatherMax) && !l.heardEnough(); l.now = l.clock() {
-		n := l.poll.wait(l.events[:], 0)
+		n := l.poll.Wait(l.events[:], 0)
 		if n == 0 {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/poller"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -47,7 +48,7 @@ type lag struct {
 // dealt with now.
 func (l *loop) looked(n int) {
 	l.lag.found += n
-	if n == eventsMax && l.lag.found < len(l.conns) {
+	if n == poller.EventsMax && l.lag.found < len(l.conns) {
 		return
 	}
 	l.lag.found = 0

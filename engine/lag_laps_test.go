@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/poller"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -23,7 +24,7 @@ func TestLaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.loops = []*loop{l}
-	l.conns = make([]*Conn, 3*eventsMax)
+	l.conns = make([]*Conn, 3*poller.EventsMax)
 	l.startLap(l.clock())
 	look := func(after time.Duration, found int) time.Duration {
 		began := l.lag.began
@@ -39,12 +40,12 @@ func TestLaps(t *testing.T) {
 		sheds int32
 	}{
 		{2 * time.Second, 10, 2 * time.Second, 1},
-		{time.Second + 1, eventsMax - 1, time.Second + 1, 2},
+		{time.Second + 1, poller.EventsMax - 1, time.Second + 1, 2},
 		{time.Second, 0, time.Second, 0},
-		{time.Millisecond, eventsMax, 0, 0},
-		{time.Second, eventsMax, 0, 0},
-		{time.Second, eventsMax, 2*time.Second + time.Millisecond, 1},
-		{time.Second, eventsMax, 0, 1},
+		{time.Millisecond, poller.EventsMax, 0, 0},
+		{time.Second, poller.EventsMax, 0, 0},
+		{time.Second, poller.EventsMax, 2*time.Second + time.Millisecond, 1},
+		{time.Second, poller.EventsMax, 0, 1},
 		{time.Second, 1, 2 * time.Second, 2},
 	} {
 		if lap := look(step.after, step.found); lap != step.lap || l.lag.sheds.Load() != step.sheds {

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/poller"
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -23,14 +25,14 @@ const (
 // The lock of a connection and mu are never held together.
 type loop struct {
 	server *Server
-	system *kernel
+	system *socket.Calls
 	index  int
-	poll   poller
+	poll   poller.Poller
 	origin time.Time // of wsproto.Time
 
 	// The loop's own.
 	now       wsproto.Time // when the turn began
-	events    [eventsMax]event
+	events    [poller.EventsMax]poller.Event
 	in        []byte   // receive buffer
 	ciphers   *ciphers // nil while there is no TLS
 	scratch   []byte   // inflated payloads
@@ -67,7 +69,7 @@ type loop struct {
 
 func newLoop(s *Server, index int) (*loop, error) {
 	l := &loop{
-		server: s, system: &system, index: index, origin: time.Now(),
+		server: s, system: &socket.System, index: index, origin: time.Now(),
 		in: make([]byte, receiveBytes), opener: newOpener(),
 	}
 	if s.compression() {
@@ -77,8 +79,12 @@ func newLoop(s *Server, index int) (*loop, error) {
 		l.system = s.kernel
 	}
 	l.fireFn = l.fire
+	if s.streams {
+		l.poll = poller.NewParked()
+		return l, nil
+	}
 	var err error
-	l.poll, err = s.newPoller()
+	l.poll, err = poller.New()
 	return l, err
 }
 
@@ -111,7 +117,7 @@ func (l *loop) do(f func()) bool {
 // wake costs a system call only if the loop is about to sleep or does.
 func (l *loop) wake() {
 	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
-		l.poll.wake()
+		l.poll.Wake()
 	}
 }
 
@@ -157,7 +163,7 @@ func (l *loop) run() {
 // wait returns the events of the next turn. It sleeps only after a look that
 // found nothing, because the look is cheap: the Go scheduler is not told of it.
 func (l *loop) wait() int {
-	if n := l.poll.wait(l.events[:], 0); n > 0 || l.hasWork() {
+	if n := l.poll.Wait(l.events[:], 0); n > 0 || l.hasWork() {
 		return n
 	}
 	// The scheduler lets other goroutines have this processor at once; it would
@@ -178,7 +184,7 @@ func (l *loop) wait() int {
 		timeout = 0 // it was posted before it could see that a wake is needed
 	}
 	l.lag.lap.Store(0)
-	n := l.poll.wait(l.events[:], timeout)
+	n := l.poll.Wait(l.events[:], timeout)
 	l.asleep.Store(false)
 	l.rested = l.clock()
 	l.startLap(l.rested)
@@ -228,24 +234,24 @@ func (l *loop) work() {
 // if a callback blocked before that, no other loop would know of him.
 func (l *loop) handle(n int) {
 	for i := range l.events[:n] {
-		if e := &l.events[i]; e.key < 0 {
-			l.accept(l.listeners[-1-e.key])
+		if e := &l.events[i]; e.Key < 0 {
+			l.accept(l.listeners[-1-e.Key])
 		}
 	}
 	for i := range l.events[:n] {
-		if e := &l.events[i]; e.key >= 0 {
+		if e := &l.events[i]; e.Key >= 0 {
 			l.ready(e)
 		}
 	}
 }
 
 // ready handles one event of a connection.
-func (l *loop) ready(e *event) {
-	c := l.conns[e.key]
-	if c == nil || c.fd != e.fd {
+func (l *loop) ready(e *poller.Event) {
+	c := l.conns[e.Key]
+	if c == nil || c.fd != e.FD {
 		return // it ended earlier in this turn
 	}
-	l.serve(c, e.readable, e.writable)
+	l.serve(c, e.Readable, e.Writable)
 }
 
 // serve does what a connection is ready for.
@@ -366,7 +372,7 @@ func (l *loop) end() {
 	for _, task := range tasks {
 		task() // it sees that the loop is stopping
 	}
-	l.poll.close()
+	l.poll.Close()
 }
 
 // abandon ends c without a word.

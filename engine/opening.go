@@ -285,5 +285,5 @@ func (c *Conn) remote() netip.AddrPort {
 	if s := c.streamOf(); s != nil {
 		return addrPortOf(s.nc.RemoteAddr())
 	}
-	return c.peer.addrPort()
+	return c.peer.AddrPort()
 }

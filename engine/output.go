@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -56,7 +57,7 @@ func (l *loop) flush(c *Conn) {
 		n, err := l.sendOut(c, o)
 		l.tally.sends++
 		l.tally.BytesOut += uint64(n)
-		if err != nil && err != errAgain {
+		if err != nil && err != socket.ErrAgain {
 			l.breaks(c, o)
 			return
 		}

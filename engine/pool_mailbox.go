@@ -240,7 +240,7 @@ func (l *loop) leave(c *Conn) {
 		return
 	}
 	m.unwatched = true
-	l.poll.remove(c.fd)
+	l.poll.Remove(c.fd)
 }
 
 // waitsToEnd reports whether a call is to be over first when the peer has sent all
@@ -315,7 +315,7 @@ func (l *loop) unhold(c *Conn) {
 		m.held = nil
 	}
 	if m.unwatched {
-		if err := l.poll.add(c.fd, c.slot); err != nil {
+		if err := l.poll.Add(c.fd, c.slot); err != nil {
 			l.server.log().Error("engine: cannot watch a connection", "error", err)
 		}
 	}

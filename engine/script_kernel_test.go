@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -151,7 +152,7 @@ func TestAgainAtEveryCall(t *testing.T) {
 			w := newWorld(t, nil, Options{}, dialogue(0))
 			w.onCall = func(p *peer, call string) (int, error) {
 				if count++; count == again || again == each && count%2 == 1 {
-					return 0, errAgain
+					return 0, socket.ErrAgain
 				}
 				return short(most)(p, call)
 			}

@@ -11,9 +11,9 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -27,10 +27,8 @@ const (
 )
 
 var (
-	errClosed        = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
-	errTimeout       = errors.New("engine: the peer took too long")
-	errAgain         = syscall.EAGAIN
-	errNoDescriptors = errors.New("engine: this poller knows no descriptors")
+	errClosed  = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
+	errTimeout = errors.New("engine: the peer took too long")
 )
 
 // Server serves WebSockets. The zero value with a Handler works; the fields must
@@ -107,8 +105,8 @@ type Server struct {
 	// Log gets what an operator should know. Default: slog.Default.
 	Log *slog.Logger
 
-	streams bool    // tests: no descriptors, also where there are some
-	kernel  *kernel // tests: faults; nil for the system
+	streams bool          // tests: no descriptors, also where there are some
+	kernel  *socket.Calls // tests: faults; nil for the system
 
 	once       sync.Once
 	startErr   error
@@ -177,7 +175,7 @@ func (s *Server) launch() error {
 		l, err := newLoop(s, i)
 		if err != nil {
 			for _, l := range s.loops {
-				l.poll.close()
+				l.poll.Close()
 			}
 			s.loops = nil
 			return fmt.Errorf("engine: cannot make a poller: %w", err)

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/godwit-io/godwit/engine/internal/socket"
 )
 
 const (
@@ -89,7 +91,7 @@ func (s *stream) tell() {
 	s.conn.unlockAndPost()
 }
 
-// read gives what has arrived, errAgain if nothing has. The reader goes on when
+// read gives what has arrived, socket.ErrAgain if nothing has. The reader goes on when
 // the loop has dealt with it: the transport may be somebody else's by then.
 func (s *stream) read(p []byte) (int, error) {
 	s.mu.Lock()
@@ -104,7 +106,7 @@ func (s *stream) read(p []byte) (int, error) {
 	case s.inErr != nil:
 		return 0, s.inErr
 	}
-	return 0, errAgain
+	return 0, socket.ErrAgain
 }
 
 // readable and writable report what the loop may try.
@@ -137,7 +139,7 @@ func (s *stream) write(p []byte) (int, error) {
 	case s.outErr != nil:
 		return 0, s.outErr
 	case s.writing || s.closed:
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	case len(p) == 0:
 		return 0, nil
 	}

@@ -7,8 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -22,7 +21,7 @@ type acceptor struct {
 	config  *tls.Config  // nil: no TLS
 }
 
-func (a *acceptor) close(k *kernel) { k.close(a.fd) }
+func (a *acceptor) close(k *socket.Calls) { k.Close(a.fd) }
 
 // acceptsMax is how many connections a loop accepts in a turn. With more
 // waiting, other loops are woken, and those who are connected have their turn.
@@ -33,35 +32,17 @@ func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 	if s.streams {
 		return false, nil
 	}
-	var raw syscall.RawConn
-	var err error
 	inside, config := unwrap(ln)
-	switch ln := inside.(type) {
-	case *net.TCPListener:
-		raw, err = ln.SyscallConn()
-	case *net.UnixListener:
-		raw, err = ln.SyscallConn()
-	default:
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("engine: %w", err)
-	}
 	for _, l := range s.loops {
-		dup := -1
-		var dupErr error
-		if err := raw.Control(func(fd uintptr) {
-			dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-			// The connections inherit it, or are given it as they are accepted. It is an error for a Unix socket, and of no meaning.
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		}); err != nil {
+		fd, ok, err := socket.Watchable(inside)
+		switch {
+		case err != nil:
 			return false, fmt.Errorf("engine: %w", err)
+		case !ok:
+			return false, nil
 		}
-		if dupErr != nil {
-			return false, fmt.Errorf("engine: cannot watch the listener: %w", dupErr)
-		}
-		if !l.do(func() { l.listen(int32(dup), config) }) {
-			unix.Close(dup)
+		if !l.do(func() { l.listen(fd, config) }) {
+			socket.System.Close(fd)
 			return false, ErrServerClosed
 		}
 	}
@@ -81,7 +62,7 @@ func (l *loop) listen(fd int32, config *tls.Config) {
 
 func (l *loop) resumeAccept(a *acceptor) {
 	a.again = 0
-	if err := l.poll.addListener(a.fd, a.key); err != nil {
+	if err := l.poll.AddListener(a.fd, a.key); err != nil {
 		l.server.log().Error("engine: cannot watch a listener", "error", err)
 	}
 }
@@ -90,7 +71,7 @@ func (l *loop) resumeAccept(a *acceptor) {
 func (l *loop) stopAccepting() {
 	for _, a := range l.listeners {
 		if a.again == 0 {
-			l.poll.remove(a.fd) // the socket lives on in other loops
+			l.poll.Remove(a.fd) // the socket lives on in other loops
 		}
 		a.close(l.system)
 	}
@@ -100,14 +81,14 @@ func (l *loop) stopAccepting() {
 // accept takes what connections there are.
 func (l *loop) accept(a *acceptor) {
 	for range acceptsMax {
-		fd, peer, err := l.system.accept(a.fd)
+		fd, peer, err := l.system.Accept(a.fd)
 		switch err {
 		case nil:
 			a.backoff = 0
 			l.accepted(fd, peer, a.config)
-		case unix.EAGAIN:
+		case syscall.EAGAIN:
 			return
-		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO:
+		case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO:
 			// That connection has gone; there may be others.
 		default:
 			l.pauseAccept(a, err)
@@ -123,7 +104,7 @@ func (l *loop) pauseAccept(a *acceptor, err error) {
 	now := l.clock()
 	if a.failed == 0 || now-a.failed > wsproto.Time(acceptCalm) { // at its limit, a process accepts one for each that leaves
 		hint := "it tries again until it can"
-		if err == unix.EMFILE || err == unix.ENFILE {
+		if err == syscall.EMFILE || err == syscall.ENFILE {
 			hint = "raise the limit of open files (ulimit -n) or lower ConnsMax; connections wait meanwhile"
 		}
 		l.server.log().Error("engine: cannot accept connections", "error", err, "connections", l.server.count.Load(), "hint", hint)
@@ -131,7 +112,7 @@ func (l *loop) pauseAccept(a *acceptor, err error) {
 	a.failed = now
 	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
 	a.again = l.now + wsproto.Time(a.backoff)
-	l.poll.remove(a.fd)
+	l.poll.Remove(a.fd)
 }
 
 // stepBack leaves new connections to a loop that does not lag, if there is one,
@@ -143,7 +124,7 @@ func (l *loop) stepBack() {
 		}
 		for _, a := range l.listeners {
 			if a.again == 0 {
-				l.poll.remove(a.fd)
+				l.poll.Remove(a.fd)
 			}
 			a.again = max(a.again, wsproto.Time(l.lag.kept.Load()))
 		}
@@ -172,9 +153,9 @@ func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
 
 // accepted begins a connection, on this loop or, if that has fewer by far or this
 // one lags, on another.
-func (l *loop) accepted(fd int32, peer address, config *tls.Config) {
+func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 	if !l.server.enter() {
-		l.system.close(fd)
+		l.system.Close(fd)
 		l.tally.Refused++
 		return
 	}
@@ -192,7 +173,7 @@ func (l *loop) accepted(fd int32, peer address, config *tls.Config) {
 }
 
 // takes makes a connection of a descriptor.
-func (l *loop) takes(fd int32, peer address, config *tls.Config) {
+func (l *loop) takes(fd int32, peer socket.Address, config *tls.Config) {
 	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer}
 	if config != nil {
 		c.mode |= secured
@@ -203,7 +184,7 @@ func (l *loop) takes(fd int32, peer address, config *tls.Config) {
 		l.release(c)
 		return
 	}
-	if err := l.poll.add(fd, c.slot); err != nil {
+	if err := l.poll.Add(fd, c.slot); err != nil {
 		l.server.log().Error("engine: cannot watch a connection", "error", err)
 		l.release(c)
 	}

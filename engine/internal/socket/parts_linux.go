@@ -1,4 +1,4 @@
-package engine
+package socket
 
 import (
 	"syscall"
@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canSendParts says that the system takes several pieces at a time.
-const canSendParts = true
+// CanSendParts says that the system takes several pieces at a time.
+const CanSendParts = true
 
 // scatterParts is how many pieces of memory are given to one system call.
 const scatterParts = 64
 
-// sendParts writes pieces of memory one after another, and returns how many
+// SendParts writes pieces of memory one after another, and returns how many
 // bytes were taken. It does not wait.
-func sendParts(fd int32, parts [][]byte) (int, error) {
+func SendParts(fd int32, parts [][]byte) (int, error) {
 	sent := 0
 	for len(parts) > 0 {
 		var pieces [scatterParts]unix.Iovec

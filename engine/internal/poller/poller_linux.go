@@ -1,4 +1,4 @@
-package engine
+package poller
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 type epoll struct {
 	fd     int32
 	bell   int32 // an eventfd
-	events [eventsMax]unix.EpollEvent
+	events [EventsMax]unix.EpollEvent
 
 	ringing atomic.Int32 // wakes under way
 	closed  atomic.Bool
@@ -24,10 +24,8 @@ type epoll struct {
 // bellKey is the bell's key. Listeners have small negative ones.
 const bellKey = -1 << 31
 
-func (s *Server) newPoller() (poller, error) {
-	if s.streams {
-		return newParked(), nil
-	}
+// New makes the poller of this system: epoll here, and a Parked where there is none.
+func New() (Poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
@@ -40,14 +38,14 @@ func (s *Server) newPoller() (poller, error) {
 	p := &epoll{fd: int32(fd), bell: int32(bell)}
 	// Edge-triggered, so that the bell need not be read: the next wake is a new edge.
 	if err := p.control(unix.EPOLL_CTL_ADD, p.bell, bellKey, unix.EPOLLIN|unix.EPOLLET); err != nil {
-		p.close()
+		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *epoll) wait(events []event, timeout time.Duration) int {
-	ready := p.events[:min(len(events), eventsMax)]
+func (p *epoll) Wait(events []Event, timeout time.Duration) int {
+	ready := p.events[:min(len(events), EventsMax)]
 	var n uintptr
 	var errno syscall.Errno
 	if timeout == 0 {
@@ -70,24 +68,24 @@ func (p *epoll) wait(events []event, timeout time.Duration) int {
 			continue
 		}
 		const gone = unix.EPOLLHUP | unix.EPOLLERR // a read or a write will say what it is
-		events[count] = event{
-			key: e.Fd, fd: e.Pad,
-			readable: e.Events&(unix.EPOLLIN|gone) != 0,
-			writable: e.Events&(unix.EPOLLOUT|gone) != 0,
+		events[count] = Event{
+			Key: e.Fd, FD: e.Pad,
+			Readable: e.Events&(unix.EPOLLIN|gone) != 0,
+			Writable: e.Events&(unix.EPOLLOUT|gone) != 0,
 		}
 		count++
 	}
 	return count
 }
 
-func (p *epoll) pause(d time.Duration) {
+func (p *epoll) Pause(d time.Duration) {
 	t := unix.NsecToTimespec(int64(d))
 	_ = unix.Nanosleep(&t, nil) // interrupted, it is over; EINVAL: it is negative
 }
 
-// wake rings the bell. It may come when the loop has ended: the count keeps the
+// Wake rings the bell. It may come when the loop has ended: the count keeps the
 // bell's descriptor from being closed, and from being something else, meanwhile.
-func (p *epoll) wake() {
+func (p *epoll) Wake() {
 	p.ringing.Add(1)
 	if !p.closed.Load() {
 		one := uint64(1)
@@ -96,16 +94,16 @@ func (p *epoll) wake() {
 	p.ringing.Add(-1)
 }
 
-func (p *epoll) add(fd, key int32) error {
+func (p *epoll) Add(fd, key int32) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, key, unix.EPOLLIN)
 }
 
-// addListener has one of the loops that watch a listener wake.
-func (p *epoll) addListener(fd, key int32) error {
+// AddListener has one of the loops that watch a listener wake.
+func (p *epoll) AddListener(fd, key int32) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, key, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 }
 
-func (p *epoll) watch(fd, key int32, read, write bool) {
+func (p *epoll) Watch(fd, key int32, read, write bool) {
 	var events uint32
 	if read {
 		events |= unix.EPOLLIN
@@ -116,7 +114,7 @@ func (p *epoll) watch(fd, key int32, read, write bool) {
 	_ = p.control(unix.EPOLL_CTL_MOD, fd, key, events) // the descriptor is open and added
 }
 
-func (p *epoll) remove(fd int32) { _ = p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
+func (p *epoll) Remove(fd int32) { _ = p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
 func (p *epoll) control(op int, fd, key int32, events uint32) error {
 	e := unix.EpollEvent{Events: events, Fd: key, Pad: fd}
@@ -127,7 +125,7 @@ func (p *epoll) control(op int, fd, key int32, events uint32) error {
 	return nil
 }
 
-func (p *epoll) close() {
+func (p *epoll) Close() {
 	p.closed.Store(true)
 	for p.ringing.Load() != 0 {
 		time.Sleep(time.Microsecond)

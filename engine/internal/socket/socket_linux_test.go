@@ -1,4 +1,4 @@
-package engine
+package socket
 
 import (
 	"syscall"
@@ -9,7 +9,7 @@ import (
 // again; every other error is the end.
 func TestResultOfCalls(t *testing.T) {
 	for errno, want := range map[syscall.Errno]error{
-		0: nil, syscall.EAGAIN: errAgain, syscall.EINTR: errAgain, syscall.ECONNRESET: syscall.ECONNRESET, syscall.EPIPE: syscall.EPIPE,
+		0: nil, syscall.EAGAIN: ErrAgain, syscall.EINTR: ErrAgain, syscall.ECONNRESET: syscall.ECONNRESET, syscall.EPIPE: syscall.EPIPE,
 	} {
 		if n, err := result(7, 0, errno); err != want || (n == 7) != (want == nil) {
 			t.Errorf("%v: %d, %v", errno, n, err)
