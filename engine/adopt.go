@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -195,11 +196,11 @@ func (l *loop) joins(c *Conn, first, early []byte) {
 	if len(first) > 0 {
 		// What was written since Adopt returned goes behind it.
 		c.mu.Lock()
-		o := outboxes.Get().(*outbox)
-		o.b = append(o.b, first...)
+		o := outbox.Get()
+		o.Bytes = append(o.Bytes, first...)
 		if c.out != nil {
-			o.takes(c.out)
-			recycle(c.out)
+			o.Append(c.out)
+			c.out.Recycle()
 		}
 		c.out = o
 		c.queued += len(first)

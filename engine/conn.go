@@ -5,7 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
@@ -20,14 +22,14 @@ import (
 type Conn struct {
 	loop     *loop
 	settings *settings
-	timer    timer // the loop's
+	timer    wheel.Timer[Conn] // the loop's
 
-	mu     sync.Mutex    // guards what follows, up to the loop's fields; never held across a callback or I/O
-	proto  wsproto.Conn  // its reading side is used by the loop only
-	out    *outbox       // nil while nothing is to be sent
-	queued int           // bytes that were not sent yet, those being sent included
-	rtt    time.Duration // of the newest ping that was answered
-	closed *CloseError   // set once
+	mu     sync.Mutex     // guards what follows, up to the loop's fields; never held across a callback or I/O
+	proto  wsproto.Conn   // its reading side is used by the loop only
+	out    *outbox.Outbox // nil while nothing is to be sent
+	queued int            // bytes that were not sent yet, those being sent included
+	rtt    time.Duration  // of the newest ping that was answered
+	closed *CloseError    // set once
 	value  any
 	extra  *extra // nil for most
 	flags  flags

@@ -6,8 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/poller"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -33,12 +35,12 @@ type loop struct {
 	// The loop's own.
 	now       wsproto.Time // when the turn began
 	events    [poller.EventsMax]poller.Event
-	in        []byte   // receive buffer
-	ciphers   *ciphers // nil while there is no TLS
-	scratch   []byte   // inflated payloads
-	cork      outbox   // what is written while input is handled
-	opener    *opener  // the opening handshake
-	wheel     wheel
+	in        []byte        // receive buffer
+	ciphers   *ciphers      // nil while there is no TLS
+	scratch   []byte        // inflated payloads
+	cork      outbox.Outbox // what is written while input is handled
+	opener    *opener       // the opening handshake
+	wheel     *wheel.Wheel[Conn]
 	fireFn    func(*Conn)
 	conns     []*Conn // by slot
 	free      []int32 // slots
@@ -70,7 +72,7 @@ type loop struct {
 func newLoop(s *Server, index int) (*loop, error) {
 	l := &loop{
 		server: s, system: &socket.System, index: index, origin: time.Now(),
-		in: make([]byte, receiveBytes), opener: newOpener(),
+		in: make([]byte, receiveBytes), opener: newOpener(), wheel: wheel.New(func(c *Conn) *wheel.Timer[Conn] { return &c.timer }),
 	}
 	if s.compression() {
 		l.scratch = make([]byte, scratchBytes)
@@ -152,8 +154,8 @@ func (l *loop) run() {
 			l.publish() // it may not sleep for a long time
 		}
 		l.acceptsAgain()
-		if int64(l.now)>>wheelShift > l.wheel.hand {
-			l.wheel.advance(l.now, l.fireFn)
+		if l.wheel.NeedsAdvance(l.now) {
+			l.wheel.Advance(l.now, l.fireFn)
 		}
 	}
 	l.end()
@@ -172,7 +174,7 @@ func (l *loop) wait() int {
 	l.now = l.clock()
 	l.looked(0)
 	timeout := time.Duration(-1)
-	if d, ok := l.wheel.wait(l.now); ok {
+	if d, ok := l.wheel.Wait(l.now); ok {
 		timeout = d
 	}
 	if d, ok := l.acceptsAgain(); ok && (timeout < 0 || d < timeout) {

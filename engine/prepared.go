@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -71,14 +72,14 @@ func (c *Conn) WritePrepared(m *Prepared) error {
 }
 
 // encodePrepared appends m to o, which is or will be c's; mu is held.
-func (c *Conn) encodePrepared(o *outbox, m *Prepared) {
+func (c *Conn) encodePrepared(o *outbox.Outbox, m *Prepared) {
 	frame := m.frameFor(c)
-	if len(frame) >= sharedBytesMin && c.scatters() {
-		o.refer(frame)
+	if len(frame) >= outbox.SharedBytesMin && c.scatters() {
+		o.Refer(frame)
 	} else {
-		o.b = append(o.b, frame...)
+		o.Bytes = append(o.Bytes, frame...)
 	}
-	o.mark()
+	o.Mark()
 	c.queued += len(frame)
 }
 

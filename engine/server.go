@@ -330,7 +330,7 @@ func (l *loop) begins(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
 	timeout := orDefault(l.server.HandshakeTimeout, DefaultHandshakeTimeout, forever)
-	l.wheel.set(c, l.clock()+wsproto.Time(timeout))
+	l.wheel.Set(c, l.clock()+wsproto.Time(timeout))
 }
 
 // enter counts a connection, if there may be one more.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 )
 
@@ -106,7 +107,7 @@ func (l *loop) holdsBack(c *Conn, k *link) {
 	case c.state != stateOpen:
 		k.broken = errNotTaken // nothing was sent yet that could be in the way
 	case !c.isBlocked():
-		l.block(c, outboxes.Get().(*outbox), 0)
+		l.block(c, outbox.Get(), 0)
 	}
 }
 
@@ -176,7 +177,7 @@ func (l *loop) push(c *Conn, k *link, lent bool) bool {
 func (c *Conn) moved(l *loop) {
 	c.mu.Lock()
 	if c.out != nil {
-		c.out.since = l.now
+		c.out.Since = l.now
 	}
 	c.mu.Unlock()
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -26,11 +27,11 @@ func (c *Conn) Write(typ MessageType, p []byte) error {
 	err := c.admit(len(p), 1)
 	if err == nil {
 		o := c.box()
-		before := len(o.b)
-		if o.b, err = c.proto.AppendMessage(o.b, wire.Opcode(typ), p); err == nil {
-			o.mark()
+		before := len(o.Bytes)
+		if o.Bytes, err = c.proto.AppendMessage(o.Bytes, wire.Opcode(typ), p); err == nil {
+			o.Mark()
 		}
-		c.queued += len(o.b) - before
+		c.queued += len(o.Bytes) - before
 	}
 	c.unlockAndSend()
 	return err
@@ -57,10 +58,10 @@ func (c *Conn) WriteBatch(messages []Message) error {
 	if err == nil {
 		for _, m := range messages {
 			o := c.box()
-			before := len(o.b)
-			o.b, _ = c.proto.AppendMessage(o.b, wire.Opcode(m.Type), m.Data) // MayWrite said so
-			o.mark()
-			c.queued += len(o.b) - before
+			before := len(o.Bytes)
+			o.Bytes, _ = c.proto.AppendMessage(o.Bytes, wire.Opcode(m.Type), m.Data) // MayWrite said so
+			o.Mark()
+			c.queued += len(o.Bytes) - before
 		}
 	}
 	c.unlockAndSend()
@@ -85,8 +86,8 @@ func (c *Conn) WriteFrames(encoded ...[]byte) error {
 	if err == nil && len(encoded) > 0 {
 		o := c.box()
 		for _, f := range encoded {
-			o.b = append(o.b, f...)
-			o.mark()
+			o.Bytes = append(o.Bytes, f...)
+			o.Mark()
 		}
 		c.queued += size
 	}
@@ -102,11 +103,11 @@ func (c *Conn) Ping() error {
 	if err == nil && (c.extra == nil || c.extra.pinged == 0) {
 		now := max(c.loop.clock(), 1)
 		o := c.box()
-		before := len(o.b)
-		if o.b, err = c.proto.AppendPing(o.b, pingPayload(now)); err == nil {
+		before := len(o.Bytes)
+		if o.Bytes, err = c.proto.AppendPing(o.Bytes, pingPayload(now)); err == nil {
 			c.needExtra().pinged = now
 		}
-		c.queued += len(o.b) - before
+		c.queued += len(o.Bytes) - before
 	}
 	c.unlockAndSend()
 	return err
@@ -196,15 +197,15 @@ func (c *Conn) messages() int {
 	if c.out == nil {
 		return 0
 	}
-	return c.out.messages()
+	return c.out.Messages()
 }
 
 // box returns where frames are appended; mu is held.
-func (c *Conn) box() *outbox {
+func (c *Conn) box() *outbox.Outbox {
 	if c.out == nil {
-		c.out = outboxes.Get().(*outbox)
+		c.out = outbox.Get()
 	} else {
-		c.out.compact()
+		c.out.Compact()
 	}
 	return c.out
 }

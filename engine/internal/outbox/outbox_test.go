@@ -1,4 +1,4 @@
-package engine
+package outbox
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ func FuzzOutbox(f *testing.F) {
 	f.Add([]byte("amrmtkatkrkcteaam"))
 	f.Add([]byte{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 200, 100, 50})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		o := &outbox{}
+		o := &Outbox{}
 		var want []byte // what has not been sent
 		var ends []int  // how long want is behind each message
 		next := byte(0)
@@ -30,19 +30,19 @@ func FuzzOutbox(f *testing.F) {
 			switch op % 8 {
 			case 0, 1: // copied
 				p := some(n)
-				o.b = append(o.b, p...)
-				o.mark()
+				o.Bytes = append(o.Bytes, p...)
+				o.Mark()
 				want = append(want, p...)
 				ends = append(ends, len(want))
 			case 2: // referred to
 				p := some(n)
-				o.refer(p)
-				o.mark()
+				o.Refer(p)
+				o.Mark()
 				want = append(want, p...)
 				ends = append(ends, len(want))
 			case 3: // no message: a pong
 				p := some(n)
-				o.b = append(o.b, p...)
+				o.Bytes = append(o.Bytes, p...)
 				want = append(want, p...)
 			case 4, 5: // the network takes some
 				n = min(n*2, len(want))
@@ -54,18 +54,18 @@ func FuzzOutbox(f *testing.F) {
 					}
 				}
 				ends = ends[gone:]
-				if got := o.advance(n); got != gone {
+				if got := o.Advance(n); got != gone {
 					t.Fatalf("%d messages have been sent, want %d", got, gone)
 				}
 			case 6:
-				o.compact()
+				o.Compact()
 			case 7: // put behind others
-				front := &outbox{}
+				front := &Outbox{}
 				p := some(n)
-				front.b = append(front.b, p...)
-				front.mark()
-				front.advance(n / 2)
-				front.takes(o)
+				front.Bytes = append(front.Bytes, p...)
+				front.Mark()
+				front.Advance(n / 2)
+				front.Append(o)
 				want = append(p[n/2:], want...)
 				for i := range ends {
 					ends[i] += n - n/2
@@ -73,12 +73,12 @@ func FuzzOutbox(f *testing.F) {
 				ends = append([]int{n - n/2}, ends...)
 				o = front
 			}
-			if got := bytes.Join(o.parts(), nil); !bytes.Equal(got, want) || o.size() != len(want) || o.messages() != len(ends) {
-				t.Fatalf("%x of %d bytes in %d messages, want %x in %d", got, o.size(), o.messages(), want, len(ends))
+			if got := bytes.Join(o.Parts(), nil); !bytes.Equal(got, want) || o.Len() != len(want) || o.Messages() != len(ends) {
+				t.Fatalf("%x of %d bytes in %d messages, want %x in %d", got, o.Len(), o.Messages(), want, len(ends))
 			}
 		}
-		o.empty()
-		if o.size() != 0 || o.messages() != 0 || len(o.parts()) != 0 {
+		o.Empty()
+		if o.Len() != 0 || o.Messages() != 0 || len(o.Parts()) != 0 {
 			t.Fatalf("%+v is not empty", o)
 		}
 		for _, r := range o.refs[:cap(o.refs)] {

@@ -1,4 +1,4 @@
-package engine
+package wheel
 
 import (
 	"math/bits"
@@ -7,19 +7,20 @@ import (
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
-// wheel holds the connections of a loop by when they next want attention. Its
-// slots are lists that run through the connections, so that setting, moving and
+// Wheel holds elements by when they next want attention. Its slots are lists that
+// run through the timers of the elements, so that setting, moving and
 // clearing a timer is a few stores and no timer is an object:
 //
 //	slot   0    1    2         …        1023
 //	       │    │    │                  │      each stands for 2^25 ns, 34 ms;
-//	       c    c ⇄ c                   c      a turn of the wheel for 34 s
+//	       e    e ⇄ e                   e      a turn of the wheel for 34 s
 //
 // What is due in a later turn stays in its slot when the hand passes. A timer
 // never fires early, and late by less than a slot. A deadline that moved later
-// is left where it is: who fires asks the connection and sets it anew.
-type wheel struct {
-	slots [wheelSlots + 1]*Conn   // the last is what is due and has not been fired yet
+// is left where it is: when it fires, the element is asked and the timer set anew.
+type Wheel[E any] struct {
+	timer func(*E) *Timer[E]
+	slots [wheelSlots + 1]*E      // the last is what is due and has not been fired yet
 	used  [wheelSlots / 64]uint64 // bit for each slot: the list is not empty
 	hand  int64                   // the slots before this one, counted from the beginning of time, are over
 	count int
@@ -31,11 +32,23 @@ const (
 	wheelMask  = wheelSlots - 1
 )
 
-// timer is a connection's place in the wheel.
-type timer struct {
-	next, prev *Conn
+// Timer is an element's place in the wheel, and a part of the element.
+type Timer[E any] struct {
+	next, prev *E
 	due        wsproto.Time // 0: not in the wheel; dueNow: in its last slot
 }
+
+// IsLaterThan reports whether the timer is not set, or set for later than at.
+func (t *Timer[E]) IsLaterThan(at wsproto.Time) bool { return t.due == 0 || at < t.due }
+
+// New makes a wheel of elements whose timers are what timer returns.
+func New[E any](timer func(*E) *Timer[E]) *Wheel[E] { return &Wheel[E]{timer: timer} }
+
+// Len returns how many timers are set.
+func (w *Wheel[E]) Len() int { return w.count }
+
+// NeedsAdvance reports whether something may be due at now.
+func (w *Wheel[E]) NeedsAdvance(now wsproto.Time) bool { return int64(now)>>wheelShift > w.hand }
 
 const dueNow wsproto.Time = -1
 
@@ -50,48 +63,49 @@ func index(due wsproto.Time) int64 {
 	return slotOf(due) & wheelMask
 }
 
-// set makes c due at that time. A time that has passed is due next.
-func (w *wheel) set(c *Conn, due wsproto.Time) {
-	w.clear(c)
-	w.push(c, max(due, wsproto.Time(w.hand<<wheelShift)+1))
+// Set makes e due at that time. A time that has passed is due next.
+func (w *Wheel[E]) Set(e *E, due wsproto.Time) {
+	w.Clear(e)
+	w.push(e, max(due, wsproto.Time(w.hand<<wheelShift)+1))
 }
 
-func (w *wheel) push(c *Conn, due wsproto.Time) {
+func (w *Wheel[E]) push(e *E, due wsproto.Time) {
 	i := index(due)
 	first := w.slots[i]
-	c.timer = timer{next: first, due: due}
+	*w.timer(e) = Timer[E]{next: first, due: due}
 	if first != nil {
-		first.timer.prev = c
+		w.timer(first).prev = e
 	}
-	w.slots[i] = c
+	w.slots[i] = e
 	if i < wheelSlots {
 		w.used[i/64] |= 1 << (i % 64)
 	}
 	w.count++
 }
 
-// clear takes c out, if it is in.
-func (w *wheel) clear(c *Conn) {
-	if c.timer.due == 0 {
+// Clear takes e out, if it is in.
+func (w *Wheel[E]) Clear(e *E) {
+	t := w.timer(e)
+	if t.due == 0 {
 		return
 	}
-	i := index(c.timer.due)
-	next, prev := c.timer.next, c.timer.prev
+	i := index(t.due)
+	next, prev := t.next, t.prev
 	if next != nil {
-		next.timer.prev = prev
+		w.timer(next).prev = prev
 	}
 	if prev != nil {
-		prev.timer.next = next
+		w.timer(prev).next = next
 	} else if w.slots[i] = next; next == nil && i < wheelSlots {
 		w.used[i/64] &^= 1 << (i % 64)
 	}
-	c.timer = timer{}
+	*t = Timer[E]{}
 	w.count--
 }
 
-// advance fires what is due at now: each is taken out and given to fire, which
+// Advance fires what is due at now: each is taken out and given to fire, which
 // may set and clear any timer.
-func (w *wheel) advance(now wsproto.Time, fire func(*Conn)) {
+func (w *Wheel[E]) Advance(now wsproto.Time, fire func(*E)) {
 	end := int64(now) >> wheelShift // slots before it are over
 	// A clock that jumped by more than a turn goes through every slot once.
 	for slot := max(w.hand, end-wheelSlots); slot < end; slot++ {
@@ -99,26 +113,27 @@ func (w *wheel) advance(now wsproto.Time, fire func(*Conn)) {
 		if w.used[i/64]>>(i%64)&1 == 0 {
 			continue
 		}
-		for c := w.slots[i]; c != nil; {
-			next := c.timer.next
-			if slotOf(c.timer.due) < end {
-				w.clear(c)
-				w.push(c, dueNow)
+		for e := w.slots[i]; e != nil; {
+			t := w.timer(e)
+			next := t.next
+			if slotOf(t.due) < end {
+				w.Clear(e)
+				w.push(e, dueNow)
 			}
-			c = next
+			e = next
 		}
 	}
 	w.hand = max(w.hand, end)
-	for c := w.slots[wheelSlots]; c != nil; c = w.slots[wheelSlots] {
-		w.clear(c)
-		fire(c)
+	for e := w.slots[wheelSlots]; e != nil; e = w.slots[wheelSlots] {
+		w.Clear(e)
+		fire(e)
 	}
 }
 
-// wait returns how long after now nothing can be due, and false when nothing is
+// Wait returns how long after now nothing can be due, and false when nothing is
 // in the wheel. It looks at slots and not at times, so it may be short by whole
 // turns for what is far away.
-func (w *wheel) wait(now wsproto.Time) (time.Duration, bool) {
+func (w *Wheel[E]) Wait(now wsproto.Time) (time.Duration, bool) {
 	if w.count == 0 {
 		return 0, false
 	}
