@@ -126,7 +126,7 @@ func (l *loop) stepBack() {
 			if a.again == 0 {
 				l.poll.Remove(a.fd)
 			}
-			a.again = max(a.again, wsproto.Time(l.lag.kept.Load()))
+			a.again = max(a.again, l.lag.Until())
 		}
 		return
 	}
@@ -162,7 +162,7 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 	const lead = 32
 	target := l
 	for _, other := range l.server.loops {
-		if other != target && other.better(target, lead) {
+		if other != target && other.isBetter(target, lead) {
 			target = other
 		}
 	}

@@ -126,7 +126,7 @@ func (l *loop) gather() bool {
 			break
 		}
 		found = true
-		l.lag.found += n
+		l.lag.Find(n)
 		l.handle(n)
 	}
 	return found

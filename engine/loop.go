@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/lag"
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/poller"
 	"github.com/godwit-io/godwit/engine/internal/socket"
@@ -47,7 +48,7 @@ type loop struct {
 	listeners []*acceptor
 	tally     Stats
 	rested    wsproto.Time // when it last began to work after a wait
-	lag       lag
+	lag       lag.Meter
 	serving   *Conn    // whose callbacks may be called
 	working   []func() // tasks of this turn
 	visiting  []*Conn  // connections to look at in this turn
@@ -135,8 +136,8 @@ func (l *loop) run() {
 	}()
 	l.now = l.clock()
 	l.rested = l.now
-	if l.lag.began == 0 {
-		l.startLap(l.now)
+	if !l.lag.HasStarted() {
+		l.lag.Start(l.now)
 	}
 	if len(l.working)+len(l.visiting) > 0 {
 		l.work() // what was left
@@ -144,7 +145,7 @@ func (l *loop) run() {
 	for !l.stopping {
 		n := l.wait()
 		l.now = l.clock()
-		l.looked(n)
+		l.noteLook(n)
 		l.gathering.heard = l.tally.MessagesIn
 		l.handle(n)
 		if l.hasWork() {
@@ -172,7 +173,7 @@ func (l *loop) wait() int {
 	// find out by itself only after a while.
 	runtime.Gosched()
 	l.now = l.clock()
-	l.looked(0)
+	l.noteLook(0)
 	timeout := time.Duration(-1)
 	if d, ok := l.wheel.Wait(l.now); ok {
 		timeout = d
@@ -185,11 +186,11 @@ func (l *loop) wait() int {
 	if l.hasWork() {
 		timeout = 0 // it was posted before it could see that a wake is needed
 	}
-	l.lag.lap.Store(0)
+	l.lag.Rest()
 	n := l.poll.Wait(l.events[:], timeout)
 	l.asleep.Store(false)
 	l.rested = l.clock()
-	l.startLap(l.rested)
+	l.lag.Start(l.rested)
 	return n
 }
 

@@ -211,7 +211,7 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	if s.closing.Load() {
 		return accepted, agreed, shuttingDown
 	}
-	if fault = s.sheds(seen); fault != nil {
+	if fault = s.refuseOverload(seen); fault != nil {
 		return accepted, agreed, fault
 	}
 	if admit != nil {

@@ -118,7 +118,7 @@ type Server struct {
 	web        *web          // nil without HTTP
 	workers    sync.WaitGroup
 	handshakes handshakes
-	shedding   shedding
+	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
 	count      atomic.Int64 // connections of all loops
@@ -301,7 +301,7 @@ func (s *Server) pick() *loop {
 	first := int(s.next.Add(1))
 	best := s.loops[first%len(s.loops)]
 	for i := 1; i < len(s.loops); i++ {
-		if l := s.loops[(first+i)%len(s.loops)]; l.better(best, 0) {
+		if l := s.loops[(first+i)%len(s.loops)]; l.isBetter(best, 0) {
 			best = l
 		}
 	}

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/engine/internal/lag"
+)
 
 // Stats are figures of one loop, counted since it began where they are not
 // momentary.
@@ -32,7 +36,7 @@ type Stats struct {
 
 	turns uint64
 	sends uint64 // system calls, or what there is in place of them
-	laps  laps
+	laps  lag.Laps
 }
 
 // Len returns how many connections there are, those included whose request is
