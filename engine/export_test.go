@@ -46,3 +46,18 @@ func (s *Server) Interfere(
 
 // ErrAgain is what a call returns that would have to wait.
 var ErrAgain error = socket.ErrAgain
+
+// Turns returns how many turns the loops have made, as Stats knows it.
+func (s *Server) Turns() (n uint64) {
+	for _, l := range s.Stats() {
+		n += l.turns
+	}
+	return n
+}
+
+// OnLoop reports whether a loop does c's I/O.
+func (c *Conn) OnLoop() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fd >= 0
+}

@@ -130,7 +130,7 @@ func (l *loop) run() {
 	ended := false
 	defer func() {
 		if !ended {
-			defer l.server.workers.Go(l.run)
+			defer l.server.goroutines.Go(l.run)
 			l.exited()
 		}
 	}()

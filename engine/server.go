@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -113,10 +114,10 @@ type Server struct {
 	settings   *settings
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
-	pool       *pool
-	next       atomic.Uint32 // the loop that gets the next connection
-	web        *web          // nil without HTTP
-	workers    sync.WaitGroup
+	pool       *workers.Pool
+	next       atomic.Uint32  // the loop that gets the next connection
+	web        *web           // nil without HTTP
+	goroutines sync.WaitGroup // of the server, but for those of pool
 	handshakes handshakes
 	overload   overload
 	stop       chan struct{}
@@ -166,7 +167,11 @@ func (s *Server) launch() error {
 	}
 	s.settings = newSettings(s.Options)
 	s.stop = make(chan struct{})
-	s.pool = newPool(s.Workers)
+	calls := s.Workers
+	if calls <= 0 {
+		calls = DefaultWorkers
+	}
+	s.pool = workers.New(calls)
 	n := s.Loops
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -183,14 +188,14 @@ func (s *Server) launch() error {
 		s.loops = append(s.loops, l)
 	}
 	for _, l := range s.loops {
-		s.workers.Go(l.run)
+		s.goroutines.Go(l.run)
 	}
 	if s.HTTP != nil {
 		s.web = newWeb(s)
-		s.workers.Go(s.web.serve)
+		s.goroutines.Go(s.web.serve)
 	}
 	if after := orDefault(s.StallAfter, DefaultStallAfter, 0); after > 0 {
-		s.workers.Go(func() { s.watch(after) })
+		s.goroutines.Go(func() { s.watch(after) })
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ type stream struct {
 
 func newStream(l *loop, c *Conn, nc net.Conn) *stream {
 	s := &stream{nc: nc, loop: l, conn: c, resume: make(chan struct{}, 1)}
-	l.server.workers.Go(s.reads)
+	l.server.goroutines.Go(s.reads)
 	return s
 }
 
@@ -145,7 +145,7 @@ func (s *stream) write(p []byte) (int, error) {
 	}
 	s.out = append(s.out[:0], p[:min(len(p), streamWriteBytes)]...)
 	s.writing, s.moved = true, false
-	s.loop.server.workers.Go(s.writes)
+	s.loop.server.goroutines.Go(s.writes)
 	return len(s.out), nil
 }
 
@@ -190,7 +190,7 @@ func (s *stream) shutdown() {
 	now := !s.writing
 	s.mu.Unlock()
 	if now {
-		s.loop.server.workers.Go(s.closeWrite) // TLS writes an alert
+		s.loop.server.goroutines.Go(s.closeWrite) // TLS writes an alert
 	}
 }
 
@@ -216,7 +216,7 @@ func (s *stream) close() {
 		_ = s.nc.SetWriteDeadline(longAgo) // and the write, which closes
 		return
 	}
-	s.loop.server.workers.Go(func() { s.nc.Close() }) // with a goodbye of TLS
+	s.loop.server.goroutines.Go(func() { s.nc.Close() }) // with a goodbye of TLS
 }
 
 // isSecure reports whether the stream is TLS to this process.

@@ -87,7 +87,7 @@ func (m *mailbox) put(call calls, note func()) {
 	}
 	c.mu.Unlock()
 	if idle {
-		c.loop.server.pool.submit(m)
+		c.loop.server.pool.Submit(m)
 	}
 }
 
@@ -116,8 +116,8 @@ func (m *mailbox) OnWake(*Conn) { m.put(callWake, nil) }
 // OnClose implements Handler.
 func (m *mailbox) OnClose(_ *Conn, err *CloseError) { m.put(callClose, func() { m.end = err }) }
 
-// call makes the next call. It runs on a worker.
-func (m *mailbox) call() {
+// Call makes the next call. It runs on a worker.
+func (m *mailbox) Call() {
 	c := m.conn
 	c.mu.Lock()
 	call := m.due & -m.due // the lowest bit
@@ -170,7 +170,7 @@ func (m *mailbox) over() {
 	m.running = false
 	if m.due != 0 {
 		c.mu.Unlock()
-		c.loop.server.pool.submit(m)
+		c.loop.server.pool.Submit(m)
 		return
 	}
 	if m.reading {
