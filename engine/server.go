@@ -11,9 +11,10 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -27,10 +28,8 @@ const (
 )
 
 var (
-	errClosed        = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
-	errTimeout       = errors.New("engine: the peer took too long")
-	errAgain         = syscall.EAGAIN
-	errNoDescriptors = errors.New("engine: this poller knows no descriptors")
+	errClosed  = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
+	errTimeout = errors.New("engine: the peer took too long")
 )
 
 // Server serves WebSockets. The zero value with a Handler works; the fields must
@@ -107,20 +106,20 @@ type Server struct {
 	// Log gets what an operator should know. Default: slog.Default.
 	Log *slog.Logger
 
-	streams bool    // tests: no descriptors, also where there are some
-	kernel  *kernel // tests: faults; nil for the system
+	streams bool          // tests: no descriptors, also where there are some
+	kernel  *socket.Calls // tests: faults; nil for the system
 
 	once       sync.Once
 	startErr   error
 	settings   *settings
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
-	pool       *pool
-	next       atomic.Uint32 // the loop that gets the next connection
-	web        *web          // nil without HTTP
-	workers    sync.WaitGroup
+	pool       *workers.Pool
+	next       atomic.Uint32  // the loop that gets the next connection
+	web        *web           // nil without HTTP
+	goroutines sync.WaitGroup // of the server, but for those of pool
 	handshakes handshakes
-	shedding   shedding
+	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
 	count      atomic.Int64 // connections of all loops
@@ -168,7 +167,11 @@ func (s *Server) launch() error {
 	}
 	s.settings = newSettings(s.Options)
 	s.stop = make(chan struct{})
-	s.pool = newPool(s.Workers)
+	calls := s.Workers
+	if calls <= 0 {
+		calls = DefaultWorkers
+	}
+	s.pool = workers.New(calls)
 	n := s.Loops
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -177,7 +180,7 @@ func (s *Server) launch() error {
 		l, err := newLoop(s, i)
 		if err != nil {
 			for _, l := range s.loops {
-				l.poll.close()
+				l.poll.Close()
 			}
 			s.loops = nil
 			return fmt.Errorf("engine: cannot make a poller: %w", err)
@@ -185,14 +188,14 @@ func (s *Server) launch() error {
 		s.loops = append(s.loops, l)
 	}
 	for _, l := range s.loops {
-		s.workers.Go(l.run)
+		s.goroutines.Go(l.run)
 	}
 	if s.HTTP != nil {
 		s.web = newWeb(s)
-		s.workers.Go(s.web.serve)
+		s.goroutines.Go(s.web.serve)
 	}
 	if after := orDefault(s.StallAfter, DefaultStallAfter, 0); after > 0 {
-		s.workers.Go(func() { s.watch(after) })
+		s.goroutines.Go(func() { s.watch(after) })
 	}
 	return nil
 }
@@ -303,7 +306,7 @@ func (s *Server) pick() *loop {
 	first := int(s.next.Add(1))
 	best := s.loops[first%len(s.loops)]
 	for i := 1; i < len(s.loops); i++ {
-		if l := s.loops[(first+i)%len(s.loops)]; l.better(best, 0) {
+		if l := s.loops[(first+i)%len(s.loops)]; l.isBetter(best, 0) {
 			best = l
 		}
 	}
@@ -332,7 +335,7 @@ func (l *loop) begins(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
 	timeout := orDefault(l.server.HandshakeTimeout, DefaultHandshakeTimeout, forever)
-	l.wheel.set(c, l.clock()+wsproto.Time(timeout))
+	l.wheel.Set(c, l.clock()+wsproto.Time(timeout))
 }
 
 // enter counts a connection, if there may be one more.
