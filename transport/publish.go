@@ -13,67 +13,57 @@ import (
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// servePublish publishes the body of a POST and answers 201 with the position
-// it got, {"position":"f3Zb:17"}. With an Idempotency-Key that was used in the
-// channel before, nothing is published: the answer is the same, with
-// Idempotency-Replayed: true.
-func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, channel string) {
-	m := hub.Message{Channel: channel}
-	if keys, given := r.Header["Idempotency-Key"]; given {
-		if len(keys) != 1 || keys[0] == "" {
-			closeHTTP1(w, r)
-			ProblemIdempotencyKey.Write(w, "give one Idempotency-Key that is not empty, or none")
-			return
-		}
-		m.IdempotencyKey = keys[0]
-	}
-	for _, coding := range r.Header.Values("Content-Encoding") {
-		if coding != "" && !strings.EqualFold(coding, "identity") {
-			closeHTTP1(w, r)
-			ProblemContentEncoding.Write(w, "Content-Encoding "+quote(coding)+" is not decoded here; send the body as it is")
-			return
-		}
-	}
-	kind, err := kindOf(r.Header.Values("Content-Type"))
-	if err != nil {
-		closeHTTP1(w, r)
-		ProblemContentType.Write(w, err.Error())
+// servePublish publishes the body of a POST, see dialect.Post.
+func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, a *asked, channel string) {
+	m, refused := t.publication(a, channel)
+	if refused != nil {
+		refused.write(w, r)
 		return
 	}
 	data, ok := t.readBody(w, r)
 	if !ok {
 		return
 	}
-	m.Data = data
-	if kind == kindVerbatim {
-		// What curl -d and HTML forms announce. It is published as it is, not
-		// decoded: as text, which it nearly always is.
-		kind = hub.Text
-		if !utf8.Valid(data) {
-			kind = hub.Binary
+	fill(&m, data)
+	t.serveResponse(w, r, dialect.NewPost(m))
+}
+
+// publication is what the head of a POST says of its message. A refusal is the
+// last answer on its connection: the body is not read.
+func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal) {
+	m := hub.Message{Channel: channel}
+	if keys := a.values("Idempotency-Key"); len(keys) > 0 {
+		if len(keys) != 1 || keys[0] == "" {
+			return m, &refusal{problem: ProblemIdempotencyKey, detail: "give one Idempotency-Key that is not empty, or none", close: true}
+		}
+		m.IdempotencyKey = strings.Clone(keys[0])
+	}
+	for _, coding := range a.values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return m, &refusal{problem: ProblemContentEncoding, detail: "Content-Encoding " + quote(coding) + " is not decoded here; send the body as it is", close: true}
 		}
 	}
-	m.Kind = kind
+	var err error
+	if m.Kind, err = kindOf(a.values("Content-Type")); err != nil {
+		return m, &refusal{problem: ProblemContentType, detail: err.Error(), close: true}
+	}
+	return m, nil
+}
 
-	start := time.Now()
-	position, duplicate, err := t.hub.Publish(r.Context(), m)
-	if err != nil {
-		t.refuseHub(w, r, err)
-		return
+// fill makes data the payload of m, which keeps it.
+func fill(m *hub.Message, data []byte) {
+	m.Data = data
+	if m.Kind == kindVerbatim {
+		// What curl -d and HTML forms announce. It is published as it is, not
+		// decoded: as text, which it nearly always is.
+		m.Kind = hub.Text
+		if !utf8.Valid(data) {
+			m.Kind = hub.Binary
+		}
 	}
-	h := w.Header()
-	if duplicate {
-		h.Set("Idempotency-Replayed", "true")
-	} else {
-		t.observe.published(Post, len(data), start)
-	}
-	body := append(appendPosition([]byte(`{"position":`), position), "}\n"...)
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusCreated)
-	_, _ = w.Write(body) // the publication stands whether the client hears of it or not
 }
 
 // kindVerbatim is a kind that the payload decides.
@@ -120,12 +110,17 @@ func (t *Transport) boundBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// refuseTooLarge is the answer to a body over the limit. The rest of it is not read.
+func (t *Transport) refuseTooLarge() *refusal {
+	return &refusal{problem: ProblemTooLarge, close: true,
+		detail: "the body is longer than " + strconv.Itoa(t.o.BodyBytesMax) + " bytes, which is the most that may be published at once"}
+}
+
 // readBody reads the body, at most BodyBytesMax. When it returns false, the
 // request has been answered. See boundBody for the time it may take.
 func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	tooLarge := func() ([]byte, bool) {
-		closeHTTP1(w, r) // the rest of the body is not read
-		ProblemTooLarge.Write(w, "the body is longer than "+strconv.Itoa(t.o.BodyBytesMax)+" bytes, which is the most that may be published at once")
+		t.refuseTooLarge().write(w, r)
 		return nil, false
 	}
 	if r.ContentLength > int64(t.o.BodyBytesMax) {

@@ -1,4 +1,4 @@
-package transport
+package dialect
 
 import (
 	"encoding/base64"
@@ -7,15 +7,13 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// The wire forms of a publication. Each is encoded once and shared by every
-// client that is owed it, see hub.Delivery.Encoded. Forms from FormFree on are
-// not used by this package.
-const (
-	FormFrame    hub.Form = iota // the bare payload as an unmasked WebSocket frame
-	FormEnvelope                 // the envelope as an unmasked WebSocket text frame
-	FormEvent                    // a Server-Sent Event
-	FormLine                     // the envelope and a line feed
-	FormFree
+// The forms of a publication on the wire. Each is encoded once and shared by
+// every client that is owed it.
+var (
+	formFrame    = hub.NewForm(encodeFrame)    // the bare payload as an unmasked WebSocket frame
+	formEnvelope = hub.NewForm(encodeEnvelope) // the envelope as an unmasked WebSocket text frame
+	formEvent    = hub.NewForm(encodeEvent)    // a Server-Sent Event
+	formLine     = hub.NewForm(encodeLine)     // the envelope and a line feed
 )
 
 func encodeFrame(p *hub.Publication) []byte {

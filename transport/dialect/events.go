@@ -1,4 +1,4 @@
-package transport
+package dialect
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// eventStream is Server-Sent Events (HTML §9.2). A stream begins with the
+// events is Server-Sent Events (HTML §9.2). A stream begins with the
 // reconnection time and the position it begins behind: an id without data makes
 // no event, and lets an EventSource that breaks off before its first event
 // resume without loss all the same.
@@ -32,33 +32,14 @@ import (
 //
 // Text and JSON have the default event name, so that onmessage gets them. The
 // id of a gap is where it ends, so that resuming goes on behind it.
-var eventStream = streamFormat{
-	transport:       SSE,
+var events = streamFormat{
+	transport:       "sse",
 	contentType:     "text/event-stream",
-	form:            FormEvent,
-	encode:          encodeEvent,
+	form:            formEvent,
 	appendOpen:      appendEventOpen,
 	appendGap:       appendEventGap,
-	heartbeat:       ":\n\n",
+	heartbeat:       []byte(":\n\n"),
 	endsWhenRefused: true, // an EventSource gives up for good on any status but 200
-}
-
-// resumeEvents lets Last-Event-ID replace since and last: they are where the
-// page began, it is how far its EventSource came, and an EventSource that
-// reconnects repeats its URL unchanged.
-//
-// An id that is no position is taken for one that is lost, which is announced
-// with a gap. It is not refused: an EventSource gives up for good when it is,
-// and a page can neither see nor change what its EventSource sends.
-func resumeEvents(id string, q *query) {
-	if id == "" {
-		return
-	}
-	position, err := hub.ParsePosition(id)
-	if err != nil {
-		position = hub.Position{Epoch: lostEpoch}
-	}
-	q.since, q.last = position, -1
 }
 
 func appendEventOpen(dst []byte, retry time.Duration, begin hub.Position) []byte {

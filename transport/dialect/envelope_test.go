@@ -1,4 +1,4 @@
-package transport
+package dialect
 
 import (
 	"bytes"
@@ -120,21 +120,15 @@ func FuzzAppendEnvelope(f *testing.F) {
 // Each wire form of a publication is encoded once for all subscribers.
 func TestFormsAreDistinct(t *testing.T) {
 	d := &hub.Delivery{Publication: publication(hub.Text, "hello")}
-	seen := map[string]hub.Form{}
-	for form, encode := range map[hub.Form]func(*hub.Publication) []byte{
-		FormFrame: encodeFrame, FormEnvelope: encodeEnvelope, FormEvent: encodeEvent, FormLine: encodeLine,
-	} {
-		first := d.Encoded(form, encode)
-		again := d.Encoded(form, func(*hub.Publication) []byte { t.Errorf("form %d is encoded twice", form); return nil })
+	seen := map[string]bool{}
+	for i, form := range []*hub.Form[[]byte]{formFrame, formEnvelope, formEvent, formLine} {
+		first, again := form.Of(d), form.Of(d)
 		if &first[0] != &again[0] {
-			t.Errorf("form %d is not shared", form)
+			t.Errorf("form %d is not shared", i)
 		}
-		if other, ok := seen[string(first)]; ok {
-			t.Errorf("forms %d and %d are the same", form, other)
+		if seen[string(first)] {
+			t.Errorf("form %d is the same as another", i)
 		}
-		seen[string(first)] = form
-		if form >= FormFree || FormFree > hub.FormsMax {
-			t.Errorf("form %d is out of bounds", form)
-		}
+		seen[string(first)] = true
 	}
 }

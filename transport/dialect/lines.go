@@ -1,4 +1,4 @@
-package transport
+package dialect
 
 import (
 	"time"
@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// lineStream is HTTP streaming: one JSON object a line, each ended by a single
+// lines is HTTP streaming: one JSON object a line, each ended by a single
 // line feed and none with one inside. An empty object is a heartbeat.
 //
 //	{"channel":"chat","position":"f3Zb:17","time":"…","data":"hello"}
@@ -14,16 +14,15 @@ import (
 //	{"gap":{"from":"f3Zb:17","to":"f3Zb:40"}}
 //
 // Where the stream begins is in the Godwit-Position header.
-var lineStream = streamFormat{
-	transport:   NDJSON,
+var lines = streamFormat{
+	transport:   "ndjson",
 	contentType: "application/x-ndjson",
-	form:        FormLine,
-	encode:      encodeLine,
+	form:        formLine,
 	// The first heartbeat comes at once: over HTTP/2, nginx keeps even the header
 	// of a response back until there is something of its body.
 	appendOpen: func(dst []byte, _ time.Duration, _ hub.Position) []byte { return append(dst, "{}\n"...) },
 	appendGap:  func(dst []byte, g *hub.Gap) []byte { return append(appendGapObject(dst, g), '\n') },
-	heartbeat:  "{}\n",
+	heartbeat:  []byte("{}\n"),
 }
 
 // appendGapObject appends {"gap":{"from":…,"to":…}}, which stands among
