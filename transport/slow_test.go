@@ -26,7 +26,10 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, siteOptions{transport: Options{WriteTimeout: 50 * time.Millisecond}})
+			s := newSite(t, siteOptions{
+				transport: Options{WriteTimeout: 50 * time.Millisecond},
+				hub:       hub.Options{Retention: hub.Retention{Count: 1 << 20}}, // it is slow, and loses nothing
+			})
 			conn := s.dial().(*net.TCPConn)
 			_ = conn.SetReadBuffer(4 << 10)
 			if _, err := io.WriteString(conn, request); err != nil {
