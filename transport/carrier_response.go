@@ -166,8 +166,10 @@ func (s *responseCarrier) answer(a *dialect.Answer, frames [][]byte) {
 
 // headStream sets what every stream begins with.
 func (s *responseCarrier) headStream() {
-	// Proxies that collect a response before they pass it on are told not to.
+	// Proxies, and middleware that compresses, collect a response before they pass
+	// it on. They are told not to.
 	s.w.Header().Set("X-Accel-Buffering", "no")
+	s.w.Header().Set("Cache-Control", "no-store, no-transform")
 	closeHTTP1(s.w, s.r) // a stream ends with its connection
 	// It outlives whatever time the server gives a request to arrive.
 	_ = s.w.control.SetReadDeadline(time.Time{})

@@ -1,12 +1,14 @@
 package transport
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // What pages of other origins may use. There are no cookies here and nothing
 // else that a browser would call credentials, so Access-Control-Allow-Credentials
 // is never sent.
 const (
-	corsHeaders = "Content-Type, Idempotency-Key, Last-Event-ID, Prefer"
 	corsExposed = "Godwit-Position, Idempotency-Replayed, Preference-Applied, Retry-After"
 	corsMaxAge  = "7200" // seconds; the most that Chromium keeps
 )
@@ -69,7 +71,12 @@ func (t *Transport) serveOptions(w http.ResponseWriter, a *asked, methods string
 			return
 		}
 		h.Set("Access-Control-Allow-Methods", methods)
-		h.Set("Access-Control-Allow-Headers", corsHeaders)
+		// A page that is admitted may send what it likes: tracing adds fields, and
+		// whatever is unknown is ignored.
+		if asks := a.values("Access-Control-Request-Headers"); len(asks) > 0 {
+			h.Set("Access-Control-Allow-Headers", strings.Join(asks, ", "))
+			h.Add("Vary", "Access-Control-Request-Headers")
+		}
 		h.Set("Access-Control-Max-Age", corsMaxAge)
 	}
 	w.WriteHeader(http.StatusNoContent)

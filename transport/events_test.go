@@ -32,3 +32,32 @@ func TestResumeEvents(t *testing.T) {
 		t.Error("a client can name the epoch that stands for a lost position")
 	}
 }
+
+// Clients that cannot set a field give the last event ID in the query; a field
+// counts before it.
+func TestLastEventIDInTheQuery(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	first := s.publish("chat", hub.Text, "1")
+	second := s.publish("chat", hub.Text, "2")
+	for _, test := range []struct {
+		path  string
+		field string
+		begin hub.Position
+	}{
+		{"?lastEventId=" + first.String(), "", first},
+		{"?lastEventID=" + first.String() + "&last=2", "", first},
+		{"?Last-Event-ID=" + first.String(), second.String(), second},
+		{"?lastEventId=&since=" + first.String(), "", first},
+	} {
+		header := fields{"Accept", "text/event-stream"}
+		if test.field != "" {
+			header = append(header, "Last-Event-ID", test.field)
+		}
+		response := s.open("/channels/chat"+test.path, header)
+		if got := response.Header.Get(headerPosition); got != test.begin.String() {
+			t.Errorf("%s: begins behind %s, want %v", test.path, got, test.begin)
+		}
+		response.Body.Close()
+		s.expectEnd(EndClient)
+	}
+}

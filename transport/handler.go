@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,6 +47,9 @@ func channelName(escaped string) (string, error) {
 		segments[i] = decoded
 	}
 	name := strings.Join(segments, "/")
+	if name == "" {
+		return "", errors.New("the name of the channel is missing: write " + ChannelsPath + "NAME; a channel exists because it is used, so any name will do")
+	}
 	var fault *hub.NameError
 	if err := hub.CheckChannel(name); errors.As(err, &fault) {
 		return "", nameDetail(fault)
@@ -93,7 +97,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.serveOptions(w, a, methods)
 		return
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
-		if r.ContentLength != 0 {
+		if hasContent(r) {
 			// While a body is unread, net/http cannot notice that the client left.
 			h.Set("Connection", "close")
 			ProblemGetBody.Write(w, "a "+r.Method+" was sent with a body; to publish it use POST")
@@ -131,19 +135,33 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// hasContent reads a byte of a body whose length is not announced: several
+// gateways send chunks without any content with a GET.
+func hasContent(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength > 0
+	}
+	n, err := io.ReadFull(r.Body, make([]byte, 1))
+	return n > 0 || err != io.EOF
+}
+
 // refusal is a request that is answered with a problem.
 type refusal struct {
 	problem    *Problem
 	detail     string
-	extension  []byte // members of the document, see Problem.write
-	retryAfter bool   // the client is told when to try again
-	close      bool   // the answer is the last one on its connection
+	extension  []byte    // members of the document, see Problem.write
+	field      [2]string // one more field and its value, or two empty strings
+	retryAfter bool      // the client is told when to try again
+	close      bool      // the answer is the last one on its connection
 }
 
 // write answers with the refusal.
 func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
 	if f.retryAfter {
 		w.Header().Set("Retry-After", retryAfter)
+	}
+	if f.field[0] != "" {
+		w.Header().Set(f.field[0], f.field[1])
 	}
 	if f.close {
 		closeHTTP1(w, r)

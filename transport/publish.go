@@ -43,7 +43,8 @@ func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal
 	}
 	for _, coding := range a.values("Content-Encoding") {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return m, &refusal{problem: ProblemContentEncoding, detail: "Content-Encoding " + quote(coding) + " is not decoded here; send the body as it is", close: true}
+			return m, &refusal{problem: ProblemContentEncoding, detail: "Content-Encoding " + quote(coding) + " is not decoded here; send the body as it is",
+				field: [2]string{"Accept-Encoding", "identity"}, close: true} // RFC 9110 §15.5.16
 		}
 	}
 	var err error
@@ -55,6 +56,10 @@ func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal
 
 // fill makes data the payload of m, which keeps it.
 func fill(m *hub.Message, data []byte) {
+	if m.Kind == hub.JSON {
+		// RFC 8259 §8.1 allows ignoring a byte order mark.
+		data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	}
 	m.Data = data
 	if m.Kind == kindVerbatim {
 		// What curl -d and HTML forms announce. It is published as it is, not
@@ -70,17 +75,18 @@ func fill(m *hub.Message, data []byte) {
 const kindVerbatim hub.Kind = 0xFF
 
 // kindOf says what a body is by its Content-Type: text/* is text, JSON is JSON,
-// and anything else, or nothing, is bytes. The error is fit for a detail.
+// and anything else is bytes. Without one the payload decides: some clients send
+// none with a string. The error is fit for a detail.
 func kindOf(contentType []string) (hub.Kind, error) {
 	if len(contentType) == 0 {
-		return hub.Binary, nil
+		return kindVerbatim, nil
 	}
 	if len(contentType) > 1 {
 		return 0, errors.New("Content-Type is given more than once; give it once")
 	}
 	name, params, err := mime.ParseMediaType(contentType[0])
 	if err != nil {
-		return 0, errors.New("Content-Type " + quote(contentType[0]) + " cannot be parsed; write type/subtype, or leave it out for bytes")
+		return 0, errors.New("Content-Type " + quote(contentType[0]) + " cannot be parsed; write type/subtype, or leave it out: UTF-8 is text then, and anything else bytes")
 	}
 	var kind hub.Kind
 	switch {
@@ -90,6 +96,8 @@ func kindOf(contentType []string) (hub.Kind, error) {
 		kind = hub.JSON
 	case name == "application/x-www-form-urlencoded":
 		return kindVerbatim, nil
+	case strings.HasPrefix(name, "multipart/"):
+		return 0, errors.New("a body of several parts is not taken apart here; send the payload itself as the body, with its own Content-Type")
 	default:
 		return hub.Binary, nil
 	}

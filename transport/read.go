@@ -48,7 +48,11 @@ func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *ref
 	}
 	switch chosen {
 	case mediaEvents:
-		resumeEvents(strings.Clone(a.get("Last-Event-ID")), &q)
+		id := strings.Clone(a.get("Last-Event-ID"))
+		if id == "" {
+			id = q.lastEventID
+		}
+		resumeEvents(id, &q)
 		return dialect.NewEvents(channel, q.from(), &t.streams), nil
 	case mediaLines:
 		return dialect.NewLines(channel, q.from(), &t.streams), nil

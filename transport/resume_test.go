@@ -174,6 +174,9 @@ func visitEvents(ctx context.Context, s *site, position string, got func(int, st
 		if !ok {
 			continue
 		}
+		if e.Name == "position" {
+			continue // where it begins
+		}
 		if e.Name != "" {
 			return position, fmt.Errorf("an event %s: %s", e.Name, e.Data)
 		}

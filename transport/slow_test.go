@@ -145,6 +145,27 @@ func TestBodyTimeoutIsLifted(t *testing.T) {
 	}
 }
 
+// What common clients send that is no fault of theirs.
+func TestLenientRequests(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	const end = " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+	for _, test := range []struct{ about, request, want string }{
+		{"several gateways send chunks with a GET", "GET /channels/chat" + end + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 200"},
+		{"but not with content", "GET /channels/chat" + end + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "unexpected-body"},
+		{"Python's requests have no type", "POST /channels/chat" + end + "Content-Length: 5\r\n\r\nhello", "HTTP/1.1 201"},
+		{"a byte order mark before JSON", "POST /channels/chat" + end + "Content-Type: application/json\r\nContent-Length: 7\r\n\r\n\ufeff[1]\n", "HTTP/1.1 201"},
+		{"a form with a file", "POST /channels/chat" + end + "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1\r\n\r\nx", "several parts"},
+		{"an address that is not ours to judge", "GET /channels/chat?utm=a;b&c=100%" + end + "\r\n", "HTTP/1.1 200"},
+	} {
+		if got := s.exchange(test.request); !strings.Contains(got, test.want) {
+			t.Errorf("%s: answered %q, want %q in it", test.about, got, test.want)
+		}
+	}
+	if _, body := s.do("GET", "/channels/chat", nil, ""); !strings.Contains(body, `"data":"hello"`) || !strings.Contains(body, `"data":[1]`) {
+		t.Errorf("published: %s", body)
+	}
+}
+
 // A request that is refused does not keep its goroutine until its body has come.
 func TestRefusedBodyIsNotAwaited(t *testing.T) {
 	s := newSite(t, siteOptions{transport: Options{BodyTimeout: 50 * time.Millisecond}})

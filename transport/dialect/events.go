@@ -10,12 +10,14 @@ import (
 )
 
 // events is Server-Sent Events (HTML §9.2). A stream begins with the
-// reconnection time and the position it begins behind: an id without data makes
-// no event, and lets an EventSource that breaks off before its first event
-// resume without loss all the same.
+// reconnection time and the position it begins behind, so that a client that
+// breaks off before its first message resumes without loss. The position is an
+// event with data: some clients ignore an id without.
 //
 //	retry: 2000
 //	id: f3Zb:16
+//	event: position
+//	data: f3Zb:16
 //
 //	id: f3Zb:17
 //	data: hello
@@ -34,7 +36,7 @@ import (
 // id of a gap is where it ends, so that resuming goes on behind it.
 var events = streamFormat{
 	transport:       "sse",
-	contentType:     "text/event-stream",
+	contentType:     "text/event-stream; charset=utf-8", // without it some read Latin-1
 	form:            formEvent,
 	appendOpen:      appendEventOpen,
 	appendGap:       appendEventGap,
@@ -48,6 +50,9 @@ func appendEventOpen(dst []byte, retry time.Duration, begin hub.Position) []byte
 	dst = append(dst, '\n')
 	if !begin.IsZero() {
 		dst = appendEventID(dst, begin)
+		dst = append(dst, "event: position\ndata: "...)
+		dst = begin.AppendTo(dst)
+		dst = append(dst, '\n')
 	}
 	return append(dst, '\n')
 }

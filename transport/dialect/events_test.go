@@ -55,7 +55,7 @@ func TestAppendEvent(t *testing.T) {
 func TestAppendEventOpenAndGap(t *testing.T) {
 	begin := hub.Position{Epoch: "abc", Offset: 7}
 	var p eventsource.Parser
-	if events := p.Parse(string(appendEventOpen(nil, 1500*time.Millisecond, begin))); len(events) != 0 {
+	if events := p.Parse(string(appendEventOpen(nil, 1500*time.Millisecond, begin))); len(events) != 1 || events[0] != (eventsource.Event{ID: "abc:7", Name: "position", Data: "abc:7"}) {
 		t.Errorf("the beginning dispatches %q", events)
 	}
 	if p.LastID != "abc:7" || p.Retry != "1500" {
@@ -63,7 +63,7 @@ func TestAppendEventOpenAndGap(t *testing.T) {
 	}
 	gap := &hub.Gap{From: begin, To: hub.Position{Epoch: "abc", Offset: 40}}
 	events := p.Parse(string(appendEventGap(nil, gap)))
-	if len(events) != 1 || events[0] != (eventsource.Event{"abc:40", "gap", `{"from":"abc:7","to":"abc:40"}`}) {
+	if len(events) != 1 || events[0] != (eventsource.Event{ID: "abc:40", Name: "gap", Data: `{"from":"abc:7","to":"abc:40"}`}) {
 		t.Errorf("a gap is dispatched as %q", events)
 	}
 	gap.From = hub.Position{Epoch: LostEpoch}
@@ -89,10 +89,10 @@ func FuzzAppendEvent(f *testing.F) {
 			string(appendEvent(nil, publication(kind, data))) +
 			string(appendEvent(nil, publication(hub.Text, "after")))
 		events := p.Parse(stream)
-		if len(events) != 3 || events[0].Data != "before" || events[2] != (eventsource.Event{"abc:7", "", "after"}) {
+		if len(events) != 3 || events[0].Data != "before" || events[2] != (eventsource.Event{ID: "abc:7", Name: "", Data: "after"}) {
 			t.Fatalf("%q breaks its neighbours: %q", data, events)
 		}
-		got, want := events[1], eventsource.Event{"abc:7", "", lineEndsNormalised(data)}
+		got, want := events[1], eventsource.Event{ID: "abc:7", Name: "", Data: lineEndsNormalised(data)}
 		if kind == hub.Binary {
 			want.Name, want.Data = "binary", base64.StdEncoding.EncodeToString([]byte(data))
 		}
