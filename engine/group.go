@@ -1,6 +1,12 @@
 package engine
 
-import "sync"
+import (
+	"cmp"
+	"fmt"
+	"sync"
+
+	"github.com/godwit-io/godwit/ws/driver"
+)
 
 // The defaults of Group.
 const (
@@ -25,15 +31,20 @@ const (
 type Group struct {
 	// PendingBytesMax and PendingMessagesMax are how much may have been published
 	// and not been looked at by the loops, because they are busy. One message may
-	// always be pending. Defaults 16 MiB and 16,384; negative: no limit. They must
+	// always be pending. Defaults 16 MiB and 16,384; NoLimit is none, and with a
+	// negative one Add and Publish return an *OptionError in their chain. They must
 	// not be changed once the group is used.
 	PendingBytesMax    int
 	PendingMessagesMax int
 
 	mu      sync.Mutex // guards what follows; taken inside a connection's, never with a loop's
+	most    pending    // PendingBytesMax and PendingMessagesMax with their defaults, once they were looked at
 	members map[*Conn]*member
 	parts   []*part
 }
+
+// pending is how much of a group's messages the loops have not looked at.
+type pending struct{ bytes, messages int }
 
 // part is the group on one loop.
 type part struct {
@@ -93,10 +104,10 @@ func (g *Group) Add(c *Conn) error {
 		return err
 	}
 	g.mu.Lock()
-	if g.members[c] != nil {
+	if err := g.resolve(); err != nil || g.members[c] != nil {
 		g.mu.Unlock()
 		c.mu.Unlock()
-		return nil
+		return err
 	}
 	if g.members == nil {
 		g.members = make(map[*Conn]*member)
@@ -190,6 +201,10 @@ func (g *Group) PublishKey(key string, m *Prepared) error {
 	var few [16]*part
 	wake := few[:0]
 	g.mu.Lock()
+	if err := g.resolve(); err != nil {
+		g.mu.Unlock()
+		return err
+	}
 	for _, p := range g.parts {
 		if p.members > 0 && p.isFull(len(m.Frame())) {
 			g.mu.Unlock()
@@ -213,19 +228,25 @@ func (g *Group) PublishKey(key string, m *Prepared) error {
 	return nil
 }
 
+// resolve sees to g.most; mu is held.
+func (g *Group) resolve() error {
+	if g.most != (pending{}) {
+		return nil
+	}
+	most := pending{g.PendingBytesMax, g.PendingMessagesMax}
+	err := cmp.Or(
+		driver.Resolve("PendingBytesMax", &most.bytes, DefaultPendingBytesMax),
+		driver.Resolve("PendingMessagesMax", &most.messages, DefaultPendingMessagesMax))
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	g.most = most
+	return nil
+}
+
 // isFull reports whether a message of size bytes has no room; group.mu is held.
 func (p *part) isFull(size int) bool {
-	if p.count == 0 {
-		return false
-	}
-	bytes, count := p.group.PendingBytesMax, p.group.PendingMessagesMax
-	if bytes == 0 {
-		bytes = DefaultPendingBytesMax
-	}
-	if count == 0 {
-		count = DefaultPendingMessagesMax
-	}
-	return bytes > 0 && p.bytes+size > bytes || count > 0 && p.count >= count
+	return p.count > 0 && (p.bytes+size > p.group.most.bytes || p.count >= p.group.most.messages)
 }
 
 // part returns the part on l; mu is held.

@@ -108,7 +108,7 @@ func TestGroupPendingIsBounded(t *testing.T) {
 		"bytes":    {&engine.Group{PendingBytesMax: 5 * 102}, 5},
 		"one":      {&engine.Group{PendingBytesMax: 10}, 1},
 		"default":  {&engine.Group{}, engine.DefaultPendingMessagesMax},
-		"none":     {&engine.Group{PendingBytesMax: -1, PendingMessagesMax: -1}, 20_000},
+		"none":     {&engine.Group{PendingBytesMax: engine.NoLimit, PendingMessagesMax: engine.NoLimit}, 20_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &corkedWrites{done: make(chan struct{})}
@@ -125,7 +125,7 @@ func TestGroupPendingIsBounded(t *testing.T) {
 					t.Errorf("one more: %v", err)
 				}
 			}
-			s := &engine.Server{Handler: h, Loops: 1, Options: engine.Options{QueueBytesMax: 64 << 20, QueueMessagesMax: -1}}
+			s := &engine.Server{Handler: h, Loops: 1, Options: engine.Options{QueueBytesMax: 64 << 20, QueueMessagesMax: engine.NoLimit}}
 			client := upgrade(t, start(t, s), text("go")...)
 			for range c.fits {
 				client.expect(t, wire.Binary, strings.Repeat("x", 100))

@@ -66,7 +66,7 @@ func (l *loop) startLap(now wsproto.Time) {
 
 // lagged notes a long lap, or the first short one behind some.
 func (l *loop) lagged(took time.Duration) {
-	if took > l.server.shedAfter() {
+	if took > l.server.numbers.shedAfter {
 		l.lag.sheds.Add(1)
 	} else {
 		l.lag.sheds.Store(0)
@@ -114,8 +114,6 @@ func (l *loop) better(other *loop, lead int64) bool {
 	return l.open.Load()+lead < other.open.Load()
 }
 
-func (s *Server) shedAfter() time.Duration { return orDefault(s.ShedAfter, DefaultShedAfter, forever) }
-
 // laps are the longest of this window of time and of the one before.
 type laps struct {
 	window  int64
@@ -156,7 +154,7 @@ const shedCalm = 10 * time.Second
 // sheds returns the answer to an opening handshake if there is no loop that could
 // serve another connection in time, and else nil.
 func (s *Server) sheds(seen *Request) *handshake.Fault {
-	after := s.shedAfter()
+	after := s.numbers.shedAfter
 	for _, l := range s.loops {
 		if !l.drowns(after) {
 			s.calms()

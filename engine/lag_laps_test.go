@@ -17,7 +17,9 @@ import (
 // are connections.
 func TestLaps(t *testing.T) {
 	s := &Server{streams: true, ShedAfter: time.Second}
-	s.settings = newSettings(Options{})
+	if err := s.resolve(); err != nil {
+		t.Fatal(err)
+	}
 	l, err := newLoop(s, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -71,12 +71,7 @@ type queued struct {
 	since time.Time
 }
 
-func newPool(workers int) *pool {
-	if workers <= 0 {
-		workers = DefaultWorkers
-	}
-	return &pool{max: workers}
-}
+func newPool(workers int) *pool { return &pool{max: workers} }
 
 // submit has a worker make m's next call.
 func (p *pool) submit(m *mailbox) {
