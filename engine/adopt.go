@@ -17,8 +17,9 @@ import (
 // Upgrade makes a WebSocket of a request that net/http has read, of Server.HTTP
 // or of any other server; Admit is not asked. When the request may not become
 // one, Upgrade has answered it and returns a *handshake.Fault; the handler only
-// has to return. Other errors mean that the connection could not be taken over,
-// ErrConnsMax among them.
+// has to return. Other errors mean that an option is wrong (an *OptionError; the
+// client got a 500), or that the connection could not be taken over, ErrConnsMax
+// among them.
 //
 // The connection lives on when the handler has returned, without a goroutine.
 // OnOpen may be called before Upgrade returns, and earlier than what is done
@@ -109,11 +110,15 @@ func (s *Server) Adopt(nc net.Conn, a Adoption) (*Conn, error) {
 	if err == nil && a.Compression != nil && s.settings.compression == nil {
 		err = errors.New("engine: a connection with compression needs Options.Compression")
 	}
+	var limits *settings
+	if err == nil {
+		limits, err = s.limits(a.Limits)
+	}
 	if err != nil {
 		nc.Close()
 		return nil, err
 	}
-	agreed := &agreement{subprotocol: a.Subprotocol, admission: Admission{Value: a.Value, Handler: a.Handler, Limits: a.Limits}}
+	agreed := &agreement{subprotocol: a.Subprotocol, settings: limits, admission: Admission{Value: a.Value, Handler: a.Handler}}
 	if a.Compression != nil {
 		agreed.compressed, agreed.compression = true, *a.Compression
 	}

@@ -157,14 +157,20 @@ func (c *Conn) chosen() Handler {
 // frame has been announced is judged by the limits of before. What was agreed
 // about compression stays, and so does the limit on what a compressed message
 // inflates to. Connections that are given the same o one
-// after another share it, so it must not be modified afterwards.
-func (c *Conn) SetLimits(o *Options) {
-	s := c.loop.server.limits(o)
+// after another share it, so it must not be modified afterwards. A nil o is the
+// server's. It returns an error that wraps an *OptionError, and changes nothing, if
+// o is wrong.
+func (c *Conn) SetLimits(o *Options) error {
+	s, err := c.loop.server.limits(o)
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
 	c.settings = s
 	c.proto.SetConfig(&s.protocol)
 	c.flags |= armClose // the deadline may be earlier now
 	c.unlockAndPost()
+	return nil
 }
 
 // Buffered returns how many bytes are waiting to be sent, their frames' headers

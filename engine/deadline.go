@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -38,7 +39,7 @@ func (c *Conn) CloseAt(t time.Time, code StatusCode, reason string) error {
 		return nil
 	}
 	now := c.loop.clock()
-	left := min(max(time.Until(t), 0), forever)
+	left := min(max(time.Until(t), 0), driver.Forever)
 	c.needExtra().deadline = &deadline{now + wsproto.Time(left), code, reason}
 	c.flags |= armClose
 	c.unlockAndPost()

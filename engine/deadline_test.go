@@ -51,7 +51,7 @@ func TestCloseAt(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m, n := inMemory(t, &engine.Server{Options: engine.Options{PingInterval: -1, IdleTimeout: 2 * time.Hour}})
+				m, n := inMemory(t, &engine.Server{Options: engine.Options{PingInterval: engine.NoLimit, IdleTimeout: 2 * time.Hour}})
 				c := m.upgrade(t)
 				conn := next(t, n.open)
 				began := time.Now()

@@ -124,7 +124,7 @@ func engineDriver(d drivertest.Driver, run func(*engine.Server, drivertest.App),
 				WriteTimeout: o.WriteTimeout, CloseTimeout: o.CloseTimeout,
 			},
 			HandshakeTimeout: o.HandshakeTimeout, Origins: o.Origins, Subprotocols: o.Subprotocols,
-			Loops: 2, StallAfter: -1, Log: slog.New(slog.DiscardHandler),
+			Loops: 2, StallAfter: engine.NoLimit, Log: slog.New(slog.DiscardHandler),
 		}
 		run(s, app)
 		return listen(t, s)

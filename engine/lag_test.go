@@ -57,7 +57,7 @@ func lagging(t *testing.T, s *engine.Server, by time.Duration) int {
 func TestALoopThatLagsGetsNoConnections(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		g := newGate()
-		s.Handler, s.StallAfter = g, -1
+		s.Handler, s.StallAfter = g, engine.NoLimit
 		s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = s.Upgrade(w, r, engine.Admission{}) })
 		s.Admit = func(r *engine.Request) engine.Admission { return engine.Admission{HTTP: r.Path() == "/http"} }
 		address := start(t, s)
@@ -129,7 +129,7 @@ func shed(t *testing.T, c *raw) bool {
 func TestShedding(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		j := newJournal()
-		s.Handler, s.ShedAfter, s.StallAfter, s.Log = wasted{each: 20 * time.Millisecond}, 20*time.Millisecond, -1, j.logger()
+		s.Handler, s.ShedAfter, s.StallAfter, s.Log = wasted{each: 20 * time.Millisecond}, 20*time.Millisecond, engine.NoLimit, j.logger()
 		s.HTTP = http.HandlerFunc(site)
 		var admitted atomic.Int64
 		s.Admit = func(*engine.Request) engine.Admission {
@@ -207,7 +207,7 @@ func TestShedding(t *testing.T) {
 // loop for it, and taken by Adopt, which has nothing to say any more.
 func TestSheddingOfUpgrades(t *testing.T) {
 	g := newGate()
-	s := &engine.Server{Handler: g, Loops: 1, ShedAfter: 20 * time.Millisecond, StallAfter: -1}
+	s := &engine.Server{Handler: g, Loops: 1, ShedAfter: 20 * time.Millisecond, StallAfter: engine.NoLimit}
 	address := start(t, s)
 	t.Cleanup(g.open)
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = s.Upgrade(w, r, engine.Admission{}) }))
@@ -237,7 +237,7 @@ func TestSheddingInTime(t *testing.T) {
 	const long, longer = engine.DefaultShedAfter + time.Second, 2*engine.DefaultShedAfter - time.Second
 	synctest.Test(t, func(t *testing.T) {
 		j, m, sleeps := newJournal(), newMemory(), make(chan time.Duration, 10)
-		s := &engine.Server{Handler: sleeper{sleeps: sleeps}, StallAfter: -1, HandshakeTimeout: time.Hour, Loops: 1, Log: j.logger()}
+		s := &engine.Server{Handler: sleeper{sleeps: sleeps}, StallAfter: engine.NoLimit, HandshakeTimeout: time.Hour, Loops: 1, Log: j.logger()}
 		s.UseStreams()
 		serve(t, s, m)
 		busy, other := m.upgrade(t), m.upgrade(t)

@@ -28,6 +28,7 @@ type agreement struct {
 	compressed  bool
 	compression deflate.Params
 	admission   Admission
+	settings    *settings
 }
 
 // head takes bytes of a request's head, and acts when it is whole.
@@ -132,11 +133,7 @@ func (l *loop) opens(c *Conn, early []byte) {
 
 // equip gives c what was agreed on. mu is held, or nobody knows c yet.
 func (l *loop) equip(c *Conn, a *agreement) {
-	s := l.server
-	c.settings = s.settings
-	if a.admission.Limits != nil {
-		c.settings = s.limits(a.admission.Limits)
-	}
+	c.settings = a.settings
 	c.proto.Init(&c.settings.protocol, l.clock())
 	c.value = a.admission.Value
 	if a.subprotocol != "" || a.compressed || a.admission.Handler != nil {
@@ -144,7 +141,7 @@ func (l *loop) equip(c *Conn, a *agreement) {
 		x.subprotocol, x.compression, x.handler = a.subprotocol, a.compression, a.admission.Handler
 	}
 	if a.compressed {
-		c.proto.Compress(a.compression, s.settings.compression)
+		c.proto.Compress(a.compression, l.server.settings.compression)
 	}
 }
 
@@ -245,7 +242,10 @@ func (a *Admission) fault() *handshake.Fault {
 }
 
 // respond appends the response that accepts, and completes the agreement.
-func (s *Server) respond(dst []byte, accepted *handshake.Accepted, agreed *agreement) ([]byte, error) {
+func (s *Server) respond(dst []byte, accepted *handshake.Accepted, agreed *agreement) (_ []byte, err error) {
+	if agreed.settings, err = s.limits(agreed.admission.Limits); err != nil {
+		return dst, err
+	}
 	var extension string
 	if s.settings.compression != nil {
 		if params, response, ok := deflate.Accept(accepted.Extensions, s.settings.compression); ok {

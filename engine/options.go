@@ -1,28 +1,39 @@
 package engine
 
 import (
-	"math"
+	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/driver"
 )
 
 // The defaults of Options.
 const (
-	DefaultMessageBytesMax  = wsproto.DefaultMessageBytesMax
-	DefaultFragmentsMax     = wsproto.DefaultFragmentsMax
-	DefaultPingInterval     = wsproto.DefaultPingInterval
-	DefaultPingTimeout      = wsproto.DefaultPingTimeout
-	DefaultCloseTimeout     = wsproto.DefaultCloseTimeout
-	DefaultWriteTimeout     = 10 * time.Second
-	DefaultQueueBytesMax    = 1 << 20
+	DefaultMessageBytesMax  = driver.DefaultMessageBytesMax
+	DefaultFragmentsMax     = driver.DefaultFragmentsMax
+	DefaultPingInterval     = driver.DefaultPingInterval
+	DefaultPingTimeout      = driver.DefaultPingTimeout
+	DefaultWriteTimeout     = driver.DefaultWriteTimeout
+	DefaultCloseTimeout     = driver.DefaultCloseTimeout
+	DefaultQueueBytesMax    = driver.DefaultQueueBytesMax
 	DefaultQueueMessagesMax = 16 << 10
 )
 
+// NoLimit, as any number or duration among the options, means that there is no
+// limit: nothing is too long, nothing times out, no ping is sent.
+const NoLimit = driver.NoLimit
+
+// OptionError says that an option cannot be as it is. Its field Option is the name,
+// and Reason says what is wrong and what would be right.
+type OptionError = driver.OptionError
+
 // Options are the limits and the timing of a connection. The zero value of a
-// field means its default. A negative value means none, which is dangerous for
-// every one of them but PingInterval. Times are kept to within 40 ms.
+// field means its default, and NoLimit that there is no limit, which is dangerous
+// for every one of them but PingInterval. A negative value is refused with an
+// *OptionError. Times are kept to within 40 ms.
 type Options struct {
 	// MessageBytesMax is the longest message that is read. A longer one closes
 	// the connection with 1009 before it has arrived. Default 1 MiB.
@@ -71,45 +82,43 @@ type Options struct {
 // settings are Options as a connection needs them. They are shared by all
 // connections with equal ones, and never change.
 type settings struct {
-	Options
-	protocol    wsproto.Config
-	compression *deflate.Options // nil: none
+	driver.Options
+	QueueMessagesMax int
+	protocol         wsproto.Config
+	compression      *deflate.Options // nil: none
 }
 
-func newSettings(o Options) *settings {
-	o.WriteTimeout = orDefault(o.WriteTimeout, DefaultWriteTimeout, forever)
-	o.QueueBytesMax = orDefault(o.QueueBytesMax, DefaultQueueBytesMax, math.MaxInt)
-	o.QueueMessagesMax = orDefault(o.QueueMessagesMax, DefaultQueueMessagesMax, math.MaxInt)
-	s := &settings{Options: o, protocol: wsproto.Config{
-		Role:            wsproto.Server,
+// newSettings returns an error that wraps an *OptionError if there is none.
+func newSettings(o Options) (*settings, error) {
+	common, err := o.common().WithDefaults()
+	err = cmp.Or(err, driver.Resolve("QueueMessagesMax", &o.QueueMessagesMax, DefaultQueueMessagesMax))
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	return &settings{
+		Options:          common,
+		QueueMessagesMax: o.QueueMessagesMax,
+		protocol:         wsproto.NewConfig(wsproto.Server, common),
+		compression:      common.Compression,
+	}, nil
+}
+
+// common is what o has in common with the options of other drivers.
+func (o *Options) common() driver.Options {
+	return driver.Options{
 		MessageBytesMax: o.MessageBytesMax,
 		FragmentsMax:    o.FragmentsMax,
+		Compression:     o.Compression,
 		PingInterval:    o.PingInterval,
 		PingTimeout:     o.PingTimeout,
 		IdleTimeout:     o.IdleTimeout,
+		WriteTimeout:    o.WriteTimeout,
 		CloseTimeout:    o.CloseTimeout,
-	}.WithDefaults()}
-	if o.Compression != nil {
-		s.compression = s.protocol.CompressionOptions(*o.Compression)
+		QueueBytesMax:   o.QueueBytesMax,
 	}
-	return s
 }
 
 // pauses and resumes are the lengths of a queue between which a connection is
 // not read.
 func (s *settings) pauses() int  { return s.QueueBytesMax / 2 }
 func (s *settings) resumes() int { return s.QueueBytesMax / 8 }
-
-// orDefault returns d with 0 replaced by fallback, and what is negative by none.
-func orDefault[T ~int | ~int64](d, fallback, none T) T {
-	switch {
-	case d == 0:
-		return fallback
-	case d < 0:
-		return none
-	}
-	return d
-}
-
-// forever is longer than any connection lives, and can be added to a Time.
-const forever = 100 * 365 * 24 * time.Hour

@@ -23,7 +23,7 @@ func (l *loop) noteLook(n int) {
 
 // noteLap leaves new connections to other loops after a long lap.
 func (l *loop) noteLap(took time.Duration) {
-	if l.lag.Judge(l.now, took, l.server.shedAfter()) {
+	if l.lag.Judge(l.now, took, l.server.numbers.shedAfter) {
 		l.stepBack()
 	}
 }
@@ -39,8 +39,6 @@ func (l *loop) isBetter(other *loop, lead int64) bool {
 	}
 	return l.open.Load()+lead < other.open.Load()
 }
-
-func (s *Server) shedAfter() time.Duration { return orDefault(s.ShedAfter, DefaultShedAfter, forever) }
 
 // lagNow is Stats.Lag. mu is not held.
 func (l *loop) lagNow(p lag.Laps) time.Duration {
@@ -66,7 +64,7 @@ const overloadCalm = 10 * time.Second
 // refuseOverload returns the answer to an opening handshake if there is no loop that could
 // serve another connection in time, and else nil.
 func (s *Server) refuseOverload(seen *Request) *handshake.Fault {
-	after := s.shedAfter()
+	after := s.numbers.shedAfter
 	for _, l := range s.loops {
 		if !l.lag.IsOverloaded(l.clock(), after) {
 			s.endOverload()

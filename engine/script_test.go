@@ -85,11 +85,14 @@ const (
 // newWorld makes a loop in a world of its own. Nothing runs yet.
 func newWorld(t *testing.T, script []byte, o Options, peers ...*peer) *world {
 	w := &world{t: t, script: script, peers: peers, waiting: slices.Clone(peers), sockets: map[int32]*peer{}}
-	s := &Server{Handler: judge{w: w}, Options: o, streams: true, Loops: 1, StallAfter: -1}
+	s := &Server{Handler: judge{w: w}, Options: o, streams: true, Loops: 1, StallAfter: NoLimit}
 	s.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	s.kernel = &socket.Calls{Accept: w.accept, Read: w.recv, Write: w.send, Shutdown: w.shutdown, Close: w.closeSocket}
 	s.once.Do(func() {}) // no goroutine begins
-	s.settings, s.stop = newSettings(s.Options), make(chan struct{})
+	s.stop = make(chan struct{})
+	if err := s.resolve(); err != nil {
+		t.Fatal(err)
+	}
 	l, err := newLoop(s, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -34,6 +34,10 @@ var (
 
 // Server serves WebSockets. The zero value with a Handler works; the fields must
 // not be changed once it serves. All methods are safe for concurrent use.
+//
+// Among the numbers and durations zero means the default, and NoLimit that there is
+// no limit. A negative one is refused: everything that would begin to serve returns
+// an *OptionError in its chain.
 type Server struct {
 	// Handler is what happens on the connections. It is required.
 	Handler Handler
@@ -74,7 +78,7 @@ type Server struct {
 	HandshakeTimeout time.Duration
 
 	// TLSHandshakesMax is how many handshakes of TLS may be under way at a time,
-	// each of them a goroutine, see ServeTLS. Default 1024; negative: no limit.
+	// each of them a goroutine, see ServeTLS. Default 1024.
 	TLSHandshakesMax int
 
 	// ConnsMax is how many connections there may be. More are closed at once.
@@ -92,7 +96,7 @@ type Server struct {
 
 	// StallAfter is how long a callback may hold up a loop before it is reported
 	// in the log, by the name of its Handler, and how long calls may wait when all
-	// Workers are busy. Default 1 second; negative: never.
+	// Workers are busy. Default 1 second; NoLimit: never.
 	StallAfter time.Duration
 
 	// ShedAfter is when the server has more to do than it can. Once everything that
@@ -100,7 +104,7 @@ type Server struct {
 	// opening handshakes are answered with 503 and a Retry-After of 5 to 14 seconds,
 	// before Admit sees them, until a loop keeps up; those of Upgrade, too. One
 	// callback that blocks is no reason, and connections that there are, requests
-	// for HTTP and Adopt go on. Default 5 seconds; negative: never.
+	// for HTTP and Adopt go on. Default 5 seconds; NoLimit: never.
 	ShedAfter time.Duration
 
 	// Log gets what an operator should know. Default: slog.Default.
@@ -112,6 +116,7 @@ type Server struct {
 	once       sync.Once
 	startErr   error
 	settings   *settings
+	numbers    numbers
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
 	pool       *workers.Pool
@@ -136,14 +141,21 @@ type sharedLimits struct {
 	settings *settings
 }
 
-// limits returns the settings for o.
-func (s *Server) limits(o *Options) *settings {
-	if last := s.shared.Load(); last != nil && last.of == o {
-		return last.settings
+// limits returns the settings for o, those of s for nil. The error wraps an
+// *OptionError.
+func (s *Server) limits(o *Options) (*settings, error) {
+	if o == nil {
+		return s.settings, nil
 	}
-	made := newSettings(*o)
+	if last := s.shared.Load(); last != nil && last.of == o {
+		return last.settings, nil
+	}
+	made, err := newSettings(*o)
+	if err != nil {
+		return nil, err
+	}
 	s.shared.Store(&sharedLimits{o, made})
-	return made
+	return made, nil
 }
 
 func (s *Server) compression() bool { return s.settings.compression != nil }
@@ -165,18 +177,12 @@ func (s *Server) launch() error {
 	if s.Handler == nil {
 		return errors.New("engine: a Server needs a Handler")
 	}
-	s.settings = newSettings(s.Options)
+	if err := s.resolve(); err != nil {
+		return err
+	}
 	s.stop = make(chan struct{})
-	calls := s.Workers
-	if calls <= 0 {
-		calls = DefaultWorkers
-	}
-	s.pool = workers.New(calls)
-	n := s.Loops
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	for i := range n {
+	s.pool = workers.New(s.numbers.workers)
+	for i := range s.numbers.loops {
 		l, err := newLoop(s, i)
 		if err != nil {
 			for _, l := range s.loops {
@@ -194,7 +200,7 @@ func (s *Server) launch() error {
 		s.web = newWeb(s)
 		s.goroutines.Go(s.web.serve)
 	}
-	if after := orDefault(s.StallAfter, DefaultStallAfter, 0); after > 0 {
+	if after := s.numbers.stallAfter; after < driver.Forever {
 		s.goroutines.Go(func() { s.watch(after) })
 	}
 	return nil
@@ -334,17 +340,12 @@ func (l *loop) acceptStream(nc net.Conn) {
 func (l *loop) begins(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
-	timeout := orDefault(l.server.HandshakeTimeout, DefaultHandshakeTimeout, forever)
-	l.wheel.Set(c, l.clock()+wsproto.Time(timeout))
+	l.wheel.Set(c, l.clock()+wsproto.Time(l.server.numbers.handshakeTimeout))
 }
 
 // enter counts a connection, if there may be one more.
 func (s *Server) enter() bool {
-	limit := s.ConnsMax
-	if limit <= 0 {
-		limit = DefaultConnsMax
-	}
-	if s.count.Add(1) <= int64(limit) {
+	if s.count.Add(1) <= int64(s.numbers.connsMax) {
 		return true
 	}
 	s.left()

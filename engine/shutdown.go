@@ -83,8 +83,8 @@ func (s *Server) halt() {
 func (s *Server) sayGoodbye(ctx context.Context) error {
 	conns := s.conns()
 	var pace <-chan time.Time
-	if s.Pace > 0 && len(conns) > 1 {
-		ticker := time.NewTicker(max(s.Pace/time.Duration(len(conns)), 1))
+	if s.numbers.pace > 0 && len(conns) > 1 {
+		ticker := time.NewTicker(max(s.numbers.pace/time.Duration(len(conns)), 1))
 		defer ticker.Stop()
 		pace = ticker.C
 	}

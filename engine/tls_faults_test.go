@@ -90,7 +90,7 @@ func TestTLSAnswersAreBounded(t *testing.T) {
 		t.Run(state, func(t *testing.T) {
 			n := newNotes()
 			var full atomic.Bool // the system takes no more
-			s := &engine.Server{Handler: n, Options: engine.Options{WriteTimeout: time.Hour, PingInterval: -1}}
+			s := &engine.Server{Handler: n, Options: engine.Options{WriteTimeout: time.Hour, PingInterval: engine.NoLimit}}
 			s.Interfere(nil, nil, func(do call, p []byte) (int, error) {
 				if full.Load() {
 					return 0, engine.ErrAgain

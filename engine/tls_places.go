@@ -58,7 +58,7 @@ var errEvicted = errors.New("engine: the peer was slow in its TLS handshake, and
 // askHandshake has k's handshake begin when it is its turn.
 func (s *Server) askHandshake(k *link) {
 	h := &s.handshakes
-	limit := orDefault(s.TLSHandshakesMax, DefaultTLSHandshakesMax, int(^uint(0)>>1))
+	limit := s.numbers.tlsHandshakesMax
 	h.mu.Lock()
 	if h.places == nil {
 		h.places, h.queued = make(map[*link]struct{}), make(map[*link]*list.Element)

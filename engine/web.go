@@ -26,7 +26,7 @@ func newWeb(s *Server) *web {
 	w := &web{queue: &handoff{ready: make(chan struct{}, 1), done: make(chan struct{})}}
 	w.server = &http.Server{
 		Handler:           &webHandler{s},
-		ReadHeaderTimeout: orDefault(s.HandshakeTimeout, DefaultHandshakeTimeout, forever),
+		ReadHeaderTimeout: s.numbers.handshakeTimeout,
 		IdleTimeout:       webIdleTimeout,
 		MaxHeaderBytes:    headBytesMax,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-io/godwit/internal/responded"
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -17,11 +18,12 @@ import (
 //
 // When the request may not become one, Accept has answered it, with the status
 // that fits and Connection: close, and returns a *handshake.Fault; the handler
-// only has to return. Other errors mean that Header has a field that it must not
-// have (a *handshake.FieldError; the client got a 500), that the connection could
-// not be taken over, that the handler has already begun another response with
-// WriteHeader or Write, which the client gets then, or that the client has gone.
-// The request's body and w must not be used after Accept, whatever it returns.
+// only has to return. Other errors mean that an option is wrong (an *OptionError),
+// that Header has a field that it must not have (a *handshake.FieldError; after both
+// the client got a 500), that the connection could not be taken over, that the
+// handler has already begun another response with WriteHeader or Write, which the
+// client gets then, or that the client has gone. The request's body and w must not
+// be used after Accept, whatever it returns.
 //
 // The connection outlives the handler. r.Context() ends when the handler
 // returns, so it is the right context as long as the handler reads.
@@ -51,10 +53,13 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		refuse(w, r, o, fault)
 		return nil, fault
 	}
-	settings := newSettings(o.Options, wsproto.Server)
+	settings, timeout, err := o.resolve()
 	agreed := agreement{subprotocol: accepted.Subprotocol}
+	var extensions string
 	var response []byte
-	extensions, err := settings.accept(accepted.Extensions, &agreed)
+	if err == nil {
+		extensions, err = settings.accept(accepted.Extensions, &agreed)
+	}
 	if err == nil {
 		response, err = handshake.AppendResponse(make([]byte, 0, 512), &accepted, extensions, o.Header)
 	}
@@ -76,9 +81,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 		early = make([]byte, n)
 		buffered.Read(early)
 	}
-	if timeout := orDefault(o.HandshakeTimeout, DefaultHandshakeTimeout); timeout > 0 {
-		nc.SetDeadline(time.Now().Add(timeout))
-	}
+	nc.SetDeadline(time.Now().Add(timeout))
 	if _, err = nc.Write(response); err == nil {
 		err = nc.SetDeadline(time.Time{})
 	}
@@ -96,6 +99,17 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 }
 
 var errResponded = errors.New("websocket: the handler has begun a response with WriteHeader or Write, so this cannot become a WebSocket: call Accept before, and give it what the response is to have in AcceptOptions.Header")
+
+// resolve returns the settings, and how long the response may take to be sent. The
+// error wraps an *OptionError.
+func (o *AcceptOptions) resolve() (*settings, time.Duration, error) {
+	timeout := o.HandshakeTimeout
+	if err := driver.Resolve("HandshakeTimeout", &timeout, DefaultHandshakeTimeout); err != nil {
+		return nil, 0, fmt.Errorf("websocket: %w", err)
+	}
+	s, err := newSettings(o.Options, wsproto.Server)
+	return s, timeout, err
+}
 
 // shuttingDown is the answer of a server whose Tracker is closing connections.
 func shuttingDown() *handshake.Fault {

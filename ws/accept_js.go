@@ -41,7 +41,12 @@ func newEndedConn(nc net.Conn, o *Options) *Conn {
 		o = &Options{}
 	}
 	nc.Close()
-	c := newConn(*o)
-	c.end(abnormal(errStreams), true)
+	ended := errStreams
+	options, err := o.resolve()
+	if err != nil {
+		ended = err
+	}
+	c := newConn(options)
+	c.end(abnormal(ended), true)
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -53,7 +54,7 @@ func (c *Conn) beginClose(code StatusCode) bool {
 			timeout *= 2
 		}
 	}
-	if timeout > 0 {
+	if timeout < driver.Forever {
 		c.closing = time.AfterFunc(timeout, c.closeTimeout)
 	}
 	return begins

@@ -17,10 +17,10 @@ type agreement struct {
 // accept answers the extensions that a client offers. The string is the value of
 // Sec-WebSocket-Extensions.
 func (s *settings) accept(offered []handshake.Extension, a *agreement) (string, error) {
-	if s.compression == nil {
+	if s.Compression == nil {
 		return "", nil
 	}
-	params, response, ok := deflate.Accept(offered, s.compression)
+	params, response, ok := deflate.Accept(offered, s.Compression)
 	if !ok {
 		return "", nil // uncompressed, then
 	}
@@ -31,10 +31,10 @@ func (s *settings) accept(offered []handshake.Extension, a *agreement) (string, 
 
 // offer is the value of Sec-WebSocket-Extensions that a client sends.
 func (s *settings) offer() (deflateOffer handshake.Extension, value string, err error) {
-	if s.compression == nil {
+	if s.Compression == nil {
 		return handshake.Extension{}, "", nil
 	}
-	e := deflate.Offer(s.compression)
+	e := deflate.Offer(s.Compression)
 	b, err := handshake.AppendExtension(nil, e)
 	return e, string(b), err
 }

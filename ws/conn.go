@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -71,7 +72,7 @@ func newConn(nc net.Conn, s *settings, agreed agreement, early []byte) *Conn {
 	c.stream.init(nc)
 	c.proto.Init(&c.options.protocol, c.now())
 	if agreed.compressed {
-		c.proto.Compress(agreed.compression, s.compression)
+		c.proto.Compress(agreed.compression, s.Compression)
 	}
 	c.timer = time.AfterFunc(time.Hour, c.expire)
 	c.arm()
@@ -146,7 +147,7 @@ func (c *Conn) rearm() {
 		return
 	}
 	wait := time.Duration(at - c.now())
-	if c.options.PingTimeout > 0 && c.proto.AwaitingPong() {
+	if c.options.PingTimeout < driver.Forever && c.proto.AwaitingPong() {
 		tick := (c.options.PingTimeout + pongTicksMax - 1) / pongTicksMax
 		if c.pongTicks >= pongTicksMax {
 			wait = tick // the deadline is over
@@ -186,7 +187,7 @@ func (c *Conn) expire() {
 // from the most lively peer. So the time counts in which a reader was waiting. It
 // is sampled, to cost nothing otherwise; mu is held.
 func (c *Conn) missesPong() bool {
-	if c.options.PingTimeout <= 0 || !c.proto.AwaitingPong() {
+	if c.options.PingTimeout == driver.Forever || !c.proto.AwaitingPong() {
 		c.pongTicks, c.pongWaits = 0, 0
 		return false
 	}
@@ -226,7 +227,7 @@ func (c *Conn) end(e *CloseError, linger bool) {
 		c.tracker.remove(c)
 	}
 	if linger {
-		go c.stream.linger(c.closeTimeout(never), e.Err == nil)
+		go c.stream.linger(c.options.CloseTimeout, e.Err == nil)
 	} else {
 		c.stream.close(e.Err == ErrWriteTimeout)
 	}
@@ -270,20 +271,9 @@ func (c *Conn) finish(ev wsproto.Event) {
 	c.end(e, !c.isServer())
 }
 
-// never is longer than any connection lives, and can be added to any time.
-const never = 100 * 365 * 24 * time.Hour
-
-// closeTimeout is CloseTimeout, and none if it has no limit.
-func (c *Conn) closeTimeout(none time.Duration) time.Duration {
-	if c.options.CloseTimeout < 0 {
-		return none
-	}
-	return c.options.CloseTimeout
-}
-
 // closeLimit is a context that CloseTimeout bounds.
 func (c *Conn) closeLimit() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), c.closeTimeout(never))
+	return context.WithTimeout(context.Background(), c.options.CloseTimeout)
 }
 
 // track makes c one of t's, and reports whether t takes it.
@@ -303,7 +293,8 @@ func opcode(t MessageType) wire.Opcode { return wire.Opcode(t) }
 
 // NewServerConn returns the server's side of a WebSocket over any stream whose
 // opening handshake has been done already, without extensions. o may be nil. The
-// Conn owns nc.
+// Conn owns nc. If o is in error it has closed nc, and has ended with an
+// *OptionError in the chain of its *CloseError.
 //
 // A *net.TCPConn or *net.UnixConn is read and written directly, which is quicker
 // and takes less memory. A wrapper of one that leaves its bytes alone can say so
@@ -318,5 +309,12 @@ func newStreamConn(nc net.Conn, role wsproto.Role, o *Options) *Conn {
 	if o == nil {
 		o = &Options{}
 	}
-	return newConn(nc, newSettings(*o, role), agreement{}, nil)
+	s, err := newSettings(*o, role)
+	if err != nil {
+		s, _ = newSettings(Options{}, role) // they are in order
+		c := newConn(nc, s, agreement{}, nil)
+		c.end(abnormal(err), false)
+		return c
+	}
+	return newConn(nc, s, agreement{}, nil)
 }

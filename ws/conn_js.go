@@ -12,6 +12,7 @@ import (
 
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -35,15 +36,14 @@ const unreadMessageBytes = 64
 // function of a js.Func to return. So such a function must leave them to another
 // goroutine. Enqueue and CloseNow do not wait.
 type Conn struct {
-	socket          *socket // nil: none, the Conn was made ended
-	options         Options // with their defaults
-	messageBytesMax int64
-	unreadBytesMax  int64
-	url             string
-	observed        *observation // nil: nobody observes
-	subprotocol     string
-	compression     deflate.Params
-	compressed      bool
+	socket         *socket // nil: none, the Conn was made ended
+	options        resolved
+	unreadBytesMax int64
+	url            string
+	observed       *observation // nil: nobody observes
+	subprotocol    string
+	compression    deflate.Params
+	compressed     bool
 
 	reading chan struct{} // a token: whoever has it takes messages
 	writing chan struct{} // a token: whoever has it is next to send; taken before mu
@@ -65,22 +65,18 @@ type Conn struct {
 	done        chan struct{} // closed when closed is set
 }
 
-func newConn(o Options) *Conn {
-	if o.QueueBytesMax < 0 {
-		o.QueueBytesMax = math.MaxInt
-	}
+func newConn(o resolved) *Conn {
 	c := &Conn{
-		options:         o.withDefaults(),
-		messageBytesMax: o.protocol(wsproto.Client).MessageBytesMax,
-		unreadBytesMax:  math.MaxInt64,
-		reading:         make(chan struct{}, 1),
-		writing:         make(chan struct{}, 1),
-		arrived:         make(chan struct{}, 1),
-		done:            make(chan struct{}),
+		options:        o,
+		unreadBytesMax: math.MaxInt64,
+		reading:        make(chan struct{}, 1),
+		writing:        make(chan struct{}, 1),
+		arrived:        make(chan struct{}, 1),
+		done:           make(chan struct{}),
 	}
 	c.observed = newObservation(c, o.Observer)
-	if o.MessageBytesMax >= 0 {
-		c.unreadBytesMax = max(unreadBytesMax, 2*c.messageBytesMax)
+	if o.MessageBytesMax < math.MaxInt64/2 {
+		c.unreadBytesMax = max(unreadBytesMax, 2*o.MessageBytesMax)
 	}
 	return c
 }
@@ -152,7 +148,7 @@ func (c *Conn) listen(opened chan struct{}) {
 
 // start begins the life of a connection that is open.
 func (c *Conn) start() {
-	if c.options.IdleTimeout <= 0 {
+	if c.options.IdleTimeout == driver.Forever {
 		return
 	}
 	c.mu.Lock()
@@ -176,7 +172,7 @@ func (c *Conn) receive(data js.Value) {
 	}
 	var fault *wsproto.Fault
 	switch {
-	case int64(m.bytes) > c.messageBytesMax:
+	case int64(m.bytes) > c.options.MessageBytesMax:
 		fault = &wsproto.Fault{Code: StatusMessageTooBig, Text: "message longer than the limit"}
 	case c.unreadBytes+bytes > c.unreadBytesMax:
 		fault = &wsproto.Fault{Code: StatusPolicyViolation, Text: "more messages than are being read"}

@@ -22,7 +22,7 @@ import (
 // The response is the server's final one, also when it refused: its body then holds what
 // the server said, up to 64 KiB, and need not be closed. The error is a
 // *handshake.ResponseError if the server answered and the answer opens no
-// WebSocket. ctx bounds the handshake only, not the life of the connection.
+// WebSocket, and wraps an *OptionError if o is wrong. ctx bounds the handshake only, not the life of the connection.
 func Dial(ctx context.Context, target string, o *DialOptions) (*Conn, *http.Response, error) {
 	if o == nil {
 		o = &DialOptions{}
@@ -31,20 +31,21 @@ func Dial(ctx context.Context, target string, o *DialOptions) (*Conn, *http.Resp
 	if err != nil {
 		return nil, nil, err
 	}
-	if timeout := orDefault(o.HandshakeTimeout, DefaultHandshakeTimeout); timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+	timeout, redirectsMax, err := o.resolve()
+	if err != nil {
+		return nil, nil, err
 	}
-	d := dialer{options: o, header: o.Header}
-	redirectsMax := o.RedirectsMax
-	if redirectsMax == 0 {
-		redirectsMax = DefaultRedirectsMax
+	settings, err := newSettings(o.Options, wsproto.Client)
+	if err != nil {
+		return nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	d := dialer{options: o, settings: settings, header: o.Header}
 	for redirects := 0; ; redirects++ {
 		conn, response, err := d.dial(ctx, u)
 		next, isRedirect := redirectTarget(u, response)
-		if err == nil || !isRedirect || redirectsMax < 0 {
+		if err == nil || !isRedirect || redirectsMax == 0 {
 			return conn, response, err
 		}
 		if redirects == redirectsMax {
@@ -58,8 +59,9 @@ func Dial(ctx context.Context, target string, o *DialOptions) (*Conn, *http.Resp
 
 // dialer is one Dial, which may be several handshakes.
 type dialer struct {
-	options *DialOptions
-	header  http.Header // what may be sent to the present origin
+	options  *DialOptions
+	settings *settings
+	header   http.Header // what may be sent to the present origin
 }
 
 // dial does one handshake, without following a redirect.
@@ -175,8 +177,7 @@ func (d *dialer) fields(u *url.URL) http.Header {
 func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 	var random [16]byte
 	rand.Read(random[:])
-	settings := newSettings(d.options.Options, wsproto.Client)
-	deflateOffer, extensions, err := settings.offer()
+	deflateOffer, extensions, err := d.settings.offer()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -217,5 +218,5 @@ func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 		early = make([]byte, n)
 		br.Read(early)
 	}
-	return newConn(nc, settings, agreed, early), response, nil
+	return newConn(nc, d.settings, agreed, early), response, nil
 }

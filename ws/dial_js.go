@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -21,8 +22,8 @@ var errHandshake = errors.New("the browser opened no connection and does not say
 //
 // A page decides less than another program. Dial returns an error that names
 // them when something is set that a browser has no place for: a user in the URL,
-// Header, TLSConfig, Jar, Proxy, ProxyTLSConfig, NetDial, a RedirectsMax, FragmentsMax, PingInterval or
-// PingTimeout above 0, and Compression with fields of its own (browsers offer
+// Header, TLSConfig, Jar, Proxy, ProxyTLSConfig, NetDial, a RedirectsMax above 0, a FragmentsMax, PingInterval or
+// PingTimeout other than 0 and NoLimit, and Compression with fields of its own (browsers offer
 // permessage-deflate anyway). The error wraps a *handshake.FieldError for each
 // and errors.ErrUnsupported, and IsPermanent knows it. Cookies of the server's
 // site are sent, and so is the page's origin.
@@ -42,15 +43,20 @@ func Dial(ctx context.Context, target string, o *DialOptions) (*Conn, *http.Resp
 	if err := checkOptions(u, o); err != nil {
 		return nil, nil, err
 	}
-	if timeout := orDefault(o.HandshakeTimeout, DefaultHandshakeTimeout); timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+	timeout, _, err := o.resolve()
+	if err != nil {
+		return nil, nil, err
 	}
+	options, err := o.Options.resolve()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return nil, nil, fmt.Errorf("websocket: dial %s: %w", u.Host, err)
 	}
-	c := newConn(o.Options)
+	c := newConn(options)
 	c.url = u.String()
 	if c.socket, err = openSocket(c.url, o.Subprotocols); err != nil {
 		if refused, ok := errors.AsType[browserError](err); ok {
@@ -148,9 +154,9 @@ func checkOptions(u *url.URL, o *DialOptions) error {
 		{o.ProxyTLSConfig != nil, "ProxyTLSConfig", "the browser verifies proxies itself"},
 		{o.RedirectsMax > 0, "RedirectsMax", "browsers follow no redirects"},
 		{o.NetDial != nil, "NetDial", "the browser opens connections itself"},
-		{o.FragmentsMax > 0, "FragmentsMax", "a page does not see the frames of a message"},
-		{o.PingInterval > 0, "PingInterval", "a page cannot send pings; let the server do it"},
-		{o.PingTimeout > 0, "PingTimeout", "a page cannot send pings; let the server do it"},
+		{isLimit(o.FragmentsMax), "FragmentsMax", "a page does not see the frames of a message"},
+		{isLimit(o.PingInterval), "PingInterval", "a page cannot send pings; let the server do it"},
+		{isLimit(o.PingTimeout), "PingTimeout", "a page cannot send pings; let the server do it"},
 		{isTuned(o.Compression), "Compression", "the browser chooses how to compress; leave its fields zero"},
 	} {
 		if option.set {
@@ -170,6 +176,9 @@ func checkOptions(u *url.URL, o *DialOptions) error {
 	}
 	return nil
 }
+
+// isLimit reports whether an option says more than its default or NoLimit does.
+func isLimit[T int | time.Duration](v T) bool { return v > 0 && v != NoLimit }
 
 // isTuned reports whether o asks for more than to compress.
 func isTuned(o *deflate.Options) bool {

@@ -109,7 +109,7 @@ func TestDialFollowsRedirects(t *testing.T) {
 	if _, _, err := ws.Dial(background, s.URL+"/nowhere", nil); !errors.Is(err, ws.ErrURL) {
 		t.Errorf("ftp: %v", err)
 	}
-	_, response, err := ws.Dial(background, s.URL+"/away", &ws.DialOptions{RedirectsMax: -1})
+	_, response, err := ws.Dial(background, s.URL+"/away", &ws.DialOptions{RedirectsMax: ws.NoRedirects})
 	if e, ok := errors.AsType[*handshake.ResponseError](err); !ok || e.Status != 307 || response.Header.Get("Location") == "" {
 		t.Errorf("not following: %v", err)
 	}

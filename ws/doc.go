@@ -146,8 +146,8 @@
 // A message may have 1 MiB and come in 4096 fragments; what a compressed one
 // inflates to is counted while it inflates. Beyond that the connection ends with
 // 1009, before the rest has arrived. An announced length allocates nothing. The
-// limits are fields of Options, where 0 means the default and a negative value
-// means none. How often a peer may speak is for Options.Rate to say.
+// limits are fields of Options, where 0 means the default, NoLimit none, and a
+// negative value is refused. How often a peer may speak is for Options.Rate to say.
 //
 // # Keepalive
 //

@@ -130,7 +130,7 @@ func ExampleDialOptions_redirectsMax() {
 	conn.Close(ws.StatusNormal, "")
 	fmt.Println(response.Status)
 
-	_, response, err = ws.Dial(ctx, server.URL+"/old", &ws.DialOptions{RedirectsMax: -1})
+	_, response, err = ws.Dial(ctx, server.URL+"/old", &ws.DialOptions{RedirectsMax: ws.NoRedirects})
 	fmt.Println(response.Status, response.Header.Get("Location"), err != nil)
 	// Output:
 	// 101 Switching Protocols

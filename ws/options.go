@@ -1,33 +1,52 @@
 package ws
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
 
-	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// The defaults of Options.
+// The defaults of Options, AcceptOptions and DialOptions.
 const (
-	DefaultMessageBytesMax  = wsproto.DefaultMessageBytesMax
-	DefaultFragmentsMax     = wsproto.DefaultFragmentsMax
-	DefaultPingInterval     = wsproto.DefaultPingInterval
-	DefaultPingTimeout      = wsproto.DefaultPingTimeout
-	DefaultWriteTimeout     = 10 * time.Second
-	DefaultCloseTimeout     = wsproto.DefaultCloseTimeout
+	DefaultMessageBytesMax  = driver.DefaultMessageBytesMax
+	DefaultFragmentsMax     = driver.DefaultFragmentsMax
+	DefaultPingInterval     = driver.DefaultPingInterval
+	DefaultPingTimeout      = driver.DefaultPingTimeout
+	DefaultWriteTimeout     = driver.DefaultWriteTimeout
+	DefaultCloseTimeout     = driver.DefaultCloseTimeout
+	DefaultQueueBytesMax    = driver.DefaultQueueBytesMax
 	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultRedirectsMax     = 10
 )
 
+// NoLimit, as any number or duration among the options, means that there is no
+// limit: nothing is too long, nothing times out, no ping is sent. It is dangerous
+// for all of them but PingInterval.
+const NoLimit = driver.NoLimit
+
+// NoRedirects, as DialOptions.RedirectsMax, has Dial follow none.
+const NoRedirects = math.MinInt
+
+// OptionError says that an option cannot be as it is. Its field Option is the name,
+// and Reason says what is wrong and what would be right. It is a mistake of the
+// program: IsPermanent knows it.
+type OptionError = driver.OptionError
+
 // Options are the limits and the timing of a connection, of either side. The
-// zero value of a field means its default. A negative value means none, which is
-// dangerous for every one of them but PingInterval.
+// zero value of a field means its default, and NoLimit that there is no limit. A
+// negative value is refused with an *OptionError: Dial returns it, Accept returns
+// it and answers with 500, and what NewServerConn and NewClientConn return has
+// ended with it.
 type Options struct {
 	// MessageBytesMax is the longest message that is read. A longer one closes
 	// the connection with 1009 before it has arrived. Default 1 MiB.
@@ -90,32 +109,43 @@ type Options struct {
 	LowWaterBytes  int
 }
 
-// DefaultQueueBytesMax is how many bytes Enqueue may leave waiting.
-const DefaultQueueBytesMax = 1 << 20
-
-// withDefaults fills in what the driver itself uses.
-func (o Options) withDefaults() Options {
-	o.WriteTimeout = orDefault(o.WriteTimeout, DefaultWriteTimeout)
-	o.CloseTimeout = orDefault(o.CloseTimeout, DefaultCloseTimeout)
-	o.PingTimeout = orDefault(o.PingTimeout, DefaultPingTimeout)
-	if o.QueueBytesMax = orDefault(o.QueueBytesMax, DefaultQueueBytesMax); o.QueueBytesMax < 0 {
-		o.QueueBytesMax = math.MaxInt
-	}
-	o.HighWaterBytes = orDefault(o.HighWaterBytes, o.QueueBytesMax/2)
-	o.LowWaterBytes = orDefault(o.LowWaterBytes, o.QueueBytesMax/8)
-	return o
-}
-
-func (o Options) protocol(role wsproto.Role) wsproto.Config {
-	return wsproto.Config{
-		Role:            role,
+// common is what o has in common with the options of other drivers.
+func (o *Options) common() driver.Options {
+	return driver.Options{
 		MessageBytesMax: o.MessageBytesMax,
 		FragmentsMax:    o.FragmentsMax,
+		Compression:     o.Compression,
 		PingInterval:    o.PingInterval,
 		PingTimeout:     o.PingTimeout,
 		IdleTimeout:     o.IdleTimeout,
+		WriteTimeout:    o.WriteTimeout,
 		CloseTimeout:    o.CloseTimeout,
-	}.WithDefaults()
+		QueueBytesMax:   o.QueueBytesMax,
+	}
+}
+
+// resolved are Options in which nothing is left to say.
+type resolved struct {
+	driver.Options
+	Rate           func(ctx context.Context, n int, begins bool) error
+	Observer       Observer
+	OnHighWater    func(c *Conn, buffered int)
+	OnLowWater     func(c *Conn, buffered int)
+	HighWaterBytes int
+	LowWaterBytes  int
+}
+
+// resolve fills in the defaults. The error wraps an *OptionError.
+func (o *Options) resolve() (resolved, error) {
+	common, err := o.common().WithDefaults()
+	r := resolved{common, o.Rate, o.Observer, o.OnHighWater, o.OnLowWater, o.HighWaterBytes, o.LowWaterBytes}
+	err = cmp.Or(err,
+		driver.Resolve("HighWaterBytes", &r.HighWaterBytes, r.QueueBytesMax/2),
+		driver.Resolve("LowWaterBytes", &r.LowWaterBytes, r.QueueBytesMax/8))
+	if err != nil {
+		return resolved{}, fmt.Errorf("websocket: %w", err)
+	}
+	return r, nil
 }
 
 // AcceptOptions configures Accept. Nil and the zero value are safe.
@@ -180,8 +210,8 @@ type DialOptions struct {
 	// roots do not apply to it, the system's do.
 	ProxyTLSConfig *tls.Config
 
-	// RedirectsMax is how many redirects are followed. Default 10, negative: none,
-	// and the response is returned with the error. Header's Authorization and
+	// RedirectsMax is how many redirects are followed. Default 10. With NoRedirects
+	// the response is returned with the error. Header's Authorization and
 	// Cookie, and a password in the URL, are not sent to another origin, and
 	// wss is never left for ws.
 	RedirectsMax int
@@ -195,12 +225,22 @@ type DialOptions struct {
 	HandshakeTimeout time.Duration
 }
 
-// DefaultRedirectsMax is how many redirects Dial follows.
-const DefaultRedirectsMax = 10
-
-func orDefault[T int | time.Duration](d, fallback T) T {
-	if d == 0 {
-		return fallback
+// resolve returns how long Dial may take and how many redirects it follows. The
+// error wraps an *OptionError.
+func (o *DialOptions) resolve() (timeout time.Duration, redirectsMax int, err error) {
+	timeout, redirectsMax = o.HandshakeTimeout, o.RedirectsMax
+	err = driver.Resolve("HandshakeTimeout", &timeout, DefaultHandshakeTimeout)
+	switch {
+	case err != nil:
+	case redirectsMax == NoRedirects:
+		redirectsMax = 0
+	case redirectsMax < 0:
+		err = &OptionError{Option: "RedirectsMax", Reason: fmt.Sprintf("%d is negative; 0 is the default, and NoRedirects none", redirectsMax)}
+	default:
+		err = driver.Resolve("RedirectsMax", &redirectsMax, DefaultRedirectsMax)
 	}
-	return d
+	if err != nil {
+		return 0, 0, fmt.Errorf("websocket: %w", err)
+	}
+	return timeout, redirectsMax, nil
 }

@@ -12,7 +12,7 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	}
 	frame, compressed := m.Frame(), false
 	if c.compressed() {
-		if f := m.CompressedFrame(c.agreed.compression.FromServer(), c.options.compression); f != nil {
+		if f := m.CompressedFrame(c.agreed.compression.FromServer(), c.options.Compression); f != nil {
 			frame, compressed = f, true
 		}
 	}

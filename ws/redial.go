@@ -1,15 +1,18 @@
 package ws
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -45,7 +48,8 @@ type Redialer struct {
 }
 
 // Run stays connected until ctx ends, handle returns nil, or an error is
-// permanent, and returns ctx's error, nil or that error.
+// permanent, and returns ctx's error, nil or that error. It returns an error that
+// wraps an *OptionError at once if BackoffMin or BackoffMax is negative.
 //
 // handle is called with each connection, one at a time: it authenticates,
 // subscribes again, and reads until an error, which it returns. The connection
@@ -56,7 +60,10 @@ func (r *Redialer) Run(ctx context.Context, handle func(ctx context.Context, con
 	if permanent == nil {
 		permanent = IsPermanent
 	}
-	least, most := orDefault(r.BackoffMin, DefaultBackoffMin), orDefault(r.BackoffMax, DefaultBackoffMax)
+	least, most := r.BackoffMin, r.BackoffMax
+	if err := cmp.Or(driver.Resolve("BackoffMin", &least, DefaultBackoffMin), driver.Resolve("BackoffMax", &most, DefaultBackoffMax)); err != nil {
+		return fmt.Errorf("websocket: %w", err)
+	}
 	bound := least
 	for {
 		conn, response, err := Dial(ctx, r.URL, r.DialOptions)
@@ -102,8 +109,8 @@ func jitter(bound time.Duration) time.Duration {
 	return time.Duration(binary.NativeEndian.Uint64(b[:]) % uint64(bound+1)) // a bias of 2^-30 does not matter
 }
 
-// IsPermanent reports whether trying again can hardly help: the URL or the
-// request is wrong, the certificate does not verify, the server refused with a
+// IsPermanent reports whether trying again can hardly help: the URL, an option or
+// the request is wrong, the certificate does not verify, the server refused with a
 // status of 400 to 499 other than 408, 425 and 429, or the peer closed because of
 // something this side does (1002, 1003, 1007, 1008, 1009, 1010).
 func IsPermanent(err error) bool {
@@ -111,6 +118,9 @@ func IsPermanent(err error) bool {
 		return true
 	}
 	if _, ok := errors.AsType[*handshake.FieldError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*OptionError](err); ok {
 		return true
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {

@@ -12,15 +12,24 @@ import (
 	"github.com/godwit-io/godwit/ws/deflate"
 )
 
+func settingsOf(t *testing.T, o Options, role wsproto.Role) *settings {
+	t.Helper()
+	s, err := newSettings(o, role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // Settings are shared exactly when every option is equal: a field that the key
 // forgets would give a connection the options of another.
 func TestSettingsAreSharedOnlyWhenEqual(t *testing.T) {
 	base := Options{Compression: &deflate.Options{}}
-	shared := newSettings(base, wsproto.Server)
-	if again := newSettings(Options{Compression: &deflate.Options{}}, wsproto.Server); again != shared {
+	shared := settingsOf(t, base, wsproto.Server)
+	if again := settingsOf(t, Options{Compression: &deflate.Options{}}, wsproto.Server); again != shared {
 		t.Error("equal options are not shared")
 	}
-	if newSettings(base, wsproto.Client) == shared {
+	if settingsOf(t, base, wsproto.Client) == shared {
 		t.Error("shared between roles")
 	}
 	options := reflect.TypeFor[Options]()
@@ -41,8 +50,8 @@ func TestSettingsAreSharedOnlyWhenEqual(t *testing.T) {
 		default:
 			t.Fatalf("%s has a type that this test does not know", options.Field(i).Name)
 		}
-		changed := newSettings(o, wsproto.Server)
-		if changed == newSettings(base, wsproto.Server) {
+		changed := settingsOf(t, o, wsproto.Server)
+		if changed == settingsOf(t, base, wsproto.Server) {
 			t.Errorf("options that differ in %s are shared", options.Field(i).Name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -199,7 +200,11 @@ func (c *Conn) breaks(err error) error {
 		c.broken = err
 	}
 	if reading && c.closed == nil {
-		c.timer.Reset(c.closeTimeout(DefaultCloseTimeout))
+		wait := c.options.CloseTimeout
+		if wait == driver.Forever {
+			wait = DefaultCloseTimeout // its frame may never come now
+		}
+		c.timer.Reset(wait)
 	}
 	c.mu.Unlock()
 	if !reading {
@@ -232,7 +237,7 @@ func (c *Conn) sendSlowly(ctx context.Context, p []byte, n int) (int, error) {
 		defer nc.SetWriteDeadline(time.Time{})
 	}
 	for n < len(p) {
-		if c.options.WriteTimeout > 0 {
+		if c.options.WriteTimeout < driver.Forever {
 			nc.SetWriteDeadline(time.Now().Add(c.options.WriteTimeout))
 		}
 		if err := ctx.Err(); err != nil { // it may have ended before the deadline was set

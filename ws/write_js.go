@@ -148,7 +148,7 @@ func (c *Conn) waitUntil(ctx context.Context, enough func(buffered int) bool) er
 		pause = min(2*pause, askMax)
 		if sent > last {
 			since, pause = time.Now(), askMin
-		} else if c.options.WriteTimeout > 0 && time.Since(since) >= c.options.WriteTimeout {
+		} else if time.Since(since) >= c.options.WriteTimeout {
 			c.hangUp(ErrWriteTimeout, false)
 			return c.Err()
 		}

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -37,7 +38,8 @@ type Errors struct {
 	MessageType, NotUTF8, CloseCode, Closing, QueueFull, WriteTimeout error
 }
 
-// Options are those that every driver has. Zero is the driver's default.
+// Options are those that every driver has. Zero is the driver's default, and
+// noLimit means none.
 type Options struct {
 	MessageBytesMax int64
 	FragmentsMax    int
@@ -54,6 +56,9 @@ type Options struct {
 	Origins      *handshake.Origins
 	Subprotocols []string
 }
+
+// noLimit is the NoLimit of every driver, which is judged from outside.
+const noLimit = math.MaxInt
 
 // App is what the driver calls: for one connection one call after another, Opened
 // first and Closed last, each of these once. A Message's memory may be the

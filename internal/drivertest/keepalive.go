@@ -116,7 +116,7 @@ func anyByteIsLife(s *scene) {
 
 // The pings come every PingInterval, also when PingTimeout is longer.
 func keepaliveKeepsItsPace(s *scene) {
-	for _, timeout := range []time.Duration{0, s.unit / 10, s.unit, 60 * s.unit, -1} {
+	for _, timeout := range []time.Duration{0, s.unit / 10, s.unit, 60 * s.unit, noLimit} {
 		s.options.PingInterval, s.options.PingTimeout, s.connect = s.unit, timeout, nil
 		began := time.Now()
 		p, _ := s.meet()
@@ -132,7 +132,7 @@ func keepaliveKeepsItsPace(s *scene) {
 }
 
 func noKeepalive(s *scene) {
-	s.options.PingInterval = -1
+	s.options.PingInterval = noLimit
 	p, _ := s.meet()
 	<-time.After(time.Hour)
 	p.Text("at last")
@@ -207,7 +207,7 @@ func idlePeerIsClosedHoweverAlive(s *scene) {
 }
 
 func partsAreNotIdle(s *scene) {
-	s.options.IdleTimeout, s.options.PingInterval = 5*s.unit, -1
+	s.options.IdleTimeout, s.options.PingInterval = 5*s.unit, noLimit
 	p, _ := s.meet()
 	message := p.frame(true, wire.Binary, "0123456789")
 	head := len(message) - 10
@@ -222,7 +222,7 @@ func partsAreNotIdle(s *scene) {
 
 // Bytes of headers, empty fragments and control frames say nothing.
 func dripIsIdle(s *scene) {
-	s.options.IdleTimeout, s.options.PingInterval = 5*s.unit, -1
+	s.options.IdleTimeout, s.options.PingInterval = 5*s.unit, noLimit
 	began := time.Now()
 	p, _ := s.meet()
 	var drip []byte
@@ -246,7 +246,7 @@ func dripIsIdle(s *scene) {
 }
 
 func idleWithoutAPingTimeout(s *scene) {
-	s.options.PingInterval, s.options.PingTimeout, s.options.IdleTimeout = s.unit, -1, 10*s.unit
+	s.options.PingInterval, s.options.PingTimeout, s.options.IdleTimeout = s.unit, noLimit, 10*s.unit
 	began := time.Now()
 	p, _ := s.meet()
 	p.wantPing()

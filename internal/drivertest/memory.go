@@ -95,7 +95,7 @@ func fragmentsUpToTheLimit(s *scene) {
 // One-byte fragments, with as many empty ones between them, are put
 // together in linear time and in memory of the message's own length.
 func fragmentsWithoutALimit(s *scene) {
-	s.options.FragmentsMax, s.options.MessageBytesMax = -1, 2*many
+	s.options.FragmentsMax, s.options.MessageBytesMax = noLimit, 2*many
 	s.message = func(_ Conn, m Message) { s.heard <- fmt.Sprint(len(m.Data)) }
 	p, _ := s.meet()
 	pair := append(p.frame(false, wire.Continuation, ""), p.frame(false, wire.Continuation, "x")...)

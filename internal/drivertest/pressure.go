@@ -118,7 +118,7 @@ func slowPeerDelaysNobody(s *scene) {
 
 // Connections know nothing of each other.
 func manyConnections(s *scene) {
-	s.message, s.options.PingInterval = s.echo, -1
+	s.message, s.options.PingInterval = s.echo, noLimit
 	const conns, messages = 50, 20
 	var peers []*peer
 	for range conns {

@@ -54,7 +54,7 @@ func staysAfterAFault(s *scene) {
 }
 
 func doesNotRead(s *scene) {
-	s.options.WriteTimeout, s.options.QueueBytesMax, s.options.PingInterval = 3*s.unit, 4*s.jam(), -1
+	s.options.WriteTimeout, s.options.QueueBytesMax, s.options.PingInterval = 3*s.unit, 4*s.jam(), noLimit
 	for _, way := range []func(Conn) func(Message) error{
 		func(c Conn) func(Message) error { return c.Write }, func(c Conn) func(Message) error { return c.Enqueue },
 	} {
@@ -71,7 +71,7 @@ func doesNotRead(s *scene) {
 
 // A peer that takes a little now and then lives.
 func readsSlowly(s *scene) {
-	s.options.WriteTimeout, s.options.QueueBytesMax, s.options.PingInterval = 3*s.unit, 4*s.jam(), -1
+	s.options.WriteTimeout, s.options.QueueBytesMax, s.options.PingInterval = 3*s.unit, 4*s.jam(), noLimit
 	p, c := s.meet()
 	written := spawn(func() error { return c.Write(binary(strings.Repeat("x", s.jam()))) })
 	buf := make([]byte, 20<<10) // what it takes at a time: a record of TLS, and a little

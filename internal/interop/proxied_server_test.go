@@ -160,7 +160,7 @@ func testProxiedChannel(t *testing.T, c *proxied) {
 // proxy's timeout, but for what Godwit sends to show that it is alive.
 func testProxiedQuiet(t *testing.T, clients ...*proxied) {
 	url := clients[0].channel(t)
-	conn, _, err := ws.Dial(background, url, &ws.DialOptions{TLSConfig: clients[0].tls, Options: ws.Options{PingInterval: -1}})
+	conn, _, err := ws.Dial(background, url, &ws.DialOptions{TLSConfig: clients[0].tls, Options: ws.Options{PingInterval: ws.NoLimit}})
 	if err != nil {
 		t.Fatal(err)
 	}

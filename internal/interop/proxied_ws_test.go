@@ -56,7 +56,7 @@ func newBackend(t *testing.T) *backend {
 		o := &ws.AcceptOptions{Subprotocols: []string{"chat.v2"}, Header: http.Header{"Set-Cookie": {"proxied=1"}}}
 		o.PingInterval = proxyTimeout / 4
 		if r.FormValue("keepalive") == "0" {
-			o.PingInterval = -1
+			o.PingInterval = ws.NoLimit
 		}
 		o.Compression = compression(new(params))
 		if conn, err := ws.Accept(w, r, o); err == nil {
@@ -72,7 +72,7 @@ func newBackend(t *testing.T) *backend {
 func through(t *testing.T, p *proxy, b *backend, query string) (client, server *near) {
 	t.Helper()
 	o := &ws.DialOptions{TLSConfig: p.tls, Subprotocols: []string{"chat.v1", "chat.v2"}}
-	o.PingInterval = -1
+	o.PingInterval = ws.NoLimit
 	if query != "?plain" {
 		o.Compression = compression(new(params))
 	}

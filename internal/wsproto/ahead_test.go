@@ -3,12 +3,13 @@ package wsproto
 import (
 	"testing"
 
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
 // At every byte of a dialogue the frame that comes next, or goes on, is known.
 func TestAhead(t *testing.T) {
-	config := Config{}.WithDefaults()
+	config := configOf(Server, driver.Options{})
 	c := New(&config, 0)
 	if op, ok := c.Ahead(nil); ok {
 		t.Errorf("%v before anything has arrived", op)

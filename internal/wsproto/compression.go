@@ -17,7 +17,8 @@ type compression struct {
 }
 
 // Compress turns on permessage-deflate as it was agreed on in the handshake. It
-// is called before the first Next. o comes from CompressionOptions.
+// is called before the first Next. o comes from deflate.Options.WithDefaults, as
+// driver.Options.Compression does once it is resolved.
 func (c *Conn) Compress(agreed deflate.Params, o *deflate.Options) {
 	incoming, outgoing := agreed.FromClient(), agreed.FromServer()
 	if c.config.Role == Client {
@@ -26,14 +27,6 @@ func (c *Conn) Compress(agreed deflate.Params, o *deflate.Options) {
 	c.z = &compression{}
 	c.z.inflater.Init(incoming, o)
 	c.z.deflater.Init(outgoing, o)
-}
-
-// CompressionOptions returns o as Compress and the negotiation want it: with its
-// defaults, and the limit on messages that c has.
-func (c Config) CompressionOptions(o deflate.Options) *deflate.Options {
-	o.MessageBytesMax = c.MessageBytesMax
-	o = o.WithDefaults()
-	return &o
 }
 
 // Compressed reports whether messages may be compressed. A driver then gives

@@ -8,16 +8,24 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
 var agreed = deflate.Params{ServerMaxWindowBits: 15, ClientMaxWindowBits: 15}
 
+// compressionOf returns o as a connection with config has it.
+func compressionOf(config *Config, o deflate.Options) *deflate.Options {
+	o.MessageBytesMax = config.MessageBytesMax
+	o = o.WithDefaults()
+	return &o
+}
+
 // compressing returns a connection with permessage-deflate, whose scratch is
 // small so that messages come in parts.
 func compressing(config *Config, scratch int) *Conn {
 	c := New(config, 0)
-	c.Compress(agreed, config.CompressionOptions(deflate.Options{ThresholdBytes: 1}))
+	c.Compress(agreed, compressionOf(config, deflate.Options{ThresholdBytes: 1}))
 	c.SetScratch(make([]byte, scratch))
 	return c
 }
@@ -35,8 +43,8 @@ func compressed(op wire.Opcode, payload []byte) []byte {
 var hello, helloAgain = []byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), []byte("\xf2\x00\x11\x00\x00")
 
 func TestCompressedDialogues(t *testing.T) {
-	config := Config{MessageBytesMax: 1000, FragmentsMax: 10}.WithDefaults()
-	o := config.CompressionOptions(deflate.Options{})
+	config := configOf(Server, driver.Options{MessageBytesMax: 1000, FragmentsMax: 10})
+	o := compressionOf(&config, deflate.Options{})
 	one := func(payload string) []byte { return deflate.Append(nil, []byte(payload), agreed.FromClient(), o) }
 	long := strings.Repeat("abcdefghij", 100)
 	fragments := func(payload []byte, cut int) []byte {
@@ -84,7 +92,7 @@ func TestCompressedDialogues(t *testing.T) {
 // What one side appends, the other reads, whole or in parts, in both directions.
 func TestCompressedBothWays(t *testing.T) {
 	for _, role := range []Role{Server, Client} {
-		config, peerConfig := Config{Role: role}.WithDefaults(), Config{Role: 1 - role}.WithDefaults()
+		config, peerConfig := configOf(role, driver.Options{}), configOf(1-role, driver.Options{})
 		from, to := compressing(&config, 100), compressing(&peerConfig, 100)
 		long := strings.Repeat("the same again, ", 100)
 		var out []byte
@@ -120,7 +128,7 @@ func TestCompressedBothWays(t *testing.T) {
 func FuzzCompressedChunking(f *testing.F) {
 	f.Add(cat(compressed(wire.Text, hello), compressed(wire.Text, helloAgain)), uint64(1), uint8(3))
 	f.Add(cat(compressed(wire.Binary, []byte("\xff\xff")), text("a")), uint64(2), uint8(200))
-	config := Config{MessageBytesMax: 1000, FragmentsMax: 10}.WithDefaults()
+	config := configOf(Server, driver.Options{MessageBytesMax: 1000, FragmentsMax: 10})
 	f.Fuzz(func(t *testing.T, input []byte, seed uint64, scratch uint8) {
 		want, wantOut := talkTo(compressing(&config, 4096), input, whole)
 		rnd := rand.New(rand.NewPCG(seed, 5))

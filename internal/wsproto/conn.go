@@ -84,7 +84,7 @@ func (s *small) bytes() []byte { return s.b[:s.n] }
 func (s *small) add(p []byte) { s.n += uint8(copy(s.b[s.n:], p)) }
 
 // New returns a connection that has just completed its opening handshake.
-// config must come from Config.WithDefaults.
+// config must come from NewConfig.
 func New(config *Config, now Time) *Conn {
 	c := &Conn{}
 	c.Init(config, now)
@@ -371,5 +371,5 @@ func (c *Conn) queueClose(code wire.CloseCode, reason string, now Time) {
 }
 
 // SetConfig changes the limits and the timing from now on. config must come from
-// Config.WithDefaults and have the same Role.
+// NewConfig and have the same Role.
 func (c *Conn) SetConfig(config *Config) { c.config = config }

@@ -15,12 +15,24 @@ import (
 )
 
 var (
-	serverConfig = Config{Role: Server, MessageBytesMax: 1000, FragmentsMax: 10}.WithDefaults()
-	clientConfig = Config{Role: Client, MessageBytesMax: 1000, FragmentsMax: 10, Rand: zeroMask}.WithDefaults()
+	serverConfig = configOf(Server, driver.Options{MessageBytesMax: 1000, FragmentsMax: 10})
+	clientConfig = unmasked(configOf(Client, driver.Options{MessageBytesMax: 1000, FragmentsMax: 10}))
 )
 
-// zeroMask makes a client's output readable in tests.
-func zeroMask(b []byte) { clear(b) }
+// configOf returns the Config of a side whose options are in order.
+func configOf(role Role, o driver.Options) Config {
+	o, err := o.WithDefaults()
+	if err != nil {
+		panic(err)
+	}
+	return NewConfig(role, o)
+}
+
+// unmasked makes a client's output readable: its masks are zero.
+func unmasked(c Config) Config {
+	c.Rand = func(b []byte) { clear(b) }
+	return c
+}
 
 // frame is a masked frame as a client sends it.
 func frame(fin bool, op wire.Opcode, payload string) []byte {
@@ -341,7 +353,7 @@ func TestMisuseChangesNothing(t *testing.T) {
 }
 
 func TestClientMasksEveryFrameAfresh(t *testing.T) {
-	config := Config{Role: Client}.WithDefaults()
+	config := configOf(Client, driver.Options{})
 	c := New(&config, 0)
 	seen := map[[4]byte]bool{}
 	var ones [32]int
@@ -374,7 +386,7 @@ func TestClientMasksEveryFrameAfresh(t *testing.T) {
 func at(d time.Duration) Time { return Time(d) }
 
 func TestKeepalive(t *testing.T) {
-	config := Config{PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second}.WithDefaults()
+	config := configOf(Server, driver.Options{PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second})
 	c := New(&config, at(time.Hour))
 	wantDeadline := func(want time.Duration) {
 		t.Helper()
@@ -429,7 +441,7 @@ func TestKeepalive(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	config := Config{PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second, IdleTimeout: 12 * time.Second}.WithDefaults()
+	config := configOf(Server, driver.Options{PingInterval: 10 * time.Second, PingTimeout: 5 * time.Second, IdleTimeout: 12 * time.Second})
 	c := New(&config, at(time.Second))
 	c.Expire(at(11 * time.Second))
 	c.Next(frame(true, wire.Pong, ""), at(12*time.Second)) // alive, but says nothing
@@ -461,26 +473,26 @@ func TestCloseTimeout(t *testing.T) {
 	}
 }
 
-func TestNegativeMeansNone(t *testing.T) {
-	config := Config{PingInterval: -1, CloseTimeout: -1, MessageBytesMax: -1, FragmentsMax: -1}.WithDefaults()
+func TestNoLimit(t *testing.T) {
+	config := configOf(Server, driver.Options{PingInterval: driver.NoLimit, CloseTimeout: driver.NoLimit, MessageBytesMax: driver.NoLimit, FragmentsMax: driver.NoLimit})
 	c := New(&config, 0)
 	if at, ok := c.Deadline(); ok {
 		t.Errorf("Deadline = %v", at)
 	}
 	c.Next(frame(false, wire.Text, "a"), 1)
-	for range 2 * DefaultFragmentsMax {
+	for range 2 * driver.DefaultFragmentsMax {
 		if ev, _ := c.Next(frame(false, wire.Continuation, "a"), 1); ev.Kind == Fail {
 			t.Fatal(ev.Err)
 		}
 	}
-	if ev, _ := c.Next(frame(true, wire.Continuation, strings.Repeat("a", 2*DefaultMessageBytesMax)), 1); ev.Kind != Data {
+	if ev, _ := c.Next(frame(true, wire.Continuation, strings.Repeat("a", 2*driver.DefaultMessageBytesMax)), 1); ev.Kind != Data {
 		t.Fatalf("got %+v", ev)
 	}
 }
 
 // A length announced is not a length received: nothing is allocated for it.
 func TestAnnouncedLengthCostsNothing(t *testing.T) {
-	config := Config{MessageBytesMax: 1 << 31}.WithDefaults()
+	config := configOf(Server, driver.Options{MessageBytesMax: 1 << 31})
 	header := wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Length: 1 << 30})
 	input := append(header, 'x')
 	c := New(&config, 0)
@@ -522,7 +534,7 @@ func TestConnSize(t *testing.T) {
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range []int{64, 1024, 16384} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			config := Config{}.WithDefaults()
+			config := configOf(Server, driver.Options{})
 			c := New(&config, 0)
 			input := frame(true, wire.Binary, strings.Repeat("x", size))
 			out := make([]byte, 0, size+14)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -37,7 +38,7 @@ func allocated(f func()) uint64 {
 // 64-bit lengths on every word size: none of them may wrap around to something
 // that passes, whatever the limit is and whatever the message has already.
 func TestHugeLengthsAreRefused(t *testing.T) {
-	const none = -1 // the largest limit there is
+	const none = driver.NoLimit
 	one := frame(false, wire.Binary, "x")
 	for _, v := range []struct {
 		name   string
@@ -62,7 +63,7 @@ func TestHugeLengthsAreRefused(t *testing.T) {
 		{"a sum past int32", 1000, one, 0x80, 1<<31 - 1, 1009},
 		{"a sum past int32 and a limit past it", 1 << 31, one, 0x80, 1 << 31, 1009},
 	} {
-		config := Config{MessageBytesMax: v.limit}.WithDefaults()
+		config := configOf(Server, driver.Options{MessageBytesMax: v.limit})
 		input := cat(v.before, header(v.first, v.length))
 		for name, cut := range map[string]func(int) int{"whole": whole, "bytewise": bytewise} {
 			log, _ := talk(&config, input, cut)
@@ -82,7 +83,7 @@ func TestHugeLengthsAreRefused(t *testing.T) {
 		}
 	}
 	// A length that the limit allows is not refused for being large.
-	config := Config{MessageBytesMax: 1 << 40}.WithDefaults()
+	config := configOf(Server, driver.Options{MessageBytesMax: 1 << 40})
 	c := New(&config, 0)
 	if ev, _ := c.Next(append(header(0x82, 1<<40), 'x'), 1); ev.Kind != Data || c.FrameLeft() != 1<<40-1 {
 		t.Errorf("%v, %d left", ev.Kind, c.FrameLeft())
@@ -97,7 +98,7 @@ func TestMillionFragments(t *testing.T) {
 		name := fmt.Sprintf("%d bytes each", len(payload))
 		next := frame(false, wire.Continuation, payload)
 
-		unlimited := Config{FragmentsMax: -1, MessageBytesMax: 2 * million}.WithDefaults()
+		unlimited := configOf(Server, driver.Options{FragmentsMax: driver.NoLimit, MessageBytesMax: 2 * million})
 		c := New(&unlimited, 0)
 		c.Next(frame(false, wire.Binary, "x"), 1)
 		size := 0
@@ -119,18 +120,18 @@ func TestMillionFragments(t *testing.T) {
 			t.Errorf("%s: the end is %+v", name, ev)
 		}
 
-		config := Config{}.WithDefaults()
+		config := configOf(Server, driver.Options{})
 		c = New(&config, 0)
 		c.Next(frame(false, wire.Binary, "x"), 1)
 		for n := 2; ; n++ { // the number of this fragment
 			ev, _ := c.Next([]byte(string(next)), 1)
 			if ev.Kind != Fail {
-				if n > DefaultFragmentsMax {
+				if n > driver.DefaultFragmentsMax {
 					t.Fatalf("%s: fragment %d is let in", name, n)
 				}
 				continue
 			}
-			if n != DefaultFragmentsMax+1 || ev.Code != wire.CloseMessageTooBig {
+			if n != driver.DefaultFragmentsMax+1 || ev.Code != wire.CloseMessageTooBig {
 				t.Errorf("%s: fragment %d fails with %v", name, n, ev.Err)
 			}
 			break
@@ -143,7 +144,7 @@ func TestMillionFragments(t *testing.T) {
 func TestBytewiseFramesHoldLittle(t *testing.T) {
 	stream := cat(frame(false, wire.Binary, strings.Repeat("d", 300)), frame(true, wire.Ping, strings.Repeat("p", 125)),
 		frame(true, wire.Continuation, strings.Repeat("e", 300)))
-	config := Config{}.WithDefaults()
+	config := configOf(Server, driver.Options{})
 	c := New(&config, 0)
 	var out []byte
 	messages := 0
@@ -173,7 +174,7 @@ func TestBytewiseFramesHoldLittle(t *testing.T) {
 // no more. It is the same for both roles.
 func TestControlFloodOwesOnePong(t *testing.T) {
 	for _, role := range []Role{Server, Client} {
-		config := Config{Role: role, Rand: zeroMask}.WithDefaults()
+		config := unmasked(configOf(role, driver.Options{}))
 		one := func(op wire.Opcode, payload string) []byte {
 			if role == Client {
 				return wire.AppendFrame(nil, true, op, []byte(payload))
@@ -257,8 +258,8 @@ func TestFailedFrameHandsNothingOn(t *testing.T) {
 	check("text in its last frame", New(&serverConfig, 0), cat(frame(false, wire.Text, "fine"), frame(true, wire.Continuation, "tainted\xff")))
 	check("a control frame in a message", New(&serverConfig, 0), cat(frame(false, wire.Text, "a"), frame(true, wire.Close, "\x03\xe8tainted\xff")))
 
-	config := Config{MessageBytesMax: 1000}.WithDefaults()
-	o := config.CompressionOptions(deflate.Options{})
+	config := configOf(Server, driver.Options{MessageBytesMax: 1000})
+	o := compressionOf(&config, deflate.Options{})
 	check("compressed text", compressing(&config, 4096), compressed(wire.Text, deflate.Append(nil, []byte("tainted\xff"), agreed.FromClient(), o)))
 	check("compressed and corrupt", compressing(&config, 4096), compressed(wire.Text, []byte("\xff\xff\xfftainted")))
 }
@@ -287,8 +288,8 @@ func TestInvalidTextFailsAtItsFirstBadByte(t *testing.T) {
 // filled the window. The limit counts what comes out. Exactly the limit passes.
 func TestBombsStopAtTheLimit(t *testing.T) {
 	const limit = 50_000
-	config := Config{MessageBytesMax: limit, FragmentsMax: -1}.WithDefaults()
-	o := config.CompressionOptions(deflate.Options{})
+	config := configOf(Server, driver.Options{MessageBytesMax: limit, FragmentsMax: driver.NoLimit})
+	o := compressionOf(&config, deflate.Options{})
 	fragments := func(payload []byte, size int) (b []byte) {
 		rsv, op := wire.RSV1, wire.Binary
 		for {
@@ -351,7 +352,7 @@ func TestDripDoesNotPutTheIdleTimeoutOff(t *testing.T) {
 		"pings":           bytes.Repeat(frame(true, wire.Ping, "?"), 10),
 		"empty fragments": cat(frame(false, wire.Text, ""), bytes.Repeat(frame(false, wire.Continuation, ""), 5)),
 	} {
-		config := Config{IdleTimeout: time.Minute}.WithDefaults()
+		config := configOf(Server, driver.Options{IdleTimeout: time.Minute})
 		c := New(&config, at(0))
 		now := time.Duration(0)
 		for ; now < 54*time.Second; now += 6 * time.Second {

@@ -1,6 +1,9 @@
 package wsproto
 
-import "github.com/godwit-io/godwit/ws/wire"
+import (
+	"github.com/godwit-io/godwit/ws/driver"
+	"github.com/godwit-io/godwit/ws/wire"
+)
 
 // Deadline returns when Expire next wants to be called, or ok false for never.
 // It moves later whenever bytes arrive, so a driver need not re-arm its timer
@@ -18,7 +21,7 @@ func (c *Conn) Deadline() (at Time, ok bool) {
 	default:
 		at = min(c.heard.add(c.config.PingInterval), c.idle())
 	}
-	return at, at < Time(never)
+	return at, at < Time(driver.Forever)
 }
 
 // idle is when the peer will have said nothing for too long.

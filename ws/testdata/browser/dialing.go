@@ -97,8 +97,8 @@ func init() {
 		}
 		// What says "none" is what a browser does.
 		conn := t.dial("/echo", &ws.DialOptions{
-			Header: http.Header{}, RedirectsMax: -1,
-			Options: ws.Options{PingInterval: -1, PingTimeout: -1, FragmentsMax: -1, Compression: &deflate.Options{MessageBytesMax: 5}},
+			Header: http.Header{}, RedirectsMax: ws.NoRedirects,
+			Options: ws.Options{PingInterval: ws.NoLimit, PingTimeout: ws.NoLimit, FragmentsMax: ws.NoLimit, Compression: &deflate.Options{MessageBytesMax: 5}},
 		})
 		t.must(conn.Close(ws.StatusNormal, ""))
 	}
