@@ -1,12 +1,14 @@
 package engine
 
+import "github.com/godwit-io/godwit/engine/internal/httphead"
+
 // UseStreams makes goroutines do the I/O, as on systems without a poller.
 func (s *Server) UseStreams() { s.streams = true }
 
 // HeadBytesMax and HeadFieldsMax are the limits on the head of a request.
 const (
-	HeadBytesMax  = headBytesMax
-	HeadFieldsMax = headFieldsMax
+	HeadBytesMax  = httphead.BytesMax
+	HeadFieldsMax = httphead.FieldsMax
 )
 
 // The bounds of a slice of a group.

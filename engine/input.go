@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -16,7 +17,7 @@ import (
 type assembly struct {
 	b   []byte
 	typ MessageType
-	cut headCut // of a head: how far it has been looked at
+	cut httphead.Cut // of a head: how far it has been looked at
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -15,12 +16,42 @@ import (
 
 // opener is what a loop needs for opening handshakes, one at a time.
 type opener struct {
-	head    *head
+	head    *httphead.Head
 	request handshake.Request
 	admit   Request
+
+	// known has the fields that the handshake asks for, as it wants them. The map
+	// always has the same keys.
+	known  handshake.Header
+	values [len(knownFields)][]string
 }
 
-func newOpener() *opener { return &opener{head: newHead()} }
+var knownFields = [...]string{
+	"Origin", "Upgrade", "Connection", "Content-Length", "Sec-Websocket-Key", "Transfer-Encoding",
+	"Sec-Websocket-Version", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
+}
+
+func newOpener() *opener {
+	return &opener{head: httphead.New(), known: make(handshake.Header, len(knownFields))}
+}
+
+// knows fills known from the head.
+func (o *opener) knows() {
+	for i := range o.values {
+		o.values[i] = o.values[i][:0]
+	}
+	for _, f := range o.head.Fields {
+		for i, known := range knownFields {
+			if httpsyntax.EqualFold(f.Name, known) {
+				o.values[i] = append(o.values[i], f.Value)
+				break
+			}
+		}
+	}
+	for i, name := range knownFields {
+		o.known[name] = o.values[i]
+	}
+}
 
 // agreement is what an opening handshake has led to.
 type agreement struct {
@@ -32,18 +63,18 @@ type agreement struct {
 
 // head takes bytes of a request's head, and acts when it is whole.
 func (l *loop) head(c *Conn, p []byte) {
-	var cut headCut
+	var cut httphead.Cut
 	at := &cut
 	if m := c.message; m != nil {
 		m.b = append(m.b, p...)
 		p, at = m.b, &m.cut
 	}
-	n, err := at.next(p)
+	n, err := at.Next(p)
 	switch {
 	case err != nil:
 		l.refuse(c, "", malformed(err))
 	case n > 0:
-		l.request(c, p[at.start:], n-at.start)
+		l.request(c, p[at.Start:], n-at.Start)
 	case c.message == nil:
 		m := c.needMessage()
 		m.b, m.cut = append(m.b, p...), cut
@@ -53,7 +84,7 @@ func (l *loop) head(c *Conn, p []byte) {
 // malformed is the answer to a head that is not one.
 func malformed(err error) *handshake.Fault {
 	status := http.StatusBadRequest
-	if err == errHeadTooLarge {
+	if err == httphead.ErrTooLarge {
 		status = http.StatusRequestHeaderFieldsTooLarge
 	}
 	return &handshake.Fault{Status: status, Reason: err.Error(), Header: handshake.Header{"Connection": {"close"}}}
@@ -63,22 +94,23 @@ func malformed(err error) *handshake.Fault {
 // what follows came behind it.
 func (l *loop) request(c *Conn, p []byte, n int) {
 	s, o := l.server, l.opener
-	if err := o.head.parse(p[:n]); err != nil {
+	if err := o.head.Parse(p[:n]); err != nil {
 		l.refuse(c, "", malformed(err))
 		return
 	}
+	o.knows()
 	o.request = handshake.Request{
-		Method: o.head.method, ProtoMajor: o.head.major, ProtoMinor: o.head.minor,
-		Host: o.head.host, Secure: c.secure(), Header: o.head.known,
+		Method: o.head.Method, ProtoMajor: o.head.Major, ProtoMinor: o.head.Minor,
+		Host: o.head.Host, Secure: c.secure(), Header: o.known,
 	}
-	if s.HTTP != nil && !handshake.IsUpgrade(o.head.known) {
+	if s.HTTP != nil && !handshake.IsUpgrade(o.known) {
 		l.forward(c, p)
 		return
 	}
 	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
-		l.refuse(c, o.head.method, fault)
+		l.refuse(c, o.head.Method, fault)
 		return
 	}
 	if agreed.admission.HTTP {
@@ -90,7 +122,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	if response.b, err = s.respond(response.b, &accepted, &agreed); err != nil {
 		response.empty()
 		s.log().Error("engine: the response to an opening handshake could not be made", "error", err)
-		l.refuse(c, o.head.method, internalError)
+		l.refuse(c, o.head.Method, internalError)
 		return
 	}
 	if agreed.subprotocol != "" {

@@ -7,13 +7,14 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
 // Request is an opening handshake as Server.Admit sees it. Its strings are
 // valid until Admit returns: strings.Clone what is to be kept.
 type Request struct {
-	head   *head
+	head   *httphead.Head
 	conn   *Conn
 	http   *http.Request // instead of head and conn, when net/http has read it
 	remote netip.AddrPort
@@ -25,7 +26,7 @@ func (r *Request) Target() string {
 	if r.http != nil {
 		return r.http.URL.RequestURI()
 	}
-	return r.head.path
+	return r.head.Path
 }
 
 // Path returns the path, as it was sent: percent-encoded.
@@ -46,7 +47,7 @@ func (r *Request) Host() string {
 	if r.http != nil {
 		return r.http.Host
 	}
-	return r.head.host
+	return r.head.Host
 }
 
 // Get returns the first value of a header field, in any case, or "".
@@ -54,12 +55,7 @@ func (r *Request) Get(name string) string {
 	if r.http != nil {
 		return r.http.Header.Get(name)
 	}
-	for i := range r.head.fields {
-		if f := &r.head.fields[i]; httpsyntax.EqualFold(f.name, name) {
-			return f.value
-		}
-	}
-	return ""
+	return r.head.Get(name)
 }
 
 // Header returns a copy of all header fields, which the caller may keep.
@@ -67,10 +63,10 @@ func (r *Request) Header() http.Header {
 	if r.http != nil {
 		return r.http.Header.Clone()
 	}
-	h := make(http.Header, len(r.head.fields))
-	for _, f := range r.head.fields {
-		if !httpsyntax.EqualFold(f.name, "Host") { // as net/http has it
-			h.Add(strings.Clone(f.name), strings.Clone(f.value))
+	h := make(http.Header, len(r.head.Fields))
+	for _, f := range r.head.Fields {
+		if !httpsyntax.EqualFold(f.Name, "Host") { // as net/http has it
+			h.Add(strings.Clone(f.Name), strings.Clone(f.Value))
 		}
 	}
 	return h

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -27,7 +28,7 @@ func newWeb(s *Server) *web {
 		Handler:           &webHandler{s},
 		ReadHeaderTimeout: orDefault(s.HandshakeTimeout, DefaultHandshakeTimeout, forever),
 		IdleTimeout:       webIdleTimeout,
-		MaxHeaderBytes:    headBytesMax,
+		MaxHeaderBytes:    httphead.BytesMax,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, webConn{}, nc)
 		},
