@@ -54,6 +54,7 @@ type extra struct {
 	overflow    bool         // QueuePolicy closes the connection
 	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait
 	groups      []*Group     // that it is a member of
+	exchange    *exchange    // nil until it serves a request
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -75,10 +76,11 @@ const (
 type state uint8
 
 const (
-	stateHead   state = iota // its request is arriving
-	stateOpen                // it is a WebSocket
-	stateLast                // its last bytes are being sent, what arrives is dropped
-	stateClosed              // its transport is closed, or somebody else's
+	stateHead     state = iota // a request is arriving
+	stateExchange              // a request is served, see exchange
+	stateOpen                  // it is a WebSocket
+	stateLast                  // its last bytes are being sent, what arrives is dropped
+	stateClosed                // its transport is closed, or somebody else's
 )
 
 // mode is what the poller waits for, and how the end will be.
@@ -92,6 +94,7 @@ const (
 	hooked                         // OnOpen was called, so OnClose will be
 	secured                        // TLS over the descriptor: extra.link
 	awaitsHandler                  // a blocking handler is at work, and what comes next has to wait
+	keepsInput                     // nothing is read, and what was read waits
 )
 
 // Subprotocol returns the subprotocol agreed on, or "".

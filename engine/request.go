@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/tls"
+	"iter"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -11,14 +12,37 @@ import (
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
-// Request is an opening handshake as Server.Admit sees it. Its strings are
-// valid until Admit returns: strings.Clone what is to be kept.
+// Request is a request as Server.Admit and Server.Route see it. Its strings are
+// valid until they return: strings.Clone what is to be kept.
 type Request struct {
 	head   *httphead.Head
 	conn   *Conn
 	http   *http.Request // instead of head and conn, when net/http has read it
 	remote netip.AddrPort
 	secure bool
+}
+
+// Method returns the method, which is GET for what Admit sees.
+func (r *Request) Method() string {
+	if r.http != nil {
+		return r.http.Method
+	}
+	for _, method := range methods {
+		if method == r.head.Method {
+			return method // it may be kept
+		}
+	}
+	return r.head.Method
+}
+
+var methods = [...]string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch}
+
+// ContentLength returns how long the content of the request is, 0 without any.
+func (r *Request) ContentLength() int64 {
+	if r.http != nil {
+		return r.http.ContentLength
+	}
+	return r.head.ContentLength
 }
 
 // Target returns the path with its query, as it was sent.
@@ -70,6 +94,28 @@ func (r *Request) Header() http.Header {
 		}
 	}
 	return h
+}
+
+// Fields returns the header fields one after another, as they were sent, without
+// a copy of them. Host is not among them.
+func (r *Request) Fields() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		if r.http != nil {
+			for name, values := range r.http.Header {
+				for _, v := range values {
+					if !yield(name, v) {
+						return
+					}
+				}
+			}
+			return
+		}
+		for i := range r.head.Fields {
+			if f := &r.head.Fields[i]; !httpsyntax.EqualFold(f.Name, "Host") && !yield(f.Name, f.Value) {
+				return
+			}
+		}
+	}
 }
 
 // RemoteAddr returns the client's address, the zero value if it has none.
