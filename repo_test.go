@@ -88,7 +88,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/redact", "internal/wsproto"}
+var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -131,7 +131,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "hub", "transport", "inspect"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

@@ -132,6 +132,9 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		early = append(early, e.early...)
 		nc = e.Conn
 	}
+	if left, ok := nc.(*leftConn); ok && left.taken {
+		nc = left.Conn
+	}
 	if s.closing.Load() {
 		nc.Close()
 		return nil, ErrServerClosed

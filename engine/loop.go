@@ -269,9 +269,12 @@ func (l *loop) serve(c *Conn, readable, writable bool) {
 		l.flush(c)
 	}
 	if readable && c.state != stateClosed {
-		if c.mode&awaitsHandler != 0 {
+		switch {
+		case c.mode&awaitsHandler != 0:
 			l.leave(c)
-		} else {
+		case c.mode&keepsInput != 0:
+			l.hangsUp(c)
+		default:
 			l.read(c)
 		}
 	}
@@ -304,9 +307,14 @@ func (l *loop) visit(c *Conn) {
 	} else if c.mode&secured != 0 {
 		l.visitTLS(c)
 	}
-	if flags&woken != 0 && c.mode&hooked != 0 {
+	switch {
+	case c.state == stateExchange:
+		l.visitExchange(c)
+	case c.state == stateHead && c.message != nil:
+		l.nextRequest(c)
+	case flags&woken != 0 && c.mode&hooked != 0:
 		l.awaken(c)
-	} else if c.state != stateClosed && !c.isBlocked() {
+	case c.state != stateClosed && !c.isBlocked():
 		l.flush(c)
 	}
 	if flags&armClose != 0 && c.state == stateOpen {

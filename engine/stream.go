@@ -41,6 +41,7 @@ type stream struct {
 	closed  bool
 	waiting bool          // the reader waits for resume
 	resume  chan struct{} // capacity 1
+	left    chan struct{} // closed when the reader has ended; nil while nobody else needs to know
 }
 
 func newStream(l *loop, c *Conn, nc net.Conn) *stream {
@@ -62,6 +63,9 @@ func (s *stream) reads() {
 		s.in, s.inErr = buf[:n], err
 		s.waiting = true
 		closed := s.closed
+		if closed && s.left != nil {
+			close(s.left)
+		}
 		s.mu.Unlock()
 		if closed {
 			return
