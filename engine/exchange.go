@@ -31,7 +31,7 @@ var (
 	ErrResponseBegun  = errors.New("engine: the response has begun; write to it, and End it")
 	ErrNotBegun       = errors.New("engine: the response has not begun; call Begin before, or Respond instead")
 	ErrNotAHandshake  = errors.New("engine: the request is no opening handshake that waits, so it cannot become a WebSocket")
-	ErrHandshakeWaits = errors.New("engine: an opening handshake is answered with Accept or Respond")
+	ErrHandshakeWaits = errors.New("engine: an opening handshake is answered with Admit or Respond")
 )
 
 // ErrClientGone is in the chain of the error that OnEnd gets when the client went
@@ -128,7 +128,7 @@ func (NopResponder) OnTooLarge(x Exchange, _ int64) {
 	_ = x.Respond(413, plainText, []byte("the content is larger than is taken here\n")) // an error says that the client has gone
 }
 
-var plainText, _ = AppendField(nil, "Content-Type", "text/plain; charset=utf-8")
+var plainText, _ = AppendField(nil, "Content-Type", plainTextType)
 
 // OnWake does nothing.
 func (NopResponder) OnWake(Exchange) {}

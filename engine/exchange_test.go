@@ -383,7 +383,7 @@ func TestResponsesInDisorder(t *testing.T) {
 		"Write before":      {x.Write([]byte("x")), engine.ErrNotBegun},
 		"chunks before":     {x.WriteChunks([]byte("1\r\nx\r\n")), engine.ErrNotBegun},
 		"End before":        {x.End(), engine.ErrNotBegun},
-		"no handshake":      {x.Accept(engine.Admission{}), engine.ErrNotAHandshake},
+		"no handshake":      {x.Admit(engine.Admission{}), engine.ErrNotAHandshake},
 		"the zero Exchange": {engine.Exchange{}.Respond(200, nil, nil), engine.ErrExchangeOver},
 	} {
 		if !errors.Is(tt.got, tt.want) {

@@ -63,6 +63,7 @@ type agreement struct {
 	compression deflate.Params
 	admission   Admission
 	settings    *settings
+	pending     *pending // of a connection that is adopted while its handshake waits
 }
 
 // head takes bytes of a request's head, and acts when it is whole.
@@ -142,7 +143,12 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
-		l.refuse(c, o.head.Method, fault)
+		l.tally.Refused++
+		l.answers(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
+		return
+	}
+	if agreed.admission.Pending != nil {
+		l.suspends(c, newPending(&accepted), &agreed.admission, p[n:])
 		return
 	}
 	if agreed.admission.HTTP {
@@ -211,12 +217,13 @@ func (l *loop) equip(c *Conn, a *agreement) {
 // refuse answers with f, and ends the connection when the peer has taken that.
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 	l.tally.Refused++
-	l.answers(c, method == http.MethodHead, f, f)
+	l.answers(c, method == http.MethodHead, f, nil, f)
 }
 
-// answers is refuse for what ends for a cause of its own.
-func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, cause error) {
-	contentType, body := l.server.refusal(f)
+// answers is refuse for what ends for a cause of its own. The body is that of a, if
+// it has one.
+func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
+	contentType, body := l.server.refusal(f, a)
 	response := &l.cork
 	response.Empty() // a panic may have left something
 	response.Bytes = appendFault(response.Bytes, f, contentType, body, headOnly, time.Now())
@@ -227,15 +234,23 @@ func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, cause error) 
 	l.flush(c)
 }
 
-// refusal is the body of a response that refuses.
-func (s *Server) refusal(f *handshake.Fault) (contentType string, body []byte) {
+// refusal is the body of a response that refuses, that of a if it has one.
+func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, body []byte) {
+	if a != nil && a.Status != 0 && len(a.Body) > 0 {
+		if a.ContentType != "" && httpsyntax.IsFieldValue(a.ContentType) {
+			return a.ContentType, a.Body
+		}
+		return plainTextType, a.Body
+	}
 	if s.Refuse != nil {
 		if contentType, body = s.callRefuse(f); contentType != "" {
 			return contentType, body
 		}
 	}
-	return "text/plain; charset=utf-8", []byte(f.Reason + "\n")
+	return plainTextType, []byte(f.Reason + "\n")
 }
+
+const plainTextType = "text/plain; charset=utf-8"
 
 // callRefuse calls Refuse, which must not make matters worse.
 func (s *Server) callRefuse(f *handshake.Fault) (contentType string, body []byte) {

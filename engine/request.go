@@ -135,10 +135,20 @@ func (r *Request) ConnectionState() *tls.ConnectionState {
 
 // Admission is the decision of Server.Admit. The zero value accepts.
 type Admission struct {
-	// Status, if not 0, refuses the request with it: 401, 403, 404, 429, 503.
-	// Reason is the body, a line of plain text.
-	Status int
-	Reason string
+	// Status, if not 0, refuses the request with it: 401, 403, 404, 429, 503. Body
+	// is sent with it if there is one, as ContentType or else as plain text. Without
+	// one the body is what Server.Refuse makes, or Reason, a line of plain text.
+	Status      int
+	Reason      string
+	ContentType string
+	Body        []byte
+
+	// Pending, if not nil, has the client wait: its OnBody is called with the
+	// Exchange of the handshake, at once, and Exchange.Admit decides later, or
+	// Exchange.Respond refuses, from any goroutine. There is no time limit but the
+	// client's. Value is the exchange's then; the rest counts in the Admission that
+	// decides.
+	Pending Responder
 
 	// HTTP gives the request to Server.HTTP, which may still call Upgrade.
 	HTTP bool

@@ -162,7 +162,7 @@ func (l *loop) holdsInput(c *Conn) {
 func (l *loop) readExchange(c *Conn) {
 	e := c.extra.exchange
 	buf := l.in
-	if e.phase != phaseBody { // the loop alone leaves it
+	if e.left == 0 {
 		free := aheadBytesMax
 		if c.message != nil {
 			free -= len(c.message.b)
@@ -185,7 +185,7 @@ func (l *loop) readExchange(c *Conn) {
 		return
 	}
 	l.tally.BytesIn += uint64(n)
-	if e.phase == phaseBody {
+	if e.left > 0 {
 		l.body(c, e, buf[:n])
 		return
 	}
@@ -215,7 +215,10 @@ func (l *loop) body(c *Conn, e *exchange, p []byte) {
 // inputEnds is called when the client has sent all it will.
 func (l *loop) inputEnds(c *Conn, e *exchange) {
 	e.ended = true
-	if e.phase == phaseBody || e.endsWithInput && e.phase != phaseDone {
+	c.mu.Lock()
+	ends := e.phase == phaseBody || e.endsWithInput && e.phase != phaseDone
+	c.mu.Unlock()
+	if ends {
 		l.gone(c, errors.New("it ended its side of the connection"))
 		return
 	}
@@ -387,7 +390,7 @@ func (l *loop) expireExchange(c *Conn) {
 		l.finish(c, abnormal(ErrWriteTimeout), false)
 		l.release(c)
 	case waits:
-		l.answers(c, headOnly, bodyTimeout, ErrBodyTimeout)
+		l.answers(c, headOnly, bodyTimeout, nil, ErrBodyTimeout)
 	default:
 		l.armExchange(c, e)
 	}
@@ -412,7 +415,7 @@ func (l *loop) failExchange(c *Conn, reason any) {
 			l.flush(c)
 		}
 	default:
-		l.answers(c, headOnly, internalError, &panicError{reason})
+		l.answers(c, headOnly, internalError, nil, &panicError{reason})
 	}
 }
 

@@ -63,9 +63,7 @@ func (s *stream) reads() {
 		s.in, s.inErr = buf[:n], err
 		s.waiting = true
 		closed := s.closed
-		if closed && s.left != nil {
-			close(s.left)
-		}
+		s.leaves()
 		s.mu.Unlock()
 		if closed {
 			return
@@ -74,10 +72,19 @@ func (s *stream) reads() {
 		<-s.resume
 		s.mu.Lock()
 		closed = s.closed
+		s.leaves()
 		s.mu.Unlock()
 		if closed || err != nil {
 			return
 		}
+	}
+}
+
+// leaves says that the reader has ended, if somebody else waits for that; mu is held.
+func (s *stream) leaves() {
+	if s.closed && s.left != nil {
+		close(s.left)
+		s.left = nil
 	}
 }
 

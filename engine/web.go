@@ -131,19 +131,18 @@ func (l *loop) surrender(c *Conn, s *stream) net.Conn {
 		s.goesOn()
 		return s.nc
 	}
-	s.left = make(chan struct{})
-	if s.waiting {
-		close(s.left) // it has read what was not looked at yet
-		s.goesOn()
-	}
-	return &leftConn{Conn: s.nc, stream: s}
+	left := make(chan struct{})
+	s.left = left
+	s.goesOn() // if it waits, it has read what was not looked at yet
+	return &leftConn{Conn: s.nc, stream: s, left: left}
 }
 
 // leftConn is the transport of a stream whose reader was at work.
 type leftConn struct {
 	net.Conn
 	stream *stream
-	taken  bool // everything that the reader has brought; used by whoever reads
+	left   chan struct{} // closed when the reader has ended
+	taken  bool          // everything that the reader has brought; used by whoever reads
 }
 
 func (c *leftConn) Read(p []byte) (int, error) {
@@ -151,7 +150,7 @@ func (c *leftConn) Read(p []byte) (int, error) {
 		return c.Conn.Read(p)
 	}
 	s := c.stream
-	<-s.left // a deadline ends that read, too
+	<-c.left // a deadline ends that read, too
 	s.mu.Lock()
 	n, err := copy(p, s.in), s.inErr
 	s.in = s.in[n:]
