@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -115,10 +116,10 @@ type Server struct {
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
 	pool       *workers.Pool
-	next       atomic.Uint32  // the loop that gets the next connection
-	web        *web           // nil without HTTP
-	goroutines sync.WaitGroup // of the server, but for those of pool
-	handshakes handshakes
+	next       atomic.Uint32   // the loop that gets the next connection
+	web        *web            // nil without HTTP
+	goroutines sync.WaitGroup  // of the server, but for those of pool
+	places     *tlslink.Places // for handshakes of TLS
 	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
@@ -172,6 +173,7 @@ func (s *Server) launch() error {
 		calls = DefaultWorkers
 	}
 	s.pool = workers.New(calls)
+	s.places = s.newPlaces()
 	n := s.Loops
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
