@@ -32,6 +32,7 @@ var layers = []policy.Layer{
 	{Packages: "engine/internal/outbox", May: []string{"internal/wsproto"}, Reason: "what is to be sent is bytes, whoever they are for"},
 	{Packages: "engine/internal/lag", May: []string{"internal/wsproto"}, Reason: "what is done about a loop that is behind is not for the measure to know"},
 	{Packages: "engine/internal/workers", Reason: "a worker makes calls, whatever they are about"},
+	{Packages: "engine/internal/tlslink", May: []string{"engine/internal/socket"}, Reason: "TLS is bytes between crypto/tls and a descriptor: the connection above is an interface"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"hub/internal/..."}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -160,19 +161,19 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		l.equip(c, a)
 	}
 	fd, ok := int32(-1), false
-	var k *link
+	var k *tlslink.Link
 	if !s.streams {
-		if k = linkUnder(nc); k != nil {
-			nc = k.owner()
+		if k = tlslink.Of(nc); k != nil {
+			nc = k.Socket()
 		}
 		fd, ok = socket.Take(nc)
 	}
 	if ok && k != nil {
-		k.takeBack(c)
+		k.TakeBack(linkOwner{c})
 		c.mode |= secured
 		c.setLink(k)
 	} else if k != nil {
-		nc = k.tls
+		nc = k.TLS()
 	}
 	join := func() {
 		// It is the first task that knows c, so nobody has visited it before.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -45,10 +46,10 @@ type Conn struct {
 
 // extra is what few connections have.
 type extra struct {
-	stream      *stream  // goroutines do the I/O; nil for a descriptor
-	link        *link    // TLS over a descriptor; nil without
-	handler     Handler  // set by SetHandler; nil: the server's
-	mail        *mailbox // in front of a handler that blocks; nil if there never was one
+	stream      *stream       // goroutines do the I/O; nil for a descriptor
+	link        *tlslink.Link // TLS over a descriptor; nil without
+	handler     Handler       // set by SetHandler; nil: the server's
+	mail        *mailbox      // in front of a handler that blocks; nil if there never was one
 	subprotocol string
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt

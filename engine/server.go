@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/driver"
@@ -150,10 +151,10 @@ type Server struct {
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
 	pool       *workers.Pool
-	next       atomic.Uint32  // the loop that gets the next connection
-	web        *web           // nil without HTTP
-	goroutines sync.WaitGroup // of the server, but for those of pool
-	handshakes handshakes
+	next       atomic.Uint32   // the loop that gets the next connection
+	web        *web            // nil without HTTP
+	goroutines sync.WaitGroup  // of the server, but for those of pool
+	places     *tlslink.Places // for handshakes of TLS
 	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
@@ -213,6 +214,7 @@ func (s *Server) launch() error {
 	}
 	s.stop = make(chan struct{})
 	s.pool = workers.New(s.numbers.workers)
+	s.places = s.newPlaces()
 	for i := range s.numbers.loops {
 		l, err := newLoop(s, i)
 		if err != nil {

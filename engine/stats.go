@@ -99,5 +99,5 @@ func (s *Server) SharedStats() SharedStats {
 	if s.start() != nil {
 		return SharedStats{}
 	}
-	return SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: s.handshakes.stats()}
+	return SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: HandshakeStats(s.places.Stats())}
 }

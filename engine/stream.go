@@ -270,7 +270,7 @@ func (l *loop) visitStream(c *Conn, s *stream) {
 // busy reports whether the transport is still at work on what it accepted.
 func (l *loop) busy(c *Conn) bool {
 	if c.mode&secured != 0 {
-		return c.linkOf().waiting()
+		return c.linkOf().IsWaiting()
 	}
 	s := c.streamOf()
 	return s != nil && !s.writable()

@@ -107,8 +107,8 @@ func (l *loop) forward(c *Conn, p []byte) {
 	l.open.Add(-1)
 	l.server.left()
 	if nc != nil && k != nil {
-		k.give(nc)
-		nc = k.tls
+		k.Give(nc)
+		nc = k.TLS()
 	}
 	switch {
 	case nc == nil:
