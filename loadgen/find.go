@@ -87,7 +87,7 @@ func Find(ctx context.Context, kind Kind, target string, o Options, g Goal) (*Re
 	if g.P99 == 0 {
 		g.P99 = DefaultP99
 	}
-	play := map[Kind]func(context.Context, string, Options) (*Report, error){KindEcho: Echo, KindFanout: Fanout, KindHandshakes: Handshakes}[kind]
+	play := map[Kind]func(context.Context, string, Options) (*Report, error){KindEcho: Echo, KindFanout: Fanout, KindHandshakes: Handshakes, KindSSE: SSE, KindPublish: Publish}[kind]
 	switch {
 	case play == nil, g.Find != FindRate && (g.Find != FindConnections || kind == KindHandshakes):
 		return nil, invalid("the limit of %q cannot be looked for with %q", g.Find, kind)
