@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,7 @@ const (
 	DefaultDrain            = 5 * time.Second
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultRounds           = 3
+	DefaultPublishers       = 1
 )
 
 // The limits of Options.
@@ -28,6 +30,7 @@ const (
 	ConnectionsMax = 1 << 24 // what a payload's head has room for
 	SizeMax        = 64 << 20
 	WindowMax      = 1 << 20
+	PublishersMax  = 1 << publisherBits
 )
 
 // Options say what load to make. The zero value of a field means its default.
@@ -67,12 +70,15 @@ type Options struct {
 	// first. Default: as many as the server takes, 64 at once.
 	Ramp float64
 
-	// Fanout is for Fanout only, and Storm for Storm only.
-	Fanout FanoutOptions
-	Storm  StormOptions
+	// Fanout is for Fanout only, Storm for Storm only, and Publishing for SSE and
+	// Publish only.
+	Fanout     FanoutOptions
+	Storm      StormOptions
+	Publishing PublishOptions
 
 	// Header and Subprotocols are sent with each handshake, Compress offers
-	// permessage-deflate, and TLS is used for wss.
+	// permessage-deflate, and TLS is used for wss. SSE and Publish send Header with
+	// each request, use TLS for https, and have none of the other two, nor Binary.
 	Header       http.Header
 	Subprotocols []string
 	Compress     bool
@@ -99,8 +105,12 @@ type Options struct {
 	// must not block.
 	Progress func(Progress)
 
-	dial func(ctx context.Context, i int) (opened, error) // for tests: no network
+	dial     func(ctx context.Context, i int) (opened, error)   // for tests: no network
+	dialHTTP func(ctx context.Context, i int) (net.Conn, error) // for tests: no network
 }
+
+// isVirtual reports whether there is no network.
+func (o *Options) isVirtual() bool { return o.dial != nil || o.dialHTTP != nil }
 
 // FanoutOptions say how a server is subscribed and published to that is not a
 // channel of Godwit's.
@@ -119,6 +129,28 @@ type FanoutOptions struct {
 	// Default: the payload alone. If it is set, subscribers look for payloads
 	// anywhere in what they get, and otherwise every message must be one.
 	Publish string
+}
+
+// PublishOptions say how something is published with a request over HTTP.
+type PublishOptions struct {
+	// URL is where SSE publishes. Default: where the streams are, without the
+	// query.
+	URL string
+
+	// Method is the request's. Default POST.
+	Method string
+
+	// Header is sent with each of these requests, and replaces fields of the same
+	// name in Options.Header. Default: Content-Type is text/plain; charset=utf-8.
+	Header http.Header
+
+	// Body is the content with {payload} where the payload goes. Default: the
+	// payload alone.
+	Body string
+
+	// Publishers is on how many connections SSE publishes, in turn, with one request
+	// at a time on each. Default 1.
+	Publishers int
 }
 
 // StormOptions say how the storm comes.
@@ -140,9 +172,8 @@ func invalid(format string, args ...any) error {
 
 // withDefaults fills in the defaults for a kind of load, and checks the rest.
 func (o Options) withDefaults(kind Kind, target string) (Options, error) {
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" || u.Fragment != "" || (u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https") {
-		return o, invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", target)
+	if err := checkTarget(kind, target); err != nil {
+		return o, err
 	}
 	orDefault(&o.Connections, DefaultConnections)
 	if kind == KindStorm {
@@ -165,7 +196,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("a duration of %v: it must be %v or more", o.Duration, tickMin)
 	case o.Size < 1 || o.Size > SizeMax:
 		return o, invalid("a size of %d bytes: it must be 1 to %d", o.Size, SizeMax)
-	case kind == KindFanout && o.Size < fanoutSizeMin:
+	case kind.hasSubscribers() && o.Size < fanoutSizeMin:
 		return o, invalid("a size of %d bytes: a publication must have %d or more, to be recognised", o.Size, fanoutSizeMin)
 	case o.Window < 1 || o.Window > WindowMax:
 		return o, invalid("a window of %d: it must be 1 to %d", o.Window, WindowMax)
@@ -177,13 +208,63 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("a time to wait must not be negative")
 	case o.Storm.Rounds < 1:
 		return o, invalid("%d rounds: there must be 1 or more", o.Storm.Rounds)
+	case (kind == KindSSE || kind == KindPublish) && (o.Binary || o.Compress || len(o.Subprotocols) > 0):
+		return o, invalid("binary messages, compression and subprotocols are of WebSockets")
 	case len(o.PIDs) > 0 && o.Metrics != "":
 		return o, invalid("process IDs and a metrics URL exclude each other")
 	}
 	if err := o.Fanout.check(); err != nil {
 		return o, err
 	}
-	return o, nil
+	return o, o.Publishing.check(kind, target)
+}
+
+// checkTarget refuses a URL that the load cannot be made for.
+func checkTarget(kind Kind, target string) error {
+	u, err := url.Parse(target)
+	good := err == nil && u.Host != "" && u.Fragment == ""
+	switch {
+	case kind == KindSSE || kind == KindPublish:
+		if good && (u.Scheme == "ws" || u.Scheme == "wss") {
+			return invalid("%.200q is the URL of a WebSocket; over HTTP it begins with http:// or https://", target)
+		}
+		if !good || u.Scheme != "http" && u.Scheme != "https" {
+			return invalid("%.200q is not a URL to load; write for example http://127.0.0.1:8000/channels/bench", target)
+		}
+	case !good || u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https":
+		return invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", target)
+	}
+	return nil
+}
+
+// check fills in the defaults for SSE and Publish, and checks the rest.
+func (p *PublishOptions) check(kind Kind, target string) error {
+	if kind != KindSSE && kind != KindPublish {
+		*p = PublishOptions{}
+		return nil
+	}
+	if p.Method == "" {
+		p.Method = http.MethodPost
+	}
+	if kind == KindPublish {
+		p.URL, p.Publishers = target, 0
+	} else {
+		orDefault(&p.Publishers, DefaultPublishers)
+		if p.Publishers < 1 || p.Publishers > PublishersMax {
+			return invalid("%d publishers: there must be 1 to %d", p.Publishers, PublishersMax)
+		}
+		if p.URL == "" {
+			u, _ := url.Parse(target) // it could be parsed before
+			u.RawQuery, u.ForceQuery = "", false
+			p.URL = u.String()
+		} else if err := checkTarget(kind, p.URL); err != nil {
+			return err
+		}
+	}
+	if p.Body != "" && strings.Count(p.Body, payloadMark) != 1 {
+		return invalid("%.200q is not a body to publish: it must have %s once", p.Body, payloadMark)
+	}
+	return nil
 }
 
 func orDefault[T int | time.Duration](v *T, fallback T) {
