@@ -18,6 +18,8 @@ type inspector struct {
 	header  http.Header // what may be sent to the present origin
 	report  *Report
 	worked  map[string]string // host:port to the address that accepted a connection
+
+	isGodwit bool // what answers is godwit serve, as a refusal gave away
 }
 
 // Run inspects the endpoint that target names: a URL with the scheme ws, wss,

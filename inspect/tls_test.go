@@ -143,11 +143,14 @@ func TestCertificates(t *testing.T) {
 			if trusted {
 				return
 			}
+			if f := finding(r, ids[0]); !strings.Contains(f.Do, "--insecure") {
+				t.Errorf("%q does not say how to go on", f.Do)
+			}
 			// Insecure goes on, and says so.
 			o.Insecure = true
 			r = look(t, "wss://"+net.JoinHostPort(c.host, port), o)
 			wants(t, r, append(ids, "handshake-ok")...)
-			if f := finding(r, ids[0]); f.Grade != Warning || !strings.Contains(f.Means, "--insecure") || !r.Works {
+			if f := finding(r, ids[0]); f.Grade != Warning || !strings.Contains(f.Means, "--insecure") || strings.Contains(f.Do, "--insecure") || !r.Works {
 				t.Errorf("insecure: %v %q, works %v", f.Grade, f.Means, r.Works)
 			}
 		})
