@@ -72,6 +72,7 @@ func godwitProblem(name, title, detail string) string {
 
 // A server that breaks in one way gives the finding for it.
 func TestBrokenServers(t *testing.T) {
+	t.Parallel()
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 	for _, c := range []struct {
 		name   string
