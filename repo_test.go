@@ -18,22 +18,30 @@ var layers = []policy.Layer{
 	{Packages: "ws/deflate", May: []string{"ws/wire", "ws/handshake"}, Reason: "compression is negotiated in the handshake and knows no connection"},
 	{Packages: "ws/driver", May: []string{"ws/wire", "ws/deflate"}, Reason: "the words that both drivers use are defined below both, once, and are bytes, codes and numbers"},
 	{Packages: "internal/httpsyntax", Reason: "what a byte may be is asked by every parser and asks nobody"},
-	{Packages: "ws/handshake", May: []string{"ws/wire", "internal/httpsyntax"}, Reason: "the handshake is over before there is a connection"},
+	{Packages: "internal/redact", Reason: "what others may read is decided in one place, which needs nothing of ours"},
+	{Packages: "ws/handshake", May: []string{"ws/wire", "internal/httpsyntax", "internal/redact"}, Reason: "the handshake is over before there is a connection"},
 	{Packages: "ws/wstest", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "the scripted peer must not share the code it tests"},
 	{Packages: "internal/wsproto", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/driver"}, Reason: "the protocol core is the same under every driver, so it knows none of them, only the words they share"},
 	{Packages: "internal/policy", Reason: "the rules must not depend on what they judge"},
 	{Packages: "internal/drivertest", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/wstest"}, Reason: "what every driver does is stated from outside: it shares no code with the core it judges"},
 	{Packages: "internal/...", May: []string{"internal/..."}, Reason: "what is internal is a leaf that any layer may use"},
 	{Packages: "ws", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the goroutine driver stands on the protocol core, and shares its words with the other driver"},
+	{Packages: "engine/internal/poller", Reason: "what waits for sockets knows no connection and no server"},
+	{Packages: "engine/internal/socket", Reason: "a system call is about a descriptor and nothing else"},
+	{Packages: "engine/internal/wheel", May: []string{"internal/wsproto"}, Reason: "a timer is a place in a list, whatever it belongs to"},
+	{Packages: "engine/internal/outbox", May: []string{"internal/wsproto"}, Reason: "what is to be sent is bytes, whoever they are for"},
+	{Packages: "engine/internal/lag", May: []string{"internal/wsproto"}, Reason: "what is done about a loop that is behind is not for the measure to know"},
+	{Packages: "engine/internal/workers", Reason: "a worker makes calls, whatever they are about"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"hub/internal/..."}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/...", May: []string{"hub", "hub/internal/..."}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
 	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
+	{Packages: "transport/dialect", May: []string{"hub", "ws/wire", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
 	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
-	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
-	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
+	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
+	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
 	{Packages: "server/...", May: []string{"server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
 	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
@@ -55,6 +63,7 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "ws/wstest", Except: []string{"internal/drivertest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/drivertest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "hub/brokertest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/drivertest"}, Reason: "test support must not reach a binary"},
 
 	{From: "ws/...", To: "math/rand/...", Except: []string{"ws/wstest"}, Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
@@ -79,7 +88,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/wsproto"}
+var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/redact", "internal/wsproto"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -122,7 +131,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/wsproto", "engine", "hub", "transport", "inspect"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

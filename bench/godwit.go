@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws"
@@ -54,7 +55,7 @@ func serveGodwitWS(ln net.Listener, kind string) error {
 func serveGodwitEngine(ln net.Listener, kind string) error {
 	s := &engine.Server{Handler: engineEcho{}, Options: engine.Options{Compression: alone(kind)}}
 	if kind == kindFanout {
-		s.Handler = &engineFanout{}
+		s.Handler = newEngineFanout()
 	}
 	return s.Serve(ln)
 }
@@ -65,15 +66,68 @@ func (engineEcho) OnMessage(c *engine.Conn, typ engine.MessageType, message []by
 	_ = c.Write(typ, message)
 }
 
+// engineFanout sends what is published to all connections: each writes what has
+// come since it was woken last, in one system call.
 type engineFanout struct {
 	engine.NopHandler
-	group engine.Group
+
+	mu     sync.Mutex // guards what follows
+	conns  map[*engine.Conn]struct{}
+	newest *publication // never nil
 }
 
-func (f *engineFanout) OnOpen(c *engine.Conn) { _ = f.group.Add(c) }
+// publication is a message, and what came after it.
+type publication struct {
+	message *engine.Prepared
+	next    *publication
+}
+
+// position is the last publication that a connection has written.
+type position struct{ at *publication }
+
+func newEngineFanout() *engineFanout {
+	return &engineFanout{conns: map[*engine.Conn]struct{}{}, newest: &publication{}}
+}
+
+func (f *engineFanout) OnOpen(c *engine.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c.SetValue(&position{f.newest})
+	f.conns[c] = struct{}{}
+}
 
 func (f *engineFanout) OnMessage(_ *engine.Conn, typ engine.MessageType, message []byte) {
-	if m, err := engine.Prepare(typ, message); err == nil {
-		_ = f.group.Publish(m)
+	m, err := engine.Prepare(typ, message)
+	if err != nil {
+		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.newest.next = &publication{message: m}
+	f.newest = f.newest.next
+	for c := range f.conns {
+		c.Wake()
+	}
+}
+
+func (f *engineFanout) OnWake(c *engine.Conn) {
+	p := c.Value().(*position)
+	f.mu.Lock()
+	first, newest := p.at.next, f.newest
+	f.mu.Unlock()
+	if p.at == newest {
+		return
+	}
+	for next := first; ; next = next.next {
+		_ = c.WritePrepared(next.message)
+		if p.at = next; next == newest {
+			return
+		}
+	}
+}
+
+func (f *engineFanout) OnClose(c *engine.Conn, _ *engine.CloseError) {
+	f.mu.Lock()
+	delete(f.conns, c)
+	f.mu.Unlock()
 }

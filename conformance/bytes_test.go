@@ -103,7 +103,7 @@ func FuzzParseHead(f *testing.F) {
 	f.Add("\r\n\r\n")
 	f.Add("GET / HTTP/1.1\r\n: x\r\n\r\n")
 	f.Fuzz(func(t *testing.T, raw string) {
-		h, err := readHead(bufio.NewReader(strings.NewReader(raw)), newRecorder())
+		h, err := readHead(bufio.NewReader(strings.NewReader(raw)), newRecorder(nil))
 		if err != nil {
 			return
 		}

@@ -155,12 +155,12 @@ func wantsEmptyPong() step {
 	}
 }
 
-// wantsBoth wants a pong and a message, in whichever order: a pong may overtake
-// the echo of what came before.
-func wantsBoth(payload string, op wire.Opcode, body string) step {
+// wantsBoth wants a pong, and messages in their order. The pong may overtake the
+// echo of what came before, and may be behind that of what came with the ping.
+func wantsBoth(payload string, op wire.Opcode, bodies ...string) step {
 	return func(s *session) {
-		ponged, echoed := false, false
-		for !ponged || !echoed {
+		ponged, left := false, bodies
+		for !ponged || len(left) > 0 {
 			a := s.next(0)
 			switch {
 			case a.kind == aMistake:
@@ -168,14 +168,27 @@ func wantsBoth(payload string, op wire.Opcode, body string) step {
 			case a.kind == aPing:
 			case a.kind == aPong && !ponged && string(a.payload) == payload:
 				ponged = true
-			case a.kind == aMessage && !echoed && a.op == op && string(a.payload) == body:
-				echoed = true
+			case a.kind == aMessage && len(left) > 0 && a.op == op && string(a.payload) == left[0]:
+				left = left[1:]
 			default:
-				s.fail("%s came where the pong %q and the %s message %s were expected", &a, payload, op, orEmpty(showPayload([]byte(body))))
+				s.fail("%s came where %s expected", &a, describeWanted(payload, ponged, op, left))
 				return
 			}
 		}
 	}
+}
+
+// describeWanted names what wantsBoth still waits for.
+func describeWanted(payload string, ponged bool, op wire.Opcode, bodies []string) string {
+	pong := fmt.Sprintf("the pong %q", payload)
+	if len(bodies) == 0 {
+		return pong + " was"
+	}
+	message := fmt.Sprintf("the %s message %s", op, orEmpty(showPayload([]byte(bodies[0]))))
+	if ponged {
+		return message + " was"
+	}
+	return pong + " and " + message + " were"
 }
 
 // wantsCloseWithoutPong wants the answer to a close frame and no pong payload.

@@ -68,6 +68,21 @@ func TestFairToServers(t *testing.T) {
 	}
 }
 
+// A pong is due as soon as is practical (RFC 6455 §5.5.3), which may be when all
+// that came with its ping has been answered.
+func TestFairToPongsThatComeLast(t *testing.T) {
+	url := serveMini(t, faults{pongsLast: true})
+	report, err := conformance.RunServer(t.Context(), url, conformance.Options{Only: []string{"robustness/cut-*", "robustness/chunks-*", "pings"}, Timeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Results {
+		if r.Verdict != conformance.Pass {
+			t.Errorf("%s: %s: %s\n%s", r.ID, r.Verdict, r.Detail, showLog(r.Log))
+		}
+	}
+}
+
 // TestFairToClients is TestFairToServers for clients.
 func TestFairToClients(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -107,7 +107,7 @@ func (d *desk) serve(ctx context.Context, conn net.Conn) {
 	limit, cancel := context.WithTimeout(ctx, d.suite.options.Timeout)
 	defer cancel()
 	stop := context.AfterFunc(limit, func() { conn.SetDeadline(longAgo) })
-	a := &arrivedClient{conn: conn, br: bufio.NewReaderSize(conn, 16<<10), log: newRecorder()}
+	a := &arrivedClient{conn: conn, br: bufio.NewReaderSize(conn, 16<<10), log: newRecorder(nil)}
 	h, err := readHead(a.br, a.log)
 	if !stop() || h == nil {
 		return

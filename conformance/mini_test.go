@@ -26,6 +26,7 @@ type faults struct {
 	anyLength                 bool // lengths need not be minimal
 	noPong, emptyPong         bool // pings are not answered, or without their payload
 	allPongsLate              bool // pings inside a message are answered after it
+	pongsLast                 bool // pings are answered when all that has come is
 	swapTypes, dropLast       bool // text comes back as binary; the last byte of 126 is lost
 	echoAfterClose            bool
 	anyCloseCode              bool // close codes and reasons are echoed unseen
@@ -108,8 +109,17 @@ func (m *mini) run() {
 		case m.ended:
 			m.hangUp()
 			return
+		case m.pongsLast && m.br.Buffered() == 0:
+			m.sendLatePongs()
 		}
 	}
+}
+
+func (m *mini) sendLatePongs() {
+	for _, p := range m.latePongs {
+		m.send(true, 0, wire.Pong, p)
+	}
+	m.latePongs = nil
 }
 
 // hangUp ends the connection so that what was sent arrives.
@@ -245,7 +255,7 @@ func (m *mini) control(h wire.Header, p []byte) error {
 		if m.noPong || m.closed {
 			return nil
 		}
-		if m.allPongsLate && m.op != 0 {
+		if m.pongsLast || m.allPongsLate && m.op != 0 {
 			m.latePongs = append(m.latePongs, p)
 			return nil
 		}
@@ -310,10 +320,9 @@ func (m *mini) data(h wire.Header, p []byte) error {
 		op = wire.Binary
 	}
 	m.send(!m.splitText || op != wire.Text, rsv, op, message)
-	for _, p := range m.latePongs {
-		m.send(true, 0, wire.Pong, p)
+	if !m.pongsLast {
+		m.sendLatePongs()
 	}
-	m.latePongs = nil
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 // interrupted. Nothing is left running.
 //
 // The error says that there is nothing to judge: no case is selected, url makes
-// no sense, or what it names is not an echo server.
+// no sense (ErrURL), or what it names is not an echo server.
 func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 	cases, err := Select(Server, o.Only, o.Skip)
 	if err != nil {
@@ -28,11 +28,11 @@ func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{role: Server, options: o.withDefaults(), target: t}
+	s := &suite{role: Server, options: o.withDefaults(), target: t, secrets: t.secrets(o.Header)}
 	if err := s.preflight(ctx); err != nil {
 		return nil, err
 	}
-	c := newCollector(s, url, cases)
+	c := newCollector(s, t.shown, cases)
 	var begun []int // in the order in which they began
 	// What keeps a server busy comes last: cases beside it would wait and fail.
 	for _, slow := range []bool{false, true} {

@@ -1,7 +1,9 @@
 package conformance_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -283,5 +285,44 @@ func TestBadRequests(t *testing.T) {
 	report := <-finished
 	if len(report.Results) != 1 || report.Results[0].Verdict != conformance.Fail || !strings.Contains(report.Results[0].Detail, "not one that a server may accept") {
 		t.Errorf("the results are %+v", report.Results)
+	}
+}
+
+// TestReportHidesSecrets wants neither a token of the URL nor one of a header in a
+// report, which is made to be shown, and no password in an error.
+func TestReportHidesSecrets(t *testing.T) {
+	url := serveMini(t, faults{failSilently: true}) + "?token=hush&room=a"
+	report, err := conformance.RunServer(t.Context(), url, conformance.Options{
+		Only: []string{"opcodes/3-*", "opening/bad-*"}, Timeout: timeout,
+		Header: http.Header{"Authorization": {"Bearer hush"}, "Cookie": {"sid=hush"}, "X-Room": {"b"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(document, []byte("hush")) {
+		t.Errorf("a secret is shown: %s", document)
+	}
+	for _, want := range []string{`?token=...\u0026room=a"`, `GET /?token=...\u0026room=a HTTP/1.1`, `Authorization: ...`, "X-Room: b"} {
+		if !bytes.Contains(document, []byte(want)) {
+			t.Errorf("%s is missing in %s", want, document)
+		}
+	}
+	for target, want := range map[string]string{
+		"ws://ada:hush@host/":           "ws://ada:...@host/",
+		"ws://ada:hu/hush@host/":        "ws://...",
+		"ws://host:port/?token=hush":    "ws://...",
+		"ws://host:port/":               `invalid port ":port"`,
+		"ftp://host/?token=hush":        "ftp://host/?token=...",
+		"ws://127.0.0.1:1/?token=hush":  "127.0.0.1:1",
+		"ws://127.0.0.1:1/?x=a&y=#hush": "fragment",
+	} {
+		_, err := conformance.RunServer(t.Context(), target, conformance.Options{Timeout: timeout})
+		if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q in it", target, err, want)
+		}
 	}
 }

@@ -61,8 +61,9 @@ type suite struct {
 	options Options
 
 	// A server under test, and whether it has stopped accepting connections.
-	target *target
-	gone   atomic.Bool
+	target  *target
+	gone    atomic.Bool
+	secrets *strings.Replacer // of requests, nil for none
 
 	// A client under test.
 	fresh *freshness
@@ -75,7 +76,7 @@ func newSession(ctx context.Context, s *suite, c *Case) *session {
 		ctx:    ctx,
 		role:   s.role,
 		suite:  s,
-		log:    newRecorder(),
+		log:    newRecorder(s.secrets),
 		random: rand.New(rand.NewPCG(seed.Sum64(), s.options.Seed)),
 	}
 }

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
+
+	"github.com/godwit-io/godwit/internal/redact"
 )
 
 // target is the server under test.
@@ -17,21 +21,26 @@ type target struct {
 	host   string // the Host field
 	uri    string
 	origin string // of the server's own pages
+	shown  string // the URL, fit for a report
 	tls    *tls.Config
 }
+
+// ErrURL is in the chain of RunServer's error when the URL cannot be that of a server.
+var ErrURL = errors.New("conformance: the URL of a server begins with ws:// or wss://, has a host and neither user nor fragment")
 
 // parseTarget reads the URL of a server. ws and http mean the same, and so do
 // wss and https.
 func parseTarget(raw string, config *tls.Config) (*target, error) {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, fmt.Errorf("conformance: %w", err)
+	shown := redact.Text(raw)
+	if err != nil && shown == raw {
+		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	secure := u.Scheme == "wss" || u.Scheme == "https"
-	if !secure && u.Scheme != "ws" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("conformance: the URL of a server begins with ws:// or wss://, has a host and neither user nor fragment; got %.200q", raw)
+	secure := err == nil && (u.Scheme == "wss" || u.Scheme == "https")
+	if err != nil || !secure && u.Scheme != "ws" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("%w: got %.200q", ErrURL, shown)
 	}
-	t := &target{host: u.Host, uri: u.RequestURI(), origin: "http://" + u.Host}
+	t := &target{host: u.Host, uri: u.RequestURI(), origin: "http://" + u.Host, shown: redact.URL(u)}
 	port := u.Port()
 	if port == "" {
 		port = "80"
@@ -52,6 +61,28 @@ func parseTarget(raw string, config *tls.Config) (*target, error) {
 		t.tls.NextProtos = []string{"http/1.1"}
 	}
 	return t, nil
+}
+
+// secrets replaces what a log of requests to t with the fields of header must not
+// show. Nil if there is nothing.
+func (t *target) secrets(header http.Header) *strings.Replacer {
+	var pairs []string
+	path, query, _ := strings.Cut(t.uri, "?")
+	if shown := redact.Query(query); shown != query {
+		pairs = append(pairs, showHead(t.uri), path+"?"+shown)
+	}
+	for name, values := range header {
+		if !redact.IsSecretName(name) && name != "Cookie" {
+			continue
+		}
+		for _, v := range values {
+			pairs = append(pairs, name+": "+showHead(v), name+": "+redact.Hidden)
+		}
+	}
+	if pairs == nil {
+		return nil
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 func (t *target) dial(ctx context.Context) (net.Conn, error) {

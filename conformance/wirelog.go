@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -43,7 +44,8 @@ const (
 
 // recorder collects a wire log. It is safe for concurrent use.
 type recorder struct {
-	start time.Time
+	start   time.Time
+	secrets *strings.Replacer // hides what is not to be shown of what is sent; nil for nothing
 
 	mu      sync.Mutex // guards what is below
 	head    []Entry
@@ -52,7 +54,9 @@ type recorder struct {
 	dropped int
 }
 
-func newRecorder() *recorder { return &recorder{start: time.Now()} }
+func newRecorder(secrets *strings.Replacer) *recorder {
+	return &recorder{start: time.Now(), secrets: secrets}
+}
 
 func (r *recorder) add(e Entry) {
 	e.At = time.Since(r.start)
@@ -71,7 +75,11 @@ func (r *recorder) add(e Entry) {
 }
 
 func (r *recorder) sent(format string, args ...any) {
-	r.add(Entry{From: "suite", Text: fmt.Sprintf(format, args...)})
+	text := fmt.Sprintf(format, args...)
+	if r.secrets != nil {
+		text = r.secrets.Replace(text)
+	}
+	r.add(Entry{From: "suite", Text: text})
 }
 
 func (r *recorder) got(format string, args ...any) {

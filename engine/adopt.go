@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -139,7 +141,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		return nil, ErrConnsMax
 	}
 	l := s.pick()
-	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: addressOf(addrPortOf(nc.RemoteAddr()))}
+	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: socket.AddressOf(addrPortOf(nc.RemoteAddr()))}
 	l.equip(c, a)
 	fd, ok := int32(-1), false
 	var k *link
@@ -147,7 +149,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		if k = linkUnder(nc); k != nil {
 			nc = k.owner()
 		}
-		fd, ok = takeDescriptor(nc)
+		fd, ok = socket.Take(nc)
 	}
 	if ok && k != nil {
 		k.takeBack(c)
@@ -164,7 +166,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			c.mu.Lock()
 			c.fd = fd
 			c.mu.Unlock()
-			if err := l.poll.add(fd, c.slot); err != nil {
+			if err := l.poll.Add(fd, c.slot); err != nil {
 				l.server.log().Error("engine: cannot watch a connection", "error", err)
 				l.release(c)
 				return
@@ -183,7 +185,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	if !l.do(join) {
 		s.left()
 		if ok {
-			system.close(fd)
+			socket.System.Close(fd)
 		} else {
 			nc.Close()
 		}
@@ -199,11 +201,11 @@ func (l *loop) joins(c *Conn, first, early []byte) {
 	if len(first) > 0 {
 		// What was written since Adopt returned goes behind it.
 		c.mu.Lock()
-		o := outboxes.Get().(*outbox)
-		o.b = append(o.b, first...)
+		o := outbox.Get()
+		o.Bytes = append(o.Bytes, first...)
 		if c.out != nil {
-			o.takes(c.out)
-			recycle(c.out)
+			o.Append(c.out)
+			c.out.Recycle()
 		}
 		c.out = o
 		c.queued += len(first)

@@ -2,10 +2,12 @@ package engine
 
 import (
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
+	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
@@ -20,14 +22,14 @@ import (
 type Conn struct {
 	loop     *loop
 	settings *settings
-	timer    timer // the loop's
+	timer    wheel.Timer[Conn] // the loop's
 
-	mu     sync.Mutex    // guards what follows, up to the loop's fields; never held across a callback or I/O
-	proto  wsproto.Conn  // its reading side is used by the loop only
-	out    *outbox       // nil while nothing is to be sent
-	queued int           // bytes that were not sent yet, those being sent included
-	rtt    time.Duration // of the newest ping that was answered
-	closed *CloseError   // set once
+	mu     sync.Mutex     // guards what follows, up to the loop's fields; never held across a callback or I/O
+	proto  wsproto.Conn   // its reading side is used by the loop only
+	out    *outbox.Outbox // nil while nothing is to be sent
+	queued int            // bytes that were not sent yet, those being sent included
+	rtt    time.Duration  // of the newest ping that was answered
+	closed *CloseError    // set once
 	value  any
 	extra  *extra // nil for most
 	flags  flags
@@ -35,7 +37,7 @@ type Conn struct {
 	// The loop's own.
 	state   state
 	mode    mode
-	peer    address
+	peer    socket.Address
 	fd      int32 // -1: extra.stream, or closed; written under mu
 	slot    int32
 	message *assembly // the head or the message that is arriving in parts
@@ -51,9 +53,6 @@ type extra struct {
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
-	overflow    bool         // QueuePolicy closes the connection
-	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait
-	groups      []*Group     // that it is a member of
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -68,7 +67,6 @@ const (
 	armClose                    // Close was called: the timer is to be set
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
-	dropping                    // OnDrop is to be called
 )
 
 // state is how far a connection has come.
@@ -206,7 +204,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	if s := c.stream(); s != nil {
 		return s.nc.RemoteAddr()
 	}
-	return c.peer.netAddr()
+	return c.peer.NetAddr()
 }
 
 // LocalAddr returns the address that the peer connected to, nil after the
@@ -222,7 +220,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	if c.fd < 0 {
 		return nil
 	}
-	return localAddress(c.fd)
+	return socket.LocalAddr(c.fd)
 }
 
 func (c *Conn) stream() *stream {
@@ -237,47 +235,4 @@ func (c *Conn) streamed() *stream {
 		return nil
 	}
 	return c.extra.stream
-}
-
-// address is an IP address and port in few bytes; the zero value is none.
-type address struct {
-	ip   [16]byte
-	port uint16
-	kind addressKind
-}
-
-type addressKind uint8
-
-const (
-	noAddress addressKind = iota
-	ip4Address
-	ip6Address
-)
-
-func addressOf(a netip.AddrPort) address {
-	switch ip := a.Addr(); {
-	case ip.Is4() || ip.Is4In6():
-		return address{ip: ip.As16(), port: a.Port(), kind: ip4Address}
-	case ip.Is6():
-		return address{ip: ip.As16(), port: a.Port(), kind: ip6Address}
-	}
-	return address{}
-}
-
-func (a *address) addrPort() netip.AddrPort {
-	ip := netip.AddrFrom16(a.ip)
-	switch a.kind {
-	case noAddress:
-		return netip.AddrPort{}
-	case ip4Address:
-		ip = ip.Unmap()
-	}
-	return netip.AddrPortFrom(ip, a.port)
-}
-
-func (a *address) netAddr() net.Addr {
-	if a.kind == noAddress {
-		return &net.UnixAddr{Net: "unix"} // sockets of one machine; the peer has no name
-	}
-	return net.TCPAddrFromAddrPort(a.addrPort())
 }

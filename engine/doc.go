@@ -27,10 +27,9 @@
 // else may come from any goroutine: the methods of a Conn never wait for the
 // network.
 //
-// On Linux a loop waits with epoll and uses descriptors directly, and on macOS and
-// the BSDs with kqueue in programs built with -tags godwit_kqueue. Elsewhere, and
-// for connections that are not sockets of the kernel, goroutines do the reading and
-// writing, and everything above them is the same code.
+// On Linux a loop waits with epoll and uses descriptors directly. Elsewhere, and
+// for connections that are not sockets of the kernel, goroutines do the reading
+// and writing, and everything above them is the same code.
 //
 // With Server.ServeTLS a loop does the I/O of TLS, too. It gives crypto/tls what
 // it has read and sends what that has encrypted; goroutines are needed for the
@@ -43,20 +42,10 @@
 //
 // # One message to many
 //
-// Prepare encodes a message once, and a Group sends it to its members: each loop
-// is told once, and each member is owed one system call, from memory that all of
-// them share. A peer that does not keep up has a queue of its own, which is
-// bounded, and Options.QueuePolicy says what becomes of what finds no room:
+// Prepare encodes a message once for all who are sent it. What is published often
+// is best kept in one list: Conn.Wake tells a connection that there is more, and
+// its OnWake writes what it has not written yet, all of it in one system call.
 //
-//	QueueReject      the write says so, and Conn.Dropped counts what a Group lost
-//	QueueClose       the connection is closed with 1008
-//	QueueDropOldest  what waited longest is dropped, and counted
-//	QueueConflate    of each key only the newest waits
-//
-// A Handler that is a Dropper is told of what its peer does not get, and where the
-// gap begins. A peer of which that is heard again and again, with no OnDrain in
-// between, does not catch up any more.
-//
-// What may still be dropped has not been compressed, so a compressor never refers
-// to what the peer did not get.
+// A peer that does not keep up has a queue of its own, which is bounded: a write
+// that finds no room returns ErrQueueFull, and OnDrain says when there is room.
 package engine

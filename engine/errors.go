@@ -19,8 +19,8 @@ var (
 // connection.
 var ErrClosing = driver.ErrClosing
 
-// ErrQueueFull is returned by writes when the peer does not keep up. It is in
-// the chain of a CloseError when QueuePolicy ended the connection for it.
+// ErrQueueFull is returned by writes when the peer does not keep up. Nothing was
+// written then, and the connection goes on.
 var ErrQueueFull = driver.ErrQueueFull
 
 // ErrWriteTimeout is in the chain of a CloseError when the peer did not read.

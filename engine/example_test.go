@@ -58,7 +58,10 @@ func (r *room) OnMessage(_ *engine.Conn, typ engine.MessageType, p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.members {
-		_ = c.Write(typ, p) // never waits: who does not keep up has a full queue, see Options.QueuePolicy
+		// It never waits. A member that does not keep up has a full queue, and leaves.
+		if c.Write(typ, p) == engine.ErrQueueFull {
+			_ = c.Close(engine.StatusPolicyViolation, "too slow")
+		}
 	}
 }
 
@@ -74,7 +77,7 @@ func ExampleServer() {
 	s := &engine.Server{
 		Handler: &room{members: make(map[*engine.Conn]bool)},
 		HTTP:    http.FileServer(http.Dir("site")),
-		Options: engine.Options{QueuePolicy: engine.QueueClose, IdleTimeout: time.Hour},
+		Options: engine.Options{IdleTimeout: time.Hour},
 		Admit: func(r *engine.Request) engine.Admission {
 			if r.Path() != "/room" {
 				return engine.Admission{Status: http.StatusNotFound}

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/godwit-io/godwit/engine/internal/socket"
+
 // UseStreams makes goroutines do the I/O, as on systems without a poller.
 func (s *Server) UseStreams() { s.streams = true }
 
@@ -7,12 +9,6 @@ func (s *Server) UseStreams() { s.streams = true }
 const (
 	HeadBytesMax  = headBytesMax
 	HeadFieldsMax = headFieldsMax
-)
-
-// The bounds of a slice of a group.
-const (
-	SliceMembersMax = sliceMembersMax
-	SliceBytesMax   = sliceBytesMax
 )
 
 // OnLoop has a loop call f.
@@ -24,29 +20,44 @@ func (s *Server) Interfere(
 	accept func(call func() error) error,
 	read, write func(call func(p []byte) (int, error), p []byte) (int, error),
 ) {
-	k := system
+	k := socket.System
 	if accept != nil {
-		k.accept = func(fd int32) (conn int32, peer address, err error) {
+		k.Accept = func(fd int32) (conn int32, peer socket.Address, err error) {
 			conn = -1
 			err = accept(func() (err error) {
-				conn, peer, err = system.accept(fd)
+				conn, peer, err = socket.System.Accept(fd)
 				return err
 			})
 			return conn, peer, err
 		}
 	}
 	if read != nil {
-		k.read = func(fd int32, p []byte) (int, error) {
-			return read(func(p []byte) (int, error) { return system.read(fd, p) }, p)
+		k.Read = func(fd int32, p []byte) (int, error) {
+			return read(func(p []byte) (int, error) { return socket.System.Read(fd, p) }, p)
 		}
 	}
 	if write != nil {
-		k.write = func(fd int32, p []byte) (int, error) {
-			return write(func(p []byte) (int, error) { return system.write(fd, p) }, p)
+		k.Write = func(fd int32, p []byte) (int, error) {
+			return write(func(p []byte) (int, error) { return socket.System.Write(fd, p) }, p)
 		}
 	}
 	s.kernel = &k
 }
 
 // ErrAgain is what a call returns that would have to wait.
-var ErrAgain error = errAgain
+var ErrAgain error = socket.ErrAgain
+
+// Turns returns how many turns the loops have made, as Stats knows it.
+func (s *Server) Turns() (n uint64) {
+	for _, l := range s.Stats() {
+		n += l.turns
+	}
+	return n
+}
+
+// OnLoop reports whether a loop does c's I/O.
+func (c *Conn) OnLoop() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fd >= 0
+}

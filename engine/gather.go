@@ -69,8 +69,7 @@ const (
 
 // deliver does what the turn has left to do, and has seen that there is something.
 func (l *loop) deliver(input bool) {
-	lingered := !l.resuming && l.linger()
-	l.resuming = false
+	lingered := l.linger()
 	if input && !lingered && !l.heardEnough() && l.gathering.look.due() {
 		l.gathering.look.result(l.gather())
 	}
@@ -106,7 +105,7 @@ func (l *loop) linger() bool {
 	until := l.now + min(2*g.took, wsproto.Time(lingerMax))
 	for more := true; more; {
 		began := l.clock()
-		l.poll.pause(time.Duration(min(wsproto.Time(napMax), until-began)))
+		l.poll.Pause(time.Duration(min(wsproto.Time(napMax), until-began)))
 		l.now = l.clock()
 		l.tally.Busy -= time.Duration(l.now - began)
 		more = l.gather() && l.now < until
@@ -122,12 +121,12 @@ func (l *loop) linger() bool {
 func (l *loop) gather() bool {
 	found := false
 	for began := l.now; l.now-began < wsproto.Time(gatherMax) && !l.heardEnough(); l.now = l.clock() {
-		n := l.poll.wait(l.events[:], 0)
+		n := l.poll.Wait(l.events[:], 0)
 		if n == 0 {
 			break
 		}
 		found = true
-		l.lag.found += n
+		l.lag.Find(n)
 		l.handle(n)
 	}
 	return found

@@ -4,12 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/poller"
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
 // napping is a poller that notes how long it is asked to sleep, and does not.
 type napping struct {
-	parked
+	poller.Parked
 	naps   []time.Duration
 	brings int // so many of them bring an event
 	event  bool
@@ -17,17 +19,17 @@ type napping struct {
 	endless bool // there is always one
 }
 
-func (n *napping) pause(d time.Duration) {
+func (n *napping) Pause(d time.Duration) {
 	n.naps = append(n.naps, d)
 	n.event = len(n.naps) <= n.brings
 }
 
-func (n *napping) wait(events []event, _ time.Duration) int {
+func (n *napping) Wait(events []poller.Event, _ time.Duration) int {
 	if !n.event && !n.endless {
 		return 0
 	}
 	n.event = false
-	events[0] = event{key: -1}
+	events[0] = poller.Event{Key: -1}
 	return 1
 }
 
@@ -122,9 +124,9 @@ func TestEnoughIsDelivered(t *testing.T) {
 		d.loop.gathering.heard = 7
 		d.poll.endless = true
 		d.loop.listeners = []*acceptor{{}}
-		d.loop.system = &kernel{accept: func(int32) (int32, address, error) {
+		d.loop.system = &socket.Calls{Accept: func(int32) (int32, socket.Address, error) {
 			*heard++ // as if it were a message
-			return -1, address{}, errAgain
+			return -1, socket.Address{}, socket.ErrAgain
 		}}
 		d.turn(time.Millisecond, 0)
 		if got := *heard - 7; got != tt.want {
@@ -141,7 +143,7 @@ func TestLingersWhileThereIsMore(t *testing.T) {
 	for _, brings := range []int{0, 1, 3, 1 << 30} {
 		d := newDelivering(20, 10)
 		d.loop.listeners = []*acceptor{{}} // what is found is a listener that nobody comes to
-		d.loop.system = &kernel{accept: func(int32) (int32, address, error) { return -1, address{}, errAgain }}
+		d.loop.system = &socket.Calls{Accept: func(int32) (int32, socket.Address, error) { return -1, socket.Address{}, socket.ErrAgain }}
 		d.poll.brings = brings
 		began := time.Now()
 		d.turn(time.Millisecond, 0)
@@ -152,17 +154,4 @@ func TestLingersWhileThereIsMore(t *testing.T) {
 			t.Errorf("it slept %d times, in %v; %d of them brought something", n, took, brings)
 		}
 	}
-}
-
-// The nap is over by itself, and not much later: a poller that waits for
-// something to happen would stop the loop.
-func TestPauseEnds(t *testing.T) {
-	s := &Server{}
-	p, err := s.newPoller()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	p.wake()
-	p.pause(napMax)
 }

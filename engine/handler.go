@@ -36,20 +36,6 @@ type Waker interface {
 	OnWake(c *Conn)
 }
 
-// Dropper is a Handler that learns of messages that were not sent because the
-// peer does not keep up, see Conn.Dropped. A peer that has dropped messages again
-// and again, and no OnDrain in between, is too slow for what it is sent: time to
-// close it, or to send it less.
-type Dropper interface {
-	Handler
-
-	// OnDrop is called soon after messages for c were dropped, between OnOpen and
-	// OnClose and once for all of them until then: n is how many. first is the one
-	// where the gap begins, a message of Prepare; it is nil if that was written in
-	// another way. What OnDrop writes leaves in one system call.
-	OnDrop(c *Conn, n uint64, first *Prepared)
-}
-
 // NopHandler does nothing. Embed it to write only the callbacks that matter.
 type NopHandler struct{}
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -67,7 +68,7 @@ func (l *loop) read(c *Conn) {
 	}
 	n, err := l.receive(c, buf)
 	switch {
-	case err == errAgain:
+	case err == socket.ErrAgain:
 		return
 	case err == nil && n == 0 && c.state != stateHead && (c.state == stateOpen || c.isBlocked()):
 		l.halfEnds(c)

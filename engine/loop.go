@@ -6,6 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/lag"
+	"github.com/godwit-io/godwit/engine/internal/outbox"
+	"github.com/godwit-io/godwit/engine/internal/poller"
+	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -23,33 +28,32 @@ const (
 // The lock of a connection and mu are never held together.
 type loop struct {
 	server *Server
-	system *kernel
+	system *socket.Calls
 	index  int
-	poll   poller
+	poll   poller.Poller
 	origin time.Time // of wsproto.Time
 
 	// The loop's own.
 	now       wsproto.Time // when the turn began
-	events    [eventsMax]event
-	in        []byte   // receive buffer
-	ciphers   *ciphers // nil while there is no TLS
-	scratch   []byte   // inflated payloads
-	cork      outbox   // what is written while input is handled
-	opener    *opener  // the opening handshake
-	wheel     wheel
+	events    [poller.EventsMax]poller.Event
+	in        []byte        // receive buffer
+	ciphers   *ciphers      // nil while there is no TLS
+	scratch   []byte        // inflated payloads
+	cork      outbox.Outbox // what is written while input is handled
+	opener    *opener       // the opening handshake
+	wheel     *wheel.Wheel[Conn]
 	fireFn    func(*Conn)
 	conns     []*Conn // by slot
 	free      []int32 // slots
 	listeners []*acceptor
 	tally     Stats
 	rested    wsproto.Time // when it last began to work after a wait
-	lag       lag
+	lag       lag.Meter
 	serving   *Conn    // whose callbacks may be called
 	working   []func() // tasks of this turn
 	visiting  []*Conn  // connections to look at in this turn
 	stopping  bool
 	gathering gathering
-	resuming  bool // this turn's deliveries are the rest of earlier ones
 
 	mu     sync.Mutex // guards what follows
 	dirty  []*Conn    // to look at
@@ -63,14 +67,13 @@ type loop struct {
 	turn       atomic.Uint64        // counts callbacks' turns, for the watchdog
 	current    atomic.Pointer[Conn] // whose turn it is
 	stalls     atomic.Uint64        // found by the watchdog
-	dropped    atomic.Uint64        // messages
 	shed       atomic.Uint64        // opening handshakes, by Server.ShedAfter
 }
 
 func newLoop(s *Server, index int) (*loop, error) {
 	l := &loop{
-		server: s, system: &system, index: index, origin: time.Now(),
-		in: make([]byte, receiveBytes), opener: newOpener(),
+		server: s, system: &socket.System, index: index, origin: time.Now(),
+		in: make([]byte, receiveBytes), opener: newOpener(), wheel: wheel.New(func(c *Conn) *wheel.Timer[Conn] { return &c.timer }),
 	}
 	if s.compression() {
 		l.scratch = make([]byte, scratchBytes)
@@ -79,8 +82,12 @@ func newLoop(s *Server, index int) (*loop, error) {
 		l.system = s.kernel
 	}
 	l.fireFn = l.fire
+	if s.streams {
+		l.poll = poller.NewParked()
+		return l, nil
+	}
 	var err error
-	l.poll, err = s.newPoller()
+	l.poll, err = poller.New()
 	return l, err
 }
 
@@ -113,7 +120,7 @@ func (l *loop) do(f func()) bool {
 // wake costs a system call only if the loop is about to sleep or does.
 func (l *loop) wake() {
 	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
-		l.poll.wake()
+		l.poll.Wake()
 	}
 }
 
@@ -123,14 +130,14 @@ func (l *loop) run() {
 	ended := false
 	defer func() {
 		if !ended {
-			defer l.server.workers.Go(l.run)
+			defer l.server.goroutines.Go(l.run)
 			l.exited()
 		}
 	}()
 	l.now = l.clock()
 	l.rested = l.now
-	if l.lag.began == 0 {
-		l.startLap(l.now)
+	if !l.lag.HasStarted() {
+		l.lag.Start(l.now)
 	}
 	if len(l.working)+len(l.visiting) > 0 {
 		l.work() // what was left
@@ -138,7 +145,7 @@ func (l *loop) run() {
 	for !l.stopping {
 		n := l.wait()
 		l.now = l.clock()
-		l.looked(n)
+		l.noteLook(n)
 		l.gathering.heard = l.tally.MessagesIn
 		l.handle(n)
 		if l.hasWork() {
@@ -148,8 +155,8 @@ func (l *loop) run() {
 			l.publish() // it may not sleep for a long time
 		}
 		l.acceptsAgain()
-		if int64(l.now)>>wheelShift > l.wheel.hand {
-			l.wheel.advance(l.now, l.fireFn)
+		if l.wheel.NeedsAdvance(l.now) {
+			l.wheel.Advance(l.now, l.fireFn)
 		}
 	}
 	l.end()
@@ -159,16 +166,16 @@ func (l *loop) run() {
 // wait returns the events of the next turn. It sleeps only after a look that
 // found nothing, because the look is cheap: the Go scheduler is not told of it.
 func (l *loop) wait() int {
-	if n := l.poll.wait(l.events[:], 0); n > 0 || l.hasWork() {
+	if n := l.poll.Wait(l.events[:], 0); n > 0 || l.hasWork() {
 		return n
 	}
 	// The scheduler lets other goroutines have this processor at once; it would
 	// find out by itself only after a while.
 	runtime.Gosched()
 	l.now = l.clock()
-	l.looked(0)
+	l.noteLook(0)
 	timeout := time.Duration(-1)
-	if d, ok := l.wheel.wait(l.now); ok {
+	if d, ok := l.wheel.Wait(l.now); ok {
 		timeout = d
 	}
 	if d, ok := l.acceptsAgain(); ok && (timeout < 0 || d < timeout) {
@@ -179,11 +186,11 @@ func (l *loop) wait() int {
 	if l.hasWork() {
 		timeout = 0 // it was posted before it could see that a wake is needed
 	}
-	l.lag.lap.Store(0)
-	n := l.poll.wait(l.events[:], timeout)
+	l.lag.Rest()
+	n := l.poll.Wait(l.events[:], timeout)
 	l.asleep.Store(false)
 	l.rested = l.clock()
-	l.startLap(l.rested)
+	l.lag.Start(l.rested)
 	return n
 }
 
@@ -230,24 +237,24 @@ func (l *loop) work() {
 // if a callback blocked before that, no other loop would know of him.
 func (l *loop) handle(n int) {
 	for i := range l.events[:n] {
-		if e := &l.events[i]; e.key < 0 {
-			l.accept(l.listeners[-1-e.key])
+		if e := &l.events[i]; e.Key < 0 {
+			l.accept(l.listeners[-1-e.Key])
 		}
 	}
 	for i := range l.events[:n] {
-		if e := &l.events[i]; e.key >= 0 {
+		if e := &l.events[i]; e.Key >= 0 {
 			l.ready(e)
 		}
 	}
 }
 
 // ready handles one event of a connection.
-func (l *loop) ready(e *event) {
-	c := l.conns[e.key]
-	if c == nil || c.fd != e.fd {
+func (l *loop) ready(e *poller.Event) {
+	c := l.conns[e.Key]
+	if c == nil || c.fd != e.FD {
 		return // it ended earlier in this turn
 	}
-	l.serve(c, e.readable, e.writable)
+	l.serve(c, e.Readable, e.Writable)
 }
 
 // serve does what a connection is ready for.
@@ -277,7 +284,7 @@ func (l *loop) visit(c *Conn) {
 	l.begin(c)
 	c.mu.Lock()
 	flags := c.flags
-	c.flags &^= posted | armClose | woken | dropping
+	c.flags &^= posted | armClose | woken
 	c.mu.Unlock()
 	if c.state == stateClosed {
 		return
@@ -297,8 +304,8 @@ func (l *loop) visit(c *Conn) {
 	} else if c.mode&secured != 0 {
 		l.visitTLS(c)
 	}
-	if flags&(woken|dropping) != 0 && c.mode&hooked != 0 {
-		l.awaken(c, flags)
+	if flags&woken != 0 && c.mode&hooked != 0 {
+		l.awaken(c)
 	} else if c.state != stateClosed && !c.isBlocked() {
 		l.flush(c)
 	}
@@ -307,24 +314,17 @@ func (l *loop) visit(c *Conn) {
 	}
 }
 
-// awaken calls what flags ask for of OnDrop and OnWake, and sends what they wrote.
-func (l *loop) awaken(c *Conn, flags flags) {
+// awaken calls OnWake, and sends what it wrote.
+func (l *loop) awaken(c *Conn) {
 	c.mu.Lock()
 	c.flags |= corked
 	if c.out == nil {
 		c.out = &l.cork
 	}
+	h := c.handler()
 	c.mu.Unlock()
-	if flags&dropping != 0 {
-		l.tellDrops(c)
-	}
-	if flags&woken != 0 {
-		c.mu.Lock()
-		h := c.handler()
-		c.mu.Unlock()
-		if h, ok := h.(Waker); ok {
-			h.OnWake(c)
-		}
+	if h, ok := h.(Waker); ok {
+		h.OnWake(c)
 	}
 	l.uncork(c)
 }
@@ -375,7 +375,7 @@ func (l *loop) end() {
 	for _, task := range tasks {
 		task() // it sees that the loop is stopping
 	}
-	l.poll.close()
+	l.poll.Close()
 }
 
 // abandon ends c without a word.

@@ -88,8 +88,8 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	}
 	response := &l.cork
 	var err error
-	if response.b, err = s.respond(response.b, &accepted, &agreed); err != nil {
-		response.empty()
+	if response.Bytes, err = s.respond(response.Bytes, &accepted, &agreed); err != nil {
+		response.Empty()
 		s.log().Error("engine: the response to an opening handshake could not be made", "error", err)
 		l.refuse(c, o.head.method, internalError)
 		return
@@ -99,7 +99,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	}
 	c.mu.Lock()
 	l.equip(c, &agreed)
-	c.out, c.queued = response, len(response.b)
+	c.out, c.queued = response, len(response.Bytes)
 	c.mu.Unlock()
 	l.tally.Accepted++
 	held := c.message // p may be in it
@@ -121,7 +121,7 @@ func (l *loop) opens(c *Conn, early []byte) {
 	c.mu.Unlock()
 	c.state = stateOpen
 	c.mode |= hooked
-	l.wheel.clear(c)
+	l.wheel.Clear(c)
 	l.arm(c)
 	h.OnOpen(c)
 	if len(early) > 0 {
@@ -149,10 +149,10 @@ func (l *loop) equip(c *Conn, a *agreement) {
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 	l.tally.Refused++
 	response := &l.cork
-	response.empty() // a panic may have left something
-	response.b = appendFault(response.b, f, method == http.MethodHead, time.Now())
+	response.Empty() // a panic may have left something
+	response.Bytes = appendFault(response.Bytes, f, method == http.MethodHead, time.Now())
 	c.mu.Lock()
-	c.out, c.queued = response, len(response.b)
+	c.out, c.queued = response, len(response.Bytes)
 	c.mu.Unlock()
 	l.finish(c, abnormal(f), true)
 	l.flush(c)
@@ -208,7 +208,7 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	if s.closing.Load() {
 		return accepted, agreed, shuttingDown
 	}
-	if fault = s.sheds(seen); fault != nil {
+	if fault = s.refuseOverload(seen); fault != nil {
 		return accepted, agreed, fault
 	}
 	if admit != nil {
@@ -285,5 +285,5 @@ func (c *Conn) remote() netip.AddrPort {
 	if s := c.streamOf(); s != nil {
 		return addrPortOf(s.nc.RemoteAddr())
 	}
-	return c.peer.addrPort()
+	return c.peer.AddrPort()
 }

@@ -30,34 +30,6 @@ const NoLimit = driver.NoLimit
 // and Reason says what is wrong and what would be right.
 type OptionError = driver.OptionError
 
-// QueuePolicy is what happens to a message that a connection's queue has no room
-// for. What it means for the peer is counted, see Conn.Dropped.
-type QueuePolicy uint8
-
-const (
-	// QueueReject leaves it to the caller: the write returns ErrQueueFull,
-	// nothing was written, and the connection goes on.
-	QueueReject QueuePolicy = iota
-
-	// QueueClose closes the connection with 1008, and the write returns
-	// ErrQueueFull. The close frame stands behind
-	// what is queued; a peer that does not read that within CloseTimeout is cut.
-	QueueClose
-
-	// QueueDropOldest makes room by dropping the messages that have waited
-	// longest. Writes succeed. What was moved to the network's side of the queue,
-	// at most 64 KiB and a message, is not dropped any more, nor is the newest
-	// message. What waits is compressed when it leaves, so a peer misses messages
-	// and never the context of others.
-	QueueDropOldest
-
-	// QueueConflate is QueueDropOldest for values that replace each other: of the
-	// messages with one key, see Conn.WritePreparedKey and Group.PublishKey, only
-	// the newest waits, in the place of the first. Only when that is not enough
-	// are the oldest dropped.
-	QueueConflate
-)
-
 // Options are the limits and the timing of a connection. The zero value of a
 // field means its default, and NoLimit that there is no limit, which is dangerous
 // for every one of them but PingInterval. A negative value is refused with an
@@ -94,20 +66,17 @@ type Options struct {
 	// take what it was sent before the end. Default 5 seconds.
 	CloseTimeout time.Duration
 
-	// QueueBytesMax is how many bytes may wait to be sent. One message may
-	// always wait, whatever its size. Default 1 MiB.
+	// QueueBytesMax is how many bytes may wait to be sent; a write that finds no
+	// room returns ErrQueueFull. One message may always wait, whatever its size.
+	// Default 1 MiB.
 	//
 	// A connection whose queue is half full is not read until an eighth is left:
-	// who does not take answers is not asked for more questions. Policies that
-	// drop do not need that, and read on.
+	// a peer that does not take answers is not asked for more questions.
 	QueueBytesMax int
 
 	// QueueMessagesMax is how many messages may wait to be sent, control frames
 	// not counted. One may always wait. Default 16,384.
 	QueueMessagesMax int
-
-	// QueuePolicy is what happens when the queue is full. Default QueueReject.
-	QueuePolicy QueuePolicy
 }
 
 // settings are Options as a connection needs them. They are shared by all
@@ -115,7 +84,6 @@ type Options struct {
 type settings struct {
 	driver.Options
 	QueueMessagesMax int
-	QueuePolicy      QueuePolicy
 	protocol         wsproto.Config
 	compression      *deflate.Options // nil: none
 }
@@ -124,16 +92,12 @@ type settings struct {
 func newSettings(o Options) (*settings, error) {
 	common, err := o.common().WithDefaults()
 	err = cmp.Or(err, driver.Resolve("QueueMessagesMax", &o.QueueMessagesMax, DefaultQueueMessagesMax))
-	if err == nil && o.QueuePolicy > QueueConflate {
-		err = &OptionError{Option: "QueuePolicy", Reason: fmt.Sprintf("%d is none; QueueReject to QueueConflate are", o.QueuePolicy)}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
 	return &settings{
 		Options:          common,
 		QueueMessagesMax: o.QueueMessagesMax,
-		QueuePolicy:      o.QueuePolicy,
 		protocol:         wsproto.NewConfig(wsproto.Server, common),
 		compression:      common.Compression,
 	}, nil

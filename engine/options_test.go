@@ -73,7 +73,6 @@ func TestServerRefusesNegativeOptions(t *testing.T) {
 func TestServerRefusesOtherOptions(t *testing.T) {
 	for name, s := range map[string]*engine.Server{
 		"Compression": {Options: engine.Options{Compression: &deflate.Options{RatioMax: -1}}},
-		"QueuePolicy": {Options: engine.Options{QueuePolicy: 9}},
 		"Loops":       {Loops: engine.NoLimit},
 	} {
 		s.Handler = engine.NopHandler{}

@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -33,12 +35,9 @@ func (l *loop) flush(c *Conn) {
 	for round := 0; ; round++ {
 		c.mu.Lock()
 		l.appendReplies(c)
-		l.commit(c)
-		l.appendReplies(c) // a close frame stands behind everything
 		o := c.out
-		if o == nil || o.size() == 0 || c.flags&broken != 0 {
+		if o == nil || o.Len() == 0 || c.flags&broken != 0 {
 			c.out = nil
-			c.abandonLate()
 			c.queued = 0
 			l.reuse(o)
 			drained := c.flags&owesDrain != 0
@@ -55,11 +54,11 @@ func (l *loop) flush(c *Conn) {
 		c.out = nil // what is written during the system call goes behind
 		c.mu.Unlock()
 
-		size := o.size()
+		size := o.Len()
 		n, err := l.sendOut(c, o)
 		l.tally.sends++
 		l.tally.BytesOut += uint64(n)
-		if err != nil && err != errAgain {
+		if err != nil && err != socket.ErrAgain {
 			l.breaks(c, o)
 			return
 		}
@@ -67,7 +66,7 @@ func (l *loop) flush(c *Conn) {
 			l.block(c, o, n)
 			return
 		}
-		l.tally.MessagesOut += uint64(o.messages())
+		l.tally.MessagesOut += uint64(o.Messages())
 		c.mu.Lock()
 		c.queued -= n
 		l.reuse(o)
@@ -76,68 +75,67 @@ func (l *loop) flush(c *Conn) {
 }
 
 // appendReplies appends what the protocol owes, if nothing waits before it: a
-// peer that does not read is not owed more than the newest pong. A pong does not
-// wait for a backlog, and a close frame does. mu is held.
+// peer that does not read is not owed more than the newest pong. mu is held.
 func (l *loop) appendReplies(c *Conn) {
-	if !c.proto.HasReplies() || c.proto.MayWrite() == ErrClosing && c.late() != nil {
+	if !c.proto.HasReplies() {
 		return
 	}
 	if c.out == nil {
 		c.out = &l.cork
 	}
-	before := len(c.out.b)
-	c.out.b = c.proto.AppendReplies(c.out.b)
-	c.queued += len(c.out.b) - before
+	before := len(c.out.Bytes)
+	c.out.Bytes = c.proto.AppendReplies(c.out.Bytes)
+	c.queued += len(c.out.Bytes) - before
 }
 
 // reuse takes o out of the loop's figures and gives it back.
-func (l *loop) reuse(o *outbox) {
+func (l *loop) reuse(o *outbox.Outbox) {
 	if o == nil {
 		return
 	}
-	l.tally.QueueBytes -= o.counted
+	l.tally.QueueBytes -= o.Counted
 	if o == &l.cork {
-		o.empty()
+		o.Empty()
 		return
 	}
-	recycle(o)
+	o.Recycle()
 }
 
 // keep makes o, or a copy of it if it is the loop's own, c's outbox. mu is held.
-func (l *loop) keep(c *Conn, o *outbox) {
+func (l *loop) keep(c *Conn, o *outbox.Outbox) {
 	if o != &l.cork {
 		c.out = o
 		return
 	}
-	own := outboxes.Get().(*outbox)
-	own.takes(o)
-	o.empty()
+	own := outbox.Get()
+	own.Append(o)
+	o.Empty()
 	c.out = own
 }
 
 // block notes that the network took only n bytes of o.
-func (l *loop) block(c *Conn, o *outbox, n int) {
+func (l *loop) block(c *Conn, o *outbox.Outbox, n int) {
 	c.mu.Lock()
-	l.tally.MessagesOut += uint64(o.advance(n))
+	l.tally.MessagesOut += uint64(o.Advance(n))
 	c.queued -= n
-	if o.size() > 0 || c.late() != nil {
+	if o.Len() > 0 {
 		c.flags |= owesDrain
 	}
 	behind := c.out
 	l.keep(c, o)
 	if behind != nil {
-		c.out.takes(behind)
+		c.out.Append(behind)
 		l.reuse(behind)
 	}
-	l.tally.QueueBytes += c.queued - c.out.counted
-	c.out.counted = c.queued
-	c.out.since = l.clock() // the turn may have been long
+	l.tally.QueueBytes += c.queued - c.out.Counted
+	c.out.Counted = c.queued
+	c.out.Since = l.clock() // the turn may have been long
 	c.flags |= blocked
 	resumes := false
 	switch {
 	case c.tooLong() && c.state == stateOpen:
 		c.mode |= pausedReading
-	case c.queued <= c.settings.resumes() || c.settings.drops():
+	case c.queued <= c.settings.resumes():
 		resumes = true
 	}
 	c.mu.Unlock()
@@ -158,18 +156,15 @@ func (l *loop) unblock(c *Conn) {
 	c.mu.Unlock()
 }
 
-// tooLong reports whether the queue is too long to read more; mu is held. One that
-// makes room never is: it would be long for ever, and the peer not heard.
-func (c *Conn) tooLong() bool {
-	return c.queued >= c.settings.pauses() && !c.settings.drops()
-}
+// tooLong reports whether the queue is too long to read more; mu is held.
+func (c *Conn) tooLong() bool { return c.queued >= c.settings.pauses() }
 
 // sendOut writes what can be written of o at once.
-func (l *loop) sendOut(c *Conn, o *outbox) (int, error) {
-	if len(o.refs) == 0 {
-		return l.send(c, o.rest())
+func (l *loop) sendOut(c *Conn, o *outbox.Outbox) (int, error) {
+	if !o.HasReferences() {
+		return l.send(c, o.Rest())
 	}
-	return l.scatter(c, o.parts())
+	return l.scatter(c, o.Parts())
 }
 
 func (c *Conn) paused() bool { return c.mode&(pausedReading|awaitsHandler) != 0 }
@@ -195,7 +190,7 @@ func (l *loop) flushed(c *Conn, drained bool) {
 // breaks notes that nothing can be sent any more. The peer may have said why in
 // a close frame that was not read yet, so the connection is left to the reader
 // to end: the poller reports it.
-func (l *loop) breaks(c *Conn, o *outbox) {
+func (l *loop) breaks(c *Conn, o *outbox.Outbox) {
 	c.mu.Lock()
 	c.flags |= broken
 	c.flags &^= blocked
@@ -204,7 +199,6 @@ func (l *loop) breaks(c *Conn, o *outbox) {
 		l.reuse(c.out)
 		c.out = nil
 	}
-	c.abandonLate()
 	c.queued = 0
 	timeout := c.settings.protocol.CloseTimeout
 	c.mu.Unlock()
@@ -215,7 +209,7 @@ func (l *loop) breaks(c *Conn, o *outbox) {
 		l.release(c)
 		return
 	}
-	l.wheel.set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
+	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
 }
 
 // finish ends the WebSocket, once. The transport stays until what is owed has
@@ -234,15 +228,12 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	c.mu.Lock()
 	if code, ok := c.proto.CloseSent(); ok {
 		e.Sent = code
-		if c.extra != nil && c.extra.overflow && e.Err == nil {
-			e.Err = ErrQueueFull
-		}
 	}
 	c.closed = e
 	timeout := c.settings.protocol.CloseTimeout
 	h := c.handler()
 	c.mu.Unlock()
-	l.wheel.set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
+	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
 	if c.mode&wantsWrite != 0 {
 		l.watch(c)
 	}
@@ -279,7 +270,7 @@ func (l *loop) release(c *Conn) {
 // detach forgets c and leaves its transport as it is.
 func (l *loop) detach(c *Conn) {
 	c.state = stateClosed
-	l.wheel.clear(c)
+	l.wheel.Clear(c)
 	l.conns[c.slot] = nil
 	l.free = append(l.free, c.slot)
 	c.dropMessage()
@@ -288,13 +279,8 @@ func (l *loop) detach(c *Conn) {
 		l.reuse(c.out)
 		c.out = nil
 	}
-	c.abandonLate()
 	c.queued = 0
-	groups := c.leaves()
 	c.mu.Unlock()
-	for _, g := range groups {
-		g.drop(c)
-	}
 }
 
 // arm sets the timer to what comes first of the protocol's deadline and the end
@@ -304,7 +290,7 @@ func (l *loop) arm(c *Conn) {
 	c.mu.Lock()
 	at, ok := c.proto.Deadline()
 	if c.flags&blocked != 0 && c.out != nil {
-		limit := c.out.since + wsproto.Time(c.settings.WriteTimeout)
+		limit := c.out.Since + wsproto.Time(c.settings.WriteTimeout)
 		if !ok || limit < at {
 			at, ok = limit, true
 		}
@@ -313,8 +299,8 @@ func (l *loop) arm(c *Conn) {
 		at, ok = d.at, true
 	}
 	c.mu.Unlock()
-	if ok && (c.timer.due == 0 || at < c.timer.due) {
-		l.wheel.set(c, at)
+	if ok && c.timer.IsLaterThan(at) {
+		l.wheel.Set(c, at)
 	}
 }
 
@@ -342,9 +328,9 @@ func (l *loop) expire(c *Conn) {
 	}
 	stuck := c.flags&blocked != 0
 	if s := c.streamed(); s != nil && stuck && c.out != nil && s.hasMoved() {
-		c.out.since = l.now
+		c.out.Since = l.now
 	}
-	if stuck && c.out != nil && l.now >= c.out.since+wsproto.Time(c.settings.WriteTimeout) {
+	if stuck && c.out != nil && l.now >= c.out.Since+wsproto.Time(c.settings.WriteTimeout) {
 		c.mu.Unlock()
 		l.finish(c, abnormal(ErrWriteTimeout), false)
 		l.release(c)
@@ -367,7 +353,7 @@ func (l *loop) expire(c *Conn) {
 			again = min(again, d.at)
 		}
 		c.mu.Unlock()
-		l.wheel.set(c, again)
+		l.wheel.Set(c, again)
 		return
 	}
 	ev := c.proto.Expire(l.now)

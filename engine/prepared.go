@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/godwit-io/godwit/ws/deflate"
+import (
+	"github.com/godwit-io/godwit/engine/internal/outbox"
+	"github.com/godwit-io/godwit/ws/deflate"
+)
 
 // frameHead is the length of the header of a server's frame.
 func frameHead(payload int) int {
@@ -15,43 +18,28 @@ func frameHead(payload int) int {
 
 // WritePrepared sends a message that was prepared, as Write would. A large one is
 // not copied, however long it has to wait.
-func (c *Conn) WritePrepared(m *Prepared) error { return c.WritePreparedKey("", m) }
-
-// WritePreparedKey is WritePrepared for the newest value of something that key
-// names: with QueueConflate it takes the place of a message with the same key
-// that is still waiting. An empty key names nothing.
-func (c *Conn) WritePreparedKey(key string, m *Prepared) error {
+func (c *Conn) WritePrepared(m *Prepared) error {
 	c.mu.Lock()
-	err := c.put(key, m)
-	c.unlockAndSend()
-	return err
-}
-
-// put queues m; mu is held.
-func (c *Conn) put(key string, m *Prepared) error {
 	err := c.admit(m.Len(), 1)
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
-	switch {
-	case err != nil:
-	case c.mustWait():
-		c.wait(waiting{m: m, key: key, bytes: len(m.Frame()), messages: 1})
-	default:
+	if err == nil {
 		c.encodePrepared(c.box(), m)
 	}
+	c.unlockAndSend()
 	return err
 }
 
 // encodePrepared appends m to o, which is or will be c's; mu is held.
-func (c *Conn) encodePrepared(o *outbox, m *Prepared) {
+func (c *Conn) encodePrepared(o *outbox.Outbox, m *Prepared) {
 	frame := c.frameOf(m)
-	if len(frame) >= sharedBytesMin && c.scatters() {
-		o.refer(frame)
+	if len(frame) >= outbox.SharedBytesMin && c.scatters() {
+		o.Refer(frame)
 	} else {
-		o.b = append(o.b, frame...)
+		o.Bytes = append(o.Bytes, frame...)
 	}
-	o.mark()
+	o.Mark()
 	c.queued += len(frame)
 }
 

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/godwit-io/godwit/engine/internal/socket"
+
 // scatters reports whether c's frames can be sent from where they are, and need
 // not be in one piece; mu is held.
 func (c *Conn) scatters() bool {
@@ -9,8 +11,8 @@ func (c *Conn) scatters() bool {
 // scatter writes what can be written of parts at once. They are those of an
 // outbox that has references, so c is a bare descriptor.
 func (l *loop) scatter(c *Conn, parts [][]byte) (int, error) {
-	if canSendParts && l.system == &system && len(parts) > 1 {
-		sent, err := sendParts(c.fd, parts)
+	if socket.CanSendParts && l.system == &socket.System && len(parts) > 1 {
+		sent, err := socket.SendParts(c.fd, parts)
 		if sent > 0 {
 			return sent, nil // an error comes again
 		}

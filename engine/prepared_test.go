@@ -129,8 +129,8 @@ func TestPreparedIsShared(t *testing.T) {
 }
 
 // A system that takes a few bytes at a time, and says "not now" in between, gets
-// bursts of small frames and references to large ones in order all the same.
-func TestGroupWithShortWrites(t *testing.T) {
+// small frames and references to large ones in order all the same.
+func TestPreparedWithShortWrites(t *testing.T) {
 	var count atomic.Int64
 	n := newNotes()
 	s := &engine.Server{Handler: n, Loops: 1}
@@ -144,10 +144,7 @@ func TestGroupWithShortWrites(t *testing.T) {
 		return do(p)
 	})
 	client := upgrade(t, start(t, s))
-	var g engine.Group
-	if err := g.Add(next(t, n.open)); err != nil {
-		t.Fatal(err)
-	}
+	conn := next(t, n.open)
 	var want []string
 	for i := range 200 {
 		size := 1 + i*i%90
@@ -157,7 +154,7 @@ func TestGroupWithShortWrites(t *testing.T) {
 		want = append(want, strings.Repeat(string(rune('a'+i%26)), size))
 	}
 	for _, p := range want {
-		if err := g.Publish(prepare(t, engine.MessageText, p)); err != nil {
+		if err := conn.WritePrepared(prepare(t, engine.MessageText, p)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+//go:build linux
 
 package engine
 
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -120,9 +121,6 @@ func FuzzKernel(f *testing.F) {
 			t.Skip("longer input says nothing more")
 		}
 		o := Options{QueueBytesMax: 100_000, MessageBytesMax: 1 << 17}
-		if len(plans)%2 == 1 {
-			o.QueuePolicy = QueueClose
-		}
 		var peers []*peer
 		for _, plan := range bytes.SplitN(plans, []byte{0xff}, 4) {
 			peers = append(peers, newPeer(plan))
@@ -154,7 +152,7 @@ func TestAgainAtEveryCall(t *testing.T) {
 			w := newWorld(t, nil, Options{}, dialogue(0))
 			w.onCall = func(p *peer, call string) (int, error) {
 				if count++; count == again || again == each && count%2 == 1 {
-					return 0, errAgain
+					return 0, socket.ErrAgain
 				}
 				return short(most)(p, call)
 			}
@@ -337,7 +335,7 @@ func TestKernelAtRandom(t *testing.T) {
 		for i := range script {
 			script[i] = byte(rnd.Uint32() >> (rnd.Uint32() % 8)) // more often small
 		}
-		o := Options{QueueBytesMax: 100_000, MessageBytesMax: 1 << 17, QueuePolicy: QueuePolicy(seed % 2)}
+		o := Options{QueueBytesMax: 100_000, MessageBytesMax: 1 << 17}
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { newWorld(t, script, o, peers...).run() }) {
 			return
 		}

@@ -1,4 +1,4 @@
-//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+//go:build linux
 
 package engine
 
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/poller"
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -85,7 +87,7 @@ func newWorld(t *testing.T, script []byte, o Options, peers ...*peer) *world {
 	w := &world{t: t, script: script, peers: peers, waiting: slices.Clone(peers), sockets: map[int32]*peer{}}
 	s := &Server{Handler: judge{w: w}, Options: o, streams: true, Loops: 1, StallAfter: NoLimit}
 	s.Log = slog.New(slog.NewTextHandler(&w.log, nil))
-	s.kernel = &kernel{accept: w.accept, read: w.recv, write: w.send, shutdown: w.shutdown, close: w.closeSocket}
+	s.kernel = &socket.Calls{Accept: w.accept, Read: w.recv, Write: w.send, Shutdown: w.shutdown, Close: w.closeSocket}
 	s.once.Do(func() {}) // no goroutine begins
 	s.stop = make(chan struct{})
 	if err := s.resolve(); err != nil {
@@ -138,10 +140,10 @@ func (w *world) socket(fd int32, call string) *peer {
 	return p
 }
 
-func (w *world) accept(int32) (int32, address, error) {
+func (w *world) accept(int32) (int32, socket.Address, error) {
 	w.count()
 	if len(w.waiting) == 0 {
-		return -1, address{}, syscall.EAGAIN
+		return -1, socket.Address{}, syscall.EAGAIN
 	}
 	p := w.waiting[0]
 	errs := [...]error{nil, syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EPROTO}
@@ -150,13 +152,13 @@ func (w *world) accept(int32) (int32, address, error) {
 		_, err = w.onCall(p, "accept")
 	}
 	if err != nil {
-		return -1, address{}, err
+		return -1, socket.Address{}, err
 	}
 	w.waiting = w.waiting[1:]
 	for p.fd = 5; w.sockets[p.fd] != nil; p.fd++ { // the lowest that is free, as everywhere
 	}
 	w.sockets[p.fd] = p
-	return p.fd, address{}, nil
+	return p.fd, socket.Address{}, nil
 }
 
 // answer is what the script says to a read or a write of n bytes.
@@ -171,7 +173,7 @@ func (w *world) answer(p *peer, call string, n int, breaks error) (int, error) {
 		p.broken, p.disturbed = breaks, true
 		return 0, breaks
 	case b%4 == 1:
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	case b%4 == 2:
 		return min(n, 1), nil
 	case b%4 == 3:
@@ -194,7 +196,7 @@ func (w *world) recv(fd int32, b []byte) (int, error) {
 		p.broken = p.end
 		return 0, p.end
 	case len(rest) == 0:
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	}
 	n, err := w.answer(p, "read", min(len(b), len(rest)), syscall.ECONNRESET)
 	copy(b, rest[:n])
@@ -214,7 +216,7 @@ func (w *world) send(fd int32, b []byte) (int, error) {
 	case p.broken != nil:
 		return 0, syscall.EPIPE
 	case room == 0:
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	}
 	n, err := w.answer(p, "write", room, syscall.EPIPE)
 	p.got = append(p.got, b[:n]...)
@@ -223,7 +225,7 @@ func (w *world) send(fd int32, b []byte) (int, error) {
 
 func (w *world) shutdown(fd int32) { w.socket(fd, "shutdown").finished = true }
 
-// closeSocket is kernel.close; the listener is one, too.
+// closeSocket is Calls.Close; the listener is one, too.
 func (w *world) closeSocket(fd int32) {
 	if fd == listenerFD {
 		return
@@ -240,9 +242,9 @@ func (w *world) advance(d time.Duration) {
 
 // The world is the loop's poller as well.
 
-func (w *world) pause(time.Duration) {}
+func (w *world) Pause(time.Duration) {}
 
-func (w *world) wait(events []event, timeout time.Duration) int {
+func (w *world) Wait(events []poller.Event, timeout time.Duration) int {
 	w.count()
 	if w.onWait != nil {
 		w.onWait(w)
@@ -259,12 +261,12 @@ func (w *world) wait(events []event, timeout time.Duration) int {
 			r, wr = true, true
 		}
 		if r || wr {
-			events[n] = event{fd: fd, key: p.key, readable: r, writable: wr}
+			events[n] = poller.Event{FD: fd, Key: p.key, Readable: r, Writable: wr}
 			n++
 		}
 	}
 	if w.listens && len(w.waiting) > 0 && n < len(events) {
-		events[n] = event{fd: listenerFD, key: -1}
+		events[n] = poller.Event{FD: listenerFD, Key: -1}
 		n++
 	}
 	switch {
@@ -279,9 +281,9 @@ func (w *world) wait(events []event, timeout time.Duration) int {
 	return n
 }
 
-func (w *world) wake() { w.woken = true }
+func (w *world) Wake() { w.woken = true }
 
-func (w *world) add(fd, key int32) error {
+func (w *world) Add(fd, key int32) error {
 	p := w.socket(fd, "add")
 	if p.unwatched {
 		return syscall.ENOSPC
@@ -290,9 +292,9 @@ func (w *world) add(fd, key int32) error {
 	return nil
 }
 
-func (w *world) addListener(int32, int32) error { w.listens = true; return nil }
+func (w *world) AddListener(int32, int32) error { w.listens = true; return nil }
 
-func (w *world) watch(fd, key int32, read, write bool) {
+func (w *world) Watch(fd, key int32, read, write bool) {
 	p := w.socket(fd, "watch")
 	if p.key != key {
 		w.t.Fatalf("descriptor %d has key %d and is watched with %d", fd, p.key, key)
@@ -300,7 +302,7 @@ func (w *world) watch(fd, key int32, read, write bool) {
 	p.read, p.write = read, write
 }
 
-func (w *world) remove(fd int32) {
+func (w *world) Remove(fd int32) {
 	if fd == listenerFD {
 		w.listens = false
 		return
@@ -310,7 +312,7 @@ func (w *world) remove(fd int32) {
 
 // meanwhile is what else happens in a turn: other goroutines, the clock, events
 // that mean nothing.
-func (w *world) meanwhile(events []event) (n int, early bool) {
+func (w *world) meanwhile(events []poller.Event) (n int, early bool) {
 	b := w.next()
 	var p *peer
 	if b != 0 {
@@ -337,11 +339,11 @@ func (w *world) meanwhile(events []event) (n int, early bool) {
 		p.disturbed = true // what was good may be too much now
 		p.conn.SetLimits(&Options{MessageBytesMax: int64(w.next()) * 100, QueueBytesMax: 1000, PingInterval: time.Second})
 	case 8:
-		events[0] = event{fd: p.fd + 1, key: p.conn.slot, readable: true, writable: true} // of one who has gone
+		events[0] = poller.Event{FD: p.fd + 1, Key: p.conn.slot, Readable: true, Writable: true} // of one who has gone
 		return 1, false
 	case 9:
 		if p.fd >= 0 && !p.closed {
-			events[0] = event{fd: p.fd, key: p.key, readable: true, writable: true} // of nothing
+			events[0] = poller.Event{FD: p.fd, Key: p.key, Readable: true, Writable: true} // of nothing
 			return 1, false
 		}
 	case 10:
@@ -366,4 +368,4 @@ func (p *peer) says(typ MessageType, message string) {
 	}
 }
 
-func (w *world) close() {}
+func (w *world) Close() {}

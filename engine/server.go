@@ -10,9 +10,10 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -27,10 +28,8 @@ const (
 )
 
 var (
-	errClosed        = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
-	errTimeout       = errors.New("engine: the peer took too long")
-	errAgain         = syscall.EAGAIN
-	errNoDescriptors = errors.New("engine: this poller knows no descriptors")
+	errClosed  = fmt.Errorf("the connection was closed here: %w", net.ErrClosed)
+	errTimeout = errors.New("engine: the peer took too long")
 )
 
 // Server serves WebSockets. The zero value with a Handler works; the fields must
@@ -111,8 +110,8 @@ type Server struct {
 	// Log gets what an operator should know. Default: slog.Default.
 	Log *slog.Logger
 
-	streams bool    // tests: no descriptors, also where there are some
-	kernel  *kernel // tests: faults; nil for the system
+	streams bool          // tests: no descriptors, also where there are some
+	kernel  *socket.Calls // tests: faults; nil for the system
 
 	once       sync.Once
 	startErr   error
@@ -120,12 +119,12 @@ type Server struct {
 	numbers    numbers
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
-	pool       *pool
-	next       atomic.Uint32 // the loop that gets the next connection
-	web        *web          // nil without HTTP
-	workers    sync.WaitGroup
+	pool       *workers.Pool
+	next       atomic.Uint32  // the loop that gets the next connection
+	web        *web           // nil without HTTP
+	goroutines sync.WaitGroup // of the server, but for those of pool
 	handshakes handshakes
-	shedding   shedding
+	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
 	count      atomic.Int64 // connections of all loops
@@ -182,12 +181,12 @@ func (s *Server) launch() error {
 		return err
 	}
 	s.stop = make(chan struct{})
-	s.pool = newPool(s.numbers.workers)
+	s.pool = workers.New(s.numbers.workers)
 	for i := range s.numbers.loops {
 		l, err := newLoop(s, i)
 		if err != nil {
 			for _, l := range s.loops {
-				l.poll.close()
+				l.poll.Close()
 			}
 			s.loops = nil
 			return fmt.Errorf("engine: cannot make a poller: %w", err)
@@ -195,14 +194,14 @@ func (s *Server) launch() error {
 		s.loops = append(s.loops, l)
 	}
 	for _, l := range s.loops {
-		s.workers.Go(l.run)
+		s.goroutines.Go(l.run)
 	}
 	if s.HTTP != nil {
 		s.web = newWeb(s)
-		s.workers.Go(s.web.serve)
+		s.goroutines.Go(s.web.serve)
 	}
 	if after := s.numbers.stallAfter; after < driver.Forever {
-		s.workers.Go(func() { s.watch(after) })
+		s.goroutines.Go(func() { s.watch(after) })
 	}
 	return nil
 }
@@ -313,7 +312,7 @@ func (s *Server) pick() *loop {
 	first := int(s.next.Add(1))
 	best := s.loops[first%len(s.loops)]
 	for i := 1; i < len(s.loops); i++ {
-		if l := s.loops[(first+i)%len(s.loops)]; l.better(best, 0) {
+		if l := s.loops[(first+i)%len(s.loops)]; l.isBetter(best, 0) {
 			best = l
 		}
 	}
@@ -341,7 +340,7 @@ func (l *loop) acceptStream(nc net.Conn) {
 func (l *loop) begins(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
-	l.wheel.set(c, l.clock()+wsproto.Time(l.server.numbers.handshakeTimeout))
+	l.wheel.Set(c, l.clock()+wsproto.Time(l.server.numbers.handshakeTimeout))
 }
 
 // enter counts a connection, if there may be one more.

@@ -24,7 +24,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.sayGoodbye(ctx)
 	<-web
 	s.halt()
-	if waited := s.pool.wait(ctx); err == nil {
+	if waited := s.pool.Wait(ctx); err == nil {
 		err = waited
 	}
 	return err
@@ -76,7 +76,7 @@ func (s *Server) halt() {
 	for _, l := range s.loops {
 		l.do(func() { l.stopping = true })
 	}
-	s.workers.Wait()
+	s.goroutines.Wait()
 }
 
 // sayGoodbye closes every connection with 1001 and waits until all have ended.

@@ -117,15 +117,14 @@ func soakServer(t *testing.T) {
 	defer ticker.Stop()
 	news := []byte(strings.Repeat("to all who listen ", 7))
 	frame := wire.AppendFrame(nil, true, wire.Text, news)
-	prepared, err := engine.Prepare(engine.MessageText, news)
-	if err != nil {
+	var err error
+	if h.news, err = engine.Prepare(engine.MessageText, news); err != nil {
 		t.Fatal(err)
 	}
 	for ctx.Err() == nil {
 		select {
 		case <-ticker.C:
 			h.publish(frame)
-			_ = h.members.Publish(prepared) // loops that are busy with the ones before miss it
 		case <-ctx.Done():
 		}
 	}
@@ -160,10 +159,10 @@ func soakCount(s *engine.Server) (f soakFigures) {
 // soakHandler is an echo that knows who wants to listen.
 type soakHandler struct {
 	engine.NopHandler
-	members engine.Group // they leave by themselves
+	news *engine.Prepared
 
-	mu    sync.Mutex // guards conns
-	conns map[*engine.Conn]bool
+	mu    sync.Mutex            // guards conns
+	conns map[*engine.Conn]bool // true: it is woken, and writes the news itself
 }
 
 // soakWaits takes a while for each message.
@@ -175,17 +174,13 @@ func (h soakWaits) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
 }
 
 func (h *soakHandler) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
-	switch string(p) {
-	case "join":
-		_ = h.members.Add(c) // an error says that it has ended
-		return
-	case "listen":
-	default:
-		_ = c.Write(typ, p) // who does not keep up misses it
+	said := string(p)
+	if said != "join" && said != "listen" {
+		_ = c.Write(typ, p) // a peer that does not keep up misses it
 		return
 	}
 	h.mu.Lock()
-	h.conns[c] = true
+	h.conns[c] = said == "join"
 	h.mu.Unlock()
 }
 
@@ -198,10 +193,17 @@ func (h *soakHandler) OnClose(c *engine.Conn, _ *engine.CloseError) {
 func (h *soakHandler) publish(frame []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for c := range h.conns {
-		_ = c.WriteFrames(frame) // who does not keep up misses it
+	for c, woken := range h.conns {
+		if woken {
+			c.Wake()
+			continue
+		}
+		_ = c.WriteFrames(frame) // a peer that does not keep up misses it
 	}
 }
+
+// OnWake implements engine.Waker.
+func (h *soakHandler) OnWake(c *engine.Conn) { _ = c.WritePrepared(h.news) }
 
 // soakRest waits until nobody but the request that asks is connected.
 func soakRest(t *testing.T, address string) soakFigures {

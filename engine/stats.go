@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/engine/internal/lag"
+)
 
 // Stats are figures of one loop, counted since it began where they are not
 // momentary.
@@ -20,7 +24,6 @@ type Stats struct {
 
 	MessagesIn  uint64
 	MessagesOut uint64 // frames of WriteFrames count as messages
-	Dropped     uint64 // messages that were not sent, see Conn.Dropped
 	BytesIn     uint64 // as they came over the wire, heads included
 	BytesOut    uint64
 
@@ -33,7 +36,7 @@ type Stats struct {
 
 	turns uint64
 	sends uint64 // system calls, or what there is in place of them
-	laps  laps
+	laps  lag.Laps
 }
 
 // Len returns how many connections there are, those included whose request is
@@ -53,7 +56,6 @@ func (s *Server) Stats() []Stats {
 		l.mu.Unlock()
 		all[i].Conns = int(l.open.Load())
 		all[i].Stalls = l.stalls.Load()
-		all[i].Dropped = l.dropped.Load()
 		all[i].Shed = l.shed.Load()
 		all[i].Lag = l.lagNow(all[i].laps)
 	}
@@ -94,5 +96,5 @@ func (s *Server) SharedStats() SharedStats {
 	if s.start() != nil {
 		return SharedStats{}
 	}
-	return SharedStats{Workers: s.pool.stats(), Handshakes: s.handshakes.stats()}
+	return SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: s.handshakes.stats()}
 }

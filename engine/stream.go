@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/godwit-io/godwit/engine/internal/socket"
 )
 
 const (
@@ -43,7 +45,7 @@ type stream struct {
 
 func newStream(l *loop, c *Conn, nc net.Conn) *stream {
 	s := &stream{nc: nc, loop: l, conn: c, resume: make(chan struct{}, 1)}
-	l.server.workers.Go(s.reads)
+	l.server.goroutines.Go(s.reads)
 	return s
 }
 
@@ -89,7 +91,7 @@ func (s *stream) tell() {
 	s.conn.unlockAndPost()
 }
 
-// read gives what has arrived, errAgain if nothing has. The reader goes on when
+// read gives what has arrived, socket.ErrAgain if nothing has. The reader goes on when
 // the loop has dealt with it: the transport may be somebody else's by then.
 func (s *stream) read(p []byte) (int, error) {
 	s.mu.Lock()
@@ -104,7 +106,7 @@ func (s *stream) read(p []byte) (int, error) {
 	case s.inErr != nil:
 		return 0, s.inErr
 	}
-	return 0, errAgain
+	return 0, socket.ErrAgain
 }
 
 // readable and writable report what the loop may try.
@@ -137,13 +139,13 @@ func (s *stream) write(p []byte) (int, error) {
 	case s.outErr != nil:
 		return 0, s.outErr
 	case s.writing || s.closed:
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	case len(p) == 0:
 		return 0, nil
 	}
 	s.out = append(s.out[:0], p[:min(len(p), streamWriteBytes)]...)
 	s.writing, s.moved = true, false
-	s.loop.server.workers.Go(s.writes)
+	s.loop.server.goroutines.Go(s.writes)
 	return len(s.out), nil
 }
 
@@ -188,7 +190,7 @@ func (s *stream) shutdown() {
 	now := !s.writing
 	s.mu.Unlock()
 	if now {
-		s.loop.server.workers.Go(s.closeWrite) // TLS writes an alert
+		s.loop.server.goroutines.Go(s.closeWrite) // TLS writes an alert
 	}
 }
 
@@ -214,7 +216,7 @@ func (s *stream) close() {
 		_ = s.nc.SetWriteDeadline(longAgo) // and the write, which closes
 		return
 	}
-	s.loop.server.workers.Go(func() { s.nc.Close() }) // with a goodbye of TLS
+	s.loop.server.goroutines.Go(func() { s.nc.Close() }) // with a goodbye of TLS
 }
 
 // isSecure reports whether the stream is TLS to this process.

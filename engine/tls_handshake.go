@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -60,7 +61,7 @@ func (l *loop) feed(c *Conn, k *link) (int, error) {
 	if room <= 0 {
 		return 0, io.ErrUnexpectedEOF // it is not watched, so what the poller reports is that the peer has gone
 	}
-	n, err := l.system.read(c.fd, l.ciphertext()[:room])
+	n, err := l.system.Read(c.fd, l.ciphertext()[:room])
 	if err != nil || n == 0 {
 		return n, err
 	}
@@ -75,12 +76,12 @@ func (l *loop) feed(c *Conn, k *link) (int, error) {
 	switch {
 	case stranger:
 		l.refuseStranger(c, k)
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	case begins:
 		l.server.askHandshake(k)
 	}
 	l.watchHandshake(c, k)
-	return 0, errAgain
+	return 0, socket.ErrAgain
 }
 
 // beginsHandshake reports whether b has a whole record of a handshake, or one

@@ -178,7 +178,7 @@ func (k *link) LocalAddr() net.Addr {
 	return k.conn.LocalAddr()
 }
 
-func (k *link) RemoteAddr() net.Addr { return k.conn.peer.netAddr() }
+func (k *link) RemoteAddr() net.Addr { return k.conn.peer.NetAddr() }
 
 // The deadlines are those of net/http; the loop has its own.
 func (k *link) SetDeadline(t time.Time) error {

@@ -3,6 +3,9 @@ package engine
 import (
 	"errors"
 	"io"
+
+	"github.com/godwit-io/godwit/engine/internal/outbox"
+	"github.com/godwit-io/godwit/engine/internal/socket"
 )
 
 const (
@@ -37,17 +40,17 @@ func (l *loop) needCiphers() *ciphers {
 func (l *loop) receiveTLS(c *Conn, k *link, p []byte) (int, error) {
 	switch {
 	case c.state == stateLast:
-		return l.system.read(c.fd, p) // nobody wants to know what it says
+		return l.system.Read(c.fd, p) // nobody wants to know what it says
 	case k.shaking():
 		return l.feed(c, k)
 	}
 	if k.more {
-		if n, err := l.decrypt(c, k, p); err != errAgain {
+		if n, err := l.decrypt(c, k, p); err != socket.ErrAgain {
 			return n, err
 		}
 	}
 	in := l.ciphertext()
-	n, err := l.system.read(c.fd, in)
+	n, err := l.system.Read(c.fd, in)
 	if err != nil || n == 0 {
 		return n, err
 	}
@@ -81,7 +84,7 @@ func (l *loop) decrypt(c *Conn, k *link, p []byte) (n int, err error) {
 	case k.broken == errNotTaken:
 		return 0, k.broken
 	case err == errLater && n == 0:
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	case err == errLater:
 		return n, nil
 	case n > 0:
@@ -104,7 +107,7 @@ func (l *loop) holdsBack(c *Conn, k *link) {
 	case c.state != stateOpen:
 		k.broken = errNotTaken // nothing was sent yet that could be in the way
 	case !c.isBlocked():
-		l.block(c, outboxes.Get().(*outbox), 0)
+		l.block(c, outbox.Get(), 0)
 	}
 }
 
@@ -112,7 +115,7 @@ func (l *loop) holdsBack(c *Conn, k *link) {
 // of that has been taken by the system.
 func (l *loop) sendTLS(c *Conn, k *link, p []byte) (int, error) {
 	if !l.push(c, k, false) {
-		return 0, errAgain
+		return 0, socket.ErrAgain
 	}
 	sent := 0
 	for sent < len(p) {
@@ -141,12 +144,12 @@ func (l *loop) push(c *Conn, k *link, lent bool) bool {
 	}
 	n, err := 0, k.broken
 	if err == nil {
-		n, err = l.system.write(c.fd, out)
+		n, err = l.system.Write(c.fd, out)
 	}
 	if lent && cap(out) <= 2*sealBytes {
 		l.ciphers.out = out[:0]
 	}
-	if err != nil && err != errAgain {
+	if err != nil && err != socket.ErrAgain {
 		k.broken = err
 		return true // nothing waits
 	}
@@ -174,7 +177,7 @@ func (l *loop) push(c *Conn, k *link, lent bool) bool {
 func (c *Conn) moved(l *loop) {
 	c.mu.Lock()
 	if c.out != nil {
-		c.out.since = l.now
+		c.out.Since = l.now
 	}
 	c.mu.Unlock()
 }
@@ -203,7 +206,7 @@ func (l *loop) visitTLS(c *Conn) {
 
 // watchTLS tells the poller what c waits for.
 func (l *loop) watchTLS(c *Conn, k *link) {
-	l.poll.watch(c.fd, c.slot, !c.paused() && !k.full, c.mode&wantsWrite != 0 || k.writing)
+	l.poll.Watch(c.fd, c.slot, !c.paused() && !k.full, c.mode&wantsWrite != 0 || k.writing)
 	if k.more && !c.paused() {
 		k.tell()
 	}

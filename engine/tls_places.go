@@ -71,7 +71,7 @@ func (s *Server) askHandshake(k *link) {
 	}
 	h.places[k] = struct{}{}
 	h.mu.Unlock()
-	s.workers.Go(func() { s.shakeHands(k) })
+	s.goroutines.Go(func() { s.shakeHands(k) })
 }
 
 // shakeHands is the goroutine of a place.
@@ -83,7 +83,7 @@ func (s *Server) shakeHands(k *link) {
 		}
 		// A callback of the tls.Config has ended the goroutine, and not the place.
 		if k := s.handshakes.next(k); k != nil {
-			s.workers.Go(func() { s.shakeHands(k) })
+			s.goroutines.Go(func() { s.shakeHands(k) })
 		}
 	}()
 	for k != nil {

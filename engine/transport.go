@@ -5,23 +5,13 @@ import (
 	"net"
 )
 
-// kernel is what a loop asks of the system for a descriptor, so that tests can
-// put faults in between. None of it waits. Errors are errAgain or final.
-type kernel struct {
-	accept   func(fd int32) (conn int32, peer address, err error)
-	read     func(fd int32, p []byte) (int, error)
-	write    func(fd int32, p []byte) (int, error)
-	shutdown func(fd int32)
-	close    func(fd int32)
-}
-
 // receive reads into p; 0 bytes without an error is the end.
 func (l *loop) receive(c *Conn, p []byte) (int, error) {
 	if c.mode&secured != 0 {
 		return l.receiveTLS(c, c.linkOf(), p)
 	}
 	if c.fd >= 0 {
-		return l.system.read(c.fd, p)
+		return l.system.Read(c.fd, p)
 	}
 	return c.stream().read(p)
 }
@@ -32,7 +22,7 @@ func (l *loop) send(c *Conn, p []byte) (int, error) {
 		return l.sendTLS(c, c.linkOf(), p)
 	}
 	if c.fd >= 0 {
-		return l.system.write(c.fd, p)
+		return l.system.Write(c.fd, p)
 	}
 	return c.stream().write(p)
 }
@@ -43,7 +33,7 @@ func (l *loop) shutdown(c *Conn) {
 		l.sayGoodbyeTLS(c, c.linkOf())
 	}
 	if c.fd >= 0 {
-		l.system.shutdown(c.fd)
+		l.system.Shutdown(c.fd)
 		return
 	}
 	c.stream().shutdown()
@@ -64,7 +54,7 @@ func (l *loop) close(c *Conn) {
 	c.mu.Lock()
 	c.fd = -1 // before the number can be another's, see LocalAddr
 	c.mu.Unlock()
-	l.system.close(fd)
+	l.system.Close(fd)
 }
 
 // watch tells the poller what c waits for. Streams tell the loop themselves.
@@ -74,7 +64,7 @@ func (l *loop) watch(c *Conn) {
 		return
 	}
 	if c.fd >= 0 {
-		l.poll.watch(c.fd, c.slot, !c.paused(), c.mode&wantsWrite != 0)
+		l.poll.Watch(c.fd, c.slot, !c.paused(), c.mode&wantsWrite != 0)
 		return
 	}
 	s := c.stream()

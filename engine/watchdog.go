@@ -22,13 +22,13 @@ func (s *Server) watch(after time.Duration) {
 		case <-s.stop:
 			return
 		}
-		begun, waiting, first := s.pool.waiting()
+		begun, waiting, first := s.pool.Waiting()
 		if waiting == 0 || begun != pooled.turn {
 			pooled = look{turn: begun}
 		} else if !pooled.reported {
 			pooled.reported = true
 			s.log().Warn("engine: every worker is busy with a blocking handler, and no call has begun for a while; raise Workers, or make the calls shorter",
-				"next", first.handlerName(), "workers", s.pool.max, "waiting", waiting, "longer than", after)
+				"next", first.(*mailbox).conn.handlerName(), "workers", s.pool.Max(), "waiting", waiting, "longer than", after)
 		}
 		for i, l := range s.loops {
 			turn, c := l.turn.Load(), l.current.Load()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -88,13 +89,13 @@ func (l *loop) forward(c *Conn, p []byte) {
 		nc = l.surrender(c, s)
 	} else {
 		fd := c.fd
-		l.poll.remove(fd)
+		l.poll.Remove(fd)
 		l.detach(c)
 		c.mu.Lock()
 		c.fd = -1
 		c.mu.Unlock()
 		var err error
-		if nc, err = netConn(fd); err != nil {
+		if nc, err = socket.NetConn(fd); err != nil {
 			l.server.log().Error("engine: cannot give a connection to HTTP", "error", err)
 		}
 	}

@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/binary"
 
+	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -14,8 +14,8 @@ import (
 // elsewhere leaves in the loop's next turn. What the network does not take is
 // queued, see Buffered and OnDrain.
 //
-// It returns ErrQueueFull when the queue has no room and Options.QueuePolicy does
-// not make any,
+// It returns ErrQueueFull when the queue has no room, with nothing written: the
+// peer does not keep up, so wait for OnDrain, or close the connection. It returns
 // ErrMessageType or ErrNotUTF8, ErrClosing after a close frame, and the
 // *CloseError of the connection when it has ended. Nil means that the message
 // will be sent if the connection lives, not that anyone has received it.
@@ -25,19 +25,13 @@ func (c *Conn) Write(typ MessageType, p []byte) error {
 	}
 	c.mu.Lock()
 	err := c.admit(len(p), 1)
-	switch {
-	case err != nil:
-	case c.mustWait():
-		if err = c.mayBegin(typ); err == nil {
-			c.waitCopy(typ, p)
-		}
-	default:
+	if err == nil {
 		o := c.box()
-		before := len(o.b)
-		if o.b, err = c.proto.AppendMessage(o.b, wire.Opcode(typ), p); err == nil {
-			o.mark()
+		before := len(o.Bytes)
+		if o.Bytes, err = c.proto.AppendMessage(o.Bytes, wire.Opcode(typ), p); err == nil {
+			o.Mark()
 		}
-		c.queued += len(o.b) - before
+		c.queued += len(o.Bytes) - before
 	}
 	c.unlockAndSend()
 	return err
@@ -63,15 +57,11 @@ func (c *Conn) WriteBatch(messages []Message) error {
 	}
 	if err == nil {
 		for _, m := range messages {
-			if c.mustWait() {
-				c.waitCopy(m.Type, m.Data)
-				continue
-			}
 			o := c.box()
-			before := len(o.b)
-			o.b, _ = c.proto.AppendMessage(o.b, wire.Opcode(m.Type), m.Data) // MayWrite said so
-			o.mark()
-			c.queued += len(o.b) - before
+			before := len(o.Bytes)
+			o.Bytes, _ = c.proto.AppendMessage(o.Bytes, wire.Opcode(m.Type), m.Data) // MayWrite said so
+			o.Mark()
+			c.queued += len(o.Bytes) - before
 		}
 	}
 	c.unlockAndSend()
@@ -81,9 +71,8 @@ func (c *Conn) WriteBatch(messages []Message) error {
 // WriteFrames sends frames that were encoded already, each one or more whole,
 // unmasked frames, as wire.AppendFrame builds them: the way to encode a message
 // once and send it to many, where Prepare does not serve. Nothing is sent between
-// them, and they are dropped together if QueuePolicy drops. Their content is the
-// caller's responsibility: compressed ones must not refer to anything before them
-// where frames may be dropped. The errors are those of Write.
+// them. Their content is the caller's responsibility. The errors are those of
+// Write.
 func (c *Conn) WriteFrames(encoded ...[]byte) error {
 	size := 0
 	for _, f := range encoded {
@@ -94,15 +83,11 @@ func (c *Conn) WriteFrames(encoded ...[]byte) error {
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
-	switch {
-	case err != nil || len(encoded) == 0:
-	case c.mustWait():
-		c.wait(waiting{p: bytes.Join(encoded, nil), typ: frames, bytes: size, messages: len(encoded)})
-	default:
+	if err == nil && len(encoded) > 0 {
 		o := c.box()
 		for _, f := range encoded {
-			o.b = append(o.b, f...)
-			o.mark()
+			o.Bytes = append(o.Bytes, f...)
+			o.Mark()
 		}
 		c.queued += size
 	}
@@ -118,11 +103,11 @@ func (c *Conn) Ping() error {
 	if err == nil && (c.extra == nil || c.extra.pinged == 0) {
 		now := max(c.loop.clock(), 1)
 		o := c.box()
-		before := len(o.b)
-		if o.b, err = c.proto.AppendPing(o.b, pingPayload(now)); err == nil {
+		before := len(o.Bytes)
+		if o.Bytes, err = c.proto.AppendPing(o.Bytes, pingPayload(now)); err == nil {
 			c.needExtra().pinged = now
 		}
-		c.queued += len(o.b) - before
+		c.queued += len(o.Bytes) - before
 	}
 	c.unlockAndSend()
 	return err
@@ -200,45 +185,34 @@ func (c *Conn) admit(size, messages int) error {
 		return err
 	}
 	s := c.settings
-	if s.drops() || c.queued == 0 || c.queued+size <= s.QueueBytesMax && c.messages()+messages <= s.QueueMessagesMax {
+	if c.queued == 0 || c.queued+size <= s.QueueBytesMax && c.messages()+messages <= s.QueueMessagesMax {
 		return nil
-	}
-	if s.QueuePolicy == QueueClose {
-		if c.proto.QueueClose(StatusPolicyViolation, "the peer reads too slowly", c.loop.clock()) == nil {
-			c.needExtra().overflow = true
-			c.hasClosed()
-		}
 	}
 	c.flags |= owesDrain
 	return ErrQueueFull
 }
 
-// mayBegin returns what the protocol refuses a message with; mu is held.
-func (c *Conn) mayBegin(typ MessageType) error {
-	if typ != MessageText && typ != MessageBinary {
-		return ErrMessageType
+// messages is how many messages are queued; mu is held.
+func (c *Conn) messages() int {
+	if c.out == nil {
+		return 0
 	}
-	return c.proto.MayWrite()
-}
-
-// waitCopy puts a copy of a message into the backlog; mu is held.
-func (c *Conn) waitCopy(typ MessageType, p []byte) {
-	c.wait(waiting{p: bytes.Clone(p), typ: typ, bytes: frameHead(len(p)) + len(p), messages: 1})
+	return c.out.Messages()
 }
 
 // box returns where frames are appended; mu is held.
-func (c *Conn) box() *outbox {
+func (c *Conn) box() *outbox.Outbox {
 	if c.out == nil {
-		c.out = outboxes.Get().(*outbox)
+		c.out = outbox.Get()
 	} else {
-		c.out.compact()
+		c.out.Compact()
 	}
 	return c.out
 }
 
 // unlockAndSend unlocks, and sees to it that the loop sends what was appended.
 func (c *Conn) unlockAndSend() {
-	if c.flags&(corked|blocked) != 0 && c.flags&(armClose|dropping) == 0 {
+	if c.flags&(corked|blocked) != 0 {
 		c.mu.Unlock() // the loop will, without being told
 		return
 	}

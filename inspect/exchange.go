@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -86,7 +87,7 @@ func (a *attempt) run(ctx context.Context, in *inspector, s spec) (err error) {
 	}
 	if p != nil {
 		a.stage = atProxy
-		x.Proxy = printable(p.Redacted(), 2*quotedBytesMax)
+		x.Proxy = printable(redact.URL(p), 2*quotedBytesMax)
 		a.conn, err = in.throughProxy(ctx, p, t, x)
 	} else {
 		a.conn, a.stage, err = in.connect(ctx, t.host(), t.port(), x)

@@ -60,11 +60,7 @@ func describeFields(a *attempt) {
 			if i == 5 {
 				break
 			}
-			shown := v
-			if secretFields[m.name] {
-				shown = redact(m.name, v)
-			}
-			a.x.Response.Fields = append(a.x.Response.Fields, Field{Name: fieldName(m.name), Value: printable(shown, 512), Meaning: m.meaning(a, v)})
+			a.x.Response.Fields = append(a.x.Response.Fields, Field{Name: fieldName(m.name), Value: printable(showValue(m.name, v), 512), Meaning: m.meaning(a, v)})
 		}
 	}
 }

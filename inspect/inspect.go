@@ -55,9 +55,9 @@ func Run(ctx context.Context, target string, o *Options) (*Report, error) {
 	return in.report, ctx.Err()
 }
 
-// given is the target as it was given, without a password.
+// given is the target as it was given, unless it has what may be secret.
 func (t *target) given(text string) string {
-	if t.url.User == nil {
+	if t.url.User == nil && t.url.RawQuery == "" {
 		return text
 	}
 	return t.String()
@@ -67,7 +67,7 @@ func (t *target) given(text string) string {
 func (in *inspector) inspect(ctx context.Context, t *target) {
 	seen := map[string]bool{}
 	for {
-		seen[t.String()] = true
+		seen[t.url.String()] = true
 		in.report.URL = t.String()
 		a := in.attempt(ctx, t, in.spec())
 		in.report.Exchanges = append(in.report.Exchanges, a.x)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/net/proxy"
@@ -25,6 +26,9 @@ func (e *proxyError) Error() string { return e.reason }
 // chooseProxy returns the proxy for t, nil for none.
 func (in *inspector) chooseProxy(t *target) (*url.URL, error) {
 	p, err := in.options.Proxy(&http.Request{URL: t.httpURL(), Header: http.Header{}})
+	if err != nil && strings.Contains(err.Error(), "@") { // net/http quotes the URL, password and all
+		return nil, errors.New("it is no URL, such as http://proxy.example:3128")
+	}
 	if err != nil || p == nil {
 		return nil, err
 	}

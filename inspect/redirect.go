@@ -1,6 +1,10 @@
 package inspect
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/godwit-io/godwit/internal/redact"
+)
 
 // redirect returns where an answer sends the client, or nil. redirected says
 // that the answer is a redirect, also one that cannot be followed.
@@ -16,19 +20,19 @@ func (in *inspector) redirect(a *attempt, seen map[string]bool) (next *target, r
 	}
 	u, err := a.target.httpURL().Parse(location)
 	if location == "" || err != nil {
-		return fail("redirect-nowhere", start+" redirects, and its Location is "+quote(location)+".", "Answer the handshake with 101 instead of a redirect.")
+		return fail("redirect-nowhere", start+" redirects, and its Location is "+quote(redact.Text(location))+".", "Answer the handshake with 101 instead of a redirect.")
 	}
 	u.Fragment, u.RawFragment = "", ""
 	if u.Opaque == "" {
 		next, _, err = parseTarget(u.String())
 	}
 	if err != nil || next == nil {
-		return fail("redirect-nowhere", start+" redirects to "+quote(location)+", which is no URL for a WebSocket.", "Answer the handshake with 101 instead of a redirect.")
+		return fail("redirect-nowhere", start+" redirects to "+quote(redact.Text(location))+", which is no URL for a WebSocket.", "Answer the handshake with 101 instead of a redirect.")
 	}
 	in.found("redirect", start+" redirects the handshake to "+next.String()+", and browsers do not follow redirects of a WebSocket.",
 		"Use the URL it redirects to, or exempt this path from the redirect; common reasons are http to https, a missing or superfluous slash at the end, another host name, and a login page.")
 	switch {
-	case seen[next.String()]:
+	case seen[next.url.String()]:
 		return fail("redirect-loop", "The redirects come back to "+next.String()+", where they have been before.",
 			"Mend the redirects: a server behind a proxy that ends TLS redirects to https forever unless it is told that the visitor's connection is secure (X-Forwarded-Proto).")
 	case len(seen) > redirectsMax:

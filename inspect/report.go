@@ -5,7 +5,7 @@ import "time"
 // Report is what Run found out. Its JSON form is documented in docs/inspect.md;
 // fields are only ever added. Text of the server in it is safe to print.
 type Report struct {
-	Target   string        `json:"target"`  // as it was given
+	Target   string        `json:"target"`  // as it was given, without secrets
 	URL      string        `json:"url"`     // what it came to mean, after guesses and redirects
 	Works    bool          `json:"works"`   // a WebSocket opened, and nothing was graded an error
 	Summary  string        `json:"summary"` // one sentence
@@ -37,7 +37,7 @@ func (r *Report) Count(g Grade) (n int) {
 // Exchange is one attempt at a handshake. Steps that were not reached are nil.
 type Exchange struct {
 	URL      string    `json:"url"`
-	Proxy    string    `json:"proxy,omitempty"` // URL of the proxy in between, without its password
+	Proxy    string    `json:"proxy,omitempty"` // URL of the proxy in between, without secrets
 	DNS      *Lookup   `json:"dns"`             // of the proxy, if there is one
 	TCP      []Dialed  `json:"tcp"`
 	TLS      *TLS      `json:"tls"`

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/godwit-io/godwit/internal/redact"
 )
 
 // target is a URL to connect to.
@@ -59,8 +61,8 @@ func (t *target) httpURL() *url.URL {
 	return &u
 }
 
-// String is the URL without a password.
-func (t *target) String() string { return printable(t.url.Redacted(), 2048) }
+// String is the URL without secrets.
+func (t *target) String() string { return printable(redact.URL(t.url), 2048) }
 
 // with is the same target with another scheme. A port that was implied follows.
 func (t *target) with(scheme string) *target {
@@ -71,7 +73,7 @@ func (t *target) with(scheme string) *target {
 
 // TargetError says why a target is none. It is a mistake of the caller.
 type TargetError struct {
-	Target string
+	Target string // as it was given, without secrets
 	Reason string // what was wrong and what would be right
 }
 
@@ -84,7 +86,7 @@ func (e *TargetError) Error() string {
 // that it was http or https.
 func parseTarget(text string) (t *target, asHTTP bool, err error) {
 	fail := func(format string, args ...any) (*target, bool, error) {
-		return nil, false, &TargetError{text, fmt.Sprintf(format, args...)}
+		return nil, false, &TargetError{redact.Text(text), fmt.Sprintf(format, args...)}
 	}
 	const example = "; write for example wss://example.com/socket"
 	guess := !strings.Contains(text, "://")
@@ -103,6 +105,9 @@ func parseTarget(text string) (t *target, asHTTP bool, err error) {
 	}
 	u, err := url.Parse(whole)
 	if err != nil {
+		if redact.Text(text) != text {
+			return fail("in a user, a password and a query some characters are written in percent-encoding, as %%2F for /")
+		}
 		reason := err
 		if ue, ok := err.(*url.Error); ok {
 			reason = ue.Err

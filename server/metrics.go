@@ -74,11 +74,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 // because the functions are on the path of delivery, and because a series that is
 // not there and one at zero must not look alike.
 func (m *metrics) observer() *transport.Observer {
-	publish := make(map[string]prometheus.Observer)
 	delivery := make(map[string]prometheus.Observer)
-	for _, name := range []string{transport.WebSocket, transport.Post} {
-		publish[name] = m.publishSeconds.WithLabelValues(name)
-	}
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
 	}
@@ -92,11 +88,6 @@ func (m *metrics) observer() *transport.Observer {
 		}
 	}
 	return &transport.Observer{
-		Published: func(name string, _ int, took time.Duration) {
-			if o, ok := publish[name]; ok {
-				o.Observe(took.Seconds())
-			}
-		},
 		Delivered: func(name string, _, _ int, latency time.Duration) {
 			// A page is history that somebody looked up: how old it is says nothing.
 			if o, ok := delivery[name]; ok && latency >= 0 {
@@ -106,6 +97,21 @@ func (m *metrics) observer() *transport.Observer {
 		Ended: func(name string, end transport.End) {
 			if c, ok := ended[name][end]; ok {
 				c.Inc()
+			}
+		},
+	}
+}
+
+// hubObserver feeds the histogram of publishing.
+func (m *metrics) hubObserver() *hub.Observer {
+	publish := make(map[string]prometheus.Observer)
+	for _, name := range []string{transport.WebSocket, transport.Post} {
+		publish[name] = m.publishSeconds.WithLabelValues(name)
+	}
+	return &hub.Observer{
+		Published: func(name string, _ int, took time.Duration) {
+			if o, ok := publish[name]; ok {
+				o.Observe(took.Seconds())
 			}
 		},
 	}

@@ -26,6 +26,7 @@ func someMetrics() *metrics {
 		func() (int, uint64) { return 0, 0 },
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer()
+	m.hubObserver()
 	return m
 }
 
@@ -133,8 +134,9 @@ func TestMetricsOfLoops(t *testing.T) {
 func TestMetricsObserver(t *testing.T) {
 	m := someMetrics()
 	o := m.observer()
-	o.Published(transport.Post, 10, time.Millisecond)
-	o.Published("unheard of", 10, time.Millisecond)
+	h := m.hubObserver()
+	h.Published(transport.Post, 10, time.Millisecond)
+	h.Published("unheard of", 10, time.Millisecond)
 	o.Delivered(transport.SSE, 3, 30, 20*time.Millisecond)
 	o.Delivered(transport.SSE, 3, 30, -1)                  // a replay
 	o.Delivered(transport.Page, 3, 30, time.Hour)          // history that somebody looked up

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -148,8 +150,14 @@ func TestPanicInAWebSocket(t *testing.T) {
 				panic("a bug in an observer")
 			}
 		}
-		s.channels = transport.New(s.hub, &transport.Options{Logger: s.log.logger(), Observer: &transport.Observer{
+		h, err := hub.New(membroker.New(nil), &hub.Options{Observer: &hub.Observer{
 			Published: func(string, int, time.Duration) { boom(!writing) },
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = h.Close() })
+		s.channels = transport.New(h, &transport.Options{Logger: s.log.logger(), Observer: &transport.Observer{
 			Delivered: func(string, int, int, time.Duration) { boom(writing) },
 		}})
 		dial := func() *ws.Conn {
@@ -166,7 +174,7 @@ func TestPanicInAWebSocket(t *testing.T) {
 		if err := conn.Write(t.Context(), ws.MessageText, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		err := error(nil)
+		err = nil
 		for err == nil {
 			_, _, err = conn.Read(t.Context())
 		}

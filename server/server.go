@@ -70,23 +70,24 @@ func New(c Config) (*Server, error) {
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
 	})
-	s.hub, err = hub.New(broker, &hub.Options{
-		Retention:           hub.Retention{Count: *c.History.Count, Age: c.History.Age},
-		NoHistory:           *c.History.Count == 0,
-		PublicationBytesMax: c.Limits.PublicationBytes,
-		QueueCountMax:       c.Limits.QueueCount,
-		QueueBytesMax:       c.Limits.QueueBytes,
-	})
-	if err != nil {
-		return nil, err
-	}
 	var loops *engineCollector
 	if c.Driver == driverEngine {
 		s.engine = &engine.Server{Handler: engine.NopHandler{}, Origins: s.origins, Log: s.log}
 		s.conns.elsewhere = s.engine.Len
 		loops = &engineCollector{s.engine.Stats, s.engine.SharedStats}
 	}
-	s.metrics = newMetrics(s.hub.Stats, broker.Stats, s.conns.counts, loops)
+	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, broker.Stats, s.conns.counts, loops)
+	s.hub, err = hub.New(broker, &hub.Options{
+		Retention:           hub.Retention{Count: *c.History.Count, Age: c.History.Age},
+		NoHistory:           *c.History.Count == 0,
+		PublicationBytesMax: c.Limits.PublicationBytes,
+		QueueCountMax:       c.Limits.QueueCount,
+		QueueBytesMax:       c.Limits.QueueBytes,
+		Observer:            s.metrics.hubObserver(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	s.channels = transport.New(s.hub, &transport.Options{
 		Origins:      s.origins,
 		BodyBytesMax: c.Limits.PublicationBytes,

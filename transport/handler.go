@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,8 +19,7 @@ type route struct {
 
 // routeOf reads the path as it was sent, because decoding it first would make
 // an encoded slash a separator. "/channels" is a channel without a name.
-func routeOf(r *http.Request) (route, bool) {
-	path := r.URL.EscapedPath()
+func routeOf(path string) (route, bool) {
 	for _, prefix := range [...]string{ChannelsPath, PresencePath} {
 		if name, ok := strings.CutPrefix(path, prefix); ok {
 			return route{presence: prefix == PresencePath, name: name}, true
@@ -47,6 +47,9 @@ func channelName(escaped string) (string, error) {
 		segments[i] = decoded
 	}
 	name := strings.Join(segments, "/")
+	if name == "" {
+		return "", errors.New("the name of the channel is missing: write " + ChannelsPath + "NAME; a channel exists because it is used, so any name will do")
+	}
 	var fault *hub.NameError
 	if err := hub.CheckChannel(name); errors.As(err, &fault) {
 		return "", nameDetail(fault)
@@ -66,7 +69,8 @@ const (
 
 // ServeHTTP serves a request for a channel or its presence.
 func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	route, ok := routeOf(r)
+	a := askedHTTP(r)
+	route, ok := routeOf(a.path)
 	if !ok {
 		ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+"; channels are below "+ChannelsPath+", presence is below "+PresencePath)
 		return
@@ -83,25 +87,25 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		h.Add("Vary", "Accept, Origin")
 	}
-	t.allowOrigin(w, r)
+	t.allowOrigin(h, a)
 	t.boundBody(w, r)
 
 	upgrade := !route.presence && isUpgrade(r)
 	switch {
 	case upgrade:
 	case r.Method == http.MethodOptions:
-		t.serveOptions(w, r, methods)
+		t.serveOptions(w, a, methods)
 		return
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
-		if r.ContentLength != 0 {
+		if hasContent(r) {
 			// While a body is unread, net/http cannot notice that the client left.
 			h.Set("Connection", "close")
 			ProblemGetBody.Write(w, "a "+r.Method+" was sent with a body; to publish it use POST")
 			return
 		}
 	case r.Method == http.MethodPost && !route.presence:
-		if !t.allowUnsafe(r) {
-			refuseOrigin(w, r)
+		if !t.allowUnsafe(a) {
+			refuseOrigin(w, a)
 			return
 		}
 	default:
@@ -125,50 +129,51 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case route.presence:
 		t.servePresence(w, r, channel)
 	case r.Method == http.MethodPost:
-		t.servePublish(w, r, channel)
+		t.servePublish(w, r, a, channel)
 	default:
-		t.serveRead(w, r, channel)
+		t.serveRead(w, r, a, channel)
 	}
 }
 
-// serveRead negotiates how a channel is read.
-func (t *Transport) serveRead(w http.ResponseWriter, r *http.Request, channel string) {
-	chosen := negotiate(r.Header.Values("Accept"))
-	if chosen == mediaNone {
-		extension := []byte(`,"offered":[`)
-		names := ""
-		for i, offer := range offers {
-			if i > 0 {
-				extension = append(extension, ',')
-				names += ", "
-			}
-			extension = appendString(extension, offer.name)
-			names += offer.name
-		}
-		ProblemNotAcceptable.write(w, "nothing in Accept is offered here; accept one of "+names+", or open a WebSocket", append(extension, ']'))
-		return
+// hasContent reads a byte of a body whose length is not announced: several
+// gateways send chunks without any content with a GET.
+func hasContent(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength > 0
 	}
-	q, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		refuseQuery(w, err)
-		return
-	}
-	switch chosen {
-	case mediaEvents:
-		t.serveStream(w, r, channel, q, &eventStream)
-	case mediaLines:
-		t.serveStream(w, r, channel, q, &lineStream)
-	default:
-		t.servePage(w, r, channel, q)
-	}
+	n, err := io.ReadFull(r.Body, make([]byte, 1))
+	return n > 0 || err != io.EOF
 }
 
-func refuseQuery(w http.ResponseWriter, err error) {
+// refusal is a request that is answered with a problem.
+type refusal struct {
+	problem    *Problem
+	detail     string
+	extension  []byte    // members of the document, see Problem.write
+	field      [2]string // one more field and its value, or two empty strings
+	retryAfter bool      // the client is told when to try again
+	close      bool      // the answer is the last one on its connection
+}
+
+// write answers with the refusal.
+func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
+	if f.retryAfter {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	if f.field[0] != "" {
+		w.Header().Set(f.field[0], f.field[1])
+	}
+	if f.close {
+		closeHTTP1(w, r)
+	}
+	f.problem.write(w, f.detail, f.extension)
+}
+
+func refuseQuery(err error) *refusal {
 	if _, ok := err.(positionFault); ok {
-		ProblemPosition.Write(w, err.Error())
-		return
+		return &refusal{problem: ProblemPosition, detail: err.Error()}
 	}
-	ProblemParameter.Write(w, err.Error())
+	return &refusal{problem: ProblemParameter, detail: err.Error()}
 }
 
 // isUpgrade reports whether r asks for a WebSocket: by Upgrade over HTTP/1.1, by
@@ -193,34 +198,33 @@ func closeHTTP1(w http.ResponseWriter, r *http.Request) {
 // cannot serve it.
 const retryAfter = "2"
 
-// refuseHub answers a request that the hub could not serve.
-func (t *Transport) refuseHub(w http.ResponseWriter, r *http.Request, err error) {
+// refuseHub is the answer to a request that the hub could not serve.
+func (t *Transport) refuseHub(path string, err error) *refusal {
 	var name *hub.NameError
 	switch {
-	case r.Context().Err() != nil:
-		return // the client has gone: nobody reads an answer
 	case errors.As(err, &name):
-		ProblemChannelName.Write(w, nameDetail(name).Error())
+		return &refusal{problem: ProblemChannelName, detail: nameDetail(name).Error()}
 	case errors.Is(err, hub.ErrTooLarge):
-		ProblemTooLarge.Write(w, detail(err))
+		return &refusal{problem: ProblemTooLarge, detail: detail(err)}
 	case errors.Is(err, hub.ErrTextNotUTF8):
-		ProblemNotText.Write(w, "the body is announced as text and is not valid UTF-8; send UTF-8, or Content-Type: application/octet-stream for other bytes")
+		return &refusal{problem: ProblemNotText, detail: "the body is announced as text and is not valid UTF-8; send UTF-8, or Content-Type: application/octet-stream for other bytes"}
 	case errors.Is(err, hub.ErrNotJSON):
-		ProblemNotJSON.Write(w, "the body is announced as JSON and is not exactly one JSON value in UTF-8")
+		return &refusal{problem: ProblemNotJSON, detail: "the body is announced as JSON and is not exactly one JSON value in UTF-8"}
 	case errors.Is(err, hub.ErrIdempotencyKey):
-		ProblemIdempotencyKey.Write(w, detail(err))
+		return &refusal{problem: ProblemIdempotencyKey, detail: detail(err)}
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):
-		w.Header().Set("Retry-After", retryAfter)
-		closeHTTP1(w, r) // so that the client's next request goes elsewhere
-		ProblemShutdown.Write(w, "the server is going away; try again, here or at another")
+		// The client's next request is to go elsewhere.
+		return &refusal{problem: ProblemShutdown, detail: "the server is going away; try again, here or at another", retryAfter: true, close: true}
 	case errors.Is(err, hub.ErrTooManyChannels):
-		w.Header().Set("Retry-After", retryAfter)
-		ProblemTooManyChannels.Write(w, "the server holds as many channels as it is allowed to")
-	default:
-		t.o.Logger.ErrorContext(r.Context(), "broker failed", "path", r.URL.Path, "error", err)
-		w.Header().Set("Retry-After", retryAfter)
-		ProblemBroker.Write(w, "the broker behind this server could not be reached; nothing is known to have happened")
+		return &refusal{problem: ProblemTooManyChannels, detail: "the server holds as many channels as it is allowed to", retryAfter: true}
+	case errors.Is(err, hub.ErrUnanswered):
+		t.o.Logger.Error("broker did not answer", "path", path)
+		return &refusal{problem: ProblemBroker, retryAfter: true,
+			detail: "the broker behind this server did not answer in time; it is not known whether this was published"}
 	}
+	t.o.Logger.Error("broker failed", "path", path, "error", err)
+	return &refusal{problem: ProblemBroker, retryAfter: true,
+		detail: "the broker behind this server could not be reached; nothing is known to have happened"}
 }
 
 // detail is an error of the hub without its prefix.

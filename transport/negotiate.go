@@ -69,6 +69,9 @@ func negotiate(accept []string) media {
 			if !ok {
 				continue
 			}
+			if isLines(name) {
+				name = mediaLines.String()
+			}
 			for i, offer := range offers {
 				if m := matchRange(name, offer.name); m > found[i].match {
 					found[i] = quality{match: m, q: q, order: elements}
@@ -107,6 +110,17 @@ func negotiate(accept []string) media {
 		return mediaNone
 	}
 	return offers[best].media
+}
+
+// isLines reports whether name is one of those in use for lines of JSON, which
+// has no registered media type.
+func isLines(name string) bool {
+	for _, alias := range [...]string{"application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines"} {
+		if strings.EqualFold(name, alias) {
+			return true
+		}
+	}
+	return false
 }
 
 // matchRange says how closely the media range names the media type.

@@ -19,6 +19,8 @@ func TestNegotiate(t *testing.T) {
 		{"EventSource", []string{"text/event-stream"}, mediaEvents},
 		{"lines", []string{"application/x-ndjson"}, mediaLines},
 		{"json", []string{"application/json"}, mediaJSON},
+		{"lines under another name", []string{"application/ndjson"}, mediaLines},
+		{"lines under a third name", []string{"text/html, application/JSONL;q=0.5"}, mediaLines},
 		{"case", []string{"Text/Event-Stream"}, mediaEvents},
 		{"major type", []string{"text/*"}, mediaEvents},
 		{"major type with two offers", []string{"application/*"}, mediaJSON},

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // servePresence says who is subscribed to a channel, the longest first:
@@ -12,12 +14,12 @@ import (
 func (t *Transport) servePresence(w http.ResponseWriter, r *http.Request, channel string) {
 	members, err := t.hub.Presence(channel)
 	if err != nil {
-		t.refuseHub(w, r, err)
+		t.refuseHub(r.URL.Path, err).write(w, r)
 		return
 	}
 	body := make([]byte, 0, 96*(len(members)+1)+len(channel))
 	body = append(body, `{"channel":`...)
-	body = appendString(body, channel)
+	body = jsontext.AppendString(body, channel)
 	body = append(body, `,"count":`...)
 	body = strconv.AppendInt(body, int64(len(members)), 10)
 	body = append(body, `,"connections":[`...)
@@ -26,9 +28,9 @@ func (t *Transport) servePresence(w http.ResponseWriter, r *http.Request, channe
 			body = append(body, ',')
 		}
 		body = append(body, `{"id":`...)
-		body = appendString(body, m.ID)
+		body = jsontext.AppendString(body, m.ID)
 		body = append(body, `,"transport":`...)
-		body = appendString(body, m.Transport)
+		body = jsontext.AppendString(body, m.Transport)
 		body = append(body, `,"since":"`...)
 		body = m.Since.UTC().AppendFormat(body, time.RFC3339Nano)
 		body = append(body, `"}`...)

@@ -3,6 +3,8 @@ package transport
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // problemBase is what every problem type begins with.
@@ -96,21 +98,29 @@ func (p *Problem) Write(w http.ResponseWriter, detail string) {
 
 // write is Write with members added to the document; extension begins with a comma.
 func (p *Problem) write(w http.ResponseWriter, detail string, extension []byte) {
-	body := append([]byte(`{"type":`), appendString(nil, p.Type())...)
-	body = append(body, `,"title":`...)
-	body = appendString(body, p.Title)
-	body = append(body, `,"status":`...)
-	body = strconv.AppendInt(body, int64(p.Status), 10)
-	body = append(body, `,"detail":`...)
-	body = appendString(body, detail)
-	body = append(body, extension...)
-	body = append(body, "}\n"...)
-
+	body := p.appendTo(nil, detail, extension)
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", problemType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // a client that has gone does not want to know
+}
+
+// problemType is the media type of a problem (RFC 9457 §3).
+const problemType = "application/problem+json"
+
+// appendTo appends the document.
+func (p *Problem) appendTo(dst []byte, detail string, extension []byte) []byte {
+	dst = append(dst, `{"type":`...)
+	dst = jsontext.AppendString(dst, p.Type())
+	dst = append(dst, `,"title":`...)
+	dst = jsontext.AppendString(dst, p.Title)
+	dst = append(dst, `,"status":`...)
+	dst = strconv.AppendInt(dst, int64(p.Status), 10)
+	dst = append(dst, `,"detail":`...)
+	dst = jsontext.AppendString(dst, detail)
+	dst = append(dst, extension...)
+	return append(dst, "}\n"...)
 }

@@ -13,84 +13,80 @@ import (
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// servePublish publishes the body of a POST and answers 201 with the position
-// it got, {"position":"f3Zb:17"}. With an Idempotency-Key that was used in the
-// channel before, nothing is published: the answer is the same, with
-// Idempotency-Replayed: true.
-func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, channel string) {
-	m := hub.Message{Channel: channel}
-	if keys, given := r.Header["Idempotency-Key"]; given {
-		if len(keys) != 1 || keys[0] == "" {
-			closeHTTP1(w, r)
-			ProblemIdempotencyKey.Write(w, "give one Idempotency-Key that is not empty, or none")
-			return
-		}
-		m.IdempotencyKey = keys[0]
-	}
-	for _, coding := range r.Header.Values("Content-Encoding") {
-		if coding != "" && !strings.EqualFold(coding, "identity") {
-			closeHTTP1(w, r)
-			ProblemContentEncoding.Write(w, "Content-Encoding "+quote(coding)+" is not decoded here; send the body as it is")
-			return
-		}
-	}
-	kind, err := kindOf(r.Header.Values("Content-Type"))
-	if err != nil {
-		closeHTTP1(w, r)
-		ProblemContentType.Write(w, err.Error())
+// servePublish publishes the body of a POST, see dialect.Post.
+func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, a *asked, channel string) {
+	m, refused := t.publication(a, channel)
+	if refused != nil {
+		refused.write(w, r)
 		return
 	}
 	data, ok := t.readBody(w, r)
 	if !ok {
 		return
 	}
-	m.Data = data
-	if kind == kindVerbatim {
-		// What curl -d and HTML forms announce. It is published as it is, not
-		// decoded: as text, which it nearly always is.
-		kind = hub.Text
-		if !utf8.Valid(data) {
-			kind = hub.Binary
+	fill(&m, data)
+	t.serveResponse(w, r, dialect.NewPost(m))
+}
+
+// publication is what the head of a POST says of its message. A refusal is the
+// last answer on its connection: the body is not read.
+func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal) {
+	m := hub.Message{Channel: channel}
+	if keys := a.values("Idempotency-Key"); len(keys) > 0 {
+		if len(keys) != 1 || keys[0] == "" {
+			return m, &refusal{problem: ProblemIdempotencyKey, detail: "give one Idempotency-Key that is not empty, or none", close: true}
+		}
+		m.IdempotencyKey = strings.Clone(keys[0])
+	}
+	for _, coding := range a.values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return m, &refusal{problem: ProblemContentEncoding, detail: "Content-Encoding " + quote(coding) + " is not decoded here; send the body as it is",
+				field: [2]string{"Accept-Encoding", "identity"}, close: true} // RFC 9110 §15.5.16
 		}
 	}
-	m.Kind = kind
+	var err error
+	if m.Kind, err = kindOf(a.values("Content-Type")); err != nil {
+		return m, &refusal{problem: ProblemContentType, detail: err.Error(), close: true}
+	}
+	return m, nil
+}
 
-	start := time.Now()
-	position, duplicate, err := t.hub.Publish(r.Context(), m)
-	if err != nil {
-		t.refuseHub(w, r, err)
-		return
+// fill makes data the payload of m, which keeps it.
+func fill(m *hub.Message, data []byte) {
+	if m.Kind == hub.JSON {
+		// RFC 8259 §8.1 allows ignoring a byte order mark.
+		data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	}
-	h := w.Header()
-	if duplicate {
-		h.Set("Idempotency-Replayed", "true")
-	} else {
-		t.observe.published(Post, len(data), start)
+	m.Data = data
+	if m.Kind == kindVerbatim {
+		// What curl -d and HTML forms announce. It is published as it is, not
+		// decoded: as text, which it nearly always is.
+		m.Kind = hub.Text
+		if !utf8.Valid(data) {
+			m.Kind = hub.Binary
+		}
 	}
-	body := append(appendPosition([]byte(`{"position":`), position), "}\n"...)
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusCreated)
-	_, _ = w.Write(body) // the publication stands whether the client hears of it or not
 }
 
 // kindVerbatim is a kind that the payload decides.
 const kindVerbatim hub.Kind = 0xFF
 
 // kindOf says what a body is by its Content-Type: text/* is text, JSON is JSON,
-// and anything else, or nothing, is bytes. The error is fit for a detail.
+// and anything else is bytes. Without one the payload decides: some clients send
+// none with a string. The error is fit for a detail.
 func kindOf(contentType []string) (hub.Kind, error) {
 	if len(contentType) == 0 {
-		return hub.Binary, nil
+		return kindVerbatim, nil
 	}
 	if len(contentType) > 1 {
 		return 0, errors.New("Content-Type is given more than once; give it once")
 	}
 	name, params, err := mime.ParseMediaType(contentType[0])
 	if err != nil {
-		return 0, errors.New("Content-Type " + quote(contentType[0]) + " cannot be parsed; write type/subtype, or leave it out for bytes")
+		return 0, errors.New("Content-Type " + quote(contentType[0]) + " cannot be parsed; write type/subtype, or leave it out: UTF-8 is text then, and anything else bytes")
 	}
 	var kind hub.Kind
 	switch {
@@ -100,6 +96,8 @@ func kindOf(contentType []string) (hub.Kind, error) {
 		kind = hub.JSON
 	case name == "application/x-www-form-urlencoded":
 		return kindVerbatim, nil
+	case strings.HasPrefix(name, "multipart/"):
+		return 0, errors.New("a body of several parts is not taken apart here; send the payload itself as the body, with its own Content-Type")
 	default:
 		return hub.Binary, nil
 	}
@@ -120,12 +118,17 @@ func (t *Transport) boundBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// refuseTooLarge is the answer to a body over the limit. The rest of it is not read.
+func (t *Transport) refuseTooLarge() *refusal {
+	return &refusal{problem: ProblemTooLarge, close: true,
+		detail: "the body is longer than " + strconv.Itoa(t.o.BodyBytesMax) + " bytes, which is the most that may be published at once"}
+}
+
 // readBody reads the body, at most BodyBytesMax. When it returns false, the
 // request has been answered. See boundBody for the time it may take.
 func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	tooLarge := func() ([]byte, bool) {
-		closeHTTP1(w, r) // the rest of the body is not read
-		ProblemTooLarge.Write(w, "the body is longer than "+strconv.Itoa(t.o.BodyBytesMax)+" bytes, which is the most that may be published at once")
+		t.refuseTooLarge().write(w, r)
 		return nil, false
 	}
 	if r.ContentLength > int64(t.o.BodyBytesMax) {

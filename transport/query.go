@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -16,6 +17,8 @@ type query struct {
 	limit    int          // 0: not given
 	self     bool         // deliver what the same WebSocket published; default true
 	envelope bool         // JSON envelopes on a WebSocket; default false
+
+	lastEventID string // of an EventSource that cannot set a field; "" if not given
 }
 
 // positionFault is a fault of ?since, which has its own problem type.
@@ -24,22 +27,24 @@ type positionFault string
 func (f positionFault) Error() string { return string(f) }
 
 // parseQuery reads the parameters of a read. Every error says which parameter
-// is wrong and what would be right.
+// is wrong and what would be right. Parameters of other names are somebody
+// else's, and may be anything.
 func parseQuery(raw string) (query, error) {
 	q := query{last: -1, self: true}
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return q, fmt.Errorf("the query cannot be parsed: %v; separate parameters with & and percent-encode values", err)
-	}
-	for _, name := range [...]string{"since", "last", "limit", "self", "envelope"} {
-		given := values[name]
-		if len(given) == 0 {
+	seen := make(map[string]int)
+	for part := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil || !isParameter(name) {
 			continue
 		}
-		if len(given) > 1 {
-			return q, fmt.Errorf("%s is given %d times; give it once", name, len(given))
+		if value, err = url.QueryUnescape(value); err != nil {
+			return q, fmt.Errorf("the value of %s cannot be decoded: %v; percent-encode it", name, err)
 		}
-		if err := q.set(name, given[0]); err != nil {
+		if seen[name]++; seen[name] > 1 {
+			return q, fmt.Errorf("%s is given %d times; give it once", name, strings.Count("&"+raw, "&"+name+"="))
+		}
+		if err := q.set(name, value); err != nil {
 			return q, err
 		}
 	}
@@ -47,6 +52,20 @@ func parseQuery(raw string) (query, error) {
 		return q, errors.New("since and last exclude each other: give since to continue from a position, last to begin with the newest publications")
 	}
 	return q, nil
+}
+
+func isParameter(name string) bool {
+	switch name {
+	case "since", "last", "limit", "self", "envelope":
+		return true
+	}
+	return isLastEventID(name)
+}
+
+// isLastEventID reports whether name is one under which clients that cannot set a
+// field give the last event ID: polyfills of EventSource, and Mercure.
+func isLastEventID(name string) bool {
+	return name == "lastEventId" || name == "lastEventID" || name == "Last-Event-ID"
 }
 
 // set parses the value of one known parameter.
@@ -66,6 +85,8 @@ func (q *query) set(name, value string) (err error) {
 		q.self, err = parseSwitch(name, value)
 	case "envelope":
 		q.envelope, err = parseSwitch(name, value)
+	default:
+		q.lastEventID = value
 	}
 	return err
 }

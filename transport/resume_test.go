@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/eventsource"
 	"github.com/godwit-io/godwit/ws"
 )
 
@@ -166,21 +167,24 @@ func visitEvents(ctx context.Context, s *site, position string, got func(int, st
 		return position, err
 	}
 	defer response.Body.Close()
-	var p eventParser
+	var p eventsource.Parser
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
-		e, ok := p.line(lines.Text())
+		e, ok := p.Line(lines.Text())
 		if !ok {
 			continue
 		}
-		if e.name != "" {
-			return position, fmt.Errorf("an event %s: %s", e.name, e.data)
+		if e.Name == "position" {
+			continue // where it begins
 		}
-		number, err := strconv.Atoi(e.data)
+		if e.Name != "" {
+			return position, fmt.Errorf("an event %s: %s", e.Name, e.Data)
+		}
+		number, err := strconv.Atoi(e.Data)
 		if err != nil {
 			return position, err
 		}
-		position = e.id
+		position = e.ID
 		if !got(number, position) {
 			return position, nil
 		}

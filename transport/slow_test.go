@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +26,10 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, siteOptions{transport: Options{WriteTimeout: 50 * time.Millisecond}})
+			s := newSite(t, siteOptions{
+				transport: Options{WriteTimeout: 50 * time.Millisecond},
+				hub:       hub.Options{Retention: hub.Retention{Count: 1 << 20}}, // it is slow, and loses nothing
+			})
 			conn := s.dial().(*net.TCPConn)
 			_ = conn.SetReadBuffer(4 << 10)
 			if _, err := io.WriteString(conn, request); err != nil {
@@ -124,13 +126,8 @@ type slowBroker struct {
 	takes time.Duration
 }
 
-func (b *slowBroker) Publish(ctx context.Context, m hub.Message, r hub.Retention) (hub.Position, bool, error) {
-	select {
-	case <-time.After(b.takes):
-		return b.Broker.Publish(ctx, m, r)
-	case <-ctx.Done():
-		return hub.Position{}, false, ctx.Err()
-	}
+func (b *slowBroker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
+	time.AfterFunc(b.takes, func() { b.Broker.Publish(m, r, to, ticket) })
 }
 
 // BodyTimeout is for the body, not for what is done with it.
@@ -145,6 +142,27 @@ func TestBodyTimeoutIsLifted(t *testing.T) {
 		if r, body := s.do("POST", "/channels/chat", nil, "x"); r.StatusCode != 201 {
 			t.Errorf("%s: answered %s: %s", r.Proto, r.Status, body)
 		}
+	}
+}
+
+// What common clients send that is no fault of theirs.
+func TestLenientRequests(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	const end = " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+	for _, test := range []struct{ about, request, want string }{
+		{"several gateways send chunks with a GET", "GET /channels/chat" + end + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 200"},
+		{"but not with content", "GET /channels/chat" + end + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "unexpected-body"},
+		{"Python's requests have no type", "POST /channels/chat" + end + "Content-Length: 5\r\n\r\nhello", "HTTP/1.1 201"},
+		{"a byte order mark before JSON", "POST /channels/chat" + end + "Content-Type: application/json\r\nContent-Length: 7\r\n\r\n\ufeff[1]\n", "HTTP/1.1 201"},
+		{"a form with a file", "POST /channels/chat" + end + "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1\r\n\r\nx", "several parts"},
+		{"an address that is not ours to judge", "GET /channels/chat?utm=a;b&c=100%" + end + "\r\n", "HTTP/1.1 200"},
+	} {
+		if got := s.exchange(test.request); !strings.Contains(got, test.want) {
+			t.Errorf("%s: answered %q, want %q in it", test.about, got, test.want)
+		}
+	}
+	if _, body := s.do("GET", "/channels/chat", nil, ""); !strings.Contains(body, `"data":"hello"`) || !strings.Contains(body, `"data":[1]`) {
+		t.Errorf("published: %s", body)
 	}
 }
 
@@ -216,10 +234,13 @@ func TestObserver(t *testing.T) {
 	}
 	delivered := make(chan report, 100)
 	published := make(chan report, 100)
-	s := newSite(t, siteOptions{transport: Options{Observer: &Observer{
+	s := newSite(t, siteOptions{hub: hub.Options{Observer: &hub.Observer{
 		Published: func(transport string, bytes int, took time.Duration) {
-			published <- report{transport, 1, bytes, took >= 0}
+			if transport != "" { // by the hub: no client's doing
+				published <- report{transport, 1, bytes, took >= 0}
+			}
 		},
+	}}, transport: Options{Observer: &Observer{
 		Delivered: func(transport string, n, bytes int, latency time.Duration) {
 			delivered <- report{transport, n, bytes, latency >= 0}
 		},
@@ -230,7 +251,7 @@ func TestObserver(t *testing.T) {
 			t.Errorf("reported %+v, want %+v", got, want)
 		}
 	}
-	s.publish("chat", hub.Text, "old") // by the hub: no client's doing
+	s.publish("chat", hub.Text, "old")
 	s.do("POST", "/channels/chat", fields{"Idempotency-Key", "k"}, "12345")
 	expect(published, report{Post, 1, 5, true})
 	s.do("POST", "/channels/chat", fields{"Idempotency-Key", "k"}, "12345")

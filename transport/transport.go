@@ -7,6 +7,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -134,12 +135,14 @@ type Transport struct {
 	o       Options
 	observe observer
 	limits  *engine.Options // of WebSockets on the engine
+	streams dialect.StreamOptions
 }
 
 // New returns a Transport that serves the channels of h.
 func New(h *hub.Hub, o *Options) *Transport {
 	t := &Transport{hub: h, o: o.withDefaults()}
 	t.observe = observer{t.o.Observer}
+	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Retry: t.o.Retry}
 	t.limits = &engine.Options{
 		MessageBytesMax: int64(t.o.BodyBytesMax),
 		PingInterval:    t.o.Heartbeat,
@@ -151,6 +154,6 @@ func New(h *hub.Hub, o *Options) *Transport {
 
 // Serves reports whether r is for this Transport.
 func (t *Transport) Serves(r *http.Request) bool {
-	_, ok := routeOf(r)
+	_, ok := routeOf(r.URL.EscapedPath())
 	return ok
 }

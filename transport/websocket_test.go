@@ -228,16 +228,17 @@ type faulty struct {
 	publish, listen, history error
 }
 
-func (f *faulty) Publish(ctx context.Context, m hub.Message, r hub.Retention) (hub.Position, bool, error) {
+func (f *faulty) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	if f.publish != nil {
-		return hub.Position{}, false, f.publish
+		to.Published(ticket, hub.Published{Err: f.publish})
+		return
 	}
-	return f.Broker.Publish(ctx, m, r)
+	f.Broker.Publish(m, r, to, ticket)
 }
 
-func (f *faulty) Listen(ctx context.Context, channel string) error {
+func (f *faulty) Listen(ctx context.Context, channel string) (hub.Position, error) {
 	if f.listen != nil {
-		return f.listen
+		return hub.Position{}, f.listen
 	}
 	return f.Broker.Listen(ctx, channel)
 }

@@ -3,10 +3,12 @@
 package ws
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/responded"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -18,15 +20,20 @@ import (
 // that fits and Connection: close, and returns a *handshake.Fault; the handler
 // only has to return. Other errors mean that an option is wrong (an *OptionError),
 // that Header has a field that it must not have (a *handshake.FieldError; after both
-// the client got a 500), that the connection could not be taken over, or that the
-// client has gone. The request's body and w must not be used after Accept, whatever
-// it returns.
+// the client got a 500), that the connection could not be taken over, that the
+// handler has already begun another response with WriteHeader or Write, which the
+// client gets then, or that the client has gone. The request's body and w must not
+// be used after Accept, whatever it returns.
 //
 // The connection outlives the handler. r.Context() ends when the handler
 // returns, so it is the right context as long as the handler reads.
 func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
 	if o == nil {
 		o = &AcceptOptions{}
+	}
+	if responded.Already(w) {
+		// Hijack would work, send that response, and leave us to write behind it.
+		return nil, errResponded
 	}
 	accepted, fault := handshake.Check(&handshake.Request{
 		Method:     r.Method,
@@ -90,6 +97,8 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 	}
 	return conn, nil
 }
+
+var errResponded = errors.New("websocket: the handler has begun a response with WriteHeader or Write, so this cannot become a WebSocket: call Accept before, and give it what the response is to have in AcceptOptions.Header")
 
 // resolve returns the settings, and how long the response may take to be sent. The
 // error wraps an *OptionError.

@@ -133,7 +133,7 @@ func (c *Conn) listen(opened chan struct{}) {
 	c.socket.on("message", func(event js.Value) { c.receive(event.Get("data")) })
 	c.socket.on("error", func(event js.Value) {
 		c.mu.Lock()
-		c.failure = text(event.Get("message")) // browsers give none, other hosts do
+		c.failure = hideURL(text(event.Get("message")), c.url) // browsers give none, other hosts do
 		c.mu.Unlock()
 		select {
 		case <-opened: // a close event follows

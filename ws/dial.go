@@ -3,39 +3,23 @@
 package ws
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-const (
-	// responseHeadBytesMax bounds what a server may send before its head ends.
-	responseHeadBytesMax = 64 << 10
-
-	// responseFieldsMax bounds how many fields that head may have: the shortest
-	// are 4 bytes, and each costs us twenty times that.
-	responseFieldsMax = 256
-
-	// responseBodyBytesMax is how much of the body of a refusal is kept.
-	responseBodyBytesMax = 64 << 10
-)
-
 // Dial connects to a server. target has the scheme ws or wss; http and https
 // mean the same. o may be nil.
 //
-// The response is the server's, also when it refused: its body then holds what
+// The response is the server's final one, also when it refused: its body then holds what
 // the server said, up to 64 KiB, and need not be closed. The error is a
 // *handshake.ResponseError if the server answered and the answer opens no
 // WebSocket, and wraps an *OptionError if o is wrong. ctx bounds the handshake only, not the life of the connection.
@@ -235,48 +219,4 @@ func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 		br.Read(early)
 	}
 	return newConn(nc, d.settings, agreed, early), response, nil
-}
-
-// readHead reads the head of a response, of bounded length.
-func readHead(nc net.Conn) (*bufio.Reader, *http.Response, error) {
-	head := &headReader{r: nc, left: responseHeadBytesMax}
-	br := bufio.NewReader(head)
-	response, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
-	if err != nil {
-		if head.left <= 0 {
-			err = fmt.Errorf("the head of the response is longer than %d bytes", responseHeadBytesMax)
-		}
-		return nil, nil, err
-	}
-	fields := 0
-	for _, values := range response.Header {
-		fields += len(values)
-	}
-	if fields > responseFieldsMax {
-		return nil, nil, fmt.Errorf("the head of the response has more than %d fields", responseFieldsMax)
-	}
-	head.left = responseBodyBytesMax
-	return br, response, nil
-}
-
-// headReader ends after so many bytes.
-type headReader struct {
-	r    io.Reader
-	left int
-}
-
-func (h *headReader) Read(p []byte) (int, error) {
-	if h.left <= 0 {
-		return 0, io.EOF
-	}
-	n, err := h.r.Read(p[:min(len(p), h.left)])
-	h.left -= n
-	return n, err
-}
-
-// keepBody keeps what a refusal said: its body ends with the connection.
-func keepBody(nc net.Conn, r *http.Response) {
-	nc.SetReadDeadline(time.Now().Add(time.Second)) // what it said at once is enough
-	body, _ := io.ReadAll(io.LimitReader(r.Body, responseBodyBytesMax))
-	r.Body = io.NopCloser(bytes.NewReader(body))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -58,6 +59,9 @@ func Dial(ctx context.Context, target string, o *DialOptions) (*Conn, *http.Resp
 	c := newConn(options)
 	c.url = u.String()
 	if c.socket, err = openSocket(c.url, o.Subprotocols); err != nil {
+		if refused, ok := errors.AsType[browserError](err); ok {
+			err = browserError(hideURL(string(refused), c.url))
+		}
 		return nil, nil, fmt.Errorf("websocket: dial %s: %w", u.Host, err)
 	}
 	opened := make(chan struct{})
@@ -89,6 +93,10 @@ func (c *Conn) handshakeError() error {
 	}
 	return errHandshake
 }
+
+// hideURL takes what may be secret in url out of text of the browser, which likes
+// to quote it.
+func hideURL(text, url string) string { return strings.ReplaceAll(text, url, redact.Text(url)) }
 
 // response learns what was agreed on, and puts it as a response.
 func (c *Conn) response() *http.Response {

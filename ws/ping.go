@@ -5,6 +5,7 @@ package ws
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -24,7 +25,8 @@ type ping struct {
 
 // Ping sends a ping and returns the time until its pong came back. The pong is
 // noticed by a Read, so one must be under way in another goroutine. It returns
-// ctx's error, ErrClosing after a close frame was sent, or a *CloseError.
+// ctx's error, one that wraps it and says that no Read was under way, ErrClosing
+// after a close frame was sent, or a *CloseError.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	p := &ping{sent: c.now(), rtt: make(chan time.Duration, 1)}
 	if err := c.acquire(ctx, &c.writing); err != nil {
@@ -44,11 +46,15 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}
 	done := c.ended()
 	if err = c.transmit(ctx, buf, out, err); err == nil {
+		hasReader := c.waiting.Load()
 		select {
 		case rtt := <-p.rtt:
 			return rtt, nil
 		case <-ctx.Done():
 			err = ctx.Err()
+			if !hasReader && !c.waiting.Load() {
+				err = fmt.Errorf("websocket: no Read is under way in another goroutine, and only a Read notices the pong: %w", err)
+			}
 		case <-done:
 			err = c.Err()
 		}

@@ -6,10 +6,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"golang.org/x/net/proxy"
 )
@@ -22,6 +24,9 @@ func (d *dialer) proxy(u *url.URL) (*url.URL, error) {
 	}
 	p, err := choose(&http.Request{URL: httpURL(u), Header: http.Header{}})
 	if err != nil {
+		if strings.Contains(err.Error(), "@") { // net/http quotes the URL, password and all
+			err = errors.New("what is configured, perhaps in HTTP_PROXY or HTTPS_PROXY, is no URL of a proxy, such as http://proxy.example:3128")
+		}
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	return p, nil

@@ -45,12 +45,17 @@ func openSocket(url string, subprotocols []string) (s *socket, err error) {
 	return &socket{object: object, handlers: make(map[string]js.Func)}, nil
 }
 
+// browserError is what a JavaScript exception says.
+type browserError string
+
+func (e browserError) Error() string { return fmt.Sprintf("the browser refused: %.200q", string(e)) }
+
 // catch turns a JavaScript exception into *err.
 func catch(err *error) {
 	switch thrown := recover().(type) {
 	case nil:
 	case js.Error:
-		*err = fmt.Errorf("the browser refused: %.200q", thrown.Error())
+		*err = browserError(thrown.Error())
 	default:
 		panic(thrown)
 	}

@@ -163,6 +163,9 @@ func (c *conform) run(cmd *cobra.Command, role conformance.Role, play func(conte
 		if cmd.Context().Err() != nil {
 			return errors.New("interrupted")
 		}
+		if errors.Is(err, conformance.ErrURL) {
+			return usagef("%s", strings.TrimPrefix(err.Error(), "conformance: "))
+		}
 		return errors.New(strings.TrimPrefix(err.Error(), "conformance: "))
 	}
 	if err := report.Text(out, result); err != nil {

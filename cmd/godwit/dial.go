@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -71,7 +72,7 @@ code, or by you, and with 1 otherwise.`,
 				}
 			}
 			if u, err := url.Parse(args[0]); err != nil || u.Host == "" || !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme) {
-				return usagef("%q is not a URL to dial; write for example ws://127.0.0.1:8000/channels/chat", args[0])
+				return usagef("%q is not a URL to dial; write for example ws://127.0.0.1:8000/channels/chat", redact.Text(args[0]))
 			}
 			conn, response, err := ws.Dial(cmd.Context(), args[0], &ws.DialOptions{
 				Options: ws.Options{MessageBytesMax: dialBytesMax}, Header: h, Subprotocols: subprotocols, HandshakeTimeout: timeout,

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/godwit-io/godwit/internal/redact"
 )
 
 // serverEnv names the server for pub and sub.
@@ -44,7 +46,7 @@ func channelURL(server, channel string) (*url.URL, error) {
 		}
 	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usagef("%s: %q is not the URL of a server; write for example %s", name, server, serverDefault)
+		return nil, usagef("%s: %q is not the URL of a server; write for example %s", name, redact.Text(server), serverDefault)
 	}
 	segments := strings.Split(channel, "/")
 	for i, segment := range segments {

@@ -324,10 +324,23 @@ func TestMistakes(t *testing.T) {
 		{"dial ws://127.0.0.1:1 --timeout 5", 2, `--timeout: "5" is not a duration such as 500ms, 10s or 1h30m`},
 		{"dial ws://127.0.0.1:1 --timeout 0s", 2, "--timeout: 0s is not a time to wait"},
 		{"version x", 2, "one argument too many"},
+
+		// Passwords and tokens are not repeated.
+		{"dial ftp://ada:hush@example.com/?token=hush", 2, `"ftp://ada:...@example.com/?token=..." is not a URL to dial`},
+		{"dial ws://ada:hu/hush@example.com/", 2, `"ws://..." is not a URL to dial`},
+		{"dial ws://ada:hush@127.0.0.1:1/?token=hush", 1, "cannot connect: "},
+		{"pub a b --server ftp://ada:hush@x", 2, `--server: "ftp://ada:...@x" is not the URL of a server`},
+		{"pub a b --server http://127.0.0.1/?token=hush", 2, `--server: "http://127.0.0.1/?token=..." is not the URL of a server`},
+		{"pub a b --server http://ada:hush@127.0.0.1:1", 1, "cannot reach http://127.0.0.1:1: connection refused"},
+		{"inspect ws://ada:hu/hush@example.com/", 2, `"ws://..." is not an endpoint to inspect`},
+		{"inspect ws://ada:hush@example.com/#", 2, `"ws://ada:...@example.com/`},
+		{"conform server nowhere", 2, `begins with ws:// or wss://, has a host and neither user nor fragment: got "nowhere"`},
+		{"conform server ws://ada:hush@example.com/", 2, `got "ws://ada:...@example.com/"`},
+		{"conform server ws://127.0.0.1:1/?token=hush", 1, "there is no WebSocket server at 127.0.0.1:1"},
 	} {
 		r := do(t, "", strings.Fields(c.args)...)
 		line, rest, _ := strings.Cut(r.errOut, "\n")
-		if r.code != c.code || r.out != "" || rest != "" || !strings.HasPrefix(line, "godwit: ") || !strings.Contains(line, c.want) {
+		if r.code != c.code || r.out != "" || rest != "" || !strings.HasPrefix(line, "godwit: ") || !strings.Contains(line, c.want) || strings.Contains(line, "hush") {
 			t.Errorf("godwit %s\n got %d %q %q\nwant %d %q", c.args, r.code, r.out, r.errOut, c.code, c.want)
 		}
 	}

@@ -80,7 +80,7 @@ var requests = []request{
 // Cross-site hijacking: what a server takes for its own page, or for one that it
 // has listed. OWN is the scheme of the connection and PORT that scheme's port.
 var origins = map[int][]string{
-	101: {"OWN://app.example", "OWN://app.example:PORT", "OWN://APP.example", "https://a.partner.example", "https://a.b.partner.example"},
+	101: {"OWN://app.example", "OWN://app.example:PORT", "OWN://APP.example", "OWNWS://app.example", "https://a.partner.example", "https://a.b.partner.example"},
 	400: {"OWN://app.example\r\nOrigin: OWN://app.example", "OWN://app.example\r\nOrigin: OWN://evil.example"},
 	403: {
 		"OWN://evil.example", "OWN://app.example.evil.net", "OWN://evilapp.example", "OWN://app.exampl", "OWN://app.example.",
@@ -88,7 +88,7 @@ var origins = map[int][]string{
 		"https://a.partner.example.evil.net", "http://a.partner.example", "https://a.partner.example:8443", "https://*.partner.example",
 		"https://.partner.example", "https://a.partner.example@evil.net", "https://evil.net#.partner.example", "https://evil.net/.partner.example",
 		`https://evil.net\.partner.example`, "https://evil.net?.partner.example", "null", "NULL", "", "*", "app.example", "//app.example",
-		"file://app.example", "ws://app.example", "chrome-extension://app.example", "OWN://app.example:", "OWN://app.example:080",
+		"file://app.example", "file://", "OWNWS://evil.example", "OWNWS://app.example:8443", "chrome-extension://app.example", "OWN://app.example:", "OWN://app.example:080",
 		"OWN://app.example:65616", "OWN://user@app.example", "OWN://app.example@evil.net", "OWN://app.example/",
 		"OWN://app.example, OWN://evil.net", "OWN://evil.net OWN://app.example", "OWN://app%2eexample", "OWN://127.0.0.1", "OWN://[::1]", "OWN://2130706433",
 	},
@@ -114,9 +114,9 @@ func openingRows() []row {
 	return []row{
 		{"opening/requests", server, table(func(*scene) []request { return requests })},
 		{"opening/origins", server, table(func(s *scene) (all []request) {
-			own := strings.NewReplacer("OWN", "http", "PORT", "80")
+			own := strings.NewReplacer("OWNWS", "ws", "OWN", "http", "PORT", "80")
 			if s.d.Secure {
-				own = strings.NewReplacer("OWN", "https", "PORT", "443")
+				own = strings.NewReplacer("OWNWS", "wss", "OWN", "https", "PORT", "443")
 			}
 			for status, list := range origins {
 				for _, origin := range list {

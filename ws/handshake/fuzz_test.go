@@ -184,11 +184,13 @@ func FuzzOrigin(f *testing.F) {
 		{"http://example.com", "example.com"}, {"https://example.com:8443", "example.com:8443"}, {"https://example.com", "example.com:443"},
 		{"http://[::1]:80", "[0::1]"}, {"http://127.0.0.1", "127.0.0.1"}, {"null", "null"}, {"http://a@b", "b"}, {"http://a/b", "a"},
 		{"http://127.1", "127.1"}, {"http://a%2eb", "a.b"}, {"http://a:", "a"}, {"http://A.b.", "a.B."}, {"http://a\\b", "a"}, {"x://a", "a"},
+		{"ws://a:1", "a:1"}, {"wss://a", "a:443"}, {"file://", ""}, {"file:///", ""}, {"app://.", "."}, {"app://1", "1"},
 	} {
 		f.Add(seed[0], seed[1], false)
 		f.Add(seed[0], seed[1], true)
 	}
 	pattern := mustOrigins(f, "https://*.example.com:*")
+	apps := mustOrigins(f, "moz-extension://*", "file://", "app://a.example")
 	f.Fuzz(func(t *testing.T, origin, host string, secure bool) {
 		var none *handshake.Origins
 		same := none.Allow(origin, host, secure)
@@ -197,9 +199,18 @@ func FuzzOrigin(f *testing.F) {
 		}
 		if pattern.Allow(origin, host, secure) && !same {
 			u, err := url.Parse(origin)
-			if err != nil || !strings.EqualFold(u.Scheme, "https") || !strings.HasSuffix(strings.ToLower(u.Hostname()), ".example.com") {
+			if err != nil || u.Scheme != "https" && u.Scheme != "wss" || !strings.HasSuffix(strings.ToLower(u.Hostname()), ".example.com") {
 				t.Fatalf("the pattern allows %q", origin)
 			}
+		}
+		if apps.Allow(origin, host, secure) && !same {
+			lower := strings.ToLower(origin)
+			if lower != "file://" && lower != "app://a.example" && !strings.HasPrefix(lower, "moz-extension://") || strings.ContainsAny(lower, " ,\r\n\x00") {
+				t.Fatalf("the patterns of applications allow %q", origin)
+			}
+		}
+		if apps.AllowHost(host) {
+			t.Fatalf("the patterns of applications name %q", host)
 		}
 		if pattern.AllowHost(host) {
 			u, err := url.Parse("http://" + host)
@@ -221,6 +232,10 @@ func checkSameOrigin(t *testing.T, origin, host string, secure bool) {
 	page, err := url.Parse(origin)
 	if err != nil {
 		t.Fatalf("allowed %q: %v", origin, err)
+	}
+	// No page has the other two schemes; clients that are none mean these by them.
+	if web := map[string]string{"ws": "http", "wss": "https"}[page.Scheme]; web != "" {
+		page.Scheme = web
 	}
 	server, err := url.Parse(page.Scheme + "://" + host)
 	if err != nil {

@@ -24,11 +24,15 @@ type Origins struct {
 //	example.com                 http and https, each at its default port
 //	http://localhost:*          any port
 //	http://[::1]:3000           IPv6 in brackets, IPv4 as four decimal numbers
-//	capacitor://localhost       schemes of applications, exactly
-//	null                        pages without an origin: files, sandboxed frames
+//	capacitor://localhost       an application or a browser extension, exactly as it calls itself
+//	file://                     local files in programs such as Electron, Cordova and some browsers
+//	chrome-extension://*        everything with a scheme that no page of the web has
+//	null                        pages without an origin: sandboxed frames of any site, and files in most browsers
 //	*                           every page there is, null included
 //
-// Names of other scripts are written as browsers send them, as xn-- labels. No
+// ws and wss mean http and https here: clients that are no browsers make an
+// Origin of the URL they connect to. Names of other scripts are written as
+// browsers send them, as xn-- labels. No
 // patterns at all is the same origin only. The error says which pattern is wrong
 // and what would be right.
 func ParseOrigins(patterns []string) (*Origins, error) {
@@ -72,7 +76,9 @@ func (o *Origins) String() string {
 // An empty origin means the header was absent, and is allowed: browsers always
 // send it with a WebSocket, so no page is behind the request. Any other value
 // must be exactly an ASCII-serialised origin, scheme://host or
-// scheme://host:port (RFC 6454 §6.2), unless the patterns have "*" or "null".
+// scheme://host:port (RFC 6454 §6.2), unless the patterns have "*", "null" or a
+// scheme of applications, which some of them send with nothing behind it. The
+// schemes ws and wss, which no page has, count as http and https.
 //
 // The origin is the same if its host and port are those of the Host header,
 // where a port left out is the default of the origin's scheme. Over TLS its
@@ -106,7 +112,7 @@ func (o *Origins) Allow(origin, host string, secure bool) bool {
 }
 
 // AllowHost reports whether a pattern names the host of a Host header, at
-// whatever port and scheme; "*" names every one. A nil *Origins names none.
+// whatever port and scheme of the web; "*" names every one. A nil *Origins names none.
 //
 // It is what protects a server on loopback from DNS rebinding, where a page
 // makes its own name resolve to 127.0.0.1 and so becomes the same origin: such a
@@ -123,7 +129,7 @@ func (o *Origins) AllowHost(host string) bool {
 		return false
 	}
 	for i := range o.patterns {
-		if o.patterns[i].matchesHost(&name) {
+		if o.patterns[i].names(&name) {
 			return true
 		}
 	}
@@ -133,20 +139,35 @@ func (o *Origins) AllowHost(host string) bool {
 // originPattern is one pattern other than "*" and "null".
 type originPattern struct {
 	scheme    string // lower case; "" is http and https
+	anything  bool   // the pattern was scheme://*
 	host      hostName
 	subdomain bool // the pattern was *.host
 	anyPort   bool
 	port      uint16 // 0 is the default of the origin's scheme
+
+	// What follows :// in that of an application, if it is no host and port.
+	isOpaque bool
+	opaque   string
 }
 
 func (p *originPattern) matches(page *pageOrigin) bool {
-	if p.scheme == "" && !page.web() || p.scheme != "" && !httpsyntax.EqualFold(p.scheme, page.scheme) {
+	switch {
+	case p.scheme == "" && !isWeb(page.scheme), p.scheme != "" && !httpsyntax.EqualFold(p.scheme, page.scheme):
 		return false
-	}
-	if !p.matchesHost(&page.host) {
+	case p.anything:
+		return true
+	case p.isOpaque || page.isOpaque:
+		return p.isOpaque && page.isOpaque && p.opaque == page.opaque
+	case !p.matchesHost(&page.host):
 		return false
 	}
 	return p.anyPort || effectivePort(p.port, page.scheme) == effectivePort(page.port, page.scheme)
+}
+
+// names reports whether h is the host of the pattern, as the name of a server.
+// What an application calls itself is none.
+func (p *originPattern) names(h *hostName) bool {
+	return (p.scheme == "" || isWeb(p.scheme)) && p.matchesHost(h)
 }
 
 func (p *originPattern) matchesHost(h *hostName) bool {
@@ -157,69 +178,4 @@ func (p *originPattern) matchesHost(h *hostName) bool {
 	// the host parser lets no label be empty.
 	n := len(h.name) - len(p.host.name)
 	return !h.addr.IsValid() && n > 1 && h.name[n-1] == '.' && httpsyntax.EqualFold(h.name[n:], p.host.name)
-}
-
-func parseOriginPattern(text string) (originPattern, error) {
-	fail := func(reason string) (originPattern, error) {
-		return originPattern{}, &OriginError{Pattern: text, Reason: reason}
-	}
-	if httpsyntax.EqualFold(text, "null") {
-		return fail("write null in lower case, as browsers send it")
-	}
-	if strings.ContainsAny(text, ", \t") {
-		return fail("a pattern is one origin without spaces: give several as several patterns")
-	}
-	var p originPattern
-	rest := text
-	if scheme, after, ok := strings.Cut(text, "://"); ok {
-		if !isScheme(scheme) {
-			return fail("before :// a scheme is expected, such as https")
-		}
-		p.scheme, rest = strings.ToLower(scheme), after
-	}
-	switch p.scheme {
-	case "ws", "wss":
-		return fail("an origin has the scheme of the page: write http or https")
-	case "file", "data", "about", "blob", "javascript":
-		return fail("browsers send the origin null for pages of this scheme: write null")
-	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		return fail("an origin ends after the host and port: remove " + quote(rest[i:]))
-	}
-	if strings.Contains(rest, "@") {
-		return fail("an origin has no user: remove what is before @")
-	}
-	if after, ok := strings.CutPrefix(rest, "*."); ok {
-		p.subdomain, rest = true, after
-	}
-	if before, ok := strings.CutSuffix(rest, ":*"); ok {
-		p.anyPort, rest = true, before
-	}
-	if strings.Contains(rest, "*") {
-		return fail("* may stand for whole labels at the beginning (*.example.com), for the port (localhost:*), or alone")
-	}
-	var reason string
-	if p.host, p.port, reason = parseHostPort(rest); reason != "" {
-		return fail(reason)
-	}
-	if p.anyPort && p.port != 0 {
-		return fail("it has two ports: remove one")
-	}
-	if p.subdomain && p.host.addr.IsValid() {
-		return fail("an IP address has no subdomains: remove *.")
-	}
-	if p.subdomain && !strings.Contains(p.host.name, ".") && !httpsyntax.EqualFold(p.host.name, "localhost") {
-		return fail("*." + p.host.name + " would cover a whole top-level domain: name a domain in it, *.example." + p.host.name)
-	}
-	return p, nil
-}
-
-// OriginError says what is wrong with a pattern of ParseOrigins.
-type OriginError struct {
-	Pattern string // as it was given
-	Reason  string // what was wrong and what would be right
-}
-
-func (e *OriginError) Error() string {
-	return "handshake: origin pattern " + quote(e.Pattern) + ": " + e.Reason
 }

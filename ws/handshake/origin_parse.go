@@ -9,13 +9,18 @@ import (
 
 // pageOrigin is an Origin header value taken apart.
 type pageOrigin struct {
-	scheme string
+	scheme string // http and https also for ws and wss, others as they came
 	host   hostName
 	port   uint16 // 0 when left out
+
+	// What applications call themselves is often no host and port, and may be
+	// nothing, as in file://. Then it is compared as it came.
+	isOpaque bool
+	opaque   string
 }
 
-// parseOrigin reads scheme "://" host [ ":" port ] and nothing besides. The
-// reason is "" on success.
+// parseOrigin reads scheme "://" host [ ":" port ] and nothing besides, unless
+// the scheme is none of the web. The reason is "" on success.
 //
 // Scheme and host may be in any case. What a URL parser would repair (spaces,
 // backslashes, empty ports, 0x7f.1, percent-encoding) is refused: no browser
@@ -25,19 +30,45 @@ func parseOrigin(v string) (o pageOrigin, reason string) {
 	if !ok || !isScheme(scheme) {
 		return pageOrigin{}, "scheme://host is expected"
 	}
-	o.scheme = scheme
+	o.scheme = webScheme(scheme)
 	o.host, o.port, reason = parseHostPort(rest)
+	if reason != "" && !isWeb(o.scheme) && isOpaque(rest) {
+		o.isOpaque, o.opaque = true, rest
+		return o, ""
+	}
 	return o, reason
 }
 
-// web reports whether the page came over HTTP, in the clear or not.
-func (o *pageOrigin) web() bool {
-	return httpsyntax.EqualFold(o.scheme, "http") || httpsyntax.EqualFold(o.scheme, "https")
+// webScheme is http or https if scheme means one of them, or else scheme. No page
+// has ws or wss; clients that are no browsers take them from the URL they connect to.
+func webScheme(scheme string) string {
+	switch {
+	case httpsyntax.EqualFold(scheme, "http"), httpsyntax.EqualFold(scheme, "ws"):
+		return "http"
+	case httpsyntax.EqualFold(scheme, "https"), httpsyntax.EqualFold(scheme, "wss"):
+		return "https"
+	}
+	return scheme
+}
+
+// isWeb reports whether what webScheme returned is the scheme of pages that came
+// over HTTP, in the clear or not.
+func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
+
+// isOpaque reports whether v may be what follows :// in the origin of an
+// application: visible ASCII, and not the beginning of another origin.
+func isOpaque(v string) bool {
+	for i := range len(v) {
+		if v[i] <= ' ' || v[i] > '~' || v[i] == ',' {
+			return false
+		}
+	}
+	return true
 }
 
 // sameAs reports whether a page of o that connects to host stays within its origin.
 func (o *pageOrigin) sameAs(host string, secure bool) bool {
-	if !o.web() || secure && !httpsyntax.EqualFold(o.scheme, "https") {
+	if !isWeb(o.scheme) || secure && o.scheme != "https" {
 		return false
 	}
 	h, port, reason := parseHostPort(host)
@@ -49,9 +80,9 @@ func effectivePort(port uint16, scheme string) uint16 {
 	switch {
 	case port != 0:
 		return port
-	case httpsyntax.EqualFold(scheme, "http"):
+	case scheme == "http":
 		return 80
-	case httpsyntax.EqualFold(scheme, "https"):
+	case scheme == "https":
 		return 443
 	}
 	return 0

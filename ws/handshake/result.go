@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/internal/redact"
 )
 
 // Result is what client and server agreed on.
@@ -99,7 +100,7 @@ func explainStatus(status int, header Header) string {
 	reason := "the server answered " + strconv.Itoa(status) + " instead of 101 Switching Protocols"
 	switch {
 	case 300 <= status && status < 400 && len(header["Location"]) > 0:
-		return reason + ": it redirects to " + quoteValues(header["Location"])
+		return reason + ": it redirects to " + quote(redact.Text(header["Location"][0]))
 	case 200 <= status && status < 300:
 		return reason + ": it does not speak WebSocket at this URL, or a proxy in between does not pass on Upgrade"
 	case status == 401 || status == 407:

@@ -1,0 +1,2 @@
+// Package lag measures how far a loop is behind.
+package lag

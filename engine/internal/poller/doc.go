@@ -1,0 +1,2 @@
+// Package poller waits for what happens to the sockets of one loop.
+package poller

@@ -1,0 +1,3 @@
+// Package responded tells whether a handler has begun its response, which net/http
+// knows and keeps to itself.
+package responded

@@ -1,0 +1,201 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+
+	"github.com/godwit-io/godwit/transport/dialect"
+	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+// goroutineCarrier carries a conversation as a WebSocket with two goroutines: the
+// handler's reads from the client, a second one takes from the session and writes.
+// Either may end it.
+type goroutineCarrier struct {
+	conversation
+	t       *Transport
+	conn    *ws.Conn
+	woken   signal
+	resumed signal // the client may be read again
+
+	mu sync.Mutex // serialises the calls of the conversation
+}
+
+// serveOnGoroutines makes r a WebSocket, when the dialect has begun.
+func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d dialect.Dialect) {
+	s := &goroutineCarrier{t: t, woken: newSignal(), resumed: newSignal()}
+	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d, s.woken.wake
+	m, header := t.openSocket(w, r, &s.conversation, s.woken)
+	if m == nil {
+		return
+	}
+	defer s.close()
+	var err error
+	s.conn, err = ws.Accept(w, r, &ws.AcceptOptions{
+		Options: ws.Options{
+			MessageBytesMax: int64(t.o.BodyBytesMax),
+			PingInterval:    t.o.Heartbeat,
+			WriteTimeout:    t.o.WriteTimeout,
+		},
+		Origins: t.o.Origins,
+		Header:  header,
+		Refuse:  refuseUpgrade,
+	})
+	if err != nil {
+		m.recycle()
+		t.o.Logger.DebugContext(r.Context(), "handshake failed", "path", r.URL.Path, "error", err)
+		return
+	}
+	end, err := s.apply(r.Context(), m)
+	switch {
+	case err != nil:
+		end = EndClient
+	case end == "":
+		s.woken.wake() // the hub may have had something before
+		end = s.run(r.Context())
+	}
+	t.endSocket(&s.conversation, end, s.conn.Err())
+}
+
+// run returns when both goroutines are done and the connection is closed.
+//
+// A panic in either, of a broker or an observer, closes the connection with 1011
+// and goes on in the handler's goroutine, where its server recovers. In the one
+// that writes it would otherwise end the process.
+func (s *goroutineCarrier) run(ctx context.Context) (end dialect.End) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wrote := make(chan dialect.End, 1)
+	var panicked any // by the writing goroutine; known once it has ended
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked = fmt.Sprintf("%v\n\nin the goroutine that writes to a WebSocket:\n%s", v, debug.Stack())
+				s.fail()
+				wrote <- EndFailure
+			}
+		}()
+		wrote <- s.write(ctx)
+	}()
+	returned := false
+	defer func() {
+		if !returned { // a panic passes
+			s.fail()
+			cancel()
+			<-wrote
+		}
+	}()
+	end = s.read(ctx)
+	returned = true
+	cancel()
+	if e := <-wrote; e != "" {
+		end = e // the writer ended it, and the reader only saw that
+	}
+	_ = s.conn.CloseNow()
+	if panicked != nil {
+		panic(panicked)
+	}
+	return end
+}
+
+// fail tells the client that it is not its fault.
+func (s *goroutineCarrier) fail() {
+	_ = s.conn.Close(ws.StatusInternalError, "internal error")
+}
+
+// read gives the dialect what the client sends, until the connection ends.
+func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
+	for {
+		typ, data, err := s.conn.Read(ctx)
+		if err != nil {
+			if s.conn.Err() == nil { // the server ends the request, not the client
+				_ = s.conn.Close(ws.StatusGoingAway, "going away")
+				return EndShutdown
+			}
+			return readEnd(err)
+		}
+		m := scratches.Get().(*scratch)
+		s.inTurn(func() { s.receive(typ == ws.MessageBinary, data, m) })
+		if end, err := s.apply(ctx, m); end != "" {
+			return end
+		} else if err != nil {
+			return EndClient
+		}
+		for s.isBusy() {
+			select {
+			case <-s.resumed:
+			case <-ctx.Done():
+				return EndClient
+			}
+		}
+	}
+}
+
+// inTurn calls f while the other goroutine does not use the conversation.
+func (s *goroutineCarrier) inTurn(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// readEnd says which end an error of Read is.
+func readEnd(err error) dialect.End {
+	var closed *ws.CloseError
+	if errors.As(err, &closed) {
+		switch closed.Sent {
+		case ws.StatusMessageTooBig, ws.StatusUnsupportedData, wire.CloseInvalidPayload, wire.CloseProtocolError:
+			return EndRefused
+		}
+		if errors.Is(closed.Err, ws.ErrWriteTimeout) {
+			return EndSlow
+		}
+	}
+	return EndClient
+}
+
+// write sends what the session is owed until it or ctx ends. "" is an end that
+// was not its own doing.
+func (s *goroutineCarrier) write(ctx context.Context) dialect.End {
+	for {
+		select {
+		case <-ctx.Done():
+			return ""
+		case <-s.woken:
+		}
+		m := scratches.Get().(*scratch)
+		s.inTurn(func() { s.take(m) })
+		end, err := s.apply(ctx, m)
+		if err != nil {
+			if ctx.Err() == nil && errors.Is(err, ws.ErrWriteTimeout) {
+				return EndSlow
+			}
+			return "" // the reader knows more
+		}
+		if end != "" {
+			return end
+		}
+		s.resumed.wake()
+	}
+}
+
+// apply does what the dialect decided: frames leave in one system call.
+func (s *goroutineCarrier) apply(ctx context.Context, m *scratch) (dialect.End, error) {
+	defer m.recycle()
+	e := &m.effects
+	if len(e.Frames) > 0 {
+		if err := s.conn.WriteFrames(ctx, e.Frames...); err != nil {
+			return "", err
+		}
+		s.t.observe.delivered(s.dialect.Transport(), e.Delivered)
+	}
+	if e.Closing == nil {
+		return "", nil
+	}
+	_ = s.conn.Close(ws.StatusCode(e.Closing.Code), e.Closing.Reason)
+	return e.Closing.End, nil
+}

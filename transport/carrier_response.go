@@ -1,0 +1,176 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// headerPosition says where a stream begins: asking for what came after it
+// misses nothing, even if the stream broke before its first publication.
+const headerPosition = "Godwit-Position"
+
+// signal is a wake as something to select on.
+type signal chan struct{}
+
+func newSignal() signal { return make(signal, 1) }
+
+func (s signal) wake() {
+	select {
+	case s <- struct{}{}:
+	default: // it is lit already
+	}
+}
+
+// responseCarrier carries a conversation as the response to a request that
+// net/http serves, on the handler's goroutine: a stream, a page, or the answer to
+// a publication.
+type responseCarrier struct {
+	conversation
+	t     *Transport
+	w     *writer
+	r     *http.Request
+	woken signal
+}
+
+// serveResponse serves r with what d says.
+func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d dialect.Dialect) {
+	s := &responseCarrier{t: t, w: t.newWriter(w, r), r: r, woken: newSignal()}
+	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d, s.woken.wake
+	defer s.close()
+	ctx := r.Context()
+	if d.Transport() == Post {
+		// A client that has sent all of its request may close its half. It is
+		// answered all the same, and the hub does not take for ever.
+		ctx = context.WithoutCancel(ctx)
+	}
+	end := s.run(ctx)
+	if end != EndSlow {
+		s.w.finish()
+	}
+	t.endStream(&s.conversation, r.URL.Path, end)
+}
+
+// endStream tells of the end of a stream; of other responses nobody is told.
+func (t *Transport) endStream(c *conversation, path string, end dialect.End) {
+	if name := c.dialect.Transport(); name == SSE || name == NDJSON {
+		t.observe.ended(name, end)
+		t.o.Logger.Debug("stream ended", "transport", name, "path", path, "session", c.id(), "end", string(end))
+	}
+}
+
+// run serves until the dialect, the client or the server ends it.
+func (s *responseCarrier) run(ctx context.Context) dialect.End {
+	m := scratches.Get().(*scratch)
+	s.begin(m)
+	answered := false
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if m.effects.Answer != nil {
+			answered = true
+		}
+		if end := s.apply(m); end != "" {
+			return end
+		}
+		if deadline := s.dialect.Deadline(); !deadline.IsZero() {
+			timer.Reset(time.Until(deadline))
+		}
+		m = nil // a conversation that is silent holds none
+		select {
+		case <-s.woken: // first, so that what can be answered is
+			m = scratches.Get().(*scratch)
+			s.take(m)
+			continue
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			// Without an answer there is none: the connection ends, rather than with
+			// a response that says nothing.
+			if !answered {
+				panic(http.ErrAbortHandler)
+			}
+			return EndClient
+		case <-s.woken:
+			m = scratches.Get().(*scratch)
+			s.take(m)
+		case now := <-timer.C:
+			m = scratches.Get().(*scratch)
+			if deadline := s.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
+				s.expire(now, m)
+			}
+		}
+	}
+}
+
+// apply writes what the dialect decided, all in one flush. It returns "" while
+// the response goes on.
+func (s *responseCarrier) apply(m *scratch) dialect.End {
+	defer m.recycle()
+	e := &m.effects
+	if a := e.Answer; a != nil {
+		if a.Err != nil {
+			s.t.refuseHub(s.r.URL.Path, a.Err).write(s.w.ResponseWriter, s.r)
+			return e.Closing.End
+		}
+		s.answer(a, e.Frames)
+		if s.r.Method == http.MethodHead {
+			return EndClient
+		}
+	}
+	for _, frame := range e.Frames {
+		if _, err := s.w.Write(frame); err != nil {
+			return ended(err)
+		}
+	}
+	if len(e.Frames) > 0 {
+		if err := s.w.flush(); err != nil {
+			return ended(err)
+		}
+		s.t.observe.delivered(s.dialect.Transport(), e.Delivered)
+	}
+	if e.Closing != nil {
+		return e.Closing.End
+	}
+	return ""
+}
+
+// answer writes the head of the response. frames is its body, if that is whole.
+func (s *responseCarrier) answer(a *dialect.Answer, frames [][]byte) {
+	h := s.w.Header()
+	h.Set("Content-Type", a.ContentType)
+	if !a.Position.IsZero() {
+		h.Set(headerPosition, a.Position.String())
+	}
+	if a.HasWait {
+		h.Set("Preference-Applied", "wait="+strconv.FormatInt(int64(a.Wait/time.Second), 10))
+	}
+	if a.Replayed {
+		h.Set("Idempotency-Replayed", "true")
+	}
+	if a.IsWhole {
+		length := 0
+		for _, frame := range frames {
+			length += len(frame)
+		}
+		h.Set("Content-Length", strconv.Itoa(length))
+	} else {
+		s.headStream()
+	}
+	s.w.WriteHeader(a.Status)
+}
+
+// headStream sets what every stream begins with.
+func (s *responseCarrier) headStream() {
+	// Proxies, and middleware that compresses, collect a response before they pass
+	// it on. They are told not to.
+	s.w.Header().Set("X-Accel-Buffering", "no")
+	s.w.Header().Set("Cache-Control", "no-store, no-transform")
+	closeHTTP1(s.w, s.r) // a stream ends with its connection
+	// It outlives whatever time the server gives a request to arrive.
+	_ = s.w.control.SetReadDeadline(time.Time{})
+}

@@ -1,0 +1,150 @@
+package transport
+
+import (
+	"sync"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// conversation binds a dialect to the hub, for a carrier: what the dialect
+// commands is done, and what the hub has for it comes back as pushes.
+//
+//	carrier ─► receive ─► Dialect ─► commands ─► Session, Hub
+//	carrier ◄─ effects ◄─ Dialect ◄─ pushes   ◄─ take ◄─ wake
+//
+// The carrier calls begin, receive, take and expire one at a time. It must call
+// close.
+type conversation struct {
+	hub     *hub.Hub
+	dialect dialect.Dialect
+	wake    func()       // called by the hub from any goroutine; it must not block
+	session *hub.Session // nil until the dialect subscribes
+
+	mu       sync.Mutex // guards what follows
+	outcomes []hub.Push // of commands that no session was needed for
+}
+
+// begin begins the dialect.
+func (c *conversation) begin(m *scratch) {
+	c.dialect.Begin(time.Now(), &m.effects)
+	c.perform(&m.effects)
+}
+
+// receive gives the dialect a frame of the client.
+func (c *conversation) receive(binary bool, data []byte, m *scratch) {
+	c.dialect.Receive(time.Now(), dialect.Frame{Binary: binary, Data: data}, &m.effects)
+	c.perform(&m.effects)
+}
+
+// expire tells the dialect that its deadline has passed.
+func (c *conversation) expire(now time.Time, m *scratch) {
+	c.dialect.Expire(now, &m.effects)
+	c.perform(&m.effects)
+}
+
+// take gives the dialect what it is owed. More may be: then wake is called again.
+func (c *conversation) take(m *scratch) {
+	c.mu.Lock()
+	pushes := append(m.pushes[:0], c.outcomes...)
+	c.outcomes = nil
+	c.mu.Unlock()
+	var ended error
+	if c.session != nil {
+		pushes, ended = c.session.Take(pushes)
+	}
+	m.pushes = pushes
+	if len(pushes) > 0 {
+		c.dialect.Push(time.Now(), pushes, &m.effects)
+	}
+	if ended != nil && m.effects.Closing == nil {
+		c.dialect.End(ended, &m.effects)
+	}
+	c.perform(&m.effects)
+}
+
+// perform does what the dialect commands.
+func (c *conversation) perform(e *dialect.Effects) {
+	for i := range e.Commands {
+		command := &e.Commands[i]
+		switch command.Kind {
+		case hub.CommandPublish:
+			if c.session == nil {
+				c.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
+			} else {
+				c.session.Publish(command.Tag, command.Message)
+			}
+		case hub.CommandHistory:
+			tag, channel := command.Tag, command.Channel
+			c.hub.BeginHistory(channel, command.Query, func(page hub.Page, err error) {
+				c.settle(hub.Outcome{Tag: tag, Command: hub.CommandHistory, Channel: channel, Page: page, Err: err})
+			})
+		case hub.CommandSubscribe:
+			if c.session == nil {
+				session, err := c.hub.Connect(c.dialect.Transport(), c.wake)
+				if err != nil {
+					c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})
+					continue
+				}
+				c.session = session
+			}
+			c.session.Subscribe(command.Tag, command.Channel, command.Subscribe)
+		}
+	}
+	e.Commands = e.Commands[:0]
+}
+
+// Published implements hub.Completer.
+func (c *conversation) Published(tag uint64, p hub.Published) {
+	c.settle(hub.Outcome{Tag: tag, Command: hub.CommandPublish, Position: p.Position, Duplicate: p.Duplicate, Err: p.Err})
+}
+
+// settle keeps an outcome that came from no session.
+func (c *conversation) settle(o hub.Outcome) {
+	c.mu.Lock()
+	c.outcomes = append(c.outcomes, hub.Push{Channel: o.Channel, Outcome: &o})
+	c.mu.Unlock()
+	c.wake()
+}
+
+// isBusy reports whether the client is to be read no more until the next wake.
+func (c *conversation) isBusy() bool { return c.session != nil && c.session.IsBusy() }
+
+// id is that of the session, "" without one.
+func (c *conversation) id() string {
+	if c.session == nil {
+		return ""
+	}
+	return c.session.ID()
+}
+
+// close ends the session. It may be called more than once.
+func (c *conversation) close() {
+	if c.session != nil {
+		c.session.Close()
+	}
+}
+
+// scratch is what a carrier needs for a moment and nobody keeps: an idle
+// conversation has none.
+type scratch struct {
+	pushes  []hub.Push
+	effects dialect.Effects
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// pushesKept is the most that memory keeps room for.
+const pushesKept = 2048
+
+// recycle gives the scratch back.
+func (m *scratch) recycle() {
+	clear(m.pushes)
+	m.pushes = m.pushes[:0]
+	m.effects.Reset()
+	if cap(m.pushes) > pushesKept || cap(m.effects.Frames) > pushesKept {
+		*m = scratch{}
+	}
+	scratches.Put(m)
+}

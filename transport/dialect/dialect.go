@@ -1,0 +1,149 @@
+package dialect
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Dialect is the server's side of one conversation. Its methods are called one
+// at a time, and each appends to out what is to happen. None is called again once
+// Effects.Closing was set.
+type Dialect interface {
+	// Transport is the name under which the conversation appears in presence,
+	// statistics and metrics.
+	Transport() string
+
+	// Begin is called first, once.
+	Begin(now time.Time, out *Effects)
+
+	// Receive takes a frame of the client. A carrier on which the client can say
+	// nothing more than its request does not call it.
+	Receive(now time.Time, f Frame, out *Effects)
+
+	// Push takes what the session owes.
+	Push(now time.Time, pushes []hub.Push, out *Effects)
+
+	// End says that the session has ended, and why: hub.ErrShutdown,
+	// hub.ErrClosed or hub.ErrTooManyCommands.
+	End(reason error, out *Effects)
+
+	// Deadline is when Expire is to be called; the zero time is never. It may
+	// change with every call of another method.
+	Deadline() time.Time
+	Expire(now time.Time, out *Effects)
+}
+
+// Frame is a message of a client. Data is the carrier's, and only valid until
+// Receive returns.
+type Frame struct {
+	Binary bool
+	Data   []byte
+}
+
+// Command is something to ask the session for. Which fields count depends on
+// Kind.
+type Command struct {
+	Kind      hub.Command
+	Tag       uint64
+	Channel   string
+	Message   hub.Message          // CommandPublish
+	Subscribe hub.SubscribeOptions // CommandSubscribe
+	Query     hub.Query            // CommandHistory
+}
+
+// Effects is what a call of a Dialect leads to, in the order of its fields.
+type Effects struct {
+	Commands []Command
+	Answer   *Answer  // to the client's request; set once, before any frame
+	Frames   [][]byte // shared: not to be modified
+	Closing  *Closing // the conversation is over
+
+	Delivered Batch // of what is in Frames
+}
+
+// Reset empties e and keeps its memory.
+func (e *Effects) Reset() {
+	clear(e.Commands)
+	clear(e.Frames)
+	*e = Effects{Commands: e.Commands[:0], Frames: e.Frames[:0]}
+}
+
+// Answer is the answer to the request with which a conversation begins.
+type Answer struct {
+	// Err, if not nil, refuses the request: it is an error of the hub.
+	Err error
+
+	Status      int // of HTTP
+	ContentType string
+	Position    hub.Position // where the client may go on, zero for none
+	Wait        time.Duration
+	HasWait     bool // the request's preference for Wait was applied
+	Replayed    bool // the idempotency key of the request has been seen
+
+	// IsWhole says that Frames has the whole body; otherwise it goes on until
+	// Closing.
+	IsWhole bool
+}
+
+// Closing is the end of a conversation. Code and Reason are for carriers on which
+// the client is told.
+type Closing struct {
+	End    End
+	Code   uint16
+	Reason string
+}
+
+// End says why a conversation was over.
+type End string
+
+// The reasons of an End.
+const (
+	EndClient   End = "client"   // the client left, or has what it asked for
+	EndShutdown End = "shutdown" // the hub is going away
+	EndSlow     End = "slow"     // the client did not read in time
+	EndLost     End = "lost"     // position lost on a bare WebSocket
+	EndRefused  End = "refused"  // the client sent something that may not be published
+	EndFailure  End = "failure"  // the broker failed
+)
+
+// Batch adds up what one write delivers.
+type Batch struct {
+	N, Bytes int
+	Oldest   time.Time // of the publications newer than the conversation, zero if none
+}
+
+// add counts p, which left as size bytes in a conversation that began at since.
+func (b *Batch) add(p *hub.Publication, size int, since time.Time) {
+	b.N++
+	b.Bytes += size
+	if !p.Time.Before(since) && (b.Oldest.IsZero() || p.Time.Before(b.Oldest)) {
+		b.Oldest = p.Time
+	}
+}
+
+// The close codes of WebSocket that dialects use (RFC 6455 §7.4.1), and one of
+// our own.
+const (
+	closeGoingAway     = 1001
+	closeInvalidData   = 1007
+	closeTooBig        = 1009
+	closeInternalError = 1011
+
+	// CloseLost is the close code of a bare WebSocket whose position can no longer
+	// be served. A bare payload has no place to say so; with envelopes a gap is
+	// announced and the conversation goes on.
+	CloseLost = 4410
+)
+
+// LostEpoch stands for a position of a client that cannot be read. It is the
+// epoch of no history, so the hub announces a gap.
+const LostEpoch = "?"
+
+// The tag of the command with which a conversation begins.
+const tagBegin = 1
+
+// listener is a dialect whose client says nothing more than its request.
+type listener struct{}
+
+func (listener) Receive(time.Time, Frame, *Effects) {}

@@ -1,0 +1,64 @@
+package dialect
+
+import (
+	"encoding/base64"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/jsontext"
+)
+
+// appendEnvelope appends p as one line of JSON, without a line end:
+//
+//	{"channel":"chat","position":"f3Zb:17","time":"2026-11-21T09:30:00.5Z","data":"hello"}
+//
+// Text is a JSON string, JSON is the value itself without the white space
+// between its tokens, and Binary is "data_base64" instead of "data", as in
+// CloudEvents.
+func appendEnvelope(dst []byte, p *hub.Publication) []byte {
+	dst = append(dst, `{"channel":`...)
+	dst = jsontext.AppendString(dst, p.Channel)
+	dst = append(dst, `,"position":`...)
+	dst = AppendPosition(dst, p.Position)
+	dst = append(dst, `,"time":"`...)
+	dst = p.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
+	dst = append(dst, `",`...)
+	switch p.Kind {
+	case hub.Text:
+		dst = append(dst, `"data":`...)
+		dst = jsontext.AppendString(dst, p.Data)
+	case hub.JSON:
+		dst = append(dst, `"data":`...)
+		dst = jsontext.AppendCompact(dst, p.Data)
+	default:
+		dst = append(dst, `"data_base64":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, p.Data)
+		dst = append(dst, '"')
+	}
+	return append(dst, '}')
+}
+
+// appendGap appends {"from":…,"to":…}. From is null when it is not known what
+// the client had.
+func appendGap(dst []byte, g *hub.Gap) []byte {
+	from := g.From
+	if from.Epoch == LostEpoch {
+		from = hub.Position{}
+	}
+	dst = append(dst, `{"from":`...)
+	dst = AppendPosition(dst, from)
+	dst = append(dst, `,"to":`...)
+	dst = AppendPosition(dst, g.To)
+	return append(dst, '}')
+}
+
+// AppendPosition appends a position as a JSON string, null for no place at all.
+// The characters of a position need no escape.
+func AppendPosition(dst []byte, p hub.Position) []byte {
+	if p.IsZero() {
+		return append(dst, "null"...)
+	}
+	dst = append(dst, '"')
+	dst = p.AppendTo(dst)
+	return append(dst, '"')
+}

@@ -1,0 +1,106 @@
+package dialect
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// events is Server-Sent Events (HTML §9.2). A stream begins with the
+// reconnection time and the position it begins behind, so that a client that
+// breaks off before its first message resumes without loss. The position is an
+// event with data: some clients ignore an id without.
+//
+//	retry: 2000
+//	id: f3Zb:16
+//	event: position
+//	data: f3Zb:16
+//
+//	id: f3Zb:17
+//	data: hello
+//
+//	id: f3Zb:18
+//	event: binary
+//	data: AAEC
+//
+//	id: f3Zb:40
+//	event: gap
+//	data: {"from":"f3Zb:18","to":"f3Zb:40"}
+//
+//	:
+//
+// Text and JSON have the default event name, so that onmessage gets them. The
+// id of a gap is where it ends, so that resuming goes on behind it.
+var events = streamFormat{
+	transport:       "sse",
+	contentType:     "text/event-stream; charset=utf-8", // without it some read Latin-1
+	form:            formEvent,
+	appendOpen:      appendEventOpen,
+	appendGap:       appendEventGap,
+	heartbeat:       []byte(":\n\n"),
+	endsWhenRefused: true, // an EventSource gives up for good on any status but 200
+}
+
+func appendEventOpen(dst []byte, retry time.Duration, begin hub.Position) []byte {
+	dst = append(dst, "retry: "...)
+	dst = strconv.AppendInt(dst, retry.Milliseconds(), 10)
+	dst = append(dst, '\n')
+	if !begin.IsZero() {
+		dst = appendEventID(dst, begin)
+		dst = append(dst, "event: position\ndata: "...)
+		dst = begin.AppendTo(dst)
+		dst = append(dst, '\n')
+	}
+	return append(dst, '\n')
+}
+
+// appendEventID appends the id field. A position has no character that could
+// end the line, and no NUL, which would make the field void.
+func appendEventID(dst []byte, p hub.Position) []byte {
+	if p.IsZero() {
+		return dst
+	}
+	dst = append(dst, "id: "...)
+	dst = p.AppendTo(dst)
+	return append(dst, '\n')
+}
+
+func appendEvent(dst []byte, p *hub.Publication) []byte {
+	dst = appendEventID(dst, p.Position)
+	if p.Kind == hub.Binary {
+		dst = append(dst, "event: binary\ndata: "...)
+		dst = base64.StdEncoding.AppendEncode(dst, p.Data)
+		return append(dst, "\n\n"...)
+	}
+	return append(appendEventData(dst, p.Data), '\n')
+}
+
+func appendEventGap(dst []byte, g *hub.Gap) []byte {
+	dst = appendEventID(dst, g.To)
+	dst = append(dst, "event: gap\ndata: "...)
+	dst = appendGap(dst, g)
+	return append(dst, "\n\n"...)
+}
+
+// appendEventData appends a data field for each line of the payload. CR, LF and
+// CRLF each end a line of the stream, so a payload is split at each of them and
+// can smuggle in no field; the receiver joins the lines with LF.
+func appendEventData(dst, data []byte) []byte {
+	for {
+		end := bytes.IndexAny(data, "\r\n")
+		dst = append(dst, "data: "...)
+		if end < 0 {
+			dst = append(dst, data...)
+			return append(dst, '\n')
+		}
+		dst = append(dst, data[:end]...)
+		dst = append(dst, '\n')
+		if data[end] == '\r' && end+1 < len(data) && data[end+1] == '\n' {
+			end++
+		}
+		data = data[end+1:]
+	}
+}

@@ -1,0 +1,173 @@
+package dialect
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/jsontext"
+)
+
+// Page is a part of a channel's history as one answer:
+//
+//	{"channel":"chat","position":"f3Zb:17","publications":[…],"gap":false}
+//
+// One that may wait (Prefer: wait=N, RFC 7240 §4.3) and would be empty is held
+// back until there is something to put into it or the time has passed. It makes
+// a page of what it was given live, so it works also where no history is kept.
+type Page struct {
+	listener
+	request PageRequest
+	opened  time.Time
+	expires time.Time // zero while it does not wait
+	read    history
+}
+
+// PageRequest is what a page is asked for.
+type PageRequest struct {
+	Channel string
+	Query   hub.Query
+
+	// IsPositionOnly leaves the publications out: the client wants to know where
+	// the channel is.
+	IsPositionOnly bool
+
+	IsHead   bool          // only the head of the answer is wanted: it does not wait
+	Waits    bool          // the client would rather wait than have an empty page
+	Wait     time.Duration // how long; 0 answers at once
+	BytesMax int           // ends the page early, after at least one publication
+}
+
+// history is what a page shows: publications with nothing missing between them.
+type history struct {
+	publications []*hub.Publication
+	position     hub.Position // where to continue
+	gap          bool         // something before the first one is missing
+}
+
+func (h *history) isEmpty() bool { return len(h.publications) == 0 && !h.gap }
+
+const (
+	tagRead = tagBegin + iota
+	tagWait
+)
+
+// NewPage returns the dialect of one page.
+func NewPage(r PageRequest) *Page { return &Page{request: r} }
+
+// Transport implements Dialect.
+func (p *Page) Transport() string {
+	if p.request.Waits {
+		return "longpoll"
+	}
+	return "page"
+}
+
+// Begin reads the history.
+func (p *Page) Begin(now time.Time, out *Effects) {
+	p.opened = now
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandHistory, Tag: tagRead, Channel: p.request.Channel, Query: p.request.Query})
+}
+
+// Push answers, or begins to wait.
+func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
+	if len(pushes) == 0 {
+		return
+	}
+	switch first := &pushes[0]; {
+	case first.Behind != nil:
+		p.refuse(first.Behind, out)
+	case first.Outcome == nil:
+		p.collect(pushes)
+		p.answer(out)
+	case first.Outcome.Err != nil:
+		p.refuse(first.Outcome.Err, out)
+	case first.Outcome.Tag == tagRead:
+		page := &first.Outcome.Page
+		p.read = history{page.Publications, page.Position, page.Gap != nil}
+		if p.request.IsPositionOnly {
+			p.read.publications = nil
+		}
+		if !p.read.isEmpty() || !p.request.Waits || p.request.Wait <= 0 || p.request.IsHead {
+			p.answer(out)
+			return
+		}
+		p.expires = now.Add(p.request.Wait)
+		out.Commands = append(out.Commands, Command{
+			Kind: hub.CommandSubscribe, Tag: tagWait, Channel: p.request.Channel,
+			Subscribe: hub.SubscribeOptions{Since: p.read.position},
+		})
+	default: // the subscription has begun
+		p.Push(now, pushes[1:], out)
+	}
+}
+
+// collect makes a page of the first pushes, at most Query.Limit publications. It
+// ends before a second gap, which the next page will begin with.
+func (p *Page) collect(pushes []hub.Push) {
+	for i, push := range pushes {
+		switch {
+		case push.Gap != nil && i == 0:
+			p.read.gap, p.read.position = true, push.Gap.To
+		case push.Delivery == nil, p.request.Query.Limit > 0 && len(p.read.publications) == p.request.Query.Limit:
+			return
+		default:
+			p.read.publications = append(p.read.publications, push.Delivery.Publication)
+			p.read.position = push.Delivery.Position
+		}
+	}
+}
+
+func (p *Page) refuse(err error, out *Effects) {
+	out.Answer = &Answer{Err: err}
+	out.Closing = &Closing{End: endOf(err)}
+}
+
+// answer encodes the page, cut where it would grow past BytesMax.
+func (p *Page) answer(out *Effects) {
+	items := make([]byte, 0, 256)
+	for i, publication := range p.read.publications {
+		begin := len(items)
+		if i > 0 {
+			items = append(items, ',')
+		}
+		items = appendEnvelope(items, publication)
+		if i > 0 && len(items) > p.request.BytesMax {
+			items = items[:begin]
+			p.read.position = p.read.publications[i-1].Position
+			break
+		}
+		out.Delivered.add(publication, len(items)-begin, p.opened)
+	}
+	body := make([]byte, 0, len(items)+len(p.request.Channel)+128)
+	body = append(body, `{"channel":`...)
+	body = jsontext.AppendString(body, p.request.Channel)
+	body = append(body, `,"position":`...)
+	body = AppendPosition(body, p.read.position)
+	body = append(body, `,"publications":[`...)
+	body = append(body, items...)
+	body = append(body, `],"gap":`...)
+	body = strconv.AppendBool(body, p.read.gap)
+	body = append(body, "}\n"...)
+
+	out.Answer = &Answer{Status: 200, ContentType: "application/json", IsWhole: true, HasWait: p.request.Waits, Wait: p.request.Wait}
+	out.Frames = append(out.Frames, body)
+	out.Closing = &Closing{End: EndClient}
+}
+
+// End answers a page that waits with an empty one: the client asks again, and
+// finds what serves it then.
+func (p *Page) End(reason error, out *Effects) {
+	if errors.Is(reason, hub.ErrTooManyCommands) {
+		p.refuse(reason, out)
+		return
+	}
+	p.answer(out)
+}
+
+// Deadline is when waiting ends.
+func (p *Page) Deadline() time.Time { return p.expires }
+
+// Expire answers with an empty page.
+func (p *Page) Expire(_ time.Time, out *Effects) { p.answer(out) }

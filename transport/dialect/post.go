@@ -1,0 +1,53 @@
+package dialect
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Post is a publication by a request: the answer is 201 and the position it got,
+// {"position":"f3Zb:17"}. When its idempotency key has been seen, nothing is
+// published, and the answer is the same but for Replayed.
+type Post struct {
+	listener
+	message hub.Message
+}
+
+// NewPost returns the dialect of publishing m.
+func NewPost(m hub.Message) *Post { return &Post{message: m} }
+
+// Transport implements Dialect.
+func (p *Post) Transport() string { return "post" }
+
+// Begin publishes.
+func (p *Post) Begin(_ time.Time, out *Effects) {
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandPublish, Tag: tagBegin, Channel: p.message.Channel, Message: p.message})
+}
+
+// Push answers.
+func (p *Post) Push(_ time.Time, pushes []hub.Push, out *Effects) {
+	if len(pushes) == 0 {
+		return
+	}
+	o := pushes[0].Outcome
+	out.Closing = &Closing{End: EndClient}
+	if o.Err != nil {
+		out.Answer = &Answer{Err: o.Err}
+		return
+	}
+	out.Answer = &Answer{Status: 201, ContentType: "application/json", IsWhole: true, Replayed: o.Duplicate}
+	out.Frames = append(out.Frames, append(AppendPosition([]byte(`{"position":`), o.Position), "}\n"...))
+}
+
+// End implements Dialect. Whether the message was published is not known.
+func (p *Post) End(reason error, out *Effects) {
+	out.Answer = &Answer{Err: reason}
+	out.Closing = &Closing{End: endOf(reason)}
+}
+
+// Deadline is never: the hub gives up by itself.
+func (p *Post) Deadline() time.Time { return time.Time{} }
+
+// Expire is never called.
+func (p *Post) Expire(time.Time, *Effects) {}

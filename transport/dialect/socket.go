@@ -1,0 +1,127 @@
+package dialect
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Socket is a channel as a WebSocket: what the client sends is published, what is
+// published is sent to it, one message each. Without envelopes a message is the
+// bare payload.
+type Socket struct {
+	channel  string
+	envelope bool
+	from     hub.SubscribeOptions
+	opened   time.Time
+}
+
+// NewSocket returns the dialect of a WebSocket on channel that begins where from
+// says.
+func NewSocket(channel string, envelope bool, from hub.SubscribeOptions) *Socket {
+	return &Socket{channel: channel, envelope: envelope, from: from}
+}
+
+// Transport implements Dialect.
+func (s *Socket) Transport() string { return "websocket" }
+
+// Begin subscribes: the client is told that it is connected when that is done,
+// and misses nothing from then on.
+func (s *Socket) Begin(now time.Time, out *Effects) {
+	s.opened = now
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: s.from})
+}
+
+// Receive publishes.
+func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
+	kind := hub.Text
+	if f.Binary {
+		kind = hub.Binary
+	}
+	// A success is not reported: the client of a bare socket cannot be told.
+	out.Commands = append(out.Commands, Command{
+		Kind: hub.CommandPublish, Channel: s.channel,
+		Message: hub.Message{Channel: s.channel, Kind: kind, Data: bytes.Clone(f.Data)},
+	})
+}
+
+// Push sends.
+func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
+	form := formFrame
+	if s.envelope {
+		form = formEnvelope
+	}
+	for i := range pushes {
+		switch p := &pushes[i]; {
+		case p.Delivery != nil:
+			frame := form.Of(p.Delivery)
+			out.Frames = append(out.Frames, frame)
+			out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
+		case p.Gap != nil && s.envelope:
+			out.Frames = append(out.Frames, appendTextFrame(nil, appendGapObject(nil, p.Gap)))
+		case p.Gap != nil:
+			out.Closing = &Closing{EndLost, CloseLost, "position lost"}
+		case p.Behind != nil:
+			out.Closing = &Closing{EndFailure, closeInternalError, "could not read history"}
+		case p.Outcome.Command == hub.CommandSubscribe:
+			s.answer(p.Outcome, out)
+		case p.Outcome.Err != nil:
+			out.Closing = publishFailed(p.Outcome.Err)
+		}
+		if out.Closing != nil {
+			return
+		}
+	}
+}
+
+func (s *Socket) answer(o *hub.Outcome, out *Effects) {
+	if o.Err != nil {
+		out.Answer = &Answer{Err: o.Err}
+		out.Closing = &Closing{End: endOf(o.Err)}
+		return
+	}
+	out.Answer = &Answer{Status: 101}
+	if s.envelope { // there, the client follows positions
+		out.Answer.Position = o.Position
+	}
+}
+
+// publishFailed says how a socket ends whose message was not published.
+func publishFailed(err error) *Closing {
+	switch {
+	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):
+		// It tells the client that what it sent last went nowhere.
+		return &Closing{EndShutdown, closeGoingAway, "going away"}
+	case errors.Is(err, hub.ErrTooLarge):
+		return &Closing{EndRefused, closeTooBig, strings.TrimPrefix(err.Error(), "hub: ")}
+	case errors.Is(err, hub.ErrTextNotUTF8):
+		return &Closing{EndRefused, closeInvalidData, strings.TrimPrefix(err.Error(), "hub: ")}
+	}
+	return &Closing{EndFailure, closeInternalError, "could not publish"}
+}
+
+// End implements Dialect.
+func (s *Socket) End(reason error, out *Effects) {
+	if errors.Is(reason, hub.ErrTooManyCommands) {
+		out.Closing = &Closing{EndFailure, closeInternalError, "too many commands"}
+		return
+	}
+	out.Closing = &Closing{EndShutdown, closeGoingAway, "going away"}
+}
+
+// Deadline is never: the carrier pings.
+func (s *Socket) Deadline() time.Time { return time.Time{} }
+
+// Expire is never called.
+func (s *Socket) Expire(time.Time, *Effects) {}
+
+// endOf says which end an error of the hub is.
+func endOf(err error) End {
+	if errors.Is(err, hub.ErrShutdown) || errors.Is(err, hub.ErrClosed) {
+		return EndShutdown
+	}
+	return EndFailure
+}

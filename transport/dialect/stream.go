@@ -1,0 +1,119 @@
+package dialect
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Stream is a channel as a response that goes on until the client or the server
+// leaves.
+type Stream struct {
+	listener
+	format    *streamFormat
+	channel   string
+	from      hub.SubscribeOptions
+	options   *StreamOptions
+	opened    time.Time
+	heartbeat time.Time // when the next one is due, zero before the stream is open
+}
+
+// StreamOptions are the same for all streams of a server.
+type StreamOptions struct {
+	Heartbeat time.Duration // the silence after which the client is sent something
+	Retry     time.Duration // how long an EventSource waits before it comes back
+}
+
+// streamFormat is how such a response is written.
+type streamFormat struct {
+	transport   string
+	contentType string
+	form        *hub.Form[[]byte]
+	appendOpen  func(dst []byte, retry time.Duration, begin hub.Position) []byte
+	appendGap   func(dst []byte, g *hub.Gap) []byte
+	heartbeat   []byte
+
+	// endsWhenRefused opens and ends a stream that cannot be served now instead
+	// of refusing it, for clients that come back after the one and give up for
+	// good after the other.
+	endsWhenRefused bool
+}
+
+// NewEvents returns the dialect of Server-Sent Events on channel, and NewLines
+// that of a line of JSON each. They begin where from says; o is shared.
+func NewEvents(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
+	return &Stream{format: &events, channel: channel, from: from, options: o}
+}
+
+// NewLines is described at NewEvents.
+func NewLines(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
+	return &Stream{format: &lines, channel: channel, from: from, options: o}
+}
+
+// Transport implements Dialect.
+func (s *Stream) Transport() string { return s.format.transport }
+
+// Head is what a HEAD request is told of the stream.
+func (s *Stream) Head() *Answer {
+	return &Answer{Status: 200, ContentType: s.format.contentType}
+}
+
+// Begin subscribes: the client sees its stream open when that is done.
+func (s *Stream) Begin(now time.Time, out *Effects) {
+	s.opened = now
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: s.from})
+}
+
+// Push sends.
+func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
+	for i := range pushes {
+		switch p := &pushes[i]; {
+		case p.Delivery != nil:
+			b := s.format.form.Of(p.Delivery)
+			out.Frames = append(out.Frames, b)
+			out.Delivered.add(p.Delivery.Publication, len(b), s.opened)
+		case p.Gap != nil:
+			out.Frames = append(out.Frames, s.format.appendGap(nil, p.Gap))
+		case p.Behind != nil:
+			// The client comes back, and goes on from where it is.
+			out.Closing = &Closing{End: EndFailure}
+		default:
+			s.answer(p.Outcome, out)
+		}
+		if out.Closing != nil {
+			return
+		}
+	}
+	if len(out.Frames) > 0 {
+		s.heartbeat = now.Add(s.options.Heartbeat)
+	}
+}
+
+func (s *Stream) answer(o *hub.Outcome, out *Effects) {
+	position := o.Position
+	if o.Err != nil {
+		out.Closing = &Closing{End: endOf(o.Err)}
+		if !s.format.endsWhenRefused {
+			out.Answer = &Answer{Err: o.Err}
+			return
+		}
+	}
+	if position.Epoch == LostEpoch {
+		position = hub.Position{}
+	}
+	out.Answer = s.Head()
+	out.Answer.Position = position
+	out.Frames = append(out.Frames, s.format.appendOpen(nil, s.options.Retry, position))
+}
+
+// End implements Dialect. The client comes back.
+func (s *Stream) End(reason error, out *Effects) { out.Closing = &Closing{End: endOf(reason)} }
+
+// Deadline is when a heartbeat is due.
+func (s *Stream) Deadline() time.Time { return s.heartbeat }
+
+// Expire sends a heartbeat.
+func (s *Stream) Expire(now time.Time, out *Effects) {
+	out.Frames = append(out.Frames, s.format.heartbeat)
+	s.heartbeat = now.Add(s.options.Heartbeat)
+}
