@@ -127,22 +127,6 @@ func TestNegativeLimits(t *testing.T) {
 	}
 }
 
-func TestGroupRefusesNegativeOptions(t *testing.T) {
-	n := newNotes()
-	upgrade(t, start(t, &engine.Server{Handler: n, Loops: 1}))
-	c := next(t, n.open)
-	numbers(reflect.ValueOf(&engine.Group{}).Elem(), func(name string, _ reflect.Value) {
-		var g engine.Group
-		reflect.ValueOf(&g).Elem().FieldByName(name).SetInt(-1)
-		if err := g.Add(c); !names(err, name) || g.Len() != 0 {
-			t.Errorf("%s: Add: %v", name, err)
-		}
-		if err := g.Publish(prepare(t, engine.MessageText, "")); !names(err, name) {
-			t.Errorf("%s: Publish: %v", name, err)
-		}
-	})
-}
-
 // What the drivers have in common is in Options with the same names and types.
 func TestOptionsHaveThoseOfAllDrivers(t *testing.T) {
 	own, common := reflect.TypeFor[engine.Options](), reflect.TypeFor[driver.Options]()
