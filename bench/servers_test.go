@@ -31,7 +31,7 @@ func TestServers(t *testing.T) {
 		if c.serve == nil {
 			continue
 		}
-		o := loadgen.Options{Connections: 3, Duration: 100 * time.Millisecond, Warmup: -1, Drain: 30 * time.Second, Size: 600, Window: 4}
+		o := loadgen.Options{Connections: 3, Duration: 100 * time.Millisecond, Warmup: loadgen.NoWarmup, Drain: 30 * time.Second, Size: 600, Window: 4}
 		for kind, play := range map[string]func(context.Context, string, loadgen.Options) (*loadgen.Report, error){
 			kindEcho: loadgen.Echo, kindDeflate: loadgen.Echo, kindFanout: loadgen.Fanout,
 		} {

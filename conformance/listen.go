@@ -45,7 +45,10 @@ func RunClient(ctx context.Context, ln net.Listener, o Options) (*Report, error)
 	if len(cases) == 0 {
 		return nil, errors.New("conformance: no case is selected")
 	}
-	s := &suite{role: Client, options: o.withDefaults(), fresh: newFreshness()}
+	if o, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	s := &suite{role: Client, options: o, fresh: newFreshness()}
 	d := &desk{suite: s, cases: cases, collector: newCollector(s, "a client", cases), done: make(chan struct{})}
 
 	stop := context.AfterFunc(ctx, func() { ln.Close() })

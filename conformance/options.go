@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"cmp"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -16,7 +18,8 @@ const (
 // bytes or waits on purpose.
 const slowFactor = 6
 
-// Options configures a run. The zero value works.
+// Options configures a run. The zero value works: zero is the default of every
+// number. A negative one is refused.
 type Options struct {
 	// Only and Skip choose cases, see Select.
 	Only, Skip []string
@@ -46,12 +49,14 @@ type Options struct {
 	Progress func(done, total int, r *Result)
 }
 
-func (o Options) withDefaults() Options {
-	if o.Timeout <= 0 {
-		o.Timeout = DefaultTimeout
+func (o Options) withDefaults() (Options, error) {
+	switch {
+	case o.Timeout < 0:
+		return o, fmt.Errorf("conformance: option Timeout: %v is negative; 0 is the default", o.Timeout)
+	case o.Jobs < 0:
+		return o, fmt.Errorf("conformance: option Jobs: %d is negative; 0 is the default", o.Jobs)
 	}
-	if o.Jobs <= 0 {
-		o.Jobs = DefaultJobs
-	}
-	return o
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.Jobs = cmp.Or(o.Jobs, DefaultJobs)
+	return o, nil
 }

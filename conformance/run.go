@@ -14,8 +14,8 @@ import (
 // server accepts no connections any more; then the report is marked as
 // interrupted. Nothing is left running.
 //
-// The error says that there is nothing to judge: no case is selected, url makes
-// no sense (ErrURL), or what it names is not an echo server.
+// The error says that there is nothing to judge: no case is selected, an option or
+// url (ErrURL) makes no sense, or what it names is not an echo server.
 func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 	cases, err := Select(Server, o.Only, o.Skip)
 	if err != nil {
@@ -28,7 +28,10 @@ func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{role: Server, options: o.withDefaults(), target: t, secrets: t.secrets(o.Header)}
+	if o, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	s := &suite{role: Server, options: o, target: t, secrets: t.secrets(o.Header)}
 	if err := s.preflight(ctx); err != nil {
 		return nil, err
 	}

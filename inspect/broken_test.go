@@ -257,16 +257,16 @@ func TestBrokenServers(t *testing.T) {
 			}
 		}, want: "pings-lost"},
 		{name: "dies of a ping", serve: func(p *peer) { p.open(); p.next() }, want: "session-dropped", says: "after 1 ping"},
-		{name: "close unanswered", waits: true, serve: func(p *peer) { p.open(); p.idle() }, option: func(o *Options) { o.Pings = -1 }, want: "close-unanswered"},
-		{name: "close answered by the end", serve: func(p *peer) { p.open(); p.next() }, option: func(o *Options) { o.Pings = -1 }, want: "close-unanswered", says: "without answering"},
-		{name: "another code", serve: func(p *peer) { p.open(); p.next(); p.say(closeFrame(1001, "")) }, option: func(o *Options) { o.Pings = -1 }, want: "close-code-changed", says: "1001"},
-		{name: "no code", serve: func(p *peer) { p.open(); p.next(); p.frame(wire.Close, "") }, option: func(o *Options) { o.Pings = -1 }, want: "close-code-changed", says: "1005"},
+		{name: "close unanswered", waits: true, serve: func(p *peer) { p.open(); p.idle() }, option: func(o *Options) { o.Pings = NoPings }, want: "close-unanswered"},
+		{name: "close answered by the end", serve: func(p *peer) { p.open(); p.next() }, option: func(o *Options) { o.Pings = NoPings }, want: "close-unanswered", says: "without answering"},
+		{name: "another code", serve: func(p *peer) { p.open(); p.next(); p.say(closeFrame(1001, "")) }, option: func(o *Options) { o.Pings = NoPings }, want: "close-code-changed", says: "1001"},
+		{name: "no code", serve: func(p *peer) { p.open(); p.next(); p.frame(wire.Close, "") }, option: func(o *Options) { o.Pings = NoPings }, want: "close-code-changed", says: "1005"},
 		{name: "TCP stays open", waits: true, serve: func(p *peer) {
 			p.open()
 			p.next()
 			p.say(closeFrame(1000, ""))
 			p.idle()
-		}, option: func(o *Options) { o.Pings = -1 }, want: "close-tcp-open"},
+		}, option: func(o *Options) { o.Pings = NoPings }, want: "close-tcp-open"},
 
 		{name: "ends with a reset", serve: func(p *peer) {
 			p.open()

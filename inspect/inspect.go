@@ -27,16 +27,20 @@ type inspector struct {
 // and says so. o may be nil.
 //
 // What is wrong with the endpoint is in the report, not in the error. The error
-// is a *TargetError or a *handshake.FieldError if target or o cannot be used,
-// and the report then nil; or the context's, and the report then ends where it
+// is a *TargetError, a *handshake.FieldError, or names an option, if target or o
+// cannot be used, and the report then nil; or the context's, and the report then ends where it
 // was. Runs may be concurrent.
 func Run(ctx context.Context, target string, o *Options) (*Report, error) {
 	t, asHTTP, err := parseTarget(target)
 	if err != nil {
 		return nil, err
 	}
+	options, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	in := &inspector{
-		options: o.withDefaults(),
+		options: options,
 		report:  &Report{Target: printable(t.given(target), 2048), Started: time.Now().UTC(), Findings: []Finding{}, Exchanges: []*Exchange{}, Probes: []Probe{}},
 		worked:  map[string]string{},
 	}

@@ -1,8 +1,11 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
+	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -44,7 +47,11 @@ const (
 	fieldsMax = 100
 )
 
-// Options configures Run. The zero value works, and nil means the same.
+// NoPings, as Options.Pings, has none sent.
+const NoPings = math.MinInt
+
+// Options configures Run. The zero value works, and nil means the same: zero is the
+// default of every number. A negative one is refused.
 type Options struct {
 	// Header is sent with every handshake: Authorization or Cookie, for example.
 	// A redirect to another origin loses Authorization and Cookie.
@@ -69,7 +76,8 @@ type Options struct {
 	// grades what is wrong with it as warnings.
 	Insecure bool
 
-	// Pings is how many are sent, one after the other. Default 10; negative: none.
+	// Pings is how many are sent, one after the other. Default 10, and NoPings for
+	// none.
 	Pings int
 
 	// Timeout is how long each step may take: looking up the name, connecting,
@@ -95,21 +103,26 @@ type Options struct {
 }
 
 // withDefaults is o with its zero fields replaced; o may be nil.
-func (o *Options) withDefaults() Options {
+func (o *Options) withDefaults() (Options, error) {
 	var d Options
 	if o != nil {
 		d = *o
 	}
-	if d.Timeout <= 0 {
-		d.Timeout = DefaultTimeout
+	pings := cmp.Or(d.Pings, DefaultPings)
+	if pings == NoPings {
+		pings = 0
 	}
-	if d.Listen <= 0 {
-		d.Listen = DefaultListen
+	switch {
+	case pings < 0:
+		return d, fmt.Errorf("inspect: option Pings: %d is negative; 0 is the default, and NoPings none", d.Pings)
+	case d.Timeout < 0:
+		return d, fmt.Errorf("inspect: option Timeout: %v is negative; 0 is the default", d.Timeout)
+	case d.Listen < 0:
+		return d, fmt.Errorf("inspect: option Listen: %v is negative; 0 is the default", d.Listen)
 	}
-	if d.Pings == 0 {
-		d.Pings = DefaultPings
-	}
-	d.Pings = max(d.Pings, 0)
+	d.Pings = pings
+	d.Timeout = cmp.Or(d.Timeout, DefaultTimeout)
+	d.Listen = cmp.Or(d.Listen, DefaultListen)
 	if d.Proxy == nil {
 		d.Proxy = http.ProxyFromEnvironment
 	}
@@ -121,5 +134,5 @@ func (o *Options) withDefaults() Options {
 	if d.Dial == nil {
 		d.Dial = new(net.Dialer).DialContext
 	}
-	return d
+	return d, nil
 }

@@ -131,7 +131,7 @@ func TestCertificates(t *testing.T) {
 			}
 			o := named(direct())
 			o.Roots = roots
-			o.Pings = -1
+			o.Pings = NoPings
 			r := look(t, "wss://"+net.JoinHostPort(c.host, port), o)
 			ids := strings.Fields(c.want)
 			wants(t, r, ids...)

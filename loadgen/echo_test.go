@@ -153,7 +153,7 @@ func TestNoAnswer(t *testing.T) {
 				}
 			}}
 			began := time.Now()
-			r, err := Echo(t.Context(), "ws://memory/", Options{Connections: 2, Window: 4, Rate: rate, Warmup: -1, Duration: 4 * time.Second, Drain: 7 * time.Second, dial: m.dial})
+			r, err := Echo(t.Context(), "ws://memory/", Options{Connections: 2, Window: 4, Rate: rate, Warmup: NoWarmup, Duration: 4 * time.Second, Drain: 7 * time.Second, dial: m.dial})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestConnectionLost(t *testing.T) {
 				_ = conn.Write(context.Background(), typ, message)
 			}
 		}}
-		r, err := Echo(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 20, Warmup: -1, Duration: 10 * time.Second, dial: m.dial})
+		r, err := Echo(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 20, Warmup: NoWarmup, Duration: 10 * time.Second, dial: m.dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +255,7 @@ func TestEchoOfEveryKind(t *testing.T) {
 		"compress":     {compressed, func(o *Options) { o.Compress, o.Size, o.Subprotocols = true, 2000, []string{"chat.v1", "chat.v2"} }},
 		"declined":     {plain, func(o *Options) { o.Compress = true }},
 		"TLS":          {secure, func(o *Options) { o.TLS = &tls.Config{InsecureSkipVerify: true} }},
-		"no warm-up":   {plain, func(o *Options) { o.Warmup = -1 }},
+		"no warm-up":   {plain, func(o *Options) { o.Warmup = NoWarmup }},
 	} {
 		o := short()
 		c.change(&o)

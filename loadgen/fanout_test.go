@@ -88,7 +88,7 @@ func TestFanoutFaults(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			m := &memory{handle: (&broadcaster{change: c.change}).handle}
-			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 3, Rate: 20, Duration: 5 * time.Second, Warmup: -1, dial: m.dial})
+			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 3, Rate: 20, Duration: 5 * time.Second, Warmup: NoWarmup, dial: m.dial})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -118,7 +118,7 @@ func TestFanoutGoesOn(t *testing.T) {
 				return [][]byte{message}
 			}
 			m := &memory{handle: b.handle}
-			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 3, Window: 4, Duration: 10 * time.Second, Warmup: -1, dial: m.dial})
+			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 3, Window: 4, Duration: 10 * time.Second, Warmup: NoWarmup, dial: m.dial})
 			if err != nil {
 				t.Fatal(err)
 			}

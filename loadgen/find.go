@@ -92,7 +92,7 @@ func Find(ctx context.Context, kind Kind, target string, o Options, g Goal) (*Re
 	case play == nil, g.Find != FindRate && (g.Find != FindConnections || kind == KindHandshakes):
 		return nil, invalid("the limit of %q cannot be looked for with %q", g.Find, kind)
 	case g.P99 < 0:
-		return nil, invalid("a p99 of %v is not above zero", g.P99)
+		return nil, negative("P99", g.P99)
 	case g.Find == FindConnections && o.Rate <= 0:
 		return nil, invalid("the most connections depend on the rate: give one")
 	}

@@ -178,7 +178,7 @@ func TestFindInterrupted(t *testing.T) {
 			m := &memory{handle: echoing(func() {})}
 			ctx, cancel := context.WithTimeout(t.Context(), within)
 			defer cancel()
-			r, err := Find(ctx, KindEcho, "ws://memory/", Options{Connections: 2, Rate: 10, Duration: 2 * time.Second, Warmup: -1, dial: m.dial}, Goal{Find: FindRate})
+			r, err := Find(ctx, KindEcho, "ws://memory/", Options{Connections: 2, Rate: 10, Duration: 2 * time.Second, Warmup: NoWarmup, dial: m.dial}, Goal{Find: FindRate})
 			m.conns.Wait()
 			if within < time.Second {
 				if !errors.Is(err, context.DeadlineExceeded) {
@@ -244,7 +244,7 @@ func TestFindMistakes(t *testing.T) {
 		{KindHandshakes, Options{Rate: 5}, Goal{Find: FindConnections}, `the limit of "connections" cannot be looked for with "handshakes"`},
 		{KindEcho, Options{}, Goal{Find: "more"}, `the limit of "more" cannot be looked for`},
 		{KindFanout, Options{}, Goal{Find: FindConnections}, "the most connections depend on the rate: give one"},
-		{KindEcho, Options{}, Goal{Find: FindRate, P99: -1}, "a p99 of -1ns is not above zero"},
+		{KindEcho, Options{}, Goal{Find: FindRate, P99: -1}, "option P99: -1ns is negative"},
 		{KindEcho, Options{Rate: 0.5}, Goal{Find: FindRate}, "a search cannot begin with 0.5"},
 		{KindEcho, Options{Rate: 5, Connections: -1}, Goal{Find: FindConnections}, "a search cannot begin with -1"},
 	} {

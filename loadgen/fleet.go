@@ -77,7 +77,7 @@ func newDialer(target string, o *Options) *dialer {
 	d.options = ws.DialOptions{
 		Options: ws.Options{
 			MessageBytesMax: int64(o.Size) + messageBytesBeside,
-			PingInterval:    -1, // the load is the load and nothing else
+			PingInterval:    ws.NoLimit, // the load is the load and nothing else
 			CloseTimeout:    time.Second,
 			WriteTimeout:    max(o.Drain, ws.DefaultWriteTimeout),
 		},

@@ -129,7 +129,7 @@ func TestHandshakesTooSlow(t *testing.T) {
 			}
 			return m.dial(ctx, i)
 		}
-		r, err := Handshakes(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 10, Duration: 20 * time.Second, Warmup: -1, Drain: 10500 * time.Millisecond, dial: dial})
+		r, err := Handshakes(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 10, Duration: 20 * time.Second, Warmup: NoWarmup, Drain: 10500 * time.Millisecond, dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,12 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,7 +35,11 @@ const (
 	PublishersMax  = 1 << publisherBits
 )
 
-// Options say what load to make. The zero value of a field means its default.
+// NoWarmup, as Options.Warmup, has everything measured from the beginning.
+const NoWarmup = time.Duration(math.MinInt64)
+
+// Options say what load to make. The zero value of a field means its default. A
+// negative number is refused.
 type Options struct {
 	// Connections is how many there are: that echo, that subscribe, that idle, that
 	// are in their handshake at once, that are dropped. Default 100.
@@ -45,7 +51,7 @@ type Options struct {
 	Duration time.Duration
 
 	// Warmup is how long there is load that is not measured, before that. Default
-	// 2 seconds, negative: none. Connections and Storm have none.
+	// 2 seconds, and NoWarmup for none. Connections and Storm have none.
 	Warmup time.Duration
 
 	// Size is the bytes of a message's payload. Default 128.
@@ -175,13 +181,26 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 	if err := checkTarget(kind, target); err != nil {
 		return o, err
 	}
+	warmup := o.Warmup
+	if warmup == NoWarmup {
+		warmup = 0
+	}
+	if err := cmp.Or(
+		negative("Connections", o.Connections), negative("Size", o.Size), negative("Window", o.Window),
+		negative("Rate", o.Rate), negative("Ramp", o.Ramp),
+		negative("Duration", o.Duration), negative("Warmup", warmup), negative("Drain", o.Drain), negative("HandshakeTimeout", o.HandshakeTimeout),
+		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread),
+		negative("Publishing.Publishers", o.Publishing.Publishers),
+	); err != nil {
+		return o, err
+	}
 	orDefault(&o.Connections, DefaultConnections)
 	if kind == KindStorm {
 		orDefault(&o.Duration, time.Minute)
 	}
 	orDefault(&o.Duration, DefaultDuration)
 	orDefault(&o.Warmup, DefaultWarmup)
-	if o.Warmup < 0 || kind == KindConnections || kind == KindStorm {
+	if o.Warmup == NoWarmup || kind == KindConnections || kind == KindStorm {
 		o.Warmup = 0
 	}
 	orDefault(&o.Size, DefaultSize)
@@ -190,24 +209,20 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 	orDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
 	orDefault(&o.Storm.Rounds, DefaultRounds)
 	switch {
-	case o.Connections < 1 || o.Connections > ConnectionsMax:
+	case o.Connections > ConnectionsMax:
 		return o, invalid("%d connections: there must be 1 to %d", o.Connections, ConnectionsMax)
 	case o.Duration < tickMin:
 		return o, invalid("a duration of %v: it must be %v or more", o.Duration, tickMin)
-	case o.Size < 1 || o.Size > SizeMax:
+	case o.Size > SizeMax:
 		return o, invalid("a size of %d bytes: it must be 1 to %d", o.Size, SizeMax)
 	case kind.hasSubscribers() && o.Size < fanoutSizeMin:
 		return o, invalid("a size of %d bytes: a publication must have %d or more, to be recognised", o.Size, fanoutSizeMin)
-	case o.Window < 1 || o.Window > WindowMax:
+	case o.Window > WindowMax:
 		return o, invalid("a window of %d: it must be 1 to %d", o.Window, WindowMax)
-	case o.Rate < 0 || o.Rate > rateMax:
+	case !(o.Rate <= rateMax): // nor NaN
 		return o, invalid("a rate of %v a second: it must be above 0 and at most %v", o.Rate, float64(rateMax))
-	case o.Ramp < 0 || o.Ramp > rateMax:
+	case !(o.Ramp <= rateMax):
 		return o, invalid("a ramp of %v connections a second: it must be above 0 and at most %v", o.Ramp, float64(rateMax))
-	case o.Drain < 0 || o.HandshakeTimeout < 0 || o.Storm.Spread < 0:
-		return o, invalid("a time to wait must not be negative")
-	case o.Storm.Rounds < 1:
-		return o, invalid("%d rounds: there must be 1 or more", o.Storm.Rounds)
 	case (kind == KindSSE || kind == KindPublish) && (o.Binary || o.Compress || len(o.Subprotocols) > 0):
 		return o, invalid("binary messages, compression and subprotocols are of WebSockets")
 	case len(o.PIDs) > 0 && o.Metrics != "":
@@ -263,6 +278,14 @@ func (p *PublishOptions) check(kind Kind, target string) error {
 	}
 	if p.Body != "" && strings.Count(p.Body, payloadMark) != 1 {
 		return invalid("%.200q is not a body to publish: it must have %s once", p.Body, payloadMark)
+	}
+	return nil
+}
+
+// negative refuses an option that is negative.
+func negative[T int | float64 | time.Duration](option string, v T) error {
+	if v < 0 {
+		return invalid("option %s: %v is negative; 0 is the default", option, v)
 	}
 	return nil
 }

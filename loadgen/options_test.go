@@ -36,7 +36,7 @@ func TestOptions(t *testing.T) {
 		{KindEcho, "ws://%", func(*Options) {}, "is not a URL to load"},
 		{KindEcho, "ws://h/", func(o *Options) { o.Connections = ConnectionsMax }, ""},
 		{KindEcho, "ws://h/", func(o *Options) { o.Connections = ConnectionsMax + 1 }, "connections: there must be"},
-		{KindEcho, "ws://h/", func(o *Options) { o.Connections = -1 }, "connections: there must be"},
+		{KindEcho, "ws://h/", func(o *Options) { o.Connections = -1 }, "option Connections: -1 is negative"},
 		{KindEcho, "ws://h/", func(o *Options) { o.Size = SizeMax }, ""},
 		{KindEcho, "ws://h/", func(o *Options) { o.Size = SizeMax + 1 }, "a size of"},
 		{KindFanout, "ws://h/", func(o *Options) { o.Size = fanoutSizeMin }, ""},
@@ -45,13 +45,13 @@ func TestOptions(t *testing.T) {
 		{KindEcho, "ws://h/", func(o *Options) { o.Window = WindowMax + 1 }, "a window of"},
 		{KindEcho, "ws://h/", func(o *Options) { o.Rate = rateMax }, ""},
 		{KindEcho, "ws://h/", func(o *Options) { o.Rate = rateMax + 1 }, "a rate of"},
-		{KindEcho, "ws://h/", func(o *Options) { o.Rate = -1 }, "a rate of"},
+		{KindEcho, "ws://h/", func(o *Options) { o.Rate = -1 }, "option Rate: -1 is negative"},
 		{KindEcho, "ws://h/", func(o *Options) { o.Ramp = rateMax + 1 }, "a ramp of"},
 		{KindEcho, "ws://h/", func(o *Options) { o.Duration = tickMin }, ""},
 		{KindEcho, "ws://h/", func(o *Options) { o.Duration = tickMin - 1 }, "a duration of"},
-		{KindEcho, "ws://h/", func(o *Options) { o.Drain = -1 }, "must not be negative"},
-		{KindStorm, "ws://h/", func(o *Options) { o.Storm.Spread = -1 }, "must not be negative"},
-		{KindStorm, "ws://h/", func(o *Options) { o.Storm.Rounds = -1 }, "rounds"},
+		{KindEcho, "ws://h/", func(o *Options) { o.Drain = -1 }, "option Drain: -1ns is negative"},
+		{KindStorm, "ws://h/", func(o *Options) { o.Storm.Spread = -1 }, "option Storm.Spread: -1ns is negative"},
+		{KindStorm, "ws://h/", func(o *Options) { o.Storm.Rounds = -1 }, "option Storm.Rounds: -1 is negative"},
 		{KindEcho, "ws://h/", func(o *Options) { o.PIDs, o.Metrics = []int{1}, "http://h/" }, "exclude each other"},
 		{KindFanout, "ws://h/", func(o *Options) { o.Fanout.Publish = "x{payload}y" }, ""},
 		{KindFanout, "ws://h/", func(o *Options) { o.Fanout.Publish = "x" }, "it must have {payload} once"},
@@ -68,7 +68,7 @@ func TestOptions(t *testing.T) {
 	if err != nil || o.Duration != time.Minute || o.Storm.Rounds != DefaultRounds || o.Warmup != 0 || o.Connections != DefaultConnections {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if o, _ = (Options{Warmup: -1}).withDefaults(KindEcho, "ws://h/"); o.Warmup != 0 || o.Drain != DefaultDrain || o.Window != 1 {
+	if o, _ = (Options{Warmup: NoWarmup}).withDefaults(KindEcho, "ws://h/"); o.Warmup != 0 || o.Drain != DefaultDrain || o.Window != 1 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -328,7 +328,7 @@ func (b *bench) check(cmd *cobra.Command) error {
 		case b.options.Warmup < 0:
 			return usagef("--warmup: %s is negative", f.Value)
 		case b.options.Warmup == 0:
-			b.options.Warmup = -1 // none, and not the default
+			b.options.Warmup = loadgen.NoWarmup
 		}
 	}
 	if b.html == standardOutput {

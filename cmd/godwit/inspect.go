@@ -51,7 +51,7 @@ when the endpoint works and 1 when it does not.`,
 			case o.Pings < 0:
 				return usagef("--pings: %d is not a number of pings", o.Pings)
 			case o.Pings == 0:
-				o.Pings = -1
+				o.Pings = inspect.NoPings
 			}
 			report, err := inspect.Run(cmd.Context(), args[0], &o)
 			var target *inspect.TargetError

@@ -20,8 +20,7 @@ var (
 var ErrClosing = errors.New("websocket: the connection is closing")
 
 // ErrQueueFull is returned by what queues a message when the peer does not keep
-// up and the queue has no room. It is in the chain of a CloseError if the
-// connection was ended for that.
+// up and the queue has no room.
 var ErrQueueFull = errors.New("websocket: the queue of messages to send is full")
 
 // ErrWriteTimeout is in the chain of a CloseError when the peer did not read.
