@@ -55,6 +55,7 @@ type extra struct {
 	late        *backlog     // nil until a queue was full, or QueuePolicy had something wait
 	groups      []*Group     // that it is a member of
 	exchange    *exchange    // nil until it serves a request
+	held        *holding     // nil until its input had to wait
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -70,6 +71,7 @@ const (
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
 	dropping                    // OnDrop is to be called
+	pausing                     // PauseReading was called
 )
 
 // state is how far a connection has come.
