@@ -55,6 +55,7 @@ type extra struct {
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
 	exchange    *exchange    // nil until it serves a request
+	held        *holding     // nil until its input had to wait
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -69,6 +70,7 @@ const (
 	armClose                    // Close was called: the timer is to be set
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
+	pausing                     // PauseReading was called
 )
 
 // state is how far a connection has come.

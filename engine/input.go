@@ -61,8 +61,11 @@ func (m *assembly) recycle() {
 
 // read takes what has arrived, a buffer of it at most, and deals with it.
 func (l *loop) read(c *Conn) {
-	if c.state == stateExchange {
+	switch {
+	case c.state == stateExchange:
 		l.readExchange(c)
+		return
+	case c.mode&keepsInput != 0:
 		return
 	}
 	buf := l.in
@@ -144,7 +147,14 @@ func (l *loop) input(c *Conn, p []byte) {
 		c.out = &l.cork
 	}
 	c.mu.Unlock()
+	enough := l.tally.MessagesIn + gatherMessages
 	for c.state == stateOpen && l.decode(c, &p) {
+		if l.tally.MessagesIn >= enough && c.state == stateOpen {
+			c.mu.Lock()
+			c.holds(p)
+			c.unlockAndPost() // behind those who got the messages
+			break
+		}
 	}
 	l.uncork(c)
 }
@@ -155,6 +165,11 @@ func (l *loop) decode(c *Conn, p *[]byte) bool {
 	c.mu.Lock()
 	if m := c.mailbox(); m != nil && m.mustWait(*p) {
 		m.hold(*p)
+		c.mu.Unlock()
+		return false
+	}
+	if c.flags&pausing != 0 && c.isPaused() {
+		c.holds(*p)
 		c.mu.Unlock()
 		return false
 	}

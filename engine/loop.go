@@ -274,7 +274,7 @@ func (l *loop) serve(c *Conn, readable, writable bool) {
 		case c.mode&awaitsHandler != 0:
 			l.leave(c)
 		case c.mode&keepsInput != 0:
-			l.hangsUp(c)
+			l.arrivesUnread(c)
 		default:
 			l.read(c)
 		}
@@ -300,6 +300,11 @@ func (l *loop) visit(c *Conn) {
 	}
 	if c.mode&awaitsHandler != 0 {
 		if l.goesOn(c); c.state == stateClosed {
+			return
+		}
+	}
+	if (flags&pausing != 0 || c.mode&keepsInput != 0) && c.state == stateOpen {
+		if l.continues(c); c.state == stateClosed {
 			return
 		}
 	}

@@ -258,9 +258,9 @@ func (l *loop) waitsToEnd(c *Conn) bool {
 
 // makesRoom is called when the queue is short enough to read on.
 func (l *loop) makesRoom(c *Conn) {
-	if c.mode&(pausedReading|awaitsHandler) == pausedReading|awaitsHandler {
+	if c.mode&pausedReading != 0 && c.mode&(awaitsHandler|keepsInput) != 0 {
 		c.mu.Lock()
-		c.unlockAndPost() // goesOn
+		c.unlockAndPost() // goesOn, or continues
 	}
 	c.mode &^= pausedReading
 }

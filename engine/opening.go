@@ -190,6 +190,9 @@ func (l *loop) opens(c *Conn, early []byte) {
 	c.mu.Unlock()
 	c.state = stateOpen
 	c.mode |= hooked
+	if c.mode&keepsInput != 0 { // of the requests before it
+		l.readsAgain(c)
+	}
 	l.wheel.Clear(c)
 	l.arm(c)
 	h.OnOpen(c)

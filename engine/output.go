@@ -19,7 +19,7 @@ func (l *loop) uncork(c *Conn) {
 	switch {
 	case !stuck:
 		l.flush(c)
-	case pauses && !c.paused(): // what the input led to has made the queue long
+	case pauses && c.mode&(pausedReading|awaitsHandler) == 0: // what the input led to has made the queue long
 		c.mode |= pausedReading
 		l.watch(c)
 	}
@@ -233,6 +233,7 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	}
 	kept := c.mode&keepsInput != 0
 	c.mode &^= pausedReading | keepsInput
+	c.dropHeld()
 	l.unhold(c)
 	c.dropMessage()
 	c.mu.Lock()
@@ -244,7 +245,9 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	h := c.handler()
 	c.mu.Unlock()
 	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
-	if kept || c.mode&wantsWrite != 0 {
+	if kept {
+		l.readsAgain(c)
+	} else if c.mode&wantsWrite != 0 {
 		l.watch(c)
 	}
 	l.endsExchange(c, e.Err)
@@ -359,7 +362,7 @@ func (l *loop) expire(c *Conn) {
 		}
 		return
 	}
-	if _, closing := c.proto.CloseSent(); !closing && (c.proto.AwaitingPong() && c.paused() || c.mode&awaitsHandler != 0) {
+	if _, closing := c.proto.CloseSent(); !closing && (c.proto.AwaitingPong() && c.paused() || c.mode&awaitsHandler != 0 || c.isPaused()) {
 		// The pong, or a message, may be among what has not been read. The time to write ends it.
 		again := l.now + wsproto.Time(pausedCheck)
 		if d := c.due(); d != nil {

@@ -101,10 +101,6 @@ func (l *loop) upgrades(c *Conn, e *exchange) {
 	l.tally.Accepted++
 	held := c.message
 	c.message = nil
-	if c.mode&keepsInput != 0 {
-		c.mode &^= keepsInput
-		l.watch(c)
-	}
 	var early []byte
 	if held != nil {
 		early = held.b
