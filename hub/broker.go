@@ -9,45 +9,113 @@ import (
 // everything that publishes and every Hub that listens. Package brokertest is
 // the contract in executable form.
 //
+// Publish never waits: its outcome comes through a Completer. Listen, Mute and
+// History may take a network's time. The Hub calls them from goroutines of its
+// own, a bounded number of them, with a context that ends after CallTimeout; they
+// return when it does. A Broker in this process can save the Hub that, see
+// ImmediateBroker.
+//
 // All methods are safe for concurrent use, but none may be called from
-// Receiver.Receive except History.
+// Receiver.Receive except History and Publish.
 type Broker interface {
+	// Start sets the Receiver. It is called once, before any other method.
+	Start(Receiver) error
+
 	// Publish gives m the next position in its channel, adds it to the history
 	// that retention allows, and then arranges for its delivery to the Receiver
 	// of every Hub that listens to the channel: what is delivered can be read
-	// already. The broker keeps m.Data; the caller must not modify it
-	// afterwards. When an error is returned, it may still have been published
-	// if the error is one of ctx or of a network, and never otherwise.
+	// already. The broker keeps m.Data; the caller must not modify it afterwards.
+	//
+	// Publish returns at once, and calls to.Published with ticket once: before it
+	// returns, or later and from any goroutine. Of calls for one channel that are
+	// made one after another, the positions ascend in the order of the calls. A
+	// broker that accepts faster than it delivers answers later, which is the
+	// brake on its publishers.
+	//
+	// When the outcome is an error, m may still have been published if the error
+	// is one of a network or of a time-out, and never otherwise.
 	//
 	// If m.IdempotencyKey is not empty and was seen in this channel within the
-	// broker's idempotency window, nothing is published and the position of the
-	// first publication is returned with duplicate set. Of concurrent calls
+	// broker's idempotency window, nothing is published and the outcome is the
+	// position of the first publication, with Duplicate set. Of concurrent calls
 	// with one key, one publishes.
-	Publish(ctx context.Context, m Message, retention Retention) (pos Position, duplicate bool, err error)
+	Publish(m Message, retention Retention, to Completer, ticket uint64)
 
-	// Listen begins delivery of the channel's publications to the Receiver:
-	// every publication accepted after Listen returned is delivered. Mute ends
-	// it. Both are idempotent; a delivery under way may still arrive after Mute.
-	Listen(ctx context.Context, channel string) error
+	// Listen begins delivery of the channel's publications to the Receiver, and
+	// returns the newest position of the channel, read after delivery began:
+	// every publication after it is delivered, or announced by Receiver.Lost.
+	// Mute ends it. Both are idempotent; a delivery under way may still arrive
+	// after Mute.
+	Listen(ctx context.Context, channel string) (Position, error)
 	Mute(ctx context.Context, channel string) error
 
 	// History reads the publications q asks for, oldest first. A channel that
-	// was never heard of has an empty history.
+	// was never heard of has an empty history. What this broker has delivered or
+	// acknowledged before the call is found, unless it was not kept.
 	History(ctx context.Context, channel string, q Query) (Page, error)
-
-	// Start sets the Receiver. It is called once, before any other method.
-	Start(Receiver) error
 
 	// Close ends all deliveries, waits for one under way, and releases what the
 	// broker holds. Every later call answers ErrClosed, also a second Close.
 	Close() error
 }
 
-// Receiver is given publications by a Broker. For one channel the calls come
-// one at a time and in the order of positions. It does not block, and it is
-// never called with a lock of the broker held.
+// ImmediateBroker is a Broker whose methods never wait, because everything is in
+// this process. The Hub then calls them where it stands, without a goroutine.
+type ImmediateBroker interface {
+	Broker
+
+	// IsImmediate reports whether that is so. It does not change.
+	IsImmediate() bool
+}
+
+// BatchBroker is a Broker that publishes many messages for less than one by one.
+type BatchBroker interface {
+	Broker
+
+	// PublishBatch is Publish for each of messages, in their order: the first has
+	// ticket, the next ticket+1, and so on. Each has an outcome of its own.
+	// The slice is the caller's again when PublishBatch returns.
+	PublishBatch(messages []Message, retention Retention, to Completer, ticket uint64)
+}
+
+// HealthBroker is a Broker that knows how it is.
+type HealthBroker interface {
+	Broker
+
+	// Health returns nil while the broker can serve, and otherwise what is wrong.
+	// It may take a network's time, until ctx is done.
+	Health(ctx context.Context) error
+}
+
+// Completer is told what became of a publication. See Broker.Publish.
+type Completer interface {
+	// Published is called once for each ticket, with no lock of the broker held.
+	// It does not block. A call with a ticket that is not known, or was answered
+	// already, is ignored.
+	Published(ticket uint64, p Published)
+}
+
+// Published is the outcome of publishing. Without Err it was accepted by the
+// Broker, which does not mean that anyone has received it.
+type Published struct {
+	Position  Position // of the publication, or of the first one with its idempotency key
+	Duplicate bool     // nothing was published: the idempotency key has been seen
+	Err       error
+}
+
+// Receiver is given publications by a Broker.
 type Receiver interface {
+	// Receive takes a publication. For one channel the calls come one at a time
+	// and in the order of positions. It does not block, and it is never called
+	// with a lock of the broker held.
 	Receive(*Publication)
+
+	// Lost says that publications of a channel may have been accepted and not
+	// delivered: after a connection broke, for example. An empty name says it of
+	// every channel. Subscribers then read the history once, each from where it
+	// is. A Broker that can repair a loss itself, once for the channel, delivers
+	// what was missed instead. Lost does not block.
+	Lost(channel string)
 }
 
 // Message is what a publisher hands to a Broker.
@@ -92,9 +160,14 @@ type Page struct {
 	// newest position, also when the page is empty.
 	Position Position
 
+	// Begin is where the page begins: the position just before its first
+	// publication, or Position when it is empty. Asking for what came after it
+	// gives this page again.
+	Begin Position
+
 	// Gap is set when publications after Query.Since could not be served: some
 	// are not held any more, or Since is of another epoch or newer than the
 	// channel's newest. The page then begins with the oldest that is held, and
-	// Gap.To is just before it, or the newest position when none is held.
+	// Gap.To is Begin.
 	Gap *Gap
 }

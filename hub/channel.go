@@ -25,21 +25,19 @@ type channelShard struct {
 	m  shrinkmap.Map[string, *channel]
 }
 
-// channel is the set of subscriptions to one name.
-//
-// What the Broker is asked for follows the set: the first subscription makes it
-// Listen and the last one makes it Mute. Those calls may take a network's time,
-// so they are made in turn, by whoever holds turn, and no lock is held
-// meanwhile: deliveries and other subscribers go on.
+// channel is the set of subscriptions to one name. What the Broker is asked for
+// follows the set, see settle.
 type channel struct {
 	name string
-	refs int           // who needs the entry to stay; guarded by the shard
-	turn chan struct{} // holds one token while somebody talks to the Broker
+	refs int // what needs the entry to stay; guarded by the shard
 
 	mu        sync.Mutex // guards what follows and the index of subs
 	subs      []*subscription
-	lent      bool // a delivery is reading the array of subs
-	listening bool // the Broker's Listen is in force; set and cleared in turn
+	lent      bool            // a delivery is reading the array of subs
+	isAsking  bool            // the Broker is being asked to Listen or Mute
+	listening bool            // the Broker's Listen is in force
+	top       Position        // newest position known, since the Broker was asked to Listen
+	waiting   []*subscription // for Listen
 }
 
 func (c *channels) shard(name string) *channelShard {
@@ -55,6 +53,19 @@ func (c *channels) find(name string) *channel {
 	return ch
 }
 
+// all returns the channels there are.
+func (c *channels) all() (list []*channel) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		for _, ch := range s.m.All {
+			list = append(list, ch)
+		}
+		s.mu.RUnlock()
+	}
+	return list
+}
+
 // acquire returns the channel, which then stays until its release.
 func (c *channels) acquire(name string) *channel {
 	s := c.shard(name)
@@ -63,12 +74,20 @@ func (c *channels) acquire(name string) *channel {
 	ch, ok := s.m.Get(name)
 	if !ok {
 		// The name may be a part of a long request that must not stay for it.
-		ch = &channel{name: strings.Clone(name), turn: make(chan struct{}, 1)}
+		ch = &channel{name: strings.Clone(name)}
 		s.m.Set(ch.name, ch)
 		c.count.Add(1)
 	}
 	ch.refs++
 	return ch
+}
+
+// hold is acquire for a channel that is held already.
+func (c *channels) hold(ch *channel) {
+	s := c.shard(ch.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch.refs++
 }
 
 func (c *channels) release(ch *channel) {
@@ -81,19 +100,25 @@ func (c *channels) release(ch *channel) {
 	}
 }
 
-// add makes sub a subscriber: from here on deliveries reach it.
-func (ch *channel) add(sub *subscription) {
+// add makes sub a subscriber: from here on deliveries reach it. When the Broker
+// listens already, top is the newest position of the channel; else the
+// subscription is admitted, or refused, when the Broker has been asked.
+func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	// A delivery that reads the array does not look behind its own length.
 	sub.index = len(ch.subs)
 	ch.subs = append(ch.subs, sub)
+	if !ch.listening {
+		ch.waiting = append(ch.waiting, sub)
+	}
+	return ch.top, ch.listening
 }
 
 // remove takes sub out in constant time, by putting the last one in its place.
 // An array that a delivery is reading is copied first: once for each delivery
 // at most, which has as many subscribers to visit itself.
-func (ch *channel) remove(sub *subscription) (empty bool) {
+func (ch *channel) remove(sub *subscription) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	last := len(ch.subs) - 1
@@ -105,15 +130,17 @@ func (ch *channel) remove(sub *subscription) (empty bool) {
 	ch.subs[sub.index], moved.index = moved, sub.index
 	ch.subs[last] = nil
 	ch.subs = ch.subs[:last]
-	return last == 0
 }
 
-// lend returns the subscribers for one delivery to visit without a lock. A
-// Broker makes one delivery at a time in a channel, so one flag is enough.
-func (ch *channel) lend() []*subscription {
+// lend returns the subscribers for one delivery, of p, to visit without a lock.
+// A Broker makes one delivery at a time in a channel, so one flag is enough.
+func (ch *channel) lend(p Position) []*subscription {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.lent = len(ch.subs) > 0
+	if ch.lent && !ch.top.after(p) {
+		ch.top = p
+	}
 	return ch.subs
 }
 
@@ -130,59 +157,79 @@ func (ch *channel) snapshot() []*subscription {
 	return slices.Clone(ch.subs)
 }
 
-// listen returns once the Broker listens for ch, which a subscriber that was
-// added before keeps so.
-func (ch *channel) listen(ctx context.Context, broker Broker) error {
-	if ch.isListening() {
-		return nil
+// settle has the Broker listen while somebody is subscribed, and no longer. The
+// Broker is asked one thing at a time, under no lock: deliveries and other
+// subscribers go on. The caller holds the channel.
+func (h *Hub) settle(ch *channel) {
+	for {
+		ch.mu.Lock()
+		wanted := len(ch.subs) > 0
+		// The last one may have left, and another come, before the Broker was asked
+		// to mute: it listens still, and the newcomers wait for nothing.
+		if ch.isAsking || wanted == ch.listening {
+			ch.mu.Unlock()
+			return
+		}
+		ch.isAsking = true
+		ch.listening = false // also before Mute, so that a newcomer waits for its end
+		ch.mu.Unlock()
+
+		h.channels.hold(ch)
+		ask := h.mute
+		if wanted {
+			ask = h.listen
+		}
+		if h.immediate {
+			ask(context.Background(), ch)
+			h.channels.release(ch)
+			continue
+		}
+		asked := h.calls.add(ch.name, func(ctx context.Context) {
+			ask(ctx, ch)
+			h.settle(ch)
+			h.channels.release(ch)
+		})
+		if !asked { // the hub is closed, and with it every session
+			h.channels.release(ch)
+		}
+		return
 	}
-	select {
-	case ch.turn <- struct{}{}:
-		defer func() { <-ch.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if ch.isListening() {
-		return nil
-	}
-	if err := broker.Listen(ctx, ch.name); err != nil {
-		// It may have half happened, and nobody would end it otherwise.
-		ch.endListening(broker)
-		return brokerError(err)
+}
+
+// listen asks the Broker to, and admits or refuses what waits for that.
+func (h *Hub) listen(ctx context.Context, ch *channel) {
+	top, err := h.broker.Listen(ctx, ch.name)
+	if err != nil {
+		// It may have half happened, and nothing would end it otherwise. What is
+		// delivered all the same finds nobody.
+		_ = h.broker.Mute(ctx, ch.name)
 	}
 	ch.mu.Lock()
-	ch.listening = true
+	waiting := ch.waiting
+	ch.waiting = nil
+	ch.isAsking = false
+	if err == nil {
+		ch.listening = true
+		if !ch.top.after(top) { // what was delivered meanwhile is newer
+			ch.top = top
+		}
+	}
 	ch.mu.Unlock()
-	return nil
+	for _, sub := range waiting {
+		if err != nil {
+			sub.session.refuse(sub, brokerError(err))
+		} else {
+			sub.session.admit(sub, top)
+		}
+	}
 }
 
-// mute ends listening unless somebody has subscribed meanwhile.
-func (ch *channel) mute(broker Broker) {
-	ch.turn <- struct{}{}
-	defer func() { <-ch.turn }()
-
+// mute ignores the Broker's error: deliveries that still come find nobody, and
+// the next Listen is as good as the first.
+func (h *Hub) mute(ctx context.Context, ch *channel) {
+	_ = h.broker.Mute(ctx, ch.name)
 	ch.mu.Lock()
-	idle := ch.listening && len(ch.subs) == 0
-	if idle {
-		// Before Mute, so that who subscribes from here on waits for the turn.
-		ch.listening = false
-	}
+	ch.isAsking = false
+	ch.top = Position{}
 	ch.mu.Unlock()
-	if idle {
-		ch.endListening(broker)
-	}
-}
-
-// endListening ignores the Broker's error: deliveries that still come find
-// nobody, and the next Listen is as good as the first.
-func (ch *channel) endListening(broker Broker) {
-	ctx, cancel := context.WithTimeout(context.Background(), brokerTimeout)
-	defer cancel()
-	_ = broker.Mute(ctx, ch.name)
-}
-
-func (ch *channel) isListening() bool {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.listening
 }

@@ -2,38 +2,48 @@ package hub
 
 import "sync/atomic"
 
-// Push is one thing a client is owed: exactly one of Delivery and Gap is set.
-type Push struct {
-	Channel  string
-	Delivery *Delivery
-	Gap      *Gap
-}
-
 // Delivery is a Publication on its way to subscribers, shared by all of them,
-// so that each wire form of it is encoded once however many there are. It must
-// not be copied.
+// so that each wire form of it is made once however many there are. It must not
+// be copied.
 type Delivery struct {
 	*Publication
-	forms [FormsMax]atomic.Pointer[[]byte]
+	forms atomic.Pointer[formed]
 }
 
-// Form names a way to encode a publication. An edge package assigns its own, below FormsMax.
-type Form uint8
-
-// FormsMax is the number of forms a Delivery can hold.
-const FormsMax = 8
-
-// Encoded returns the publication in form f, encoding it with encode the first
-// time. The result is shared: it must not be modified. It is safe for concurrent
-// use; when two callers race, both get the same correct encoding. A form of
-// FormsMax or more panics.
-func (d *Delivery) Encoded(f Form, encode func(*Publication) []byte) []byte {
-	if b := d.forms[f].Load(); b != nil {
-		return *b
-	}
-	b := encode(d.Publication)
-	if d.forms[f].CompareAndSwap(nil, &b) {
-		return b
-	}
-	return *d.forms[f].Load()
+// formed is one form of a publication, in a list of those that were made.
+type formed struct {
+	form  any // the *Form[T]
+	value any // the T
+	next  *formed
 }
+
+// Form is one way to put publications on the wire: a frame, an event, a line, a
+// message prepared for compression. A package makes its forms once, as
+// variables; a Form made for each use would never be shared.
+type Form[T any] struct {
+	encode func(*Publication) T
+}
+
+// NewForm returns the form that encode makes. What encode returns is shared by
+// everything that is owed the publication, so nobody may modify it.
+func NewForm[T any](encode func(*Publication) T) *Form[T] { return &Form[T]{encode} }
+
+// Of returns d in this form, made with the first call. It is safe for concurrent
+// use; when two callers race, both get the same correct value.
+func (f *Form[T]) Of(d *Delivery) T {
+	for {
+		first := d.forms.Load()
+		for made := first; made != nil; made = made.next {
+			if made.form == any(f) {
+				return made.value.(T)
+			}
+		}
+		value := f.encode(d.Publication)
+		if d.forms.CompareAndSwap(first, &formed{form: f, value: value, next: first}) {
+			return value
+		}
+	}
+}
+
+// Encode returns p in this form, for one that is not delivered to many.
+func (f *Form[T]) Encode(p *Publication) T { return f.encode(p) }

@@ -11,12 +11,14 @@ var (
 	ErrTextNotUTF8    = errors.New("hub: text publication is not valid UTF-8")
 	ErrNotJSON        = errors.New("hub: JSON publication is not one valid JSON value in UTF-8")
 	ErrKind           = errors.New("hub: unknown kind of publication")
+	ErrUnanswered     = errors.New("hub: the broker did not answer in time; it is not known whether this was published")
 	ErrIdempotencyKey = errors.New("hub: idempotency key is not 1 to 255 printable ASCII characters")
 )
 
 // Errors of subscribing.
 var (
 	ErrSubscribed           = errors.New("hub: session is subscribed to this channel already")
+	ErrUnsubscribed         = errors.New("hub: unsubscribed before the subscription began")
 	ErrTooManySubscriptions = errors.New("hub: session has too many subscriptions")
 )
 
@@ -30,6 +32,10 @@ var (
 	ErrClosed = errors.New("hub: closed")
 )
 
+// ErrTooManyCommands ends a session whose edge goes on handing in commands while
+// Session.IsBusy.
+var ErrTooManyCommands = errors.New("hub: too many commands without an outcome")
+
 // ErrTooManyChannels is a Broker's answer when it would have to hold the state
 // of one more channel than its limit allows.
 var ErrTooManyChannels = errors.New("hub: too many channels")
@@ -42,7 +48,7 @@ func brokerError(err error) error {
 		return nil
 	case errors.Is(err, ErrClosed):
 		return ErrClosed
-	case errors.Is(err, ErrTooManyChannels):
+	case errors.Is(err, ErrTooManyChannels), err == ErrUnanswered:
 		return err
 	}
 	return fmt.Errorf("hub: broker: %w", err)

@@ -4,15 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
@@ -23,15 +21,17 @@ import (
 // No two locks of a hub are ever held at once, and none is held while the
 // Broker or an edge is called.
 type Hub struct {
-	broker   Broker
-	options  Options
-	channels channels
-	counters counters
+	broker    Broker
+	immediate bool // the broker never waits
+	options   Options
+	channels  channels
+	calls     *calls // of a broker that may wait
+	counters  counters
+	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
 	sessions   shrinkmap.Map[*Session, struct{}]
 	transports map[string]int
-	ending     error         // ErrShutdown or ErrClosed once it is so
 	drained    chan struct{} // made by Shutdown, closed with the last session
 }
 
@@ -49,84 +49,16 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		broker:     broker,
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
+		calls:      newCalls(o.CallsMax),
 		transports: make(map[string]int),
+	}
+	if b, ok := broker.(ImmediateBroker); ok {
+		h.immediate = b.IsImmediate()
 	}
 	if err := broker.Start(receiver{h}); err != nil {
 		return nil, brokerError(err)
 	}
 	return h, nil
-}
-
-// Publish validates m and publishes it, see Broker.Publish. It keeps m.Data. It
-// returns a *NameError, ErrTooLarge, ErrKind, ErrTextNotUTF8, ErrNotJSON,
-// ErrIdempotencyKey, ErrShutdown, ErrClosed, or an error wrapping the Broker's.
-// A nil error means the Broker accepted it, not that anyone has received it.
-//
-// When the Broker delivers in the publisher's goroutine, as membroker does,
-// Publish takes the time of one pass over the subscribers. It must not be
-// called from a session's wake.
-func (h *Hub) Publish(ctx context.Context, m Message) (pos Position, duplicate bool, err error) {
-	if err := h.check(&m); err != nil {
-		return Position{}, false, err
-	}
-	if err := h.open(); err != nil {
-		return Position{}, false, err
-	}
-	pos, duplicate, err = h.broker.Publish(ctx, m, h.options.Retention)
-	switch {
-	case err != nil:
-		return Position{}, false, brokerError(err)
-	case duplicate:
-		h.counters.duplicates.Add(1)
-	default:
-		h.counters.publications.Add(1)
-		h.counters.publicationBytes.Add(uint64(len(m.Data)))
-	}
-	return pos, duplicate, nil
-}
-
-func (h *Hub) check(m *Message) error {
-	if err := CheckChannel(m.Channel); err != nil {
-		return err
-	}
-	if len(m.Data) > h.options.PublicationBytesMax {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(m.Data), h.options.PublicationBytesMax)
-	}
-	switch m.Kind {
-	case Text:
-		if !utf8.Valid(m.Data) {
-			return ErrTextNotUTF8
-		}
-	case Binary:
-	case JSON:
-		// RFC 8259 §8.1: JSON between systems is UTF-8, which json.Valid does
-		// not ask of the inside of strings.
-		if !json.Valid(m.Data) || !utf8.Valid(m.Data) {
-			return ErrNotJSON
-		}
-	default:
-		return fmt.Errorf("%w: %d", ErrKind, m.Kind)
-	}
-	if len(m.IdempotencyKey) > IdempotencyKeyBytesMax {
-		return ErrIdempotencyKey
-	}
-	for _, c := range []byte(m.IdempotencyKey) {
-		if c < ' ' || c > '~' {
-			return ErrIdempotencyKey
-		}
-	}
-	return nil
-}
-
-// History reads a part of a channel's history, see Broker.History. It returns a
-// *NameError, ErrClosed, or an error wrapping the Broker's. It still answers
-// during Shutdown.
-func (h *Hub) History(ctx context.Context, channel string, q Query) (Page, error) {
-	if err := CheckChannel(channel); err != nil {
-		return Page{}, err
-	}
-	page, err := h.broker.History(ctx, channel, q)
-	return page, brokerError(err)
 }
 
 // Member is a session as the other users of its channel may see it.
@@ -176,8 +108,8 @@ func (h *Hub) Connect(transport string, wake func()) (*Session, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ending != nil {
-		return nil, h.ending
+	if err := h.open(); err != nil {
+		return nil, err
 	}
 	h.sessions.Set(s, struct{}{})
 	h.transports[transport]++
@@ -218,16 +150,14 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 // closes the Broker. Later publications, connections, reads of history and a
 // second Close answer ErrClosed.
 func (h *Hub) Close() error {
-	h.mu.Lock()
-	closed := h.ending == ErrClosed
-	h.mu.Unlock()
-	if closed {
+	if h.open() == ErrClosed {
 		return ErrClosed
 	}
 	sessions, _ := h.end(ErrClosed)
 	for _, s := range sessions {
 		s.close(ErrClosed)
 	}
+	h.calls.close()
 	return brokerError(h.broker.Close())
 }
 
@@ -236,8 +166,8 @@ func (h *Hub) Close() error {
 func (h *Hub) end(reason error) ([]*Session, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ending != ErrClosed {
-		h.ending = reason
+	if h.open() != ErrClosed {
+		h.ending.Store(&reason)
 	}
 	drained := h.drained
 	if drained == nil {
@@ -257,9 +187,32 @@ func (h *Hub) end(reason error) ([]*Session, <-chan struct{}) {
 
 // open is nil until the hub ends.
 func (h *Hub) open() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.ending
+	if err := h.ending.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// call calls f, which asks the Broker something about a channel: at once if it
+// never waits, or else in its turn. When the hub is closed, f may never be called.
+func (h *Hub) call(channel string, f func(context.Context)) {
+	if h.immediate {
+		f(context.Background())
+		return
+	}
+	h.calls.add(channel, f)
+}
+
+// Health returns nil while the hub can serve. Otherwise it returns ErrShutdown,
+// ErrClosed, or what the Broker says is wrong, if it is a HealthBroker.
+func (h *Hub) Health(ctx context.Context) error {
+	if err := h.open(); err != nil {
+		return err
+	}
+	if b, ok := h.broker.(HealthBroker); ok {
+		return brokerError(b.Health(ctx))
+	}
+	return nil
 }
 
 // receiver is the Hub as its Broker sees it.
@@ -272,7 +225,7 @@ func (r receiver) Receive(p *Publication) {
 	if ch == nil {
 		return
 	}
-	subs := ch.lend()
+	subs := ch.lend(p.Position)
 	defer ch.giveBack()
 	if len(subs) == 0 {
 		return
@@ -280,5 +233,20 @@ func (r receiver) Receive(p *Publication) {
 	d := &Delivery{Publication: p}
 	for _, sub := range subs {
 		sub.session.offer(sub, d)
+	}
+}
+
+// Lost has every subscriber of a channel, or of all, read the history once.
+func (r receiver) Lost(name string) {
+	var channels []*channel
+	if name == "" {
+		channels = r.hub.channels.all()
+	} else if ch := r.hub.channels.find(name); ch != nil {
+		channels = []*channel{ch}
+	}
+	for _, ch := range channels {
+		for _, sub := range ch.snapshot() {
+			sub.session.doubt(sub)
+		}
 	}
 }

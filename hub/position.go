@@ -10,9 +10,10 @@ import (
 const EpochBytesMax = 32
 
 // Position is a place in one channel's history: the offset of a publication
-// within an epoch. Offsets of a channel grow by one with each publication; the
-// first is at least 1 and may be more. A new epoch begins when a broker has
-// lost its history, so positions of different epochs cannot be compared.
+// within an epoch. Offsets of a channel ascend with each publication, and there
+// may be holes between them; the first is at least 1. A new epoch begins when a
+// broker has lost its history, so positions of different epochs cannot be
+// compared.
 //
 // The zero Position is no place at all. An offset of 0 within an epoch is the
 // place before everything.
@@ -127,10 +128,8 @@ func (p *Position) UnmarshalText(text []byte) error {
 // not ordered; then it is false.
 func (p Position) after(q Position) bool { return p.Epoch == q.Epoch && p.Offset > q.Offset }
 
-// before is the position just before the publication at p.
-func (p Position) before() Position {
-	if p.Offset > 0 {
-		p.Offset--
-	}
-	return p
+// isNews reports whether p says that there is more than what came up to q: it is
+// newer, or of another epoch. The zero Position says nothing.
+func (p Position) isNews(q Position) bool {
+	return !p.IsZero() && (p.Epoch != q.Epoch || p.Offset > q.Offset)
 }

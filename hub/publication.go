@@ -16,9 +16,15 @@ const (
 type Publication struct {
 	Channel  string
 	Position Position
-	Time     time.Time // when the Broker accepted it, UTC
-	Kind     Kind
-	Data     []byte
+
+	// Previous is the offset of the publication before this one in its channel and
+	// epoch: a subscriber that has seen less has missed something. It is 0 when
+	// the broker holds none before it.
+	Previous uint64
+
+	Time time.Time // when the Broker accepted it, UTC
+	Kind Kind
+	Data []byte
 
 	// Publisher is the ID of the session that published it, empty when it did
 	// not come from a session. It is not shown to subscribers.

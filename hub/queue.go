@@ -18,64 +18,88 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) bool {
 		return false
 	}
 	p := d.Position
-	if sub.catching {
+	if sub.asked != nil || sub.catching {
 		if !sub.seen.after(p) {
 			sub.seen = p
+		}
+		if s.read != nil && s.read.sub == sub {
+			s.read.hold(d, s.hub.options.QueueBytesMax)
 		}
 		return false
 	}
 	switch {
-	case sub.last.IsZero():
-		// The first one: where it begins is where the subscription begins.
 	case p.Epoch == sub.last.Epoch && p.Offset <= sub.last.Offset:
 		return false // came again, or was read from history already
-	case p.Epoch != sub.last.Epoch || p.Offset-1 != sub.last.Offset:
-		// The Broker lost some on their way, or lost its history: what is
-		// between is read from history, or announced as a gap.
-		return s.catchUp(sub, p)
+	case p.Epoch != sub.last.Epoch || d.Previous > sub.last.Offset:
+		// Some were lost on their way, or the history was: what is between is read
+		// from history, or announced as a gap.
+		s.catchUp(sub, p)
+		return s.read == nil
 	}
 	if sub.excludeSelf && d.Publisher == s.id {
-		sub.last = p
+		s.passOver(sub, p)
 		return false
 	}
 	if n := len(s.queue); n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax) {
 		s.giveBack()
 		if !sub.catching {
-			if sub.last.IsZero() {
-				sub.last = p.before()
-			}
 			s.catchUp(sub, p)
 		}
 		sub.seen = p
 		s.hub.counters.queueDrops.Add(1)
 		return true
 	}
-	if s.array == nil {
-		s.array = arrays.Get().(*[]queued)
-		s.queue = (*s.array)[:0]
-	}
-	s.queue = append(s.queue, queued{sub, d})
+	s.needQueue()
+	s.queue = append(s.queue, queued{sub: sub, delivery: d})
 	s.queueBytes += len(d.Data)
 	sub.queued++
 	sub.last = p
 	return true
 }
 
-// catchUp makes sub read history from where it is; s.mu is held. Always true.
-func (s *Session) catchUp(sub *subscription, seen Position) bool {
+// passOver counts p as handed out, unless something before it waits; s.mu is held.
+func (s *Session) passOver(sub *subscription, p Position) {
+	sub.last = p
+	if sub.queued == 0 {
+		sub.taken = p.Offset
+	}
+}
+
+// catchUp makes sub read history from where it is; s.mu is held.
+func (s *Session) catchUp(sub *subscription, seen Position) {
 	sub.catching = true
 	sub.seen = seen
 	s.behind = append(s.behind, sub)
-	return true
 }
 
-// giveBack empties the queue and makes every subscription that had a part in it
-// catch up from just before what it lost; s.mu is held. The whole queue goes,
-// not a part of it: history is read in pages, so going back a little costs as
-// much as going back a page, and an edge that is this slow is better served by
-// an empty queue than by one that is full again with the next publication.
+// doubt makes a live subscription read history: deliveries may have been lost.
+func (s *Session) doubt(sub *subscription) {
+	s.mu.Lock()
+	wake := false
+	if s.ended == nil && !sub.gone && sub.asked == nil && !sub.catching {
+		s.catchUp(sub, Position{})
+		wake = s.hasNews() && s.needWake()
+	}
+	s.mu.Unlock()
+	if wake {
+		s.wake()
+	}
+}
+
+// giveBack takes the publications out of the queue and makes every subscription
+// that had a part in them catch up from what was handed out last; s.mu is held.
+// All of them go, not a part: history is read in pages, so going back a little
+// costs as much as going back a page, and an edge that is this slow is better
+// served by an empty queue than by one that is full again with the next
+// publication. What else is owed stays.
 func (s *Session) giveBack() {
+	kept := s.queue[:0]
 	for _, q := range s.queue {
+		if q.other != nil {
+			kept = append(kept, q)
+			continue
+		}
+		s.hub.counters.queueDrops.Add(1)
 		sub := q.sub
 		if sub.queued == 0 {
 			continue // a later one of a subscription that went back already
@@ -84,10 +108,13 @@ func (s *Session) giveBack() {
 		if !sub.catching {
 			s.catchUp(sub, sub.last)
 		}
-		sub.last = q.delivery.Position.before()
+		sub.last = Position{Epoch: q.delivery.Position.Epoch, Offset: sub.taken}
 	}
-	s.hub.counters.queueDrops.Add(uint64(len(s.queue)))
-	s.emptyQueue()
+	clear(s.queue[len(kept):])
+	s.queue, s.queueBytes = kept, 0
+	if len(kept) == 0 {
+		s.emptyQueue()
+	}
 }
 
 // arrays are the memory of queues. A session has some only while it is owed
@@ -99,6 +126,14 @@ var arrays = sync.Pool{New: func() any {
 
 // arrayKept is the longest array that is used again.
 const arrayKept = 1024
+
+// needQueue gives the queue memory if it has none; s.mu is held.
+func (s *Session) needQueue() {
+	if s.array == nil {
+		s.array = arrays.Get().(*[]queued)
+		s.queue = (*s.array)[:0]
+	}
+}
 
 // emptyQueue gives the memory of the queue back; s.mu is held.
 func (s *Session) emptyQueue() {

@@ -3,126 +3,219 @@ package hub
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // Take appends to dst everything the session is owed now, or a first part of it
-// when it is replaying, and returns the extended slice. It returns dst unchanged when nothing is owed: wait
-// for wake. It does not block, except on the Broker while a replay is being read.
-// When more is owed than was returned, wake has been called again.
+// when it is replaying, and returns the extended slice. It returns dst unchanged
+// when nothing is owed: wait for wake. It does not block. When more is owed than
+// was returned, wake has been called again.
+//
+// A subscription whose history cannot be read is behind: a push says so with the
+// Broker's error, nothing is lost, and it is tried again, with growing pauses,
+// as long as the session lives. An edge that has no way to tell its client had
+// better end the session and let the client come back.
 //
 // Once the session has ended and everything queued before its end was taken,
-// Take returns the reason: ErrShutdown or ErrClosed. After Close it returns
-// the reason at once.
-//
-// Any other error is the Broker's, wrapped. What was appended before it is
-// valid, nothing is lost, and the next Take tries again; but wake is not called
-// for it, so that a broken Broker is not asked in a tight loop. An edge should
-// then end its session and let the client come back.
-func (s *Session) Take(ctx context.Context, dst []Push) ([]Push, error) {
+// Take returns the reason: ErrShutdown, ErrClosed or ErrTooManyCommands. After
+// Close it returns the reason at once.
+func (s *Session) Take(dst []Push) ([]Push, error) {
 	begin := len(dst)
-
 	s.mu.Lock()
 	s.woken = false
-	for _, q := range s.queue {
-		dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
-		q.sub.queued = 0
+	dst, n, bytes := s.takeQueue(dst)
+	if s.ended != nil {
+		err := s.ended
+		if len(dst) > begin {
+			err = nil
+			s.woken = true
+		}
+		s.mu.Unlock()
+		s.countDeliveries(n, bytes)
+		if err == nil {
+			s.wake()
+		}
+		return dst, err
 	}
-	bytes := s.queueBytes
-	s.emptyQueue()
-	var sub *subscription
-	if s.ended == nil && len(s.behind) > 0 {
-		// Each in its turn, so that a long replay does not hold up a short one.
-		sub = s.behind[0]
-		s.behind = slices.Delete(s.behind, 0, 1)
-	}
-	ended := s.ended
+	read, ask := s.nextRead()
 	s.mu.Unlock()
-
-	if ended != nil && len(dst) == begin {
-		return dst, ended
-	}
-	s.countDeliveries(len(dst)-begin, bytes)
-	var err error
-	if sub != nil {
-		dst, err = s.replay(ctx, sub, dst)
+	s.countDeliveries(n, bytes)
+	if ask {
+		s.hub.call(read.sub.channel.name, func(ctx context.Context) { s.readPage(ctx, read) })
 	}
 
 	s.mu.Lock()
-	more := len(s.queue) > 0 || len(s.behind) > 0 || s.ended != nil
-	wake := more && err == nil && s.needWake()
+	if s.read == read && read != nil && read.arrived {
+		s.read = nil
+		dst, n, bytes = s.takePage(read, dst)
+	} else {
+		n, bytes = 0, 0
+	}
+	wake := s.hasNews() && s.needWake()
+	s.mu.Unlock()
+	s.countDeliveries(n, bytes)
+	if wake {
+		s.wake()
+	}
+	return dst, nil
+}
+
+// takeQueue empties the queue into dst and counts its publications; s.mu is held.
+func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
+	for i := range s.queue {
+		q := &s.queue[i]
+		if q.other != nil {
+			dst = append(dst, *q.other)
+			s.outstanding--
+			continue
+		}
+		dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
+		q.sub.queued = 0
+		q.sub.taken = q.delivery.Position.Offset
+		n++
+	}
+	bytes = s.queueBytes
+	s.emptyQueue()
+	return dst, n, bytes
+}
+
+// reading is a page of history on its way. A session reads one at a time: pages
+// come as fast as the edge takes them.
+type reading struct {
+	sub   *subscription
+	since Position // where sub was
+	seen  Position // what sub had been delivered before the page was asked for
+
+	arrived bool // what follows is set
+	page    Page
+	err     error
+
+	// What is delivered while the page is read, from the first on: when the page
+	// reaches it, sub is live. Without it, a channel that is never silent for the
+	// time of a read would never be caught up with.
+	held      []*Delivery
+	heldBytes int
+	notHeld   bool // there was more than may be held
+}
+
+// heldMax bounds reading.held, and QueueBytesMax what is in it.
+const heldMax = 64
+
+// hold keeps a publication that is delivered while the page is read.
+func (r *reading) hold(d *Delivery, bytesMax int) {
+	n := len(r.held)
+	if r.notHeld || n > 0 && !d.Position.isNews(r.held[n-1].Position) {
+		return
+	}
+	r.heldBytes += len(d.Data)
+	follows := n == 0 || d.Position.Epoch == r.held[n-1].Position.Epoch && d.Previous <= r.held[n-1].Position.Offset
+	if !follows || n == heldMax || r.heldBytes > bytesMax {
+		r.held, r.notHeld = nil, true
+		return
+	}
+	r.held = append(r.held, d)
+}
+
+// nextRead returns the page that is being read, and whether it has to be asked
+// for; nil when no subscription is behind. s.mu is held.
+func (s *Session) nextRead() (r *reading, ask bool) {
+	if s.read != nil || len(s.behind) == 0 {
+		return s.read, false
+	}
+	// Each in its turn, so that a long replay does not hold up a short one.
+	sub := s.behind[0]
+	s.behind = slices.Delete(s.behind, 0, 1)
+	s.read = &reading{sub: sub, since: sub.last, seen: sub.seen}
+	return s.read, true
+}
+
+// readPage asks the Broker for the page.
+func (s *Session) readPage(ctx context.Context, r *reading) {
+	page, err := s.hub.broker.History(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
+	s.mu.Lock()
+	r.page, r.err, r.arrived = page, err, true
+	// Take itself has asked an immediate Broker, and looks now.
+	wake := !s.hub.immediate && s.read == r && s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
-	return dst, err
 }
 
-// replay reads one page of history for sub, which is catching up and is not in
-// behind, and appends it to dst.
-func (s *Session) replay(ctx context.Context, sub *subscription, dst []Push) ([]Push, error) {
-	s.mu.Lock()
-	last, seenBefore := sub.last, sub.seen
-	s.mu.Unlock()
-
-	page, err := s.hub.broker.History(ctx, sub.channel.name, Query{Since: last, Limit: replayCountMax})
-	if err != nil {
-		s.mu.Lock()
-		if !sub.gone {
-			s.behind = append(s.behind, sub)
-		}
-		s.mu.Unlock()
-		return dst, fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), err)
+// takePage appends what a page has led to, and decides whether its subscription
+// is live now; s.mu is held.
+func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
+	sub := r.sub
+	if r.err != nil {
+		s.retryLater(sub)
+		return append(dst, Push{Channel: sub.channel.name, Behind: fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), r.err)}), 0, 0
 	}
-	publications, position, cut := s.fit(page)
-	gap := page.Gap
-
-	s.mu.Lock()
-	if sub.gone {
-		s.mu.Unlock()
-		return dst, nil
-	}
+	sub.retry = nil
+	publications, position, cut := s.fit(r.page)
+	gap := r.page.Gap
+	hasHistory := !s.hub.options.NoHistory
+	behind := true
 	switch {
 	case cut:
 		// The rest is asked for from here.
-	case sub.seen.after(position):
-		if len(publications) > 0 || gap != nil && !s.hub.options.NoHistory {
-			cut = true
+	case r.seen.after(position):
+		// It was delivered before the page was asked for, so it can be read unless
+		// it was not kept. Reading again would find nothing again.
+		if len(publications) > 0 || gap != nil && hasHistory {
 			break
 		}
-		// A publication is in the history before it is delivered, so one that
-		// was delivered and cannot be read was not kept. Reading again would
-		// find nothing again.
-		position = sub.seen
-		gap = &Gap{From: last, To: position}
-	case sub.seen.Epoch != position.Epoch && sub.seen != seenBefore:
-		cut = true // a new epoch began while the page was being read
+		position, behind = r.seen, sub.seen.isNews(r.seen)
+		gap = &Gap{From: r.since, To: position}
+	case !sub.seen.isNews(position), sub.seen == r.seen:
+		// Nothing was delivered that the page does not have. What is of another
+		// epoch was so before the page was asked for: the page is newer.
+		behind = false
+	case sub.seen.after(position) && !hasHistory && len(publications) == 0:
+		// There is nothing to read: what came meanwhile is not kept either.
+		position, behind = sub.seen, false
+		gap = &Gap{From: r.since, To: position}
 	}
-	sub.last = position
-	if cut {
-		s.behind = append(s.behind, sub)
+	held := r.held
+	if behind && !cut && len(held) > 0 && held[0].Position.Epoch == position.Epoch && held[0].Previous <= position.Offset &&
+		!sub.seen.isNews(held[len(held)-1].Position) {
+		behind = false
 	} else {
-		sub.catching, sub.seen = false, Position{}
+		held = nil
 	}
-	s.mu.Unlock()
-
 	if gap != nil {
 		dst = append(dst, Push{Channel: sub.channel.name, Gap: gap})
 		s.hub.counters.gaps.Add(1)
 	}
-	count, bytes := 0, 0
 	deliveries := make([]Delivery, len(publications))
 	for i, p := range publications {
-		if sub.excludeSelf && p.Publisher == s.id {
-			continue
-		}
 		deliveries[i].Publication = p
-		dst = append(dst, Push{Channel: sub.channel.name, Delivery: &deliveries[i]})
-		count++
-		bytes += len(p.Data)
+		dst = s.takeOne(sub, &deliveries[i], dst, &n, &bytes)
 	}
-	s.countDeliveries(count, bytes)
-	return dst, nil
+	for _, d := range held {
+		if d.Position.isNews(position) {
+			dst = s.takeOne(sub, d, dst, &n, &bytes)
+			position = d.Position
+		}
+	}
+	sub.last, sub.taken = position, position.Offset
+	if behind {
+		s.behind = append(s.behind, sub)
+	} else {
+		sub.catching, sub.seen = false, Position{}
+	}
+	return dst, n, bytes
+}
+
+// takeOne appends a publication of a page, unless it is the session's own.
+func (s *Session) takeOne(sub *subscription, d *Delivery, dst []Push, n, bytes *int) []Push {
+	if sub.excludeSelf && d.Publisher == s.id {
+		return dst
+	}
+	*n++
+	*bytes += len(d.Data)
+	return append(dst, Push{Channel: sub.channel.name, Delivery: d})
 }
 
 // fit ends a page where its payload would pass the bound of the queue, for
@@ -143,5 +236,46 @@ func (s *Session) countDeliveries(count, bytes int) {
 	if count > 0 {
 		s.hub.counters.deliveries.Add(uint64(count))
 		s.hub.counters.deliveryBytes.Add(uint64(bytes))
+	}
+}
+
+// retry is a subscription's wait for the Broker to recover.
+type retry struct {
+	pause time.Duration
+	timer *time.Timer
+}
+
+// The pauses between tries double from retryMin to retryMax, each with half of
+// it left to chance, so that a thousand sessions do not come back at once.
+const (
+	retryMin = 100 * time.Millisecond
+	retryMax = 10 * time.Second
+)
+
+// retryLater has sub read its history again after a pause; s.mu is held.
+func (s *Session) retryLater(sub *subscription) {
+	if sub.retry == nil {
+		sub.retry = &retry{pause: retryMin}
+	} else {
+		sub.retry.pause = min(2*sub.retry.pause, retryMax)
+	}
+	pause := sub.retry.pause/2 + rand.N(sub.retry.pause/2)
+	sub.retry.timer = time.AfterFunc(pause, func() {
+		s.mu.Lock()
+		wake := false
+		if !sub.gone && s.ended == nil {
+			s.behind = append(s.behind, sub)
+			wake = s.needWake()
+		}
+		s.mu.Unlock()
+		if wake {
+			s.wake()
+		}
+	})
+}
+
+func (r *retry) stop() {
+	if r != nil {
+		r.timer.Stop()
 	}
 }

@@ -117,12 +117,34 @@ func (f *fixture) start(receive func(*hub.Publication)) {
 type receiver func(*hub.Publication)
 
 func (r receiver) Receive(p *hub.Publication) { r(p) }
+func (r receiver) Lost(string)                {}
 
-func (f *fixture) listen(channel string) {
+// listen returns the newest position of the channel.
+func (f *fixture) listen(channel string) hub.Position {
 	f.t.Helper()
-	if err := f.Listen(f.ctx, channel); err != nil {
+	top, err := f.Listen(f.ctx, channel)
+	if err != nil {
 		f.t.Fatalf("Listen(%q): %v", channel, err)
 	}
+	return top
+}
+
+// put publishes m and waits for the outcome.
+func (f *fixture) put(m hub.Message, r hub.Retention) (hub.Position, bool, error) {
+	outcome := make(outcome, 2) // room for one too many
+	f.Publish(m, r, outcome, 7)
+	p := <-outcome
+	return p.Position, p.Duplicate, p.Err
+}
+
+// outcome is a Completer for one publication.
+type outcome chan hub.Published
+
+func (o outcome) Published(ticket uint64, p hub.Published) {
+	if ticket != 7 {
+		p.Err = fmt.Errorf("the ticket is %d, want 7", ticket)
+	}
+	o <- p
 }
 
 func (f *fixture) mute(channel string) {
@@ -138,7 +160,7 @@ func (f *fixture) publish(channel string, r hub.Retention, data ...string) (pos 
 	for _, d := range data {
 		var duplicate bool
 		var err error
-		pos, duplicate, err = f.Publish(f.ctx, hub.Message{Channel: channel, Data: []byte(d)}, r)
+		pos, duplicate, err = f.put(hub.Message{Channel: channel, Data: []byte(d)}, r)
 		if err != nil || duplicate {
 			f.t.Fatalf("Publish(%q, %q): duplicate %v, error %v", channel, d, duplicate, err)
 		}

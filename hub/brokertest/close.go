@@ -16,12 +16,13 @@ func closeEndsEverything(t *testing.T, f *fixture) {
 	if err := f.Close(); err != nil {
 		t.Fatal("Close:", err)
 	}
-	_, _, publish := f.Publish(f.ctx, hub.Message{Channel: "c"}, plenty)
+	_, _, publish := f.put(hub.Message{Channel: "c"}, plenty)
+	_, listen := f.Listen(f.ctx, "c")
 	_, history := f.History(f.ctx, "c", hub.Query{})
 	for call, err := range map[string]error{
 		"Publish": publish,
 		"History": history,
-		"Listen":  f.Listen(f.ctx, "c"),
+		"Listen":  listen,
 		"Mute":    f.Mute(f.ctx, "c"),
 		"Start":   f.Start(receiver(func(*hub.Publication) {})),
 		"Close":   f.Close(),
@@ -53,7 +54,7 @@ func closeDuringDelivery(t *testing.T, f *fixture) {
 	for range 4 {
 		wg.Go(func() {
 			for {
-				if _, _, err := f.Publish(f.ctx, hub.Message{Channel: "c"}, plenty); err != nil {
+				if _, _, err := f.put(hub.Message{Channel: "c"}, plenty); err != nil {
 					if !errors.Is(err, hub.ErrClosed) {
 						t.Errorf("Publish during Close: %v, want hub.ErrClosed", err)
 					}

@@ -21,12 +21,12 @@ func publicationIsDeliveredAsPublished(t *testing.T, f *fixture) {
 		{Channel: "a/b"},
 	} {
 		earliest := time.Now()
-		pos, duplicate, err := f.Publish(f.ctx, m, plenty)
+		pos, duplicate, err := f.put(m, plenty)
 		if err != nil || duplicate {
 			t.Fatalf("Publish: duplicate %v, error %v", duplicate, err)
 		}
 		got := f.received.await(t, count(i+1))[i]
-		want := hub.Publication{Channel: m.Channel, Position: pos, Time: got.Time, Kind: m.Kind, Data: got.Data, Publisher: m.Publisher}
+		want := hub.Publication{Channel: m.Channel, Position: pos, Previous: got.Previous, Time: got.Time, Kind: m.Kind, Data: got.Data, Publisher: m.Publisher}
 		if fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", want) || string(got.Data) != string(m.Data) {
 			t.Errorf("delivered %+v, want %+v with data %q", *got, want, m.Data)
 		}
@@ -76,7 +76,7 @@ func deliveredInOrderOneAtATime(t *testing.T, f *fixture) {
 	for i := range publishers {
 		wg.Go(func() {
 			for j := range each {
-				pos, _, err := f.Publish(f.ctx, hub.Message{Channel: "c", Data: fmt.Append(nil, i, " ", j)}, plenty)
+				pos, _, err := f.put(hub.Message{Channel: "c", Data: fmt.Append(nil, i, " ", j)}, plenty)
 				if err != nil {
 					t.Error("Publish:", err)
 					return
@@ -161,7 +161,7 @@ func listenThenHistory(t *testing.T, f *fixture) {
 				return
 			default:
 			}
-			if _, _, err := f.Publish(f.ctx, hub.Message{Channel: "c"}, plenty); err != nil {
+			if _, _, err := f.put(hub.Message{Channel: "c"}, plenty); err != nil {
 				t.Error("Publish:", err)
 				return
 			}

@@ -232,7 +232,7 @@ func idempotencyKey(t *testing.T, f *fixture) {
 	m := hub.Message{Channel: "c", Data: []byte("x"), IdempotencyKey: "k"}
 	publish := func(m hub.Message) (hub.Position, bool) {
 		t.Helper()
-		pos, duplicate, err := f.Publish(f.ctx, m, plenty)
+		pos, duplicate, err := f.put(m, plenty)
 		if err != nil {
 			t.Fatal("Publish:", err)
 		}
@@ -287,7 +287,7 @@ func idempotencyKeyConcurrently(t *testing.T, f *fixture) {
 		for i := range publishers {
 			wg.Go(func() {
 				var err error
-				positions[i], duplicates[i], err = f.Publish(f.ctx, hub.Message{Channel: "c", IdempotencyKey: key}, plenty)
+				positions[i], duplicates[i], err = f.put(hub.Message{Channel: "c", IdempotencyKey: key}, plenty)
 				if err != nil {
 					t.Error("Publish:", err)
 				}

@@ -29,23 +29,21 @@ type channel struct {
 	dueAt    moment // when it is to be swept; not later than history.due
 	dueIndex int    // in shard.expiring, -1 when it holds nothing
 
-	// Whoever finds delivering false delivers what is pending, until nothing
-	// is. So deliveries are in order, one at a time, and under no lock.
+	// A publisher that finds delivering false delivers what is pending, until
+	// nothing is. So deliveries are in order, one at a time, and under no lock.
 	pending    []*hub.Publication
 	spare      []*hub.Publication // the array for pending while the other is delivered
 	delivering bool
-	room       chan struct{} // closed when pending has room again; nil while nobody waits
+	answers    []answer // of what made pending longer than pendingMax
 }
 
-// takePending empties pending and lets in those who wait for room.
-func (c *channel) takePending() []*hub.Publication {
-	batch := c.pending
+// takePending empties pending, and answers. The answers are to be given under no
+// lock.
+func (c *channel) takePending() ([]*hub.Publication, []answer) {
+	batch, answers := c.pending, c.answers
 	c.pending, c.spare = c.spare, nil
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
-	}
-	return batch
+	c.answers = nil
+	return batch, answers
 }
 
 // returnBatch keeps the array of a batch for the next one, unless it is large.

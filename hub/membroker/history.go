@@ -117,9 +117,11 @@ func (h *history) read(q hub.Query, top hub.Position) hub.Page {
 	if q.Limit > 0 && count > q.Limit {
 		count = q.Limit
 	}
+	page.Begin = top
 	if count == 0 {
 		return page
 	}
+	page.Begin.Offset = h.held.at(first).publication.Previous
 	page.Publications = make([]*hub.Publication, count)
 	for i := range count {
 		page.Publications[i] = h.held.at(first + i).publication

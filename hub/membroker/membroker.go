@@ -37,7 +37,6 @@ type Broker struct {
 	receiver hub.Receiver
 	started  atomic.Bool
 	closed   atomic.Bool
-	stopped  chan struct{}  // closed by Close
 	delivery sync.WaitGroup // every goroutine that delivers; added to under a shard's lock
 	janitor  janitor
 }
@@ -54,7 +53,6 @@ func New(o *Options) *Broker {
 		epoch:   rand.Text()[:10], // 50 bits
 		seed:    maphash.MakeSeed(),
 		began:   time.Now(),
-		stopped: make(chan struct{}),
 		janitor: newJanitor(),
 	}
 	b.keys.window, b.keys.keysMax, b.keys.clock = b.options.IdempotencyWindow, b.options.IdempotencyKeysMax, b.clock
@@ -86,19 +84,21 @@ func (b *Broker) Close() error {
 	if b.closed.Swap(true) {
 		return hub.ErrClosed
 	}
-	close(b.stopped)
 	close(b.janitor.stop)
 	if b.started.Load() {
 		<-b.janitor.done
 	}
-	// Whoever had a shard's lock before us is done with it; whoever gets it
-	// after us finds the broker closed.
+	// What had a shard's lock before this is done with it; what gets it after this
+	// finds the broker closed.
+	var answers []answer
 	for i := range b.shards {
 		s := &b.shards[i]
 		s.mu.Lock()
 		for _, c := range s.channels.All {
 			clear(c.pending)
 			c.pending = nil
+			answers = append(answers, c.answers...)
+			c.answers = nil
 		}
 		s.channels, s.expiring = channelMap{}, nil
 		s.mu.Unlock()
@@ -108,6 +108,9 @@ func (b *Broker) Close() error {
 	b.publications.Store(0)
 	b.bytes.Store(0)
 	b.delivery.Wait()
+	for i := range answers {
+		answers[i].give() // they were accepted
+	}
 	return nil
 }
 
@@ -127,54 +130,63 @@ func (b *Broker) locate(channel string) (*shard, uint64) {
 	return &b.shards[hash%shardCount], hash
 }
 
-// Publish implements hub.Broker. It delivers to the Receiver before it returns,
-// unless another publisher is delivering in the channel, which then delivers
-// this one too. It waits while too much is pending in the channel.
-func (b *Broker) Publish(ctx context.Context, m hub.Message, r hub.Retention) (hub.Position, bool, error) {
+// IsImmediate implements hub.ImmediateBroker.
+func (b *Broker) IsImmediate() bool { return true }
+
+// Health implements hub.HealthBroker.
+func (b *Broker) Health(context.Context) error { return b.open() }
+
+// Publish implements hub.Broker. It delivers to the Receiver and answers before
+// it returns, unless another publisher is delivering in the channel: that one
+// then delivers this publication too, and, when much is pending, answers.
+func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	var key *keyHash
 	if m.IdempotencyKey != "" {
 		hash := hashKey(&m)
 		key = &hash
 	}
 	s, hash := b.locate(m.Channel)
-	for {
-		if err := ctx.Err(); err != nil {
-			return hub.Position{}, false, err
-		}
-		s.mu.Lock()
-		a, err := b.accept(s, hash, &m, r, key)
-		s.mu.Unlock()
-		if err != nil {
-			return hub.Position{}, false, err
-		}
-		if a.room != nil {
-			select {
-			case <-a.room:
-			case <-ctx.Done():
-			case <-b.stopped:
-			}
-			continue
-		}
-		if b.bytes.Load() > b.options.HistoryBytesMax {
-			b.evict()
-		}
-		if key != nil || r.Count > 0 && r.Age > 0 {
-			b.janitor.roused()
-		}
-		if a.deliver {
-			b.deliver(s, a.channel, deliverMax)
-		}
-		return hub.Position{Epoch: b.epoch, Offset: a.offset}, a.duplicate, nil
+	s.mu.Lock()
+	a, err := b.accept(s, hash, &m, r, key)
+	p := hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: a.offset}, Duplicate: a.duplicate}
+	waits := err == nil && a.channel != nil && len(a.channel.pending) > pendingMax
+	if waits {
+		a.channel.answers = append(a.channel.answers, answer{to, ticket, p})
+	}
+	s.mu.Unlock()
+	if err != nil {
+		to.Published(ticket, hub.Published{Err: err})
+		return
+	}
+	if b.bytes.Load() > b.options.HistoryBytesMax {
+		b.evict()
+	}
+	if key != nil || r.Count > 0 && r.Age > 0 {
+		b.janitor.roused()
+	}
+	if a.deliver {
+		b.deliver(s, a.channel, deliverMax)
+	}
+	if !waits {
+		to.Published(ticket, p)
 	}
 }
+
+// answer is the outcome of a publication that its publisher is told later.
+type answer struct {
+	to     hub.Completer
+	ticket uint64
+	p      hub.Published
+}
+
+func (a *answer) give() { a.to.Published(a.ticket, a.p) }
 
 // accepted is what became of a publication.
 type accepted struct {
 	offset    uint64
 	duplicate bool
-	room      <-chan struct{} // not nil: nothing yet, try again when it is closed
-	channel   *channel
-	deliver   bool // the caller is to deliver what is pending
+	channel   *channel // nil for a duplicate
+	deliver   bool     // the caller is to deliver what is pending
 }
 
 // accept gives m its position; s.mu is held.
@@ -191,16 +203,12 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 	if err != nil {
 		return a, err
 	}
-	if len(c.pending) >= pendingMax {
-		if c.room == nil {
-			c.room = make(chan struct{})
-		}
-		return accepted{room: c.room}, nil
-	}
+	previous := c.top
 	c.top++
 	p := &hub.Publication{
 		Channel:   c.name,
 		Position:  hub.Position{Epoch: b.epoch, Offset: c.top},
+		Previous:  previous,
 		Time:      time.Now().UTC().Round(0), // without the monotonic reading
 		Kind:      m.Kind,
 		Data:      m.Data,
@@ -235,6 +243,7 @@ func (b *Broker) deliver(s *shard, c *channel, limit int) {
 		}
 	}()
 	var batch []*hub.Publication
+	var answers []answer
 	for delivered := 0; limit == 0 || delivered < limit; delivered += len(batch) {
 		s.mu.Lock()
 		c.returnBatch(batch)
@@ -246,8 +255,11 @@ func (b *Broker) deliver(s *shard, c *channel, limit int) {
 			rest = false
 			return
 		}
-		batch = c.takePending()
+		batch, answers = c.takePending()
 		s.mu.Unlock()
+		for i := range answers {
+			answers[i].give()
+		}
 		for _, p := range batch {
 			if b.closed.Load() {
 				break
@@ -291,40 +303,49 @@ func (b *Broker) count(t tally) {
 }
 
 // Listen implements hub.Broker.
-func (b *Broker) Listen(ctx context.Context, channel string) error {
+func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return hub.Position{}, err
 	}
 	s, hash := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := b.open(); err != nil {
-		return err
+		return hub.Position{}, err
 	}
 	c, err := b.channel(s, hash, channel)
 	if err != nil {
-		return err
+		return hub.Position{}, err
 	}
 	c.listening = true
-	return nil
+	return hub.Position{Epoch: b.epoch, Offset: c.top}, nil
 }
 
 // Mute implements hub.Broker. What is pending is dropped with it.
 func (b *Broker) Mute(_ context.Context, channel string) error {
+	answers, err := b.mute(channel)
+	for i := range answers {
+		answers[i].give()
+	}
+	return err
+}
+
+func (b *Broker) mute(channel string) ([]answer, error) {
 	s, _ := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := b.open(); err != nil {
-		return err
+		return nil, err
 	}
 	c, ok := s.channels.Get(channel)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	c.listening = false
-	c.returnBatch(c.takePending())
+	batch, answers := c.takePending()
+	c.returnBatch(batch)
 	b.forgetIdle(s, c)
-	return nil
+	return answers, nil
 }
 
 // History implements hub.Broker.

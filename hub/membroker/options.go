@@ -37,9 +37,10 @@ const (
 	// the struct, its place in the ring and the ring's slack.
 	publicationBytes = 192
 
-	// pendingMax bounds what waits for delivery in one channel. A publisher
-	// that finds it full waits, which is the only brake on publishers that
-	// together are faster than delivery.
+	// pendingMax is how much may wait for delivery in one channel before
+	// publishers are answered only when it is delivered. That is the only brake on
+	// publishers that together are faster than delivery: each has a bound of its
+	// own on what was not answered.
 	pendingMax = 256
 
 	// deliverMax is how many publications a publisher delivers before it hands

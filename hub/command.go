@@ -1,0 +1,202 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// command is what a session was asked for and has no outcome yet, or an outcome
+// that was not taken.
+type command struct {
+	tag    uint64
+	kind   Command
+	ticket uint64 // of a publication; ascending
+	bytes  int
+	began  time.Time
+}
+
+// Publish publishes as this session, see Hub.Publish for what is checked and for
+// the errors. Its outcome has the position. It keeps m.Data.
+func (s *Session) Publish(tag uint64, m Message) {
+	c := command{tag: tag, kind: CommandPublish, bytes: len(m.Data), began: time.Now()}
+	err := s.hub.check(&m)
+	if err == nil {
+		err = s.hub.open()
+	}
+	if err != nil {
+		s.answer(c, Outcome{Channel: m.Channel, Err: err})
+		return
+	}
+	m.Publisher = s.id
+	s.mu.Lock()
+	if s.ended != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.ticket++
+	c.ticket = s.ticket
+	s.outstanding++
+	s.publishing = append(s.publishing, pendingPublish{c, m.Channel})
+	s.mu.Unlock()
+	s.hub.broker.Publish(m, s.hub.options.Retention, s, c.ticket)
+	if !s.hub.immediate {
+		s.expectAnswer()
+	}
+}
+
+// pendingPublish is a publication whose outcome is not known yet.
+type pendingPublish struct {
+	command
+	channel string
+}
+
+// Published is called by the Broker.
+func (s *Session) Published(ticket uint64, p Published) {
+	s.mu.Lock()
+	i, ok := slices.BinarySearchFunc(s.publishing, ticket, func(c pendingPublish, t uint64) int {
+		switch {
+		case c.ticket < t:
+			return -1
+		case c.ticket > t:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		s.mu.Unlock()
+		return // it was answered before, or given up
+	}
+	c := s.publishing[i]
+	s.publishing = slices.Delete(s.publishing, i, i+1)
+	s.push(c.command, Outcome{Channel: c.channel, Position: p.Position, Duplicate: p.Duplicate, Err: brokerError(p.Err)})
+	wake := s.hasNews() && s.needWake()
+	s.mu.Unlock()
+	s.hub.countPublished(s.transport, c.bytes, c.began, p)
+	if wake {
+		s.wake()
+	}
+}
+
+// expectAnswer sees that a publication whose outcome does not come is given up
+// after callTimeout. All have the same time, so the oldest is due first and one
+// timer is enough.
+func (s *Session) expectAnswer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.publishing) == 0 || s.isTimed || s.closed {
+		return
+	}
+	s.isTimed = true
+	if s.timer == nil {
+		s.timer = time.AfterFunc(callTimeout, s.giveUp)
+	} else {
+		s.timer.Reset(callTimeout)
+	}
+}
+
+// giveUp is called by the timer.
+func (s *Session) giveUp() {
+	s.mu.Lock()
+	now := time.Now()
+	for len(s.publishing) > 0 && now.Sub(s.publishing[0].began) >= callTimeout {
+		c := s.publishing[0]
+		s.publishing = slices.Delete(s.publishing, 0, 1)
+		s.push(c.command, Outcome{Channel: c.channel, Err: ErrUnanswered})
+	}
+	if s.isTimed = len(s.publishing) > 0 && !s.closed; s.isTimed {
+		s.timer.Reset(callTimeout - now.Sub(s.publishing[0].began))
+	}
+	wake := s.hasNews() && s.needWake()
+	s.mu.Unlock()
+	if wake {
+		s.wake()
+	}
+}
+
+// History reads a part of a channel's history, see Broker.History. Its outcome
+// has the page, which may be cut earlier than q says, where the bound of the
+// queue is reached. The errors are a *NameError or wrap the Broker's.
+func (s *Session) History(tag uint64, channel string, q Query) {
+	c := command{tag: tag, kind: CommandHistory}
+	if err := CheckChannel(channel); err != nil {
+		s.answer(c, Outcome{Channel: channel, Err: err})
+		return
+	}
+	if !s.handIn() {
+		return
+	}
+	s.hub.call(channel, func(ctx context.Context) {
+		page, err := s.hub.broker.History(ctx, channel, q)
+		o := Outcome{Channel: channel, Page: page, Err: brokerError(err)}
+		if err == nil {
+			o.Page.Publications, o.Page.Position, _ = s.fit(page)
+		}
+		s.complete(c, o)
+	})
+}
+
+// Presence lists the sessions that are subscribed to a channel, see Hub.Presence.
+func (s *Session) Presence(tag uint64, channel string) {
+	members, err := s.hub.Presence(channel)
+	s.answer(command{tag: tag, kind: CommandPresence}, Outcome{Channel: channel, Members: members, Err: err})
+}
+
+// IsBusy reports whether so many commands wait for their outcome, or outcomes for
+// Take, that the edge has to stop reading its client. wake is called when they
+// are half as many. A session that is handed in as many again meanwhile is ended
+// with ErrTooManyCommands.
+func (s *Session) IsBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isBusy = s.outstanding >= s.hub.options.CommandsMax && s.ended == nil
+	return s.isBusy
+}
+
+// handIn counts a command. It returns false if the session has ended.
+func (s *Session) handIn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil {
+		return false
+	}
+	s.outstanding++
+	return true
+}
+
+// answer is handIn and complete for a command that has its outcome at once.
+func (s *Session) answer(c command, o Outcome) {
+	if s.handIn() {
+		s.complete(c, o)
+	}
+}
+
+// complete queues the outcome of a command.
+func (s *Session) complete(c command, o Outcome) {
+	s.mu.Lock()
+	s.push(c, o)
+	wake := s.hasNews() && s.needWake()
+	s.mu.Unlock()
+	if wake {
+		s.wake()
+	}
+}
+
+// push queues the outcome of a command that was counted; s.mu is held. A success
+// that nobody asked to hear of ends here.
+func (s *Session) push(c command, o Outcome) {
+	if s.ended != nil {
+		return
+	}
+	if s.outstanding >= 2*s.hub.options.CommandsMax {
+		s.ended = ErrTooManyCommands
+		return
+	}
+	if c.tag == 0 && o.Err == nil {
+		s.outstanding--
+		return
+	}
+	o.Tag, o.Command = c.tag, c.kind
+	s.needQueue()
+	s.queue = append(s.queue, queued{other: &Push{Channel: o.Channel, Outcome: &o}})
+}

@@ -1,0 +1,244 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// Publish validates m, publishes it and waits for the outcome, see
+// Broker.Publish. It keeps m.Data. It returns a *NameError, ErrTooLarge, ErrKind,
+// ErrTextNotUTF8, ErrNotJSON, ErrIdempotencyKey, ErrShutdown, ErrClosed,
+// ErrUnanswered, the error of ctx, or an error wrapping the Broker's. After
+// ErrUnanswered and an error of ctx it is not known whether m was published.
+//
+// When the Broker delivers in the publisher's goroutine, as membroker does,
+// Publish takes the time of one pass over the subscribers. It must not be called
+// from a session's wake, nor in an event loop: BeginPublish and Session.Publish
+// do not wait.
+func (h *Hub) Publish(ctx context.Context, m Message) (pos Position, duplicate bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return Position{}, false, err
+	}
+	p, err := h.publish(ctx, m)
+	return p.Position, p.Duplicate, err
+}
+
+func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
+	w := waiters.Get().(*waiter)
+	ticket := w.next()
+	began := time.Now()
+	if err := h.hand(&m, w, ticket); err != nil {
+		waiters.Put(w)
+		return Published{}, err
+	}
+	var p Published
+	select {
+	case p = <-w.outcome: // mostly it is there
+	default:
+		timeout := time.NewTimer(callTimeout)
+		defer timeout.Stop()
+		select {
+		case p = <-w.outcome:
+		case <-ctx.Done():
+			return Published{}, ctx.Err() // w is the Broker's until it answers
+		case <-timeout.C:
+			return Published{}, ErrUnanswered
+		}
+	}
+	waiters.Put(w)
+	h.countPublished("", len(m.Data), began, p)
+	return p, brokerError(p.Err)
+}
+
+// waiter waits for the outcomes of publications, one after another.
+type waiter struct {
+	outcome chan Published // capacity 1
+
+	mu       sync.Mutex // guards what follows
+	ticket   uint64
+	answered uint64 // the newest ticket that was answered
+}
+
+var waiters = sync.Pool{New: func() any { return &waiter{outcome: make(chan Published, 1)} }}
+
+// next returns the ticket of the next publication.
+func (w *waiter) next() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ticket++
+	return w.ticket
+}
+
+// Published implements Completer.
+func (w *waiter) Published(ticket uint64, p Published) {
+	w.mu.Lock()
+	known := ticket == w.ticket && ticket != w.answered
+	if known {
+		w.answered = ticket
+	}
+	w.mu.Unlock()
+	if known {
+		w.outcome <- p
+	}
+}
+
+// BeginPublish validates m and hands it to the Broker, without waiting: to is
+// told of the outcome with ticket, also when it is at once that m may not be
+// published. The errors are those of Publish. It keeps m.Data. transport names
+// the edge to the Observer.
+func (h *Hub) BeginPublish(transport string, m Message, to Completer, ticket uint64) {
+	p := &publishing{hub: h, transport: transport, to: to, ticket: ticket, bytes: len(m.Data), began: time.Now()}
+	if err := h.hand(&m, p, 0); err != nil {
+		to.Published(ticket, Published{Err: err})
+		return
+	}
+	if !h.immediate {
+		p.expectAnswer()
+	}
+}
+
+// publishing is a publication that no session has.
+type publishing struct {
+	hub       *Hub
+	transport string
+	to        Completer
+	ticket    uint64
+	bytes     int
+	began     time.Time
+
+	mu       sync.Mutex // guards what follows
+	answered bool
+	timer    *time.Timer
+}
+
+func (p *publishing) expectAnswer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.answered {
+		p.timer = time.AfterFunc(callTimeout, func() { p.Published(0, Published{Err: ErrUnanswered}) })
+	}
+}
+
+// Published implements Completer.
+func (p *publishing) Published(_ uint64, outcome Published) {
+	p.mu.Lock()
+	known := !p.answered
+	p.answered = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	if known {
+		p.hub.countPublished(p.transport, p.bytes, p.began, outcome)
+		outcome.Err = brokerError(outcome.Err)
+		p.to.Published(p.ticket, outcome)
+	}
+}
+
+// hand checks m and gives it to the Broker.
+func (h *Hub) hand(m *Message, to Completer, ticket uint64) error {
+	if err := h.check(m); err != nil {
+		return err
+	}
+	if err := h.open(); err != nil {
+		return err
+	}
+	h.broker.Publish(*m, h.options.Retention, to, ticket)
+	return nil
+}
+
+// countPublished counts an outcome of the Broker.
+func (h *Hub) countPublished(transport string, bytes int, began time.Time, p Published) {
+	switch {
+	case p.Err != nil:
+	case p.Duplicate:
+		h.counters.duplicates.Add(1)
+	default:
+		h.counters.publications.Add(1)
+		h.counters.publicationBytes.Add(uint64(bytes))
+		if o := h.options.Observer; o != nil && o.Published != nil {
+			o.Published(transport, bytes, time.Since(began))
+		}
+	}
+}
+
+func (h *Hub) check(m *Message) error {
+	if err := CheckChannel(m.Channel); err != nil {
+		return err
+	}
+	if len(m.Data) > h.options.PublicationBytesMax {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(m.Data), h.options.PublicationBytesMax)
+	}
+	switch m.Kind {
+	case Text:
+		if !utf8.Valid(m.Data) {
+			return ErrTextNotUTF8
+		}
+	case Binary:
+	case JSON:
+		// RFC 8259 §8.1: JSON between systems is UTF-8, which json.Valid does
+		// not ask of the inside of strings.
+		if !json.Valid(m.Data) || !utf8.Valid(m.Data) {
+			return ErrNotJSON
+		}
+	default:
+		return fmt.Errorf("%w: %d", ErrKind, m.Kind)
+	}
+	if len(m.IdempotencyKey) > IdempotencyKeyBytesMax {
+		return ErrIdempotencyKey
+	}
+	for _, c := range []byte(m.IdempotencyKey) {
+		if c < ' ' || c > '~' {
+			return ErrIdempotencyKey
+		}
+	}
+	return nil
+}
+
+// History reads a part of a channel's history and waits for it, see
+// Broker.History. It returns a *NameError, ErrClosed, the error of ctx, or an
+// error wrapping the Broker's. It still answers during Shutdown.
+func (h *Hub) History(ctx context.Context, channel string, q Query) (page Page, err error) {
+	if err := CheckChannel(channel); err != nil {
+		return Page{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Page{}, err
+	}
+	if h.immediate {
+		page, err = h.broker.History(ctx, channel, q)
+		return page, brokerError(err)
+	}
+	var read Page
+	var failed error
+	if err := h.calls.do(ctx, channel, func(ctx context.Context) {
+		read, failed = h.broker.History(ctx, channel, q)
+	}); err != nil {
+		return Page{}, err // read may still be written to
+	}
+	return read, brokerError(failed)
+}
+
+// BeginHistory reads a part of a channel's history without waiting: done is
+// called with it, before BeginHistory returns or later and from any goroutine.
+// The errors are those of History. When the hub is closed meanwhile, done is
+// called with ErrClosed or not at all.
+func (h *Hub) BeginHistory(channel string, q Query, done func(Page, error)) {
+	if err := CheckChannel(channel); err != nil {
+		done(Page{}, err)
+		return
+	}
+	if errors.Is(h.open(), ErrClosed) {
+		done(Page{}, ErrClosed)
+		return
+	}
+	h.call(channel, func(ctx context.Context) {
+		page, err := h.broker.History(ctx, channel, q)
+		done(page, brokerError(err))
+	})
+}

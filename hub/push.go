@@ -1,0 +1,38 @@
+package hub
+
+// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind and
+// Outcome is set.
+type Push struct {
+	Channel  string
+	Delivery *Delivery // a publication
+	Gap      *Gap      // publications that cannot be delivered
+	Behind   error     // the subscription is behind, and this is why; see Session.Take
+	Outcome  *Outcome  // of a command of this session
+}
+
+// Command names what a session was asked to do.
+type Command uint8
+
+const (
+	CommandPublish Command = iota + 1
+	CommandSubscribe
+	CommandUnsubscribe
+	CommandHistory
+	CommandPresence
+)
+
+// Outcome is what became of a command. Which fields are set depends on the
+// command; with Err none of them is.
+type Outcome struct {
+	Tag     uint64 // as it was handed in with the command
+	Command Command
+	Channel string
+	Err     error
+
+	// Position is where a publication stands, or where a subscription begins:
+	// asking for what came after it misses nothing.
+	Position  Position
+	Duplicate bool     // of a publication, see Published
+	Page      Page     // of a history
+	Members   []Member // of presence
+}

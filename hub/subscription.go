@@ -1,0 +1,236 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// subscription is one channel of one session. It begins, while the Broker is
+// asked to listen; then it is live, which means that publications are queued as
+// they come, or it is catching up: publications are only noted, and what was
+// missed is read from history.
+//
+//	Subscribe ──→ begins ──→ live ──┐ queue full, or publications were missed
+//	                 └──→ catching  │
+//	                          up  ←─┘ ──→ live: history has nothing newer
+type subscription struct {
+	session     *Session
+	channel     *channel
+	since       time.Time
+	excludeSelf bool
+	index       int // in channel.subs; guarded by channel.mu
+
+	// Guarded by session.mu:
+
+	asked    *asked   // how it is to begin, until it has begun
+	last     Position // newest that was queued, handed out or passed over
+	taken    uint64   // offset of the newest that was handed out or passed over
+	catching bool
+	seen     Position // newest the Broker delivered before it was live
+	queued   int      // entries of the session's queue
+	gone     bool     // unsubscribed: nothing of it is handed out any more
+	retry    *retry   // nil unless reading the history fails
+}
+
+// asked is how a subscription is to begin.
+type asked struct {
+	tag   uint64
+	since Position
+	last  int
+}
+
+// SubscribeOptions says where a subscription begins and what it leaves out. The
+// zero value begins with the next publication.
+type SubscribeOptions struct {
+	// Since replays what came after this position first. If that can no longer
+	// be served, the first push is a Gap and the replay begins with the oldest
+	// publication held.
+	Since Position
+
+	// Last, when positive and Since is zero, replays the newest Last publications
+	// first, or as many as are held. Everything published from then on follows.
+	Last int
+
+	// ExcludeSelf leaves out what this session published, also in replays.
+	ExcludeSelf bool
+}
+
+// Subscribe adds a channel to the session. Its outcome says where the
+// subscription begins; everything after that position follows it. It is a
+// *NameError, ErrSubscribed if the session has the channel already,
+// ErrTooManySubscriptions, or an error wrapping the Broker's.
+//
+// Replay is read from the Broker page by page as the edge takes it, so a long
+// history is never held in the queue.
+func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
+	command := command{tag: tag, kind: CommandSubscribe}
+	if err := CheckChannel(channel); err != nil {
+		s.answer(command, Outcome{Channel: channel, Err: err})
+		return
+	}
+	ch := s.hub.channels.acquire(channel)
+	sub := &subscription{
+		session:     s,
+		channel:     ch,
+		since:       time.Now().UTC(),
+		excludeSelf: o.ExcludeSelf,
+		asked:       &asked{tag, o.Since, o.Last},
+	}
+	if err := s.reserve(sub); err != nil {
+		s.hub.channels.release(ch)
+		s.answer(command, Outcome{Channel: ch.name, Err: err})
+		return
+	}
+	s.hub.counters.subscriptions.Add(1)
+	// First the deliveries, then (when it is taken) the history: what comes
+	// between the two is noted, so nothing falls through.
+	if top, listening := ch.add(sub); listening {
+		s.admit(sub, top)
+	} else {
+		s.hub.settle(ch)
+	}
+}
+
+// reserve gives sub its place among the subscriptions of the session.
+func (s *Session) reserve(sub *subscription) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended != nil:
+		return s.ended
+	case s.subs[sub.channel.name] != nil:
+		return ErrSubscribed
+	case len(s.subs) >= s.hub.options.SubscriptionsMax:
+		return ErrTooManySubscriptions
+	}
+	if s.subs == nil {
+		s.subs = make(map[string]*subscription)
+	}
+	s.subs[sub.channel.name] = sub
+	s.outstanding++
+	return nil
+}
+
+// admit goes on where the Broker listens, top being the newest position.
+func (s *Session) admit(sub *subscription, top Position) {
+	s.mu.Lock()
+	gone, from := sub.gone, *sub.asked
+	s.mu.Unlock()
+	switch {
+	case gone:
+		s.leave(sub)
+	case !from.since.IsZero():
+		s.begin(sub, from.since, top)
+	case from.last <= 0:
+		s.begin(sub, top, top)
+	default:
+		// Which they are is found out now: the newest n at the time of the first
+		// Take could all be newer, with others lost between.
+		s.hub.call(sub.channel.name, func(ctx context.Context) {
+			page, err := s.hub.broker.History(ctx, sub.channel.name, Query{Last: from.last, Limit: 1})
+			if err != nil {
+				s.refuse(sub, brokerError(err))
+				return
+			}
+			s.begin(sub, page.Begin, Position{})
+		})
+	}
+}
+
+// begin ends Subscribe, unless Unsubscribe or Close came meanwhile: those leave
+// it to Subscribe to take sub out of its channel. The subscription is live at
+// once if its position is top, the newest there was when it was admitted.
+func (s *Session) begin(sub *subscription, position, top Position) {
+	s.mu.Lock()
+	if sub.gone {
+		s.mu.Unlock()
+		s.leave(sub)
+		return
+	}
+	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
+	sub.asked = nil
+	sub.last, sub.taken = position, position.Offset
+	if position == top && !sub.seen.isNews(position) {
+		sub.seen = Position{}
+	} else {
+		s.catchUp(sub, sub.seen)
+	}
+	wake := s.hasNews() && s.needWake()
+	s.mu.Unlock()
+	if wake {
+		s.wake()
+	}
+}
+
+// refuse ends Subscribe with an error.
+func (s *Session) refuse(sub *subscription, err error) {
+	s.mu.Lock()
+	wake := false
+	if !sub.gone {
+		s.drop(sub)
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: err})
+		wake = s.hasNews() && s.needWake()
+	}
+	s.mu.Unlock()
+	s.leave(sub)
+	if wake {
+		s.wake()
+	}
+}
+
+// Unsubscribe removes a channel; what is queued from it is dropped, and a
+// Subscribe that is under way has ErrUnsubscribed as its outcome. It does nothing
+// if the session does not have the channel.
+func (s *Session) Unsubscribe(tag uint64, channel string) {
+	s.mu.Lock()
+	sub := s.subs[channel]
+	if sub == nil {
+		s.mu.Unlock()
+		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
+		return
+	}
+	s.drop(sub)
+	begun := sub.asked == nil
+	if !begun {
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: channel, Err: ErrUnsubscribed})
+	}
+	s.outstanding++ // Unsubscribe itself
+	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
+	wake := s.hasNews() && s.needWake()
+	s.mu.Unlock()
+	if begun {
+		s.leave(sub)
+	}
+	if wake {
+		s.wake()
+	}
+}
+
+// drop forgets sub and what is queued from it; s.mu is held.
+func (s *Session) drop(sub *subscription) {
+	sub.gone = true
+	sub.retry.stop()
+	delete(s.subs, sub.channel.name)
+	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
+	if s.read != nil && s.read.sub == sub {
+		s.read = nil
+	}
+	if sub.queued > 0 {
+		s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
+			if q.sub == sub {
+				s.queueBytes -= len(q.delivery.Data)
+			}
+			return q.sub == sub
+		})
+		sub.queued = 0
+	}
+}
+
+// leave takes sub out of its channel, which ends with its last subscription.
+func (s *Session) leave(sub *subscription) {
+	sub.channel.remove(sub)
+	s.hub.settle(sub.channel)
+	s.hub.channels.release(sub.channel)
+	s.hub.counters.subscriptions.Add(-1)
+}
