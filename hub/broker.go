@@ -54,8 +54,9 @@ type Broker interface {
 	// acknowledged before the call is found, unless it was not kept.
 	History(ctx context.Context, channel string, q Query) (Page, error)
 
-	// Close ends all deliveries, waits for one under way, and releases what the
-	// broker holds. Every later call answers ErrClosed, also a second Close.
+	// Close ends all deliveries, waits for one under way, sees that no publication
+	// is left without an outcome, and releases what the broker holds. Every later
+	// call answers ErrClosed, also a second Close.
 	Close() error
 }
 
@@ -66,16 +67,6 @@ type ImmediateBroker interface {
 
 	// IsImmediate reports whether that is so. It does not change.
 	IsImmediate() bool
-}
-
-// BatchBroker is a Broker that publishes many messages for less than one by one.
-type BatchBroker interface {
-	Broker
-
-	// PublishBatch is Publish for each of messages, in their order: the first has
-	// ticket, the next ticket+1, and so on. Each has an outcome of its own.
-	// The slice is the caller's again when PublishBatch returns.
-	PublishBatch(messages []Message, retention Retention, to Completer, ticket uint64)
 }
 
 // HealthBroker is a Broker that knows how it is.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
 // calls are what the hub asks a Broker that may take a network's time: a bounded
@@ -21,8 +23,9 @@ type calls struct {
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
-	lines   map[string]*line
+	lines   shrinkmap.Map[string, *line]
 	ready   []*line // those that have something waiting and may run more
+	first   int     // of ready: those before it are nil
 	running int
 	closed  bool
 }
@@ -39,7 +42,7 @@ type line struct {
 const callsChannelPart = 4
 
 func newCalls(max int) *calls {
-	c := &calls{max: max, lines: make(map[string]*line)}
+	c := &calls{max: max}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -52,14 +55,14 @@ func (c *calls) add(channel string, f func(context.Context)) bool {
 	if c.closed {
 		return false
 	}
-	l := c.lines[channel]
-	if l == nil {
+	l, ok := c.lines.Get(channel)
+	if !ok {
 		l = &line{name: channel}
-		c.lines[channel] = l
+		c.lines.Set(channel, l)
 	}
 	l.waiting = append(l.waiting, f)
 	c.makeReady(l)
-	if c.running < c.max && len(c.ready) > 0 {
+	if c.running < c.max && c.first < len(c.ready) {
 		c.running++
 		c.wg.Go(c.runLoop)
 	}
@@ -92,12 +95,21 @@ func (c *calls) runLoop() {
 func (c *calls) next() (func(context.Context), *line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.ready) == 0 {
+	if c.first == len(c.ready) {
 		c.running--
 		return nil, nil
 	}
-	l := c.ready[0]
-	c.ready = slices.Delete(c.ready, 0, 1)
+	l := c.ready[c.first]
+	c.ready[c.first] = nil
+	// All channels may be ready at once, after a connection broke: taking the first
+	// one must not cost as much as there are.
+	if c.first++; c.first > len(c.ready)/2 {
+		c.ready = slices.Delete(c.ready, 0, c.first)
+		c.first = 0
+		if len(c.ready) == 0 && cap(c.ready) > 1024 {
+			c.ready = nil
+		}
+	}
 	l.isReady = false
 	f := l.waiting[0]
 	l.waiting[0] = nil
@@ -112,7 +124,7 @@ func (c *calls) finish(l *line) {
 	defer c.mu.Unlock()
 	l.running--
 	if l.running == 0 && len(l.waiting) == 0 {
-		delete(c.lines, l.name)
+		c.lines.Delete(l.name)
 		return
 	}
 	c.makeReady(l)

@@ -36,7 +36,8 @@ type channel struct {
 	lent      bool            // a delivery is reading the array of subs
 	isAsking  bool            // the Broker is being asked to Listen or Mute
 	listening bool            // the Broker's Listen is in force
-	top       Position        // newest position known, since the Broker was asked to Listen
+	top       Position        // newest position of the channel; zero when it is not known
+	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	waiting   []*subscription // for Listen
 }
 
@@ -101,8 +102,8 @@ func (c *channels) release(ch *channel) {
 }
 
 // add makes sub a subscriber: from here on deliveries reach it. When the Broker
-// listens already, top is the newest position of the channel; else the
-// subscription is admitted, or refused, when the Broker has been asked.
+// listens already, top is the newest position of the channel, if that is known;
+// else the subscription is admitted, or refused, when the Broker has been asked.
 func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -111,8 +112,26 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 	ch.subs = append(ch.subs, sub)
 	if !ch.listening {
 		ch.waiting = append(ch.waiting, sub)
+		sub.waits = len(ch.waiting)
 	}
 	return ch.top, ch.listening
+}
+
+// withdraw takes sub out of those that wait for Listen, in constant time. It
+// returns false when sub is not among them: it will be, or it has its answer.
+func (ch *channel) withdraw(sub *subscription) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if sub.waits == 0 {
+		return false
+	}
+	last := len(ch.waiting) - 1
+	moved := ch.waiting[last]
+	ch.waiting[sub.waits-1], moved.waits = moved, sub.waits
+	ch.waiting[last] = nil
+	ch.waiting = ch.waiting[:last]
+	sub.waits = 0
+	return true
 }
 
 // remove takes sub out in constant time, by putting the last one in its place.
@@ -121,6 +140,10 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 func (ch *channel) remove(sub *subscription) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	ch.removeLocked(sub)
+}
+
+func (ch *channel) removeLocked(sub *subscription) {
 	last := len(ch.subs) - 1
 	if ch.lent || cap(ch.subs) > 64 && last < cap(ch.subs)/4 {
 		ch.subs = slices.Clone(ch.subs)
@@ -138,10 +161,20 @@ func (ch *channel) lend(p Position) []*subscription {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.lent = len(ch.subs) > 0
-	if ch.lent && !ch.top.after(p) {
+	// Also when there are none: one may come before the Broker is asked to mute.
+	if !ch.top.after(p) {
 		ch.top = p
 	}
 	return ch.subs
+}
+
+// lose notes that deliveries were lost, so that the newest position is not known
+// until the next one, and returns the subscribers.
+func (ch *channel) lose() []*subscription {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.top, ch.hasLost = Position{}, true
+	return slices.Clone(ch.subs)
 }
 
 func (ch *channel) giveBack() {
@@ -172,6 +205,7 @@ func (h *Hub) settle(ch *channel) {
 		}
 		ch.isAsking = true
 		ch.listening = false // also before Mute, so that a newcomer waits for its end
+		ch.top, ch.hasLost = Position{}, false
 		ch.mu.Unlock()
 
 		h.channels.hold(ch)
@@ -201,27 +235,51 @@ func (h *Hub) listen(ctx context.Context, ch *channel) {
 	top, err := h.broker.Listen(ctx, ch.name)
 	if err != nil {
 		// It may have half happened, and nothing would end it otherwise. What is
-		// delivered all the same finds nobody.
+		// delivered all the same finds nobody. ctx may be what has ended it.
+		ctx, cancel := context.WithTimeout(h.calls.ctx, callTimeout)
 		_ = h.broker.Mute(ctx, ch.name)
+		cancel()
 	}
-	ch.mu.Lock()
-	waiting := ch.waiting
-	ch.waiting = nil
-	ch.isAsking = false
-	if err == nil {
-		ch.listening = true
-		if !ch.top.after(top) { // what was delivered meanwhile is newer
-			ch.top = top
-		}
-	}
-	ch.mu.Unlock()
+	waiting, top := ch.asked(top, err)
 	for _, sub := range waiting {
 		if err != nil {
-			sub.session.refuse(sub, brokerError(err))
+			sub.session.refuse(sub, h.brokerError(err))
+			h.released(sub)
 		} else {
 			sub.session.admit(sub, top)
 		}
 	}
+}
+
+// asked takes down the Broker's answer to Listen. It returns the subscriptions
+// that waited for it and the newest position, which is zero when it is not known.
+// After an error they are no subscribers any more: all at once, because the
+// channel would ask again on behalf of those that are still to be refused.
+func (ch *channel) asked(top Position, err error) ([]*subscription, Position) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	waiting := ch.waiting
+	ch.waiting = nil
+	ch.isAsking = false
+	for _, sub := range waiting {
+		sub.waits = 0
+		if err != nil {
+			ch.removeLocked(sub)
+		}
+	}
+	if err != nil {
+		return waiting, Position{}
+	}
+	ch.listening = true
+	switch {
+	case ch.hasLost:
+		// What was lost may be newer than top, so only what was delivered since counts.
+	case !ch.top.IsZero() && ch.top.Epoch != top.Epoch:
+		ch.top = Position{} // nobody knows which of the two is newer
+	case !ch.top.after(top): // else what was delivered meanwhile is newer
+		ch.top = top
+	}
+	return waiting, ch.top
 }
 
 // mute ignores the Broker's error: deliveries that still come find nobody, and
@@ -230,6 +288,5 @@ func (h *Hub) mute(ctx context.Context, ch *channel) {
 	_ = h.broker.Mute(ctx, ch.name)
 	ch.mu.Lock()
 	ch.isAsking = false
-	ch.top = Position{}
 	ch.mu.Unlock()
 }

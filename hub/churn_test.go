@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
@@ -22,7 +23,7 @@ type strictBroker struct {
 	under sync.Map // channel → *atomic.Int32
 }
 
-func (b *strictBroker) alone(channel string, call func() error) error {
+func (b *strictBroker) alone(channel string, call func()) {
 	v, _ := b.under.LoadOrStore(channel, new(atomic.Int32))
 	n := v.(*atomic.Int32)
 	if n.Add(1) > 1 {
@@ -32,39 +33,60 @@ func (b *strictBroker) alone(channel string, call func() error) error {
 	for range 3 {
 		runtime.Gosched()
 	}
-	return call()
+	call()
 }
 
-func (b *strictBroker) Listen(ctx context.Context, channel string) error {
-	return b.alone(channel, func() error { return b.Broker.Listen(ctx, channel) })
+func (b *strictBroker) Listen(ctx context.Context, channel string) (top hub.Position, err error) {
+	b.alone(channel, func() { top, err = b.Broker.Listen(ctx, channel) })
+	return top, err
 }
 
-func (b *strictBroker) Mute(ctx context.Context, channel string) error {
-	return b.alone(channel, func() error { return b.Broker.Mute(ctx, channel) })
+func (b *strictBroker) Mute(ctx context.Context, channel string) (err error) {
+	b.alone(channel, func() { err = b.Broker.Mute(ctx, channel) })
+	return err
 }
 
 // TestChurn has sessions come and go so that channels lose their last
 // subscriber all the time. Whoever is subscribed gets what it publishes.
 func TestChurn(t *testing.T) {
+	for name, immediately := range map[string]bool{"immediate": true, "remote": false} {
+		t.Run(name, func(t *testing.T) { churn(t, immediately) })
+	}
+}
+
+func churn(t *testing.T, immediately bool) {
 	const workers, rounds = 8, 400
 	broker := membroker.New(nil)
-	h := newHub(t, &strictBroker{Broker: broker, t: t}, &hub.Options{NoHistory: true})
+	var strict hub.Broker = &strictBroker{Broker: broker, t: t}
+	if immediately {
+		strict = immediate{strict}
+	}
+	h := newHub(t, strict, &hub.Options{NoHistory: true})
+	subscribe := func(e *edge, channel string) {
+		if err := e.trySubscribe(channel, hub.SubscribeOptions{}); err != nil {
+			t.Error("Subscribe:", err)
+		}
+	}
 	var wg sync.WaitGroup
 	for worker := range workers {
 		wg.Go(func() {
 			for round := range rounds {
 				e := connect(t, h)
 				channel := fmt.Sprint("c", round%2)
-				e.subscribe(channel, hub.SubscribeOptions{})
+				if round%4 == 0 { // it may not have begun
+					e.Subscribe(0, channel, hub.SubscribeOptions{})
+					e.Unsubscribe(1000, channel)
+				}
+				subscribe(e, channel)
 				if round%3 == 0 {
-					e.Unsubscribe(channel)
-					e.subscribe(channel, hub.SubscribeOptions{})
+					e.unsubscribe(channel)
+					subscribe(e, channel)
 				}
 				mine := fmt.Sprint(worker, " ", round)
 				publish(t, h, channel, mine)
 				e.await(func(all []hub.Push) bool {
 					for ; e.counted < len(all); e.counted++ {
-						if p := all[e.counted]; p.Gap == nil && string(p.Delivery.Data) == mine {
+						if p := all[e.counted]; p.Delivery != nil && string(p.Delivery.Data) == mine {
 							return true
 						}
 					}
@@ -75,11 +97,11 @@ func TestChurn(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for broker.Stats().Channels != 0 || h.Stats().Channels != 0 {
+		runtime.Gosched() // the last Mute is on its way
+	}
 	if got := h.Stats(); got.Channels != 0 || got.Subscriptions != 0 || len(got.Sessions) != 0 || got.Gaps != 0 {
 		t.Errorf("left over: %+v", got)
-	}
-	if got := broker.Stats(); got.Channels != 0 {
-		t.Errorf("the broker still listens to %d channels", got.Channels)
 	}
 }
 
@@ -134,15 +156,15 @@ type gateBroker struct {
 	gate chan error // nil error: go on
 }
 
-func (b *gateBroker) Listen(ctx context.Context, channel string) error {
+func (b *gateBroker) Listen(ctx context.Context, channel string) (hub.Position, error) {
 	select {
 	case err := <-b.gate:
 		if err != nil {
-			return err
+			return hub.Position{}, err
 		}
 		return b.Broker.Listen(ctx, channel)
 	case <-ctx.Done():
-		return ctx.Err()
+		return hub.Position{}, ctx.Err()
 	}
 }
 
@@ -150,82 +172,96 @@ func TestSubscribeWhileListenIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &gateBroker{Broker: membroker.New(nil), gate: make(chan error)}
 		h := newHub(t, slow, nil)
-		subscribe := func(ctx context.Context, e *edge, o hub.SubscribeOptions) <-chan error {
-			done := make(chan error, 1)
-			go func() { done <- e.Subscribe(ctx, "c", o) }()
+		subscribe := func(e *edge, o hub.SubscribeOptions) {
+			t.Helper()
+			e.Subscribe(7, "c", o)
 			synctest.Wait()
-			return done
+			want(t, e.drain(), "") // no outcome before Listen has returned
 		}
-		pending := func(done <-chan error) {
+		owed := func(e *edge, pushes string) {
 			t.Helper()
-			select {
-			case err := <-done:
-				t.Fatalf("Subscribe returned %v before Listen did", err)
-			default:
-			}
+			synctest.Wait()
+			want(t, e.drain(), pushes)
 		}
-		answer := func(done <-chan error, want error) {
-			t.Helper()
-			if err := <-done; !errors.Is(err, want) {
-				t.Errorf("Subscribe: %v, want %v", err, want)
-			}
-		}
+		const begun = "outcome(7 2 <nil>)"
 		nothingLeft := func() {
 			t.Helper()
+			synctest.Wait()
 			if got := h.Stats(); got.Channels != 0 || got.Subscriptions != 0 {
 				t.Errorf("left over: %+v", got)
 			}
 		}
 		first, second, third := connect(t, h), connect(t, h), connect(t, h)
 
-		// One who waits for another's Listen can give up; the others are served.
-		ctx, cancel := context.WithCancel(t.Context())
-		a := subscribe(t.Context(), first, hub.SubscribeOptions{})
-		b := subscribe(ctx, second, hub.SubscribeOptions{Last: 1})
-		c := subscribe(t.Context(), third, hub.SubscribeOptions{})
-		cancel()
-		answer(b, context.Canceled)
-		pending(a)
-		pending(c)
+		// One that waits for another's Listen can give up; the others are served.
+		subscribe(first, hub.SubscribeOptions{})
+		subscribe(second, hub.SubscribeOptions{Last: 1})
+		subscribe(third, hub.SubscribeOptions{})
+		second.unsubscribe("c")
+		owed(second, "outcome(7 2 hub: unsubscribed before the subscription began)")
+		if got := h.Stats().Subscriptions; got != 2 {
+			t.Errorf("%d subscriptions, want the two that wait", got)
+		}
 		slow.gate <- nil
-		answer(a, nil)
-		answer(c, nil)
+		owed(first, begun)
+		owed(third, begun)
 		publish(t, h, "c", "1")
-		want(t, first.drain(), "1")
-		want(t, third.drain(), "1")
-		want(t, second.drain(), "")
-		first.Unsubscribe("c")
-		third.Unsubscribe("c")
+		owed(first, "1")
+		owed(third, "1")
+		owed(second, "")
+		first.unsubscribe("c")
+		third.unsubscribe("c")
 		nothingLeft()
 
-		// A Listen that fails is tried again by the next in turn.
-		broken := errors.New("network down")
-		a = subscribe(t.Context(), first, hub.SubscribeOptions{})
-		c = subscribe(t.Context(), third, hub.SubscribeOptions{})
-		slow.gate <- broken
+		// A Listen that fails refuses all that wait for it, and the next asks again.
+		subscribe(first, hub.SubscribeOptions{})
+		subscribe(third, hub.SubscribeOptions{})
+		slow.gate <- errors.New("network down")
+		owed(first, "outcome(7 2 hub: broker: network down)")
+		owed(third, "outcome(7 2 hub: broker: network down)")
+		nothingLeft()
+		subscribe(third, hub.SubscribeOptions{})
 		slow.gate <- nil
-		errA, errC := <-a, <-c
-		if (errA == nil) == (errC == nil) || !errors.Is(errors.Join(errA, errC), broken) {
-			t.Errorf("Subscribe: %v and %v, want one error", errA, errC)
-		}
+		owed(third, begun)
 		publish(t, h, "c", "2")
-		if got := describe(first.drain()) + describe(third.drain()); got != "2" {
-			t.Errorf("took %q, want what one of them is owed", got)
-		}
-		first.Unsubscribe("c")
-		third.Unsubscribe("c")
+		owed(third, "2")
+		owed(first, "")
+		third.unsubscribe("c")
 		nothingLeft()
 
-		// Who unsubscribes or closes meanwhile is not left in the channel.
-		a = subscribe(t.Context(), first, hub.SubscribeOptions{})
-		c = subscribe(t.Context(), third, hub.SubscribeOptions{})
-		first.Unsubscribe("c")
+		// One that unsubscribes, closes or subscribes again meanwhile is not left twice
+		// in the channel.
+		subscribe(first, hub.SubscribeOptions{})
+		subscribe(second, hub.SubscribeOptions{})
+		subscribe(third, hub.SubscribeOptions{})
+		for range 100 {
+			first.unsubscribe("c")
+			owed(first, "outcome(7 2 hub: unsubscribed before the subscription began)")
+			subscribe(first, hub.SubscribeOptions{})
+		}
+		second.unsubscribe("c")
 		third.Close()
+		if got := h.Stats().Subscriptions; got != 1 {
+			t.Errorf("%d subscriptions, want the one that waits", got)
+		}
 		slow.gate <- nil
-		answer(a, nil)
-		answer(c, hub.ErrClosed)
+		owed(first, begun)
 		publish(t, h, "c", "3")
-		want(t, first.drain(), "")
+		owed(first, "3")
+		first.unsubscribe("c")
+		nothingLeft()
+
+		// Listen takes as long as it may.
+		subscribe(first, hub.SubscribeOptions{})
+		time.Sleep(10 * time.Second)
+		owed(first, "outcome(7 2 hub: broker: context deadline exceeded)")
+		nothingLeft()
+
+		// Close ends it.
+		subscribe(first, hub.SubscribeOptions{})
+		if err := h.Close(); err != nil {
+			t.Error("Close:", err)
+		}
 		nothingLeft()
 	})
 }

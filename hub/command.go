@@ -14,12 +14,13 @@ type command struct {
 	ticket uint64 // of a publication; ascending
 	bytes  int
 	began  time.Time
+	isPage bool // the outcome of a History that was read
 }
 
 // Publish publishes as this session, see Hub.Publish for what is checked and for
 // the errors. Its outcome has the position. It keeps m.Data.
 func (s *Session) Publish(tag uint64, m Message) {
-	c := command{tag: tag, kind: CommandPublish, bytes: len(m.Data), began: time.Now()}
+	c := command{tag: tag, kind: CommandPublish, bytes: len(m.Data), began: s.hub.now()}
 	err := s.hub.check(&m)
 	if err == nil {
 		err = s.hub.open()
@@ -30,13 +31,13 @@ func (s *Session) Publish(tag uint64, m Message) {
 	}
 	m.Publisher = s.id
 	s.mu.Lock()
-	if s.ended != nil {
+	if !s.count() {
 		s.mu.Unlock()
+		s.handIn()
 		return
 	}
 	s.ticket++
 	c.ticket = s.ticket
-	s.outstanding++
 	s.publishing = append(s.publishing, pendingPublish{c, m.Channel})
 	s.mu.Unlock()
 	s.hub.broker.Publish(m, s.hub.options.Retention, s, c.ticket)
@@ -69,8 +70,8 @@ func (s *Session) Published(ticket uint64, p Published) {
 	}
 	c := s.publishing[i]
 	s.publishing = slices.Delete(s.publishing, i, i+1)
-	s.push(c.command, Outcome{Channel: c.channel, Position: p.Position, Duplicate: p.Duplicate, Err: brokerError(p.Err)})
-	wake := s.hasNews() && s.needWake()
+	s.push(c.command, Outcome{Channel: c.channel, Position: p.Position, Duplicate: p.Duplicate, Err: s.hub.brokerError(p.Err)})
+	wake := s.needWake()
 	s.mu.Unlock()
 	s.hub.countPublished(s.transport, c.bytes, c.began, p)
 	if wake {
@@ -107,7 +108,7 @@ func (s *Session) giveUp() {
 	if s.isTimed = len(s.publishing) > 0 && !s.closed; s.isTimed {
 		s.timer.Reset(callTimeout - now.Sub(s.publishing[0].began))
 	}
-	wake := s.hasNews() && s.needWake()
+	wake := s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -115,8 +116,10 @@ func (s *Session) giveUp() {
 }
 
 // History reads a part of a channel's history, see Broker.History. Its outcome
-// has the page, which may be cut earlier than q says, where the bound of the
-// queue is reached. The errors are a *NameError or wrap the Broker's.
+// has the page, which is cut earlier than q says after 256 publications, or where
+// the bound of the queue is reached. A session reads one at a time, and the next
+// when the outcome was taken: whatever a client asks for, one page is held for
+// it. The errors are a *NameError or wrap the Broker's.
 func (s *Session) History(tag uint64, channel string, q Query) {
 	c := command{tag: tag, kind: CommandHistory}
 	if err := CheckChannel(channel); err != nil {
@@ -126,13 +129,42 @@ func (s *Session) History(tag uint64, channel string, q Query) {
 	if !s.handIn() {
 		return
 	}
-	s.hub.call(channel, func(ctx context.Context) {
-		page, err := s.hub.broker.History(ctx, channel, q)
-		o := Outcome{Channel: channel, Page: page, Err: brokerError(err)}
+	if c.isPage = true; q.Limit <= 0 || q.Limit > replayCountMax {
+		q.Limit = replayCountMax
+	}
+	s.mu.Lock()
+	s.histories = append(s.histories, historyAsked{c, channel, q})
+	s.mu.Unlock()
+	s.nextHistory()
+}
+
+// historyAsked is a History whose turn has not come.
+type historyAsked struct {
+	command
+	channel string
+	q       Query
+}
+
+// nextHistory reads the next page that was asked for, if its turn has come.
+func (s *Session) nextHistory() {
+	s.mu.Lock()
+	if s.isHistory || len(s.histories) == 0 || s.ended != nil {
+		s.mu.Unlock()
+		return
+	}
+	a := s.histories[0]
+	s.histories = slices.Delete(s.histories, 0, 1)
+	s.isHistory = true
+	s.mu.Unlock()
+	s.hub.call(a.channel, func(ctx context.Context) {
+		page, err := s.hub.broker.History(ctx, a.channel, a.q)
+		o := Outcome{Channel: a.channel, Err: s.hub.brokerError(err)}
 		if err == nil {
+			o.Page = page
 			o.Page.Publications, o.Page.Position, _ = s.fit(page)
 		}
-		s.complete(c, o)
+		s.complete(a.command, o)
+		s.nextHistory()
 	})
 }
 
@@ -144,8 +176,8 @@ func (s *Session) Presence(tag uint64, channel string) {
 
 // IsBusy reports whether so many commands wait for their outcome, or outcomes for
 // Take, that the edge has to stop reading its client. wake is called when they
-// are half as many. A session that is handed in as many again meanwhile is ended
-// with ErrTooManyCommands.
+// are half as many, once. A session that is handed in more than as many again
+// meanwhile is ended with ErrTooManyCommands.
 func (s *Session) IsBusy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,15 +185,30 @@ func (s *Session) IsBusy() bool {
 	return s.isBusy
 }
 
-// handIn counts a command. It returns false if the session has ended.
-func (s *Session) handIn() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended != nil {
+// count counts a command, unless the session has ended or is overloaded; s.mu is
+// held.
+func (s *Session) count() bool {
+	if s.ended != nil || s.isOverloaded() {
 		return false
 	}
 	s.outstanding++
 	return true
+}
+
+// isOverloaded reports whether one more command is too many; s.mu is held.
+func (s *Session) isOverloaded() bool { return s.outstanding >= 2*s.hub.options.CommandsMax }
+
+// handIn counts a command. It returns false if the session has ended, and ends it
+// if it is overloaded.
+func (s *Session) handIn() bool {
+	s.mu.Lock()
+	counted := s.count()
+	overloaded := !counted && s.ended == nil
+	s.mu.Unlock()
+	if overloaded {
+		s.end(ErrTooManyCommands)
+	}
+	return counted
 }
 
 // answer is handIn and complete for a command that has its outcome at once.
@@ -175,7 +222,7 @@ func (s *Session) answer(c command, o Outcome) {
 func (s *Session) complete(c command, o Outcome) {
 	s.mu.Lock()
 	s.push(c, o)
-	wake := s.hasNews() && s.needWake()
+	wake := s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -188,15 +235,12 @@ func (s *Session) push(c command, o Outcome) {
 	if s.ended != nil {
 		return
 	}
-	if s.outstanding >= 2*s.hub.options.CommandsMax {
-		s.ended = ErrTooManyCommands
-		return
-	}
 	if c.tag == 0 && o.Err == nil {
 		s.outstanding--
+		s.isHistory = s.isHistory && !c.isPage
 		return
 	}
 	o.Tag, o.Command = c.tag, c.kind
 	s.needQueue()
-	s.queue = append(s.queue, queued{other: &Push{Channel: o.Channel, Outcome: &o}})
+	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &o}, c.isPage}})
 }

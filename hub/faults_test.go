@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
@@ -15,16 +17,21 @@ type lossyBroker struct {
 	lose func(*hub.Publication) bool
 }
 
-type receiverFunc func(*hub.Publication)
-
-func (r receiverFunc) Receive(p *hub.Publication) { r(p) }
+func (b *lossyBroker) IsImmediate() bool { return true }
 
 func (b *lossyBroker) Start(r hub.Receiver) error {
-	return b.Broker.Start(receiverFunc(func(p *hub.Publication) {
-		if !b.lose(p) {
-			r.Receive(p)
-		}
-	}))
+	return b.Broker.Start(lossyReceiver{r, b.lose})
+}
+
+type lossyReceiver struct {
+	hub.Receiver
+	lose func(*hub.Publication) bool
+}
+
+func (r lossyReceiver) Receive(p *hub.Publication) {
+	if !r.lose(p) {
+		r.Receiver.Receive(p)
+	}
 }
 
 func TestLostDeliveriesAreReadFromHistory(t *testing.T) {
@@ -58,20 +65,23 @@ func TestLostDeliveriesWithoutHistory(t *testing.T) {
 	want(t, e.drain(), "5")
 }
 
-// scriptedBroker delivers and answers what a test says.
+// scriptedBroker delivers and answers what a test says, at once.
 type scriptedBroker struct {
 	receiver hub.Receiver
+	top      hub.Position // what Listen answers
 	history  func(hub.Query) (hub.Page, error)
 	reads    int
 }
 
-func (b *scriptedBroker) Start(r hub.Receiver) error           { b.receiver = r; return nil }
-func (b *scriptedBroker) Listen(context.Context, string) error { return nil }
-func (b *scriptedBroker) Mute(context.Context, string) error   { return nil }
-func (b *scriptedBroker) Close() error                         { return nil }
+func (b *scriptedBroker) IsImmediate() bool                  { return true }
+func (b *scriptedBroker) Start(r hub.Receiver) error         { b.receiver = r; return nil }
+func (b *scriptedBroker) Mute(context.Context, string) error { return nil }
+func (b *scriptedBroker) Close() error                       { return nil }
 
-func (b *scriptedBroker) Publish(context.Context, hub.Message, hub.Retention) (hub.Position, bool, error) {
-	return hub.Position{}, false, errors.New("not in the script")
+func (b *scriptedBroker) Listen(context.Context, string) (hub.Position, error) { return b.top, nil }
+
+func (b *scriptedBroker) Publish(_ hub.Message, _ hub.Retention, to hub.Completer, ticket uint64) {
+	to.Published(ticket, hub.Published{Err: errors.New("not in the script")})
 }
 
 func (b *scriptedBroker) History(_ context.Context, _ string, q hub.Query) (hub.Page, error) {
@@ -86,13 +96,13 @@ func (b *scriptedBroker) deliver(positions ...hub.Position) {
 }
 
 func publication(p hub.Position) *hub.Publication {
-	return &hub.Publication{Channel: "c", Position: p, Data: []byte(p.String())}
+	return &hub.Publication{Channel: "c", Position: p, Previous: p.Offset - 1, Data: []byte(p.String())}
 }
 
 func pos(epoch string, offset uint64) hub.Position { return hub.Position{Epoch: epoch, Offset: offset} }
 
 func TestRepeatedDeliveryIsSkipped(t *testing.T) {
-	broker := &scriptedBroker{}
+	broker := &scriptedBroker{top: pos("e", 4)}
 	h := newHub(t, broker, nil)
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{})
@@ -105,7 +115,7 @@ func TestRepeatedDeliveryIsSkipped(t *testing.T) {
 // TestNewEpochIsAnnounced is a broker that lost its history while a session was
 // subscribed, with something queued from before.
 func TestNewEpochIsAnnounced(t *testing.T) {
-	broker := &scriptedBroker{}
+	broker := &scriptedBroker{top: pos("old", 4)}
 	h := newHub(t, broker, nil)
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{})
@@ -135,7 +145,7 @@ func TestNewEpochIsAnnounced(t *testing.T) {
 // TestEpochChangesDuringRead delivers from a new epoch while a page of the old
 // one is on its way.
 func TestEpochChangesDuringRead(t *testing.T) {
-	broker := &scriptedBroker{}
+	broker := &scriptedBroker{top: pos("old", 6)}
 	h := newHub(t, broker, nil)
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{Since: pos("old", 5)})
@@ -156,9 +166,10 @@ func TestEpochChangesDuringRead(t *testing.T) {
 }
 
 // TestBusyChannelWithoutHistory publishes during every read. Without history
-// there is nothing to wait for: one gap, up to what was seen, and then live.
+// there is nothing to wait for: one gap, up to where what was delivered during
+// the read follows, and then live.
 func TestBusyChannelWithoutHistory(t *testing.T) {
-	broker := &scriptedBroker{}
+	broker := &scriptedBroker{top: pos("e", 4)}
 	h := newHub(t, broker, &hub.Options{NoHistory: true})
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{Since: pos("e", 2)})
@@ -169,7 +180,7 @@ func TestBusyChannelWithoutHistory(t *testing.T) {
 		top += 2
 		return page, nil
 	}
-	want(t, e.drain(), "gap(2-6)")
+	want(t, e.drain(), "gap(2-4) e:5 e:6")
 	broker.deliver(pos("e", 7))
 	want(t, e.drain(), "e:7")
 	if broker.reads != 1 {
@@ -181,7 +192,7 @@ func TestBusyChannelWithoutHistory(t *testing.T) {
 // not in its history, and no gap is admitted. The loss is announced all the
 // same, and the broker is not asked for ever.
 func TestUnreadableDelivery(t *testing.T) {
-	broker := &scriptedBroker{history: func(q hub.Query) (hub.Page, error) {
+	broker := &scriptedBroker{top: pos("e", 0), history: func(q hub.Query) (hub.Page, error) {
 		return hub.Page{Position: q.Since}, nil
 	}}
 	h := newHub(t, broker, nil)
@@ -196,48 +207,76 @@ func TestUnreadableDelivery(t *testing.T) {
 	}
 }
 
+// TestHistoryFails has the broker fail for a while: the subscription says so,
+// others go on, it is tried again with growing pauses, and loses nothing.
 func TestHistoryFails(t *testing.T) {
-	broken := errors.New("network down")
-	broker := &scriptedBroker{history: func(hub.Query) (hub.Page, error) { return hub.Page{}, broken }}
-	h := newHub(t, broker, nil)
-	e := connect(t, h)
-	if err := e.Subscribe(t.Context(), "c", hub.SubscribeOptions{Last: 1}); !errors.Is(err, broken) {
-		t.Errorf("Subscribe with Last: %v", err)
-	}
-	if got := h.Stats(); got.Channels != 0 || got.Subscriptions != 0 {
-		t.Errorf("a failed Subscribe left %+v", got)
-	}
-	e.subscribe("d", hub.SubscribeOptions{})
-	e.subscribe("c", hub.SubscribeOptions{Since: pos("e", 1)})
-	broker.receiver.Receive(&hub.Publication{Channel: "d", Position: pos("e", 1), Data: []byte("live")})
-	<-e.woken
-	got, err := e.Take(t.Context(), nil)
-	if !errors.Is(err, broken) {
-		t.Errorf("Take: %v", err)
-	}
-	want(t, got, "live") // what comes with an error is valid
-	for range 3 {
-		select {
-		case <-e.woken:
-			t.Error("woken to ask a broken broker again")
-		default:
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("network down")
+		broker := &scriptedBroker{top: pos("e", 0), history: func(hub.Query) (hub.Page, error) { return hub.Page{}, broken }}
+		h := newHub(t, broker, nil)
+		e := connect(t, h)
+		if err := e.trySubscribe("c", hub.SubscribeOptions{Last: 1}); !errors.Is(err, broken) {
+			t.Errorf("Subscribe with Last: %v", err)
 		}
-		if got, err := e.Take(t.Context(), nil); !errors.Is(err, broken) || len(got) != 0 {
-			t.Errorf("Take: %v, error %v", got, err)
+		if got := h.Stats(); got.Channels != 0 || got.Subscriptions != 0 {
+			t.Errorf("a failed Subscribe left %+v", got)
 		}
-	}
-	broker.history = func(q hub.Query) (hub.Page, error) {
-		return hub.Page{Publications: []*hub.Publication{publication(pos("e", 2))}, Position: pos("e", 2)}, nil
-	}
-	want(t, e.drain(), "e:2")
-	if broker.reads != 6 {
-		t.Errorf("history was read %d times, want once for each Take", broker.reads)
-	}
+		e.subscribe("d", hub.SubscribeOptions{})
+		broker.top = pos("e", 2)
+		e.subscribe("c", hub.SubscribeOptions{Since: pos("e", 1)})
+		broker.receiver.Receive(&hub.Publication{Channel: "d", Position: pos("e", 1), Data: []byte("live")})
+		got := e.drain()
+		want(t, got, "live behind")
+		if p := got[1]; p.Channel != "c" || !errors.Is(p.Behind, broken) {
+			t.Errorf("behind is %+v", p)
+		}
+		broker.deliver(pos("e", 3))
+		shortest, longest := 50*time.Millisecond, 100*time.Millisecond
+		for round := range 12 {
+			began := time.Now()
+			want(t, e.drain(), "") // nothing is read before its time
+			<-e.woken
+			if pause := time.Since(began); pause < shortest || pause > longest {
+				t.Errorf("pause %d took %v, want %v to %v", round, pause, shortest, longest)
+			}
+			want(t, e.drain(), "behind")
+			shortest, longest = min(2*shortest, 5*time.Second), min(2*longest, 10*time.Second)
+		}
+		if broker.reads != 1+1+12 {
+			t.Errorf("history was read %d times, want once for each pause", broker.reads)
+		}
+		broker.history = func(q hub.Query) (hub.Page, error) {
+			if q.Since != pos("e", 1) {
+				t.Errorf("asked for what came after %v", q.Since)
+			}
+			return hub.Page{Publications: []*hub.Publication{publication(pos("e", 2)), publication(pos("e", 3))}, Position: pos("e", 3)}, nil
+		}
+		<-e.woken
+		want(t, e.drain(), "e:2 e:3")
+		broker.deliver(pos("e", 4))
+		want(t, e.drain(), "e:4")
+
+		// The next failure begins with a short pause, and nothing is tried for those that left.
+		broker.history = func(hub.Query) (hub.Page, error) { return hub.Page{}, broken }
+		for _, leave := range []func(){func() { e.unsubscribe("c") }, e.Close} {
+			broker.reads = 0
+			broker.deliver(pos("e", 6))
+			want(t, e.drain(), "behind")
+			leave()
+			time.Sleep(time.Minute)
+			if broker.reads != 1 {
+				t.Errorf("history was read %d times, want once", broker.reads)
+			}
+			if broker.top = pos("e", 4); h.Stats().Sessions["test"] == 1 {
+				e.subscribe("c", hub.SubscribeOptions{})
+			}
+		}
+	})
 }
 
 func TestEndDuringRead(t *testing.T) {
 	for name, end := range map[string]func(*edge){
-		"Unsubscribe": func(e *edge) { e.Unsubscribe("c") },
+		"Unsubscribe": func(e *edge) { e.unsubscribe("c") },
 		"Close":       func(e *edge) { e.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,12 +288,12 @@ func TestEndDuringRead(t *testing.T) {
 				end(e)
 				return hub.Page{Publications: []*hub.Publication{publication(pos("e", 2))}, Position: pos("e", 2)}, nil
 			}
-			got, err := e.Take(t.Context(), nil)
+			got, err := e.Take(nil)
 			if err != nil || len(got) != 0 {
 				t.Errorf("Take: %v, error %v; want nothing", got, err)
 			}
 			if broker.deliver(pos("e", 3)); name == "Close" {
-				if _, err := e.Take(t.Context(), nil); !errors.Is(err, hub.ErrClosed) {
+				if _, err := e.Take(nil); !errors.Is(err, hub.ErrClosed) {
 					t.Errorf("Take after Close: %v", err)
 				}
 			} else {

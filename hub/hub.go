@@ -194,13 +194,23 @@ func (h *Hub) open() error {
 }
 
 // call calls f, which asks the Broker something about a channel: at once if it
-// never waits, or else in its turn. When the hub is closed, f may never be called.
-func (h *Hub) call(channel string, f func(context.Context)) {
+// never waits, or else in its turn. It returns false when the hub is closed: f is
+// not called then.
+func (h *Hub) call(channel string, f func(context.Context)) bool {
 	if h.immediate {
 		f(context.Background())
-		return
+		return true
 	}
-	h.calls.add(channel, f)
+	return h.calls.add(channel, f)
+}
+
+// brokerError is brokerError, and ErrClosed for whatever fails when the hub is
+// closed, such as a call whose context ended with it.
+func (h *Hub) brokerError(err error) error {
+	if err != nil && h.open() == ErrClosed {
+		return ErrClosed
+	}
+	return brokerError(err)
 }
 
 // Health returns nil while the hub can serve. Otherwise it returns ErrShutdown,
@@ -245,7 +255,7 @@ func (r receiver) Lost(name string) {
 		channels = []*channel{ch}
 	}
 	for _, ch := range channels {
-		for _, sub := range ch.snapshot() {
+		for _, sub := range ch.lose() {
 			sub.session.doubt(sub)
 		}
 	}

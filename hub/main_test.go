@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,7 +34,14 @@ type edge struct {
 	*hub.Session
 	woken   chan struct{}
 	counted int // pushes of this edge that a test has looked at
+	tag     uint64
+	kept    []hub.Push // taken while waiting for an outcome
 }
+
+// immediate makes a wrapped broker one that never waits.
+type immediate struct{ hub.Broker }
+
+func (immediate) IsImmediate() bool { return true }
 
 func connect(t testing.TB, h *hub.Hub) *edge {
 	t.Helper()
@@ -52,20 +60,52 @@ func connect(t testing.TB, h *hub.Hub) *edge {
 	return e
 }
 
+// outcome hands in a command with the tag it is given and waits for what becomes
+// of it. What else is taken meanwhile is for drain and await.
+func (e *edge) outcome(command func(tag uint64)) hub.Outcome {
+	e.t.Helper()
+	e.tag++
+	command(e.tag)
+	all := e.await(func(all []hub.Push) bool { return e.indexOf(all) >= 0 })
+	i := e.indexOf(all)
+	o := *all[i].Outcome
+	if all[i].Channel != o.Channel {
+		e.t.Errorf("an outcome of %q is pushed as one of %q", o.Channel, all[i].Channel)
+	}
+	e.kept = slices.Delete(all, i, i+1)
+	return o
+}
+
+func (e *edge) indexOf(all []hub.Push) int {
+	return slices.IndexFunc(all, func(p hub.Push) bool { return p.Outcome != nil && p.Outcome.Tag == e.tag })
+}
+
+// subscribe is for brokers that never wait. It takes nothing.
 func (e *edge) subscribe(channel string, o hub.SubscribeOptions) {
 	e.t.Helper()
-	if err := e.Subscribe(e.t.Context(), channel, o); err != nil {
-		e.t.Fatalf("Subscribe(%q): %v", channel, err)
-	}
+	e.Subscribe(0, channel, o)
+}
+
+func (e *edge) trySubscribe(channel string, o hub.SubscribeOptions) error {
+	e.t.Helper()
+	return e.outcome(func(tag uint64) { e.Subscribe(tag, channel, o) }).Err
+}
+
+func (e *edge) unsubscribe(channel string) { e.Unsubscribe(0, channel) }
+
+func (e *edge) publish(m hub.Message) hub.Outcome {
+	e.t.Helper()
+	return e.outcome(func(tag uint64) { e.Publish(tag, m) })
 }
 
 // drain takes until nothing is owed.
 func (e *edge) drain() (all []hub.Push) {
 	e.t.Helper()
+	all, e.kept = e.kept, nil
 	for {
 		before := len(all)
 		var err error
-		if all, err = e.Take(e.t.Context(), all); err != nil {
+		if all, err = e.Take(all); err != nil {
 			e.t.Fatal("Take:", err)
 		}
 		if len(all) == before {
@@ -83,10 +123,11 @@ func (e *edge) await(done func([]hub.Push) bool) (all []hub.Push) {
 	e.t.Helper()
 	lost := time.NewTimer(30 * time.Second)
 	defer lost.Stop()
+	all, e.kept = e.kept, nil
 	for {
 		before := len(all)
 		var err error
-		if all, err = e.Take(e.t.Context(), all); err != nil {
+		if all, err = e.Take(all); err != nil {
 			e.t.Fatal("Take:", err)
 		}
 		if done(all) {
@@ -126,6 +167,10 @@ func describe(pushes []hub.Push) string {
 			s += string(p.Delivery.Data)
 		case p.Gap != nil && p.Delivery == nil:
 			s += fmt.Sprintf("gap(%d-%d)", p.Gap.From.Offset, p.Gap.To.Offset)
+		case p.Behind != nil:
+			s += "behind"
+		case p.Outcome != nil:
+			s += fmt.Sprintf("outcome(%d %d %v)", p.Outcome.Tag, p.Outcome.Command, p.Outcome.Err)
 		default:
 			s += fmt.Sprintf("malformed(%+v)", p)
 		}
@@ -160,8 +205,8 @@ func (l *ledger) add(p hub.Push) {
 		l.t.Fatalf("a gap from %v, but the last position was %v", p.Gap.From, l.last)
 	}
 	pos := p.Delivery.Position
-	if !l.last.IsZero() && (pos.Epoch != l.last.Epoch || pos.Offset != l.last.Offset+1) {
-		l.t.Fatalf("%v came after %v", pos, l.last)
+	if !l.last.IsZero() && (pos.Epoch != l.last.Epoch || pos.Offset <= l.last.Offset || p.Delivery.Previous > l.last.Offset) {
+		l.t.Fatalf("%v, which follows %d, came after %v", pos, p.Delivery.Previous, l.last)
 	}
 	l.last = pos
 	l.n++

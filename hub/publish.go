@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -31,7 +30,7 @@ func (h *Hub) Publish(ctx context.Context, m Message) (pos Position, duplicate b
 func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
 	w := waiters.Get().(*waiter)
 	ticket := w.next()
-	began := time.Now()
+	began := h.now()
 	if err := h.hand(&m, w, ticket); err != nil {
 		waiters.Put(w)
 		return Published{}, err
@@ -52,7 +51,15 @@ func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
 	}
 	waiters.Put(w)
 	h.countPublished("", len(m.Data), began, p)
-	return p, brokerError(p.Err)
+	return p, h.brokerError(p.Err)
+}
+
+// now is the time, if anybody asks how long publishing takes.
+func (h *Hub) now() (t time.Time) {
+	if !h.immediate || h.options.Observer != nil {
+		t = time.Now()
+	}
+	return t
 }
 
 // waiter waits for the outcomes of publications, one after another.
@@ -92,7 +99,7 @@ func (w *waiter) Published(ticket uint64, p Published) {
 // published. The errors are those of Publish. It keeps m.Data. transport names
 // the edge to the Observer.
 func (h *Hub) BeginPublish(transport string, m Message, to Completer, ticket uint64) {
-	p := &publishing{hub: h, transport: transport, to: to, ticket: ticket, bytes: len(m.Data), began: time.Now()}
+	p := &publishing{hub: h, transport: transport, to: to, ticket: ticket, bytes: len(m.Data), began: h.now()}
 	if err := h.hand(&m, p, 0); err != nil {
 		to.Published(ticket, Published{Err: err})
 		return
@@ -135,7 +142,7 @@ func (p *publishing) Published(_ uint64, outcome Published) {
 	p.mu.Unlock()
 	if known {
 		p.hub.countPublished(p.transport, p.bytes, p.began, outcome)
-		outcome.Err = brokerError(outcome.Err)
+		outcome.Err = p.hub.brokerError(outcome.Err)
 		p.to.Published(p.ticket, outcome)
 	}
 }
@@ -212,7 +219,7 @@ func (h *Hub) History(ctx context.Context, channel string, q Query) (page Page, 
 	}
 	if h.immediate {
 		page, err = h.broker.History(ctx, channel, q)
-		return page, brokerError(err)
+		return page, h.brokerError(err)
 	}
 	var read Page
 	var failed error
@@ -221,24 +228,21 @@ func (h *Hub) History(ctx context.Context, channel string, q Query) (page Page, 
 	}); err != nil {
 		return Page{}, err // read may still be written to
 	}
-	return read, brokerError(failed)
+	return read, h.brokerError(failed)
 }
 
 // BeginHistory reads a part of a channel's history without waiting: done is
 // called with it, before BeginHistory returns or later and from any goroutine.
-// The errors are those of History. When the hub is closed meanwhile, done is
-// called with ErrClosed or not at all.
+// The errors are those of History, without those of a context.
 func (h *Hub) BeginHistory(channel string, q Query, done func(Page, error)) {
 	if err := CheckChannel(channel); err != nil {
 		done(Page{}, err)
 		return
 	}
-	if errors.Is(h.open(), ErrClosed) {
-		done(Page{}, ErrClosed)
-		return
-	}
-	h.call(channel, func(ctx context.Context) {
+	if !h.call(channel, func(ctx context.Context) {
 		page, err := h.broker.History(ctx, channel, q)
-		done(page, brokerError(err))
-	})
+		done(page, h.brokerError(err))
+	}) {
+		done(Page{}, ErrClosed)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/godwit-io/godwit/hub"
@@ -61,8 +62,8 @@ func TestPublishDuplicate(t *testing.T) {
 	if err != nil || duplicate {
 		t.Fatalf("first: duplicate %v, error %v", duplicate, err)
 	}
-	if again, duplicate, err := e.Publish(t.Context(), m); again != first || !duplicate || err != nil {
-		t.Errorf("again: %v, duplicate %v, error %v", again, duplicate, err)
+	if o := e.publish(m); o.Position != first || !o.Duplicate || o.Err != nil {
+		t.Errorf("again: %+v", o)
 	}
 	want(t, e.drain(), "once")
 	if got := h.Stats(); got.Publications != 1 || got.Duplicates != 1 {
@@ -90,13 +91,13 @@ func TestBrokerErrorsAreRecognised(t *testing.T) {
 	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "b"}); !errors.Is(err, hub.ErrTooManyChannels) {
 		t.Errorf("Publish: %v", err)
 	}
-	if err := e.Subscribe(t.Context(), "b", hub.SubscribeOptions{}); !errors.Is(err, hub.ErrTooManyChannels) {
+	if err := e.trySubscribe("b", hub.SubscribeOptions{}); !errors.Is(err, hub.ErrTooManyChannels) {
 		t.Errorf("Subscribe: %v", err)
 	}
 	if got := h.Stats(); got.Channels != 1 || got.Subscriptions != 1 {
 		t.Errorf("a failed Subscribe left %d channels and %d subscriptions", got.Channels, got.Subscriptions)
 	}
-	e.Unsubscribe("a")
+	e.unsubscribe("a")
 	e.subscribe("b", hub.SubscribeOptions{})
 }
 
@@ -104,6 +105,7 @@ func TestOptions(t *testing.T) {
 	for _, o := range []hub.Options{
 		{Retention: hub.Retention{Count: -1}}, {Retention: hub.Retention{Age: -1}},
 		{PublicationBytesMax: -1}, {QueueCountMax: -1}, {QueueBytesMax: -1}, {SubscriptionsMax: -1},
+		{CommandsMax: -1}, {CallsMax: -1},
 	} {
 		broker := membroker.New(nil)
 		if _, err := hub.New(broker, &o); err == nil {
@@ -120,13 +122,19 @@ func TestOptions(t *testing.T) {
 
 func TestDeliveryEncodedOnce(t *testing.T) {
 	d := &hub.Delivery{Publication: &hub.Publication{Data: []byte("x")}}
+	var encoded atomic.Int32
+	form := hub.NewForm(func(p *hub.Publication) []byte { encoded.Add(1); return append([]byte("form "), p.Data...) })
+	other := hub.NewForm(func(p *hub.Publication) string { return "other " + string(p.Data) })
 	var wg sync.WaitGroup
 	var results [8]*byte
 	for i := range results {
 		wg.Go(func() {
-			b := d.Encoded(3, func(p *hub.Publication) []byte { return append([]byte("form "), p.Data...) })
+			b := form.Of(d)
 			if string(b) != "form x" {
 				t.Errorf("encoded as %q", b)
+			}
+			if s := other.Of(d); s != "other x" {
+				t.Errorf("the other form is %q", s)
 			}
 			results[i] = &b[0]
 		})
@@ -137,8 +145,11 @@ func TestDeliveryEncodedOnce(t *testing.T) {
 			t.Error("two encodings are in use")
 		}
 	}
-	d.Encoded(3, func(*hub.Publication) []byte { t.Error("encoded again"); return nil })
-	if b := d.Encoded(hub.FormsMax-1, func(*hub.Publication) []byte { return []byte("other") }); string(b) != "other" {
-		t.Errorf("another form is %q", b)
+	before := encoded.Load()
+	if form.Of(d); encoded.Load() != before {
+		t.Error("encoded again")
+	}
+	if b := form.Encode(d.Publication); string(b) != "form x" || &b[0] == results[0] {
+		t.Errorf("for one alone it is %q", b)
 	}
 }

@@ -5,17 +5,18 @@ import "sync"
 // offer gives d to a subscription that the Broker delivers to.
 func (s *Session) offer(sub *subscription, d *Delivery) {
 	s.mu.Lock()
-	wake := s.enqueue(sub, d) && s.needWake()
+	s.enqueue(sub, d)
+	wake := s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
 }
 
-// enqueue reports whether there is something to take now; s.mu is held.
-func (s *Session) enqueue(sub *subscription, d *Delivery) bool {
+// enqueue queues d, or notes that the subscription has missed it; s.mu is held.
+func (s *Session) enqueue(sub *subscription, d *Delivery) {
 	if s.ended != nil || sub.gone {
-		return false
+		return
 	}
 	p := d.Position
 	if sub.asked != nil || sub.catching {
@@ -25,36 +26,36 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) bool {
 		if s.read != nil && s.read.sub == sub {
 			s.read.hold(d, s.hub.options.QueueBytesMax)
 		}
-		return false
+		return
 	}
 	switch {
 	case p.Epoch == sub.last.Epoch && p.Offset <= sub.last.Offset:
-		return false // came again, or was read from history already
+		return // came again, or was read from history already
 	case p.Epoch != sub.last.Epoch || d.Previous > sub.last.Offset:
 		// Some were lost on their way, or the history was: what is between is read
 		// from history, or announced as a gap.
 		s.catchUp(sub, p)
-		return s.read == nil
+		return
 	}
 	if sub.excludeSelf && d.Publisher == s.id {
 		s.passOver(sub, p)
-		return false
+		return
 	}
-	if n := len(s.queue); n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax) {
+	if n := s.queueCount; n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax) {
 		s.giveBack()
 		if !sub.catching {
 			s.catchUp(sub, p)
 		}
 		sub.seen = p
 		s.hub.counters.queueDrops.Add(1)
-		return true
+		return
 	}
 	s.needQueue()
 	s.queue = append(s.queue, queued{sub: sub, delivery: d})
+	s.queueCount++
 	s.queueBytes += len(d.Data)
 	sub.queued++
 	sub.last = p
-	return true
 }
 
 // passOver counts p as handed out, unless something before it waits; s.mu is held.
@@ -72,14 +73,20 @@ func (s *Session) catchUp(sub *subscription, seen Position) {
 	s.behind = append(s.behind, sub)
 }
 
-// doubt makes a live subscription read history: deliveries may have been lost.
+// doubt makes a subscription read history, from now on: deliveries may have been
+// lost.
 func (s *Session) doubt(sub *subscription) {
 	s.mu.Lock()
-	wake := false
-	if s.ended == nil && !sub.gone && sub.asked == nil && !sub.catching {
+	switch {
+	case s.ended != nil || sub.gone:
+	case sub.asked != nil:
+		sub.doubted = true
+	case !sub.catching:
 		s.catchUp(sub, Position{})
-		wake = s.hasNews() && s.needWake()
+	case s.read != nil && s.read.sub == sub:
+		s.read.doubted = true // the page may be older than what was lost
 	}
+	wake := s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -111,7 +118,7 @@ func (s *Session) giveBack() {
 		sub.last = Position{Epoch: q.delivery.Position.Epoch, Offset: sub.taken}
 	}
 	clear(s.queue[len(kept):])
-	s.queue, s.queueBytes = kept, 0
+	s.queue, s.queueCount, s.queueBytes = kept, 0, 0
 	if len(kept) == 0 {
 		s.emptyQueue()
 	}
@@ -144,5 +151,5 @@ func (s *Session) emptyQueue() {
 			arrays.Put(s.array)
 		}
 	}
-	s.queue, s.array, s.queueBytes = nil, nil, 0
+	s.queue, s.array, s.queueCount, s.queueBytes = nil, nil, 0, 0
 }

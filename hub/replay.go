@@ -53,9 +53,10 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	} else {
 		n, bytes = 0, 0
 	}
-	wake := s.hasNews() && s.needWake()
+	wake := s.needWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
+	s.nextHistory()
 	if wake {
 		s.wake()
 	}
@@ -67,8 +68,9 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 	for i := range s.queue {
 		q := &s.queue[i]
 		if q.other != nil {
-			dst = append(dst, *q.other)
+			dst = append(dst, q.other.Push)
 			s.outstanding--
+			s.isHistory = s.isHistory && !q.other.isPage
 			continue
 		}
 		dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
@@ -87,6 +89,9 @@ type reading struct {
 	sub   *subscription
 	since Position // where sub was
 	seen  Position // what sub had been delivered before the page was asked for
+
+	cancel  context.CancelFunc // of the call; nil until it is made
+	doubted bool               // deliveries were lost after the page was asked for
 
 	arrived bool // what follows is set
 	page    Page
@@ -111,11 +116,25 @@ func (r *reading) hold(d *Delivery, bytesMax int) {
 	}
 	r.heldBytes += len(d.Data)
 	follows := n == 0 || d.Position.Epoch == r.held[n-1].Position.Epoch && d.Previous <= r.held[n-1].Position.Offset
-	if !follows || n == heldMax || r.heldBytes > bytesMax {
+	if !follows || n == heldMax || n > 0 && r.heldBytes > bytesMax {
 		r.held, r.notHeld = nil, true
 		return
 	}
 	r.held = append(r.held, d)
+}
+
+// abandon ends the call for a page that nobody waits for any more.
+func (r *reading) abandon() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+}
+
+// reaches reports whether what is held leads from position to newest.
+func (r *reading) reaches(position, newest Position) bool {
+	n := len(r.held)
+	return n > 0 && r.held[0].Position.Epoch == position.Epoch && r.held[0].Previous <= position.Offset &&
+		!newest.isNews(r.held[n-1].Position)
 }
 
 // nextRead returns the page that is being read, and whether it has to be asked
@@ -133,11 +152,23 @@ func (s *Session) nextRead() (r *reading, ask bool) {
 
 // readPage asks the Broker for the page.
 func (s *Session) readPage(ctx context.Context, r *reading) {
+	if !s.hub.immediate {
+		limited, cancel := context.WithCancel(ctx)
+		defer cancel()
+		s.mu.Lock()
+		r.cancel = cancel
+		wanted := s.read == r
+		s.mu.Unlock()
+		if !wanted {
+			return // it was abandoned before its turn came
+		}
+		ctx = limited
+	}
 	page, err := s.hub.broker.History(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
 	s.mu.Lock()
 	r.page, r.err, r.arrived = page, err, true
 	// Take itself has asked an immediate Broker, and looks now.
-	wake := !s.hub.immediate && s.read == r && s.needWake()
+	wake := !s.hub.immediate && s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -155,34 +186,33 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 	sub.retry = nil
 	publications, position, cut := s.fit(r.page)
 	gap := r.page.Gap
-	hasHistory := !s.hub.options.NoHistory
-	behind := true
-	switch {
-	case cut:
-		// The rest is asked for from here.
-	case r.seen.after(position):
+	canRead := !s.hub.options.NoHistory
+	behind := cut || r.doubted // the rest is asked for from here
+	if !behind && r.seen.after(position) {
 		// It was delivered before the page was asked for, so it can be read unless
 		// it was not kept. Reading again would find nothing again.
-		if len(publications) > 0 || gap != nil && hasHistory {
-			break
+		if len(publications) > 0 || gap != nil && canRead {
+			behind = true
+		} else {
+			position = r.seen
+			gap = &Gap{From: r.since, To: position}
 		}
-		position, behind = r.seen, sub.seen.isNews(r.seen)
-		gap = &Gap{From: r.since, To: position}
-	case !sub.seen.isNews(position), sub.seen == r.seen:
-		// Nothing was delivered that the page does not have. What is of another
-		// epoch was so before the page was asked for: the page is newer.
-		behind = false
-	case sub.seen.after(position) && !hasHistory && len(publications) == 0:
-		// There is nothing to read: what came meanwhile is not kept either.
-		position, behind = sub.seen, false
-		gap = &Gap{From: r.since, To: position}
 	}
-	held := r.held
-	if behind && !cut && len(held) > 0 && held[0].Position.Epoch == position.Epoch && held[0].Previous <= position.Offset &&
-		!sub.seen.isNews(held[len(held)-1].Position) {
-		behind = false
-	} else {
-		held = nil
+	// Now nothing is missing but what was delivered since the page was asked for,
+	// if anything was. What is of another epoch and was delivered before that is
+	// older than the page.
+	var held []*Delivery
+	if newest := sub.seen; !behind && newest.isNews(position) && newest != r.seen {
+		switch {
+		case r.reaches(position, newest):
+			held = r.held
+		case newest.after(position) && !canRead && len(publications) == 0:
+			// There is nothing to read: what came meanwhile is not kept either.
+			position = newest
+			gap = &Gap{From: r.since, To: position}
+		default:
+			behind = true
+		}
 	}
 	if gap != nil {
 		dst = append(dst, Push{Channel: sub.channel.name, Gap: gap})

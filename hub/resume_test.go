@@ -178,7 +178,7 @@ func TestReplayInPages(t *testing.T) {
 	for channel, pages := range map[string][]int{"short": {256, 256, 88, 0}, "long": {3, 3, 3, 3, 3, 3, 2, 1, 1, 0}} {
 		e.subscribe(channel, hub.SubscribeOptions{Last: 1000})
 		for i, n := range pages {
-			got, err := e.Take(t.Context(), nil)
+			got, err := e.Take(nil)
 			if err != nil || len(got) != n {
 				t.Errorf("page %d of %s has %d, error %v; want %d", i, channel, len(got), err, n)
 			}
@@ -203,7 +203,7 @@ func TestRandomWalk(t *testing.T) {
 		accounts := make(map[string]*ledger) // of what is subscribed to
 		lasts := make(map[string]hub.Position)
 		take := func() int {
-			got, err := e.Take(t.Context(), nil)
+			got, err := e.Take(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func TestRandomWalk(t *testing.T) {
 				}
 			case 1:
 				if account := accounts[channel]; account != nil {
-					e.Unsubscribe(channel)
+					e.unsubscribe(channel)
 					lasts[channel] = account.last
 					delete(accounts, channel)
 				}

@@ -12,8 +12,9 @@ import (
 // and Presence return at once, and so does Close. Each command has one outcome,
 // which is a push of the session, in order with everything else it is owed. The
 // tag of a command is the caller's, and comes back with the outcome; with the tag
-// 0 only a failure has one. A command that is handed in after the session has
-// ended has none: Take says why the session ended.
+// 0 only a failure has one. When the session ends, commands that have no outcome
+// by then will have none, and those that are handed in later: Take says why the
+// session ended.
 //
 // One goroutine (or event loop) takes; the other methods are safe for concurrent
 // use. None of them waits for the Broker.
@@ -27,6 +28,7 @@ type Session struct {
 	subs       map[string]*subscription
 	queue      []queued        // live publications and the rest that is owed, in the order they came
 	array      *[]queued       // where queue's memory comes from; nil while it is empty
+	queueCount int             // of the publications in it
 	queueBytes int             // of their payloads
 	behind     []*subscription // those that read history, each in its turn
 	read       *reading        // the page that is being read; nil while none is
@@ -34,9 +36,11 @@ type Session struct {
 	closed     bool            // nothing can be taken any more
 	ended      error           // why the session is over, nil while it is not
 
-	outstanding int // commands without an outcome, or with one that was not taken
-	isBusy      bool
-	isTimed     bool // timer runs
+	outstanding int            // commands without an outcome, or with one that was not taken
+	isBusy      bool           // the edge waits until there are fewer
+	histories   []historyAsked // that wait for the one before them to be taken
+	isHistory   bool           // one is being read, or was and is not taken
+	isTimed     bool           // timer runs
 	ticket      uint64
 	publishing  []pendingPublish // by ascending ticket
 	timer       *time.Timer      // nil until the Broker did not answer at once
@@ -46,7 +50,13 @@ type Session struct {
 type queued struct {
 	sub      *subscription
 	delivery *Delivery
-	other    *Push
+	other    *owed
+}
+
+// owed is what is owed besides publications.
+type owed struct {
+	Push
+	isPage bool // of History: when it is taken, the next one is read
 }
 
 // ID is random, unique, and safe to show to other clients.
@@ -66,16 +76,21 @@ func (s *Session) close(reason error) {
 	if s.ended == nil {
 		s.ended = reason
 	}
-	var leaving []*subscription
+	var leaving, waiting []*subscription
 	for _, sub := range s.subs {
 		sub.gone = true
 		sub.retry.stop()
 		if sub.asked == nil {
 			leaving = append(leaving, sub)
+		} else {
+			waiting = append(waiting, sub)
 		}
 	}
+	if s.read != nil {
+		s.read.abandon()
+	}
 	s.emptyQueue()
-	s.subs, s.behind, s.read, s.publishing = nil, nil, nil, nil
+	s.subs, s.behind, s.read, s.publishing, s.histories = nil, nil, nil, nil, nil
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -83,6 +98,11 @@ func (s *Session) close(reason error) {
 	s.mu.Unlock()
 	for _, sub := range leaving {
 		s.leave(sub)
+	}
+	for _, sub := range waiting {
+		if sub.channel.withdraw(sub) {
+			s.leave(sub)
+		}
 	}
 	s.hub.forget(s)
 	s.wake()
@@ -111,10 +131,14 @@ func (s *Session) hasNews() bool {
 }
 
 // needWake says whether to call wake once the lock is given back; s.mu is held.
+// It is called after whatever may be news to the edge.
 func (s *Session) needWake() bool {
-	if s.woken {
+	if s.woken || !s.hasNews() {
 		return false
 	}
 	s.woken = true
+	// That it may go on is said once, or an edge that only takes would be woken
+	// for ever.
+	s.isBusy = s.isBusy && s.outstanding > s.hub.options.CommandsMax/2
 	return true
 }

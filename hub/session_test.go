@@ -17,7 +17,7 @@ func TestSubscribeRefuses(t *testing.T) {
 	h := newHub(t, nil, &hub.Options{SubscriptionsMax: 2})
 	e := connect(t, h)
 	subscribe := func(channel string) error {
-		return e.Subscribe(t.Context(), channel, hub.SubscribeOptions{})
+		return e.trySubscribe(channel, hub.SubscribeOptions{})
 	}
 	var name *hub.NameError
 	if err := subscribe("a//b"); !errors.As(err, &name) {
@@ -34,15 +34,19 @@ func TestSubscribeRefuses(t *testing.T) {
 	if got := h.Stats(); got.Channels != 2 || got.Subscriptions != 2 {
 		t.Errorf("%d channels and %d subscriptions, want 2 and 2", got.Channels, got.Subscriptions)
 	}
-	e.Unsubscribe("never had")
-	e.Unsubscribe("a")
+	for _, channel := range []string{"never had", "a"} {
+		if o := e.outcome(func(tag uint64) { e.Unsubscribe(tag, channel) }); o.Err != nil || o.Command != hub.CommandUnsubscribe || o.Channel != channel {
+			t.Errorf("Unsubscribe(%q): %+v", channel, o)
+		}
+	}
 	if err := subscribe("c"); err != nil {
 		t.Errorf("after Unsubscribe: %v", err)
 	}
 	e.Close()
 	e.Close()
-	if err := subscribe("d"); !errors.Is(err, hub.ErrClosed) {
-		t.Errorf("after Close: %v", err)
+	e.Subscribe(1, "d", hub.SubscribeOptions{})
+	if got, err := e.Take(nil); !errors.Is(err, hub.ErrClosed) || len(got) != 0 {
+		t.Errorf("after Close: %v, %v", got, err)
 	}
 	if got := h.Stats(); got.Channels != 0 || got.Subscriptions != 0 || len(got.Sessions) != 0 {
 		t.Errorf("Close left %+v", got)
@@ -107,11 +111,11 @@ func TestExcludeSelf(t *testing.T) {
 	e.subscribe("c", hub.SubscribeOptions{ExcludeSelf: true})
 	say := func(who *edge, text string) hub.Position {
 		t.Helper()
-		pos, _, err := who.Publish(t.Context(), hub.Message{Channel: "c", Data: []byte(text), Publisher: "forged"})
-		if err != nil {
-			t.Fatal(err)
+		o := who.publish(hub.Message{Channel: "c", Data: []byte(text), Publisher: "forged"})
+		if o.Err != nil {
+			t.Fatal(o.Err)
 		}
-		return pos
+		return o.Position
 	}
 	first := say(e, "mine")
 	say(other, "a")
@@ -125,7 +129,7 @@ func TestExcludeSelf(t *testing.T) {
 		say(e, "mine")
 	}
 	want(t, e.drain(), "x x x x x")
-	e.Unsubscribe("c")
+	e.unsubscribe("c")
 	for range 600 {
 		say(e, "mine")
 	}
@@ -145,7 +149,7 @@ func TestUnsubscribeDropsWhatIsQueued(t *testing.T) {
 	e.subscribe("b", hub.SubscribeOptions{})
 	publish(t, h, "a", "aaa")
 	publish(t, h, "b", "bb")
-	e.Unsubscribe("a")
+	e.unsubscribe("a")
 	publish(t, h, "a", "unheard")
 	publish(t, h, "b", "bbbbbb") // fits only if the bytes of a were given back
 	want(t, e.drain(), "bb bbbbbb")
@@ -167,7 +171,7 @@ func TestUnsubscribeWhileCatchingUp(t *testing.T) {
 	e := connect(t, h)
 	for range 100 {
 		e.subscribe("c", hub.SubscribeOptions{Since: pos("e", 1)})
-		e.Unsubscribe("c")
+		e.unsubscribe("c")
 	}
 	want(t, e.drain(), "")
 	if broker.reads != 0 {
@@ -190,7 +194,7 @@ func TestWake(t *testing.T) {
 	take := func(wantPushes, wantWakes int) {
 		t.Helper()
 		var err error
-		if taken, err = s.Take(t.Context(), taken[:0]); err != nil || len(taken) != wantPushes {
+		if taken, err = s.Take(taken[:0]); err != nil || len(taken) != wantPushes {
 			t.Fatalf("took %d, error %v; want %d", len(taken), err, wantPushes)
 		}
 		if got := int(wakes.Swap(0)); got != wantWakes {
@@ -199,9 +203,7 @@ func TestWake(t *testing.T) {
 	}
 	subscribe := func(channel string, o hub.SubscribeOptions) {
 		t.Helper()
-		if err := s.Subscribe(t.Context(), channel, o); err != nil {
-			t.Fatal(err)
-		}
+		s.Subscribe(0, channel, o)
 	}
 	take(0, 0)
 	subscribe("c", hub.SubscribeOptions{})
@@ -222,7 +224,7 @@ func TestWake(t *testing.T) {
 	take(88, 0)
 	take(0, 0)
 
-	s.Unsubscribe("c")
+	s.Unsubscribe(0, "c")
 	publish(t, h, "c", "6")
 	take(0, 0)
 	s.Close()
@@ -241,15 +243,13 @@ func TestWakeWithoutLock(t *testing.T) {
 		if _, err := h.Presence("c"); err != nil {
 			t.Error(err)
 		}
-		got, _ = s.Take(t.Context(), got)
+		got, _ = s.Take(got)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Subscribe(t.Context(), "c", hub.SubscribeOptions{Last: 1}); err != nil {
-		t.Fatal(err)
-	}
+	s.Subscribe(0, "c", hub.SubscribeOptions{Last: 1})
 	publish(t, h, "c", "1", "2")
 	want(t, got, "1 2")
 }
@@ -277,12 +277,15 @@ func TestPresence(t *testing.T) {
 		check := func() {
 			t.Helper()
 			got, err := h.Presence("c")
+			if o := edges[0].outcome(func(tag uint64) { edges[0].Presence(tag, "c") }); !slices.Equal(o.Members, got) || o.Err != nil {
+				t.Errorf("a session is told of %v, error %v; want %v", o.Members, o.Err, got)
+			}
 			if err != nil || !slices.Equal(got, wanted) {
 				t.Errorf("present are %v, error %v; want %v", got, err, wanted)
 			}
 		}
 		check()
-		edges[3].Unsubscribe("c")
+		edges[3].unsubscribe("c")
 		edges[7].Close()
 		wanted = slices.Delete(wanted, 7, 8)
 		wanted = slices.Delete(wanted, 3, 4)
@@ -315,11 +318,9 @@ func TestStatsByTransport(t *testing.T) {
 	if got := fmt.Sprint(h.Stats().Sessions); got != "map[sse:1]" {
 		t.Errorf("sessions are %s", got)
 	}
-	if err := sessions[0].Subscribe(t.Context(), "c", hub.SubscribeOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	sessions[0].Subscribe(0, "c", hub.SubscribeOptions{})
 	publish(t, h, "c", "four")
-	if _, err := sessions[0].Take(t.Context(), nil); err != nil {
+	if _, err := sessions[0].Take(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.Stats(); got.Deliveries != 1 || got.DeliveryBytes != 4 || got.Channels != 1 || got.Subscriptions != 1 {
@@ -347,31 +348,30 @@ func TestShutdown(t *testing.T) {
 		if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "c"}); !errors.Is(err, hub.ErrShutdown) {
 			t.Errorf("Publish: %v", err)
 		}
-		if _, _, err := e.Publish(t.Context(), hub.Message{Channel: "c"}); !errors.Is(err, hub.ErrShutdown) {
-			t.Errorf("Publish of a session: %v", err)
-		}
-		if err := e.Subscribe(t.Context(), "d", hub.SubscribeOptions{}); !errors.Is(err, hub.ErrShutdown) {
-			t.Errorf("Subscribe: %v", err)
-		}
+		e.Publish(1, hub.Message{Channel: "c"}) // these have no outcomes
+		e.Subscribe(2, "d", hub.SubscribeOptions{})
+		e.Unsubscribe(3, "c")
+		e.History(4, "c", hub.Query{})
+		e.Presence(5, "c")
 		if _, err := h.History(t.Context(), "c", hub.Query{}); err != nil {
 			t.Errorf("History: %v", err)
 		}
 
 		// First what was queued, then the reason, each with its wake.
 		<-e.woken
-		got, err := e.Take(t.Context(), nil)
+		got, err := e.Take(nil)
 		if err != nil {
 			t.Error("Take:", err)
 		}
 		want(t, got, "before")
 		<-e.woken
 		for range 2 {
-			if got, err := e.Take(t.Context(), nil); !errors.Is(err, hub.ErrShutdown) || len(got) != 0 {
+			if got, err := e.Take(nil); !errors.Is(err, hub.ErrShutdown) || len(got) != 0 {
 				t.Errorf("Take at the end: %v, %v", got, err)
 			}
 		}
 		<-idle.woken
-		if _, err := idle.Take(t.Context(), nil); !errors.Is(err, hub.ErrShutdown) {
+		if _, err := idle.Take(nil); !errors.Is(err, hub.ErrShutdown) {
 			t.Errorf("Take of an idle session: %v", err)
 		}
 
@@ -406,11 +406,11 @@ func TestClose(t *testing.T) {
 	_, _, publish := h.Publish(t.Context(), hub.Message{Channel: "c"})
 	_, history := h.History(t.Context(), "c", hub.Query{})
 	_, connect := h.Connect("test", nil)
-	_, take := e.Take(t.Context(), nil)
-	_, takeBusy := busy.Take(t.Context(), nil)
+	_, take := e.Take(nil)
+	_, takeBusy := busy.Take(nil)
 	for call, err := range map[string]error{
 		"Publish": publish, "History": history, "Connect": connect, "Take": take, "Take with a queue": takeBusy,
-		"Subscribe": e.Subscribe(t.Context(), "c", hub.SubscribeOptions{}), "Close": h.Close(),
+		"Close": h.Close(), "Health": h.Health(t.Context()),
 	} {
 		if !errors.Is(err, hub.ErrClosed) {
 			t.Errorf("%s after Close: %v, want ErrClosed", call, err)

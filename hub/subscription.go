@@ -20,6 +20,7 @@ type subscription struct {
 	since       time.Time
 	excludeSelf bool
 	index       int // in channel.subs; guarded by channel.mu
+	waits       int // its place in channel.waiting, from 1; guarded by channel.mu
 
 	// Guarded by session.mu:
 
@@ -29,6 +30,7 @@ type subscription struct {
 	catching bool
 	seen     Position // newest the Broker delivered before it was live
 	queued   int      // entries of the session's queue
+	doubted  bool     // deliveries were lost before it had begun
 	gone     bool     // unsubscribed: nothing of it is handed out any more
 	retry    *retry   // nil unless reading the history fails
 }
@@ -82,6 +84,9 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		s.answer(command, Outcome{Channel: ch.name, Err: err})
 		return
 	}
+	// From here on Unsubscribe and Close may take sub out, and release the channel.
+	s.hub.channels.hold(ch)
+	defer s.hub.channels.release(ch)
 	s.hub.counters.subscriptions.Add(1)
 	// First the deliveries, then (when it is taken) the history: what comes
 	// between the two is noted, so nothing falls through.
@@ -97,8 +102,8 @@ func (s *Session) reserve(sub *subscription) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended != nil:
-		return s.ended
+	case s.ended != nil || s.isOverloaded():
+		return ErrClosed // answer has the reason
 	case s.subs[sub.channel.name] != nil:
 		return ErrSubscribed
 	case len(s.subs) >= s.hub.options.SubscriptionsMax:
@@ -122,25 +127,30 @@ func (s *Session) admit(sub *subscription, top Position) {
 		s.leave(sub)
 	case !from.since.IsZero():
 		s.begin(sub, from.since, top)
-	case from.last <= 0:
+	case from.last <= 0 && !top.IsZero():
 		s.begin(sub, top, top)
 	default:
-		// Which they are is found out now: the newest n at the time of the first
-		// Take could all be newer, with others lost between.
+		// Which the last ones are is found out now: the newest n at the time of the
+		// first Take could all be newer, with others lost between.
 		s.hub.call(sub.channel.name, func(ctx context.Context) {
-			page, err := s.hub.broker.History(ctx, sub.channel.name, Query{Last: from.last, Limit: 1})
-			if err != nil {
-				s.refuse(sub, brokerError(err))
-				return
+			page, err := s.hub.broker.History(ctx, sub.channel.name, Query{Last: max(1, from.last), Limit: 1})
+			switch {
+			case err != nil:
+				s.refuse(sub, s.hub.brokerError(err))
+				s.leave(sub)
+			case from.last > 0:
+				s.begin(sub, page.Begin, Position{})
+			default:
+				s.begin(sub, page.Position, page.Position)
 			}
-			s.begin(sub, page.Begin, Position{})
 		})
 	}
 }
 
 // begin ends Subscribe, unless Unsubscribe or Close came meanwhile: those leave
 // it to Subscribe to take sub out of its channel. The subscription is live at
-// once if its position is top, the newest there was when it was admitted.
+// once if its position is top, the newest there was when it was admitted, and
+// nothing came since. One that asks for nothing older begins behind what came.
 func (s *Session) begin(sub *subscription, position, top Position) {
 	s.mu.Lock()
 	if sub.gone {
@@ -148,32 +158,34 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		s.leave(sub)
 		return
 	}
+	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {
+		position, top = sub.seen, sub.seen
+	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
-	if position == top && !sub.seen.isNews(position) {
+	if position == top && !sub.doubted && !sub.seen.isNews(position) {
 		sub.seen = Position{}
 	} else {
 		s.catchUp(sub, sub.seen)
 	}
-	wake := s.hasNews() && s.needWake()
+	wake := s.needWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
 }
 
-// refuse ends Subscribe with an error.
+// refuse ends Subscribe with an error, but for what leave or released does.
 func (s *Session) refuse(sub *subscription, err error) {
 	s.mu.Lock()
 	wake := false
 	if !sub.gone {
 		s.drop(sub)
 		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: err})
-		wake = s.hasNews() && s.needWake()
+		wake = s.needWake()
 	}
 	s.mu.Unlock()
-	s.leave(sub)
 	if wake {
 		s.wake()
 	}
@@ -185,7 +197,7 @@ func (s *Session) refuse(sub *subscription, err error) {
 func (s *Session) Unsubscribe(tag uint64, channel string) {
 	s.mu.Lock()
 	sub := s.subs[channel]
-	if sub == nil {
+	if sub == nil || s.ended != nil || s.isOverloaded() {
 		s.mu.Unlock()
 		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
 		return
@@ -197,9 +209,9 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 	}
 	s.outstanding++ // Unsubscribe itself
 	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
-	wake := s.hasNews() && s.needWake()
+	wake := s.needWake()
 	s.mu.Unlock()
-	if begun {
+	if begun || sub.channel.withdraw(sub) {
 		s.leave(sub)
 	}
 	if wake {
@@ -214,12 +226,14 @@ func (s *Session) drop(sub *subscription) {
 	delete(s.subs, sub.channel.name)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
+		s.read.abandon()
 		s.read = nil
 	}
 	if sub.queued > 0 {
 		s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
 			if q.sub == sub {
 				s.queueBytes -= len(q.delivery.Data)
+				s.queueCount--
 			}
 			return q.sub == sub
 		})
@@ -231,6 +245,11 @@ func (s *Session) drop(sub *subscription) {
 func (s *Session) leave(sub *subscription) {
 	sub.channel.remove(sub)
 	s.hub.settle(sub.channel)
-	s.hub.channels.release(sub.channel)
-	s.hub.counters.subscriptions.Add(-1)
+	s.hub.released(sub)
+}
+
+// released ends what a subscription, which is none any more, holds of its channel.
+func (h *Hub) released(sub *subscription) {
+	h.channels.release(sub.channel)
+	h.counters.subscriptions.Add(-1)
 }
