@@ -61,7 +61,7 @@ func churn(t *testing.T, immediately bool) {
 	if immediately {
 		strict = immediate{strict}
 	}
-	h := newHub(t, strict, &hub.Options{NoHistory: true})
+	h := newHub(t, strict, &hub.Options{NoHistory: true, QueueCountMax: workers * rounds})
 	subscribe := func(e *edge, channel string) {
 		if err := e.trySubscribe(channel, hub.SubscribeOptions{}); err != nil {
 			t.Error("Subscribe:", err)
@@ -97,6 +97,9 @@ func churn(t *testing.T, immediately bool) {
 		})
 	}
 	wg.Wait()
+	if t.Failed() {
+		return
+	}
 	for broker.Stats().Channels != 0 || h.Stats().Channels != 0 {
 		runtime.Gosched() // the last Mute is on its way
 	}
