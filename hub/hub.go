@@ -25,7 +25,8 @@ type Hub struct {
 	immediate bool // the broker never waits
 	options   Options
 	channels  channels
-	calls     *calls // of a broker that may wait
+	calls     *calls    // of a broker that may wait
+	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 

@@ -28,11 +28,14 @@ func (h *Hub) Publish(ctx context.Context, m Message) (pos Position, duplicate b
 }
 
 func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
-	w := waiters.Get().(*waiter)
+	w, _ := h.waiters.Get().(*waiter)
+	if w == nil {
+		w = &waiter{outcome: make(chan Published, 1)}
+	}
 	ticket := w.next()
 	began := h.now()
 	if err := h.hand(&m, w, ticket); err != nil {
-		waiters.Put(w)
+		h.waiters.Put(w)
 		return Published{}, err
 	}
 	var p Published
@@ -49,7 +52,7 @@ func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
 			return Published{}, ErrUnanswered
 		}
 	}
-	waiters.Put(w)
+	h.waiters.Put(w)
 	h.countPublished("", len(m.Data), began, p)
 	return p, h.brokerError(p.Err)
 }
@@ -70,8 +73,6 @@ type waiter struct {
 	ticket   uint64
 	answered uint64 // the newest ticket that was answered
 }
-
-var waiters = sync.Pool{New: func() any { return &waiter{outcome: make(chan Published, 1)} }}
 
 // next returns the ticket of the next publication.
 func (w *waiter) next() uint64 {
