@@ -165,3 +165,72 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 		}
 	}
 }
+
+// TestNewestPosition: a newcomer is told the newest position there is, or none
+// while nobody knows it.
+func TestNewestPosition(t *testing.T) {
+	at := func(epoch string, offset uint64) Position { return Position{Epoch: epoch, Offset: offset} }
+	for name, test := range map[string]struct {
+		meanwhile func(*channel) // before Listen answers e:5
+		want      Position
+	}{
+		"nothing":                 {func(*channel) {}, at("e", 5)},
+		"an older delivery":       {func(ch *channel) { ch.lend(at("e", 4)) }, at("e", 5)},
+		"a newer delivery":        {func(ch *channel) { ch.lend(at("e", 6)) }, at("e", 6)},
+		"one of another epoch":    {func(ch *channel) { ch.lend(at("f", 1)) }, Position{}},
+		"a loss":                  {func(ch *channel) { ch.lend(at("e", 6)); ch.lose() }, Position{}},
+		"a delivery after that":   {func(ch *channel) { ch.lose(); ch.lend(at("e", 6)) }, at("e", 6)},
+		"one delivered to nobody": {func(ch *channel) { ch.removeLocked(ch.subs[0]); ch.lend(at("e", 6)) }, at("e", 6)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, ch := bareHub(t, &countingBroker{}, true)
+			ch.add(h.asking(ch))
+			test.meanwhile(ch)
+			if _, top := ch.asked(at("e", 5), nil); top != test.want {
+				t.Errorf("those that waited are told %v, want %v", top, test.want)
+			}
+			if top, listening := ch.add(h.asking(ch)); !listening || top != test.want {
+				t.Errorf("a newcomer is told %v, want %v", top, test.want)
+			}
+			ch.lose()
+			if top, _ := ch.add(h.asking(ch)); !top.IsZero() {
+				t.Errorf("after a loss a newcomer is told %v", top)
+			}
+			ch.lend(at("e", 9))
+			if top, _ := ch.add(h.asking(ch)); top != at("e", 9) {
+				t.Errorf("after the next delivery a newcomer is told %v", top)
+			}
+		})
+	}
+}
+
+// TestBegin: a subscription is live at once only if it has missed nothing.
+func TestBegin(t *testing.T) {
+	at := func(offset uint64) Position { return Position{Epoch: "e", Offset: offset} }
+	for name, test := range map[string]struct {
+		since, position, top Position
+		before               func(*subscription)
+		isLive               bool
+		want                 Position
+	}{
+		"now":                          {Position{}, at(5), at(5), func(*subscription) {}, true, at(5)},
+		"since the newest":             {at(5), at(5), at(5), func(*subscription) {}, true, at(5)},
+		"since an older one":           {at(4), at(4), at(5), func(*subscription) {}, false, at(4)},
+		"the newest is not known":      {at(5), at(5), Position{}, func(*subscription) {}, false, at(5)},
+		"now, delivered meanwhile":     {Position{}, at(5), at(5), func(s *subscription) { s.seen = at(6) }, true, at(6)},
+		"since, delivered meanwhile":   {at(5), at(5), at(5), func(s *subscription) { s.seen = at(6) }, false, at(5)},
+		"now, lost meanwhile":          {Position{}, at(5), at(5), func(s *subscription) { s.session.doubt(s) }, false, at(5)},
+		"since, delivered what it has": {at(5), at(5), at(5), func(s *subscription) { s.seen = at(5) }, true, at(5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, ch := bareHub(t, &countingBroker{}, true)
+			sub := h.asking(ch)
+			sub.asked = &asked{tag: 1, since: test.since}
+			test.before(sub)
+			sub.session.begin(sub, test.position, test.top)
+			if sub.catching == test.isLive || sub.last != test.want || sub.session.queue[0].other.Outcome.Position != test.want {
+				t.Errorf("it is catching up: %v, at %v; want %v at %v", sub.catching, sub.last, !test.isLive, test.want)
+			}
+		})
+	}
+}

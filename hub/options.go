@@ -17,7 +17,7 @@ type Options struct {
 	PublicationBytesMax int
 
 	// QueueCountMax and QueueBytesMax bound what waits in one session for its
-	// edge to take it. Defaults: 512 publications, which is half of what a history
+	// edge to take it. Defaults: 500 publications, which is half of what a history
 	// holds by default, and 1 MiB of payload. A session
 	// that reaches a bound gives its queue back and continues from history,
 	// with a Gap where history no longer reaches. One publication may always
@@ -46,7 +46,7 @@ const (
 	RetentionCountDefault      = 1000
 	RetentionAgeDefault        = 10 * time.Minute
 	PublicationBytesMaxDefault = 64 << 10
-	QueueCountMaxDefault       = 512
+	QueueCountMaxDefault       = RetentionCountDefault / 2
 	QueueBytesMaxDefault       = 1 << 20
 	SubscriptionsMaxDefault    = 1000
 	CommandsMaxDefault         = 256
