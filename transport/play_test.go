@@ -18,7 +18,8 @@ type stage interface {
 	// open has a client begin with a request. It does not wait for an answer.
 	open(a *act) client
 
-	// wait returns when everything has happened that a leads to.
+	// note is called before an act, and wait after it. It returns when everything has happened that a leads to.
+	note(a *act, p *player)
 	wait(a *act, p *player)
 
 	isVirtual() bool // time passes only when it is told to
@@ -80,6 +81,7 @@ func (p *player) play(isBlind bool) *script {
 			elapse(1) // or presence would not know the order in which they came
 		}
 		began := time.Now()
+		p.stage.note(a, p)
 		p.do(a)
 		if p.t.Failed() {
 			break

@@ -83,6 +83,9 @@ type heard struct {
 	text string
 }
 
+// timePasses is why sockets cannot carry a script; wires in virtual time can.
+const timePasses = "time passes"
+
 type verb int
 
 const (
@@ -177,7 +180,7 @@ func (s *script) add(a act) error {
 		s.alone = a.data
 	case a.verb == verbPass, a.verb == verbDelays:
 		if s.alone == "" {
-			s.alone = "time passes"
+			s.alone = timePasses
 		}
 	case (a.verb == verbSays || a.verb == verbLeaves) && !known(a.who):
 		return fmt.Errorf("%s is not there; open something first: %s opens websocket /channels/…", a.who, a.who)

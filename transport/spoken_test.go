@@ -28,6 +28,8 @@ type spokenStage struct {
 
 func (s *spokenStage) isVirtual() bool { return true }
 
+func (s *spokenStage) note(*act, *player) {}
+
 // spoken is a client of a spokenStage together with what would carry it.
 type spoken struct {
 	conversation
@@ -128,7 +130,7 @@ func (c *spoken) ask(a *act) {
 	r := httptest.NewRequest("GET", a.path, nil)
 	r.Header = a.header()
 	c.stage.transport.ServeHTTP(w, r)
-	c.hears("< " + heardAnswer(w.Code, w.Body.String(), w.Header().Get))
+	c.hears("< " + answered(w.Code, w.Header(), w.Body.Bytes()))
 }
 
 func (c *spoken) hears(line string) { c.lines = append(c.lines, line) }
