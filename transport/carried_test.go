@@ -155,17 +155,34 @@ type carriedStage struct {
 	faults  []string // of clients that heard more than they should
 
 	// As it was before the act.
-	sessions, members, published, histories int
+	members, published, histories int
 }
 
 func (s *carriedStage) isVirtual() bool { return s.carrier.isVirtual }
 
-// note takes down how it was before an act.
+// note waits until the server knows who has gone, and takes down how it is then.
 func (s *carriedStage) note(a *act, p *player) {
-	s.sessions = s.countSessions()
+	s.t.Helper()
+	if !s.isVirtual() {
+		until(s.t, "known who is gone", func() bool { return s.countSessions() == s.countPresent() })
+	}
 	s.members = s.countMembers(a.path)
 	s.published = p.broker.counted("publish")
 	s.histories = p.broker.counted("held history")
+}
+
+// countPresent counts the clients that the server has a session for.
+func (s *carriedStage) countPresent() (n int) {
+	for _, c := range s.clients {
+		select {
+		case <-c.done:
+		default:
+			if c.hasSession {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (s *carriedStage) countSessions() (n int) {
@@ -181,6 +198,9 @@ func (s *carriedStage) countMembers(path string) int {
 	members, _ := s.venue.transport.hub.Presence(strings.TrimPrefix(path, ChannelsPath)) // none for what is no channel
 	return len(members)
 }
+
+// isPoll reports whether a may wait for something to happen.
+func (a *act) isPoll() bool { return a.verb == verbGets && slices.Contains(a.fields, "Prefer") }
 
 // until waits for something that must happen soon and tells nobody.
 func until(t *testing.T, what string, has func() bool) {
@@ -206,14 +226,11 @@ func (s *carriedStage) wait(a *act, p *player) {
 	if a.verb == verbShutsDown {
 		until(s.t, "shutting down", func() bool { return s.venue.transport.hub.Health(s.t.Context()) != nil })
 	}
-	if a.verb == verbLeaves {
-		until(s.t, "gone", func() bool { return s.countSessions() < s.sessions })
-	}
 	if len(a.heard) > 0 {
 		return
 	}
 	switch {
-	case a.verb == verbOpens, a.verb == verbGets && slices.Contains(a.fields, "Prefer"):
+	case a.verb == verbOpens, a.isPoll():
 		until(s.t, "subscribed", func() bool { return s.countMembers(a.path) > s.members })
 	case a.verb == verbGets:
 		p.broker.await(s.t, "held history", s.histories+1)
@@ -224,9 +241,10 @@ func (s *carriedStage) wait(a *act, p *player) {
 
 // carried is a client on a carrier. A goroutine makes lines of what it hears.
 type carried struct {
-	stage *carriedStage
-	stop  context.CancelFunc
-	done  chan struct{}
+	stage      *carriedStage
+	hasSession bool // while it is there
+	stop       context.CancelFunc
+	done       chan struct{}
 
 	mu      sync.Mutex // guards what follows
 	changed chan struct{}
@@ -236,7 +254,10 @@ type carried struct {
 }
 
 func (s *carriedStage) open(a *act) client {
-	c := &carried{stage: s, done: make(chan struct{}), changed: make(chan struct{})}
+	c := &carried{
+		stage: s, hasSession: a.verb == verbOpens || a.isPoll(),
+		done: make(chan struct{}), changed: make(chan struct{}),
+	}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	s.clients = append(s.clients, c)
