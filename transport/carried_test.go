@@ -456,6 +456,7 @@ func (c *carried) leave() {
 
 // finish ends those who are there, and checks that they have heard nothing more.
 func (s *carriedStage) finish(p *player) {
+	p.broker.letGo(false, false) // what it holds, after a failure
 	go func() { _ = p.hub.Shutdown(s.t.Context()) }()
 	for _, c := range s.clients {
 		if s.isVirtual() {

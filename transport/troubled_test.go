@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -124,7 +125,10 @@ func (b *troubled) begin(method, channel string) (trouble, chan struct{}) {
 			break
 		}
 	}
-	if found.isHeld {
+	if found == (trouble{}) {
+		return found, b.gate
+	}
+	if found.method = method; found.isHeld {
 		b.count("held " + method)
 	}
 	return found, b.gate
@@ -182,6 +186,11 @@ func (b *troubled) wait(ctx context.Context, t trouble, gate chan struct{}) erro
 	case <-gate:
 	case <-timer:
 	case <-ctx.Done():
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			b.count("gave up " + t.method)
+		}
 		return ctx.Err()
 	case <-b.closed:
 		return hub.ErrClosed
