@@ -428,6 +428,7 @@ func (r *modelRun) settle() {
 	r.isQuiet = true
 	r.rest()
 	time.Sleep(time.Minute) // what is to be tried again is
+	synctest.Wait()
 	r.rest()
 	r.isQuiet = false
 	for i, client := range r.clients {
