@@ -7,15 +7,18 @@
 // and no repeat between the two. What can no longer be given is announced as a
 // Gap, never left out silently.
 //
-// The hub performs no I/O. A Session is a bounded queue of pushes that an edge
+// The hub performs no I/O and never waits for its Broker in a goroutine of its
+// caller. Commands go into a Session, and pushes come out of it: publications, gaps
+// and the outcomes of the commands, in order, in one bounded queue that an edge
 // (WebSocket, Server-Sent Events, a long poll, a test) drains at its own pace.
-// An edge that does not keep up slows nobody: its queue is given back and it
+// An edge that does not keep up slows nobody: what is queued is given back and it
 // reads the history instead, until it is up to date again. Where publications
 // are kept and how they reach other processes is the business of a Broker.
 //
 //	Publish ─→ Broker ──→ history ←─────────────┐ pages, while catching up
-//	              └─────→ Receive ─→ queue ─→ Take ─→ edge ─→ client
-//	                                   └─→ wake ──↗
+//	   ↑          ├─────→ Receive ─→ queue ─→ Take ─→ edge ─→ client
+//	   │          └─────→ outcomes ──↗ └─→ wake ──↗            │
+//	   └────────────────── commands ───────────────────────────┘
 //
 // An edge looks like this:
 //
@@ -28,14 +31,22 @@
 //	})
 //	…
 //	defer session.Close()
+//	session.Subscribe(1, "chat", hub.SubscribeOptions{Last: 10})
 //	for {
-//		pushes, err = session.Take(ctx, pushes[:0])
-//		write(pushes)
+//		pushes, err = session.Take(pushes[:0])
+//		for _, p := range pushes {
+//			switch {
+//			case p.Delivery != nil: // a publication: write it
+//			case p.Gap != nil:      // some that cannot be had any more
+//			case p.Behind != nil:   // the history cannot be read now
+//			case p.Outcome != nil:  // of a command: tag 1 has begun, or why not
+//			}
+//		}
 //		if err != nil {
-//			return err
+//			return err // why the session ended
 //		}
 //		if len(pushes) == 0 {
-//			wait for woken or ctx
+//			wait for woken, or for the client, unless session.IsBusy()
 //		}
 //	}
 package hub

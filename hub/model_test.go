@@ -283,7 +283,7 @@ func (r *modelRun) step() {
 			delete(client.accounts, l.name)
 		}
 	case 22:
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	case 23:
 		switch r.choose(4) {
 		case 0:
@@ -427,7 +427,8 @@ func (r *modelRun) settle() {
 	r.t.Helper()
 	r.isQuiet = true
 	r.rest()
-	time.Sleep(time.Minute) // what is to be tried again is
+	<-time.After(time.Minute) // what is to be tried again is
+	synctest.Wait()
 	r.rest()
 	r.isQuiet = false
 	for i, client := range r.clients {

@@ -11,9 +11,10 @@ import (
 // shard is a part of the channels under one lock. The lock order is shard, then
 // idempotency; no two shards are locked at once.
 type shard struct {
-	mu       sync.Mutex // guards what follows, and the channels in it
-	channels channelMap
-	expiring expiryHeap // the channels that hold history
+	mu        sync.Mutex // guards what follows, and the channels in it
+	channels  channelMap
+	expiring  expiryHeap // the channels that hold history
+	forgotten forgotten  // how far others had come
 }
 
 type channelMap = shrinkmap.Map[string, *channel]

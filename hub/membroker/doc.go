@@ -3,15 +3,16 @@
 // The state of a channel exists only while somebody listens to it or it has
 // history that has not expired:
 //
-//	map of channels, in 64 shards          floors: 4096 numbers, for good
+//	map of channels, in 64 shards          forgotten: up to ChannelsMax numbers
 //	┌─────────────────────────────┐        ┌────┬────┬────┬─
-//	│ "chat"  top 812             │ forget │ 96 │812 │  0 │ …
+//	│ "chat"  top 812             │ forget │ 96 │812 │  3 │ … by hash of the name
 //	│         history 713…812     │ ─────→ └────┴────┴────┴─
-//	│         pending ─→ Receiver │ create    ↑ by hash of the name: the newest
-//	└─────────────────────────────┘ ←─────    offset of any channel forgotten here
+//	│         pending ─→ Receiver │ create   ↓ the oldest
+//	└─────────────────────────────┘ ←───── floors: 4096 numbers, for good
 //
-// A channel that comes back continues above its floor, so a position given out
-// before still means what it meant, and nothing is remembered for each name.
+// A channel that comes back continues where it was, so a position given out before
+// still means what it meant. Of one that was pushed out of the table only this
+// much is known: it came no further than its floor, and continues above it.
 //
 // A publication is delivered in its publisher's goroutine: there is no queue
 // and no other goroutine between the two unless several publish to one channel

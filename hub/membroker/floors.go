@@ -2,8 +2,8 @@ package membroker
 
 import "sync/atomic"
 
-// floors remembers, in a fixed size, how far the offsets of forgotten channels
-// had come. Names that share a place share the highest of their offsets. So a
+// floors remembers, in a fixed size, how far the offsets of those channels had come
+// that even a shard has forgotten. Names that share a place share the highest of their offsets. So a
 // channel that comes back may skip offsets, which a subscriber with an old
 // position sees as a gap that was none; it never repeats one, which would be a
 // loss that nobody sees.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -263,6 +264,25 @@ func TestJanitor(t *testing.T) {
 	})
 }
 
+// TestNegativeOptions: a mistake is not a default.
+func TestNegativeOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"HistoryBytesMax": {HistoryBytesMax: -1}, "ChannelsMax": {ChannelsMax: -1},
+		"IdempotencyWindow": {IdempotencyWindow: -1}, "IdempotencyKeysMax": {IdempotencyKeysMax: -1},
+	} {
+		b := New(&o)
+		if err := b.Start(receiverFunc(func(*hub.Publication) {})); err == nil || !strings.Contains(err.Error(), "option "+name+" is negative: -1") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, _, err := put(b, hub.Message{Channel: "c"}, hour); err == nil {
+			t.Errorf("%s: it publishes", name)
+		}
+		if err := b.Close(); err != nil {
+			t.Error("Close:", err)
+		}
+	}
+}
+
 func TestStartIsFirst(t *testing.T) {
 	b := New(nil)
 	if err := b.Start(nil); err == nil {
@@ -304,10 +324,46 @@ func TestCancelledContext(t *testing.T) {
 	}
 }
 
-// TestForgottenChannelsShareFloors fills every floor with other channels. What
-// comes back continues, or announces a gap; it never repeats an offset.
+// TestForgottenChannelsAreExact has as many channels come and go as there may be:
+// each of them continues where it was.
+func TestForgottenChannelsAreExact(t *testing.T) {
+	const channels = 20_000
+	b := started(t, &Options{ChannelsMax: channels}, nil)
+	lasts := make([]hub.Position, channels)
+	for round := range 3 {
+		for i := range lasts {
+			channel := fmt.Sprint("user/", i)
+			if round > 0 {
+				if page := read(t, b, channel, hub.Query{Since: lasts[i]}); page.Gap != nil || page.Position != lasts[i] {
+					t.Fatalf("round %d: %s since %v: %+v", round, channel, lasts[i], page)
+				}
+			}
+			for range 1 + i%3 {
+				pos, _, err := put(b, hub.Message{Channel: channel}, hub.Retention{})
+				if err != nil || pos.Offset != lasts[i].Offset+1 {
+					t.Fatalf("round %d: %s got %v after %v, error %v", round, channel, pos, lasts[i], err)
+				}
+				lasts[i] = pos
+			}
+			// One that is only listened to takes no place.
+			if _, err := b.Listen(t.Context(), fmt.Sprint("quiet/", i)); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Mute(t.Context(), fmt.Sprint("quiet/", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := b.Stats(); got != (Stats{}) {
+		t.Errorf("forgotten channels cost %+v", got)
+	}
+}
+
+// TestForgottenChannelsShareFloors has many more channels come and go than are
+// remembered. What comes back continues, or announces a gap; it never repeats an
+// offset.
 func TestForgottenChannelsShareFloors(t *testing.T) {
-	b := started(t, nil, nil)
+	b := started(t, &Options{ChannelsMax: 1000}, nil)
 	none := hub.Retention{}
 	lasts := make(map[string]hub.Position)
 	exact, gaps := 0, 0
@@ -340,10 +396,72 @@ func TestForgottenChannelsShareFloors(t *testing.T) {
 		if got := b.Stats(); got != (Stats{}) {
 			t.Fatalf("forgotten channels cost %+v", got)
 		}
+		remembered := 0
+		for i := range b.shards {
+			if f := &b.shards[i].forgotten; f.order.len() != f.offsets.Len() || f.order.len() > f.max {
+				t.Fatalf("%d of %d are in order, at most %d", f.order.len(), f.offsets.Len(), f.max)
+			} else {
+				remembered += f.order.len()
+			}
+		}
+		if remembered < 1000 {
+			t.Errorf("%d are remembered", remembered)
+		}
 	}
 	if exact == 0 || gaps == 0 {
 		t.Errorf("%d resumes were exact and %d had a gap: both should occur", exact, gaps)
 	}
+}
+
+// TestForgottenOrder: the one that was forgotten longest ago goes first, and one
+// that is in use again has a second turn.
+func TestForgottenOrder(t *testing.T) {
+	var shared floors
+	f := forgotten{max: 3}
+	hash := func(i int) uint64 { return uint64(i) << 52 } // each has a floor of its own
+	for i := range 3 {
+		f.remember(hash(i), uint64(10+i), &shared)
+	}
+	f.remember(hash(0), 20, &shared)
+	f.remember(hash(0), 19, &shared) // another name of the same hash
+	f.remember(hash(3), 13, &shared)
+	f.remember(hash(4), 14, &shared)
+	for i, want := range []struct {
+		offset uint64
+		exact  bool
+	}{{20, true}, {11, false}, {12, false}, {13, true}, {14, true}} {
+		_, exact := f.offsets.Get(hash(i))
+		if got := f.of(hash(i), &shared); got != want.offset || exact != want.exact {
+			t.Errorf("%d: had come to %d, exact: %v; want %d, %v", i, got, exact, want.offset, want.exact)
+		}
+	}
+	if got := f.of(hash(0)+1, &shared); got != 0 {
+		t.Errorf("one that never was had come to %d", got)
+	}
+}
+
+// TestForgottenBytes measures what a forgotten channel costs.
+func TestForgottenBytes(t *testing.T) {
+	const channels = 200_000
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	b := started(t, nil, nil)
+	before := heap()
+	o := make(outcome, 1)
+	for i := range channels {
+		b.Publish(hub.Message{Channel: fmt.Sprint("user/", i)}, hub.Retention{}, o, 1)
+		<-o
+	}
+	each := float64(heap()-before) / channels
+	t.Logf("%.1f bytes for each of %d forgotten channels", each, channels)
+	if each > 50 {
+		t.Errorf("%.1f bytes for each forgotten channel, want less than 50", each)
+	}
+	runtime.KeepAlive(b)
 }
 
 // TestDroppedPublicationsAreCollected looks at what the garbage collector sees.

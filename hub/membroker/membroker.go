@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"hash/maphash"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 // safe for concurrent use.
 type Broker struct {
 	options Options
+	invalid error // what is wrong with options; Start refuses them
 	epoch   string
 	seed    maphash.Seed
 	began   time.Time
@@ -48,12 +50,19 @@ var errStart = errors.New("membroker: Start is called once, before any other met
 // New returns a Broker, which is the caller's to close until a hub has it. Its
 // epoch is random, so positions of another Broker are not mistaken for its own.
 func New(o *Options) *Broker {
+	options, err := o.effective()
 	b := &Broker{
-		options: o.effective(),
+		options: options,
+		invalid: err,
 		epoch:   rand.Text()[:10], // 50 bits
 		seed:    maphash.MakeSeed(),
 		began:   time.Now(),
 		janitor: newJanitor(),
+	}
+	each := max(0, b.options.ChannelsMax) / shardCount
+	for i := range b.shards {
+		// Hashes are not spread evenly: this is room for all, almost always.
+		b.shards[i].forgotten.max = each + 5*int(math.Sqrt(float64(each))) + 8
 	}
 	b.keys.window, b.keys.keysMax, b.keys.clock = b.options.IdempotencyWindow, b.options.IdempotencyKeysMax, b.clock
 	return b
@@ -67,6 +76,9 @@ func (b *Broker) Start(r hub.Receiver) error {
 	defer b.life.Unlock()
 	if b.closed.Load() {
 		return hub.ErrClosed
+	}
+	if b.invalid != nil {
+		return b.invalid
 	}
 	if b.started.Load() || r == nil {
 		return errStart
@@ -100,7 +112,7 @@ func (b *Broker) Close() error {
 			answers = append(answers, c.answers...)
 			c.answers = nil
 		}
-		s.channels, s.expiring = channelMap{}, nil
+		s.channels, s.expiring, s.forgotten = channelMap{}, nil, forgotten{}
 		s.mu.Unlock()
 	}
 	b.keys.clear()
@@ -279,7 +291,7 @@ func (b *Broker) channel(s *shard, hash uint64, name string) (*channel, error) {
 		return nil, hub.ErrTooManyChannels
 	}
 	// The name may be a part of a long request that must not stay for it.
-	c := &channel{name: strings.Clone(name), hash: hash, top: b.floors.of(hash), dueIndex: -1}
+	c := &channel{name: strings.Clone(name), hash: hash, top: s.forgotten.of(hash, &b.floors), dueIndex: -1}
 	s.channels.Set(c.name, c)
 	return c, nil
 }
@@ -289,7 +301,9 @@ func (b *Broker) forgetIdle(s *shard, c *channel) {
 	if !c.idle() || b.closed.Load() {
 		return
 	}
-	b.floors.raise(c.hash, c.top)
+	if c.top != s.forgotten.of(c.hash, &b.floors) { // or else nothing was published since it came
+		s.forgotten.remember(c.hash, c.top, &b.floors)
+	}
 	s.channels.Delete(c.name)
 	b.channels.Add(-1)
 }
@@ -362,7 +376,7 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 	c, ok := s.channels.Get(channel)
 	if !ok {
 		var none history
-		return none.read(q, hub.Position{Epoch: b.epoch, Offset: b.floors.of(hash)}), nil
+		return none.read(q, hub.Position{Epoch: b.epoch, Offset: s.forgotten.of(hash, &b.floors)}), nil
 	}
 	b.count(c.history.expire(b.clock()))
 	s.reschedule(c)

@@ -1,9 +1,13 @@
 package membroker
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
-// Options configures a Broker. A field that is zero or negative means its
-// default; a nil *Options is all defaults.
+// Options configures a Broker. The zero value of every field means its default; a
+// nil *Options is all defaults. A negative value is refused, by Start.
 type Options struct {
 	// HistoryBytesMax bounds the histories of all channels together: payload
 	// and 192 bytes for each publication. Default 256 MiB. The publisher that
@@ -12,7 +16,8 @@ type Options struct {
 	HistoryBytesMax int64
 
 	// ChannelsMax bounds the channels that have a listener or history. Default
-	// 1,000,000. What needs one more answers hub.ErrTooManyChannels.
+	// 1,000,000. What needs one more answers hub.ErrTooManyChannels. As many that
+	// are forgotten are remembered by a number, in less than 50 bytes each.
 	ChannelsMax int
 
 	// IdempotencyWindow is how long the key of a publication is remembered.
@@ -55,22 +60,26 @@ const (
 	sweepMax = 512
 )
 
-func (o *Options) effective() Options {
+// effective returns o with every default filled in.
+func (o *Options) effective() (Options, error) {
 	var e Options
 	if o != nil {
 		e = *o
 	}
-	if e.HistoryBytesMax <= 0 {
-		e.HistoryBytesMax = HistoryBytesMaxDefault
+	return e, errors.Join(
+		effective("HistoryBytesMax", &e.HistoryBytesMax, HistoryBytesMaxDefault),
+		effective("ChannelsMax", &e.ChannelsMax, ChannelsMaxDefault),
+		effective("IdempotencyWindow", &e.IdempotencyWindow, IdempotencyWindowDefault),
+		effective("IdempotencyKeysMax", &e.IdempotencyKeysMax, IdempotencyKeysMaxDefault),
+	)
+}
+
+func effective[T int | int64 | time.Duration](name string, value *T, zero T) error {
+	if *value < 0 {
+		return fmt.Errorf("membroker: option %s is negative: %d", name, int64(*value))
 	}
-	if e.ChannelsMax <= 0 {
-		e.ChannelsMax = ChannelsMaxDefault
+	if *value == 0 {
+		*value = zero
 	}
-	if e.IdempotencyWindow <= 0 {
-		e.IdempotencyWindow = IdempotencyWindowDefault
-	}
-	if e.IdempotencyKeysMax <= 0 {
-		e.IdempotencyKeysMax = IdempotencyKeysMaxDefault
-	}
-	return e
+	return nil
 }
