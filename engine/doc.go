@@ -40,6 +40,36 @@
 // port, and a connection of another HTTP server can be taken over with
 // Server.Upgrade or Server.Adopt.
 //
+// # Requests on the loop
+//
+// A goroutine for each request is much for an event stream that is mostly silent,
+// and for a short POST. Server.Route gives requests to a Responder instead, which
+// answers on the loop and never waits:
+//
+//	type hello struct{ engine.NopResponder }
+//
+//	func (hello) OnBody(x engine.Exchange, body []byte) { _ = x.Respond(200, nil, append([]byte("hello "), body...)) }
+//
+//	s.Route = func(r *engine.Request) engine.Route {
+//		if r.Path() != "/hello" {
+//			return engine.Route{} // for Server.HTTP
+//		}
+//		return engine.Route{Responder: hello{}}
+//	}
+//
+// An Exchange is a request and its response. It can be answered at once or later,
+// from any goroutine, whole with Respond or as a stream with Begin, Write and End.
+// Something that goes to many streams is framed once, by AppendChunk, and written
+// with WriteChunks. What other goroutines have for a stream is best told by Wake:
+// OnWake takes all of it and writes it in one system call.
+//
+// The loop serves only what it understands completely. A request with anything
+// that two readers might read differently, or with chunked content, is for
+// Server.HTTP, with the rest of its connection.
+//
+// An opening handshake can be an Exchange, too, and wait for a decision that takes
+// time: see Admission.Pending.
+//
 // # One message to many
 //
 // Prepare encodes a message once for all who are sent it. What is published often
