@@ -75,6 +75,9 @@ type Report struct {
 	Limit       Limit     `json:"limit"`
 	Notes       []string  `json:"notes,omitempty"` // what a reader of the figures should know
 
+	// Producer is set by whoever calls this package.
+	Producer *Producer `json:"producer,omitempty"`
+
 	Load        Load       `json:"load"`
 	Connections Population `json:"connections"`
 
@@ -100,6 +103,14 @@ type Report struct {
 	Rounds  []Round      `json:"rounds,omitempty"` // of Storm
 	Samples []Sample     `json:"samples,omitempty"`
 	Search  *Search      `json:"search,omitempty"` // of Find
+}
+
+// Producer says which program made a report.
+type Producer struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Platform string `json:"platform,omitempty"`
+	Command  string `json:"command"` // as it can be typed again, without what is secret
 }
 
 // Load is what was asked for.

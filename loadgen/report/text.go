@@ -76,6 +76,10 @@ func rows(r *loadgen.Report) []row {
 			add("others", "%.0f %% of this machine was used by other programs", 100*r.Own.Others)
 		}
 	}
+	if p := r.Producer; p != nil {
+		add("made by", "%s %s, %s", p.Name, p.Version, p.Platform)
+		add("with", "%s", plain(p.Command))
+	}
 	return list
 }
 
