@@ -25,7 +25,9 @@ func Echo(ctx context.Context, target string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &echo{run: r, payloads: newPayloads(r.o.Size, ""), typ: ws.MessageText, conns: make([]*echoConn, r.o.Connections)}
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
+	e := &echo{run: r, giveUp: give, payloads: newPayloads(r.o.Size, ""), typ: ws.MessageText, conns: make([]*echoConn, r.o.Connections)}
 	if r.o.Binary {
 		e.typ = ws.MessageBinary
 	}
@@ -58,8 +60,21 @@ func Echo(ctx context.Context, target string, o Options) (*Report, error) {
 	r.measure(ctx)
 	r.await(ctx)
 	e.close()
+	if broadcasts, ok := errors.AsType[*broadcastError](context.Cause(ctx)); ok {
+		if r.server != nil {
+			r.server.close()
+		}
+		return nil, broadcasts
+	}
 	r.latency.collect()
 	return r.finish(), nil
+}
+
+// broadcastError says that a connection got what another one had sent.
+type broadcastError struct{ to, from int }
+
+func (e *broadcastError) Error() string {
+	return fmt.Sprintf("loadgen: connection %d got what connection %d had sent: this URL sends what one says to the others, too, as a channel does, so it is no echo server; fanout measures that", e.to, e.from)
 }
 
 // nothing is the error when no connection could be opened.
@@ -79,6 +94,7 @@ type echo struct {
 	payloads *payloads
 	typ      ws.MessageType
 	conns    []*echoConn
+	giveUp   context.CancelCauseFunc // ends the run without a report
 }
 
 // close ends all connections and waits for their work.
@@ -318,6 +334,9 @@ func (c *echoConn) read(ctx context.Context, sentAt func(uint64) (time.Duration,
 
 // wrong counts an answer that is not what was sent.
 func (c *echoConn) wrong(typ ws.MessageType, message []byte, number uint64) {
+	if from, ok := c.payloads.sender(message); ok && from != c.index && from < c.o.Connections {
+		c.giveUp(&broadcastError{c.index, from})
+	}
 	what := "other content"
 	switch {
 	case typ != c.typ:

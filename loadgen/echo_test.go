@@ -235,6 +235,45 @@ func TestWrongAnswers(t *testing.T) {
 	}
 }
 
+// A channel, which sends what one connection says to all, is no echo server with
+// thousands of wrong answers.
+func TestEchoOfAChannel(t *testing.T) {
+	for _, rate := range []float64{0, 200} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			conns := map[*ws.Conn]bool{}
+			m := &memory{handle: func(_ int, conn *ws.Conn) {
+				mu.Lock()
+				conns[conn] = true
+				mu.Unlock()
+				for {
+					typ, message, err := conn.Read(context.Background())
+					mu.Lock()
+					if err != nil {
+						delete(conns, conn)
+						mu.Unlock()
+						return
+					}
+					for to := range conns {
+						_ = to.Enqueue(typ, message)
+					}
+					mu.Unlock()
+				}
+			}}
+			o := Options{Connections: 3, Rate: rate, Duration: time.Hour, dial: m.dial}
+			began := time.Now()
+			r, err := Echo(t.Context(), "ws://memory/", o)
+			m.conns.Wait()
+			if err == nil || !strings.Contains(err.Error(), "this URL sends what one says to the others, too, as a channel does, so it is no echo server") {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("it took %v to see that", took)
+			}
+		})
+	}
+}
+
 // On real sockets, every way of sending gets its answers and no errors.
 func TestEchoOfEveryKind(t *testing.T) {
 	plain := server(t, echoing(func() {}))

@@ -314,25 +314,12 @@ func (s *finder) beyond() string {
 		s.best.Limit = LimitUnknown
 		return text + "."
 	}
-	limit, server, own := bottleneck(s.worst), s.worst.Server, s.worst.Own
-	s.best.Limit = limit
-	switch limit {
-	case LimitServer:
-		text += fmt.Sprintf("; the limit is its CPU (%s)", cores(server.Cores))
-	case LimitGenerator:
-		text += fmt.Sprintf(". The generator was the limit (%.0f %% of its CPU), so the server can do more than this", 100*own.Share)
-	case LimitMachine:
-		text += fmt.Sprintf("; server and generator share the processors and used them up (%s and %s)", cores(server.Cores), cores(own.Share*float64(own.Processors)))
-	case LimitOthers:
-		text += fmt.Sprintf(". Other programs used %.0f %% of this machine meanwhile, so the limit may be higher", 100*own.Others)
-	case LimitUnknown:
-		if server == nil {
-			text += ". What the limit is is not known without the server's CPU: give its process ID or its metrics"
-		} else {
-			text += fmt.Sprintf(". The limit is not CPU: the server used %s and the generator %.0f %% of its own", cores(server.Cores), 100*max(own.Share, 0))
-		}
+	l := bottleneck(s.worst)
+	s.best.Limit = l
+	if l == LimitRefused || l == LimitLost {
+		return text + "." // it says so already
 	}
-	return text + "."
+	return text + because(s.worst, l)
 }
 
 // SortedSteps are the steps by value, and those of the same value as they came.

@@ -213,15 +213,15 @@ func TestFindCapped(t *testing.T) {
 // What limited the first value that missed is said of the search.
 func TestFindBeyond(t *testing.T) {
 	for want, change := range map[string]func(*Report){
-		"p99 30 ms; the limit is its CPU (0.98 cores).":                                                           func(r *Report) { r.Server = &Server{Cores: 0.98, CoresMax: 1} },
-		"p99 30 ms. The generator was the limit (97 % of its CPU), so the server can do more than this.":          func(r *Report) { r.Own.Share = 0.97 },
-		"p99 30 ms. Other programs used 50 % of this machine meanwhile, so the limit may be higher.":              func(r *Report) { r.Own.Others = 0.5 },
-		"p99 30 ms; server and generator share the processors and used them up (500.00 cores and 1.00 core).":     func(r *Report) { r.Server = &Server{Cores: 500, CoresMax: 2000} },
-		"p99 30 ms. The limit is not CPU: the server used 0.20 cores and the generator 50 % of its own.":          func(r *Report) { r.Server = &Server{Cores: 0.2} },
-		"p99 30 ms. What the limit is is not known without the server's CPU: give its process ID or its metrics.": func(*Report) {},
+		"p99 30 ms; the limit is its CPU (0.98 cores).":                                                                             func(r *Report) { r.Server = &Server{Cores: 0.98, CoresMax: 1} },
+		"p99 30 ms. The generator was the limit (97 % of its CPU), so the server can do more than this.":                            func(r *Report) { r.Own.Share = 0.97 },
+		"p99 30 ms. Other programs used 50 % of this machine meanwhile, so neither the server nor the generator had what it needs.": func(r *Report) { r.Own.Others, r.Own.Machine = 0.5, 0.95 },
+		"p99 30 ms; server and generator share the processors and used them up (0.90 cores and 1.00 core).":                         func(r *Report) { r.Server, r.Own.Machine = &Server{Cores: 0.9, CoresMax: 2, Local: true}, 0.95 },
+		"p99 30 ms. The limit is not CPU: the server used 0.20 cores and the generator 50 % of its own.":                            func(r *Report) { r.Server = &Server{Cores: 0.2, CoresMax: 2} },
+		"p99 30 ms. What the limit is is not known without the server's CPU: give its process ID or its metrics.":                   func(*Report) {},
 		"p99 30 ms.": func(r *Report) { r.Connections.AtEnd = 1 },
 	} {
-		worst := &Report{Kind: KindFanout, Connections: Population{100, 100, 100, 1}, Own: Generator{Share: 0.5, Processors: 2}}
+		worst := &Report{Kind: KindFanout, Connections: Population{100, 100, 100, 1}, Own: Generator{Share: 0.5, Processors: 2, Machine: 0.5}, Load: Load{Rate: 50}}
 		change(worst)
 		s := &finder{kind: KindFanout, goal: Goal{Find: FindConnections}, best: &Report{}, worst: worst, search: &Search{Missed: 12_500, Why: "p99 30 ms"}}
 		if got := s.beyond(); got != " With 12,500 subscribers it does not: "+want {

@@ -162,7 +162,7 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 	began := r.now()
 	var dialers sync.WaitGroup
 	var attempts atomic.Int64
-	done := make(chan struct{})
+	done, halfway := make(chan struct{}), make(chan struct{}, 1)
 	go func() {
 		defer close(done)
 		defer dialers.Wait()
@@ -183,7 +183,12 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 			dialers.Go(func() {
 				defer func() { <-places }()
 				defer attempts.Add(1)
-				r.openOne(ctx, i, open)
+				if r.openOne(ctx, i, open) && r.open.Load() >= int64(r.o.Connections)/2 {
+					select {
+					case halfway <- struct{}{}:
+					default:
+					}
+				}
 			})
 		}
 	}()
@@ -194,7 +199,12 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 		case <-done:
 			r.report.Connections.Seconds = (r.now() - began).Seconds()
 			r.report.Connections.Opened = int(r.open.Load())
+			r.full = r.peopled(ctx)
 			return
+		case <-halfway:
+			if r.half.open == 0 {
+				r.half = r.peopled(ctx)
+			}
 		case <-ticker.C:
 			r.sample(ctx)
 			r.progress(Progress{Phase: "opening connections", Done: int(attempts.Load()), Of: r.o.Connections, Elapsed: r.now() - began})

@@ -24,6 +24,8 @@ type observer struct {
 	local    bool // on this machine
 	coresMax int  // 0: not known
 	read     func(context.Context) (reading, error)
+	threads  func() map[int]time.Duration // the CPU time of each thread; nil: not known
+	peak     func() int64                 // the most memory so far; nil: not known
 	close    func()
 }
 

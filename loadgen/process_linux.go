@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,26 @@ func observeProcesses(pids []int) (*observer, error) {
 		}
 		return nil, fmt.Errorf("loadgen: cannot read what the server uses: %w", err)
 	}
-	return &observer{from: "/proc", local: true, coresMax: coresAllowed(pids), read: read, close: func() {}}, nil
+	return &observer{from: "/proc", local: true, coresMax: coresAllowed(pids), read: read, threads: func() map[int]time.Duration { return threadTimes(pids) }, peak: func() int64 { return peakResident(pids) }, close: func() {}}, nil
+}
+
+// threadTimes returns the CPU time of each thread of the processes, by its number.
+func threadTimes(pids []int) map[int]time.Duration {
+	times := map[int]time.Duration{}
+	for _, pid := range pids {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", pid))
+		for _, file := range files {
+			stat, err := os.ReadFile(file)
+			if err != nil {
+				continue // it has ended
+			}
+			id, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if cpu, err := parseStat(stat); err == nil {
+				times[id] = cpu
+			}
+		}
+	}
+	return times
 }
 
 func readProcess(pid int) (reading, error) {
@@ -84,17 +104,41 @@ func parseStat(stat []byte) (time.Duration, error) {
 func coresAllowed(pids []int) int {
 	most := 0
 	for _, pid := range pids {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
+		list, ok := statusOf(pid, "Cpus_allowed_list:")
+		if !ok {
 			return 0
 		}
-		for line := range strings.Lines(string(status)) {
-			if list, ok := strings.CutPrefix(line, "Cpus_allowed_list:"); ok {
-				most = max(most, parseCPUList(strings.TrimSpace(list)))
-			}
-		}
+		most = max(most, parseCPUList(list))
 	}
 	return most
+}
+
+// peakResident is the most memory that the processes have had, each at its time; 0
+// if unknown.
+func peakResident(pids []int) (sum int64) {
+	for _, pid := range pids {
+		text, ok := statusOf(pid, "VmHWM:")
+		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(text, "kB")), 10, 44)
+		if !ok || err != nil {
+			return 0
+		}
+		sum += kib << 10
+	}
+	return sum
+}
+
+// statusOf returns a line of /proc/PID/status behind its name.
+func statusOf(pid int, name string) (value string, ok bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, name); ok {
+			return strings.TrimSpace(value), true
+		}
+	}
+	return "", false
 }
 
 // parseCPUList counts the processors of a list such as 0-3,8; 0 if it is none.

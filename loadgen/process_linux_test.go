@@ -76,6 +76,12 @@ func TestObserveProcesses(t *testing.T) {
 	if err != nil || once.resident < 1<<20 || twice.resident < once.resident*3/2 || o.coresMax < 1 {
 		t.Errorf("%+v, %+v, %v, %d cores", once, twice, err, o.coresMax)
 	}
+	if peak := o.peak(); peak < 2*once.resident*9/10 {
+		t.Errorf("the peak of twice %d is %d", once.resident, peak)
+	}
+	if times := o.threads(); len(times) < 2 || times[os.Getpid()] < 0 {
+		t.Errorf("the threads are %v", times)
+	}
 	if _, err := observeProcesses([]int{1 << 30}); !errors.Is(err, ErrOptions) {
 		t.Errorf("%v", err)
 	}

@@ -48,16 +48,16 @@ func (k Kind) unit() string {
 type Millis float64
 
 func (m Millis) String() string {
-	switch {
-	case m >= 10_000:
+	switch { // each bound is what would be rounded up to it
+	case m >= 9_995:
 		return fmt.Sprintf("%.1f s", m/1000)
-	case m >= 1000:
+	case m >= 999.5:
 		return fmt.Sprintf("%.2f s", m/1000)
-	case m >= 100:
+	case m >= 99.95:
 		return fmt.Sprintf("%.0f ms", float64(m))
-	case m >= 10:
+	case m >= 9.995:
 		return fmt.Sprintf("%.1f ms", float64(m))
-	case m >= 1:
+	case m >= 0.9995:
 		return fmt.Sprintf("%.2f ms", float64(m))
 	}
 	return fmt.Sprintf("%.0f µs", 1000*float64(m))
@@ -74,6 +74,9 @@ type Report struct {
 	Verdict     string    `json:"verdict"`
 	Limit       Limit     `json:"limit"`
 	Notes       []string  `json:"notes,omitempty"` // what a reader of the figures should know
+
+	// Producer is set by whoever calls this package.
+	Producer *Producer `json:"producer,omitempty"`
 
 	Load        Load       `json:"load"`
 	Connections Population `json:"connections"`
@@ -100,6 +103,14 @@ type Report struct {
 	Rounds  []Round      `json:"rounds,omitempty"` // of Storm
 	Samples []Sample     `json:"samples,omitempty"`
 	Search  *Search      `json:"search,omitempty"` // of Find
+}
+
+// Producer says which program made a report.
+type Producer struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Platform string `json:"platform,omitempty"`
+	Command  string `json:"command"` // as it can be typed again, without what is secret
 }
 
 // Load is what was asked for.
@@ -180,7 +191,14 @@ type Server struct {
 	ResidentBefore int64   `json:"resident_before_bytes"` // before the connections were opened
 	ResidentEnd    int64   `json:"resident_end_bytes"`
 	ResidentMax    int64   `json:"resident_max_bytes"`
-	PerConnection  float64 `json:"bytes_per_connection,omitempty"` // of Connections: how much it grew
+	ResidentOpen   int64   `json:"resident_open_bytes,omitempty"`  // when all connections were open; 0: not read
+	PerConnection  float64 `json:"bytes_per_connection,omitempty"` // of Connections and SSE: how much it grew; 0: not known
+	MemoryUnknown  string  `json:"memory_unknown,omitempty"`       // why PerConnection is not known
+
+	// BusiestThread is the share of one processor that the busiest of its threads
+	// used, 0 if that is not known. Local is set for a server on this machine.
+	BusiestThread float64 `json:"busiest_thread,omitempty"`
+	Local         bool    `json:"local,omitempty"`
 }
 
 // Generator is what the measuring process itself used.
@@ -189,6 +207,7 @@ type Generator struct {
 	Share      float64  `json:"share"` // of the processors that it may use, 0 to 1; -1: not known
 	Processors int      `json:"processors"`
 	Others     float64  `json:"others"`             // share of the machine that neither generator nor server used, but somebody; -1: not known
+	Machine    float64  `json:"machine"`            // share of the machine that all programs used together; -1: not known
 	Lateness   *Latency `json:"lateness,omitempty"` // of an open loop: sent after it was due, though the connection was free
 }
 

@@ -44,14 +44,18 @@ type run struct {
 
 	from, until time.Duration // what is measured; written before the work begins
 
-	server  *observer // nil: none
-	unseen  bool      // the server is on this machine, and not told from other programs
-	before  reading   // when there were no connections
-	start   mark      // when measuring began
-	last    mark      // of the newest sample
-	early   int64     // received between from and start
-	dipped  bool      // nobody was connected for a moment since the newest sample
-	sampled bool      // samples are being taken
+	server  *observer                // nil: none
+	unseen  bool                     // the server is on this machine, and not told from other programs
+	before  reading                  // when there were no connections
+	peak    int64                    // the most memory before that; 0: not known
+	half    peopled                  // when about half of the connections were open
+	full    peopled                  // when all were
+	threads [2]map[int]time.Duration // CPU time of the server's threads when measuring began and ended
+	start   mark                     // when measuring began
+	last    mark                     // of the newest sample
+	early   int64                    // received between from and start
+	dipped  bool                     // nobody was connected for a moment since the newest sample
+	sampled bool                     // samples are being taken
 }
 
 // mark is what had been used and received at a time.
@@ -132,6 +136,9 @@ func (r *run) begin(ctx context.Context, try func() error) error {
 		return err
 	}
 	if r.server != nil {
+		if r.server.peak != nil {
+			r.peak = r.server.peak()
+		}
 		r.before, _ = r.server.read(ctx) // the first reading was good, and a later one will tell
 	}
 	return nil
@@ -182,6 +189,7 @@ func (r *run) measure(ctx context.Context) {
 		r.sample(ctx)
 		r.progress(Progress{Phase: "measuring", Elapsed: r.now() - r.from, Total: r.o.Duration})
 		if next == r.until {
+			r.threads[1] = r.threadTimes()
 			return
 		}
 	}
@@ -217,6 +225,15 @@ func (r *run) startSampling(ctx context.Context) {
 	r.start.received = r.latency.received
 	r.last = r.start
 	r.sampled = true
+	r.threads[0] = r.threadTimes()
+}
+
+// threadTimes is nil if it is not known.
+func (r *run) threadTimes() map[int]time.Duration {
+	if r.server == nil || r.server.threads == nil {
+		return nil
+	}
+	return r.server.threads()
 }
 
 // sample ends a stretch. It is for the run's own goroutine.
@@ -313,7 +330,7 @@ func (r *run) finish() *Report {
 
 // own is what the generator used, and everybody else on this machine.
 func (r *run) own() Generator {
-	g := Generator{Share: -1, Others: -1, Processors: runtime.GOMAXPROCS(0)}
+	g := Generator{Share: -1, Others: -1, Machine: -1, Processors: runtime.GOMAXPROCS(0)}
 	took := r.last.at - r.start.at
 	if _, known := ownCPU(); !known || took <= 0 {
 		return g
@@ -321,7 +338,11 @@ func (r *run) own() Generator {
 	used := r.last.own - r.start.own
 	g.CPUSeconds = used.Seconds()
 	g.Share = float64(used) / float64(took) / float64(g.Processors)
-	if processors, known := machineProcessors(); known && !r.unseen {
+	processors, known := machineProcessors()
+	if known && r.last.machine > 0 {
+		g.Machine = min(1, float64(r.last.machine-r.start.machine)/float64(took)/float64(processors))
+	}
+	if known && !r.unseen {
 		others := r.last.machine - r.start.machine - used
 		if r.server != nil && r.server.local {
 			others -= r.last.server.cpu - r.start.server.cpu
@@ -329,26 +350,4 @@ func (r *run) own() Generator {
 		g.Others = max(0, float64(others)/float64(took)/float64(processors))
 	}
 	return g
-}
-
-// used is what the server used.
-func (r *run) used() *Server {
-	took := (r.last.at - r.start.at).Seconds()
-	s := &Server{
-		From: r.server.from, CoresMax: r.server.coresMax, CPUSeconds: (r.last.server.cpu - r.start.server.cpu).Seconds(),
-		ResidentBefore: r.before.resident, ResidentEnd: r.last.server.resident, ResidentMax: max(r.before.resident, r.last.server.resident),
-	}
-	for _, sample := range r.report.Samples {
-		s.ResidentMax = max(s.ResidentMax, sample.Resident)
-	}
-	if took > 0 {
-		s.Cores = s.CPUSeconds / took
-	}
-	if n := r.report.Connections.AtEnd; n > 0 && r.report.Kind == KindConnections {
-		s.PerConnection = max(0, float64(s.ResidentEnd-s.ResidentBefore)/float64(n))
-	}
-	if n := r.last.received - r.start.received; n > 0 && r.report.Messages != nil {
-		s.CPUPerItem = 1e6 * s.CPUSeconds / float64(n)
-	}
-	return s
 }

@@ -2,39 +2,8 @@ package loadgen
 
 import (
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
-)
-
-// Limit is what kept the figures from being better.
-type Limit string
-
-const (
-	LimitServer    Limit = "server"    // its processors
-	LimitGenerator Limit = "generator" // the processors of the one who measured
-	LimitMachine   Limit = "machine"   // the processors that both share
-	LimitOthers    Limit = "others"    // other programs on this machine
-	LimitLoad      Limit = "load"      // there was none: the server did all it was asked to
-	LimitRefused   Limit = "refused"   // the server did not take all connections
-	LimitLost      Limit = "lost"      // connections ended in the middle
-	LimitUnknown   Limit = "unknown"
-)
-
-const (
-	// busy is the share of the processors from which on they are the limit.
-	busy = 0.9
-
-	// crowded is the share of the machine from which on what other programs use
-	// spoils the figures.
-	crowded = 0.2
-
-	// keptUp is how much of a constant rate must have been answered in time.
-	keptUp = 0.98
-
-	// lateMin is how late the generator must be with its schedule before that is a
-	// reason not to believe a latency.
-	lateMin = Millis(1)
 )
 
 // judge writes the verdict of r from its figures.
@@ -76,61 +45,6 @@ func follows(r *Report) bool {
 	return r.Messages != nil && r.Messages.PerSecond >= keptUp*wanted(r)
 }
 
-func limit(r *Report) Limit {
-	l := bottleneck(r)
-	if l != LimitRefused && l != LimitLost && (r.Kind == KindConnections || r.Load.Rate > 0 && follows(r)) {
-		return LimitLoad
-	}
-	return l
-}
-
-// bottleneck is what there was least of.
-func bottleneck(r *Report) Limit {
-	s, c := r.Server, r.Connections
-	switch {
-	case r.Kind != KindHandshakes && c.Opened < c.Wanted && !r.Interrupted:
-		return LimitRefused
-	case r.Kind != KindHandshakes && r.Kind != KindStorm && c.AtEnd < c.Opened && !r.Interrupted:
-		return LimitLost
-	case s != nil && s.CoresMax > 0 && s.Cores >= busy*float64(s.CoresMax):
-		return LimitServer
-	case r.Own.Share >= busy:
-		return LimitGenerator
-	case r.Own.Others >= crowded:
-		return LimitOthers
-	case s != nil && s.CoresMax > 0 && s.Cores+r.Own.Share*float64(r.Own.Processors) >= busy*float64(runtime.NumCPU()):
-		return LimitMachine
-	case s != nil && s.Cores >= busy && s.Cores < 1.1: // it may have more, but runs on one
-		return LimitServer
-	}
-	return LimitUnknown
-}
-
-// because ends a sentence with what the limit was.
-func because(b *strings.Builder, r *Report) {
-	switch r.Limit {
-	case LimitServer:
-		fmt.Fprintf(b, "; the limit is its CPU (%s)", cores(r.Server.Cores))
-	case LimitGenerator:
-		fmt.Fprintf(b, ". The generator was the limit (%.0f %% of its CPU), so the server can do more than this", 100*r.Own.Share)
-	case LimitMachine:
-		fmt.Fprintf(b, "; server and generator share the processors and used them up (%s and %s)", cores(r.Server.Cores), cores(r.Own.Share*float64(r.Own.Processors)))
-	case LimitOthers:
-		fmt.Fprintf(b, ". Other programs used %.0f %% of this machine meanwhile, so neither the server nor the generator had what it needs", 100*r.Own.Others)
-	case LimitRefused:
-		fmt.Fprintf(b, ". It took %s of the %s that were wanted", Count(float64(r.Connections.Opened)), plural(r.Connections.Wanted, "connection"))
-	case LimitLost:
-		fmt.Fprintf(b, ". %s of %s were lost meanwhile", Count(float64(r.Connections.Opened-r.Connections.AtEnd)), plural(r.Connections.Opened, "connection"))
-	case LimitUnknown:
-		if r.Server == nil {
-			b.WriteString(". What the limit is is not known without the server's CPU: give its process ID or its metrics")
-		} else {
-			fmt.Fprintf(b, ". The limit is not CPU: the server used %s and the generator %.0f %% of its own; more connections or a larger window would ask for more", cores(r.Server.Cores), 100*max(r.Own.Share, 0))
-		}
-	}
-	b.WriteByte('.')
-}
-
 func judgeEcho(b *strings.Builder, r *Report) {
 	m, load := r.Messages, r.Load
 	if m == nil || r.Latency == nil {
@@ -150,7 +64,7 @@ func judgeEcho(b *strings.Builder, r *Report) {
 	default:
 		fmt.Fprintf(b, "This server does not keep up with %s: it answers %s, and messages wait up to %s", what, Count(m.PerSecond), r.Latency.Max)
 	}
-	because(b, r)
+	b.WriteString(because(r, r.Limit))
 	late(b, r)
 }
 
@@ -169,7 +83,7 @@ func judgeFanout(b *strings.Builder, r *Report) {
 	default:
 		fmt.Fprintf(b, "This server does not hold %s at %s messages a second: each gets %s, and deliveries are up to %s late", plural(n, who), Count(r.Load.Rate), Count(each), r.Latency.Max)
 	}
-	because(b, r)
+	b.WriteString(because(r, r.Limit))
 	late(b, r)
 }
 
@@ -187,7 +101,7 @@ func judgePublish(b *strings.Builder, r *Report) {
 	default:
 		fmt.Fprintf(b, "This server does not keep up with %s requests with %s a second on %s: it takes %s, and they wait up to %s", Count(load.Rate), bytesOf(load.Size), n, Count(m.PerSecond), r.Latency.Max)
 	}
-	because(b, r)
+	b.WriteString(because(r, r.Limit))
 	late(b, r)
 }
 
@@ -200,15 +114,23 @@ func judgeConnections(b *strings.Builder, r *Report) {
 	} else {
 		fmt.Fprintf(b, "This server holds %s", plural(c.AtEnd, "idle connection"))
 	}
-	if s := r.Server; s != nil && s.PerConnection != 0 {
+	if s := r.Server; s != nil && s.PerConnection > 0 {
 		fmt.Fprintf(b, " with %s of memory for each", bytesOf(int(s.PerConnection)))
 	}
 	if r.Latency != nil {
 		fmt.Fprintf(b, "; at the end %s of them answered a ping", Count(float64(r.Latency.Count)))
 	}
 	b.WriteByte('.')
-	if r.Server == nil {
+	judgeMemory(b, r)
+}
+
+// judgeMemory says why it is not known what memory a connection costs.
+func judgeMemory(b *strings.Builder, r *Report) {
+	switch s := r.Server; {
+	case s == nil:
 		b.WriteString(" What memory they cost is not known without the server's process ID or its metrics.")
+	case s.MemoryUnknown != "":
+		fmt.Fprintf(b, " What memory they cost cannot be said: %s.", s.MemoryUnknown)
 	}
 }
 
@@ -225,7 +147,7 @@ func judgeHandshakes(b *strings.Builder, r *Report) {
 	default:
 		fmt.Fprintf(b, "This server does not keep up with %s new connections a second: it opens %s, and clients wait up to %s", Count(r.Load.Rate), Count(r.Messages.PerSecond), r.Latency.Max)
 	}
-	because(b, r)
+	b.WriteString(because(r, r.Limit))
 	late(b, r)
 }
 
@@ -256,7 +178,7 @@ func judgeStorm(b *strings.Builder, r *Report) {
 	}
 	switch r.Limit {
 	case LimitServer, LimitGenerator, LimitMachine, LimitOthers:
-		because(b, r)
+		b.WriteString(because(r, r.Limit))
 	default:
 		b.WriteByte('.')
 	}

@@ -44,8 +44,10 @@ nothing that --find tried met its goal.`,
   godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
   godwit bench handshakes ws://127.0.0.1:9001/
   godwit bench storm ws://127.0.0.1:9001/ --connections 5000 --html storm.html`,
-		Args: arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		DisableFlagParsing: true,
+		RunE:               benchWorkloads,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newBenchEcho(), newBenchFanout(), newBenchSSE(), newBenchPublish(), newBenchConnections(), newBenchHandshakes(), newBenchStorm())
 	return cmd
@@ -156,7 +158,7 @@ type bench struct {
 func (b *bench) command(name, short, long, example string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name + " URL", Short: short, Long: long, Example: example, Args: arguments(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return b.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return b.run(cmd, args) },
 	}
 	cmd.Flags().SortFlags = false
 	return cmd
@@ -242,8 +244,9 @@ const standardOutput = "-"
 var errInterrupted = errors.New("interrupted before anything was measured")
 
 // run makes the load and reports it.
-func (b *bench) run(cmd *cobra.Command, target string) error {
+func (b *bench) run(cmd *cobra.Command, args []string) error {
 	var err error
+	target := args[0]
 	if b.options.Header, err = parseHeaders(b.headers); err != nil {
 		return err
 	}
@@ -297,6 +300,7 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 	if result.Interrupted && result.Seconds == 0 {
 		return errInterrupted
 	}
+	result.Producer, result.URL = producerOf(cmd, args), hideInURL(result.URL)
 	write := report.Text
 	if b.json == standardOutput {
 		write = report.JSON

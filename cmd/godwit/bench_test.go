@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/godwit-io/godwit/loadgen"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -82,6 +84,9 @@ func TestBenchReports(t *testing.T) {
 	text, err := os.ReadFile(document)
 	if err == nil {
 		err = json.Unmarshal(text, &report)
+	}
+	if p := report.Producer; p == nil || p.Name != "godwit bench" || p.Version == "" || !strings.HasPrefix(p.Command, "godwit bench echo ws://127.0.0.1:") || !strings.Contains(p.Command, " --connections 3 ") {
+		t.Errorf("%+v", p)
 	}
 	if err != nil || report.Kind != loadgen.KindEcho || report.Latency.Count == 0 || !strings.HasSuffix(r.out, "\n"+report.Verdict+"\n") {
 		t.Errorf("%v, %+v", err, report)
@@ -204,7 +209,11 @@ func TestBenchMistakes(t *testing.T) {
 		{"publish http://h/ --method P/T", 2, `invalid method "P/T"`},
 		{"storm ws://h/ --find rate", 2, "--find"},
 		{"storm ws://h/ --rounds 0", 2, "--rounds: 0 is not above zero"},
-		{"ecko ws://h/", 2, ""},
+		{"ecko ws://h/", 2, `there is no workload "ecko"; did you mean echo? there are connections, echo, fanout, handshakes, publish, sse, storm`},
+		{"bogus", 2, `there is no workload "bogus"; there are connections, `},
+		{"idle --help", 2, `there is no workload "idle"; there are connections, `},
+		{"ws://127.0.0.1:9001/ --rate 5", 2, `there is no workload "ws://127.0.0.1:9001/"; there are `},
+		{"--rate=5 ws://h/", 2, "--rate=5 comes before the workload; write for example godwit bench "},
 	} {
 		r := do(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
 		line, rest, _ := strings.Cut(r.errOut, "\n")
@@ -224,6 +233,29 @@ func TestBenchLine(t *testing.T) {
 	} {
 		if got := benchLine(p); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// A command line in a report can be typed again, and has no secrets in it.
+func TestBenchCommandLine(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"echo ws://h/?a=b -c 5 --binary --pid 1 --pid 2", "godwit bench echo 'ws://h/?a=b' --connections 5 --binary --pid 1 --pid 2"},
+		{"echo ws://h/ --compress=false --subprotocol a,b", "godwit bench echo ws://h/ --compress=false --subprotocol a --subprotocol b"},
+		{"sse http://h/c --publish-body it's{payload} --find rate", `godwit bench sse http://h/c --publish-body 'it'\''s{payload}' --find rate`},
+		{"sse http://joe:s3cret@h/c?access_token=s3cret&x=1 -H Authorization:s3cret -H X-Api-Key:s3cret --publish-header Cookie:s3cret -H X-A:b --publish-url http://joe:s3cret@h/",
+			"godwit bench sse 'http://joe:xxxxx@h/c?access_token=***&x=1' --header 'Authorization: ***' --header 'X-Api-Key: ***' --header X-A:b --publish-header 'Cookie: ***' --publish-url http://joe:xxxxx@h/"},
+	} {
+		var got string
+		root := newRoot()
+		bench, _, err := root.Find([]string{"bench", strings.Fields(c.args)[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bench.RunE = func(cmd *cobra.Command, args []string) error { got = commandLine(cmd, args); return nil }
+		root.SetArgs(append([]string{"bench"}, strings.Fields(c.args)...))
+		if err := root.Execute(); err != nil || got != c.want {
+			t.Errorf("%s\n got %s, %v\nwant %s", c.args, got, err, c.want)
 		}
 	}
 }

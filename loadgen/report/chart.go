@@ -119,7 +119,8 @@ func (c *chart) Below(l line) string {
 	return c.Path(l) + "L" + c.PX(last.X) + " " + c.PY(c.Y.From) + "L" + c.PX(first.X) + " " + c.PY(c.Y.From) + "Z"
 }
 
-// linear is an axis from 0 with three to six round ticks.
+// linear is an axis from 0 with three to six round ticks. A tick is a multiple of
+// a step, which floating point may miss by a little: label must round.
 func linear(to float64, label func(float64) string) axis {
 	if !(to > 0) || math.IsInf(to, 0) {
 		to = 1
@@ -143,7 +144,7 @@ func linear(to float64, label func(float64) string) axis {
 
 // seconds is the horizontal axis of what happens over time.
 func seconds(to float64) axis {
-	a := linear(to, func(v float64) string { return fmt.Sprintf("%g s", v) })
+	a := linear(to, func(v float64) string { return fmt.Sprintf("%.6g s", v) })
 	for len(a.Ticks) > 0 && a.Ticks[len(a.Ticks)-1].At > to+1e-9 {
 		a.Ticks = a.Ticks[:len(a.Ticks)-1]
 	}
@@ -250,7 +251,9 @@ type series struct {
 func charts(r *loadgen.Report) []*chart {
 	var list []*chart
 	if r.Search != nil && len(r.Search.Steps) > 1 {
-		list = append(list, searchChart(r))
+		if c := searchChart(r); c != nil {
+			list = append(list, c)
+		}
 	}
 	if r.Latency != nil && len(r.Latency.Curve) > 2 {
 		title := map[loadgen.Kind]string{loadgen.KindConnections: "Ping", loadgen.KindStorm: "Time away", loadgen.KindHandshakes: "Opening a connection"}[r.Kind]

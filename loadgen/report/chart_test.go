@@ -32,6 +32,26 @@ func TestAxes(t *testing.T) {
 	}
 }
 
+// No label has the digits that floating point adds to a round number.
+func TestLabels(t *testing.T) {
+	for to := 0.1; to < 5000; to *= 1.07 {
+		axes := map[string]axis{"seconds": seconds(to), "count": linear(to, short), "latencies": decades(to/100, to), "search": doubling(to, 40*to), "narrow search": doubling(to, to)}
+		for name, a := range axes {
+			if len(a.Ticks) < 2 {
+				t.Errorf("%s to %v has %+v", name, to, a.Ticks)
+			}
+			for _, tick := range a.Ticks {
+				if len(tick.Label) > 7 {
+					t.Errorf("%s to %v has a label %q", name, to, tick.Label)
+				}
+			}
+			if lo, hi := a.share(a.Ticks[0].At), a.share(a.Ticks[len(a.Ticks)-1].At); hi-lo < 0.3 {
+				t.Errorf("%s to %v: the labels are from %v to %v", name, to, lo, hi)
+			}
+		}
+	}
+}
+
 // Of many points, few can be pointed at.
 func TestDots(t *testing.T) {
 	for n, want := range map[int]int{0: 0, 1: 1, dotsMax: dotsMax, dotsMax + 1: dotsMax/2 + 1, 10 * dotsMax: dotsMax} {

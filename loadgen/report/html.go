@@ -21,6 +21,7 @@ type pageData struct {
 	Rows     []row
 	Table    []row // of percentiles
 	Steps    []stepRow
+	Beside   bool // the steps stand beside their chart
 	Searched string
 	Charts   []*chart
 	Width    int
@@ -42,6 +43,7 @@ func HTML(w io.Writer, r *loadgen.Report) error {
 	}
 	if r.Search != nil {
 		d.Steps, d.Searched = stepRows(r.Search), searched(r.Kind, r.Search)
+		d.Beside = len(d.Steps) <= stepsBeside && len(d.Charts) > 0 && d.Charts[0].Title == limitTitle
 	}
 	if l := r.Latency; l != nil {
 		d.Table = []row{

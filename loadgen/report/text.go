@@ -62,7 +62,7 @@ func rows(r *loadgen.Report) []row {
 		add("server CPU", "%s", text)
 		text = fmt.Sprintf("%s before, %s at the end, %s at most", loadgen.Bytes(float64(s.ResidentBefore)), loadgen.Bytes(float64(s.ResidentEnd)), loadgen.Bytes(float64(s.ResidentMax)))
 		if s.PerConnection > 0 {
-			text += fmt.Sprintf("; %s bytes for each connection", loadgen.Count(float64(int64(s.PerConnection))))
+			text += fmt.Sprintf("; %s bytes for each %s", loadgen.Count(float64(int64(s.PerConnection))), strings.TrimSuffix(population(r.Kind), "s"))
 		}
 		add("server memory", "%s", text)
 	}
@@ -75,6 +75,10 @@ func rows(r *loadgen.Report) []row {
 		if r.Own.Others >= 0.02 {
 			add("others", "%.0f %% of this machine was used by other programs", 100*r.Own.Others)
 		}
+	}
+	if p := r.Producer; p != nil {
+		add("made by", "%s %s, %s", p.Name, p.Version, p.Platform)
+		add("with", "%s", plain(p.Command))
 	}
 	return list
 }
