@@ -21,20 +21,10 @@ func handshakeRandom() (b [16]byte) {
 	return b
 }
 
-// TestSoundServer shows that a peer which is not the library, and knows nothing
-// of the suite, has nothing to be blamed for.
-func TestSoundServer(t *testing.T) {
-	report, err := conformance.RunServer(t.Context(), serveMini(t, faults{deflate: true}), conformance.Options{
-		Timeout: timeout,
-		// What follows is the matter of an HTTP server, which mini has not.
-		Skip: []string{"opening", "origin", "subprotocol", "robustness/opening-*"},
-	})
-	check(t, report, err)
-}
-
 // TestBrokenServer breaks a server in one way at a time. What is about that must
 // fail, and nothing else may.
 func TestBrokenServer(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		broken faults
 		run    []string // only these, since what fails by silence takes its time
@@ -133,6 +123,7 @@ func (f faults) timeout() time.Duration {
 // TestNoEchoServer breaks a server so that not even one message comes back: then
 // there is nothing to run cases against, and the reason is told once.
 func TestNoEchoServer(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		broken faults
 		reason string
@@ -159,6 +150,7 @@ func TestNoEchoServer(t *testing.T) {
 
 // TestBrokenClient is TestBrokenServer for clients.
 func TestBrokenClient(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		broken         faults
 		run            []string

@@ -19,6 +19,7 @@ import (
 // TestFairToServers shows that what the specification leaves to a server, or does
 // not ask of it, is no fault.
 func TestFairToServers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		serve http.HandlerFunc
 		want  map[string]conformance.Verdict
@@ -71,6 +72,7 @@ func TestFairToServers(t *testing.T) {
 // A pong is due as soon as is practical (RFC 6455 §5.5.3), which may be when all
 // that came with its ping has been answered.
 func TestFairToPongsThatComeLast(t *testing.T) {
+	t.Parallel()
 	url := serveMini(t, faults{pongsLast: true})
 	report, err := conformance.RunServer(t.Context(), url, conformance.Options{Only: []string{"robustness/cut-*", "robustness/chunks-*", "pings"}, Timeout: timeout})
 	if err != nil {
@@ -85,6 +87,7 @@ func TestFairToPongsThatComeLast(t *testing.T) {
 
 // TestFairToClients is TestFairToServers for clients.
 func TestFairToClients(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		client func(conn net.Conn, br *bufio.Reader, response *http.Response)
 		offer  string

@@ -19,16 +19,41 @@ import (
 // own is the library with compression, which is off by default.
 var own = ws.Options{CloseTimeout: time.Second, Compression: &deflate.Options{}}
 
-// TestOwnServer holds the library's server to every case.
-func TestOwnServer(t *testing.T) {
-	report, err := conformance.RunServer(t.Context(), serve(t, echo), conformance.Options{Timeout: timeout})
-	check(t, report, err)
+// TestSound holds the library to every case, in both roles, and a peer that is not
+// the library and knows nothing of the suite: neither has anything to be blamed
+// for. Nothing runs beside these three, as the cases move megabytes.
+func TestSound(t *testing.T) {
+	t.Run("own server", func(t *testing.T) {
+		t.Parallel()
+		report, err := conformance.RunServer(t.Context(), serve(t, echo), conformance.Options{Timeout: timeout, Skip: slowInShort()})
+		check(t, report, err)
+	})
+	t.Run("own client", func(t *testing.T) {
+		t.Parallel()
+		report, err := runClient(t, echoClient, conformance.Options{Timeout: timeout, Skip: slowInShort()})
+		check(t, report, err)
+	})
+	t.Run("another server", func(t *testing.T) {
+		t.Parallel()
+		if testing.Short() {
+			t.Skip("that the suite is fair to others is for a run of all tests to show")
+		}
+		report, err := conformance.RunServer(t.Context(), serveMini(t, faults{deflate: true}), conformance.Options{
+			Timeout: timeout,
+			// What follows is the matter of an HTTP server, which mini has not.
+			Skip: []string{"opening", "origin", "subprotocol", "robustness/opening-*"},
+		})
+		check(t, report, err)
+	})
 }
 
-// TestOwnClient holds the library's client to every case.
-func TestOwnClient(t *testing.T) {
-	report, err := runClient(t, echoClient, conformance.Options{Timeout: timeout})
-	check(t, report, err)
+// slowInShort are the cases that a short run leaves out: they take two thirds of
+// the time, since they wait or move megabytes.
+func slowInShort() []string {
+	if testing.Short() {
+		return []string{"limits", "robustness"}
+	}
+	return nil
 }
 
 // timeout is generous: a machine that is busy must not fail a case.

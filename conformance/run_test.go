@@ -62,6 +62,7 @@ func TestBusyCasesComeLast(t *testing.T) {
 // TestSilentServer accepts connections and never answers: the time it takes is
 // the suite's own.
 func TestSilentServer(t *testing.T) {
+	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -79,6 +80,7 @@ func TestSilentServer(t *testing.T) {
 
 // TestServerGoes stops a server in the middle of a run.
 func TestServerGoes(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +106,7 @@ func TestServerGoes(t *testing.T) {
 }
 
 func TestRunServerErrors(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		url    string
 		o      conformance.Options
@@ -165,6 +168,7 @@ func TestSameSeed(t *testing.T) {
 
 // TestLogIsBounded floods a case.
 func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
 	report, err := conformance.RunServer(t.Context(), serveMini(t, faults{noPong: true}), conformance.Options{
 		Only: []string{"robustness/flood-pings"}, Timeout: time.Second,
 	})
@@ -256,9 +260,11 @@ func TestBadRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	finished := make(chan *conformance.Report, 1)
+	finished, judged := make(chan *conformance.Report, 1), make(chan struct{}, 1)
 	go func() {
-		report, err := conformance.RunClient(ctx, ln, conformance.Options{Only: []string{"framing/text"}})
+		report, err := conformance.RunClient(ctx, ln, conformance.Options{
+			Only: []string{"framing/text"}, Progress: func(int, int, *conformance.Result) { judged <- struct{}{} },
+		})
 		if err != nil {
 			t.Error(err)
 		}
@@ -281,6 +287,7 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%q is answered with %q", request, b)
 		}
 	}
+	<-judged // the connection ends before that
 	cancel()
 	report := <-finished
 	if len(report.Results) != 1 || report.Results[0].Verdict != conformance.Fail || !strings.Contains(report.Results[0].Detail, "not one that a server may accept") {
@@ -291,6 +298,7 @@ func TestBadRequests(t *testing.T) {
 // TestReportHidesSecrets wants neither a token of the URL nor one of a header in a
 // report, which is made to be shown, and no password in an error.
 func TestReportHidesSecrets(t *testing.T) {
+	t.Parallel()
 	url := serveMini(t, faults{failSilently: true}) + "?token=hush&room=a"
 	report, err := conformance.RunServer(t.Context(), url, conformance.Options{
 		Only: []string{"opcodes/3-*", "opening/bad-*"}, Timeout: timeout,
