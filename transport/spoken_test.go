@@ -286,6 +286,9 @@ func (c *spoken) apply(m *scratch) {
 	if e.Closing == nil {
 		return
 	}
+	if !c.answered {
+		c.stage.t.Error("the conversation is over, and the request has no answer")
+	}
 	if c.isSocket {
 		c.hears(heardClose(e.Closing.Code, e.Closing.Reason))
 	} else {

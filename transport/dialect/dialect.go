@@ -55,7 +55,7 @@ type Command struct {
 // Effects is what a call of a Dialect leads to, in the order of its fields.
 type Effects struct {
 	Commands []Command
-	Answer   *Answer  // to the client's request; set once, before any frame
+	Answer   *Answer  // to the client's request; set once, before any frame and Closing
 	Frames   [][]byte // shared: not to be modified
 	Closing  *Closing // the conversation is over
 

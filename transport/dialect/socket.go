@@ -15,6 +15,7 @@ import (
 type Socket struct {
 	channel  string
 	envelope bool
+	answered bool
 	from     hub.SubscribeOptions
 	opened   time.Time
 }
@@ -78,6 +79,7 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 }
 
 func (s *Socket) answer(o *hub.Outcome, out *Effects) {
+	s.answered = true
 	if o.Err != nil {
 		out.Answer = &Answer{Err: o.Err}
 		out.Closing = &Closing{End: endOf(o.Err)}
@@ -103,8 +105,12 @@ func publishFailed(err error) *Closing {
 	return &Closing{EndFailure, closeInternalError, "could not publish"}
 }
 
-// End implements Dialect.
+// End implements Dialect. A request that has no answer by then is refused.
 func (s *Socket) End(reason error, out *Effects) {
+	if !s.answered {
+		s.answer(&hub.Outcome{Err: reason}, out)
+		return
+	}
 	if errors.Is(reason, hub.ErrTooManyCommands) {
 		out.Closing = &Closing{EndFailure, closeInternalError, "too many commands"}
 		return

@@ -15,6 +15,7 @@ type Stream struct {
 	from      hub.SubscribeOptions
 	options   *StreamOptions
 	opened    time.Time
+	answered  bool
 	heartbeat time.Time // when the next one is due, zero before the stream is open
 }
 
@@ -90,6 +91,7 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 }
 
 func (s *Stream) answer(o *hub.Outcome, out *Effects) {
+	s.answered = true
 	position := o.Position
 	if o.Err != nil {
 		out.Closing = &Closing{End: endOf(o.Err)}
@@ -106,8 +108,15 @@ func (s *Stream) answer(o *hub.Outcome, out *Effects) {
 	out.Frames = append(out.Frames, s.format.appendOpen(nil, s.options.Retry, position))
 }
 
-// End implements Dialect. The client comes back.
-func (s *Stream) End(reason error, out *Effects) { out.Closing = &Closing{End: endOf(reason)} }
+// End implements Dialect. The client comes back. A request that has no answer by
+// then has the same one as a request that comes later.
+func (s *Stream) End(reason error, out *Effects) {
+	if !s.answered {
+		s.answer(&hub.Outcome{Err: reason}, out)
+		return
+	}
+	out.Closing = &Closing{End: endOf(reason)}
+}
 
 // Deadline is when a heartbeat is due.
 func (s *Stream) Deadline() time.Time { return s.heartbeat }
