@@ -80,6 +80,10 @@ var options = map[string]struct {
 		return err
 	}},
 	"loadgen.FanoutOptions": {reflect.TypeFor[loadgen.FanoutOptions](), nil}, // no numbers
+	"loadgen.PublishOptions": {reflect.TypeFor[loadgen.PublishOptions](), func(t *testing.T, o any) error {
+		_, err := loadgen.SSE(t.Context(), "http://127.0.0.1:1/", loadgen.Options{Publishing: *o.(*loadgen.PublishOptions)})
+		return err
+	}},
 	"loadgen.Goal": {reflect.TypeFor[loadgen.Goal](), func(t *testing.T, o any) error {
 		g := o.(*loadgen.Goal)
 		g.Find = loadgen.FindRate

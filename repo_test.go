@@ -32,6 +32,7 @@ var layers = []policy.Layer{
 	{Packages: "engine/internal/outbox", May: []string{"internal/wsproto"}, Reason: "what is to be sent is bytes, whoever they are for"},
 	{Packages: "engine/internal/lag", May: []string{"internal/wsproto"}, Reason: "what is done about a loop that is behind is not for the measure to know"},
 	{Packages: "engine/internal/workers", Reason: "a worker makes calls, whatever they are about"},
+	{Packages: "engine/internal/tlslink", May: []string{"engine/internal/socket"}, Reason: "TLS is bytes between crypto/tls and a descriptor: the connection above is an interface"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"hub/internal/..."}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
@@ -41,7 +42,7 @@ var layers = []policy.Layer{
 	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
-	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
+	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
 	{Packages: "server/...", May: []string{"server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
 	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
@@ -88,7 +89,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/redact", "internal/wsproto"}
+var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -131,7 +132,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "hub", "transport", "inspect"}
+var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

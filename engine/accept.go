@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
@@ -177,7 +178,7 @@ func (l *loop) takes(fd int32, peer socket.Address, config *tls.Config) {
 	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer}
 	if config != nil {
 		c.mode |= secured
-		c.extra = &extra{link: newLink(c, config)}
+		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}
 	}
 	l.begins(c)
 	if l.stopping {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -24,6 +25,7 @@ import (
 // The connection lives on when the handler has returned, without a goroutine.
 // OnOpen may be called before Upgrade returns, and earlier than what is done
 // with its result; Admission has what the connection needs from the beginning.
+// With Admission.Pending the Conn is a WebSocket only when that has been decided.
 func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, a Admission) (*Conn, error) {
 	return s.take(w, r, func(*Request) Admission { return a })
 }
@@ -46,16 +48,23 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 		for name, values := range fault.Header {
 			w.Header()[name] = values
 		}
-		http.Error(w, fault.Reason, fault.Status)
+		contentType, body := s.refusal(fault, &agreed.admission)
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(fault.Status)
+		_, _ = w.Write(body) // an error says that the client has gone
 		return nil, fault
 	}
 	if agreed.admission.HTTP {
 		return nil, errGiven
 	}
-	response, err := s.respond(make([]byte, 0, 512), &accepted, &agreed)
-	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return nil, err
+	var response []byte
+	if agreed.admission.Pending == nil {
+		var err error
+		if response, err = s.respond(make([]byte, 0, 512), &accepted, &agreed); err != nil {
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			return nil, err
+		}
 	}
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -68,6 +77,9 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early = make([]byte, n)
 		_, _ = buffered.Read(early) // they are there
+	}
+	if agreed.admission.Pending != nil {
+		agreed.pending = newPending(&accepted)
 	}
 	return s.adopt(nc, early, response, &agreed)
 }
@@ -132,6 +144,9 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		early = append(early, e.early...)
 		nc = e.Conn
 	}
+	if left, ok := nc.(*leftConn); ok && left.taken {
+		nc = left.Conn
+	}
 	if s.closing.Load() {
 		nc.Close()
 		return nil, ErrServerClosed
@@ -142,21 +157,23 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	}
 	l := s.pick()
 	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: socket.AddressOf(addrPortOf(nc.RemoteAddr()))}
-	l.equip(c, a)
+	if a.pending == nil {
+		l.equip(c, a)
+	}
 	fd, ok := int32(-1), false
-	var k *link
+	var k *tlslink.Link
 	if !s.streams {
-		if k = linkUnder(nc); k != nil {
-			nc = k.owner()
+		if k = tlslink.Of(nc); k != nil {
+			nc = k.Socket()
 		}
 		fd, ok = socket.Take(nc)
 	}
 	if ok && k != nil {
-		k.takeBack(c)
+		k.TakeBack(linkOwner{c})
 		c.mode |= secured
 		c.setLink(k)
 	} else if k != nil {
-		nc = k.tls
+		nc = k.TLS()
 	}
 	join := func() {
 		// It is the first task that knows c, so nobody has visited it before.
@@ -180,6 +197,10 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			l.abandon(c)
 			return
 		}
+		if a.pending != nil {
+			l.joinsPending(c, a, early)
+			return
+		}
 		l.joins(c, first, early)
 	}
 	if !l.do(join) {
@@ -192,6 +213,14 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		return nil, ErrServerClosed
 	}
 	return c, nil
+}
+
+// joinsPending has the opening handshake of an adopted connection wait.
+func (l *loop) joinsPending(c *Conn, a *agreement, early []byte) {
+	defer l.recovers(c)
+	l.begin(c)
+	l.suspends(c, a.pending, &a.admission, early)
+	l.current.Store(nil)
 }
 
 // joins begins the life of an adopted connection.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -45,14 +46,15 @@ type Conn struct {
 
 // extra is what few connections have.
 type extra struct {
-	stream      *stream  // goroutines do the I/O; nil for a descriptor
-	link        *link    // TLS over a descriptor; nil without
-	handler     Handler  // set by SetHandler; nil: the server's
-	mail        *mailbox // in front of a handler that blocks; nil if there never was one
+	stream      *stream       // goroutines do the I/O; nil for a descriptor
+	link        *tlslink.Link // TLS over a descriptor; nil without
+	handler     Handler       // set by SetHandler; nil: the server's
+	mail        *mailbox      // in front of a handler that blocks; nil if there never was one
 	subprotocol string
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
+	exchange    *exchange    // nil until it serves a request
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -73,10 +75,11 @@ const (
 type state uint8
 
 const (
-	stateHead   state = iota // its request is arriving
-	stateOpen                // it is a WebSocket
-	stateLast                // its last bytes are being sent, what arrives is dropped
-	stateClosed              // its transport is closed, or somebody else's
+	stateHead     state = iota // a request is arriving
+	stateExchange              // a request is served, see exchange
+	stateOpen                  // it is a WebSocket
+	stateLast                  // its last bytes are being sent, what arrives is dropped
+	stateClosed                // its transport is closed, or somebody else's
 )
 
 // mode is what the poller waits for, and how the end will be.
@@ -90,6 +93,7 @@ const (
 	hooked                         // OnOpen was called, so OnClose will be
 	secured                        // TLS over the descriptor: extra.link
 	awaitsHandler                  // a blocking handler is at work, and what comes next has to wait
+	keepsInput                     // nothing is read, and what was read waits
 )
 
 // Subprotocol returns the subprotocol agreed on, or "".

@@ -1,14 +1,17 @@
 package engine
 
-import "github.com/godwit-io/godwit/engine/internal/socket"
+import (
+	"github.com/godwit-io/godwit/engine/internal/httphead"
+	"github.com/godwit-io/godwit/engine/internal/socket"
+)
 
 // UseStreams makes goroutines do the I/O, as on systems without a poller.
 func (s *Server) UseStreams() { s.streams = true }
 
 // HeadBytesMax and HeadFieldsMax are the limits on the head of a request.
 const (
-	HeadBytesMax  = headBytesMax
-	HeadFieldsMax = headFieldsMax
+	HeadBytesMax  = httphead.BytesMax
+	HeadFieldsMax = httphead.FieldsMax
 )
 
 // OnLoop has a loop call f.

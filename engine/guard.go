@@ -39,9 +39,13 @@ func (l *loop) exited() {
 func (l *loop) crashed(c *Conn, reason any) {
 	l.tally.Panics++
 	c.mu.Lock()
-	h := c.chosen()
+	h, r := c.chosen(), c.responder()
 	c.mu.Unlock()
-	c.panicked(h, reason)
+	if r != nil {
+		c.responderPanicked(r, reason)
+	} else {
+		c.panicked(h, reason)
+	}
 	l.fails(c, reason)
 }
 
@@ -55,8 +59,10 @@ func (l *loop) fails(c *Conn, reason any) {
 	stuck := c.flags&blocked != 0
 	c.mu.Unlock()
 	switch c.state {
-	case stateHead: // in Admit or SelectSubprotocol
+	case stateHead: // in Admit, SelectSubprotocol or Route
 		l.refuse(c, "", internalError)
+	case stateExchange:
+		l.failExchange(c, reason)
 	case stateOpen:
 		l.finish(c, abnormal(&panicError{reason}), true)
 		if !stuck {
@@ -93,6 +99,9 @@ func (c *Conn) panicked(h Handler, reason any) {
 func (c *Conn) handlerName() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if r := c.responder(); r != nil {
+		return fmt.Sprintf("%T", r)
+	}
 	return fmt.Sprintf("%T", plain(c.chosen()))
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
@@ -17,7 +18,7 @@ import (
 type assembly struct {
 	b   []byte
 	typ MessageType
-	cut headCut // of a head: how far it has been looked at
+	cut httphead.Cut // of a head: how far it has been looked at
 }
 
 const (
@@ -60,6 +61,10 @@ func (m *assembly) recycle() {
 
 // read takes what has arrived, a buffer of it at most, and deals with it.
 func (l *loop) read(c *Conn) {
+	if c.state == stateExchange {
+		l.readExchange(c)
+		return
+	}
 	buf := l.in
 	if c.message != nil && c.state == stateOpen {
 		if free := c.direct(); free != nil {
@@ -72,6 +77,10 @@ func (l *loop) read(c *Conn) {
 		return
 	case err == nil && n == 0 && c.state != stateHead && (c.state == stateOpen || c.isBlocked()):
 		l.halfEnds(c)
+		return
+	case err == nil && n == 0 && c.hasRequest():
+		c.extra.exchange.ended = true // the requests before it are served
+		l.holdsInput(c)
 		return
 	case err == nil && n == 0:
 		err = io.ErrUnexpectedEOF // RFC 6455 §7.1.5: without a close frame the end is abnormal
@@ -87,6 +96,12 @@ func (l *loop) read(c *Conn) {
 		l.head(c, buf[:n])
 	case stateOpen:
 		l.input(c, buf[:n])
+	case stateLast:
+		if e := c.exchange(); e != nil {
+			if e.left += int64(n); e.left > lingerBytesMax {
+				l.release(c)
+			}
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/poller"
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/wheel"
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
@@ -34,26 +35,26 @@ type loop struct {
 	origin time.Time // of wsproto.Time
 
 	// The loop's own.
-	now       wsproto.Time // when the turn began
-	events    [poller.EventsMax]poller.Event
-	in        []byte        // receive buffer
-	ciphers   *ciphers      // nil while there is no TLS
-	scratch   []byte        // inflated payloads
-	cork      outbox.Outbox // what is written while input is handled
-	opener    *opener       // the opening handshake
-	wheel     *wheel.Wheel[Conn]
-	fireFn    func(*Conn)
-	conns     []*Conn // by slot
-	free      []int32 // slots
-	listeners []*acceptor
-	tally     Stats
-	rested    wsproto.Time // when it last began to work after a wait
-	lag       lag.Meter
-	serving   *Conn    // whose callbacks may be called
-	working   []func() // tasks of this turn
-	visiting  []*Conn  // connections to look at in this turn
-	stopping  bool
-	gathering gathering
+	now        wsproto.Time // when the turn began
+	events     [poller.EventsMax]poller.Event
+	in         []byte          // receive buffer
+	ciphertext *tlslink.Memory // nil while there is no TLS
+	scratch    []byte          // inflated payloads
+	cork       outbox.Outbox   // what is written while input is handled
+	opener     *opener         // the opening handshake
+	wheel      *wheel.Wheel[Conn]
+	fireFn     func(*Conn)
+	conns      []*Conn // by slot
+	free       []int32 // slots
+	listeners  []*acceptor
+	tally      Stats
+	rested     wsproto.Time // when it last began to work after a wait
+	lag        lag.Meter
+	serving    *Conn    // whose callbacks may be called
+	working    []func() // tasks of this turn
+	visiting   []*Conn  // connections to look at in this turn
+	stopping   bool
+	gathering  gathering
 
 	mu     sync.Mutex // guards what follows
 	dirty  []*Conn    // to look at
@@ -262,16 +263,19 @@ func (l *loop) serve(c *Conn, readable, writable bool) {
 	defer l.recovers(c)
 	l.begin(c)
 	if writable && c.mode&secured != 0 {
-		writable = l.drains(c) // what TLS has encrypted goes first
+		writable = l.resumeTLS(c) // what TLS has encrypted goes first
 	}
 	if writable && c.mode&wantsWrite != 0 {
 		l.unblock(c)
 		l.flush(c)
 	}
 	if readable && c.state != stateClosed {
-		if c.mode&awaitsHandler != 0 {
+		switch {
+		case c.mode&awaitsHandler != 0:
 			l.leave(c)
-		} else {
+		case c.mode&keepsInput != 0:
+			l.hangsUp(c)
+		default:
 			l.read(c)
 		}
 	}
@@ -304,9 +308,14 @@ func (l *loop) visit(c *Conn) {
 	} else if c.mode&secured != 0 {
 		l.visitTLS(c)
 	}
-	if flags&woken != 0 && c.mode&hooked != 0 {
+	switch {
+	case c.state == stateExchange:
+		l.visitExchange(c)
+	case c.state == stateHead && c.message != nil:
+		l.nextRequest(c)
+	case flags&woken != 0 && c.mode&hooked != 0:
 		l.awaken(c)
-	} else if c.state != stateClosed && !c.isBlocked() {
+	case c.state != stateClosed && !c.isBlocked():
 		l.flush(c)
 	}
 	if flags&armClose != 0 && c.state == stateOpen {

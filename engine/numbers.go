@@ -11,8 +11,9 @@ import (
 
 // numbers are those among a Server's fields, with their defaults.
 type numbers struct {
-	loops, connsMax, workers, tlsHandshakesMax    int
-	handshakeTimeout, pace, stallAfter, shedAfter time.Duration
+	loops, connsMax, workers, tlsHandshakesMax      int
+	handshakeTimeout, bodyTimeout, keepAliveTimeout time.Duration
+	pace, stallAfter, shedAfter                     time.Duration
 }
 
 // resolve sets settings and numbers. The error wraps an *OptionError.
@@ -23,7 +24,8 @@ func (s *Server) resolve() error {
 	}
 	n := numbers{
 		s.Loops, s.ConnsMax, s.Workers, s.TLSHandshakesMax,
-		s.HandshakeTimeout, s.Pace, s.StallAfter, s.ShedAfter,
+		s.HandshakeTimeout, s.BodyTimeout, s.KeepAliveTimeout,
+		s.Pace, s.StallAfter, s.ShedAfter,
 	}
 	err = cmp.Or(
 		driver.Resolve("Loops", &n.loops, runtime.GOMAXPROCS(0)),
@@ -31,6 +33,8 @@ func (s *Server) resolve() error {
 		driver.Resolve("Workers", &n.workers, DefaultWorkers),
 		driver.Resolve("TLSHandshakesMax", &n.tlsHandshakesMax, DefaultTLSHandshakesMax),
 		driver.Resolve("HandshakeTimeout", &n.handshakeTimeout, DefaultHandshakeTimeout),
+		driver.Resolve("BodyTimeout", &n.bodyTimeout, DefaultBodyTimeout),
+		driver.Resolve("KeepAliveTimeout", &n.keepAliveTimeout, DefaultKeepAliveTimeout),
 		driver.Resolve("Pace", &n.pace, 0),
 		driver.Resolve("StallAfter", &n.stallAfter, DefaultStallAfter),
 		driver.Resolve("ShedAfter", &n.shedAfter, DefaultShedAfter),

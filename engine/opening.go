@@ -1,26 +1,60 @@
 package engine
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
 // opener is what a loop needs for opening handshakes, one at a time.
 type opener struct {
-	head    *head
+	head    *httphead.Head
 	request handshake.Request
 	admit   Request
+
+	// known has the fields that the handshake asks for, as it wants them. The map
+	// always has the same keys.
+	known  handshake.Header
+	values [len(knownFields)][]string
 }
 
-func newOpener() *opener { return &opener{head: newHead()} }
+var knownFields = [...]string{
+	"Origin", "Upgrade", "Connection", "Content-Length", "Sec-Websocket-Key", "Transfer-Encoding",
+	"Sec-Websocket-Version", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
+}
+
+func newOpener() *opener {
+	return &opener{head: httphead.New(), known: make(handshake.Header, len(knownFields))}
+}
+
+// knows fills known from the head.
+func (o *opener) knows() {
+	for i := range o.values {
+		o.values[i] = o.values[i][:0]
+	}
+	for _, f := range o.head.Fields {
+		for i, known := range knownFields {
+			if httpsyntax.EqualFold(f.Name, known) {
+				o.values[i] = append(o.values[i], f.Value)
+				break
+			}
+		}
+	}
+	for i, name := range knownFields {
+		o.known[name] = o.values[i]
+	}
+}
 
 // agreement is what an opening handshake has led to.
 type agreement struct {
@@ -29,57 +63,92 @@ type agreement struct {
 	compression deflate.Params
 	admission   Admission
 	settings    *settings
+	pending     *pending // of a connection that is adopted while its handshake waits
 }
 
 // head takes bytes of a request's head, and acts when it is whole.
 func (l *loop) head(c *Conn, p []byte) {
-	var cut headCut
+	var cut httphead.Cut
 	at := &cut
 	if m := c.message; m != nil {
 		m.b = append(m.b, p...)
 		p, at = m.b, &m.cut
 	}
-	n, err := at.next(p)
+	n, err := at.Next(p)
 	switch {
 	case err != nil:
 		l.refuse(c, "", malformed(err))
 	case n > 0:
-		l.request(c, p[at.start:], n-at.start)
+		l.request(c, p[at.Start:], n-at.Start)
 	case c.message == nil:
 		m := c.needMessage()
 		m.b, m.cut = append(m.b, p...), cut
+		if c.exchange() != nil { // until now it was allowed to wait
+			l.wheel.Set(c, l.now+wsproto.Time(l.server.numbers.handshakeTimeout))
+		}
 	}
 }
 
 // malformed is the answer to a head that is not one.
 func malformed(err error) *handshake.Fault {
 	status := http.StatusBadRequest
-	if err == errHeadTooLarge {
+	if err == httphead.ErrTooLarge {
 		status = http.StatusRequestHeaderFieldsTooLarge
 	}
 	return &handshake.Fault{Status: status, Reason: err.Error(), Header: handshake.Header{"Connection": {"close"}}}
+}
+
+// doubtful is the answer to a request that is not understood where nothing else is
+// that would.
+func doubtful(d httphead.Doubt) *handshake.Fault {
+	status := http.StatusBadRequest
+	switch d {
+	case httphead.Version:
+		status = http.StatusHTTPVersionNotSupported
+	case httphead.Coding:
+		status = http.StatusLengthRequired
+	case httphead.Expectation:
+		status = http.StatusExpectationFailed
+	}
+	return &handshake.Fault{Status: status, Reason: d.String(), Header: handshake.Header{"Connection": {"close"}}}
 }
 
 // request deals with a whole request: the first n bytes of p are its head, and
 // what follows came behind it.
 func (l *loop) request(c *Conn, p []byte, n int) {
 	s, o := l.server, l.opener
-	if err := o.head.parse(p[:n]); err != nil {
+	if err := o.head.Parse(p[:n]); err != nil {
 		l.refuse(c, "", malformed(err))
 		return
 	}
-	o.request = handshake.Request{
-		Method: o.head.method, ProtoMajor: o.head.major, ProtoMinor: o.head.minor,
-		Host: o.head.host, Secure: c.secure(), Header: o.head.known,
-	}
-	if s.HTTP != nil && !handshake.IsUpgrade(o.head.known) {
-		l.forward(c, p)
+	doubt := o.head.Doubt()
+	if s.Route != nil && doubt == httphead.None && o.head.Get("Sec-WebSocket-Key") == "" && l.serves(c, p, n) {
 		return
+	}
+	o.knows()
+	o.request = handshake.Request{
+		Method: o.head.Method, ProtoMajor: o.head.Major, ProtoMinor: o.head.Minor,
+		Host: o.head.Host, Secure: c.secure(), Header: o.known,
+	}
+	if !handshake.IsUpgrade(o.known) {
+		if s.HTTP != nil {
+			l.forward(c, p)
+			return
+		}
+		if s.Route != nil && doubt != httphead.None && doubt != httphead.Upgrade {
+			l.refuse(c, o.head.Method, doubtful(doubt))
+			return
+		}
 	}
 	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
-		l.refuse(c, o.head.method, fault)
+		l.tally.Refused++
+		l.answers(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
+		return
+	}
+	if agreed.admission.Pending != nil {
+		l.suspends(c, newPending(&accepted), &agreed.admission, p[n:])
 		return
 	}
 	if agreed.admission.HTTP {
@@ -91,7 +160,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	if response.Bytes, err = s.respond(response.Bytes, &accepted, &agreed); err != nil {
 		response.Empty()
 		s.log().Error("engine: the response to an opening handshake could not be made", "error", err)
-		l.refuse(c, o.head.method, internalError)
+		l.refuse(c, o.head.Method, internalError)
 		return
 	}
 	if agreed.subprotocol != "" {
@@ -148,26 +217,68 @@ func (l *loop) equip(c *Conn, a *agreement) {
 // refuse answers with f, and ends the connection when the peer has taken that.
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 	l.tally.Refused++
+	l.answers(c, method == http.MethodHead, f, nil, f)
+}
+
+// answers is refuse for what ends for a cause of its own. The body is that of a, if
+// it has one.
+func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
+	contentType, body := l.server.refusal(f, a)
 	response := &l.cork
 	response.Empty() // a panic may have left something
-	response.Bytes = appendFault(response.Bytes, f, method == http.MethodHead, time.Now())
+	response.Bytes = appendFault(response.Bytes, f, contentType, body, headOnly, time.Now())
 	c.mu.Lock()
 	c.out, c.queued = response, len(response.Bytes)
 	c.mu.Unlock()
-	l.finish(c, abnormal(f), true)
+	l.finish(c, abnormal(cause), true)
 	l.flush(c)
 }
 
+// refusal is the body of a response that refuses, that of a if it has one.
+func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, body []byte) {
+	if a != nil && a.Status != 0 && len(a.Body) > 0 {
+		if a.ContentType != "" && httpsyntax.IsFieldValue(a.ContentType) {
+			return a.ContentType, a.Body
+		}
+		return plainTextType, a.Body
+	}
+	if s.Refuse != nil {
+		if contentType, body = s.callRefuse(f); contentType != "" {
+			return contentType, body
+		}
+	}
+	return plainTextType, []byte(f.Reason + "\n")
+}
+
+const plainTextType = "text/plain; charset=utf-8"
+
+// callRefuse calls Refuse, which must not make matters worse.
+func (s *Server) callRefuse(f *handshake.Fault) (contentType string, body []byte) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log().Error("engine: Refuse panicked; the refusal is plain text", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			contentType = ""
+		}
+	}()
+	contentType, body = s.Refuse(f)
+	if !httpsyntax.IsFieldValue(contentType) {
+		s.log().Error("engine: Refuse returned a content type that is none; the refusal is plain text", "type", fmt.Sprintf("%.100q", contentType))
+		contentType = ""
+	}
+	return contentType, body
+}
+
 // appendFault appends a response that refuses a request and ends its connection.
-func appendFault(dst []byte, f *handshake.Fault, headOnly bool, now time.Time) []byte {
-	body := f.Reason + "\n"
+func appendFault(dst []byte, f *handshake.Fault, contentType string, body []byte, headOnly bool, now time.Time) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(f.Status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, http.StatusText(f.Status)...)
 	dst = append(dst, "\r\nDate: "...)
 	dst = now.UTC().AppendFormat(dst, http.TimeFormat) // RFC 9110 §6.6.1
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
+	dst = append(dst, "\r\nContent-Type: "...)
+	dst = append(dst, contentType...)
+	dst = append(dst, "\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	dst = append(dst, "\r\n"...)
 	names := make([]string, 0, len(f.Header))

@@ -144,8 +144,11 @@ func (l *loop) block(c *Conn, o *outbox.Outbox, n int) {
 	}
 	c.mode |= wantsWrite
 	l.watch(c)
-	if c.state == stateOpen {
+	switch c.state {
+	case stateOpen:
 		l.arm(c)
+	case stateExchange:
+		l.armExchange(c, c.extra.exchange)
 	}
 }
 
@@ -167,7 +170,7 @@ func (l *loop) sendOut(c *Conn, o *outbox.Outbox) (int, error) {
 	return l.scatter(c, o.Parts())
 }
 
-func (c *Conn) paused() bool { return c.mode&(pausedReading|awaitsHandler) != 0 }
+func (c *Conn) paused() bool { return c.mode&(pausedReading|awaitsHandler|keepsInput) != 0 }
 
 // flushed is called when everything has been sent.
 func (l *loop) flushed(c *Conn, drained bool) {
@@ -179,6 +182,8 @@ func (l *loop) flushed(c *Conn, drained bool) {
 	switch {
 	case c.state == stateLast:
 		l.last(c)
+	case c.state == stateExchange:
+		l.wasSent(c, drained)
 	case drained && c.state == stateOpen:
 		c.mu.Lock()
 		h := c.handler()
@@ -205,14 +210,18 @@ func (l *loop) breaks(c *Conn, o *outbox.Outbox) {
 	l.makesRoom(c)
 	c.mode &^= wantsWrite
 	l.watch(c)
-	if c.state == stateLast {
+	switch c.state {
+	case stateLast:
 		l.release(c)
+		return
+	case stateExchange:
+		l.gone(c, syscall.EPIPE) // whatever it has sent, it does not get an answer
 		return
 	}
 	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
 }
 
-// finish ends the WebSocket, once. The transport stays until what is owed has
+// finish ends the WebSocket, or what is served, once. The transport stays until what is owed has
 // been sent and, if linger is set, taken.
 func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	if c.state >= stateLast {
@@ -222,7 +231,8 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	if linger {
 		c.mode |= lingers
 	}
-	c.mode &^= pausedReading
+	kept := c.mode&keepsInput != 0
+	c.mode &^= pausedReading | keepsInput
 	l.unhold(c)
 	c.dropMessage()
 	c.mu.Lock()
@@ -234,9 +244,10 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	h := c.handler()
 	c.mu.Unlock()
 	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
-	if c.mode&wantsWrite != 0 {
+	if kept || c.mode&wantsWrite != 0 {
 		l.watch(c)
 	}
+	l.endsExchange(c, e.Err)
 	if c.mode&hooked != 0 {
 		c.mode &^= hooked
 		l.callClose(h, c, e)
@@ -312,6 +323,8 @@ func (l *loop) fire(c *Conn) {
 	case stateHead, stateLast:
 		l.finish(c, abnormal(errTimeout), false)
 		l.release(c)
+	case stateExchange:
+		l.expireExchange(c)
 	case stateOpen:
 		l.expire(c)
 	}

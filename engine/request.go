@@ -2,22 +2,47 @@ package engine
 
 import (
 	"crypto/tls"
+	"iter"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
-// Request is an opening handshake as Server.Admit sees it. Its strings are
-// valid until Admit returns: strings.Clone what is to be kept.
+// Request is a request as Server.Admit and Server.Route see it. Its strings are
+// valid until they return: strings.Clone what is to be kept.
 type Request struct {
-	head   *head
+	head   *httphead.Head
 	conn   *Conn
 	http   *http.Request // instead of head and conn, when net/http has read it
 	remote netip.AddrPort
 	secure bool
+}
+
+// Method returns the method, which is GET for what Admit sees.
+func (r *Request) Method() string {
+	if r.http != nil {
+		return r.http.Method
+	}
+	for _, method := range methods {
+		if method == r.head.Method {
+			return method // it may be kept
+		}
+	}
+	return r.head.Method
+}
+
+var methods = [...]string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch}
+
+// ContentLength returns how long the content of the request is, 0 without any.
+func (r *Request) ContentLength() int64 {
+	if r.http != nil {
+		return r.http.ContentLength
+	}
+	return r.head.ContentLength
 }
 
 // Target returns the path with its query, as it was sent.
@@ -25,7 +50,7 @@ func (r *Request) Target() string {
 	if r.http != nil {
 		return r.http.URL.RequestURI()
 	}
-	return r.head.path
+	return r.head.Path
 }
 
 // Path returns the path, as it was sent: percent-encoded.
@@ -46,7 +71,7 @@ func (r *Request) Host() string {
 	if r.http != nil {
 		return r.http.Host
 	}
-	return r.head.host
+	return r.head.Host
 }
 
 // Get returns the first value of a header field, in any case, or "".
@@ -54,12 +79,7 @@ func (r *Request) Get(name string) string {
 	if r.http != nil {
 		return r.http.Header.Get(name)
 	}
-	for i := range r.head.fields {
-		if f := &r.head.fields[i]; httpsyntax.EqualFold(f.name, name) {
-			return f.value
-		}
-	}
-	return ""
+	return r.head.Get(name)
 }
 
 // Header returns a copy of all header fields, which the caller may keep.
@@ -67,13 +87,35 @@ func (r *Request) Header() http.Header {
 	if r.http != nil {
 		return r.http.Header.Clone()
 	}
-	h := make(http.Header, len(r.head.fields))
-	for _, f := range r.head.fields {
-		if !httpsyntax.EqualFold(f.name, "Host") { // as net/http has it
-			h.Add(strings.Clone(f.name), strings.Clone(f.value))
+	h := make(http.Header, len(r.head.Fields))
+	for _, f := range r.head.Fields {
+		if !httpsyntax.EqualFold(f.Name, "Host") { // as net/http has it
+			h.Add(strings.Clone(f.Name), strings.Clone(f.Value))
 		}
 	}
 	return h
+}
+
+// Fields returns the header fields one after another, as they were sent, without
+// a copy of them. Host is not among them.
+func (r *Request) Fields() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		if r.http != nil {
+			for name, values := range r.http.Header {
+				for _, v := range values {
+					if !yield(name, v) {
+						return
+					}
+				}
+			}
+			return
+		}
+		for i := range r.head.Fields {
+			if f := &r.head.Fields[i]; !httpsyntax.EqualFold(f.Name, "Host") && !yield(f.Name, f.Value) {
+				return
+			}
+		}
+	}
 }
 
 // RemoteAddr returns the client's address, the zero value if it has none.
@@ -93,10 +135,20 @@ func (r *Request) ConnectionState() *tls.ConnectionState {
 
 // Admission is the decision of Server.Admit. The zero value accepts.
 type Admission struct {
-	// Status, if not 0, refuses the request with it: 401, 403, 404, 429, 503.
-	// Reason is the body, a line of plain text.
-	Status int
-	Reason string
+	// Status, if not 0, refuses the request with it: 401, 403, 404, 429, 503. Body
+	// is sent with it if there is one, as ContentType or else as plain text. Without
+	// one the body is what Server.Refuse makes, or Reason, a line of plain text.
+	Status      int
+	Reason      string
+	ContentType string
+	Body        []byte
+
+	// Pending, if not nil, has the client wait: its OnBody is called with the
+	// Exchange of the handshake, at once, and Exchange.Admit decides later, or
+	// Exchange.Respond refuses, from any goroutine. There is no time limit but the
+	// client's. Value is the exchange's then; the rest counts in the Admission that
+	// decides.
+	Pending Responder
 
 	// HTTP gives the request to Server.HTTP, which may still call Upgrade.
 	HTTP bool

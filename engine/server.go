@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/workers"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/driver"
@@ -72,10 +73,39 @@ type Server struct {
 	// give what needs time to HTTP, and call Upgrade there.
 	Admit func(r *Request) Admission
 
-	// HandshakeTimeout is how long the head of the first request may take to
-	// arrive, TLS before it included. Default 10 seconds. Its limits are 16 KiB
-	// and 100 fields.
+	// Route, if not nil, decides about each request that is no opening handshake
+	// and that the loop understands completely: it is HTTP/1.1 for a path, and has
+	// no content or one Content-Length, and neither Transfer-Encoding nor Expect nor
+	// Upgrade. A Responder serves it on the loop, with little memory and no
+	// goroutine, and the connection goes on to the next. What Route does not want,
+	// and what is not understood, is for HTTP, with the rest of its connection.
+	//
+	// It runs on the loop and must not block. Its Request has the same rules as
+	// that of Admit.
+	Route func(r *Request) Route
+
+	// Refuse, if not nil, makes the body of what the engine itself answers to
+	// requests that it cannot serve: heads and handshakes with faults, servers that
+	// are overloaded or close, handlers that panic, refusals of Admit without a body
+	// of their own. The Fault has the status and what was wrong, and must not be
+	// modified. It may be called at the same time on several loops and must not
+	// block. Default: the reason as plain text.
+	Refuse func(f *handshake.Fault) (contentType string, body []byte)
+
+	// HandshakeTimeout is how long the head of a request may take to arrive, TLS
+	// before the first included. Default 10 seconds. Its limits are 16 KiB and 100
+	// fields.
 	HandshakeTimeout time.Duration
+
+	// BodyTimeout is how long the content of a request may take to arrive that a
+	// Responder serves. It is answered with 408 then. Default 30 seconds.
+	BodyTimeout time.Duration
+
+	// KeepAliveTimeout is how long a connection may wait for its next request behind
+	// one that a Responder has served. Default 620 seconds, which is longer than the
+	// balancers wait that are common: a connection should end by whoever sends
+	// requests, or one of them may get lost.
+	KeepAliveTimeout time.Duration
 
 	// TLSHandshakesMax is how many handshakes of TLS may be under way at a time,
 	// each of them a goroutine, see ServeTLS. Default 1024.
@@ -102,7 +132,8 @@ type Server struct {
 	// ShedAfter is when the server has more to do than it can. Once everything that
 	// arrives has had to wait longer than that, twice in a row and on every loop,
 	// opening handshakes are answered with 503 and a Retry-After of 5 to 14 seconds,
-	// before Admit sees them, until a loop keeps up; those of Upgrade, too. One
+	// before Admit sees them, until a loop keeps up; those of Upgrade, too, and
+	// requests for a Responder. One
 	// callback that blocks is no reason, and connections that there are, requests
 	// for HTTP and Adopt go on. Default 5 seconds; NoLimit: never.
 	ShedAfter time.Duration
@@ -120,14 +151,15 @@ type Server struct {
 	shared     atomic.Pointer[sharedLimits]
 	loops      []*loop
 	pool       *workers.Pool
-	next       atomic.Uint32  // the loop that gets the next connection
-	web        *web           // nil without HTTP
-	goroutines sync.WaitGroup // of the server, but for those of pool
-	handshakes handshakes
+	next       atomic.Uint32   // the loop that gets the next connection
+	web        *web            // nil without HTTP
+	goroutines sync.WaitGroup  // of the server, but for those of pool
+	places     *tlslink.Places // for handshakes of TLS
 	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
 	count      atomic.Int64 // connections of all loops
+	date       atomic.Pointer[dateText]
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
@@ -182,6 +214,7 @@ func (s *Server) launch() error {
 	}
 	s.stop = make(chan struct{})
 	s.pool = workers.New(s.numbers.workers)
+	s.places = s.newPlaces()
 	for i := range s.numbers.loops {
 		l, err := newLoop(s, i)
 		if err != nil {

@@ -7,7 +7,8 @@ import (
 
 // Shutdown ends the server in good order: it stops listening, says goodbye to
 // every connection with 1001, spread over Pace, and waits until all have ended;
-// requests under way in HTTP and calls of Blocking handlers are waited for, too.
+// requests under way in HTTP and calls of Blocking handlers are waited for, too. So
+// are those served on loops; see Finisher for what they are told.
 // When ctx ends first, what is left is cut off, such a call excepted, and ctx's
 // error returned. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -98,7 +99,13 @@ func (s *Server) sayGoodbye(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		_ = c.Close(StatusGoingAway, "going away")
+		if c.mu.Lock(); c.responder() == nil {
+			c.mu.Unlock()
+			_ = c.Close(StatusGoingAway, "going away")
+			continue
+		}
+		c.mu.Unlock()
+		c.loop.do(func() { c.loop.dismiss(c) })
 	}
 	s.mu.Lock()
 	empty := s.empty
@@ -134,7 +141,7 @@ func (l *loop) openConns() []*Conn {
 		case c == nil:
 		case c.state == stateHead:
 			l.abandon(c)
-		case c.state == stateOpen:
+		case c.state == stateOpen || c.state == stateExchange:
 			open = append(open, c)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 type Stats struct {
 	Conns int // now, those included whose request is arriving or whose last bytes are being sent
 
+	Exchanges int // requests that are being served on the loop now, see Server.Route
+
 	// QueueBytes is what waits for peers that do not keep up, as it was when each
 	// of them last took something.
 	QueueBytes int
@@ -20,6 +22,7 @@ type Stats struct {
 	Shed     uint64 // opening handshakes answered with 503 by ShedAfter
 	HTTP     uint64 // connections given to Server.HTTP
 	Panics   uint64 // of callbacks
+	Requests uint64 // that a Responder was given, see Server.Route
 	Stalls   uint64 // callbacks that took longer than StallAfter
 
 	MessagesIn  uint64
@@ -96,5 +99,5 @@ func (s *Server) SharedStats() SharedStats {
 	if s.start() != nil {
 		return SharedStats{}
 	}
-	return SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: s.handshakes.stats()}
+	return SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: HandshakeStats(s.places.Stats())}
 }

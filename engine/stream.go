@@ -41,6 +41,7 @@ type stream struct {
 	closed  bool
 	waiting bool          // the reader waits for resume
 	resume  chan struct{} // capacity 1
+	left    chan struct{} // closed when the reader has ended; nil while nobody else needs to know
 }
 
 func newStream(l *loop, c *Conn, nc net.Conn) *stream {
@@ -62,6 +63,7 @@ func (s *stream) reads() {
 		s.in, s.inErr = buf[:n], err
 		s.waiting = true
 		closed := s.closed
+		s.leaves()
 		s.mu.Unlock()
 		if closed {
 			return
@@ -70,10 +72,19 @@ func (s *stream) reads() {
 		<-s.resume
 		s.mu.Lock()
 		closed = s.closed
+		s.leaves()
 		s.mu.Unlock()
 		if closed || err != nil {
 			return
 		}
+	}
+}
+
+// leaves says that the reader has ended, if somebody else waits for that; mu is held.
+func (s *stream) leaves() {
+	if s.closed && s.left != nil {
+		close(s.left)
+		s.left = nil
 	}
 }
 
@@ -259,7 +270,7 @@ func (l *loop) visitStream(c *Conn, s *stream) {
 // busy reports whether the transport is still at work on what it accepted.
 func (l *loop) busy(c *Conn) bool {
 	if c.mode&secured != 0 {
-		return c.linkOf().waiting()
+		return c.linkOf().IsWaiting()
 	}
 	s := c.streamOf()
 	return s != nil && !s.writable()

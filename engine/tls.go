@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
+
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 )
 
 // DefaultTLSHandshakesMax is the default of Server.TLSHandshakesMax.
@@ -85,25 +87,15 @@ func unwrap(ln net.Listener) (net.Listener, *tls.Config) {
 	return ln, nil
 }
 
-// linkUnder returns the link of a tls.Conn that a loop has had, or nil.
-func linkUnder(nc net.Conn) *link {
-	if secure, ok := nc.(*tls.Conn); ok {
-		if k, ok := secure.NetConn().(*link); ok {
-			return k
-		}
-	}
-	return nil
-}
-
 // setLink makes k what c's transport is encrypted with.
-func (c *Conn) setLink(k *link) {
+func (c *Conn) setLink(k *tlslink.Link) {
 	c.mu.Lock()
 	c.needExtra().link = k
 	c.mu.Unlock()
 }
 
 // linkOf returns nil for what is not TLS, or has ended.
-func (c *Conn) linkOf() *link {
+func (c *Conn) linkOf() *tlslink.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.extra == nil {
@@ -117,7 +109,7 @@ func (c *Conn) linkOf() *link {
 // returns nil without TLS to this process, and after the connection has ended.
 func (c *Conn) ConnectionState() *tls.ConnectionState {
 	if k := c.linkOf(); k != nil {
-		return stateOf(k.tls)
+		return stateOf(k.TLS())
 	}
 	if s := c.stream(); s != nil {
 		return stateOf(s.nc)

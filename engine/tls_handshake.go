@@ -3,139 +3,94 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"io"
-	"runtime/debug"
-	"slices"
+	"net"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-const (
-	// feedBytesMax is how much may wait for a handshake to take it. What comes
-	// behind stays with the system.
-	feedBytesMax = 32 << 10
-
-	recordHeaderBytes = 5
-	recordBytesMax    = 16 << 10 // RFC 8446 §5.1: of a record before it is encrypted
-	recordHandshake   = 22       // RFC 8446 §5.1: the content type of a ClientHello
-)
-
-// shakeHands makes the handshake. It survives a callback of the application's
-// tls.Config that panics, but not one that ends the goroutine; it has done its
-// part then, too.
-func (k *link) shakeHands() {
-	k.mu.Lock()
-	s := k.shake
-	aborted := s.aborted
-	k.mu.Unlock()
-	if aborted {
-		return
-	}
-	var err error
-	returned := false
-	defer func() {
-		if r := recover(); !returned {
-			err = &panicError{reasonOf(r)}
-			k.conn.loop.server.log().Error("engine: a callback of the TLS configuration panicked; its connection is closed",
-				"remote", fmt.Sprint(k.RemoteAddr()), "panic", fmt.Sprint(reasonOf(r)), "stack", string(debug.Stack()))
-		}
-		s.cancel()
-		k.mu.Lock()
-		if s.evicted {
-			err = errEvicted
-		}
-		s.done, s.err = true, err
-		k.mu.Unlock()
-		k.tell()
-	}()
-	err = k.tls.HandshakeContext(s.ctx)
-	returned = true
+// newPlaces makes the places for handshakes of TLS.
+func (s *Server) newPlaces() *tlslink.Places {
+	return tlslink.NewPlaces(tlslink.PlacesConfig{
+		Max: s.numbers.tlsHandshakesMax,
+		Go:  s.goroutines.Go,
+		Panicked: func(k *tlslink.Link, value any, stack []byte) {
+			s.log().Error("engine: a callback of the TLS configuration panicked; its connection is closed",
+				"remote", fmt.Sprint(k.RemoteAddr()), "panic", fmt.Sprint(reasonOf(value)), "stack", string(stack))
+		},
+		Evicted: func(places, waiting, evicted int) {
+			s.log().Warn("engine: all places for TLS handshakes are taken, and those whose peers are slow are ended for others; if the clients are honest, raise TLSHandshakesMax",
+				"places", places, "waiting", waiting, "ended now", evicted)
+		},
+	})
 }
 
-// feed brings the handshake what has arrived. The error is that of receive.
-func (l *loop) feed(c *Conn, k *link) (int, error) {
-	k.mu.Lock()
-	room := feedBytesMax - len(k.in)
-	k.mu.Unlock()
-	if room <= 0 {
-		return 0, io.ErrUnexpectedEOF // it is not watched, so what the poller reports is that the peer has gone
-	}
-	n, err := l.system.Read(c.fd, l.ciphertext()[:room])
-	if err != nil || n == 0 {
-		return n, err
-	}
-	k.mu.Lock()
-	k.in = append(k.in, l.ciphertext()[:n]...)
-	s := k.shake
-	begins := !s.asked && beginsHandshake(k.in)
-	s.asked = s.asked || begins
-	stranger := !s.asked && k.in[0] != recordHandshake
-	s.more.Signal()
-	k.mu.Unlock()
+// linkOwner is a connection as its link knows it.
+type linkOwner struct{ c *Conn }
+
+func (o linkOwner) Tell() {
+	o.c.mu.Lock()
+	o.c.unlockAndPost()
+}
+
+func (o linkOwner) LocalAddr() net.Addr  { return o.c.LocalAddr() }
+func (o linkOwner) RemoteAddr() net.Addr { return o.c.peer.NetAddr() }
+
+// feed brings the handshake what has arrived. The results are those of receive.
+func (l *loop) feed(c *Conn, k *tlslink.Link) (int, error) {
+	fed, err := k.Feed(l.wire(c))
 	switch {
-	case stranger:
+	case err != nil:
+		return 0, err
+	case fed == tlslink.FedEnd:
+		return 0, nil
+	case fed == tlslink.FedStranger:
 		l.refuseStranger(c, k)
 		return 0, socket.ErrAgain
-	case begins:
-		l.server.askHandshake(k)
+	case fed == tlslink.FedHello:
+		l.server.places.Ask(k)
 	}
 	l.watchHandshake(c, k)
 	return 0, socket.ErrAgain
 }
 
-// beginsHandshake reports whether b has a whole record of a handshake, or one
-// that is not worth waiting for: crypto/tls will say what is wrong with it.
-func beginsHandshake(b []byte) bool {
-	if b[0] != recordHandshake || len(b) < recordHeaderBytes {
-		return false
-	}
-	length := int(b[3])<<8 | int(b[4])
-	return length > recordBytesMax || len(b) >= recordHeaderBytes+length
-}
-
 var notTLS = &handshake.Fault{Status: 400, Reason: "this port expects TLS: use https or wss",
 	Header: handshake.Header{"Connection": {"close"}}}
 
-// refuseStranger answers who does not speak TLS in the language of HTTP, which
-// is most likely what it speaks.
-func (l *loop) refuseStranger(c *Conn, k *link) {
-	k.abort()
+// refuseStranger answers a peer that does not speak TLS in the language of HTTP,
+// which is most likely what it speaks.
+func (l *loop) refuseStranger(c *Conn, k *tlslink.Link) {
+	k.Abort()
 	c.mode &^= secured
 	c.setLink(nil)
 	l.refuse(c, "", notTLS)
 }
 
 // watchHandshake has the poller watch for what the handshake can use.
-func (l *loop) watchHandshake(c *Conn, k *link) {
-	k.mu.Lock()
-	writing, full := len(k.out) > 0, len(k.in) >= feedBytesMax
-	k.mu.Unlock()
-	if writing != k.writing || full != k.full {
-		k.writing, k.full = writing, full
+func (l *loop) watchHandshake(c *Conn, k *tlslink.Link) {
+	if k.NeedsWatch() {
 		l.watch(c)
 	}
 }
 
 // attend does what a handshake has asked the loop for.
-func (l *loop) attend(c *Conn, k *link) {
+func (l *loop) attend(c *Conn, k *tlslink.Link) {
 	if c.state != stateHead {
 		return // the last bytes of a handshake that failed
 	}
-	k.mu.Lock()
-	done, err := k.shake.done, k.shake.err
-	k.mu.Unlock()
-	sent := l.push(c, k, false)
+	done, err := k.Outcome()
+	sent := l.push(c, k)
 	l.watchHandshake(c, k)
 	switch {
-	case k.broken != nil:
-		l.finish(c, abnormal(k.broken), false)
+	case k.Broken() != nil:
+		l.finish(c, abnormal(k.Broken()), false)
 		l.release(c)
 	case !done:
 	case err != nil:
 		l.failHandshake(c, err, sent)
 	case sent:
-		l.established(c, k)
+		l.establish(c, k)
 	}
 }
 
@@ -143,31 +98,26 @@ func (l *loop) attend(c *Conn, k *link) {
 // says so under way.
 func (l *loop) failHandshake(c *Conn, err error, sent bool) {
 	l.tally.Refused++
-	if _, ok := errors.AsType[*panicError](err); ok {
+	if p, ok := errors.AsType[*tlslink.PanicError](err); ok {
+		err = &panicError{reasonOf(p.Value)}
 		l.tally.Panics++
 	} else {
 		l.server.log().Debug("engine: a TLS handshake failed", "remote", fmt.Sprint(c.RemoteAddr()), "error", err)
 	}
 	l.finish(c, abnormal(err), true)
-	if !sent || err == errEvicted {
+	if !sent || err == tlslink.ErrEvicted {
 		l.release(c)
 		return
 	}
 	l.flush(c)
 }
 
-// established lets a connection go on over TLS.
-func (l *loop) established(c *Conn, k *link) {
-	k.mu.Lock()
-	k.shake = nil
-	k.in = slices.Clip(k.in)
-	k.mu.Unlock()
-	k.more = true // it may have come with the end of the handshake
-	if k.full || k.writing {
-		k.full, k.writing = false, false
+// establish lets a connection go on over TLS.
+func (l *loop) establish(c *Conn, k *tlslink.Link) {
+	if k.Establish() {
 		l.watch(c)
 	}
-	if l.server.web != nil && k.tls.ConnectionState().NegotiatedProtocol == protoHTTP2 {
+	if l.server.web != nil && k.TLS().ConnectionState().NegotiatedProtocol == protoHTTP2 {
 		l.forward(c, nil)
 		return
 	}

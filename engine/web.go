@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -28,7 +29,7 @@ func newWeb(s *Server) *web {
 		Handler:           &webHandler{s},
 		ReadHeaderTimeout: s.numbers.handshakeTimeout,
 		IdleTimeout:       webIdleTimeout,
-		MaxHeaderBytes:    headBytesMax,
+		MaxHeaderBytes:    httphead.BytesMax,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, webConn{}, nc)
 		},
@@ -66,7 +67,11 @@ type webHandler struct{ server *Server }
 func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// net/http does not see the TLS in an earlyConn.
 	if early, ok := r.Context().Value(webConn{}).(*earlyConn); ok {
-		if secure, ok := early.Conn.(*tls.Conn); ok {
+		nc := early.Conn
+		if left, ok := nc.(*leftConn); ok {
+			nc = left.Conn
+		}
+		if secure, ok := nc.(*tls.Conn); ok {
 			state := secure.ConnectionState()
 			r.TLS = &state
 		}
@@ -102,8 +107,8 @@ func (l *loop) forward(c *Conn, p []byte) {
 	l.open.Add(-1)
 	l.server.left()
 	if nc != nil && k != nil {
-		k.give(nc)
-		nc = k.tls
+		k.Give(nc)
+		nc = k.TLS()
 	}
 	switch {
 	case nc == nil:
@@ -114,15 +119,58 @@ func (l *loop) forward(c *Conn, p []byte) {
 	}
 }
 
-// surrender takes the transport from a stream. Its reader waits to be resumed,
-// as its last bytes are those being handed over.
+// surrender takes the transport from a stream. Its reader mostly waits to be
+// resumed, as its last bytes are those being handed over. Behind a request that a
+// loop has served it may be reading; then what that brings comes first.
 func (l *loop) surrender(c *Conn, s *stream) net.Conn {
 	l.detach(c)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closed = true
-	s.goesOn()
+	if s.waiting && len(s.in) == 0 && s.inErr == nil {
+		s.goesOn()
+		return s.nc
+	}
+	left := make(chan struct{})
+	s.left = left
+	s.goesOn() // if it waits, it has read what was not looked at yet
+	return &leftConn{Conn: s.nc, stream: s, left: left}
+}
+
+// leftConn is the transport of a stream whose reader was at work.
+type leftConn struct {
+	net.Conn
+	stream *stream
+	left   chan struct{} // closed when the reader has ended
+	taken  bool          // everything that the reader has brought; used by whoever reads
+}
+
+func (c *leftConn) Read(p []byte) (int, error) {
+	if c.taken {
+		return c.Conn.Read(p)
+	}
+	s := c.stream
+	<-c.left // a deadline ends that read, too
+	s.mu.Lock()
+	n, err := copy(p, s.in), s.inErr
+	s.in = s.in[n:]
+	c.taken = len(s.in) == 0
 	s.mu.Unlock()
-	return s.nc
+	switch {
+	case !c.taken:
+		return n, nil
+	case n == 0 && err == nil:
+		return c.Conn.Read(p)
+	}
+	return n, err
+}
+
+// CloseWrite is what net/http looks for to let a last response arrive.
+func (c *leftConn) CloseWrite() error {
+	if nc, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return nc.CloseWrite()
+	}
+	return nil
 }
 
 // choosesHTTP2 reports whether the peer has chosen HTTP/2 in a handshake of TLS,

@@ -25,9 +25,9 @@ type Hub struct {
 	immediate bool // the broker never waits
 	options   Options
 	channels  channels
-	calls     *calls // of a broker that may wait
+	calls     *calls    // of a broker that may wait
+	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
-	waiters   sync.Pool             // of *waiter
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
@@ -53,7 +53,6 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		calls:      newCalls(o.CallsMax),
 		transports: make(map[string]int),
 	}
-	h.waiters.New = newWaiter
 	if b, ok := broker.(ImmediateBroker); ok {
 		h.immediate = b.IsImmediate()
 	}

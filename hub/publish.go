@@ -28,7 +28,10 @@ func (h *Hub) Publish(ctx context.Context, m Message) (pos Position, duplicate b
 }
 
 func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
-	w := h.waiters.Get().(*waiter)
+	w, _ := h.waiters.Get().(*waiter)
+	if w == nil {
+		w = &waiter{outcome: make(chan Published, 1)}
+	}
 	ticket := w.next()
 	began := h.now()
 	if err := h.hand(&m, w, ticket); err != nil {
@@ -70,8 +73,6 @@ type waiter struct {
 	ticket   uint64
 	answered uint64 // the newest ticket that was answered
 }
-
-func newWaiter() any { return &waiter{outcome: make(chan Published, 1)} }
 
 // next returns the ticket of the next publication.
 func (w *waiter) next() uint64 {

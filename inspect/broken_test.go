@@ -63,8 +63,16 @@ func closeFrame(code int, reason string) string {
 	return string(wire.AppendFrame(nil, true, wire.Close, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)))
 }
 
+const problemType = "Content-Type: application/problem+json"
+
+// godwitProblem is a problem document of godwit serve.
+func godwitProblem(name, title, detail string) string {
+	return `{"type":"https://godwit.io/problems/` + name + `","title":"` + title + `","detail":"` + detail + `"}`
+}
+
 // A server that breaks in one way gives the finding for it.
 func TestBrokenServers(t *testing.T) {
+	t.Parallel()
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 	for _, c := range []struct {
 		name   string
@@ -74,6 +82,7 @@ func TestBrokenServers(t *testing.T) {
 		option func(*Options)
 		want   string // IDs
 		says   string // in the first of them
+		not    string // an ID that must not be there
 	}{
 		{name: "page", serve: page("200 OK", "<html>", "Content-Type: text/html", "Server: nginx/1.24.0"), want: "status-2xx upgrade-ignored", says: "(text/html)"},
 		{name: "bad request", serve: page("400 Bad Request", "x"), want: "status-400", says: "calls the request bad"},
@@ -82,6 +91,28 @@ func TestBrokenServers(t *testing.T) {
 		{name: "godwit behind nginx without HTTP/1.1", serve: page("400 Bad Request", "a WebSocket needs HTTP/1.1, and the request is HTTP/1.0; a proxy in between may", "Server: nginx/1.22.1"),
 			want: "status-400 software-known upgrade-ignored", says: "Let nginx, and every other proxy"},
 		{name: "socket.io", serve: page("400 Bad Request", `{"code":0,"message":"Transport unknown"}`), want: "software-known", says: "Socket.IO"},
+		{name: "godwit serve, a problem", serve: page("400 Bad Request", godwitProblem("bad-position", "Bad position", `since=\"x\": it has no colon`), problemType),
+			want: "status-400 software-known", says: `It says: Bad position: since="x": it has no colon.`, not: "upgrade-ignored"},
+		{name: "godwit serve, nothing there", serve: page("404 Not Found", godwitProblem("not-found", "Not found", "nothing is served at /x"), problemType),
+			want: "status-404 software-known", says: "It says: Not found: nothing is served at /x.", not: "upgrade-ignored"},
+		{name: "godwit serve, an origin", serve: page("403 Forbidden", godwitProblem("origin-not-allowed", "Origin not allowed", "pages of origin x may not connect to y: it is another origin, and the server does not list it"), problemType),
+			option: func(o *Options) { o.Origin = "https://app.example" }, want: "software-known status-403", says: "--origin"},
+		{name: "godwit serve, a host", serve: page("421 Misdirected Request", godwitProblem("unknown-host", "Unknown host", "it is not called that"), problemType),
+			want: "software-known status-421", says: "by a name it knows"},
+		{name: "godwit serve behind a proxy", serve: page("426 Upgrade Required", godwitProblem("upgrade-required", "WebSocket upgrade required", "a proxy in between must be told to pass on both"), problemType, "Server: nginx"),
+			want: "software-known status-426", says: "did not get"},
+		{name: "godwit's welcome page", serve: page("200 OK", "<!doctype html><title>Godwit: a channel is a URL</title>", "Content-Type: text/html"),
+			want: "software-known status-2xx", says: "/channels/"},
+		{name: "godwit's library, an origin", serve: page("403 Forbidden", "pages of origin \"x\" may not connect to \"y\": it is another origin, and the server does not list it\n", "Content-Type: text/plain; charset=utf-8"),
+			want: "software-known status-403", says: "AcceptOptions.Origins"},
+		{name: "godwit's library, middleware", serve: page("500 Internal Server Error", "this connection cannot be upgraded to WebSocket\n", "Content-Type: text/plain; charset=utf-8"),
+			want: "software-known status-500", says: "Unwrap"},
+		{name: "a problem of others", serve: page("403 Forbidden", `{"type":"about:blank","title":"No","detail":"quota\u001b exceeded"}`, problemType),
+			want: "status-403", says: `It says: No: quota\x1b exceeded.`},
+		{name: "a problem without words", serve: page("403 Forbidden", `{"type":"https://godwit.io/problems/"}`, problemType), want: "status-403", says: "because of the Origin"},
+		{name: "no problem", serve: page("403 Forbidden", `{"title":`, problemType), want: "status-403", says: "because of the Origin"},
+		{name: "a reason in a line", serve: page("400 Bad Request", "the room is full\n", "Content-Type: text/plain"), want: "status-400", says: `It says: the room is full.`},
+		{name: "a reason in a page", serve: page("400 Bad Request", "the room\nis full\n", "Content-Type: text/plain"), want: "status-400", says: "calls the request bad"},
 		{name: "unauthorised", serve: page("401 Unauthorized", "", "WWW-Authenticate: Bearer"), want: "status-401", says: "credentials"},
 		{name: "forbidden", serve: page("403 Forbidden", "no"), want: "status-403"},
 		{name: "not found", serve: page("404 Not Found", "404 page not found\n"), want: "status-404 software-known"},
@@ -256,6 +287,16 @@ func TestBrokenServers(t *testing.T) {
 			p.frame(wire.Text, strings.Repeat(`{"price":1}`, 100))
 			p.behave()
 		}, want: "compression-unused compression-no-takeover compression-ok"},
+		{name: "no compression", serve: frames(""), want: "compression-declined", says: "turn compression on at the server"},
+		{name: "godwit serve cannot compress", serve: func(p *peer) {
+			if o := p.header.Get("Origin"); o != "" && !strings.HasPrefix(o, "http://127.") {
+				page("403 Forbidden", godwitProblem("origin-not-allowed", "Origin not allowed", "no"), problemType)(p)
+				return
+			}
+			p.open()
+			p.frame(wire.Text, strings.Repeat(`{"price":1}`, 100))
+			p.behave()
+		}, want: "compression-declined compression-benefit", says: "godwit serve has no such setting", not: "compression-ok"},
 		{name: "hijack", serve: frames(""), option: func(o *Options) { o.Header = map[string][]string{"Cookie": {"sid=secret"}} }, want: "origin-hijack"},
 		{name: "null origin", serve: onlyIf(func(p *peer) bool { o := p.header.Get("Origin"); return o == "" || o == "null" }), want: "origin-null origin-own-refused"},
 		{name: "foreign origins get no answer", serve: func(p *peer) {
@@ -289,6 +330,9 @@ func TestBrokenServers(t *testing.T) {
 			}
 			ids := strings.Fields(c.want)
 			wants(t, r, ids...)
+			if c.not != "" && finding(r, c.not).ID != "" {
+				t.Errorf("%s: %q", c.not, finding(r, c.not).Means)
+			}
 			if f := finding(r, ids[0]); !strings.Contains(f.Means+f.Do, c.says) {
 				t.Errorf("%q %q does not say %q", f.Means, f.Do, c.says)
 			}

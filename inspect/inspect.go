@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/wrongscheme"
 )
 
 // inspector is one Run.
@@ -16,6 +18,8 @@ type inspector struct {
 	header  http.Header // what may be sent to the present origin
 	report  *Report
 	worked  map[string]string // host:port to the address that accepted a connection
+
+	isGodwit bool // what answers is godwit serve, as a refusal gave away
 }
 
 // Run inspects the endpoint that target names: a URL with the scheme ws, wss,
@@ -119,7 +123,7 @@ func (in *inspector) rightScheme(ctx context.Context, a *attempt) string {
 		return "ws"
 	case a.stage == atTCP && t.secure() && t.url.Port() == "" && kind == refused:
 		return "ws"
-	case a.stage == atResponse && !t.secure() && isTLS(a.raw), a.stage == answered && !t.secure() && saysTLS(a):
+	case a.stage == atResponse && !t.secure() && wrongscheme.IsAlert(a.raw), a.stage == answered && !t.secure() && saysTLS(a):
 		return "wss"
 	case a.stage == atResponse && !t.secure() && len(a.raw) == 0 && kind != timedOut && in.speaksTLS(ctx, t.with("wss")):
 		return "wss"

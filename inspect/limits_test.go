@@ -19,6 +19,7 @@ import (
 
 // What a server can make a report hold is bounded.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	t.Run("body", func(t *testing.T) {
 		address := listen(t, nil, false, page("404 Not Found", strings.Repeat("x", 2*bodyBytesMax)))
 		r := look(t, "ws://"+address, direct())
@@ -96,6 +97,7 @@ func TestLimits(t *testing.T) {
 
 // A proxy may itself be reached by TLS, and its certificate is verified.
 func TestSecureProxy(t *testing.T) {
+	t.Parallel()
 	root, _ := (*authority)(nil).issue(t, ca("Test Root"))
 	_, chain := root.issue(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, []net.IP{net.IPv4(127, 0, 0, 1)} })
 	roots := x509.NewCertPool()

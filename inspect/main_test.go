@@ -16,6 +16,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(everything{m}) }
 type everything struct{ m *testing.M }
 
 func (e everything) Run() int {
+	// Nearly all of these tests wait for a server to say nothing more: as many at
+	// once as there are processors would leave those idle.
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
 	code := e.m.Run()
 	if code != 0 || len(produced) == 0 || flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" {
 		return code

@@ -185,6 +185,20 @@ func FuzzPrintable(f *testing.F) {
 	})
 }
 
+// What a refusal says of itself is fit to print and of one line, whatever it is.
+func FuzzReason(f *testing.F) {
+	for _, seed := range []string{"", "no", "no\n", "a\nb", `{"title":"T","detail":"d\u001b."}`, `{"type":"https://godwit.io/problems/x"}`, `{"title":1}`, "\x1b[2J", "\xff"} {
+		f.Add(seed, "application/problem+json")
+		f.Add(seed, "text/plain")
+	}
+	f.Fuzz(func(t *testing.T, body, media string) {
+		a := &attempt{raw: []byte(body), head: &head{fields: map[string][]string{"Content-Type": {media}}}}
+		if got := reason(a); !isPrintable(got) || strings.Contains(got, "\n") || len(got) > 5*reasonBytesMax {
+			t.Errorf("%q became %q", body, got)
+		}
+	})
+}
+
 func TestShowValue(t *testing.T) {
 	for _, c := range [][3]string{
 		{"Authorization", "Bearer abc", "Bearer (3 bytes, not shown)"},

@@ -20,6 +20,7 @@ func (in *inspector) probe(ctx context.Context, t *target, s spec, change string
 		p.Status, p.Outcome = a.head.status, "a WebSocket opened"
 	default:
 		p.Status, p.Outcome = a.head.status, printable(a.head.start, quotedBytesMax)
+		in.isGodwit = in.isGodwit || problemOf(a).godwit() != ""
 	}
 	if p.Opened {
 		a.leave()

@@ -15,12 +15,22 @@ func (in *inspector) refused(ctx context.Context, a *attempt) {
 		return
 	}
 	known := recognise(a.raw)
+	lost := known != nil && known.lost
+	if p := problemOf(a); p.godwit() != "" {
+		// It says exactly what it misses, so there is nothing to guess.
+		in.explainGodwit(p, lost)
+		if p.godwit() == "origin-not-allowed" {
+			in.experiment(ctx, a)
+		}
+		in.judgeStatus(a, known, lost)
+		return
+	}
 	if known != nil {
 		in.found("software-known", known.means, known.do)
 	}
 	in.experiment(ctx, a)
 	in.compareWithPlain(ctx, a, known)
-	in.judgeStatus(a, known != nil && known.lost)
+	in.judgeStatus(a, known, lost)
 }
 
 // experiment looks for the part of the request that is refused.
@@ -129,10 +139,14 @@ var statusTexts = map[int]struct{ id, means, do string }{
 	504: {"status-504", "The proxy waited in vain for the server behind it to answer the handshake.", "Check that the server behind answers at all; if it does so on a plain connection, let the proxy pass on Upgrade, without which some servers wait for more."},
 }
 
-// judgeStatus explains the status. lost says that whoever answered says that the
-// upgrade did not reach it.
-func (in *inspector) judgeStatus(a *attempt, lost bool) {
+// judgeStatus explains the status. known is what answered, nil if that is not
+// known; lost says that by its own words the upgrade did not reach it.
+func (in *inspector) judgeStatus(a *attempt, known *signature, lost bool) {
 	h := a.head
+	says := reason(a)
+	if says != "" {
+		says = "It says: " + says
+	}
 	start := "The server answered " + quote(strings.TrimPrefix(strings.TrimPrefix(h.start, "HTTP/1.1 "), "HTTP/1.0 ")) + " instead of 101. "
 	versions := elements(h.values("Sec-WebSocket-Version"))
 	name, example := fixFor(h)
@@ -144,25 +158,35 @@ func (in *inspector) judgeStatus(a *attempt, lost bool) {
 	case status >= 400 && len(versions) > 0 && !slices.Contains(versions, "13"):
 		in.found("version-unspoken", start+"It speaks the versions "+quoteAll(versions)+" of WebSocket, and browsers speak 13, that of RFC 6455.", "Update the server's WebSocket library.")
 	case status/100 == 2:
+		if known != nil && !lost {
+			in.found("status-2xx", start+"An ordinary answer"+contentType(h)+": nothing at this URL took the request for a WebSocket.", "Check the path.")
+			return
+		}
 		in.found("status-2xx", start+"An ordinary answer"+contentType(h)+": nothing at this URL took the request for a WebSocket.",
 			"Check the path. If it is right, the Upgrade got lost on the way: "+lowerFirst(passOn)).Example = example
 	case status == 426:
 		in.found("status-426", start+"It wants an upgrade, although the request asked for one: something between here and the server removed Upgrade and Connection, or the server only speaks another protocol"+offeredUpgrade(h)+".", passOn).Example = example
 	case status == 400 && lost:
 		in.found("status-400", start+"It does not see the upgrade that was sent: something in between removed Upgrade and Connection.", passOn).Example = example
+	case status == 400 && says != "":
+		in.found("status-400", start+says, "Do what it says, or look into the server's log.")
 	case status == 400:
 		in.found("status-400", start+"It calls the request bad: the Upgrade got lost on the way, parameters or cookies that the application wants are missing, or the host name is unknown to it.",
 			"Read the body below and the server's log. "+passOn)
 	case statusTexts[status].id != "":
 		s := statusTexts[status]
-		f := in.found(s.id, start+s.means, s.do)
+		means := s.means
+		if says != "" {
+			means = says
+		}
+		f := in.found(s.id, start+means, s.do)
 		if retry := h.get("Retry-After"); retry != "" {
 			f.Do += " Retry-After: " + printable(retry, 40) + "."
 		}
 	case status >= 520 && status <= 526 && name == "Cloudflare":
 		in.found("status-502", start+"Cloudflare got no valid answer from the server behind it.", "Check that the server behind is up, lets Cloudflare's addresses in, and has a valid certificate if Cloudflare connects by TLS.")
 	default:
-		in.found("status-other", start+"That is no answer a WebSocket client can use.", "Read the body below and the server's log.")
+		in.found("status-other", strings.TrimSpace(start+"That is no answer a WebSocket client can use. "+says), "Read the body below and the server's log.")
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/wrongscheme"
 )
 
 // greetings are how servers that are not HTTP begin.
@@ -23,24 +25,9 @@ var greetings = []struct{ start, name string }{
 	{"<", "a server that sends a page without a head (HTTP/0.9)"},
 }
 
-// isTLS reports whether b begins like the alert that a TLS server answers plain
-// text with (RFC 8446 §5.1: type 21, version 3.x).
-func isTLS(b []byte) bool { return len(b) >= 3 && b[0] == 21 && b[1] == 3 && b[2] <= 4 }
-
 // saysTLS reports whether the answer is what web servers say in plain text at
 // their TLS ports.
-func saysTLS(a *attempt) bool {
-	if a.head.status != 400 && a.head.status != 497 {
-		return false
-	}
-	body := strings.ToLower(string(a.raw))
-	for _, s := range []string{"http request to an https server", "plain http request was sent to https port", "speaking plain http to an ssl-enabled", "combination of host and port requires tls"} {
-		if strings.Contains(body, s) {
-			return true
-		}
-	}
-	return false
-}
+func saysTLS(a *attempt) bool { return wrongscheme.WantsTLS(a.head.status, a.raw) }
 
 // judgeNoResponse explains why there was no response, or none of HTTP.
 func (in *inspector) judgeNoResponse(ctx context.Context, a *attempt) {
@@ -53,7 +40,7 @@ func (in *inspector) judgeNoResponse(ctx context.Context, a *attempt) {
 	case errors.Is(a.err, errHTTP2):
 		in.found("response-http2", "The server answered in HTTP/2 to a request in HTTP/1.1.",
 			"Let it speak HTTP/1.1 too, or use the port where it does: a WebSocket over HTTP/1.1 cannot begin otherwise.")
-	case !t.secure() && isTLS(raw):
+	case !t.secure() && wrongscheme.IsAlert(raw):
 		in.answeredTLS(ctx, t, "The server answered with a TLS alert: it is an https server, and the URL says ws.")
 	case errors.Is(a.err, errHeadTooLong):
 		in.found("response-too-long", "The head of the response is longer than 64 KiB; browsers and proxies give up long before.",

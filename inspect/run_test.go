@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godwit-io/godwit/ws"
@@ -53,6 +54,7 @@ func echo(t *testing.T, o *ws.AcceptOptions) *httptest.Server {
 
 // Our own server has nothing to complain about.
 func TestOwnServer(t *testing.T) {
+	t.Parallel()
 	for _, compressed := range []bool{false, true} {
 		var accept ws.AcceptOptions
 		accept.Subprotocols = []string{"v1"}
@@ -82,6 +84,7 @@ func TestOwnServer(t *testing.T) {
 
 // The JSON form is a golden file, with what changes from run to run replaced.
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	s := echo(t, &ws.AcceptOptions{Options: ws.Options{Compression: &deflate.Options{}}})
 	o := direct()
 	o.Timeout, o.Header = 5*time.Second, http.Header{"Authorization": {"Bearer abc"}}
@@ -130,6 +133,7 @@ func TestJSON(t *testing.T) {
 
 // Redirects are followed, without the credentials where they do not belong.
 func TestRedirects(t *testing.T) {
+	t.Parallel()
 	seen := make(chan http.Header, 20)
 	end := listen(t, nil, false, func(p *peer) {
 		seen <- p.header
@@ -169,6 +173,7 @@ func TestRedirects(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	open := listen(t, nil, false, frames(""))
 	_, port, _ := net.SplitHostPort(open)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -235,18 +240,20 @@ func TestUnreachable(t *testing.T) {
 
 // The first bytes of an answer can be slow.
 func TestSlowAnswer(t *testing.T) {
-	address := listen(t, nil, false, func(p *peer) {
-		if p.header.Get("Origin") == "" {
-			<-time.After(1100 * time.Millisecond)
-		}
-		p.open()
-		p.behave()
+	synctest.Test(t, func(t *testing.T) {
+		o := virtual(direct(), false, func(p *peer) {
+			if p.header.Get("Origin") == "" {
+				time.Sleep(1100 * time.Millisecond)
+			}
+			p.open()
+			p.behave()
+		})
+		wants(t, look(t, "ws://example.test", o), "response-slow", "handshake-ok")
 	})
-	o := direct()
-	wants(t, look(t, "ws://"+address, o), "response-slow", "handshake-ok")
 }
 
 func TestProxies(t *testing.T) {
+	t.Parallel()
 	end := listen(t, nil, false, frames(""))
 	tunnel := func(answer string) func(*peer) {
 		return func(p *peer) {
@@ -319,6 +326,7 @@ func connectOnly(serve func(*peer)) func(*peer) {
 
 // The context ends a run at once, whatever it waits for.
 func TestContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	address := listen(t, nil, false, func(p *peer) {
 		p.open()
@@ -354,21 +362,20 @@ func TestMistakes(t *testing.T) {
 
 // A message of any length is bounded in memory.
 func TestLongMessages(t *testing.T) {
-	address := listen(t, nil, false, func(p *peer) {
-		p.open()
-		part := make([]byte, 1<<20)
-		p.Write(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: 3 << 20}))
-		for range 3 {
-			p.Write(part)
+	synctest.Test(t, func(t *testing.T) {
+		r := look(t, "ws://example.test", virtual(direct(), false, func(p *peer) {
+			p.open()
+			part := make([]byte, 1<<20)
+			p.Write(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: 3 << 20}))
+			for range 3 {
+				p.Write(part)
+			}
+			p.frame(wire.Text, "short")
+			p.behave()
+		}))
+		wants(t, r, "session-sends", "pings-ok", "close-ok")
+		if u := r.Session.Unprompted; u.Messages != 2 || u.Bytes != 3<<20+5 {
+			t.Errorf("%+v", u)
 		}
-		p.frame(wire.Text, "short")
-		p.behave()
 	})
-	o := direct()
-	o.Listen, o.Timeout = 2*time.Second, 10*time.Second // 3 MiB have to come in the first
-	r := look(t, "ws://"+address, o)
-	wants(t, r, "session-sends", "pings-ok", "close-ok")
-	if u := r.Session.Unprompted; u.Messages != 2 || u.Bytes != 3<<20+5 {
-		t.Errorf("%+v", u)
-	}
 }

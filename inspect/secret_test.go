@@ -12,6 +12,7 @@ import (
 // A report is pasted into bug trackers: passwords, and tokens in a query, are not
 // in it, wherever they came from.
 func TestReportHidesSecrets(t *testing.T) {
+	t.Parallel()
 	opens := func(p *peer) { p.open("X-Auth: hush"); p.behave() }
 	echo := listen(t, nil, false, opens)
 	for name, c := range map[string]struct {
@@ -35,33 +36,36 @@ func TestReportHidesSecrets(t *testing.T) {
 		"a proxy's protocol": {"ws://h.example/", nil, "gopher://ada:hush@127.0.0.1:1", "gopher"},
 		"no proxy's URL":     {"ws://h.example/", nil, "", "It is no URL"},
 	} {
-		o := direct()
-		o.Header = http.Header{"X-Access-Token": {"hush"}, "Referer": {"https://a.example/?code=hush"}}
-		if c.serve == nil {
-			o.Proxy = func(*http.Request) (*url.URL, error) {
-				if c.proxy == "" {
-					return nil, errors.New(`invalid proxy address "http://ada:hush@pro xy": no`)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := direct()
+			o.Header = http.Header{"X-Access-Token": {"hush"}, "Referer": {"https://a.example/?code=hush"}}
+			if c.serve == nil {
+				o.Proxy = func(*http.Request) (*url.URL, error) {
+					if c.proxy == "" {
+						return nil, errors.New(`invalid proxy address "http://ada:hush@pro xy": no`)
+					}
+					return url.Parse(c.proxy)
 				}
-				return url.Parse(c.proxy)
+				c.serve = func(*peer) {}
 			}
-			c.serve = func(*peer) {}
-		}
-		r := look(t, strings.Replace(c.target, "HOST", listen(t, nil, false, c.serve), 1), o)
-		var text strings.Builder
-		if err := Print(&text, r, PrintOptions{Raw: true}); err != nil {
-			t.Fatal(err)
-		}
-		document, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		both := text.String() + string(document)
-		if i := strings.Index(both, "hush"); i >= 0 {
-			t.Errorf("%s: a secret is shown: %s", name, both[max(0, i-100):i+20])
-		}
-		if !strings.Contains(strings.ToLower(text.String()+string(document)), strings.ToLower(c.shows)) {
-			t.Errorf("%s: %q is missing in\n%s", name, c.shows, &text)
-		}
+			r := look(t, strings.Replace(c.target, "HOST", listen(t, nil, false, c.serve), 1), o)
+			var text strings.Builder
+			if err := Print(&text, r, PrintOptions{Raw: true}); err != nil {
+				t.Fatal(err)
+			}
+			document, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			both := text.String() + string(document)
+			if i := strings.Index(both, "hush"); i >= 0 {
+				t.Errorf("a secret is shown: %s", both[max(0, i-100):i+20])
+			}
+			if !strings.Contains(strings.ToLower(text.String()+string(document)), strings.ToLower(c.shows)) {
+				t.Errorf("%q is missing in\n%s", c.shows, &text)
+			}
+		})
 	}
 	for target, want := range map[string]string{
 		"ws://ada:hu/hush@h/":              `"ws://..."`,

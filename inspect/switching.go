@@ -35,6 +35,7 @@ func (in *inspector) open(ctx context.Context, a *attempt) {
 	s.run(ctx)
 	if ctx.Err() == nil {
 		in.probeOrigins(ctx, a)
+		in.setRight()
 	}
 }
 

@@ -69,6 +69,8 @@ func (in *inspector) judgeTLS(x *Exchange, facts *secured) {
 		if in.options.Insecure && f.Grade == Error {
 			f.Grade = Warning
 			f.Means += " It was used all the same, because of --insecure; browsers refuse it."
+		} else if f.Grade == Error {
+			f.Do += " To look further in spite of it, add --insecure."
 		}
 	}
 	if !x.TLS.Trusted {

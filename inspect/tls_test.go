@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-var serial int64
+var serial atomic.Int64
 
 // issue makes a certificate signed by a, or by itself if a is nil. The template
 // may be changed before that.
@@ -35,9 +36,8 @@ func (a *authority) issue(t *testing.T, change func(*x509.Certificate)) (*author
 	if err != nil {
 		t.Fatal(err)
 	}
-	serial++
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "example.test"}, DNSNames: []string{"example.test"},
+		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "example.test"}, DNSNames: []string{"example.test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
 	}
@@ -75,6 +75,7 @@ func named(o *Options) *Options {
 }
 
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	root, _ := (*authority)(nil).issue(t, ca("Test Root"))
 	middle, middleChain := root.issue(t, ca("Test Intermediate"))
 	expiredMiddle, expiredChain := root.issue(t, func(c *x509.Certificate) {
@@ -118,6 +119,7 @@ func TestCertificates(t *testing.T) {
 		}, want: "cert-expired cert-wrong-name cert-unknown-authority"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			_, chain := c.issuer.issue(t, c.change)
 			for _, s := range c.send {
 				chain.Certificate = append(chain.Certificate, s.Certificate...)
@@ -143,11 +145,14 @@ func TestCertificates(t *testing.T) {
 			if trusted {
 				return
 			}
+			if f := finding(r, ids[0]); !strings.Contains(f.Do, "--insecure") {
+				t.Errorf("%q does not say how to go on", f.Do)
+			}
 			// Insecure goes on, and says so.
 			o.Insecure = true
 			r = look(t, "wss://"+net.JoinHostPort(c.host, port), o)
 			wants(t, r, append(ids, "handshake-ok")...)
-			if f := finding(r, ids[0]); f.Grade != Warning || !strings.Contains(f.Means, "--insecure") || !r.Works {
+			if f := finding(r, ids[0]); f.Grade != Warning || !strings.Contains(f.Means, "--insecure") || strings.Contains(f.Do, "--insecure") || !r.Works {
 				t.Errorf("insecure: %v %q, works %v", f.Grade, f.Means, r.Works)
 			}
 		})
@@ -155,6 +160,7 @@ func TestCertificates(t *testing.T) {
 }
 
 func TestTLSFailures(t *testing.T) {
+	t.Parallel()
 	root, _ := (*authority)(nil).issue(t, ca("Test Root"))
 	roots := x509.NewCertPool()
 	roots.AddCert(root.cert)
@@ -253,6 +259,7 @@ func (p *peer) hangUpTLS() { _, _ = p.Conn.Read(make([]byte, 4096)) }
 
 // A guessed scheme is corrected by what answers.
 func TestGuess(t *testing.T) {
+	t.Parallel()
 	_, chain := (*authority)(nil).issue(t, func(*x509.Certificate) {})
 	secure := listen(t, &tls.Config{Certificates: []tls.Certificate{chain}}, false, frames(""))
 	plain := listen(t, nil, false, frames(""))

@@ -10,22 +10,25 @@ import (
 //
 //	number      41   42   43   44   45
 //	missing      0    3    1  997 1000    subscribers who do not have it yet
-//	                  ▲ done          ▲ sent
+//	                  ▲ done          ▲ the last that the window admits
 //
-// A subscriber gets publications in order, so a later one is never complete
-// before an earlier one, unless something got lost.
+// The publications of one publisher come in order, so a later one is never
+// complete before an earlier one, unless something got lost.
 type audience struct {
-	slots []atomic.Int64 // of the window: how many are missing
-	room  chan struct{}  // there may be room in the window
+	slots []atomic.Int64  // of the window: how many are missing
+	room  []chan struct{} // for each publisher: there may be room in the window
 
 	mu   sync.Mutex // guards all below
 	live int
-	sent uint64
 	done uint64
 }
 
-func newAudience(window int) *audience {
-	return &audience{slots: make([]atomic.Int64, window), room: make(chan struct{}, 1)}
+func newAudience(window, publishers int) *audience {
+	a := &audience{slots: make([]atomic.Int64, window), room: make([]chan struct{}, publishers)}
+	for i := range a.room {
+		a.room[i] = make(chan struct{}, 1)
+	}
+	return a
 }
 
 // begin makes everybody who has not left a member. The next publication has the
@@ -33,68 +36,83 @@ func newAudience(window int) *audience {
 func (a *audience) begin(first uint64, members []*membership) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sent, a.done = first, first
+	a.done = first
 	for _, m := range members {
 		if !m.left {
 			m.joined = true
 			a.live++
 		}
 	}
+	for i := range a.slots {
+		a.slots[i].Store(int64(a.live))
+	}
 }
 
 // membership is one subscriber's; its fields are guarded by the audience's mu.
 type membership struct{ joined, left bool }
 
-// publish takes the next place in the window. It returns false if there is none,
-// and then room tells when to try again, or if nobody is there any more.
-func (a *audience) publish() (number uint64, ok bool) {
+// admits reports whether the window has room for a publication. If it does not,
+// room tells when to ask again, unless nobody is there any more.
+func (a *audience) admits(number uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.live == 0 || a.sent-a.done >= uint64(len(a.slots)) {
-		return 0, false
-	}
-	number = a.sent
-	a.sent++
-	a.slots[number%uint64(len(a.slots))].Store(int64(a.live))
-	return number, true
+	return a.live > 0 && number < a.done+uint64(len(a.slots))
 }
 
-// have notes that one member has the publications from number from up to, and
-// not including, to, or will never have them.
-func (a *audience) have(from, to uint64) {
-	for n := from; n < to; n++ {
-		if a.slots[n%uint64(len(a.slots))].Add(-1) == 0 {
-			a.mu.Lock()
-			a.advance()
-			a.mu.Unlock()
-		}
+func (a *audience) slot(number uint64) *atomic.Int64 { return &a.slots[number%uint64(len(a.slots))] }
+
+// have notes that one member has a publication, or will never have it.
+func (a *audience) have(number uint64) {
+	if a.slot(number).Add(-1) == 0 {
+		a.mu.Lock()
+		a.advance()
+		a.mu.Unlock()
 	}
 }
 
-// leave takes away a subscriber whose next publication would be number next.
-func (a *audience) leave(m *membership, next uint64) {
+// void notes that nobody will have a publication.
+func (a *audience) void(number uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if number >= a.done && number < a.done+uint64(len(a.slots)) {
+		a.slot(number).Store(0)
+		a.advance()
+	}
+}
+
+// leave takes away a subscriber, who has the publications that has says.
+func (a *audience) leave(m *membership, has func(number uint64) bool) {
 	a.mu.Lock()
 	m.left = true
-	joined, done, sent := m.joined, a.done, a.sent
+	joined, done := m.joined, a.done
 	if joined {
 		a.live--
 	}
 	a.mu.Unlock()
-	if joined {
-		a.have(max(next, done), sent)
+	if !joined {
+		return
+	}
+	for n := done; n < done+uint64(len(a.slots)); n++ {
+		if !has(n) {
+			a.have(n)
+		}
 	}
 }
 
 // advance moves done; mu is held.
 func (a *audience) advance() {
 	moved := false
-	for a.done < a.sent && a.slots[a.done%uint64(len(a.slots))].Load() <= 0 {
+	for a.live > 0 && a.slot(a.done).Load() <= 0 {
+		a.slot(a.done).Store(int64(a.live)) // for the one that the window admits now
 		a.done++
 		moved = true
 	}
-	if moved {
+	if !moved {
+		return
+	}
+	for _, room := range a.room {
 		select {
-		case a.room <- struct{}{}:
+		case room <- struct{}{}:
 		default:
 		}
 	}

@@ -1,9 +1,8 @@
-// Package loadgen makes load for WebSocket servers and measures what they do
-// with it.
+// Package loadgen makes load for servers of WebSockets, event streams and POSTs, and measures what they do with it.
 //
 // It is what "godwit bench" runs, and works against any server. Each of Echo,
-// Fanout, Connections, Handshakes and Storm opens connections, makes one kind of
-// load, and returns a Report: latencies, throughput, errors by kind, what the
+// Fanout, SSE, Publish, Connections, Handshakes and Storm opens connections, makes
+// one kind of load, and returns a Report: latencies, throughput, errors by kind, what the
 // server's process used, and a verdict in a sentence or two.
 //
 // # Two loops

@@ -31,7 +31,7 @@ func Echo(ctx context.Context, target string, o Options) (*Report, error) {
 	}
 	waiting, awake := context.WithCancel(context.Background())
 	defer awake()
-	r.openAll(ctx, d, func(i int, conn *ws.Conn) {
+	r.dialAll(ctx, d, func(i int, conn *ws.Conn) {
 		c := &echoConn{echo: e, conn: conn, index: i, shard: r.latency.shard(i)}
 		e.conns[i] = c
 		c.rested.Go(func() { c.rest(waiting) })

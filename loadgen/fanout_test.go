@@ -51,7 +51,7 @@ func TestFanoutWindow(t *testing.T) {
 // What does not arrive as it should is counted for what it is.
 func TestFanoutFaults(t *testing.T) {
 	numberOf := func(message []byte) uint64 {
-		number, _, _, _ := newPayloads(len(message), publishMarker).find(message)
+		_, number, _, _, _ := newPayloads(len(message), publishMarker).find(message)
 		return number
 	}
 	for name, c := range map[string]struct {
@@ -233,45 +233,42 @@ func TestPublisherURL(t *testing.T) {
 
 // The audience under every order of events: what is complete is complete.
 func TestAudience(t *testing.T) {
-	a := newAudience(2)
+	a := newAudience(2, 1)
 	members := []*membership{{}, {}, {left: true}}
 	a.begin(7, members)
 	if a.live != 2 || !members[0].joined || members[2].joined {
 		t.Fatalf("%+v", a)
 	}
-	publish := func(want uint64) {
+	admits := func(up uint64) {
 		t.Helper()
-		if n, ok := a.publish(); !ok || n != want {
-			t.Fatalf("published %d, %v; want %d", n, ok, want)
+		if !a.admits(up) || a.admits(up+1) {
+			t.Fatalf("the window is not up to %d", up)
 		}
 	}
-	full := func() {
-		t.Helper()
-		if n, ok := a.publish(); ok {
-			t.Fatalf("published %d into a full window", n)
-		}
-	}
-	publish(7)
-	publish(8)
-	full()
-	a.have(7, 8)
-	full()
-	a.have(7, 9) // the other has both
-	publish(9)
-	full()
-	a.have(8, 9)
-	publish(10)
-	full()
-	a.leave(members[1], 9) // with two that it will never have
-	full()
-	a.have(9, 11)
-	publish(11)
-	a.leave(members[2], 0) // was never there
-	a.have(11, 12)
-	publish(12)
-	a.leave(members[0], 12)
-	full() // nobody is there
-	if a.live != 0 || a.done != a.sent {
-		t.Errorf("%d live, %d of %d done", a.live, a.done, a.sent)
+	before := func(next uint64) func(uint64) bool { return func(n uint64) bool { return n < next } }
+	admits(8)
+	a.have(7)
+	admits(8)
+	a.have(8) // the other has 8 before 7, as of two publishers
+	a.have(7)
+	admits(9)
+	a.have(8)
+	admits(10)
+	a.have(9)
+	a.leave(members[1], before(9)) // with two that it will never have
+	admits(11)
+	a.void(11)
+	admits(11)
+	a.void(10)
+	admits(13)
+	a.void(10) // is over already
+	a.void(14) // is not admitted
+	admits(13)
+	a.leave(members[2], before(0)) // was never there
+	a.have(12)
+	admits(14)
+	a.leave(members[0], before(13))
+	if a.admits(13) || a.live != 0 { // nobody is there
+		t.Errorf("%d live, done up to %d", a.live, a.done)
 	}
 }

@@ -87,7 +87,7 @@ func Find(ctx context.Context, kind Kind, target string, o Options, g Goal) (*Re
 	if g.P99 == 0 {
 		g.P99 = DefaultP99
 	}
-	play := map[Kind]func(context.Context, string, Options) (*Report, error){KindEcho: Echo, KindFanout: Fanout, KindHandshakes: Handshakes}[kind]
+	play := map[Kind]func(context.Context, string, Options) (*Report, error){KindEcho: Echo, KindFanout: Fanout, KindHandshakes: Handshakes, KindSSE: SSE, KindPublish: Publish}[kind]
 	switch {
 	case play == nil, g.Find != FindRate && (g.Find != FindConnections || kind == KindHandshakes):
 		return nil, invalid("the limit of %q cannot be looked for with %q", g.Find, kind)
@@ -103,7 +103,8 @@ func Find(ctx context.Context, kind Kind, target string, o Options, g Goal) (*Re
 	start := o.Rate
 	switch {
 	case g.Find == FindConnections:
-		start, s.most = float64(o.Connections), float64(connectionsMax())
+		s.more = o.descriptorsMore(kind)
+		start, s.most = float64(o.Connections), float64(connectionsMax()-s.more)
 	case o.Rate == 0 && kind == KindEcho:
 		start = DefaultEchoRate
 	case o.Rate == 0:
@@ -149,6 +150,7 @@ type finder struct {
 	kind   Kind
 	goal   Goal
 	most   float64 // that may be tried
+	more   int     // descriptors that the kind needs besides
 	try    func(value float64) (*Report, error)
 	search *Search
 
@@ -260,7 +262,7 @@ func misses(r *Report, p99 time.Duration) string {
 	}
 	switch {
 	case r.Kind != KindHandshakes && c.Opened < c.Wanted:
-		return fmt.Sprintf("it took %s of %s: %s", Count(float64(c.Opened)), plural(c.Wanted, "connection"), r.Errors[0].Kind)
+		return fmt.Sprintf("it took %s of %s: %s", Count(float64(c.Opened)), plural(c.Wanted, r.Kind.unit()), r.Errors[0].Kind)
 	case errors > 0:
 		return fmt.Sprintf("%s: %s", plural(int(errors), "error"), r.Errors[0].Kind)
 	case r.Latency == nil:
@@ -275,13 +277,10 @@ func misses(r *Report, p99 time.Duration) string {
 
 // describe is a value in words.
 func (s *finder) describe(value float64) string {
-	switch {
-	case s.goal.Find == FindRate:
+	if s.goal.Find == FindRate {
 		return Count(value) + " a second"
-	case s.kind == KindFanout:
-		return plural(int(value), "subscriber")
 	}
-	return plural(int(value), "connection")
+	return plural(int(value), s.kind.unit())
 }
 
 // finish is the report of what was found.
@@ -299,7 +298,7 @@ func (s *finder) finish(ctx context.Context) *Report {
 		r.Verdict += s.beyond()
 	case ctx.Err() == nil && s.goal.Find == FindConnections:
 		r.Limit = LimitGenerator
-		r.Verdict += fmt.Sprintf(" More cannot be opened from here: ulimit -n allows %s open files.", Count(s.most+descriptorsBeside))
+		r.Verdict += fmt.Sprintf(" More cannot be opened from here: ulimit -n allows %s open files.", Count(s.most+float64(descriptorsBeside+s.more)))
 	}
 	if ctx.Err() != nil {
 		r.Interrupted = true

@@ -47,6 +47,17 @@ func checkDescriptors(connections int) error {
 	return nil
 }
 
+// descriptorsMore are those that a kind needs besides.
+func (o *Options) descriptorsMore(kind Kind) int {
+	switch {
+	case kind != KindSSE && kind != KindPublish:
+		return 0
+	case o.Ramp > 0:
+		return rampersMax + o.Publishing.Publishers
+	}
+	return dialersMax + o.Publishing.Publishers // a connection has two for a moment, as a loop takes it
+}
+
 // opened is an open connection, and what was agreed.
 type opened struct {
 	conn       *ws.Conn
@@ -62,7 +73,7 @@ type dialer struct {
 }
 
 func newDialer(target string, o *Options) *dialer {
-	d := &dialer{url: target, replace: o.dial, local: o.LocalAddresses}
+	d := &dialer{url: target, replace: o.dial, local: o.localAddresses(target)}
 	d.options = ws.DialOptions{
 		Options: ws.Options{
 			MessageBytesMax: int64(o.Size) + messageBytesBeside,
@@ -75,13 +86,20 @@ func newDialer(target string, o *Options) *dialer {
 	if o.Compress {
 		d.options.Compression = &deflate.Options{}
 	}
-	if d.replace == nil && len(d.local) == 0 && o.Connections > portsOfAddress && runtime.GOOS == "linux" && isLoopback(target) {
-		// 127.0.0.2 and the following, as 127.0.0.1 has others' connections.
-		for i := range o.Connections/portsOfAddress + 2 {
-			d.local = append(d.local, net.IPv4(127, 0, byte(i/250), byte(i%250+2)))
-		}
-	}
 	return d
+}
+
+// localAddresses are those to connect from, none if the system chooses.
+func (o *Options) localAddresses(target string) []net.IP {
+	local := o.LocalAddresses
+	if len(local) > 0 || o.isVirtual() || o.Connections <= portsOfAddress || runtime.GOOS != "linux" || !isLoopback(target) {
+		return local
+	}
+	// 127.0.0.2 and the following, as 127.0.0.1 has others' connections.
+	for i := range o.Connections/portsOfAddress + 2 {
+		local = append(local, net.IPv4(127, 0, byte(i/250), byte(i%250+2)))
+	}
+	return local
 }
 
 // addressesOf are the addresses of the host in a URL.
@@ -138,9 +156,9 @@ func reset(conn *ws.Conn) {
 	_ = conn.CloseNow()
 }
 
-// openAll opens the connections and hands each to ready, from many goroutines.
+// openAll opens the connections, each with a call of open, from many goroutines.
 // It returns when all attempts are through or ctx ends.
-func (r *run) openAll(ctx context.Context, d *dialer, ready func(i int, conn *ws.Conn)) {
+func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int) error) {
 	began := r.now()
 	var dialers sync.WaitGroup
 	var attempts atomic.Int64
@@ -165,9 +183,7 @@ func (r *run) openAll(ctx context.Context, d *dialer, ready func(i int, conn *ws
 			dialers.Go(func() {
 				defer func() { <-places }()
 				defer attempts.Add(1)
-				if conn := r.dialOne(ctx, d, i); conn != nil {
-					ready(i, conn)
-				}
+				r.openOne(ctx, i, open)
 			})
 		}
 	}()
@@ -186,19 +202,29 @@ func (r *run) openAll(ctx context.Context, d *dialer, ready func(i int, conn *ws
 	}
 }
 
-// dialOne opens one connection and counts it. It returns nil if it cannot.
-func (r *run) dialOne(ctx context.Context, d *dialer, i int) *ws.Conn {
+// openOne opens one connection and counts it. It reports whether it could.
+func (r *run) openOne(ctx context.Context, i int, open func(ctx context.Context, i int) error) bool {
 	started := r.now()
-	c, err := d.dial(ctx, i)
-	if err != nil {
+	if err := open(ctx, i); err != nil {
 		if ctx.Err() == nil {
 			r.tally.failed("opening", err)
 		}
-		return nil
+		return false
 	}
 	r.opening.shard(i).latency(r.now() - started)
 	r.open.Add(1)
-	return c.conn
+	return true
+}
+
+// dialAll opens the WebSockets and hands each to ready, from many goroutines.
+func (r *run) dialAll(ctx context.Context, d *dialer, ready func(i int, conn *ws.Conn)) {
+	r.openAll(ctx, func(ctx context.Context, i int) error {
+		c, err := d.dial(ctx, i)
+		if err == nil {
+			ready(i, c.conn)
+		}
+		return err
+	})
 }
 
 // try opens one connection to learn whether it can be done, and closes it.

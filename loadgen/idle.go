@@ -20,7 +20,7 @@ func Connections(ctx context.Context, target string, o Options) (*Report, error)
 	conns := make([]*ws.Conn, r.o.Connections)
 	r.from, r.until = r.now(), math.MaxInt64
 	r.startSampling(ctx)
-	r.openAll(ctx, d, func(i int, conn *ws.Conn) {
+	r.dialAll(ctx, d, func(i int, conn *ws.Conn) {
 		conns[i] = conn
 		r.work.Go(func() { r.idle(conn) })
 	})

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,7 @@ const (
 	DefaultDrain            = 5 * time.Second
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultRounds           = 3
+	DefaultPublishers       = 1
 )
 
 // The limits of Options.
@@ -30,6 +32,7 @@ const (
 	ConnectionsMax = 1 << 24 // what a payload's head has room for
 	SizeMax        = 64 << 20
 	WindowMax      = 1 << 20
+	PublishersMax  = 1 << publisherBits
 )
 
 // NoWarmup, as Options.Warmup, has everything measured from the beginning.
@@ -73,12 +76,15 @@ type Options struct {
 	// first. Default: as many as the server takes, 64 at once.
 	Ramp float64
 
-	// Fanout is for Fanout only, and Storm for Storm only.
-	Fanout FanoutOptions
-	Storm  StormOptions
+	// Fanout is for Fanout only, Storm for Storm only, and Publishing for SSE and
+	// Publish only.
+	Fanout     FanoutOptions
+	Storm      StormOptions
+	Publishing PublishOptions
 
 	// Header and Subprotocols are sent with each handshake, Compress offers
-	// permessage-deflate, and TLS is used for wss.
+	// permessage-deflate, and TLS is used for wss. SSE and Publish send Header with
+	// each request, use TLS for https, and have none of the other two, nor Binary.
 	Header       http.Header
 	Subprotocols []string
 	Compress     bool
@@ -105,8 +111,12 @@ type Options struct {
 	// must not block.
 	Progress func(Progress)
 
-	dial func(ctx context.Context, i int) (opened, error) // for tests: no network
+	dial     func(ctx context.Context, i int) (opened, error)   // for tests: no network
+	dialHTTP func(ctx context.Context, i int) (net.Conn, error) // for tests: no network
 }
+
+// isVirtual reports whether there is no network.
+func (o *Options) isVirtual() bool { return o.dial != nil || o.dialHTTP != nil }
 
 // FanoutOptions say how a server is subscribed and published to that is not a
 // channel of Godwit's.
@@ -125,6 +135,28 @@ type FanoutOptions struct {
 	// Default: the payload alone. If it is set, subscribers look for payloads
 	// anywhere in what they get, and otherwise every message must be one.
 	Publish string
+}
+
+// PublishOptions say how something is published with a request over HTTP.
+type PublishOptions struct {
+	// URL is where SSE publishes. Default: where the streams are, without the
+	// query.
+	URL string
+
+	// Method is the request's. Default POST.
+	Method string
+
+	// Header is sent with each of these requests, and replaces fields of the same
+	// name in Options.Header. Default: Content-Type is text/plain; charset=utf-8.
+	Header http.Header
+
+	// Body is the content with {payload} where the payload goes. Default: the
+	// payload alone.
+	Body string
+
+	// Publishers is on how many connections SSE publishes, in turn, with one request
+	// at a time on each. Default 1.
+	Publishers int
 }
 
 // StormOptions say how the storm comes.
@@ -146,9 +178,8 @@ func invalid(format string, args ...any) error {
 
 // withDefaults fills in the defaults for a kind of load, and checks the rest.
 func (o Options) withDefaults(kind Kind, target string) (Options, error) {
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" || u.Fragment != "" || (u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https") {
-		return o, invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", target)
+	if err := checkTarget(kind, target); err != nil {
+		return o, err
 	}
 	warmup := o.Warmup
 	if warmup == NoWarmup {
@@ -158,7 +189,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		negative("Connections", o.Connections), negative("Size", o.Size), negative("Window", o.Window),
 		negative("Rate", o.Rate), negative("Ramp", o.Ramp),
 		negative("Duration", o.Duration), negative("Warmup", warmup), negative("Drain", o.Drain), negative("HandshakeTimeout", o.HandshakeTimeout),
-		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread),
+		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread), negative("Publishing.Publishers", o.Publishing.Publishers),
 	); err != nil {
 		return o, err
 	}
@@ -183,7 +214,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("a duration of %v: it must be %v or more", o.Duration, tickMin)
 	case o.Size > SizeMax:
 		return o, invalid("a size of %d bytes: it must be 1 to %d", o.Size, SizeMax)
-	case kind == KindFanout && o.Size < fanoutSizeMin:
+	case kind.hasSubscribers() && o.Size < fanoutSizeMin:
 		return o, invalid("a size of %d bytes: a publication must have %d or more, to be recognised", o.Size, fanoutSizeMin)
 	case o.Window > WindowMax:
 		return o, invalid("a window of %d: it must be 1 to %d", o.Window, WindowMax)
@@ -191,13 +222,63 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("a rate of %v a second: it must be above 0 and at most %v", o.Rate, float64(rateMax))
 	case !(o.Ramp <= rateMax):
 		return o, invalid("a ramp of %v connections a second: it must be above 0 and at most %v", o.Ramp, float64(rateMax))
+	case (kind == KindSSE || kind == KindPublish) && (o.Binary || o.Compress || len(o.Subprotocols) > 0):
+		return o, invalid("binary messages, compression and subprotocols are of WebSockets")
 	case len(o.PIDs) > 0 && o.Metrics != "":
 		return o, invalid("process IDs and a metrics URL exclude each other")
 	}
 	if err := o.Fanout.check(); err != nil {
 		return o, err
 	}
-	return o, nil
+	return o, o.Publishing.check(kind, target)
+}
+
+// checkTarget refuses a URL that the load cannot be made for.
+func checkTarget(kind Kind, target string) error {
+	u, err := url.Parse(target)
+	good := err == nil && u.Host != "" && u.Fragment == ""
+	switch {
+	case kind == KindSSE || kind == KindPublish:
+		if good && (u.Scheme == "ws" || u.Scheme == "wss") {
+			return invalid("%.200q is the URL of a WebSocket; over HTTP it begins with http:// or https://", target)
+		}
+		if !good || u.Scheme != "http" && u.Scheme != "https" {
+			return invalid("%.200q is not a URL to load; write for example http://127.0.0.1:8000/channels/bench", target)
+		}
+	case !good || u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https":
+		return invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", target)
+	}
+	return nil
+}
+
+// check fills in the defaults for SSE and Publish, and checks the rest.
+func (p *PublishOptions) check(kind Kind, target string) error {
+	if kind != KindSSE && kind != KindPublish {
+		*p = PublishOptions{}
+		return nil
+	}
+	if p.Method == "" {
+		p.Method = http.MethodPost
+	}
+	if kind == KindPublish {
+		p.URL, p.Publishers = target, 0
+	} else {
+		orDefault(&p.Publishers, DefaultPublishers)
+		if p.Publishers > PublishersMax {
+			return invalid("%d publishers: there must be 1 to %d", p.Publishers, PublishersMax)
+		}
+		if p.URL == "" {
+			u, _ := url.Parse(target) // it could be parsed before
+			u.RawQuery, u.ForceQuery = "", false
+			p.URL = u.String()
+		} else if err := checkTarget(kind, p.URL); err != nil {
+			return err
+		}
+	}
+	if p.Body != "" && strings.Count(p.Body, payloadMark) != 1 {
+		return invalid("%.200q is not a body to publish: it must have %s once", p.Body, payloadMark)
+	}
+	return nil
 }
 
 // negative refuses an option that is negative.

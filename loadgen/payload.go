@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"strconv"
 	"sync"
@@ -88,23 +89,39 @@ func (p *payloads) is(b []byte, connection int, number uint64) bool {
 }
 
 // find looks for the next payload in b, which may be in the middle of something
-// else. It returns its number and what comes after it. A payload that is found
-// and damaged is not ok.
-func (p *payloads) find(b []byte) (number uint64, rest []byte, found, ok bool) {
+// else. It returns whose it is, its number and what comes after it. A payload that
+// is found and damaged is not ok, and from is then -1 if even that is not known.
+func (p *payloads) find(b []byte) (from int, number uint64, rest []byte, found, ok bool) {
 	i := bytes.Index(b, []byte(p.marker))
 	if i < 0 {
-		return 0, nil, false, true
+		return 0, 0, nil, false, true
 	}
 	b = b[i:]
-	if len(b) < p.size {
-		return 0, nil, true, false
+	behind := b[len(p.marker):]
+	if len(behind) < digits {
+		return -1, 0, nil, true, false
 	}
 	var raw [digits / 2]byte
-	if _, err := hex.Decode(raw[:], b[len(p.marker):p.head()]); err != nil || !bytes.Equal(b[p.head():p.size], p.filling) {
-		return 0, b[len(p.marker):], true, false
+	if _, err := hex.Decode(raw[:], behind[:digits]); err != nil {
+		return -1, 0, behind, true, false
 	}
-	for _, c := range raw[len(raw)-numberBits/8:] {
-		number = number<<8 | uint64(c)
+	v := binary.BigEndian.Uint64(raw[:])
+	from, number = int(v>>numberBits), v&(1<<numberBits-1)
+	if len(b) < p.size || !bytes.Equal(b[p.head():p.size], p.filling) {
+		return from, number, behind, true, false
 	}
-	return number, b[p.size:], true, true
+	return from, number, b[p.size:], true, true
+}
+
+// sender returns the connection in a payload that some connection of a run has
+// sent, whatever comes behind the digits, if there is room for it.
+func (p *payloads) sender(b []byte) (connection int, ok bool) {
+	if p.marker != "" || p.size < digits || len(b) != p.size {
+		return 0, false
+	}
+	var raw [digits / 2]byte
+	if _, err := hex.Decode(raw[:], b[:digits]); err != nil || !bytes.Equal(b[digits:], p.filling) {
+		return 0, false
+	}
+	return int(binary.BigEndian.Uint64(raw[:]) >> numberBits), true
 }

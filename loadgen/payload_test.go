@@ -61,7 +61,7 @@ func TestFind(t *testing.T) {
 		var numbers []uint64
 		damaged := 0
 		for rest := []byte(c.message); ; {
-			number, after, found, ok := p.find(rest)
+			_, number, after, found, ok := p.find(rest)
 			if !found {
 				break
 			}
@@ -95,7 +95,7 @@ func FuzzFind(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		found, most := 0, bytes.Count(b, []byte(publishMarker))
 		for rest := b; ; {
-			number, after, any, ok := p.find(rest)
+			from, number, after, any, ok := p.find(rest)
 			if !any {
 				break
 			}
@@ -104,7 +104,7 @@ func FuzzFind(f *testing.F) {
 			}
 			if ok {
 				found++
-				if !bytes.Contains(bytes.ToLower(b), *p.take(int(0), number)) && !bytes.Contains(b, (*p.take(0, number))[len(publishMarker)+digits:]) {
+				if !bytes.Contains(bytes.ToLower(b), *p.take(from, number)) && !bytes.Contains(b, (*p.take(from, number))[len(publishMarker)+digits:]) {
 					t.Fatalf("number %d is not in %q", number, b)
 				}
 			}

@@ -34,7 +34,7 @@ func (r *run) observe(ctx context.Context) (*observer, error) {
 		return observeProcesses(r.o.PIDs)
 	case r.o.Metrics != "":
 		return observeMetrics(ctx, r.o.Metrics)
-	case r.o.dial != nil || !onThisMachine(r.report.URL):
+	case r.o.isVirtual() || !onThisMachine(r.report.URL):
 		return nil, nil
 	}
 	r.unseen = true

@@ -14,7 +14,35 @@ const (
 	KindConnections Kind = "connections"
 	KindHandshakes  Kind = "handshakes"
 	KindStorm       Kind = "storm"
+	KindSSE         Kind = "sse"
+	KindPublish     Kind = "publish"
 )
+
+// hasPayloads reports whether its messages have a content of a chosen size.
+func (k Kind) hasPayloads() bool {
+	return k == KindEcho || k == KindFanout || k == KindSSE || k == KindPublish
+}
+
+// hasMessages reports whether something is sent again and again, with a rate or
+// as fast as it goes.
+func (k Kind) hasMessages() bool { return k.hasPayloads() || k == KindHandshakes }
+
+// hasWindow reports whether how many messages are in flight can be chosen.
+func (k Kind) hasWindow() bool { return k.hasPayloads() && k != KindPublish }
+
+// hasSubscribers reports whether what one sends goes to many.
+func (k Kind) hasSubscribers() bool { return k == KindFanout || k == KindSSE }
+
+// unit is what a connection of the kind is called.
+func (k Kind) unit() string {
+	switch k {
+	case KindFanout:
+		return "subscriber"
+	case KindSSE:
+		return "stream"
+	}
+	return "connection"
+}
 
 // Millis is a time in milliseconds.
 type Millis float64
@@ -63,6 +91,9 @@ type Report struct {
 	// the end of its handshake. Failed attempts are not in it.
 	Opening *Latency `json:"opening,omitempty"`
 
+	// Publishing is what became of the requests that published, of SSE.
+	Publishing *Publishing `json:"publishing,omitempty"`
+
 	Errors  []ErrorCount `json:"errors,omitempty"`
 	Server  *Server      `json:"server,omitempty"`
 	Own     Generator    `json:"generator"`
@@ -83,6 +114,7 @@ type Load struct {
 	SpreadSeconds float64 `json:"spread_seconds,omitempty"`
 	Compressed    bool    `json:"compressed,omitempty"` // the server agreed to permessage-deflate
 	Subprotocol   string  `json:"subprotocol,omitempty"`
+	Publishers    int     `json:"publishers,omitempty"` // connections that publish, of SSE
 }
 
 // Population says what became of the connections that were wanted.
@@ -99,6 +131,14 @@ type Messages struct {
 	Received  int64   `json:"received"`
 	PerSecond float64 `json:"per_second"`       // received
 	Bytes     float64 `json:"bytes_per_second"` // payload, received
+}
+
+// Publishing is what became of requests that published.
+type Publishing struct {
+	Connections int      `json:"connections"`
+	Busy        float64  `json:"busy"`               // share of the time in which a request was under way, 0 to 1
+	Reopened    int      `json:"reopened,omitempty"` // how often the server ended a connection after an answer
+	Latency     *Latency `json:"latency,omitempty"`  // from sending one until the answer
 }
 
 // Latency is a distribution.

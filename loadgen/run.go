@@ -63,14 +63,27 @@ type mark struct {
 	received int64
 }
 
-// newRun checks the options and that one connection can be opened.
+// newRun prepares a run with WebSockets, and checks that one can be opened.
 func newRun(ctx context.Context, kind Kind, target string, o Options) (*run, *dialer, error) {
-	o, err := o.withDefaults(kind, target)
+	r, err := prepare(kind, target, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkDescriptors(o.Connections); err != nil {
+	d := newDialer(target, &r.o)
+	if err := r.begin(ctx, func() error { return r.try(ctx, d) }); err != nil {
 		return nil, nil, err
+	}
+	return r, d, nil
+}
+
+// prepare checks the options and makes a run of them.
+func prepare(kind Kind, target string, o Options) (*run, error) {
+	o, err := o.withDefaults(kind, target)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDescriptors(o.Connections + o.descriptorsMore(kind)); err != nil {
+		return nil, err
 	}
 	r := &run{
 		o: o, began: time.Now(), tick: tickOf(o.Duration),
@@ -81,35 +94,47 @@ func newRun(ctx context.Context, kind Kind, target string, o Options) (*run, *di
 		r.tick = max(r.tick, time.Second) // a scrape is work for the server, too
 	}
 	r.report.Started = r.began
-	r.ending, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	r.report.Connections.Wanted = o.Connections
-	if kind == KindEcho || kind == KindFanout {
-		r.report.Load.Size = o.Size
-		r.report.Load.Type = "text"
-		if o.Binary {
-			r.report.Load.Type = "binary"
+	r.describe(kind)
+	return r, nil
+}
+
+// describe says in the report what the load is.
+func (r *run) describe(kind Kind) {
+	o, l := &r.o, &r.report.Load
+	if kind.hasPayloads() {
+		l.Size = o.Size
+		if l.Type = "text"; o.Binary {
+			l.Type = "binary"
 		}
 	}
-	if kind == KindEcho || kind == KindFanout || kind == KindHandshakes {
-		r.report.Load.WarmupSeconds = o.Warmup.Seconds()
-		if r.report.Load.Rate = o.Rate; o.Rate > 0 {
-			r.lateness = newRecorder()
-		} else if kind != KindHandshakes {
-			r.report.Load.Window = o.Window
-		}
+	if !kind.hasMessages() {
+		return
 	}
-	d := newDialer(target, &r.o)
-	if err := r.try(ctx, d); err != nil {
-		return nil, nil, err
+	l.WarmupSeconds = o.Warmup.Seconds()
+	if l.Rate = o.Rate; o.Rate > 0 {
+		r.lateness = newRecorder()
+	} else if kind.hasWindow() {
+		l.Window = o.Window
 	}
-	r.unseen = o.dial != nil
+}
+
+// begin checks with try that the load can be made at all, and then finds the
+// server.
+func (r *run) begin(ctx context.Context, try func() error) error {
+	if err := try(); err != nil {
+		return err
+	}
+	r.ending, r.end = context.WithCancel(context.WithoutCancel(ctx))
+	r.unseen = r.o.isVirtual()
+	var err error
 	if r.server, err = r.observe(ctx); err != nil {
-		return nil, nil, err
+		return err
 	}
 	if r.server != nil {
 		r.before, _ = r.server.read(ctx) // the first reading was good, and a later one will tell
 	}
-	return r, d, nil
+	return nil
 }
 
 func (r *run) now() time.Duration { return time.Since(r.began) }
@@ -272,7 +297,7 @@ func (r *run) finish() *Report {
 		r.lateness.collect()
 		p.Own.Lateness = r.lateness.latencies()
 	}
-	if measured > 0 && (p.Kind == KindEcho || p.Kind == KindFanout || p.Kind == KindHandshakes) {
+	if measured > 0 && p.Kind.hasMessages() {
 		p.Messages = &Messages{
 			Sent: r.due.Load(), Received: r.latency.received,
 			PerSecond: float64(r.latency.received) / measured.Seconds(), Bytes: float64(r.latency.octets) / measured.Seconds(),

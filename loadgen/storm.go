@@ -38,7 +38,7 @@ func Storm(ctx context.Context, target string, o Options) (*Report, error) {
 	}
 	r.report.Load.SpreadSeconds = r.o.Storm.Spread.Seconds()
 	s := &storm{run: r, dialer: d, clients: make([]*stormClient, r.o.Connections)}
-	r.openAll(ctx, d, func(i int, conn *ws.Conn) {
+	r.dialAll(ctx, d, func(i int, conn *ws.Conn) {
 		s.clients[i] = &stormClient{storm: s, index: i}
 		s.clients[i].connected(conn)
 	})
@@ -212,11 +212,18 @@ func (c *stormClient) comeBack(ctx context.Context, wait time.Duration, attempts
 	var clock alarm
 	for pause := backoffMin; clock.wait(ctx, wait); pause = min(2*pause, backoffMax) {
 		attempts.Add(1)
-		if conn := c.dialOne(ctx, c.dialer, c.index); conn != nil {
-			c.connected(conn)
+		if c.openOne(ctx, c.index, c.reconnect) {
 			return true
 		}
 		wait = pause/2 + rand.N(pause/2)
 	}
 	return false
+}
+
+func (c *stormClient) reconnect(ctx context.Context, i int) error {
+	opened, err := c.dialer.dial(ctx, i)
+	if err == nil {
+		c.connected(opened.conn)
+	}
+	return err
 }

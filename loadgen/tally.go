@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/godwit-io/godwit/loadgen/internal/eventstream"
+	"github.com/godwit-io/godwit/loadgen/internal/http1"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/handshake"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -95,11 +97,19 @@ func kindOf(err error) string {
 		}
 		return "the server's handshake is wrong"
 	}
+	if refused, ok := errors.AsType[*statusError](err); ok {
+		return fmt.Sprintf("the server answered %d", refused.status)
+	}
+	if errors.Is(err, http1.ErrMalformed) || errors.Is(err, eventstream.ErrTooLong) {
+		return "the server's response is malformed"
+	}
 	if end, ok := errors.AsType[*ws.CloseError](err); ok && end.Err == nil {
 		return "closed by the server with " + end.Code.String()
 	}
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
+	case errors.Is(err, errPeerEnded):
+		return "ended by the server"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -48,10 +48,12 @@ func judge(r *Report) {
 	switch r.Kind {
 	case KindEcho:
 		judgeEcho(&b, r)
-	case KindFanout:
+	case KindFanout, KindSSE:
 		judgeFanout(&b, r)
 	case KindConnections:
 		judgeConnections(&b, r)
+	case KindPublish:
+		judgePublish(&b, r)
 	case KindHandshakes:
 		judgeHandshakes(&b, r)
 	case KindStorm:
@@ -63,7 +65,7 @@ func judge(r *Report) {
 
 // wanted is how many messages a second an open loop asks for.
 func wanted(r *Report) float64 {
-	if r.Kind == KindFanout {
+	if r.Kind.hasSubscribers() {
 		return r.Load.Rate * float64(r.Connections.Opened)
 	}
 	return r.Load.Rate
@@ -153,7 +155,7 @@ func judgeEcho(b *strings.Builder, r *Report) {
 }
 
 func judgeFanout(b *strings.Builder, r *Report) {
-	m, n := r.Messages, r.Connections.Opened
+	m, n, who := r.Messages, r.Connections.Opened, r.Kind.unit()
 	if m == nil || r.Latency == nil || n == 0 {
 		b.WriteString("No publication was delivered.")
 		return
@@ -161,11 +163,29 @@ func judgeFanout(b *strings.Builder, r *Report) {
 	each := m.PerSecond / float64(n)
 	switch {
 	case r.Load.Rate == 0:
-		fmt.Fprintf(b, "This server delivers %s messages a second: %s of %s to %s, with p99 %s", Count(m.PerSecond), Count(each), bytesOf(r.Load.Size), plural(n, "subscriber"), r.Latency.P99)
+		fmt.Fprintf(b, "This server delivers %s messages a second: %s of %s to %s, with p99 %s", Count(m.PerSecond), Count(each), bytesOf(r.Load.Size), plural(n, who), r.Latency.P99)
 	case follows(r):
-		fmt.Fprintf(b, "This server holds %s at %s messages of %s a second, %s deliveries in all, with p99 %s", plural(n, "subscriber"), Count(r.Load.Rate), bytesOf(r.Load.Size), Count(m.PerSecond), r.Latency.P99)
+		fmt.Fprintf(b, "This server holds %s at %s messages of %s a second, %s deliveries in all, with p99 %s", plural(n, who), Count(r.Load.Rate), bytesOf(r.Load.Size), Count(m.PerSecond), r.Latency.P99)
 	default:
-		fmt.Fprintf(b, "This server does not hold %s at %s messages a second: each gets %s, and deliveries are up to %s late", plural(n, "subscriber"), Count(r.Load.Rate), Count(each), r.Latency.Max)
+		fmt.Fprintf(b, "This server does not hold %s at %s messages a second: each gets %s, and deliveries are up to %s late", plural(n, who), Count(r.Load.Rate), Count(each), r.Latency.Max)
+	}
+	because(b, r)
+	late(b, r)
+}
+
+func judgePublish(b *strings.Builder, r *Report) {
+	m, load, n := r.Messages, r.Load, plural(r.Connections.Opened, "connection")
+	if m == nil || r.Latency == nil {
+		b.WriteString("No request was taken.")
+		return
+	}
+	switch {
+	case load.Rate == 0:
+		fmt.Fprintf(b, "This server takes %s requests with %s a second on %s with p99 %s", Count(m.PerSecond), bytesOf(load.Size), n, r.Latency.P99)
+	case follows(r):
+		fmt.Fprintf(b, "This server keeps up with %s requests with %s a second on %s with p99 %s", Count(load.Rate), bytesOf(load.Size), n, r.Latency.P99)
+	default:
+		fmt.Fprintf(b, "This server does not keep up with %s requests with %s a second on %s: it takes %s, and they wait up to %s", Count(load.Rate), bytesOf(load.Size), n, Count(m.PerSecond), r.Latency.Max)
 	}
 	because(b, r)
 	late(b, r)

@@ -104,7 +104,7 @@ func (d *dialer) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if err != nil || u.Scheme == "ws" {
 		return nc, err
 	}
-	return startTLS(ctx, nc, d.options.TLSConfig, u.Hostname())
+	return startTLS(ctx, nc, d.options.TLSConfig, u)
 }
 
 func (d *dialer) netDial(ctx context.Context, address string) (net.Conn, error) {
@@ -114,20 +114,20 @@ func (d *dialer) netDial(ctx context.Context, address string) (net.Conn, error) 
 	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }
 
-// startTLS verifies that the other end is host. It closes nc if it is not.
-func startTLS(ctx context.Context, nc net.Conn, config *tls.Config, host string) (net.Conn, error) {
+// startTLS verifies that the other end is u's host. It closes nc if it is not.
+func startTLS(ctx context.Context, nc net.Conn, config *tls.Config, u *url.URL) (net.Conn, error) {
 	config = config.Clone()
 	if config == nil {
 		config = &tls.Config{}
 	}
 	if config.ServerName == "" {
-		config.ServerName = host
+		config.ServerName = u.Hostname()
 	}
 	config.NextProtos = []string{"http/1.1"}
 	secure := tls.Client(nc, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		return nil, err
+		return nil, explainTLS(err, u.Scheme)
 	}
 	return secure, nil
 }
@@ -196,7 +196,7 @@ func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 	if _, err := nc.Write(request); err != nil {
 		return nil, nil, err
 	}
-	br, response, err := readHead(nc)
+	br, response, err := readHead(nc, u.Scheme)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -209,8 +209,8 @@ func (d *dialer) open(nc net.Conn, u *url.URL) (*Conn, *http.Response, error) {
 		agreed.compression, agreed.compressed, err = deflate.CheckResponse(result.Extensions, deflateOffer)
 	}
 	if err != nil {
-		keepBody(nc, response)
-		return nil, response, err
+		body := keepBody(nc, response)
+		return nil, response, explainRefusal(err, response, body, u.Scheme)
 	}
 	response.Body = http.NoBody
 	var early []byte

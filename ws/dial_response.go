@@ -30,18 +30,21 @@ const (
 )
 
 // readHead reads the head of the final response, of bounded length. Interim ones
-// before it are skipped (RFC 9110 §15.2); 101 is final.
-func readHead(nc net.Conn) (*bufio.Reader, *http.Response, error) {
+// before it are skipped (RFC 9110 §15.2); 101 is final. scheme is that of the
+// URL, to explain what is no response.
+func readHead(nc net.Conn, scheme string) (*bufio.Reader, *http.Response, error) {
 	head := &headReader{r: nc, left: responseHeadBytesMax}
 	br := bufio.NewReader(head)
+	begin, _ := br.Peek(3) // an error comes again
+	first := bytes.Clone(begin)
 	fields := 0
 	for interim := 0; ; interim++ {
 		response, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
 		if err != nil {
 			if head.left <= 0 {
-				err = fmt.Errorf("the head of the response is longer than %d bytes", responseHeadBytesMax)
+				return nil, nil, fmt.Errorf("the head of the response is longer than %d bytes", responseHeadBytesMax)
 			}
-			return nil, nil, err
+			return nil, nil, explainAnswer(err, first, scheme)
 		}
 		for _, values := range response.Header {
 			fields += len(values)
@@ -73,9 +76,10 @@ func (h *headReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// keepBody keeps what a refusal said: its body ends with the connection.
-func keepBody(nc net.Conn, r *http.Response) {
+// keepBody keeps what a refusal said, and returns it: its body ends with the connection.
+func keepBody(nc net.Conn, r *http.Response) []byte {
 	nc.SetReadDeadline(time.Now().Add(time.Second)) // what it said at once is enough
 	body, _ := io.ReadAll(io.LimitReader(r.Body, responseBodyBytesMax))
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
 }

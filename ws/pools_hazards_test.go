@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Stale is what a Sweeper leaves in a buffer that was given back. It is no ASCII,
@@ -97,6 +98,7 @@ func (s *spares) sweep() (dirty int64) {
 // back, or a byte of a buffer that it has not filled, sees Stale bytes.
 type Sweeper struct {
 	swept      atomic.Int64
+	sockets    atomic.Bool
 	stopping   atomic.Bool
 	done       sync.WaitGroup
 	processors int
@@ -107,17 +109,33 @@ type Sweeper struct {
 func StartSweeper() *Sweeper {
 	s := &Sweeper{processors: runtime.GOMAXPROCS(1)}
 	s.done.Go(func() {
-		for !s.stopping.Load() {
-			s.Sweep()
-			runtime.Gosched()
+		for idle := 0; !s.stopping.Load(); idle++ {
+			if s.Sweep() > 0 {
+				idle = 0
+			}
+			if idle < sweepsIdle || !s.sockets.Load() {
+				runtime.Gosched()
+				continue
+			}
+			<-time.After(10 * time.Microsecond)
 		}
 	})
 	return s
 }
 
-// Sweep overwrites what lies in the pools now.
-func (s *Sweeper) Sweep() {
-	s.swept.Add(receiveSpares.sweep() + waitSpares.sweep() + sendSpares.sweep())
+// sweepsIdle is how many sweeps find nothing before a sweeper makes a pause.
+const sweepsIdle = 20
+
+// OverSockets has the sweeper make a pause when it finds nothing for a while: as
+// long as something can run, the scheduler looks at sockets every 10 ms only.
+func (s *Sweeper) OverSockets() { s.sockets.Store(true) }
+
+// Sweep overwrites what lies in the pools now, and returns how many buffers held
+// something else.
+func (s *Sweeper) Sweep() int64 {
+	n := receiveSpares.sweep() + waitSpares.sweep() + sendSpares.sweep()
+	s.swept.Add(n)
+	return n
 }
 
 // Swept returns how many buffers held something that was overwritten.

@@ -55,7 +55,7 @@ func (d *dialer) httpProxy(ctx context.Context, p *url.URL, address string) (net
 		return nil, err
 	}
 	if p.Scheme == "https" {
-		if nc, err = startTLS(ctx, nc, d.options.ProxyTLSConfig, p.Hostname()); err != nil {
+		if nc, err = startTLS(ctx, nc, d.options.ProxyTLSConfig, p); err != nil {
 			return nil, err
 		}
 	}
@@ -85,12 +85,16 @@ func connectTunnel(nc net.Conn, p *url.URL, address string) (*bufio.Reader, erro
 	if _, err := nc.Write([]byte(request + "\r\n")); err != nil {
 		return nil, err
 	}
-	br, response, err := readHead(nc)
+	br, response, err := readHead(nc, p.Scheme)
 	if err != nil {
 		return nil, err
 	}
 	if response.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("it refused to connect to %s: %.100q", address, response.Status)
+		err := fmt.Errorf("it refused to connect to %s: %.100q", address, response.Status)
+		if response.StatusCode == http.StatusBadRequest {
+			err = explainRefusal(err, response, keepBody(nc, response), p.Scheme)
+		}
+		return nil, err
 	}
 	return br, nil
 }

@@ -20,12 +20,12 @@ import (
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure any WebSocket server under load",
-		Long: `Bench makes load for a WebSocket server and says what the server does with it:
-throughput, latencies to the last percentile, errors by kind, and what the
-server's process uses: on this machine the one that listens there, or that of
---pid or --metrics. It ends with a verdict in a sentence
-or two, which also says when the generator and not the server was the limit.
+		Short: "Measure any server of WebSockets or event streams under load",
+		Long: `Bench makes load for a server of WebSockets, Server-Sent Events or POSTs and says
+what the server does with it: throughput, latencies to the last percentile, errors
+by kind, and what the server's process uses: on this machine the one that listens
+there, or that of --pid or --metrics. It ends with a verdict in a sentence or two,
+which also says when the generator and not the server was the limit.
 
 Without --rate a fixed number of messages is in flight (closed loop): how much
 can the server do? With --rate messages are due at fixed times and latency
@@ -39,13 +39,15 @@ nothing that --find tried met its goal.`,
 		Example: `  godwit bench echo ws://127.0.0.1:9001/
   godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 1000 --rate 50
   godwit bench fanout ws://127.0.0.1:8000/channels/bench --rate 50 --find connections --p99 20ms
+  godwit bench sse http://127.0.0.1:8000/channels/bench --connections 1000 --rate 50
+  godwit bench publish http://127.0.0.1:8000/channels/bench
   godwit bench connections ws://127.0.0.1:9001/ --connections 10000 --pid 4242
   godwit bench handshakes ws://127.0.0.1:9001/
   godwit bench storm ws://127.0.0.1:9001/ --connections 5000 --html storm.html`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchEcho(), newBenchFanout(), newBenchConnections(), newBenchHandshakes(), newBenchStorm())
+	cmd.AddCommand(newBenchEcho(), newBenchFanout(), newBenchSSE(), newBenchPublish(), newBenchConnections(), newBenchHandshakes(), newBenchStorm())
 	return cmd
 }
 
@@ -144,6 +146,7 @@ type bench struct {
 	play           func(context.Context, string, loadgen.Options) (*loadgen.Report, error)
 	options        loadgen.Options
 	headers, local []string
+	publishHeaders []string
 	find           string // what to look for the limit of; empty: nothing
 	goal           loadgen.Goal
 	insecure       bool
@@ -165,11 +168,19 @@ func (b *bench) connectionFlags(cmd *cobra.Command, n int, what string) {
 	f.Float64Var(&b.options.Ramp, "ramp", 0, "`N` connections to open a second at first (default 0: as the server takes them, 64 at once)")
 }
 
-func (b *bench) messageFlags(cmd *cobra.Command, window, rate string) {
+// loadFlags say how much is sent. Without a window there is one message in flight.
+func (b *bench) loadFlags(cmd *cobra.Command, window, rate string) {
 	f := cmd.Flags()
-	f.IntVarP(&b.options.Window, "window", "w", loadgen.DefaultWindow, "`N` "+window)
+	if window != "" {
+		f.IntVarP(&b.options.Window, "window", "w", loadgen.DefaultWindow, "`N` "+window)
+	}
 	f.Float64VarP(&b.options.Rate, "rate", "r", 0, "`N` "+rate+", each at its time (default 0: closed loop)")
 	f.IntVarP(&b.options.Size, "size", "s", loadgen.DefaultSize, "`BYTES` of a payload")
+}
+
+func (b *bench) messageFlags(cmd *cobra.Command, window, rate string) {
+	b.loadFlags(cmd, window, rate)
+	f := cmd.Flags()
 	f.BoolVar(&b.options.Binary, "binary", false, "send binary messages (default false: text)")
 	f.BoolVar(&b.options.Compress, "compress", false, "offer permessage-deflate (default false)")
 }
@@ -192,14 +203,35 @@ func (b *bench) drainFlag(cmd *cobra.Command, what string) {
 }
 
 func (b *bench) commonFlags(cmd *cobra.Command) {
+	b.observerFlags(cmd)
+	f := cmd.Flags()
+	f.StringArrayVarP(&b.headers, "header", "H", nil, "`'NAME: VALUE'` to send with each handshake; repeatable (default none)")
+	f.StringSliceVar(&b.options.Subprotocols, "subprotocol", nil, "`NAME` of a subprotocol to offer; repeatable, the preferred one first (default none)")
+	b.connectFlags(cmd, "how long opening a connection may take")
+	b.reportFlags(cmd)
+}
+
+// requestFlags say what requests over HTTP have in common.
+func (b *bench) requestFlags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&b.headers, "header", "H", nil, "`'NAME: VALUE'` to send with each request; repeatable (default none)")
+	b.connectFlags(cmd, "how long opening a connection, or an answer, may take")
+}
+
+func (b *bench) observerFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntSliceVar(&b.options.PIDs, "pid", nil, "`PID` of the server on this machine, to show its CPU and memory (Linux); repeatable (default who listens at the URL, if it is of this machine)")
 	f.StringVar(&b.options.Metrics, "metrics", "", "`URL` of the server's Prometheus metrics, for the same (default none)")
-	f.StringArrayVarP(&b.headers, "header", "H", nil, "`'NAME: VALUE'` to send with each handshake; repeatable (default none)")
-	f.StringSliceVar(&b.options.Subprotocols, "subprotocol", nil, "`NAME` of a subprotocol to offer; repeatable, the preferred one first (default none)")
+}
+
+func (b *bench) connectFlags(cmd *cobra.Command, timeout string) {
+	f := cmd.Flags()
 	f.BoolVar(&b.insecure, "insecure", false, "do not verify the server's certificate (default false)")
-	f.DurationVar(&b.options.HandshakeTimeout, "timeout", loadgen.DefaultHandshakeTimeout, "how long opening a connection may take")
+	f.DurationVar(&b.options.HandshakeTimeout, "timeout", loadgen.DefaultHandshakeTimeout, timeout)
 	f.StringSliceVar(&b.local, "from", nil, "local `ADDRESS` to connect from; repeatable, used in turn (default what the system chooses)")
+}
+
+func (b *bench) reportFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&b.html, "html", "", "write a report for people to `FILE` (default none)")
 	f.StringVar(&b.json, "json", "", "write a report for programs to `FILE`; - is standard output, with nothing else there (default none)")
 }
@@ -214,6 +246,9 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 	var err error
 	if b.options.Header, err = parseHeaders(b.headers); err != nil {
 		return err
+	}
+	if b.options.Publishing.Header, err = parseHeaders(b.publishHeaders); err != nil {
+		return usagef("%s", strings.Replace(err.Error(), "--header", "--publish-header", 1))
 	}
 	for _, address := range b.local {
 		ip := net.ParseIP(address)
@@ -282,7 +317,7 @@ func (b *bench) run(cmd *cobra.Command, target string) error {
 
 // check refuses values that would mean their default.
 func (b *bench) check(cmd *cobra.Command) error {
-	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "timeout", "drain", "rate", "ramp", "p99"} {
+	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "timeout", "drain", "rate", "ramp", "p99", "publishers"} {
 		f := cmd.Flags().Lookup(name)
 		if f != nil && f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s" || strings.HasPrefix(f.Value.String(), "-")) {
 			return usagef("--%s: %s is not above zero", name, f.Value)

@@ -40,6 +40,10 @@ func TestBench(t *testing.T) {
 		"echo deflated":  {append([]string{"echo", echo, "-c", "2", "--compress", "--size", "1000"}, quick...), []string{"compressed"}},
 		"fanout":         {append([]string{"fanout", channel, "-c", "10", "-w", "8"}, quick...), []string{"deliveries     ", "This server delivers "}},
 		"fanout wrapped": {append([]string{"fanout", channel + "2", "-c", "3", "--publish", `{"data":"{payload}"}`}, quick...), []string{"This server delivers "}},
+		"sse":            {append([]string{"sse", server + "/channels/bench3", "-c", "10", "-w", "8", "--publishers", "2"}, quick...), []string{"streams        10, opened in", "deliveries     ", "publishing     answered in p50 ", ", on 2 connections\n", "This server delivers "}},
+		"sse at rate":    {append([]string{"sse", server + "/channels/bench4", "-c", "5", "-r", "100", "--publish-body", `{"data":"{payload}"}`, "--publish-header", "Content-Type: application/json"}, quick...), []string{"100 a second (open loop)", "5 streams"}},
+		"publish":        {append([]string{"publish", server + "/channels/bench5", "-c", "5", "-H", "Content-Type: application/octet-stream"}, quick...), []string{"one in flight on each connection (closed loop)", "requests       ", "This server takes "}},
+		"publish, rate":  {append([]string{"publish", server + "/channels/bench6", "-c", "5", "-r", "100"}, quick...), []string{"100 a second (open loop)", " on 5 connections"}},
 		"connections":    {[]string{"connections", channel, "-c", "20", "--hold", "200ms", "--metrics", server + "/metrics"}, []string{"This server holds 20 idle connections", "at the end 20 of them answered a ping"}},
 		"handshakes":     {append([]string{"handshakes", echo, "-c", "4"}, quick...), []string{"4 at once (closed loop)", "0 failed", "This server opens "}},
 		"storm":          {[]string{"storm", echo, "-c", "20", "--rounds", "1"}, []string{"round 1        half back after ", "After 20 clients were dropped at once, all were back within "}},
@@ -53,6 +57,17 @@ func TestBench(t *testing.T) {
 				t.Errorf("%s: %q is missing in\n%s%s", name, want, r.out, r.errOut)
 			}
 		}
+	}
+}
+
+// The help of every kind of load is a golden file, too.
+func TestBenchHelp(t *testing.T) {
+	for _, c := range newBench().Commands() {
+		r := do(t, "", "bench", c.Name(), "--help")
+		if r.code != exitOK || r.errOut != "" {
+			t.Errorf("%s: %+v", c.Name(), r)
+		}
+		golden(t, "testdata/help/bench-"+c.Name()+".txt", r.out)
 	}
 }
 
@@ -175,6 +190,18 @@ func TestBenchMistakes(t *testing.T) {
 		{"echo ws://h/ --find rate --p99 0s", 2, "--p99: 0s is not above zero"},
 		{"echo ws://h/ --find rate --window 4", 2, "--window and --find exclude each other"},
 		{"echo ws://127.0.0.1:1/ --find rate", 1, "cannot connect: "},
+		{"sse ws://127.0.0.1:1/", 2, `"ws://127.0.0.1:1/" is the URL of a WebSocket; over HTTP it begins with http:// or https://`},
+		{"sse http://127.0.0.1:1/", 1, "cannot open a stream: "},
+		{"sse http://h/ --publishers 0", 2, "--publishers: 0 is not above zero"},
+		{"sse http://h/ --publishers 1000", 2, "1000 publishers: there must be 1 to 256"},
+		{"sse http://h/ --publish-url h", 2, `"h" is not a URL to load; write for example http://`},
+		{"sse http://h/ --publish-body x", 2, "it must have {payload} once"},
+		{"sse http://h/ --publish-header x", 2, `--publish-header: "x" is not a header field`},
+		{"sse http://h/ --size 5", 2, "a publication must have 24 or more"},
+		{"sse http://h/ --find connections", 2, "--find connections needs a --rate"},
+		{"publish http://127.0.0.1:1/", 1, "cannot publish: "},
+		{"publish http://h/ --window 5", 2, "there is no flag --window"},
+		{"publish http://h/ --method P/T", 2, `invalid method "P/T"`},
 		{"storm ws://h/ --find rate", 2, "--find"},
 		{"storm ws://h/ --rounds 0", 2, "--rounds: 0 is not above zero"},
 		{"ecko ws://h/", 2, ""},

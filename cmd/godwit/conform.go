@@ -31,8 +31,6 @@ case failed, and 0 otherwise.`,
 		Example: `  godwit conform server ws://127.0.0.1:9001/
   godwit conform server wss://echo.example/ --only utf8 --only 'close/code-*'
   godwit conform client --listen 127.0.0.1:9002 --html report.html`,
-		Args: arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConformServer(), newConformClient())
 	return cmd
@@ -133,7 +131,7 @@ func (c *conform) run(cmd *cobra.Command, role conformance.Role, play func(conte
 		return usagef("--only and --skip leave no case")
 	case c.options.Timeout <= 0:
 		return usagef("--timeout must be more than 0")
-	case c.options.Jobs < 0:
+	case c.options.Jobs < 0 || c.options.Jobs == 0 && role == conformance.Server:
 		return usagef("--jobs must be more than 0")
 	}
 	out := cmd.OutOrStdout()

@@ -23,6 +23,16 @@ func TestInspect(t *testing.T) {
 		t.Error("colours go into a pipe")
 	}
 
+	// Its own server is known, and nothing is advised that it cannot do. The day it
+	// can compress, this test is to say so.
+	if !strings.Contains(r.out, "godwit serve has no such setting") {
+		t.Errorf("compression is advised that cannot be turned on: %s", r.out)
+	}
+	if bad := do(t, "", "inspect", "ws://"+host+"/channels/chat?since=x", "--pings", "0"); !strings.Contains(bad.out, "It says: Bad position: since=") ||
+		!strings.Contains(bad.out, "godwit serve, and says itself what is wrong") || strings.Contains(bad.out, "Upgrade got lost") || strings.Contains(bad.out, "proxy") {
+		t.Errorf("%s", bad.out)
+	}
+
 	// A report is on standard output also when the endpoint does not work.
 	r = do(t, "", "inspect", host+"/nowhere", "--json", "--no-compress", "--pings", "0")
 	var report inspect.Report

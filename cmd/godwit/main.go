@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/godwit-io/godwit/server"
 )
@@ -62,7 +61,8 @@ func (e *usageError) Error() string { return e.text }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
+	var version bool
+	root := newGroup(&cobra.Command{
 		Use:   "godwit",
 		Short: "A realtime server where a channel is a URL",
 		Long: `Godwit is a realtime server where a channel is a URL, and tools to speak to it.
@@ -72,76 +72,37 @@ WebSocket, Server-Sent Events or plain HTTP at /channels/NAME.`,
 		Example: `  godwit serve                      # the server, on http://127.0.0.1:8000
   godwit sub chat                   # in a second terminal: follow a channel
   godwit pub chat 'hello'           # in a third: publish to it`,
-		// With a Run, an unknown command arrives in Args, where the error is ours.
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
 		SuggestionsMinimumDistance: 2,
+	})
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if version {
+			return printVersion(cmd.OutOrStdout())
+		}
+		return cmd.Help()
 	}
-	root.Args = unknownCommand(root)
+	root.Flags().BoolVar(&version, "version", false, "print which build this is (default false)")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newEcho(), newPub(), newSub(), newDial(), newInspect(), newConform(), newBench(), newVersion())
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.HasSubCommands() {
+			newGroup(c)
+		}
+		for _, below := range c.Commands() {
+			below.SuggestionsMinimumDistance = 2
+			if c.Name() == "completion" {
+				below.Args = arguments(0, 0)
+			}
+		}
+		c.SuggestionsMinimumDistance = 2
+	}
+	complete(root)
 	return root
-}
-
-func unknownCommand(root *cobra.Command) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		hint := `"godwit --help" lists them all`
-		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = "did you mean " + strings.Join(near, " or ") + "?"
-		}
-		return usagef("there is no command %q; %s", args[0], hint)
-	}
-}
-
-// flagError makes an error of pflag one that says what would be right.
-func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	var missing *pflag.ValueRequiredError
-	var invalid *pflag.InvalidValueError
-	help := fmt.Sprintf("%q lists the flags", cmd.CommandPath()+" --help")
-	switch {
-	case errors.As(err, &unknown):
-		name := unknown.GetSpecifiedName()
-		if shorts := unknown.GetSpecifiedShortnames(); shorts != "" {
-			return usagef("there is no flag -%s; %s", name, help)
-		}
-		if near := nearestFlag(cmd, name); near != "" {
-			return usagef("there is no flag --%s; did you mean --%s?", name, near)
-		}
-		return usagef("there is no flag --%s; %s", name, help)
-	case errors.As(err, &missing):
-		return usagef("--%s needs a value; %s", missing.GetFlag().Name, help)
-	case errors.As(err, &invalid):
-		wanted := "true or false"
-		switch invalid.GetFlag().Value.Type() {
-		case "int":
-			wanted = "a whole number"
-		case "duration":
-			wanted = "a duration such as 500ms, 10s or 1h30m"
-		case "FILE":
-			wanted = "the name of a file"
-		}
-		return usagef("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted)
-	}
-	return usagef("%s; %s", err, help)
-}
-
-// nearestFlag is the flag that name is probably a misspelling of, or nothing.
-func nearestFlag(cmd *cobra.Command, name string) string {
-	flags := new(cobra.Command) // knows how to suggest, for commands
-	flags.SuggestionsMinimumDistance = 2
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	if near := flags.SuggestionsFor(name); len(near) > 0 {
-		return near[0]
-	}
-	return ""
 }
 
 // arguments is cobra.PositionalArgs with an error that shows the usage line.

@@ -261,11 +261,16 @@ func TestHelp(t *testing.T) {
 		}
 		golden(t, "testdata/help/"+strings.ReplaceAll(name, " ", "-")+".txt", r.out)
 	}
+	for _, name := range commands {
+		if r := do(t, "", append([]string{"help"}, strings.Fields(name)...)...); r != do(t, "", append(strings.Fields(name), "--help")...) {
+			t.Errorf("godwit help %s: %+v", name, r)
+		}
+	}
 	if r := do(t, ""); r.code != exitOK || !strings.Contains(r.out, "Available Commands:") {
 		t.Errorf("without a command: %+v", r)
 	}
 	for _, c := range newRoot().Commands() {
-		if !slices.Contains(commands, c.Name()) {
+		if !slices.Contains(commands, c.Name()) && c.Name() != "help" && c.Name() != "completion" {
 			t.Errorf("the help of %s is in no golden file", c.Name())
 		}
 	}
@@ -285,12 +290,31 @@ func TestMistakes(t *testing.T) {
 		{"srve", 2, `there is no command "srve"; did you mean serve?`},
 		{"moon", 2, `there is no command "moon"; "godwit --help" lists them all`},
 		{"--moon", 2, `there is no flag --moon; "godwit --help" lists the flags`},
+		{"help moon", 2, `there is no command "moon"; "godwit --help" lists them all`},
+		{"help srve", 2, `there is no command "srve"; did you mean serve?`},
+		{"help conform srver", 2, `there is no command "conform srver"; did you mean conform server?`},
+		{"help serve now", 2, `there is no command "serve now"; "godwit serve --help" says what there is`},
+		{"help --moon", 2, `there is no flag --moon`},
+		{"conform srver", 2, `there is no command "conform srver"; did you mean conform server?`},
+		{"bench ecko ws://h/", 2, `there is no command "bench ecko"; did you mean bench echo?`},
+		{"bench moon", 2, `there is no command "bench moon"; "godwit bench --help" lists them all`},
+		{"completion zhs", 2, `there is no command "completion zhs"; did you mean completion zsh?`},
+		{"completion bash now", 2, `"now" is one argument too many`},
+		{"version --version", 2, "there is no flag --version"},
 		{"serve --listn :1", 2, "there is no flag --listn; did you mean --listen?"},
 		{"serve -x", 2, `there is no flag -x; "godwit serve --help" lists the flags`},
 		{"serve --listen", 2, `--listen needs a value; "godwit serve --help" lists the flags`},
 		{"serve now", 2, `"now" is one argument too many; usage: godwit serve [flags]`},
 		{"serve --history-count many", 2, `--history-count: "many" is not a whole number`},
 		{"serve --history-age 10", 2, `--history-age: 10 has no unit; write for example 10s or 10m`},
+		{"echo --compress=maybe", 2, `--compress: "maybe" is neither true nor false`},
+		{"echo --message-bytes 1.5", 2, `--message-bytes: "1.5" is not a whole number`},
+		{"echo --message-bytes 99999999999999999999", 2, `--message-bytes: "99999999999999999999" is not a whole number`},
+		{"bench echo ws://h/ --rate x", 2, `--rate: "x" is not a number such as 0.5 or 1000`},
+		{"bench echo ws://h/ --pid 1,x", 2, `--pid: "1,x" is not a whole number, or several with commas between`},
+		{"dial ws://h/ --subprotocol a\"b", 2, `--subprotocol: "a\"b" is neither a value nor several with commas between`},
+		{"conform server ws://127.0.0.1:1 --jobs 0", 2, "--jobs must be more than 0"},
+		{"conform server ws://127.0.0.1:1 --timeout 0s", 2, "--timeout must be more than 0"},
 		{"serve --demo=maybe", 2, `--demo: "maybe" is neither true nor false`},
 		{"serve --log-level loud", 2, `--log-level: "loud" is not one of debug, info, warn, error`},
 		{"serve --origin https://a.example/x", 2, "--origin: origin pattern"},
@@ -304,6 +328,9 @@ func TestMistakes(t *testing.T) {
 		{"pub", 2, "an argument is missing; usage: godwit pub CHANNEL [MESSAGE] [flags]"},
 		{"pub a b c", 2, `"c" is one argument too many`},
 		{"pub a b --json --binary", 2, "exclude each other"},
+		{"pub a", 1, "standard input is empty; write '' as MESSAGE to publish an empty message"},
+		{"pub a --json", 1, "standard input is empty"},
+		{"pub a --binary", 1, "standard input is empty"},
 		{"pub a b --lines", 2, "leave MESSAGE out"},
 		{"pub a --lines --idempotency-key k", 2, "exclude each other"},
 		{"pub a b --server ftp://x", 2, `--server: "ftp://x" is not the URL of a server; write for example http://127.0.0.1:8000`},
@@ -350,6 +377,9 @@ func TestVersion(t *testing.T) {
 	r := do(t, "", "version")
 	if r.code != exitOK || !strings.HasPrefix(r.out, "godwit ") || !strings.HasSuffix(r.out, " "+runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH+"\n") {
 		t.Errorf("%+v", r)
+	}
+	if flag := do(t, "", "--version"); flag != r {
+		t.Errorf("--version: %+v", flag)
 	}
 	r = do(t, "", "version", "--json")
 	if r.code != exitOK || !strings.Contains(r.out, `"go":"`+runtime.Version()+`"`) || !strings.Contains(r.out, `"version":"`) {

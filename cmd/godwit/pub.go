@@ -33,7 +33,8 @@ func newPub() *cobra.Command {
 		Short: "Publish to a channel",
 		Long: `Pub publishes MESSAGE, or else what it reads from standard input, and prints the
 position that the publication got. What is read as text ends before its final
-line end.`,
+line end. Standard input must not be empty; an empty MESSAGE is '' on the command
+line.`,
 		Example: `  godwit pub chat 'hello'
   godwit pub match/42/score '{"home":1,"away":0}' --json
   date | godwit pub clock
@@ -82,6 +83,10 @@ line end.`,
 			}
 			if len(message) > pubBytesMax {
 				return fmt.Errorf("standard input is longer than %d MiB, the most that is read", pubBytesMax>>20)
+			}
+			if len(message) == 0 {
+				// A command in front of the pipe that failed leaves nothing, too.
+				return errors.New("standard input is empty; write '' as MESSAGE to publish an empty message")
 			}
 			if p.text {
 				message = trimLineEnd(message)

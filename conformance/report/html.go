@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/godwit-io/godwit/conformance"
@@ -32,7 +34,10 @@ type pageData struct {
 	Sentence string
 	Took     string
 	All      Counts
-	Groups   []pageGroup
+	Failed   []*conformance.Result
+	Late     []*conformance.Result // that are not strict
+	Table    []GroupSummary        // in the order of the catalogue
+	Groups   []pageGroup           // those with failures first
 	Verdicts []pageVerdict
 }
 
@@ -48,12 +53,26 @@ type pageVerdict struct {
 	On    bool
 }
 
+// rank is the place of a verdict among others: what is wrong comes first, and
+// the rest stays together.
+func rank(v conformance.Verdict) int {
+	switch v {
+	case conformance.Fail:
+		return 0
+	case conformance.NonStrict:
+		return 1
+	}
+	return 2
+}
+
 // HTML writes r as one page that needs nothing else: no network, no other file.
 // It can be read without scripts, which only filter.
 func HTML(w io.Writer, r *conformance.Report) error {
-	d := pageData{Report: r, Sentence: Sentence(r), Took: r.Duration.Round(10 * time.Millisecond).String()}
 	all, groups := Summarize(r)
-	d.All = all
+	d := pageData{
+		Report: r, Sentence: Sentence(r), Took: r.Duration.Round(10 * time.Millisecond).String(),
+		All: all, Failed: of(r, conformance.Fail), Late: of(r, conformance.NonStrict), Table: groups,
+	}
 	for _, g := range groups {
 		p := pageGroup{GroupSummary: g, Open: g.Fail+g.NonStrict > 0}
 		for i := range r.Results {
@@ -61,8 +80,12 @@ func HTML(w io.Writer, r *conformance.Report) error {
 				p.Results = append(p.Results, &r.Results[i])
 			}
 		}
+		slices.SortStableFunc(p.Results, func(a, b *conformance.Result) int { return cmp.Compare(rank(a.Verdict), rank(b.Verdict)) })
 		d.Groups = append(d.Groups, p)
 	}
+	slices.SortStableFunc(d.Groups, func(a, b pageGroup) int {
+		return cmp.Compare(rank(a.Results[0].Verdict), rank(b.Results[0].Verdict))
+	})
 	for _, v := range []conformance.Verdict{conformance.Fail, conformance.NonStrict, conformance.Unsupported, conformance.Informational, conformance.Pass} {
 		if n := r.Count(v); n > 0 {
 			// When something is wrong, that is what the reader came for.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -40,32 +41,84 @@ func sample() *conformance.Report {
 	}
 }
 
+// Failures come before what is not strict, under headings that count them, and
+// the last line names them again, below however much there is.
 func TestText(t *testing.T) {
+	r := sample()
+	// Among many that are not strict, before and behind.
+	for i := range 40 {
+		late := r.Results[2]
+		late.ID = fmt.Sprint("utf8/late-", i)
+		r.Results = append(r.Results, late)
+	}
+	r.Results = append(r.Results, r.Results[1])
+	r.Results[len(r.Results)-1].ID = "utf8/worse"
+	r.Results[1], r.Results[2] = r.Results[2], r.Results[1]
 	var b strings.Builder
-	if err := report.Text(&b, sample()); err != nil {
+	if err := report.Text(&b, r); err != nil {
 		t.Fatal(err)
 	}
+	at := -1
 	for _, want := range []string{
+		"2 OF 46 CASES FAILED\n\n",
 		"FAIL        utf8/bad\n            bad text is refused (RFC 6455 §8.1)\n",
+		"FAIL        utf8/worse\n",
+		"\n41 NOT STRICT, which is no failure\n\n",
 		"NON-STRICT  utf8/late\n",
-		"UTF-8                       2      0      1          1      ·      ·\n",
-		"all                         5      1      1          1      1      1\n",
-		"5 cases against the server ws://example/",
-		"in 1.23s: 1 failed, 1 more are not strict.\n",
+		"NON-STRICT  utf8/late-39\n",
+		"UTF-8                      43      0      2         41      ·      ·\n",
+		"all                        46      1      2         41      1      1\n",
+		"46 cases against the server ws://example/",
+		"in 1.23s: 2 failed, 41 not strict, 1 unsupported, 1 informational, 1 passed.\n",
+		"Failed: utf8/bad, utf8/worse.\n",
 	} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("%q is missing in\n%s", want, b.String())
+		i := strings.Index(b.String(), want)
+		if i < 0 || strings.Count(b.String(), want) > 1 && !strings.HasPrefix(want, "NON") {
+			t.Fatalf("%q is missing, or there twice, in\n%s", want, b.String())
 		}
+		if i < at {
+			t.Errorf("%q comes too early in\n%s", want, b.String())
+		}
+		at = i
+	}
+	if strings.LastIndex(b.String(), "FAIL  ") > strings.Index(b.String(), "NON-STRICT") {
+		t.Errorf("a failure is behind what is not strict:\n%s", b.String())
 	}
 	if strings.Contains(b.String(), "Closing handshake") {
 		t.Error("a group without a result is listed")
+	}
+
+	// Of very many failures the last line names the first.
+	r = sample()
+	for i := range 30 {
+		bad := r.Results[1]
+		bad.ID = fmt.Sprint("utf8/bad-", i)
+		r.Results = append(r.Results, bad)
+	}
+	b.Reset()
+	if err := report.Text(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(b.String(), "\nFailed: utf8/bad, utf8/bad-0, utf8/bad-1, utf8/bad-2, utf8/bad-3, utf8/bad-4, utf8/bad-5, utf8/bad-6, utf8/bad-7, utf8/bad-8 and 21 more.\n") {
+		t.Errorf("%s", b.String())
+	}
+
+	// With nothing to say, no heading says it.
+	r = sample()
+	r.Results = r.Results[:1]
+	b.Reset()
+	if err := report.Text(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); strings.Contains(text, "FAIL") || strings.Contains(text, "STRICT") || strings.Contains(text, "Failed") || !strings.HasSuffix(text, ": none failed, 1 passed.\n") {
+		t.Errorf("%s", text)
 	}
 }
 
 func TestSentence(t *testing.T) {
 	r := sample()
 	r.Results = r.Results[:1]
-	if s := report.Sentence(r); !strings.HasSuffix(s, ": none failed.") {
+	if s := report.Sentence(r); !strings.HasSuffix(s, ": none failed, 1 passed.") || !strings.HasPrefix(s, "1 case against the server ") {
 		t.Errorf("all pass: %q", s)
 	}
 	r.Interrupted = true
@@ -78,8 +131,11 @@ func TestSentence(t *testing.T) {
 	}
 	r = sample()
 	r.Results = r.Results[2:]
-	if s := report.Sentence(r); !strings.HasSuffix(s, ": none failed, 1 are not strict.") {
+	if s := report.Sentence(r); !strings.HasSuffix(s, ": none failed, 1 not strict, 1 unsupported, 1 informational.") {
 		t.Errorf("not strict: %q", s)
+	}
+	if s := report.Sentence(sample()); !strings.HasSuffix(s, ": 1 failed, 1 not strict, 1 unsupported, 1 informational, 1 passed.") {
+		t.Errorf("everything: %q", s)
 	}
 }
 
@@ -181,14 +237,35 @@ func TestHTML(t *testing.T) {
 	}
 	for _, want := range []string{
 		`data-verdict="fail"`, `<span class="chip rsv">RSV1</span><span class="chip rsv">RSV3</span>`, "mask 01020304", "1002 protocol error",
-		`<details class="group" id="utf8" open>`, `<details class="group" id="framing">`, `value="pass">pass 1`, `value="fail" checked>fail 1`,
+		`<details class="group" id="utf8" open>`, `<details class="group" id="framing">`,
+		`<b>1</b> failed`, `<b>1</b> not strict`, `<b>1</b> passed`, `<a href="#case-utf8%2fbad">`, `id="case-utf8/bad"`, `<a href="#case-utf8%2flate">`, `value="pass">pass 1`, `value="fail" checked>fail 1`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing", want)
 		}
 	}
-	// With nothing to see but passes, passes are shown.
+	// The failure comes first, in the lists, in the order of the groups, and in its group.
 	r := sample()
+	r.Results[1], r.Results[2] = r.Results[2], r.Results[1]
+	r.Results = append([]conformance.Result{{ID: "framing/late", Group: "framing", Verdict: conformance.NonStrict, Detail: "late"}}, r.Results...)
+	b.Reset()
+	if err := report.HTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	at := -1
+	for _, want := range []string{
+		`<h2>1 of 6 cases failed</h2>`, `<a href="#case-utf8%2fbad">`, `<h2>2 are not strict</h2>`, `<a href="#case-framing%2flate">`, `<a href="#case-utf8%2flate">`,
+		`<details class="group" id="utf8" open>`, `id="case-utf8/bad"`, `id="case-utf8/late"`, `<details class="group" id="framing" open>`, `id="case-framing/late"`, `id="case-framing/text"`,
+		`<details class="group" id="origin">`,
+	} {
+		i := strings.Index(b.String(), want)
+		if i < at {
+			t.Errorf("%q is missing or too early", want)
+		}
+		at = i
+	}
+	// With nothing to see but passes, passes are shown.
+	r = sample()
 	r.Results = r.Results[:1]
 	b.Reset()
 	if err := report.HTML(&b, r); err != nil {
@@ -196,6 +273,9 @@ func TestHTML(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), `value="pass" checked>pass 1`) {
 		t.Error("passes are hidden though there is nothing else")
+	}
+	if strings.Contains(b.String(), "cases failed") || strings.Contains(b.String(), "not strict</h2>") || !strings.Contains(b.String(), "<b>0</b> failed") {
+		t.Error("failures are listed though there are none, or are not said to be none")
 	}
 }
 

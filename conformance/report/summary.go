@@ -70,28 +70,69 @@ func Summarize(r *conformance.Report) (all Counts, groups []GroupSummary) {
 	return all, kept
 }
 
-// Text writes a summary for a terminal: what went wrong, a table of groups, and
-// a sentence.
-func Text(w io.Writer, r *conformance.Report) error {
-	var b strings.Builder
+// of returns the results with a verdict, in their order.
+func of(r *conformance.Report, v conformance.Verdict) []*conformance.Result {
+	var list []*conformance.Result
 	for i := range r.Results {
-		c := &r.Results[i]
-		if c.Verdict == conformance.Fail || c.Verdict == conformance.NonStrict {
-			fmt.Fprintf(&b, "%-10s  %s\n            %s (%s)\n            %s\n", strings.ToUpper(c.Verdict.String()), c.ID, c.Checks, c.Section, c.Detail)
+		if r.Results[i].Verdict == v {
+			list = append(list, &r.Results[i])
 		}
 	}
-	if b.Len() > 0 {
-		b.WriteByte('\n')
-	}
+	return list
+}
+
+// namedMax is how many failures the last line of a summary names.
+const namedMax = 10
+
+// Text writes a summary for a terminal: what failed, what is not strict, a table
+// of groups, a sentence, and the names of what failed once more, since the first
+// of it may have scrolled away.
+func Text(w io.Writer, r *conformance.Report) error {
+	var b strings.Builder
 	all, groups := Summarize(r)
+	failed := of(r, conformance.Fail)
+	if len(failed) > 0 {
+		fmt.Fprintf(&b, "%d OF %s FAILED\n\n", len(failed), strings.ToUpper(cases(all.Total)))
+		explain(&b, failed)
+	}
+	if late := of(r, conformance.NonStrict); len(late) > 0 {
+		fmt.Fprintf(&b, "%d NOT STRICT, which is no failure\n\n", len(late))
+		explain(&b, late)
+	}
 	fmt.Fprintf(&b, "%-22s %6s %6s %6s %10s %6s %6s\n", "", "cases", "pass", "fail", "non-strict", "unsup.", "info")
 	for _, g := range groups {
 		row(&b, g.Title, &g.Counts)
 	}
 	row(&b, "all", &all)
 	b.WriteString("\n" + Sentence(r) + "\n")
+	if len(failed) > 0 {
+		var names []string
+		for _, c := range failed[:min(len(failed), namedMax)] {
+			names = append(names, c.ID)
+		}
+		b.WriteString("Failed: " + strings.Join(names, ", "))
+		if more := len(failed) - namedMax; more > 0 {
+			fmt.Fprintf(&b, " and %d more", more)
+		}
+		b.WriteString(".\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// explain says of each result what was checked and what was seen.
+func explain(b *strings.Builder, list []*conformance.Result) {
+	for _, c := range list {
+		fmt.Fprintf(b, "%-10s  %s\n            %s (%s)\n            %s\n", strings.ToUpper(c.Verdict.String()), c.ID, c.Checks, c.Section, c.Detail)
+	}
+	b.WriteByte('\n')
+}
+
+func cases(n int) string {
+	if n == 1 {
+		return "1 case"
+	}
+	return fmt.Sprint(n, " cases")
 }
 
 func row(b *strings.Builder, title string, c *Counts) {
@@ -107,17 +148,19 @@ func row(b *strings.Builder, title string, c *Counts) {
 // Sentence sums r up.
 func Sentence(r *conformance.Report) string {
 	all, _ := Summarize(r)
-	s := fmt.Sprintf("%d cases against the %s %s in %s: ", all.Total, r.Role, r.Target, r.Duration.Round(10*time.Millisecond))
-	switch {
-	case all.Fail > 0:
+	s := fmt.Sprintf("%s against the %s %s in %s: ", cases(all.Total), r.Role, r.Target, r.Duration.Round(10*time.Millisecond))
+	if all.Fail > 0 {
 		s += fmt.Sprintf("%d failed", all.Fail)
-		if all.NonStrict > 0 {
-			s += fmt.Sprintf(", %d more are not strict", all.NonStrict)
-		}
-	case all.NonStrict > 0:
-		s += fmt.Sprintf("none failed, %d are not strict", all.NonStrict)
-	default:
+	} else {
 		s += "none failed"
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{all.NonStrict, "not strict"}, {all.Unsupported, "unsupported"}, {all.Informational, "informational"}, {all.Pass, "passed"}} {
+		if c.n > 0 {
+			s += fmt.Sprintf(", %d %s", c.n, c.what)
+		}
 	}
 	s += "."
 	switch {

@@ -32,6 +32,11 @@ type Suite struct {
 	// Pass makes a time pass for an External Broker, whose server can be wound
 	// forward. Ages may then be late by a second.
 	Pass func(time.Duration)
+
+	// Disconnect breaks the connection that the Broker has to what is outside of
+	// this process; the Broker is to mend it. Without it nothing tests how the
+	// Broker tells of what it has missed.
+	Disconnect func(hub.Broker)
 }
 
 // Run runs the suite, each test on its own Broker.
@@ -41,11 +46,14 @@ func (s Suite) Run(t *testing.T) {
 		run  func(*testing.T, *fixture)
 	}{
 		{"PublicationIsDeliveredAsPublished", publicationIsDeliveredAsPublished},
-		{"OffsetsGrowByOne", offsetsGrowByOne},
+		{"OffsetsAscend", offsetsAscend},
+		{"PublishIsPipelined", publishIsPipelined},
+		{"OutcomeUnderNoLock", outcomeUnderNoLock},
 		{"DeliveredInOrderOneAtATime", deliveredInOrderOneAtATime},
 		{"ChannelsAreIndependent", channelsAreIndependent},
 		{"HistoryBeforeDelivery", historyBeforeDelivery},
 		{"ListenThenHistory", listenThenHistory},
+		{"ListenAnswersTheNewest", listenAnswersTheNewest},
 		{"ListenIsIdempotent", listenIsIdempotent},
 		{"MuteEndsDelivery", muteEndsDelivery},
 		{"NoRetentionStillDelivers", noRetentionStillDelivers},
@@ -62,6 +70,8 @@ func (s Suite) Run(t *testing.T) {
 		{"RetentionByAge", s.inTime(retentionByAge)},
 		{"PositionsSurviveSilence", s.inTime(positionsSurviveSilence)},
 
+		{"Lost", lostIsAnnounced},
+		{"Health", health},
 		{"Close", closeEndsEverything},
 		{"CloseDuringDelivery", closeDuringDelivery},
 	} {
@@ -109,15 +119,25 @@ func (f *fixture) start(receive func(*hub.Publication)) {
 	}
 	f.Broker = f.suite.New(f.t)
 	f.t.Cleanup(func() { _ = f.Broker.Close() }) // ErrClosed when the test did it
-	if err := f.Start(receiver(receive)); err != nil {
+	if err := f.Start(receiver{receive, f.received.lose}); err != nil {
 		f.t.Fatalf("Start: %v", err)
+	}
+	if f.suite.Disconnect == nil && !f.suite.External {
+		f.t.Cleanup(func() {
+			if lost, _ := f.received.losses(); len(lost) > 0 {
+				f.t.Errorf("the broker said that it lost something of %q, and nothing can have been lost", lost)
+			}
+		})
 	}
 }
 
-type receiver func(*hub.Publication)
+type receiver struct {
+	receive func(*hub.Publication)
+	lost    func(string)
+}
 
-func (r receiver) Receive(p *hub.Publication) { r(p) }
-func (r receiver) Lost(string)                {}
+func (r receiver) Receive(p *hub.Publication) { r.receive(p) }
+func (r receiver) Lost(channel string)        { r.lost(channel) }
 
 // listen returns the newest position of the channel.
 func (f *fixture) listen(channel string) hub.Position {
@@ -133,8 +153,14 @@ func (f *fixture) listen(channel string) hub.Position {
 func (f *fixture) put(m hub.Message, r hub.Retention) (hub.Position, bool, error) {
 	outcome := make(outcome, 2) // room for one too many
 	f.Publish(m, r, outcome, 7)
-	p := <-outcome
-	return p.Position, p.Duplicate, p.Err
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case p := <-outcome:
+		return p.Position, p.Duplicate, p.Err
+	case <-timeout.C:
+		return hub.Position{}, false, fmt.Errorf("Publish has no outcome after %v", patience)
+	}
 }
 
 // outcome is a Completer for one publication.
@@ -155,17 +181,24 @@ func (f *fixture) mute(channel string) {
 }
 
 // publish publishes data in the order given and returns the last position.
-func (f *fixture) publish(channel string, r hub.Retention, data ...string) (pos hub.Position) {
+func (f *fixture) publish(channel string, r hub.Retention, data ...string) hub.Position {
 	f.t.Helper()
+	return f.publishAll(channel, r, data...)[len(data)]
+}
+
+// publishAll publishes data in the order given. It returns where the channel was
+// before, and then the position of each.
+func (f *fixture) publishAll(channel string, r hub.Retention, data ...string) []hub.Position {
+	f.t.Helper()
+	positions := []hub.Position{f.history(channel, hub.Query{Last: 1}).Position}
 	for _, d := range data {
-		var duplicate bool
-		var err error
-		pos, duplicate, err = f.put(hub.Message{Channel: channel, Data: []byte(d)}, r)
+		pos, duplicate, err := f.put(hub.Message{Channel: channel, Data: []byte(d)}, r)
 		if err != nil || duplicate {
 			f.t.Fatalf("Publish(%q, %q): duplicate %v, error %v", channel, d, duplicate, err)
 		}
+		positions = append(positions, pos)
 	}
-	return pos
+	return positions
 }
 
 func (f *fixture) history(channel string, q hub.Query) hub.Page {
@@ -177,8 +210,9 @@ func (f *fixture) history(channel string, q hub.Query) hub.Page {
 	return page
 }
 
-// wantPage checks everything about a page but its shared contents.
-func (f *fixture) wantPage(page hub.Page, data []string, position hub.Position, gap *hub.Gap) {
+// wantPage checks everything about a page but its shared contents. The gap, if
+// one is wanted, is from since to where the page begins.
+func (f *fixture) wantPage(page hub.Page, data []string, position hub.Position, gapSince hub.Position) {
 	f.t.Helper()
 	if got := texts(page.Publications); !slices.Equal(got, data) {
 		f.t.Errorf("page has %q, want %q", got, data)
@@ -187,24 +221,48 @@ func (f *fixture) wantPage(page hub.Page, data []string, position hub.Position, 
 		f.t.Errorf("page ends at %v, want %v", page.Position, position)
 	}
 	switch {
-	case gap == nil && page.Gap != nil:
+	case gapSince.IsZero() && page.Gap != nil:
 		f.t.Errorf("page has the gap %+v, want none", *page.Gap)
-	case gap != nil && page.Gap == nil:
-		f.t.Errorf("page has no gap, want %+v", *gap)
-	case gap != nil && *page.Gap != *gap:
-		f.t.Errorf("page has the gap %+v, want %+v", *page.Gap, *gap)
+	case !gapSince.IsZero() && page.Gap == nil:
+		f.t.Errorf("page has no gap, want one from %v to %v", gapSince, page.Begin)
+	case !gapSince.IsZero() && *page.Gap != (hub.Gap{From: gapSince, To: page.Begin}):
+		f.t.Errorf("page has the gap %+v, want one from %v to %v, where it begins", *page.Gap, gapSince, page.Begin)
 	}
-	for i := 1; i < len(page.Publications); i++ {
-		p, before := page.Publications[i], page.Publications[i-1]
-		if p != nil && before != nil && p.Position != at(before.Position, 1) {
-			f.t.Errorf("page has %v after %v", p.Position, before.Position)
+	if slices.Contains(page.Publications, nil) {
+		return
+	}
+	f.wantChain(page.Publications)
+	if len(page.Publications) == 0 {
+		if page.Begin != page.Position {
+			f.t.Errorf("an empty page begins at %v and ends at %v", page.Begin, page.Position)
+		}
+		return
+	}
+	first := page.Publications[0]
+	if page.Begin.Epoch != first.Position.Epoch || page.Begin.Offset >= first.Position.Offset || page.Begin.Offset < first.Previous {
+		f.t.Errorf("page begins at %v, want the place between %v and the publication before it, %d", page.Begin, first.Position, first.Previous)
+	}
+}
+
+// wantChain checks that of publications that follow each other each names the one
+// before it.
+func (f *fixture) wantChain(publications []*hub.Publication) {
+	f.t.Helper()
+	for i := 1; i < len(publications); i++ {
+		p, before := publications[i], publications[i-1].Position
+		if p.Position.Epoch != before.Epoch || p.Position.Offset <= before.Offset || p.Previous != before.Offset {
+			f.t.Fatalf("%v, which names %d as the one before it, comes after %v", p.Position, p.Previous, before)
 		}
 	}
 }
 
-// at is the position n after p, or before it when n is negative.
-func at(p hub.Position, n int) hub.Position {
-	return hub.Position{Epoch: p.Epoch, Offset: p.Offset + uint64(n)}
+// wantFollows checks that whoever has seen everything up to position misses
+// nothing before p.
+func (f *fixture) wantFollows(position hub.Position, p *hub.Publication) {
+	f.t.Helper()
+	if p.Position.Epoch != position.Epoch || p.Position.Offset <= position.Offset || p.Previous > position.Offset {
+		f.t.Fatalf("%v, which names %d as the one before it, comes after %v", p.Position, p.Previous, position)
+	}
 }
 
 func texts(ps []*hub.Publication) []string {
@@ -230,7 +288,8 @@ func numbered(n int) []string {
 type recorder struct {
 	mu      sync.Mutex
 	all     []*hub.Publication
-	changed chan struct{} // closed and replaced with every publication
+	lost    []string
+	changed chan struct{} // closed and replaced with every publication and loss
 }
 
 func (r *recorder) record(p *hub.Publication) {
@@ -239,6 +298,20 @@ func (r *recorder) record(p *hub.Publication) {
 	r.all = append(r.all, p)
 	close(r.changed)
 	r.changed = make(chan struct{})
+}
+
+func (r *recorder) lose(channel string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = append(r.lost, channel)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *recorder) losses() ([]string, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lost), r.changed
 }
 
 func (r *recorder) snapshot() ([]*hub.Publication, <-chan struct{}) {

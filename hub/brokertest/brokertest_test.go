@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,36 +18,80 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func TestHoles(t *testing.T) {
+	brokertest.Run(t, func(*testing.T) hub.Broker { return newHoles() })
+}
+
+// TestTroubled: what makes trouble for others makes none by itself, and a broker
+// that is slow, late and out of turn keeps to the contract.
+func TestTroubled(t *testing.T) {
+	t.Run("none", func(t *testing.T) {
+		brokertest.Run(t, func(*testing.T) hub.Broker { return brokertest.NewTroubled(membroker.New(nil)) })
+	})
+	t.Run("late", func(t *testing.T) {
+		brokertest.Suite{External: true, New: func(*testing.T) hub.Broker {
+			b := brokertest.NewTroubled(newHoles())
+			b.Make(brokertest.Publish, "", brokertest.Trouble{Delay: 1, Reversed: true})
+			b.Make(brokertest.Listen, "", brokertest.Trouble{Delay: 1})
+			b.Make(brokertest.Mute, "", brokertest.Trouble{Delay: 1})
+			b.Make(brokertest.History, "", brokertest.Trouble{Delay: 1})
+			return b
+		}}.Run(t)
+	})
+}
+
 // faultyBroker is a good broker with one thing wrong.
 type faultyBroker struct {
 	hub.Broker
-	publish func(*hub.Message, *hub.Retention)
-	receive func(*hub.Publication) []*hub.Publication
-	query   func(*hub.Query)
-	page    func(*hub.Page)
-	mute    bool
+	publish  func(*hub.Message, *hub.Retention)
+	complete func(to hub.Completer, ticket uint64, p hub.Published)
+	receive  func(*faultyBroker, *hub.Publication) []*hub.Publication
+	query    func(*hub.Query)
+	page     func(*hub.Page)
+	listen   func(*hub.Position)
+	mute     bool
+
+	mu       sync.Mutex
+	hidden   map[hub.Position]bool
+	receiver hub.Receiver
 }
 
 func (b *faultyBroker) Start(r hub.Receiver) error {
 	if b.receive == nil || r == nil {
 		return b.Broker.Start(r)
 	}
-	return b.Broker.Start(receiverFunc(func(p *hub.Publication) {
-		for _, p := range b.receive(p) {
-			r.Receive(p)
-		}
-	}))
+	b.receiver = r
+	return b.Broker.Start(faultyReceiver{r, b})
 }
 
-type receiverFunc func(*hub.Publication)
+type faultyReceiver struct {
+	hub.Receiver
+	b *faultyBroker
+}
 
-func (r receiverFunc) Receive(p *hub.Publication) { r(p) }
+func (r faultyReceiver) Receive(p *hub.Publication) {
+	for _, p := range r.b.receive(r.b, p) {
+		r.Receiver.Receive(p)
+	}
+}
 
-func (b *faultyBroker) Publish(ctx context.Context, m hub.Message, r hub.Retention) (hub.Position, bool, error) {
+func (b *faultyBroker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	if b.publish != nil {
 		b.publish(&m, &r)
 	}
-	return b.Broker.Publish(ctx, m, r)
+	if b.complete != nil {
+		to = faultyCompleter{to, b.complete}
+	}
+	b.Broker.Publish(m, r, to, ticket)
+}
+
+type faultyCompleter struct {
+	hub.Completer
+	complete func(hub.Completer, uint64, hub.Published)
+}
+
+func (c faultyCompleter) Published(ticket uint64, p hub.Published) {
+	c.complete(c.Completer, ticket, p)
 }
 
 func (b *faultyBroker) History(ctx context.Context, channel string, q hub.Query) (hub.Page, error) {
@@ -53,10 +99,21 @@ func (b *faultyBroker) History(ctx context.Context, channel string, q hub.Query)
 		b.query(&q)
 	}
 	page, err := b.Broker.History(ctx, channel, q)
+	b.mu.Lock()
+	page.Publications = slices.DeleteFunc(page.Publications, func(p *hub.Publication) bool { return b.hidden[p.Position] })
+	b.mu.Unlock()
 	if b.page != nil {
 		b.page(&page)
 	}
 	return page, err
+}
+
+func (b *faultyBroker) Listen(ctx context.Context, channel string) (hub.Position, error) {
+	top, err := b.Broker.Listen(ctx, channel)
+	if b.listen != nil {
+		b.listen(&top)
+	}
+	return top, err
 }
 
 func (b *faultyBroker) Mute(ctx context.Context, channel string) error {
@@ -66,8 +123,31 @@ func (b *faultyBroker) Mute(ctx context.Context, channel string) error {
 	return b.Broker.Mute(ctx, channel)
 }
 
+// swap gives outcomes to the tickets of each other.
+var swapped struct {
+	sync.Mutex
+	p *hub.Published
+}
+
+func swap(to hub.Completer, ticket uint64, p hub.Published) {
+	swapped.Lock()
+	earlier := swapped.p
+	if ticket%2 == 0 && ticket < 500 {
+		swapped.p = &p
+		swapped.Unlock()
+		return
+	}
+	swapped.p = nil
+	swapped.Unlock()
+	if earlier != nil {
+		to.Published(ticket-1, p)
+		p = *earlier
+	}
+	to.Published(ticket, p)
+}
+
 // faults is what a broker may get wrong, and a test that must notice.
-var faults = map[string]struct {
+var faults = map[string]*struct {
 	broker   faultyBroker
 	noticing string
 }{
@@ -92,7 +172,90 @@ var faults = map[string]struct {
 		"PublicationIsDeliveredAsPublished",
 	},
 	"delivers twice": {
-		faultyBroker{receive: func(p *hub.Publication) []*hub.Publication { return []*hub.Publication{p, p} }},
+		faultyBroker{receive: func(_ *faultyBroker, p *hub.Publication) []*hub.Publication { return []*hub.Publication{p, p} }},
+		"ListenIsIdempotent",
+	},
+	"answers twice": {
+		faultyBroker{complete: func(to hub.Completer, ticket uint64, p hub.Published) {
+			to.Published(ticket, p)
+			to.Published(ticket, p)
+		}},
+		"PublishIsPipelined",
+	},
+	"answers out of turn": {faultyBroker{complete: swap}, "PublishIsPipelined"},
+	"answers another ticket": {
+		faultyBroker{complete: func(to hub.Completer, ticket uint64, p hub.Published) { to.Published(ticket+1, p) }},
+		"OffsetsAscend",
+	},
+	"forgets which came before": {
+		faultyBroker{receive: func(_ *faultyBroker, p *hub.Publication) []*hub.Publication {
+			q := *p
+			q.Previous = 0
+			return []*hub.Publication{&q}
+		}},
+		"DeliveredInOrderOneAtATime",
+	},
+	"forgets in history which came before": {
+		faultyBroker{page: func(p *hub.Page) {
+			for i, publication := range p.Publications {
+				q := *publication
+				q.Previous = 0
+				p.Publications[i] = &q
+			}
+		}},
+		"OffsetsAscend",
+	},
+	"begins a page too early": {
+		faultyBroker{page: func(p *hub.Page) { p.Begin.Offset -= min(1, p.Begin.Offset) }},
+		"HistoryQueries",
+	},
+	"begins a page too late": {
+		faultyBroker{page: func(p *hub.Page) { p.Begin = p.Position }},
+		"HistoryQueries",
+	},
+	"does not say where an empty page begins": {
+		faultyBroker{page: func(p *hub.Page) {
+			if len(p.Publications) == 0 {
+				p.Begin = hub.Position{}
+			}
+		}},
+		"HistoryOfUnknownChannel",
+	},
+	"listens from too old a position": {
+		faultyBroker{listen: func(p *hub.Position) { p.Offset -= min(1, p.Offset) }},
+		"ListenAnswersTheNewest",
+	},
+	"does not know where it listens from": {
+		faultyBroker{listen: func(p *hub.Position) { *p = hub.Position{} }},
+		"ListenAnswersTheNewest",
+	},
+	"delivers before it can be read": {
+		faultyBroker{receive: func(b *faultyBroker, p *hub.Publication) []*hub.Publication {
+			b.mu.Lock()
+			b.hidden = map[hub.Position]bool{p.Position: true}
+			b.mu.Unlock()
+			b.receiver.Receive(p)
+			b.mu.Lock()
+			b.hidden = nil
+			b.mu.Unlock()
+			return nil
+		}},
+		"HistoryBeforeDelivery",
+	},
+	"loses a delivery": {
+		faultyBroker{receive: func(_ *faultyBroker, p *hub.Publication) []*hub.Publication {
+			if p.Position.Offset%5 == 0 {
+				return nil
+			}
+			return []*hub.Publication{p}
+		}},
+		"ListenThenHistory",
+	},
+	"says that it lost what it did not": {
+		faultyBroker{receive: func(b *faultyBroker, p *hub.Publication) []*hub.Publication {
+			b.receiver.Lost(p.Channel)
+			return []*hub.Publication{p}
+		}},
 		"ListenIsIdempotent",
 	},
 	"never mutes":      {faultyBroker{mute: true}, "MuteEndsDelivery"},
@@ -131,9 +294,9 @@ func TestFaultyBroker(t *testing.T) {
 		t.Skip("it fails on purpose, and is run by TestSuiteNotices only")
 	}
 	brokertest.Run(t, func(*testing.T) hub.Broker {
-		broker := fault.broker
+		broker := &fault.broker
 		broker.Broker = membroker.New(nil)
-		return &broker
+		return broker
 	})
 }
 

@@ -11,8 +11,8 @@ import (
 func historyQueries(t *testing.T, f *fixture) {
 	f.start(nil)
 	texts := numbered(10)
-	top := f.publish("c", plenty, texts...)
-	before := at(top, -10)
+	at := f.publishAll("c", plenty, texts...) // at[n] is where n publications end
+	top := at[10]
 	for _, test := range []struct {
 		name string
 		q    hub.Query
@@ -20,17 +20,17 @@ func historyQueries(t *testing.T, f *fixture) {
 		end  hub.Position
 	}{
 		{"everything", hub.Query{}, texts, top},
-		{"since the beginning", hub.Query{Since: before}, texts, top},
-		{"since the middle", hub.Query{Since: at(before, 4)}, texts[4:], top},
-		{"since the last but one", hub.Query{Since: at(top, -1)}, texts[9:], top},
+		{"since the beginning", hub.Query{Since: at[0]}, texts, top},
+		{"since the middle", hub.Query{Since: at[4]}, texts[4:], top},
+		{"since the last but one", hub.Query{Since: at[9]}, texts[9:], top},
 		{"since the newest", hub.Query{Since: top}, nil, top},
 		{"last 3", hub.Query{Last: 3}, texts[7:], top},
 		{"last 10", hub.Query{Last: 10}, texts, top},
 		{"last of more than there are", hub.Query{Last: 1 << 30}, texts, top},
-		{"last is ignored with since", hub.Query{Since: at(before, 2), Last: 3}, texts[2:], top},
-		{"limit", hub.Query{Limit: 4}, texts[:4], at(before, 4)},
-		{"limit with since", hub.Query{Since: at(before, 2), Limit: 4}, texts[2:6], at(before, 6)},
-		{"limit with last", hub.Query{Last: 5, Limit: 2}, texts[5:7], at(before, 7)},
+		{"last is ignored with since", hub.Query{Since: at[2], Last: 3}, texts[2:], top},
+		{"limit", hub.Query{Limit: 4}, texts[:4], at[4]},
+		{"limit with since", hub.Query{Since: at[2], Limit: 4}, texts[2:6], at[6]},
+		{"limit with last", hub.Query{Last: 5, Limit: 2}, texts[5:7], at[7]},
 		{"limit of exactly what there is", hub.Query{Limit: 10}, texts, top},
 		{"limit of more", hub.Query{Limit: 11}, texts, top},
 		{"limit with nothing new", hub.Query{Since: top, Limit: 1}, nil, top},
@@ -38,7 +38,11 @@ func historyQueries(t *testing.T, f *fixture) {
 		t.Run(test.name, func(t *testing.T) {
 			sub := *f
 			sub.t = t
-			sub.wantPage(sub.history("c", test.q), test.want, test.end, nil)
+			page := sub.history("c", test.q)
+			sub.wantPage(page, test.want, test.end, hub.Position{})
+			// Where a page begins it begins again.
+			again := sub.history("c", hub.Query{Since: page.Begin, Limit: test.q.Limit})
+			sub.wantPage(again, test.want, test.end, hub.Position{})
 		})
 	}
 }
@@ -46,37 +50,46 @@ func historyQueries(t *testing.T, f *fixture) {
 func historyGaps(t *testing.T, f *fixture) {
 	f.start(nil)
 	texts := numbered(10)
-	top := f.publish("c", hub.Retention{Count: 4, Age: time.Hour}, texts...)
-	empty := f.publish("empty", hub.Retention{}, texts...)
+	at := f.publishAll("c", hub.Retention{Count: 4, Age: time.Hour}, texts...)
+	none := f.publishAll("empty", hub.Retention{}, texts...)
+	top, empty := at[10], none[10]
 	foreign := hub.Position{Epoch: top.Epoch + "x", Offset: top.Offset}
-	beforeHeld := at(top, -4)
+	future := hub.Position{Epoch: top.Epoch, Offset: top.Offset + 1}
+	endOfTime := hub.Position{Epoch: top.Epoch, Offset: 1<<64 - 1}
 	for _, test := range []struct {
 		name    string
 		channel string
 		q       hub.Query
 		want    []string
 		end     hub.Position
-		gap     *hub.Gap
+		hasGap  bool
 	}{
-		{"just before the oldest held", "c", hub.Query{Since: beforeHeld}, texts[6:], top, nil},
-		{"one is missing", "c", hub.Query{Since: at(top, -5)}, texts[6:], top, &hub.Gap{From: at(top, -5), To: beforeHeld}},
-		{"all are missing", "c", hub.Query{Since: at(top, -10)}, texts[6:], top, &hub.Gap{From: at(top, -10), To: beforeHeld}},
-		{"with a limit", "c", hub.Query{Since: at(top, -10), Limit: 1}, texts[6:7], at(top, -3), &hub.Gap{From: at(top, -10), To: beforeHeld}},
-		{"another epoch", "c", hub.Query{Since: foreign}, texts[6:], top, &hub.Gap{From: foreign, To: beforeHeld}},
-		{"from the future", "c", hub.Query{Since: at(top, 1)}, texts[6:], top, &hub.Gap{From: at(top, 1), To: beforeHeld}},
-		{"from the end of time", "c", hub.Query{Since: hub.Position{Epoch: top.Epoch, Offset: 1<<64 - 1}}, texts[6:], top,
-			&hub.Gap{From: hub.Position{Epoch: top.Epoch, Offset: 1<<64 - 1}, To: beforeHeld}},
-		{"no question no gap", "c", hub.Query{}, texts[6:], top, nil},
-		{"last of more than are held", "c", hub.Query{Last: 8}, texts[6:], top, nil},
-		{"none held", "empty", hub.Query{Since: at(empty, -2)}, nil, empty, &hub.Gap{From: at(empty, -2), To: empty}},
-		{"none held and none missing", "empty", hub.Query{Since: empty}, nil, empty, nil},
-		{"none held, another epoch", "empty", hub.Query{Since: foreign}, nil, empty, &hub.Gap{From: foreign, To: empty}},
-		{"none held, from the future", "empty", hub.Query{Since: at(empty, 7)}, nil, empty, &hub.Gap{From: at(empty, 7), To: empty}},
+		{"just before the oldest held", "c", hub.Query{Since: at[6]}, texts[6:], top, false},
+		{"one is missing", "c", hub.Query{Since: at[5]}, texts[6:], top, true},
+		{"all are missing", "c", hub.Query{Since: at[0]}, texts[6:], top, true},
+		{"with a limit", "c", hub.Query{Since: at[0], Limit: 1}, texts[6:7], at[7], true},
+		{"another epoch", "c", hub.Query{Since: foreign}, texts[6:], top, true},
+		{"from the future", "c", hub.Query{Since: future}, texts[6:], top, true},
+		{"from the end of time", "c", hub.Query{Since: endOfTime}, texts[6:], top, true},
+		{"no question no gap", "c", hub.Query{}, texts[6:], top, false},
+		{"last of more than are held", "c", hub.Query{Last: 8}, texts[6:], top, false},
+		{"none held", "empty", hub.Query{Since: none[8]}, nil, empty, true},
+		{"none held and none missing", "empty", hub.Query{Since: empty}, nil, empty, false},
+		{"none held, another epoch", "empty", hub.Query{Since: foreign}, nil, empty, true},
+		{"none held, from the future", "empty", hub.Query{Since: hub.Position{Epoch: empty.Epoch, Offset: empty.Offset + 7}}, nil, empty, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sub := *f
 			sub.t = t
-			sub.wantPage(sub.history(test.channel, test.q), test.want, test.end, test.gap)
+			page := sub.history(test.channel, test.q)
+			gap := test.q.Since
+			if !test.hasGap {
+				gap = hub.Position{}
+			}
+			sub.wantPage(page, test.want, test.end, gap)
+			if test.hasGap && len(test.want) > 0 && page.Begin.Offset < at[6].Offset {
+				t.Errorf("the gap ends at %v, but what came before %v is missing, too", page.Begin, at[6])
+			}
 		})
 	}
 }
@@ -84,12 +97,12 @@ func historyGaps(t *testing.T, f *fixture) {
 func historyInPages(t *testing.T, f *fixture) {
 	f.start(nil)
 	texts := numbered(25)
-	top := f.publish("c", plenty, texts...)
-	since := at(top, -25)
+	at := f.publishAll("c", plenty, texts...)
+	since, top := at[0], at[25]
 	for i := 0; ; i += 7 {
 		page := f.history("c", hub.Query{Since: since, Limit: 7})
 		end := min(i+7, 25)
-		f.wantPage(page, texts[i:end], at(top, end-25), nil)
+		f.wantPage(page, texts[i:end], at[end], hub.Position{})
 		if since = page.Position; since == top || t.Failed() {
 			break
 		}
@@ -97,7 +110,7 @@ func historyInPages(t *testing.T, f *fixture) {
 	// The slice of a page belongs to who asked.
 	page := f.history("c", hub.Query{})
 	clear(page.Publications)
-	f.wantPage(f.history("c", hub.Query{}), texts, top, nil)
+	f.wantPage(f.history("c", hub.Query{}), texts, top, hub.Position{})
 }
 
 func historyOfUnknownChannel(t *testing.T, f *fixture) {
@@ -106,14 +119,14 @@ func historyOfUnknownChannel(t *testing.T, f *fixture) {
 	if len(page.Publications) != 0 || page.Gap != nil || page.Position.Epoch == "" {
 		t.Errorf("page is %+v, want an empty one with a position", page)
 	}
-	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), nil, page.Position, nil)
-	f.wantPage(f.history("nobody", hub.Query{Last: 3}), nil, page.Position, nil)
+	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), nil, page.Position, hub.Position{})
+	f.wantPage(f.history("nobody", hub.Query{Last: 3}), nil, page.Position, hub.Position{})
 	stale := hub.Position{Epoch: "stale", Offset: 3}
-	f.wantPage(f.history("nobody", hub.Query{Since: stale}), nil, page.Position, &hub.Gap{From: stale, To: page.Position})
+	f.wantPage(f.history("nobody", hub.Query{Since: stale}), nil, page.Position, stale)
 
 	// Whoever read the empty history misses nothing from there.
 	pos := f.publish("nobody", plenty, "first")
-	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), []string{"first"}, pos, nil)
+	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), []string{"first"}, pos, hub.Position{})
 }
 
 func retentionByCount(t *testing.T, f *fixture) {
@@ -121,30 +134,31 @@ func retentionByCount(t *testing.T, f *fixture) {
 	texts := numbered(10)
 	for i := range texts {
 		top := f.publish("c", hub.Retention{Count: 3, Age: time.Hour}, texts[i])
-		f.wantPage(f.history("c", hub.Query{}), texts[max(0, i-2):i+1], top, nil)
+		f.wantPage(f.history("c", hub.Query{}), texts[max(0, i-2):i+1], top, hub.Position{})
 	}
 	top := f.publish("one", hub.Retention{Count: 1, Age: time.Hour}, "x", "y")
-	f.wantPage(f.history("one", hub.Query{}), []string{"y"}, top, nil)
+	f.wantPage(f.history("one", hub.Query{}), []string{"y"}, top, hub.Position{})
 }
 
 // retentionWithoutHoles changes retention between publications. Each keeps to
 // its own, and a history ends where something newer is missing.
 func retentionWithoutHoles(t *testing.T, f *fixture) {
 	f.start(nil)
+	none := hub.Position{}
 	f.publish("c", plenty, "a", "b")
 	f.publish("c", hub.Retention{}, "not kept")
 	top := f.publish("c", plenty, "c")
-	f.wantPage(f.history("c", hub.Query{}), []string{"c"}, top, nil)
+	f.wantPage(f.history("c", hub.Query{}), []string{"c"}, top, none)
 
 	f.publish("c", hub.Retention{Count: 2, Age: time.Hour}, "d")
-	f.publish("c", plenty, "e")
-	f.wantPage(f.history("c", hub.Query{}), []string{"c", "d", "e"}, at(top, 2), nil)
-	f.publish("c", plenty, "f") // two newer than d: it goes, and c with it
-	f.wantPage(f.history("c", hub.Query{}), []string{"e", "f"}, at(top, 3), nil)
+	top = f.publish("c", plenty, "e")
+	f.wantPage(f.history("c", hub.Query{}), []string{"c", "d", "e"}, top, none)
+	top = f.publish("c", plenty, "f") // two newer than d: it goes, and c with it
+	f.wantPage(f.history("c", hub.Query{}), []string{"e", "f"}, top, none)
 
 	for _, r := range []hub.Retention{{Count: 1}, {Age: time.Hour}, {Count: -1, Age: -1}} {
 		top = f.publish("none", r, "x")
-		f.wantPage(f.history("none", hub.Query{}), nil, top, nil)
+		f.wantPage(f.history("none", hub.Query{}), nil, top, none)
 	}
 }
 
@@ -174,26 +188,27 @@ func (f *fixture) silence(d time.Duration) {
 
 func retentionByAge(t *testing.T, f *fixture) {
 	f.start(nil)
+	none := hub.Position{}
 	age, clear := f.units()
 	r := hub.Retention{Count: 100, Age: age}
-	first := f.publish("c", r, "old")
+	before := f.publishAll("c", r, "old")[0]
 	f.silence(age / 2)
 	top := f.publish("c", r, "new")
 	f.silence(age/2 - clear)
-	f.wantPage(f.history("c", hub.Query{}), []string{"old", "new"}, top, nil)
+	f.wantPage(f.history("c", hub.Query{}), []string{"old", "new"}, top, none)
 	f.silence(2 * clear)
-	f.wantPage(f.history("c", hub.Query{}), []string{"new"}, top, nil)
-	f.wantPage(f.history("c", hub.Query{Since: at(first, -1)}), []string{"new"}, top, &hub.Gap{From: at(first, -1), To: first})
+	f.wantPage(f.history("c", hub.Query{}), []string{"new"}, top, none)
+	f.wantPage(f.history("c", hub.Query{Since: before}), []string{"new"}, top, before)
 	f.silence(age)
-	f.wantPage(f.history("c", hub.Query{}), nil, top, nil)
+	f.wantPage(f.history("c", hub.Query{}), nil, top, none)
 
 	// Of two ages, the shorter one of the newer publication ends both.
 	f.publish("mixed", hub.Retention{Count: 100, Age: 10 * age}, "long")
 	top = f.publish("mixed", r, "short")
 	f.silence(age - clear)
-	f.wantPage(f.history("mixed", hub.Query{}), []string{"long", "short"}, top, nil)
+	f.wantPage(f.history("mixed", hub.Query{}), []string{"long", "short"}, top, none)
 	f.silence(2 * clear)
-	f.wantPage(f.history("mixed", hub.Query{}), nil, top, nil)
+	f.wantPage(f.history("mixed", hub.Query{}), nil, top, none)
 }
 
 // positionsSurviveSilence resumes after everything was muted and has expired.
@@ -207,11 +222,18 @@ func positionsSurviveSilence(t *testing.T, f *fixture) {
 	f.mute("c")
 	f.silence(age + clear + 2*time.Second)
 
+	check := func(page hub.Page, data []string, position hub.Position) {
+		t.Helper()
+		gap := hub.Position{}
+		if page.Gap != nil {
+			gap = old
+			t.Logf("an allowed gap: %+v", *page.Gap)
+		}
+		f.wantPage(page, data, position, gap)
+	}
 	page := f.history("c", hub.Query{Since: old})
-	f.wantPage(page, nil, page.Position, page.Gap)
-	if page.Gap != nil {
-		t.Logf("an allowed gap: %+v", *page.Gap)
-	} else if page.Position != old {
+	check(page, nil, page.Position)
+	if page.Gap == nil && page.Position != old {
 		t.Errorf("nothing happened since %v, but the page ends at %v and has no gap", old, page.Position)
 	}
 
@@ -220,9 +242,9 @@ func positionsSurviveSilence(t *testing.T, f *fixture) {
 		t.Fatalf("%v was given out again, after %v", pos, old)
 	}
 	page = f.history("c", hub.Query{Since: old})
-	f.wantPage(page, []string{"d"}, pos, page.Gap)
-	if page.Gap == nil && pos != at(old, 1) {
-		t.Errorf("%v follows %v without a gap", pos, old)
+	check(page, []string{"d"}, pos)
+	if page.Gap == nil {
+		f.wantFollows(old, page.Publications[0])
 	}
 }
 
@@ -250,7 +272,7 @@ func idempotencyKey(t *testing.T, f *fixture) {
 		}
 	}
 	other.IdempotencyKey = "K"
-	if pos, duplicate := publish(other); duplicate || pos != at(first, 1) {
+	if pos, duplicate := publish(other); duplicate || pos.Offset <= first.Offset {
 		t.Errorf("another key: %v, duplicate %v", pos, duplicate)
 	}
 	other = m
@@ -268,12 +290,12 @@ func idempotencyKey(t *testing.T, f *fixture) {
 	if _, duplicate := publish(hub.Message{Channel: "c"}); duplicate {
 		t.Error("no key is a duplicate of no key")
 	}
-	if pos := f.publish("c", plenty, "last"); pos != at(first, 4) {
-		t.Errorf("duplicates moved the position to %v, want %v", pos, at(first, 4))
-	}
-	if all := f.received.await(t, position(at(first, 4))); len(all) != 5 {
+	pos := f.publish("c", plenty, "last")
+	all := f.received.await(t, position(pos))
+	if len(all) != 5 {
 		t.Errorf("%d deliveries, want 5", len(all))
 	}
+	f.wantChain(all) // duplicates moved nothing
 }
 
 func idempotencyKeyConcurrently(t *testing.T, f *fixture) {

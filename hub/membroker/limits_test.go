@@ -19,6 +19,7 @@ var hour = hub.Retention{Count: 1 << 20, Age: time.Hour}
 type receiverFunc func(*hub.Publication)
 
 func (r receiverFunc) Receive(p *hub.Publication) { r(p) }
+func (r receiverFunc) Lost(string)                { panic("nothing can be lost here") }
 
 func started(t testing.TB, o *Options, receive func(*hub.Publication)) *Broker {
 	t.Helper()
@@ -33,9 +34,22 @@ func started(t testing.TB, o *Options, receive func(*hub.Publication)) *Broker {
 	return b
 }
 
+// put publishes m and waits for the outcome.
+func put(b *Broker, m hub.Message, r hub.Retention) (hub.Position, bool, error) {
+	o := make(outcome, 1)
+	b.Publish(m, r, o, 1)
+	p := <-o
+	return p.Position, p.Duplicate, p.Err
+}
+
+// outcome is a hub.Completer for one publication.
+type outcome chan hub.Published
+
+func (o outcome) Published(_ uint64, p hub.Published) { o <- p }
+
 func publish(t testing.TB, b *Broker, channel, key string, size int) (hub.Position, bool) {
 	t.Helper()
-	pos, duplicate, err := b.Publish(t.Context(), hub.Message{Channel: channel, Data: make([]byte, size), IdempotencyKey: key}, hour)
+	pos, duplicate, err := put(b, hub.Message{Channel: channel, Data: make([]byte, size), IdempotencyKey: key}, hour)
 	if err != nil {
 		t.Fatal("Publish:", err)
 	}
@@ -121,15 +135,15 @@ func TestHistoryBytesMaxConcurrently(t *testing.T) {
 func TestChannelsMax(t *testing.T) {
 	b := started(t, &Options{ChannelsMax: 2}, nil)
 	ctx := t.Context()
-	if err := b.Listen(ctx, "a"); err != nil {
+	if _, err := b.Listen(ctx, "a"); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, b, "b", "", 1)
 	for range 2 {
-		if err := b.Listen(ctx, "c"); !errors.Is(err, hub.ErrTooManyChannels) {
+		if _, err := b.Listen(ctx, "c"); !errors.Is(err, hub.ErrTooManyChannels) {
 			t.Errorf("Listen: %v", err)
 		}
-		if _, _, err := b.Publish(ctx, hub.Message{Channel: "c"}, hour); !errors.Is(err, hub.ErrTooManyChannels) {
+		if _, _, err := put(b, hub.Message{Channel: "c"}, hour); !errors.Is(err, hub.ErrTooManyChannels) {
 			t.Errorf("Publish: %v", err)
 		}
 	}
@@ -138,10 +152,10 @@ func TestChannelsMax(t *testing.T) {
 	if got := b.Stats().Channels; got != 2 {
 		t.Errorf("%d channels, want 2", got)
 	}
-	if _, _, err := b.Publish(ctx, hub.Message{Channel: "b"}, hub.Retention{}); err != nil {
+	if _, _, err := put(b, hub.Message{Channel: "b"}, hub.Retention{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Listen(ctx, "c"); err != nil { // b went with its history
+	if _, err := b.Listen(ctx, "c"); err != nil { // b went with its history
 		t.Errorf("Listen: %v", err)
 	}
 }
@@ -165,11 +179,11 @@ func TestIdempotencyWindow(t *testing.T) {
 func TestIdempotencyOutlivesChannel(t *testing.T) {
 	b := started(t, nil, nil)
 	m := hub.Message{Channel: "c", IdempotencyKey: "k"}
-	first, _, err := b.Publish(t.Context(), m, hub.Retention{})
+	first, _, err := put(b, m, hub.Retention{})
 	if err != nil || b.Stats().Channels != 0 {
 		t.Fatalf("error %v, stats %+v", err, b.Stats())
 	}
-	if pos, duplicate, err := b.Publish(t.Context(), m, hub.Retention{}); pos != first || !duplicate || err != nil {
+	if pos, duplicate, err := put(b, m, hub.Retention{}); pos != first || !duplicate || err != nil {
 		t.Errorf("again: %v, duplicate %v, error %v", pos, duplicate, err)
 	}
 }
@@ -209,7 +223,7 @@ func TestJanitor(t *testing.T) {
 		for round := range 3 {
 			for i := range 3 * sweepMax {
 				channel := fmt.Sprint(i)
-				if _, _, err := b.Publish(t.Context(), hub.Message{Channel: channel}, hub.Retention{Count: 1, Age: time.Minute}); err != nil {
+				if _, _, err := put(b, hub.Message{Channel: channel}, hub.Retention{Count: 1, Age: time.Minute}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -230,7 +244,7 @@ func TestJanitor(t *testing.T) {
 		}
 		// A newer publication may make the whole history go earlier.
 		publish(t, b, "sooner", "", 1)
-		if _, _, err := b.Publish(t.Context(), hub.Message{Channel: "sooner"}, hub.Retention{Count: 9, Age: time.Minute}); err != nil {
+		if _, _, err := put(b, hub.Message{Channel: "sooner"}, hub.Retention{Count: 9, Age: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute + janitorInterval)
@@ -240,7 +254,7 @@ func TestJanitor(t *testing.T) {
 		}
 
 		publish(t, b, "gone", "k", 1)
-		if _, _, err := b.Publish(t.Context(), hub.Message{Channel: "gone"}, hub.Retention{}); err != nil {
+		if _, _, err := put(b, hub.Message{Channel: "gone"}, hub.Retention{}); err != nil {
 			t.Fatal(err)
 		}
 		asleep(false) // for the key
@@ -254,10 +268,10 @@ func TestStartIsFirst(t *testing.T) {
 	if err := b.Start(nil); err == nil {
 		t.Error("started without a Receiver")
 	}
-	if err := b.Listen(t.Context(), "c"); err == nil {
+	if _, err := b.Listen(t.Context(), "c"); err == nil {
 		t.Error("Listen before Start succeeded")
 	}
-	if _, _, err := b.Publish(t.Context(), hub.Message{Channel: "c"}, hour); err == nil {
+	if _, _, err := put(b, hub.Message{Channel: "c"}, hour); err == nil {
 		t.Error("Publish before Start succeeded")
 	}
 	if err := b.Start(receiverFunc(nil)); err != nil {
@@ -278,9 +292,9 @@ func TestCancelledContext(t *testing.T) {
 	b := started(t, nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, publish := b.Publish(ctx, hub.Message{Channel: "c"}, hour)
 	_, history := b.History(ctx, "c", hub.Query{})
-	for call, err := range map[string]error{"Publish": publish, "History": history, "Listen": b.Listen(ctx, "c")} {
+	_, listen := b.Listen(ctx, "c")
+	for call, err := range map[string]error{"History": history, "Listen": listen} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", call, err)
 		}
@@ -313,7 +327,7 @@ func TestForgottenChannelsShareFloors(t *testing.T) {
 				}
 			}
 			for range 1 + i%3 {
-				pos, _, err := b.Publish(t.Context(), hub.Message{Channel: channel}, none)
+				pos, _, err := put(b, hub.Message{Channel: channel}, none)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -335,12 +349,12 @@ func TestForgottenChannelsShareFloors(t *testing.T) {
 // TestDroppedPublicationsAreCollected looks at what the garbage collector sees.
 func TestDroppedPublicationsAreCollected(t *testing.T) {
 	b := started(t, nil, nil)
-	if err := b.Listen(t.Context(), "c"); err != nil {
+	if _, err := b.Listen(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	var published []weak.Pointer[hub.Publication]
 	for range 100 {
-		if _, _, err := b.Publish(t.Context(), hub.Message{Channel: "c", Data: make([]byte, 100)}, hub.Retention{Count: 10, Age: time.Hour}); err != nil {
+		if _, _, err := put(b, hub.Message{Channel: "c", Data: make([]byte, 100)}, hub.Retention{Count: 10, Age: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		published = append(published, weak.Make(read(t, b, "c", hub.Query{Last: 1}).Publications[0]))
@@ -351,7 +365,7 @@ func TestDroppedPublicationsAreCollected(t *testing.T) {
 			t.Errorf("publication %d: alive %v, held %v", i, alive, held)
 		}
 	}
-	if _, _, err := b.Publish(t.Context(), hub.Message{Channel: "c"}, hub.Retention{}); err != nil {
+	if _, _, err := put(b, hub.Message{Channel: "c"}, hub.Retention{}); err != nil {
 		t.Fatal(err)
 	}
 	runtime.GC()
@@ -368,7 +382,7 @@ func TestNameIsNotKept(t *testing.T) {
 	b := started(t, nil, nil)
 	large := "c" + string(make([]byte, 1<<20))
 	publish(t, b, large[:1], "", 1)
-	if err := b.Listen(t.Context(), large[:1]); err != nil {
+	if _, err := b.Listen(t.Context(), large[:1]); err != nil {
 		t.Fatal(err)
 	}
 	var m runtime.MemStats

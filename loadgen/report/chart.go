@@ -273,7 +273,7 @@ func charts(r *loadgen.Report) []*chart {
 		list = append(list, overTime("Connections", "open", samples, count, series{"open", "a", func(s loadgen.Sample) float64 { return float64(s.Connections) }}))
 	}
 	if r.Messages != nil || r.Kind == loadgen.KindStorm {
-		title := map[loadgen.Kind]string{loadgen.KindFanout: "Deliveries", loadgen.KindHandshakes: "Opened", loadgen.KindStorm: "Coming back"}[r.Kind]
+		title := map[loadgen.Kind]string{loadgen.KindFanout: "Deliveries", loadgen.KindSSE: "Deliveries", loadgen.KindPublish: "Requests", loadgen.KindHandshakes: "Opened", loadgen.KindStorm: "Coming back"}[r.Kind]
 		if title == "" {
 			title = "Answers"
 		}

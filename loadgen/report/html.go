@@ -54,6 +54,7 @@ func HTML(w io.Writer, r *loadgen.Report) error {
 
 var titles = map[loadgen.Kind]string{
 	loadgen.KindEcho: "Echo", loadgen.KindFanout: "Fan-out", loadgen.KindConnections: "Idle connections",
+	loadgen.KindSSE: "Event streams", loadgen.KindPublish: "Publishing",
 	loadgen.KindHandshakes: "Opening connections", loadgen.KindStorm: "Reconnect storm",
 }
 
@@ -63,7 +64,7 @@ func headline(r *loadgen.Report) []figure {
 		list = append(list, figure{loadgen.Count(m.PerSecond), "/s", received(r.Kind)})
 	}
 	if r.Kind != loadgen.KindHandshakes {
-		list = append(list, figure{loadgen.Count(float64(r.Connections.Opened)), "", "connections"})
+		list = append(list, figure{loadgen.Count(float64(r.Connections.Opened)), "", population(r.Kind)})
 	}
 	if s := r.Server; s != nil && s.PerConnection > 0 {
 		list = append(list, figure{loadgen.Bytes(s.PerConnection), "", "memory for each"})

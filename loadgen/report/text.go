@@ -24,9 +24,9 @@ func rows(r *loadgen.Report) []row {
 	case r.Kind == loadgen.KindHandshakes:
 		add("handshakes", "%s, %s failed", loadgen.Count(float64(c.Wanted)), loadgen.Count(float64(c.Wanted-c.Opened)))
 	case c.Opened == c.Wanted && c.AtEnd == c.Opened:
-		add("connections", "%s, opened in %s", loadgen.Count(float64(c.Opened)), loadgen.Millis(1000*c.Seconds))
+		add(population(r.Kind), "%s, opened in %s", loadgen.Count(float64(c.Opened)), loadgen.Millis(1000*c.Seconds))
 	default:
-		add("connections", "%s of %s opened in %s, %s at the end", loadgen.Count(float64(c.Opened)), loadgen.Count(float64(c.Wanted)), loadgen.Millis(1000*c.Seconds), loadgen.Count(float64(c.AtEnd)))
+		add(population(r.Kind), "%s of %s opened in %s, %s at the end", loadgen.Count(float64(c.Opened)), loadgen.Count(float64(c.Wanted)), loadgen.Millis(1000*c.Seconds), loadgen.Count(float64(c.AtEnd)))
 	}
 	if m := r.Messages; m != nil {
 		text := loadgen.Count(m.PerSecond) + " a second"
@@ -43,6 +43,13 @@ func rows(r *loadgen.Report) []row {
 	}
 	if l := r.Opening; l != nil {
 		add("opening one", "%s", quantiles(l))
+	}
+	if p := r.Publishing; p != nil && p.Latency != nil {
+		text := fmt.Sprintf("answered in p50 %s, p99 %s, max %s; under way %.0f %% of the time", p.Latency.P50, p.Latency.P99, p.Latency.Max, 100*p.Busy)
+		if p.Connections > 1 {
+			text += fmt.Sprintf(", on %d connections", p.Connections)
+		}
+		add("publishing", "%s", text)
 	}
 	if s := r.Server; s != nil {
 		text := fmt.Sprintf("%.2f cores", s.Cores)
@@ -72,6 +79,14 @@ func rows(r *loadgen.Report) []row {
 	return list
 }
 
+// population is what the connections are called.
+func population(k loadgen.Kind) string {
+	if k == loadgen.KindSSE {
+		return "streams"
+	}
+	return "connections"
+}
+
 // load says what was asked for.
 func load(r *loadgen.Report) string {
 	l := r.Load
@@ -82,6 +97,8 @@ func load(r *loadgen.Report) string {
 	switch {
 	case l.Rate > 0:
 		parts = append(parts, loadgen.Count(l.Rate)+" a second (open loop)")
+	case r.Kind == loadgen.KindPublish:
+		parts = append(parts, "one in flight on each connection (closed loop)")
 	case l.Window > 0:
 		parts = append(parts, fmt.Sprintf("%s in flight (closed loop)", loadgen.Count(float64(l.Window))))
 	case r.Kind == loadgen.KindHandshakes:
@@ -108,8 +125,10 @@ func load(r *loadgen.Report) string {
 
 func received(k loadgen.Kind) string {
 	switch k {
-	case loadgen.KindFanout:
+	case loadgen.KindFanout, loadgen.KindSSE:
 		return "deliveries"
+	case loadgen.KindPublish:
+		return "requests"
 	case loadgen.KindHandshakes:
 		return "opened"
 	}
@@ -118,8 +137,10 @@ func received(k loadgen.Kind) string {
 
 func item(k loadgen.Kind) string {
 	switch k {
-	case loadgen.KindFanout:
+	case loadgen.KindFanout, loadgen.KindSSE:
 		return "delivery"
+	case loadgen.KindPublish:
+		return "request"
 	case loadgen.KindHandshakes:
 		return "handshake"
 	}
@@ -161,6 +182,8 @@ func searched(k loadgen.Kind, s *loadgen.Search) string {
 		return "rate"
 	case k == loadgen.KindFanout:
 		return "subscribers"
+	case k == loadgen.KindSSE:
+		return "streams"
 	}
 	return "connections"
 }

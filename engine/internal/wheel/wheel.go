@@ -38,6 +38,9 @@ type Timer[E any] struct {
 	due        wsproto.Time // 0: not in the wheel; dueNow: in its last slot
 }
 
+// IsSet reports whether the timer is in a wheel.
+func (t *Timer[E]) IsSet() bool { return t.due != 0 }
+
 // IsLaterThan reports whether the timer is not set, or set for later than at.
 func (t *Timer[E]) IsLaterThan(at wsproto.Time) bool { return t.due == 0 || at < t.due }
 

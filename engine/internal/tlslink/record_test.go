@@ -1,4 +1,4 @@
-package engine
+package tlslink
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func TestRecordCuts(t *testing.T) {
 	at := 0
 	for _, size := range []int{1, 0, 5, 300, 16 << 10, 2} {
 		stream[at+3], stream[at+4] = byte(size>>8), byte(size)
-		at += recordHeaderBytes + size
+		at += headerBytes + size
 	}
 	for _, chunk := range []int{1, 2, 3, 7, 100, 4096, len(stream)} {
 		for _, room := range []int{1, 3, 512, 64 << 10} {

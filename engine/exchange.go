@@ -1,0 +1,317 @@
+package engine
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/wsproto"
+)
+
+// The defaults of serving requests on loops.
+const (
+	DefaultBodyBytesMax     = 1 << 20
+	DefaultBodyTimeout      = 30 * time.Second
+	DefaultKeepAliveTimeout = 620 * time.Second
+)
+
+// NoBody is a Route.BodyBytesMax that allows no content at all.
+const NoBody = -1
+
+// Errors of an Exchange. All but the first are of misuse, and change nothing.
+var (
+	// ErrExchangeOver is returned by the methods of an Exchange that is over, or
+	// whose response is complete.
+	ErrExchangeOver = errors.New("engine: the exchange is over; its response is complete or its client has gone")
+
+	ErrStatus         = errors.New("engine: the status of a response must be from 200 to 599")
+	ErrNoContent      = errors.New("engine: a response of this status has no content")
+	ErrField          = errors.New("engine: the fields of a response are not in order")
+	ErrResponseBegun  = errors.New("engine: the response has begun; write to it, and End it")
+	ErrNotBegun       = errors.New("engine: the response has not begun; call Begin before, or Respond instead")
+	ErrNotAHandshake  = errors.New("engine: the request is no opening handshake that waits, so it cannot become a WebSocket")
+	ErrHandshakeWaits = errors.New("engine: an opening handshake is answered with Admit or Respond")
+)
+
+// ErrClientGone is in the chain of the error that OnEnd gets when the client went
+// away before it had its response.
+var ErrClientGone = errors.New("engine: the client has gone")
+
+// ErrBodyTimeout is in the chain of the error that OnEnd gets when the content of
+// a request did not arrive in time. The client has been answered with 408.
+var ErrBodyTimeout = errors.New("engine: the content of the request did not arrive in time")
+
+// Route is the decision of Server.Route. The zero value gives the request to
+// Server.HTTP.
+type Route struct {
+	// Responder answers the request on the loop.
+	Responder Responder
+
+	// BodyBytesMax is how long the content may be, which is collected in memory.
+	// Default 1 MiB; NoBody allows none.
+	BodyBytesMax int64
+
+	// EndsWithInput ends the exchange when the client ends its side of the
+	// connection, as a browser does that leaves a page. Without it such a client
+	// gets its answer, which some are waiting for, and a stream goes on until a
+	// write to it fails.
+	EndsWithInput bool
+
+	// Value is the exchange's from the beginning, see Exchange.SetValue.
+	Value any
+}
+
+func (r *Route) bodyBytesMax() int64 {
+	switch {
+	case r.BodyBytesMax == 0:
+		return DefaultBodyBytesMax
+	case r.BodyBytesMax < 0:
+		return 0
+	}
+	return r.BodyBytesMax
+}
+
+// Responder answers requests on a loop. The calls for one exchange come one after
+// another; those for different exchanges may come at the same time, so one
+// Responder may serve many: what is of one of them is its Value. None of the calls
+// may block: the connections that share the loop wait meanwhile. An answer that
+// takes time is given later, from any goroutine.
+//
+// A call that panics, or ends its goroutine with runtime.Goexit, ends its
+// connection and no other; the client is answered with 500 if nothing was sent.
+type Responder interface {
+	// OnBody is called once, when the request has arrived whole. body is its
+	// content, which is the loop's and is valid until OnBody returns: copy what is
+	// to be kept. It is empty if there is none.
+	OnBody(x Exchange, body []byte)
+
+	// OnTooLarge is called instead of OnBody when the request announces more
+	// content than Route.BodyBytesMax, length bytes of it. The answer should be
+	// 413. The connection ends behind it; what the client is still sending is
+	// dropped for a while, so that it can read the answer.
+	OnTooLarge(x Exchange, length int64)
+
+	// OnWake is called soon after Exchange.Wake, once for all calls of it until
+	// then. What it writes leaves in one system call.
+	OnWake(x Exchange)
+
+	// OnDrain is called when what was written, and the network could not take at
+	// once or had no room in the queue, has been taken; see Exchange.Buffered. It
+	// is not called when the response is complete.
+	OnDrain(x Exchange)
+
+	// OnEnd is called once, after everything else. err is nil if the response was
+	// complete and the system has taken it, not that anyone has received it.
+	// Otherwise it says what ended the exchange: ErrClientGone, ErrWriteTimeout,
+	// ErrBodyTimeout, ErrServerClosed, an error that wraps net.ErrClosed after
+	// Abort and Server.Close. The methods of x return ErrExchangeOver by now.
+	OnEnd(x Exchange, err error)
+}
+
+// Finisher is a Responder that is told when Server.Shutdown would like an
+// exchange to be over. Without it a response that is being streamed is ended, and
+// OnEnd gets ErrServerClosed; one that has not begun is waited for.
+type Finisher interface {
+	Responder
+
+	// OnFinish is called once for each exchange that is open in a Shutdown.
+	OnFinish(x Exchange)
+}
+
+// NopResponder answers 413 to what is too large and else does nothing. Embed it
+// to write only OnBody and the callbacks that matter.
+type NopResponder struct{}
+
+// OnTooLarge answers 413.
+func (NopResponder) OnTooLarge(x Exchange, _ int64) {
+	_ = x.Respond(413, plainText, []byte("the content is larger than is taken here\n")) // an error says that the client has gone
+}
+
+var plainText, _ = AppendField(nil, "Content-Type", plainTextType)
+
+// OnWake does nothing.
+func (NopResponder) OnWake(Exchange) {}
+
+// OnDrain does nothing.
+func (NopResponder) OnDrain(Exchange) {}
+
+// OnEnd does nothing.
+func (NopResponder) OnEnd(Exchange, error) {}
+
+// Exchange is one request and its response on a connection of a loop. All methods
+// are safe for concurrent use and for use in callbacks, and none of them waits for
+// the network. The response may come much later than the request; meanwhile the
+// connection reads no other.
+//
+// An Exchange is a small value: copy it, keep it, compare it, use it as a key.
+// Whoever keeps it longer than it lives speaks to nobody, also if its connection
+// serves another by then. The zero value is an exchange that is over.
+//
+//	              ┌─ Respond ─────────────────────┐
+//	Route ─ OnBody                                ├─ OnEnd
+//	              └─ Begin ─ Write … Write ─ End ─┘
+type Exchange struct {
+	conn   *Conn
+	number uint64
+}
+
+// phase is how far an exchange has come.
+type phase uint8
+
+const (
+	phaseOver    phase = iota // there is none
+	phaseBody                 // its content is arriving
+	phaseAsked                // nothing was answered yet
+	phaseStream               // the response has begun
+	phaseDone                 // the response is complete, and is being sent
+	phaseUpgrade              // it becomes a WebSocket
+)
+
+// exchange is what a connection has that serves requests. It stays from one to
+// the next.
+type exchange struct {
+	// Guarded by the lock of the connection.
+	number    uint64 // of the exchange, or of the last one
+	responder Responder
+	pending   *pending // an opening handshake that waits; nil for most
+	phase     phase
+	headOnly  bool // HEAD: the response has no content
+	last      bool // the connection ends behind the response
+	woken     bool // Wake was called
+	dismissed bool // the server ended it
+
+	// The loop's own.
+	ended         bool         // the client has ended its side
+	endsWithInput bool         // and that ends the exchange
+	left          int64        // of the content has not arrived; behind the end, what may still be dropped
+	due           wsproto.Time // when it must have
+}
+
+// open locks the connection and returns what x is if it is not over; the caller
+// unlocks.
+func (x Exchange) open() (*Conn, *exchange, bool) {
+	c := x.conn
+	c.mu.Lock()
+	e := c.exchange()
+	return c, e, e != nil && e.number == x.number && e.phase != phaseOver
+}
+
+// exchange returns what c has that serves requests; mu is held, or the loop asks.
+func (c *Conn) exchange() *exchange {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.exchange
+}
+
+// responder returns what answers the request that is served, nil if none is; mu is
+// held.
+func (c *Conn) responder() Responder {
+	if e := c.exchange(); e != nil && e.phase != phaseOver {
+		return e.responder
+	}
+	return nil
+}
+
+// Wake has OnWake called on the exchange's loop. It is cheap when it was called
+// before and OnWake was not yet: the way to tell a stream that there is something
+// for it, without writing it here.
+func (x Exchange) Wake() {
+	if x.conn == nil {
+		return
+	}
+	c, e, ok := x.open()
+	if !ok || e.woken {
+		c.mu.Unlock()
+		return
+	}
+	e.woken = true
+	c.unlockAndPost()
+}
+
+// Buffered returns how many bytes are waiting to be sent.
+func (x Exchange) Buffered() int {
+	if x.conn == nil {
+		return 0
+	}
+	c, _, ok := x.open()
+	defer c.mu.Unlock()
+	if !ok {
+		return 0
+	}
+	return c.queued
+}
+
+// Value returns what SetValue, Route.Value or Admission.Value set, or nil. OnEnd
+// can still ask for it.
+func (x Exchange) Value() any {
+	if x.conn == nil {
+		return nil
+	}
+	c := x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.exchange(); e == nil || e.number != x.number {
+		return nil
+	}
+	return c.value
+}
+
+// SetValue keeps something of the application's with the exchange.
+func (x Exchange) SetValue(v any) {
+	if x.conn == nil {
+		return
+	}
+	c, _, ok := x.open()
+	if ok {
+		c.value = v
+	}
+	c.mu.Unlock()
+}
+
+// CloseAfter has the connection end behind the response, which says so if it has
+// not begun. It is no error of anyone's: the client opens another.
+func (x Exchange) CloseAfter() {
+	if x.conn == nil {
+		return
+	}
+	c, e, ok := x.open()
+	if ok {
+		e.last = true
+	}
+	c.mu.Unlock()
+}
+
+// Abort ends the exchange and its connection at once: the client sees a response
+// that was cut. What is queued is dropped. OnEnd is called soon, with an error
+// that wraps net.ErrClosed.
+func (x Exchange) Abort() {
+	if x.conn == nil {
+		return
+	}
+	c, _, ok := x.open()
+	if !ok {
+		c.mu.Unlock()
+		return
+	}
+	c.flags |= aborted
+	c.unlockAndPost()
+}
+
+// RemoteAddr returns the client's address, nil for the zero Exchange.
+func (x Exchange) RemoteAddr() net.Addr {
+	if x.conn == nil {
+		return nil
+	}
+	return x.conn.RemoteAddr()
+}
+
+// ConnectionState returns what is known of the connection's TLS, nil without TLS
+// to this process and after the connection has ended.
+func (x Exchange) ConnectionState() *tls.ConnectionState {
+	if x.conn == nil {
+		return nil
+	}
+	return x.conn.ConnectionState()
+}

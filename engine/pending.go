@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// pending is an opening handshake that waits for the application.
+type pending struct {
+	accepted  handshake.Accepted
+	admission Admission // when it was decided
+}
+
+// newPending keeps what a handshake has led to. The memory of its strings is the
+// request's.
+func newPending(a *handshake.Accepted) *pending {
+	p := &pending{accepted: handshake.Accepted{
+		Key: strings.Clone(a.Key), Subprotocol: strings.Clone(a.Subprotocol),
+		Offered: slices.Clone(a.Offered), Extensions: slices.Clone(a.Extensions),
+	}}
+	for i := range p.accepted.Offered {
+		p.accepted.Offered[i] = strings.Clone(p.accepted.Offered[i])
+	}
+	for i := range p.accepted.Extensions {
+		x := &p.accepted.Extensions[i]
+		x.Name = strings.Clone(x.Name)
+		x.Params = slices.Clone(x.Params)
+		for j := range x.Params {
+			x.Params[j].Name, x.Params[j].Value = strings.Clone(x.Params[j].Name), strings.Clone(x.Params[j].Value)
+		}
+	}
+	return p
+}
+
+var errUndecided = errors.New("engine: an opening handshake that has waited can only be accepted or refused now")
+
+// Admit decides about an opening handshake that waits, see Admission.Pending, as
+// Server.Admit would have: it accepts, or refuses if a has a Status. OnEnd is
+// called, and then, for a WebSocket, OnOpen of its Handler. Frames that the client
+// has sent meanwhile come behind that.
+//
+// It returns ErrNotAHandshake for any other request, ErrExchangeOver, and an error
+// when a leaves the decision to somebody else again; then nothing was done.
+func (x Exchange) Admit(a Admission) error {
+	if x.conn == nil {
+		return ErrExchangeOver
+	}
+	c, e, ok := x.open()
+	err := e.mayBegin(ok)
+	switch {
+	case err != nil:
+	case e.pending == nil:
+		err = ErrNotAHandshake
+	case a.HTTP || a.Pending != nil:
+		err = errUndecided
+	default:
+		e.pending.admission = a
+		e.phase = phaseUpgrade
+	}
+	c.unlockAndSend()
+	return err
+}
+
+// suspends has an opening handshake wait. early is what came behind it.
+func (l *loop) suspends(c *Conn, p *pending, a *Admission, early []byte) {
+	e := l.opensExchange(c, a.Pending, a.Value, nil)
+	e.pending = p // nobody else knows the exchange yet
+	e.last = true // what comes behind a handshake is no request
+	l.asks(c, e, nil, early)
+}
+
+// upgrades does what was decided about an opening handshake that has waited.
+func (l *loop) upgrades(c *Conn, e *exchange) {
+	s, p := l.server, e.pending
+	agreed := agreement{subprotocol: p.accepted.Subprotocol, admission: p.admission}
+	if a := &agreed.admission; a.Status != 0 {
+		l.tally.Refused++
+		f := a.fault()
+		l.answers(c, false, f, a, f)
+		return
+	}
+	if s.closing.Load() {
+		l.answers(c, false, shuttingDown, nil, ErrServerClosed)
+		return
+	}
+	response := &l.cork
+	var err error
+	if response.Bytes, err = s.respond(response.Bytes, &p.accepted, &agreed); err != nil {
+		s.log().Error("engine: the response to an opening handshake could not be made", "error", err)
+		l.answers(c, false, internalError, nil, err)
+		return
+	}
+	l.endsExchange(c, nil)
+	c.mu.Lock()
+	l.equip(c, &agreed)
+	c.out, c.queued = response, len(response.Bytes)
+	c.mu.Unlock()
+	l.tally.Accepted++
+	held := c.message
+	c.message = nil
+	if c.mode&keepsInput != 0 {
+		c.mode &^= keepsInput
+		l.watch(c)
+	}
+	var early []byte
+	if held != nil {
+		early = held.b
+	}
+	l.opens(c, early)
+	if held != nil {
+		held.recycle()
+	}
+}

@@ -1,0 +1,460 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/godwit-io/godwit/engine/internal/httphead"
+	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+const (
+	// aheadBytesMax is how much of later requests is read while one is served. To
+	// that comes what was read together with it.
+	aheadBytesMax = 16 << 10
+
+	// lingerBytesMax is how much of a request that was refused is still read, so
+	// that the client can read the answer.
+	lingerBytesMax = 16 << 20
+)
+
+// A connection that serves requests goes round:
+//
+//	stateHead ──► Route ──► phaseBody ──► phaseAsked ──► phaseStream ──► phaseDone
+//	    ▲                                     └───────────────────────────►  │ all was sent
+//	    └─────────────────────────────── OnEnd ◄───────────────────────────┘
+//
+// Behind each request it comes to the next in another turn of the loop, so a
+// client that sends many at once has no more of the loop than others.
+
+// serves has the application decide about a request that is understood, and
+// begins to serve it. It reports false if the request is for HTTP.
+func (l *loop) serves(c *Conn, p []byte, n int) bool {
+	s, head := l.server, l.opener.head
+	l.opener.admit = Request{head: head, conn: c, remote: c.remote(), secure: c.secure()}
+	route := s.Route(&l.opener.admit)
+	if route.Responder == nil {
+		return false
+	}
+	e := l.opensExchange(c, route.Responder, route.Value, head)
+	e.endsWithInput = route.EndsWithInput
+	var fault *handshake.Fault
+	if s.closing.Load() {
+		fault = shuttingDown
+	} else {
+		fault = s.refuseOverload(&l.opener.admit)
+	}
+	if fault != nil {
+		l.refuse(c, head.Method, fault)
+		return true
+	}
+	length, rest := head.ContentLength, p[n:]
+	switch {
+	case length > route.bodyBytesMax():
+		l.tooLarge(c, e, length)
+	case length <= int64(len(rest)):
+		l.asks(c, e, rest[:length], rest[length:])
+	default:
+		e.phase = phaseBody // nobody else knows the exchange yet
+		e.left = length - int64(len(rest))
+		e.due = l.now + wsproto.Time(s.numbers.bodyTimeout)
+		m := c.needMessage() // p may be in it
+		m.b, m.cut = append(m.b[:0], rest...), httphead.Cut{}
+		l.armExchange(c, e)
+	}
+	return true
+}
+
+// opensExchange makes a request an exchange.
+func (l *loop) opensExchange(c *Conn, r Responder, value any, head *httphead.Head) *exchange {
+	c.mu.Lock()
+	x := c.needExtra()
+	if x.exchange == nil {
+		x.exchange = &exchange{}
+	}
+	e := x.exchange
+	*e = exchange{number: e.number + 1, responder: r, phase: phaseAsked, ended: e.ended}
+	if head != nil {
+		e.headOnly, e.last = head.Method == http.MethodHead, head.Close
+	}
+	c.value = value
+	c.mu.Unlock()
+	c.state = stateExchange
+	l.tally.Requests++
+	l.tally.Exchanges++
+	return e
+}
+
+// calls has f call the responder; what that writes leaves in one system call.
+func (l *loop) calls(c *Conn, e *exchange, f func(Responder, Exchange)) {
+	l.corks(c)
+	f(e.responder, Exchange{c, e.number})
+	l.uncork(c)
+}
+
+// corks has what is written wait for uncork.
+func (l *loop) corks(c *Conn) {
+	c.mu.Lock()
+	c.flags |= corked
+	if c.out == nil {
+		c.out = &l.cork
+	}
+	c.mu.Unlock()
+}
+
+// asks hands a request to its responder. rest is what came behind it; both may be
+// in c.message.
+func (l *loop) asks(c *Conn, e *exchange, body, rest []byte) {
+	l.corks(c)
+	e.responder.OnBody(Exchange{c, e.number}, body)
+	c.keepsAhead(rest)
+	l.uncork(c)
+	if c.state == stateExchange {
+		l.waits(c, e)
+	}
+}
+
+// tooLarge has the responder answer a request whose content is not read.
+func (l *loop) tooLarge(c *Conn, e *exchange, length int64) {
+	c.dropMessage()
+	c.mu.Lock()
+	e.last = true
+	c.mu.Unlock()
+	l.holdsInput(c) // the content stays with the system until the answer was sent
+	l.calls(c, e, func(r Responder, x Exchange) { r.OnTooLarge(x, length) })
+	if c.state == stateExchange {
+		l.waits(c, e)
+	}
+}
+
+// waits is for the rest of a response.
+func (l *loop) waits(c *Conn, e *exchange) {
+	if m := c.message; m != nil && len(m.b) >= aheadBytesMax {
+		l.holdsInput(c)
+	}
+	l.armExchange(c, e)
+}
+
+// keepsAhead keeps what came behind a request. It may be in c.message.
+func (c *Conn) keepsAhead(rest []byte) {
+	if len(rest) == 0 {
+		c.dropMessage()
+		return
+	}
+	m := c.needMessage()
+	m.b, m.cut = append(m.b[:0], rest...), httphead.Cut{}
+}
+
+// holdsInput stops reading.
+func (l *loop) holdsInput(c *Conn) {
+	if c.mode&keepsInput == 0 {
+		c.mode |= keepsInput
+		l.watch(c)
+	}
+}
+
+// readExchange takes what has arrived while a request is served.
+func (l *loop) readExchange(c *Conn) {
+	e := c.extra.exchange
+	buf := l.in
+	if e.left == 0 {
+		free := aheadBytesMax
+		if c.message != nil {
+			free -= len(c.message.b)
+		}
+		if free <= 0 {
+			l.holdsInput(c)
+			return
+		}
+		buf = buf[:free]
+	}
+	n, err := l.receive(c, buf)
+	switch {
+	case err == socket.ErrAgain:
+		return
+	case err != nil:
+		l.gone(c, err)
+		return
+	case n == 0:
+		l.inputEnds(c, e)
+		return
+	}
+	l.tally.BytesIn += uint64(n)
+	if e.left > 0 {
+		l.body(c, e, buf[:n])
+		return
+	}
+	m := c.needMessage()
+	m.b = append(m.b, buf[:n]...)
+	if len(m.b) >= aheadBytesMax {
+		l.holdsInput(c)
+	}
+}
+
+// body takes some of the content of a request.
+func (l *loop) body(c *Conn, e *exchange, p []byte) {
+	m := c.message
+	k := int(min(e.left, int64(len(p))))
+	m.b = append(m.b, p[:k]...)
+	if e.left -= int64(k); e.left > 0 {
+		return
+	}
+	c.mu.Lock()
+	e.phase = phaseAsked
+	c.mu.Unlock()
+	c.message = nil
+	l.asks(c, e, m.b, p[k:])
+	m.recycle()
+}
+
+// inputEnds is called when the client has sent all it will.
+func (l *loop) inputEnds(c *Conn, e *exchange) {
+	e.ended = true
+	c.mu.Lock()
+	ends := e.phase == phaseBody || e.endsWithInput && e.phase != phaseDone
+	c.mu.Unlock()
+	if ends {
+		l.gone(c, errors.New("it ended its side of the connection"))
+		return
+	}
+	l.holdsInput(c) // the end stays readable
+}
+
+// gone ends an exchange whose client is not there any more.
+func (l *loop) gone(c *Conn, err error) {
+	l.finish(c, abnormal(fmt.Errorf("%w: %w", ErrClientGone, err)), false)
+	l.release(c)
+}
+
+// hangsUp is called when the poller reports something of a connection that is not
+// read: that the client has gone, if it has.
+func (l *loop) hangsUp(c *Conn) {
+	if c.fd >= 0 && isHungUp(c.fd) {
+		l.gone(c, net.ErrClosed)
+	}
+}
+
+// visitExchange does what was posted for a connection that serves a request.
+func (l *loop) visitExchange(c *Conn) {
+	c.mu.Lock()
+	e := c.extra.exchange
+	woken := e.woken && e.phase != phaseDone && e.phase != phaseBody
+	e.woken = false
+	stuck := c.flags&blocked != 0
+	c.mu.Unlock()
+	switch {
+	case woken:
+		l.calls(c, e, Responder.OnWake)
+	case !stuck:
+		l.flush(c)
+	}
+}
+
+// wasSent is called when everything has been sent that was written.
+func (l *loop) wasSent(c *Conn, drained bool) {
+	c.mu.Lock()
+	e := c.extra.exchange
+	phase := e.phase
+	c.mu.Unlock()
+	switch phase {
+	case phaseDone:
+		l.completes(c, e)
+		return
+	case phaseUpgrade:
+		l.upgrades(c, e)
+		return
+	}
+	if c.timer.IsSet() {
+		l.armExchange(c, e)
+	}
+	if drained {
+		l.calls(c, e, Responder.OnDrain)
+	}
+}
+
+// completes ends an exchange whose response was sent, and comes to the next
+// request.
+func (l *loop) completes(c *Conn, e *exchange) {
+	var err error
+	c.mu.Lock()
+	last := e.last || l.server.closing.Load()
+	if e.dismissed {
+		err = ErrServerClosed
+	}
+	c.mu.Unlock()
+	l.endsExchange(c, err)
+	if last || e.ended && c.message == nil {
+		l.finish(c, abnormal(errClosed), !e.ended)
+		l.last(c)
+		return
+	}
+	c.state = stateHead
+	timeout := l.server.numbers.keepAliveTimeout
+	if c.message != nil {
+		timeout = l.server.numbers.handshakeTimeout
+		c.mu.Lock()
+		c.unlockAndPost() // nextRequest
+	}
+	l.wheel.Set(c, l.now+wsproto.Time(timeout))
+	if c.mode&keepsInput != 0 && !e.ended {
+		c.mode &^= keepsInput
+		l.watch(c)
+	}
+}
+
+// hasRequest reports whether something came behind a request that was served, and
+// was not looked at yet.
+func (c *Conn) hasRequest() bool {
+	m := c.message
+	return c.state == stateHead && c.exchange() != nil && m != nil && m.cut.Seen() < len(m.b)
+}
+
+// nextRequest deals with what came behind a request that was served.
+func (l *loop) nextRequest(c *Conn) {
+	if !c.hasRequest() {
+		return
+	}
+	l.head(c, nil)
+	if c.state == stateHead && c.extra.exchange.ended && c.message != nil && !c.hasRequest() {
+		l.gone(c, net.ErrClosed) // the rest of it will not come
+	}
+}
+
+// endsExchange calls OnEnd, if there is an exchange.
+func (l *loop) endsExchange(c *Conn, err error) {
+	c.mu.Lock()
+	e := c.exchange()
+	if e == nil || e.phase == phaseOver {
+		c.mu.Unlock()
+		return
+	}
+	r, x := e.responder, Exchange{c, e.number}
+	e.phase, e.responder, e.pending = phaseOver, nil, nil
+	c.flags &^= owesDrain
+	c.mu.Unlock()
+	l.tally.Exchanges--
+	l.callEnd(r, x, err)
+	c.mu.Lock()
+	c.value = nil
+	c.mu.Unlock()
+}
+
+// callEnd calls OnEnd, which must not keep the end from being completed.
+func (l *loop) callEnd(r Responder, x Exchange, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			l.tally.Panics++
+			x.conn.responderPanicked(r, reason)
+		}
+	}()
+	r.OnEnd(x, err)
+}
+
+// armExchange sets the timer to when the content must have arrived, or the client
+// have read something.
+func (l *loop) armExchange(c *Conn, e *exchange) {
+	var at wsproto.Time
+	c.mu.Lock()
+	if e.phase == phaseBody {
+		at = e.due
+	} else if c.flags&blocked != 0 && c.out != nil {
+		at = c.out.Since + wsproto.Time(c.settings.WriteTimeout)
+	}
+	c.mu.Unlock()
+	if at == 0 {
+		l.wheel.Clear(c)
+		return
+	}
+	l.wheel.Set(c, at)
+}
+
+// expireExchange does what is due.
+func (l *loop) expireExchange(c *Conn) {
+	c.mu.Lock()
+	e := c.extra.exchange
+	stuck := c.flags&blocked != 0 && c.out != nil
+	if s := c.streamed(); s != nil && stuck && s.hasMoved() {
+		c.out.Since = l.now
+	}
+	late := stuck && l.now >= c.out.Since+wsproto.Time(c.settings.WriteTimeout)
+	waits := e.phase == phaseBody && l.now >= e.due
+	headOnly := e.headOnly
+	c.mu.Unlock()
+	switch {
+	case late:
+		l.finish(c, abnormal(ErrWriteTimeout), false)
+		l.release(c)
+	case waits:
+		l.answers(c, headOnly, bodyTimeout, nil, ErrBodyTimeout)
+	default:
+		l.armExchange(c, e)
+	}
+}
+
+var bodyTimeout = &handshake.Fault{Status: http.StatusRequestTimeout, Reason: "the content of the request did not arrive in time",
+	Header: handshake.Header{"Connection": {"close"}}}
+
+// failExchange ends an exchange whose responder has failed.
+func (l *loop) failExchange(c *Conn, reason any) {
+	c.mu.Lock()
+	e := c.extra.exchange
+	phase, headOnly, stuck := e.phase, e.headOnly, c.flags&blocked != 0
+	e.last = true
+	c.mu.Unlock()
+	switch phase {
+	case phaseStream, phaseOver, phaseUpgrade:
+		l.finish(c, abnormal(&panicError{reason}), false)
+		l.release(c)
+	case phaseDone:
+		if !stuck {
+			l.flush(c)
+		}
+	default:
+		l.answers(c, headOnly, internalError, nil, &panicError{reason})
+	}
+}
+
+// responderPanicked reports a panic of the application.
+func (c *Conn) responderPanicked(r Responder, reason any) {
+	c.loop.server.log().Error("engine: a callback panicked; its request is answered with 500 if that can still be, and its connection ends",
+		"responder", fmt.Sprintf("%T", r), "remote", fmt.Sprint(c.RemoteAddr()), "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+}
+
+// dismiss asks an exchange to be over, for Shutdown.
+func (l *loop) dismiss(c *Conn) {
+	defer l.recovers(c)
+	l.begin(c)
+	defer l.current.Store(nil)
+	switch c.state {
+	case stateHead:
+		l.abandon(c)
+	case stateOpen:
+		_ = c.Close(StatusGoingAway, "going away") // it is closing already
+	}
+	if c.state != stateExchange {
+		return
+	}
+	c.mu.Lock()
+	e := c.extra.exchange
+	e.last = true
+	r := e.responder
+	finisher, ok := r.(Finisher)
+	if !ok && e.phase == phaseStream {
+		c.endStream(e)
+		e.dismissed = true
+	}
+	finishes := ok && e.phase != phaseDone && e.phase != phaseBody
+	stuck := c.flags&blocked != 0
+	c.mu.Unlock()
+	switch {
+	case finishes:
+		l.calls(c, e, func(_ Responder, x Exchange) { finisher.OnFinish(x) })
+	case !stuck:
+		l.flush(c)
+	}
+}
