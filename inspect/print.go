@@ -17,7 +17,10 @@ type PrintOptions struct {
 // Print writes r for a person: the summary, what was found, worst first, and then
 // step by step what happened.
 func Print(w io.Writer, r *Report, o PrintOptions) error {
-	if o.Width <= 0 {
+	if o.Width < 0 {
+		return fmt.Errorf("inspect: option Width: %d is negative; 0 is the default", o.Width)
+	}
+	if o.Width == 0 {
 		o.Width = 100
 	}
 	p := &printer{options: o}

@@ -265,7 +265,7 @@ func (p *PublishOptions) check(kind Kind, target string) error {
 		p.URL, p.Publishers = target, 0
 	} else {
 		orDefault(&p.Publishers, DefaultPublishers)
-		if p.Publishers < 1 || p.Publishers > PublishersMax {
+		if p.Publishers > PublishersMax {
 			return invalid("%d publishers: there must be 1 to %d", p.Publishers, PublishersMax)
 		}
 		if p.URL == "" {

@@ -100,7 +100,7 @@ func TestPublishFailures(t *testing.T) {
 					taking(func() { time.Sleep(50 * time.Millisecond) })(w, r)
 				}
 			}))
-			r, err := Publish(t.Context(), "http://memory/", Options{Connections: 1, Rate: rate, Duration: 10 * time.Second, Warmup: -1, dialHTTP: m.dial})
+			r, err := Publish(t.Context(), "http://memory/", Options{Connections: 1, Rate: rate, Duration: 10 * time.Second, Warmup: NoWarmup, dialHTTP: m.dial})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestPublishNoAnswer(t *testing.T) {
 				}
 			}))
 			began := time.Now()
-			r, err := Publish(t.Context(), "http://memory/", Options{Connections: 2, Rate: rate, Warmup: -1, Duration: 4 * time.Second, Drain: 7 * time.Second, dialHTTP: m.dial})
+			r, err := Publish(t.Context(), "http://memory/", Options{Connections: 2, Rate: rate, Warmup: NoWarmup, Duration: 4 * time.Second, Drain: 7 * time.Second, dialHTTP: m.dial})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -158,7 +158,7 @@ func TestSSEFaults(t *testing.T) {
 					}
 					return c.server.before != nil && c.server.before(w, post)
 				}})
-				r, err := SSE(t.Context(), "http://memory/", Options{Connections: 3, Rate: rate, Duration: 5 * time.Second, Warmup: -1, dialHTTP: m.dial})
+				r, err := SSE(t.Context(), "http://memory/", Options{Connections: 3, Rate: rate, Duration: 5 * time.Second, Warmup: NoWarmup, dialHTTP: m.dial})
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}

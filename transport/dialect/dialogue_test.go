@@ -127,7 +127,7 @@ func TestDialects(t *testing.T) {
 		{"events", NewEvents("c", since, options), []turn{
 			{nil, `subscribe c since e:3 without its own`},
 			{time.Hour, ``}, // no heartbeat before it is open
-			{pushes(subscribed(3), delivered(4, "a\nb")), `answer 200 text/event-stream at e:3; "retry: 2000\nid: e:3\n\n"; "id: e:4\ndata: a\ndata: b\n\n"`},
+			{pushes(subscribed(3), delivered(4, "a\nb")), `answer 200 text/event-stream; charset=utf-8 at e:3; "retry: 2000\nid: e:3\nevent: position\ndata: e:3\n\n"; "id: e:4\ndata: a\ndata: b\n\n"`},
 			{15*time.Second - 1, ``},
 			{time.Duration(1), `":\n\n"`},
 			{10 * time.Second, ``},
@@ -138,15 +138,15 @@ func TestDialects(t *testing.T) {
 		}},
 		{"events that are refused", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
 			{nil, `subscribe c`},
-			{pushes(failed(hub.CommandSubscribe, broken)), `answer 200 text/event-stream; "retry: 2000\n\n"; over, failure`},
+			{pushes(failed(hub.CommandSubscribe, broken)), `answer 200 text/event-stream; charset=utf-8; "retry: 2000\n\n"; over, failure`},
 		}},
 		{"the end before events are open", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
 			{nil, `subscribe c`},
-			{hub.ErrShutdown, `answer 200 text/event-stream; "retry: 2000\n\n"; over, shutdown`},
+			{hub.ErrShutdown, `answer 200 text/event-stream; charset=utf-8; "retry: 2000\n\n"; over, shutdown`},
 		}},
 		{"events after an id that makes no sense", NewEvents("c", hub.SubscribeOptions{Since: hub.Position{Epoch: LostEpoch}}, options), []turn{
 			{nil, `subscribe c since ?:0`},
-			{pushes(hub.Push{Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandSubscribe, Position: hub.Position{Epoch: LostEpoch}}}), `answer 200 text/event-stream; "retry: 2000\n\n"`},
+			{pushes(hub.Push{Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandSubscribe, Position: hub.Position{Epoch: LostEpoch}}}), `answer 200 text/event-stream; charset=utf-8; "retry: 2000\n\n"`},
 			{hub.ErrClosed, `over, shutdown`},
 		}},
 		{"lines", NewLines("c", hub.SubscribeOptions{Last: 2}, options), []turn{

@@ -93,7 +93,7 @@ func (o Options) Validate() error {
 		{"RatioFloorBytes", o.RatioFloorBytes},
 	} {
 		if n.value < 0 {
-			return fmt.Errorf("deflate: option %s is negative: %d; 0 is the default", n.option, n.value)
+			return fmt.Errorf("deflate: option %s: %d is negative; 0 is the default", n.option, n.value)
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func TestNegativeOptions(t *testing.T) {
 			continue
 		}
 		field.SetInt(-7)
-		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), "option "+name+" is negative: -7") {
+		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), "option "+name+": -7 is negative") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := o.WithDefaults(); got != defaultOptions {

@@ -7,5 +7,5 @@
 // aliases. A *ws.CloseError is an *engine.CloseError, and a message of ws.Prepare can be
 // sent by a connection of either.
 //
-// Programs need this package only where they serve connections of both drivers.
+// A program seldom names this package: what it needs is in ws and in engine.
 package driver

@@ -74,8 +74,8 @@ func TestOptionErrorSays(t *testing.T) {
 	for want, o := range map[string]driver.Options{
 		"option PingTimeout: -1s is negative; 0 is the default, and NoLimit no limit":           {PingTimeout: -time.Second},
 		"option QueueBytesMax: -1 is negative; 0 is the default, and NoLimit no limit":          {QueueBytesMax: -1, Compression: &deflate.Options{RatioMax: -1}},
-		"option Compression: deflate: option HistoryBits is negative: -3; 0 is the default":     {Compression: &deflate.Options{HistoryBits: -3}},
-		"option Compression: deflate: option MessageBytesMax is negative: -1; 0 is the default": {Compression: &deflate.Options{MessageBytesMax: -1}},
+		"option Compression: deflate: option HistoryBits: -3 is negative; 0 is the default":     {Compression: &deflate.Options{HistoryBits: -3}},
+		"option Compression: deflate: option MessageBytesMax: -1 is negative; 0 is the default": {Compression: &deflate.Options{MessageBytesMax: -1}},
 	} {
 		if got, err := o.WithDefaults(); err == nil || err.Error() != want || got != (driver.Options{}) {
 			t.Errorf("got %v\nwant %s", err, want)

@@ -1,6 +1,7 @@
 package wstest
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -8,7 +9,8 @@ import (
 	"time"
 )
 
-// PipeOptions shapes a wire. The zero value and nil are a good one.
+// PipeOptions shapes a wire. The zero value and nil are a good one. Pipe panics if
+// a number is negative.
 type PipeOptions struct {
 	// BufferBytes is how much may be under way in each direction before a write
 	// blocks. Default 64 KiB.
@@ -27,7 +29,10 @@ func Pipe(o *PipeOptions) (a, b *Wire) {
 	if o != nil {
 		options = *o
 	}
-	if options.BufferBytes <= 0 {
+	switch n := options.BufferBytes; {
+	case n < 0:
+		panic(fmt.Sprintf("wstest: option BufferBytes: %d is negative; 0 is the default", n))
+	case n == 0:
 		options.BufferBytes = 64 << 10
 	}
 	ab, ba := newDirection(options), newDirection(options)
