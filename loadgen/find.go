@@ -60,6 +60,21 @@ type Search struct {
 	Missed float64  `json:"missed"` // the lowest value above that did not; 0: none
 	Why    string   `json:"why,omitempty"`
 	Steps  []Step   `json:"steps"`
+
+	// Closed is a closed loop on as many connections, after a search for a rate. It
+	// is nil if there was none.
+	Closed *ClosedLoop `json:"closed_loop,omitempty"`
+}
+
+// ClosedLoop is what the same connections do without a rate, with one message, or
+// publication, in flight. It is more than the rate that is found, often by far,
+// and what each message costs says how much of that is because many are handled
+// together. What a rate adds is that nobody waits longer than the goal.
+type ClosedLoop struct {
+	PerSecond  float64 `json:"per_second"` // of what the search counts
+	P99        Millis  `json:"p99_ms"`
+	ServerCost float64 `json:"server_us_per_item,omitempty"`    // microseconds of CPU for each; 0: not known
+	OwnCost    float64 `json:"generator_us_per_item,omitempty"` // the same of the generator
 }
 
 // Step is one value that was tried.
@@ -131,7 +146,47 @@ func Find(ctx context.Context, kind Kind, target string, o Options, g Goal) (*Re
 	if err := s.run(ctx, start); err != nil {
 		return nil, err
 	}
+	if g.Find == FindRate && s.best != nil && ctx.Err() == nil {
+		step := o
+		step.Rate, step.Window = 0, 1
+		if o.Progress != nil {
+			step.Progress = func(p Progress) {
+				p.Phase = "closed loop: " + p.Phase
+				o.Progress(p)
+			}
+		}
+		// Without it the search is as good as before.
+		if closed, err := play(ctx, target, step); err == nil && closed.Messages != nil && closed.Latency != nil && !closed.Interrupted {
+			s.search.Closed = closedLoop(closed)
+		}
+	}
 	return s.finish(ctx), nil
+}
+
+// closedLoop takes what is said of a closed loop.
+func closedLoop(r *Report) *ClosedLoop {
+	c := &ClosedLoop{PerSecond: perRate(r), P99: r.Latency.P99, OwnCost: ownCost(r)}
+	if r.Server != nil {
+		c.ServerCost = r.Server.CPUPerItem
+	}
+	return c
+}
+
+// perRate is how much a run did each second of what a rate counts.
+func perRate(r *Report) float64 {
+	if r.Kind.hasSubscribers() && r.Connections.Opened > 0 {
+		return r.Messages.PerSecond / float64(r.Connections.Opened)
+	}
+	return r.Messages.PerSecond
+}
+
+// ownCost is the generator's CPU for each message that arrived, in microseconds,
+// and 0 if it is not known.
+func ownCost(r *Report) float64 {
+	if r.Own.Share < 0 || r.Messages.PerSecond <= 0 {
+		return 0
+	}
+	return 1e6 * r.Own.Share * float64(r.Own.Processors) / r.Messages.PerSecond
 }
 
 // connectionsMax is how many connections can be opened from here.
@@ -300,12 +355,37 @@ func (s *finder) finish(ctx context.Context) *Report {
 		r.Limit = LimitGenerator
 		r.Verdict += fmt.Sprintf(" More cannot be opened from here: ulimit -n allows %s open files.", Count(s.most+float64(descriptorsBeside+s.more)))
 	}
+	if s.search.Closed != nil && s.best != nil {
+		r.Verdict += beside(s.best, s.search.Closed)
+	}
 	if ctx.Err() != nil {
 		r.Interrupted = true
 		r.Verdict += " The search was interrupted, so the limit may be higher."
 	}
 	return r
 }
+
+// beside compares a rate that was found with a closed loop.
+func beside(best *Report, c *ClosedLoop) string {
+	text := fmt.Sprintf(" In a closed loop, where the next waits for the answer to the last, it is %s a second with p99 %s", Count(c.PerSecond), c.P99)
+	if best.Kind.hasSubscribers() {
+		text = fmt.Sprintf(" In a closed loop, where the next publication waits until all have the last, it is %s a second with p99 %s", Count(c.PerSecond), c.P99)
+	}
+	var costs []string
+	if best.Server != nil && best.Server.CPUPerItem > 0 && c.ServerCost > 0 {
+		costs = append(costs, fmt.Sprintf("the server %s of CPU there and %s here", micros(c.ServerCost), micros(best.Server.CPUPerItem)))
+	}
+	if own := ownCost(best); own > 0 && c.OwnCost > 0 {
+		costs = append(costs, fmt.Sprintf("the generator %s and %s", micros(c.OwnCost), micros(own)))
+	}
+	if len(costs) == 0 {
+		return text + "."
+	}
+	return text + "; each costs " + strings.Join(costs, ", and ") + "."
+}
+
+// micros is a time in microseconds.
+func micros(us float64) string { return Millis(us / 1000).String() }
 
 // beyond says what happened above what was found.
 func (s *finder) beyond() string {

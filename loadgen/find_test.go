@@ -59,6 +59,9 @@ func TestFindRate(t *testing.T) {
 			if want := fmt.Sprintf(" With %v a second it does not: ", s.Missed); !strings.Contains(r.Verdict, want) {
 				t.Errorf("from %v: %s", start, r.Verdict)
 			}
+			if c := s.Closed; c == nil || c.PerSecond < 99 || c.PerSecond > 101 || !phases["closed loop: measuring"] || !strings.Contains(r.Verdict, " In a closed loop, where the next waits for the answer to the last, it is ") {
+				t.Errorf("from %v: %+v, %s", start, s.Closed, r.Verdict)
+			}
 			if !phases[Count(s.Found)+" a second: measuring"] {
 				t.Errorf("from %v: phases %v", start, phases)
 			}
@@ -230,6 +233,27 @@ func TestFindBeyond(t *testing.T) {
 		if s.best.Limit == "" {
 			t.Errorf("%q: no limit is set", want)
 		}
+	}
+}
+
+// A closed loop does more than the rate that was found, and what a message costs
+// says why.
+func TestFindBesideClosedLoop(t *testing.T) {
+	closed := func(kind Kind, perSecond float64) *Report {
+		return &Report{Kind: kind, Connections: Population{Opened: 100}, Messages: &Messages{PerSecond: perSecond}, Latency: &Latency{P99: 2}, Own: Generator{Share: 0.4, Processors: 2}, Server: &Server{CPUPerItem: 5.25}}
+	}
+	best := closed(KindEcho, 20_000)
+	best.Server.CPUPerItem = 14
+	if got, want := beside(best, closedLoop(closed(KindEcho, 80_000))), " In a closed loop, where the next waits for the answer to the last, it is 80,000 a second with p99 2.00 ms; each costs the server 5 µs of CPU there and 14 µs here, and the generator 10 µs and 40 µs."; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	best.Kind = KindSSE
+	if got, want := beside(best, closedLoop(closed(KindSSE, 80_000))), " In a closed loop, where the next publication waits until all have the last, it is 800 a second with p99 2.00 ms; each"; !strings.HasPrefix(got, want) {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	bare := &Report{Kind: KindEcho, Messages: &Messages{PerSecond: 10}, Latency: &Latency{P99: 2}, Own: Generator{Share: -1}}
+	if got := beside(bare, closedLoop(bare)); !strings.HasSuffix(got, "it is 10 a second with p99 2.00 ms.") {
+		t.Error(got)
 	}
 }
 

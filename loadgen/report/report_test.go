@@ -138,7 +138,8 @@ func TestTextOfKinds(t *testing.T) {
 // searched is what a search for the most subscribers found.
 func searched() *loadgen.Report {
 	r := sample()
-	r.Search = &loadgen.Search{Find: loadgen.FindConnections, P99: 20, Found: 12_000, Missed: 13_000, Why: "p99 34.1 ms"}
+	closed := &loadgen.ClosedLoop{PerSecond: 61.3, P99: 21}
+	r.Search = &loadgen.Search{Closed: closed, Find: loadgen.FindConnections, P99: 20, Found: 12_000, Missed: 13_000, Why: "p99 34.1 ms"}
 	for _, v := range []float64{6400, 12_800, 20_000, 12_000, 13_000, 13_000} {
 		t := loadgen.Step{Value: v, PerSecond: 50 * v, P50: loadgen.Millis(v / 3000), P99: loadgen.Millis(v / 700)}
 		if v == 20_000 {
@@ -158,6 +159,7 @@ func TestSearch(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\nsubscribers    met   p50        p99        a second\n6,400          yes   2.13 ms    9.14 ms    320,000\n12,000         yes   4.00 ms    17.1 ms    600,000\n",
+		"\nclosed loop    61.3 a second with p99 21.0 ms, one in flight\n",
 		"\n13,000         no    4.33 ms    18.6 ms    650,000    p99 18.6 ms\n",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -76,6 +76,9 @@ func rows(r *loadgen.Report) []row {
 			add("others", "%.0f %% of this machine was used by other programs", 100*r.Own.Others)
 		}
 	}
+	if r.Search != nil && r.Search.Closed != nil {
+		add("closed loop", "%s a second with p99 %s, one in flight", loadgen.Count(r.Search.Closed.PerSecond), r.Search.Closed.P99)
+	}
 	if p := r.Producer; p != nil {
 		add("made by", "%s %s, %s", p.Name, p.Version, p.Platform)
 		add("with", "%s", plain(p.Command))
