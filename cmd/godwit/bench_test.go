@@ -30,6 +30,10 @@ var quick = []string{"--duration", "300ms", "--warmup", "50ms"}
 // Each kind of load against the program's own servers, as the examples in the
 // help have it.
 func TestBench(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("eight kinds of load take a third of a second each")
+	}
 	echo := echoURL(t)
 	_, server := serve(t)
 	channel := strings.Replace(server, "http", "ws", 1) + "/channels/bench"
@@ -74,6 +78,10 @@ func TestBenchHelp(t *testing.T) {
 }
 
 func TestBenchReports(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("load takes a third of a second")
+	}
 	dir := t.TempDir()
 	page, document := filepath.Join(dir, "report.html"), filepath.Join(dir, "report.json")
 	r := do(t, "", append([]string{"bench", "echo", echoURL(t), "-c", "3", "--html", page, "--json", document}, quick...)...)
@@ -106,6 +114,10 @@ func TestBenchReports(t *testing.T) {
 
 // An interrupt ends the run and reports what was measured.
 func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("load shows its progress once a second")
+	}
 	p := launch(t, "bench", "echo", echoURL(t), "-c", "2", "--duration", "1h", "--warmup", "0s")
 	p.errOut.contains(t, "measuring · ")
 	p.signal(t, os.Interrupt)
@@ -126,6 +138,10 @@ func TestBenchInterrupted(t *testing.T) {
 
 // A search ends with the highest value that met the goal; without one it fails.
 func TestBenchFind(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("a search takes several runs")
+	}
 	echo := echoURL(t)
 	short := []string{"--duration", "100ms", "--warmup", "0s", "--connections", "2", "--rate", "20", "--find", "rate"}
 	r := do(t, "", append([]string{"bench", "echo", echo, "--p99", "1us"}, short...)...)
@@ -143,6 +159,10 @@ func TestBenchFind(t *testing.T) {
 
 // A server that answers something else is measured, and is a failure.
 func TestBenchWrongAnswers(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("load takes a third of a second")
+	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := ws.Accept(w, r, nil)
 		if err != nil {
@@ -165,6 +185,7 @@ func TestBenchWrongAnswers(t *testing.T) {
 
 // Each mistake is one line on standard error, and an exit code.
 func TestBenchMistakes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args string
 		code int
@@ -225,6 +246,7 @@ func TestBenchMistakes(t *testing.T) {
 
 // The line of a terminal fits into it, with everything there is to say.
 func TestBenchLine(t *testing.T) {
+	t.Parallel()
 	sample := &loadgen.Sample{PerSecond: 85_120, P99: 2.1, Resident: 57 << 20, Cores: 0.98, Errors: 3}
 	for want, p := range map[string]loadgen.Progress{
 		"measuring · 12s of 30s · 85,120/s · p99 2.10 ms · server 0.98 cores 57 MiB · 3 errors": {Phase: "measuring", Elapsed: 12 * time.Second, Total: 30 * time.Second, Sample: sample},

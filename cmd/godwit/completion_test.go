@@ -25,6 +25,7 @@ func eachFlag(visit func(cmd *cobra.Command, f *pflag.Flag)) {
 
 // An error about a flag's value says what would be right, for every flag there is.
 func TestFlagTypes(t *testing.T) {
+	t.Parallel()
 	eachFlag(func(cmd *cobra.Command, f *pflag.Flag) {
 		if _, own := f.Value.(*settingFlag); own {
 			return // package server says it
@@ -37,6 +38,7 @@ func TestFlagTypes(t *testing.T) {
 
 // What a shell offers for each flag and argument.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"":                          "bench completion conform dial echo help inspect pub serve sub version",
 		"se":                        "serve",
@@ -96,6 +98,7 @@ func TestCompletion(t *testing.T) {
 
 // What is offered is accepted, and nothing that is accepted is missing.
 func TestCompletionOffersWhatIsAccepted(t *testing.T) {
+	t.Parallel()
 	for key, flag := range map[string]string{"driver": "driver", "log.level": "log-level", "log.format": "log-format"} {
 		offered := flagValues["godwit serve --"+flag]
 		for _, value := range offered {

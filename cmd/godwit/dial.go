@@ -157,8 +157,9 @@ func (s *dialSession) handshake(r *http.Response, verbose bool) {
 func (s *dialSession) run(ctx context.Context) error {
 	received := make(chan error, 1)
 	go func() { received <- s.receive() }()
-	input := make(chan string)
-	go s.read(input) // ends with the process: standard input cannot be interrupted
+	input, over := make(chan string), make(chan struct{})
+	defer close(over)
+	go s.read(input, over) // a read that waits ends with the process: standard input cannot be interrupted
 
 	var expired <-chan time.Time
 	for {
@@ -190,14 +191,19 @@ func (s *dialSession) run(ctx context.Context) error {
 	}
 }
 
-// read sends the lines of standard input to input, and closes it.
-func (s *dialSession) read(input chan<- string) {
+// read sends the lines of standard input to input, and closes it. It ends when
+// over is closed, at its next line.
+func (s *dialSession) read(input chan<- string, over <-chan struct{}) {
 	defer close(input)
 	in := bufio.NewReader(s.cmd.InOrStdin())
 	for {
 		line, err := in.ReadString('\n')
 		if line != "" {
-			input <- strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+			select {
+			case input <- strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"):
+			case <-over:
+				return
+			}
 		}
 		if err != nil {
 			return

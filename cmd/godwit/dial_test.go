@@ -61,6 +61,7 @@ func newFlaky(t *testing.T) *flaky {
 var roundTrip = regexp.MustCompile(`pong after \S+`)
 
 func TestDialScript(t *testing.T) {
+	t.Parallel()
 	echo := launch(t, "echo", "--listen", "127.0.0.1:0")
 	text := echo.out.contains(t, "Ctrl-C")
 	_, rest, _ := strings.Cut(text, "ws://")
@@ -73,14 +74,18 @@ func TestDialScript(t *testing.T) {
 	golden(t, "testdata/dial.txt", roundTrip.ReplaceAllString(r.errOut, "pong after TIME"))
 
 	// The end of the input alone ends it too, after the answers came.
-	for _, args := range [][]string{{"dial", url}, {"dial", "http" + strings.TrimPrefix(url, "ws"), "--wait", "100ms"}} {
-		if r := do(t, "last line without an end", args...); r.code != exitOK || r.out != "< last line without an end\n" || !strings.Contains(r.errOut, "1000 normal closure") {
-			t.Errorf("%+v", r)
-		}
+	for _, args := range [][]string{{"dial", url}, {"dial", "http" + strings.TrimPrefix(url, "ws"), "--wait", "2s"}} {
+		t.Run(args[len(args)-1], func(t *testing.T) {
+			t.Parallel()
+			if r := do(t, "last line without an end", args...); r.code != exitOK || r.out != "< last line without an end\n" || !strings.Contains(r.errOut, "1000 normal closure") {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }
 
 func TestDialSignal(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	p := launch(t, "dial", url+"/channels/chat")
 	io.WriteString(p.in, "hello\n")
@@ -94,6 +99,7 @@ func TestDialSignal(t *testing.T) {
 
 // What the server does with it is shown, and decides about the exit code.
 func TestDialEnds(t *testing.T) {
+	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/refused":
@@ -146,6 +152,7 @@ func splitFlags(s string) []string {
 }
 
 func TestEcho(t *testing.T) {
+	t.Parallel()
 	p := launch(t, "echo", "--listen", "127.0.0.1:0")
 	text := p.out.contains(t, "Ctrl-C")
 	_, rest, _ := strings.Cut(text, "ws://")

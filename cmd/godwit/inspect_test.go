@@ -12,6 +12,7 @@ import (
 )
 
 func TestInspect(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	host := strings.TrimPrefix(url, "http://")
 	r := do(t, "", "inspect", "ws://"+host+"/channels/chat", "--pings", "3")
@@ -57,6 +58,7 @@ func TestInspect(t *testing.T) {
 
 // The sample is sent only when it is asked for.
 func TestInspectSample(t *testing.T) {
+	t.Parallel()
 	echo := launch(t, "echo", "--listen", "127.0.0.1:0", "--compress")
 	text := echo.out.contains(t, "Ctrl-C")
 	_, rest, _ := strings.Cut(text, "ws://")
@@ -73,6 +75,7 @@ func TestInspectSample(t *testing.T) {
 
 // What a server sends does not reach the terminal as it is, and --insecure is said.
 func TestInspectHostile(t *testing.T) {
+	t.Parallel()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "\u009b31mred")
 		w.WriteHeader(http.StatusForbidden)
@@ -91,6 +94,7 @@ func TestInspectHostile(t *testing.T) {
 }
 
 func TestInspectMistakes(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"":                                "an argument is missing; usage: godwit inspect URL [flags]",
 		"ftp://h":                         `"ftp://h" is not an endpoint to inspect: the scheme must be ws, wss, http or https`,

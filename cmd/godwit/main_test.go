@@ -22,33 +22,24 @@ import (
 
 var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
-// binary is the program under test, built as users build it.
-var binary string
+// asProgram in the environment makes the test's own binary the program, for tests
+// that need a process: one that is signalled, or whose standard input stays open.
+const asProgram = "TEST_IS_GODWIT"
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "godwit-test")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	for _, e := range os.Environ() { // no settings from outside
+		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "GODWIT_") {
+			_ = os.Unsetenv(name)
 		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "godwit")
-		if runtime.GOOS == "windows" {
-			binary += ".exe"
-		}
-		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-			return 1
-		}
-		code := m.Run()
-		if err := goleak.Find(); code == 0 && err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-		return code
-	}())
+	}
+	// Most of these tests wait for a process. The command line, which is read
+	// later, has the last word.
+	_ = flag.Set("test.parallel", "8")
+	goleak.VerifyTestMain(m)
 }
 
 // patience is how long a test waits for what must come. It is long, because a
@@ -115,10 +106,10 @@ type process struct {
 	ended       chan struct{}
 }
 
-// command is the program with args, and without settings from outside.
+// command is the program with args, as a process.
 func command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "GODWIT_") })
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
 	return cmd
 }
 
@@ -190,14 +181,34 @@ type result struct {
 	out, errOut string
 }
 
-// do runs a command to its end, with input as its standard input.
+// do runs a command to its end, with input as its standard input. It does so in
+// this process, which takes a hundredth of the time.
 func do(t *testing.T, input string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	return finish(t, command(ctx, args...), input)
+	var out, errOut output
+	code := run(args, strings.NewReader(input), &out, &errOut)
+	return result{code, out.String(), errOut.String()}
 }
 
+// output collects what several goroutines print.
+type output struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// finish is do in a process of its own.
 func finish(t *testing.T, cmd *exec.Cmd, input string) result {
 	t.Helper()
 	var out, errOut strings.Builder
@@ -245,6 +256,7 @@ func golden(t *testing.T, path, got string) {
 
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "bench", "bench echo", "bench fanout", "bench connections", "bench handshakes", "bench storm", "version"}
 	for _, name := range commands {
 		r := do(t, "", append(strings.Fields(name), "--help")...)
@@ -278,6 +290,7 @@ func TestHelp(t *testing.T) {
 
 // Each mistake is one line on standard error, without the usage, and an exit code.
 func TestMistakes(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "godwit.yaml")
 	if err := os.WriteFile(file, []byte("listen: 127.0.0.1:0\nhistory:\n  cuont: 5\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -374,6 +387,7 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	r := do(t, "", "version")
 	if r.code != exitOK || !strings.HasPrefix(r.out, "godwit ") || !strings.HasSuffix(r.out, " "+runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH+"\n") {
 		t.Errorf("%+v", r)

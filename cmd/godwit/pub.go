@@ -117,24 +117,35 @@ type publisher struct {
 // lines publishes the lines of in one after the other, until its end or that of
 // the command.
 func (p *publisher) lines(cmd *cobra.Command, in io.Reader) error {
-	// Standard input cannot be interrupted: when the command ends first, this
-	// goroutine ends with the process.
+	// Standard input cannot be interrupted: when the command ends first, a read
+	// that waits ends with the process.
 	type line struct {
 		text []byte
 		err  error
 	}
-	read := make(chan line)
+	read, over := make(chan line), make(chan struct{})
+	defer close(over)
+	give := func(l line) bool {
+		select {
+		case read <- l:
+			return true
+		case <-over:
+			return false
+		}
+	}
 	go func() {
 		s := bufio.NewScanner(in)
 		s.Buffer(nil, pubBytesMax)
 		for s.Scan() {
-			read <- line{text: bytes.Clone(s.Bytes())}
+			if !give(line{text: bytes.Clone(s.Bytes())}) {
+				return
+			}
 		}
 		err := s.Err()
 		if err == nil {
 			err = io.EOF
 		}
-		read <- line{err: err}
+		give(line{err: err})
 	}()
 	for {
 		select {

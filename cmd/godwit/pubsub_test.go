@@ -15,6 +15,7 @@ import (
 var positionLine = regexp.MustCompile(`^[A-Za-z0-9_-]+:\d+\n$`)
 
 func TestPubSub(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	pub := func(input string, args ...string) result {
 		t.Helper()
@@ -51,6 +52,7 @@ func TestPubSub(t *testing.T) {
 }
 
 func TestPubIdempotent(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	first := do(t, "", "pub", "chat", "x", "--idempotency-key", "k", "--server", url)
 	again := do(t, "", "pub", "chat", "x", "--idempotency-key", "k", "--server", url)
@@ -60,6 +62,7 @@ func TestPubIdempotent(t *testing.T) {
 }
 
 func TestPubLines(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	p := launch(t, "pub", "logs", "--lines", "--server", url)
 	io.WriteString(p.in, "one\n")
@@ -83,6 +86,7 @@ func TestPubLines(t *testing.T) {
 
 // Refusals are one line with the title and the detail of the problem.
 func TestPubRefused(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	for _, c := range []struct {
 		input string
@@ -104,6 +108,7 @@ func TestPubRefused(t *testing.T) {
 
 // A server that is no Godwit.
 func TestPubElsewhere(t *testing.T) {
+	t.Parallel()
 	answers := map[string]func(w http.ResponseWriter){
 		"/channels/moved":  func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(302) },
 		"/channels/page":   func(w http.ResponseWriter) { w.WriteHeader(404); io.WriteString(w, "<html>\nnothing here") },
@@ -149,6 +154,7 @@ func TestPubElsewhere(t *testing.T) {
 }
 
 func TestSubSeveral(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	p := launch(t, "sub", "a", "b/c", "--server", url)
 	for _, channel := range []string{"a", "b/c"} { // published before it is known to be subscribed it would be missed
@@ -186,6 +192,7 @@ func get(t *testing.T, url string) string {
 }
 
 func TestSubSince(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	var positions []string
 	for _, text := range []string{"one", "two", "three"} {
@@ -203,6 +210,7 @@ func TestSubSince(t *testing.T) {
 // A sub lives through a restart of the server on the same port, prints what was
 // published before it was back, and prints nothing twice.
 func TestSubAcrossRestart(t *testing.T) {
+	t.Parallel()
 	first, url := serve(t)
 	addr := strings.TrimPrefix(url, "http://")
 	p := launch(t, "sub", "chat", "--server", url)
@@ -241,6 +249,7 @@ func TestSubAcrossRestart(t *testing.T) {
 // A sub that breaks off continues after the last message it printed, and even
 // before the first one where it began.
 func TestFollowerResumes(t *testing.T) {
+	t.Parallel()
 	s := newFlaky(t)
 	var out, errOut strings.Builder
 	ctx, done := context.WithCancelCause(t.Context())
@@ -271,6 +280,7 @@ func TestFollowerResumes(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	for failures, most := range map[int]float64{0: 0.5, 1: 1, 2: 2, 5: 15, 63: 15, 1 << 30: 15} {
 		longest := 0.0
 		for range 2000 {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestServeGreets(t *testing.T) {
+	t.Parallel()
 	p := launch(t, "serve", "--listen", "127.0.0.1:0", "--origin", "https://a.example", "--origin", "https://b.example")
 	text := p.out.contains(t, "Press Ctrl-C")
 	_, rest, _ := strings.Cut(text, "http://127.0.0.1:")
@@ -30,6 +31,7 @@ func TestServeGreets(t *testing.T) {
 }
 
 func TestServeInsecure(t *testing.T) {
+	t.Parallel()
 	p := launch(t, "serve", "--listen", "0.0.0.0:0", "--insecure")
 	text := p.out.contains(t, "Press Ctrl-C")
 	if !strings.Contains(text, "OTHER MACHINES CAN REACH IT") || strings.Contains(text, "demo feed") || !strings.Contains(text, "http://localhost:") {
@@ -41,6 +43,7 @@ func TestServeInsecure(t *testing.T) {
 }
 
 func TestServeInUse(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	addr := strings.TrimPrefix(url, "http://")
 	for _, args := range [][]string{{"serve"}, {"echo"}} {
@@ -54,6 +57,7 @@ func TestServeInUse(t *testing.T) {
 
 // Flags over environment over file.
 func TestServeLayers(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "godwit.json")
 	text := `{"listen": "127.0.0.1:1", "log": {"level": "error", "format": "json"}, "demo": true}`
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -71,6 +75,7 @@ func TestServeLayers(t *testing.T) {
 // A signal tells every client to come back: WebSockets with 1001, streams by
 // their end. Then the process exits with 0.
 func TestServeStops(t *testing.T) {
+	t.Parallel()
 	for _, signal := range interrupts {
 		p, url := serve(t)
 		conn, _, err := ws.Dial(t.Context(), url+"/channels/chat", nil)
@@ -125,6 +130,7 @@ func deaf(t *testing.T, url string) {
 
 // Who does not let go is cut at --drain-timeout; the exit code is 0 all the same.
 func TestServeDrainTimeout(t *testing.T) {
+	t.Parallel()
 	p, url := serve(t, "--drain-timeout", "50ms")
 	deaf(t, url)
 	p.signal(t, os.Interrupt)
@@ -136,6 +142,7 @@ func TestServeDrainTimeout(t *testing.T) {
 
 // A second signal ends a server that is waiting.
 func TestServeSecondSignal(t *testing.T) {
+	t.Parallel()
 	p, url := serve(t, "--drain-timeout", "10m")
 	deaf(t, url)
 	p.signal(t, os.Interrupt)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestVisible(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"":                   "",
 		"plain, π 😀 é":       "plain, π 😀 é",
@@ -49,12 +50,14 @@ func FuzzVisible(f *testing.F) {
 }
 
 func TestOneLine(t *testing.T) {
+	t.Parallel()
 	if got := oneLine(" a\n\n  b\r\nc\x1b\n"); got != `a; b; c\x1b` {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestPrinterOnTerminal(t *testing.T) {
+	t.Parallel()
 	text := &envelope{Channel: "ch\x1b", Data: []byte(`"a\u001b[2J"`)}
 	value := &envelope{Channel: "c", Data: []byte(`{"a":1}`)}
 	null := &envelope{Channel: "c", Data: []byte(`null`)}
@@ -83,6 +86,7 @@ func TestPrinterOnTerminal(t *testing.T) {
 }
 
 func TestExplainEnd(t *testing.T) {
+	t.Parallel()
 	for want, err := range map[string]error{
 		"plain": errors.New("plain"),
 		`4410 private use "position lost" (Godwit: the position is no longer in the channel's history)`: &ws.CloseError{Code: 4410, Reason: "position lost"},
