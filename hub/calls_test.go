@@ -64,6 +64,7 @@ func TestCallsEnd(t *testing.T) {
 		var took time.Duration
 		c.add("c", func(ctx context.Context) { <-ctx.Done(); took = time.Since(began) })
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if took != callTimeout {
 			t.Errorf("a call may take %v, want %v", took, callTimeout)
 		}

@@ -283,7 +283,7 @@ func (r *modelRun) step() {
 			delete(client.accounts, l.name)
 		}
 	case 22:
-		<-time.After(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	case 23:
 		switch r.choose(4) {
 		case 0:
@@ -427,8 +427,7 @@ func (r *modelRun) settle() {
 	r.t.Helper()
 	r.isQuiet = true
 	r.rest()
-	<-time.After(time.Minute) // what is to be tried again is
-	synctest.Wait()
+	<-time.After(time.Minute) // of the bubble: what is to be tried again is
 	r.rest()
 	r.isQuiet = false
 	for i, client := range r.clients {
@@ -514,7 +513,7 @@ func TestModel(t *testing.T) {
 			t.Run(fmt.Sprintf("instant %v keep %d", isInstant, keep), func(t *testing.T) {
 				seeds := uint64(400)
 				if raceEnabled || testing.Short() {
-					seeds = 50
+					seeds = 15
 				}
 				for seed := range seeds {
 					random := rand.New(rand.NewPCG(seed, uint64(keep)))
