@@ -90,7 +90,7 @@ WebSocket, Server-Sent Events or plain HTTP at /channels/NAME.`,
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.HasSubCommands() {
+		if c.HasSubCommands() && c.RunE == nil { // bench names its workloads itself
 			newGroup(c)
 		}
 		for _, below := range c.Commands() {

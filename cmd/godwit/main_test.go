@@ -309,8 +309,6 @@ func TestMistakes(t *testing.T) {
 		{"help serve now", 2, `there is no command "serve now"; "godwit serve --help" says what there is`},
 		{"help --moon", 2, `there is no flag --moon`},
 		{"conform srver", 2, `there is no command "conform srver"; did you mean conform server?`},
-		{"bench ecko ws://h/", 2, `there is no command "bench ecko"; did you mean bench echo?`},
-		{"bench moon", 2, `there is no command "bench moon"; "godwit bench --help" lists them all`},
 		{"completion zhs", 2, `there is no command "completion zhs"; did you mean completion zsh?`},
 		{"completion bash now", 2, `"now" is one argument too many`},
 		{"version --version", 2, "there is no flag --version"},
