@@ -101,7 +101,7 @@ func (l *loop) decrypt(c *Conn, k *link, p []byte) (n int, err error) {
 // holdsBack waits for the system to take what tls had to answer.
 func (l *loop) holdsBack(c *Conn, k *link) {
 	switch {
-	case c.state != stateOpen:
+	case c.state != stateOpen && c.state != stateExchange:
 		k.broken = errNotTaken // nothing was sent yet that could be in the way
 	case !c.isBlocked():
 		l.block(c, outboxes.Get().(*outbox), 0)
