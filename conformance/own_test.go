@@ -21,20 +21,17 @@ var own = ws.Options{CloseTimeout: time.Second, Compression: &deflate.Options{}}
 
 // TestSound holds the library to every case, in both roles, and a peer that is not
 // the library and knows nothing of the suite: neither has anything to be blamed
-// for. Nothing runs beside these three, as the cases move megabytes.
+// for. They run one after another, as the cases move megabytes and have time limits.
 func TestSound(t *testing.T) {
 	t.Run("own server", func(t *testing.T) {
-		t.Parallel()
 		report, err := conformance.RunServer(t.Context(), serve(t, echo), conformance.Options{Timeout: timeout, Skip: slowInShort()})
 		check(t, report, err)
 	})
 	t.Run("own client", func(t *testing.T) {
-		t.Parallel()
 		report, err := runClient(t, echoClient, conformance.Options{Timeout: timeout, Skip: slowInShort()})
 		check(t, report, err)
 	})
 	t.Run("another server", func(t *testing.T) {
-		t.Parallel()
 		if testing.Short() {
 			t.Skip("that the suite is fair to others is for a run of all tests to show")
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -496,5 +497,47 @@ func TestStreamQueue(t *testing.T) {
 		if n := next(t, got); n != wrote {
 			t.Errorf("%d bytes, want %d", n, wrote)
 		}
+	})
+}
+
+// Answers that are given while the loop is busy with the request are sent, in
+// whichever moment they come.
+func TestAnswersRaceWithTheLoop(t *testing.T) {
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		h := serveSite(s)
+		address := start(t, s)
+		var clients sync.WaitGroup
+		const connections, requests = 8, 500
+		for range 2 {
+			clients.Go(func() {
+				for range connections * requests / 2 {
+					x := <-h.asked
+					<-h.body
+					if err := x.Respond(200, nil, []byte("!")); err != nil {
+						t.Errorf("Respond: %v", err)
+					}
+					<-h.ended
+				}
+			})
+		}
+		for range connections {
+			c := connect(t, address)
+			clients.Go(func() {
+				for range requests {
+					if _, err := c.Write([]byte("GET /later HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+						t.Error(err)
+						return
+					}
+					r, err := http.ReadResponse(c.r, nil)
+					if err != nil {
+						t.Errorf("no answer: %v", err)
+						_ = c.Close()
+						return
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+			})
+		}
+		clients.Wait()
 	})
 }

@@ -259,13 +259,15 @@ func (l *loop) visitExchange(c *Conn) {
 func (l *loop) wasSent(c *Conn, drained bool) {
 	c.mu.Lock()
 	e := c.extra.exchange
-	phase := e.phase
+	phase, more := e.phase, c.queued > 0
 	c.mu.Unlock()
-	switch phase {
-	case phaseDone:
+	switch {
+	case more && phase == phaseDone:
+		return // it was completed since, and posted
+	case phase == phaseDone:
 		l.completes(c, e)
 		return
-	case phaseUpgrade:
+	case phase == phaseUpgrade:
 		l.upgrades(c, e)
 		return
 	}

@@ -26,7 +26,7 @@ func (l *loop) receiveTLS(c *Conn, k *tlslink.Link, p []byte) (int, error) {
 	if k.IsWaiting() {
 		// The system has not taken what tls had to answer.
 		switch {
-		case c.state != stateOpen:
+		case c.state != stateOpen && c.state != stateExchange:
 			k.Break(tlslink.ErrNotTaken) // nothing was sent yet that could be in the way
 			return 0, tlslink.ErrNotTaken
 		case !c.isBlocked():
