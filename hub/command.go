@@ -240,7 +240,8 @@ func (s *Session) push(c command, o Outcome) {
 		s.isHistory = s.isHistory && !c.isPage
 		return
 	}
-	o.Tag, o.Command = c.tag, c.kind
+	outcome := o // only what is queued is to be allocated
+	outcome.Tag, outcome.Command = c.tag, c.kind
 	s.needQueue()
-	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &o}, c.isPage}})
+	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &outcome}, c.isPage}})
 }

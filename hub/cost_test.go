@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,27 @@ func TestPublishAllocations(t *testing.T) {
 	}
 }
 
+// TestSessionPublishAllocations: an outcome that nobody asked for costs nothing.
+func TestSessionPublishAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("pools forget under the race detector; .ci/run budgets runs this without")
+	}
+	h := newHub(t, nil, nil)
+	s, err := h.Connect("test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	data := []byte("payload")
+	publish := func() { s.Publish(0, hub.Message{Channel: "c", Data: data}) }
+	for range 2000 {
+		publish()
+	}
+	if got := testing.AllocsPerRun(500, publish); got > 1 { // the Publication
+		t.Errorf("%v allocations for a publication, want 1", got)
+	}
+}
+
 func publishOne(t testing.TB, h *hub.Hub, data []byte) {
 	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "c", Data: data}); err != nil {
 		t.Fatal(err)
@@ -126,7 +148,7 @@ func publishOne(t testing.TB, h *hub.Hub, data []byte) {
 }
 
 func BenchmarkPublish(b *testing.B) {
-	for _, n := range []int{0, 1, 100, 1000, 10_000} {
+	for _, n := range []int{0, 1, 10, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint("subscribers=", n), func(b *testing.B) {
 			h := newHub(b, nil, nil)
 			take := subscribers(b, h, n)
@@ -168,6 +190,23 @@ func BenchmarkPublishParallel(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkPublishApart is each publisher in a channel of its own: with -cpu 1,2
+// it shows what cores have in common.
+func BenchmarkPublishApart(b *testing.B) {
+	h := newHub(b, nil, nil)
+	data := make([]byte, 128)
+	var publishers atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		name := fmt.Sprint("channel/", publishers.Add(1))
+		for pb.Next() {
+			if _, _, err := h.Publish(b.Context(), hub.Message{Channel: name, Kind: hub.Binary, Data: data}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // BenchmarkSubscribe adds and removes one of many subscribers.

@@ -38,10 +38,8 @@ func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
 		h.waiters.Put(w)
 		return Published{}, err
 	}
-	var p Published
-	select {
-	case p = <-w.outcome: // mostly it is there
-	default:
+	p, answered := w.answer()
+	if !answered {
 		timeout := time.NewTimer(callTimeout)
 		defer timeout.Stop()
 		select {
@@ -67,11 +65,13 @@ func (h *Hub) now() (t time.Time) {
 
 // waiter waits for the outcomes of publications, one after another.
 type waiter struct {
-	outcome chan Published // capacity 1
+	outcome chan Published // capacity 1; of an answer that is waited for
 
-	mu       sync.Mutex // guards what follows
-	ticket   uint64
-	answered uint64 // the newest ticket that was answered
+	mu        sync.Mutex // guards what follows
+	ticket    uint64
+	answered  uint64 // the newest ticket that was answered
+	p         Published
+	isWaiting bool
 }
 
 // next returns the ticket of the next publication.
@@ -79,7 +79,17 @@ func (w *waiter) next() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ticket++
+	w.isWaiting = false
 	return w.ticket
+}
+
+// answer returns the outcome, which mostly is there when the Broker returns. If
+// not, it comes through the channel.
+func (w *waiter) answer() (p Published, answered bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isWaiting = w.answered != w.ticket
+	return w.p, !w.isWaiting
 }
 
 // Published implements Completer.
@@ -87,10 +97,11 @@ func (w *waiter) Published(ticket uint64, p Published) {
 	w.mu.Lock()
 	known := ticket == w.ticket && ticket != w.answered
 	if known {
-		w.answered = ticket
+		w.answered, w.p = ticket, p
 	}
+	send := known && w.isWaiting
 	w.mu.Unlock()
-	if known {
+	if send {
 		w.outcome <- p
 	}
 }
