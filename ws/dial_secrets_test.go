@@ -49,12 +49,12 @@ func TestDialErrorsHideSecrets(t *testing.T) {
 		"ftp://ada:hush@login.example/?token=hush": "ftp://ada:...@login.example",
 		"http://ada:hush@login.example:port/":      "http://...",
 	} {
-		for _, most := range []int{-1, 0} {
+		for _, most := range []int{ws.NoRedirects, 0} {
 			_, _, err := dialScript(ws.DialOptions{RedirectsMax: most}, func(nc *wstest.Wire, _ string) {
 				fmt.Fprintf(nc, "HTTP/1.1 302 Found\r\nLocation: %s\r\n\r\n", location)
 				nc.Close()
 			})
-			if most == -1 || strings.HasPrefix(location, "ftp") {
+			if most == ws.NoRedirects || strings.HasPrefix(location, "ftp") {
 				checkHidden(t, location, err, want)
 			} else {
 				checkHidden(t, location, err, "")
