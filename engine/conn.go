@@ -67,7 +67,7 @@ const (
 	blocked                     // the network takes nothing; the loop sends when it does
 	aborted                     // CloseNow was called
 	broken                      // nothing can be sent any more
-	armClose                    // Close was called: the timer is to be set
+	armTimer                    // a deadline may be earlier now: the timer is to be set anew
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
 	pausing                     // PauseReading was called
@@ -174,7 +174,7 @@ func (c *Conn) SetLimits(o *Options) error {
 	c.mu.Lock()
 	c.settings = s
 	c.proto.SetConfig(&s.protocol)
-	c.flags |= armClose // the deadline may be earlier now
+	c.flags |= armTimer
 	c.unlockAndPost()
 	return nil
 }

@@ -41,7 +41,7 @@ func (c *Conn) CloseAt(t time.Time, code StatusCode, reason string) error {
 	now := c.loop.clock()
 	left := min(max(time.Until(t), 0), driver.Forever)
 	c.needExtra().deadline = &deadline{now + wsproto.Time(left), code, reason}
-	c.flags |= armClose
+	c.flags |= armTimer
 	c.unlockAndPost()
 	return nil
 }

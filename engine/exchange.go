@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 )
 
 // The defaults of serving requests on loops.
@@ -93,7 +94,8 @@ type Responder interface {
 	OnTooLarge(x Exchange, length int64)
 
 	// OnWake is called soon after Exchange.Wake, once for all calls of it until
-	// then. What it writes leaves in one system call.
+	// then, and when the time of Exchange.WakeAt has come. What it writes leaves in
+	// one system call.
 	OnWake(x Exchange)
 
 	// OnDrain is called when what was written, and the network could not take at
@@ -174,7 +176,8 @@ type exchange struct {
 	// Guarded by the lock of the connection.
 	number    uint64 // of the exchange, or of the last one
 	responder Responder
-	pending   *pending // an opening handshake that waits; nil for most
+	pending   *pending     // an opening handshake that waits; nil for most
+	wakeAt    wsproto.Time // of WakeAt, 0: none
 	phase     phase
 	headOnly  bool // HEAD: the response has no content
 	last      bool // the connection ends behind the response
@@ -228,6 +231,44 @@ func (x Exchange) Wake() {
 	}
 	e.woken = true
 	c.unlockAndPost()
+}
+
+// WakeAt has OnWake called when t has come, unless the response is complete before.
+// It replaces what an earlier WakeAt asked for, and the zero t asks for nothing. A
+// t in the past is now. OnWake is never called early for it, and late by up to
+// 40 ms; then it is forgotten. It costs no timer.
+func (x Exchange) WakeAt(t time.Time) {
+	if x.conn == nil {
+		return
+	}
+	c, e, ok := x.open()
+	if !ok || t.IsZero() {
+		if ok {
+			e.wakeAt = 0
+		}
+		c.mu.Unlock()
+		return
+	}
+	before := e.wakeAt
+	left := min(time.Until(t), driver.Forever)
+	e.wakeAt = max(c.loop.clock()+wsproto.Time(left), 1)
+	if before != 0 && before <= e.wakeAt {
+		c.mu.Unlock() // the timer fires before, and is set anew then
+		return
+	}
+	c.flags |= armTimer
+	c.unlockAndPost()
+}
+
+// needsWake reports whether OnWake is to be called, and forgets what asked for it;
+// mu is held.
+func (e *exchange) needsWake(now wsproto.Time) bool {
+	needs := e.woken
+	e.woken = false
+	if e.wakeAt != 0 && e.wakeAt <= now {
+		e.wakeAt, needs = 0, true
+	}
+	return needs && (e.phase == phaseAsked || e.phase == phaseStream)
 }
 
 // Buffered returns how many bytes are waiting to be sent.

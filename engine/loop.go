@@ -288,7 +288,7 @@ func (l *loop) visit(c *Conn) {
 	l.begin(c)
 	c.mu.Lock()
 	flags := c.flags
-	c.flags &^= posted | armClose | woken
+	c.flags &^= posted | armTimer | woken
 	c.mu.Unlock()
 	if c.state == stateClosed {
 		return
@@ -323,8 +323,13 @@ func (l *loop) visit(c *Conn) {
 	case c.state != stateClosed && !c.isBlocked():
 		l.flush(c)
 	}
-	if flags&armClose != 0 && c.state == stateOpen {
-		l.arm(c)
+	if flags&armTimer != 0 {
+		switch c.state {
+		case stateExchange:
+			l.armExchange(c, c.extra.exchange)
+		case stateOpen:
+			l.arm(c)
+		}
 	}
 }
 

@@ -243,8 +243,7 @@ func (l *loop) hangsUp(c *Conn) {
 func (l *loop) visitExchange(c *Conn) {
 	c.mu.Lock()
 	e := c.extra.exchange
-	woken := e.woken && e.phase != phaseDone && e.phase != phaseBody
-	e.woken = false
+	woken := e.needsWake(l.now)
 	stuck := c.flags&blocked != 0
 	c.mu.Unlock()
 	switch {
@@ -357,8 +356,8 @@ func (l *loop) callEnd(r Responder, x Exchange, err error) {
 	r.OnEnd(x, err)
 }
 
-// armExchange sets the timer to when the content must have arrived, or the client
-// have read something.
+// armExchange sets the timer to when the content must have arrived, or to what comes
+// first of the end of the client's time to read and WakeAt.
 func (l *loop) armExchange(c *Conn, e *exchange) {
 	var at wsproto.Time
 	c.mu.Lock()
@@ -366,6 +365,9 @@ func (l *loop) armExchange(c *Conn, e *exchange) {
 		at = e.due
 	} else if c.flags&blocked != 0 && c.out != nil {
 		at = c.out.Since + wsproto.Time(c.settings.WriteTimeout)
+	}
+	if e.wakeAt != 0 && (e.phase == phaseAsked || e.phase == phaseStream) && (at == 0 || e.wakeAt < at) {
+		at = e.wakeAt
 	}
 	c.mu.Unlock()
 	if at == 0 {
@@ -386,6 +388,7 @@ func (l *loop) expireExchange(c *Conn) {
 	late := stuck && l.now >= c.out.Since+wsproto.Time(c.settings.WriteTimeout)
 	waits := e.phase == phaseBody && l.now >= e.due
 	headOnly := e.headOnly
+	woken := !late && e.needsWake(l.now)
 	c.mu.Unlock()
 	switch {
 	case late:
@@ -395,6 +398,9 @@ func (l *loop) expireExchange(c *Conn) {
 		l.answers(c, headOnly, bodyTimeout, nil, ErrBodyTimeout)
 	default:
 		l.armExchange(c, e)
+		if woken {
+			l.calls(c, e, Responder.OnWake)
+		}
 	}
 }
 

@@ -10,4 +10,7 @@ func TestConnSize(t *testing.T) {
 	if size := unsafe.Sizeof(Conn{}); size > 288 {
 		t.Errorf("Conn has grown to %d bytes; 288 is a size class of the allocator, and the next is 320", size)
 	}
+	if size := unsafe.Sizeof(exchange{}); size > 64 {
+		t.Errorf("exchange has grown to %d bytes; 64 is a size class of the allocator, and the next is 80", size)
+	}
 }

@@ -153,7 +153,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 // hasClosed notes that this side's close frame is owed, and not for a fault; mu is
 // held.
 func (c *Conn) hasClosed() {
-	c.flags |= armClose
+	c.flags |= armTimer
 	if m := c.mailbox(); m != nil {
 		m.closed = true
 	}
