@@ -140,18 +140,19 @@ func (s *Server) Adopt(nc net.Conn, a Adoption) (*Conn, error) {
 // adopt gives nc to a loop. first is sent before anything else.
 func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, error) {
 	_ = nc.SetDeadline(time.Time{})
-	if e, ok := nc.(*earlyConn); ok {
-		early = append(early, e.early...)
-		nc = e.Conn
-	}
-	if left, ok := nc.(*leftConn); ok && left.taken {
-		nc = left.Conn
-	}
 	if s.closing.Load() {
 		nc.Close()
 		return nil, ErrServerClosed
 	}
-	if !s.enter() {
+	counted := false
+	if f, ok := nc.(*forwarded); ok {
+		early = append(early, f.early...)
+		counted, nc = f.giveTo(s), f.Conn
+	}
+	if left, ok := nc.(*leftConn); ok && left.taken {
+		nc = left.Conn
+	}
+	if !counted && !s.enter() {
 		nc.Close()
 		return nil, ErrConnsMax
 	}

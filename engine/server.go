@@ -111,7 +111,8 @@ type Server struct {
 	// each of them a goroutine, see ServeTLS. Default 1024.
 	TLSHandshakesMax int
 
-	// ConnsMax is how many connections there may be. More are closed at once.
+	// ConnsMax is how many connections there may be, those of HTTP included. More
+	// are closed at once.
 	// Default 1,048,576; the limit of the system's descriptors is mostly lower.
 	ConnsMax int
 

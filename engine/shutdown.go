@@ -7,8 +7,9 @@ import (
 
 // Shutdown ends the server in good order: it stops listening, says goodbye to
 // every connection with 1001, spread over Pace, and waits until all have ended;
-// requests under way in HTTP and calls of Blocking handlers are waited for, too. So
-// are those served on loops; see Finisher for what they are told.
+// requests under way in HTTP and calls of Blocking handlers are waited for, too, and
+// connections that handlers of HTTP have taken over until they close them. So are
+// requests served on loops; see Finisher for what they are told.
 // When ctx ends first, what is left is cut off, such a call excepted, and ctx's
 // error returned. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -24,6 +25,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	err := s.sayGoodbye(ctx)
 	<-web
+	if s.web != nil {
+		s.web.cut() // what handlers have taken over and not closed
+	}
 	s.halt()
 	if waited := s.pool.Wait(ctx); err == nil {
 		err = waited

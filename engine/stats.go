@@ -43,7 +43,7 @@ type Stats struct {
 }
 
 // Len returns how many connections there are, those included whose request is
-// arriving or whose last bytes are being sent.
+// arriving or whose last bytes are being sent, and those that Server.HTTP has.
 func (s *Server) Len() int { return int(s.count.Load()) }
 
 // Stats returns the figures of each loop, as they were when it last slept or not
@@ -69,6 +69,10 @@ func (s *Server) Stats() []Stats {
 type SharedStats struct {
 	Workers    WorkerStats
 	Handshakes HandshakeStats
+
+	// HTTPConns is how many connections Server.HTTP has now, those included that its
+	// handlers have taken over and not given back.
+	HTTPConns int
 }
 
 // WorkerStats are figures of the goroutines that make the calls of Blocking
@@ -99,5 +103,9 @@ func (s *Server) SharedStats() SharedStats {
 	if s.start() != nil {
 		return SharedStats{}
 	}
-	return SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: HandshakeStats(s.places.Stats())}
+	shared := SharedStats{Workers: WorkerStats(s.pool.Stats()), Handshakes: HandshakeStats(s.places.Stats())}
+	if s.web != nil {
+		shared.HTTPConns = s.web.len()
+	}
+	return shared
 }

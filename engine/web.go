@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,27 +18,27 @@ import (
 // web is the HTTP server behind the loops. It gets connections whose first
 // request is not for a WebSocket, with what has been read of them.
 type web struct {
+	owner  *Server
 	server *http.Server
 	queue  *handoff
+
+	mu    sync.Mutex // guards conns
+	conns map[net.Conn]*forwarded
 }
 
 func newWeb(s *Server) *web {
-	w := &web{queue: &handoff{ready: make(chan struct{}, 1), done: make(chan struct{})}}
+	w := &web{owner: s, queue: &handoff{ready: make(chan struct{}, 1), done: make(chan struct{})}, conns: make(map[net.Conn]*forwarded)}
 	w.server = &http.Server{
 		Handler:           &webHandler{s},
 		ReadHeaderTimeout: s.numbers.handshakeTimeout,
 		IdleTimeout:       webIdleTimeout,
 		MaxHeaderBytes:    httphead.BytesMax,
-		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-			return context.WithValue(ctx, webConn{}, nc)
-		},
-		ErrorLog: slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
+		ConnContext:       w.connContext,
+		ConnState:         w.note,
+		ErrorLog:          slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
 	}
 	return w
 }
-
-// webConn is the key of a request's connection in its context.
-type webConn struct{}
 
 // webIdleTimeout is how long a connection may wait for its next request.
 const webIdleTimeout = time.Minute
@@ -50,13 +49,14 @@ func (w *web) shutdown(ctx context.Context) error {
 	_ = w.queue.Close() // also if serve has not come to it yet
 	err := w.server.Shutdown(ctx)
 	if err != nil {
-		_ = w.server.Close()
+		w.close()
 	}
 	return err
 }
 
 func (w *web) close() {
 	_ = w.queue.Close()
+	w.cut() // before net/http says goodbye to each, which may wait
 	_ = w.server.Close()
 }
 
@@ -65,16 +65,8 @@ func (w *web) close() {
 type webHandler struct{ server *Server }
 
 func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// net/http does not see the TLS in an earlyConn.
-	if early, ok := r.Context().Value(webConn{}).(*earlyConn); ok {
-		nc := early.Conn
-		if left, ok := nc.(*leftConn); ok {
-			nc = left.Conn
-		}
-		if secure, ok := nc.(*tls.Conn); ok {
-			state := secure.ConnectionState()
-			r.TLS = &state
-		}
+	if f := forwardedOf(r); f != nil && r.TLS == nil {
+		r.TLS = f.tlsState()
 	}
 	if handshake.IsUpgrade(r.Header) {
 		if _, err := h.server.take(w, r, h.server.Admit); !errors.Is(err, errGiven) {
@@ -105,18 +97,16 @@ func (l *loop) forward(c *Conn, p []byte) {
 		}
 	}
 	l.open.Add(-1)
-	l.server.left()
-	if nc != nil && k != nil {
+	if nc == nil {
+		l.server.left()
+		return
+	}
+	if k != nil {
 		k.Give(nc)
 		nc = k.TLS()
 	}
-	switch {
-	case nc == nil:
-	case len(early) == 0:
-		l.server.web.queue.put(nc) // HTTP/2: net/http wants to see that it is TLS
-	default:
-		l.server.web.queue.put(&earlyConn{Conn: nc, early: early})
-	}
+	w := l.server.web
+	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0})
 }
 
 // surrender takes the transport from a stream. Its reader mostly waits to be
@@ -189,62 +179,30 @@ func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
 	l.detach(c)
 	l.tally.HTTP++
 	l.open.Add(-1)
-	l.server.left()
-	l.server.web.queue.put(s.nc)
+	w := l.server.web
+	w.take(&forwarded{Conn: s.nc, web: w, http2: true})
 }
-
-// earlyConn is a connection of which something has been read already.
-type earlyConn struct {
-	net.Conn
-	mu    sync.Mutex // guards early
-	early []byte
-}
-
-func (c *earlyConn) Read(p []byte) (int, error) {
-	c.mu.Lock()
-	if len(c.early) > 0 {
-		n := copy(p, c.early)
-		if c.early = c.early[n:]; len(c.early) == 0 {
-			c.early = nil
-		}
-		c.mu.Unlock()
-		return n, nil
-	}
-	c.mu.Unlock()
-	return c.Conn.Read(p)
-}
-
-// CloseWrite is what net/http looks for to let a last response arrive.
-func (c *earlyConn) CloseWrite() error {
-	if nc, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return nc.CloseWrite()
-	}
-	return nil
-}
-
-// ReadFrom lets a file go from the kernel to the socket.
-func (c *earlyConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
 // handoff is the listener of web: it accepts what the loops put into it. They
 // never wait for it.
 type handoff struct {
 	mu     sync.Mutex // guards what follows
-	queue  []net.Conn
+	queue  []*forwarded
 	closed bool
 
 	ready chan struct{} // capacity 1: the queue is not empty
 	done  chan struct{}
 }
 
-func (h *handoff) put(nc net.Conn) {
+func (h *handoff) put(f *forwarded) {
 	h.mu.Lock()
 	closed := h.closed
 	if !closed {
-		h.queue = append(h.queue, nc)
+		h.queue = append(h.queue, f)
 	}
 	h.mu.Unlock()
 	if closed {
-		nc.Close()
+		f.cut()
 		return
 	}
 	select {
@@ -257,13 +215,13 @@ func (h *handoff) Accept() (net.Conn, error) {
 	for {
 		h.mu.Lock()
 		if len(h.queue) > 0 {
-			nc := h.queue[0]
+			f := h.queue[0]
 			h.queue[0] = nil
 			if h.queue = h.queue[1:]; len(h.queue) == 0 {
 				h.queue = nil
 			}
 			h.mu.Unlock()
-			return nc, nil
+			return f.served(), nil
 		}
 		h.mu.Unlock()
 		select {
@@ -282,8 +240,8 @@ func (h *handoff) Close() error {
 	}
 	h.closed = true
 	close(h.done)
-	for _, nc := range h.queue {
-		nc.Close()
+	for _, f := range h.queue {
+		f.cut()
 	}
 	h.queue = nil
 	return nil
