@@ -155,9 +155,9 @@ func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
 // accepted begins a connection, on this loop or, if that has fewer by far or this
 // one lags, on another.
 func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
-	if !l.server.enter() {
+	flags, ok := l.enter()
+	if !ok {
 		l.system.Close(fd)
-		l.tally.Refused++
 		return
 	}
 	const lead = 32
@@ -167,15 +167,15 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 			target = other
 		}
 	}
-	if target != l && target.do(func() { target.takes(fd, peer, config) }) {
+	if target != l && target.do(func() { target.takes(fd, peer, config, flags) }) {
 		return
 	}
-	l.takes(fd, peer, config)
+	l.takes(fd, peer, config, flags)
 }
 
 // takes makes a connection of a descriptor.
-func (l *loop) takes(fd int32, peer socket.Address, config *tls.Config) {
-	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer}
+func (l *loop) takes(fd int32, peer socket.Address, config *tls.Config, flags flags) {
+	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer, flags: flags}
 	if config != nil {
 		c.mode |= secured
 		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}

@@ -39,7 +39,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
-	seen := &Request{http: r, secure: r.TLS != nil, remote: remoteOf(r)}
+	seen := &Request{http: r, secure: r.TLS != nil, remote: remoteOf(r), overLimit: IsOverLimit(r)}
 	accepted, agreed, fault := s.check(&handshake.Request{
 		Method: r.Method, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Host: r.Host,
 		Secure: r.TLS != nil, Content: r.ContentLength != 0, Header: r.Header,
@@ -205,7 +205,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		l.joins(c, first, early)
 	}
 	if !l.do(join) {
-		s.left()
+		s.leave(false)
 		if ok {
 			socket.System.Close(fd)
 		} else {

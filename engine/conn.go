@@ -71,6 +71,7 @@ const (
 	owesDrain                   // OnDrain is to be called when everything has been sent
 	woken                       // Wake was called
 	pausing                     // PauseReading was called
+	overLimit                   // it was accepted to be told that there are too many; never changes
 )
 
 // state is how far a connection has come.

@@ -23,7 +23,9 @@ type forwarded struct {
 
 	mu    sync.Mutex // guards early
 	early []byte     // was read before, and comes first
-	http2 bool       // net/http has Conn itself, as it wants to see that it is TLS
+
+	http2     bool // net/http has Conn itself, as it wants to see that it is TLS
+	overLimit bool // it was accepted to be told that there are too many
 }
 
 // served returns what net/http is given.
@@ -65,7 +67,7 @@ func (f *forwarded) Close() error {
 	counted := f.web.forget(f)
 	err := f.Conn.Close()
 	if counted {
-		f.web.owner.left()
+		f.web.owner.leave(f.overLimit)
 	}
 	return err
 }
@@ -83,15 +85,15 @@ func (f *forwarded) cut() {
 		nc = secure.NetConn() // a goodbye would wait for a peer that does not read
 	}
 	nc.Close()
-	f.web.owner.left()
+	f.web.owner.leave(f.overLimit)
 }
 
 // giveTo takes the connection from HTTP for s, and reports whether it has a place
 // there already.
 func (f *forwarded) giveTo(s *Server) bool {
 	counted := f.web.forget(f)
-	if counted && f.web.owner != s {
-		f.web.owner.left()
+	if counted && (f.web.owner != s || f.overLimit) {
+		f.web.owner.leave(f.overLimit)
 		return false
 	}
 	return counted
@@ -156,7 +158,7 @@ func (w *web) note(nc net.Conn, state http.ConnState) {
 		return
 	}
 	if f := w.find(nc); f != nil && w.forget(f) {
-		w.owner.left()
+		w.owner.leave(f.overLimit)
 	}
 }
 

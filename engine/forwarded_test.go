@@ -17,13 +17,22 @@ import (
 // counts waits until s counts so many connections, and HTTP has so many of them.
 func counts(t *testing.T, s *engine.Server, conns, http int) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; runtime.Gosched() {
+	eventually(t, func() (string, bool) {
 		n, h := s.Len(), s.SharedStats().HTTPConns
-		if n == conns && h == http {
+		return fmt.Sprintf("%d connections, %d of HTTP; want %d and %d", n, h, conns, http), n == conns && h == http
+	})
+}
+
+// eventually waits until is reports true, or fails with what it says.
+func eventually(t *testing.T, is func() (string, bool)) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; runtime.Gosched() {
+		said, ok := is()
+		if ok {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%d connections, %d of HTTP; want %d and %d", n, h, conns, http)
+			t.Fatal(said)
 		}
 	}
 }

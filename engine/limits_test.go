@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -50,38 +49,6 @@ func TestHeadLimits(t *testing.T) {
 			c.send(t, []byte(head))
 			if r := c.response(t); r.StatusCode != http.StatusRequestHeaderFieldsTooLarge || !r.Close {
 				t.Errorf("%s past the limit: %v", name, r)
-			}
-		}
-	})
-}
-
-func TestConnsMax(t *testing.T) {
-	drivers(t, func(t *testing.T, s *engine.Server) {
-		s.Handler, s.ConnsMax = echo{}, 2
-		address := start(t, s)
-		a, b := upgrade(t, address), upgrade(t, address)
-		connect(t, address).ends(t)
-		for l := s.Stats(); l[0].Refused+l[1].Refused != 1; l = s.Stats() { // it is told when the loop rests
-			runtime.Gosched()
-		}
-		if _, err := s.Adopt(unused(), engine.Adoption{}); err != engine.ErrConnsMax {
-			t.Errorf("Adopt: %v", err)
-		}
-		for _, c := range []*raw{a, b} {
-			c.send(t, text("in"))
-			c.expect(t, wire.Text, "in")
-		}
-		a.send(t, closing(1000))
-		a.closes(t, 1000)
-		// The place is free as soon as the transport is closed, which a may see first.
-		for {
-			c := connect(t, address)
-			c.send(t, []byte(opening))
-			if r, err := http.ReadResponse(c.r, nil); err == nil {
-				if r.StatusCode != http.StatusSwitchingProtocols {
-					t.Errorf("%v", r)
-				}
-				return
 			}
 		}
 	})

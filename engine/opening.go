@@ -135,15 +135,19 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 			l.forward(c, p)
 			return
 		}
+		if c.isOverLimit() {
+			l.refuse(c, o.head.Method, tooManyConns)
+			return
+		}
 		if s.Route != nil && doubt != httphead.None && doubt != httphead.Upgrade {
 			l.refuse(c, o.head.Method, doubtful(doubt))
 			return
 		}
 	}
-	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure}
+	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure, overLimit: c.isOverLimit()}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
-		l.tally.Refused++
+		l.noteRefusal(c)
 		l.answers(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
 		return
 	}
@@ -219,7 +223,7 @@ func (l *loop) equip(c *Conn, a *agreement) {
 
 // refuse answers with f, and ends the connection when the peer has taken that.
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
-	l.tally.Refused++
+	l.noteRefusal(c)
 	l.answers(c, method == http.MethodHead, f, nil, f)
 }
 
@@ -321,6 +325,9 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	}
 	if s.closing.Load() {
 		return accepted, agreed, shuttingDown
+	}
+	if seen.overLimit {
+		return accepted, agreed, tooManyConns
 	}
 	if fault = s.refuseOverload(seen); fault != nil {
 		return accepted, agreed, fault

@@ -278,7 +278,7 @@ func (l *loop) release(c *Conn) {
 	l.detach(c)
 	l.close(c)
 	l.open.Add(-1)
-	l.server.left()
+	l.server.leave(c.isOverLimit())
 }
 
 // detach forgets c and leaves its transport as it is.

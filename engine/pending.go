@@ -77,7 +77,7 @@ func (l *loop) upgrades(c *Conn, e *exchange) {
 	s, p := l.server, e.pending
 	agreed := agreement{subprotocol: p.accepted.Subprotocol, admission: p.admission}
 	if a := &agreed.admission; a.Status != 0 {
-		l.tally.Refused++
+		l.noteRefusal(c)
 		f := a.fault()
 		l.answers(c, false, f, a, f)
 		return

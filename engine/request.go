@@ -20,6 +20,8 @@ type Request struct {
 	http   *http.Request // instead of head and conn, when net/http has read it
 	remote netip.AddrPort
 	secure bool
+
+	overLimit bool
 }
 
 // Method returns the method, which is GET for what Admit sees.

@@ -92,7 +92,7 @@ func (w *world) released() {
 	switch {
 	case len(w.sockets) > 0 || len(w.waiting) > 0:
 		w.t.Fatalf("%d descriptors are open, %d connections were not accepted", len(w.sockets), len(w.waiting))
-	case l.wheel.Len() != 0 || l.open.Load() != 0 || l.server.count.Load() != 0:
+	case l.wheel.Len() != 0 || l.open.Load() != 0 || !l.server.isEmpty():
 		w.t.Fatalf("%d timers, %d and %d connections are left", l.wheel.Len(), l.open.Load(), l.server.count.Load())
 	case l.tally.QueueBytes != 0 || len(l.cork.Bytes) != 0:
 		w.t.Fatalf("%d bytes are counted as queued, %d are in the cork", l.tally.QueueBytes, len(l.cork.Bytes))

@@ -111,8 +111,11 @@ type Server struct {
 	// each of them a goroutine, see ServeTLS. Default 1024.
 	TLSHandshakesMax int
 
-	// ConnsMax is how many connections there may be, those of HTTP included. More
-	// are closed at once.
+	// ConnsMax is how many connections there may be, those of HTTP included. Up to 64
+	// more at a time are told that there are too many: an opening handshake gets 503
+	// with a Retry-After of 5 seconds, before Admit sees it, and Route and HTTP can
+	// ask IsOverLimit; the connection ends behind its first response. Those beyond are
+	// closed at once.
 	// Default 1,048,576; the limit of the system's descriptors is mostly lower.
 	ConnsMax int
 
@@ -159,7 +162,8 @@ type Server struct {
 	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
-	count      atomic.Int64 // connections of all loops
+	count      atomic.Int64 // connections of all loops and of HTTP, but for those above the limit
+	overLimit  atomic.Int64 // connections above the limit, which are told so
 	date       atomic.Pointer[dateText]
 
 	mu        sync.Mutex // guards what follows
@@ -359,12 +363,12 @@ func (l *loop) acceptStream(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	if !l.server.enter() {
+	flags, ok := l.enter()
+	if !ok {
 		nc.Close()
-		l.tally.Refused++
 		return
 	}
-	c := &Conn{loop: l, settings: l.server.settings, fd: -1}
+	c := &Conn{loop: l, settings: l.server.settings, fd: -1, flags: flags}
 	c.extra = &extra{}
 	l.begins(c)
 	c.extra.stream = newStream(l, c, nc)
@@ -375,29 +379,4 @@ func (l *loop) begins(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
 	l.wheel.Set(c, l.clock()+wsproto.Time(l.server.numbers.handshakeTimeout))
-}
-
-// enter counts a connection, if there may be one more.
-func (s *Server) enter() bool {
-	if s.count.Add(1) <= int64(s.numbers.connsMax) {
-		return true
-	}
-	s.left()
-	return false
-}
-
-// left counts a connection that has ended.
-func (s *Server) left() {
-	if s.count.Add(-1) > 0 || !s.closing.Load() {
-		return
-	}
-	s.mu.Lock()
-	if s.empty != nil {
-		select {
-		case <-s.empty:
-		default:
-			close(s.empty)
-		}
-	}
-	s.mu.Unlock()
 }

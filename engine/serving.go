@@ -36,13 +36,14 @@ const (
 // begins to serve it. It reports false if the request is for HTTP.
 func (l *loop) serves(c *Conn, p []byte, n int) bool {
 	s, head := l.server, l.opener.head
-	l.opener.admit = Request{head: head, conn: c, remote: c.remote(), secure: c.secure()}
+	l.opener.admit = Request{head: head, conn: c, remote: c.remote(), secure: c.secure(), overLimit: c.isOverLimit()}
 	route := s.Route(&l.opener.admit)
 	if route.Responder == nil {
 		return false
 	}
 	e := l.opensExchange(c, route.Responder, route.Value, head)
 	e.endsWithInput = route.EndsWithInput
+	e.last = e.last || l.opener.admit.overLimit // nobody else knows the exchange yet
 	var fault *handshake.Fault
 	if s.closing.Load() {
 		fault = shuttingDown
@@ -60,7 +61,7 @@ func (l *loop) serves(c *Conn, p []byte, n int) bool {
 	case length <= int64(len(rest)):
 		l.asks(c, e, rest[:length], rest[length:])
 	default:
-		e.phase = phaseBody // nobody else knows the exchange yet
+		e.phase = phaseBody
 		e.left = length - int64(len(rest))
 		e.due = l.now + wsproto.Time(s.numbers.bodyTimeout)
 		m := c.needMessage() // p may be in it

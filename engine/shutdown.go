@@ -114,7 +114,7 @@ func (s *Server) sayGoodbye(ctx context.Context) error {
 	s.mu.Lock()
 	empty := s.empty
 	s.mu.Unlock()
-	if s.count.Load() == 0 {
+	if s.isEmpty() {
 		return nil
 	}
 	select {

@@ -43,7 +43,8 @@ type Stats struct {
 }
 
 // Len returns how many connections there are, those included whose request is
-// arriving or whose last bytes are being sent, and those that Server.HTTP has.
+// arriving or whose last bytes are being sent, and those that Server.HTTP has. Those
+// above ConnsMax, which are there only to be told so, are not counted.
 func (s *Server) Len() int { return int(s.count.Load()) }
 
 // Stats returns the figures of each loop, as they were when it last slept or not

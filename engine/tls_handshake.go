@@ -97,7 +97,7 @@ func (l *loop) attend(c *Conn, k *tlslink.Link) {
 // failHandshake ends a connection whose handshake failed, with the alert that
 // says so under way.
 func (l *loop) failHandshake(c *Conn, err error, sent bool) {
-	l.tally.Refused++
+	l.noteRefusal(c)
 	if p, ok := errors.AsType[*tlslink.PanicError](err); ok {
 		err = &panicError{reasonOf(p.Value)}
 		l.tally.Panics++

@@ -68,6 +68,9 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := forwardedOf(r); f != nil && r.TLS == nil {
 		r.TLS = f.tlsState()
 	}
+	if IsOverLimit(r) {
+		w.Header().Set("Connection", "close")
+	}
 	if handshake.IsUpgrade(r.Header) {
 		if _, err := h.server.take(w, r, h.server.Admit); !errors.Is(err, errGiven) {
 			return
@@ -97,8 +100,9 @@ func (l *loop) forward(c *Conn, p []byte) {
 		}
 	}
 	l.open.Add(-1)
+	over := c.isOverLimit()
 	if nc == nil {
-		l.server.left()
+		l.server.leave(over)
 		return
 	}
 	if k != nil {
@@ -106,7 +110,7 @@ func (l *loop) forward(c *Conn, p []byte) {
 		nc = k.TLS()
 	}
 	w := l.server.web
-	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0})
+	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0, overLimit: over})
 }
 
 // surrender takes the transport from a stream. Its reader mostly waits to be
@@ -180,7 +184,7 @@ func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
 	l.tally.HTTP++
 	l.open.Add(-1)
 	w := l.server.web
-	w.take(&forwarded{Conn: s.nc, web: w, http2: true})
+	w.take(&forwarded{Conn: s.nc, web: w, http2: true, overLimit: c.isOverLimit()})
 }
 
 // handoff is the listener of web: it accepts what the loops put into it. They
