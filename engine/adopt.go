@@ -48,7 +48,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 		for name, values := range fault.Header {
 			w.Header()[name] = values
 		}
-		contentType, body := s.refusal(fault, &agreed.admission)
+		contentType, body := s.refusal(seen, fault, &agreed.admission)
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(fault.Status)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -10,15 +11,18 @@ import (
 // closed without a word.
 const refusalsMax = 64
 
-var tooManyConns = &handshake.Fault{Status: http.StatusServiceUnavailable, Reason: "the server has as many connections as it may have; try again later, here or at another",
-	Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"5"}}}
+// tooManyConns is the answer on a connection above ConnsMax.
+func (s *Server) tooManyConns() *handshake.Fault {
+	return &handshake.Fault{
+		Status: http.StatusServiceUnavailable, Rule: RuleConnsMax,
+		Reason: "this server is limited to " + strconv.Itoa(s.numbers.connsMax) + " connections at once; try again later, here or at another",
+		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"5"}},
+	}
+}
 
-// IsOverLimit reports whether the request came on a connection above
+// IsOverLimit reports whether a request of Server.HTTP came on a connection above
 // Server.ConnsMax, which ends behind the response. The answer should say that the
-// server is full.
-func (r *Request) IsOverLimit() bool { return r.overLimit }
-
-// IsOverLimit is Request.IsOverLimit for handlers of Server.HTTP.
+// server is full. For requests of Server.Route, see Request.Fault.
 func IsOverLimit(r *http.Request) bool {
 	f := forwardedOf(r)
 	return f != nil && f.overLimit
@@ -32,6 +36,7 @@ func (l *loop) enter() (flags, bool) {
 		return 0, true
 	}
 	l.tally.Refused++
+	l.tally.OverLimit++
 	if s.overLimit.Add(1) <= refusalsMax {
 		return overLimit, true
 	}

@@ -38,7 +38,9 @@ func TestConnsMax(t *testing.T) {
 			asked <- r.Path()
 			return engine.Admission{}
 		}
-		s.Refuse = func(f *handshake.Fault) (string, []byte) { return "text/x-full", []byte(fmt.Sprint(f.Status)) }
+		s.Refuse = func(_ *engine.Request, f *handshake.Fault) (string, []byte) {
+			return "text/x-full", []byte(fmt.Sprint(f.Status))
+		}
 		address := start(t, s)
 		a, b := upgrade(t, address), upgrade(t, address)
 		for range 2 {
@@ -87,8 +89,11 @@ func TestRequestsOverTheLimit(t *testing.T) {
 		s.Handler, s.ConnsMax = echo{}, 1
 		routed, served := make(chan bool, 100), make(chan bool, 100)
 		s.Route = func(r *engine.Request) engine.Route {
-			routed <- r.IsOverLimit()
-			return h.route(r)
+			f := r.Fault()
+			routed <- f != nil && f.Rule == engine.RuleConnsMax
+			route := h.route(r)
+			route.IsRefusal = f != nil
+			return route
 		}
 		s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			served <- engine.IsOverLimit(r)

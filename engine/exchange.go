@@ -59,6 +59,16 @@ type Route struct {
 	// write to it fails.
 	EndsWithInput bool
 
+	// IsRefusal says that the Responder refuses a request that has a Fault, in a way that
+	// its client understands. The connection ends behind it. Without IsRefusal such a
+	// request is refused with the Fault.
+	IsRefusal bool
+
+	// Limits, if not nil, are those that count for a response: QueueBytesMax and
+	// WriteTimeout. Responses that are given the same Limits one after another share
+	// them, so they must not be modified. Default: the Server's Options.
+	Limits *Options
+
 	// Value is the exchange's from the beginning, see Exchange.SetValue.
 	Value any
 }

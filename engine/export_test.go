@@ -10,7 +10,7 @@ func (s *Server) UseStreams() { s.streams = true }
 
 // HeadBytesMax and HeadFieldsMax are the limits on the head of a request.
 const (
-	HeadBytesMax  = httphead.BytesMax
+	HeadBytesMax  = DefaultHeadBytesMax
 	HeadFieldsMax = httphead.FieldsMax
 )
 

@@ -11,9 +11,9 @@ import (
 
 // numbers are those among a Server's fields, with their defaults.
 type numbers struct {
-	loops, connsMax, workers, tlsHandshakesMax      int
-	handshakeTimeout, bodyTimeout, keepAliveTimeout time.Duration
-	pace, stallAfter, shedAfter                     time.Duration
+	loops, connsMax, headBytesMax, workers, tlsHandshakesMax int
+	handshakeTimeout, bodyTimeout, keepAliveTimeout          time.Duration
+	pace, stallAfter, shedAfter                              time.Duration
 }
 
 // resolve sets settings and numbers. The error wraps an *OptionError.
@@ -23,13 +23,14 @@ func (s *Server) resolve() error {
 		return err
 	}
 	n := numbers{
-		s.Loops, s.ConnsMax, s.Workers, s.TLSHandshakesMax,
+		s.Loops, s.ConnsMax, s.HeadBytesMax, s.Workers, s.TLSHandshakesMax,
 		s.HandshakeTimeout, s.BodyTimeout, s.KeepAliveTimeout,
 		s.Pace, s.StallAfter, s.ShedAfter,
 	}
 	err = cmp.Or(
 		driver.Resolve("Loops", &n.loops, runtime.GOMAXPROCS(0)),
 		driver.Resolve("ConnsMax", &n.connsMax, DefaultConnsMax),
+		driver.Resolve("HeadBytesMax", &n.headBytesMax, DefaultHeadBytesMax),
 		driver.Resolve("Workers", &n.workers, DefaultWorkers),
 		driver.Resolve("TLSHandshakesMax", &n.tlsHandshakesMax, DefaultTLSHandshakesMax),
 		driver.Resolve("HandshakeTimeout", &n.handshakeTimeout, DefaultHandshakeTimeout),

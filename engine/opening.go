@@ -22,6 +22,7 @@ type opener struct {
 	head    *httphead.Head
 	request handshake.Request
 	admit   Request
+	seen    *Request // while the answer is made that refuses it
 
 	// known has the fields that the handshake asks for, as it wants them. The map
 	// always has the same keys.
@@ -74,7 +75,7 @@ func (l *loop) head(c *Conn, p []byte) {
 		m.b = append(m.b, p...)
 		p, at = m.b, &m.cut
 	}
-	n, err := at.Next(p)
+	n, err := at.Next(p, l.server.numbers.headBytesMax)
 	switch {
 	case err != nil:
 		l.refuse(c, "", malformed(err))
@@ -136,7 +137,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 			return
 		}
 		if c.isOverLimit() {
-			l.refuse(c, o.head.Method, tooManyConns)
+			l.refuse(c, o.head.Method, s.tooManyConns())
 			return
 		}
 		if s.Route != nil && doubt != httphead.None && doubt != httphead.Upgrade {
@@ -148,7 +149,9 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
 		l.noteRefusal(c)
+		o.seen = &o.admit
 		l.answers(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
+		o.seen = nil
 		return
 	}
 	if agreed.admission.Pending != nil {
@@ -230,7 +233,7 @@ func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 // answers is refuse for what ends for a cause of its own. The body is that of a, if
 // it has one.
 func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
-	contentType, body := l.server.refusal(f, a)
+	contentType, body := l.server.refusal(l.opener.seen, f, a)
 	response := &l.cork
 	response.Empty() // a panic may have left something
 	response.Bytes = appendFault(response.Bytes, f, contentType, body, headOnly, time.Now())
@@ -242,7 +245,7 @@ func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission,
 }
 
 // refusal is the body of a response that refuses, that of a if it has one.
-func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, body []byte) {
+func (s *Server) refusal(r *Request, f *handshake.Fault, a *Admission) (contentType string, body []byte) {
 	if a != nil && a.Status != 0 && len(a.Body) > 0 {
 		if a.ContentType != "" && httpsyntax.IsFieldValue(a.ContentType) {
 			return a.ContentType, a.Body
@@ -250,7 +253,7 @@ func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, 
 		return plainTextType, a.Body
 	}
 	if s.Refuse != nil {
-		if contentType, body = s.callRefuse(f); contentType != "" {
+		if contentType, body = s.callRefuse(r, f); contentType != "" {
 			return contentType, body
 		}
 	}
@@ -260,14 +263,14 @@ func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, 
 const plainTextType = "text/plain; charset=utf-8"
 
 // callRefuse calls Refuse, which must not make matters worse.
-func (s *Server) callRefuse(f *handshake.Fault) (contentType string, body []byte) {
+func (s *Server) callRefuse(r *Request, f *handshake.Fault) (contentType string, body []byte) {
 	defer func() {
-		if r := recover(); r != nil {
-			s.log().Error("engine: Refuse panicked; the refusal is plain text", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		if reason := recover(); reason != nil {
+			s.log().Error("engine: Refuse panicked; the refusal is plain text", "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
 			contentType = ""
 		}
 	}()
-	contentType, body = s.Refuse(f)
+	contentType, body = s.Refuse(r, f)
 	if !httpsyntax.IsFieldValue(contentType) {
 		s.log().Error("engine: Refuse returned a content type that is none; the refusal is plain text", "type", fmt.Sprintf("%.100q", contentType))
 		contentType = ""
@@ -308,10 +311,19 @@ func appendFault(dst []byte, f *handshake.Fault, contentType string, body []byte
 	return append(dst, body...)
 }
 
+// The rules of the engine itself, in a handshake.Fault for Server.Refuse and in
+// Request.Fault.
+const (
+	RuleConnsMax    handshake.Rule = "connections"  // 503: Server.ConnsMax
+	RuleOverload    handshake.Rule = "overload"     // 503: Server.ShedAfter
+	RuleShutdown    handshake.Rule = "shutdown"     // 503: the server ends
+	RuleBodyTimeout handshake.Rule = "body-timeout" // 408: Server.BodyTimeout
+)
+
 var (
 	internalError = &handshake.Fault{Status: http.StatusInternalServerError, Reason: http.StatusText(http.StatusInternalServerError),
 		Header: handshake.Header{"Connection": {"close"}}}
-	shuttingDown = &handshake.Fault{Status: http.StatusServiceUnavailable, Reason: "the server is shutting down; try again, here or at another",
+	shuttingDown = &handshake.Fault{Status: http.StatusServiceUnavailable, Rule: RuleShutdown, Reason: "the server is shutting down; try again, here or at another",
 		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}}}
 )
 
@@ -327,7 +339,7 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 		return accepted, agreed, shuttingDown
 	}
 	if seen.overLimit {
-		return accepted, agreed, tooManyConns
+		return accepted, agreed, s.tooManyConns()
 	}
 	if fault = s.refuseOverload(seen); fault != nil {
 		return accepted, agreed, fault

@@ -92,7 +92,7 @@ func (s *Server) refuseOverload(seen *Request) *handshake.Fault {
 			"longer than", after, "connections", s.count.Load(), "loops", len(s.loops),
 			"hint", "callbacks take more time than there is: make them shorter, give what blocks to workers (engine.Blocking), or add cores or servers")
 	}
-	return &handshake.Fault{Status: http.StatusServiceUnavailable, Reason: "the server is overloaded; try again later, here or at another",
+	return &handshake.Fault{Status: http.StatusServiceUnavailable, Rule: RuleOverload, Reason: "the server is overloaded; try again later, here or at another",
 		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {strconv.Itoa(wait)}}}
 }
 

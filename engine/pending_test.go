@@ -123,7 +123,7 @@ func TestHandshakesWait(t *testing.T) {
 func TestRefuse(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		s.Handler = echo{}
-		s.Refuse = func(f *handshake.Fault) (string, []byte) {
+		s.Refuse = func(_ *engine.Request, f *handshake.Fault) (string, []byte) {
 			if f.Rule == handshake.RuleMethod {
 				panic("in Refuse")
 			}

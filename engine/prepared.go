@@ -16,16 +16,23 @@ func frameHead(payload int) int {
 	return 10
 }
 
-// WritePrepared sends a message that was prepared, as Write would. A large one is
-// not copied, however long it has to wait.
-func (c *Conn) WritePrepared(m *Prepared) error {
+// WritePrepared sends messages that were prepared, all or none of them, as Write
+// would. A large one is not copied, however long it has to wait.
+func (c *Conn) WritePrepared(messages ...*Prepared) error {
+	size := 0
+	for _, m := range messages {
+		size += m.Len()
+	}
 	c.mu.Lock()
-	err := c.admit(m.Len(), 1)
+	err := c.admit(size, len(messages))
 	if err == nil {
 		err = c.proto.MayWrite()
 	}
-	if err == nil {
-		c.encodePrepared(c.box(), m)
+	if err == nil && len(messages) > 0 {
+		o := c.box()
+		for _, m := range messages {
+			c.encodePrepared(o, m)
+		}
 	}
 	c.unlockAndSend()
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/ws/handshake"
 )
 
 // Request is a request as Server.Admit and Server.Route see it. Its strings are
@@ -22,7 +23,13 @@ type Request struct {
 	secure bool
 
 	overLimit bool
+	fault     *handshake.Fault
 }
+
+// Fault returns why the engine does not serve a request that Route decides about, nil
+// if it does: the server has too many connections, is overloaded, or ends. It must
+// not be modified. See Route.IsRefusal.
+func (r *Request) Fault() *handshake.Fault { return r.fault }
 
 // Method returns the method, which is GET for what Admit sees.
 func (r *Request) Method() string {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/workers"
@@ -23,6 +24,7 @@ import (
 // The defaults of Server.
 const (
 	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultHeadBytesMax     = httphead.BytesMax
 	DefaultConnsMax         = 1 << 20
 	DefaultStallAfter       = time.Second
 	DefaultShedAfter        = 5 * time.Second
@@ -88,14 +90,18 @@ type Server struct {
 	// requests that it cannot serve: heads and handshakes with faults, servers that
 	// are overloaded or close, handlers that panic, refusals of Admit without a body
 	// of their own. The Fault has the status and what was wrong, and must not be
-	// modified. It may be called at the same time on several loops and must not
+	// modified; r is the request, with the rules that it has for Admit, and nil when
+	// it is not known. It may be called at the same time on several loops and must not
 	// block. Default: the reason as plain text.
-	Refuse func(f *handshake.Fault) (contentType string, body []byte)
+	Refuse func(r *Request, f *handshake.Fault) (contentType string, body []byte)
 
 	// HandshakeTimeout is how long the head of a request may take to arrive, TLS
-	// before the first included. Default 10 seconds. Its limits are 16 KiB and 100
-	// fields.
+	// before the first included. Default 10 seconds.
 	HandshakeTimeout time.Duration
+
+	// HeadBytesMax is how long the head of a request may be; it may have 100 fields.
+	// It is answered with 431 beyond either. Default 16 KiB.
+	HeadBytesMax int
 
 	// BodyTimeout is how long the content of a request may take to arrive that a
 	// Responder serves. It is answered with 408 then. Default 30 seconds.
@@ -166,10 +172,11 @@ type Server struct {
 	overLimit  atomic.Int64 // connections above the limit, which are told so
 	date       atomic.Pointer[dateText]
 
-	mu        sync.Mutex // guards what follows
-	listeners map[net.Listener]struct{}
-	empty     chan struct{} // closed when there are no connections; nil while nobody waits
-	closed    bool
+	mu         sync.Mutex // guards what follows
+	listeners  map[net.Listener]struct{}
+	onShutdown []func()
+	empty      chan struct{} // closed when there are no connections; nil while nobody waits
+	closed     bool
 }
 
 // sharedLimits are settings made last, and of what.

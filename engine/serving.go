@@ -36,24 +36,36 @@ const (
 // begins to serve it. It reports false if the request is for HTTP.
 func (l *loop) serves(c *Conn, p []byte, n int) bool {
 	s, head := l.server, l.opener.head
-	l.opener.admit = Request{head: head, conn: c, remote: c.remote(), secure: c.secure(), overLimit: c.isOverLimit()}
-	route := s.Route(&l.opener.admit)
+	r := &l.opener.admit
+	*r = Request{head: head, conn: c, remote: c.remote(), secure: c.secure(), overLimit: c.isOverLimit()}
+	switch {
+	case s.closing.Load():
+		r.fault = shuttingDown
+	case r.overLimit:
+		r.fault = s.tooManyConns()
+	default:
+		r.fault = s.refuseOverload(r)
+	}
+	route := s.Route(r)
 	if route.Responder == nil {
 		return false
 	}
-	e := l.opensExchange(c, route.Responder, route.Value, head)
-	e.endsWithInput = route.EndsWithInput
-	e.last = e.last || l.opener.admit.overLimit // nobody else knows the exchange yet
-	var fault *handshake.Fault
-	if s.closing.Load() {
-		fault = shuttingDown
-	} else {
-		fault = s.refuseOverload(&l.opener.admit)
-	}
-	if fault != nil {
-		l.refuse(c, head.Method, fault)
+	if r.fault != nil && !route.IsRefusal {
+		l.refuse(c, head.Method, r.fault)
 		return true
 	}
+	limits, err := s.limits(route.Limits)
+	if err != nil {
+		s.log().Error("engine: a request cannot be served", "error", err)
+		l.refuse(c, head.Method, internalError)
+		return true
+	}
+	e := l.opensExchange(c, route.Responder, route.Value, head)
+	c.mu.Lock()
+	c.settings = limits
+	c.mu.Unlock()
+	e.endsWithInput = route.EndsWithInput
+	e.last = e.last || r.fault != nil // nobody else knows the exchange yet
 	length, rest := head.ContentLength, p[n:]
 	switch {
 	case length > route.bodyBytesMax():
@@ -405,7 +417,7 @@ func (l *loop) expireExchange(c *Conn) {
 	}
 }
 
-var bodyTimeout = &handshake.Fault{Status: http.StatusRequestTimeout, Reason: "the content of the request did not arrive in time",
+var bodyTimeout = &handshake.Fault{Status: http.StatusRequestTimeout, Rule: RuleBodyTimeout, Reason: "the content of the request did not arrive in time",
 	Header: handshake.Header{"Connection": {"close"}}}
 
 // failExchange ends an exchange whose responder has failed.

@@ -23,6 +23,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			_ = s.web.shutdown(ctx)
 		}
 	}()
+	s.mu.Lock()
+	ending := s.onShutdown
+	s.onShutdown = nil
+	s.mu.Unlock()
+	for _, f := range ending {
+		f()
+	}
 	err := s.sayGoodbye(ctx)
 	<-web
 	if s.web != nil {
@@ -33,6 +40,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = waited
 	}
 	return err
+}
+
+// RegisterOnShutdown has Shutdown call f when nothing is accepted any more, and before
+// connections are told goodbye: what the application has going on with them ends
+// best in its own way. Shutdown goes on when f has returned. Close does not call it.
+func (s *Server) RegisterOnShutdown(f func()) {
+	s.mu.Lock()
+	s.onShutdown = append(s.onShutdown, f)
+	s.mu.Unlock()
 }
 
 // Close ends the server and every connection at once, without close frames. It

@@ -17,13 +17,14 @@ type Stats struct {
 	// of them last took something.
 	QueueBytes int
 
-	Accepted uint64 // opening handshakes
-	Refused  uint64 // requests that could not become a WebSocket, and connections above ConnsMax
-	Shed     uint64 // opening handshakes answered with 503 by ShedAfter
-	HTTP     uint64 // connections given to Server.HTTP
-	Panics   uint64 // of callbacks
-	Requests uint64 // that a Responder was given, see Server.Route
-	Stalls   uint64 // callbacks that took longer than StallAfter
+	Accepted  uint64 // opening handshakes
+	OverLimit uint64 // connections above ConnsMax
+	Refused   uint64 // requests that could not become a WebSocket, and connections above ConnsMax
+	Shed      uint64 // opening handshakes answered with 503 by ShedAfter
+	HTTP      uint64 // connections given to Server.HTTP
+	Panics    uint64 // of callbacks
+	Requests  uint64 // that a Responder was given, see Server.Route
+	Stalls    uint64 // callbacks that took longer than StallAfter
 
 	MessagesIn  uint64
 	MessagesOut uint64 // frames of WriteFrames count as messages

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -32,10 +31,11 @@ func newWeb(s *Server) *web {
 		Handler:           &webHandler{s},
 		ReadHeaderTimeout: s.numbers.handshakeTimeout,
 		IdleTimeout:       webIdleTimeout,
-		MaxHeaderBytes:    httphead.BytesMax,
-		ConnContext:       w.connContext,
-		ConnState:         w.note,
-		ErrorLog:          slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
+		// net/http adds 4 KiB of its own to what it is told, and takes 0 for 1 MiB.
+		MaxHeaderBytes: max(1, s.numbers.headBytesMax-4<<10),
+		ConnContext:    w.connContext,
+		ConnState:      w.note,
+		ErrorLog:       slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
 	}
 	return w
 }

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// BytesMax is the longest head, and FieldsMax the most fields in it. A request
-	// past either is answered with 431.
+	// BytesMax is how long a head may be where nothing else is said, and FieldsMax the
+	// most fields in it. A request past either is answered with 431.
 	BytesMax  = 16 << 10
 	FieldsMax = 100
 )
@@ -39,8 +39,9 @@ type Cut struct {
 func (h *Cut) Seen() int { return h.seen }
 
 // Next returns where the head at the front of b ends, 0 when it has not ended
-// yet. It begins at Start. b must begin with what it began with before.
-func (h *Cut) Next(b []byte) (n int, err error) {
+// yet. It begins at Start. b must begin with what it began with before. A head may be
+// bytesMax long.
+func (h *Cut) Next(b []byte, bytesMax int) (n int, err error) {
 	if len(b) > h.Start && h.lines == 0 && !httpsyntax.IsTokenByte(b[h.Start]) && (h.Start > 0 || b[0] != '\r') {
 		return 0, ErrStart // TLS, perhaps
 	}
@@ -59,11 +60,11 @@ func (h *Cut) Next(b []byte) (n int, err error) {
 		case end-1 > h.line:
 		case h.lines == 0 && h.Start == 0:
 			h.Start, h.line = h.seen, h.seen
-			return h.Next(b)
+			return h.Next(b, bytesMax)
 		case h.lines == 0:
 			return 0, ErrStart
 		default:
-			if h.seen > BytesMax {
+			if h.seen > bytesMax {
 				return 0, ErrTooLarge
 			}
 			return h.seen, nil
@@ -73,7 +74,7 @@ func (h *Cut) Next(b []byte) (n int, err error) {
 			return 0, ErrTooLarge
 		}
 	}
-	if len(b) > BytesMax {
+	if len(b) > bytesMax {
 		return 0, ErrTooLarge
 	}
 	return 0, nil

@@ -12,7 +12,7 @@ func readHead(b []byte, next func(rest int) int) (h *Head, n int, err error) {
 	var cut Cut
 	for end := 0; end < len(b) && n == 0 && err == nil; {
 		end += next(len(b) - end)
-		n, err = cut.Next(b[:end:end])
+		n, err = cut.Next(b[:end:end], BytesMax)
 	}
 	if err != nil || n == 0 {
 		return nil, 0, err
