@@ -56,10 +56,15 @@ func newOutgoing(typ MessageType, p []byte) (outgoing, error) {
 	return outgoing{typ, toText(p), len(p)}, nil
 }
 
-// WritePrepared sends a message that was prepared, as Write would: a page has no
+// WritePrepared sends messages that were prepared, as Write would: a page has no
 // use for its frames.
-func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
-	return c.Write(ctx, m.Type(), m.Payload())
+func (c *Conn) WritePrepared(ctx context.Context, messages ...*Prepared) error {
+	for _, m := range messages {
+		if err := c.Write(ctx, m.Type(), m.Payload()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WriteFrames is for servers: it returns ErrServerOnly.
