@@ -43,6 +43,7 @@ type carrier struct {
 var carriers = []carrier{
 	{name: "goroutines in memory", isVirtual: true, serve: serveInMemory, cannot: carriesAll},
 	{name: "goroutines", serve: serveOnGoroutines, cannot: carriesAll},
+	{name: "loops behind net/http", serve: serveBehindHTTP, cannot: carriesAll},
 	{name: "loops", serve: serveOnOneLoop, cannot: carriesAll},
 	{name: "HTTP2", serve: serveHTTP2, cannot: func(s *script) string {
 		if s.uses(WebSocket) {
@@ -86,8 +87,8 @@ func serveOnGoroutines(_ *testing.T, h *hub.Hub, o Options) *venue { return list
 
 func serveHTTP2(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(New(h, &o), true) }
 
-// serveOnOneLoop has WebSockets on one loop, so that whatever holds it up is noticed.
-func serveOnOneLoop(_ *testing.T, h *hub.Hub, o Options) *venue {
+// serveBehindHTTP has WebSockets on one loop, which net/http gives it.
+func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
 	loops := &engine.Server{Handler: engine.NopHandler{}, Loops: 1, Log: o.Logger}
 	o.Engine = loops
 	v := listen(New(h, &o), false)
@@ -97,6 +98,27 @@ func serveOnOneLoop(_ *testing.T, h *hub.Hub, o Options) *venue {
 		_ = loops.Close()
 	}
 	return v
+}
+
+// serveOnOneLoop has everything on one loop, so that whatever holds it up is noticed.
+func serveOnOneLoop(t *testing.T, h *hub.Hub, o Options) *venue {
+	transport := New(h, &o)
+	loops := &engine.Server{
+		Handler: engine.NopHandler{}, Loops: 1, Log: o.Logger,
+		Route: transport.Route, Admit: transport.Admit, HTTP: transport,
+	}
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- loops.Serve(ln) }()
+	client := &http.Client{Transport: &http.Transport{}}
+	return &venue{transport: transport, url: "http://" + ln.Addr().String(), client: client, close: func() {
+		client.CloseIdleConnections()
+		_ = loops.Close()
+		<-served
+	}}
 }
 
 // pipes is a listener in memory.

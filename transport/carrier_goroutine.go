@@ -27,12 +27,16 @@ type goroutineCarrier struct {
 }
 
 // serveOnGoroutines makes r a WebSocket, when the dialect has begun.
-func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d dialect.Dialect) {
+func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &goroutineCarrier{t: t, woken: newSignal(), resumed: newSignal()}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d, s.woken.wake
-	m, header := t.openSocket(w, r, &s.conversation, s.woken)
+	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.socket, s.woken.wake
+	m := s.open(w, r, &d.asker)
 	if m == nil {
 		return
+	}
+	header := make(http.Header)
+	if position := m.effects.Answer.Position; !position.IsZero() {
+		header.Set(headerPosition, position.String())
 	}
 	defer s.close()
 	var err error
@@ -41,15 +45,19 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 			MessageBytesMax: int64(t.o.BodyBytesMax),
 			PingInterval:    t.o.Heartbeat,
 			WriteTimeout:    t.o.WriteTimeout,
+			Compression:     t.o.Compression,
 		},
 		Origins: t.o.Origins,
 		Header:  header,
-		Refuse:  refuseUpgrade,
+		Refuse:  t.refuseUpgrade(&d.asker),
 	})
 	if err != nil {
 		m.recycle()
 		t.o.Logger.DebugContext(r.Context(), "handshake failed", "path", r.URL.Path, "error", err)
 		return
+	}
+	if _, agreed := s.conn.Compression(); agreed {
+		d.socket.Compress()
 	}
 	end, err := s.apply(r.Context(), m)
 	switch {
@@ -60,6 +68,36 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 		end = s.run(r.Context())
 	}
 	t.endSocket(&s.conversation, end, s.conn.Err())
+}
+
+// open begins the conversation and waits for the dialect's answer. It returns nil
+// when the request was refused. Otherwise what the dialect has for the client
+// already is in the memory.
+func (s *goroutineCarrier) open(w http.ResponseWriter, r *http.Request, a *asker) *scratch {
+	m := scratches.Get().(*scratch)
+	opened := false
+	defer func() {
+		if !opened {
+			s.close()
+			m.recycle()
+		}
+	}()
+	s.begin(m)
+	for m.effects.Answer == nil {
+		select {
+		case <-s.woken:
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler) // there is nobody to answer, and nothing to say
+		}
+		s.take(m)
+	}
+	if m.effects.Answer.Err != nil {
+		s.t.refuseSocket(a, m.effects.Answer, &m.response)
+		s.t.writeResponse(w, r, &m.response)
+		return nil
+	}
+	opened = true
+	return m
 }
 
 // run returns when both goroutines are done and the connection is closed.
@@ -191,8 +229,13 @@ func (s *goroutineCarrier) apply(ctx context.Context, m *scratch) (dialect.End, 
 		if err := s.conn.WriteFrames(ctx, e.Frames...); err != nil {
 			return "", err
 		}
-		s.t.observe.delivered(s.dialect.Transport(), e.Delivered)
 	}
+	if len(e.Messages) > 0 {
+		if err := s.conn.WritePrepared(ctx, e.Messages...); err != nil {
+			return "", err
+		}
+	}
+	s.t.observe.delivered(s.dialect.Transport(), e.Delivered)
 	if e.Closing == nil {
 		return "", nil
 	}

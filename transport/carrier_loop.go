@@ -20,11 +20,14 @@ import (
 // from the session until OnDrain, and the session falls back to reading history.
 type loopCarrier struct {
 	conversation
-	t       *Transport
-	conn    atomic.Pointer[engine.Conn] // nil until OnOpen
-	opening signal                      // the wake of the handler that opens it
-	early   *scratch                    // what the dialect had before OnOpen
-	end     dialect.End                 // the loop's: this side's reason, "" while it has none
+	t      *Transport
+	conn   *engine.Conn // nil until OnOpen
+	waits  *opening     // nil unless the handshake has to wait
+	woken  earlyWake    // until OnOpen
+	first  *scratch     // what the dialect had before OnOpen
+	isOpen atomic.Bool  // conn is set
+	paused bool         // the client is not read, as its session is busy
+	end    dialect.End  // the loop's: this side's reason, "" while it has none
 }
 
 // backlogBytes is how much may wait in a connection before no more is taken from
@@ -37,18 +40,26 @@ const loopQueueBytes = 64 << 20
 
 // wakeUp is called by the hub.
 func (s *loopCarrier) wakeUp() {
-	if c := s.conn.Load(); c != nil {
-		c.Wake()
+	if s.woken.isTooEarly() {
 		return
 	}
-	s.opening.wake()
+	if s.isOpen.Load() {
+		s.conn.Wake()
+		return
+	}
+	s.waits.exchange.Wake()
 }
 
 // OnOpen implements engine.Handler.
 func (s *loopCarrier) OnOpen(c *engine.Conn) {
-	s.conn.Store(c)
-	s.apply(c, s.early)
-	s.early = nil
+	s.conn = c
+	if _, agreed := c.Compression(); agreed {
+		s.dialect.(*dialect.Socket).Compress()
+	}
+	s.isOpen.Store(true)
+	s.woken.ready.Store(true)
+	s.apply(c, s.first)
+	s.first = nil
 	c.Wake() // the hub may have had something before
 }
 
@@ -57,6 +68,10 @@ func (s *loopCarrier) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte
 	m := scratches.Get().(*scratch)
 	s.receive(typ == engine.MessageBinary, p, m)
 	s.apply(c, m)
+	if !s.paused && s.isBusy() {
+		s.paused = true
+		c.PauseReading()
+	}
 }
 
 // OnWake sends what the session is owed.
@@ -67,12 +82,23 @@ func (s *loopCarrier) OnWake(c *engine.Conn) {
 	m := scratches.Get().(*scratch)
 	s.take(m)
 	s.apply(c, m)
+	if s.paused && !s.isBusy() {
+		s.paused = false
+		c.ResumeReading()
+	}
 }
 
 // apply does what the dialect decided.
 func (s *loopCarrier) apply(c *engine.Conn, m *scratch) {
 	e := &m.effects
-	if len(e.Frames) > 0 && c.WriteFrames(e.Frames...) == nil {
+	var err error
+	if len(e.Frames) > 0 { // those of before it was open come first
+		err = c.WriteFrames(e.Frames...)
+	}
+	if len(e.Messages) > 0 && err == nil {
+		err = c.WritePrepared(e.Messages...)
+	}
+	if err == nil {
 		s.t.observe.delivered(s.dialect.Transport(), e.Delivered)
 	}
 	if e.Closing != nil && s.end == "" {
@@ -110,17 +136,97 @@ func loopEnd(e *engine.CloseError) dialect.End {
 	return EndClient
 }
 
-// serveOnLoop makes r a WebSocket on a loop, when the dialect has begun.
-func (t *Transport) serveOnLoop(w http.ResponseWriter, r *http.Request, d dialect.Dialect) {
-	s := &loopCarrier{t: t, opening: newSignal()}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d, s.wakeUp
-	m, header := t.openSocket(w, r, &s.conversation, s.opening)
-	if m == nil {
+// serveOnLoop makes r a WebSocket on a loop.
+func (t *Transport) serveOnLoop(w http.ResponseWriter, r *http.Request, d *decision) {
+	a, s := t.openOnLoop(d)
+	if _, err := t.o.Engine.Upgrade(w, r, a); err != nil {
+		s.abandon()
+		t.o.Logger.DebugContext(r.Context(), "handshake failed", "path", r.URL.Path, "error", err)
+	}
+}
+
+// openOnLoop begins a conversation and says what is to become of its handshake, which
+// waits if the hub has to.
+func (t *Transport) openOnLoop(d *decision) (engine.Admission, *loopCarrier) {
+	s := &loopCarrier{t: t}
+	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.socket, s.wakeUp
+	s.first = scratches.Get().(*scratch)
+	returned := false
+	defer func() {
+		if !returned { // a panic of the broker passes
+			s.abandon()
+		}
+	}()
+	s.begin(s.first)
+	for s.first.effects.Answer == nil && s.woken.woken.Swap(false) {
+		s.take(s.first)
+	}
+	returned = true
+	if s.first.effects.Answer == nil {
+		s.waits = &opening{s: s, asker: d.asker}
+		return engine.Admission{Pending: s.waits}, s
+	}
+	return s.admission(&d.asker), s
+}
+
+// admission is what the dialect's answer makes of the handshake.
+func (s *loopCarrier) admission(from *asker) engine.Admission {
+	answer := s.first.effects.Answer
+	if answer.Err != nil {
+		var out response
+		s.t.refuseSocket(from, answer, &out)
+		s.abandon()
+		return admission(&out)
+	}
+	a := engine.Admission{Handler: s, Limits: s.t.limits}
+	if !answer.Position.IsZero() {
+		a.Header = http.Header{headerPosition: {answer.Position.String()}}
+	}
+	return a
+}
+
+// abandon ends what has not become a WebSocket. It may be called more than once.
+func (s *loopCarrier) abandon() {
+	s.close()
+	if s.first != nil {
+		s.first.recycle()
+		s.first = nil
+	}
+}
+
+// opening is a handshake that waits for the hub.
+type opening struct {
+	engine.NopResponder
+	s        *loopCarrier
+	asker    asker
+	exchange engine.Exchange
+	admitted bool
+}
+
+// OnBody implements engine.Responder.
+func (o *opening) OnBody(x engine.Exchange, _ []byte) {
+	o.exchange = x
+	for !o.admitted && !o.s.woken.isReady() {
+		o.OnWake(x)
+	}
+}
+
+// OnWake decides, as soon as it can be decided.
+func (o *opening) OnWake(x engine.Exchange) {
+	s := o.s
+	if o.admitted || s.first == nil {
+		return // it is decided; OnOpen takes the rest
+	}
+	if s.take(s.first); s.first.effects.Answer == nil {
 		return
 	}
-	s.early = m
-	if _, err := t.o.Engine.Upgrade(w, r, engine.Admission{Handler: s, Header: header, Limits: t.limits}); err != nil {
-		s.close()
-		t.o.Logger.DebugContext(r.Context(), "handshake failed", "path", r.URL.Path, "error", err)
+	o.admitted = x.Admit(s.admission(&o.asker)) == nil
+}
+
+// OnEnd implements engine.Responder. The handshake has become a WebSocket, was
+// refused, or its client has gone.
+func (o *opening) OnEnd(_ engine.Exchange, err error) {
+	if err != nil || !o.admitted {
+		o.s.abandon()
 	}
 }

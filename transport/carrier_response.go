@@ -3,15 +3,10 @@ package transport
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/godwit-io/godwit/transport/dialect"
 )
-
-// headerPosition says where a stream begins: asking for what came after it
-// misses nothing, even if the stream broke before its first publication.
-const headerPosition = "Godwit-Position"
 
 // signal is a wake as something to select on.
 type signal chan struct{}
@@ -31,18 +26,19 @@ func (s signal) wake() {
 type responseCarrier struct {
 	conversation
 	t     *Transport
+	asker asker
 	w     *writer
 	r     *http.Request
 	woken signal
 }
 
-// serveResponse serves r with what d says.
-func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d dialect.Dialect) {
-	s := &responseCarrier{t: t, w: t.newWriter(w, r), r: r, woken: newSignal()}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d, s.woken.wake
+// serveResponse serves r with what the dialect of d says.
+func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d *decision) {
+	s := &responseCarrier{t: t, asker: d.asker, w: t.newWriter(w, r), r: r, woken: newSignal()}
+	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.dialect, s.woken.wake
 	defer s.close()
 	ctx := r.Context()
-	if d.Transport() == Post {
+	if d.dialect.Transport() == Post {
 		// A client that has sent all of its request may close its half. It is
 		// answered all the same, and the hub does not take for ever.
 		ctx = context.WithoutCancel(ctx)
@@ -51,7 +47,7 @@ func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d dial
 	if end != EndSlow {
 		s.w.finish()
 	}
-	t.endStream(&s.conversation, r.URL.Path, end)
+	t.endStream(&s.conversation, d.path, end)
 }
 
 // endStream tells of the end of a stream; of other responses nobody is told.
@@ -112,14 +108,18 @@ func (s *responseCarrier) run(ctx context.Context) dialect.End {
 func (s *responseCarrier) apply(m *scratch) dialect.End {
 	defer m.recycle()
 	e := &m.effects
-	if a := e.Answer; a != nil {
-		if a.Err != nil {
-			s.t.refuseHub(s.r.URL.Path, a.Err).write(s.w.ResponseWriter, s.r)
-			return e.Closing.End
+	if e.Answer != nil {
+		s.t.answer(&s.asker, e.Answer, &m.response, e)
+		m.response.writeHead(s.w, s.r)
+		if m.response.isStream {
+			// It outlives whatever time the server gives a request to arrive.
+			_ = s.w.control.SetReadDeadline(time.Time{})
 		}
-		s.answer(a, e.Frames)
-		if s.r.Method == http.MethodHead {
+		if s.asker.isHead {
 			return EndClient
+		}
+		if _, err := s.w.Write(m.response.body); err != nil {
+			return ended(err)
 		}
 	}
 	for _, frame := range e.Frames {
@@ -127,7 +127,7 @@ func (s *responseCarrier) apply(m *scratch) dialect.End {
 			return ended(err)
 		}
 	}
-	if len(e.Frames) > 0 {
+	if e.Answer != nil || len(e.Frames) > 0 {
 		if err := s.w.flush(); err != nil {
 			return ended(err)
 		}
@@ -137,40 +137,4 @@ func (s *responseCarrier) apply(m *scratch) dialect.End {
 		return e.Closing.End
 	}
 	return ""
-}
-
-// answer writes the head of the response. frames is its body, if that is whole.
-func (s *responseCarrier) answer(a *dialect.Answer, frames [][]byte) {
-	h := s.w.Header()
-	h.Set("Content-Type", a.ContentType)
-	if !a.Position.IsZero() {
-		h.Set(headerPosition, a.Position.String())
-	}
-	if a.HasWait {
-		h.Set("Preference-Applied", "wait="+strconv.FormatInt(int64(a.Wait/time.Second), 10))
-	}
-	if a.Replayed {
-		h.Set("Idempotency-Replayed", "true")
-	}
-	if a.IsWhole {
-		length := 0
-		for _, frame := range frames {
-			length += len(frame)
-		}
-		h.Set("Content-Length", strconv.Itoa(length))
-	} else {
-		s.headStream()
-	}
-	s.w.WriteHeader(a.Status)
-}
-
-// headStream sets what every stream begins with.
-func (s *responseCarrier) headStream() {
-	// Proxies, and middleware that compresses, collect a response before they pass
-	// it on. They are told not to.
-	s.w.Header().Set("X-Accel-Buffering", "no")
-	s.w.Header().Set("Cache-Control", "no-store, no-transform")
-	closeHTTP1(s.w, s.r) // a stream ends with its connection
-	// It outlives whatever time the server gives a request to arrive.
-	_ = s.w.control.SetReadDeadline(time.Time{})
 }

@@ -129,8 +129,10 @@ func (c *conversation) close() {
 // scratch is what a carrier needs for a moment and nobody keeps: an idle
 // conversation has none.
 type scratch struct {
-	pushes  []hub.Push
-	effects dialect.Effects
+	pushes   []hub.Push
+	effects  dialect.Effects
+	response response
+	fields   []byte // of a response, as the engine takes them
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -143,6 +145,8 @@ func (m *scratch) recycle() {
 	clear(m.pushes)
 	m.pushes = m.pushes[:0]
 	m.effects.Reset()
+	m.response.reset()
+	m.fields = m.fields[:0]
 	if cap(m.pushes) > pushesKept || cap(m.effects.Frames) > pushesKept {
 		*m = scratch{}
 	}

@@ -5,23 +5,13 @@ import (
 	"strings"
 )
 
-// What pages of other origins may use. There are no cookies here and nothing
+// What pages of other origins may use (Fetch standard §3.3). There are no cookies here and nothing
 // else that a browser would call credentials, so Access-Control-Allow-Credentials
 // is never sent.
 const (
 	corsExposed = "Godwit-Position, Idempotency-Replayed, Preference-Applied, Retry-After"
 	corsMaxAge  = "7200" // seconds; the most that Chromium keeps
 )
-
-// allowOrigin adds the CORS fields that the origin policy grants (Fetch
-// standard §3.3). A read by a page of another origin is answered all the same:
-// it changes nothing, and the browser does not let the page see the answer.
-func (t *Transport) allowOrigin(h http.Header, a *asked) {
-	if origin := a.get("Origin"); origin != "" && t.admits(a) {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", corsExposed)
-	}
-}
 
 // admits reports whether the one origin policy admits the page behind a. No
 // page is behind a request without Origin.
@@ -52,32 +42,38 @@ func (t *Transport) allowUnsafe(a *asked) bool {
 	return hasOrigin && t.admits(a)
 }
 
-func refuseOrigin(w http.ResponseWriter, a *asked) {
+func (t *Transport) refuseOrigin(a *asked) *refusal {
+	t.observe.originRefused(strings.Clone(a.get("Origin")), strings.Clone(a.host))
 	origin := "another origin, which is not given,"
 	if given := a.get("Origin"); given != "" {
 		origin = "origin " + quote(given)
 	}
-	ProblemOrigin.Write(w, "a page of "+origin+" may not do this at "+quote(a.host)+
-		"; use a page of this server's own origin, or add the origin to the server's list")
+	return &refusal{problem: ProblemOrigin, detail: "a page of " + origin + " may not do this at " + quote(a.host) +
+		"; use a page of this server's own origin, or add the origin to the server's list"}
 }
 
-// serveOptions answers OPTIONS, which is a CORS preflight when it says so.
-func (t *Transport) serveOptions(w http.ResponseWriter, a *asked, methods string) {
-	h := w.Header()
-	h.Set("Allow", methods)
-	if a.get("Origin") != "" && a.get("Access-Control-Request-Method") != "" {
-		if !t.admits(a) {
-			refuseOrigin(w, a)
-			return
-		}
-		h.Set("Access-Control-Allow-Methods", methods)
-		// A page that is admitted may send what it likes: tracing adds fields, and
-		// whatever is unknown is ignored.
-		if asks := a.values("Access-Control-Request-Headers"); len(asks) > 0 {
-			h.Set("Access-Control-Allow-Headers", strings.Join(asks, ", "))
-			h.Add("Vary", "Access-Control-Request-Headers")
-		}
-		h.Set("Access-Control-Max-Age", corsMaxAge)
+// options is the answer to OPTIONS, which is a CORS preflight when it says so.
+func (t *Transport) options(a *asked, from *asker, methods string) *response {
+	out := new(response)
+	if a.get("Origin") == "" || a.get("Access-Control-Request-Method") == "" {
+		t.begin(from, out, http.StatusNoContent)
+		out.set("Allow", methods)
+		return out
 	}
-	w.WriteHeader(http.StatusNoContent)
+	if from.origin == "" {
+		t.refuse(from, t.refuseOrigin(a), out)
+		out.set("Allow", methods)
+		return out
+	}
+	t.begin(from, out, http.StatusNoContent)
+	out.set("Allow", methods)
+	out.set("Access-Control-Allow-Methods", methods)
+	// A page that is admitted may send what it likes: tracing adds fields, and
+	// what is unknown is ignored.
+	if asks := a.values("Access-Control-Request-Headers"); len(asks) > 0 {
+		out.set("Access-Control-Allow-Headers", strings.Join(asks, ", "))
+		out.set("Vary", "Accept, Origin, Access-Control-Request-Headers")
+	}
+	out.set("Access-Control-Max-Age", corsMaxAge)
+	return out
 }

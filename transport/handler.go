@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -70,68 +71,122 @@ const (
 // ServeHTTP serves a request for a channel or its presence.
 func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := askedHTTP(r)
-	route, ok := routeOf(a.path)
+	t.boundBody(w, r)
+	var d decision
+	if isUpgrade(r) {
+		d = t.decideSocket(a)
+	} else {
+		d = t.decide(a)
+	}
+	switch {
+	case d.response != nil:
+		t.writeResponse(w, r, d.response)
+	case d.socket != nil:
+		t.serveWebSocket(w, r, &d)
+	case d.message != nil:
+		t.servePublish(w, r, &d)
+	default:
+		t.serveResponse(w, r, &d)
+	}
+}
+
+// decide applies the rules to a request that is no opening handshake.
+func (t *Transport) decide(a *asked) decision {
+	var d decision
+	route, ok := t.recognize(a, &d)
 	if !ok {
-		ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+"; channels are below "+ChannelsPath+", presence is below "+PresencePath)
-		return
+		return d
 	}
 	methods := channelMethods
 	if route.presence {
 		methods = presenceMethods
 	}
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	if route.presence {
-		h.Add("Vary", "Origin")
-	} else {
-		h.Add("Vary", "Accept, Origin")
-	}
-	t.allowOrigin(h, a)
-	t.boundBody(w, r)
-
-	upgrade := !route.presence && isUpgrade(r)
 	switch {
-	case upgrade:
-	case r.Method == http.MethodOptions:
-		t.serveOptions(w, a, methods)
-		return
-	case r.Method == http.MethodGet, r.Method == http.MethodHead:
-		if hasContent(r) {
+	case a.method == http.MethodOptions:
+		d.response = t.options(a, &d.asker, methods)
+		return d
+	case a.method == http.MethodGet, a.method == http.MethodHead:
+		if a.hasContent() {
 			// While a body is unread, net/http cannot notice that the client left.
-			h.Set("Connection", "close")
-			ProblemGetBody.Write(w, "a "+r.Method+" was sent with a body; to publish it use POST")
-			return
+			return t.refused(d, &refusal{problem: ProblemGetBody, close: true,
+				detail: "a " + a.method + " was sent with a body; to publish it use POST"})
 		}
-	case r.Method == http.MethodPost && !route.presence:
+	case a.method == http.MethodPost && !route.presence:
 		if !t.allowUnsafe(a) {
-			refuseOrigin(w, a)
-			return
+			return t.refused(d, t.refuseOrigin(a))
 		}
 	default:
-		h.Set("Allow", methods)
-		ProblemMethod.Write(w, quote(r.Method)+" is not a method of this resource; use one of "+methods)
-		return
+		return t.refused(d, &refusal{problem: ProblemMethod, field: [2]string{"Allow", methods},
+			detail: quote(a.method) + " is not a method of this resource; use one of " + methods})
 	}
-
 	channel, err := channelName(route.name)
 	if err != nil {
-		if upgrade {
-			// The client may have sent frames already: they are no request.
-			closeHTTP1(w, r)
-		}
-		ProblemChannelName.Write(w, err.Error())
-		return
+		return t.refused(d, &refusal{problem: ProblemChannelName, detail: err.Error()})
 	}
 	switch {
-	case upgrade:
-		t.serveWebSocket(w, r, channel)
 	case route.presence:
-		t.servePresence(w, r, channel)
-	case r.Method == http.MethodPost:
-		t.servePublish(w, r, a, channel)
-	default:
-		t.serveRead(w, r, a, channel)
+		return t.presence(d, channel)
+	case a.method == http.MethodPost:
+		m, refused := t.publication(a, channel)
+		if refused != nil {
+			return t.refused(d, refused)
+		}
+		d.message = &m
+		return d
+	}
+	read, refused := t.readDialect(a, channel)
+	if refused != nil {
+		return t.refused(d, refused)
+	}
+	if stream, ok := read.(*dialect.Stream); ok && d.isHead {
+		d.response = new(response) // it is told what it would be
+		t.answer(&d.asker, stream.Head(), d.response, nil)
+		return d
+	}
+	if d.origin == "" && a.get("Origin") != "" && a.get("Sec-Fetch-Site") != "same-origin" && isHeld(read) {
+		// The browser would not let the page see anything of it.
+		return t.refused(d, t.refuseOrigin(a))
+	}
+	d.dialect = read
+	return d
+}
+
+// isHeld reports whether a read lasts.
+func isHeld(d dialect.Dialect) bool { return d.Transport() != Page }
+
+// recognize notes in d what every response to a needs, and returns what a is for.
+// It reports false for what is not served here, and has refused it.
+func (t *Transport) recognize(a *asked, d *decision) (route, bool) {
+	route, ok := routeOf(a.path)
+	d.asker = asker{path: a.path, isPresence: route.presence, isHead: a.method == http.MethodHead}
+	// A read by a page of another origin is answered all the same: it changes
+	// nothing, and the browser does not let the page see the answer.
+	if origin := a.get("Origin"); origin != "" && t.admits(a) {
+		d.origin = strings.Clone(origin)
+	}
+	if !ok {
+		*d = t.refused(*d, &refusal{problem: ProblemNotFound,
+			detail: "nothing is served at " + quote(a.path) + "; channels are below " + ChannelsPath + ", presence is below " + PresencePath})
+	}
+	return route, ok
+}
+
+// refused is d with a refusal as the answer.
+func (t *Transport) refused(d decision, f *refusal) decision {
+	d.response = new(response)
+	t.refuse(&d.asker, f, d.response)
+	return d
+}
+
+// writeResponse answers with a complete response.
+func (t *Transport) writeResponse(w http.ResponseWriter, r *http.Request, out *response) {
+	out.writeHead(w, r)
+	if r.Method == http.MethodHead || len(out.body) == 0 {
+		return
+	}
+	writer := t.newWriter(w, r)
+	if _, err := writer.Write(out.body); err == nil {
+		_ = writer.flush()
 	}
 }
 
@@ -143,30 +198,6 @@ func hasContent(r *http.Request) bool {
 	}
 	n, err := io.ReadFull(r.Body, make([]byte, 1))
 	return n > 0 || err != io.EOF
-}
-
-// refusal is a request that is answered with a problem.
-type refusal struct {
-	problem    *Problem
-	detail     string
-	extension  []byte    // members of the document, see Problem.write
-	field      [2]string // one more field and its value, or two empty strings
-	retryAfter bool      // the client is told when to try again
-	close      bool      // the answer is the last one on its connection
-}
-
-// write answers with the refusal.
-func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
-	if f.retryAfter {
-		w.Header().Set("Retry-After", retryAfter)
-	}
-	if f.field[0] != "" {
-		w.Header().Set(f.field[0], f.field[1])
-	}
-	if f.close {
-		closeHTTP1(w, r)
-	}
-	f.problem.write(w, f.detail, f.extension)
 }
 
 func refuseQuery(err error) *refusal {
@@ -193,10 +224,6 @@ func closeHTTP1(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 }
-
-// retryAfter is what a client is told to wait, in seconds, while the server
-// cannot serve it.
-const retryAfter = "2"
 
 // refuseHub is the answer to a request that the hub could not serve.
 func (t *Transport) refuseHub(path string, err error) *refusal {

@@ -18,6 +18,10 @@ type Observer struct {
 
 	// Ended is called when a WebSocket or a stream is over.
 	Ended func(transport string, end End)
+
+	// OriginRefused is called when a page of another origin is refused, with what
+	// its request said; origin is "" if it did not say.
+	OriginRefused func(origin, host string)
 }
 
 // End says why a WebSocket or a stream was over.
@@ -50,5 +54,11 @@ func (o observer) delivered(transport string, b dialect.Batch) {
 func (o observer) ended(transport string, end End) {
 	if o.Observer != nil && o.Ended != nil {
 		o.Ended(transport, end)
+	}
+}
+
+func (o observer) originRefused(origin, host string) {
+	if o.Observer != nil && o.OriginRefused != nil {
+		o.OriginRefused(origin, host)
 	}
 }

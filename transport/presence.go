@@ -8,14 +8,13 @@ import (
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
-// servePresence says who is subscribed to a channel, the longest first:
+// presence answers with the members of a channel, the longest first:
 //
 //	{"channel":"chat","count":1,"connections":[{"id":"…","transport":"websocket","since":"…"}]}
-func (t *Transport) servePresence(w http.ResponseWriter, r *http.Request, channel string) {
+func (t *Transport) presence(d decision, channel string) decision {
 	members, err := t.hub.Presence(channel)
 	if err != nil {
-		t.refuseHub(r.URL.Path, err).write(w, r)
-		return
+		return t.refused(d, t.refuseHub(d.path, err))
 	}
 	body := make([]byte, 0, 96*(len(members)+1)+len(channel))
 	body = append(body, `{"channel":`...)
@@ -37,15 +36,9 @@ func (t *Transport) servePresence(w http.ResponseWriter, r *http.Request, channe
 	}
 	body = append(body, "]}\n"...)
 
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
-		return
-	}
-	out := t.newWriter(w, r)
-	if _, err := out.Write(body); err == nil {
-		_ = out.flush()
-	}
+	d.response = new(response)
+	t.begin(&d.asker, d.response, http.StatusOK)
+	d.response.set("Content-Type", "application/json")
+	d.response.body = body
+	return d
 }

@@ -26,6 +26,8 @@ func (p *Problem) Type() string { return problemBase + p.Name }
 // The table of problems, in the order of their statuses. docs/problems.md is
 // made from it.
 var (
+	ProblemRequest = problem(http.StatusBadRequest, "bad-request", "Bad request",
+		"Send well-formed HTTP; the detail says what is wrong. The status may be another one from 400 to 505.")
 	ProblemChannelName = problem(http.StatusBadRequest, "bad-channel-name", "Bad channel name",
 		"Use one or more segments joined by single slashes, at most 255 bytes of UTF-8, without control characters, `*`, `.` or `..` segments, or encoded slashes.")
 	ProblemPosition = problem(http.StatusBadRequest, "bad-position", "Bad position",
@@ -67,6 +69,8 @@ var (
 	ProblemInternal = problem(http.StatusInternalServerError, "internal-error", "Internal error",
 		"Nothing you did: report it with the ID in the detail, under which the server's log says more.")
 	ProblemShutdown = problem(http.StatusServiceUnavailable, "shutting-down", "Server is shutting down",
+		"Try again after the seconds in Retry-After.")
+	ProblemOverload = problem(http.StatusServiceUnavailable, "overloaded", "Server is overloaded",
 		"Try again after the seconds in Retry-After.")
 	ProblemBroker = problem(http.StatusServiceUnavailable, "broker-unavailable", "Broker unavailable",
 		"Try again after the seconds in Retry-After; use an Idempotency-Key so that a publication is not repeated.")

@@ -17,18 +17,17 @@ import (
 )
 
 // servePublish publishes the body of a POST, see dialect.Post.
-func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, a *asked, channel string) {
-	m, refused := t.publication(a, channel)
+func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, d *decision) {
+	data, refused := t.readBody(w, r)
 	if refused != nil {
-		refused.write(w, r)
+		out := new(response)
+		t.refuse(&d.asker, refused, out)
+		t.writeResponse(w, r, out)
 		return
 	}
-	data, ok := t.readBody(w, r)
-	if !ok {
-		return
-	}
-	fill(&m, data)
-	t.serveResponse(w, r, dialect.NewPost(m))
+	fill(d.message, data)
+	d.dialect = dialect.NewPost(*d.message)
+	t.serveResponse(w, r, d)
 }
 
 // publication is what the head of a POST says of its message. A refusal is the
@@ -124,15 +123,11 @@ func (t *Transport) refuseTooLarge() *refusal {
 		detail: "the body is longer than " + strconv.Itoa(t.o.BodyBytesMax) + " bytes, which is the most that may be published at once"}
 }
 
-// readBody reads the body, at most BodyBytesMax. When it returns false, the
-// request has been answered. See boundBody for the time it may take.
-func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
-	tooLarge := func() ([]byte, bool) {
-		t.refuseTooLarge().write(w, r)
-		return nil, false
-	}
+// readBody reads the body, at most BodyBytesMax. See boundBody for the time it may
+// take.
+func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	if r.ContentLength > int64(t.o.BodyBytesMax) {
-		return tooLarge()
+		return nil, t.refuseTooLarge()
 	}
 	// The buffer grows with what arrives: an announced length costs nothing.
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(t.o.BodyBytesMax)))
@@ -146,15 +141,11 @@ func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bo
 		if cap(data)-len(data) > len(data)/4 {
 			data = bytes.Clone(data) // the history keeps it
 		}
-		return data, true
+		return data, nil
 	case errors.As(err, &limit):
-		return tooLarge()
+		return nil, t.refuseTooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		closeHTTP1(w, r)
-		ProblemBodyTimeout.Write(w, "the body did not arrive within "+t.o.BodyTimeout.String())
-	default:
-		closeHTTP1(w, r)
-		ProblemBodyBroken.Write(w, "the body ended early or is not framed as its header says")
+		return nil, &refusal{problem: ProblemBodyTimeout, close: true, detail: "the body did not arrive within " + t.o.BodyTimeout.String()}
 	}
-	return nil, false
+	return nil, &refusal{problem: ProblemBodyBroken, close: true, detail: "the body ended early or is not framed as its header says"}
 }

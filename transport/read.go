@@ -9,22 +9,6 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// serveRead serves a channel as the request would have it.
-func (t *Transport) serveRead(w http.ResponseWriter, r *http.Request, a *asked, channel string) {
-	d, refused := t.readDialect(a, channel)
-	if refused != nil {
-		refused.write(w, r)
-		return
-	}
-	if stream, ok := d.(*dialect.Stream); ok && a.method == http.MethodHead {
-		// It is told what it would be.
-		s := &responseCarrier{t: t, w: t.newWriter(w, r), r: r}
-		s.answer(stream.Head(), nil)
-		return
-	}
-	t.serveResponse(w, r, d)
-}
-
 // readDialect negotiates how a channel is read.
 func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *refusal) {
 	chosen := negotiate(a.values("Accept"))

@@ -81,7 +81,7 @@ func (a *act) asked(path, query string) *asked {
 	if a.verb == verbPosts {
 		method = http.MethodPost
 	}
-	return &asked{method: method, path: path, query: query, values: header.Values}
+	return &asked{method: method, path: path, query: query, http: &http.Request{Header: header}}
 }
 
 // header is the header of the request of a.

@@ -8,6 +8,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -72,6 +73,16 @@ type Options struct {
 	// for that long is cut, and may resume. Default 10 s.
 	WriteTimeout time.Duration
 
+	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.
+	// What is sent to many is compressed once for all, and never in a way that refers
+	// to earlier messages; demand with ServerNoContextTakeover that no memory is kept
+	// for that. On an Engine, that of its Options counts instead. Default: none.
+	Compression *deflate.Options
+
+	// Header is sent with every response, security policies for example. It must
+	// not be modified afterwards.
+	Header http.Header
+
 	// Engine, if not nil, carries the WebSockets, with loops instead of two
 	// goroutines for each. Its Origins must be the same. Whoever made it shuts it
 	// down, after the hub.
@@ -135,6 +146,7 @@ type Transport struct {
 	o       Options
 	observe observer
 	limits  *engine.Options // of WebSockets on the engine
+	fixed   []responseField // of every response
 	streams dialect.StreamOptions
 }
 
@@ -142,6 +154,11 @@ type Transport struct {
 func New(h *hub.Hub, o *Options) *Transport {
 	t := &Transport{hub: h, o: o.withDefaults()}
 	t.observe = observer{t.o.Observer}
+	for name, values := range t.o.Header {
+		for _, value := range values {
+			t.fixed = append(t.fixed, responseField{name, value})
+		}
+	}
 	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Retry: t.o.Retry}
 	t.limits = &engine.Options{
 		MessageBytesMax: int64(t.o.BodyBytesMax),

@@ -1,25 +1,50 @@
 package transport
 
 import (
+	"math/rand/v2"
 	"net/http"
+	"strings"
+	"time"
 
+	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// serveWebSocket makes r a WebSocket on channel.
+// decideSocket applies the rules to an opening handshake, but for those of RFC 6455.
+func (t *Transport) decideSocket(a *asked) decision {
+	var d decision
+	route, ok := t.recognize(a, &d)
+	if !ok {
+		d.response.isLast = true // the client may have sent frames already: they are no request
+		return d
+	}
+	refuse := func(f *refusal) decision {
+		f.close = true
+		return t.refused(d, f)
+	}
+	if route.presence {
+		return refuse(&refusal{problem: ProblemUpgrade, detail: "there is no WebSocket below " + PresencePath + "; channels are below " + ChannelsPath})
+	}
+	channel, err := channelName(route.name)
+	if err != nil {
+		return refuse(&refusal{problem: ProblemChannelName, detail: err.Error()})
+	}
+	q, err := parseQuery(a.query)
+	if err != nil {
+		return refuse(refuseQuery(err))
+	}
+	d.socket = dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+	return d
+}
+
+// serveWebSocket makes r a WebSocket.
 //
 // It is subscribed before the handshake is answered, so a client that has seen
 // its WebSocket open misses nothing that is published from then on, and whatever
 // can be wrong is said in an HTTP response, the last one on its connection.
-func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, channel string) {
-	q, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		closeHTTP1(w, r)
-		refuseQuery(err).write(w, r)
-		return
-	}
+func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, d *decision) {
 	// Accept checks too, but nobody should be seen in presence whose handshake
 	// is going to fail.
 	request := handshake.Request{
@@ -27,10 +52,9 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, chann
 		Host: r.Host, Secure: r.TLS != nil, Content: r.ContentLength != 0, Header: r.Header,
 	}
 	if _, fault := handshake.Check(&request, &handshake.Policy{Origins: t.o.Origins}); fault != nil {
-		refuseUpgrade(w, r, fault)
+		t.refuseUpgrade(&d.asker)(w, r, fault)
 		return
 	}
-	d := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
 	if t.o.Engine != nil {
 		t.serveOnLoop(w, r, d)
 		return
@@ -38,39 +62,10 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, chann
 	t.serveOnGoroutines(w, r, d)
 }
 
-// openSocket begins a conversation and waits for the dialect's answer. It returns
-// nil when the request was refused. Otherwise header is for the response that
-// accepts it, and what the dialect has for the client already is in the memory.
-func (t *Transport) openSocket(w http.ResponseWriter, r *http.Request, c *conversation, woken signal) (*scratch, http.Header) {
-	m := scratches.Get().(*scratch)
-	opened := false
-	defer func() {
-		if !opened {
-			c.close()
-			m.recycle()
-		}
-	}()
-	c.begin(m)
-	for m.effects.Answer == nil {
-		select {
-		case <-woken:
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler) // there is nobody to answer, and nothing to say
-		}
-		c.take(m)
-	}
-	a := m.effects.Answer
-	if a.Err != nil {
-		closeHTTP1(w, r)
-		t.refuseHub(r.URL.Path, a.Err).write(w, r)
-		return nil, nil
-	}
-	opened = true
-	header := make(http.Header)
-	if !a.Position.IsZero() {
-		header.Set(headerPosition, a.Position.String())
-	}
-	return m, header
+// refuseSocket makes out the answer to a handshake that the hub refuses.
+func (t *Transport) refuseSocket(a *asker, answer *dialect.Answer, out *response) {
+	t.answer(a, answer, out, nil)
+	out.isLast = true
 }
 
 // endSocket tells of the end of a WebSocket.
@@ -79,24 +74,88 @@ func (t *Transport) endSocket(c *conversation, end dialect.End, err error) {
 	t.o.Logger.Debug("WebSocket ended", "transport", c.dialect.Transport(), "session", c.id(), "end", string(end), "error", err)
 }
 
-// refuseUpgrade answers a handshake that failed as a problem, with the status
-// that RFC 6455 gives to the fault.
-func refuseUpgrade(w http.ResponseWriter, _ *http.Request, f *handshake.Fault) {
-	h := w.Header()
-	for name, values := range f.Header {
-		h[name] = values
+// refuseUpgrade returns what answers a handshake that failed as a problem, with the
+// status that RFC 6455 gives to the fault.
+func (t *Transport) refuseUpgrade(a *asker) func(w http.ResponseWriter, r *http.Request, f *handshake.Fault) {
+	return func(w http.ResponseWriter, r *http.Request, f *handshake.Fault) {
+		if f.Rule == handshake.RuleOrigin {
+			t.observe.originRefused(r.Header.Get("Origin"), r.Host)
+		}
+		var out response
+		t.refuse(a, &refusal{problem: problemOf(f), detail: f.Reason}, &out)
+		for name, values := range f.Header {
+			w.Header()[name] = values
+		}
+		t.writeResponse(w, r, &out)
 	}
-	var p Problem
+}
+
+// Problem makes a problem of a fault in a request that an engine answers by itself:
+// it is for engine.Server.Refuse.
+func (t *Transport) Problem(r *engine.Request, f *handshake.Fault) (contentType string, body []byte) {
+	if f.Rule == handshake.RuleOrigin && r != nil {
+		t.observe.originRefused(strings.Clone(r.Get("Origin")), strings.Clone(r.Host()))
+	}
+	return problemType, problemOf(f).appendTo(nil, f.Reason, nil)
+}
+
+// problemOf is the problem that a fault is, with the status of the fault.
+func problemOf(f *handshake.Fault) *Problem {
+	p := *ProblemUpgrade
 	switch {
 	case f.Rule == handshake.RuleOrigin && f.Status == http.StatusForbidden:
 		p = *ProblemOrigin
 	case f.Rule == handshake.RuleMethod:
 		p = *ProblemMethod
+	case f.Rule == engine.RuleConnsMax:
+		p = *ProblemTooManyConnections
+	case f.Rule == engine.RuleOverload:
+		p = *ProblemOverload
+	case f.Rule == engine.RuleShutdown:
+		p = *ProblemShutdown
+	case f.Rule == engine.RuleBodyTimeout:
+		p = *ProblemBodyTimeout
 	case f.Status == http.StatusUpgradeRequired:
 		p = *ProblemUpgradeVersion
+	case f.Rule != "": // of the handshake
+	case f.Status == http.StatusInternalServerError:
+		p = *ProblemInternal
 	default:
-		p = *ProblemUpgrade
+		p = *ProblemRequest
 	}
 	p.Status = f.Status
-	p.Write(w, f.Reason)
+	return &p
+}
+
+// Refuse answers a request for a channel that cannot be served now, and why says. An
+// event stream is opened and ended, as an EventSource comes back after that and
+// gives up for good after any status but 200.
+func (t *Transport) Refuse(w http.ResponseWriter, r *http.Request, why *handshake.Fault) {
+	d := t.unavailable(askedHTTP(r), why)
+	t.writeResponse(w, r, d.response)
+}
+
+// retryWhenRefused is how long an EventSource is told to wait that could not be
+// served, at least. Those that are refused together should not come back together.
+const retryWhenRefused = 5 * time.Second
+
+// unavailable is the answer to a request that cannot be served now.
+func (t *Transport) unavailable(a *asked, why *handshake.Fault) decision {
+	var d decision
+	if _, ok := t.recognize(a, &d); !ok {
+		return d
+	}
+	d.response = new(response)
+	if a.method == http.MethodGet && !a.isUpgrade() && !d.isPresence && negotiate(a.values("Accept")) == mediaEvents {
+		t.answer(&d.asker, dialect.EventsHead(), d.response, nil)
+		d.response.body = dialect.AppendRetry(nil, retryWhenRefused+rand.N(retryWhenRefused))
+		return d
+	}
+	t.refuse(&d.asker, &refusal{problem: problemOf(why), detail: why.Reason, close: true}, d.response)
+	for name, values := range why.Header {
+		if name == "Retry-After" {
+			d.response.set(name, values[0])
+		}
+	}
+	return d
 }

@@ -1,9 +1,11 @@
 package dialect
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/ws/driver"
 )
 
 // Dialect is the server's side of one conversation. Its methods are called one
@@ -55,9 +57,10 @@ type Command struct {
 // Effects is what a call of a Dialect leads to, in the order of its fields.
 type Effects struct {
 	Commands []Command
-	Answer   *Answer  // to the client's request; set once, before any frame and Closing
-	Frames   [][]byte // shared: not to be modified
-	Closing  *Closing // the conversation is over
+	Answer   *Answer            // to the client's request; set once, before any frame and Closing
+	Frames   [][]byte           // shared: not to be modified
+	Messages []*driver.Prepared // instead of Frames, of a Socket that is compressed
+	Closing  *Closing           // the conversation is over
 
 	Delivered Batch // of what is in Frames
 }
@@ -66,7 +69,21 @@ type Effects struct {
 func (e *Effects) Reset() {
 	clear(e.Commands)
 	clear(e.Frames)
-	*e = Effects{Commands: e.Commands[:0], Frames: e.Frames[:0]}
+	clear(e.Messages)
+	*e = Effects{Commands: e.Commands[:0], Frames: e.Frames[:0], Messages: e.Messages[:0]}
+}
+
+// Content takes the content of a whole answer out of Frames.
+func (e *Effects) Content() []byte {
+	var content []byte
+	if len(e.Frames) == 1 {
+		content = e.Frames[0]
+	} else {
+		content = bytes.Join(e.Frames, nil)
+	}
+	clear(e.Frames)
+	e.Frames = e.Frames[:0]
+	return content
 }
 
 // Answer is the answer to the request with which a conversation begins.

@@ -15,6 +15,7 @@ import (
 type Socket struct {
 	channel  string
 	envelope bool
+	compress bool
 	answered bool
 	from     hub.SubscribeOptions
 	opened   time.Time
@@ -25,6 +26,10 @@ type Socket struct {
 func NewSocket(channel string, envelope bool, from hub.SubscribeOptions) *Socket {
 	return &Socket{channel: channel, envelope: envelope, from: from}
 }
+
+// Compress says that the connection has agreed on compression: what is sent from now
+// on stands in Effects.Messages.
+func (s *Socket) Compress() { s.compress = true }
 
 // Transport implements Dialect.
 func (s *Socket) Transport() string { return "websocket" }
@@ -51,16 +56,12 @@ func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
 
 // Push sends.
 func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
-	form := formFrame
-	if s.envelope {
-		form = formEnvelope
-	}
 	for i := range pushes {
 		switch p := &pushes[i]; {
 		case p.Delivery != nil:
-			frame := form.Of(p.Delivery)
-			out.Frames = append(out.Frames, frame)
-			out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
+			s.send(p.Delivery, out)
+		case p.Gap != nil && s.envelope && s.compress:
+			out.Messages = append(out.Messages, prepareText(appendGapObject(nil, p.Gap)))
 		case p.Gap != nil && s.envelope:
 			out.Frames = append(out.Frames, appendTextFrame(nil, appendGapObject(nil, p.Gap)))
 		case p.Gap != nil:
@@ -76,6 +77,29 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 			return
 		}
 	}
+}
+
+// send sends a publication.
+func (s *Socket) send(d *hub.Delivery, out *Effects) {
+	var size int
+	if s.compress {
+		form := formMessage
+		if s.envelope {
+			form = formEnvelopeMessage
+		}
+		m := form.Of(d)
+		out.Messages = append(out.Messages, m)
+		size = len(m.Frame())
+	} else {
+		form := formFrame
+		if s.envelope {
+			form = formEnvelope
+		}
+		frame := form.Of(d)
+		out.Frames = append(out.Frames, frame)
+		size = len(frame)
+	}
+	out.Delivered.add(d.Publication, size, s.opened)
 }
 
 func (s *Socket) answer(o *hub.Outcome, out *Effects) {

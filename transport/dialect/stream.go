@@ -59,6 +59,14 @@ func (s *Stream) Head() *Answer {
 	return &Answer{Status: 200, ContentType: s.format.contentType}
 }
 
+// EventsHead is the head of an event stream.
+func EventsHead() *Answer { return &Answer{Status: 200, ContentType: events.contentType} }
+
+// AppendRetry appends what tells an EventSource when to come back.
+func AppendRetry(dst []byte, retry time.Duration) []byte {
+	return appendEventOpen(dst, retry, hub.Position{})
+}
+
 // Begin subscribes: the client sees its stream open when that is done.
 func (s *Stream) Begin(now time.Time, out *Effects) {
 	s.opened = now

@@ -1,0 +1,211 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// exchangeCarrier carries a conversation as the response to a request that is served
+// on an event loop. Idle it is itself all that there is.
+//
+//	client ─► OnBody ─► begin ─► commands
+//	hub ─► wake ─► Exchange.Wake ─► OnWake ─► take ─► one write
+//
+// A client that does not take what it is sent is not given more: nothing is taken
+// from the session until OnDrain, and the session falls back to reading history.
+type exchangeCarrier struct {
+	engine.NopResponder
+	conversation
+	t        *Transport
+	asker    asker
+	message  *hub.Message // to be published when its content is here, else nil
+	exchange engine.Exchange
+	early    earlyWake
+	alarm    time.Time   // when OnWake comes for a deadline, zero if it does not
+	end      dialect.End // "" while the conversation goes on
+}
+
+// earlyWake keeps a wake of the hub for a carrier that cannot be woken yet.
+type earlyWake struct {
+	ready, woken atomic.Bool
+}
+
+// isTooEarly keeps a wake and reports true until the carrier is ready.
+func (e *earlyWake) isTooEarly() bool {
+	if e.ready.Load() {
+		return false
+	}
+	e.woken.Store(true)
+	return !e.ready.Load()
+}
+
+// isReady makes the carrier ready, unless there is a wake to deal with first.
+func (e *earlyWake) isReady() bool {
+	if e.woken.Swap(false) {
+		return false
+	}
+	e.ready.Store(true)
+	return true
+}
+
+// wakeUp is called by the hub.
+func (s *exchangeCarrier) wakeUp() {
+	if !s.early.isTooEarly() {
+		s.exchange.Wake()
+	}
+}
+
+// OnBody implements engine.Responder.
+func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
+	s.exchange = x
+	if s.message != nil {
+		fill(s.message, bytes.Clone(content))
+		s.dialect = dialect.NewPost(*s.message)
+		s.message = nil
+	}
+	m := scratches.Get().(*scratch)
+	s.begin(m)
+	s.apply(m)
+	for s.end == "" && !s.early.isReady() { // what is answered at once needs no turn of the loop
+		m := scratches.Get().(*scratch)
+		s.take(m)
+		s.apply(m)
+	}
+	if s.end == "" && s.early.woken.Load() {
+		x.Wake()
+	}
+}
+
+// OnTooLarge implements engine.Responder.
+func (s *exchangeCarrier) OnTooLarge(x engine.Exchange, _ int64) {
+	s.end = EndRefused
+	m := scratches.Get().(*scratch)
+	s.t.refuse(&s.asker, s.t.refuseTooLarge(), &m.response)
+	m.fields, _ = m.response.respond(x, m.fields) // an error says that the client has gone
+	m.recycle()
+}
+
+// OnWake sends what the session is owed, and what is due.
+func (s *exchangeCarrier) OnWake(x engine.Exchange) {
+	if s.end != "" || x.Buffered() > 0 {
+		return // OnDrain comes
+	}
+	m := scratches.Get().(*scratch)
+	if !s.alarm.IsZero() {
+		now := time.Now()
+		if !now.Before(s.alarm) {
+			s.alarm = time.Time{}
+		}
+		if deadline := s.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
+			s.expire(now, m)
+		}
+	}
+	if m.effects.Closing == nil {
+		s.take(m)
+	}
+	s.apply(m)
+}
+
+// OnDrain goes on where a slow client made OnWake stop.
+func (s *exchangeCarrier) OnDrain(x engine.Exchange) { s.OnWake(x) }
+
+// apply does what the dialect decided.
+func (s *exchangeCarrier) apply(m *scratch) {
+	defer m.recycle()
+	x, e := s.exchange, &m.effects
+	if e.Answer != nil {
+		s.t.answer(&s.asker, e.Answer, &m.response, e)
+		var err error
+		if m.fields, err = m.response.respond(x, m.fields); err != nil {
+			s.fail(x, err)
+			return
+		}
+	}
+	if len(e.Frames) > 0 {
+		if err := x.Write(e.Frames...); err != nil {
+			s.fail(x, err)
+			return
+		}
+	}
+	if e.Delivered.N > 0 {
+		s.t.observe.delivered(s.dialect.Transport(), e.Delivered)
+	}
+	switch {
+	case e.Closing != nil:
+		s.end = e.Closing.End
+		_ = x.End() // what was answered whole has ended
+	case e.Answer != nil && s.asker.isHead:
+		s.end = EndClient
+		_ = x.End()
+	default:
+		s.setAlarm(x)
+	}
+}
+
+// fail ends an exchange that cannot go on.
+func (s *exchangeCarrier) fail(x engine.Exchange, err error) {
+	if !errors.Is(err, engine.ErrExchangeOver) { // else OnEnd knows more
+		s.t.o.Logger.Error("a response could not be written", "path", s.asker.path, "error", err)
+		s.end = EndFailure
+	}
+	x.Abort()
+}
+
+// setAlarm has OnWake called for the dialect's deadline. One that moves away with
+// every delivery is looked at again when the first has come.
+func (s *exchangeCarrier) setAlarm(x engine.Exchange) {
+	deadline := s.dialect.Deadline()
+	if deadline.IsZero() || !s.alarm.IsZero() && !deadline.Before(s.alarm) {
+		return
+	}
+	s.alarm = deadline
+	x.WakeAt(deadline)
+}
+
+// OnEnd implements engine.Responder.
+func (s *exchangeCarrier) OnEnd(_ engine.Exchange, err error) {
+	s.close()
+	if s.end == "" {
+		s.end = exchangeEnd(err)
+	}
+	if s.dialect != nil { // its content had arrived
+		s.t.endStream(&s.conversation, s.asker.path, s.end)
+	}
+}
+
+// exchangeEnd says which end an exchange came to whose response was not complete.
+func exchangeEnd(err error) dialect.End {
+	switch {
+	case errors.Is(err, engine.ErrWriteTimeout):
+		return EndSlow
+	case errors.Is(err, engine.ErrServerClosed):
+		return EndShutdown
+	}
+	return EndClient
+}
+
+// answerer answers requests that need no conversation.
+type answerer struct {
+	engine.NopResponder
+	response *response
+}
+
+// OnBody implements engine.Responder.
+func (s *answerer) OnBody(x engine.Exchange, _ []byte) {
+	m := scratches.Get().(*scratch)
+	var err error
+	if m.fields, err = s.response.respond(x, m.fields); err == nil && s.response.isStream {
+		_ = x.End()
+	}
+	m.recycle()
+}
+
+// OnTooLarge implements engine.Responder. Why the request is refused is known
+// already, and its content is not wanted.
+func (s *answerer) OnTooLarge(x engine.Exchange, _ int64) { s.OnBody(x, nil) }

@@ -1,0 +1,75 @@
+package transport
+
+import (
+	"net/http"
+
+	"github.com/godwit-io/godwit/engine"
+)
+
+// Route is the engine.Server.Route of the paths that a Transport serves; others get
+// the zero Route. Streams, pages, long polls and publications are served on the
+// loops then.
+func (t *Transport) Route(r *engine.Request) engine.Route {
+	if _, ok := routeOf(r.Path()); !ok {
+		return engine.Route{}
+	}
+	var d decision
+	why := r.Fault()
+	if why != nil {
+		d = t.unavailable(askedLoop(r), why)
+	} else {
+		d = t.decide(askedLoop(r))
+	}
+	route := engine.Route{IsRefusal: why != nil, Limits: t.limits, BodyBytesMax: engine.NoBody, EndsWithInput: true}
+	switch {
+	case d.response != nil:
+		route.Responder = &answerer{response: d.response}
+		if !d.response.isLast {
+			route.BodyBytesMax = int64(t.o.BodyBytesMax) // the connection goes on behind it
+		}
+		route.EndsWithInput = false
+	case d.message != nil:
+		route.Responder = t.newExchange(&d)
+		route.BodyBytesMax = int64(t.o.BodyBytesMax)
+		// A client that has sent all of its request may close its half. It is answered
+		// all the same.
+		route.EndsWithInput = false
+	default:
+		route.Responder = t.newExchange(&d)
+	}
+	return route
+}
+
+func (t *Transport) newExchange(d *decision) *exchangeCarrier {
+	s := &exchangeCarrier{t: t, asker: d.asker, message: d.message}
+	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.dialect, s.wakeUp
+	return s
+}
+
+// Admit is the engine.Server.Admit of the paths that a Transport serves: handshakes
+// for others are left to Server.HTTP. Channels are WebSockets on the loops then.
+// The Server's Origins must be those of the Transport.
+func (t *Transport) Admit(r *engine.Request) engine.Admission {
+	if _, ok := routeOf(r.Path()); !ok {
+		return engine.Admission{HTTP: true}
+	}
+	d := t.decideSocket(askedLoop(r))
+	if d.response != nil {
+		return admission(d.response)
+	}
+	a, _ := t.openOnLoop(&d)
+	return a
+}
+
+// admission refuses a handshake with a response.
+func admission(out *response) engine.Admission {
+	a := engine.Admission{Status: out.status, Body: out.body, Header: make(http.Header, len(out.fields))}
+	for _, f := range out.fields {
+		if f.name == "Content-Type" {
+			a.ContentType = f.value
+			continue
+		}
+		a.Header.Set(f.name, f.value)
+	}
+	return a
+}
