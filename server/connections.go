@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net"
-	"net/http"
 	"sync"
 
 	"github.com/godwit-io/godwit/internal/settle"
@@ -20,9 +19,8 @@ const refusalsMax = 64
 // nobody would learn why nothing happens: it is accepted, answered with 503, and
 // closed.
 type connections struct {
-	limit     int
-	elsewhere func() int // open connections that the engine has taken over
-	settler   settle.Settler
+	limit   int
+	settler settle.Settler
 
 	mu      sync.Mutex // guards what follows
 	open    map[*tracked]struct{}
@@ -32,7 +30,7 @@ type connections struct {
 }
 
 func newConnections(limit int) *connections {
-	return &connections{limit: limit, elsewhere: func() int { return 0 }, open: make(map[*tracked]struct{})}
+	return &connections{limit: limit, open: make(map[*tracked]struct{})}
 }
 
 // listener is ln with every connection tracked.
@@ -91,7 +89,7 @@ func (t trackedConn) Close() error { return t.tracked.Close() }
 func (c *connections) track(nc net.Conn) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &tracked{nc: nc, conns: c, over: len(c.open)-c.over+c.elsewhere() >= c.limit}
+	t := &tracked{nc: nc, conns: c, over: len(c.open)-c.over >= c.limit}
 	if t.over {
 		c.refused++
 		if c.over >= refusalsMax {
@@ -124,10 +122,10 @@ func (c *connections) forget(t *tracked) {
 func (c *connections) counts() (open int, refused uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.open) + c.elsewhere(), c.refused
+	return len(c.open), c.refused
 }
 
-// wait returns when no connection of its own is open, or with ctx's error.
+// wait returns when no connection is open, or with ctx's error.
 func (c *connections) wait(ctx context.Context) error {
 	c.mu.Lock()
 	if len(c.open) == 0 {
@@ -179,5 +177,3 @@ func (c *connections) connContext(ctx context.Context, nc net.Conn) context.Cont
 	}
 	return ctx
 }
-
-func isOverLimit(r *http.Request) bool { return r.Context().Value(overLimit{}) != nil }

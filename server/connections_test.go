@@ -11,8 +11,18 @@ import (
 	"testing"
 )
 
+// drivers are the values of the setting driver: what is at the front differs, and not
+// what a client sees.
+var drivers = []string{driverEngine, driverGoroutine}
+
 func TestConnectionLimit(t *testing.T) {
-	s := start(t, Config{Limits: Limits{Connections: 2}})
+	for _, driver := range drivers {
+		t.Run(driver, func(t *testing.T) { testConnectionLimit(t, driver) })
+	}
+}
+
+func testConnectionLimit(t *testing.T, driver string) {
+	s := start(t, Config{Driver: driver, Limits: Limits{Connections: 2}})
 	open := func() net.Conn {
 		t.Helper()
 		c, err := net.Dial("tcp", s.Addr().String())
@@ -21,6 +31,17 @@ func TestConnectionLimit(t *testing.T) {
 		}
 		t.Cleanup(func() { c.Close() })
 		return c
+	}
+	request := func(c net.Conn, head string) string {
+		t.Helper()
+		if _, err := io.WriteString(c, head+"\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
 	}
 	ask := func(c net.Conn) string {
 		t.Helper()
@@ -52,8 +73,27 @@ func TestConnectionLimit(t *testing.T) {
 	if _, err := third.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("a refused connection stays open: %v", err)
 	}
-	if open, refused := s.conns.counts(); refused != 1 || open > 3 {
+	if open, refused := s.front.counts(); refused != 1 || open > 3 {
 		t.Errorf("%d open, %d refused", open, refused)
+	}
+	// An EventSource comes back after the end of a stream, and gives up after a 503.
+	got = request(open(), "GET /channels/chat HTTP/1.1\r\nAccept: text/event-stream")
+	for _, want := range []string{"HTTP/1.1 200 ", "Connection: close", "text/event-stream", "retry: "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("an event stream over the limit: no %q in %s", want, got)
+		}
+	}
+	for _, c := range []string{
+		"GET /channels/chat HTTP/1.1",
+		"POST /channels/chat HTTP/1.1\r\nContent-Length: 0",
+		"GET /channels/chat HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+	} {
+		got = request(open(), c)
+		for _, want := range []string{"HTTP/1.1 503 ", "Connection: close", "Retry-After: 5", "application/problem+json", "too-many-connections", "2 connections"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s over the limit: no %q in %s", c, want, got)
+			}
+		}
 	}
 	// Someone leaves, and there is room again.
 	first.Close()

@@ -74,6 +74,12 @@ type running struct {
 
 func start(t *testing.T, c Config) *running {
 	t.Helper()
+	return startAltered(t, c, func(*Server) {})
+}
+
+// startAltered starts a server of which alter has replaced something.
+func startAltered(t *testing.T, c Config, alter func(s *Server)) *running {
+	t.Helper()
 	r := &running{log: new(logBuffer)}
 	c.Listen = "127.0.0.1:0"
 	c.Logger = r.log.logger()
@@ -84,6 +90,7 @@ func start(t *testing.T, c Config) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alter(s)
 	if err := s.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}

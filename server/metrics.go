@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +27,7 @@ type metrics struct {
 	publishSeconds  *prometheus.HistogramVec
 	deliverySeconds *prometheus.HistogramVec
 	ended           *prometheus.CounterVec
-	panics          prometheus.Counter
+	panics          atomic.Uint64 // of handlers
 }
 
 // newMetrics collects what the layers count. loops is nil without an engine.
@@ -45,10 +46,10 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 			Name: "godwit_streams_ended_total",
 			Help: "WebSockets and streams that ended, by transport and reason: client, shutdown, slow, lost, refused, failure.",
 		}, []string{"transport", "reason"}),
-		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "godwit_panics_total", Help: "Requests that ended with a panic of the server.",
-		}),
 	}
+	panics := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "godwit_panics_total", Help: "Requests that ended with a panic of the server.",
+	}, func() float64 { return float64(m.panics.Load() + loops.panics()) })
 	b := ThisBuild()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "godwit_build_info", Help: "Always 1; the labels say which build this is.",
@@ -57,7 +58,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 	build.Set(1)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		build, m.publishSeconds, m.deliverySeconds, m.ended, m.panics,
+		build, m.publishSeconds, m.deliverySeconds, m.ended, panics,
 		&statsCollector{hubStats, brokerStats, conns},
 	)
 	if loops != nil {
@@ -73,7 +74,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 // observer feeds the histograms. The series of every transport are made at once,
 // because the functions are on the path of delivery, and because a series that is
 // not there and one at zero must not look alike.
-func (m *metrics) observer() *transport.Observer {
+func (m *metrics) observer(originRefused func(origin, host string)) *transport.Observer {
 	delivery := make(map[string]prometheus.Observer)
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
@@ -88,6 +89,7 @@ func (m *metrics) observer() *transport.Observer {
 		}
 	}
 	return &transport.Observer{
+		OriginRefused: originRefused,
 		Delivered: func(name string, _, _ int, latency time.Duration) {
 			// A page is history that somebody looked up: how old it is says nothing.
 			if o, ok := delivery[name]; ok && latency >= 0 {

@@ -15,13 +15,24 @@ type engineCollector struct {
 	shared func() engine.SharedStats
 }
 
+// panics is how many callbacks of loops have panicked.
+func (c *engineCollector) panics() (n uint64) {
+	if c == nil {
+		return 0
+	}
+	for _, s := range c.loops() {
+		n += s.Panics
+	}
+	return n
+}
+
 // engineMetrics are the figures of a loop.
 var engineMetrics = []struct {
 	desc  *prometheus.Desc
 	typ   prometheus.ValueType
 	value func(*engine.Stats) float64
 }{
-	{desc("loop_connections", "WebSockets of an event loop now.", "loop"), prometheus.GaugeValue,
+	{desc("loop_connections", "Connections of an event loop now.", "loop"), prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return float64(s.Conns) }},
 	{desc("loop_queue_bytes", "Bytes that wait for clients of an event loop that do not keep up.", "loop"), prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return float64(s.QueueBytes) }},
@@ -31,15 +42,15 @@ var engineMetrics = []struct {
 		func(s *engine.Stats) float64 { return float64(s.Stalls) }},
 	{desc("loop_lag_seconds", "The longest that anything had to wait for an event loop in the last 15 to 30 seconds.", "loop"), prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return s.Lag.Seconds() }},
-	{desc("loop_shed_total", "WebSockets refused with 503 because every event loop was too far behind.", "loop"), prometheus.CounterValue,
+	{desc("loop_shed_total", "Requests refused with 503 because every event loop was too far behind.", "loop"), prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.Shed) }},
 	{desc("loop_messages_received_total", "Messages of clients.", "loop"), prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.MessagesIn) }},
 	{desc("loop_messages_sent_total", "Messages to clients.", "loop"), prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.MessagesOut) }},
-	{desc("loop_received_bytes_total", "Bytes read from WebSockets.", "loop"), prometheus.CounterValue,
+	{desc("loop_received_bytes_total", "Bytes that an event loop read.", "loop"), prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.BytesIn) }},
-	{desc("loop_sent_bytes_total", "Bytes written to WebSockets.", "loop"), prometheus.CounterValue,
+	{desc("loop_sent_bytes_total", "Bytes that an event loop wrote.", "loop"), prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.BytesOut) }},
 }
 

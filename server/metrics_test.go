@@ -25,7 +25,7 @@ func someMetrics() *metrics {
 	m := newMetrics(func() hub.Stats { return hub.Stats{} }, func() membroker.Stats { return membroker.Stats{} },
 		func() (int, uint64) { return 0, 0 },
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
-	m.observer()
+	m.observer(nil)
 	m.hubObserver()
 	return m
 }
@@ -133,7 +133,7 @@ func TestMetricsOfLoops(t *testing.T) {
 
 func TestMetricsObserver(t *testing.T) {
 	m := someMetrics()
-	o := m.observer()
+	o := m.observer(nil)
 	h := m.hubObserver()
 	h.Published(transport.Post, 10, time.Millisecond)
 	h.Published("unheard of", 10, time.Millisecond)

@@ -31,11 +31,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin")
-	// Nothing but the welcome page is a document, and that sets its own.
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	for name, values := range securityHeader {
+		h[name] = values
+	}
 	s.route(rec, r)
+}
+
+// securityHeader is sent with every response.
+var securityHeader = http.Header{
+	"X-Content-Type-Options": {"nosniff"},
+	"Referrer-Policy":        {"same-origin"},
+	// Nothing but the welcome page is a document, and that sets its own.
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
 }
 
 // route decides by the path as it was sent. An http.ServeMux would redirect
@@ -43,10 +50,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isOverLimit(r):
-		w.Header().Set("Connection", "close")
-		w.Header().Set("Retry-After", "5")
-		transport.ProblemTooManyConnections.Write(w, fmt.Sprintf("this server is limited to %d connections at once; try again later", s.config.Limits.Connections))
-	case s.loopback.Load() && !hostAllowed(r.Host, s.origins):
+		s.refuseOverLimit(w, r)
+	case s.loopback.Load() && !hostAllowed(r.Host, s.origins) && !isProbe(r):
+		s.refusals.warnHost(r.Host)
 		w.Header().Set("Connection", "close")
 		transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
 			" or allow the name with --origin (origins in the configuration file)", quote(r.Host), s.Addr()))
@@ -66,6 +72,25 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		transport.ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+
 			"; channels are below /channels/, presence is below /presence/, and / is a page to begin with")
 	}
+}
+
+// isProbe reports whether r asks how the process is without a name for it: balancers
+// do that with HTTP/1.0. A browser, which the guard is about, always gives one.
+func isProbe(r *http.Request) bool {
+	return r.Host == "" && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
+}
+
+// refuseOverLimit answers a request over a connection above the limit, which is the
+// last one on it.
+func (s *Server) refuseOverLimit(w http.ResponseWriter, r *http.Request) {
+	why := s.tooManyConnections()
+	w.Header().Set("Connection", "close")
+	if s.channels.Serves(r) {
+		s.channels.Refuse(w, r, why)
+		return
+	}
+	w.Header().Set("Retry-After", "5")
+	transport.ProblemTooManyConnections.Write(w, why.Reason)
 }
 
 // serveState answers whoever watches the process (/healthz) or sends traffic to
@@ -98,7 +123,7 @@ func (s *Server) recovered(rec *recorder, r *http.Request, v any) {
 	if v == http.ErrAbortHandler {
 		panic(v) // a handler that ends its response early, on purpose
 	}
-	s.metrics.panics.Inc()
+	s.metrics.panics.Add(1)
 	id := requestID(r)
 	s.log.Error("handler panicked", "id", id, "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	switch {

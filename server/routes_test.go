@@ -127,8 +127,7 @@ func TestSettingsArrive(t *testing.T) {
 // A panic answers 500 and is logged with an ID that the client was told; the
 // server goes on.
 func TestPanic(t *testing.T) {
-	s := start(t, Config{})
-	s.welcome = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	bug := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.RawQuery {
 		case "begun":
 			w.Header().Set("Content-Length", "100")
@@ -148,6 +147,7 @@ func TestPanic(t *testing.T) {
 		}
 		panic("a bug")
 	})
+	s := startAltered(t, Config{}, func(s *Server) { s.welcome = bug })
 	a := s.do(t, "GET", "/", "", "X-Request-Id", "from-proxy-1")
 	if a.StatusCode != 500 || !strings.Contains(a.body, "internal-error") || !strings.Contains(a.body, "from-proxy-1") || !a.Close {
 		t.Errorf("%s %v %s", a.Status, a.Header, a.body)

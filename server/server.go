@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/welcome"
@@ -38,9 +37,8 @@ type Server struct {
 	channels *transport.Transport
 	welcome  http.Handler
 	metrics  *metrics
-	conns    *connections
-	engine   *engine.Server // nil: goroutines carry the WebSockets
-	http     *http.Server
+	front    front
+	refusals refusals
 
 	mu       sync.Mutex // guards what follows
 	listener net.Listener
@@ -58,10 +56,11 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, conns: newConnections(c.Limits.Connections), welcome: welcome.Handler()}
+	s := &Server{config: c, log: c.Logger, welcome: welcome.Handler()}
 	if s.log == nil {
 		s.log = newLogger(os.Stderr, c.Log)
 	}
+	s.refusals.log = s.log
 	if s.origins, err = handshake.ParseOrigins(c.Origins); err != nil {
 		return nil, err // normalize has parsed them one by one
 	}
@@ -72,11 +71,13 @@ func New(c Config) (*Server, error) {
 	})
 	var loops *engineCollector
 	if c.Driver == driverEngine {
-		s.engine = &engine.Server{Handler: engine.NopHandler{}, Origins: s.origins, Log: s.log}
-		s.conns.elsewhere = s.engine.Len
-		loops = &engineCollector{s.engine.Stats, s.engine.SharedStats}
+		front := s.newLoopFront()
+		s.front = front
+		loops = &engineCollector{front.engine.Stats, front.engine.SharedStats}
+	} else {
+		s.front = s.newHTTPFront()
 	}
-	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, broker.Stats, s.conns.counts, loops)
+	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, broker.Stats, s.front.counts, loops)
 	s.hub, err = hub.New(broker, &hub.Options{
 		Retention:           hub.Retention{Count: *c.History.Count, Age: c.History.Age},
 		NoHistory:           *c.History.Count == 0,
@@ -92,22 +93,10 @@ func New(c Config) (*Server, error) {
 		Origins:      s.origins,
 		BodyBytesMax: c.Limits.PublicationBytes,
 		Heartbeat:    c.Heartbeat,
-		Engine:       s.engine,
-		Observer:     s.metrics.observer(),
+		Header:       securityHeader,
+		Observer:     s.metrics.observer(s.refusals.warnOrigin),
 		Logger:       s.log,
 	})
-	s.http = &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		// net/http adds 4 KiB of its own to what it is told.
-		MaxHeaderBytes: c.Limits.HeaderBytes - 4<<10,
-		ConnContext:    s.conns.connContext,
-		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what peers did wrong
-	}
-	if s.http.MaxHeaderBytes == 0 {
-		s.http.MaxHeaderBytes = 1 // 0 would mean net/http's default, 1 MiB
-	}
 	return s, nil
 }
 
@@ -209,14 +198,16 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	}
 
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.conns.listener(ln)) }()
+	go func() { failed <- s.front.serve(ln) }()
 	var err error
 	select {
 	case <-ctx.Done():
 		stopDemo()
 		demo.Wait()
 		s.drain()
-		<-failed // http.ErrServerClosed, at once after a shutdown
+		if e := <-failed; !isServed(e) { // at once after a shutdown
+			err = e
+		}
 	case err = <-failed:
 		stopDemo()
 		demo.Wait()
@@ -234,37 +225,18 @@ func (s *Server) publish(ctx context.Context, m hub.Message) error {
 // drain ends what goes on, in good order as long as DrainTimeout allows.
 func (s *Server) drain() {
 	s.draining.Store(true)
-	open, _ := s.conns.counts()
+	open, _ := s.front.counts()
 	s.log.Info("stopping", "connections", open, "limit", s.config.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()
 
-	// The sessions end once nothing is accepted any more, or those who come back
-	// at once would find the same server. Ending them ends the requests that
-	// Shutdown waits for.
-	var sessions sync.WaitGroup
-	sessions.Add(1)
-	s.http.RegisterOnShutdown(func() {
-		defer sessions.Done()
-		_ = s.hub.Shutdown(ctx) // ctx is also judged below
+	// The sessions end once nothing is accepted any more, or clients that come back
+	// at once would find the same server.
+	cut := s.front.shutdown(ctx, func() {
+		_ = s.hub.Shutdown(ctx) // what it leaves is counted below
 	})
-	err := s.http.Shutdown(ctx)
-	sessions.Wait()
-	if err == nil {
-		err = s.conns.wait(ctx) // WebSockets that are still saying goodbye
-	}
-	_ = s.http.Close() // only after Shutdown failed is there something to close
-	cut := s.conns.closeAll()
-	if s.engine != nil {
-		left := s.engine.Len()
-		if e := s.engine.Shutdown(ctx); e != nil {
-			err = errors.Join(err, e)
-			cut += left
-		}
-		_ = s.engine.Close()
-	}
 	_ = s.hub.Close()
-	if err != nil && cut > 0 {
+	if cut > 0 {
 		s.log.Warn("stopped, with connections cut at the limit", "connections", cut)
 		return
 	}

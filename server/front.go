@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// front accepts connections, counts them, and has their requests answered.
+type front interface {
+	// serve serves the connections of ln until shutdown, or returns why it cannot.
+	serve(ln net.Listener) error
+
+	// counts returns how many connections are open, and how many were refused
+	// because there were too many.
+	counts() (open int, refused uint64)
+
+	// shutdown stops accepting, has end end what goes on, and waits for the
+	// connections to end as long as ctx allows. It returns how many were cut then.
+	shutdown(ctx context.Context, end func()) (cut int)
+}
+
+// loopFront has event loops at the front: they serve the channels, and leave other
+// requests to net/http.
+type loopFront struct{ engine *engine.Server }
+
+func (s *Server) newLoopFront() *loopFront {
+	return &loopFront{&engine.Server{
+		Handler:          engine.NopHandler{},
+		HTTP:             s,
+		Route:            s.routeOnLoop,
+		Admit:            s.admitOnLoop,
+		Refuse:           func(r *engine.Request, f *handshake.Fault) (string, []byte) { return s.channels.Problem(r, f) },
+		Origins:          s.origins,
+		ConnsMax:         s.config.Limits.Connections,
+		HeadBytesMax:     s.config.Limits.HeaderBytes,
+		HandshakeTimeout: headerTimeout,
+		KeepAliveTimeout: idleTimeout,
+		Log:              s.log,
+	}}
+}
+
+// routeOnLoop leaves what the guards refuse to net/http.
+func (s *Server) routeOnLoop(r *engine.Request) engine.Route {
+	if s.loopback.Load() && !hostAllowed(r.Host(), s.origins) {
+		return engine.Route{}
+	}
+	return s.channels.Route(r)
+}
+
+func (s *Server) admitOnLoop(r *engine.Request) engine.Admission {
+	if s.loopback.Load() && !hostAllowed(r.Host(), s.origins) {
+		return engine.Admission{HTTP: true}
+	}
+	return s.channels.Admit(r)
+}
+
+func (f *loopFront) serve(ln net.Listener) error { return f.engine.Serve(ln) }
+
+func (f *loopFront) counts() (open int, refused uint64) {
+	for _, s := range f.engine.Stats() {
+		refused += s.OverLimit
+	}
+	return f.engine.Len(), refused
+}
+
+func (f *loopFront) shutdown(ctx context.Context, end func()) (cut int) {
+	f.engine.RegisterOnShutdown(end)
+	if err := f.engine.Shutdown(ctx); err != nil {
+		cut = f.engine.Len()
+	}
+	_ = f.engine.Close()
+	return cut
+}
+
+// httpFront has net/http at the front, where there is no poller, or by choice.
+type httpFront struct {
+	http  *http.Server
+	conns *connections
+}
+
+func (s *Server) newHTTPFront() *httpFront {
+	conns := newConnections(s.config.Limits.Connections)
+	f := &httpFront{conns: conns, http: &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		// net/http adds 4 KiB of its own to what it is told, and takes 0 for 1 MiB.
+		MaxHeaderBytes: max(1, s.config.Limits.HeaderBytes-4<<10),
+		ConnContext:    conns.connContext,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what peers did wrong
+	}}
+	return f
+}
+
+func (f *httpFront) serve(ln net.Listener) error { return f.http.Serve(f.conns.listener(ln)) }
+
+func (f *httpFront) counts() (open int, refused uint64) { return f.conns.counts() }
+
+func (f *httpFront) shutdown(ctx context.Context, end func()) (cut int) {
+	// Ending what goes on ends the requests that Shutdown waits for.
+	var ending sync.WaitGroup
+	ending.Add(1)
+	f.http.RegisterOnShutdown(func() {
+		defer ending.Done()
+		end()
+	})
+	err := f.http.Shutdown(ctx)
+	ending.Wait()
+	if err == nil {
+		err = f.conns.wait(ctx) // WebSockets that are still saying goodbye
+	}
+	_ = f.http.Close() // only after Shutdown failed is there something to close
+	if cut = f.conns.closeAll(); err == nil {
+		return 0
+	}
+	return cut
+}
+
+// isOverLimit reports whether r came over a connection that is only there to be told
+// that there are too many.
+func isOverLimit(r *http.Request) bool {
+	return engine.IsOverLimit(r) || r.Context().Value(overLimit{}) != nil
+}
+
+// isServed reports whether err, of serve, is the end of a shutdown.
+func isServed(err error) bool {
+	return err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, engine.ErrServerClosed)
+}
+
+// tooManyConnections is why requests over such a connection are refused.
+func (s *Server) tooManyConnections() *handshake.Fault {
+	return &handshake.Fault{
+		Status: http.StatusServiceUnavailable, Rule: engine.RuleConnsMax,
+		Reason: "this server is limited to " + strconv.Itoa(s.config.Limits.Connections) + " connections at once; try again later",
+		Header: handshake.Header{"Retry-After": {"5"}},
+	}
+}
