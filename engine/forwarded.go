@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // forwarded is a connection that Server.HTTP has. It keeps its place among the
@@ -21,8 +23,9 @@ type forwarded struct {
 	net.Conn
 	web *web
 
-	mu    sync.Mutex // guards early
+	mu    sync.Mutex // guards what follows
 	early []byte     // was read before, and comes first
+	timed bool       // a handler has said until when may be written
 
 	http2     bool // net/http has Conn itself, as it wants to see that it is TLS
 	overLimit bool // it was accepted to be told that there are too many
@@ -59,8 +62,66 @@ func (f *forwarded) CloseWrite() error {
 	return nil
 }
 
-// ReadFrom lets a file go from the kernel to the socket.
-func (f *forwarded) ReadFrom(r io.Reader) (int64, error) { return io.Copy(f.Conn, r) }
+// Write implements net.Conn. The client must take each part of p within WriteTimeout,
+// unless the handler has said otherwise.
+func (f *forwarded) Write(p []byte) (n int, err error) {
+	for {
+		f.beginPart()
+		part := p[n:min(n+forwardedPartBytes, len(p))]
+		k, err := f.Conn.Write(part)
+		if n += k; err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+// ReadFrom lets a file go from the kernel to the socket, in parts like those of
+// Write.
+func (f *forwarded) ReadFrom(r io.Reader) (n int64, err error) {
+	all, ok := r.(*io.LimitedReader)
+	if !ok {
+		all = &io.LimitedReader{R: r, N: math.MaxInt64}
+	}
+	for all.N > 0 {
+		f.beginPart()
+		part := io.LimitedReader{R: all.R, N: min(all.N, forwardedPartBytes)} // package net sends a file behind one of these, not two
+		k, err := io.Copy(f.Conn, &part)
+		n, all.N = n+k, all.N-k
+		if err != nil || part.N > 0 {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// forwardedPartBytes is how much the client must take within WriteTimeout.
+const forwardedPartBytes = 16 << 10
+
+// beginPart gives the client time for what is written next.
+func (f *forwarded) beginPart() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.timed {
+		_ = f.Conn.SetWriteDeadline(time.Now().Add(f.web.owner.settings.WriteTimeout)) // the write says what is wrong
+	}
+}
+
+// SetWriteDeadline implements net.Conn, for handlers; the zero time is WriteTimeout
+// again.
+func (f *forwarded) SetWriteDeadline(t time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.timed = !t.IsZero()
+	return f.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (f *forwarded) SetDeadline(t time.Time) error {
+	if err := f.SetWriteDeadline(t); err != nil {
+		return err
+	}
+	return f.Conn.SetReadDeadline(t)
+}
 
 // Close implements net.Conn.
 func (f *forwarded) Close() error {
@@ -154,10 +215,17 @@ func (w *web) cut() {
 // note is told by net/http how far a connection has come. What net/http has itself
 // does not tell when it is closed.
 func (w *web) note(nc net.Conn, state http.ConnState) {
-	if state != http.StateClosed {
+	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
-	if f := w.find(nc); f != nil && w.forget(f) {
+	f := w.find(nc)
+	switch {
+	case f == nil:
+	case state == http.StateHijacked:
+		f.mu.Lock()
+		f.timed = true // the handler has the connection, with its deadlines
+		f.mu.Unlock()
+	case w.forget(f):
 		w.owner.leave(f.overLimit)
 	}
 }

@@ -49,6 +49,11 @@ type Server struct {
 	// WebSocket, and those that Admit gives it; keep-alive and what was sent
 	// behind the request are as they should be. Nil: they are answered with 426
 	// or what else is wrong with them as an opening handshake.
+	//
+	// Deadlines are those of the connection: HandshakeTimeout for a head, BodyTimeout
+	// for its content, WriteTimeout for each part of a response, 16 KiB of it, that
+	// the client must take, KeepAliveTimeout for the next request. A handler can set
+	// others with http.ResponseController.
 	HTTP http.Handler
 
 	Options
@@ -103,12 +108,14 @@ type Server struct {
 	// It is answered with 431 beyond either. Default 16 KiB.
 	HeadBytesMax int
 
-	// BodyTimeout is how long the content of a request may take to arrive that a
-	// Responder serves. It is answered with 408 then. Default 30 seconds.
+	// BodyTimeout is how long the content of a request may take to arrive. A request
+	// for a Responder is answered with 408 then; a handler of HTTP finds an error when
+	// it reads on, and may allow more with http.ResponseController.SetReadDeadline.
+	// Default 30 seconds.
 	BodyTimeout time.Duration
 
 	// KeepAliveTimeout is how long a connection may wait for its next request behind
-	// one that a Responder has served. Default 620 seconds, which is longer than the
+	// one that a Responder or HTTP has served. Default 620 seconds, which is longer than the
 	// balancers wait that are common: a connection should end by whoever sends
 	// requests, or one of them may get lost.
 	KeepAliveTimeout time.Duration

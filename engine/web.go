@@ -30,18 +30,20 @@ func newWeb(s *Server) *web {
 	w.server = &http.Server{
 		Handler:           &webHandler{s},
 		ReadHeaderTimeout: s.numbers.handshakeTimeout,
-		IdleTimeout:       webIdleTimeout,
+		IdleTimeout:       s.numbers.keepAliveTimeout,
 		// net/http adds 4 KiB of its own to what it is told, and takes 0 for 1 MiB.
 		MaxHeaderBytes: max(1, s.numbers.headBytesMax-4<<10),
-		ConnContext:    w.connContext,
-		ConnState:      w.note,
-		ErrorLog:       slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
+		HTTP2: &http.HTTP2Config{ // it has no forwarded around its connections
+			WriteByteTimeout: s.settings.WriteTimeout,
+			SendPingTimeout:  s.settings.PingInterval,
+			PingTimeout:      s.settings.PingTimeout,
+		},
+		ConnContext: w.connContext,
+		ConnState:   w.note,
+		ErrorLog:    slog.NewLogLogger(s.log().Handler(), slog.LevelDebug), // what peers did wrong
 	}
 	return w
 }
-
-// webIdleTimeout is how long a connection may wait for its next request.
-const webIdleTimeout = time.Minute
 
 func (w *web) serve() { _ = w.server.Serve(w.queue) } // it returns when it is shut down
 
@@ -71,6 +73,11 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if IsOverLimit(r) {
 		w.Header().Set("Connection", "close")
 	}
+	if r.ContentLength != 0 {
+		// net/http takes it back at the end of the content. An error is of a connection
+		// that has ended.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.server.numbers.bodyTimeout))
+	}
 	if handshake.IsUpgrade(r.Header) {
 		if _, err := h.server.take(w, r, h.server.Admit); !errors.Is(err, errGiven) {
 			return
@@ -94,6 +101,7 @@ func (l *loop) forward(c *Conn, p []byte) {
 		c.mu.Lock()
 		c.fd = -1
 		c.mu.Unlock()
+		keepAlive(fd) // package net asks after 15 seconds, and would give up much later
 		var err error
 		if nc, err = socket.NetConn(fd); err != nil {
 			l.server.log().Error("engine: cannot give a connection to HTTP", "error", err)
