@@ -37,7 +37,16 @@ const (
 // there are named in the comments.
 type Config struct {
 	// Listen is the address to listen on, as host:port (listen). Port 0 picks a
-	// free one. Default 127.0.0.1:8000.
+	// free one. A host that is a name stands for each of its addresses, and
+	// localhost for 127.0.0.1 and ::1. 0.0.0.0 is every IPv4 address of the
+	// machine, [::] every IPv6 address, and no host at all is both.
+	//
+	// "unix:" and a path is a socket file. Its permissions are what the umask of
+	// the process leaves of 0777; who may write to it may connect. The file of a
+	// server that was killed is replaced, any other is left alone. Requests may
+	// name any Host there, because no page in a browser can reach it.
+	//
+	// Default 127.0.0.1:8000.
 	Listen string
 
 	// Insecure allows a Listen address that other machines can reach although
@@ -179,9 +188,15 @@ func fill[T comparable](field *T, value T) {
 }
 
 func checkListen(listen string) string {
+	if path, ok := strings.CutPrefix(listen, unixPrefix); ok {
+		if path == "" || path[0] == '@' || strings.IndexByte(path, 0) >= 0 {
+			return strconv.Quote(path) + " is not the path of a socket file; write for example unix:/run/godwit.sock"
+		}
+		return ""
+	}
 	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return strconv.Quote(listen) + " is not an address; write host:port, for example " + DefaultListen + " or :8000"
+		return strconv.Quote(listen) + " is not an address; write host:port, for example " + DefaultListen + " or :8000, or unix:/path/to.sock"
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return strconv.Quote(port) + " is not a port; write a number from 0 (any free port) to 65535"

@@ -210,7 +210,7 @@ func TestListenerFails(t *testing.T) {
 	if err := s.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.listener.Close(); err != nil {
+	if err := s.bound()[0].Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Run(t.Context()); err == nil || !errors.Is(err, net.ErrClosed) {

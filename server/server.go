@@ -42,9 +42,9 @@ type Server struct {
 	engine   *engine.Server // nil: goroutines carry the WebSockets
 	http     *http.Server
 
-	mu       sync.Mutex // guards what follows
-	listener net.Listener
-	used     bool // Serve or Close was called
+	mu        sync.Mutex // guards what follows
+	listeners []net.Listener
+	used      bool // Serve or Close was called
 
 	loopback atomic.Bool // guard the Host header
 	draining atomic.Bool
@@ -117,40 +117,45 @@ func New(c Config) (*Server, error) {
 func (s *Server) Listen(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.used || s.listener != nil {
+	if s.used || s.listeners != nil {
 		return errors.New("server: Listen was called before")
 	}
-	ln, err := listen(ctx, s.config)
+	listeners, err := listen(ctx, s.config)
 	if err != nil {
 		return err
 	}
-	s.listener = ln
+	s.listeners = listeners
 	return nil
 }
 
-// Addr is the address bound by Listen or given to Serve, nil before.
+// Addr is the address bound by Listen or given to Serve, nil before. It is the
+// first of several, which localhost and other names may have.
 func (s *Server) Addr() net.Addr {
+	if listeners := s.bound(); len(listeners) > 0 {
+		return listeners[0].Addr()
+	}
+	return nil
+}
+
+func (s *Server) bound() []net.Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
+	return s.listeners
 }
 
 // Config is what the server runs with: its Config with the defaults filled in.
 func (s *Server) Config() Config { return s.config }
 
-// Loopback reports whether the server is bound to an address that only this
-// machine can reach.
-func (s *Server) Loopback() bool { return isLoopback(s.Addr()) }
+// Local reports whether only programs of this machine can reach the server: it
+// is bound to loopback or to a socket file.
+func (s *Server) Local() bool { return addressesAre(isLocal, s.bound()) }
 
 // Demo reports whether the demo feed runs. It depends on the bound address.
 func (s *Server) Demo() bool {
 	if s.config.Demo != nil {
 		return *s.config.Demo
 	}
-	return s.Loopback()
+	return addressesAre(isLoopback, s.bound())
 }
 
 // Run serves until ctx ends, then drains: see Serve.
@@ -160,14 +165,11 @@ func (s *Server) Run(ctx context.Context) error {
 			return errors.Join(err, s.Close())
 		}
 	}
-	s.mu.Lock()
-	ln := s.listener
-	s.mu.Unlock()
-	return s.serve(ctx, ln)
+	return s.serve(ctx, s.bound())
 }
 
 // Serve serves the connections of ln, which it closes, until ctx ends. An
-// address that is not TCP counts as one that other machines can reach.
+// address that is neither TCP nor Unix counts as one that other machines can reach.
 //
 // Then it drains: nothing is accepted any more, /readyz answers 503, streams end
 // so that their clients reconnect, WebSockets are closed with 1001. What has not
@@ -178,16 +180,16 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close(), s.Close())
 	}
 	s.mu.Lock()
-	if s.listener != nil {
+	if s.listeners != nil {
 		s.mu.Unlock()
 		return errors.Join(errors.New("server: it listens already"), ln.Close())
 	}
-	s.listener = ln
+	s.listeners = []net.Listener{ln}
 	s.mu.Unlock()
-	return s.serve(ctx, ln)
+	return s.serve(ctx, s.bound())
 }
 
-func (s *Server) serve(ctx context.Context, ln net.Listener) error {
+func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	s.mu.Lock()
 	used := s.used
 	s.used = true
@@ -195,8 +197,8 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	if used {
 		return errors.New("server: it was run or closed before")
 	}
-	s.loopback.Store(isLoopback(ln.Addr()))
-	s.log.Info("serving", "address", ln.Addr().String(), "version", ThisBuild().Version, "origins", s.origins.String(),
+	s.loopback.Store(addressesAre(isLoopback, listeners))
+	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
 		"insecure", s.config.Insecure, "demo", s.Demo())
 
 	var demo sync.WaitGroup
@@ -208,20 +210,24 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 		})
 	}
 
-	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.conns.listener(ln)) }()
+	failed := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		go func() {
+			failed <- fmt.Errorf("cannot serve on %s: %w", ln.Addr(), s.http.Serve(s.conns.listener(ln)))
+		}()
+	}
+	left := len(listeners)
 	var err error
 	select {
 	case <-ctx.Done():
-		stopDemo()
-		demo.Wait()
-		s.drain()
-		<-failed // http.ErrServerClosed, at once after a shutdown
 	case err = <-failed:
-		stopDemo()
-		demo.Wait()
-		err = fmt.Errorf("cannot serve on %s: %w", ln.Addr(), err)
-		s.drain()
+		left--
+	}
+	stopDemo()
+	demo.Wait()
+	s.drain()
+	for range left {
+		<-failed // http.ErrServerClosed, at once after a shutdown
 	}
 	return err
 }
@@ -280,9 +286,5 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.used = true
-	err := s.hub.Close()
-	if s.listener != nil {
-		err = errors.Join(err, s.listener.Close())
-	}
-	return err
+	return errors.Join(s.hub.Close(), closeAll(s.listeners))
 }

@@ -39,7 +39,7 @@ second signal ends it at once.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	settings := []*settingFlag{
-		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port; port 0 picks a free one (default 127.0.0.1:8000)"},
+		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port or unix:/path/to.sock; localhost is IPv4 and IPv6, port 0 picks a free one (default 127.0.0.1:8000)"},
 		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although there is no authentication (default false)"},
 		{key: "origins", name: "origin", typ: "PATTERN", list: true, usage: "pages that may connect besides the server's own: https://app.example.com, https://*.example.com, http://localhost:*, or *; repeatable (default none)"},
 		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second (default true on loopback)"},
@@ -79,7 +79,7 @@ second signal ends it at once.`,
 			_ = s.Close() // it was never used
 			return err
 		}
-		if c.Insecure && !s.Loopback() {
+		if c.Insecure && !s.Local() {
 			fmt.Fprintf(cmd.ErrOrStderr(), "godwit: WARNING: --insecure on %s: everyone who can reach this address can read and publish on every channel\n", s.Addr())
 		}
 		greet(cmd.OutOrStdout(), s)
@@ -90,17 +90,24 @@ second signal ends it at once.`,
 
 // greet says where the server is and what is open.
 func greet(w io.Writer, s *server.Server) {
-	host := address(s.Addr())
 	fmt.Fprintf(w, "Godwit %s\n\n", server.ThisBuild().Version)
-	fmt.Fprintf(w, "  page       http://%s/\n", host)
-	fmt.Fprintf(w, "  a channel  ws://%s/channels/chat\n", host)
-	fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
-	fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
-	fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
-	if s.Loopback() {
-		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(s.Config())+".")
+	if path, isFile := s.Addr().(*net.UnixAddr); isFile {
+		fmt.Fprintf(w, "  a channel  curl --unix-socket %s http://localhost/channels/chat\n\n", path)
 	} else {
+		host := address(s.Addr())
+		fmt.Fprintf(w, "  page       http://%s/\n", host)
+		fmt.Fprintf(w, "  a channel  ws://%s/channels/chat\n", host)
+		fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
+		fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
+	}
+	fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
+	switch {
+	case !s.Local():
 		fmt.Fprintln(w, "OTHER MACHINES CAN REACH IT. In browsers, only pages of these origins can: "+origins(s.Config())+".")
+	case s.Addr().Network() == "unix":
+		fmt.Fprintln(w, "It is a file: only programs on this machine that may write to it can.")
+	default:
+		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(s.Config())+".")
 	}
 	if s.Demo() {
 		fmt.Fprintln(w, "A demo feed runs on channel demo/ticker; --demo=false leaves it out.")
