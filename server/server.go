@@ -58,7 +58,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, conns: newConnections(c.Limits.Connections), welcome: welcome.Handler()}
+	s := &Server{config: c, log: c.Logger, conns: newConnections(c.Limits.Connections), welcome: welcome.Handler(ThisBuild().Version)}
 	if s.log == nil {
 		s.log = newLogger(os.Stderr, c.Log)
 	}
@@ -200,6 +200,9 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	s.loopback.Store(addressesAre(isLoopback, listeners))
 	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
 		"insecure", s.config.Insecure, "demo", s.Demo())
+	if !s.Local() {
+		s.log.Warn("everyone who can reach this address can read and publish on every channel", "address", addresses(listeners))
+	}
 
 	var demo sync.WaitGroup
 	demoCtx, stopDemo := context.WithCancel(ctx)

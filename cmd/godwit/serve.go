@@ -28,7 +28,11 @@ last one wins.
 
 SIGINT (Ctrl-C) and SIGTERM stop it in good order: streams end and WebSockets are
 closed with 1001, so that clients reconnect elsewhere, then it exits with 0. A
-second signal ends it at once.`,
+second signal ends it at once.
+
+It logs to standard error. On a terminal, and unless the log is JSON, it says on
+standard output what is where; elsewhere it prints nothing there, and the line
+"serving" of the log has the address.`,
 		Example: `  godwit serve
   godwit serve --listen 127.0.0.1:9000 --history-count 100 --history-age 1h
   godwit serve --origin https://app.example.com --origin 'http://localhost:*'
@@ -79,10 +83,10 @@ second signal ends it at once.`,
 			_ = s.Close() // it was never used
 			return err
 		}
-		if c.Insecure && !s.Local() {
-			fmt.Fprintf(cmd.ErrOrStderr(), "godwit: WARNING: --insecure on %s: everyone who can reach this address can read and publish on every channel\n", s.Addr())
+		// Where nobody looks, the log says the same.
+		if isTerminal(cmd.OutOrStdout()) && c.Log.Format == server.DefaultLogFormat {
+			greet(cmd.OutOrStdout(), s)
 		}
-		greet(cmd.OutOrStdout(), s)
 		return s.Run(cmd.Context())
 	}
 	return cmd
