@@ -28,6 +28,7 @@ const (
 	DefaultHistoryBytes     = membroker.HistoryBytesMaxDefault
 	DefaultHeartbeat        = 15 * time.Second
 	DefaultDrainTimeout     = 10 * time.Second
+	DefaultKeepaliveTimeout = 620 * time.Second
 	DefaultLogFormat        = "text"
 	DefaultLogLevel         = "info"
 )
@@ -76,8 +77,20 @@ type Config struct {
 	// Default 15 s: proxies commonly end what was silent for 30 to 60 seconds.
 	Heartbeat time.Duration
 
-	// DrainTimeout is how long Run waits for connections to end after its
-	// context did (drain_timeout). Default 10 s.
+	// KeepaliveTimeout is how long a connection is kept for another request
+	// (keepalive_timeout). It has to be longer than that of a balancer in front,
+	// which else sends a request on a connection that is being closed, and answers
+	// 502: Google's keeps connections for 600 s, that of AWS for 60 s. Default 620 s.
+	KeepaliveTimeout time.Duration
+
+	// DrainDelay is how long Run goes on to accept and to serve after its context
+	// did, while /readyz answers 503 already (drain_delay). It is for balancers that
+	// learn from /readyz where not to send: longer than the time that they take to
+	// notice. Default 0.
+	DrainDelay time.Duration
+
+	// DrainTimeout is how long Run waits for connections to end after its context
+	// did and the DrainDelay has passed (drain_timeout). Default 10 s.
 	DrainTimeout time.Duration
 
 	Log Log
@@ -150,6 +163,7 @@ func (c Config) normalize() (Config, error) {
 	fill(&c.Limits.HistoryBytes, DefaultHistoryBytes)
 	fill(&c.Driver, defaultDriver())
 	fill(&c.Heartbeat, DefaultHeartbeat)
+	fill(&c.KeepaliveTimeout, DefaultKeepaliveTimeout)
 	fill(&c.DrainTimeout, DefaultDrainTimeout)
 	fill(&c.Log.Format, DefaultLogFormat)
 	fill(&c.Log.Level, DefaultLogLevel)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +23,9 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// Timeouts of connections that are no stream. Streams have a heartbeat and a
-// write timeout of their own instead, so there is no general write timeout.
-const (
-	headerTimeout = 10 * time.Second  // for the header of a request to arrive
-	idleTimeout   = 120 * time.Second // between requests
-)
+// headerTimeout is for the header of a request to arrive. Streams have a heartbeat
+// and a write timeout of their own, so there is no general write timeout.
+const headerTimeout = 10 * time.Second
 
 // Server is a whole Godwit server. Create it with New, then call Run; or Listen
 // first, to know the address before it serves. It serves once.
@@ -48,6 +47,7 @@ type Server struct {
 
 	loopback atomic.Bool // guard the Host header
 	draining atomic.Bool
+	delay    drainDelay
 }
 
 // New returns a Server for c, which it checks: the error is a *SettingError that
@@ -58,7 +58,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, conns: newConnections(c.Limits.Connections), welcome: welcome.Handler(ThisBuild().Version)}
+	s := &Server{config: c, log: c.Logger, delay: drainDelay{skipped: make(chan struct{})}, conns: newConnections(c.Limits.Connections), welcome: welcome.Handler(ThisBuild().Version)}
 	if s.log == nil {
 		s.log = newLogger(os.Stderr, c.Log)
 	}
@@ -99,7 +99,7 @@ func New(c Config) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       c.KeepaliveTimeout,
 		// net/http adds 4 KiB of its own to what it is told.
 		MaxHeaderBytes: c.Limits.HeaderBytes - 4<<10,
 		ConnContext:    s.conns.connContext,
@@ -171,8 +171,8 @@ func (s *Server) Run(ctx context.Context) error {
 // Serve serves the connections of ln, which it closes, until ctx ends. An
 // address that is neither TCP nor Unix counts as one that other machines can reach.
 //
-// Then it drains: nothing is accepted any more, /readyz answers 503, streams end
-// so that their clients reconnect, WebSockets are closed with 1001. What has not
+// Then it drains, after Config.DrainDelay, during which only /readyz answers 503:
+// nothing is accepted any more, streams end so that their clients reconnect, WebSockets are closed with 1001. What has not
 // ended after Config.DrainTimeout is cut. Serve returns nil after that, and an
 // error only if it could not serve.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
@@ -223,6 +223,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		s.delayDrain()
 	case err = <-failed:
 		left--
 	}
@@ -252,18 +253,21 @@ func (s *Server) drain() {
 	// at once would find the same server. Ending them ends the requests that
 	// Shutdown waits for.
 	var sessions sync.WaitGroup
+	var left atomic.Pointer[map[string]int]
 	sessions.Add(1)
 	s.http.RegisterOnShutdown(func() {
 		defer sessions.Done()
-		_ = s.hub.Shutdown(ctx) // ctx is also judged below
+		if s.hub.Shutdown(ctx) != nil { // ctx is also judged below
+			left.Store(new(s.hub.Stats().Sessions))
+		}
 	})
 	err := s.http.Shutdown(ctx)
 	sessions.Wait()
 	if err == nil {
 		err = s.conns.wait(ctx) // WebSockets that are still saying goodbye
 	}
-	_ = s.http.Close() // only after Shutdown failed is there something to close
 	cut := s.conns.closeAll()
+	_ = s.http.Close()
 	if s.engine != nil {
 		left := s.engine.Len()
 		if e := s.engine.Shutdown(ctx); e != nil {
@@ -274,7 +278,7 @@ func (s *Server) drain() {
 	}
 	_ = s.hub.Close()
 	if err != nil && cut > 0 {
-		s.log.Warn("stopped, with connections cut at the limit", "connections", cut)
+		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
 		return
 	}
 	s.log.Info("stopped")
@@ -290,4 +294,21 @@ func (s *Server) Close() error {
 	}
 	s.used = true
 	return errors.Join(s.hub.Close(), closeAll(s.listeners))
+}
+
+// kinds says of how many connections that were cut how many were sessions, by
+// transport. The others are requests and answers that were not through.
+func kinds(cut int, sessions *map[string]int) slog.Attr {
+	var attrs []any
+	if sessions != nil {
+		for _, transport := range slices.Sorted(maps.Keys(*sessions)) {
+			n := (*sessions)[transport]
+			attrs = append(attrs, slog.Int(transport, n))
+			cut -= n
+		}
+	}
+	if cut > 0 {
+		attrs = append(attrs, slog.Int("other", cut))
+	}
+	return slog.Group("cut", attrs...)
 }

@@ -6,7 +6,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +32,7 @@ last one wins.
 
 SIGINT (Ctrl-C) and SIGTERM stop it in good order: streams end and WebSockets are
 closed with 1001, so that clients reconnect elsewhere, then it exits with 0. A
-second signal ends it at once.
+second signal ends it at once, or first the wait of --drain-delay.
 
 It logs to standard error. On a terminal, and unless the log is JSON, it says on
 standard output what is where; elsewhere it prints nothing there, and the line
@@ -50,6 +54,7 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		{key: "history.count", name: "history-count", typ: "NUMBER", usage: "publications each channel remembers; 0 for none (default 1000)"},
 		{key: "history.age", name: "history-age", typ: "DURATION", usage: "how long each channel remembers a publication (default 10m)"},
 		{key: "driver", name: "driver", typ: "DRIVER", usage: "what carries WebSockets: engine, a loop for each core, or goroutine, two for each connection (default engine on Linux, else goroutine)"},
+		{key: "drain_delay", name: "drain-delay", typ: "DURATION", usage: "when stopping, how long to go on while /readyz says 503, so that balancers notice (default 0s)"},
 		{key: "drain_timeout", name: "drain-timeout", typ: "DURATION", usage: "how long to wait for connections to end when stopping (default 10s)"},
 		{key: "log.level", name: "log-level", typ: "LEVEL", usage: "debug (every request), info, warn or error (default info)"},
 		{key: "log.format", name: "log-format", typ: "FORMAT", usage: "text or json, on standard error (default text)"},
@@ -87,9 +92,40 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		if isTerminal(cmd.OutOrStdout()) && c.Log.Format == server.DefaultLogFormat {
 			greet(cmd.OutOrStdout(), s)
 		}
+		defer skipDelayOnSignal(s)()
 		return s.Run(cmd.Context())
 	}
 	return cmd
+}
+
+// skipDelayOnSignal has the second signal end the delay before the drain, if it
+// comes then. Any after that do what they do by default. stop ends that.
+func skipDelayOnSignal(s *server.Server) (stop func()) {
+	delay := s.Config().DrainDelay
+	if delay == 0 {
+		return func() {}
+	}
+	signals, stopped := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		defer signal.Stop(signals)
+		select {
+		case <-signals:
+		case <-stopped:
+			return
+		}
+		select {
+		case <-signals:
+			s.SkipDrainDelay()
+		case <-time.After(delay):
+		case <-stopped:
+		}
+	})
+	return func() {
+		close(stopped)
+		waiting.Wait()
+	}
 }
 
 // greet says where the server is and what is open.

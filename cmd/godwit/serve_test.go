@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,6 +163,43 @@ func TestServeDrainTimeout(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	p.errOut.contains(t, "cut at the limit")
+}
+
+// During --drain-delay new connections are served, and told by /readyz. A second
+// signal ends it, and the drain goes on in good order.
+func TestServeDrainDelay(t *testing.T) {
+	t.Parallel()
+	p, url := serve(t, "--drain-delay", "10m")
+	conn, _, err := ws.Dial(t.Context(), url+"/channels/chat", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.signal(t, syscall.SIGTERM)
+	p.errOut.contains(t, "not ready any more")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]int{"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK, "/channels/chat": http.StatusOK} {
+		response, err := client.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %s", path, response.Status)
+		}
+	}
+	if err := conn.Write(t.Context(), ws.MessageText, []byte("still here")); err != nil {
+		t.Error(err)
+	}
+	if _, message, err := conn.Read(t.Context()); err != nil || string(message) != "still here" {
+		t.Errorf("%q, %v", message, err)
+	}
+	p.signal(t, syscall.SIGTERM)
+	if _, _, err := conn.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+		t.Errorf("the WebSocket ended with %v", err)
+	}
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
 }
 
 // A second signal ends a server that is waiting.
