@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Parallel tests wait for other programs. The command line, which is read
+	// later, has the last word.
+	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if binaryDir != "" {
 			_ = os.RemoveAll(binaryDir)
@@ -49,6 +53,13 @@ var address = regexp.MustCompile(`msg=serving address=(127\.0\.0\.1:\d+)`)
 // and port. heartbeat is after how much silence its streams show that they are
 // alive.
 func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string) {
+	t.Helper()
+	host, _ = launchGodwit(t, heartbeat, args...)
+	return host
+}
+
+// launchGodwit is serveGodwit with a process that can be signalled.
+func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string, process *os.Process) {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -86,7 +97,7 @@ func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host st
 	if host == "" {
 		t.Fatal("the program does not say where it listens")
 	}
-	return host
+	return host, cmd.Process
 }
 
 // get makes a request whose answer may be a stream. It ends with the test.
