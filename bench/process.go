@@ -75,7 +75,7 @@ func (l *lab) command(ctx context.Context, cpu string, args []string) *exec.Cmd 
 	return cmd
 }
 
-var address = regexp.MustCompile(`(?:ws|http)://(127\.0\.0\.1:\d+)`)
+var address = regexp.MustCompile(`(?:(?:ws|http)://|address=)(127\.0\.0\.1:\d+)`)
 
 // measure starts a server, has it measured and stops it.
 func (l *lab) measure(ctx context.Context, c contender, e experiment) (*loadgen.Report, error) {
@@ -87,6 +87,7 @@ func (l *lab) measure(ctx context.Context, c contender, e experiment) (*loadgen.
 	if err != nil {
 		return nil, err
 	}
+	server.Stderr = server.Stdout // where logs are
 	if err := server.Start(); err != nil {
 		return nil, err
 	}

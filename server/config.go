@@ -28,6 +28,7 @@ const (
 	DefaultHistoryBytes     = membroker.HistoryBytesMaxDefault
 	DefaultHeartbeat        = 15 * time.Second
 	DefaultDrainTimeout     = 10 * time.Second
+	DefaultKeepaliveTimeout = 620 * time.Second
 	DefaultLogFormat        = "text"
 	DefaultLogLevel         = "info"
 )
@@ -37,7 +38,16 @@ const (
 // there are named in the comments.
 type Config struct {
 	// Listen is the address to listen on, as host:port (listen). Port 0 picks a
-	// free one. Default 127.0.0.1:8000.
+	// free one. A host that is a name stands for each of its addresses, and
+	// localhost for 127.0.0.1 and ::1. 0.0.0.0 is every IPv4 address of the
+	// machine, [::] every IPv6 address, and no host at all is both.
+	//
+	// "unix:" and a path is a socket file. Its permissions are what the umask of
+	// the process leaves of 0777; who may write to it may connect. The file of a
+	// server that was killed is replaced, any other is left alone. Requests may
+	// name any Host there, because no page in a browser can reach it.
+	//
+	// Default 127.0.0.1:8000.
 	Listen string
 
 	// Insecure allows a Listen address that other machines can reach although
@@ -67,8 +77,20 @@ type Config struct {
 	// Default 15 s: proxies commonly end what was silent for 30 to 60 seconds.
 	Heartbeat time.Duration
 
-	// DrainTimeout is how long Run waits for connections to end after its
-	// context did (drain_timeout). Default 10 s.
+	// KeepaliveTimeout is how long a connection is kept for another request
+	// (keepalive_timeout). It has to be longer than that of a balancer in front,
+	// which else sends a request on a connection that is being closed, and answers
+	// 502: Google's keeps connections for 600 s, that of AWS for 60 s. Default 620 s.
+	KeepaliveTimeout time.Duration
+
+	// DrainDelay is how long Run goes on to accept and to serve after its context
+	// did, while /readyz answers 503 already (drain_delay). It is for balancers that
+	// learn from /readyz where not to send: longer than the time that they take to
+	// notice. Default 0.
+	DrainDelay time.Duration
+
+	// DrainTimeout is how long Run waits for connections to end after its context
+	// did and the DrainDelay has passed (drain_timeout). Default 10 s.
 	DrainTimeout time.Duration
 
 	Log Log
@@ -141,6 +163,7 @@ func (c Config) normalize() (Config, error) {
 	fill(&c.Limits.HistoryBytes, DefaultHistoryBytes)
 	fill(&c.Driver, defaultDriver())
 	fill(&c.Heartbeat, DefaultHeartbeat)
+	fill(&c.KeepaliveTimeout, DefaultKeepaliveTimeout)
 	fill(&c.DrainTimeout, DefaultDrainTimeout)
 	fill(&c.Log.Format, DefaultLogFormat)
 	fill(&c.Log.Level, DefaultLogLevel)
@@ -179,9 +202,15 @@ func fill[T comparable](field *T, value T) {
 }
 
 func checkListen(listen string) string {
+	if path, ok := strings.CutPrefix(listen, unixPrefix); ok {
+		if path == "" || path[0] == '@' || strings.IndexByte(path, 0) >= 0 {
+			return strconv.Quote(path) + " is not the path of a socket file; write for example unix:/run/godwit.sock"
+		}
+		return ""
+	}
 	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return strconv.Quote(listen) + " is not an address; write host:port, for example " + DefaultListen + " or :8000"
+		return strconv.Quote(listen) + " is not an address; write host:port, for example " + DefaultListen + " or :8000, or unix:/path/to.sock"
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return strconv.Quote(port) + " is not a port; write a number from 0 (any free port) to 65535"

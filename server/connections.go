@@ -86,6 +86,9 @@ type trackedConn struct {
 
 func (t trackedConn) Close() error { return t.tracked.Close() }
 
+// Socket tells the same, when it is a socket, such as that of a file.
+func (t trackedConn) Socket() net.Conn { return t.Conn }
+
 func (c *connections) track(nc net.Conn) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -142,6 +142,46 @@ func TestCurlEvents(t *testing.T) {
 	}
 }
 
+// Step 4 of the README, pasted as it is: what was missed comes, and nothing is
+// said to be lost.
+func TestReadmeMissed(t *testing.T) {
+	curl(t)
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "**4. ")
+	_, rest, _ = strings.Cut(rest, "```\n")
+	script, _, ok := strings.Cut(rest, "```\n")
+	if !ok || !strings.Contains(script, "127.0.0.1:8000") {
+		t.Fatalf("step 4 has no commands: %q", script)
+	}
+	s := start(t, Config{})
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(script, "http://127.0.0.1:8000", s.url))
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil || strings.Contains(line, "gap") {
+			t.Fatalf("%q, %v", line, err)
+		}
+		if strings.Contains(line, `"data":"two"`) {
+			break
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	_, _ = io.Copy(io.Discard, out)
+	_ = cmd.Wait()
+}
+
 func TestCurlLines(t *testing.T) {
 	s := start(t, Config{})
 	news := s.url + "/channels/news"

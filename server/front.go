@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,7 +41,7 @@ func (s *Server) newLoopFront() *loopFront {
 		ConnsMax:         s.config.Limits.Connections,
 		HeadBytesMax:     s.config.Limits.HeaderBytes,
 		HandshakeTimeout: headerTimeout,
-		KeepAliveTimeout: idleTimeout,
+		KeepAliveTimeout: s.config.KeepaliveTimeout,
 		Log:              s.log,
 	}}
 }
@@ -73,10 +72,18 @@ func (f *loopFront) counts() (open int, refused uint64) {
 
 func (f *loopFront) shutdown(ctx context.Context, end func()) (cut int) {
 	f.engine.RegisterOnShutdown(end)
-	if err := f.engine.Shutdown(ctx); err != nil {
-		cut = f.engine.Len()
-	}
+	left := make(chan int, 1)
+	limited, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		left <- f.engine.Len() // before they are cut
+		cancel()
+	})
+	_ = f.engine.Shutdown(limited) // an error says that ctx has ended
 	_ = f.engine.Close()
+	if !stop() {
+		cut = <-left
+	}
 	return cut
 }
 
@@ -91,7 +98,7 @@ func (s *Server) newHTTPFront() *httpFront {
 	f := &httpFront{conns: conns, http: &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       s.config.KeepaliveTimeout,
 		// net/http adds 4 KiB of its own to what it is told, and takes 0 for 1 MiB.
 		MaxHeaderBytes: max(1, s.config.Limits.HeaderBytes-4<<10),
 		ConnContext:    conns.connContext,
@@ -117,8 +124,9 @@ func (f *httpFront) shutdown(ctx context.Context, end func()) (cut int) {
 	if err == nil {
 		err = f.conns.wait(ctx) // WebSockets that are still saying goodbye
 	}
+	cut = f.conns.closeAll()
 	_ = f.http.Close() // only after Shutdown failed is there something to close
-	if cut = f.conns.closeAll(); err == nil {
+	if err == nil {
 		return 0
 	}
 	return cut
@@ -128,11 +136,6 @@ func (f *httpFront) shutdown(ctx context.Context, end func()) (cut int) {
 // that there are too many.
 func isOverLimit(r *http.Request) bool {
 	return engine.IsOverLimit(r) || r.Context().Value(overLimit{}) != nil
-}
-
-// isServed reports whether err, of serve, is the end of a shutdown.
-func isServed(err error) bool {
-	return err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, engine.ErrServerClosed)
 }
 
 // tooManyConnections is why requests over such a connection are refused.

@@ -113,6 +113,10 @@ func TestDrainLimit(t *testing.T) {
 		if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
 			t.Fatal(response, err)
 		}
+		// A request whose body does not come.
+		halfway := w.dial()
+		defer halfway.Close()
+		io.WriteString(halfway, "POST /channels/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhal")
 		ready := func() int {
 			rec := httptest.NewRecorder()
 			q := httptest.NewRequest(http.MethodGet, "http://localhost/readyz", nil)
@@ -149,10 +153,98 @@ func TestDrainLimit(t *testing.T) {
 		if _, err := in.ReadByte(); err == nil {
 			t.Error("the connection is left open")
 		}
-		if !strings.Contains(log.String(), "cut at the limit") {
-			t.Errorf("the log does not say that a connection was cut:\n%s", log)
+		if !strings.Contains(log.String(), `cut at the limit" connections=2 cut.websocket=1 cut.other=1`) {
+			t.Errorf("the log does not say what was cut:\n%s", log)
 		}
 	})
+}
+
+// For as long as the delay a server that is going away says so, and goes on.
+func TestDrainDelay(t *testing.T) {
+	const delay = 30 * time.Second
+	for _, skipped := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := New(Config{Driver: driverGoroutine, DrainDelay: delay, Logger: new(logBuffer).logger(), Demo: new(false)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			w := newPipes()
+			ended := make(chan error, 1)
+			go func() { ended <- s.Serve(ctx, w) }()
+			ask := func(path string) int {
+				c := w.dial()
+				defer c.Close()
+				io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+				response, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				io.Copy(io.Discard, response.Body)
+				return response.StatusCode
+			}
+			if code := ask("/readyz"); code != http.StatusOK {
+				t.Errorf("ready: %d", code)
+			}
+			begin, want := time.Now(), delay
+			cancel()
+			synctest.Wait()
+			for path, want := range map[string]int{"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK, "/channels/chat": http.StatusOK} {
+				if code := ask(path); code != want {
+					t.Errorf("%s: %d, want %d", path, code, want)
+				}
+			}
+			if skipped {
+				want = 10 * time.Second
+				time.Sleep(want)
+				s.SkipDrainDelay()
+				s.SkipDrainDelay()
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took != want {
+				t.Errorf("it ended after %v, want %v", took, want)
+			}
+		})
+	}
+}
+
+// A connection waits for another request for as long as it is told.
+func TestKeepaliveTimeout(t *testing.T) {
+	for setting, want := range map[time.Duration]time.Duration{0: 620 * time.Second, 5 * time.Second: 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := New(Config{Driver: driverGoroutine, KeepaliveTimeout: setting, Logger: new(logBuffer).logger(), Demo: new(false)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			w := newPipes()
+			ended := make(chan error, 1)
+			go func() { ended <- s.Serve(ctx, w) }()
+			c := w.dial()
+			defer c.Close()
+			io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			in := bufio.NewReader(c)
+			response, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, response.Body)
+			begin := time.Now()
+			if b, err := in.ReadByte(); err != io.EOF {
+				t.Error(b, err)
+			}
+			if took := time.Since(begin); took != want {
+				t.Errorf("it was kept for %v, want %v", took, want)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // A client that sends the header of its request slowly is cut.
@@ -216,7 +308,7 @@ func TestListenerFails(t *testing.T) {
 	if err := s.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.listener.Close(); err != nil {
+	if err := s.bound()[0].Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Run(t.Context()); err == nil || !errors.Is(err, net.ErrClosed) {

@@ -4,48 +4,242 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 )
 
-// listen binds the configured address. The name is resolved once, and what is
-// decided about the address is decided about the one that is bound.
-func listen(ctx context.Context, c Config) (net.Listener, error) {
-	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
+// unixPrefix begins a Config.Listen that is the path of a socket file.
+const unixPrefix = "unix:"
+
+// listen binds the configured address: a listener for each address of a name. It
+// is resolved once, and what is decided about an address is decided about the one
+// that is bound.
+func listen(ctx context.Context, c Config) ([]net.Listener, error) {
+	if path, ok := strings.CutPrefix(c.Listen, unixPrefix); ok {
+		ln, err := listenUnix(ctx, path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, explainUnix(err))
+		}
+		return []net.Listener{ln}, nil
+	}
+	addrs, err := resolve(ctx, c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %s", c.Listen, strings.TrimPrefix(err.Error(), "lookup "))
 	}
-	if err := checkReach(c, addr); err != nil {
+	for _, addr := range addrs {
+		if err := checkReach(c, addr); err != nil {
+			return nil, err
+		}
+	}
+	listeners, err := listenTCP(ctx, addrs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, explainTCP(err))
+	}
+	return listeners, nil
+}
+
+// resolve returns the addresses that listen means, at least one, without doubles.
+func resolve(ctx context.Context, listen string) ([]*net.TCPAddr, error) {
+	host, service, err := net.SplitHostPort(listen)
+	if err != nil {
 		return nil, err
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr.String())
+	port, err := strconv.Atoi(service)
+	if err != nil {
+		return nil, err
+	}
+	var ips []netip.Addr
+	switch ip, err := netip.ParseAddr(host); {
+	case host == "":
+		return []*net.TCPAddr{{Port: port}}, nil
+	case err == nil:
+		ips = []netip.Addr{ip}
+	case strings.EqualFold(strings.TrimSuffix(host, "."), "localhost"):
+		// RFC 6761 §6.3: no resolver decides about it. Clients try both families,
+		// and what answers at one must not be another program at the other.
+		ips = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	default:
+		if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
+			return nil, err
+		}
+	}
+	var addrs []*net.TCPAddr
+	seen := make(map[netip.Addr]bool)
+	for _, ip := range ips {
+		if ip = ip.Unmap(); !seen[ip] {
+			seen[ip] = true
+			addrs = append(addrs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(port))))
+		}
+	}
+	return addrs, nil
+}
+
+// freePortTries bounds the search for a port that is free at several addresses.
+const freePortTries = 20
+
+// listenTCP listens at each address, at the same port. Of several, it leaves out
+// those that the machine does not have, such as ::1 where there is no IPv6.
+func listenTCP(ctx context.Context, addrs []*net.TCPAddr) (listeners []net.Listener, err error) {
+	for range freePortTries {
+		listeners, err = listenOnce(ctx, addrs)
+		if err == nil || addrs[0].Port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return listeners, err
+}
+
+func listenOnce(ctx context.Context, addrs []*net.TCPAddr) ([]net.Listener, error) {
+	var listeners []net.Listener
+	var absent error
+	for _, addr := range addrs {
+		at := *addr
+		if at.Port == 0 && len(listeners) > 0 {
+			at.Port = listeners[0].Addr().(*net.TCPAddr).Port
+		}
+		ln, err := new(net.ListenConfig).Listen(ctx, family(&at), at.String())
+		switch {
+		case err == nil:
+			listeners = append(listeners, ln)
+		case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+			absent = err
+		default:
+			return nil, errors.Join(err, closeAll(listeners))
+		}
+	}
+	if len(listeners) == 0 {
+		return nil, absent
+	}
+	return listeners, nil
+}
+
+// family is the network of addr. With "tcp", Go would listen on 0.0.0.0 and on
+// [::] for both families; only an address without a host is meant so.
+func family(addr *net.TCPAddr) string {
+	switch {
+	case addr.IP == nil:
+		return "tcp"
+	case addr.IP.To4() != nil:
+		return "tcp4"
+	}
+	return "tcp6"
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, ln := range listeners {
+		errs = append(errs, ln.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// listenUnix listens on a socket file. It replaces the file of a server that has
+// ended without removing it, and no other.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return ln, err
+	}
+	if info, e := os.Lstat(path); e != nil || info.Mode().Type() != fs.ModeSocket {
+		return nil, errors.New("there is a file of that name, which is no socket; remove it, or choose another with --listen")
+	}
+	conn, e := new(net.Dialer).DialContext(ctx, "unix", path)
+	if e == nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	if !errors.Is(e, syscall.ECONNREFUSED) {
+		return nil, err // somebody may be there: it is busy, or not for us
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return new(net.ListenConfig).Listen(ctx, "unix", path)
+}
+
+// explainTCP adds to an error what would be right.
+func explainTCP(err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %s: address already in use; stop the program that uses it, or choose another with --listen", c.Listen)
+		return explained{"address already in use; stop the program that uses it, or choose another with --listen", err}
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("cannot listen on %s: permission denied; ports below 1024 need privileges, choose another with --listen", c.Listen)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("cannot listen on %s: this machine has no such address; choose another with --listen", c.Listen)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, err)
+		return explained{"permission denied; ports below 1024 need privileges, choose another with --listen", err}
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		return explained{"this machine has no such address; choose another with --listen", err}
 	}
-	return ln, nil
+	return err
 }
+
+func explainUnix(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return explained{"a server is there already; stop it, or choose another path with --listen", err}
+	case errors.Is(err, fs.ErrPermission):
+		return explained{"permission denied; choose a directory that this user may write to", err}
+	case errors.Is(err, fs.ErrNotExist):
+		return explained{"there is no such directory", err}
+	case errors.Is(err, syscall.EINVAL):
+		return explained{"the path cannot be that of a socket; on most systems, 100 bytes are the most", err}
+	}
+	return err
+}
+
+// explained is an error in other words.
+type explained struct {
+	text string
+	err  error
+}
+
+func (e explained) Error() string { return e.text }
+func (e explained) Unwrap() error { return e.err }
 
 // checkReach refuses an address that other machines can reach, unless the
 // operator insists: there is no authentication.
 func checkReach(c Config, addr net.Addr) error {
-	if c.Insecure || isLoopback(addr) {
+	if c.Insecure || isLocal(addr) {
 		return nil
 	}
 	return fmt.Errorf("refusing to listen on %s: other machines can reach it, and everyone who does could read and publish on every channel;"+
 		" listen on loopback (%s), or insist with --insecure", addr, DefaultListen)
 }
 
-// isLoopback reports whether only this machine can reach addr. An unspecified
-// address (":8000", 0.0.0.0, [::]) is every address of the machine.
+// isLocal reports whether only programs of this machine can reach addr.
+func isLocal(addr net.Addr) bool {
+	_, isUnix := addr.(*net.UnixAddr)
+	return isUnix || isLoopback(addr)
+}
+
+// isLoopback reports whether addr is one of loopback's. An unspecified address
+// (":8000", 0.0.0.0, [::]) is every address of the machine.
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
+}
+
+// addressesAre reports whether there are listeners, and is holds for the address of each.
+func addressesAre(is func(net.Addr) bool, listeners []net.Listener) bool {
+	for _, ln := range listeners {
+		if !is(ln.Addr()) {
+			return false
+		}
+	}
+	return len(listeners) > 0
+}
+
+// addresses lists the addresses of listeners for people.
+func addresses(listeners []net.Listener) string {
+	var texts []string
+	for _, ln := range listeners {
+		text := ln.Addr().String()
+		if ln.Addr().Network() == "unix" {
+			text = unixPrefix + text
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +22,9 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// Timeouts of connections that are no stream. Streams have a heartbeat and a
-// write timeout of their own instead, so there is no general write timeout.
-const (
-	headerTimeout = 10 * time.Second  // for the header of a request to arrive
-	idleTimeout   = 120 * time.Second // between requests
-)
+// headerTimeout is for the header of a request to arrive. Streams have a heartbeat
+// and a write timeout of their own, so there is no general write timeout.
+const headerTimeout = 10 * time.Second
 
 // Server is a whole Godwit server. Create it with New, then call Run; or Listen
 // first, to know the address before it serves. It serves once.
@@ -40,12 +39,13 @@ type Server struct {
 	front    front
 	refusals refusals
 
-	mu       sync.Mutex // guards what follows
-	listener net.Listener
-	used     bool // Serve or Close was called
+	mu        sync.Mutex // guards what follows
+	listeners []net.Listener
+	used      bool // Serve or Close was called
 
 	loopback atomic.Bool // guard the Host header
 	draining atomic.Bool
+	delay    drainDelay
 }
 
 // New returns a Server for c, which it checks: the error is a *SettingError that
@@ -56,7 +56,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, welcome: welcome.Handler()}
+	s := &Server{config: c, log: c.Logger, delay: drainDelay{skipped: make(chan struct{})}, welcome: welcome.Handler(ThisBuild().Version)}
 	if s.log == nil {
 		s.log = newLogger(os.Stderr, c.Log)
 	}
@@ -106,40 +106,45 @@ func New(c Config) (*Server, error) {
 func (s *Server) Listen(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.used || s.listener != nil {
+	if s.used || s.listeners != nil {
 		return errors.New("server: Listen was called before")
 	}
-	ln, err := listen(ctx, s.config)
+	listeners, err := listen(ctx, s.config)
 	if err != nil {
 		return err
 	}
-	s.listener = ln
+	s.listeners = listeners
 	return nil
 }
 
-// Addr is the address bound by Listen or given to Serve, nil before.
+// Addr is the address bound by Listen or given to Serve, nil before. It is the
+// first of several, which localhost and other names may have.
 func (s *Server) Addr() net.Addr {
+	if listeners := s.bound(); len(listeners) > 0 {
+		return listeners[0].Addr()
+	}
+	return nil
+}
+
+func (s *Server) bound() []net.Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
+	return s.listeners
 }
 
 // Config is what the server runs with: its Config with the defaults filled in.
 func (s *Server) Config() Config { return s.config }
 
-// Loopback reports whether the server is bound to an address that only this
-// machine can reach.
-func (s *Server) Loopback() bool { return isLoopback(s.Addr()) }
+// Local reports whether only programs of this machine can reach the server: it
+// is bound to loopback or to a socket file.
+func (s *Server) Local() bool { return addressesAre(isLocal, s.bound()) }
 
 // Demo reports whether the demo feed runs. It depends on the bound address.
 func (s *Server) Demo() bool {
 	if s.config.Demo != nil {
 		return *s.config.Demo
 	}
-	return s.Loopback()
+	return addressesAre(isLoopback, s.bound())
 }
 
 // Run serves until ctx ends, then drains: see Serve.
@@ -149,17 +154,14 @@ func (s *Server) Run(ctx context.Context) error {
 			return errors.Join(err, s.Close())
 		}
 	}
-	s.mu.Lock()
-	ln := s.listener
-	s.mu.Unlock()
-	return s.serve(ctx, ln)
+	return s.serve(ctx, s.bound())
 }
 
 // Serve serves the connections of ln, which it closes, until ctx ends. An
-// address that is not TCP counts as one that other machines can reach.
+// address that is neither TCP nor Unix counts as one that other machines can reach.
 //
-// Then it drains: nothing is accepted any more, /readyz answers 503, streams end
-// so that their clients reconnect, WebSockets are closed with 1001. What has not
+// Then it drains, after Config.DrainDelay, during which only /readyz answers 503:
+// nothing is accepted any more, streams end so that their clients reconnect, WebSockets are closed with 1001. What has not
 // ended after Config.DrainTimeout is cut. Serve returns nil after that, and an
 // error only if it could not serve.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
@@ -167,16 +169,16 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close(), s.Close())
 	}
 	s.mu.Lock()
-	if s.listener != nil {
+	if s.listeners != nil {
 		s.mu.Unlock()
 		return errors.Join(errors.New("server: it listens already"), ln.Close())
 	}
-	s.listener = ln
+	s.listeners = []net.Listener{ln}
 	s.mu.Unlock()
-	return s.serve(ctx, ln)
+	return s.serve(ctx, s.bound())
 }
 
-func (s *Server) serve(ctx context.Context, ln net.Listener) error {
+func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	s.mu.Lock()
 	used := s.used
 	s.used = true
@@ -184,9 +186,12 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	if used {
 		return errors.New("server: it was run or closed before")
 	}
-	s.loopback.Store(isLoopback(ln.Addr()))
-	s.log.Info("serving", "address", ln.Addr().String(), "version", ThisBuild().Version, "origins", s.origins.String(),
+	s.loopback.Store(addressesAre(isLoopback, listeners))
+	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
 		"insecure", s.config.Insecure, "demo", s.Demo())
+	if !s.Local() {
+		s.log.Warn("everyone who can reach this address can read and publish on every channel", "address", addresses(listeners))
+	}
 
 	var demo sync.WaitGroup
 	demoCtx, stopDemo := context.WithCancel(ctx)
@@ -197,22 +202,25 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 		})
 	}
 
-	failed := make(chan error, 1)
-	go func() { failed <- s.front.serve(ln) }()
+	failed := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		go func() {
+			failed <- fmt.Errorf("cannot serve on %s: %w", ln.Addr(), s.front.serve(ln))
+		}()
+	}
+	left := len(listeners)
 	var err error
 	select {
 	case <-ctx.Done():
-		stopDemo()
-		demo.Wait()
-		s.drain()
-		if e := <-failed; !isServed(e) { // at once after a shutdown
-			err = e
-		}
+		s.delayDrain()
 	case err = <-failed:
-		stopDemo()
-		demo.Wait()
-		err = fmt.Errorf("cannot serve on %s: %w", ln.Addr(), err)
-		s.drain()
+		left--
+	}
+	stopDemo()
+	demo.Wait()
+	s.drain()
+	for range left {
+		<-failed // it was shut down
 	}
 	return err
 }
@@ -232,12 +240,15 @@ func (s *Server) drain() {
 
 	// The sessions end once nothing is accepted any more, or clients that come back
 	// at once would find the same server.
+	var left atomic.Pointer[map[string]int]
 	cut := s.front.shutdown(ctx, func() {
-		_ = s.hub.Shutdown(ctx) // what it leaves is counted below
+		if s.hub.Shutdown(ctx) != nil { // ctx is also judged below
+			left.Store(new(s.hub.Stats().Sessions))
+		}
 	})
 	_ = s.hub.Close()
 	if cut > 0 {
-		s.log.Warn("stopped, with connections cut at the limit", "connections", cut)
+		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
 		return
 	}
 	s.log.Info("stopped")
@@ -252,9 +263,22 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.used = true
-	err := s.hub.Close()
-	if s.listener != nil {
-		err = errors.Join(err, s.listener.Close())
+	return errors.Join(s.hub.Close(), closeAll(s.listeners))
+}
+
+// kinds says of how many connections that were cut how many were sessions, by
+// transport. The others are requests and answers that were not through.
+func kinds(cut int, sessions *map[string]int) slog.Attr {
+	var attrs []any
+	if sessions != nil {
+		for _, transport := range slices.Sorted(maps.Keys(*sessions)) {
+			n := (*sessions)[transport]
+			attrs = append(attrs, slog.Int(transport, n))
+			cut -= n
+		}
 	}
-	return err
+	if cut > 0 {
+		attrs = append(attrs, slog.Int("other", cut))
+	}
+	return slog.Group("cut", attrs...)
 }

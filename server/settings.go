@@ -39,6 +39,8 @@ var settings = []setting{
 	{"limits.history_bytes", func(c *Config) any { return &c.Limits.HistoryBytes }, number(1<<20, math.MaxInt)},
 	{"driver", func(c *Config) any { return &c.Driver }, text(checkWord(driverEngine, driverGoroutine))},
 	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour)},
+	{"keepalive_timeout", func(c *Config) any { return &c.KeepaliveTimeout }, duration(time.Second, 24*time.Hour)},
+	{"drain_delay", func(c *Config) any { return &c.DrainDelay }, duration(0, time.Hour)},
 	{"drain_timeout", func(c *Config) any { return &c.DrainTimeout }, duration(time.Millisecond, time.Hour)},
 	{"log.format", func(c *Config) any { return &c.Log.Format }, text(checkWord("text", "json"))},
 	{"log.level", func(c *Config) any { return &c.Log.Level }, text(checkWord("debug", "info", "warn", "error"))},

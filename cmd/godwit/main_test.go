@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -228,10 +229,14 @@ func serve(t *testing.T, args ...string) (*process, string) {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
 	p := launch(t, append([]string{"serve", "--demo=false"}, args...)...)
-	text := p.out.contains(t, "Press Ctrl-C")
-	_, rest, _ := strings.Cut(text, "http://")
-	host, _, _ := strings.Cut(rest, "/")
-	return p, "http://" + host
+	return p, "http://" + addressOf(t, p)
+}
+
+// addressOf waits until a server says where it listens.
+func addressOf(t *testing.T, p *process) string {
+	t.Helper()
+	line := regexp.MustCompile(`msg=serving address=(\S+)`)
+	return line.FindStringSubmatch(p.errOut.wait(t, "where it serves", line.MatchString))[1]
 }
 
 func golden(t *testing.T, path, got string) {

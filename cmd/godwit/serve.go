@@ -6,7 +6,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +32,11 @@ last one wins.
 
 SIGINT (Ctrl-C) and SIGTERM stop it in good order: streams end and WebSockets are
 closed with 1001, so that clients reconnect elsewhere, then it exits with 0. A
-second signal ends it at once.`,
+second signal ends it at once, or first the wait of --drain-delay.
+
+It logs to standard error. On a terminal, and unless the log is JSON, it says on
+standard output what is where; elsewhere it prints nothing there, and the line
+"serving" of the log has the address.`,
 		Example: `  godwit serve
   godwit serve --listen 127.0.0.1:9000 --history-count 100 --history-age 1h
   godwit serve --origin https://app.example.com --origin 'http://localhost:*'
@@ -39,13 +47,14 @@ second signal ends it at once.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	settings := []*settingFlag{
-		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port; port 0 picks a free one (default 127.0.0.1:8000)"},
+		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port or unix:/path/to.sock; localhost is IPv4 and IPv6, port 0 picks a free one (default 127.0.0.1:8000)"},
 		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although there is no authentication (default false)"},
 		{key: "origins", name: "origin", typ: "PATTERN", list: true, usage: "pages that may connect besides the server's own: https://app.example.com, https://*.example.com, http://localhost:*, or *; repeatable (default none)"},
 		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second (default true on loopback)"},
 		{key: "history.count", name: "history-count", typ: "NUMBER", usage: "publications each channel remembers; 0 for none (default 1000)"},
 		{key: "history.age", name: "history-age", typ: "DURATION", usage: "how long each channel remembers a publication (default 10m)"},
 		{key: "driver", name: "driver", typ: "DRIVER", usage: "what carries WebSockets: engine, a loop for each core, or goroutine, two for each connection (default engine on Linux, else goroutine)"},
+		{key: "drain_delay", name: "drain-delay", typ: "DURATION", usage: "when stopping, how long to go on while /readyz says 503, so that balancers notice (default 0s)"},
 		{key: "drain_timeout", name: "drain-timeout", typ: "DURATION", usage: "how long to wait for connections to end when stopping (default 10s)"},
 		{key: "log.level", name: "log-level", typ: "LEVEL", usage: "debug (every request), info, warn or error (default info)"},
 		{key: "log.format", name: "log-format", typ: "FORMAT", usage: "text or json, on standard error (default text)"},
@@ -79,28 +88,66 @@ second signal ends it at once.`,
 			_ = s.Close() // it was never used
 			return err
 		}
-		if c.Insecure && !s.Loopback() {
-			fmt.Fprintf(cmd.ErrOrStderr(), "godwit: WARNING: --insecure on %s: everyone who can reach this address can read and publish on every channel\n", s.Addr())
+		// Where nobody looks, the log says the same.
+		if isTerminal(cmd.OutOrStdout()) && c.Log.Format == server.DefaultLogFormat {
+			greet(cmd.OutOrStdout(), s)
 		}
-		greet(cmd.OutOrStdout(), s)
+		defer skipDelayOnSignal(s)()
 		return s.Run(cmd.Context())
 	}
 	return cmd
 }
 
+// skipDelayOnSignal has the second signal end the delay before the drain, if it
+// comes then. Any after that do what they do by default. stop ends that.
+func skipDelayOnSignal(s *server.Server) (stop func()) {
+	delay := s.Config().DrainDelay
+	if delay == 0 {
+		return func() {}
+	}
+	signals, stopped := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		defer signal.Stop(signals)
+		select {
+		case <-signals:
+		case <-stopped:
+			return
+		}
+		select {
+		case <-signals:
+			s.SkipDrainDelay()
+		case <-time.After(delay):
+		case <-stopped:
+		}
+	})
+	return func() {
+		close(stopped)
+		waiting.Wait()
+	}
+}
+
 // greet says where the server is and what is open.
 func greet(w io.Writer, s *server.Server) {
-	host := address(s.Addr())
 	fmt.Fprintf(w, "Godwit %s\n\n", server.ThisBuild().Version)
-	fmt.Fprintf(w, "  page       http://%s/\n", host)
-	fmt.Fprintf(w, "  a channel  ws://%s/channels/chat\n", host)
-	fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
-	fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
-	fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
-	if s.Loopback() {
-		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(s.Config())+".")
+	if path, isFile := s.Addr().(*net.UnixAddr); isFile {
+		fmt.Fprintf(w, "  a channel  curl --unix-socket %s http://localhost/channels/chat\n\n", path)
 	} else {
+		host := address(s.Addr())
+		fmt.Fprintf(w, "  page       http://%s/\n", host)
+		fmt.Fprintf(w, "  a channel  ws://%s/channels/chat\n", host)
+		fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
+		fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
+	}
+	fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
+	switch {
+	case !s.Local():
 		fmt.Fprintln(w, "OTHER MACHINES CAN REACH IT. In browsers, only pages of these origins can: "+origins(s.Config())+".")
+	case s.Addr().Network() == "unix":
+		fmt.Fprintln(w, "It is a file: only programs on this machine that may write to it can.")
+	default:
+		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(s.Config())+".")
 	}
 	if s.Demo() {
 		fmt.Fprintln(w, "A demo feed runs on channel demo/ticker; --demo=false leaves it out.")

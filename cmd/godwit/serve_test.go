@@ -8,38 +8,63 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/ws"
 )
 
-func TestServeGreets(t *testing.T) {
+// greeting is what a person is told of a server with that configuration, less
+// what is another each time.
+func greeting(t *testing.T, c server.Config) string {
+	t.Helper()
+	s, err := server.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	greet(&text, s)
+	said := strings.Replace(text.String(), server.ThisBuild().Version, "VERSION", 1)
+	if _, port, err := net.SplitHostPort(s.Addr().String()); err == nil {
+		said = strings.ReplaceAll(said, ":"+port, ":PORT")
+	}
+	return said
+}
+
+func TestGreeting(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "serve", "--listen", "127.0.0.1:0", "--origin", "https://a.example", "--origin", "https://b.example")
-	text := p.out.contains(t, "Press Ctrl-C")
-	_, rest, _ := strings.Cut(text, "http://127.0.0.1:")
-	port, _, _ := strings.Cut(rest, "/")
-	version, _, _ := strings.Cut(text, "\n")
-	text = strings.ReplaceAll(text, port, "PORT")
-	text = strings.Replace(text, version, "Godwit VERSION", 1)
-	golden(t, "testdata/serve.txt", text)
+	golden(t, "testdata/serve.txt", greeting(t, server.Config{Listen: "127.0.0.1:0", Origins: []string{"https://a.example", "https://b.example"}}))
+	text := greeting(t, server.Config{Listen: "0.0.0.0:0", Insecure: true})
+	if !strings.Contains(text, "OTHER MACHINES CAN REACH IT") || strings.Contains(text, "demo feed") || !strings.Contains(text, "http://localhost:") {
+		t.Errorf("it says:\n%s", text)
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	text = greeting(t, server.Config{Listen: "unix:" + path})
+	if !strings.Contains(text, "curl --unix-socket "+path+" http://localhost/channels/chat\n") || strings.Contains(text, "page ") || strings.Contains(text, "loopback") {
+		t.Errorf("it says:\n%s", text)
+	}
+}
+
+// Where no person looks, standard output stays empty, and the log says what there
+// is to know.
+func TestServeIsSilentInPipes(t *testing.T) {
+	t.Parallel()
+	p := launch(t, "serve", "--listen", "0.0.0.0:0", "--insecure")
+	addressOf(t, p)
+	p.errOut.contains(t, `level=WARN msg="everyone who can reach this address can read and publish on every channel"`)
 	p.signal(t, os.Interrupt)
 	if code := p.exit(t); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-}
-
-func TestServeInsecure(t *testing.T) {
-	t.Parallel()
-	p := launch(t, "serve", "--listen", "0.0.0.0:0", "--insecure")
-	text := p.out.contains(t, "Press Ctrl-C")
-	if !strings.Contains(text, "OTHER MACHINES CAN REACH IT") || strings.Contains(text, "demo feed") || !strings.Contains(text, "http://localhost:") {
-		t.Errorf("it printed:\n%s", text)
+	if out := p.out.text.String(); out != "" {
+		t.Errorf("it printed %q", out)
 	}
-	p.errOut.contains(t, "godwit: WARNING: --insecure on ")
-	p.signal(t, os.Interrupt)
-	p.exit(t)
 }
 
 func TestServeInUse(t *testing.T) {
@@ -64,10 +89,10 @@ func TestServeLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := launchEnv(t, []string{"GODWIT_LOG_LEVEL=info", "GODWIT_LISTEN=127.0.0.1:2"}, "serve", "--config", file, "--listen", "127.0.0.1:0")
-	if text := p.out.contains(t, "Press Ctrl-C"); !strings.Contains(text, "demo/ticker") || strings.Contains(text, "127.0.0.1:2/") {
-		t.Errorf("it printed:\n%s", text)
+	if text := p.errOut.contains(t, `"msg":"serving"`); !strings.Contains(text, `"demo":true`) || !strings.Contains(text, `"address":"127.0.0.1:`) ||
+		strings.Contains(text, "127.0.0.1:2\"") {
+		t.Errorf("it logged:\n%s", text)
 	}
-	p.errOut.contains(t, `"msg":"serving"`)
 	p.signal(t, os.Interrupt)
 	p.exit(t)
 }
@@ -138,6 +163,43 @@ func TestServeDrainTimeout(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	p.errOut.contains(t, "cut at the limit")
+}
+
+// During --drain-delay new connections are served, and told by /readyz. A second
+// signal ends it, and the drain goes on in good order.
+func TestServeDrainDelay(t *testing.T) {
+	t.Parallel()
+	p, url := serve(t, "--drain-delay", "10m")
+	conn, _, err := ws.Dial(t.Context(), url+"/channels/chat", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.signal(t, syscall.SIGTERM)
+	p.errOut.contains(t, "not ready any more")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]int{"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK, "/channels/chat": http.StatusOK} {
+		response, err := client.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %s", path, response.Status)
+		}
+	}
+	if err := conn.Write(t.Context(), ws.MessageText, []byte("still here")); err != nil {
+		t.Error(err)
+	}
+	if _, message, err := conn.Read(t.Context()); err != nil || string(message) != "still here" {
+		t.Errorf("%q, %v", message, err)
+	}
+	p.signal(t, syscall.SIGTERM)
+	if _, _, err := conn.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+		t.Errorf("the WebSocket ended with %v", err)
+	}
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
 }
 
 // A second signal ends a server that is waiting.

@@ -9,10 +9,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+var chromiumNames = []string{"chromium", "chromium-browser", "google-chrome", "chrome"}
+
 // startChromium returns a context to open windows in.
 func startChromium(t *testing.T) context.Context {
 	t.Helper()
-	path := program(t, "chromium", "chromium-browser", "google-chrome", "chrome")
+	path := program(t, chromiumNames...)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot

@@ -142,23 +142,25 @@ func startPeer(t *testing.T, traits traits, name string, args ...string) *peer {
 // startNode installs ws, as the lock file says, outside the tree.
 func startNode(t *testing.T) *peer {
 	t.Helper()
-	node, npm := program(t, "node", "nodejs"), program(t, "npm")
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "peer.mjs"} {
-		data, err := os.ReadFile(filepath.Join("testdata", "node", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	node, npm, dir := program(t, "node", "nodejs"), program(t, "npm"), t.TempDir()
+	if err := installNode(npm, dir, "node"); err != nil {
+		missing(t, err.Error())
+	}
+	return startPeer(t, traits{utf8Parts: true, tellsPings: true, wantsProtocol: true}, node, filepath.Join(dir, "peer.mjs"))
+}
+
+// installNode copies a folder of testdata to dir, and installs the packages that
+// it needs at the versions of its lock file.
+func installNode(npm, dir, folder string) error {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", folder))); err != nil {
+		return err
 	}
 	install := exec.Command(npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if said, err := install.CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("npm cannot install ws (%v: %s)", err, bytes.TrimSpace(said)))
+		return fmt.Errorf("npm cannot install the packages of %s (%v: %s)", folder, err, bytes.TrimSpace(said))
 	}
-	return startPeer(t, traits{utf8Parts: true, tellsPings: true, wantsProtocol: true}, node, filepath.Join(dir, "peer.mjs"))
+	return nil
 }
 
 // startPython uses the system's Python, for which Debian packages websockets,

@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Parallel tests wait for other programs. The command line, which is read
+	// later, has the last word.
+	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if binaryDir != "" {
 			_ = os.RemoveAll(binaryDir)
@@ -43,21 +47,27 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-var address = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
+var address = regexp.MustCompile(`msg=serving address=(127\.0\.0\.1:\d+)`)
 
 // serveGodwit runs `godwit serve`, which ends with the test, and returns its host
 // and port. heartbeat is after how much silence its streams show that they are
 // alive.
 func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string) {
 	t.Helper()
+	host, _ = launchGodwit(t, heartbeat, args...)
+	return host
+}
+
+// launchGodwit is serveGodwit with a process that can be signalled.
+func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string, process *os.Process) {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatalf("cannot build the program: %v", err)
 	}
 	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
-	cmd.Env = append(os.Environ(), "GODWIT_HEARTBEAT="+heartbeat.String(), "GODWIT_LOG_LEVEL=error")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	cmd.Env = append(os.Environ(), "GODWIT_HEARTBEAT="+heartbeat.String())
+	out, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -73,7 +83,11 @@ func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host st
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		_, _ = io.Copy(io.Discard, out)
+		for lines.Scan() {
+			if !strings.Contains(lines.Text(), "level=INFO") {
+				fmt.Fprintln(os.Stderr, lines.Text())
+			}
+		}
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -81,9 +95,9 @@ func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host st
 		_ = cmd.Wait()
 	})
 	if host == "" {
-		t.Fatal("the program printed no URL")
+		t.Fatal("the program does not say where it listens")
 	}
-	return host
+	return host, cmd.Process
 }
 
 // get makes a request whose answer may be a stream. It ends with the test.

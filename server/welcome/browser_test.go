@@ -5,7 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,10 +81,22 @@ type tab struct {
 	faults []string
 }
 
-// open opens url in a new window. What the page complains about fails the test.
+// open opens url in a new window, as another person would: no other window's
+// storage and connections are its. What the page complains about fails the test.
 func open(t *testing.T, browser context.Context, url string) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	return openWith(t, browser, url, chromedp.WithNewBrowserContext())
+}
+
+// openBeside opens url in a new window of the same person.
+func openBeside(t *testing.T, browser context.Context, url string) *tab {
+	t.Helper()
+	return openWith(t, browser, url)
+}
+
+func openWith(t *testing.T, browser context.Context, url string, o ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser, o...)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, browserTime)
 	t.Cleanup(cancel)
@@ -172,6 +187,12 @@ func (b *tab) live(card, transport string) {
 	b.until(fmt.Sprintf("%s?.dataset.state === 'open' && %s.dataset.transport === '%s'", status, status, transport))
 }
 
+// over has a card use a transport.
+func (b *tab) over(card, transport string) {
+	b.t.Helper()
+	b.do(chromedp.Click(id("transport-"+card) + chromedp.CSS(" input[value="+transport+"]")))
+}
+
 func (b *tab) say(pane, text string) {
 	b.t.Helper()
 	b.do(chromedp.SendKeys(id("chat-"+pane+"-input"), text+"\r"))
@@ -198,9 +219,9 @@ type godwit struct {
 	host string
 }
 
-var address = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
+var address = regexp.MustCompile(`msg=serving address=(127\.0\.0\.1:\d+)`)
 
-// start runs `godwit serve` and waits for the URL it prints.
+// start runs `godwit serve` and waits until it says where.
 func start(t *testing.T, listen string) *godwit {
 	t.Helper()
 	path, err := program()
@@ -208,8 +229,7 @@ func start(t *testing.T, listen string) *godwit {
 		t.Fatalf("cannot build the program: %v", err)
 	}
 	g := &godwit{t: t, cmd: exec.Command(path, "serve", "--listen", listen)}
-	g.cmd.Stderr = os.Stderr
-	out, err := g.cmd.StdoutPipe()
+	out, err := g.cmd.StderrPipe()
 	if err == nil {
 		err = g.cmd.Start()
 	}
@@ -224,7 +244,7 @@ func start(t *testing.T, listen string) *godwit {
 		}
 	}
 	if g.host == "" {
-		t.Fatal("the program printed no URL")
+		t.Fatal("the program does not say where it listens")
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	return g
@@ -308,7 +328,7 @@ func TestBrowserEveryTransport(t *testing.T) {
 	b.live("chat", "websocket")
 	want := []string{}
 	for i, transport := range []string{"sse", "poll", "websocket", "poll", "sse"} {
-		b.do(chromedp.Click(id("transport-chat") + chromedp.CSS(" input[value="+transport+"]")))
+		b.over("chat", transport)
 		between := fmt.Sprintf("said while switching %d", i)
 		g.publish("chat", between)
 		b.live("chat", transport)
@@ -323,6 +343,153 @@ func TestBrowserEveryTransport(t *testing.T) {
 	if sorted := slices.Compact(slices.Clone(got)); len(sorted) != len(got) || len(got) != len(want) {
 		t.Errorf("%d messages were shown for %d: %v", len(got), len(want), got)
 	}
+}
+
+var allCards = []string{"chat", "board", "chart"}
+
+// The code that is shown does what it is said to do, also with what the page's own
+// line for curl publishes.
+func TestBrowserSnippets(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	seen := func(text string) string { return fmt.Sprintf("seen.includes(%q)", text) }
+	for _, transport := range []string{"websocket", "sse", "poll"} {
+		b := open(t, chromium, g.url())
+		shown := func(card string) string {
+			b.over(card, transport)
+			code := eval[string](b, "document.querySelector('[data-card="+card+"] .snippet code').textContent")
+			b.over(card, "websocket") // the code needs the connections that a browser has
+			return code
+		}
+		code := shown("chat")
+		if n := strings.Count(code, "\n"); n != 2 {
+			t.Errorf("%s takes %d lines:\n%s", transport, n+1, code)
+		}
+		eval[int](b, `var seen = [], button = {}; (async (show, input) => {`+code+`
+		})((text) => seen.push(text), { value: "typed over `+transport+`" }).catch((e) => seen.push(String(e))), 0`)
+		response, err := http.Post(g.url()+"channels/chat", "application/x-www-form-urlencoded", strings.NewReader("hello from curl"))
+		if err != nil || response.StatusCode != http.StatusCreated {
+			t.Fatal(response, err)
+		}
+		response.Body.Close()
+		b.until(seen("hello from curl"))
+		if transport != "poll" {
+			eval[int](b, "button.onclick(), 0")
+			b.until(seen("typed over " + transport))
+		}
+
+		code = shown("chart")
+		eval[int](b, `var plotted = []; (async (plot) => {`+code+`
+		})((price) => plotted.push(price)).catch((e) => plotted.push(String(e))), 0`)
+		b.until("plotted.length > 1 && plotted.every(Number.isFinite)")
+
+		code = shown("board")
+		eval[int](b, `var cursors = [], handlers = {}; (async (showCursor, board, tab) => {`+code+`
+		})((cursor) => cursors.push(cursor.tab), handlers, "snippet").catch((e) => cursors.push(String(e))), 0`)
+		if transport == "poll" {
+			g.publish("demo/board/moves", `{"tab":"snippet","x":0.5,"y":0.5}`)
+		} else {
+			// Until the socket is open, it takes nothing.
+			eval[int](b, `var moved = () => { try { handlers.onpointermove({ x: 0.5, y: 0.5 }) } catch {} return cursors.includes("snippet") }; 0`)
+			b.until("moved()")
+		}
+		b.until(`cursors.includes("snippet")`)
+	}
+}
+
+// A proxy may serve the page below a path of its own.
+func TestBrowserBelowPath(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	proxy := httptest.NewServer(http.StripPrefix("/below/here", &httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", g.host },
+		ErrorLog:      stdlog.New(io.Discard, "", 0),
+	}))
+	t.Cleanup(func() {
+		proxy.CloseClientConnections()
+		proxy.Close()
+	})
+	b := open(t, chromium, proxy.URL+"/below/here/")
+	for _, transport := range []string{"websocket", "sse", "poll"} {
+		for _, card := range allCards {
+			b.over(card, transport)
+			b.live(card, transport)
+		}
+	}
+	b.over("chat", "websocket")
+	b.live("chat", "websocket")
+	b.say("left", "hello from below")
+	b.until(has("right", "hello from below"))
+	code := eval[[]string](b, "[...document.querySelectorAll('code')].map(c => c.textContent)")
+	for _, line := range code {
+		if at := strings.Index(line, "://"); at >= 0 && !strings.HasPrefix(line[at+3:], strings.TrimPrefix(proxy.URL, "http://")+"/below/here/") {
+			t.Errorf("it shows %s", line)
+		}
+	}
+	for _, href := range eval[[]string](b, "[...document.links].map(a => a.href)") {
+		if strings.HasPrefix(href, proxy.URL) && !strings.HasPrefix(href, proxy.URL+"/below/here/") {
+			t.Errorf("it links to %s", href)
+		}
+	}
+}
+
+// Windows of one browser are people of different names, and the name stays with
+// its window.
+func TestBrowserNames(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	names := map[string]bool{}
+	const windows = 4
+	for range windows {
+		b := openBeside(t, chromium, g.url())
+		b.live("chat", "websocket")
+		for _, pane := range []string{"left", "right"} {
+			name := eval[string](b, one("chat-"+pane+"-name")+".value")
+			names[name] = true
+			b.do(chromedp.Reload())
+			b.live("chat", "websocket")
+			if again := eval[string](b, one("chat-"+pane+"-name")+".value"); again != name {
+				t.Errorf("%s is %s after a reload", name, again)
+			}
+		}
+	}
+	if len(names) != 2*windows || names[""] {
+		t.Errorf("the names of %d windows are %v", windows, names)
+	}
+}
+
+// A browser keeps six connections to a server over HTTP/1.1. The page leaves one
+// of them, and says so where a card has to wait.
+func TestBrowserManyStreams(t *testing.T) {
+	chromium := browser(t)
+	g := start(t, "127.0.0.1:0")
+	first, second := openBeside(t, chromium, g.url()), openBeside(t, chromium, g.url())
+	for _, card := range allCards {
+		first.over(card, "sse")
+		first.live(card, "sse")
+	}
+	for i, card := range allCards {
+		second.over(card, []string{"sse", "poll", "sse"}[i])
+		second.until(one("status-"+card) + ".dataset.state === 'queued'")
+		second.until("!document.querySelector('[data-card=" + card + "] [data-part=queued]').hidden")
+	}
+	third := openBeside(t, chromium, g.url())
+	for _, card := range allCards {
+		third.live(card, "websocket")
+	}
+	first.say("left", "said over the sixth")
+	first.until(has("right", "said over the sixth"))
+
+	for _, card := range allCards {
+		first.over(card, "websocket")
+		first.live(card, "websocket")
+	}
+	second.live("chat", "sse")
+	second.live("board", "poll")
+	second.live("chart", "sse")
+	second.until(has("left", "said over the sixth"))
+	second.until("document.querySelector('[data-card=chat] [data-part=queued]').hidden")
 }
 
 func TestBrowserSurvivesTheServer(t *testing.T) {
@@ -372,6 +539,11 @@ func TestBrowserLooks(t *testing.T) {
 			b.until(fmt.Sprintf("+%s.dataset.points > 3", one("chart")))
 			if over := eval[int64](b, "document.documentElement.scrollWidth"); over > width {
 				t.Errorf("%s at %d: the page is %d wide", scheme, width, over)
+			}
+			// What is too long scrolls, and does not break where it may not.
+			if broken := eval[[]string](b, `[...document.querySelectorAll(".line code, .snippet code")]
+				.filter(c => c.getClientRects().length > 0 && getComputedStyle(c).whiteSpace !== "pre").map(c => c.textContent)`); len(broken) > 0 {
+				t.Errorf("%s at %d: lines of code may be broken: %q", scheme, width, broken)
 			}
 			backgrounds[scheme] = eval[string](b, "getComputedStyle(document.body).backgroundColor")
 			if dir := os.Getenv("GODWIT_SCREENSHOTS"); dir != "" {

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/base64"
 	"fmt"
+	"html"
 	"net/http"
 	"path"
 	"time"
@@ -35,13 +36,17 @@ var contentTypes = map[string]string{
 }
 
 // Handler serves the page at / and what it loads under /welcome/. Any other path is
-// not found. Errors are problem documents (RFC 9457).
+// not found. Errors are problem documents (RFC 9457). The page says version, of the
+// program.
+//
+// Everything in the page is relative to it, so a proxy may serve it below a path of
+// its own, if that path ends in a slash and the proxy takes it away.
 //
 // Every answer carries an ETag and must be revalidated before it is used again, so a
 // new version of the server never meets the scripts of an old one. The Handler is
 // safe for concurrent use and keeps no state.
-func Handler() http.Handler {
-	served := load()
+func Handler(version string) http.Handler {
+	served := load(version)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := served[r.URL.Path]
 		if !ok {
@@ -76,7 +81,7 @@ type asset struct {
 
 // load reads the embedded files by the path each is served at. What could go wrong
 // was decided when the program was built, so it panics.
-func load() map[string]asset {
+func load(version string) map[string]asset {
 	entries, err := assets.ReadDir("assets")
 	if err != nil {
 		panic(err)
@@ -91,11 +96,12 @@ func load() map[string]asset {
 		if !ok {
 			panic(fmt.Sprintf("welcome: no content type for %s", entry.Name()))
 		}
-		sum := sha256.Sum256(content)
 		at := prefix + entry.Name()
 		if entry.Name() == "index.html" {
 			at = "/"
+			content = bytes.ReplaceAll(content, []byte("{{version}}"), []byte(html.EscapeString(version)))
 		}
+		sum := sha256.Sum256(content)
 		served[at] = asset{
 			contentType: contentType,
 			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,

@@ -22,7 +22,7 @@ func get(t *testing.T, method, target string, header http.Header) *http.Response
 		r.Header[name] = values
 	}
 	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, r)
+	Handler("v1.2.3 <dirty>").ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -36,7 +36,7 @@ func body(t *testing.T, res *http.Response) string {
 }
 
 func TestServesEveryAssetWithItsType(t *testing.T) {
-	served := load()
+	served := load("v1.2.3 <dirty>")
 	for at, a := range served {
 		res := get(t, "GET", at, nil)
 		if res.StatusCode != http.StatusOK {
@@ -65,13 +65,13 @@ func TestServesEveryAssetWithItsType(t *testing.T) {
 
 // The page must work without a network: whatever one file names, another of them is.
 func TestEveryReferenceIsServed(t *testing.T) {
-	served := load()
-	named := regexp.MustCompile(`(?:src|href)="(/welcome/[^"]*)"|from "\./([^"]*)"`)
+	served := load("v1.2.3 <dirty>")
+	named := regexp.MustCompile(`(?:src|href)="(welcome/[^"]*)"|from "\./([^"]*)"`)
 	reached := map[string]bool{"/": true}
 	for at, a := range served {
 		for _, match := range named.FindAllStringSubmatch(string(a.content), -1) {
-			target := match[1]
-			if target == "" {
+			target := "/" + match[1]
+			if target == "/" {
 				target = prefix + match[2]
 			}
 			if _, ok := served[target]; !ok {
@@ -103,9 +103,10 @@ func TestPageObeysItsPolicy(t *testing.T) {
 		"an inline style":         regexp.MustCompile(`<style|\sstyle=`),
 		"an inline event handler": regexp.MustCompile(`<[^>]*\son[a-z]+=`),
 		"HTML made of text":       regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(`),
-		"another host":            regexp.MustCompile(`(?:src|href|url\()=?["']?(?:https?:)?//`),
+		"another host":            regexp.MustCompile(`<(?:link|script|img|iframe)[^>]*(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//`),
+		"a path of the host":      regexp.MustCompile(`(?:src|href)="/`),
 	}
-	for at, a := range load() {
+	for at, a := range load("v1.2.3 <dirty>") {
 		for what, pattern := range forbidden {
 			if found := pattern.Find(a.content); found != nil {
 				t.Errorf("%s has %s: %s", at, what, found)
@@ -202,6 +203,21 @@ func TestProblems(t *testing.T) {
 		if got := res.Header.Get("Allow"); got != c.allow {
 			t.Errorf("%s %s: Allow %q, want %q", c.method, c.target, got, c.allow)
 		}
+	}
+}
+
+// The page says what program it is of, and where more is to be read.
+func TestAbout(t *testing.T) {
+	page := body(t, get(t, "GET", "/", nil))
+	for _, want := range []string{
+		"Godwit v1.2.3 &lt;dirty&gt;<", `href="https://github.com/godwit-io/godwit"`, "/docs/README.md", "/LICENSE", "Apache-2.0", `href="welcome/channel.js"`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(page, "{{") {
+		t.Error("something is left to be filled in")
 	}
 }
 

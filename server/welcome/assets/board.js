@@ -1,5 +1,5 @@
 import { Channel, randomID } from "./channel.js";
-import { Card } from "./card.js";
+import { Card, polling } from "./card.js";
 import { Drawing } from "./drawing.js";
 
 const MOVES = "demo/board/moves"; // every frame, worth nothing a moment later
@@ -18,13 +18,11 @@ export function startBoard() {
   const card = new Card("board", {
     websocket: `const moves = new WebSocket("ws://127.0.0.1:8000/channels/${MOVES}")
 moves.onmessage = (e) => showCursor(JSON.parse(e.data))
-board.onpointermove = (e) => moves.send(JSON.stringify({ tab, x, y }))`,
-    sse: `const moves = new EventSource("/channels/${MOVES}")
+board.onpointermove = ({ x, y }) => moves.send(JSON.stringify({ tab, x, y }))`,
+    sse: `const moves = new EventSource("http://127.0.0.1:8000/channels/${MOVES}")
 moves.onmessage = (e) => showCursor(JSON.parse(e.data))
-board.onpointermove = () => fetch("/channels/${MOVES}", { method: "POST", body })`,
-    poll: `const poll = { headers: { Accept: "application/json", Prefer: "wait=25" } }
-const page = await (await fetch(\`/channels/${MOVES}?since=\${position}\`, poll)).json()
-page.publications.forEach((p) => showCursor(p.data)); position = page.position`,
+board.onpointermove = ({ x, y }) => fetch(moves.url, { method: "POST", body: JSON.stringify({ tab, x, y }) })`,
+    poll: polling(MOVES, "showCursor(typeof p.data === \"string\" ? JSON.parse(p.data) : p.data)"),
   });
   new Board(card);
   return card;

@@ -1,8 +1,15 @@
 import { copyButton, here, show } from "./code.js";
 
-const states = { connecting: "Connecting", open: "Live", waiting: "Reconnecting" };
+const states = { connecting: "Connecting", open: "Live", waiting: "Reconnecting", queued: "Waiting for its turn" };
 const names = { websocket: "WebSocket", sse: "Server-sent events", poll: "Long polling" };
-const worstFirst = ["waiting", "connecting", "open"];
+const worstFirst = ["waiting", "queued", "connecting", "open"];
+
+/** polling is the code for a long poll of channel, each publication p of which goes to use. */
+export function polling(channel, use) {
+  return `let page = await (await fetch("http://127.0.0.1:8000/channels/${channel}", { cache: "no-store" })).json()
+for (const wait = { cache: "no-store", headers: { Prefer: "wait=25" } };; page = await (await fetch(\`http://127.0.0.1:8000/channels/${channel}?since=\${page.position}\`, wait)).json())
+  page.publications.forEach((p) => ${use})`;
+}
 
 // Card is what the demonstrations share: the switch between transports, what the
 // connection is doing, the code it takes, and word of a gap. It tells "state" when
@@ -13,6 +20,7 @@ export class Card extends EventTarget {
   #snippet;
   #snippets;
   #limit;
+  #queued;
   #notice;
 
   /** snippets has the code for each transport. */
@@ -24,7 +32,8 @@ export class Card extends EventTarget {
     this.#snippets = snippets;
     this.#status = controls.querySelector(".status");
     this.#status.dataset.testid = `status-${id}`;
-    this.#limit = controls.querySelector(".shared-limit");
+    this.#limit = controls.querySelector("[data-part=limit]");
+    this.#queued = controls.querySelector("[data-part=queued]");
     this.#notice = controls.querySelector(".notice");
     this.#notice.dataset.testid = `gap-${id}`;
     this.#notice.querySelector("button").addEventListener("click", () => (this.#notice.hidden = true));
@@ -78,7 +87,8 @@ export class Card extends EventTarget {
     this.#status.dataset.state = state;
     this.#status.dataset.transport = this.transport;
     this.#status.querySelector("[data-part=state]").textContent = `${states[state]} · ${names[this.transport]}`;
-    this.#limit.hidden = this.transport === "websocket";
+    this.#queued.hidden = state !== "queued";
+    this.#limit.hidden = this.transport === "websocket" || state === "queued";
     const code = here(this.#snippets[this.transport]);
     if (this.#snippet.textContent !== code) show(this.#snippet, code);
   }

@@ -15,12 +15,14 @@ const STABLE_MS = 5_000; // open for this long, and the next loss retries quickl
 const REQUEST_MS = 10_000;
 const WAIT_SECONDS = 25; // a long poll is answered within this
 const OUTBOX_MAX = 100;
+const STREAMS_MAX = 5; // of the six connections to a server that browsers keep over HTTP/1.1
 
 /**
  * Channel is a client of one channel. It connects when it is made and keeps
  * itself connected until close(). Its events, all with the facts in `detail`:
  *
- *   status   { state, transport }: "connecting", "open", or "waiting" to try again
+ *   status   { state, transport }: "connecting", "open", "waiting" to try again, or
+ *            "queued" until another tab or channel gives up its connection
  *   message  { position, text, replay } or { position, bytes, replay };
  *            replay marks the history that was there before us
  *   gap      { from, to }: positions whose publications the server no longer has
@@ -70,7 +72,7 @@ export class Channel extends EventTarget {
   }
   get url() {
     const path = this.#name.split("/").map(encodeURIComponent).join("/");
-    return new URL(`/channels/${path}`, location.href).href;
+    return new URL(`channels/${path}`, document.baseURI).href; // a proxy may have put us below a path
   }
 
   get transport() {
@@ -115,6 +117,11 @@ export class Channel extends EventTarget {
     try {
       if (this.#position === "") await this.#begin(attempt.signal, ours);
       if (attempt !== this.#attempt) return;
+      if (this.#transport !== "websocket") {
+        await turn(attempt.signal, ours(() => this.#enter("queued")));
+        if (attempt !== this.#attempt) return;
+        if (this.#state === "queued") this.#enter("connecting");
+      }
       attempt.send = transports[this.#transport]({
         url: this.url,
         signal: attempt.signal,
@@ -224,6 +231,33 @@ class Attempt {
 }
 
 class Refused extends Error {}
+
+/**
+ * turn waits until one of few streams may be opened, which is given back when
+ * signal aborts. Browsers keep six connections to a server over HTTP/1.1, all tabs
+ * together: more streams would leave none for a message to be sent, or for another
+ * tab to load. Where there are no locks (pages over http that are not of this
+ * machine), each is on its own.
+ */
+async function turn(signal, queued) {
+  const [page] = performance.getEntriesByType("navigation");
+  if (!navigator.locks || /^h[23]/.test(page?.nextHopProtocol)) return;
+  const { held } = await navigator.locks.query();
+  if (held.filter(({ name }) => name.startsWith("godwit-stream-")).length >= STREAMS_MAX) queued();
+  await new Promise((granted, failed) => {
+    const others = new AbortController();
+    const either = AbortSignal.any([signal, others.signal]);
+    for (let i = 0; i < STREAMS_MAX; i++) {
+      const hold = () => {
+        if (either.aborted) return; // one of the others was first
+        others.abort();
+        granted();
+        return new Promise((end) => signal.addEventListener("abort", end));
+      };
+      navigator.locks.request(`godwit-stream-${i}`, { signal: either }, hold).catch(failed);
+    }
+  });
+}
 
 // Each transport follows a channel from from() until its signal aborts or it
 // reports lost(). One that can carry publications returns how.

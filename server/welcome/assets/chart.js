@@ -1,5 +1,5 @@
 import { Channel } from "./channel.js";
-import { Card } from "./card.js";
+import { Card, polling } from "./card.js";
 
 const SHOWN = 150; // points across the chart: half a minute of the demo feed
 const QUIET_MS = 3_000; // after this long without a price the card explains itself
@@ -11,12 +11,10 @@ export function startChart() {
     websocket: `const ticker = new WebSocket("ws://127.0.0.1:8000/channels/demo/ticker?last=${SHOWN}")
 ticker.onmessage = (e) => plot(JSON.parse(e.data).price)
 // that was all of it`,
-    sse: `const ticker = new EventSource("/channels/demo/ticker?last=${SHOWN}")
+    sse: `const ticker = new EventSource("http://127.0.0.1:8000/channels/demo/ticker?last=${SHOWN}")
 ticker.onmessage = (e) => plot(JSON.parse(e.data).price)
 // reconnecting and resuming are the browser's`,
-    poll: `const poll = { headers: { Accept: "application/json", Prefer: "wait=25" } }
-const page = await (await fetch(\`/channels/demo/ticker?since=\${position}\`, poll)).json()
-page.publications.forEach((p) => plot(p.data.price)); position = page.position`,
+    poll: polling("demo/ticker", "plot(p.data.price)"),
   });
   new Chart(card);
   return card;

@@ -1,5 +1,5 @@
 import { Channel, randomID } from "./channel.js";
-import { Card } from "./card.js";
+import { Card, polling } from "./card.js";
 
 const HISTORY = 50;
 const SHOWN_MAX = 200;
@@ -10,14 +10,12 @@ const PENDING_MS = 300; // a message that takes longer to come back is shown as 
 export function startChat() {
   const card = new Card("chat", {
     websocket: `const chat = new WebSocket("ws://127.0.0.1:8000/channels/chat?last=${HISTORY}")
-chat.onmessage = (e) => show(JSON.parse(e.data))
-form.onsubmit = () => chat.send(JSON.stringify({ name, text }))`,
-    sse: `const chat = new EventSource("/channels/chat?last=${HISTORY}")
-chat.onmessage = (e) => show(JSON.parse(e.data))
-form.onsubmit = () => fetch("/channels/chat", { method: "POST", body })`,
-    poll: `const poll = { headers: { Accept: "application/json", Prefer: "wait=25" } }
-const page = await (await fetch(\`/channels/chat?since=\${position}\`, poll)).json()
-page.publications.forEach((p) => show(p.data)); position = page.position`,
+chat.onmessage = (e) => show(e.data)
+button.onclick = () => chat.send(input.value)`,
+    sse: `const chat = new EventSource("http://127.0.0.1:8000/channels/chat?last=${HISTORY}")
+chat.onmessage = (e) => show(e.data)
+button.onclick = () => fetch("http://127.0.0.1:8000/channels/chat", { method: "POST", body: input.value })`,
+    poll: polling("chat", "show(p.data)"),
   });
   for (const side of ["left", "right"]) new Pane(card, side);
   return card;
@@ -37,8 +35,8 @@ class Pane {
     this.#root = card.demo.querySelector(`[data-testid=chat-${side}]`);
     this.#log = this.#root.querySelector(".log");
     this.#name = this.#root.querySelector(".name");
-    this.#id = remembered(`chat-${side}-id`, randomID());
-    this.#name.value = remembered(`chat-${side}-name`, this.#name.value);
+    this.#id = remembered(`chat-${side}-id`, randomID);
+    this.#name.value = remembered(`chat-${side}-name`, newName);
     this.#input = this.#root.querySelector("form input");
     this.#channel = card.add(new Channel("chat", { transport: card.transport, last: HISTORY }));
     this.#channel.addEventListener("message", ({ detail }) => this.#receive(detail));
@@ -102,14 +100,34 @@ class Pane {
 }
 
 // Who a pane is lasts as long as its tab, over reloads; without storage, until then.
-function remembered(key, value) {
+function remembered(key, make) {
+  let value;
   try {
-    value = sessionStorage.getItem(key) ?? value;
+    value = sessionStorage.getItem(key) ?? make();
   } catch {
-    return value;
+    return make();
   }
   remember(key, value);
   return value;
+}
+
+const people = [
+  "Ada", "Linus", "Grace", "Alan", "Radia", "Ken", "Barbara", "Dennis", "Hedy", "Tim", "Katherine", "Vint",
+  "Margaret", "Rob", "Joan", "Donald", "Frances", "Niklaus", "Sophie", "Leslie", "Jean", "Edsger", "Karen", "Brian",
+];
+
+// The tabs of a browser take names in turn, so that no two are the same person.
+// Browsers begin anywhere, so that two of them seldom are.
+function newName() {
+  const key = "chat-names";
+  let next = Math.floor(Math.random() * people.length);
+  try {
+    next = Number(localStorage.getItem(key) ?? next) || 0;
+    localStorage.setItem(key, (next + 1) % people.length);
+  } catch {
+    // Without storage, anybody.
+  }
+  return people[next % people.length];
 }
 
 function remember(key, value) {

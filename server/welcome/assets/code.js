@@ -2,17 +2,17 @@
 // copied with one press.
 
 const written = "127.0.0.1:8000"; // the address the page is written with
-const secure = location.protocol === "https:";
+const base = new URL(".", location.href).href.slice(0, -1); // a proxy may have put it below a path
 
 /** here puts the address of this server into text that names the default one. */
 export function here(text) {
   return text
-    .replaceAll(`http://${written}`, location.origin)
-    .replaceAll(`ws://${written}`, `${secure ? "wss" : "ws"}://${location.host}`);
+    .replaceAll(`http://${written}`, base)
+    .replaceAll(`ws://${written}`, base.replace(/^http/, "ws"));
 }
 
 const tokens =
-  /(?<string>"[^"\n]*"|'[^'\n]*'|`[^`]*`)|(?<word>\b(?:const|new|await|curl|godwit)\b)|(?<note>^\/\/.*)/gm;
+  /(?<string>"[^"\n]*"|'[^'\n]*'|`[^`]*`)|(?<word>\b(?:const|let|for|new|await|curl|godwit)\b)|(?<note>^\/\/.*)/gm;
 
 /** show fills element with text, coloured as code. */
 export function show(element, text) {
