@@ -60,7 +60,12 @@ func TestConnectionsMemory(t *testing.T) {
 		t.Error(r.Verdict)
 	}
 	metrics.Config.Handler = http.NotFoundHandler()
-	if _, err := Connections(t.Context(), url, Options{Metrics: metrics.URL}); err == nil || !strings.Contains(err.Error(), "answered 404") {
+	secret := strings.Replace(metrics.URL, "://", "://joe:s3cret@", 1) + "?token=s3cret"
+	if _, err := Connections(t.Context(), url, Options{Metrics: secret}); err == nil || !strings.HasSuffix(err.Error(), "?token=... answered 404") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("%v", err)
+	}
+	metrics.Close()
+	if _, err := Connections(t.Context(), url, Options{Metrics: secret}); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
 }
