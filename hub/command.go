@@ -196,7 +196,7 @@ func (s *Session) count() bool {
 }
 
 // isOverloaded reports whether one more command is too many; s.mu is held.
-func (s *Session) isOverloaded() bool { return s.outstanding >= 2*s.hub.options.CommandsMax }
+func (s *Session) isOverloaded() bool { return s.outstanding/2 >= s.hub.options.CommandsMax }
 
 // handIn counts a command. It returns false if the session has ended, and ends it
 // if it is overloaded.

@@ -66,10 +66,13 @@ func New(c Config) (*Server, error) {
 		return nil, err // normalize has parsed them one by one
 	}
 
-	broker := membroker.New(&membroker.Options{
+	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
 	})
+	if err != nil {
+		return nil, err
+	}
 	var loops *engineCollector
 	if c.Driver == driverEngine {
 		s.engine = &engine.Server{Handler: engine.NopHandler{}, Origins: s.origins, Log: s.log}
