@@ -157,7 +157,7 @@ func (s *Session) nextHistory() {
 	s.isHistory = true
 	s.mu.Unlock()
 	s.hub.call(a.channel, func(ctx context.Context) {
-		page, err := s.hub.broker.History(ctx, a.channel, a.q)
+		page, err := s.hub.askHistory(ctx, a.channel, a.q)
 		o := Outcome{Channel: a.channel, Err: s.hub.brokerError(err)}
 		if err == nil {
 			o.Page = page

@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/option"
@@ -44,6 +45,10 @@ type Options struct {
 
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
+
+	// Logger receives panics of the Broker (Error), which are failures of it to
+	// everybody else. Default: slog.Default().
+	Logger *slog.Logger
 }
 
 // Defaults of Options.
@@ -108,6 +113,9 @@ func (o *Options) effective() (Options, error) {
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
 	); err != nil {
 		return Options{}, err
+	}
+	if e.Logger == nil {
+		e.Logger = slog.Default()
 	}
 	if e.NoHistory {
 		e.Retention = Retention{}

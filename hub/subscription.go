@@ -135,7 +135,7 @@ func (s *Session) admit(sub *subscription, top Position) {
 		// Which the last ones are is found out now: the newest n at the time of the
 		// first Take could all be newer, with others lost between.
 		s.hub.call(sub.channel.name, func(ctx context.Context) {
-			page, err := s.hub.broker.History(ctx, sub.channel.name, Query{Last: max(1, from.last), Limit: 1})
+			page, err := s.hub.askHistory(ctx, sub.channel.name, Query{Last: max(1, from.last), Limit: 1})
 			switch {
 			case err != nil:
 				s.refuse(sub, s.hub.brokerError(err))

@@ -87,6 +87,7 @@ func New(c Config) (*Server, error) {
 		QueueCountMax:       c.Limits.QueueCount,
 		QueueBytesMax:       c.Limits.QueueBytes,
 		Observer:            s.metrics.hubObserver(),
+		Logger:              s.log,
 	})
 	if err != nil {
 		return nil, err
