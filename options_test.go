@@ -16,6 +16,8 @@ import (
 
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
 	"github.com/godwit-io/godwit/loadgen"
@@ -71,6 +73,31 @@ var options = map[string]struct {
 		s.Handler = engine.NopHandler{}
 		return s.ListenAndServe("127.0.0.1:0")
 	}},
+	"hub.Options": {reflect.TypeFor[hub.Options](), func(t *testing.T, o any) error {
+		_, err := hub.New(newBroker(t), o.(*hub.Options))
+		return err
+	}},
+	"hub.SubscribeOptions": {reflect.TypeFor[hub.SubscribeOptions](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		s, err := h.Connect("test", nil)
+		if err != nil {
+			return err
+		}
+		s.Subscribe(0, "c", *o.(*hub.SubscribeOptions))
+		pushes, err := s.Take(nil)
+		if len(pushes) == 1 {
+			err = pushes[0].Outcome.Err
+		}
+		return err
+	}},
+	"hub/membroker.Options": {reflect.TypeFor[membroker.Options](), func(_ *testing.T, o any) error {
+		_, err := membroker.New(o.(*membroker.Options))
+		return err
+	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {
 		_, err := loadgen.Echo(t.Context(), "ws://127.0.0.1:1/", *o.(*loadgen.Options))
 		return err
@@ -105,9 +132,6 @@ var options = map[string]struct {
 
 // otherOptions are structs that are called options and are not held to that yet.
 var otherOptions = map[string]string{
-	"hub.Options":                     "being rewritten",
-	"hub.SubscribeOptions":            "being rewritten",
-	"hub/membroker.Options":           "being rewritten: negative is the default",
 	"transport.Options":               "being rewritten: negative is the default",
 	"transport/dialect.StreamOptions": "being rewritten",
 	"server.Config":                   "being rewritten",
@@ -116,8 +140,6 @@ var otherOptions = map[string]string{
 // otherDefaults are constants, or packages of them, that are not spelled like the
 // default of an option.
 var otherDefaults = map[string]string{
-	"hub":                     "being rewritten",
-	"hub/membroker":           "being rewritten",
 	"ws/deflate.LevelDefault": "one of several levels, and not the default of an option",
 }
 
@@ -174,6 +196,16 @@ func numbersOf(of reflect.Type) (names []string) {
 		}
 	}
 	return names
+}
+
+// newBroker returns a broker that is closed with the test.
+func newBroker(t *testing.T) hub.Broker {
+	b, err := membroker.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() }) // ErrClosed when a hub did it
+	return b
 }
 
 // upgrade is a request that may become a WebSocket.

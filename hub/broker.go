@@ -12,8 +12,8 @@ import (
 // Publish never waits: its outcome comes through a Completer. Listen, Mute and
 // History may take a network's time. The Hub calls them from goroutines of its
 // own, a bounded number of them, with a context that ends after CallTimeout; they
-// return when it does. A Broker in this process can save the Hub that, see
-// ImmediateBroker.
+// return when it does. A panic there is an error of the call, and is logged. A
+// Broker in this process can save the Hub that, see ImmediateBroker.
 //
 // All methods are safe for concurrent use, but none may be called from
 // Receiver.Receive except History and Publish.

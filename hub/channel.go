@@ -232,12 +232,12 @@ func (h *Hub) settle(ch *channel) {
 
 // listen asks the Broker to, and admits or refuses what waits for that.
 func (h *Hub) listen(ctx context.Context, ch *channel) {
-	top, err := h.broker.Listen(ctx, ch.name)
+	top, err := h.askListen(ctx, ch.name)
 	if err != nil {
 		// It may have half happened, and nothing would end it otherwise. What is
 		// delivered all the same finds nobody. ctx may be what has ended it.
 		ctx, cancel := context.WithTimeout(h.calls.ctx, callTimeout)
-		_ = h.broker.Mute(ctx, ch.name)
+		_ = h.askMute(ctx, ch.name)
 		cancel()
 	}
 	waiting, top := ch.asked(top, err)
@@ -285,7 +285,7 @@ func (ch *channel) asked(top Position, err error) ([]*subscription, Position) {
 // mute ignores the Broker's error: deliveries that still come find nobody, and
 // the next Listen is as good as the first.
 func (h *Hub) mute(ctx context.Context, ch *channel) {
-	_ = h.broker.Mute(ctx, ch.name)
+	_ = h.askMute(ctx, ch.name)
 	ch.mu.Lock()
 	ch.isAsking = false
 	ch.mu.Unlock()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 // strictBroker fails the test when Listen and Mute of a channel overlap, and
@@ -56,7 +55,7 @@ func TestChurn(t *testing.T) {
 
 func churn(t *testing.T, immediately bool) {
 	const workers, rounds = 8, 400
-	broker := membroker.New(nil)
+	broker := newBroker()
 	var strict hub.Broker = &strictBroker{Broker: broker, t: t}
 	if immediately {
 		strict = immediate{strict}
@@ -173,7 +172,7 @@ func (b *gateBroker) Listen(ctx context.Context, channel string) (hub.Position, 
 
 func TestSubscribeWhileListenIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := &gateBroker{Broker: membroker.New(nil), gate: make(chan error)}
+		slow := &gateBroker{Broker: newBroker(), gate: make(chan error)}
 		h := newHub(t, slow, nil)
 		subscribe := func(e *edge, o hub.SubscribeOptions) {
 			t.Helper()

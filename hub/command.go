@@ -157,7 +157,7 @@ func (s *Session) nextHistory() {
 	s.isHistory = true
 	s.mu.Unlock()
 	s.hub.call(a.channel, func(ctx context.Context) {
-		page, err := s.hub.broker.History(ctx, a.channel, a.q)
+		page, err := s.hub.askHistory(ctx, a.channel, a.q)
 		o := Outcome{Channel: a.channel, Err: s.hub.brokerError(err)}
 		if err == nil {
 			o.Page = page
@@ -196,7 +196,7 @@ func (s *Session) count() bool {
 }
 
 // isOverloaded reports whether one more command is too many; s.mu is held.
-func (s *Session) isOverloaded() bool { return s.outstanding >= 2*s.hub.options.CommandsMax }
+func (s *Session) isOverloaded() bool { return s.outstanding/2 >= s.hub.options.CommandsMax }
 
 // handIn counts a command. It returns false if the session has ended, and ends it
 // if it is overloaded.

@@ -11,13 +11,12 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/brokertest"
-	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 // troubled returns a hub on a broker that may wait, and the broker.
 func troubled(t *testing.T, o *hub.Options) (*hub.Hub, *brokertest.Troubled) {
 	t.Helper()
-	b := brokertest.NewTroubled(membroker.New(nil))
+	b := brokertest.NewTroubled(newBroker())
 	return newHub(t, b, o), b
 }
 

@@ -16,7 +16,7 @@ import (
 func TestClosedChannelsCostNothing(t *testing.T) {
 	const channels, perSession = 100_000, 1000
 	synctest.Test(t, func(t *testing.T) {
-		broker := membroker.New(nil)
+		broker := newBroker()
 		h := newHub(t, broker, nil)
 		heap := func() uint64 {
 			runtime.GC()
@@ -54,7 +54,7 @@ func TestClosedChannelsCostNothing(t *testing.T) {
 		if got := broker.Stats().Channels; got != channels {
 			t.Errorf("the broker has %d channels, want all while their history is held", got)
 		}
-		time.Sleep(hub.RetentionAgeDefault + 2*time.Second)
+		time.Sleep(hub.DefaultRetentionAge + 2*time.Second)
 		synctest.Wait()
 		if got := broker.Stats(); got != (membroker.Stats{}) {
 			t.Errorf("the broker still has %+v", got)

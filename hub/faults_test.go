@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 // lossyBroker loses deliveries, as a distributed one may.
@@ -35,7 +34,7 @@ func (r lossyReceiver) Receive(p *hub.Publication) {
 }
 
 func TestLostDeliveriesAreReadFromHistory(t *testing.T) {
-	lossy := &lossyBroker{Broker: membroker.New(nil), lose: func(p *hub.Publication) bool { return p.Position.Offset%3 == 0 }}
+	lossy := &lossyBroker{Broker: newBroker(), lose: func(p *hub.Publication) bool { return p.Position.Offset%3 == 0 }}
 	h := newHub(t, lossy, nil)
 	e, slow := connect(t, h), connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{})
@@ -55,7 +54,7 @@ func TestLostDeliveriesAreReadFromHistory(t *testing.T) {
 }
 
 func TestLostDeliveriesWithoutHistory(t *testing.T) {
-	lossy := &lossyBroker{Broker: membroker.New(nil), lose: func(p *hub.Publication) bool { return p.Position.Offset == 3 }}
+	lossy := &lossyBroker{Broker: newBroker(), lose: func(p *hub.Publication) bool { return p.Position.Offset == 3 }}
 	h := newHub(t, lossy, &hub.Options{NoHistory: true})
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{})

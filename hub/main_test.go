@@ -14,11 +14,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// newBroker returns an in-process broker.
+func newBroker() *membroker.Broker {
+	b, err := membroker.New(nil)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 // newHub returns a hub on broker, or on a membroker if that is nil, closed with the test.
 func newHub(t testing.TB, broker hub.Broker, o *hub.Options) *hub.Hub {
 	t.Helper()
 	if broker == nil {
-		broker = membroker.New(nil)
+		broker = newBroker()
 	}
 	h, err := hub.New(broker, o)
 	if err != nil {

@@ -1,15 +1,21 @@
 package hub
 
 import (
+	"cmp"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/option"
 )
 
 // Options configures a Hub. The zero value of every field means its default;
-// a nil *Options is all defaults. A negative value is refused.
+// a nil *Options is all defaults. A negative number is refused with an
+// *OptionError.
 type Options struct {
 	// Retention is how much history every channel keeps. Default: 1000
-	// publications for 10 minutes. Set NoHistory to keep none.
+	// publications for 10 minutes, each where it is zero. With NoLimit what bounds
+	// a history is the Broker alone. Set NoHistory to keep none.
 	Retention Retention
 	NoHistory bool
 
@@ -34,24 +40,40 @@ type Options struct {
 	// Default 64.
 	CallsMax int
 
+	// SubscriptionsMax bounds the channels of one session. Default 1000.
+	SubscriptionsMax int
+
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
 
-	// SubscriptionsMax bounds the channels of one session. Default 1000.
-	SubscriptionsMax int
+	// Logger receives panics of the Broker (Error), which are failures of it to
+	// everybody else. Default: slog.Default().
+	Logger *slog.Logger
 }
 
 // Defaults of Options.
 const (
-	RetentionCountDefault      = 1000
-	RetentionAgeDefault        = 10 * time.Minute
-	PublicationBytesMaxDefault = 64 << 10
-	QueueCountMaxDefault       = RetentionCountDefault / 2
-	QueueBytesMaxDefault       = 1 << 20
-	SubscriptionsMaxDefault    = 1000
-	CommandsMaxDefault         = 256
-	CallsMaxDefault            = 64
+	DefaultRetentionCount      = 1000
+	DefaultRetentionAge        = 10 * time.Minute
+	DefaultPublicationBytesMax = 64 << 10
+	DefaultQueueCountMax       = DefaultRetentionCount / 2
+	DefaultQueueBytesMax       = 1 << 20
+	DefaultSubscriptionsMax    = 1000
+	DefaultCommandsMax         = 256
+	DefaultCallsMax            = 64
 )
+
+// NoLimit, as the value of any number among Options, means that there is no limit.
+const NoLimit = option.NoLimit
+
+// OptionError says that an option cannot be as it is: a mistake of the program.
+type OptionError struct {
+	Option string // the name of the field
+	Reason string // what is wrong, and what would be right
+}
+
+// Error names the option and says what is wrong with it.
+func (e *OptionError) Error() string { return "option " + e.Option + ": " + e.Reason }
 
 // IdempotencyKeyBytesMax is the length of the longest idempotency key.
 const IdempotencyKeyBytesMax = 255
@@ -80,34 +102,31 @@ func (o *Options) effective() (Options, error) {
 	if o != nil {
 		e = *o
 	}
-	for _, n := range []struct {
-		name  string
-		value *int
-		zero  int
-	}{
-		{"Retention.Count", &e.Retention.Count, RetentionCountDefault},
-		{"PublicationBytesMax", &e.PublicationBytesMax, PublicationBytesMaxDefault},
-		{"QueueCountMax", &e.QueueCountMax, QueueCountMaxDefault},
-		{"QueueBytesMax", &e.QueueBytesMax, QueueBytesMaxDefault},
-		{"SubscriptionsMax", &e.SubscriptionsMax, SubscriptionsMaxDefault},
-		{"CommandsMax", &e.CommandsMax, CommandsMaxDefault},
-		{"CallsMax", &e.CallsMax, CallsMaxDefault},
-	} {
-		if *n.value < 0 {
-			return Options{}, fmt.Errorf("hub: option %s is negative: %d", n.name, *n.value)
-		}
-		if *n.value == 0 {
-			*n.value = n.zero
-		}
+	if err := cmp.Or(
+		resolve("Retention.Count", &e.Retention.Count, DefaultRetentionCount),
+		resolve("Retention.Age", &e.Retention.Age, DefaultRetentionAge),
+		resolve("PublicationBytesMax", &e.PublicationBytesMax, DefaultPublicationBytesMax),
+		resolve("QueueCountMax", &e.QueueCountMax, DefaultQueueCountMax),
+		resolve("QueueBytesMax", &e.QueueBytesMax, DefaultQueueBytesMax),
+		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
+		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
+		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
+	); err != nil {
+		return Options{}, err
 	}
-	if e.Retention.Age < 0 {
-		return Options{}, fmt.Errorf("hub: option Retention.Age is negative: %v", e.Retention.Age)
-	}
-	if e.Retention.Age == 0 {
-		e.Retention.Age = RetentionAgeDefault
+	if e.Logger == nil {
+		e.Logger = slog.Default()
 	}
 	if e.NoHistory {
 		e.Retention = Retention{}
 	}
 	return e, nil
+}
+
+// resolve makes of an option what it means. The error wraps an *OptionError.
+func resolve[T int | int64 | time.Duration](name string, value *T, fallback T) error {
+	if wrong := option.Resolve(value, fallback); wrong != "" {
+		return fmt.Errorf("hub: %w", &OptionError{name, wrong})
+	}
+	return nil
 }

@@ -230,13 +230,13 @@ func (h *Hub) History(ctx context.Context, channel string, q Query) (page Page, 
 		return Page{}, err
 	}
 	if h.immediate {
-		page, err = h.broker.History(ctx, channel, q)
+		page, err = h.askHistory(ctx, channel, q)
 		return page, h.brokerError(err)
 	}
 	var read Page
 	var failed error
 	if err := h.calls.do(ctx, channel, func(ctx context.Context) {
-		read, failed = h.broker.History(ctx, channel, q)
+		read, failed = h.askHistory(ctx, channel, q)
 	}); err != nil {
 		return Page{}, err // read may still be written to
 	}
@@ -252,7 +252,7 @@ func (h *Hub) BeginHistory(channel string, q Query, done func(Page, error)) {
 		return
 	}
 	if !h.call(channel, func(ctx context.Context) {
-		page, err := h.broker.History(ctx, channel, q)
+		page, err := h.askHistory(ctx, channel, q)
 		done(page, h.brokerError(err))
 	}) {
 		done(Page{}, ErrClosed)

@@ -85,7 +85,11 @@ func TestPublishKeepsData(t *testing.T) {
 }
 
 func TestBrokerErrorsAreRecognised(t *testing.T) {
-	h := newHub(t, membroker.New(&membroker.Options{ChannelsMax: 1}), nil)
+	broker, err := membroker.New(&membroker.Options{ChannelsMax: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHub(t, broker, nil)
 	e := connect(t, h)
 	e.subscribe("a", hub.SubscribeOptions{})
 	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "b"}); !errors.Is(err, hub.ErrTooManyChannels) {
@@ -101,15 +105,17 @@ func TestBrokerErrorsAreRecognised(t *testing.T) {
 	e.subscribe("b", hub.SubscribeOptions{})
 }
 
+// TestOptions: what is negative is refused, and a refused hub leaves its broker alone.
 func TestOptions(t *testing.T) {
-	for _, o := range []hub.Options{
-		{Retention: hub.Retention{Count: -1}}, {Retention: hub.Retention{Age: -1}},
-		{PublicationBytesMax: -1}, {QueueCountMax: -1}, {QueueBytesMax: -1}, {SubscriptionsMax: -1},
-		{CommandsMax: -1}, {CallsMax: -1},
+	for name, o := range map[string]hub.Options{
+		"Retention.Count": {Retention: hub.Retention{Count: -1}}, "Retention.Age": {Retention: hub.Retention{Age: -1}, NoHistory: true},
+		"PublicationBytesMax": {PublicationBytesMax: -1}, "QueueCountMax": {QueueCountMax: -1}, "QueueBytesMax": {QueueBytesMax: -1},
+		"SubscriptionsMax": {SubscriptionsMax: -1}, "CommandsMax": {CommandsMax: -1}, "CallsMax": {CallsMax: -1},
 	} {
-		broker := membroker.New(nil)
-		if _, err := hub.New(broker, &o); err == nil {
-			t.Errorf("%+v was accepted", o)
+		broker := newBroker()
+		_, err := hub.New(broker, &o)
+		if e, ok := errors.AsType[*hub.OptionError](err); !ok || e.Option != name || !strings.HasPrefix(err.Error(), "hub: option "+name+": -1") {
+			t.Errorf("%s: %v", name, err)
 		}
 		if err := broker.Close(); err != nil {
 			t.Errorf("a refused hub took its broker with it: %v", err)
@@ -117,6 +123,38 @@ func TestOptions(t *testing.T) {
 	}
 	if _, err := hub.New(nil, nil); err == nil {
 		t.Error("no broker was accepted")
+	}
+	e := connect(t, newHub(t, nil, nil))
+	err := e.trySubscribe("c", hub.SubscribeOptions{Last: -1})
+	if refused, ok := errors.AsType[*hub.OptionError](err); !ok || refused.Option != "Last" {
+		t.Errorf("Last of -1: %v", err)
+	}
+	e.subscribe("c", hub.SubscribeOptions{}) // which it is not yet
+}
+
+// TestNoLimit: a session without limits holds what it is given.
+func TestNoLimit(t *testing.T) {
+	h := newHub(t, nil, &hub.Options{
+		Retention: hub.Retention{Count: hub.NoLimit, Age: hub.NoLimit}, PublicationBytesMax: hub.NoLimit,
+		QueueCountMax: hub.NoLimit, QueueBytesMax: hub.NoLimit, SubscriptionsMax: hub.NoLimit, CommandsMax: hub.NoLimit, CallsMax: hub.NoLimit,
+	})
+	e := connect(t, h)
+	e.subscribe("c", hub.SubscribeOptions{})
+	const n = 2 * hub.DefaultRetentionCount
+	for range n {
+		publish(t, h, "c", "x")
+	}
+	publish(t, h, "c", strings.Repeat("x", hub.DefaultQueueBytesMax+1))
+	if got := e.drain(); len(got) != n+1 {
+		t.Errorf("%d publications, want %d", len(got), n+1)
+	}
+	late := connect(t, h)
+	late.subscribe("c", hub.SubscribeOptions{Last: hub.NoLimit})
+	if got := late.drain(); len(got) != n+1 {
+		t.Errorf("%d publications are replayed, want %d", len(got), n+1)
+	}
+	if e.IsBusy() {
+		t.Error("a session without a limit on its commands is busy")
 	}
 }
 

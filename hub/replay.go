@@ -164,7 +164,7 @@ func (s *Session) readPage(ctx context.Context, r *reading) {
 		}
 		ctx = limited
 	}
-	page, err := s.hub.broker.History(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
+	page, err := s.hub.askHistory(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
 	s.mu.Lock()
 	r.page, r.err, r.arrived = page, err, true
 	// Take itself has asked an immediate Broker, and looks now.

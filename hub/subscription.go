@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -51,7 +52,8 @@ type SubscribeOptions struct {
 	Since Position
 
 	// Last, when positive and Since is zero, replays the newest Last publications
-	// first, or as many as are held. Everything published from then on follows.
+	// first, or as many as are held; with NoLimit all of them. Everything published
+	// from then on follows. A negative number is refused.
 	Last int
 
 	// ExcludeSelf leaves out what this session published, also in replays.
@@ -61,13 +63,13 @@ type SubscribeOptions struct {
 // Subscribe adds a channel to the session. Its outcome says where the
 // subscription begins; everything after that position follows it. It is a
 // *NameError, ErrSubscribed if the session has the channel already,
-// ErrTooManySubscriptions, or an error wrapping the Broker's.
+// ErrTooManySubscriptions, or an error wrapping an *OptionError or the Broker's.
 //
 // Replay is read from the Broker page by page as the edge takes it, so a long
 // history is never held in the queue.
 func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	command := command{tag: tag, kind: CommandSubscribe}
-	if err := CheckChannel(channel); err != nil {
+	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0)); err != nil {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
@@ -133,7 +135,7 @@ func (s *Session) admit(sub *subscription, top Position) {
 		// Which the last ones are is found out now: the newest n at the time of the
 		// first Take could all be newer, with others lost between.
 		s.hub.call(sub.channel.name, func(ctx context.Context) {
-			page, err := s.hub.broker.History(ctx, sub.channel.name, Query{Last: max(1, from.last), Limit: 1})
+			page, err := s.hub.askHistory(ctx, sub.channel.name, Query{Last: max(1, from.last), Limit: 1})
 			switch {
 			case err != nil:
 				s.refuse(sub, s.hub.brokerError(err))

@@ -50,6 +50,7 @@ type broadcast struct {
 
 	measuring atomic.Uint64   // the number of the first publication that is no probe
 	published []atomic.Uint64 // by publisher: the number of its next
+	working   []atomic.Bool   // by publisher: it is publishing, or in an open loop has more to publish
 	times     []atomic.Int64  // closed loop: when each publication of the window was sent
 	began     time.Duration   // open loop: of the schedule
 	strangers atomic.Int64    // payloads of other runs
@@ -62,7 +63,8 @@ type broadcast struct {
 func newBroadcast(r *run, publishers int) *broadcast {
 	b := &broadcast{
 		run: r, id: 1 + rand.IntN(1<<runBits-1), payloads: newPayloads(r.o.Size, publishMarker), audience: newAudience(r.o.Window, publishers),
-		publishers: uint64(publishers), published: make([]atomic.Uint64, publishers), times: make([]atomic.Int64, r.o.Window), failed: map[uint64]bool{},
+		publishers: uint64(publishers), published: make([]atomic.Uint64, publishers), working: make([]atomic.Bool, publishers),
+		times: make([]atomic.Int64, r.o.Window), failed: map[uint64]bool{},
 	}
 	b.measuring.Store(notYet)
 	for p := range b.published {
@@ -144,6 +146,7 @@ func (b *broadcast) settle(ctx context.Context) error {
 	}
 	for p := range b.published {
 		b.published[p].Store(first + uint64(p))
+		b.working[p].Store(b.o.Rate > 0)
 	}
 	b.audience.begin(first, members)
 	b.plan()
@@ -168,21 +171,59 @@ func (b *broadcast) publish(publisher int) {
 	if b.o.Rate == 0 {
 		step = b.publishWhenFree
 	}
+	working := &b.working[publisher]
+	defer working.Store(false)
 	var free time.Duration
 	clock := alarm{exact: !b.o.isVirtual()}
-	for number := b.measuring.Load() + uint64(publisher); step(&clock, number, &free); number += b.publishers {
+	number := b.measuring.Load() + uint64(publisher)
+	for ; step(&clock, number, &free); number += b.publishers {
+		working.Store(true)
+		_, timed := b.sentAt(number)
 		err := b.write(b.ending, publisher, number)
 		free = b.now()
-		if err == nil {
-			b.published[publisher].Store(number + b.publishers)
-			continue
+		if _, alone := errors.AsType[*notTaken](err); err != nil && (b.ending.Err() != nil || !alone) {
+			b.countUnsent(number, b.ending.Err() == nil)
+			return
 		}
-		_, alone := errors.AsType[*notTaken](err)
-		if b.ending.Err() != nil || !alone {
-			return // if the connection was lost, its reader has counted it
+		if timed {
+			b.due.Add(1)
 		}
-		b.tally.failed("publishing", err)
-		b.lose(number)
+		if err != nil {
+			b.tally.failed("publishing", err)
+			b.lose(number)
+		}
+		b.published[publisher].Store(number + b.publishers)
+		working.Store(b.o.Rate > 0)
+	}
+	if b.o.Rate > 0 {
+		b.countUnsent(number, false)
+	}
+}
+
+// countUnsent counts a publication that was not sent, and in an open loop those of
+// its publisher that were due after it.
+func (b *broadcast) countUnsent(number uint64, lost bool) {
+	if b.cut.Load() {
+		return
+	}
+	var n int64
+	for ; ; number += b.publishers {
+		at, timed := b.sentAt(number)
+		if at >= b.until {
+			break
+		}
+		if timed {
+			n++
+		}
+		if b.o.Rate == 0 {
+			break // the next one would have waited for it
+		}
+	}
+	b.due.Add(n)
+	if lost { // the connection itself is counted by its reader
+		b.tally.addMany("not sent, as the publisher's connection was lost", fmt.Sprintf("%s to come", plural(int(n), "publication")), n)
+	} else {
+		b.tally.addMany("not sent in time", fmt.Sprintf("the server had not taken %s %v after the end", plural(int(n), "publication"), b.o.Drain), n)
 	}
 }
 
@@ -201,9 +242,6 @@ func (b *broadcast) publishWhenFree(_ *alarm, number uint64, _ *time.Duration) b
 		}
 		if b.audience.admits(number) {
 			b.times[number%uint64(len(b.times))].Store(int64(now))
-			if b.measured(now) {
-				b.due.Add(1)
-			}
 			return true
 		}
 		select {
@@ -221,7 +259,6 @@ func (b *broadcast) publishOnTime(clock *alarm, number uint64, free *time.Durati
 		return false
 	}
 	if b.measured(due) {
-		b.due.Add(1)
 		b.lateness.shard(int(number % b.publishers)).latency(b.now() - max(due, *free))
 	}
 	return true
@@ -256,7 +293,8 @@ func (b *broadcast) sentAt(number uint64) (at time.Duration, timed bool) {
 	return at, b.measured(at)
 }
 
-// drain waits until all listeners have everything, for the drain time at most.
+// drain waits until everything that was due is published and all listeners have it,
+// for the drain time at most.
 func (b *broadcast) drain(ctx context.Context) {
 	if b.cut.Load() {
 		return
@@ -265,6 +303,9 @@ func (b *broadcast) drain(ctx context.Context) {
 	began := b.now()
 	for b.now()-began < b.o.Drain {
 		behind := false
+		for p := range b.working {
+			behind = behind || b.working[p].Load()
+		}
 		for _, l := range b.listeners {
 			behind = behind || !l.gone.Load() && l.missing() > 0
 		}

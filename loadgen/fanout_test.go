@@ -272,3 +272,60 @@ func TestAudience(t *testing.T) {
 		t.Errorf("%d live, done up to %d", a.live, a.done)
 	}
 }
+
+// What a slow server kept from being sent counts from when it was due, and what
+// could not be sent at all is an error.
+func TestFanoutStallIsNotOmitted(t *testing.T) {
+	for name, c := range map[string]struct {
+		drain          time.Duration
+		sent, unsent   int
+		p50min, maxmin Millis
+	}{
+		"all is sent after the end": {20 * time.Second, 500, 0, 2400, 4900},
+		"some is not":               {2 * time.Second, 350, 150, 1700, 3400},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &broadcaster{before: func() { time.Sleep(20 * time.Millisecond) }} // half of what is due
+			m := &memory{handle: b.handle, buffer: 10_000}
+			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 100, Duration: 5 * time.Second, Warmup: NoWarmup, Drain: c.drain, Size: 100_000, dial: m.dial})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.conns.Wait()
+			const slack = 10 // messages that are on their way
+			unsent := errorsOf(r)["not sent in time"]
+			if r.Messages.Sent != 500 || unsent < int64(c.unsent-slack) || unsent > int64(c.unsent+slack) || c.unsent == 0 && len(r.Errors) > 0 {
+				t.Errorf("%s: %d sent, %+v", name, r.Messages.Sent, r.Errors)
+			}
+			if n := r.Latency.Count; n < int64(2*(c.sent-slack)) || n > int64(2*(c.sent+slack)) || r.Latency.P50 < c.p50min || r.Latency.Max < c.maxmin {
+				t.Errorf("%s: %+v, want %d samples, half of them above %v, and the longest above %v", name, r.Latency, 2*c.sent, c.p50min, c.maxmin)
+			}
+			if want := "This server does not hold 2 subscribers at 100 messages a second: each gets "; !strings.HasPrefix(r.Verdict, want) {
+				t.Errorf("%s: %s", name, r.Verdict)
+			}
+		})
+	}
+}
+
+// What was due after the publisher's connection was lost is not left out of the
+// count.
+func TestFanoutLosesPublisher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broadcaster{}
+		m := &memory{handle: func(i int, conn *ws.Conn) {
+			if i == 2 { // the publisher
+				time.AfterFunc(2*time.Second+5*time.Millisecond, func() { _ = conn.CloseNow() })
+			}
+			b.handle(i, conn)
+		}}
+		r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 10, Duration: 5 * time.Second, Warmup: NoWarmup, dial: m.dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.conns.Wait()
+		kinds := errorsOf(r)
+		if n := kinds["not sent, as the publisher's connection was lost"]; r.Messages.Sent != 50 || n < 28 || n > 30 || kinds["the publisher's connection was lost: ended without a close frame"] != 1 {
+			t.Errorf("%d sent, %+v", r.Messages.Sent, r.Errors)
+		}
+	})
+}

@@ -170,10 +170,14 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 		if r.o.Ramp > 0 {
 			places = make(chan struct{}, rampersMax)
 		}
-		var clock alarm
+		clock := alarm{exact: !r.o.isVirtual()}
 		for i := range r.o.Connections {
-			if r.o.Ramp > 0 && !clock.wait(ctx, began+schedule{r.o.Ramp}.due(int64(i))-r.now()) {
-				return
+			var due time.Duration
+			if r.o.Ramp > 0 {
+				due = began + schedule{r.o.Ramp}.due(int64(i))
+				if !clock.wait(ctx, due-r.now()) {
+					return
+				}
 			}
 			select {
 			case places <- struct{}{}:
@@ -183,7 +187,11 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 			dialers.Go(func() {
 				defer func() { <-places }()
 				defer attempts.Add(1)
-				if r.openOne(ctx, i, open) && r.open.Load() >= int64(r.o.Connections)/2 {
+				started := r.now()
+				if r.o.Ramp > 0 {
+					started = due
+				}
+				if r.openOne(ctx, i, started, open) && r.open.Load() >= int64(r.o.Connections)/2 {
 					select {
 					case halfway <- struct{}{}:
 					default:
@@ -212,9 +220,9 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 	}
 }
 
-// openOne opens one connection and counts it. It reports whether it could.
-func (r *run) openOne(ctx context.Context, i int, open func(ctx context.Context, i int) error) bool {
-	started := r.now()
+// openOne opens one connection, which was started or due at a time, and counts it.
+// It reports whether it could.
+func (r *run) openOne(ctx context.Context, i int, started time.Duration, open func(ctx context.Context, i int) error) bool {
 	if err := open(ctx, i); err != nil {
 		if ctx.Err() == nil {
 			r.tally.failed("opening", err)

@@ -101,12 +101,12 @@ func (h *handshakes) loop(i int) {
 	}
 }
 
-// account counts what an open loop did not get to.
+// account counts what an open loop did not get to, of what was to be measured.
 func (h *handshakes) account() {
-	if h.cut.Load() || h.total <= h.next.Load() {
+	if h.cut.Load() || h.o.Rate == 0 {
 		return
 	}
-	left := h.total - h.next.Load()
+	left := max(0, h.total-max(h.next.Load(), schedule{h.o.Rate}.before(h.from-h.began)))
 	h.due.Add(left)
 	h.tally.addMany("not opened in time", fmt.Sprintf("%d handshakes were due and not begun %v after the end", left, h.o.Drain), left)
 }

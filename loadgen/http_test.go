@@ -169,7 +169,10 @@ func serveHTTP(t *testing.T, start func(http.Handler) *httptest.Server, h http.H
 // channels serves channels of Godwit's.
 func channels(t *testing.T) string {
 	t.Helper()
-	broker := membroker.New(nil)
+	broker, err := membroker.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h, err := hub.New(broker, nil)
 	if err != nil {
 		t.Fatal(err)

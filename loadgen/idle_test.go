@@ -60,7 +60,12 @@ func TestConnectionsMemory(t *testing.T) {
 		t.Error(r.Verdict)
 	}
 	metrics.Config.Handler = http.NotFoundHandler()
-	if _, err := Connections(t.Context(), url, Options{Metrics: metrics.URL}); err == nil || !strings.Contains(err.Error(), "answered 404") {
+	secret := strings.Replace(metrics.URL, "://", "://joe:s3cret@", 1) + "?token=s3cret"
+	if _, err := Connections(t.Context(), url, Options{Metrics: secret}); err == nil || !strings.HasSuffix(err.Error(), "?token=... answered 404") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("%v", err)
+	}
+	metrics.Close()
+	if _, err := Connections(t.Context(), url, Options{Metrics: secret}); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
 }
@@ -140,6 +145,16 @@ func TestHandshakesTooSlow(t *testing.T) {
 		}
 		if r.Latency.Max < 20_000 || !strings.HasPrefix(r.Verdict, "This server does not keep up with 10 new connections a second: it opens 1.9") {
 			t.Errorf("%v: %s", r.Latency.Max, r.Verdict)
+		}
+
+		// What was due in the warm-up is not measured, even if it was never begun.
+		r, err = Handshakes(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 10, Duration: 3 * time.Second, Warmup: 40 * time.Second, Drain: time.Second, dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.conns.Wait()
+		if r.Messages.Sent != 30 || errorsOf(r)["not opened in time"] != 30 {
+			t.Errorf("%+v, %+v", r.Messages, r.Errors)
 		}
 	})
 }
@@ -240,4 +255,25 @@ func TestIdleInterrupted(t *testing.T) {
 			m.conns.Wait()
 		})
 	}
+}
+
+// With a ramp, handshakes that wait until others are through count from when they
+// were due.
+func TestRampIsNotOmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{handle: func(_ int, conn *ws.Conn) { _, _, _ = conn.Read(context.Background()) }}
+		slow := func(ctx context.Context, i int) (opened, error) {
+			time.Sleep(2 * time.Second)
+			return m.dial(ctx, i)
+		}
+		r, err := Connections(t.Context(), "ws://memory/", Options{Connections: 2 * rampersMax, Ramp: rampersMax, Duration: time.Second, dial: slow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.conns.Wait()
+		// The second half is due after 1 to 2 seconds and begins after 2 to 3.
+		if o := r.Opening; o.Count != 2*rampersMax || o.Min < 1990 || o.Min > 2010 || o.Max < 2990 || o.Max > 3010 || o.P90 < 2990 {
+			t.Errorf("%+v", o)
+		}
+	})
 }

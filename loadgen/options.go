@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/redact"
 )
 
 // The defaults of Options.
@@ -227,6 +229,8 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("binary messages, compression and subprotocols are of WebSockets")
 	case len(o.PIDs) > 0 && o.Metrics != "":
 		return o, invalid("process IDs and a metrics URL exclude each other")
+	case o.Metrics != "" && !isHTTP(o.Metrics):
+		return o, invalid("%.200q is not the URL of metrics; write for example http://127.0.0.1:8000/metrics", redact.Text(o.Metrics))
 	}
 	if err := o.Fanout.check(); err != nil {
 		return o, err
@@ -241,15 +245,21 @@ func checkTarget(kind Kind, target string) error {
 	switch {
 	case kind == KindSSE || kind == KindPublish:
 		if good && (u.Scheme == "ws" || u.Scheme == "wss") {
-			return invalid("%.200q is the URL of a WebSocket; over HTTP it begins with http:// or https://", target)
+			return invalid("%.200q is the URL of a WebSocket; over HTTP it begins with http:// or https://", redact.Text(target))
 		}
 		if !good || u.Scheme != "http" && u.Scheme != "https" {
-			return invalid("%.200q is not a URL to load; write for example http://127.0.0.1:8000/channels/bench", target)
+			return invalid("%.200q is not a URL to load; write for example http://127.0.0.1:8000/channels/bench", redact.Text(target))
 		}
 	case !good || u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https":
-		return invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", target)
+		return invalid("%.200q is not a URL to load; write for example ws://127.0.0.1:9001/", redact.Text(target))
 	}
 	return nil
+}
+
+// isHTTP reports whether text is a URL of HTTP.
+func isHTTP(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // check fills in the defaults for SSE and Publish, and checks the rest.

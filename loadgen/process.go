@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/redact"
 )
 
 // reading is what the server's processes have used so far.
@@ -65,18 +68,22 @@ const (
 func observeMetrics(ctx context.Context, target string) (*observer, error) {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	client := &http.Client{Transport: transport, Timeout: metricsTimeout}
+	shown := redact.Text(target)
 	read := func(ctx context.Context) (reading, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 		if err != nil {
 			return reading{}, err
 		}
 		response, err := client.Do(r)
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = fmt.Errorf("%s: %w", shown, wrapped.Err) // its text has the URL with all that is in the query
+		}
 		if err != nil {
 			return reading{}, err
 		}
 		defer response.Body.Close()
 		if response.StatusCode != http.StatusOK {
-			return reading{}, fmt.Errorf("%s answered %d", target, response.StatusCode)
+			return reading{}, fmt.Errorf("%s answered %d", shown, response.StatusCode)
 		}
 		return parseMetrics(io.LimitReader(response.Body, metricsBytesMax))
 	}
@@ -84,7 +91,7 @@ func observeMetrics(ctx context.Context, target string) (*observer, error) {
 		transport.CloseIdleConnections()
 		return nil, fmt.Errorf("loadgen: cannot read the server's metrics: %w", err)
 	}
-	return &observer{from: target, local: onThisMachine(target), read: read, close: transport.CloseIdleConnections}, nil
+	return &observer{from: shown, local: onThisMachine(target), read: read, close: transport.CloseIdleConnections}, nil
 }
 
 var errNoProcessMetrics = errors.New("the page has neither process_cpu_seconds_total nor process_resident_memory_bytes")

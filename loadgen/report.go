@@ -90,8 +90,9 @@ type Report struct {
 	// away.
 	Latency *Latency `json:"latency,omitempty"`
 
-	// Opening is how long the connections took to open, each from its own dial to
-	// the end of its handshake. Failed attempts are not in it.
+	// Opening is how long the connections took to open: each from its own dial, or
+	// with a ramp from when it was due, to the end of its handshake. Failed attempts
+	// are not in it.
 	Opening *Latency `json:"opening,omitempty"`
 
 	// Publishing is what became of the requests that published, of SSE.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/loadgen/internal/http1"
 )
 
@@ -93,8 +94,8 @@ type httpDialer struct {
 
 func newHTTPDialer(target string, o *Options) (*httpDialer, error) {
 	u, err := url.Parse(target)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, invalid("%.200q is not the URL of a server; write for example http://127.0.0.1:8000/channels/bench", target)
+	if err != nil { // which checkTarget would have found
+		return nil, invalid("%.200q is not a URL", redact.Text(target))
 	}
 	d := &httpDialer{url: u, address: u.Host, timeout: o.HandshakeTimeout, local: o.localAddresses(target), replace: o.dialHTTP}
 	if u.Port() == "" {
@@ -171,7 +172,7 @@ func refusalOf(p *http1.Response) *statusError {
 		e.text = http.StatusText(p.Status)
 	}
 	if len(p.Location) > 0 {
-		e.text += fmt.Sprintf(" (to %.200q, which is not followed: give that URL)", p.Location)
+		e.text += fmt.Sprintf(" (to %.200q, which is not followed: give that URL)", redact.Text(string(p.Location)))
 	}
 	return e
 }

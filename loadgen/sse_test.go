@@ -317,3 +317,36 @@ func TestAllocPerDelivery(t *testing.T) {
 		t.Errorf("%d of %d have arrived", got, number)
 	}
 }
+
+// Requests that a slow server kept from being sent count from when they were due,
+// and what could not be sent at all is an error; so is the request that is under
+// way when a closed loop gives up waiting.
+func TestSSESlowPublishingIsNotOmitted(t *testing.T) {
+	for name, c := range map[string]struct {
+		rate           float64
+		pause, drain   time.Duration
+		due, unsent    int64
+		latencyAtLeast Millis
+	}{
+		"open loop, all is sent after the end": {100, 20 * time.Millisecond, 20 * time.Second, 500, 0, 4900},
+		"open loop, some is not":               {100, 20 * time.Millisecond, 2005 * time.Millisecond, 500, 150, 3400},
+		"closed loop, the last is answered":    {0, 3 * time.Second, 5 * time.Second, 2, 0, 2900},
+		"closed loop, the last is not":         {0, 3 * time.Second, 500 * time.Millisecond, 2, 1, 2900},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newHTTPMemory(&streamer{before: func(http.ResponseWriter, int) bool { time.Sleep(c.pause); return false }})
+			r, err := SSE(t.Context(), "http://memory/", Options{Connections: 1, Rate: c.rate, Duration: 5 * time.Second, Warmup: NoWarmup, Drain: c.drain, dialHTTP: m.dial})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.stop()
+			unsent := errorsOf(r)["not sent in time"]
+			if r.Messages.Sent != c.due || max(unsent-c.unsent, c.unsent-unsent) > c.unsent/50 || c.unsent == 0 && len(r.Errors) > 0 {
+				t.Errorf("%s: %d sent, %+v", name, r.Messages.Sent, r.Errors)
+			}
+			if r.Latency.Count != c.due-unsent || r.Latency.Max < c.latencyAtLeast {
+				t.Errorf("%s: %+v", name, r.Latency)
+			}
+		})
+	}
+}

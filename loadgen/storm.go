@@ -212,7 +212,7 @@ func (c *stormClient) comeBack(ctx context.Context, wait time.Duration, attempts
 	var clock alarm
 	for pause := backoffMin; clock.wait(ctx, wait); pause = min(2*pause, backoffMax) {
 		attempts.Add(1)
-		if c.openOne(ctx, c.index, c.reconnect) {
+		if c.openOne(ctx, c.index, c.now(), c.reconnect) {
 			return true
 		}
 		wait = pause/2 + rand.N(pause/2)

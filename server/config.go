@@ -17,15 +17,15 @@ import (
 // Defaults of a Config, each named like the field it fills in.
 const (
 	DefaultListen           = "127.0.0.1:8000"
-	DefaultHistoryCount     = hub.RetentionCountDefault
-	DefaultHistoryAge       = hub.RetentionAgeDefault
-	DefaultPublicationBytes = hub.PublicationBytesMaxDefault
-	DefaultQueueCount       = hub.QueueCountMaxDefault
-	DefaultQueueBytes       = hub.QueueBytesMaxDefault
+	DefaultHistoryCount     = hub.DefaultRetentionCount
+	DefaultHistoryAge       = hub.DefaultRetentionAge
+	DefaultPublicationBytes = hub.DefaultPublicationBytesMax
+	DefaultQueueCount       = hub.DefaultQueueCountMax
+	DefaultQueueBytes       = hub.DefaultQueueBytesMax
 	DefaultHeaderBytes      = 16 << 10
 	DefaultConnections      = 10_000
-	DefaultChannels         = membroker.ChannelsMaxDefault
-	DefaultHistoryBytes     = membroker.HistoryBytesMaxDefault
+	DefaultChannels         = membroker.DefaultChannelsMax
+	DefaultHistoryBytes     = membroker.DefaultHistoryBytesMax
 	DefaultHeartbeat        = 15 * time.Second
 	DefaultDrainTimeout     = 10 * time.Second
 	DefaultKeepaliveTimeout = 620 * time.Second

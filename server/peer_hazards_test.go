@@ -150,7 +150,11 @@ func TestPanicInAWebSocket(t *testing.T) {
 				panic("a bug in an observer")
 			}
 		}
-		h, err := hub.New(membroker.New(nil), &hub.Options{Observer: &hub.Observer{
+		broker, err := membroker.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := hub.New(broker, &hub.Options{Observer: &hub.Observer{
 			Published: func(string, int, time.Duration) { boom(!writing) },
 		}})
 		if err != nil {

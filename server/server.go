@@ -65,10 +65,13 @@ func New(c Config) (*Server, error) {
 		return nil, err // normalize has parsed them one by one
 	}
 
-	broker := membroker.New(&membroker.Options{
+	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
 	})
+	if err != nil {
+		return nil, err
+	}
 	var loops *engineCollector
 	if c.Driver == driverEngine {
 		front := s.newLoopFront()
@@ -85,6 +88,7 @@ func New(c Config) (*Server, error) {
 		QueueCountMax:       c.Limits.QueueCount,
 		QueueBytesMax:       c.Limits.QueueBytes,
 		Observer:            s.metrics.hubObserver(),
+		Logger:              s.log,
 	})
 	if err != nil {
 		return nil, err

@@ -69,10 +69,19 @@ type siteOptions struct {
 	http2     bool
 }
 
+// newBroker returns an in-process broker.
+func newBroker() *membroker.Broker {
+	b, err := membroker.New(nil)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 func newHub(t testing.TB, broker hub.Broker, o *hub.Options) *hub.Hub {
 	t.Helper()
 	if broker == nil {
-		broker = membroker.New(nil)
+		broker = newBroker()
 	}
 	h, err := hub.New(broker, o)
 	if err != nil {
@@ -214,7 +223,7 @@ func (s *site) count(channel string, n int) {
 }
 
 // keepTwo is a hub that loses positions quickly.
-var keepTwo = hub.Options{Retention: hub.Retention{Count: 2, Age: hub.RetentionAgeDefault}}
+var keepTwo = hub.Options{Retention: hub.Retention{Count: 2, Age: hub.DefaultRetentionAge}}
 
 // expectEnd waits until a stream has ended, and checks how.
 func (s *site) expectEnd(want End) {

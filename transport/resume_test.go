@@ -40,7 +40,7 @@ func TestResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, siteOptions{hub: hub.Options{
-				Retention:     hub.Retention{Count: resumeMessages, Age: hub.RetentionAgeDefault},
+				Retention:     hub.Retention{Count: resumeMessages, Age: hub.DefaultRetentionAge},
 				QueueCountMax: 64, // so that slow moments go through the history too
 			}})
 			ctx, cancel := context.WithTimeout(context.Background(), 3*patience)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -136,7 +135,7 @@ func TestBodyTimeoutIsLifted(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		s := newSite(t, siteOptions{
 			transport: Options{BodyTimeout: timeout},
-			broker:    &slowBroker{membroker.New(nil), 4 * timeout},
+			broker:    &slowBroker{newBroker(), 4 * timeout},
 			http2:     http2,
 		})
 		if r, body := s.do("POST", "/channels/chat", nil, "x"); r.StatusCode != 201 {

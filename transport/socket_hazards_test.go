@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/ws/wire"
 	"github.com/godwit-io/godwit/ws/wstest"
 )
@@ -47,7 +46,7 @@ func (p *panicking) History(ctx context.Context, channel string, q hub.Query) (h
 // that writes, ends the connection it was called for with 1011, and nothing else.
 func TestPanicClosesWith1011(t *testing.T) {
 	var published, delivered atomic.Bool
-	broker := &panicking{Broker: membroker.New(nil)}
+	broker := &panicking{Broker: newBroker()}
 	s := newSite(t, siteOptions{broker: broker, hub: hub.Options{Observer: &hub.Observer{
 		Published: func(string, int, time.Duration) {
 			if published.Swap(false) {

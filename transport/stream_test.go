@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 // readUntil reads a stream until it has read marker.
@@ -126,9 +125,9 @@ func TestStreamsShutDown(t *testing.T) {
 
 func TestStreamsWhoseBrokerFails(t *testing.T) {
 	for _, broker := range []*faulty{
-		{Broker: membroker.New(nil), listen: errBroken, publish: errBroken},
-		{Broker: membroker.New(nil), history: errBroken},
-		{Broker: membroker.New(nil), listen: hub.ErrTooManyChannels, publish: hub.ErrTooManyChannels},
+		{Broker: newBroker(), listen: errBroken, publish: errBroken},
+		{Broker: newBroker(), history: errBroken},
+		{Broker: newBroker(), listen: hub.ErrTooManyChannels, publish: hub.ErrTooManyChannels},
 	} {
 		s := newSite(t, siteOptions{broker: broker})
 		response, body := s.do("GET", "/channels/chat?last=1", fields{"Accept", "text/event-stream"}, "")
@@ -158,7 +157,7 @@ func TestStreamsWhoseBrokerFails(t *testing.T) {
 
 // A stream that breaks in the middle of a replay, because the broker does.
 func TestReplayThatFails(t *testing.T) {
-	broker := &faulty{Broker: membroker.New(nil), history: errBroken}
+	broker := &faulty{Broker: newBroker(), history: errBroken}
 	s := newSite(t, siteOptions{broker: broker})
 	for _, accept := range []string{"text/event-stream", "application/x-ndjson"} {
 		response, _ := s.do("GET", "/channels/chat?since=some:1", fields{"Accept", accept}, "")
@@ -236,7 +235,7 @@ func (m *memory) take() string {
 // request in memory; leave ends the request as a client that goes does.
 func bubble(t *testing.T, o Options, test func(t *testing.T, h *hub.Hub, serve func(path string, header fields) (m *memory, leave func()))) {
 	synctest.Test(t, func(t *testing.T) {
-		h, err := hub.New(membroker.New(nil), nil)
+		h, err := hub.New(newBroker(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -171,7 +171,7 @@ func TestNameDialogue(t *testing.T) {
 func TestPageDialogue(t *testing.T) {
 	s := newSite(t, siteOptions{
 		transport: Options{PageLimit: 3, PageLimitMax: 4},
-		hub:       hub.Options{Retention: hub.Retention{Count: 6, Age: hub.RetentionAgeDefault}},
+		hub:       hub.Options{Retention: hub.Retention{Count: 6, Age: hub.DefaultRetentionAge}},
 	})
 	for i := range 8 { // 1 and 2 are gone
 		s.publish("chat", hub.Text, fmt.Sprint(i+1))

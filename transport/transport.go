@@ -102,7 +102,7 @@ func (o *Options) withDefaults() Options {
 	if o != nil {
 		out = *o
 	}
-	setDefault(&out.BodyBytesMax, hub.PublicationBytesMaxDefault)
+	setDefault(&out.BodyBytesMax, hub.DefaultPublicationBytesMax)
 	setDefault(&out.BodyTimeout, 30*time.Second)
 	setDefault(&out.Heartbeat, 15*time.Second)
 	setDefault(&out.Retry, 2*time.Second)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 // troubled is a membroker that does what a test tells it to. What it is asked to
@@ -41,7 +40,7 @@ type trouble struct {
 
 func newTroubled(isImmediate bool) *troubled {
 	return &troubled{
-		isImmediate: isImmediate, inner: membroker.New(nil), changed: make(chan struct{}),
+		isImmediate: isImmediate, inner: newBroker(), changed: make(chan struct{}),
 		listening: map[string]bool{}, counts: map[string]int{}, gate: make(chan struct{}), closed: make(chan struct{}),
 	}
 }
@@ -83,7 +82,7 @@ func (b *troubled) letGo(reverse, twice bool) {
 // restart makes b a broker that knows nothing of before. Its first epoch is shown
 // as E, the next as F.
 func (b *troubled) restart() {
-	fresh := membroker.New(nil)
+	fresh := newBroker()
 	b.mu.Lock()
 	receiver, old := b.receiver, b.inner
 	channels := make([]string, 0, len(b.listening))

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -253,18 +252,18 @@ func (f *faulty) History(ctx context.Context, channel string, q hub.Query) (hub.
 var errBroken = errors.New("broken on purpose")
 
 func TestWebSocketBrokerFails(t *testing.T) {
-	s := newSite(t, siteOptions{broker: &faulty{Broker: membroker.New(nil), publish: errBroken}})
+	s := newSite(t, siteOptions{broker: &faulty{Broker: newBroker(), publish: errBroken}})
 	c := s.socket("/channels/chat")
 	c.send(text, "x")
 	c.expectClose(ws.StatusInternalError, "could not publish")
 	s.expectEnd(EndFailure)
 
-	s = newSite(t, siteOptions{broker: &faulty{Broker: membroker.New(nil), history: errBroken}})
+	s = newSite(t, siteOptions{broker: &faulty{Broker: newBroker(), history: errBroken}})
 	c = s.socket("/channels/chat?since=some:1")
 	c.expectClose(ws.StatusInternalError, "could not read history")
 	s.expectEnd(EndFailure)
 
-	s = newSite(t, siteOptions{broker: &faulty{Broker: membroker.New(nil), listen: errBroken}})
+	s = newSite(t, siteOptions{broker: &faulty{Broker: newBroker(), listen: errBroken}})
 	_, response, err := s.trySocket("/channels/chat")
 	if err == nil || response == nil || response.StatusCode != 503 || response.Header.Get("Retry-After") == "" || !response.Close {
 		t.Errorf("a subscription that fails is answered with %v, %v", response, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/loadgen"
 	"github.com/godwit-io/godwit/loadgen/report"
 )
@@ -300,7 +301,7 @@ func (b *bench) run(cmd *cobra.Command, args []string) error {
 	if result.Interrupted && result.Seconds == 0 {
 		return errInterrupted
 	}
-	result.Producer, result.URL = producerOf(cmd, args), hideInURL(result.URL)
+	result.Producer, result.URL = producerOf(cmd, args), redact.Text(result.URL)
 	write := report.Text
 	if b.json == standardOutput {
 		write = report.JSON

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/loadgen"
 	"github.com/godwit-io/godwit/server"
 )
@@ -34,7 +33,7 @@ func benchWorkloads(cmd *cobra.Command, args []string) error {
 		if near := cmd.SuggestionsFor(arg); len(near) > 0 {
 			hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 		}
-		return usagef("there is no workload %q; %s", arg, hint)
+		return usagef("there is no workload %q; %s", shown(arg), hint)
 	}
 	return cmd.Help()
 }
@@ -57,7 +56,7 @@ func producerOf(cmd *cobra.Command, args []string) *loadgen.Producer {
 func commandLine(cmd *cobra.Command, args []string) string {
 	words := []string{cmd.CommandPath()}
 	for _, arg := range args {
-		words = append(words, shellWord(hideInURL(arg)))
+		words = append(words, shellWord(redact.Text(arg)))
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
@@ -69,7 +68,7 @@ func commandLine(cmd *cobra.Command, args []string) string {
 			case f.Name == "header" || strings.HasSuffix(f.Name, "-header"):
 				v = hideInField(v)
 			case strings.HasSuffix(f.Name, "url") || f.Name == "metrics":
-				v = hideInURL(v)
+				v = redact.Text(v)
 			}
 			if f.NoOptDefVal != "" && v == f.NoOptDefVal {
 				words = append(words, "--"+f.Name)
@@ -83,42 +82,13 @@ func commandLine(cmd *cobra.Command, args []string) string {
 	return strings.Join(words, " ")
 }
 
-const hidden = "***"
-
-// secretName matches the names of fields and parameters whose values are nobody
-// else's business.
-var secretName = regexp.MustCompile(`(?i)auth|cookie|token|jwt|key|secret|pass|sign|session|credential`)
-
 // hideInField hides the value of a header field that may be a secret.
 func hideInField(line string) string {
 	name, _, _ := strings.Cut(line, ":")
-	if secretName.MatchString(name) {
-		return name + ": " + hidden
+	if redact.IsSecretName(name) || strings.EqualFold(strings.TrimSpace(name), "Cookie") {
+		return name + ": " + redact.Hidden
 	}
 	return line
-}
-
-// hideInURL hides the password of a URL, and parameters that may be secrets.
-func hideInURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return text
-	}
-	changed := false
-	if _, has := u.User.Password(); has {
-		u.User, changed = url.UserPassword(u.User.Username(), "xxxxx"), true
-	}
-	parts := strings.Split(u.RawQuery, "&")
-	for i, part := range parts {
-		if name, value, _ := strings.Cut(part, "="); value != "" && secretName.MatchString(name) {
-			parts[i], changed = name+"="+hidden, true
-		}
-	}
-	if !changed {
-		return text
-	}
-	u.RawQuery = strings.Join(parts, "&")
-	return u.String()
 }
 
 // shellWord quotes a word for a shell if it needs that.

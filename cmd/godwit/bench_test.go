@@ -244,6 +244,39 @@ func TestBenchMistakes(t *testing.T) {
 	}
 }
 
+// A URL that cannot be used, and one where none belongs, is not quoted with its
+// password or token.
+func TestMistakesHideSecrets(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{
+		"bench echo ftp://joe:s3cret@h/",
+		"bench echo ws://joe:s3cret@h:port/",
+		"bench echo ws://h/%zz?token=s3cret",
+		"bench echo ws://joe:s3cret@h/ --metrics h:80?token=s3cret",
+		"bench echo ws://joe:s3cret@h/ --metrics http://joe:s3cret@h:port/",
+		"bench echo ws://joe:s3cret@127.0.0.1:1/?token=s3cret",
+		"bench echo ws://h/ ws://joe:s3cret@h/",
+		"bench ws://joe:s3cret@h/",
+		"bench fanout ws://joe:s3cret@h:port/ --publish {payload}",
+		"bench sse ws://joe:s3cret@h/",
+		"bench sse http://joe:s3cret@h:port/",
+		"bench sse http://h/ --publish-url http://joe:s3cret@h:port/",
+		"bench publish http://joe:s3cret@127.0.0.1:1/?token=s3cret",
+		"bench publish http://h/ --rate http://joe:s3cret@h/",
+		"ws://joe:s3cret@h/",
+		"dial ws://joe:s3cret@h:port/",
+		"inspect ws://joe:s3cret@h:port/",
+		"conform server ws://joe:s3cret@h:port/",
+		"pub chat hello --server http://joe:s3cret@h:port/",
+		"sub chat --server http://joe:s3cret@h:port/",
+	} {
+		r := do(t, "", strings.Fields(args)...)
+		if r.code == exitOK || r.errOut == "" || strings.Contains(r.out+r.errOut, "s3cret") {
+			t.Errorf("godwit %s: %d, %q, %q", args, r.code, r.out, r.errOut)
+		}
+	}
+}
+
 // The line of a terminal fits into it, with everything there is to say.
 func TestBenchLine(t *testing.T) {
 	t.Parallel()
@@ -266,7 +299,7 @@ func TestBenchCommandLine(t *testing.T) {
 		{"echo ws://h/ --compress=false --subprotocol a,b", "godwit bench echo ws://h/ --compress=false --subprotocol a --subprotocol b"},
 		{"sse http://h/c --publish-body it's{payload} --find rate", `godwit bench sse http://h/c --publish-body 'it'\''s{payload}' --find rate`},
 		{"sse http://joe:s3cret@h/c?access_token=s3cret&x=1 -H Authorization:s3cret -H X-Api-Key:s3cret --publish-header Cookie:s3cret -H X-A:b --publish-url http://joe:s3cret@h/",
-			"godwit bench sse 'http://joe:xxxxx@h/c?access_token=***&x=1' --header 'Authorization: ***' --header 'X-Api-Key: ***' --header X-A:b --publish-header 'Cookie: ***' --publish-url http://joe:xxxxx@h/"},
+			"godwit bench sse 'http://joe:...@h/c?access_token=...&x=1' --header 'Authorization: ...' --header 'X-Api-Key: ...' --header X-A:b --publish-header 'Cookie: ...' --publish-url http://joe:...@h/"},
 	} {
 		var got string
 		root := newRoot()

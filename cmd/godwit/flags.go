@@ -27,7 +27,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return usagef("--%s needs a value; %s", missing.GetFlag().Name, help)
 	case errors.As(err, &invalid):
-		name, value := invalid.GetFlag().Name, invalid.GetValue()
+		name, value := invalid.GetFlag().Name, shown(invalid.GetValue())
 		if words := wanted(invalid.GetFlag().Value.Type()); words != "" {
 			return usagef("--%s: %q is %s", name, value, words)
 		}

@@ -65,5 +65,5 @@ func noCommand(parent *cobra.Command, words []string) error {
 		}
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return usagef("there is no command %q; %s", path+words[0], hint)
+	return usagef("there is no command %q; %s", path+shown(words[0]), hint)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/server"
 )
 
@@ -112,10 +113,19 @@ func arguments(least, most int) cobra.PositionalArgs {
 		case len(args) < least:
 			return usagef("an argument is missing; usage: %s", cmd.UseLine())
 		case most >= 0 && len(args) > most:
-			return usagef("%q is one argument too many; usage: %s", args[most], cmd.UseLine())
+			return usagef("%q is one argument too many; usage: %s", shown(args[most]), cmd.UseLine())
 		}
 		return nil
 	}
+}
+
+// shown is an argument that is not what was expected, for an error: if it is a URL in
+// the wrong place, its secrets are not shown.
+func shown(arg string) string {
+	if strings.Contains(arg, "://") || strings.Contains(arg, "@") {
+		return redact.Text(arg)
+	}
+	return arg
 }
 
 var lineEnds = regexp.MustCompile(`\s*[\r\n]+\s*`)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/brokertest"
-	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +25,7 @@ func TestHoles(t *testing.T) {
 // that is slow, late and out of turn keeps to the contract.
 func TestTroubled(t *testing.T) {
 	t.Run("none", func(t *testing.T) {
-		brokertest.Run(t, func(*testing.T) hub.Broker { return brokertest.NewTroubled(membroker.New(nil)) })
+		brokertest.Run(t, func(*testing.T) hub.Broker { return brokertest.NewTroubled(newBroker()) })
 	})
 	t.Run("late", func(t *testing.T) {
 		brokertest.Suite{External: true, New: func(*testing.T) hub.Broker {
@@ -295,7 +294,7 @@ func TestFaultyBroker(t *testing.T) {
 	}
 	brokertest.Run(t, func(*testing.T) hub.Broker {
 		broker := &fault.broker
-		broker.Broker = membroker.New(nil)
+		broker.Broker = newBroker()
 		return broker
 	})
 }

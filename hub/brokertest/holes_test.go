@@ -12,7 +12,16 @@ import (
 // offsets of a channel ascend with holes between them.
 type holesBroker struct{ *membroker.Broker }
 
-func newHoles() hub.Broker { return &holesBroker{membroker.New(nil)} }
+// newBroker returns an in-process broker.
+func newBroker() *membroker.Broker {
+	b, err := membroker.New(nil)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func newHoles() hub.Broker { return &holesBroker{newBroker()} }
 
 const (
 	holesEvery = 7

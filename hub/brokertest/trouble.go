@@ -28,6 +28,8 @@ type Trouble struct {
 	Delay time.Duration   // and then so long, or until its context ends
 	Err   error           // and has this error. Nothing is published, or read, then
 
+	Panics bool // instead of Err: it panics, and Publish does so at once
+
 	Twice    bool // the outcome of Publish is given twice
 	Reversed bool // of the outcomes of a channel that wait, the newest is given first
 }
@@ -108,8 +110,14 @@ func (b *Troubled) wait(ctx context.Context, t Trouble) error {
 			return hub.ErrClosed
 		}
 	}
+	if t.Panics {
+		panic(trouble)
+	}
 	return t.Err
 }
+
+// trouble is what calls panic with.
+const trouble = "brokertest: trouble was made"
 
 // Start implements hub.Broker.
 func (b *Troubled) Start(r hub.Receiver) error {
@@ -122,6 +130,9 @@ func (b *Troubled) Start(r hub.Receiver) error {
 // Publish implements hub.Broker.
 func (b *Troubled) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	t := b.of(Publish, m.Channel)
+	if t.Panics {
+		panic(trouble)
+	}
 	if t == (Trouble{}) {
 		b.inner.Publish(m, r, to, ticket)
 		return

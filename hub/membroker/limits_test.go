@@ -24,7 +24,10 @@ func (r receiverFunc) Lost(string)                { panic("nothing can be lost h
 
 func started(t testing.TB, o *Options, receive func(*hub.Publication)) *Broker {
 	t.Helper()
-	b := New(o)
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if receive == nil {
 		receive = func(*hub.Publication) {}
 	}
@@ -270,21 +273,45 @@ func TestNegativeOptions(t *testing.T) {
 		"HistoryBytesMax": {HistoryBytesMax: -1}, "ChannelsMax": {ChannelsMax: -1},
 		"IdempotencyWindow": {IdempotencyWindow: -1}, "IdempotencyKeysMax": {IdempotencyKeysMax: -1},
 	} {
-		b := New(&o)
-		if err := b.Start(receiverFunc(func(*hub.Publication) {})); err == nil || !strings.Contains(err.Error(), "option "+name+" is negative: -1") {
+		b, err := New(&o)
+		if e, ok := errors.AsType[*hub.OptionError](err); b != nil || !ok || e.Option != name || !strings.Contains(err.Error(), "membroker: option "+name+": -1") {
 			t.Errorf("%s: %v", name, err)
-		}
-		if _, _, err := put(b, hub.Message{Channel: "c"}, hour); err == nil {
-			t.Errorf("%s: it publishes", name)
-		}
-		if err := b.Close(); err != nil {
-			t.Error("Close:", err)
 		}
 	}
 }
 
+// TestNoLimit: with none a broker keeps everything, also what says itself that it
+// may be kept for ever.
+func TestNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := started(t, &Options{HistoryBytesMax: hub.NoLimit, ChannelsMax: hub.NoLimit, IdempotencyWindow: hub.NoLimit, IdempotencyKeysMax: hub.NoLimit}, nil)
+		forever := hub.Retention{Count: hub.NoLimit, Age: hub.NoLimit}
+		publish := func(key string) (hub.Position, bool) {
+			p, duplicate, err := put(b, hub.Message{Channel: "c", Data: []byte("x"), IdempotencyKey: key}, forever)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p, duplicate
+		}
+		first, _ := publish("key")
+		for range 2000 {
+			publish("")
+		}
+		time.Sleep(2 * max(DefaultIdempotencyWindow, hub.DefaultRetentionAge))
+		if again, duplicate := publish("key"); again != first || !duplicate {
+			t.Errorf("a key is forgotten: %v, %v", again, duplicate)
+		}
+		if page, err := b.History(t.Context(), "c", hub.Query{Last: hub.NoLimit}); len(page.Publications) != 2001 || err != nil {
+			t.Errorf("%d publications, %v", len(page.Publications), err)
+		}
+	})
+}
+
 func TestStartIsFirst(t *testing.T) {
-	b := New(nil)
+	b, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := b.Start(nil); err == nil {
 		t.Error("started without a Receiver")
 	}
@@ -303,7 +330,10 @@ func TestStartIsFirst(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Error("Close:", err)
 	}
-	if err := New(nil).Close(); err != nil {
+	if b, err = New(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
 		t.Error("Close before Start:", err)
 	}
 }

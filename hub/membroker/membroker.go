@@ -18,7 +18,6 @@ import (
 // safe for concurrent use.
 type Broker struct {
 	options Options
-	invalid error // what is wrong with options; Start refuses them
 	epoch   string
 	seed    maphash.Seed
 	began   time.Time
@@ -49,23 +48,26 @@ var errStart = errors.New("membroker: Start is called once, before any other met
 
 // New returns a Broker, which is the caller's to close until a hub has it. Its
 // epoch is random, so positions of another Broker are not mistaken for its own.
-func New(o *Options) *Broker {
+// The error wraps a *hub.OptionError.
+func New(o *Options) (*Broker, error) {
 	options, err := o.effective()
+	if err != nil {
+		return nil, err
+	}
 	b := &Broker{
 		options: options,
-		invalid: err,
 		epoch:   rand.Text()[:10], // 50 bits
 		seed:    maphash.MakeSeed(),
 		began:   time.Now(),
 		janitor: newJanitor(),
 	}
-	each := max(0, b.options.ChannelsMax) / shardCount
+	each := b.options.ChannelsMax / shardCount
 	for i := range b.shards {
 		// Hashes are not spread evenly: this is room for all, almost always.
 		b.shards[i].forgotten.max = each + 5*int(math.Sqrt(float64(each))) + 8
 	}
 	b.keys.window, b.keys.keysMax, b.keys.clock = b.options.IdempotencyWindow, b.options.IdempotencyKeysMax, b.clock
-	return b
+	return b, nil
 }
 
 func (b *Broker) clock() moment { return moment(time.Since(b.began)) }
@@ -76,9 +78,6 @@ func (b *Broker) Start(r hub.Receiver) error {
 	defer b.life.Unlock()
 	if b.closed.Load() {
 		return hub.ErrClosed
-	}
-	if b.invalid != nil {
-		return b.invalid
 	}
 	if b.started.Load() || r == nil {
 		return errStart

@@ -13,5 +13,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestContract(t *testing.T) {
-	brokertest.Run(t, func(*testing.T) hub.Broker { return membroker.New(nil) })
+	brokertest.Run(t, func(t *testing.T) hub.Broker {
+		b, err := membroker.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
 }

@@ -1,13 +1,17 @@
 package membroker
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/option"
 )
 
-// Options configures a Broker. The zero value of every field means its default; a
-// nil *Options is all defaults. A negative value is refused, by Start.
+// Options configures a Broker. The zero value of every field means its default, and
+// hub.NoLimit that there is no limit; a nil *Options is all defaults. A negative
+// number is refused with a *hub.OptionError.
 type Options struct {
 	// HistoryBytesMax bounds the histories of all channels together: payload
 	// and 192 bytes for each publication. Default 256 MiB. The publisher that
@@ -31,10 +35,10 @@ type Options struct {
 
 // Defaults of Options.
 const (
-	HistoryBytesMaxDefault    = 256 << 20
-	ChannelsMaxDefault        = 1_000_000
-	IdempotencyWindowDefault  = 5 * time.Minute
-	IdempotencyKeysMaxDefault = 100_000
+	DefaultHistoryBytesMax    = 256 << 20
+	DefaultChannelsMax        = 1_000_000
+	DefaultIdempotencyWindow  = 5 * time.Minute
+	DefaultIdempotencyKeysMax = 100_000
 )
 
 const (
@@ -66,20 +70,17 @@ func (o *Options) effective() (Options, error) {
 	if o != nil {
 		e = *o
 	}
-	return e, errors.Join(
-		effective("HistoryBytesMax", &e.HistoryBytesMax, HistoryBytesMaxDefault),
-		effective("ChannelsMax", &e.ChannelsMax, ChannelsMaxDefault),
-		effective("IdempotencyWindow", &e.IdempotencyWindow, IdempotencyWindowDefault),
-		effective("IdempotencyKeysMax", &e.IdempotencyKeysMax, IdempotencyKeysMaxDefault),
+	return e, cmp.Or(
+		resolve("HistoryBytesMax", &e.HistoryBytesMax, DefaultHistoryBytesMax),
+		resolve("ChannelsMax", &e.ChannelsMax, DefaultChannelsMax),
+		resolve("IdempotencyWindow", &e.IdempotencyWindow, DefaultIdempotencyWindow),
+		resolve("IdempotencyKeysMax", &e.IdempotencyKeysMax, DefaultIdempotencyKeysMax),
 	)
 }
 
-func effective[T int | int64 | time.Duration](name string, value *T, zero T) error {
-	if *value < 0 {
-		return fmt.Errorf("membroker: option %s is negative: %d", name, int64(*value))
-	}
-	if *value == 0 {
-		*value = zero
+func resolve[T int | int64 | time.Duration](name string, value *T, fallback T) error {
+	if wrong := option.Resolve(value, fallback); wrong != "" {
+		return fmt.Errorf("membroker: %w", &hub.OptionError{Option: name, Reason: wrong})
 	}
 	return nil
 }

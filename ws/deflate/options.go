@@ -3,6 +3,8 @@ package deflate
 import (
 	"fmt"
 	"math"
+
+	"github.com/godwit-io/godwit/internal/option"
 )
 
 // The defaults of Options.
@@ -74,7 +76,7 @@ type Options struct {
 
 // NoLimit, as MessageBytesMax, RatioMax or RatioFloorBytes, means that there is no
 // limit.
-const NoLimit = math.MaxInt
+const NoLimit = option.NoLimit
 
 // Validate returns an error that names the first option that is negative, which
 // is a mistake: packages ws and engine refuse it. This package has no place to

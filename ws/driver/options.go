@@ -2,10 +2,9 @@ package driver
 
 import (
 	"cmp"
-	"fmt"
-	"math"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/option"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
 
@@ -97,36 +96,16 @@ func (o Options) WithDefaults() (Options, error) {
 
 // Forever is what NoLimit is for a duration once it is resolved: longer than any
 // connection lives, and short enough to be added to any moment, or doubled.
-const Forever = time.Duration(math.MaxInt64 / 4)
+const Forever = option.Forever
 
 // Resolve makes of an option what it means: of zero its default, and of NoLimit the
 // largest number there is, or Forever. It returns an *OptionError, and changes
 // nothing, if the value is negative.
-func Resolve[T int | int64 | time.Duration](option string, value *T, fallback T) error {
-	switch {
-	case *value < 0:
-		return &OptionError{option, fmt.Sprintf("%v is negative; 0 is the default, and NoLimit no limit", *value)}
-	case *value == 0:
-		*value = fallback
-	case *value == NoLimit: // less than the largest of 64 bits where an int has 32
-		*value = largest[T]()
-	default:
-		*value = min(*value, largest[T]())
+func Resolve[T int | int64 | time.Duration](name string, value *T, fallback T) error {
+	if wrong := option.Resolve(value, fallback); wrong != "" {
+		return &OptionError{name, wrong}
 	}
 	return nil
-}
-
-func largest[T int | int64 | time.Duration]() T {
-	var v T
-	switch v := any(&v).(type) {
-	case *int:
-		*v = math.MaxInt
-	case *int64:
-		*v = math.MaxInt64
-	case *time.Duration:
-		*v = Forever
-	}
-	return v
 }
 
 // OptionError says that an option cannot be as it is: a mistake of the program.

@@ -1,0 +1,41 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+)
+
+// What the hub asks a Broker for fails as if the Broker had said so when the Broker
+// panics: in a goroutine of the hub's own nobody else could recover, and a channel
+// that is being asked for belongs to everybody who subscribes to it.
+
+func (h *Hub) askListen(ctx context.Context, channel string) (top Position, err error) {
+	defer h.recoverAs(&err, "Listen", channel)
+	return h.broker.Listen(ctx, channel)
+}
+
+func (h *Hub) askMute(ctx context.Context, channel string) (err error) {
+	defer h.recoverAs(&err, "Mute", channel)
+	return h.broker.Mute(ctx, channel)
+}
+
+// askHistory leaves a panic of an immediate Broker to its caller, whose page it was.
+func (h *Hub) askHistory(ctx context.Context, channel string, q Query) (page Page, err error) {
+	if !h.immediate {
+		defer h.recoverAs(&err, "History", channel)
+	}
+	return h.broker.History(ctx, channel, q)
+}
+
+// recoverAs is deferred around a call of the Broker. It makes an error of a panic,
+// and logs what cannot be seen from that.
+func (h *Hub) recoverAs(err *error, method, channel string) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	*err = fmt.Errorf("%s panicked", method)
+	h.options.Logger.Error("hub: the broker panicked; its call has failed",
+		"method", method, "channel", channel, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+}

@@ -1,0 +1,2 @@
+// Package option says what a number among options means.
+package option
