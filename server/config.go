@@ -72,6 +72,10 @@ type Config struct {
 	// where it has a poller of the system, which is Linux, else goroutine.
 	Driver string
 
+	// Compression accepts permessage-deflate on WebSockets (compression). Default: on.
+	// What is shorter than CompressionBytesMin is sent as it is.
+	Compression *bool
+
 	// Heartbeat is the pause after which a silent stream shows that it is alive:
 	// a WebSocket ping, an SSE comment, an empty NDJSON object (heartbeat).
 	// Default 15 s: proxies commonly end what was silent for 30 to 60 seconds.
@@ -162,6 +166,9 @@ func (c Config) normalize() (Config, error) {
 	fill(&c.Limits.Channels, DefaultChannels)
 	fill(&c.Limits.HistoryBytes, DefaultHistoryBytes)
 	fill(&c.Driver, defaultDriver())
+	if c.Compression == nil {
+		c.Compression = new(true)
+	}
 	fill(&c.Heartbeat, DefaultHeartbeat)
 	fill(&c.KeepaliveTimeout, DefaultKeepaliveTimeout)
 	fill(&c.DrainTimeout, DefaultDrainTimeout)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -37,6 +38,7 @@ func (s *Server) newLoopFront() *loopFront {
 		Route:            s.routeOnLoop,
 		Admit:            s.admitOnLoop,
 		Refuse:           func(r *engine.Request, f *handshake.Fault) (string, []byte) { return s.channels.Problem(r, f) },
+		Options:          engine.Options{MessageBytesMax: int64(s.config.Limits.PublicationBytes), Compression: s.compression()},
 		Origins:          s.origins,
 		ConnsMax:         s.config.Limits.Connections,
 		HeadBytesMax:     s.config.Limits.HeaderBytes,
@@ -44,6 +46,23 @@ func (s *Server) newLoopFront() *loopFront {
 		KeepAliveTimeout: s.config.KeepaliveTimeout,
 		Log:              s.log,
 	}}
+}
+
+// CompressionBytesMin is the shortest message that is sent compressed. What is shorter
+// is a packet with or without, and less than half of it would be saved.
+const CompressionBytesMin = 512
+
+// compression is what is agreed to about compression, nil for none. No message refers
+// to an earlier one: what goes to many is compressed once for all, and a connection
+// keeps no memory for it.
+func (s *Server) compression() *deflate.Options {
+	if !*s.config.Compression {
+		return nil
+	}
+	return &deflate.Options{
+		ServerNoContextTakeover: true, ClientNoContextTakeover: true,
+		ThresholdBytes: CompressionBytesMin, MessageBytesMax: int64(s.config.Limits.PublicationBytes),
+	}
 }
 
 // routeOnLoop leaves what the guards refuse to net/http.

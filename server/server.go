@@ -97,6 +97,7 @@ func New(c Config) (*Server, error) {
 		Origins:      s.origins,
 		BodyBytesMax: c.Limits.PublicationBytes,
 		Heartbeat:    c.Heartbeat,
+		Compression:  s.compression(),
 		Header:       securityHeader,
 		Observer:     s.metrics.observer(s.refusals.warnOrigin),
 		Logger:       s.log,

@@ -38,6 +38,7 @@ var settings = []setting{
 	{"limits.channels", func(c *Config) any { return &c.Limits.Channels }, number(1, 100_000_000)},
 	{"limits.history_bytes", func(c *Config) any { return &c.Limits.HistoryBytes }, number(1<<20, math.MaxInt)},
 	{"driver", func(c *Config) any { return &c.Driver }, text(checkWord(driverEngine, driverGoroutine))},
+	{"compression", func(c *Config) any { return &c.Compression }, anything},
 	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour)},
 	{"keepalive_timeout", func(c *Config) any { return &c.KeepaliveTimeout }, duration(time.Second, 24*time.Hour)},
 	{"drain_delay", func(c *Config) any { return &c.DrainDelay }, duration(0, time.Hour)},
