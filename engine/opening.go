@@ -132,7 +132,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	}
 	if !handshake.IsUpgrade(o.known) {
 		if s.HTTP != nil {
-			l.forward(c, p)
+			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "") // RFC 9112 §6.3
 			return
 		}
 		if c.isOverLimit() {
@@ -156,7 +156,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.admission.HTTP {
-		l.forward(c, p)
+		l.forward(c, p, true) // what comes behind a handshake is no request
 		return
 	}
 	response := &l.cork

@@ -51,7 +51,10 @@ type Server struct {
 	// Deadlines are those of the connection: HandshakeTimeout for a head, BodyTimeout
 	// for its content, WriteTimeout for each part of a response, 16 KiB of it, that
 	// the client must take, KeepAliveTimeout for the next request. A handler can set
-	// others with http.ResponseController.
+	// others with http.ResponseController. A response ends the connection if the
+	// request asked for a WebSocket, or had both Content-Length and Transfer-Encoding:
+	// a proxy may see another request behind it than there is. A client that is still
+	// sending then is read for up to CloseTimeout, so that it gets the response.
 	HTTP http.Handler
 
 	Options
