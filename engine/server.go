@@ -176,6 +176,8 @@ type Server struct {
 	overLimit  atomic.Int64 // connections above the limit, which are told so
 	date       atomic.Pointer[dateText]
 
+	acceptFailed atomic.Int64 // when connections could not be accepted, the last time, on the clock of a loop; 0: never
+
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
 	empty     chan struct{} // closed when there are no connections; nil while nobody waits
@@ -313,7 +315,6 @@ func (s *Server) untrack(ln net.Listener) {
 // acceptStreams serves a listener that the loops cannot watch.
 func (s *Server) acceptStreams(ln net.Listener) error {
 	var backoff time.Duration
-	var failed time.Time
 	for {
 		nc, err := ln.Accept()
 		switch {
@@ -325,10 +326,9 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 		case err != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF)):
 			return fmt.Errorf("engine: %w", err)
 		case err != nil:
-			if time.Since(failed) > acceptCalm {
-				s.log().Error("engine: cannot accept connections; trying again", "error", err)
-			}
-			failed = time.Now()
+			first := s.loops[0]
+			s.noteAcceptError(first.clock(), err)
+			first.do(func() { first.tally.AcceptErrors++ })
 			backoff = min(max(2*backoff, acceptBackoffMin), acceptBackoffMax)
 			select {
 			case <-time.After(backoff):
@@ -349,9 +349,6 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 const (
 	acceptBackoffMin = 5 * time.Millisecond
 	acceptBackoffMax = time.Second
-
-	// acceptCalm is how long nothing must have failed for an error to be news.
-	acceptCalm = 10 * time.Second
 )
 
 // pick chooses the loop for a connection: of those that do not lag the one with
