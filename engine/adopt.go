@@ -59,12 +59,15 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 		return nil, errGiven
 	}
 	var response []byte
-	if agreed.admission.Pending == nil {
-		var err error
-		if response, err = s.respond(make([]byte, 0, 512), &accepted, &agreed); err != nil {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return nil, err
-		}
+	var err error
+	if agreed.admission.Pending != nil {
+		agreed.pending, err = s.newPending(&accepted, &agreed.admission)
+	} else {
+		response, err = s.respond(make([]byte, 0, 512), &accepted, &agreed)
+	}
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
 	}
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -77,9 +80,6 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early = make([]byte, n)
 		_, _ = buffered.Read(early) // they are there
-	}
-	if agreed.admission.Pending != nil {
-		agreed.pending = newPending(&accepted)
 	}
 	return s.adopt(nc, early, response, &agreed)
 }

@@ -152,7 +152,13 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.admission.Pending != nil {
-		l.suspends(c, newPending(&accepted), &agreed.admission, p[n:])
+		pending, err := s.newPending(&accepted, &agreed.admission)
+		if err != nil {
+			s.log().Error("engine: an opening handshake cannot wait", "error", err)
+			l.refuse(c, o.head.Method, internalError)
+			return
+		}
+		l.suspends(c, pending, &agreed.admission, p[n:])
 		return
 	}
 	if agreed.admission.HTTP {

@@ -85,7 +85,11 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.owe(false)
 	}
 	if upgrade {
-		if _, err := h.server.take(w, r, h.server.Admit); !errors.Is(err, errGiven) {
+		_, err := h.server.take(w, r, h.server.Admit)
+		if wrong, ok := errors.AsType[*OptionError](err); ok {
+			h.server.log().Error("engine: Admit returned what cannot be", "error", wrong)
+		}
+		if !errors.Is(err, errGiven) {
 			return
 		}
 	}
