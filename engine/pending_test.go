@@ -242,3 +242,25 @@ func TestPendingWithoutTimeout(t *testing.T) {
 		}
 	})
 }
+
+// Upgrade of a request that has been answered says so, and the client has the answer.
+func TestUpgradeBehindAResponse(t *testing.T) {
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		upgraded := make(chan error, 1)
+		s.Handler = echo{}
+		s.Admit = func(*engine.Request) engine.Admission { return engine.Admission{HTTP: true} }
+		s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			_, err := s.Upgrade(w, r, engine.Admission{})
+			upgraded <- err
+		})
+		c := connect(t, start(t, s))
+		c.send(t, []byte(opening))
+		if r := c.response(t); r.StatusCode != http.StatusAccepted {
+			t.Errorf("%v", r)
+		}
+		if err := next(t, upgraded); err == nil || !strings.Contains(err.Error(), "WriteHeader") {
+			t.Errorf("%v", err)
+		}
+	})
+}
