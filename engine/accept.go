@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -17,7 +18,6 @@ type acceptor struct {
 	fd      int32
 	key     int32
 	backoff time.Duration
-	failed  wsproto.Time // the last time, 0 if it never did
 	again   wsproto.Time // when to watch it again after an error or a long lap, 0 while it is watched
 	config  *tls.Config  // nil: no TLS
 }
@@ -102,18 +102,28 @@ func (l *loop) accept(a *acceptor) {
 // stays wrong for longer than a turn, no descriptor being left for example, and
 // the listener would be ready all the time.
 func (l *loop) pauseAccept(a *acceptor, err error) {
-	now := l.clock()
-	if a.failed == 0 || now-a.failed > wsproto.Time(acceptCalm) { // at its limit, a process accepts one for each that leaves
-		hint := "it tries again until it can"
-		if err == syscall.EMFILE || err == syscall.ENFILE {
-			hint = "raise the limit of open files (ulimit -n) or lower ConnsMax; connections wait meanwhile"
-		}
-		l.server.log().Error("engine: cannot accept connections", "error", err, "connections", l.server.count.Load(), "hint", hint)
-	}
-	a.failed = now
+	l.tally.AcceptErrors++
+	l.server.noteAcceptError(l.clock(), err)
 	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
 	a.again = l.now + wsproto.Time(a.backoff)
 	l.poll.Remove(a.fd)
+}
+
+// acceptCalm is how long nothing must have failed for an error to be news.
+const acceptCalm = 10 * time.Second
+
+// noteAcceptError says that connections cannot be accepted, once until it has been
+// calm for a while: at its limit, a process accepts one for each that leaves.
+func (s *Server) noteAcceptError(now wsproto.Time, err error) {
+	last := s.acceptFailed.Swap(int64(now))
+	if last != 0 && now-wsproto.Time(last) <= wsproto.Time(acceptCalm) {
+		return
+	}
+	hint := "it tries again until it can"
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		hint = "raise the limit of open files (ulimit -n) or lower ConnsMax; connections wait meanwhile"
+	}
+	s.log().Error("engine: cannot accept connections", "error", err, "connections", s.count.Load(), "hint", hint)
 }
 
 // stepBack leaves new connections to a loop that does not lag, if there is one,

@@ -11,6 +11,7 @@ import (
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/engine/internal/tlslink"
+	"github.com/godwit-io/godwit/internal/responded"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -19,16 +20,23 @@ import (
 // or of any other server; Admit is not asked. When the request may not become
 // one, Upgrade has answered it and returns a *handshake.Fault; the handler only
 // has to return. Other errors mean that an option is wrong (an *OptionError; the
-// client got a 500), or that the connection could not be taken over, ErrConnsMax
-// among them.
+// client got a 500), that the connection could not be taken over, ErrConnsMax
+// among them, or that the handler has begun another response with WriteHeader or
+// Write, which the client gets then.
 //
 // The connection lives on when the handler has returned, without a goroutine.
 // OnOpen may be called before Upgrade returns, and earlier than what is done
 // with its result; Admission has what the connection needs from the beginning.
 // With Admission.Pending the Conn is a WebSocket only when that has been decided.
 func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, a Admission) (*Conn, error) {
+	if responded.Already(w) {
+		// Hijack would work, send that response, and leave us to write behind it.
+		return nil, errResponded
+	}
 	return s.take(w, r, func(*Request) Admission { return a })
 }
+
+var errResponded = errors.New("engine: the handler has begun a response with WriteHeader or Write, so this cannot become a WebSocket: call Upgrade before, and give it what the response is to have in Admission.Header")
 
 // errGiven says that Admit wants Server.HTTP to have a request.
 var errGiven = errors.New("engine: the request is for HTTP")
@@ -59,12 +67,15 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 		return nil, errGiven
 	}
 	var response []byte
-	if agreed.admission.Pending == nil {
-		var err error
-		if response, err = s.respond(make([]byte, 0, 512), &accepted, &agreed); err != nil {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return nil, err
-		}
+	var err error
+	if agreed.admission.Pending != nil {
+		agreed.pending, err = s.newPending(&accepted, &agreed.admission)
+	} else {
+		response, err = s.respond(make([]byte, 0, 512), &accepted, &agreed)
+	}
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
 	}
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -77,9 +88,6 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early = make([]byte, n)
 		_, _ = buffered.Read(early) // they are there
-	}
-	if agreed.admission.Pending != nil {
-		agreed.pending = newPending(&accepted)
 	}
 	return s.adopt(nc, early, response, &agreed)
 }

@@ -43,6 +43,11 @@ var ErrClientGone = errors.New("engine: the client has gone")
 // a request did not arrive in time. The client has been answered with 408.
 var ErrBodyTimeout = errors.New("engine: the content of the request did not arrive in time")
 
+// ErrPendingTimeout is in the chain of the error that OnEnd gets when nobody decided
+// about an opening handshake in time, see Admission.PendingTimeout. The client has
+// been answered with 503.
+var ErrPendingTimeout = errors.New("engine: the opening handshake was not decided in time")
+
 // Route is the decision of Server.Route. The zero value gives the request to
 // Server.HTTP.
 type Route struct {
@@ -116,7 +121,7 @@ type Responder interface {
 	// OnEnd is called once, after everything else. err is nil if the response was
 	// complete and the system has taken it, not that anyone has received it.
 	// Otherwise it says what ended the exchange: ErrClientGone, ErrWriteTimeout,
-	// ErrBodyTimeout, ErrServerClosed, an error that wraps net.ErrClosed after
+	// ErrBodyTimeout, ErrPendingTimeout, ErrServerClosed, an error that wraps net.ErrClosed after
 	// Abort and Server.Close. The methods of x return ErrExchangeOver by now.
 	OnEnd(x Exchange, err error)
 }
@@ -198,7 +203,7 @@ type exchange struct {
 	ended         bool         // the client has ended its side
 	endsWithInput bool         // and that ends the exchange
 	left          int64        // of the content has not arrived; behind the end, what may still be dropped
-	due           wsproto.Time // when it must have
+	due           wsproto.Time // when it must have, or pending be decided
 }
 
 // open locks the connection and returns what x is if it is not over; the caller

@@ -3,6 +3,8 @@
 package engine_test
 
 import (
+	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -104,14 +106,14 @@ func TestResetAtEveryCall(t *testing.T) {
 	}
 }
 
-// No descriptor is left: it is said once, nothing spins, and when there are some
-// again the connections that waited are served.
+// No descriptor is left: it is counted, and said once for all loops; nothing spins,
+// and when there are some again the connections that waited are served.
 func TestDescriptorsRunOut(t *testing.T) {
 	j := newJournal()
 	var failures atomic.Int64
 	const fails = 5
 	enough := make(chan struct{})
-	s := &engine.Server{Handler: echo{}, Loops: 1, Log: j.logger()}
+	s := &engine.Server{Handler: echo{}, Loops: 2, Log: j.logger()}
 	s.Interfere(func(do func() error) error {
 		switch n := failures.Add(1); {
 		case n < fails:
@@ -131,6 +133,50 @@ func TestDescriptorsRunOut(t *testing.T) {
 	if len(j.lines) != 1 {
 		t.Errorf("it was said %d times: %q", len(j.lines), j.lines)
 	}
+	expectAcceptErrors(t, s, fails)
+}
+
+// expectAcceptErrors waits until s has counted so many.
+func expectAcceptErrors(t *testing.T, s *engine.Server, want uint64) {
+	t.Helper()
+	eventually(t, func() (string, bool) { // it is told when the loop rests
+		var n uint64
+		for _, l := range s.Stats() {
+			n += l.AcceptErrors
+		}
+		return fmt.Sprintf("%d accepts failed, want %d", n, want), n == want
+	})
+}
+
+// exhausted is a listener that cannot accept a few times.
+type exhausted struct {
+	net.Listener
+	fails int
+}
+
+func (ln *exhausted) Accept() (net.Conn, error) {
+	if ln.fails--; ln.fails >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return ln.Listener.Accept()
+}
+
+// The same goes for a listener that the loops do not watch.
+func TestDescriptorsRunOutElsewhere(t *testing.T) {
+	j := newJournal()
+	s := &engine.Server{Handler: echo{}, Log: j.logger()}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, s, &exhausted{ln, 3})
+	j.wait(t, "cannot accept", "open files", "ulimit")
+	c := upgrade(t, ln.Addr().String(), text("patient")...)
+	c.expect(t, wire.Text, "patient")
+	if len(j.lines) != 1 {
+		t.Errorf("it was said %d times: %q", len(j.lines), j.lines)
+	}
+	expectAcceptErrors(t, s, 3)
 }
 
 // Errors of one connection that was not accepted are nobody else's.

@@ -26,9 +26,11 @@ type forwarded struct {
 	mu    sync.Mutex // guards what follows
 	early []byte     // was read before, and comes first
 	timed bool       // a handler has said until when may be written
+	owing bool       // the client may still be sending a request that is answered
 
 	http2     bool // net/http has Conn itself, as it wants to see that it is TLS
 	overLimit bool // it was accepted to be told that there are too many
+	last      bool // the connection ends behind the first response
 }
 
 // served returns what net/http is given.
@@ -123,14 +125,43 @@ func (f *forwarded) SetDeadline(t time.Time) error {
 	return f.Conn.SetReadDeadline(t)
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. A client that is still sending would not get the answer
+// if what it sends met a closed connection, so that is dropped for a while.
 func (f *forwarded) Close() error {
+	if f.begunLingering() {
+		return nil
+	}
 	counted := f.web.forget(f)
 	err := f.Conn.Close()
 	if counted {
 		f.web.owner.leave(f.overLimit)
 	}
 	return err
+}
+
+// begunLingering reports whether the connection is closed later.
+func (f *forwarded) begunLingering() bool {
+	f.mu.Lock()
+	owing := f.owing
+	f.owing = false
+	f.mu.Unlock()
+	return owing && f.web.begin(f.linger)
+}
+
+// linger ends this side of the connection, and then the whole when the client has
+// ended its, or has had its time.
+func (f *forwarded) linger() {
+	_ = f.CloseWrite() // the client learns of the end when we close, at the latest
+	_ = f.Conn.SetReadDeadline(time.Now().Add(f.web.owner.settings.CloseTimeout))
+	_, _ = io.CopyN(io.Discard, f, lingerBytesMax) // an error is its end
+	_ = f.Close()
+}
+
+// owe notes whether the client may still be sending a request.
+func (f *forwarded) owe(owing bool) {
+	f.mu.Lock()
+	f.owing = owing
+	f.mu.Unlock()
 }
 
 // cut ends the connection at once.
@@ -202,9 +233,20 @@ func (w *web) len() int {
 	return len(w.conns)
 }
 
+// begin runs f in a goroutine of the server, unless all connections were cut.
+func (w *web) begin(f func()) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ended {
+		w.owner.goroutines.Go(f)
+	}
+	return !w.ended
+}
+
 // cut ends every connection at once.
 func (w *web) cut() {
 	w.mu.Lock()
+	w.ended = true
 	all := slices.Collect(maps.Values(w.conns))
 	w.mu.Unlock()
 	for _, f := range all {
@@ -212,21 +254,25 @@ func (w *web) cut() {
 	}
 }
 
-// note is told by net/http how far a connection has come. What net/http has itself
-// does not tell when it is closed.
+// note is told by net/http how far a connection has come.
 func (w *web) note(nc net.Conn, state http.ConnState) {
-	if state != http.StateClosed && state != http.StateHijacked {
+	f := w.find(nc)
+	if f == nil {
 		return
 	}
-	f := w.find(nc)
-	switch {
-	case f == nil:
-	case state == http.StateHijacked:
+	switch state {
+	case http.StateActive: // net/http may find that the request is none
+		f.owe(true)
+	case http.StateIdle:
+		f.owe(false)
+	case http.StateHijacked: // a handler has the connection, with its deadlines
 		f.mu.Lock()
-		f.timed = true // the handler has the connection, with its deadlines
+		f.owing, f.timed = false, true
 		f.mu.Unlock()
-	case w.forget(f):
-		w.owner.leave(f.overLimit)
+	case http.StateClosed:
+		if f.http2 && w.forget(f) { // any other is told by Close
+			w.owner.leave(f.overLimit)
+		}
 	}
 }
 

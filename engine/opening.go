@@ -133,7 +133,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	}
 	if !handshake.IsUpgrade(o.known) {
 		if s.HTTP != nil {
-			l.forward(c, p)
+			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "") // RFC 9112 §6.3
 			return
 		}
 		if c.isOverLimit() {
@@ -155,11 +155,17 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.admission.Pending != nil {
-		l.suspends(c, newPending(&accepted), &agreed.admission, p[n:])
+		pending, err := s.newPending(&accepted, &agreed.admission)
+		if err != nil {
+			s.log().Error("engine: an opening handshake cannot wait", "error", err)
+			l.refuse(c, o.head.Method, internalError)
+			return
+		}
+		l.suspends(c, pending, &agreed.admission, p[n:])
 		return
 	}
 	if agreed.admission.HTTP {
-		l.forward(c, p)
+		l.forward(c, p, true) // what comes behind a handshake is no request
 		return
 	}
 	response := &l.cork

@@ -2,9 +2,14 @@ package engine
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/godwit-io/godwit/internal/wsproto"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -12,12 +17,17 @@ import (
 type pending struct {
 	accepted  handshake.Accepted
 	admission Admission // when it was decided
+	timeout   time.Duration
 }
 
 // newPending keeps what a handshake has led to. The memory of its strings is the
-// request's.
-func newPending(a *handshake.Accepted) *pending {
-	p := &pending{accepted: handshake.Accepted{
+// request's. The error wraps an *OptionError.
+func (s *Server) newPending(a *handshake.Accepted, admission *Admission) (*pending, error) {
+	timeout := admission.PendingTimeout
+	if err := driver.Resolve("PendingTimeout", &timeout, s.numbers.handshakeTimeout); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	p := &pending{timeout: timeout, accepted: handshake.Accepted{
 		Key: strings.Clone(a.Key), Subprotocol: strings.Clone(a.Subprotocol),
 		Offered: slices.Clone(a.Offered), Extensions: slices.Clone(a.Extensions),
 	}}
@@ -32,8 +42,11 @@ func newPending(a *handshake.Accepted) *pending {
 			x.Params[j].Name, x.Params[j].Value = strings.Clone(x.Params[j].Name), strings.Clone(x.Params[j].Value)
 		}
 	}
-	return p
+	return p, nil
 }
+
+var pendingTimeout = &handshake.Fault{Status: http.StatusServiceUnavailable, Reason: "the server could not decide about the handshake in time; try again later",
+	Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"5"}}}
 
 var errUndecided = errors.New("engine: an opening handshake that has waited can only be accepted or refused now")
 
@@ -64,11 +77,15 @@ func (x Exchange) Admit(a Admission) error {
 	return err
 }
 
+// isUndecided reports whether e is an opening handshake that waits; mu is held.
+func (e *exchange) isUndecided() bool { return e.pending != nil && e.phase == phaseAsked }
+
 // suspends has an opening handshake wait. early is what came behind it.
 func (l *loop) suspends(c *Conn, p *pending, a *Admission, early []byte) {
 	e := l.opensExchange(c, a.Pending, a.Value, nil)
 	e.pending = p // nobody else knows the exchange yet
 	e.last = true // what comes behind a handshake is no request
+	e.due = l.clock() + wsproto.Time(p.timeout)
 	l.asks(c, e, nil, early)
 }
 

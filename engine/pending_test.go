@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -162,6 +163,104 @@ func TestRefuse(t *testing.T) {
 				t.Errorf("%s: %v %q %v", name, r, b, err)
 			}
 			c.ends(t)
+		}
+	})
+}
+
+// A handshake that nobody decides about is refused when its time is over.
+func TestPendingTimeout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit, want time.Duration
+		first       string
+	}{
+		"default":     {0, 20 * time.Second, ""},
+		"its own":     {time.Minute, time.Minute, ""},
+		"behind HTTP": {time.Minute, time.Minute, idleHTTP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := &undecided{}
+			s := &engine.Server{HandshakeTimeout: 20 * time.Second, Refuse: func(_ *engine.Request, f *handshake.Fault) (string, []byte) { return "text/x-late", []byte(f.Reason) }}
+			s.Admit = func(*engine.Request) engine.Admission {
+				return engine.Admission{Pending: u, PendingTimeout: tt.limit}
+			}
+			timedHTTP(t, s, site, func(t *testing.T, c *raw) {
+				*u = *newUndecided()
+				if tt.first != "" {
+					c.send(t, []byte(tt.first))
+					c.expectBody(t, `GET /http ""`)
+				}
+				c.send(t, []byte(opening))
+				x := <-u.asked
+				began := time.Now()
+				r := c.response(t)
+				after(t, began, tt.want)
+				if b, _ := io.ReadAll(r.Body); r.StatusCode != 503 || !r.Close || r.Header.Get("Retry-After") != "5" || len(b) == 0 || r.Header.Get("Content-Type") != "text/x-late" {
+					t.Errorf("%v %q", r, b)
+				}
+				if err := <-u.ended; err != engine.ErrPendingTimeout {
+					t.Error(err)
+				}
+				if err := x.Admit(engine.Admission{}); err != engine.ErrExchangeOver {
+					t.Errorf("it is admitted: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// One without a limit waits as long as the client does, and one that cannot be is
+// refused.
+func TestPendingWithoutTimeout(t *testing.T) {
+	u := &undecided{}
+	s := &engine.Server{Admit: func(r *engine.Request) engine.Admission {
+		if r.Path() == "/negative" {
+			return engine.Admission{Pending: u, PendingTimeout: -1}
+		}
+		return engine.Admission{Pending: u, PendingTimeout: engine.NoLimit}
+	}}
+	timedHTTP(t, s, site, func(t *testing.T, c *raw) {
+		*u = *newUndecided()
+		c.send(t, []byte(opening))
+		x := <-u.asked
+		<-time.After(24 * time.Hour)
+		if err := x.Admit(engine.Admission{Handler: echo{}}); err != nil {
+			t.Error(err)
+		}
+		c.switched(t)
+		for _, first := range []string{"", idleHTTP} {
+			c := rawConn(t, listenInMemory(t, s)())
+			_ = c.SetDeadline(time.Time{})
+			if first != "" {
+				c.send(t, []byte(first))
+				c.expectBody(t, `GET /http ""`)
+			}
+			c.send(t, []byte(strings.Replace(opening, "/", "/negative", 1)))
+			if r := c.response(t); r.StatusCode != 500 {
+				t.Errorf("%v", r)
+			}
+			_ = c.Close()
+		}
+	})
+}
+
+// Upgrade of a request that has been answered says so, and the client has the answer.
+func TestUpgradeBehindAResponse(t *testing.T) {
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		upgraded := make(chan error, 1)
+		s.Handler = echo{}
+		s.Admit = func(*engine.Request) engine.Admission { return engine.Admission{HTTP: true} }
+		s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			_, err := s.Upgrade(w, r, engine.Admission{})
+			upgraded <- err
+		})
+		c := connect(t, start(t, s))
+		c.send(t, []byte(opening))
+		if r := c.response(t); r.StatusCode != http.StatusAccepted {
+			t.Errorf("%v", r)
+		}
+		if err := next(t, upgraded); err == nil || !strings.Contains(err.Error(), "WriteHeader") {
+			t.Errorf("%v", err)
 		}
 	})
 }

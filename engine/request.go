@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/httphead"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
@@ -154,10 +155,14 @@ type Admission struct {
 
 	// Pending, if not nil, has the client wait: its OnBody is called with the
 	// Exchange of the handshake, at once, and Exchange.Admit decides later, or
-	// Exchange.Respond refuses, from any goroutine. There is no time limit but the
-	// client's. Value is the exchange's then; the rest counts in the Admission that
-	// decides.
+	// Exchange.Respond refuses, from any goroutine. Value is the exchange's then; the
+	// rest counts in the Admission that decides.
 	Pending Responder
+
+	// PendingTimeout is how long Pending may take. The client gets 503 then, and OnEnd
+	// ErrPendingTimeout. Default Server.HandshakeTimeout; NoLimit: for ever. A
+	// negative one is refused with 500, and an *OptionError from Upgrade.
+	PendingTimeout time.Duration
 
 	// HTTP gives the request to Server.HTTP, which may still call Upgrade.
 	HTTP bool

@@ -53,7 +53,10 @@ type Server struct {
 	// Deadlines are those of the connection: HandshakeTimeout for a head, BodyTimeout
 	// for its content, WriteTimeout for each part of a response, 16 KiB of it, that
 	// the client must take, KeepAliveTimeout for the next request. A handler can set
-	// others with http.ResponseController.
+	// others with http.ResponseController. A response ends the connection if the
+	// request asked for a WebSocket, or had both Content-Length and Transfer-Encoding:
+	// a proxy may see another request behind it than there is. A client that is still
+	// sending then is read for up to CloseTimeout, so that it gets the response.
 	HTTP http.Handler
 
 	Options
@@ -178,6 +181,8 @@ type Server struct {
 	count      atomic.Int64 // connections of all loops and of HTTP, but for those above the limit
 	overLimit  atomic.Int64 // connections above the limit, which are told so
 	date       atomic.Pointer[dateText]
+
+	acceptFailed atomic.Int64 // when connections could not be accepted, the last time, on the clock of a loop; 0: never
 
 	mu         sync.Mutex // guards what follows
 	listeners  map[net.Listener]struct{}
@@ -317,7 +322,6 @@ func (s *Server) untrack(ln net.Listener) {
 // acceptStreams serves a listener that the loops cannot watch.
 func (s *Server) acceptStreams(ln net.Listener) error {
 	var backoff time.Duration
-	var failed time.Time
 	for {
 		nc, err := ln.Accept()
 		switch {
@@ -329,10 +333,9 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 		case err != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF)):
 			return fmt.Errorf("engine: %w", err)
 		case err != nil:
-			if time.Since(failed) > acceptCalm {
-				s.log().Error("engine: cannot accept connections; trying again", "error", err)
-			}
-			failed = time.Now()
+			first := s.loops[0]
+			s.noteAcceptError(first.clock(), err)
+			first.do(func() { first.tally.AcceptErrors++ })
 			backoff = min(max(2*backoff, acceptBackoffMin), acceptBackoffMax)
 			select {
 			case <-time.After(backoff):
@@ -353,9 +356,6 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 const (
 	acceptBackoffMin = 5 * time.Millisecond
 	acceptBackoffMax = time.Second
-
-	// acceptCalm is how long nothing must have failed for an error to be news.
-	acceptCalm = 10 * time.Second
 )
 
 // pick chooses the loop for a connection: of those that do not lag the one with

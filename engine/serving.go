@@ -370,11 +370,12 @@ func (l *loop) callEnd(r Responder, x Exchange, err error) {
 }
 
 // armExchange sets the timer to when the content must have arrived, or to what comes
-// first of the end of the client's time to read and WakeAt.
+// first of the end of the client's time to read, or the application's to decide, and
+// WakeAt.
 func (l *loop) armExchange(c *Conn, e *exchange) {
 	var at wsproto.Time
 	c.mu.Lock()
-	if e.phase == phaseBody {
+	if e.phase == phaseBody || e.isUndecided() {
 		at = e.due
 	} else if c.flags&blocked != 0 && c.out != nil {
 		at = c.out.Since + wsproto.Time(c.settings.WriteTimeout)
@@ -400,6 +401,10 @@ func (l *loop) expireExchange(c *Conn) {
 	}
 	late := stuck && l.now >= c.out.Since+wsproto.Time(c.settings.WriteTimeout)
 	waits := e.phase == phaseBody && l.now >= e.due
+	undecided := !late && e.isUndecided() && l.now >= e.due
+	if undecided {
+		e.phase = phaseDone // nobody else answers it now
+	}
 	headOnly := e.headOnly
 	woken := !late && e.needsWake(l.now)
 	c.mu.Unlock()
@@ -409,6 +414,9 @@ func (l *loop) expireExchange(c *Conn) {
 		l.release(c)
 	case waits:
 		l.answers(c, headOnly, bodyTimeout, nil, ErrBodyTimeout)
+	case undecided:
+		l.noteRefusal(c)
+		l.answers(c, false, pendingTimeout, nil, ErrPendingTimeout)
 	default:
 		l.armExchange(c, e)
 		if woken {
@@ -426,6 +434,9 @@ func (l *loop) failExchange(c *Conn, reason any) {
 	e := c.extra.exchange
 	phase, headOnly, stuck := e.phase, e.headOnly, c.flags&blocked != 0
 	e.last = true
+	if phase == phaseBody || phase == phaseAsked {
+		e.phase = phaseDone // nobody else answers it now
+	}
 	c.mu.Unlock()
 	switch phase {
 	case phaseStream, phaseOver, phaseUpgrade:

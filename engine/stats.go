@@ -26,6 +26,11 @@ type Stats struct {
 	Requests  uint64 // that a Responder was given, see Server.Route
 	Stalls    uint64 // callbacks that took longer than StallAfter
 
+	// AcceptErrors is how often connections could not be accepted, mostly because no
+	// descriptor was left. They wait then. Those of a listener that the loops do not
+	// watch are counted by the first.
+	AcceptErrors uint64
+
 	MessagesIn  uint64
 	MessagesOut uint64 // frames of WriteFrames count as messages
 	BytesIn     uint64 // as they came over the wire, heads included

@@ -118,7 +118,7 @@ func (l *loop) establish(c *Conn, k *tlslink.Link) {
 		l.watch(c)
 	}
 	if l.server.web != nil && k.TLS().ConnectionState().NegotiatedProtocol == protoHTTP2 {
-		l.forward(c, nil)
+		l.forward(c, nil, false)
 		return
 	}
 	l.read(c)

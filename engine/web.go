@@ -21,8 +21,9 @@ type web struct {
 	server *http.Server
 	queue  *handoff
 
-	mu    sync.Mutex // guards conns
+	mu    sync.Mutex // guards what follows
 	conns map[net.Conn]*forwarded
+	ended bool // all were cut
 }
 
 func newWeb(s *Server) *web {
@@ -67,27 +68,37 @@ func (w *web) close() {
 type webHandler struct{ server *Server }
 
 func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f := forwardedOf(r); f != nil && r.TLS == nil {
+	f := forwardedOf(r)
+	if f != nil && r.TLS == nil {
 		r.TLS = f.tlsState()
 	}
-	if IsOverLimit(r) {
+	upgrade := handshake.IsUpgrade(r.Header)
+	last := f != nil && f.last || upgrade && r.ProtoMajor == 1
+	if last {
 		w.Header().Set("Connection", "close")
 	}
 	if r.ContentLength != 0 {
 		// net/http takes it back at the end of the content. An error is of a connection
 		// that has ended.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.server.numbers.bodyTimeout))
+	} else if f != nil && !last {
+		f.owe(false)
 	}
-	if handshake.IsUpgrade(r.Header) {
-		if _, err := h.server.take(w, r, h.server.Admit); !errors.Is(err, errGiven) {
+	if upgrade {
+		_, err := h.server.take(w, r, h.server.Admit)
+		if wrong, ok := errors.AsType[*OptionError](err); ok {
+			h.server.log().Error("engine: Admit returned what cannot be", "error", wrong)
+		}
+		if !errors.Is(err, errGiven) {
 			return
 		}
 	}
 	h.server.HTTP.ServeHTTP(w, r)
 }
 
-// forward gives a connection to HTTP, with p, which was read of it.
-func (l *loop) forward(c *Conn, p []byte) {
+// forward gives a connection to HTTP, with p, which was read of it. If last is set
+// the request in p is its last.
+func (l *loop) forward(c *Conn, p []byte, last bool) {
 	early := append([]byte(nil), p...)
 	l.tally.HTTP++
 	k := c.linkOf()
@@ -118,7 +129,7 @@ func (l *loop) forward(c *Conn, p []byte) {
 		nc = k.TLS()
 	}
 	w := l.server.web
-	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0, overLimit: over})
+	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0, overLimit: over, last: last || over})
 }
 
 // surrender takes the transport from a stream. Its reader mostly waits to be
@@ -191,8 +202,8 @@ func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
 	l.detach(c)
 	l.tally.HTTP++
 	l.open.Add(-1)
-	w := l.server.web
-	w.take(&forwarded{Conn: s.nc, web: w, http2: true, overLimit: c.isOverLimit()})
+	w, over := l.server.web, c.isOverLimit()
+	w.take(&forwarded{Conn: s.nc, web: w, http2: true, overLimit: over, last: over})
 }
 
 // handoff is the listener of web: it accepts what the loops put into it. They
