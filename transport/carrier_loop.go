@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/transport/dialect"
@@ -145,6 +146,10 @@ func (t *Transport) serveOnLoop(w http.ResponseWriter, r *http.Request, d *decis
 	}
 }
 
+// pendingTimeout is longer than the hub takes to give up a call of its broker, so that
+// a handshake is told what was wrong.
+const pendingTimeout = 30 * time.Second
+
 // openOnLoop begins a conversation and says what is to become of its handshake, which
 // waits if the hub has to.
 func (t *Transport) openOnLoop(d *decision) (engine.Admission, *loopCarrier) {
@@ -164,7 +169,7 @@ func (t *Transport) openOnLoop(d *decision) (engine.Admission, *loopCarrier) {
 	returned = true
 	if s.first.effects.Answer == nil {
 		s.waits = &opening{s: s, asker: d.asker}
-		return engine.Admission{Pending: s.waits}, s
+		return engine.Admission{Pending: s.waits, PendingTimeout: pendingTimeout}, s
 	}
 	return s.admission(&d.asker), s
 }
