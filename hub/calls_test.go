@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -105,5 +106,33 @@ func TestDefaultsFit(t *testing.T) {
 	}
 	if o.QueueBytesMax < o.PublicationBytesMax {
 		t.Errorf("a queue of %d bytes does not hold a publication of %d", o.QueueBytesMax, o.PublicationBytesMax)
+	}
+}
+
+// TestOrdinaryNames: no name that has a problem passes without the closer look.
+func TestOrdinaryNames(t *testing.T) {
+	ordinary := 0
+	var check func(name string)
+	check = func(name string) {
+		if isOrdinary(name) {
+			ordinary++
+			if problem := nameProblem(name); problem != "" {
+				t.Errorf("%q: %s", name, problem)
+			}
+		}
+		if len(name) < 6 {
+			for _, c := range []byte("a ./*~\x7f\x1f\x80") {
+				check(name + string([]byte{c}))
+			}
+		}
+	}
+	check("")
+	for _, name := range []string{"chat", "match/42/score", strings.Repeat("x", ChannelNameBytesMax)} {
+		if !isOrdinary(name) {
+			t.Errorf("%q is looked at twice", name)
+		}
+	}
+	if isOrdinary(strings.Repeat("x", ChannelNameBytesMax+1)) || ordinary == 0 {
+		t.Error("a name that is too long is ordinary")
 	}
 }

@@ -28,10 +28,28 @@ func (e *NameError) Error() string {
 // "." and ".." are no segments, because proxies and browsers rewrite them, and
 // no segment contains "*", which belongs to patterns.
 func CheckChannel(name string) error {
+	if isOrdinary(name) {
+		return nil
+	}
 	if problem := nameProblem(name); problem != "" {
 		return &NameError{Name: name, Problem: problem}
 	}
 	return nil
+}
+
+// isOrdinary reports whether name is one of those that need no closer look, which
+// almost all are: of ASCII, with no segment that begins with a dot. A name is looked
+// at with every publication.
+func isOrdinary(name string) bool {
+	previous := byte('/')
+	for i := range len(name) {
+		c := name[i]
+		if c < ' ' || c > '~' || c == '*' || previous == '/' && (c == '/' || c == '.') {
+			return false
+		}
+		previous = c
+	}
+	return previous != '/' && len(name) <= ChannelNameBytesMax
 }
 
 func nameProblem(name string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -23,33 +24,33 @@ func (h *Hub) Publish(ctx context.Context, m Message) (pos Position, duplicate b
 	if err := ctx.Err(); err != nil {
 		return Position{}, false, err
 	}
-	p, err := h.publish(ctx, m)
+	p, err := h.publish(ctx, &m)
 	return p.Position, p.Duplicate, err
 }
 
-func (h *Hub) publish(ctx context.Context, m Message) (Published, error) {
+func (h *Hub) publish(ctx context.Context, m *Message) (Published, error) {
 	w, _ := h.waiters.Get().(*waiter)
 	if w == nil {
-		w = &waiter{outcome: make(chan Published, 1)}
+		w = &waiter{outcome: make(chan struct{}, 1)}
 	}
 	ticket := w.next()
 	began := h.now()
-	if err := h.hand(&m, w, ticket); err != nil {
+	if err := h.hand(m, w, ticket); err != nil {
 		h.waiters.Put(w)
 		return Published{}, err
 	}
-	p, answered := w.answer()
-	if !answered {
+	if !w.isAnswered() {
 		timeout := time.NewTimer(callTimeout)
 		defer timeout.Stop()
 		select {
-		case p = <-w.outcome:
+		case <-w.outcome:
 		case <-ctx.Done():
 			return Published{}, ctx.Err() // w is the Broker's until it answers
 		case <-timeout.C:
 			return Published{}, ErrUnanswered
 		}
 	}
+	p := w.p
 	h.waiters.Put(w)
 	h.countPublished("", len(m.Data), began, p)
 	return p, h.brokerError(p.Err)
@@ -63,46 +64,52 @@ func (h *Hub) now() (t time.Time) {
 	return t
 }
 
-// waiter waits for the outcomes of publications, one after another.
+// waiter waits for the outcomes of publications, one after another. Mostly the
+// outcome is there when the Broker returns, so it takes no lock:
+//
+//	asked ─► claimed ─► claimed, answered               it was there
+//	asked ─► waited ─► waited, claimed ─► all three     it comes through the channel
 type waiter struct {
-	outcome chan Published // capacity 1; of an answer that is waited for
-
-	mu        sync.Mutex // guards what follows
-	ticket    uint64
-	answered  uint64 // the newest ticket that was answered
-	p         Published
-	isWaiting bool
+	state   atomic.Uint64 // the ticket of the publication, and what follows
+	p       Published     // written by the one that has claimed it, before it is answered
+	outcome chan struct{} // capacity 1; gets one when it is answered and waited for
 }
+
+// The bits of waiter.state below the ticket.
+const (
+	claimed     = 1 << iota // an outcome came, and another one is ignored
+	answered                // p is the outcome
+	waited                  // the publisher waits for outcome
+	ticketShift = iota
+)
 
 // next returns the ticket of the next publication.
 func (w *waiter) next() uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ticket++
-	w.isWaiting = false
-	return w.ticket
+	ticket := w.state.Load()>>ticketShift + 1
+	w.state.Store(ticket << ticketShift)
+	return ticket
 }
 
-// answer returns the outcome, which mostly is there when the Broker returns. If
-// not, it comes through the channel.
-func (w *waiter) answer() (p Published, answered bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.isWaiting = w.answered != w.ticket
-	return w.p, !w.isWaiting
+// isAnswered reports whether the outcome is there. If not, outcome gets one when it
+// is.
+func (w *waiter) isAnswered() bool {
+	return w.state.Load()&answered != 0 || w.state.Or(waited)&answered != 0
 }
 
 // Published implements Completer.
 func (w *waiter) Published(ticket uint64, p Published) {
-	w.mu.Lock()
-	known := ticket == w.ticket && ticket != w.answered
-	if known {
-		w.answered, w.p = ticket, p
+	for {
+		state := w.state.Load()
+		if state>>ticketShift != ticket || state&claimed != 0 {
+			return
+		}
+		if w.state.CompareAndSwap(state, state|claimed) {
+			break
+		}
 	}
-	send := known && w.isWaiting
-	w.mu.Unlock()
-	if send {
-		w.outcome <- p
+	w.p = p
+	if w.state.Or(answered)&waited != 0 {
+		w.outcome <- struct{}{}
 	}
 }
 
