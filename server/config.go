@@ -60,6 +60,12 @@ type Config struct {
 	// handshake.ParseOrigins for the forms. Default: the same origin only.
 	Origins []string
 
+	// Credentials allows pages of the Origins that are listed one by one, with
+	// scheme and without wildcards, to send and to be answered with credentials:
+	// cookies and what else a browser keeps for this server, or a proxy in front of
+	// it (credentials). It cannot be had with "*" among the Origins. Default: not.
+	Credentials bool
+
 	// Demo runs the built-in feed on channel demo/ticker (demo). Default: on
 	// when the server listens on loopback.
 	Demo *bool
@@ -179,6 +185,10 @@ func (c Config) normalize() (Config, error) {
 		if text := s.check(s.field(&c)); text != "" {
 			return c, &SettingError{Key: s.key, Text: text}
 		}
+	}
+	if c.Credentials && slices.Contains(c.Origins, "*") {
+		return c, &SettingError{Key: "credentials", Text: `origins has "*", and what every page there is may do must not come with credentials; ` +
+			"list the origins that may one by one, or leave credentials off"}
 	}
 	if c.Limits.QueueBytes < c.Limits.PublicationBytes {
 		return c, &SettingError{Key: "limits.queue_bytes", Text: strconv.Itoa(c.Limits.QueueBytes) +

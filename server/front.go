@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -40,6 +41,7 @@ func (s *Server) newLoopFront() *loopFront {
 		Refuse:           func(r *engine.Request, f *handshake.Fault) (string, []byte) { return s.channels.Problem(r, f) },
 		Options:          engine.Options{MessageBytesMax: int64(s.config.Limits.PublicationBytes), Compression: s.compression()},
 		Origins:          s.origins,
+		Subprotocols:     transport.Subprotocols(),
 		ConnsMax:         s.config.Limits.Connections,
 		HeadBytesMax:     s.config.Limits.HeaderBytes,
 		HandshakeTimeout: headerTimeout,

@@ -95,6 +95,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.channels = transport.New(s.hub, &transport.Options{
 		Origins:      s.origins,
+		Credentials:  c.Credentials,
 		BodyBytesMax: c.Limits.PublicationBytes,
 		Heartbeat:    c.Heartbeat,
 		Compression:  s.compression(),

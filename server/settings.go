@@ -27,6 +27,7 @@ var settings = []setting{
 	{"listen", func(c *Config) any { return &c.Listen }, text(checkListen)},
 	{"insecure", func(c *Config) any { return &c.Insecure }, anything},
 	{"origins", func(c *Config) any { return &c.Origins }, list(checkOrigins)},
+	{"credentials", func(c *Config) any { return &c.Credentials }, anything},
 	{"demo", func(c *Config) any { return &c.Demo }, anything},
 	{"history.count", func(c *Config) any { return &c.History.Count }, number(0, 10_000_000)},
 	{"history.age", func(c *Config) any { return &c.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour)},

@@ -89,7 +89,7 @@ func serveHTTP2(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(New(
 
 // serveBehindHTTP has WebSockets on one loop, which net/http gives it.
 func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
-	loops := &engine.Server{Handler: engine.NopHandler{}, Loops: 1, Log: o.Logger}
+	loops := &engine.Server{Handler: engine.NopHandler{}, Loops: 1, Subprotocols: Subprotocols(), Log: o.Logger}
 	o.Engine = loops
 	v := listen(New(h, &o), false)
 	closeRest := v.close
@@ -104,7 +104,7 @@ func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
 func serveOnOneLoop(t *testing.T, h *hub.Hub, o Options) *venue {
 	transport := New(h, &o)
 	loops := &engine.Server{
-		Handler: engine.NopHandler{}, Loops: 1, Log: o.Logger,
+		Handler: engine.NopHandler{}, Loops: 1, Subprotocols: Subprotocols(), Log: o.Logger,
 		Route: transport.Route, Admit: transport.Admit, HTTP: transport,
 	}
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

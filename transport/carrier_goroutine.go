@@ -47,18 +47,18 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 			WriteTimeout:    t.o.WriteTimeout,
 			Compression:     t.o.Compression,
 		},
-		Origins: t.o.Origins,
-		Header:  header,
-		Refuse:  t.refuseUpgrade(&d.asker),
+		Origins:      t.o.Origins,
+		Subprotocols: Subprotocols(),
+		Header:       header,
+		Refuse:       t.refuseUpgrade(&d.asker),
 	})
 	if err != nil {
 		m.recycle()
 		t.o.Logger.DebugContext(r.Context(), "handshake failed", "path", r.URL.Path, "error", err)
 		return
 	}
-	if _, agreed := s.conn.Compression(); agreed {
-		d.socket.Compress()
-	}
+	_, isCompressed := s.conn.Compression()
+	agree(d.socket, s.conn.Subprotocol(), isCompressed)
 	end, err := s.apply(r.Context(), m)
 	switch {
 	case err != nil:

@@ -54,9 +54,8 @@ func (s *loopCarrier) wakeUp() {
 // OnOpen implements engine.Handler.
 func (s *loopCarrier) OnOpen(c *engine.Conn) {
 	s.conn = c
-	if _, agreed := c.Compression(); agreed {
-		s.dialect.(*dialect.Socket).Compress()
-	}
+	_, isCompressed := c.Compression()
+	agree(s.dialect.(*dialect.Socket), c.Subprotocol(), isCompressed)
 	s.isOpen.Store(true)
 	s.woken.ready.Store(true)
 	s.apply(c, s.first)

@@ -5,9 +5,7 @@ import (
 	"strings"
 )
 
-// What pages of other origins may use (Fetch standard §3.3). There are no cookies here and nothing
-// else that a browser would call credentials, so Access-Control-Allow-Credentials
-// is never sent.
+// What pages of other origins may use (Fetch standard §3.3).
 const (
 	corsExposed = "Godwit-Position, Idempotency-Replayed, Preference-Applied, Retry-After"
 	corsMaxAge  = "7200" // seconds; the most that Chromium keeps

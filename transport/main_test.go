@@ -110,7 +110,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 		o.transport.Logger = slog.New(slog.DiscardHandler)
 	}
 	if os.Getenv(driverVariable) != "goroutine" {
-		loops := &engine.Server{Handler: engine.NopHandler{}, Origins: o.transport.Origins, Log: o.transport.Logger}
+		loops := &engine.Server{Handler: engine.NopHandler{}, Origins: o.transport.Origins, Subprotocols: Subprotocols(), Log: o.transport.Logger}
 		o.transport.Engine = loops
 		t.Cleanup(func() { _ = loops.Close() })
 	}

@@ -33,7 +33,7 @@ var (
 	ProblemPosition = problem(http.StatusBadRequest, "bad-position", "Bad position",
 		"Give `since` a position exactly as the server gave it: `EPOCH:OFFSET`.")
 	ProblemParameter = problem(http.StatusBadRequest, "bad-parameter", "Bad query parameter",
-		"Give each parameter once; `last` and `limit` are whole numbers, `self` and `envelope` are 0 or 1, and `since` and `last` exclude each other.")
+		"Give each parameter once; `last` and `limit` are whole numbers, `self`, `envelope` and `json` are 0 or 1, and `since` and `last` exclude each other.")
 	ProblemGetBody = problem(http.StatusBadRequest, "unexpected-body", "A read has no body",
 		"Use POST to publish a body, and send GET without one.")
 	ProblemNotText = problem(http.StatusBadRequest, "not-utf8", "Text is not valid UTF-8",

@@ -17,6 +17,7 @@ type query struct {
 	limit    int          // 0: not given
 	self     bool         // deliver what the same WebSocket published; default true
 	envelope bool         // JSON envelopes on a WebSocket; default false
+	json     bool         // what is sent as text on a WebSocket is published as JSON; default false
 
 	lastEventID string // of an EventSource that cannot set a field; "" if not given
 }
@@ -56,7 +57,7 @@ func parseQuery(raw string) (query, error) {
 
 func isParameter(name string) bool {
 	switch name {
-	case "since", "last", "limit", "self", "envelope":
+	case "since", "last", "limit", "self", "envelope", "json":
 		return true
 	}
 	return isLastEventID(name)
@@ -85,6 +86,8 @@ func (q *query) set(name, value string) (err error) {
 		q.self, err = parseSwitch(name, value)
 	case "envelope":
 		q.envelope, err = parseSwitch(name, value)
+	case "json":
+		q.json, err = parseSwitch(name, value)
 	default:
 		q.lastEventID = value
 	}

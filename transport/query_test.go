@@ -23,6 +23,9 @@ func TestParseQuery(t *testing.T) {
 		{"last=12&limit=3", with(func(q *query) { q.last, q.limit = 12, 3 }), "", false},
 		{"self=0&envelope=1", with(func(q *query) { q.self, q.envelope = false, true }), "", false},
 		{"self=1&envelope=0", none, "", false},
+		{"json=1", with(func(q *query) { q.json = true }), "", false},
+		{"json=0", none, "", false},
+		{"json=true", none, "neither 0 nor 1", false},
 		{"_=123&utm=x&utm=y&Since=zzz", none, "", false}, // not known: ignored, also twice
 		{"a;b&c=%zz&%=1&limit=2", with(func(q *query) { q.limit = 2 }), "", false},
 		{"lastEventId=abc:7", with(func(q *query) { q.lastEventID = "abc:7" }), "", false},

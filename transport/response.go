@@ -109,6 +109,9 @@ func (t *Transport) begin(a *asker, out *response, status int) {
 	if a.origin != "" {
 		out.set("Access-Control-Allow-Origin", a.origin)
 		out.set("Access-Control-Expose-Headers", corsExposed)
+		if t.o.Credentials && t.o.Origins.Lists(a.origin) {
+			out.set("Access-Control-Allow-Credentials", "true")
+		}
 	}
 }
 

@@ -119,7 +119,11 @@ func (t *Transport) dialectOf(a *act, asked *asked, channel string) (dialect.Dia
 		if err != nil {
 			return nil, refuseQuery(err)
 		}
-		return dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self}), nil
+		d := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+		if q.json {
+			d.PublishJSON()
+		}
+		return d, nil
 	}
 	return t.readDialect(asked, channel)
 }

@@ -210,6 +210,40 @@ func TestPageDialogue(t *testing.T) {
 	}))
 }
 
+// Credentials go to pages that are known one by one, and to nobody unless that is
+// configured.
+func TestCredentials(t *testing.T) {
+	const field = "Access-Control-Allow-Credentials"
+	for _, c := range []struct {
+		patterns []string
+		allowed  bool
+		origin   string
+		want     string
+	}{
+		{[]string{"https://app.example.com"}, true, "https://app.example.com", "true"},
+		{[]string{"https://app.example.com"}, false, "https://app.example.com", ""},
+		{[]string{"https://app.example.com"}, true, "https://evil.example", ""},
+		{[]string{"https://*.example.com"}, true, "https://app.example.com", ""},
+		{[]string{"*"}, true, "https://app.example.com", ""},
+		{[]string{"null"}, true, "null", ""},
+	} {
+		origins, err := handshake.ParseOrigins(c.patterns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSite(t, siteOptions{transport: Options{Origins: origins, Credentials: c.allowed}})
+		read, _ := s.do("GET", "/channels/chat?last=0", fields{"Origin", c.origin}, "")
+		preflight, _ := s.do("OPTIONS", "/channels/chat", fields{"Origin", c.origin, "Access-Control-Request-Method", "POST"}, "")
+		publication, _ := s.do("POST", "/channels/chat", fields{"Origin", c.origin}, "x")
+		presence, _ := s.do("GET", "/presence/chat", fields{"Origin", c.origin}, "")
+		for what, response := range map[string]*http.Response{"read": read, "preflight": preflight, "publication": publication, "presence": presence} {
+			if got := strings.Join(response.Header.Values(field), ", "); got != c.want {
+				t.Errorf("%v, %v, %s: %s of a %s is %q", c.patterns, c.allowed, c.origin, field, what, got)
+			}
+		}
+	}
+}
+
 func TestOriginDialogue(t *testing.T) {
 	origins, err := handshake.ParseOrigins([]string{"https://app.example.com"})
 	if err != nil {

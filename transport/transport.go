@@ -38,6 +38,11 @@ type Options struct {
 	// concerned.
 	Origins *handshake.Origins
 
+	// Credentials lets pages of the Origins that are listed one by one, see
+	// handshake.Origins.Lists, make requests with credentials and read the answers:
+	// there are none here, but a proxy in front may want its cookies. Default: not.
+	Credentials bool
+
 	// BodyBytesMax is the longest POST body and WebSocket message accepted.
 	// Default 64 KiB, which is also the hub's limit; a larger value has no use
 	// unless the hub's is raised with it.
@@ -84,8 +89,9 @@ type Options struct {
 	Header http.Header
 
 	// Engine, if not nil, carries the WebSockets, with loops instead of two
-	// goroutines for each. Its Origins must be the same. Whoever made it shuts it
-	// down, after the hub.
+	// goroutines for each. Its Origins must be the same, and its Subprotocols those
+	// that the function Subprotocols returns. Whoever made it shuts it down, after
+	// the hub.
 	Engine *engine.Server
 
 	// Observer is told what happens, for metrics. Nil costs nothing.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -11,6 +12,27 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
+
+// The subprotocols of a channel. Browsers end a connection for which they offered
+// some and the server chose none; others go on without one.
+const (
+	SubprotocolJSON = "json" // what is sent as text is published as JSON, as with ?json=1
+	SubprotocolText = "text" // it is published as text, as without a subprotocol
+)
+
+// Subprotocols are those that a channel speaks, the preferred one first. They are
+// for engine.Server.Subprotocols. The caller owns the slice.
+func Subprotocols() []string { return []string{SubprotocolJSON, SubprotocolText} }
+
+// agree tells the dialect of a WebSocket what its handshake has agreed on.
+func agree(d *dialect.Socket, subprotocol string, isCompressed bool) {
+	if subprotocol == SubprotocolJSON {
+		d.PublishJSON()
+	}
+	if isCompressed {
+		d.Compress()
+	}
+}
 
 // decideSocket applies the rules to an opening handshake, but for those of RFC 6455.
 func (t *Transport) decideSocket(a *asked) decision {
@@ -36,6 +58,9 @@ func (t *Transport) decideSocket(a *asked) decision {
 		return refuse(refuseQuery(err))
 	}
 	d.socket = dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+	if q.json {
+		d.socket.PublishJSON()
+	}
 	return d
 }
 
@@ -68,10 +93,19 @@ func (t *Transport) refuseSocket(a *asker, answer *dialect.Answer, out *response
 	out.isLast = true
 }
 
-// endSocket tells of the end of a WebSocket.
+// endSocket tells of the end of a WebSocket. A close frame is how one ends; what is
+// logged as an error broke it.
 func (t *Transport) endSocket(c *conversation, end dialect.End, err error) {
 	t.observe.ended(c.dialect.Transport(), end)
-	t.o.Logger.Debug("WebSocket ended", "transport", c.dialect.Transport(), "session", c.id(), "end", string(end), "error", err)
+	fields := []any{"transport", c.dialect.Transport(), "session", c.id(), "end", string(end)}
+	var closed *engine.CloseError
+	switch {
+	case errors.As(err, &closed) && closed.Err == nil:
+		fields = append(fields, "close", closed)
+	case err != nil:
+		fields = append(fields, "error", err)
+	}
+	t.o.Logger.Debug("WebSocket ended", fields...)
 }
 
 // refuseUpgrade returns what answers a handshake that failed as a problem, with the

@@ -50,6 +50,7 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port or unix:/path/to.sock; localhost is IPv4 and IPv6, port 0 picks a free one (default 127.0.0.1:8000)"},
 		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although there is no authentication (default false)"},
 		{key: "origins", name: "origin", typ: "PATTERN", list: true, usage: "pages that may connect besides the server's own: https://app.example.com, https://*.example.com, http://localhost:*, or *; repeatable (default none)"},
+		{key: "credentials", name: "credentials", typ: "bool", usage: "let pages of each --origin that has no wildcard send cookies and other credentials (default false)"},
 		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second (default true on loopback)"},
 		{key: "history.count", name: "history-count", typ: "NUMBER", usage: "publications each channel remembers; 0 for none (default 1000)"},
 		{key: "history.age", name: "history-age", typ: "DURATION", usage: "how long each channel remembers a publication (default 10m)"},

@@ -162,7 +162,7 @@ func TestServeDrainTimeout(t *testing.T) {
 	if code := p.exit(t); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	p.errOut.contains(t, "cut at the limit")
+	p.errOut.contains(t, `cut at the limit" connections=1 cut.websocket=1`)
 }
 
 // During --drain-delay new connections are served, and told by /readyz. A second

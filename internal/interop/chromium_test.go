@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // chromiumCases are run in a page of the server's origin. The script is the body
@@ -236,5 +237,31 @@ func TestChromium(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A page that has to offer a subprotocol finds one that a channel speaks.
+func TestChromiumChannel(t *testing.T) {
+	chromium := startChromium(t)
+	page := openPage(t, chromium, "http://"+serveGodwit(t, 15*time.Second, "--demo=false")+"/")
+	got := page.run(t, `
+		for (const [query, offered] of [["", []], ["", "json"], ["", ["text"]], ["&json=1", []]]) {
+			const s = await open("/channels/chat?envelope=1" + query, offered)
+			const { data } = JSON.parse(await echo(s, '{"a":1}'))
+			log(JSON.stringify(s.protocol), JSON.stringify(data))
+			s.close()
+		}
+		await next(watch("/channels/chat", "other"), "close")
+		const s = watch("/channels/chat", "json")
+		await next(s, "open")
+		s.send("hello")
+		await next(s, "close")`)
+	want := []string{
+		`"" "{\"a\":1}"`, `"json" {"a":1}`, `"text" "{\"a\":1}"`, `"" {"a":1}`,
+		"error", `close 1006 "" unclean`,
+		"open", `close 1007 "not JSON: on this socket every text message is one valid JSON value" clean`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
 }

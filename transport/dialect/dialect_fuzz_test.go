@@ -42,7 +42,7 @@ func FuzzDialects(f *testing.F) {
 	})
 }
 
-const dialectKinds = 9
+const dialectKinds = 10
 
 // trial is a dialect, and a hub as far as it knows one.
 type trial struct {
@@ -81,6 +81,8 @@ func newTrial(t *testing.T, kind byte) *trial {
 		s.d = NewPage(PageRequest{Channel: "c", IsHead: true, Waits: true, Wait: time.Second})
 	case 8:
 		s.d = NewPage(PageRequest{Channel: "c", BytesMax: 200})
+	case 9:
+		s.d = socketOfJSON()
 	}
 	return s
 }

@@ -62,6 +62,12 @@ func published(n uint64, isDuplicate bool) hub.Push {
 	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandPublish, Channel: "c", Position: at(n), Duplicate: isDuplicate}}
 }
 
+func socketOfJSON() *Socket {
+	s := NewSocket("c", false, hub.SubscribeOptions{})
+	s.PublishJSON()
+	return s
+}
+
 func pushes(p ...hub.Push) []hub.Push { return p }
 
 const envelopeOf = `{"channel":"c","position":"e:%d","time":"2026-11-21T09:30:00Z","data":"%s"}`
@@ -85,6 +91,14 @@ func TestDialects(t *testing.T) {
 			{nil, `subscribe c since e:3 without its own`},
 			{pushes(subscribed(3), gap(3, 7), delivered(8, "a")), `answer 101 at e:3; text "{\"gap\":{\"from\":\"e:3\",\"to\":\"e:7\"}}"; text ` + fmt.Sprintf("%q", fmt.Sprintf(envelopeOf, 8, "a"))},
 			{pushes(behind(), delivered(9, "b")), `close 1011 could not read history, failure`},
+		}},
+		{"a socket of JSON", socketOfJSON(), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 101`},
+			{Frame{Data: []byte(`{"a":1}`)}, `publish c JSON "{\"a\":1}"`},
+			{Frame{Binary: true, Data: []byte{0}}, `publish c binary "\x00"`},
+			{Frame{Data: []byte(`hello`)}, `publish c JSON "hello"`},
+			{pushes(delivered(8, "a"), failed(hub.CommandPublish, hub.ErrNotJSON)), `text "a"; close 1007 not JSON: on this socket every text message is one valid JSON value, refused`},
 		}},
 		{"a socket whose messages are refused", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
 			{nil, `subscribe c`},
@@ -320,10 +334,7 @@ func describe(d Dialect, e *Effects) string {
 	for _, c := range e.Commands {
 		switch c.Kind {
 		case hub.CommandPublish:
-			kind := ""
-			if c.Message.Kind == hub.Binary {
-				kind = "binary "
-			}
+			kind := map[hub.Kind]string{hub.Binary: "binary ", hub.JSON: "JSON "}[c.Message.Kind]
 			add("publish %s %s%q", c.Channel, kind, c.Message.Data)
 		case hub.CommandHistory:
 			add("history %s", c.Channel)

@@ -16,6 +16,7 @@ type Socket struct {
 	channel  string
 	envelope bool
 	compress bool
+	json     bool
 	answered bool
 	from     hub.SubscribeOptions
 	opened   time.Time
@@ -31,6 +32,10 @@ func NewSocket(channel string, envelope bool, from hub.SubscribeOptions) *Socket
 // on stands in Effects.Messages.
 func (s *Socket) Compress() { s.compress = true }
 
+// PublishJSON has text that the client sends from now on published as JSON, which
+// it must be.
+func (s *Socket) PublishJSON() { s.json = true }
+
 // Transport implements Dialect.
 func (s *Socket) Transport() string { return "websocket" }
 
@@ -44,8 +49,11 @@ func (s *Socket) Begin(now time.Time, out *Effects) {
 // Receive publishes.
 func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
 	kind := hub.Text
-	if f.Binary {
+	switch {
+	case f.Binary:
 		kind = hub.Binary
+	case s.json:
+		kind = hub.JSON
 	}
 	// A success is not reported: the client of a bare socket cannot be told.
 	out.Commands = append(out.Commands, Command{
@@ -123,6 +131,8 @@ func publishFailed(err error) *Closing {
 		return &Closing{EndShutdown, closeGoingAway, "going away"}
 	case errors.Is(err, hub.ErrTooLarge):
 		return &Closing{EndRefused, closeTooBig, strings.TrimPrefix(err.Error(), "hub: ")}
+	case errors.Is(err, hub.ErrNotJSON):
+		return &Closing{EndRefused, closeInvalidData, "not JSON: on this socket every text message is one valid JSON value"}
 	case errors.Is(err, hub.ErrTextNotUTF8):
 		return &Closing{EndRefused, closeInvalidData, strings.TrimPrefix(err.Error(), "hub: ")}
 	}

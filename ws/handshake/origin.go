@@ -111,6 +111,23 @@ func (o *Origins) Allow(origin, host string, secure bool) bool {
 	return false
 }
 
+// Lists reports whether a pattern is origin itself, scheme included: what admits a
+// whole scheme, subdomains, any port or every page lists nobody, and neither does
+// null. It is for what only pages that are known one by one may do, such as
+// requests with credentials (Fetch standard §3.3.5). A nil *Origins lists none.
+func (o *Origins) Lists(origin string) bool {
+	page, err := parseOrigin(origin)
+	if o == nil || err != "" || page.isOpaque {
+		return false
+	}
+	for i := range o.patterns {
+		if p := &o.patterns[i]; p.scheme != "" && !p.anything && !p.subdomain && !p.anyPort && p.matches(&page) {
+			return true
+		}
+	}
+	return false
+}
+
 // AllowHost reports whether a pattern names the host of a Host header, at
 // whatever port and scheme of the web; "*" names every one. A nil *Origins names none.
 //

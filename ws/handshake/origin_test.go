@@ -489,3 +489,43 @@ func TestOriginsString(t *testing.T) {
 		}
 	}
 }
+
+// Only what is listed by itself is known by itself.
+func TestOriginsLists(t *testing.T) {
+	for _, c := range []struct {
+		patterns []string
+		origin   string
+		want     bool
+	}{
+		{[]string{"https://app.example.com"}, "https://app.example.com", true},
+		{[]string{"https://app.example.com"}, "https://APP.example.com:443", true},
+		{[]string{"https://app.example.com:8443", "http://localhost:5173"}, "http://localhost:5173", true},
+		{[]string{"capacitor://localhost"}, "capacitor://localhost", true},
+		{[]string{"https://app.example.com"}, "http://app.example.com", false},
+		{[]string{"https://app.example.com"}, "https://app.example.com:8443", false},
+		{[]string{"https://app.example.com"}, "https://other.example.com", false},
+		{[]string{"https://*.example.com"}, "https://app.example.com", false},
+		{[]string{"https://*.example.com", "https://app.example.com"}, "https://app.example.com", true},
+		{[]string{"http://localhost:*"}, "http://localhost:5173", false},
+		{[]string{"app.example.com"}, "https://app.example.com", false},
+		{[]string{"chrome-extension://*"}, "chrome-extension://abc", false},
+		{[]string{"file://"}, "file://", false},
+		{[]string{"null"}, "null", false},
+		{[]string{"*"}, "https://app.example.com", false},
+		{[]string{"*", "https://app.example.com"}, "https://app.example.com", true},
+		{nil, "https://app.example.com", false},
+		{[]string{"https://app.example.com"}, "", false},
+		{[]string{"https://app.example.com"}, "https://app.example.com/", false},
+	} {
+		o, err := handshake.ParseOrigins(c.patterns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.Lists(c.origin); got != c.want {
+			t.Errorf("%q lists %q: %v", c.patterns, c.origin, got)
+		}
+	}
+	if (*handshake.Origins)(nil).Lists("https://app.example.com") {
+		t.Error("nil lists an origin")
+	}
+}
