@@ -288,7 +288,7 @@ func TestBrokenServers(t *testing.T) {
 			p.behave()
 		}, want: "compression-unused compression-no-takeover compression-ok"},
 		{name: "no compression", serve: frames(""), want: "compression-declined", says: "turn compression on at the server"},
-		{name: "godwit serve cannot compress", serve: func(p *peer) {
+		{name: "godwit serve declines compression", serve: func(p *peer) {
 			if o := p.header.Get("Origin"); o != "" && !strings.HasPrefix(o, "http://127.") {
 				page("403 Forbidden", godwitProblem("origin-not-allowed", "Origin not allowed", "no"), problemType)(p)
 				return
@@ -296,7 +296,7 @@ func TestBrokenServers(t *testing.T) {
 			p.open()
 			p.frame(wire.Text, strings.Repeat(`{"price":1}`, 100))
 			p.behave()
-		}, want: "compression-declined compression-benefit", says: "godwit serve has no such setting", not: "compression-ok"},
+		}, want: "compression-declined compression-benefit", says: "Take compression: false out", not: "compression-ok"},
 		{name: "hijack", serve: frames(""), option: func(o *Options) { o.Header = map[string][]string{"Cookie": {"sid=secret"}} }, want: "origin-hijack"},
 		{name: "null origin", serve: onlyIf(func(p *peer) bool { o := p.header.Get("Origin"); return o == "" || o == "null" }), want: "origin-null origin-own-refused"},
 		{name: "foreign origins get no answer", serve: func(p *peer) {

@@ -80,8 +80,13 @@ func (in *inspector) setRight() {
 		return
 	}
 	for i := range in.report.Findings {
-		if f := &in.report.Findings[i]; f.Do != "" && (f.ID == "compression-declined" || f.ID == "compression-benefit") {
-			f.Do = "There is nothing to turn on here: godwit serve has no such setting. A program with Godwit's library has."
+		f := &in.report.Findings[i]
+		switch {
+		case f.Do == "":
+		case f.ID == "compression-declined", f.ID == "compression-benefit":
+			f.Do = "Take compression: false out of its configuration, or use a newer version of godwit serve."
+		case f.ID == "compression-no-takeover":
+			f.Do = "There is nothing to change here: godwit serve compresses a publication once for everybody. A program with Godwit's library has the choice."
 		}
 	}
 }

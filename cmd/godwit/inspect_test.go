@@ -24,10 +24,9 @@ func TestInspect(t *testing.T) {
 		t.Error("colours go into a pipe")
 	}
 
-	// Its own server is known, and nothing is advised that it cannot do. The day it
-	// can compress, this test is to say so.
-	if !strings.Contains(r.out, "godwit serve has no such setting") {
-		t.Errorf("compression is advised that cannot be turned on: %s", r.out)
+	// Its own server is known, and nothing is advised that it cannot do.
+	if !strings.Contains(r.out, "permessage-deflate was agreed") || strings.Contains(r.out, "Allow context takeover") {
+		t.Errorf("compression is not agreed, or advised as it cannot be: %s", r.out)
 	}
 	if bad := do(t, "", "inspect", "ws://"+host+"/channels/chat?since=x", "--pings", "0"); !strings.Contains(bad.out, "It says: Bad position: since=") ||
 		!strings.Contains(bad.out, "godwit serve, and says itself what is wrong") || strings.Contains(bad.out, "Upgrade got lost") || strings.Contains(bad.out, "proxy") {
