@@ -143,9 +143,9 @@ func (l *loop) stepBack() {
 	}
 }
 
-// acceptsAgain resumes the listeners whose time has come, and returns how long
+// resumeListeners resumes the listeners whose time has come, and returns how long
 // it is to the next.
-func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
+func (l *loop) resumeListeners() (wait time.Duration, ok bool) {
 	for _, a := range l.listeners {
 		if a.again == 0 {
 			continue
@@ -177,20 +177,20 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 			target = other
 		}
 	}
-	if target != l && target.do(func() { target.takes(fd, peer, config, flags) }) {
+	if target != l && target.do(func() { target.takeDescriptor(fd, peer, config, flags) }) {
 		return
 	}
-	l.takes(fd, peer, config, flags)
+	l.takeDescriptor(fd, peer, config, flags)
 }
 
-// takes makes a connection of a descriptor.
-func (l *loop) takes(fd int32, peer socket.Address, config *tls.Config, flags flags) {
+// takeDescriptor makes a connection of a descriptor.
+func (l *loop) takeDescriptor(fd int32, peer socket.Address, config *tls.Config, flags flags) {
 	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer, flags: flags}
 	if config != nil {
 		c.mode |= secured
 		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}
 	}
-	l.begins(c)
+	l.awaitHead(c)
 	if l.stopping {
 		l.release(c)
 		return

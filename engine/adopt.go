@@ -167,7 +167,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	l := s.pick()
 	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: socket.AddressOf(addrPortOf(nc.RemoteAddr()))}
 	if a.pending == nil {
-		l.equip(c, a)
+		l.applyAgreement(c, a)
 	}
 	fd, ok := int32(-1), false
 	var k *tlslink.Link
@@ -207,10 +207,10 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			return
 		}
 		if a.pending != nil {
-			l.joinsPending(c, a, early)
+			l.joinPending(c, a, early)
 			return
 		}
-		l.joins(c, first, early)
+		l.join(c, first, early)
 	}
 	if !l.do(join) {
 		s.leave(false)
@@ -224,17 +224,17 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	return c, nil
 }
 
-// joinsPending has the opening handshake of an adopted connection wait.
-func (l *loop) joinsPending(c *Conn, a *agreement, early []byte) {
-	defer l.recovers(c)
+// joinPending has the opening handshake of an adopted connection wait.
+func (l *loop) joinPending(c *Conn, a *agreement, early []byte) {
+	defer l.recoverPanic(c)
 	l.begin(c)
-	l.suspends(c, a.pending, &a.admission, early)
+	l.suspendHandshake(c, a.pending, &a.admission, early)
 	l.current.Store(nil)
 }
 
-// joins begins the life of an adopted connection.
-func (l *loop) joins(c *Conn, first, early []byte) {
-	defer l.recovers(c)
+// join begins the life of an adopted connection.
+func (l *loop) join(c *Conn, first, early []byte) {
+	defer l.recoverPanic(c)
 	l.begin(c)
 	if len(first) > 0 {
 		// What was written since Adopt returned goes behind it.
@@ -250,6 +250,6 @@ func (l *loop) joins(c *Conn, first, early []byte) {
 		c.mu.Unlock()
 	}
 	l.tally.Accepted++
-	l.opens(c, early)
+	l.openWebSocket(c, early)
 	l.current.Store(nil)
 }

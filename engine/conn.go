@@ -128,6 +128,16 @@ func (c *Conn) needExtra() *extra {
 	return c.extra
 }
 
+// cork holds back what is written until loop.uncork. The loop calls it.
+func (c *Conn) cork() {
+	c.mu.Lock()
+	c.flags |= corked
+	if c.out == nil {
+		c.out = &c.loop.cork
+	}
+	c.mu.Unlock()
+}
+
 // Value returns what SetValue or Admission.Value set, or nil.
 func (c *Conn) Value() any {
 	c.mu.Lock()

@@ -38,8 +38,8 @@ func newOpener() *opener {
 	return &opener{head: httphead.New(), known: make(handshake.Header, len(knownFields))}
 }
 
-// knows fills known from the head.
-func (o *opener) knows() {
+// collectKnown fills known from the head.
+func (o *opener) collectKnown() {
 	for i := range o.values {
 		o.values[i] = o.values[i][:0]
 	}
@@ -66,8 +66,8 @@ type agreement struct {
 	pending     *pending // of a connection that is adopted while its handshake waits
 }
 
-// head takes bytes of a request's head, and acts when it is whole.
-func (l *loop) head(c *Conn, p []byte) {
+// takeHead takes bytes of a request's head, and acts when it is whole.
+func (l *loop) takeHead(c *Conn, p []byte) {
 	var cut httphead.Cut
 	at := &cut
 	if m := c.message; m != nil {
@@ -79,7 +79,7 @@ func (l *loop) head(c *Conn, p []byte) {
 	case err != nil:
 		l.refuse(c, "", malformed(err))
 	case n > 0:
-		l.request(c, p[at.Start:], n-at.Start)
+		l.handleRequest(c, p[at.Start:], n-at.Start)
 	case c.message == nil:
 		m := c.needMessage()
 		m.b, m.cut = append(m.b, p...), cut
@@ -113,19 +113,19 @@ func doubtful(d httphead.Doubt) *handshake.Fault {
 	return &handshake.Fault{Status: status, Reason: d.String(), Header: handshake.Header{"Connection": {"close"}}}
 }
 
-// request deals with a whole request: the first n bytes of p are its head, and
+// handleRequest deals with a whole request: the first n bytes of p are its head, and
 // what follows came behind it.
-func (l *loop) request(c *Conn, p []byte, n int) {
+func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 	s, o := l.server, l.opener
 	if err := o.head.Parse(p[:n]); err != nil {
 		l.refuse(c, "", malformed(err))
 		return
 	}
 	doubt := o.head.Doubt()
-	if s.Route != nil && doubt == httphead.None && o.head.Get("Sec-WebSocket-Key") == "" && l.serves(c, p, n) {
+	if s.Route != nil && doubt == httphead.None && o.head.Get("Sec-WebSocket-Key") == "" && l.serveRequest(c, p, n) {
 		return
 	}
-	o.knows()
+	o.collectKnown()
 	o.request = handshake.Request{
 		Method: o.head.Method, ProtoMajor: o.head.Major, ProtoMinor: o.head.Minor,
 		Host: o.head.Host, Secure: c.secure(), Header: o.known,
@@ -148,7 +148,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
 		l.noteRefusal(c)
-		l.answers(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
+		l.answerFault(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
 		return
 	}
 	if agreed.admission.Pending != nil {
@@ -158,7 +158,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 			l.refuse(c, o.head.Method, internalError)
 			return
 		}
-		l.suspends(c, pending, &agreed.admission, p[n:])
+		l.suspendHandshake(c, pending, &agreed.admission, p[n:])
 		return
 	}
 	if agreed.admission.HTTP {
@@ -177,31 +177,28 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 		agreed.subprotocol = s.lasting(agreed.subprotocol)
 	}
 	c.mu.Lock()
-	l.equip(c, &agreed)
+	l.applyAgreement(c, &agreed)
 	c.out, c.queued = response, len(response.Bytes)
 	c.mu.Unlock()
 	l.tally.Accepted++
 	held := c.message // p may be in it
 	c.message = nil
-	l.opens(c, p[n:])
+	l.openWebSocket(c, p[n:])
 	if held != nil {
 		held.recycle()
 	}
 }
 
-// opens makes c a WebSocket. early is what the peer has sent behind its request.
-func (l *loop) opens(c *Conn, early []byte) {
+// openWebSocket makes c a WebSocket. early is what the peer has sent behind its request.
+func (l *loop) openWebSocket(c *Conn, early []byte) {
+	c.cork()
 	c.mu.Lock()
-	c.flags |= corked
-	if c.out == nil {
-		c.out = &l.cork
-	}
 	h := c.handler()
 	c.mu.Unlock()
 	c.state = stateOpen
 	c.mode |= hooked
 	if c.mode&keepsInput != 0 { // of the requests before it
-		l.readsAgain(c)
+		l.releaseInput(c)
 	}
 	l.wheel.Clear(c)
 	l.arm(c)
@@ -213,8 +210,8 @@ func (l *loop) opens(c *Conn, early []byte) {
 	l.uncork(c)
 }
 
-// equip gives c what was agreed on. mu is held, or nobody knows c yet.
-func (l *loop) equip(c *Conn, a *agreement) {
+// applyAgreement gives c what was agreed on. mu is held, or nobody knows c yet.
+func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	c.settings = a.settings
 	c.proto.Init(&c.settings.protocol, l.clock())
 	c.value = a.admission.Value
@@ -230,12 +227,12 @@ func (l *loop) equip(c *Conn, a *agreement) {
 // refuse answers with f, and ends the connection when the peer has taken that.
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 	l.noteRefusal(c)
-	l.answers(c, method == http.MethodHead, f, nil, f)
+	l.answerFault(c, method == http.MethodHead, f, nil, f)
 }
 
-// answers is refuse for what ends for a cause of its own. The body is that of a, if
+// answerFault is refuse for what ends for a cause of its own. The body is that of a, if
 // it has one.
-func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
+func (l *loop) answerFault(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
 	contentType, body := l.server.refusal(f, a)
 	response := &l.cork
 	response.Empty() // a panic may have left something

@@ -377,12 +377,12 @@ func (l *loop) acceptStream(nc net.Conn) {
 	}
 	c := &Conn{loop: l, settings: l.server.settings, fd: -1, flags: flags}
 	c.extra = &extra{}
-	l.begins(c)
+	l.awaitHead(c)
 	c.extra.stream = newStream(l, c, nc)
 }
 
-// begins waits for the head of the first request.
-func (l *loop) begins(c *Conn) {
+// awaitHead waits for the head of the first request.
+func (l *loop) awaitHead(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
 	l.wheel.Set(c, l.clock()+wsproto.Time(l.server.numbers.handshakeTimeout))

@@ -46,12 +46,12 @@ type stream struct {
 
 func newStream(l *loop, c *Conn, nc net.Conn) *stream {
 	s := &stream{nc: nc, loop: l, conn: c, resume: make(chan struct{}, 1)}
-	l.server.goroutines.Go(s.reads)
+	l.server.goroutines.Go(s.readLoop)
 	return s
 }
 
-// reads is the reading goroutine. It ends when the stream is closed or broken.
-func (s *stream) reads() {
+// readLoop is the reading goroutine. It ends when the stream is closed or broken.
+func (s *stream) readLoop() {
 	if s.choosesHTTP2() {
 		s.loop.do(func() { s.loop.surrenderHTTP2(s.conn, s) }) // a loop that has ended has closed it
 		return
@@ -63,7 +63,7 @@ func (s *stream) reads() {
 		s.in, s.inErr = buf[:n], err
 		s.waiting = true
 		closed := s.closed
-		s.leaves()
+		s.signalLeft()
 		s.mu.Unlock()
 		if closed {
 			return
@@ -72,7 +72,7 @@ func (s *stream) reads() {
 		<-s.resume
 		s.mu.Lock()
 		closed = s.closed
-		s.leaves()
+		s.signalLeft()
 		s.mu.Unlock()
 		if closed || err != nil {
 			return
@@ -80,16 +80,16 @@ func (s *stream) reads() {
 	}
 }
 
-// leaves says that the reader has ended, if somebody else waits for that; mu is held.
-func (s *stream) leaves() {
+// signalLeft says that the reader has ended, if somebody else waits for that; mu is held.
+func (s *stream) signalLeft() {
 	if s.closed && s.left != nil {
 		close(s.left)
 		s.left = nil
 	}
 }
 
-// goesOn lets the reader read more; mu is held.
-func (s *stream) goesOn() {
+// resumeReader lets the reader read more; mu is held.
+func (s *stream) resumeReader() {
 	if s.waiting {
 		s.waiting = false
 		s.resume <- struct{}{}
@@ -156,12 +156,12 @@ func (s *stream) write(p []byte) (int, error) {
 	}
 	s.out = append(s.out[:0], p[:min(len(p), streamWriteBytes)]...)
 	s.writing, s.moved = true, false
-	s.loop.server.goroutines.Go(s.writes)
+	s.loop.server.goroutines.Go(s.writeLoop)
 	return len(s.out), nil
 }
 
-// writes is the writing goroutine.
-func (s *stream) writes() {
+// writeLoop is the writing goroutine.
+func (s *stream) writeLoop() {
 	s.mu.Lock()
 	out := s.out
 	s.mu.Unlock()
@@ -220,7 +220,7 @@ func (s *stream) close() {
 	s.mu.Lock()
 	s.closed = true
 	writing := s.writing
-	s.goesOn()
+	s.resumeReader()
 	s.mu.Unlock()
 	_ = s.nc.SetReadDeadline(longAgo) // ends the read under way
 	if writing {
@@ -259,7 +259,7 @@ func (l *loop) visitStream(c *Conn, s *stream) {
 	s.mu.Lock()
 	more := len(s.in) > 0 || s.inErr != nil
 	if !more {
-		s.goesOn() // not if something came since: it would be overwritten
+		s.resumeReader() // not if something came since: it would be overwritten
 	}
 	s.mu.Unlock()
 	if more {

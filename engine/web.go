@@ -141,12 +141,12 @@ func (l *loop) surrender(c *Conn, s *stream) net.Conn {
 	defer s.mu.Unlock()
 	s.closed = true
 	if s.waiting && len(s.in) == 0 && s.inErr == nil {
-		s.goesOn()
+		s.resumeReader()
 		return s.nc
 	}
 	left := make(chan struct{})
 	s.left = left
-	s.goesOn() // if it waits, it has read what was not looked at yet
+	s.resumeReader() // if it waits, it has read what was not looked at yet
 	return &leftConn{Conn: s.nc, stream: s, left: left}
 }
 
