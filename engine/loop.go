@@ -234,8 +234,8 @@ func (l *loop) work() {
 	}
 }
 
-// handle handles the events of a look. Whoever waits to be accepted comes first:
-// if a callback blocked before that, no other loop would know of him.
+// handle handles the events of a look. Connections to be accepted come first: if a
+// callback blocked before that, no other loop would know of them.
 func (l *loop) handle(n int) {
 	for i := range l.events[:n] {
 		if e := &l.events[i]; e.Key < 0 {

@@ -62,8 +62,8 @@ func (c *Conn) needMailbox() *mailbox {
 	return x.mail
 }
 
-// handler returns who is called by the loop: the handler, or the mailbox in
-// front of it. What the mailbox has taken comes first, also when the handler is
+// handler returns the handler that the loop calls: the application's, or the mailbox
+// in front of it. What the mailbox has taken comes first, also when the handler is
 // another one by now. mu is held.
 func (c *Conn) handler() Handler {
 	h := c.chosen()
@@ -279,7 +279,7 @@ func (l *loop) continueAfterCall(c *Conn) {
 		return
 	}
 	if long {
-		// Who does not take answers is not asked for more questions: makeRoom goes on.
+		// A peer that does not take answers is not read: makeRoom goes on.
 		c.mode |= pausedReading
 		return
 	}

@@ -17,14 +17,14 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// opener is what a loop needs for opening handshakes, one at a time.
+// opener is a loop's memory for reading requests, one at a time.
 type opener struct {
 	head    *httphead.Head
 	request handshake.Request
 	admit   Request
 
-	// known has the fields that the handshake asks for, as it wants them. The map
-	// always has the same keys.
+	// known has the fields that package handshake looks at. The map always has the
+	// same keys.
 	known  handshake.Header
 	values [len(knownFields)][]string
 }
@@ -56,7 +56,7 @@ func (o *opener) collectKnown() {
 	}
 }
 
-// agreement is what an opening handshake has led to.
+// agreement is the outcome of an opening handshake.
 type agreement struct {
 	subprotocol string
 	compressed  bool
@@ -66,7 +66,8 @@ type agreement struct {
 	pending     *pending // of a connection that is adopted while its handshake waits
 }
 
-// takeHead takes bytes of a request's head, and acts when it is whole.
+// takeHead takes p, a part of a request's head, and handles the request when its head
+// is whole.
 func (l *loop) takeHead(c *Conn, p []byte) {
 	var cut httphead.Cut
 	at := &cut
@@ -83,13 +84,13 @@ func (l *loop) takeHead(c *Conn, p []byte) {
 	case c.message == nil:
 		m := c.needMessage()
 		m.b, m.cut = append(m.b, p...), cut
-		if c.exchange() != nil { // until now it was allowed to wait
+		if c.exchange() != nil { // until now the connection had KeepAliveTimeout
 			l.wheel.Set(c, l.now+wsproto.Time(l.server.numbers.handshakeTimeout))
 		}
 	}
 }
 
-// malformed is the answer to a head that is not one.
+// malformed returns the refusal of a malformed head.
 func malformed(err error) *handshake.Fault {
 	status := http.StatusBadRequest
 	if err == httphead.ErrTooLarge {
@@ -98,8 +99,8 @@ func malformed(err error) *handshake.Fault {
 	return &handshake.Fault{Status: status, Reason: err.Error(), Header: handshake.Header{"Connection": {"close"}}}
 }
 
-// doubtful is the answer to a request that is not understood where nothing else is
-// that would.
+// doubtful returns the refusal of a request that is not understood, for a server
+// without HTTP.
 func doubtful(d httphead.Doubt) *handshake.Fault {
 	status := http.StatusBadRequest
 	switch d {
@@ -113,8 +114,8 @@ func doubtful(d httphead.Doubt) *handshake.Fault {
 	return &handshake.Fault{Status: status, Reason: d.String(), Header: handshake.Header{"Connection": {"close"}}}
 }
 
-// handleRequest deals with a whole request: the first n bytes of p are its head, and
-// what follows came behind it.
+// handleRequest handles a request whose head is whole: it is the first n bytes of p,
+// and the rest came behind it.
 func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 	s, o := l.server, l.opener
 	if err := o.head.Parse(p[:n]); err != nil {
@@ -128,11 +129,12 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 	o.collectKnown()
 	o.request = handshake.Request{
 		Method: o.head.Method, ProtoMajor: o.head.Major, ProtoMinor: o.head.Minor,
-		Host: o.head.Host, Secure: c.secure(), Header: o.known,
+		Host: o.head.Host, Secure: c.isSecure(), Header: o.known,
 	}
 	if !handshake.IsUpgrade(o.known) {
 		if s.HTTP != nil {
-			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "") // RFC 9112 §6.3
+			// RFC 9112 §6.3: a request with both ends its connection.
+			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "")
 			return
 		}
 		if c.isOverLimit() {
@@ -162,7 +164,7 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.admission.HTTP {
-		l.forward(c, p, true) // what comes behind a handshake is no request
+		l.forward(c, p, true) // the bytes behind a handshake are no request
 		return
 	}
 	response := &l.cork
@@ -174,7 +176,7 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.subprotocol != "" {
-		agreed.subprotocol = s.lasting(agreed.subprotocol)
+		agreed.subprotocol = s.keepSubprotocol(agreed.subprotocol)
 	}
 	c.mu.Lock()
 	l.applyAgreement(c, &agreed)
@@ -189,7 +191,7 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 	}
 }
 
-// openWebSocket makes c a WebSocket. early is what the peer has sent behind its request.
+// openWebSocket makes c a WebSocket. The peer has sent early behind its request.
 func (l *loop) openWebSocket(c *Conn, early []byte) {
 	c.cork()
 	c.mu.Lock()
@@ -197,7 +199,7 @@ func (l *loop) openWebSocket(c *Conn, early []byte) {
 	c.mu.Unlock()
 	c.state = stateOpen
 	c.mode |= hooked
-	if c.mode&keepsInput != 0 { // of the requests before it
+	if c.mode&keepsInput != 0 { // since an earlier request
 		l.releaseInput(c)
 	}
 	l.wheel.Clear(c)
@@ -210,7 +212,7 @@ func (l *loop) openWebSocket(c *Conn, early []byte) {
 	l.uncork(c)
 }
 
-// applyAgreement gives c what was agreed on. mu is held, or nobody knows c yet.
+// applyAgreement sets up c as agreed. mu is held, or no other goroutine knows c yet.
 func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	c.settings = a.settings
 	c.proto.Init(&c.settings.protocol, l.clock())
@@ -224,18 +226,18 @@ func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	}
 }
 
-// refuse answers with f, and ends the connection when the peer has taken that.
+// refuse answers with f, and ends the connection when the peer has taken the answer.
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 	l.noteRefusal(c)
 	l.answerFault(c, method == http.MethodHead, f, nil, f)
 }
 
-// answerFault is refuse for what ends for a cause of its own. The body is that of a, if
+// answerFault is refuse with a cause of its own for the end. The body is that of a, if
 // it has one.
 func (l *loop) answerFault(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
 	contentType, body := l.server.refusal(f, a)
 	response := &l.cork
-	response.Empty() // a panic may have left something
+	response.Empty() // a panic may have left bytes in it
 	response.Bytes = appendFault(response.Bytes, f, contentType, body, headOnly, time.Now())
 	c.mu.Lock()
 	c.out, c.queued = response, len(response.Bytes)
@@ -244,7 +246,7 @@ func (l *loop) answerFault(c *Conn, headOnly bool, f *handshake.Fault, a *Admiss
 	l.flush(c)
 }
 
-// refusal is the body of a response that refuses, that of a if it has one.
+// refusal returns the body of a refusal: that of a, if it has one, else Refuse's.
 func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, body []byte) {
 	if a != nil && a.Status != 0 && len(a.Body) > 0 {
 		if a.ContentType != "" && httpsyntax.IsFieldValue(a.ContentType) {
@@ -262,7 +264,8 @@ func (s *Server) refusal(f *handshake.Fault, a *Admission) (contentType string, 
 
 const plainTextType = "text/plain; charset=utf-8"
 
-// callRefuse calls Refuse, which must not make matters worse.
+// callRefuse calls Refuse. After a panic, or a content type that is malformed, it
+// returns "".
 func (s *Server) callRefuse(f *handshake.Fault) (contentType string, body []byte) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -318,7 +321,7 @@ var (
 		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}}}
 )
 
-// check applies the rules of the handshake, and then admit's, to a request.
+// check applies the rules of the handshake to a request, and then asks admit.
 func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request) Admission) (handshake.Accepted, agreement, *handshake.Fault) {
 	var agreed agreement
 	policy := handshake.Policy{Origins: s.Origins, Subprotocols: s.Subprotocols, Select: s.SelectSubprotocol}
@@ -345,7 +348,7 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	return accepted, agreed, nil
 }
 
-// fault is the answer that refuses.
+// fault returns the refusal that a describes.
 func (a *Admission) fault() *handshake.Fault {
 	f := &handshake.Fault{Status: a.Status, Reason: a.Reason, Header: handshake.Header{}}
 	if f.Status < 300 || f.Status > 599 {
@@ -384,9 +387,9 @@ func (s *Server) respond(dst []byte, accepted *handshake.Accepted, agreed *agree
 	return handshake.AppendResponse(dst, accepted, extension, agreed.admission.Header)
 }
 
-// lasting returns a copy of a subprotocol that does not share memory with a
-// request, if possible without making one.
-func (s *Server) lasting(subprotocol string) string {
+// keepSubprotocol returns subprotocol in memory that is not the request's, if possible
+// without a copy.
+func (s *Server) keepSubprotocol(subprotocol string) string {
 	for _, known := range s.Subprotocols {
 		if known == subprotocol {
 			return known
@@ -395,8 +398,8 @@ func (s *Server) lasting(subprotocol string) string {
 	return strings.Clone(subprotocol)
 }
 
-// secure reports whether c came over TLS.
-func (c *Conn) secure() bool {
+// isSecure reports whether c came over TLS.
+func (c *Conn) isSecure() bool {
 	if c.mode&secured != 0 {
 		return true
 	}
@@ -404,7 +407,7 @@ func (c *Conn) secure() bool {
 	return s != nil && s.isSecure()
 }
 
-// remote is the peer's address for Request.
+// remote returns the peer's address for Request.
 func (c *Conn) remote() netip.AddrPort {
 	if s := c.streamOf(); s != nil {
 		return addrPortOf(s.nc.RemoteAddr())

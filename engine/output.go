@@ -62,7 +62,7 @@ func (l *loop) flush(c *Conn) {
 			l.breakOutput(c, o)
 			return
 		}
-		if n < size || l.busy(c) {
+		if n < size || l.isSending(c) {
 			l.block(c, o, n)
 			return
 		}

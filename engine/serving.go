@@ -36,7 +36,7 @@ const (
 // It reports false if the request is for HTTP.
 func (l *loop) serveRequest(c *Conn, p []byte, n int) bool {
 	s, head := l.server, l.opener.head
-	l.opener.admit = Request{head: head, conn: c, remote: c.remote(), secure: c.secure(), overLimit: c.isOverLimit()}
+	l.opener.admit = Request{head: head, conn: c, remote: c.remote(), secure: c.isSecure(), overLimit: c.isOverLimit()}
 	route := s.Route(&l.opener.admit)
 	if route.Responder == nil {
 		return false
