@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/internal/wsproto"
 )
 
-// acceptor is a loop's share of a listening socket.
+// acceptor is a loop's own descriptor of a listening socket.
 type acceptor struct {
 	fd      int32
 	key     int32
@@ -24,11 +24,11 @@ type acceptor struct {
 
 func (a *acceptor) close(k *socket.Calls) { k.Close(a.fd) }
 
-// acceptsMax is how many connections a loop accepts in a turn. With more
-// waiting, other loops are woken, and those who are connected have their turn.
+// acceptsMax is how many connections a loop accepts in a turn. If more wait, other
+// loops are woken, and the loop's own connections get their turn.
 const acceptsMax = 16
 
-// acceptOnLoops has the loops watch ln, if it is a socket.
+// acceptOnLoops makes the loops watch ln, if it is a socket.
 func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 	if s.streams {
 		return false, nil
@@ -79,7 +79,7 @@ func (l *loop) stopAccepting() {
 	l.listeners = nil
 }
 
-// accept takes what connections there are.
+// accept accepts the connections that wait, acceptsMax of them at most.
 func (l *loop) accept(a *acceptor) {
 	for range acceptsMax {
 		fd, peer, err := l.system.Accept(a.fd)
@@ -98,9 +98,9 @@ func (l *loop) accept(a *acceptor) {
 	}
 }
 
-// pauseAccept stops watching a listener for a while. What was wrong mostly
-// stays wrong for longer than a turn, no descriptor being left for example, and
-// the listener would be ready all the time.
+// pauseAccept stops watching a listener for a while. Its errors mostly last for longer
+// than a turn, when no descriptor is left for example, and it would be ready all the
+// time.
 func (l *loop) pauseAccept(a *acceptor, err error) {
 	l.tally.AcceptErrors++
 	l.server.noteAcceptError(l.clock(), err)
@@ -112,8 +112,8 @@ func (l *loop) pauseAccept(a *acceptor, err error) {
 // acceptCalm is how long nothing must have failed for an error to be news.
 const acceptCalm = 10 * time.Second
 
-// noteAcceptError says that connections cannot be accepted, once until it has been
-// calm for a while: at its limit, a process accepts one for each that leaves.
+// noteAcceptError logs that connections cannot be accepted, once until none has failed
+// for a while: at its limit, a process accepts one for each that leaves.
 func (s *Server) noteAcceptError(now wsproto.Time, err error) {
 	last := s.acceptFailed.Swap(int64(now))
 	if last != 0 && now-wsproto.Time(last) <= wsproto.Time(acceptCalm) {
@@ -143,9 +143,9 @@ func (l *loop) stepBack() {
 	}
 }
 
-// acceptsAgain resumes the listeners whose time has come, and returns how long
+// resumeListeners resumes the listeners whose time has come, and returns how long
 // it is to the next.
-func (l *loop) acceptsAgain() (wait time.Duration, ok bool) {
+func (l *loop) resumeListeners() (wait time.Duration, ok bool) {
 	for _, a := range l.listeners {
 		if a.again == 0 {
 			continue
@@ -177,20 +177,20 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 			target = other
 		}
 	}
-	if target != l && target.do(func() { target.takes(fd, peer, config, flags) }) {
+	if target != l && target.do(func() { target.takeDescriptor(fd, peer, config, flags) }) {
 		return
 	}
-	l.takes(fd, peer, config, flags)
+	l.takeDescriptor(fd, peer, config, flags)
 }
 
-// takes makes a connection of a descriptor.
-func (l *loop) takes(fd int32, peer socket.Address, config *tls.Config, flags flags) {
+// takeDescriptor makes a connection of a descriptor.
+func (l *loop) takeDescriptor(fd int32, peer socket.Address, config *tls.Config, flags flags) {
 	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer, flags: flags}
 	if config != nil {
 		c.mode |= secured
 		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}
 	}
-	l.begins(c)
+	l.awaitHead(c)
 	if l.stopping {
 		l.release(c)
 		return

@@ -33,16 +33,16 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, a Admission) (*
 		// Hijack would work, send that response, and leave us to write behind it.
 		return nil, errResponded
 	}
-	return s.take(w, r, func(*Request) Admission { return a })
+	return s.upgrade(w, r, func(*Request) Admission { return a })
 }
 
 var errResponded = errors.New("engine: the handler has begun a response with WriteHeader or Write, so this cannot become a WebSocket: call Upgrade before, and give it what the response is to have in Admission.Header")
 
-// errGiven says that Admit wants Server.HTTP to have a request.
+// errGiven is the error for a request that Admit gives to Server.HTTP.
 var errGiven = errors.New("engine: the request is for HTTP")
 
-// take makes a WebSocket of a request if admit wants that.
-func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Request) Admission) (*Conn, error) {
+// upgrade makes a WebSocket of a request if admit accepts it.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, admit func(*Request) Admission) (*Conn, error) {
 	if err := s.start(); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
@@ -60,7 +60,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(fault.Status)
-		_, _ = w.Write(body) // an error says that the client has gone
+		_, _ = w.Write(body) // on an error the client has gone
 		return nil, fault
 	}
 	if agreed.admission.HTTP {
@@ -87,7 +87,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, admit func(*Reques
 	var early []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early = make([]byte, n)
-		_, _ = buffered.Read(early) // they are there
+		_, _ = buffered.Read(early) // they are in memory
 	}
 	return s.adopt(nc, early, response, &agreed)
 }
@@ -100,13 +100,13 @@ func remoteOf(r *http.Request) netip.AddrPort {
 	return a
 }
 
-// Adoption is what Adopt has to know of a connection.
+// Adoption tells Adopt about a connection.
 type Adoption struct {
-	// Early is what has been read behind the opening handshake. Adopt keeps it.
+	// Early has the bytes that were read behind the opening handshake. Adopt keeps it.
 	Early []byte
 
-	// Subprotocol and Compression are what the handshake agreed on; a nil
-	// Compression is none. It needs Options.Compression.
+	// Subprotocol and Compression are those of the handshake; a nil Compression is
+	// none. It needs Options.Compression.
 	Subprotocol string
 	Compression *deflate.Params
 
@@ -167,7 +167,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	l := s.pick()
 	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: socket.AddressOf(addrPortOf(nc.RemoteAddr()))}
 	if a.pending == nil {
-		l.equip(c, a)
+		l.applyAgreement(c, a)
 	}
 	fd, ok := int32(-1), false
 	var k *tlslink.Link
@@ -185,7 +185,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		nc = k.TLS()
 	}
 	join := func() {
-		// It is the first task that knows c, so nobody has visited it before.
+		// It is the first task that knows c, so c was not visited before.
 		l.open.Add(1)
 		l.insert(c)
 		if ok {
@@ -207,10 +207,10 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			return
 		}
 		if a.pending != nil {
-			l.joinsPending(c, a, early)
+			l.joinPending(c, a, early)
 			return
 		}
-		l.joins(c, first, early)
+		l.join(c, first, early)
 	}
 	if !l.do(join) {
 		s.leave(false)
@@ -224,17 +224,17 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 	return c, nil
 }
 
-// joinsPending has the opening handshake of an adopted connection wait.
-func (l *loop) joinsPending(c *Conn, a *agreement, early []byte) {
-	defer l.recovers(c)
+// joinPending makes the opening handshake of an adopted connection wait.
+func (l *loop) joinPending(c *Conn, a *agreement, early []byte) {
+	defer l.recoverPanic(c)
 	l.begin(c)
-	l.suspends(c, a.pending, &a.admission, early)
+	l.suspendHandshake(c, a.pending, &a.admission, early)
 	l.current.Store(nil)
 }
 
-// joins begins the life of an adopted connection.
-func (l *loop) joins(c *Conn, first, early []byte) {
-	defer l.recovers(c)
+// join begins the life of an adopted connection.
+func (l *loop) join(c *Conn, first, early []byte) {
+	defer l.recoverPanic(c)
 	l.begin(c)
 	if len(first) > 0 {
 		// What was written since Adopt returned goes behind it.
@@ -250,6 +250,6 @@ func (l *loop) joins(c *Conn, first, early []byte) {
 		c.mu.Unlock()
 	}
 	l.tally.Accepted++
-	l.opens(c, early)
+	l.openWebSocket(c, early)
 	l.current.Store(nil)
 }

@@ -16,10 +16,10 @@ import (
 // Conn is a connection of a Server. All methods are safe for concurrent use and
 // for use in callbacks, and none of them waits for the network.
 //
-// A Conn is allocated for one connection and never used for another: whoever
-// keeps it longer than it lives speaks to nobody. It is small instead, 288 bytes
-// where a pointer has 8, and that is all that an idle connection has here: out,
-// extra and message are nil then.
+// A Conn is allocated for one connection and never used for another: after the end of
+// the connection its methods do nothing. It is small instead, 288 bytes where a
+// pointer has 8, and that is all the memory of an idle connection here: out, extra
+// and message are nil then.
 type Conn struct {
 	loop     *loop
 	settings *settings
@@ -126,6 +126,16 @@ func (c *Conn) needExtra() *extra {
 		c.extra = &extra{}
 	}
 	return c.extra
+}
+
+// cork holds back what is written until loop.uncork. The loop calls it.
+func (c *Conn) cork() {
+	c.mu.Lock()
+	c.flags |= corked
+	if c.out == nil {
+		c.out = &c.loop.cork
+	}
+	c.mu.Unlock()
 }
 
 // Value returns what SetValue or Admission.Value set, or nil.

@@ -54,8 +54,8 @@ func (c *Conn) due() *deadline {
 	return c.extra.deadline
 }
 
-// meets begins the closing handshake if it is time to; mu is held.
-func (c *Conn) meets(now wsproto.Time) bool {
+// meetDeadline begins the closing handshake if it is time to; mu is held.
+func (c *Conn) meetDeadline(now wsproto.Time) bool {
 	d := c.due()
 	if d == nil || now < d.at {
 		return false

@@ -59,9 +59,9 @@ type Route struct {
 	BodyBytesMax int64
 
 	// EndsWithInput ends the exchange when the client ends its side of the
-	// connection, as a browser does that leaves a page. Without it such a client
-	// gets its answer, which some are waiting for, and a stream goes on until a
-	// write to it fails.
+	// connection, as a browser does when its user leaves a page. Without it such a
+	// client gets its answer, as some clients half-close and wait for it, and a
+	// stream goes on until a write to it fails.
 	EndsWithInput bool
 
 	// IsRefusal says that the Responder refuses a request that has a Fault, in a way that
@@ -74,7 +74,7 @@ type Route struct {
 	// them, so they must not be modified. Default: the Server's Options.
 	Limits *Options
 
-	// Value is the exchange's from the beginning, see Exchange.SetValue.
+	// Value is the first value of the exchange, see Exchange.SetValue.
 	Value any
 }
 
@@ -90,45 +90,45 @@ func (r *Route) bodyBytesMax() int64 {
 
 // Responder answers requests on a loop. The calls for one exchange come one after
 // another; those for different exchanges may come at the same time, so one
-// Responder may serve many: what is of one of them is its Value. None of the calls
-// may block: the connections that share the loop wait meanwhile. An answer that
-// takes time is given later, from any goroutine.
+// Responder may serve many exchanges and keep the state of each in its Value. None
+// of the calls may block: the connections that share the loop wait meanwhile. An
+// answer that takes time is given later, from any goroutine.
 //
 // A call that panics, or ends its goroutine with runtime.Goexit, ends its
-// connection and no other; the client is answered with 500 if nothing was sent.
+// connection and no other; the client gets 500 if nothing was sent before.
 type Responder interface {
-	// OnBody is called once, when the request has arrived whole. body is its
-	// content, which is the loop's and is valid until OnBody returns: copy what is
-	// to be kept. It is empty if there is none.
+	// OnBody is called once, when the whole request has arrived. body is its
+	// content, empty if there is none. It belongs to the loop and is valid until
+	// OnBody returns: copy it to keep it.
 	OnBody(x Exchange, body []byte)
 
 	// OnTooLarge is called instead of OnBody when the request announces more
-	// content than Route.BodyBytesMax, length bytes of it. The answer should be
-	// 413. The connection ends behind it; what the client is still sending is
-	// dropped for a while, so that it can read the answer.
+	// content than Route.BodyBytesMax: length bytes. The answer should be 413. The
+	// connection ends after it; what the client is still sending is read and dropped
+	// for up to CloseTimeout, so that the answer reaches it.
 	OnTooLarge(x Exchange, length int64)
 
-	// OnWake is called soon after Exchange.Wake, once for all calls of it until
-	// then, and when the time of Exchange.WakeAt has come. What it writes leaves in
-	// one system call.
+	// OnWake is called soon after Exchange.Wake, once for all calls until then, and
+	// when the time of Exchange.WakeAt has come. Everything it writes leaves in one
+	// system call.
 	OnWake(x Exchange)
 
-	// OnDrain is called when what was written, and the network could not take at
-	// once or had no room in the queue, has been taken; see Exchange.Buffered. It
-	// is not called when the response is complete.
+	// OnDrain is called when the queue is empty again after the network could not
+	// take everything at once, or after a write returned ErrQueueFull; see
+	// Exchange.Buffered. It is not called once the response is complete.
 	OnDrain(x Exchange)
 
-	// OnEnd is called once, after everything else. err is nil if the response was
-	// complete and the system has taken it, not that anyone has received it.
-	// Otherwise it says what ended the exchange: ErrClientGone, ErrWriteTimeout,
+	// OnEnd is called once, after everything else. A nil err means that the response
+	// was complete and the kernel has taken it, not that the client has received it.
+	// Otherwise err says what ended the exchange: ErrClientGone, ErrWriteTimeout,
 	// ErrBodyTimeout, ErrPendingTimeout, ErrServerClosed, an error that wraps net.ErrClosed after
 	// Abort and Server.Close. The methods of x return ErrExchangeOver by now.
 	OnEnd(x Exchange, err error)
 }
 
-// Finisher is a Responder that is told when Server.Shutdown would like an
-// exchange to be over. Without it a response that is being streamed is ended, and
-// OnEnd gets ErrServerClosed; one that has not begun is waited for.
+// Finisher is a Responder that is told of Server.Shutdown. Without it Shutdown ends
+// a streamed response, whose OnEnd gets ErrServerClosed, and waits for a response
+// that has not begun.
 type Finisher interface {
 	Responder
 
@@ -136,8 +136,8 @@ type Finisher interface {
 	OnFinish(x Exchange)
 }
 
-// NopResponder answers 413 to what is too large and else does nothing. Embed it
-// to write only OnBody and the callbacks that matter.
+// NopResponder answers 413 to a content that is too long, and otherwise does
+// nothing. Embed it to write only OnBody and the callbacks that matter.
 type NopResponder struct{}
 
 // OnTooLarge answers 413.
@@ -158,12 +158,12 @@ func (NopResponder) OnEnd(Exchange, error) {}
 
 // Exchange is one request and its response on a connection of a loop. All methods
 // are safe for concurrent use and for use in callbacks, and none of them waits for
-// the network. The response may come much later than the request; meanwhile the
-// connection reads no other.
+// the network. The response may come much later than the request; meanwhile no
+// other request of the connection is served.
 //
-// An Exchange is a small value: copy it, keep it, compare it, use it as a key.
-// Whoever keeps it longer than it lives speaks to nobody, also if its connection
-// serves another by then. The zero value is an exchange that is over.
+// An Exchange is a small value: copy it, keep it, compare it, use it as a key. After
+// its end its methods do nothing, also when its connection serves another request.
+// The zero value is an exchange that is over.
 //
 //	              ┌─ Respond ─────────────────────┐
 //	Route ─ OnBody                                ├─ OnEnd
@@ -173,7 +173,7 @@ type Exchange struct {
 	number uint64
 }
 
-// phase is how far an exchange has come.
+// phase is the progress of an exchange.
 type phase uint8
 
 const (
@@ -185,8 +185,8 @@ const (
 	phaseUpgrade              // it becomes a WebSocket
 )
 
-// exchange is what a connection has that serves requests. It stays from one to
-// the next.
+// exchange is the state of a connection that serves requests. It is used again for
+// the next one.
 type exchange struct {
 	// Guarded by the lock of the connection.
 	number    uint64 // of the exchange, or of the last one
@@ -202,12 +202,12 @@ type exchange struct {
 	// The loop's own.
 	ended         bool         // the client has ended its side
 	endsWithInput bool         // and that ends the exchange
-	left          int64        // of the content has not arrived; behind the end, what may still be dropped
-	due           wsproto.Time // when it must have, or pending be decided
+	left          int64        // bytes of the content that have not arrived; after the end, bytes that were dropped
+	due           wsproto.Time // deadline of the content, or of the decision about pending
 }
 
-// open locks the connection and returns what x is if it is not over; the caller
-// unlocks.
+// open locks the connection and returns the exchange, and whether it is still x and
+// not over; the caller unlocks.
 func (x Exchange) open() (*Conn, *exchange, bool) {
 	c := x.conn
 	c.mu.Lock()
@@ -215,7 +215,8 @@ func (x Exchange) open() (*Conn, *exchange, bool) {
 	return c, e, e != nil && e.number == x.number && e.phase != phaseOver
 }
 
-// exchange returns what c has that serves requests; mu is held, or the loop asks.
+// exchange returns the exchange of c, nil if there never was one; mu is held, or the
+// loop asks.
 func (c *Conn) exchange() *exchange {
 	if c.extra == nil {
 		return nil
@@ -223,8 +224,7 @@ func (c *Conn) exchange() *exchange {
 	return c.extra.exchange
 }
 
-// responder returns what answers the request that is served, nil if none is; mu is
-// held.
+// responder returns the responder of the request under way, nil for none; mu is held.
 func (c *Conn) responder() Responder {
 	if e := c.exchange(); e != nil && e.phase != phaseOver {
 		return e.responder
@@ -232,9 +232,9 @@ func (c *Conn) responder() Responder {
 	return nil
 }
 
-// Wake has OnWake called on the exchange's loop. It is cheap when it was called
-// before and OnWake was not yet: the way to tell a stream that there is something
-// for it, without writing it here.
+// Wake makes the loop call OnWake soon: the way to tell a stream that there is
+// something to send, without writing it here. Further calls until OnWake cost
+// almost nothing.
 func (x Exchange) Wake() {
 	if x.conn == nil {
 		return
@@ -248,10 +248,10 @@ func (x Exchange) Wake() {
 	c.unlockAndPost()
 }
 
-// WakeAt has OnWake called when t has come, unless the response is complete before.
-// It replaces what an earlier WakeAt asked for, and the zero t asks for nothing. A
-// t in the past is now. OnWake is never called early for it, and late by up to
-// 40 ms; then it is forgotten. It costs no timer.
+// WakeAt makes the loop call OnWake at t, unless the response is complete by then. It
+// replaces an earlier WakeAt, and the zero t cancels it. A t in the past is now. The
+// call is never early, at most 40 ms late, and made once. It costs no timer and no
+// memory.
 func (x Exchange) WakeAt(t time.Time) {
 	if x.conn == nil {
 		return
@@ -299,8 +299,8 @@ func (x Exchange) Buffered() int {
 	return c.queued
 }
 
-// Value returns what SetValue, Route.Value or Admission.Value set, or nil. OnEnd
-// can still ask for it.
+// Value returns the value set by SetValue, Route.Value or Admission.Value, or nil. It
+// is still there in OnEnd.
 func (x Exchange) Value() any {
 	if x.conn == nil {
 		return nil
@@ -314,7 +314,7 @@ func (x Exchange) Value() any {
 	return c.value
 }
 
-// SetValue keeps something of the application's with the exchange.
+// SetValue sets a value of the application's, which Value returns.
 func (x Exchange) SetValue(v any) {
 	if x.conn == nil {
 		return
@@ -326,8 +326,8 @@ func (x Exchange) SetValue(v any) {
 	c.mu.Unlock()
 }
 
-// CloseAfter has the connection end behind the response, which says so if it has
-// not begun. It is no error of anyone's: the client opens another.
+// CloseAfter closes the connection after the response. A response that has not begun
+// says so with Connection: close, and the client opens another connection.
 func (x Exchange) CloseAfter() {
 	if x.conn == nil {
 		return
@@ -339,9 +339,9 @@ func (x Exchange) CloseAfter() {
 	c.mu.Unlock()
 }
 
-// Abort ends the exchange and its connection at once: the client sees a response
-// that was cut. What is queued is dropped. OnEnd is called soon, with an error
-// that wraps net.ErrClosed.
+// Abort ends the exchange and its connection at once, and drops the queue: the client
+// sees a response that was cut. OnEnd is called soon, with an error that wraps
+// net.ErrClosed.
 func (x Exchange) Abort() {
 	if x.conn == nil {
 		return
@@ -363,8 +363,8 @@ func (x Exchange) RemoteAddr() net.Addr {
 	return x.conn.RemoteAddr()
 }
 
-// ConnectionState returns what is known of the connection's TLS, nil without TLS
-// to this process and after the connection has ended.
+// ConnectionState returns the state of the connection's TLS, nil without TLS to this
+// process and after the connection has ended.
 func (x Exchange) ConnectionState() *tls.ConnectionState {
 	if x.conn == nil {
 		return nil

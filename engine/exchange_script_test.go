@@ -28,7 +28,7 @@ func TestAnAnswerBetweenTwoLooks(t *testing.T) {
 			return
 		}
 		if err := h.x.Respond(200, nil, []byte("answer")); err == nil {
-			w.loop.wasSent(h.x.conn, false)
+			w.loop.noteSent(h.x.conn, false)
 		}
 	}
 	w.loop.listen(listenerFD, nil)

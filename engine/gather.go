@@ -91,10 +91,11 @@ func (l *loop) heardEnough() bool {
 
 // linger sleeps before deliveries, for twice the time they take at most, when they
 // have followed each other more closely than that, and as long as each nap brings
-// more. Who publishes 20,000 messages a second to ten subscribers has each get
-// several of them in a system call instead of one, for four fifths of the
-// processor time; where deliveries are further apart nobody waits. It is given up, for a while, where messages do not come to
-// be more for each receiver: when everybody talks to somebody else.
+// more. A publisher of 20,000 messages a second to ten subscribers: each gets
+// several messages in a system call instead of one, for four fifths of the processor
+// time. Deliveries that are further apart do not wait. It is given up for a while
+// when a nap does not bring more messages for each receiver: when every connection
+// talks to another one.
 func (l *loop) linger() bool {
 	g := &l.gathering
 	if l.heardEnough() || g.took < wsproto.Time(lingerMin) || l.now-g.ended > g.took || !g.nap.due() {

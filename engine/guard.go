@@ -6,15 +6,15 @@ import (
 	"runtime/debug"
 )
 
-// recovers is deferred around everything that may call the application for c. A
+// recoverPanic is deferred around everything that may call the application for c. A
 // panic closes that connection with 1011 and nothing else.
-func (l *loop) recovers(c *Conn) {
+func (l *loop) recoverPanic(c *Conn) {
 	r := recover()
 	l.current.Store(nil)
 	if r == nil {
 		return
 	}
-	l.crashed(c, r)
+	l.handleCrash(c, r)
 }
 
 // errGoexit is what a callback has done that ended its goroutine.
@@ -28,15 +28,15 @@ func reasonOf(r any) any {
 	return r
 }
 
-// exited is called when a callback ends the loop's goroutine.
-func (l *loop) exited() {
+// noteExit is called when a callback ends the loop's goroutine.
+func (l *loop) noteExit() {
 	if l.serving != nil {
-		l.crashed(l.serving, errGoexit)
+		l.handleCrash(l.serving, errGoexit)
 	}
 }
 
-// crashed deals with a callback for c that did not return.
-func (l *loop) crashed(c *Conn, reason any) {
+// handleCrash deals with a callback for c that did not return.
+func (l *loop) handleCrash(c *Conn, reason any) {
 	l.tally.Panics++
 	c.mu.Lock()
 	h, r := c.chosen(), c.responder()
@@ -46,11 +46,11 @@ func (l *loop) crashed(c *Conn, reason any) {
 	} else {
 		c.panicked(h, reason)
 	}
-	l.fails(c, reason)
+	l.failConn(c, reason)
 }
 
-// fails closes a connection whose handler has failed.
-func (l *loop) fails(c *Conn, reason any) {
+// failConn closes a connection whose handler has failed.
+func (l *loop) failConn(c *Conn, reason any) {
 	c.mu.Lock()
 	c.flags &^= corked
 	if c.state == stateOpen {

@@ -45,10 +45,10 @@ func (c *Conn) isPaused() bool {
 	return c.flags&pausing != 0 && c.proto.MayWrite() == nil // a closing handshake has to be read
 }
 
-// holds keeps p, which was read and not decoded. What was kept already stays where
+// keepUndecoded keeps p, which was read and not decoded. What was kept already stays where
 // it is, or many short messages would be moved as often as there are of them. mu is
 // held.
-func (c *Conn) holds(p []byte) {
+func (c *Conn) keepUndecoded(p []byte) {
 	x := c.needExtra()
 	if x.held == nil {
 		x.held = &holding{}
@@ -66,14 +66,14 @@ func (c *Conn) holds(p []byte) {
 	}
 }
 
-// continues does what the application wants of reading, and goes on with what was
+// continueAfterPause does what the application wants of reading, and goes on with what was
 // kept.
-func (l *loop) continues(c *Conn) {
+func (l *loop) continueAfterPause(c *Conn) {
 	c.mu.Lock()
 	kept := c.mode&keepsInput != 0
 	if c.isPaused() {
 		if !kept {
-			c.holds(nil)
+			c.keepUndecoded(nil)
 		}
 		c.mu.Unlock()
 		return
@@ -95,15 +95,15 @@ func (l *loop) continues(c *Conn) {
 		return
 	}
 	c.dropHeld()
-	l.readsAgain(c)
+	l.releaseInput(c)
 	if long && c.fd >= 0 {
 		// What may be there decides whether the peer is alive, and a timer may be due.
 		l.read(c)
 	}
 }
 
-// readsAgain ends keeping input: the poller watches for more.
-func (l *loop) readsAgain(c *Conn) {
+// releaseInput ends keeping input: the poller watches for more.
+func (l *loop) releaseInput(c *Conn) {
 	c.mode &^= keepsInput
 	if c.extra != nil && c.extra.held != nil {
 		h := c.extra.held
@@ -128,11 +128,11 @@ func (c *Conn) dropHeld() {
 	}
 }
 
-// arrivesUnread is called when the poller says that there is something to read, and
+// holdUnread is called when the poller says that there is something to read, and
 // it has to stay where it is.
-func (l *loop) arrivesUnread(c *Conn) {
+func (l *loop) holdUnread(c *Conn) {
 	if c.state != stateOpen {
-		l.hangsUp(c)
+		l.checkHangUp(c)
 		return
 	}
 	c.mu.Lock()

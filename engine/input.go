@@ -79,11 +79,11 @@ func (l *loop) read(c *Conn) {
 	case err == socket.ErrAgain:
 		return
 	case err == nil && n == 0 && c.state != stateHead && (c.state == stateOpen || c.isBlocked()):
-		l.halfEnds(c)
+		l.endHalf(c)
 		return
 	case err == nil && n == 0 && c.hasRequest():
 		c.extra.exchange.ended = true // the requests before it are served
-		l.holdsInput(c)
+		l.holdInput(c)
 		return
 	case err == nil && n == 0:
 		err = io.ErrUnexpectedEOF // RFC 6455 §7.1.5: without a close frame the end is abnormal
@@ -96,7 +96,7 @@ func (l *loop) read(c *Conn) {
 	l.tally.BytesIn += uint64(n)
 	switch c.state {
 	case stateHead:
-		l.head(c, buf[:n])
+		l.takeHead(c, buf[:n])
 	case stateOpen:
 		l.input(c, buf[:n])
 	case stateLast:
@@ -108,10 +108,10 @@ func (l *loop) read(c *Conn) {
 	}
 }
 
-// halfEnds is called when the peer has sent all it will. It may still be reading
+// endHalf is called when the peer has sent all it will. It may still be reading
 // what it is owed, so that is sent before the end.
-func (l *loop) halfEnds(c *Conn) {
-	if c.state == stateOpen && l.waitsToEnd(c) {
+func (l *loop) endHalf(c *Conn) {
+	if c.state == stateOpen && l.holdEnd(c) {
 		return
 	}
 	l.finish(c, abnormal(io.ErrUnexpectedEOF), false)
@@ -141,17 +141,12 @@ func (c *Conn) direct() []byte {
 // input decodes p and hands on what is in it. What the handler writes meanwhile
 // leaves in one system call at the end.
 func (l *loop) input(c *Conn, p []byte) {
-	c.mu.Lock()
-	c.flags |= corked
-	if c.out == nil {
-		c.out = &l.cork
-	}
-	c.mu.Unlock()
+	c.cork()
 	enough := l.tally.MessagesIn + gatherMessages
 	for c.state == stateOpen && l.decode(c, &p) {
 		if l.tally.MessagesIn >= enough && c.state == stateOpen {
 			c.mu.Lock()
-			c.holds(p)
+			c.keepUndecoded(p)
 			c.unlockAndPost() // behind those who got the messages
 			break
 		}
@@ -169,7 +164,7 @@ func (l *loop) decode(c *Conn, p *[]byte) bool {
 		return false
 	}
 	if c.flags&pausing != 0 && c.isPaused() {
-		c.holds(*p)
+		c.keepUndecoded(*p)
 		c.mu.Unlock()
 		return false
 	}

@@ -132,7 +132,7 @@ func (l *loop) run() {
 	defer func() {
 		if !ended {
 			defer l.server.goroutines.Go(l.run)
-			l.exited()
+			l.noteExit()
 		}
 	}()
 	l.now = l.clock()
@@ -155,7 +155,7 @@ func (l *loop) run() {
 		if l.tally.turns++; l.tally.turns%256 == 0 {
 			l.publish() // it may not sleep for a long time
 		}
-		l.acceptsAgain()
+		l.resumeListeners()
 		if l.wheel.NeedsAdvance(l.now) {
 			l.wheel.Advance(l.now, l.fireFn)
 		}
@@ -179,7 +179,7 @@ func (l *loop) wait() int {
 	if d, ok := l.wheel.Wait(l.now); ok {
 		timeout = d
 	}
-	if d, ok := l.acceptsAgain(); ok && (timeout < 0 || d < timeout) {
+	if d, ok := l.resumeListeners(); ok && (timeout < 0 || d < timeout) {
 		timeout = d
 	}
 	l.publish()
@@ -234,8 +234,8 @@ func (l *loop) work() {
 	}
 }
 
-// handle handles the events of a look. Whoever waits to be accepted comes first:
-// if a callback blocked before that, no other loop would know of him.
+// handle handles the events of a look. Connections to be accepted come first: if a
+// callback blocked before that, no other loop would know of them.
 func (l *loop) handle(n int) {
 	for i := range l.events[:n] {
 		if e := &l.events[i]; e.Key < 0 {
@@ -260,7 +260,7 @@ func (l *loop) ready(e *poller.Event) {
 
 // serve does what a connection is ready for.
 func (l *loop) serve(c *Conn, readable, writable bool) {
-	defer l.recovers(c)
+	defer l.recoverPanic(c)
 	l.begin(c)
 	if writable && c.mode&secured != 0 {
 		writable = l.resumeTLS(c) // what TLS has encrypted goes first
@@ -272,9 +272,9 @@ func (l *loop) serve(c *Conn, readable, writable bool) {
 	if readable && c.state != stateClosed {
 		switch {
 		case c.mode&awaitsHandler != 0:
-			l.leave(c)
+			l.leaveUnread(c)
 		case c.mode&keepsInput != 0:
-			l.arrivesUnread(c)
+			l.holdUnread(c)
 		default:
 			l.read(c)
 		}
@@ -284,7 +284,7 @@ func (l *loop) serve(c *Conn, readable, writable bool) {
 
 // visit does what was posted for a connection.
 func (l *loop) visit(c *Conn) {
-	defer l.recovers(c)
+	defer l.recoverPanic(c)
 	l.begin(c)
 	c.mu.Lock()
 	flags := c.flags
@@ -299,12 +299,12 @@ func (l *loop) visit(c *Conn) {
 		return
 	}
 	if c.mode&awaitsHandler != 0 {
-		if l.goesOn(c); c.state == stateClosed {
+		if l.continueAfterCall(c); c.state == stateClosed {
 			return
 		}
 	}
 	if (flags&pausing != 0 || c.mode&keepsInput != 0) && c.state == stateOpen {
-		if l.continues(c); c.state == stateClosed {
+		if l.continueAfterPause(c); c.state == stateClosed {
 			return
 		}
 	}
@@ -335,11 +335,8 @@ func (l *loop) visit(c *Conn) {
 
 // awaken calls OnWake, and sends what it wrote.
 func (l *loop) awaken(c *Conn) {
+	c.cork()
 	c.mu.Lock()
-	c.flags |= corked
-	if c.out == nil {
-		c.out = &l.cork
-	}
 	h := c.handler()
 	c.mu.Unlock()
 	if h, ok := h.(Waker); ok {
@@ -399,7 +396,7 @@ func (l *loop) end() {
 
 // abandon ends c without a word.
 func (l *loop) abandon(c *Conn) {
-	defer l.recovers(c)
+	defer l.recoverPanic(c)
 	l.begin(c)
 	l.finish(c, abnormal(errClosed), false)
 	l.release(c)

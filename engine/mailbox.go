@@ -62,8 +62,8 @@ func (c *Conn) needMailbox() *mailbox {
 	return x.mail
 }
 
-// handler returns who is called by the loop: the handler, or the mailbox in
-// front of it. What the mailbox has taken comes first, also when the handler is
+// handler returns the handler that the loop calls: the application's, or the mailbox
+// in front of it. What the mailbox has taken comes first, also when the handler is
 // another one by now. mu is held.
 func (c *Conn) handler() Handler {
 	h := c.chosen()
@@ -193,7 +193,7 @@ func (m *mailbox) failed(h Handler, call calls, reason any) {
 	l.do(func() {
 		l.tally.Panics++
 		if call != callClose && c.state == stateOpen {
-			l.fails(c, reason)
+			l.failConn(c, reason)
 		}
 	})
 }
@@ -227,10 +227,10 @@ func (m *mailbox) hold(p []byte) {
 	}
 }
 
-// leave is called when the poller says that there is something to read, and it
+// leaveUnread is called when the poller says that there is something to read, and it
 // has to stay where it is. A peer that has gone is reported whatever is watched,
 // so the second time the poller is made to forget the descriptor.
-func (l *loop) leave(c *Conn) {
+func (l *loop) leaveUnread(c *Conn) {
 	c.mu.Lock()
 	m := c.mailbox()
 	c.mu.Unlock()
@@ -243,9 +243,9 @@ func (l *loop) leave(c *Conn) {
 	l.poll.Remove(c.fd)
 }
 
-// waitsToEnd reports whether a call is to be over first when the peer has sent all
+// holdEnd reports whether a call is to be over first when the peer has sent all
 // it will: it may be answering.
-func (l *loop) waitsToEnd(c *Conn) bool {
+func (l *loop) holdEnd(c *Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.mailbox()
@@ -256,18 +256,18 @@ func (l *loop) waitsToEnd(c *Conn) bool {
 	return true
 }
 
-// makesRoom is called when the queue is short enough to read on.
-func (l *loop) makesRoom(c *Conn) {
+// makeRoom is called when the queue is short enough to read on.
+func (l *loop) makeRoom(c *Conn) {
 	if c.mode&pausedReading != 0 && c.mode&(awaitsHandler|keepsInput) != 0 {
 		c.mu.Lock()
-		c.unlockAndPost() // goesOn, or continues
+		c.unlockAndPost() // continueAfterCall, or continueAfterPause
 	}
 	c.mode &^= pausedReading
 }
 
-// goesOn decodes what was held, and reads on, if the call it had to wait for is
+// continueAfterCall decodes what was held, and reads on, if the call it had to wait for is
 // over.
-func (l *loop) goesOn(c *Conn) {
+func (l *loop) continueAfterCall(c *Conn) {
 	c.mu.Lock()
 	m := c.mailbox()
 	_, closing := c.proto.CloseSent()
@@ -279,7 +279,7 @@ func (l *loop) goesOn(c *Conn) {
 		return
 	}
 	if long {
-		// Who does not take answers is not asked for more questions: makesRoom goes on.
+		// A peer that does not take answers is not read: makeRoom goes on.
 		c.mode |= pausedReading
 		return
 	}

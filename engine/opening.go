@@ -17,15 +17,15 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// opener is what a loop needs for opening handshakes, one at a time.
+// opener is a loop's memory for reading requests, one at a time.
 type opener struct {
 	head    *httphead.Head
 	request handshake.Request
 	admit   Request
 	seen    *Request // while the answer is made that refuses it
 
-	// known has the fields that the handshake asks for, as it wants them. The map
-	// always has the same keys.
+	// known has the fields that package handshake looks at. The map always has the
+	// same keys.
 	known  handshake.Header
 	values [len(knownFields)][]string
 }
@@ -39,8 +39,8 @@ func newOpener() *opener {
 	return &opener{head: httphead.New(), known: make(handshake.Header, len(knownFields))}
 }
 
-// knows fills known from the head.
-func (o *opener) knows() {
+// collectKnown fills known from the head.
+func (o *opener) collectKnown() {
 	for i := range o.values {
 		o.values[i] = o.values[i][:0]
 	}
@@ -57,7 +57,7 @@ func (o *opener) knows() {
 	}
 }
 
-// agreement is what an opening handshake has led to.
+// agreement is the outcome of an opening handshake.
 type agreement struct {
 	subprotocol string
 	compressed  bool
@@ -67,8 +67,9 @@ type agreement struct {
 	pending     *pending // of a connection that is adopted while its handshake waits
 }
 
-// head takes bytes of a request's head, and acts when it is whole.
-func (l *loop) head(c *Conn, p []byte) {
+// takeHead takes p, a part of a request's head, and handles the request when its head
+// is whole.
+func (l *loop) takeHead(c *Conn, p []byte) {
 	var cut httphead.Cut
 	at := &cut
 	if m := c.message; m != nil {
@@ -80,17 +81,17 @@ func (l *loop) head(c *Conn, p []byte) {
 	case err != nil:
 		l.refuse(c, "", malformed(err))
 	case n > 0:
-		l.request(c, p[at.Start:], n-at.Start)
+		l.handleRequest(c, p[at.Start:], n-at.Start)
 	case c.message == nil:
 		m := c.needMessage()
 		m.b, m.cut = append(m.b, p...), cut
-		if c.exchange() != nil { // until now it was allowed to wait
+		if c.exchange() != nil { // until now the connection had KeepAliveTimeout
 			l.wheel.Set(c, l.now+wsproto.Time(l.server.numbers.handshakeTimeout))
 		}
 	}
 }
 
-// malformed is the answer to a head that is not one.
+// malformed returns the refusal of a malformed head.
 func malformed(err error) *handshake.Fault {
 	status := http.StatusBadRequest
 	if err == httphead.ErrTooLarge {
@@ -99,8 +100,8 @@ func malformed(err error) *handshake.Fault {
 	return &handshake.Fault{Status: status, Reason: err.Error(), Header: handshake.Header{"Connection": {"close"}}}
 }
 
-// doubtful is the answer to a request that is not understood where nothing else is
-// that would.
+// doubtful returns the refusal of a request that is not understood, for a server
+// without HTTP.
 func doubtful(d httphead.Doubt) *handshake.Fault {
 	status := http.StatusBadRequest
 	switch d {
@@ -114,26 +115,27 @@ func doubtful(d httphead.Doubt) *handshake.Fault {
 	return &handshake.Fault{Status: status, Reason: d.String(), Header: handshake.Header{"Connection": {"close"}}}
 }
 
-// request deals with a whole request: the first n bytes of p are its head, and
-// what follows came behind it.
-func (l *loop) request(c *Conn, p []byte, n int) {
+// handleRequest handles a request whose head is whole: it is the first n bytes of p,
+// and the rest came behind it.
+func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 	s, o := l.server, l.opener
 	if err := o.head.Parse(p[:n]); err != nil {
 		l.refuse(c, "", malformed(err))
 		return
 	}
 	doubt := o.head.Doubt()
-	if s.Route != nil && doubt == httphead.None && o.head.Get("Sec-WebSocket-Key") == "" && l.serves(c, p, n) {
+	if s.Route != nil && doubt == httphead.None && o.head.Get("Sec-WebSocket-Key") == "" && l.serveRequest(c, p, n) {
 		return
 	}
-	o.knows()
+	o.collectKnown()
 	o.request = handshake.Request{
 		Method: o.head.Method, ProtoMajor: o.head.Major, ProtoMinor: o.head.Minor,
-		Host: o.head.Host, Secure: c.secure(), Header: o.known,
+		Host: o.head.Host, Secure: c.isSecure(), Header: o.known,
 	}
 	if !handshake.IsUpgrade(o.known) {
 		if s.HTTP != nil {
-			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "") // RFC 9112 §6.3
+			// RFC 9112 §6.3: a request with both ends its connection.
+			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "")
 			return
 		}
 		if c.isOverLimit() {
@@ -150,7 +152,7 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 	if fault != nil {
 		l.noteRefusal(c)
 		o.seen = &o.admit
-		l.answers(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
+		l.answerFault(c, o.head.Method == http.MethodHead, fault, &agreed.admission, fault)
 		o.seen = nil
 		return
 	}
@@ -161,11 +163,11 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 			l.refuse(c, o.head.Method, internalError)
 			return
 		}
-		l.suspends(c, pending, &agreed.admission, p[n:])
+		l.suspendHandshake(c, pending, &agreed.admission, p[n:])
 		return
 	}
 	if agreed.admission.HTTP {
-		l.forward(c, p, true) // what comes behind a handshake is no request
+		l.forward(c, p, true) // the bytes behind a handshake are no request
 		return
 	}
 	response := &l.cork
@@ -177,34 +179,31 @@ func (l *loop) request(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.subprotocol != "" {
-		agreed.subprotocol = s.lasting(agreed.subprotocol)
+		agreed.subprotocol = s.keepSubprotocol(agreed.subprotocol)
 	}
 	c.mu.Lock()
-	l.equip(c, &agreed)
+	l.applyAgreement(c, &agreed)
 	c.out, c.queued = response, len(response.Bytes)
 	c.mu.Unlock()
 	l.tally.Accepted++
 	held := c.message // p may be in it
 	c.message = nil
-	l.opens(c, p[n:])
+	l.openWebSocket(c, p[n:])
 	if held != nil {
 		held.recycle()
 	}
 }
 
-// opens makes c a WebSocket. early is what the peer has sent behind its request.
-func (l *loop) opens(c *Conn, early []byte) {
+// openWebSocket makes c a WebSocket. The peer has sent early behind its request.
+func (l *loop) openWebSocket(c *Conn, early []byte) {
+	c.cork()
 	c.mu.Lock()
-	c.flags |= corked
-	if c.out == nil {
-		c.out = &l.cork
-	}
 	h := c.handler()
 	c.mu.Unlock()
 	c.state = stateOpen
 	c.mode |= hooked
-	if c.mode&keepsInput != 0 { // of the requests before it
-		l.readsAgain(c)
+	if c.mode&keepsInput != 0 { // since an earlier request
+		l.releaseInput(c)
 	}
 	l.wheel.Clear(c)
 	l.arm(c)
@@ -216,8 +215,8 @@ func (l *loop) opens(c *Conn, early []byte) {
 	l.uncork(c)
 }
 
-// equip gives c what was agreed on. mu is held, or nobody knows c yet.
-func (l *loop) equip(c *Conn, a *agreement) {
+// applyAgreement sets up c as agreed. mu is held, or no other goroutine knows c yet.
+func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	c.settings = a.settings
 	c.proto.Init(&c.settings.protocol, l.clock())
 	c.value = a.admission.Value
@@ -230,18 +229,18 @@ func (l *loop) equip(c *Conn, a *agreement) {
 	}
 }
 
-// refuse answers with f, and ends the connection when the peer has taken that.
+// refuse answers with f, and ends the connection when the peer has taken the answer.
 func (l *loop) refuse(c *Conn, method string, f *handshake.Fault) {
 	l.noteRefusal(c)
-	l.answers(c, method == http.MethodHead, f, nil, f)
+	l.answerFault(c, method == http.MethodHead, f, nil, f)
 }
 
-// answers is refuse for what ends for a cause of its own. The body is that of a, if
+// answerFault is refuse with a cause of its own for the end. The body is that of a, if
 // it has one.
-func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
+func (l *loop) answerFault(c *Conn, headOnly bool, f *handshake.Fault, a *Admission, cause error) {
 	contentType, body := l.server.refusal(l.opener.seen, f, a)
 	response := &l.cork
-	response.Empty() // a panic may have left something
+	response.Empty() // a panic may have left bytes in it
 	response.Bytes = appendFault(response.Bytes, f, contentType, body, headOnly, time.Now())
 	c.mu.Lock()
 	c.out, c.queued = response, len(response.Bytes)
@@ -250,7 +249,7 @@ func (l *loop) answers(c *Conn, headOnly bool, f *handshake.Fault, a *Admission,
 	l.flush(c)
 }
 
-// refusal is the body of a response that refuses, that of a if it has one.
+// refusal returns the body of a refusal: that of a, if it has one, else Refuse's.
 func (s *Server) refusal(r *Request, f *handshake.Fault, a *Admission) (contentType string, body []byte) {
 	if a != nil && a.Status != 0 && len(a.Body) > 0 {
 		if a.ContentType != "" && httpsyntax.IsFieldValue(a.ContentType) {
@@ -268,7 +267,8 @@ func (s *Server) refusal(r *Request, f *handshake.Fault, a *Admission) (contentT
 
 const plainTextType = "text/plain; charset=utf-8"
 
-// callRefuse calls Refuse, which must not make matters worse.
+// callRefuse calls Refuse. After a panic, or a content type that is malformed, it
+// returns "".
 func (s *Server) callRefuse(r *Request, f *handshake.Fault) (contentType string, body []byte) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -333,7 +333,7 @@ var (
 		Header: handshake.Header{"Connection": {"close"}, "Retry-After": {"2"}}}
 )
 
-// check applies the rules of the handshake, and then admit's, to a request.
+// check applies the rules of the handshake to a request, and then asks admit.
 func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request) Admission) (handshake.Accepted, agreement, *handshake.Fault) {
 	var agreed agreement
 	policy := handshake.Policy{Origins: s.Origins, Subprotocols: s.Subprotocols, Select: s.SelectSubprotocol}
@@ -360,7 +360,7 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	return accepted, agreed, nil
 }
 
-// fault is the answer that refuses.
+// fault returns the refusal that a describes.
 func (a *Admission) fault() *handshake.Fault {
 	f := &handshake.Fault{Status: a.Status, Reason: a.Reason, Header: handshake.Header{}}
 	if f.Status < 300 || f.Status > 599 {
@@ -399,9 +399,9 @@ func (s *Server) respond(dst []byte, accepted *handshake.Accepted, agreed *agree
 	return handshake.AppendResponse(dst, accepted, extension, agreed.admission.Header)
 }
 
-// lasting returns a copy of a subprotocol that does not share memory with a
-// request, if possible without making one.
-func (s *Server) lasting(subprotocol string) string {
+// keepSubprotocol returns subprotocol in memory that is not the request's, if possible
+// without a copy.
+func (s *Server) keepSubprotocol(subprotocol string) string {
 	for _, known := range s.Subprotocols {
 		if known == subprotocol {
 			return known
@@ -410,8 +410,8 @@ func (s *Server) lasting(subprotocol string) string {
 	return strings.Clone(subprotocol)
 }
 
-// secure reports whether c came over TLS.
-func (c *Conn) secure() bool {
+// isSecure reports whether c came over TLS.
+func (c *Conn) isSecure() bool {
 	if c.mode&secured != 0 {
 		return true
 	}
@@ -419,7 +419,7 @@ func (c *Conn) secure() bool {
 	return s != nil && s.isSecure()
 }
 
-// remote is the peer's address for Request.
+// remote returns the peer's address for Request.
 func (c *Conn) remote() netip.AddrPort {
 	if s := c.streamOf(); s != nil {
 		return addrPortOf(s.nc.RemoteAddr())

@@ -118,7 +118,7 @@ func (o *Options) common() driver.Options {
 	}
 }
 
-// pauses and resumes are the lengths of a queue between which a connection is
+// pauseAtBytes and resumes are the lengths of a queue between which a connection is
 // not read.
-func (s *settings) pauses() int  { return s.QueueBytesMax / 2 }
-func (s *settings) resumes() int { return s.QueueBytesMax / 8 }
+func (s *settings) pauseAtBytes() int  { return s.QueueBytesMax / 2 }
+func (s *settings) resumeAtBytes() int { return s.QueueBytesMax / 8 }

@@ -59,10 +59,10 @@ func (l *loop) flush(c *Conn) {
 		l.tally.sends++
 		l.tally.BytesOut += uint64(n)
 		if err != nil && err != socket.ErrAgain {
-			l.breaks(c, o)
+			l.breakOutput(c, o)
 			return
 		}
-		if n < size || l.busy(c) {
+		if n < size || l.isSending(c) {
 			l.block(c, o, n)
 			return
 		}
@@ -135,12 +135,12 @@ func (l *loop) block(c *Conn, o *outbox.Outbox, n int) {
 	switch {
 	case c.tooLong() && c.state == stateOpen:
 		c.mode |= pausedReading
-	case c.queued <= c.settings.resumes():
+	case c.queued <= c.settings.resumeAtBytes():
 		resumes = true
 	}
 	c.mu.Unlock()
 	if resumes {
-		l.makesRoom(c)
+		l.makeRoom(c)
 	}
 	c.mode |= wantsWrite
 	l.watch(c)
@@ -160,7 +160,7 @@ func (l *loop) unblock(c *Conn) {
 }
 
 // tooLong reports whether the queue is too long to read more; mu is held.
-func (c *Conn) tooLong() bool { return c.queued >= c.settings.pauses() }
+func (c *Conn) tooLong() bool { return c.queued >= c.settings.pauseAtBytes() }
 
 // sendOut writes what can be written of o at once.
 func (l *loop) sendOut(c *Conn, o *outbox.Outbox) (int, error) {
@@ -175,7 +175,7 @@ func (c *Conn) paused() bool { return c.mode&(pausedReading|awaitsHandler|keepsI
 // flushed is called when everything has been sent.
 func (l *loop) flushed(c *Conn, drained bool) {
 	if c.mode&wantsWrite != 0 {
-		l.makesRoom(c)
+		l.makeRoom(c)
 		c.mode &^= wantsWrite
 		l.watch(c)
 	}
@@ -183,7 +183,7 @@ func (l *loop) flushed(c *Conn, drained bool) {
 	case c.state == stateLast:
 		l.last(c)
 	case c.state == stateExchange:
-		l.wasSent(c, drained)
+		l.noteSent(c, drained)
 	case drained && c.state == stateOpen:
 		c.mu.Lock()
 		h := c.handler()
@@ -192,10 +192,10 @@ func (l *loop) flushed(c *Conn, drained bool) {
 	}
 }
 
-// breaks notes that nothing can be sent any more. The peer may have said why in
+// breakOutput notes that nothing can be sent any more. The peer may have said why in
 // a close frame that was not read yet, so the connection is left to the reader
 // to end: the poller reports it.
-func (l *loop) breaks(c *Conn, o *outbox.Outbox) {
+func (l *loop) breakOutput(c *Conn, o *outbox.Outbox) {
 	c.mu.Lock()
 	c.flags |= broken
 	c.flags &^= blocked
@@ -207,7 +207,7 @@ func (l *loop) breaks(c *Conn, o *outbox.Outbox) {
 	c.queued = 0
 	timeout := c.settings.protocol.CloseTimeout
 	c.mu.Unlock()
-	l.makesRoom(c)
+	l.makeRoom(c)
 	c.mode &^= wantsWrite
 	l.watch(c)
 	switch c.state {
@@ -215,7 +215,7 @@ func (l *loop) breaks(c *Conn, o *outbox.Outbox) {
 		l.release(c)
 		return
 	case stateExchange:
-		l.gone(c, syscall.EPIPE) // whatever it has sent, it does not get an answer
+		l.loseClient(c, syscall.EPIPE) // whatever it has sent, it does not get an answer
 		return
 	}
 	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
@@ -246,11 +246,11 @@ func (l *loop) finish(c *Conn, e *CloseError, linger bool) {
 	c.mu.Unlock()
 	l.wheel.Set(c, l.clock()+wsproto.Time(timeout)) // the turn may have been long
 	if kept {
-		l.readsAgain(c)
+		l.releaseInput(c)
 	} else if c.mode&wantsWrite != 0 {
 		l.watch(c)
 	}
-	l.endsExchange(c, e.Err)
+	l.endExchange(c, e.Err)
 	if c.mode&hooked != 0 {
 		c.mode &^= hooked
 		l.callClose(h, c, e)
@@ -320,7 +320,7 @@ func (l *loop) arm(c *Conn) {
 
 // fire is called by the wheel.
 func (l *loop) fire(c *Conn) {
-	defer l.recovers(c)
+	defer l.recoverPanic(c)
 	l.begin(c)
 	switch c.state {
 	case stateHead, stateLast:
@@ -352,7 +352,7 @@ func (l *loop) expire(c *Conn) {
 		l.release(c)
 		return
 	}
-	if c.meets(l.now) {
+	if c.meetDeadline(l.now) {
 		c.mu.Unlock()
 		if !stuck {
 			l.flush(c)

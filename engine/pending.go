@@ -20,8 +20,8 @@ type pending struct {
 	timeout   time.Duration
 }
 
-// newPending keeps what a handshake has led to. The memory of its strings is the
-// request's. The error wraps an *OptionError.
+// newPending copies a, whose strings share memory with the request. The error wraps
+// an *OptionError.
 func (s *Server) newPending(a *handshake.Accepted, admission *Admission) (*pending, error) {
 	timeout := admission.PendingTimeout
 	if err := driver.Resolve("PendingTimeout", &timeout, s.numbers.handshakeTimeout); err != nil {
@@ -50,13 +50,13 @@ var pendingTimeout = &handshake.Fault{Status: http.StatusServiceUnavailable, Rea
 
 var errUndecided = errors.New("engine: an opening handshake that has waited can only be accepted or refused now")
 
-// Admit decides about an opening handshake that waits, see Admission.Pending, as
-// Server.Admit would have: it accepts, or refuses if a has a Status. OnEnd is
-// called, and then, for a WebSocket, OnOpen of its Handler. Frames that the client
-// has sent meanwhile come behind that.
+// Admit decides about an opening handshake that waits, see Admission.Pending: it
+// accepts, or refuses if a has a Status. OnEnd is called, and then, for a WebSocket,
+// OnOpen of its Handler, and OnMessage for frames that the client has sent
+// meanwhile.
 //
 // It returns ErrNotAHandshake for any other request, ErrExchangeOver, and an error
-// when a leaves the decision to somebody else again; then nothing was done.
+// if a has HTTP or Pending set, which would decide nothing; then nothing was done.
 func (x Exchange) Admit(a Admission) error {
 	if x.conn == nil {
 		return ErrExchangeOver
@@ -80,39 +80,40 @@ func (x Exchange) Admit(a Admission) error {
 // isUndecided reports whether e is an opening handshake that waits; mu is held.
 func (e *exchange) isUndecided() bool { return e.pending != nil && e.phase == phaseAsked }
 
-// suspends has an opening handshake wait. early is what came behind it.
-func (l *loop) suspends(c *Conn, p *pending, a *Admission, early []byte) {
-	e := l.opensExchange(c, a.Pending, a.Value, nil)
-	e.pending = p // nobody else knows the exchange yet
+// suspendHandshake makes an opening handshake an exchange, which waits for the
+// decision. early came behind it.
+func (l *loop) suspendHandshake(c *Conn, p *pending, a *Admission, early []byte) {
+	e := l.beginExchange(c, a.Pending, a.Value, nil)
+	e.pending = p // no other goroutine knows the exchange yet
 	e.last = true // what comes behind a handshake is no request
 	e.due = l.clock() + wsproto.Time(p.timeout)
-	l.asks(c, e, nil, early)
+	l.deliverBody(c, e, nil, early)
 }
 
-// upgrades does what was decided about an opening handshake that has waited.
-func (l *loop) upgrades(c *Conn, e *exchange) {
+// settleHandshake carries out the decision about an opening handshake that has waited.
+func (l *loop) settleHandshake(c *Conn, e *exchange) {
 	s, p := l.server, e.pending
 	agreed := agreement{subprotocol: p.accepted.Subprotocol, admission: p.admission}
 	if a := &agreed.admission; a.Status != 0 {
 		l.noteRefusal(c)
 		f := a.fault()
-		l.answers(c, false, f, a, f)
+		l.answerFault(c, false, f, a, f)
 		return
 	}
 	if s.closing.Load() {
-		l.answers(c, false, shuttingDown, nil, ErrServerClosed)
+		l.answerFault(c, false, shuttingDown, nil, ErrServerClosed)
 		return
 	}
 	response := &l.cork
 	var err error
 	if response.Bytes, err = s.respond(response.Bytes, &p.accepted, &agreed); err != nil {
 		s.log().Error("engine: the response to an opening handshake could not be made", "error", err)
-		l.answers(c, false, internalError, nil, err)
+		l.answerFault(c, false, internalError, nil, err)
 		return
 	}
-	l.endsExchange(c, nil)
+	l.endExchange(c, nil)
 	c.mu.Lock()
-	l.equip(c, &agreed)
+	l.applyAgreement(c, &agreed)
 	c.out, c.queued = response, len(response.Bytes)
 	c.mu.Unlock()
 	l.tally.Accepted++
@@ -122,7 +123,7 @@ func (l *loop) upgrades(c *Conn, e *exchange) {
 	if held != nil {
 		early = held.b
 	}
-	l.opens(c, early)
+	l.openWebSocket(c, early)
 	if held != nil {
 		held.recycle()
 	}

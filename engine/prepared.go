@@ -41,7 +41,7 @@ func (c *Conn) WritePrepared(messages ...*Prepared) error {
 // encodePrepared appends m to o, which is or will be c's; mu is held.
 func (c *Conn) encodePrepared(o *outbox.Outbox, m *Prepared) {
 	frame := c.frameOf(m)
-	if len(frame) >= outbox.SharedBytesMin && c.scatters() {
+	if len(frame) >= outbox.SharedBytesMin && c.canScatter() {
 		o.Refer(frame)
 	} else {
 		o.Bytes = append(o.Bytes, frame...)

@@ -2,9 +2,9 @@ package engine
 
 import "github.com/godwit-io/godwit/engine/internal/socket"
 
-// scatters reports whether c's frames can be sent from where they are, and need
+// canScatter reports whether c's frames can be sent from where they are, and need
 // not be in one piece; mu is held.
-func (c *Conn) scatters() bool {
+func (c *Conn) canScatter() bool {
 	return c.fd >= 0 && (c.extra == nil || c.extra.stream == nil && c.extra.link == nil) // TLS wants to encrypt
 }
 

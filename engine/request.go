@@ -15,7 +15,7 @@ import (
 )
 
 // Request is a request as Server.Admit and Server.Route see it. Its strings are
-// valid until they return: strings.Clone what is to be kept.
+// valid until they return: use strings.Clone to keep one.
 type Request struct {
 	head   *httphead.Head
 	conn   *Conn
@@ -32,14 +32,14 @@ type Request struct {
 // not be modified. See Route.IsRefusal.
 func (r *Request) Fault() *handshake.Fault { return r.fault }
 
-// Method returns the method, which is GET for what Admit sees.
+// Method returns the method. It is always GET in Admit.
 func (r *Request) Method() string {
 	if r.http != nil {
 		return r.http.Method
 	}
 	for _, method := range methods {
 		if method == r.head.Method {
-			return method // it may be kept
+			return method // the application may keep it
 		}
 	}
 	return r.head.Method
@@ -47,7 +47,7 @@ func (r *Request) Method() string {
 
 var methods = [...]string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch}
 
-// ContentLength returns how long the content of the request is, 0 without any.
+// ContentLength returns the length of the request's content, 0 without any.
 func (r *Request) ContentLength() int64 {
 	if r.http != nil {
 		return r.http.ContentLength
@@ -69,14 +69,14 @@ func (r *Request) Path() string {
 	return path
 }
 
-// Query returns the parameters in the URL; what is malformed is left out.
+// Query returns the parameters in the URL, malformed ones left out.
 func (r *Request) Query() url.Values {
 	_, query, _ := strings.Cut(strings.Clone(r.Target()), "?")
-	values, _ := url.ParseQuery(query) // what could be parsed is in values
+	values, _ := url.ParseQuery(query) // on an error values has the well-formed parameters
 	return values
 }
 
-// Host returns the host that was asked for, with its port if it has one.
+// Host returns the host of the request, with its port if it has one.
 func (r *Request) Host() string {
 	if r.http != nil {
 		return r.http.Host
@@ -134,8 +134,8 @@ func (r *Request) RemoteAddr() netip.AddrPort { return r.remote }
 // Secure reports whether the request came over TLS to this process.
 func (r *Request) Secure() bool { return r.secure }
 
-// ConnectionState returns what is known of the request's TLS, the client's
-// certificates for example, or nil when it did not come over TLS to this process.
+// ConnectionState returns the state of the request's TLS, with the client's
+// certificates for example, or nil if it did not come over TLS to this process.
 func (r *Request) ConnectionState() *tls.ConnectionState {
 	if r.http != nil {
 		return r.http.TLS
@@ -153,15 +153,15 @@ type Admission struct {
 	ContentType string
 	Body        []byte
 
-	// Pending, if not nil, has the client wait: its OnBody is called with the
-	// Exchange of the handshake, at once, and Exchange.Admit decides later, or
-	// Exchange.Respond refuses, from any goroutine. Value is the exchange's then; the
-	// rest counts in the Admission that decides.
+	// Pending, if not nil, lets the client wait: its OnBody is called at once with the
+	// Exchange of the handshake, and Exchange.Admit decides later, or
+	// Exchange.Respond refuses, from any goroutine. Value becomes the exchange's; the
+	// other fields count in the Admission that decides.
 	Pending Responder
 
-	// PendingTimeout is how long Pending may take. The client gets 503 then, and OnEnd
-	// ErrPendingTimeout. Default Server.HandshakeTimeout; NoLimit: for ever. A
-	// negative one is refused with 500, and an *OptionError from Upgrade.
+	// PendingTimeout is the time for that decision; after it the client gets 503, and
+	// OnEnd ErrPendingTimeout. Default Server.HandshakeTimeout; NoLimit waits for ever.
+	// A negative one is refused with 500, and an *OptionError from Upgrade.
 	PendingTimeout time.Duration
 
 	// HTTP gives the request to Server.HTTP, which may still call Upgrade.
@@ -170,8 +170,8 @@ type Admission struct {
 	// Header is sent with the response, Set-Cookie or Retry-After for example.
 	Header http.Header
 
-	// Value and Handler are the connection's from the beginning, see
-	// Conn.SetValue and Conn.SetHandler. Limits are as in Conn.SetLimits.
+	// Value and Handler are set before OnOpen, as by Conn.SetValue and
+	// Conn.SetHandler. Limits are as in Conn.SetLimits.
 	Value   any
 	Handler Handler
 	Limits  *Options

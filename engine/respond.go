@@ -36,7 +36,8 @@ func AppendField(dst []byte, name, value string) ([]byte, error) {
 // ownFields are those that the engine sets: they say where a response ends.
 var ownFields = [...]string{"Content-Length", "Transfer-Encoding", "Connection", "Date", "Trailer", "Upgrade", "Keep-Alive"}
 
-// checkFields reports what is wrong with fields.
+// checkFields returns an error if fields are not well-formed, or not the
+// application's to set.
 func checkFields(fields []byte) error {
 	for len(fields) > 0 {
 		end := bytes.IndexByte(fields, '\n')
@@ -76,8 +77,8 @@ func isFieldValue(p []byte) bool {
 	return true
 }
 
-// AppendChunk appends data as one chunk of a streamed response (RFC 9112 §7.1), as
-// Exchange.WriteChunks takes it. Of empty data there is none: it would end the
+// AppendChunk appends data as one chunk of a streamed response (RFC 9112 §7.1), for
+// Exchange.WriteChunks. Empty data appends nothing, as an empty chunk would end the
 // response.
 func AppendChunk(dst []byte, data ...[]byte) []byte {
 	size := 0
@@ -98,11 +99,11 @@ func AppendChunk(dst []byte, data ...[]byte) []byte {
 const lastChunk = "0\r\n\r\n"
 
 // Respond answers with a complete response: its status, from 200 to 599, its
-// fields as AppendField makes them, and its content. Content-Length, Date and what
-// the connection needs are added; nil fields are none. The answer to HEAD has the
-// fields and no content. Respond copies fields and body.
+// fields as AppendField makes them, and its content. Content-Length, Date and
+// Connection are added; nil fields are none. The answer to HEAD has the fields and
+// no content. Respond copies fields and body.
 //
-// The connection stays for the next request, unless the client or CloseAfter said
+// The connection serves the next request, unless the client or CloseAfter said
 // otherwise. An opening handshake that waits is refused.
 //
 // It returns ErrStatus, ErrField or ErrNoContent when the response is not in order,
@@ -141,15 +142,14 @@ func (x Exchange) Respond(status int, fields, body []byte) error {
 	return nil
 }
 
-// Begin begins a response that is streamed: what Write and WriteChunks write is
-// its content, until End. It leaves when the callback under way is over, or else in
-// the loop's next turn, like everything that is written. The errors are those of
-// Respond.
+// Begin begins a response that is streamed: Write and WriteChunks write its content,
+// until End. Like everything that is written, it leaves when the callback under way
+// returns, or else in the loop's next turn. The errors are those of Respond.
 //
-// A stream has no time limit of the engine's. On Linux a client whose network has
+// The engine sets no time limit for a stream. On Linux a client whose network has
 // gone is noticed within about a minute, by TCP_USER_TIMEOUT when something was
-// written and by probes when nothing was; elsewhere it takes as long as the
-// listener's keepalive.
+// written and by probes otherwise; elsewhere it takes as long as the listener's
+// keepalive.
 func (x Exchange) Begin(status int, fields []byte) error {
 	if err := checkResponse(status, fields); err != nil {
 		return err
@@ -182,9 +182,9 @@ func (x Exchange) Begin(status int, fields []byte) error {
 	return nil
 }
 
-// Write sends data, all of it as one chunk of a response that has begun. It does
-// not keep data, and does not wait: what the network does not take is queued, see
-// Buffered and OnDrain.
+// Write sends data as one chunk of a response that has begun. It does not keep data,
+// and does not wait: bytes that the network does not take are queued, see Buffered
+// and OnDrain.
 //
 // It returns ErrNotBegun before Begin, ErrExchangeOver, and ErrQueueFull when more
 // than Options.QueueBytesMax would wait; then nothing was written, and OnDrain will
@@ -213,9 +213,9 @@ func (x Exchange) Write(data ...[]byte) error {
 // chunkOverhead is the most that AppendChunk adds.
 const chunkOverhead = 20
 
-// WriteChunks sends what AppendChunk has made, each one or more whole chunks: the
-// way to frame something once and send it to many. Their form is the caller's
-// responsibility. The errors are those of Write.
+// WriteChunks sends chunks made by AppendChunk, one or more whole ones in each
+// element: the way to encode something once and send it to many. Their form is the
+// caller's responsibility. The errors are those of Write.
 func (x Exchange) WriteChunks(encoded ...[]byte) error {
 	size := 0
 	for _, p := range encoded {
@@ -263,7 +263,7 @@ func (c *Conn) endStream(e *exchange) {
 	e.phase = phaseDone
 }
 
-// mayBegin returns why a response may not begin; mu is held.
+// mayBegin returns nil, or why a response may not begin; mu is held.
 func (e *exchange) mayBegin(open bool) error {
 	switch {
 	case !open || e.phase == phaseDone || e.phase == phaseUpgrade:
@@ -274,7 +274,7 @@ func (e *exchange) mayBegin(open bool) error {
 	return nil
 }
 
-// mayAppend returns why size bytes may not be added to a response; mu is held.
+// mayAppend returns nil, or why size bytes may not be added to a response; mu is held.
 func (c *Conn) mayAppend(e *exchange, open bool, size int) error {
 	switch {
 	case !open || e.phase == phaseDone || e.phase == phaseUpgrade:
@@ -295,12 +295,13 @@ func checkResponse(status int, fields []byte) error {
 	return checkFields(fields)
 }
 
-// isBodiless is RFC 9110 §6.4.1.
+// isBodiless reports whether a response of status has no content (RFC 9110 §6.4.1).
 func isBodiless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// appendResponse appends the head of a response up to what says where it ends.
+// appendResponse appends the head of a response, without the field that says how long
+// its content is and the empty line.
 func (s *Server) appendResponse(dst []byte, status int, fields []byte, last bool) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
@@ -316,7 +317,7 @@ func (s *Server) appendResponse(dst []byte, status int, fields []byte, last bool
 	return dst
 }
 
-// dateText is the Date of a second (RFC 9110 §6.6.1).
+// dateText is the Date field of one second (RFC 9110 §6.6.1).
 type dateText struct {
 	second int64
 	text   [len(http.TimeFormat)]byte

@@ -35,7 +35,7 @@ var (
 	errTimeout = errors.New("engine: the peer took too long")
 )
 
-// Server serves WebSockets. The zero value with a Handler works; the fields must
+// Server serves WebSockets and, with Route and HTTP, other requests. The zero value with a Handler works; the fields must
 // not be changed once it serves. All methods are safe for concurrent use.
 //
 // Among the numbers and durations zero means the default, and NoLimit that there is
@@ -45,10 +45,10 @@ type Server struct {
 	// Handler is what happens on the connections. It is required.
 	Handler Handler
 
-	// HTTP gets, on the same port, every request that does not ask for a
-	// WebSocket, and those that Admit gives it; keep-alive and what was sent
-	// behind the request are as they should be. Nil: they are answered with 426
-	// or what else is wrong with them as an opening handshake.
+	// HTTP serves, on the same port, every request that does not ask for a WebSocket
+	// and that Route does not want, and those that Admit gives it. Keep-alive and
+	// pipelining work. Nil: they are answered with 426, or with what else is wrong
+	// with them as an opening handshake.
 	//
 	// Deadlines are those of the connection: HandshakeTimeout for a head, BodyTimeout
 	// for its content, WriteTimeout for each part of a response, 16 KiB of it, that
@@ -87,19 +87,19 @@ type Server struct {
 	// and that the loop understands completely: it is HTTP/1.1 for a path, and has
 	// no content or one Content-Length, and neither Transfer-Encoding nor Expect nor
 	// Upgrade. A Responder serves it on the loop, with little memory and no
-	// goroutine, and the connection goes on to the next. What Route does not want,
-	// and what is not understood, is for HTTP, with the rest of its connection.
+	// goroutine, and then the connection's next request. Any other request is for
+	// HTTP, with the rest of its connection.
 	//
 	// It runs on the loop and must not block. Its Request has the same rules as
 	// that of Admit.
 	Route func(r *Request) Route
 
-	// Refuse, if not nil, makes the body of what the engine itself answers to
-	// requests that it cannot serve: heads and handshakes with faults, servers that
-	// are overloaded or close, handlers that panic, refusals of Admit without a body
-	// of their own. The Fault has the status and what was wrong, and must not be
-	// modified; r is the request, with the rules that it has for Admit, and nil when
-	// it is not known. It may be called at the same time on several loops and must not
+	// Refuse, if not nil, makes the bodies of the engine's own refusals: of malformed
+	// heads and handshakes, when the server is full, overloaded or closing, after a
+	// handler has panicked, and of refusals of Admit without a Body. The Fault has the
+	// status and what was wrong, and must not be modified. r is the request, with the
+	// rules that it has for Admit, and nil when the fault is not about one whose head
+	// is known. It may be called at the same time on several loops and must not
 	// block. Default: the reason as plain text.
 	Refuse func(r *Request, f *handshake.Fault) (contentType string, body []byte)
 
@@ -117,10 +117,10 @@ type Server struct {
 	// Default 30 seconds.
 	BodyTimeout time.Duration
 
-	// KeepAliveTimeout is how long a connection may wait for its next request behind
-	// one that a Responder or HTTP has served. Default 620 seconds, which is longer than the
-	// balancers wait that are common: a connection should end by whoever sends
-	// requests, or one of them may get lost.
+	// KeepAliveTimeout is how long a connection may wait for its next request, after one
+	// that a Responder or HTTP has served. Default 620 seconds, which is longer than
+	// common balancers wait: the side that sends requests should end a connection, or
+	// one of them may get lost.
 	KeepAliveTimeout time.Duration
 
 	// TLSHandshakesMax is how many handshakes of TLS may be under way at a time,
@@ -153,9 +153,8 @@ type Server struct {
 	// arrives has had to wait longer than that, twice in a row and on every loop,
 	// opening handshakes are answered with 503 and a Retry-After of 5 to 14 seconds,
 	// before Admit sees them, until a loop keeps up; those of Upgrade, too, and
-	// requests for a Responder. One
-	// callback that blocks is no reason, and connections that there are, requests
-	// for HTTP and Adopt go on. Default 5 seconds; NoLimit: never.
+	// requests for a Responder. One callback that blocks is no reason, and
+	// connections that exist, requests for HTTP and Adopt go on. Default 5 seconds; NoLimit: never.
 	ShedAfter time.Duration
 
 	// Log gets what an operator should know. Default: slog.Default.
@@ -384,12 +383,12 @@ func (l *loop) acceptStream(nc net.Conn) {
 	}
 	c := &Conn{loop: l, settings: l.server.settings, fd: -1, flags: flags}
 	c.extra = &extra{}
-	l.begins(c)
+	l.awaitHead(c)
 	c.extra.stream = newStream(l, c, nc)
 }
 
-// begins waits for the head of the first request.
-func (l *loop) begins(c *Conn) {
+// awaitHead waits for the head of the first request.
+func (l *loop) awaitHead(c *Conn) {
 	l.open.Add(1)
 	l.insert(c)
 	l.wheel.Set(c, l.clock()+wsproto.Time(l.server.numbers.handshakeTimeout))

@@ -23,21 +23,21 @@ const (
 	lingerBytesMax = 16 << 20
 )
 
-// A connection that serves requests goes round:
+// A connection that serves requests goes through these states, over and over:
 //
 //	stateHead ──► Route ──► phaseBody ──► phaseAsked ──► phaseStream ──► phaseDone
 //	    ▲                                     └───────────────────────────►  │ all was sent
 //	    └─────────────────────────────── OnEnd ◄───────────────────────────┘
 //
-// Behind each request it comes to the next in another turn of the loop, so a
-// client that sends many at once has no more of the loop than others.
+// The next request is looked at in another turn of the loop, so a client that sends
+// many at once gets no more of the loop than others.
 
-// serves has the application decide about a request that is understood, and
-// begins to serve it. It reports false if the request is for HTTP.
-func (l *loop) serves(c *Conn, p []byte, n int) bool {
+// serveRequest asks Route about a request that is understood, and begins to serve it.
+// It reports false if the request is for HTTP.
+func (l *loop) serveRequest(c *Conn, p []byte, n int) bool {
 	s, head := l.server, l.opener.head
 	r := &l.opener.admit
-	*r = Request{head: head, conn: c, remote: c.remote(), secure: c.secure(), overLimit: c.isOverLimit()}
+	*r = Request{head: head, conn: c, remote: c.remote(), secure: c.isSecure(), overLimit: c.isOverLimit()}
 	switch {
 	case s.closing.Load():
 		r.fault = shuttingDown
@@ -60,7 +60,7 @@ func (l *loop) serves(c *Conn, p []byte, n int) bool {
 		l.refuse(c, head.Method, internalError)
 		return true
 	}
-	e := l.opensExchange(c, route.Responder, route.Value, head)
+	e := l.beginExchange(c, route.Responder, route.Value, head)
 	c.mu.Lock()
 	c.settings = limits
 	c.mu.Unlock()
@@ -69,9 +69,9 @@ func (l *loop) serves(c *Conn, p []byte, n int) bool {
 	length, rest := head.ContentLength, p[n:]
 	switch {
 	case length > route.bodyBytesMax():
-		l.tooLarge(c, e, length)
+		l.reportTooLarge(c, e, length)
 	case length <= int64(len(rest)):
-		l.asks(c, e, rest[:length], rest[length:])
+		l.deliverBody(c, e, rest[:length], rest[length:])
 	default:
 		e.phase = phaseBody
 		e.left = length - int64(len(rest))
@@ -83,8 +83,9 @@ func (l *loop) serves(c *Conn, p []byte, n int) bool {
 	return true
 }
 
-// opensExchange makes a request an exchange.
-func (l *loop) opensExchange(c *Conn, r Responder, value any, head *httphead.Head) *exchange {
+// beginExchange begins the exchange of a request. head is nil for an opening
+// handshake.
+func (l *loop) beginExchange(c *Conn, r Responder, value any, head *httphead.Head) *exchange {
 	c.mu.Lock()
 	x := c.needExtra()
 	if x.exchange == nil {
@@ -103,58 +104,48 @@ func (l *loop) opensExchange(c *Conn, r Responder, value any, head *httphead.Hea
 	return e
 }
 
-// calls has f call the responder; what that writes leaves in one system call.
-func (l *loop) calls(c *Conn, e *exchange, f func(Responder, Exchange)) {
-	l.corks(c)
+// callResponder calls f with the responder. What it writes leaves in one system call.
+func (l *loop) callResponder(c *Conn, e *exchange, f func(Responder, Exchange)) {
+	c.cork()
 	f(e.responder, Exchange{c, e.number})
 	l.uncork(c)
 }
 
-// corks has what is written wait for uncork.
-func (l *loop) corks(c *Conn) {
-	c.mu.Lock()
-	c.flags |= corked
-	if c.out == nil {
-		c.out = &l.cork
-	}
-	c.mu.Unlock()
-}
-
-// asks hands a request to its responder. rest is what came behind it; both may be
-// in c.message.
-func (l *loop) asks(c *Conn, e *exchange, body, rest []byte) {
-	l.corks(c)
+// deliverBody hands a request to its responder. rest came behind the request; both
+// may be in c.message.
+func (l *loop) deliverBody(c *Conn, e *exchange, body, rest []byte) {
+	c.cork()
 	e.responder.OnBody(Exchange{c, e.number}, body)
-	c.keepsAhead(rest)
+	c.keepBehind(rest)
 	l.uncork(c)
 	if c.state == stateExchange {
-		l.waits(c, e)
+		l.awaitResponse(c, e)
 	}
 }
 
-// tooLarge has the responder answer a request whose content is not read.
-func (l *loop) tooLarge(c *Conn, e *exchange, length int64) {
+// reportTooLarge calls OnTooLarge. The content is not read.
+func (l *loop) reportTooLarge(c *Conn, e *exchange, length int64) {
 	c.dropMessage()
 	c.mu.Lock()
 	e.last = true
 	c.mu.Unlock()
-	l.holdsInput(c) // the content stays with the system until the answer was sent
-	l.calls(c, e, func(r Responder, x Exchange) { r.OnTooLarge(x, length) })
+	l.holdInput(c) // the content stays in the kernel until the answer was sent
+	l.callResponder(c, e, func(r Responder, x Exchange) { r.OnTooLarge(x, length) })
 	if c.state == stateExchange {
-		l.waits(c, e)
+		l.awaitResponse(c, e)
 	}
 }
 
-// waits is for the rest of a response.
-func (l *loop) waits(c *Conn, e *exchange) {
+// awaitResponse lets an exchange go on until its response is complete.
+func (l *loop) awaitResponse(c *Conn, e *exchange) {
 	if m := c.message; m != nil && len(m.b) >= aheadBytesMax {
-		l.holdsInput(c)
+		l.holdInput(c)
 	}
 	l.armExchange(c, e)
 }
 
-// keepsAhead keeps what came behind a request. It may be in c.message.
-func (c *Conn) keepsAhead(rest []byte) {
+// keepBehind keeps rest, which came behind a request. It may be in c.message.
+func (c *Conn) keepBehind(rest []byte) {
 	if len(rest) == 0 {
 		c.dropMessage()
 		return
@@ -163,15 +154,15 @@ func (c *Conn) keepsAhead(rest []byte) {
 	m.b, m.cut = append(m.b[:0], rest...), httphead.Cut{}
 }
 
-// holdsInput stops reading.
-func (l *loop) holdsInput(c *Conn) {
+// holdInput stops reading until releaseInput.
+func (l *loop) holdInput(c *Conn) {
 	if c.mode&keepsInput == 0 {
 		c.mode |= keepsInput
 		l.watch(c)
 	}
 }
 
-// readExchange takes what has arrived while a request is served.
+// readExchange reads while a request is served: its content, or later requests.
 func (l *loop) readExchange(c *Conn) {
 	e := c.extra.exchange
 	buf := l.in
@@ -181,7 +172,7 @@ func (l *loop) readExchange(c *Conn) {
 			free -= len(c.message.b)
 		}
 		if free <= 0 {
-			l.holdsInput(c)
+			l.holdInput(c)
 			return
 		}
 		buf = buf[:free]
@@ -191,26 +182,26 @@ func (l *loop) readExchange(c *Conn) {
 	case err == socket.ErrAgain:
 		return
 	case err != nil:
-		l.gone(c, err)
+		l.loseClient(c, err)
 		return
 	case n == 0:
-		l.inputEnds(c, e)
+		l.endInput(c, e)
 		return
 	}
 	l.tally.BytesIn += uint64(n)
 	if e.left > 0 {
-		l.body(c, e, buf[:n])
+		l.takeBody(c, e, buf[:n])
 		return
 	}
 	m := c.needMessage()
 	m.b = append(m.b, buf[:n]...)
 	if len(m.b) >= aheadBytesMax {
-		l.holdsInput(c)
+		l.holdInput(c)
 	}
 }
 
-// body takes some of the content of a request.
-func (l *loop) body(c *Conn, e *exchange, p []byte) {
+// takeBody collects p, a part of a request's content and perhaps more behind it.
+func (l *loop) takeBody(c *Conn, e *exchange, p []byte) {
 	m := c.message
 	k := int(min(e.left, int64(len(p))))
 	m.b = append(m.b, p[:k]...)
@@ -221,38 +212,38 @@ func (l *loop) body(c *Conn, e *exchange, p []byte) {
 	e.phase = phaseAsked
 	c.mu.Unlock()
 	c.message = nil
-	l.asks(c, e, m.b, p[k:])
+	l.deliverBody(c, e, m.b, p[k:])
 	m.recycle()
 }
 
-// inputEnds is called when the client has sent all it will.
-func (l *loop) inputEnds(c *Conn, e *exchange) {
+// endInput is called when the client has ended its side of the connection.
+func (l *loop) endInput(c *Conn, e *exchange) {
 	e.ended = true
 	c.mu.Lock()
 	ends := e.phase == phaseBody || e.endsWithInput && e.phase != phaseDone
 	c.mu.Unlock()
 	if ends {
-		l.gone(c, errors.New("it ended its side of the connection"))
+		l.loseClient(c, errors.New("it ended its side of the connection"))
 		return
 	}
-	l.holdsInput(c) // the end stays readable
+	l.holdInput(c) // the end stays readable
 }
 
-// gone ends an exchange whose client is not there any more.
-func (l *loop) gone(c *Conn, err error) {
+// loseClient ends an exchange whose client has gone.
+func (l *loop) loseClient(c *Conn, err error) {
 	l.finish(c, abnormal(fmt.Errorf("%w: %w", ErrClientGone, err)), false)
 	l.release(c)
 }
 
-// hangsUp is called when the poller reports something of a connection that is not
-// read: that the client has gone, if it has.
-func (l *loop) hangsUp(c *Conn) {
+// checkHangUp is called when the poller reports an event of a connection that is not
+// read: the client may have gone.
+func (l *loop) checkHangUp(c *Conn) {
 	if c.fd >= 0 && isHungUp(c.fd) {
-		l.gone(c, net.ErrClosed)
+		l.loseClient(c, net.ErrClosed)
 	}
 }
 
-// visitExchange does what was posted for a connection that serves a request.
+// visitExchange is visit for a connection that serves a request.
 func (l *loop) visitExchange(c *Conn) {
 	c.mu.Lock()
 	e := c.extra.exchange
@@ -261,39 +252,39 @@ func (l *loop) visitExchange(c *Conn) {
 	c.mu.Unlock()
 	switch {
 	case woken:
-		l.calls(c, e, Responder.OnWake)
+		l.callResponder(c, e, Responder.OnWake)
 	case !stuck:
 		l.flush(c)
 	}
 }
 
-// wasSent is called when everything has been sent that was written.
-func (l *loop) wasSent(c *Conn, drained bool) {
+// noteSent is called when the queue is empty.
+func (l *loop) noteSent(c *Conn, drained bool) {
 	c.mu.Lock()
 	e := c.extra.exchange
 	phase, more := e.phase, c.queued > 0
 	c.mu.Unlock()
 	switch {
 	case more && phase == phaseDone:
-		return // it was completed since, and posted
+		return // the response was completed meanwhile, and posted
 	case phase == phaseDone:
-		l.completes(c, e)
+		l.completeExchange(c, e)
 		return
 	case phase == phaseUpgrade:
-		l.upgrades(c, e)
+		l.settleHandshake(c, e)
 		return
 	}
 	if c.timer.IsSet() {
 		l.armExchange(c, e)
 	}
 	if drained {
-		l.calls(c, e, Responder.OnDrain)
+		l.callResponder(c, e, Responder.OnDrain)
 	}
 }
 
-// completes ends an exchange whose response was sent, and comes to the next
+// completeExchange ends an exchange whose response was sent, and waits for the next
 // request.
-func (l *loop) completes(c *Conn, e *exchange) {
+func (l *loop) completeExchange(c *Conn, e *exchange) {
 	var err error
 	c.mu.Lock()
 	last := e.last || l.server.closing.Load()
@@ -301,7 +292,7 @@ func (l *loop) completes(c *Conn, e *exchange) {
 		err = ErrServerClosed
 	}
 	c.mu.Unlock()
-	l.endsExchange(c, err)
+	l.endExchange(c, err)
 	if last || e.ended && c.message == nil {
 		l.finish(c, abnormal(errClosed), !e.ended)
 		l.last(c)
@@ -321,26 +312,25 @@ func (l *loop) completes(c *Conn, e *exchange) {
 	}
 }
 
-// hasRequest reports whether something came behind a request that was served, and
-// was not looked at yet.
+// hasRequest reports whether bytes behind a served request wait to be looked at.
 func (c *Conn) hasRequest() bool {
 	m := c.message
 	return c.state == stateHead && c.exchange() != nil && m != nil && m.cut.Seen() < len(m.b)
 }
 
-// nextRequest deals with what came behind a request that was served.
+// nextRequest looks at the bytes behind a served request.
 func (l *loop) nextRequest(c *Conn) {
 	if !c.hasRequest() {
 		return
 	}
-	l.head(c, nil)
+	l.takeHead(c, nil)
 	if c.state == stateHead && c.extra.exchange.ended && c.message != nil && !c.hasRequest() {
-		l.gone(c, net.ErrClosed) // the rest of it will not come
+		l.loseClient(c, net.ErrClosed) // the rest of it will not come
 	}
 }
 
-// endsExchange calls OnEnd, if there is an exchange.
-func (l *loop) endsExchange(c *Conn, err error) {
+// endExchange calls OnEnd, if there is an exchange.
+func (l *loop) endExchange(c *Conn, err error) {
 	c.mu.Lock()
 	e := c.exchange()
 	if e == nil || e.phase == phaseOver {
@@ -358,7 +348,7 @@ func (l *loop) endsExchange(c *Conn, err error) {
 	c.mu.Unlock()
 }
 
-// callEnd calls OnEnd, which must not keep the end from being completed.
+// callEnd calls OnEnd. A panic in it does not keep the end from being completed.
 func (l *loop) callEnd(r Responder, x Exchange, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -369,9 +359,9 @@ func (l *loop) callEnd(r Responder, x Exchange, err error) {
 	r.OnEnd(x, err)
 }
 
-// armExchange sets the timer to when the content must have arrived, or to what comes
-// first of the end of the client's time to read, or the application's to decide, and
-// WakeAt.
+// armExchange sets the timer to the exchange's next deadline: for the content or for
+// the decision about a handshake, else for the client to read; or to WakeAt, if that
+// comes first.
 func (l *loop) armExchange(c *Conn, e *exchange) {
 	var at wsproto.Time
 	c.mu.Lock()
@@ -391,7 +381,7 @@ func (l *loop) armExchange(c *Conn, e *exchange) {
 	l.wheel.Set(c, at)
 }
 
-// expireExchange does what is due.
+// expireExchange is called when the timer has fired, and does what is due.
 func (l *loop) expireExchange(c *Conn) {
 	c.mu.Lock()
 	e := c.extra.exchange
@@ -403,7 +393,7 @@ func (l *loop) expireExchange(c *Conn) {
 	waits := e.phase == phaseBody && l.now >= e.due
 	undecided := !late && e.isUndecided() && l.now >= e.due
 	if undecided {
-		e.phase = phaseDone // nobody else answers it now
+		e.phase = phaseDone // the application cannot answer it any more
 	}
 	headOnly := e.headOnly
 	woken := !late && e.needsWake(l.now)
@@ -413,14 +403,14 @@ func (l *loop) expireExchange(c *Conn) {
 		l.finish(c, abnormal(ErrWriteTimeout), false)
 		l.release(c)
 	case waits:
-		l.answers(c, headOnly, bodyTimeout, nil, ErrBodyTimeout)
+		l.answerFault(c, headOnly, bodyTimeout, nil, ErrBodyTimeout)
 	case undecided:
 		l.noteRefusal(c)
-		l.answers(c, false, pendingTimeout, nil, ErrPendingTimeout)
+		l.answerFault(c, false, pendingTimeout, nil, ErrPendingTimeout)
 	default:
 		l.armExchange(c, e)
 		if woken {
-			l.calls(c, e, Responder.OnWake)
+			l.callResponder(c, e, Responder.OnWake)
 		}
 	}
 }
@@ -428,14 +418,14 @@ func (l *loop) expireExchange(c *Conn) {
 var bodyTimeout = &handshake.Fault{Status: http.StatusRequestTimeout, Rule: RuleBodyTimeout, Reason: "the content of the request did not arrive in time",
 	Header: handshake.Header{"Connection": {"close"}}}
 
-// failExchange ends an exchange whose responder has failed.
+// failExchange ends an exchange whose responder panicked.
 func (l *loop) failExchange(c *Conn, reason any) {
 	c.mu.Lock()
 	e := c.extra.exchange
 	phase, headOnly, stuck := e.phase, e.headOnly, c.flags&blocked != 0
 	e.last = true
 	if phase == phaseBody || phase == phaseAsked {
-		e.phase = phaseDone // nobody else answers it now
+		e.phase = phaseDone // the application cannot answer it any more
 	}
 	c.mu.Unlock()
 	switch phase {
@@ -447,7 +437,7 @@ func (l *loop) failExchange(c *Conn, reason any) {
 			l.flush(c)
 		}
 	default:
-		l.answers(c, headOnly, internalError, nil, &panicError{reason})
+		l.answerFault(c, headOnly, internalError, nil, &panicError{reason})
 	}
 }
 
@@ -457,9 +447,9 @@ func (c *Conn) responderPanicked(r Responder, reason any) {
 		"responder", fmt.Sprintf("%T", r), "remote", fmt.Sprint(c.RemoteAddr()), "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
 }
 
-// dismiss asks an exchange to be over, for Shutdown.
+// dismiss tells an exchange of a Shutdown.
 func (l *loop) dismiss(c *Conn) {
-	defer l.recovers(c)
+	defer l.recoverPanic(c)
 	l.begin(c)
 	defer l.current.Store(nil)
 	switch c.state {
@@ -485,7 +475,7 @@ func (l *loop) dismiss(c *Conn) {
 	c.mu.Unlock()
 	switch {
 	case finishes:
-		l.calls(c, e, func(_ Responder, x Exchange) { finisher.OnFinish(x) })
+		l.callResponder(c, e, func(_ Responder, x Exchange) { finisher.OnFinish(x) })
 	case !stuck:
 		l.flush(c)
 	}

@@ -31,7 +31,7 @@ type stream struct {
 	conn *Conn
 
 	mu      sync.Mutex // guards what follows; never held across I/O
-	in      []byte     // has arrived and was not taken by the loop
+	in      []byte     // has arrived, and the loop has not taken it
 	inErr   error      // comes after in
 	out     []byte     // is being written
 	outErr  error
@@ -41,18 +41,18 @@ type stream struct {
 	closed  bool
 	waiting bool          // the reader waits for resume
 	resume  chan struct{} // capacity 1
-	left    chan struct{} // closed when the reader has ended; nil while nobody else needs to know
+	left    chan struct{} // closed when the reader has ended; nil while nothing waits for that
 }
 
 func newStream(l *loop, c *Conn, nc net.Conn) *stream {
 	s := &stream{nc: nc, loop: l, conn: c, resume: make(chan struct{}, 1)}
-	l.server.goroutines.Go(s.reads)
+	l.server.goroutines.Go(s.readLoop)
 	return s
 }
 
-// reads is the reading goroutine. It ends when the stream is closed or broken.
-func (s *stream) reads() {
-	if s.choosesHTTP2() {
+// readLoop is the reading goroutine. It ends when the stream is closed or broken.
+func (s *stream) readLoop() {
+	if s.hasChosenHTTP2() {
 		s.loop.do(func() { s.loop.surrenderHTTP2(s.conn, s) }) // a loop that has ended has closed it
 		return
 	}
@@ -63,7 +63,7 @@ func (s *stream) reads() {
 		s.in, s.inErr = buf[:n], err
 		s.waiting = true
 		closed := s.closed
-		s.leaves()
+		s.signalLeft()
 		s.mu.Unlock()
 		if closed {
 			return
@@ -72,7 +72,7 @@ func (s *stream) reads() {
 		<-s.resume
 		s.mu.Lock()
 		closed = s.closed
-		s.leaves()
+		s.signalLeft()
 		s.mu.Unlock()
 		if closed || err != nil {
 			return
@@ -80,30 +80,31 @@ func (s *stream) reads() {
 	}
 }
 
-// leaves says that the reader has ended, if somebody else waits for that; mu is held.
-func (s *stream) leaves() {
+// signalLeft closes left, if there is one and the stream is closed; mu is held.
+func (s *stream) signalLeft() {
 	if s.closed && s.left != nil {
 		close(s.left)
 		s.left = nil
 	}
 }
 
-// goesOn lets the reader read more; mu is held.
-func (s *stream) goesOn() {
+// resumeReader lets the reader read more; mu is held.
+func (s *stream) resumeReader() {
 	if s.waiting {
 		s.waiting = false
 		s.resume <- struct{}{}
 	}
 }
 
-// tell has the loop look at the stream.
+// tell makes the loop look at the stream.
 func (s *stream) tell() {
 	s.conn.mu.Lock()
 	s.conn.unlockAndPost()
 }
 
-// read gives what has arrived, socket.ErrAgain if nothing has. The reader goes on when
-// the loop has dealt with it: the transport may be somebody else's by then.
+// read copies bytes that have arrived to p, and returns socket.ErrAgain if there are
+// none. The reader goes on after the loop has dealt with them: the transport may be
+// given away by then.
 func (s *stream) read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,14 +121,15 @@ func (s *stream) read(p []byte) (int, error) {
 	return 0, socket.ErrAgain
 }
 
-// readable and writable report what the loop may try.
-func (s *stream) readable() bool {
+// isReadable reports whether read would return something.
+func (s *stream) isReadable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.in) > 0 || s.inErr != nil
 }
 
-func (s *stream) writable() bool {
+// isWritable reports whether write would accept something.
+func (s *stream) isWritable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.writing
@@ -156,12 +158,12 @@ func (s *stream) write(p []byte) (int, error) {
 	}
 	s.out = append(s.out[:0], p[:min(len(p), streamWriteBytes)]...)
 	s.writing, s.moved = true, false
-	s.loop.server.goroutines.Go(s.writes)
+	s.loop.server.goroutines.Go(s.writeLoop)
 	return len(s.out), nil
 }
 
-// writes is the writing goroutine.
-func (s *stream) writes() {
+// writeLoop is the writing goroutine.
+func (s *stream) writeLoop() {
 	s.mu.Lock()
 	out := s.out
 	s.mu.Unlock()
@@ -214,13 +216,12 @@ func (s *stream) closeWrite() {
 // longAgo is a deadline that cuts a blocked call short.
 var longAgo = time.Unix(1, 0)
 
-// close lets go of the transport. Closing TLS writes, so the loop does not wait
-// for it.
+// close closes the transport. Closing TLS writes, so the loop does not wait for that.
 func (s *stream) close() {
 	s.mu.Lock()
 	s.closed = true
 	writing := s.writing
-	s.goesOn()
+	s.resumeReader()
 	s.mu.Unlock()
 	_ = s.nc.SetReadDeadline(longAgo) // ends the read under way
 	if writing {
@@ -241,16 +242,16 @@ func (c *Conn) streamOf() *stream {
 	return c.stream()
 }
 
-// visitStream does what a poller's event would have done.
+// visitStream does for a stream what an event of the poller does for a descriptor.
 func (l *loop) visitStream(c *Conn, s *stream) {
-	if c.mode&wantsWrite != 0 && s.writable() {
+	if c.mode&wantsWrite != 0 && s.isWritable() {
 		l.unblock(c)
 		l.flush(c)
 	}
 	if c.state == stateClosed || c.paused() {
 		return
 	}
-	if s.readable() {
+	if s.isReadable() {
 		l.read(c)
 	}
 	if c.state == stateClosed {
@@ -259,21 +260,21 @@ func (l *loop) visitStream(c *Conn, s *stream) {
 	s.mu.Lock()
 	more := len(s.in) > 0 || s.inErr != nil
 	if !more {
-		s.goesOn() // not if something came since: it would be overwritten
+		s.resumeReader() // not if something came since: it would be overwritten
 	}
 	s.mu.Unlock()
 	if more {
-		s.tell() // one buffer in a turn, as everybody
+		s.tell() // one buffer in a turn, like every connection
 	}
 }
 
-// busy reports whether the transport is still at work on what it accepted.
-func (l *loop) busy(c *Conn) bool {
+// isSending reports whether the transport is still at work on bytes that it accepted.
+func (l *loop) isSending(c *Conn) bool {
 	if c.mode&secured != 0 {
 		return c.linkOf().IsWaiting()
 	}
 	s := c.streamOf()
-	return s != nil && !s.writable()
+	return s != nil && !s.isWritable()
 }
 
 func addrPortOf(a net.Addr) netip.AddrPort {

@@ -64,7 +64,7 @@ func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
 }
 
 // secureListener is a listener whose connections begin with TLS. The loops look
-// inside; whoever does not know it gets the connections of crypto/tls.
+// inside; any other code gets the connections of crypto/tls.
 type secureListener struct {
 	net.Listener
 	config *tls.Config

@@ -44,7 +44,7 @@ func (l *loop) close(c *Conn) {
 	if c.mode&secured != 0 {
 		l.sayGoodbyeTLS(c, c.linkOf())
 		c.mode &^= secured
-		c.setLink(nil) // who keeps a Conn does not keep that
+		c.setLink(nil) // its memory does not stay with a Conn that is kept
 	}
 	fd := c.fd
 	if fd < 0 {
@@ -68,7 +68,7 @@ func (l *loop) watch(c *Conn) {
 		return
 	}
 	s := c.stream()
-	if !c.paused() && s.readable() || c.mode&wantsWrite != 0 && s.writable() {
+	if !c.paused() && s.isReadable() || c.mode&wantsWrite != 0 && s.isWritable() {
 		s.tell()
 	}
 }

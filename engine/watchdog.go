@@ -6,7 +6,7 @@ import (
 )
 
 // watch reports callbacks that take long, while they do. A loop whose turn does
-// not change from one look to the next, and who is serving a connection, stalls.
+// not change from one look to the next, and which is serving a connection, stalls.
 func (s *Server) watch(after time.Duration) {
 	ticker := time.NewTicker(after)
 	defer ticker.Stop()

@@ -14,8 +14,8 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// web is the HTTP server behind the loops. It gets connections whose first
-// request is not for a WebSocket, with what has been read of them.
+// web is the HTTP server behind the loops. It gets connections with a request that is
+// for neither a WebSocket nor a Responder, and the bytes that were read of them.
 type web struct {
 	owner  *Server
 	server *http.Server
@@ -63,7 +63,7 @@ func (w *web) close() {
 	_ = w.server.Close()
 }
 
-// webHandler serves the requests of such a connection. A later one may ask for a
+// webHandler serves the requests of these connections. A later one may ask for a
 // WebSocket, and is treated as if it had come first.
 type webHandler struct{ server *Server }
 
@@ -85,7 +85,7 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.owe(false)
 	}
 	if upgrade {
-		_, err := h.server.take(w, r, h.server.Admit)
+		_, err := h.server.upgrade(w, r, h.server.Admit)
 		if wrong, ok := errors.AsType[*OptionError](err); ok {
 			h.server.log().Error("engine: Admit returned what cannot be", "error", wrong)
 		}
@@ -96,8 +96,8 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.server.HTTP.ServeHTTP(w, r)
 }
 
-// forward gives a connection to HTTP, with p, which was read of it. If last is set
-// the request in p is its last.
+// forward gives a connection to HTTP, with p, which was read of it and begins with a
+// request. With last set that request is the connection's last.
 func (l *loop) forward(c *Conn, p []byte, last bool) {
 	early := append([]byte(nil), p...)
 	l.tally.HTTP++
@@ -133,20 +133,20 @@ func (l *loop) forward(c *Conn, p []byte, last bool) {
 }
 
 // surrender takes the transport from a stream. Its reader mostly waits to be
-// resumed, as its last bytes are those being handed over. Behind a request that a
-// loop has served it may be reading; then what that brings comes first.
+// resumed, as its last bytes are those being handed over. It may be reading, though,
+// after a request that a loop has served; the bytes of that read then come first.
 func (l *loop) surrender(c *Conn, s *stream) net.Conn {
 	l.detach(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	if s.waiting && len(s.in) == 0 && s.inErr == nil {
-		s.goesOn()
+		s.resumeReader()
 		return s.nc
 	}
 	left := make(chan struct{})
 	s.left = left
-	s.goesOn() // if it waits, it has read what was not looked at yet
+	s.resumeReader() // if it waits, it has bytes that were not looked at yet
 	return &leftConn{Conn: s.nc, stream: s, left: left}
 }
 
@@ -155,7 +155,7 @@ type leftConn struct {
 	net.Conn
 	stream *stream
 	left   chan struct{} // closed when the reader has ended
-	taken  bool          // everything that the reader has brought; used by whoever reads
+	taken  bool          // everything that the reader has brought was read; belongs to the goroutine that reads
 }
 
 func (c *leftConn) Read(p []byte) (int, error) {
@@ -163,7 +163,7 @@ func (c *leftConn) Read(p []byte) (int, error) {
 		return c.Conn.Read(p)
 	}
 	s := c.stream
-	<-c.left // a deadline ends that read, too
+	<-c.left // a deadline ends the reader's read, too
 	s.mu.Lock()
 	n, err := copy(p, s.in), s.inErr
 	s.in = s.in[n:]
@@ -186,18 +186,18 @@ func (c *leftConn) CloseWrite() error {
 	return nil
 }
 
-// choosesHTTP2 reports whether the peer has chosen HTTP/2 in a handshake of TLS,
-// which it waits for. The errors of that come again when it is read.
-func (s *stream) choosesHTTP2() bool {
+// hasChosenHTTP2 waits for the TLS handshake, if there is one, and reports whether the
+// peer has chosen HTTP/2. An error of the handshake comes again with the first read.
+func (s *stream) hasChosenHTTP2() bool {
 	secure, ok := s.nc.(*tls.Conn)
 	return ok && s.loop.server.web != nil && secure.Handshake() == nil && secure.ConnectionState().NegotiatedProtocol == protoHTTP2
 }
 
-// surrenderHTTP2 gives HTTP the transport of a stream that nothing was read of.
-// It has no reader any more.
+// surrenderHTTP2 gives HTTP the transport of a stream of which nothing was read. The
+// stream has no reader any more.
 func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
 	if c.state != stateHead {
-		return // it has been closed meanwhile
+		return // the connection was closed meanwhile
 	}
 	l.detach(c)
 	l.tally.HTTP++
@@ -206,8 +206,8 @@ func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
 	w.take(&forwarded{Conn: s.nc, web: w, http2: true, overLimit: over, last: over})
 }
 
-// handoff is the listener of web: it accepts what the loops put into it. They
-// never wait for it.
+// handoff is the listener of web: it accepts the connections that the loops put into
+// it, without waiting.
 type handoff struct {
 	mu     sync.Mutex // guards what follows
 	queue  []*forwarded

@@ -48,8 +48,8 @@ func (h *Head) Doubt() Doubt {
 	return None
 }
 
-// doubts notes the first.
-func (h *Head) doubts(d Doubt) {
+// noteDoubt notes the first.
+func (h *Head) noteDoubt(d Doubt) {
 	if h.doubt == None {
 		h.doubt = d
 	}

@@ -61,27 +61,27 @@ func (h *Head) Parse(b []byte) error {
 				h.Host = value
 			}
 			if !isHost(value) {
-				h.doubts(Host)
+				h.noteDoubt(Host)
 			}
 		case fieldContentLength:
 			h.ContentLength, ok = parseLength(value)
 			if lengths++; lengths > 1 || !ok {
-				h.doubts(Length)
+				h.noteDoubt(Length)
 			}
 		case fieldTransferEncoding:
-			h.doubts(Coding)
+			h.noteDoubt(Coding)
 		case fieldExpect:
-			h.doubts(Expectation)
+			h.noteDoubt(Expectation)
 		case fieldUpgrade:
-			h.doubts(Upgrade)
+			h.noteDoubt(Upgrade)
 		case fieldTrailer:
-			h.doubts(Coding)
+			h.noteDoubt(Coding)
 		case fieldConnection:
 			h.Close = h.Close || hasToken(value, "close")
 		}
 	}
 	if hosts == 0 {
-		h.doubts(Host)
+		h.noteDoubt(Host)
 	}
 	return nil
 }
