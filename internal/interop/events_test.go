@@ -139,7 +139,8 @@ func readEvents(r io.Reader, last string, told *inbox[string]) string {
 	return last
 }
 
-// chromiumEvents is the EventSource of a page of the server's origin.
+// chromiumEvents is the EventSource of a page of the server's origin. The page is
+// one that uses no channels itself and may use them.
 func chromiumEvents(t *testing.T, chromium context.Context, url string) *inbox[string] {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
@@ -157,7 +158,7 @@ func chromiumEvents(t *testing.T, chromium context.Context, url string) *inbox[s
 		source.addEventListener("position", (e) => tell("position", e.lastEventId))
 		source.addEventListener("gap", (e) => tell("gap", e.data))
 		source.onerror = () => { if (source.readyState === 2) tell("gave up") }`
-	if err := chromedp.Do(ctx, chromedp.Navigate(origin+"/"), chromedp.Evaluate[chromedp.Void]("{"+script+"}")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(origin+"/welcome/base.css"), chromedp.Evaluate[chromedp.Void]("{"+script+"}")); err != nil {
 		cancel()
 		t.Fatalf("in the browser: %v", err)
 	}
@@ -183,7 +184,8 @@ func chromiumEvents(t *testing.T, chromium context.Context, url string) *inbox[s
 // breaker is a proxy of connections that can be cut.
 type breaker struct {
 	net.Listener
-	ended sync.WaitGroup
+	passed *inbox[string] // targets of connections that have ended
+	ended  sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
 	target string     // "": connections are ended at once
@@ -196,7 +198,7 @@ func newBreaker(t *testing.T, target string) *breaker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &breaker{Listener: ln, target: target, open: map[net.Conn]bool{}}
+	b := &breaker{Listener: ln, passed: newInbox[string](), target: target, open: map[net.Conn]bool{}}
 	b.ended.Go(func() {
 		for {
 			near, err := ln.Accept()
@@ -238,6 +240,7 @@ func (b *breaker) pass(near net.Conn) {
 	b.open[near] = true
 	b.mu.Unlock()
 	defer func() {
+		b.passed.put(target)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.open, near)
@@ -286,6 +289,23 @@ var eventCases = []struct {
 		s.await(t, "message three") // before the next, so that it comes live
 		s.publish(t, "last")
 	}, []string{"message one", "message two", "message three", "message last"}},
+	{"server full", func(t *testing.T, s *eventScene) {
+		s.publish(t, "one")
+		s.await(t, "message one")
+		s.breaker.cut("")
+		s.publish(t, "two")
+		leave := s.occupy(t)
+		s.breaker.turn(s.host)
+		for { // until the client was there and left again
+			if target, ok := s.breaker.passed.next(); !ok {
+				t.Fatal("the client does not come back to a full server")
+			} else if target != "" {
+				break
+			}
+		}
+		leave()
+		s.publish(t, "last")
+	}, []string{"message one", "message two", "message last"}},
 	{"draining", func(t *testing.T, s *eventScene) {
 		s.publish(t, "one")
 		s.await(t, "message one")
@@ -322,14 +342,61 @@ type eventScene struct {
 	got     []string
 }
 
+// connectionsMax is how many connections the servers allow.
+const connectionsMax = 4
+
 func (s *eventScene) launch(t *testing.T) {
 	t.Helper()
-	s.host, s.process = launchGodwit(t, 15*time.Second, "--demo=false")
+	config := filepath.Join(t.TempDir(), "godwit.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "demo: false\nlimits:\n  connections: %d\n", connectionsMax), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.host, s.process = launchGodwit(t, 15*time.Second, "--config", config)
 }
 
+// publish publishes, as soon as there is a connection for it.
 func (s *eventScene) publish(t *testing.T, text string) {
 	t.Helper()
-	publish(t, http.DefaultClient, "http://"+s.host+s.channel, text)
+	for {
+		response := request(t, oneRequest, http.MethodPost, "http://"+s.host+s.channel, text, "Content-Type", "text/plain")
+		response.Body.Close()
+		switch response.StatusCode {
+		case http.StatusCreated:
+			return
+		case http.StatusServiceUnavailable:
+		default:
+			t.Fatal(response.Status)
+		}
+	}
+}
+
+// oneRequest uses a connection for one request.
+var oneRequest = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// occupy takes every connection that the server allows, until leave.
+func (s *eventScene) occupy(t *testing.T) (leave func()) {
+	t.Helper()
+	var streams []io.Closer
+	for attempts := 0; len(streams) < connectionsMax; attempts++ {
+		if attempts > 5000 {
+			t.Fatalf("somebody else keeps %d connections", connectionsMax-len(streams))
+		}
+		response := get(t, oneRequest, "http://"+s.host+"/channels/occupied", "Accept", "text/event-stream")
+		isIn := false
+		for lines := bufio.NewScanner(response.Body); !isIn && lines.Scan(); {
+			isIn = lines.Text() == "event: position"
+		}
+		if !isIn { // an older connection has not quite gone
+			response.Body.Close()
+			continue
+		}
+		streams = append(streams, response.Body)
+	}
+	return func() {
+		for _, stream := range streams {
+			_ = stream.Close()
+		}
+	}
 }
 
 // await reads what the client is told up to a line that is what, whatever its ID.
