@@ -361,6 +361,11 @@ func TestBrowserSnippets(t *testing.T) {
 			b.over(card, "websocket") // the code needs the connections that a browser has
 			return code
 		}
+		if transport == "websocket" { // the first line of the page is for a console
+			line := eval[string](b, "document.querySelector('.lines code').textContent")
+			eval[int](b, `var logged = []; ((console) => {`+line+`})({ log: (text) => logged.push(text) }), 0`)
+			b.until(`(() => { fetch("channels/chat", { method: "POST", body: "for the console" }); return logged.includes("for the console") })()`)
+		}
 		code := shown("chat")
 		if n := strings.Count(code, "\n"); n != 2 {
 			t.Errorf("%s takes %d lines:\n%s", transport, n+1, code)
