@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// Take appends to dst everything the session is owed now, or a first part of it
-// when it is replaying, and returns the extended slice. It returns dst unchanged
-// when nothing is owed: wait for wake. It does not block. When more is owed than
-// was returned, wake has been called again.
+// Take appends to dst what the session is owed now, or a first part of it when it
+// is replaying or more than 256 KiB of payload are owed, and returns the extended
+// slice. It returns dst unchanged when nothing is owed: wait for wake. It does not
+// block. When more is owed than was returned, wake has been called again. An edge
+// that takes no more until its client has taken what there was holds no more than
+// that for a client that does not read.
 //
 // A subscription whose history cannot be read is behind: a push says so with the
 // Broker's error, nothing is lost, and it is tried again, with growing pauses,
@@ -39,6 +41,13 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		}
 		return dst, err
 	}
+	if len(s.queue) > 0 { // it goes before what is read from history
+		s.woken = true
+		s.mu.Unlock()
+		s.countDeliveries(n, bytes)
+		s.wake()
+		return dst, nil
+	}
 	read, ask := s.nextRead()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
@@ -63,10 +72,24 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	return dst, nil
 }
 
-// takeQueue empties the queue into dst and counts its publications; s.mu is held.
+// takeBytesMax is how much payload Take returns at most, if it is more than one
+// publication: what a client that does not read makes its edge hold, in its
+// encoding.
+const takeBytesMax = 256 << 10
+
+// takeQueue moves what is queued into dst, or a first part of it, and counts its
+// publications; s.mu is held.
 func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 	for i := range s.queue {
 		q := &s.queue[i]
+		if q.other == nil && n > 0 && bytes+len(q.delivery.Data) > takeBytesMax {
+			left := copy(s.queue, s.queue[i:])
+			clear(s.queue[left:])
+			s.queue = s.queue[:left]
+			s.queueCount -= n
+			s.queueBytes -= bytes
+			return dst, n, bytes
+		}
 		if q.other != nil {
 			dst = append(dst, q.other.Push)
 			s.outstanding--
@@ -74,11 +97,11 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 			continue
 		}
 		dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
-		q.sub.queued = 0
+		q.sub.queued--
 		q.sub.taken = q.delivery.Position.Offset
 		n++
+		bytes += len(q.delivery.Data)
 	}
-	bytes = s.queueBytes
 	s.emptyQueue()
 	return dst, n, bytes
 }
@@ -248,14 +271,15 @@ func (s *Session) takeOne(sub *subscription, d *Delivery, dst []Push, n, bytes *
 	return append(dst, Push{Channel: sub.channel.name, Delivery: d})
 }
 
-// fit ends a page where its payload would pass the bound of the queue, for
-// handing it out makes the edge hold it. The page has at least one publication.
+// fit ends a page where its payload would pass takeBytesMax or the bound of the
+// queue, for handing it out makes the edge hold it. The page has at least one
+// publication.
 func (s *Session) fit(page Page) (publications []*Publication, position Position, cut bool) {
 	publications = page.Publications
 	bytes := 0
 	for i, p := range publications {
 		bytes += len(p.Data)
-		if i > 0 && bytes > s.hub.options.QueueBytesMax {
+		if i > 0 && bytes > min(takeBytesMax, s.hub.options.QueueBytesMax) {
 			return publications[:i], publications[i-1].Position, true
 		}
 	}

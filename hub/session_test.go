@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -417,5 +418,57 @@ func TestClose(t *testing.T) {
 	}
 	if err := h.Shutdown(t.Context()); err != nil {
 		t.Error("Shutdown after Close:", err)
+	}
+}
+
+// What a session is owed is handed out in parts, each with its wake, whether it was
+// queued or is read from history: a client that does not read makes its edge hold a
+// part, and not a queue. Nothing is missing and everything is in order, also when a
+// subscription falls behind in between.
+func TestTakeGivesParts(t *testing.T) {
+	const size, partMax = 60 << 10, 256 << 10
+	for _, c := range []struct {
+		name      string
+		published int // the queue holds 17
+	}{{"queued", 17}, {"fallen behind", 60}} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHub(t, nil, nil)
+			e := connect(t, h)
+			e.subscribe("c", hub.SubscribeOptions{})
+			e.drain()
+			text := strings.Repeat("x", size)
+			for i := range c.published {
+				publish(t, h, "c", fmt.Sprint(text, i))
+			}
+			got, parts := 0, 0
+			for ; got < c.published; parts++ {
+				<-e.woken
+				pushes, err := e.Take(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				bytes := 0
+				for _, p := range pushes {
+					if p.Delivery == nil || string(p.Delivery.Data[size:]) != fmt.Sprint(got) {
+						t.Fatalf("number %d is %+v", got, p)
+					}
+					got++
+					bytes += len(p.Delivery.Data)
+				}
+				if bytes > partMax {
+					t.Errorf("a part of %d bytes", bytes)
+				}
+				if parts == 1 { // it is caught up with in between
+					publish(t, h, "c", fmt.Sprint(text, c.published))
+					c.published++
+				}
+			}
+			if rest := e.drain(); len(rest) > 0 {
+				t.Errorf("then %+v", rest)
+			}
+			if parts < 4 {
+				t.Errorf("%d parts", parts)
+			}
+		})
 	}
 }
