@@ -21,6 +21,7 @@ import (
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
 	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/driver"
@@ -98,6 +99,15 @@ var options = map[string]struct {
 		_, err := membroker.New(o.(*membroker.Options))
 		return err
 	}},
+	"transport.Options": {reflect.TypeFor[transport.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {
 		_, err := loadgen.Echo(t.Context(), "ws://127.0.0.1:1/", *o.(*loadgen.Options))
 		return err
@@ -132,9 +142,8 @@ var options = map[string]struct {
 
 // otherOptions are structs that are called options and are not held to that yet.
 var otherOptions = map[string]string{
-	"transport.Options":               "being rewritten: negative is the default",
-	"transport/dialect.StreamOptions": "being rewritten",
-	"server.Config":                   "being rewritten",
+	"transport/dialect.StreamOptions": "package transport makes it of options that were judged",
+	"server.Config":                   "a setting is refused by the name that it has in files, with a server.SettingError",
 }
 
 // otherDefaults are constants, or packages of them, that are not spelled like the

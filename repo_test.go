@@ -40,7 +40,7 @@ var layers = []policy.Layer{
 	{Packages: "hub/...", May: []string{"hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
 	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
 	{Packages: "transport/dialect", May: []string{"hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
-	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
+	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
 	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},

@@ -177,7 +177,11 @@ func channels(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := serveHTTP(t, httptest.NewServer, transport.New(h, nil))
+	edge, err := transport.New(h, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := serveHTTP(t, httptest.NewServer, edge)
 	t.Cleanup(func() {
 		_ = h.Close()
 		_ = broker.Close()

@@ -11,10 +11,24 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // unixPrefix begins a Config.Listen that is the path of a socket file.
 const unixPrefix = "unix:"
+
+// A client whose network has gone is noticed after ghostTimeout at most: it is asked
+// whether it is there when it was silent for silenceMax.
+const (
+	ghostTimeout  = time.Minute
+	silenceMax    = 30 * time.Second
+	probeInterval = 10 * time.Second
+)
+
+var listenConfig = net.ListenConfig{
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silenceMax, Interval: probeInterval, Count: int((ghostTimeout - silenceMax) / probeInterval)},
+	Control:         controlSocket,
+}
 
 // listen binds the configured address: a listener for each address of a name. It
 // is resolved once, and what is decided about an address is decided about the one
@@ -102,7 +116,7 @@ func listenOnce(ctx context.Context, addrs []*net.TCPAddr) ([]net.Listener, erro
 		if at.Port == 0 && len(listeners) > 0 {
 			at.Port = listeners[0].Addr().(*net.TCPAddr).Port
 		}
-		ln, err := new(net.ListenConfig).Listen(ctx, family(&at), at.String())
+		ln, err := listenConfig.Listen(ctx, family(&at), at.String())
 		switch {
 		case err == nil:
 			listeners = append(listeners, ln)
@@ -141,7 +155,7 @@ func closeAll(listeners []net.Listener) error {
 // listenUnix listens on a socket file. It replaces the file of a server that has
 // ended without removing it, and no other.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	ln, err := listenConfig.Listen(ctx, "unix", path)
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
@@ -159,7 +173,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return new(net.ListenConfig).Listen(ctx, "unix", path)
+	return listenConfig.Listen(ctx, "unix", path)
 }
 
 // explainTCP adds to an error what would be right.

@@ -93,7 +93,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.channels = transport.New(s.hub, &transport.Options{
+	s.channels, err = transport.New(s.hub, &transport.Options{
 		Origins:      s.origins,
 		Credentials:  c.Credentials,
 		BodyBytesMax: c.Limits.PublicationBytes,
@@ -103,6 +103,9 @@ func New(c Config) (*Server, error) {
 		Observer:     s.metrics.observer(s.refusals.warnOrigin),
 		Logger:       s.log,
 	})
+	if err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -122,7 +122,7 @@ func TestOverloadedSessionIsEnded(t *testing.T) {
 		s := &script{file: "overload", options: map[string]int{"commands": busyAt}}
 		p := newPlayer(t, s, false)
 		defer func() { _ = p.hub.Close() }()
-		stage := &spokenStage{t: t, transport: New(p.hub, &Options{Logger: quiet()}), woken: newSignal()}
+		stage := &spokenStage{t: t, transport: newTransport(p.hub, &Options{Logger: quiet()}), woken: newSignal()}
 		c := stage.open(&act{verb: verbOpens, kind: WebSocket, path: "/channels/chat?self=0"}).(*spoken)
 		stage.settle()
 		p.broker.make(trouble{method: "publish", isHeld: true})

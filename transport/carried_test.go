@@ -83,15 +83,15 @@ func listen(t *Transport, isHTTP2 bool) *venue {
 	}}
 }
 
-func serveOnGoroutines(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(New(h, &o), false) }
+func serveOnGoroutines(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(newTransport(h, &o), false) }
 
-func serveHTTP2(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(New(h, &o), true) }
+func serveHTTP2(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(newTransport(h, &o), true) }
 
 // serveBehindHTTP has WebSockets on one loop, which net/http gives it.
 func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
 	loops := &engine.Server{Handler: engine.NopHandler{}, Loops: 1, Subprotocols: Subprotocols(), Log: o.Logger}
 	o.Engine = loops
-	v := listen(New(h, &o), false)
+	v := listen(newTransport(h, &o), false)
 	closeRest := v.close
 	v.close = func() {
 		closeRest()
@@ -102,7 +102,7 @@ func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
 
 // serveOnOneLoop has everything on one loop, so that whatever holds it up is noticed.
 func serveOnOneLoop(t *testing.T, h *hub.Hub, o Options) *venue {
-	transport := New(h, &o)
+	transport := newTransport(h, &o)
 	loops := &engine.Server{
 		Handler: engine.NopHandler{}, Loops: 1, Subprotocols: Subprotocols(), Log: o.Logger,
 		Route: transport.Route, Admit: transport.Admit, HTTP: transport,
@@ -155,7 +155,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 }
 
 func serveInMemory(_ *testing.T, h *hub.Hub, o Options) *venue {
-	t := New(h, &o)
+	t := newTransport(h, &o)
 	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: t, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	var served sync.WaitGroup

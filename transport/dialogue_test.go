@@ -37,7 +37,7 @@ func speak(t *testing.T, s *script, isImmediate bool) (played *script) {
 		p := newPlayer(t, s, isImmediate)
 		_, o := s.site()
 		o.Logger = quiet()
-		stage := &spokenStage{t: t, transport: New(p.hub, &o), woken: newSignal()}
+		stage := &spokenStage{t: t, transport: newTransport(p.hub, &o), woken: newSignal()}
 		p.stage = stage
 		defer func() {
 			for _, c := range stage.clients {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestServes(t *testing.T) {
-	transport := New(newHub(t, nil, nil), nil)
+	transport := newTransport(newHub(t, nil, nil), nil)
 	for path, want := range map[string]bool{
 		"/channels/chat":  true,
 		"/channels/a//b":  true,
@@ -61,7 +61,7 @@ func TestIsUpgrade(t *testing.T) {
 		}
 		if !test.want && test.r.Method == http.MethodConnect {
 			w := httptest.NewRecorder()
-			New(newHub(t, nil, nil), nil).ServeHTTP(w, test.r)
+			newTransport(newHub(t, nil, nil), nil).ServeHTTP(w, test.r)
 			if w.Code != http.StatusMethodNotAllowed || !strings.Contains(w.Body.String(), ProblemMethod.Type()) {
 				t.Errorf("%s is answered %d %s", test.about, w.Code, w.Body)
 			}

@@ -245,7 +245,7 @@ func TestRapidResetIsBudgeted(t *testing.T) {
 	const streams = 10_000
 	for _, slow := range []bool{false, true} {
 		site := newSite(t, siteOptions{})
-		transport := New(site.hub, &Options{Logger: slog.New(slog.DiscardHandler)})
+		transport := newTransport(site.hub, &Options{Logger: slog.New(slog.DiscardHandler)})
 		release := make(chan struct{})
 		s := newH2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if slow {

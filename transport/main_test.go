@@ -25,6 +25,15 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 )
 
+// newTransport returns a Transport with options that are right.
+func newTransport(h *hub.Hub, o *Options) *Transport {
+	t, err := New(h, o)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
 var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -114,7 +123,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 		o.transport.Engine = loops
 		t.Cleanup(func() { _ = loops.Close() })
 	}
-	s.transport = New(s.hub, &o.transport)
+	s.transport = newTransport(s.hub, &o.transport)
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.running.Add(1)
 		defer func() {

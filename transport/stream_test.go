@@ -240,7 +240,7 @@ func bubble(t *testing.T, o Options, test func(t *testing.T, h *hub.Hub, serve f
 			t.Fatal(err)
 		}
 		o.Logger = slog.New(slog.DiscardHandler)
-		transport := New(h, &o)
+		transport := newTransport(h, &o)
 		var handlers sync.WaitGroup
 		serve := func(path string, header fields) (*memory, func()) {
 			ctx, cancel := context.WithCancel(context.Background())

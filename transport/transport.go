@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"cmp"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/deflate"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -29,8 +32,27 @@ const (
 	Post      = "post"
 )
 
-// Options configures a Transport. The zero value of every field means its
-// default; a nil *Options is all defaults.
+// The defaults of Options.
+const (
+	DefaultBodyBytesMax = hub.DefaultPublicationBytesMax
+	DefaultBodyTimeout  = 30 * time.Second
+	DefaultHeartbeat    = 15 * time.Second
+	DefaultRetry        = 2 * time.Second
+	DefaultWaitMax      = 60 * time.Second
+	DefaultPageLimit    = 100
+	DefaultPageLimitMax = 1000
+	DefaultPageBytesMax = 1 << 20
+	DefaultWriteTimeout = 10 * time.Second
+)
+
+// NoLimit, as any number or duration among Options, means that there is no limit.
+const NoLimit = driver.NoLimit
+
+// OptionError says that an option cannot be as it is: which, and what would be right.
+type OptionError = driver.OptionError
+
+// Options configures a Transport. The zero value of every field means its default,
+// and a negative one is refused; a nil *Options is all defaults.
 type Options struct {
 	// Origins is the one policy on pages of other origins: it decides about
 	// WebSocket upgrades, CORS and cross-origin POST alike. Nil allows the same
@@ -71,7 +93,7 @@ type Options struct {
 	PageLimitMax int
 
 	// PageBytesMax ends a page early once its encoding is this long, after at
-	// least one publication. Default 4 MiB.
+	// least one publication. Default 1 MiB.
 	PageBytesMax int
 
 	// WriteTimeout bounds one write to a client. A client that does not read
@@ -102,34 +124,32 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// withDefaults returns a copy of o in which nothing is zero that has a default.
-func (o *Options) withDefaults() Options {
+// withDefaults returns a copy of o with its defaults filled in, or an error that
+// wraps an *OptionError.
+func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {
 		out = *o
 	}
-	setDefault(&out.BodyBytesMax, hub.DefaultPublicationBytesMax)
-	setDefault(&out.BodyTimeout, 30*time.Second)
-	setDefault(&out.Heartbeat, 15*time.Second)
-	setDefault(&out.Retry, 2*time.Second)
-	setDefault(&out.WaitMax, 60*time.Second)
-	setDefault(&out.PageLimit, 100)
-	setDefault(&out.PageLimitMax, 1000)
+	err := cmp.Or(
+		driver.Resolve("BodyBytesMax", &out.BodyBytesMax, DefaultBodyBytesMax),
+		driver.Resolve("BodyTimeout", &out.BodyTimeout, DefaultBodyTimeout),
+		driver.Resolve("Heartbeat", &out.Heartbeat, DefaultHeartbeat),
+		driver.Resolve("Retry", &out.Retry, DefaultRetry),
+		driver.Resolve("WaitMax", &out.WaitMax, DefaultWaitMax),
+		driver.Resolve("PageLimit", &out.PageLimit, DefaultPageLimit),
+		driver.Resolve("PageLimitMax", &out.PageLimitMax, DefaultPageLimitMax),
+		driver.Resolve("PageBytesMax", &out.PageBytesMax, DefaultPageBytesMax),
+		driver.Resolve("WriteTimeout", &out.WriteTimeout, DefaultWriteTimeout),
+	)
+	if err != nil {
+		return Options{}, fmt.Errorf("transport: %w", err)
+	}
 	out.PageLimit = min(out.PageLimit, out.PageLimitMax)
-	setDefault(&out.PageBytesMax, 4<<20)
-	setDefault(&out.WriteTimeout, 10*time.Second)
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
-	return out
-}
-
-// setDefault replaces a value that is not positive: none of these limits has a
-// meaning at zero or below, and none means "unlimited".
-func setDefault[T int | time.Duration](field *T, value T) {
-	if *field <= 0 {
-		*field = value
-	}
+	return out, nil
 }
 
 // Transport is the http.Handler of everything below ChannelsPath and
@@ -156,9 +176,14 @@ type Transport struct {
 	streams dialect.StreamOptions
 }
 
-// New returns a Transport that serves the channels of h.
-func New(h *hub.Hub, o *Options) *Transport {
-	t := &Transport{hub: h, o: o.withDefaults()}
+// New returns a Transport that serves the channels of h. The error wraps an
+// *OptionError.
+func New(h *hub.Hub, o *Options) (*Transport, error) {
+	resolved, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	t := &Transport{hub: h, o: resolved}
 	t.observe = observer{t.o.Observer}
 	for name, values := range t.o.Header {
 		for _, value := range values {
@@ -172,7 +197,7 @@ func New(h *hub.Hub, o *Options) *Transport {
 		WriteTimeout:    t.o.WriteTimeout,
 		QueueBytesMax:   loopQueueBytes,
 	}
-	return t
+	return t, nil
 }
 
 // Serves reports whether r is for this Transport.
