@@ -50,6 +50,7 @@ var address = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 // alive.
 func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string) {
 	t.Helper()
+	skipShort(t)
 	path, err := binary()
 	if err != nil {
 		t.Fatalf("cannot build the program: %v", err)
