@@ -1,12 +1,15 @@
 # Each target is the command it stands for; none of them is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test race ci fuzz bench soak fmt vet generate cover
+.PHONY: help run short test race ci fuzz bench soak fmt vet generate cover
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
 
 run: ## the server on loopback, with its welcome page
 	go run ./cmd/godwit serve
+
+short: ## the tests that are quick
+	go test -short ./...
 
 test: ## every test
 	go test ./...

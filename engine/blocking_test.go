@@ -46,6 +46,9 @@ func (h waits) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
 
 // What conforms on the loop conforms in the pool.
 func TestBlockingConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite takes ten seconds")
+	}
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		s.Handler = engine.Blocking(echo{})
 		s.Subprotocols = []string{"echo", "chat"}

@@ -12,6 +12,9 @@ import (
 
 // The engine is held to every case, on every driver, plain and compressing.
 func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite takes ten seconds")
+	}
 	for name, compression := range map[string]*deflate.Options{"plain": nil, "deflate": {}} {
 		t.Run(name, func(t *testing.T) {
 			drivers(t, func(t *testing.T, s *engine.Server) {

@@ -25,6 +25,9 @@ func TestDriverOnLoops(t *testing.T) {
 }
 
 func TestDriverOnStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, engineDriver(drivertest.Driver{}, onStreams, listenTCP))
 }
 
@@ -33,6 +36,9 @@ func TestDriverInMemory(t *testing.T) {
 }
 
 func TestDriverBlocking(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, engineDriver(drivertest.Driver{}, blocking, listenTCP))
 }
 
@@ -46,11 +52,17 @@ func TestDriverOverTLSOnLoops(t *testing.T) {
 }
 
 func TestDriverOverTLSOnStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	a := newAuthority(t)
 	drivertest.Run(t, engineDriver(drivertest.Driver{Secure: true}, onStreams, listenTLS(a.server(t), a.client())))
 }
 
 func TestDriverThroughUpgrade(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, engineDriver(drivertest.Driver{}, onLoops, upgradeFromHTTP))
 }
 

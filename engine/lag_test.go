@@ -127,6 +127,9 @@ func shed(t *testing.T, c *raw) bool {
 // When clients send more than the loops can do, whoever comes then is refused,
 // and served when that is over. Requests for HTTP are answered all the time.
 func TestShedding(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a loop is behind for seconds in real time")
+	}
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		j := newJournal()
 		s.Handler, s.ShedAfter, s.StallAfter, s.Log = wasted{each: 20 * time.Millisecond}, 20*time.Millisecond, engine.NoLimit, j.logger()

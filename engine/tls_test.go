@@ -124,6 +124,9 @@ func (c *raw) tls() tls.ConnectionState { return c.Conn.(*tls.Conn).ConnectionSt
 
 // Every case of conformance holds over TLS, too, on every driver.
 func TestTLSConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite takes ten seconds")
+	}
 	a := newAuthority(t)
 	for name, compression := range map[string]*deflate.Options{"plain": nil, "deflate": {}} {
 		t.Run(name, func(t *testing.T) {

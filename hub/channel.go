@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
-// channels holds the channels somebody is subscribed to, and no others.
+// channels holds the channels that have subscribers, and no others.
 type channels struct {
 	seed   maphash.Seed
 	count  atomic.Int64
@@ -162,7 +162,7 @@ func (ch *channel) lend(p Position) []*subscription {
 	defer ch.mu.Unlock()
 	ch.lent = len(ch.subs) > 0
 	// Also when there are none: one may come before the Broker is asked to mute.
-	if !ch.top.after(p) {
+	if !ch.top.isAfter(p) {
 		ch.top = p
 	}
 	return ch.subs
@@ -190,7 +190,7 @@ func (ch *channel) snapshot() []*subscription {
 	return slices.Clone(ch.subs)
 }
 
-// settle has the Broker listen while somebody is subscribed, and no longer. The
+// settle makes the Broker listen while the channel has subscribers, and no longer. The
 // Broker is asked one thing at a time, under no lock: deliveries and other
 // subscribers go on. The caller holds the channel.
 func (h *Hub) settle(ch *channel) {
@@ -230,32 +230,33 @@ func (h *Hub) settle(ch *channel) {
 	}
 }
 
-// listen asks the Broker to, and admits or refuses what waits for that.
+// listen asks the Broker to listen, and admits or refuses the subscriptions that
+// wait for it.
 func (h *Hub) listen(ctx context.Context, ch *channel) {
 	top, err := h.askListen(ctx, ch.name)
 	if err != nil {
-		// It may have half happened, and nothing would end it otherwise. What is
-		// delivered all the same finds nobody. ctx may be what has ended it.
+		// The Broker may listen all the same, so it is told to stop. Until it does, its
+		// deliveries find no subscriber. ctx may have ended, so it is not used here.
 		ctx, cancel := context.WithTimeout(h.calls.ctx, callTimeout)
 		_ = h.askMute(ctx, ch.name)
 		cancel()
 	}
-	waiting, top := ch.asked(top, err)
+	waiting, top := ch.takeAnswer(top, err)
 	for _, sub := range waiting {
 		if err != nil {
 			sub.session.refuse(sub, h.brokerError(err))
-			h.released(sub)
+			h.releaseSubscription(sub)
 		} else {
 			sub.session.admit(sub, top)
 		}
 	}
 }
 
-// asked takes down the Broker's answer to Listen. It returns the subscriptions
+// takeAnswer records the Broker's answer to Listen. It returns the subscriptions
 // that waited for it and the newest position, which is zero when it is not known.
-// After an error they are no subscribers any more: all at once, because the
-// channel would ask again on behalf of those that are still to be refused.
-func (ch *channel) asked(top Position, err error) ([]*subscription, Position) {
+// After an error all of them are removed at once, because otherwise the channel
+// would ask again on behalf of those that are refused last.
+func (ch *channel) takeAnswer(top Position, err error) ([]*subscription, Position) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	waiting := ch.waiting
@@ -273,16 +274,16 @@ func (ch *channel) asked(top Position, err error) ([]*subscription, Position) {
 	ch.listening = true
 	switch {
 	case ch.hasLost:
-		// What was lost may be newer than top, so only what was delivered since counts.
+		// A lost publication may be newer than top, so only later deliveries count.
 	case !ch.top.IsZero() && ch.top.Epoch != top.Epoch:
-		ch.top = Position{} // nobody knows which of the two is newer
-	case !ch.top.after(top): // else what was delivered meanwhile is newer
+		ch.top = Position{} // positions of two epochs are not ordered
+	case !ch.top.isAfter(top): // else a delivery that came meanwhile is newer
 		ch.top = top
 	}
 	return waiting, ch.top
 }
 
-// mute ignores the Broker's error: deliveries that still come find nobody, and
+// mute ignores the Broker's error: later deliveries find no subscriber, and
 // the next Listen is as good as the first.
 func (h *Hub) mute(ctx context.Context, ch *channel) {
 	_ = h.askMute(ctx, ch.name)

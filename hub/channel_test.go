@@ -186,7 +186,7 @@ func TestNewestPosition(t *testing.T) {
 			h, ch := bareHub(t, &countingBroker{}, true)
 			ch.add(h.asking(ch))
 			test.meanwhile(ch)
-			if _, top := ch.asked(at("e", 5), nil); top != test.want {
+			if _, top := ch.takeAnswer(at("e", 5), nil); top != test.want {
 				t.Errorf("those that waited are told %v, want %v", top, test.want)
 			}
 			if top, listening := ch.add(h.asking(ch)); !listening || top != test.want {

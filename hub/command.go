@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// command is what a session was asked for and has no outcome yet, or an outcome
-// that was not taken.
+// command is a command that was handed in. It has no outcome yet, or one that was
+// not taken.
 type command struct {
 	tag    uint64
 	kind   Command
@@ -23,7 +23,7 @@ func (s *Session) Publish(tag uint64, m Message) {
 	c := command{tag: tag, kind: CommandPublish, bytes: len(m.Data), began: s.hub.now()}
 	err := s.hub.check(&m)
 	if err == nil {
-		err = s.hub.open()
+		err = s.hub.checkOpen()
 	}
 	if err != nil {
 		s.answer(c, Outcome{Channel: m.Channel, Err: err})
@@ -71,7 +71,7 @@ func (s *Session) Published(ticket uint64, p Published) {
 	c := s.publishing[i]
 	s.publishing = slices.Delete(s.publishing, i, i+1)
 	s.push(c.command, Outcome{Channel: c.channel, Position: p.Position, Duplicate: p.Duplicate, Err: s.hub.brokerError(p.Err)})
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	s.hub.countPublished(s.transport, c.bytes, c.began, p)
 	if wake {
@@ -79,7 +79,7 @@ func (s *Session) Published(ticket uint64, p Published) {
 	}
 }
 
-// expectAnswer sees that a publication whose outcome does not come is given up
+// expectAnswer starts the timer that gives up a publication without an outcome
 // after callTimeout. All have the same time, so the oldest is due first and one
 // timer is enough.
 func (s *Session) expectAnswer() {
@@ -108,7 +108,7 @@ func (s *Session) giveUp() {
 	if s.isTimed = len(s.publishing) > 0 && !s.closed; s.isTimed {
 		s.timer.Reset(callTimeout - now.Sub(s.publishing[0].began))
 	}
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -222,7 +222,7 @@ func (s *Session) answer(c command, o Outcome) {
 func (s *Session) complete(c command, o Outcome) {
 	s.mu.Lock()
 	s.push(c, o)
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -230,7 +230,7 @@ func (s *Session) complete(c command, o Outcome) {
 }
 
 // push queues the outcome of a command that was counted; s.mu is held. A success
-// that nobody asked to hear of ends here.
+// without a tag is dropped.
 func (s *Session) push(c command, o Outcome) {
 	if s.ended != nil {
 		return
@@ -240,8 +240,8 @@ func (s *Session) push(c command, o Outcome) {
 		s.isHistory = s.isHistory && !c.isPage
 		return
 	}
-	outcome := o // only what is queued is to be allocated
+	outcome := o // so that only a queued outcome is allocated
 	outcome.Tag, outcome.Command = c.tag, c.kind
-	s.needQueue()
+	s.ensureQueue()
 	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &outcome}, c.isPage}})
 }

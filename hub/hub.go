@@ -109,7 +109,7 @@ func (h *Hub) Connect(transport string, wake func()) (*Session, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.open(); err != nil {
+	if err := h.checkOpen(); err != nil {
 		return nil, err
 	}
 	h.sessions.Set(s, struct{}{})
@@ -147,11 +147,11 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends what Shutdown left, without a chance to take what is queued, and
+// Close ends the sessions that are left, without a chance to take their queues, and
 // closes the Broker. Later publications, connections, reads of history and a
 // second Close answer ErrClosed.
 func (h *Hub) Close() error {
-	if h.open() == ErrClosed {
+	if h.checkOpen() == ErrClosed {
 		return ErrClosed
 	}
 	sessions, _ := h.end(ErrClosed)
@@ -162,12 +162,12 @@ func (h *Hub) Close() error {
 	return brokerError(h.broker.Close())
 }
 
-// end refuses what is new, and returns the sessions there are and a channel
+// end refuses new sessions and publications, and returns the sessions and a channel
 // that is closed when they are gone.
 func (h *Hub) end(reason error) ([]*Session, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open() != ErrClosed {
+	if h.checkOpen() != ErrClosed {
 		h.ending.Store(&reason)
 	}
 	drained := h.drained
@@ -186,8 +186,8 @@ func (h *Hub) end(reason error) ([]*Session, <-chan struct{}) {
 	return sessions, drained
 }
 
-// open is nil until the hub ends.
-func (h *Hub) open() error {
+// checkOpen returns nil until the hub ends, and then why it did.
+func (h *Hub) checkOpen() error {
 	if err := h.ending.Load(); err != nil {
 		return *err
 	}
@@ -208,7 +208,7 @@ func (h *Hub) call(channel string, f func(context.Context)) bool {
 // brokerError is brokerError, and ErrClosed for whatever fails when the hub is
 // closed, such as a call whose context ended with it.
 func (h *Hub) brokerError(err error) error {
-	if err != nil && h.open() == ErrClosed {
+	if err != nil && h.checkOpen() == ErrClosed {
 		return ErrClosed
 	}
 	return brokerError(err)
@@ -217,7 +217,7 @@ func (h *Hub) brokerError(err error) error {
 // Health returns nil while the hub can serve. Otherwise it returns ErrShutdown,
 // ErrClosed, or what the Broker says is wrong, if it is a HealthBroker.
 func (h *Hub) Health(ctx context.Context) error {
-	if err := h.open(); err != nil {
+	if err := h.checkOpen(); err != nil {
 		return err
 	}
 	if b, ok := h.broker.(HealthBroker); ok {

@@ -124,9 +124,9 @@ func (p *Position) UnmarshalText(text []byte) error {
 	return err
 }
 
-// after reports whether p is newer than q. Positions of different epochs are
+// isAfter reports whether p is newer than q. Positions of different epochs are
 // not ordered; then it is false.
-func (p Position) after(q Position) bool { return p.Epoch == q.Epoch && p.Offset > q.Offset }
+func (p Position) isAfter(q Position) bool { return p.Epoch == q.Epoch && p.Offset > q.Offset }
 
 // isNews reports whether p says that there is more than what came up to q: it is
 // newer, or of another epoch. The zero Position says nothing.

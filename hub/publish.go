@@ -171,7 +171,7 @@ func (h *Hub) hand(m *Message, to Completer, ticket uint64) error {
 	if err := h.check(m); err != nil {
 		return err
 	}
-	if err := h.open(); err != nil {
+	if err := h.checkOpen(); err != nil {
 		return err
 	}
 	h.broker.Publish(*m, h.options.Retention, to, ticket)

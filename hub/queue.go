@@ -6,7 +6,7 @@ import "sync"
 func (s *Session) offer(sub *subscription, d *Delivery) {
 	s.mu.Lock()
 	s.enqueue(sub, d)
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -20,7 +20,7 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 	}
 	p := d.Position
 	if sub.asked != nil || sub.catching {
-		if !sub.seen.after(p) {
+		if !sub.seen.isAfter(p) {
 			sub.seen = p
 		}
 		if s.read != nil && s.read.sub == sub {
@@ -32,8 +32,8 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 	case p.Epoch == sub.last.Epoch && p.Offset <= sub.last.Offset:
 		return // came again, or was read from history already
 	case p.Epoch != sub.last.Epoch || d.Previous > sub.last.Offset:
-		// Some were lost on their way, or the history was: what is between is read
-		// from history, or announced as a gap.
+		// Publications between the two were lost on their way, or the history was.
+		// They are read from history, or announced as a gap.
 		s.catchUp(sub, p)
 		return
 	}
@@ -50,7 +50,7 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 		s.hub.counters.queueDrops.Add(1)
 		return
 	}
-	s.needQueue()
+	s.ensureQueue()
 	s.queue = append(s.queue, queued{sub: sub, delivery: d})
 	s.queueCount++
 	s.queueBytes += len(d.Data)
@@ -84,9 +84,9 @@ func (s *Session) doubt(sub *subscription) {
 	case !sub.catching:
 		s.catchUp(sub, Position{})
 	case s.read != nil && s.read.sub == sub:
-		s.read.doubted = true // the page may be older than what was lost
+		s.read.doubted = true // the page may be older than the lost deliveries
 	}
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -98,7 +98,7 @@ func (s *Session) doubt(sub *subscription) {
 // All of them go, not a part: history is read in pages, so going back a little
 // costs as much as going back a page, and an edge that is this slow is better
 // served by an empty queue than by one that is full again with the next
-// publication. What else is owed stays.
+// publication. Outcomes and gaps stay.
 func (s *Session) giveBack() {
 	kept := s.queue[:0]
 	for _, q := range s.queue {
@@ -134,8 +134,8 @@ var arrays = sync.Pool{New: func() any {
 // arrayKept is the longest array that is used again.
 const arrayKept = 1024
 
-// needQueue gives the queue memory if it has none; s.mu is held.
-func (s *Session) needQueue() {
+// ensureQueue gives the queue memory if it has none; s.mu is held.
+func (s *Session) ensureQueue() {
 	if s.array == nil {
 		s.array = arrays.Get().(*[]queued)
 		s.queue = (*s.array)[:0]

@@ -62,7 +62,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	} else {
 		n, bytes = 0, 0
 	}
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
 	s.nextHistory()
@@ -111,24 +111,24 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 type reading struct {
 	sub   *subscription
 	since Position // where sub was
-	seen  Position // what sub had been delivered before the page was asked for
+	seen  Position // the newest delivery before the page was asked for
 
 	cancel  context.CancelFunc // of the call; nil until it is made
 	doubted bool               // deliveries were lost after the page was asked for
 
-	arrived bool // what follows is set
+	arrived bool // the fields below are set
 	page    Page
 	err     error
 
-	// What is delivered while the page is read, from the first on: when the page
-	// reaches it, sub is live. Without it, a channel that is never silent for the
-	// time of a read would never be caught up with.
+	// Deliveries that came while the page was read, from the first on. When the page
+	// reaches them, sub is live. Without them, sub would never catch up with a
+	// channel that is never silent for the time of a read.
 	held      []*Delivery
 	heldBytes int
-	notHeld   bool // there was more than may be held
+	notHeld   bool // there were more than may be held
 }
 
-// heldMax bounds reading.held, and QueueBytesMax what is in it.
+// heldMax bounds the length of reading.held, and QueueBytesMax its payload.
 const heldMax = 64
 
 // hold keeps a publication that is delivered while the page is read.
@@ -146,15 +146,15 @@ func (r *reading) hold(d *Delivery, bytesMax int) {
 	r.held = append(r.held, d)
 }
 
-// abandon ends the call for a page that nobody waits for any more.
+// abandon ends the call for a page that is no longer needed.
 func (r *reading) abandon() {
 	if r.cancel != nil {
 		r.cancel()
 	}
 }
 
-// reaches reports whether what is held leads from position to newest.
-func (r *reading) reaches(position, newest Position) bool {
+// canReach reports whether the held deliveries lead from position to newest.
+func (r *reading) canReach(position, newest Position) bool {
 	n := len(r.held)
 	return n > 0 && r.held[0].Position.Epoch == position.Epoch && r.held[0].Previous <= position.Offset &&
 		!newest.isNews(r.held[n-1].Position)
@@ -191,14 +191,14 @@ func (s *Session) readPage(ctx context.Context, r *reading) {
 	s.mu.Lock()
 	r.page, r.err, r.arrived = page, err, true
 	// Take itself has asked an immediate Broker, and looks now.
-	wake := !s.hub.immediate && s.needWake()
+	wake := !s.hub.immediate && s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
 }
 
-// takePage appends what a page has led to, and decides whether its subscription
+// takePage appends the pushes of a page, and decides whether its subscription
 // is live now; s.mu is held.
 func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 	sub := r.sub
@@ -211,7 +211,7 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 	gap := r.page.Gap
 	canRead := !s.hub.options.NoHistory
 	behind := cut || r.doubted // the rest is asked for from here
-	if !behind && r.seen.after(position) {
+	if !behind && r.seen.isAfter(position) {
 		// It was delivered before the page was asked for, so it can be read unless
 		// it was not kept. Reading again would find nothing again.
 		if len(publications) > 0 || gap != nil && canRead {
@@ -221,16 +221,15 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 			gap = &Gap{From: r.since, To: position}
 		}
 	}
-	// Now nothing is missing but what was delivered since the page was asked for,
-	// if anything was. What is of another epoch and was delivered before that is
-	// older than the page.
+	// Now at most the deliveries are missing that came since the page was asked for.
+	// A delivery of another epoch that came before that is older than the page.
 	var held []*Delivery
 	if newest := sub.seen; !behind && newest.isNews(position) && newest != r.seen {
 		switch {
-		case r.reaches(position, newest):
+		case r.canReach(position, newest):
 			held = r.held
-		case newest.after(position) && !canRead && len(publications) == 0:
-			// There is nothing to read: what came meanwhile is not kept either.
+		case newest.isAfter(position) && !canRead && len(publications) == 0:
+			// There is nothing to read: later deliveries are not kept either.
 			position = newest
 			gap = &Gap{From: r.since, To: position}
 		default:
@@ -319,7 +318,7 @@ func (s *Session) retryLater(sub *subscription) {
 		wake := false
 		if !sub.gone && s.ended == nil {
 			s.behind = append(s.behind, sub)
-			wake = s.needWake()
+			wake = s.claimWake()
 		}
 		s.mu.Unlock()
 		if wake {

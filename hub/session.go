@@ -46,14 +46,14 @@ type Session struct {
 	timer       *time.Timer      // nil until the Broker did not answer at once
 }
 
-// queued is something that waits to be taken: a publication, or what other says.
+// queued is a push that waits to be taken: a publication, or other.
 type queued struct {
 	sub      *subscription
 	delivery *Delivery
 	other    *owed
 }
 
-// owed is what is owed besides publications.
+// owed is a push that is not a publication.
 type owed struct {
 	Push
 	isPage bool // of History: when it is taken, the next one is read
@@ -108,7 +108,7 @@ func (s *Session) close(reason error) {
 	s.wake()
 }
 
-// end lets the edge take what is queued and then the reason. The subscriptions
+// end lets the edge take the queue first and then the reason. The subscriptions
 // stay until Close, so ending many sessions costs the Broker nothing.
 func (s *Session) end(reason error) {
 	s.mu.Lock()
@@ -130,9 +130,9 @@ func (s *Session) hasNews() bool {
 		s.isBusy && s.outstanding <= s.hub.options.CommandsMax/2
 }
 
-// needWake says whether to call wake once the lock is given back; s.mu is held.
+// claimWake says whether to call wake once the lock is given back; s.mu is held.
 // It is called after whatever may be news to the edge.
-func (s *Session) needWake() bool {
+func (s *Session) claimWake() bool {
 	if s.woken || !s.hasNews() {
 		return false
 	}

@@ -90,8 +90,8 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	s.hub.channels.hold(ch)
 	defer s.hub.channels.release(ch)
 	s.hub.counters.subscriptions.Add(1)
-	// First the deliveries, then (when it is taken) the history: what comes
-	// between the two is noted, so nothing falls through.
+	// Deliveries begin first, and history is read later, by Take. Publications in
+	// between are noted, so none is missed.
 	if top, listening := ch.add(sub); listening {
 		s.admit(sub, top)
 	} else {
@@ -151,8 +151,8 @@ func (s *Session) admit(sub *subscription, top Position) {
 
 // begin ends Subscribe, unless Unsubscribe or Close came meanwhile: those leave
 // it to Subscribe to take sub out of its channel. The subscription is live at
-// once if its position is top, the newest there was when it was admitted, and
-// nothing came since. One that asks for nothing older begins behind what came.
+// once if its position is top, the newest when it was admitted, and nothing came
+// since. One that asks for nothing older begins after the newest delivery.
 func (s *Session) begin(sub *subscription, position, top Position) {
 	s.mu.Lock()
 	if sub.gone {
@@ -171,21 +171,22 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	} else {
 		s.catchUp(sub, sub.seen)
 	}
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
 }
 
-// refuse ends Subscribe with an error, but for what leave or released does.
+// refuse ends Subscribe with an error. The caller removes sub from its channel and
+// releases it.
 func (s *Session) refuse(sub *subscription, err error) {
 	s.mu.Lock()
 	wake := false
 	if !sub.gone {
 		s.drop(sub)
 		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: err})
-		wake = s.needWake()
+		wake = s.claimWake()
 	}
 	s.mu.Unlock()
 	if wake {
@@ -193,7 +194,7 @@ func (s *Session) refuse(sub *subscription, err error) {
 	}
 }
 
-// Unsubscribe removes a channel; what is queued from it is dropped, and a
+// Unsubscribe removes a channel; its queued publications are dropped, and a
 // Subscribe that is under way has ErrUnsubscribed as its outcome. It does nothing
 // if the session does not have the channel.
 func (s *Session) Unsubscribe(tag uint64, channel string) {
@@ -211,7 +212,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 	}
 	s.outstanding++ // Unsubscribe itself
 	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
-	wake := s.needWake()
+	wake := s.claimWake()
 	s.mu.Unlock()
 	if begun || sub.channel.withdraw(sub) {
 		s.leave(sub)
@@ -221,7 +222,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 	}
 }
 
-// drop forgets sub and what is queued from it; s.mu is held.
+// drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
 	sub.retry.stop()
@@ -247,11 +248,11 @@ func (s *Session) drop(sub *subscription) {
 func (s *Session) leave(sub *subscription) {
 	sub.channel.remove(sub)
 	s.hub.settle(sub.channel)
-	s.hub.released(sub)
+	s.hub.releaseSubscription(sub)
 }
 
-// released ends what a subscription, which is none any more, holds of its channel.
-func (h *Hub) released(sub *subscription) {
+// releaseSubscription lets go of the channel of a subscription that has ended.
+func (h *Hub) releaseSubscription(sub *subscription) {
 	h.channels.release(sub.channel)
 	h.counters.subscriptions.Add(-1)
 }

@@ -296,6 +296,9 @@ func TestEchoOfEveryKind(t *testing.T) {
 		"TLS":          {secure, func(o *Options) { o.TLS = &tls.Config{InsecureSkipVerify: true} }},
 		"no warm-up":   {plain, func(o *Options) { o.Warmup = NoWarmup }},
 	} {
+		if testing.Short() && name != "compress" && name != "open" {
+			continue // each takes its third of a second
+		}
 		o := short()
 		c.change(&o)
 		r, err := Echo(t.Context(), c.url, o)

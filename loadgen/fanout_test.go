@@ -286,8 +286,8 @@ func TestFanoutStallIsNotOmitted(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &broadcaster{before: func() { time.Sleep(20 * time.Millisecond) }} // half of what is due
-			m := &memory{handle: b.handle, buffer: 10_000}
-			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 100, Duration: 5 * time.Second, Warmup: NoWarmup, Drain: c.drain, Size: 100_000, dial: m.dial})
+			m := &memory{handle: b.handle, buffer: 2_000}
+			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 100, Duration: 5 * time.Second, Warmup: NoWarmup, Drain: c.drain, Size: 20_000, dial: m.dial})
 			if err != nil {
 				t.Fatal(err)
 			}

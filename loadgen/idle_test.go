@@ -106,6 +106,9 @@ func TestConnectionsLost(t *testing.T) {
 }
 
 func TestHandshakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each kind of load takes a third of a second")
+	}
 	url := server(t, echoing(func() {}))
 	o := short()
 	r, err := Handshakes(t.Context(), url, o)
@@ -160,6 +163,9 @@ func TestHandshakesTooSlow(t *testing.T) {
 }
 
 func TestStorm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the calm before a storm takes a second in real time")
+	}
 	url := server(t, echoing(func() {}))
 	r, err := Storm(t.Context(), url, Options{Connections: 30, Storm: StormOptions{Rounds: 1}})
 	if err != nil {

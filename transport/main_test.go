@@ -44,6 +44,9 @@ const driverVariable = "GODWIT_TEST_DRIVER"
 
 // TestGoroutineDriver runs the tests of this package again without event loops.
 func TestGoroutineDriver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the tests run a second time")
+	}
 	if os.Getenv(driverVariable) != "" {
 		t.Skip("this is the second run")
 	}

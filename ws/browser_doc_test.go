@@ -16,6 +16,9 @@ import (
 
 // The example of docs/browser-go.md, built and used as the page says.
 func TestBrowserDocument(t *testing.T) {
+	if testing.Short() {
+		t.Skip("programs are built, and a browser takes seconds to start")
+	}
 	chromium := startChromium(t)
 	dir := t.TempDir()
 

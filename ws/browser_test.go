@@ -29,6 +29,9 @@ import (
 // TestBrowser runs testdata/browser, built for GOOS=js, in a page of Chromium
 // against a server on this package. Each scenario is a function there.
 func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser takes seconds to start")
+	}
 	chromium := startChromium(t)
 	files := t.TempDir()
 	buildPage(t, filepath.Join(files, "main.wasm"), nil, "./testdata/browser")

@@ -33,12 +33,18 @@ func TestDriverOverTLS(t *testing.T) {
 }
 
 func TestDriverThroughHandler(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, serverDriver(drivertest.Driver{}, messageLoop, listenTCP))
 }
 
 func TestDriverAsClientInMemory(t *testing.T) { drivertest.Run(t, clientInMemory) }
 
 func TestDriverAsClientOverSockets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, clientDriver(drivertest.Driver{}, tcpPair))
 }
 

@@ -28,6 +28,9 @@ import (
 // of snippetParameters. A block whose first line is a comment with the name of
 // another library is that library's: only its syntax is checked.
 func TestSnippets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the snippets of all documents take seconds to compile")
+	}
 	gotool, err := exec.LookPath("go")
 	if err != nil {
 		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {

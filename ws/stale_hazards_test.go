@@ -23,6 +23,9 @@ import (
 // rest of a short write is a byte that the test did not send.
 
 func TestNothingStaleInOrdinaryBehaviour(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what it runs with a sweeper is also run without")
+	}
 	sweeper := ws.StartSweeper()
 	defer sweeper.Stop()
 	for name, test := range map[string]func(*testing.T){

@@ -30,12 +30,12 @@ type channel struct {
 	dueAt    moment // when it is to be swept; not later than history.due
 	dueIndex int    // in shard.expiring, -1 when it holds nothing
 
-	// A publisher that finds delivering false delivers what is pending, until
-	// nothing is. So deliveries are in order, one at a time, and under no lock.
+	// A publisher that finds delivering false delivers pending until it is empty. So
+	// deliveries are in order, one at a time, and under no lock.
 	pending    []*hub.Publication
 	spare      []*hub.Publication // the array for pending while the other is delivered
 	delivering bool
-	answers    []answer // of what made pending longer than pendingMax
+	answers    []answer // to the publications beyond pendingMax
 }
 
 // takePending empties pending, and answers. The answers are to be given under no
@@ -56,7 +56,7 @@ func (c *channel) returnBatch(batch []*hub.Publication) {
 	}
 }
 
-func (c *channel) idle() bool {
+func (c *channel) isIdle() bool {
 	return !c.listening && !c.delivering && c.history.held.len() == 0
 }
 

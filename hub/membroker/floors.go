@@ -2,11 +2,11 @@ package membroker
 
 import "sync/atomic"
 
-// floors remembers, in a fixed size, how far the offsets of those channels had come
-// that even a shard has forgotten. Names that share a place share the highest of their offsets. So a
-// channel that comes back may skip offsets, which a subscriber with an old
-// position sees as a gap that was none; it never repeats one, which would be a
-// loss that nobody sees.
+// floors remembers, in a fixed size, the offsets of channels that even their shard
+// has forgotten. Names that share a place share the highest of their offsets. So a
+// channel that comes back may skip offsets, which a subscriber with an old position
+// sees as a gap though nothing is missing. It never repeats one, which would be a
+// loss without a gap.
 type floors [4096]atomic.Uint64
 
 // The shard takes the low bits of the hash and the floor the high ones, so that

@@ -33,16 +33,16 @@ func (m moment) add(d time.Duration) moment {
 	return m + moment(d)
 }
 
-// charge is what a publication counts against Options.HistoryBytesMax.
+// charge is the cost of a publication against Options.HistoryBytesMax.
 func charge(p *hub.Publication) int64 { return publicationBytes + int64(len(p.Data)) }
 
-// tally is what a change did to the totals.
+// tally is the change of the totals.
 type tally struct {
 	publications int
 	bytes        int64
 }
 
-// add holds p as retention says and drops what goes with it.
+// add holds p for its retention, and drops the publications that go with it.
 func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally) {
 	if r.Count <= 0 || r.Age <= 0 {
 		return h.drop(h.held.len())
@@ -69,7 +69,7 @@ func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally)
 	return t.plus(h.drop(gone))
 }
 
-// expire drops what is too old.
+// expire drops the publications that are too old.
 func (h *history) expire(now moment) tally {
 	gone := 0
 	for gone < h.held.len() && h.held.at(gone).goneAfter < now {

@@ -39,7 +39,7 @@ func hashKey(m *hub.Message) keyHash {
 	return sha256.Sum256(b)
 }
 
-// offset returns what the key has got.
+// offset returns the offset that the key was given.
 func (i *idempotency) offset(key keyHash) (offset uint64, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -59,7 +59,7 @@ func (i *idempotency) remember(key keyHash, offset uint64) {
 	i.order.push(key)
 }
 
-// expire forgets what is too old, and reports how many keys are left.
+// expire forgets keys that are too old, and reports how many are left.
 func (i *idempotency) expire() (left int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -20,19 +20,19 @@ func newJanitor() janitor {
 	return janitor{rouse: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
-// roused is called after something was added that will expire.
-func (j *janitor) roused() {
+// wake ends the sleep. It is called after something was added that will expire.
+func (j *janitor) wake() {
 	if j.asleep.Load() && j.asleep.CompareAndSwap(true, false) {
-		j.rouse <- struct{}{} // there is room: only who ends the sleep sends
+		j.rouse <- struct{}{} // there is room: only the call that ends the sleep sends
 	}
 }
 
-func (b *Broker) runJanitor() {
+func (b *Broker) janitorLoop() {
 	defer close(b.janitor.done)
 	ticker := time.NewTicker(janitorInterval)
 	defer ticker.Stop()
 	for {
-		if !b.expiresSomething() {
+		if !b.hasExpiring() {
 			ticker.Stop()
 			if !b.sleep() {
 				return
@@ -48,11 +48,11 @@ func (b *Broker) runJanitor() {
 	}
 }
 
-// sleep waits until roused, and reports whether to go on.
+// sleep waits until woken, and reports whether to go on.
 func (b *Broker) sleep() bool {
 	b.janitor.asleep.Store(true)
-	// What was added before the line above has not seen it: look once more.
-	if b.expiresSomething() && b.janitor.asleep.CompareAndSwap(true, false) {
+	// A publisher before the line above has not seen it, so look once more.
+	if b.hasExpiring() && b.janitor.asleep.CompareAndSwap(true, false) {
 		return true
 	}
 	select {
@@ -63,7 +63,7 @@ func (b *Broker) sleep() bool {
 	}
 }
 
-func (b *Broker) expiresSomething() bool {
+func (b *Broker) hasExpiring() bool {
 	return b.publications.Load() > 0 || b.keys.expire() > 0
 }
 
@@ -97,9 +97,9 @@ func (b *Broker) sweepShard(s *shard, now moment) (more bool) {
 	return true
 }
 
-// evict makes room when the histories together have become too large. Everyone
-// who finds them too large waits here for the one who makes room, so the bound
-// is passed by no more than what is being published at this moment.
+// evict makes room when the histories together have become too large. Every
+// publisher that finds them too large waits here for the one that makes room, so
+// the bound is exceeded at most by the publications under way.
 func (b *Broker) evict() {
 	b.evicting.Lock()
 	defer b.evicting.Unlock()

@@ -84,7 +84,7 @@ func (b *Broker) Start(r hub.Receiver) error {
 	}
 	b.receiver = r
 	b.started.Store(true)
-	go b.runJanitor()
+	go b.janitorLoop()
 	return nil
 }
 
@@ -99,8 +99,7 @@ func (b *Broker) Close() error {
 	if b.started.Load() {
 		<-b.janitor.done
 	}
-	// What had a shard's lock before this is done with it; what gets it after this
-	// finds the broker closed.
+	// Calls that get a shard's lock after this find the broker closed.
 	var answers []answer
 	for i := range b.shards {
 		s := &b.shards[i]
@@ -125,8 +124,8 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// open is nil between Start and Close.
-func (b *Broker) open() error {
+// checkOpen returns nil between Start and Close.
+func (b *Broker) checkOpen() error {
 	switch {
 	case b.closed.Load():
 		return hub.ErrClosed
@@ -145,7 +144,7 @@ func (b *Broker) locate(channel string) (*shard, uint64) {
 func (b *Broker) IsImmediate() bool { return true }
 
 // Health implements hub.HealthBroker.
-func (b *Broker) Health(context.Context) error { return b.open() }
+func (b *Broker) Health(context.Context) error { return b.checkOpen() }
 
 // Publish implements hub.Broker. It delivers to the Receiver and answers before
 // it returns, unless another publisher is delivering in the channel: that one
@@ -173,7 +172,7 @@ func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticke
 		b.evict()
 	}
 	if key != nil || r.Count > 0 && r.Age > 0 {
-		b.janitor.roused()
+		b.janitor.wake()
 	}
 	if a.deliver {
 		b.deliver(s, a.channel, deliverMax)
@@ -192,7 +191,7 @@ type answer struct {
 
 func (a *answer) give() { a.to.Published(a.ticket, a.p) }
 
-// accepted is what became of a publication.
+// accepted is the outcome of accept.
 type accepted struct {
 	offset    uint64
 	duplicate bool
@@ -202,7 +201,7 @@ type accepted struct {
 
 // accept gives m its position; s.mu is held.
 func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash) (a accepted, err error) {
-	if err := b.open(); err != nil {
+	if err := b.checkOpen(); err != nil {
 		return a, err
 	}
 	if key != nil {
@@ -243,10 +242,10 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 	return a, nil
 }
 
-// deliver hands what is pending to the Receiver until nothing is. After limit
+// deliver hands pending publications to the Receiver until none is left. After limit
 // publications, if that is not 0, it leaves the rest to a goroutine; also when
-// the Receiver panics, so that what its caller may survive does not silence the
-// channel.
+// the Receiver panics, so that a panic that its caller survives does not silence
+// the channel.
 func (b *Broker) deliver(s *shard, c *channel, limit int) {
 	rest := true
 	defer func() {
@@ -298,7 +297,7 @@ func (b *Broker) channel(s *shard, hash uint64, name string) (*channel, error) {
 
 // forgetIdle forgets c if nothing needs it any more; s.mu is held.
 func (b *Broker) forgetIdle(s *shard, c *channel) {
-	if !c.idle() || b.closed.Load() {
+	if !c.isIdle() || b.closed.Load() {
 		return
 	}
 	if c.top != s.forgotten.of(c.hash, &b.floors) { // or else nothing was published since it came
@@ -324,7 +323,7 @@ func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, erro
 	s, hash := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := b.open(); err != nil {
+	if err := b.checkOpen(); err != nil {
 		return hub.Position{}, err
 	}
 	c, err := b.channel(s, hash, channel)
@@ -335,7 +334,7 @@ func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, erro
 	return hub.Position{Epoch: b.epoch, Offset: c.top}, nil
 }
 
-// Mute implements hub.Broker. What is pending is dropped with it.
+// Mute implements hub.Broker. It drops pending publications.
 func (b *Broker) Mute(_ context.Context, channel string) error {
 	answers, err := b.mute(channel)
 	for i := range answers {
@@ -348,7 +347,7 @@ func (b *Broker) mute(channel string) ([]answer, error) {
 	s, _ := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := b.open(); err != nil {
+	if err := b.checkOpen(); err != nil {
 		return nil, err
 	}
 	c, ok := s.channels.Get(channel)
@@ -370,7 +369,7 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 	s, hash := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := b.open(); err != nil {
+	if err := b.checkOpen(); err != nil {
 		return hub.Page{}, err
 	}
 	c, ok := s.channels.Get(channel)

@@ -42,22 +42,22 @@ const (
 )
 
 const (
-	// publicationBytes is what a publication is charged besides its payload:
+	// publicationBytes is the cost of a publication besides its payload:
 	// the struct, its place in the ring and the ring's slack.
 	publicationBytes = 192
 
 	// pendingMax is how much may wait for delivery in one channel before
-	// publishers are answered only when it is delivered. That is the only brake on
-	// publishers that together are faster than delivery: each has a bound of its
-	// own on what was not answered.
+	// publishers are answered only after delivery. It is the only brake on
+	// publishers that together are faster than delivery: each has a bound of its own
+	// on publications without an answer.
 	pendingMax = 256
 
 	// deliverMax is how many publications a publisher delivers before it hands
 	// the rest, which came from others, over to a goroutine.
 	deliverMax = 64
 
-	// janitorInterval is how often what has expired is looked for. It is not
-	// served in between.
+	// janitorInterval is how often the janitor looks for expired publications and
+	// keys. Reads leave them out in between.
 	janitorInterval = time.Second
 
 	// sweepMax is how many channels are swept before others get the shard's lock.

@@ -15,6 +15,7 @@ const patience = time.Minute
 // test is skipped, unless GODWIT_REQUIRE_ALL is set, as in CI.
 func program(t *testing.T, names ...string) string {
 	t.Helper()
+	skipShort(t)
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
@@ -22,6 +23,14 @@ func program(t *testing.T, names ...string) string {
 	}
 	missing(t, names[0]+" is not installed")
 	return ""
+}
+
+// skipShort leaves other programs to a run of all tests: they take seconds to start.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("other programs take seconds to start")
+	}
 }
 
 // missing skips the test for want of something on this machine.

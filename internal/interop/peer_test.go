@@ -167,6 +167,7 @@ func installNode(npm, dir, folder string) error {
 // before any other.
 func startPython(t *testing.T) *peer {
 	t.Helper()
+	skipShort(t)
 	for _, name := range []string{"/usr/bin/python3", "python3"} {
 		python, err := exec.LookPath(name)
 		if err == nil && exec.Command(python, "-c", "import websockets.legacy.client").Run() == nil {

@@ -61,6 +61,7 @@ func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host st
 // launchGodwit is serveGodwit with a process that can be signalled.
 func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string, process *os.Process) {
 	t.Helper()
+	skipShort(t)
 	path, err := binary()
 	if err != nil {
 		t.Fatalf("cannot build the program: %v", err)

@@ -35,7 +35,7 @@ func TestDeflateVectors(t *testing.T) {
 // parts: the reference inflates it to the same, and no distance exceeds the window.
 func TestDeflateRoundTrip(t *testing.T) {
 	for bits := WindowBitsMin; bits <= WindowBitsMax; bits++ {
-		if raceEnabled && bits%3 != 0 {
+		if (raceEnabled || testing.Short()) && bits%3 != 0 {
 			continue // nothing here is concurrent, and the race detector is slow
 		}
 		for level := range LevelFast + 1 {
