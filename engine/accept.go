@@ -185,7 +185,7 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 
 // takeDescriptor makes a connection of a descriptor.
 func (l *loop) takeDescriptor(fd int32, peer socket.Address, config *tls.Config, flags flags) {
-	c := &Conn{loop: l, settings: l.server.settings, fd: fd, peer: peer, flags: flags}
+	c := l.newConn(fd, peer, flags)
 	if config != nil {
 		c.mode |= secured
 		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}

@@ -165,7 +165,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		return nil, ErrConnsMax
 	}
 	l := s.pick()
-	c := &Conn{loop: l, settings: s.settings, fd: -1, peer: socket.AddressOf(addrPortOf(nc.RemoteAddr()))}
+	c := l.newConn(-1, socket.AddressOf(addrPortOf(nc.RemoteAddr())), 0)
 	if a.pending == nil {
 		l.applyAgreement(c, a)
 	}

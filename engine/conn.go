@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -21,27 +22,44 @@ import (
 // pointer has 8, and that is all the memory of an idle connection here: out, extra
 // and message are nil then.
 type Conn struct {
-	loop     *loop
+	loop *loop
+	mu   sync.Mutex // guards guarded; never held across a callback or I/O
+	guarded
+	loopOnly
+}
+
+// guarded is the part of a Conn that is used under its lock, by any goroutine.
+type guarded struct {
 	settings *settings
-	timer    wheel.Timer[Conn] // the loop's
+	proto    wsproto.Conn   // its reading side is used by the loop only
+	out      *outbox.Outbox // nil while nothing is to be sent
+	queued   int            // bytes that were not sent yet, those being sent included
+	closed   *CloseError    // set once
+	value    any
+	extra    *extra // nil for most; the loop reads the pointer without the lock
+	rtt      uint32 // microseconds, of the newest ping that was answered; 0: none was
+	flags    flags
+}
 
-	mu     sync.Mutex     // guards what follows, up to the loop's fields; never held across a callback or I/O
-	proto  wsproto.Conn   // its reading side is used by the loop only
-	out    *outbox.Outbox // nil while nothing is to be sent
-	queued int            // bytes that were not sent yet, those being sent included
-	rtt    time.Duration  // of the newest ping that was answered
-	closed *CloseError    // set once
-	value  any
-	extra  *extra // nil for most
-	flags  flags
-
-	// The loop's own.
+// loopOnly is the part of a Conn that is used by its loop, without the lock.
+type loopOnly struct {
+	timer   wheel.Timer[Conn]
+	message *assembly      // the head or the message that is arriving in parts
+	slot    int32          // in the loop's table
+	fd      int32          // -1: extra.stream, or closed; written under the lock
+	peer    socket.Address // never changes
 	state   state
 	mode    mode
-	peer    socket.Address
-	fd      int32 // -1: extra.stream, or closed; written under mu
-	slot    int32
-	message *assembly // the head or the message that is arriving in parts
+}
+
+// newConn makes a connection of l, which is not in its table yet.
+func (l *loop) newConn(fd int32, peer socket.Address, flags flags) *Conn {
+	return &Conn{loop: l, guarded: guarded{settings: l.server.settings, flags: flags}, loopOnly: loopOnly{fd: fd, peer: peer}}
+}
+
+// setRTT notes a round trip; mu is held.
+func (c *Conn) setRTT(d time.Duration) {
+	c.rtt = uint32(min(max(d.Microseconds(), 1), math.MaxUint32))
 }
 
 // extra is what few connections have.
@@ -199,11 +217,11 @@ func (c *Conn) Buffered() int {
 }
 
 // RTT returns the round trip of the newest ping that was answered, of Ping or of
-// keepalive; 0 if none was.
+// keepalive, in whole microseconds; 0 if none was.
 func (c *Conn) RTT() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.rtt
+	return time.Duration(c.rtt) * time.Microsecond
 }
 
 // Err returns nil while the connection lives and a *CloseError afterwards.

@@ -251,7 +251,7 @@ func (c *Conn) answered(ev *wsproto.Event, now wsproto.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ev.RTT > 0 {
-		c.rtt = ev.RTT
+		c.setRTT(ev.RTT)
 	}
 	x := c.extra
 	if x == nil || x.pinged == 0 || len(ev.Payload) != 9 || ev.Payload[0] != 'p' {
@@ -259,6 +259,6 @@ func (c *Conn) answered(ev *wsproto.Event, now wsproto.Time) {
 	}
 	if at := wsproto.Time(binary.BigEndian.Uint64(ev.Payload[1:])); at == x.pinged {
 		x.pinged = 0
-		c.rtt = max(time.Duration(now-at), 1)
+		c.setRTT(time.Duration(now - at))
 	}
 }

@@ -381,7 +381,7 @@ func (l *loop) acceptStream(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	c := &Conn{loop: l, settings: l.server.settings, fd: -1, flags: flags}
+	c := l.newConn(-1, socket.Address{}, flags)
 	c.extra = &extra{}
 	l.awaitHead(c)
 	c.extra.stream = newStream(l, c, nc)
