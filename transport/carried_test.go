@@ -83,7 +83,9 @@ func listen(t *Transport, isHTTP2 bool) *venue {
 	}}
 }
 
-func serveOnGoroutines(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(newTransport(h, &o), false) }
+func serveOnGoroutines(_ *testing.T, h *hub.Hub, o Options) *venue {
+	return listen(newTransport(h, &o), false)
+}
 
 func serveHTTP2(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(newTransport(h, &o), true) }
 
