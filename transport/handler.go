@@ -35,6 +35,9 @@ func routeOf(path string) (route, bool) {
 // channelName decodes a name segment by segment and checks it. The error is
 // fit for a detail.
 func channelName(escaped string) (string, error) {
+	if escaped != "" && !strings.Contains(escaped, "%") && hub.CheckChannel(escaped) == nil {
+		return escaped, nil // as nearly always
+	}
 	segments := strings.Split(escaped, "/")
 	for i, segment := range segments {
 		decoded, err := url.PathUnescape(segment)

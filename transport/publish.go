@@ -83,6 +83,14 @@ func kindOf(contentType []string) (hub.Kind, error) {
 	if len(contentType) > 1 {
 		return 0, errors.New("Content-Type is given more than once; give it once")
 	}
+	switch contentType[0] { // as nearly always
+	case "text/plain", "text/plain;charset=UTF-8":
+		return hub.Text, nil
+	case "application/json":
+		return hub.JSON, nil
+	case "application/octet-stream":
+		return hub.Binary, nil
+	}
 	name, params, err := mime.ParseMediaType(contentType[0])
 	if err != nil {
 		return 0, errors.New("Content-Type " + quote(contentType[0]) + " cannot be parsed; write type/subtype, or leave it out: UTF-8 is text then, and anything else bytes")

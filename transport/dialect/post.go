@@ -37,7 +37,10 @@ func (p *Post) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		return
 	}
 	out.Answer = &Answer{Status: 201, ContentType: "application/json", IsWhole: true, Replayed: o.Duplicate}
-	out.Frames = append(out.Frames, append(AppendPosition([]byte(`{"position":`), o.Position), "}\n"...))
+	body := make([]byte, 0, 64)
+	body = append(body, `{"position":`...)
+	body = AppendPosition(body, o.Position)
+	out.Frames = append(out.Frames, append(body, "}\n"...))
 }
 
 // End implements Dialect. Whether the message was published is not known.
