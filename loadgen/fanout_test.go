@@ -181,7 +181,7 @@ func TestFanoutOfAnotherProtocol(t *testing.T) {
 		}
 	})
 	o := short()
-	o.Window = 4
+	o.Duration, o.Window = 300*time.Millisecond, 4
 	o.Fanout = FanoutOptions{Subscribe: []string{"JOIN bench"}, PublisherFirst: []string{"HELLO"}, Publish: `SAY {"data":"{payload}"}`, PublisherURL: url + "/publisher"}
 	r, err := Fanout(t.Context(), url, o)
 	if err != nil {
