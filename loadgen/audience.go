@@ -31,7 +31,7 @@ func newAudience(window, publishers int) *audience {
 	return a
 }
 
-// begin makes everybody who has not left a member. The next publication has the
+// begin makes every subscriber that has not left a member. The next publication has the
 // number first.
 func (a *audience) begin(first uint64, members []*membership) {
 	a.mu.Lock()
@@ -51,9 +51,9 @@ func (a *audience) begin(first uint64, members []*membership) {
 // membership is one subscriber's; its fields are guarded by the audience's mu.
 type membership struct{ joined, left bool }
 
-// admits reports whether the window has room for a publication. If it does not,
+// hasRoomFor reports whether the window has room for a publication. If it does not,
 // room tells when to ask again, unless nobody is there any more.
-func (a *audience) admits(number uint64) bool {
+func (a *audience) hasRoomFor(number uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.live > 0 && number < a.done+uint64(len(a.slots))
@@ -61,8 +61,8 @@ func (a *audience) admits(number uint64) bool {
 
 func (a *audience) slot(number uint64) *atomic.Int64 { return &a.slots[number%uint64(len(a.slots))] }
 
-// have notes that one member has a publication, or will never have it.
-func (a *audience) have(number uint64) {
+// noteReceived notes that one member has a publication, or will never have it.
+func (a *audience) noteReceived(number uint64) {
 	if a.slot(number).Add(-1) == 0 {
 		a.mu.Lock()
 		a.advance()
@@ -80,7 +80,7 @@ func (a *audience) void(number uint64) {
 	}
 }
 
-// leave takes away a subscriber, who has the publications that has says.
+// leave removes a subscriber. has reports whether it has a publication.
 func (a *audience) leave(m *membership, has func(number uint64) bool) {
 	a.mu.Lock()
 	m.left = true
@@ -94,7 +94,7 @@ func (a *audience) leave(m *membership, has func(number uint64) bool) {
 	}
 	for n := done; n < done+uint64(len(a.slots)); n++ {
 		if !has(n) {
-			a.have(n)
+			a.noteReceived(n)
 		}
 	}
 }

@@ -31,14 +31,14 @@ const (
 	notYet = 1 << numberBits
 )
 
-// broadcast is what one publishes and many receive, over whatever carries it.
+// broadcast is a run in which few publish and many receive, over any transport.
 //
 // Publications are numbered from 0. With several publishers they take turns, so
 // number n is of publisher n % publishers, and only those of one publisher come in
 // order. The first ones are probes.
 type broadcast struct {
 	*run
-	id         int // of the run: what another one has published does not count
+	id         int // of the run: publications of other runs do not count
 	payloads   *payloads
 	audience   *audience
 	listeners  []*listener
@@ -76,7 +76,7 @@ func newBroadcast(r *run, publishers int) *broadcast {
 // sender is what the payloads of a publisher have for a connection.
 func (b *broadcast) sender(publisher int) int { return b.id<<publisherBits | publisher }
 
-// listener is one who receives. Its methods are for one goroutine.
+// listener is a subscriber. Its methods are for one goroutine.
 type listener struct {
 	*broadcast
 	shard     *shard
@@ -92,8 +92,8 @@ func (b *broadcast) newListener(i int) *listener {
 	return l
 }
 
-// probe publishes until every listener has got something, so that what is
-// measured does not begin before all are subscribed.
+// probe publishes until every listener has got something, so that the measurement
+// does not begin before all are subscribed.
 func (b *broadcast) probe(ctx context.Context) error {
 	var clock alarm
 	for range probesMax {
@@ -134,7 +134,7 @@ func (b *broadcast) settle(ctx context.Context) error {
 			}
 		}
 		if behind == 0 {
-			break // if not: whoever has missed a probe is treated as if it had it
+			break // otherwise a listener that has missed a probe is treated as if it had it
 		}
 		if !clock.wait(ctx, tickMin/10) {
 			return ctx.Err()
@@ -151,7 +151,7 @@ func (b *broadcast) settle(ctx context.Context) error {
 	b.audience.begin(first, members)
 	b.plan()
 	b.began = b.run.from - b.o.Warmup
-	b.measuring.Store(first) // from here on listeners look at what is above
+	b.measuring.Store(first) // from here on listeners count publications from this number on
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (b *broadcast) publish(publisher int) {
 			b.due.Add(1)
 		}
 		if err != nil {
-			b.tally.failed("publishing", err)
+			b.tally.addError("publishing", err)
 			b.lose(number)
 		}
 		b.published[publisher].Store(number + b.publishers)
@@ -240,7 +240,7 @@ func (b *broadcast) publishWhenFree(_ *alarm, number uint64, _ *time.Duration) b
 		if now >= b.until {
 			return false
 		}
-		if b.audience.admits(number) {
+		if b.audience.hasRoomFor(number) {
 			b.times[number%uint64(len(b.times))].Store(int64(now))
 			return true
 		}
@@ -258,8 +258,8 @@ func (b *broadcast) publishOnTime(clock *alarm, number uint64, free *time.Durati
 	if due >= b.until || !clock.wait(b.ending, due-b.now()) {
 		return false
 	}
-	if b.measured(due) {
-		b.lateness.shard(int(number % b.publishers)).latency(b.now() - max(due, *free))
+	if b.isMeasured(due) {
+		b.lateness.shard(int(number % b.publishers)).recordLatency(b.now() - max(due, *free))
 	}
 	return true
 }
@@ -273,8 +273,8 @@ func (b *broadcast) lose(number uint64) {
 	b.audience.void(number)
 }
 
-// lost reports whether the server did not take a publication.
-func (b *broadcast) lost(number uint64) bool {
+// isLost reports whether the server did not take a publication.
+func (b *broadcast) isLost(number uint64) bool {
 	if b.failures.Load() == 0 {
 		return false
 	}
@@ -290,7 +290,7 @@ func (b *broadcast) sentAt(number uint64) (at time.Duration, timed bool) {
 	} else {
 		at = time.Duration(b.times[number%uint64(len(b.times))].Load())
 	}
-	return at, b.measured(at)
+	return at, b.isMeasured(at)
 }
 
 // drain waits until everything that was due is published and all listeners have it,
@@ -359,7 +359,7 @@ func (b *broadcast) between(from, to uint64) (n int64) {
 		return int64((to - from) / b.publishers)
 	}
 	for ; from < to; from += b.publishers {
-		if !b.lost(from) {
+		if !b.isLost(from) {
 			n++
 		}
 	}
@@ -376,7 +376,7 @@ func (l *listener) search(message []byte, now time.Duration) {
 		case from >= 0 && from != l.sender(int(number%l.publishers)):
 			l.strangers.Add(1)
 		case !ok:
-			l.damaged(rest, from, number, now)
+			l.noteDamaged(rest, from, number, now)
 		default:
 			l.receive(number, now, true)
 		}
@@ -384,9 +384,9 @@ func (l *listener) search(message []byte, now time.Duration) {
 	}
 }
 
-// damaged notes a publication that is not as it was sent. If its number is known,
+// noteDamaged notes a publication that is not as it was sent. If its number is known,
 // it is not left out as well.
-func (l *listener) damaged(message []byte, from int, number uint64, now time.Duration) {
+func (l *listener) noteDamaged(message []byte, from int, number uint64, now time.Duration) {
 	l.tally.add(ErrorDamaged, fmt.Sprintf("%.60q", message))
 	if from >= 0 {
 		l.receive(number, now, false)
@@ -416,12 +416,12 @@ func (l *listener) receive(number uint64, now time.Duration, good bool) {
 	}
 	l.announced = false
 	if at, timed := l.sentAt(number); good {
-		l.shard.message(l.o.Size, l.measured(now), timed, now-at)
+		l.shard.recordMessage(l.o.Size, l.isMeasured(now), timed, now-at)
 	}
 	if l.o.Rate == 0 {
 		for n := due; n <= number; n += l.publishers {
-			if !l.lost(n) {
-				l.audience.have(n)
+			if !l.isLost(n) {
+				l.audience.noteReceived(n)
 			}
 		}
 	}
@@ -433,7 +433,7 @@ func (l *listener) leave(err error) {
 	if l.ending.Err() == nil {
 		l.dropped.Store(true)
 		l.open.Add(-1)
-		l.tally.failed("connection lost", err)
+		l.tally.addError("connection lost", err)
 	}
 	l.audience.leave(&l.membership, func(number uint64) bool { return number < l.next[number%l.publishers].Load() })
 }

@@ -22,7 +22,7 @@
 // So nothing that a user would have waited for is left out of the percentiles
 // (what is known as coordinated omission).
 //
-// # Who was the limit
+// # What the limit was
 //
 // A generator that is out of CPU measures itself. A Report has the generator's
 // own use of the processors and how late it was with its schedule, and the

@@ -36,7 +36,7 @@ func Echo(ctx context.Context, target string, o Options) (*Report, error) {
 	r.dialAll(ctx, d, func(i int, conn *ws.Conn) {
 		c := &echoConn{echo: e, conn: conn, index: i, shard: r.latency.shard(i)}
 		e.conns[i] = c
-		c.rested.Go(func() { c.rest(waiting) })
+		c.rested.Go(func() { c.restLoop(waiting) })
 	})
 	awake()
 	live := e.conns[:0]
@@ -47,7 +47,7 @@ func Echo(ctx context.Context, target string, o Options) (*Report, error) {
 		}
 	}
 	if e.conns = live; len(live) == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	r.plan()
 	for n, c := range live {
@@ -55,7 +55,7 @@ func Echo(ctx context.Context, target string, o Options) (*Report, error) {
 		r.work.Go(c.loop)
 	}
 	if r.o.Rate > 0 {
-		r.work.Go(e.pace)
+		r.work.Go(e.paceLoop)
 	}
 	r.measure(ctx)
 	r.await(ctx)
@@ -77,8 +77,8 @@ func (e *broadcastError) Error() string {
 	return fmt.Sprintf("loadgen: connection %d got what connection %d had sent: this URL sends what one says to the others, too, as a channel does, so it is no echo server; fanout measures that", e.to, e.from)
 }
 
-// nothing is the error when no connection could be opened.
-func (r *run) nothing(ctx context.Context) error {
+// nothingOpened is the error when no connection could be opened.
+func (r *run) nothingOpened(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -120,7 +120,7 @@ type echoConn struct {
 	shard  *shard
 	rested sync.WaitGroup
 
-	sent  uint64         // of whoever sends
+	sent  uint64         // how many were sent; for the goroutine that sends
 	times []atomic.Int64 // closed loop: when each message of the window was sent
 	place int64          // open loop: its first number in the schedule
 
@@ -128,12 +128,12 @@ type echoConn struct {
 	turn chan struct{} // open loop: there are more
 }
 
-// rest answers pings while other connections are being opened, so that the
+// restLoop answers pings while other connections are being opened, so that the
 // server does not take this one for dead.
-func (c *echoConn) rest(waiting context.Context) {
+func (c *echoConn) restLoop(waiting context.Context) {
 	for {
 		if _, _, err := c.conn.Read(waiting); err != nil {
-			return // if the connection has ended, whoever uses it will find out
+			return // if the connection has ended, its next user finds out
 		}
 	}
 }
@@ -159,7 +159,7 @@ func (c *echoConn) closedLoop() {
 		}
 	}
 	answered, err := c.read(context.Background(), c.sentAt, func(answered uint64) (more bool) {
-		if !c.over() && c.send() == nil {
+		if !c.isOver() && c.send() == nil {
 			return true
 		}
 		return answered < c.sent
@@ -175,7 +175,7 @@ func (c *echoConn) closedLoopOfTwo() {
 	defer stop()
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		for !c.over() && take(reading, places) {
+		for !c.isOver() && take(reading, places) {
 			if c.send() != nil {
 				return // the reader finds out why
 			}
@@ -203,14 +203,14 @@ func take(ctx context.Context, places chan struct{}) bool {
 	}
 }
 
-// over reports whether no more is to be sent in a closed loop.
-func (c *echoConn) over() bool { return c.now() >= c.until || c.ending.Err() != nil }
+// isOver reports whether no more is to be sent in a closed loop.
+func (c *echoConn) isOver() bool { return c.now() >= c.until || c.ending.Err() != nil }
 
 // send sends the next message of a closed loop.
 func (c *echoConn) send() error {
 	now := c.now()
 	c.times[c.sent%uint64(len(c.times))].Store(int64(now))
-	if c.measured(now) {
+	if c.isMeasured(now) {
 		c.run.due.Add(1)
 	}
 	return c.write()
@@ -218,7 +218,7 @@ func (c *echoConn) send() error {
 
 func (c *echoConn) sentAt(number uint64) (at time.Duration, timed bool) {
 	at = time.Duration(c.times[number%uint64(len(c.times))].Load())
-	return at, c.measured(at)
+	return at, c.isMeasured(at)
 }
 
 // openLoop sends what is due when it is due, whatever has been answered.
@@ -228,7 +228,7 @@ func (c *echoConn) openLoop() {
 	began := c.from - c.o.Warmup
 	dueAt := func(number uint64) (time.Duration, bool) {
 		due := began + plan.due(c.place+int64(number)*step)
-		return due, c.measured(due)
+		return due, c.isMeasured(due)
 	}
 	count := uint64(max(0, (plan.before(c.until-began)-c.place+step-1)/step))
 
@@ -247,7 +247,7 @@ func (c *echoConn) openLoop() {
 			due, timed := dueAt(c.sent)
 			if timed {
 				c.run.due.Add(1)
-				c.lateness.shard(c.index).latency(c.now() - max(due, free))
+				c.lateness.shard(c.index).recordLatency(c.now() - max(due, free))
 			}
 			if c.write() != nil {
 				return
@@ -277,10 +277,10 @@ func (c *echoConn) openLoop() {
 	c.account(err, missing)
 }
 
-// pace tells each connection of the open loop when its next message is due. It
+// paceLoop tells each connection of the open loop when its next message is due. It
 // waits for nobody: a connection that is behind finds what has become due
 // meanwhile.
-func (e *echo) pace() {
+func (e *echo) paceLoop() {
 	plan := schedule{e.o.Rate}
 	began := e.from - e.o.Warmup
 	clock := alarm{exact: e.o.dial == nil}
@@ -320,11 +320,11 @@ func (c *echoConn) read(ctx context.Context, sentAt func(uint64) (time.Duration,
 		buffer = message
 		now := c.now()
 		at, timed := sentAt(answered)
-		if typ != c.typ || !c.payloads.is(message, c.index, answered) {
-			c.wrong(typ, message, answered)
+		if typ != c.typ || !c.payloads.isPayload(message, c.index, answered) {
+			c.countWrong(typ, message, answered)
 			timed = false
 		}
-		c.shard.message(len(message), c.measured(now), timed, now-at)
+		c.shard.recordMessage(len(message), c.isMeasured(now), timed, now-at)
 		answered++
 		if !more(answered) {
 			return answered, nil
@@ -332,8 +332,8 @@ func (c *echoConn) read(ctx context.Context, sentAt func(uint64) (time.Duration,
 	}
 }
 
-// wrong counts an answer that is not what was sent.
-func (c *echoConn) wrong(typ ws.MessageType, message []byte, number uint64) {
+// countWrong counts an answer that is not what was sent.
+func (c *echoConn) countWrong(typ ws.MessageType, message []byte, number uint64) {
 	if from, ok := c.payloads.sender(message); ok && from != c.index && from < c.o.Connections {
 		c.giveUp(&broadcastError{c.index, from})
 	}
@@ -357,7 +357,7 @@ func (c *echoConn) account(err error, missing uint64) {
 	case errors.Is(err, context.Canceled): // of two: all is answered
 	default:
 		c.open.Add(-1)
-		c.tally.failed("connection lost", err)
+		c.tally.addError("connection lost", err)
 		c.tally.addMany("not answered, as the connection was lost", fmt.Sprintf("%d messages of one connection", missing), int64(missing))
 	}
 }

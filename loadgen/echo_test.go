@@ -312,8 +312,8 @@ func TestEchoOfEveryKind(t *testing.T) {
 		if name == "compress" && (!r.Load.Compressed || r.Load.Subprotocol != "chat.v2") || name == "declined" && len(r.Notes) != 1 {
 			t.Errorf("%s: %+v, %v", name, r.Load, r.Notes)
 		}
-		if o.Rate > 0 && r.Latency.Count != int64(o.Rate*0.3) {
-			t.Errorf("%s: %d samples, want %v", name, r.Latency.Count, o.Rate*0.3)
+		if o.Rate > 0 && r.Latency.Count != int64(o.Rate*o.Duration.Seconds()) {
+			t.Errorf("%s: %d samples, want %v", name, r.Latency.Count, o.Rate*o.Duration.Seconds())
 		}
 	}
 }

@@ -54,7 +54,7 @@ func Fanout(ctx context.Context, target string, o Options) (*Report, error) {
 	})
 	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s == nil })
 	if len(f.subscribers) == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	for _, s := range f.subscribers {
 		f.listeners = append(f.listeners, s.listener)
@@ -97,7 +97,7 @@ func (f *fanout) openPublisher(ctx context.Context, d *dialer) error {
 			_, message, err := c.conn.ReadAppend(context.Background(), buffer[:0])
 			if err != nil {
 				if f.ending.Err() == nil {
-					f.tally.failed("the publisher's connection was lost", err)
+					f.tally.addError("the publisher's connection was lost", err)
 				}
 				return
 			}
@@ -163,7 +163,7 @@ func (s *subscriber) loop() {
 		buffer = message
 		now := s.now()
 		if s.o.Fanout.Publish == "" {
-			s.whole(typ, message, now)
+			s.takeWhole(typ, message, now)
 		} else {
 			s.search(message, now)
 		}
@@ -171,8 +171,8 @@ func (s *subscriber) loop() {
 	s.leave(err)
 }
 
-// whole takes a message that must be a publication and nothing else.
-func (s *subscriber) whole(typ ws.MessageType, message []byte, now time.Duration) {
+// takeWhole takes a message that must be a publication and nothing else.
+func (s *subscriber) takeWhole(typ ws.MessageType, message []byte, now time.Duration) {
 	from, number, rest, found, ok := s.payloads.find(message)
 	switch {
 	case found && from >= 0 && from != s.sender(0):
@@ -180,7 +180,7 @@ func (s *subscriber) whole(typ ws.MessageType, message []byte, now time.Duration
 	case !found || len(message) != s.o.Size:
 		s.tally.add(ErrorUnexpected, fmt.Sprintf("%.60q of %d bytes", message, len(message)))
 	case !ok || len(rest) > 0:
-		s.damaged(message, from, number, now)
+		s.noteDamaged(message, from, number, now)
 	case typ != s.fanout.typ:
 		s.tally.add(ErrorWrongType, typ.String()+" instead of "+s.fanout.typ.String())
 	default:

@@ -181,7 +181,7 @@ func TestFanoutOfAnotherProtocol(t *testing.T) {
 		}
 	})
 	o := short()
-	o.Window = 4
+	o.Duration, o.Window = 300*time.Millisecond, 4
 	o.Fanout = FanoutOptions{Subscribe: []string{"JOIN bench"}, PublisherFirst: []string{"HELLO"}, Publish: `SAY {"data":"{payload}"}`, PublisherURL: url + "/publisher"}
 	r, err := Fanout(t.Context(), url, o)
 	if err != nil {
@@ -241,20 +241,20 @@ func TestAudience(t *testing.T) {
 	}
 	admits := func(up uint64) {
 		t.Helper()
-		if !a.admits(up) || a.admits(up+1) {
+		if !a.hasRoomFor(up) || a.hasRoomFor(up+1) {
 			t.Fatalf("the window is not up to %d", up)
 		}
 	}
 	before := func(next uint64) func(uint64) bool { return func(n uint64) bool { return n < next } }
 	admits(8)
-	a.have(7)
+	a.noteReceived(7)
 	admits(8)
-	a.have(8) // the other has 8 before 7, as of two publishers
-	a.have(7)
+	a.noteReceived(8) // the other has 8 before 7, as of two publishers
+	a.noteReceived(7)
 	admits(9)
-	a.have(8)
+	a.noteReceived(8)
 	admits(10)
-	a.have(9)
+	a.noteReceived(9)
 	a.leave(members[1], before(9)) // with two that it will never have
 	admits(11)
 	a.void(11)
@@ -265,10 +265,10 @@ func TestAudience(t *testing.T) {
 	a.void(14) // is not admitted
 	admits(13)
 	a.leave(members[2], before(0)) // was never there
-	a.have(12)
+	a.noteReceived(12)
 	admits(14)
 	a.leave(members[0], before(13))
-	if a.admits(13) || a.live != 0 { // nobody is there
+	if a.hasRoomFor(13) || a.live != 0 { // nobody is there
 		t.Errorf("%d live, done up to %d", a.live, a.done)
 	}
 }

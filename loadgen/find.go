@@ -163,7 +163,7 @@ func Find(ctx context.Context, kind Kind, target string, o Options, g Goal) (*Re
 	return s.finish(ctx), nil
 }
 
-// closedLoop takes what is said of a closed loop.
+// closedLoop takes over the figures of a closed loop.
 func closedLoop(r *Report) *ClosedLoop {
 	c := &ClosedLoop{PerSecond: perRate(r), P99: r.Latency.P99, OwnCost: ownCost(r)}
 	if r.Server != nil {
@@ -293,7 +293,7 @@ func (s *finder) step(ctx context.Context, value float64, tries int) (met bool, 
 	return false, nil
 }
 
-// fill takes what is said of a try.
+// fill takes over the figures of a try.
 func (t *Step) fill(r *Report, p99 time.Duration) {
 	t.Missed = misses(r, p99)
 	t.OwnShare = r.Own.Share
@@ -322,7 +322,7 @@ func misses(r *Report, p99 time.Duration) string {
 		return fmt.Sprintf("%s: %s", plural(int(errors), "error"), r.Errors[0].Kind)
 	case r.Latency == nil:
 		return "nothing arrived"
-	case !follows(r):
+	case !hasKeptRate(r):
 		return fmt.Sprintf("%s a second arrived of %s", Count(r.Messages.PerSecond), Count(wanted(r)))
 	case r.Latency.P99 > millis(p99):
 		return "p99 " + r.Latency.P99.String()

@@ -118,8 +118,8 @@ func isLoopback(target string) bool {
 	return len(addresses) == 1 && addresses[0].To4() != nil && addresses[0].IsLoopback()
 }
 
-// onThisMachine reports whether target is at an address of this machine.
-func onThisMachine(target string) bool {
+// isOnThisMachine reports whether target is at an address of this machine.
+func isOnThisMachine(target string) bool {
 	own, _ := net.InterfaceAddrs()
 	return slices.ContainsFunc(addressesOf(target), func(ip net.IP) bool {
 		return ip.IsLoopback() || slices.ContainsFunc(own, func(a net.Addr) bool {
@@ -225,11 +225,11 @@ func (r *run) openAll(ctx context.Context, open func(ctx context.Context, i int)
 func (r *run) openOne(ctx context.Context, i int, started time.Duration, open func(ctx context.Context, i int) error) bool {
 	if err := open(ctx, i); err != nil {
 		if ctx.Err() == nil {
-			r.tally.failed("opening", err)
+			r.tally.addError("opening", err)
 		}
 		return false
 	}
-	r.opening.shard(i).latency(r.now() - started)
+	r.opening.shard(i).recordLatency(r.now() - started)
 	r.open.Add(1)
 	return true
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// failurePause is how long somebody who was refused waits, so that a server that
-// is gone is not asked a million times.
+// failurePause is the pause after a refusal, so that a server that is gone is not
+// asked a million times.
 const failurePause = 10 * time.Millisecond
 
 // Handshakes opens connections and ends each as soon as it is open: as fast as it
@@ -34,7 +34,7 @@ func Handshakes(ctx context.Context, target string, o Options) (*Report, error) 
 	r.latency.collect()
 	h.account()
 	if r.latency.received == 0 && !r.cut.Load() {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	p := r.finish()
 	p.Connections.Opened = int(h.good.Load())
@@ -69,14 +69,14 @@ func (h *handshakes) loop(i int) {
 			if !clock.wait(h.ending, due-start) {
 				return
 			}
-			if h.measured(due) {
-				h.lateness.shard(i).latency(h.now() - max(due, free))
+			if h.isMeasured(due) {
+				h.lateness.shard(i).recordLatency(h.now() - max(due, free))
 			}
 			start = due
 		} else if start >= h.until {
 			return
 		}
-		timed := h.measured(start)
+		timed := h.isMeasured(start)
 		if timed {
 			h.due.Add(1)
 		}
@@ -91,13 +91,13 @@ func (h *handshakes) loop(i int) {
 				return
 			}
 			h.failed.Add(1)
-			h.tally.failed("opening", err)
+			h.tally.addError("opening", err)
 			clock.wait(h.ending, failurePause)
 			continue
 		}
 		reset(c.conn)
 		h.good.Add(1)
-		shard.message(0, h.measured(free), timed, free-start)
+		shard.recordMessage(0, h.isMeasured(free), timed, free-start)
 	}
 }
 

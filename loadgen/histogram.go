@@ -50,16 +50,16 @@ func newRecorder() *recorder {
 // shard is the one for connection i.
 func (r *recorder) shard(i int) *shard { return &r.shards[i%len(r.shards)] }
 
-// latency records that something took d.
-func (s *shard) latency(d time.Duration) {
+// recordLatency records that something took d.
+func (s *shard) recordLatency(d time.Duration) {
 	s.mu.Lock()
 	s.record(d)
 	s.mu.Unlock()
 }
 
-// message records that a message of n bytes arrived in the time that is measured.
+// recordMessage records that a message of n bytes arrived in the time that is measured.
 // If timed is set its latency is d.
-func (s *shard) message(n int, arrived, timed bool, d time.Duration) {
+func (s *shard) recordMessage(n int, arrived, timed bool, d time.Duration) {
 	s.mu.Lock()
 	if arrived {
 		s.received++
@@ -75,7 +75,7 @@ func (s *shard) record(d time.Duration) {
 	_ = s.histogram.RecordValue(min(max(int64(d), 0), latencyMax)) // cannot fail within the range
 }
 
-// collect takes what the shards have. It returns what is new, valid until the
+// collect empties the shards. It returns what is new, valid until the
 // next call.
 func (r *recorder) collect() (interval *hdrhistogram.Histogram, received int64) {
 	r.interval.Reset()

@@ -19,7 +19,7 @@ func TestRecorder(t *testing.T) {
 		writers.Go(func() {
 			s := r.shard(c)
 			for i := range each {
-				s.message(10, true, true, time.Duration(c*each+i+1)*time.Microsecond)
+				s.recordMessage(10, true, true, time.Duration(c*each+i+1)*time.Microsecond)
 			}
 		})
 	}
@@ -62,7 +62,7 @@ func TestPercentilesAgainstSorting(t *testing.T) {
 	samples := make([]time.Duration, 50_000)
 	for i := range samples {
 		samples[i] = time.Duration(math.Exp(random.NormFloat64()*1.5) * float64(200*time.Microsecond))
-		r.shard(i).latency(samples[i])
+		r.shard(i).recordLatency(samples[i])
 		if i%1000 == 0 {
 			r.collect()
 		}
@@ -103,10 +103,10 @@ func TestPercentileOfFew(t *testing.T) {
 
 func TestRecorderLimits(t *testing.T) {
 	r := newRecorder()
-	r.shard(0).latency(-time.Second)     // clocks are monotonic, so this is 0
-	r.shard(0).latency(1000 * time.Hour) // counts as an hour
-	r.shard(0).message(5, true, false, time.Hour)
-	r.shard(0).message(5, false, false, time.Hour)
+	r.shard(0).recordLatency(-time.Second)     // clocks are monotonic, so this is 0
+	r.shard(0).recordLatency(1000 * time.Hour) // counts as an hour
+	r.shard(0).recordMessage(5, true, false, time.Hour)
+	r.shard(0).recordMessage(5, false, false, time.Hour)
 	r.collect()
 	l := r.latencies()
 	if l.Count != 2 || l.Min != 0 || math.Abs(float64(l.Max)/3.6e6-1) > 0.001 || r.received != 1 || r.octets != 5 {
@@ -124,11 +124,11 @@ func TestAllocPerMessage(t *testing.T) {
 	number := uint64(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		b := p.take(7, number)
-		if !p.is(*b, 7, number) {
+		if !p.isPayload(*b, 7, number) {
 			t.Fatal("not its own payload")
 		}
 		p.give(b)
-		r.shard(7).message(512, true, true, time.Millisecond)
+		r.shard(7).recordMessage(512, true, true, time.Millisecond)
 		number++
 	}); n >= 1 {
 		t.Errorf("%v allocations for each message", n)

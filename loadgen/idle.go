@@ -22,7 +22,7 @@ func Connections(ctx context.Context, target string, o Options) (*Report, error)
 	r.startSampling(ctx)
 	r.dialAll(ctx, d, func(i int, conn *ws.Conn) {
 		conns[i] = conn
-		r.work.Go(func() { r.idle(conn) })
+		r.work.Go(func() { r.idleLoop(conn) })
 	})
 	defer func() {
 		r.end()
@@ -30,7 +30,7 @@ func Connections(ctx context.Context, target string, o Options) (*Report, error)
 		r.work.Wait()
 	}()
 	if r.report.Connections.Opened == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	r.hold(ctx, "holding", r.o.Duration)
 	if !r.cut.Load() {
@@ -54,13 +54,13 @@ func (r *run) hold(ctx context.Context, phase string, d time.Duration) {
 	}
 }
 
-// idle answers pings until the connection ends.
-func (r *run) idle(conn *ws.Conn) {
+// idleLoop answers pings until the connection ends.
+func (r *run) idleLoop(conn *ws.Conn) {
 	for {
 		if _, _, err := conn.Read(context.Background()); err != nil {
 			if r.ending.Err() == nil {
 				r.open.Add(-1)
-				r.tally.failed("connection lost", err)
+				r.tally.addError("connection lost", err)
 			}
 			return
 		}
@@ -79,9 +79,9 @@ func (r *run) pingAll(ctx context.Context, conns []*ws.Conn) {
 				cancel()
 				switch {
 				case err == nil:
-					r.latency.shard(i).latency(took)
+					r.latency.shard(i).recordLatency(took)
 				case ctx.Err() == nil && conns[i].Err() == nil: // one that has ended is counted already
-					r.tally.failed("ping", err)
+					r.tally.addError("ping", err)
 				}
 			}
 		})

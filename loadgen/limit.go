@@ -7,7 +7,7 @@ type Limit string
 
 const (
 	LimitServer    Limit = "server"    // its processors
-	LimitGenerator Limit = "generator" // the processors of the one who measured
+	LimitGenerator Limit = "generator" // the processors of the generator
 	LimitMachine   Limit = "machine"   // the processors that both share
 	LimitOthers    Limit = "others"    // other programs on this machine
 	LimitPublisher Limit = "publisher" // it waited for the answers to its own requests
@@ -37,7 +37,7 @@ const (
 
 func limit(r *Report) Limit {
 	l := bottleneck(r)
-	if l != LimitRefused && l != LimitLost && (r.Kind == KindConnections || r.Load.Rate > 0 && follows(r)) {
+	if l != LimitRefused && l != LimitLost && (r.Kind == KindConnections || r.Load.Rate > 0 && hasKeptRate(r)) {
 		return LimitLoad
 	}
 	return l

@@ -77,8 +77,8 @@ func (p *payloads) write(dst []byte, connection int, number uint64) {
 	}
 }
 
-// is reports whether b is the payload of that message.
-func (p *payloads) is(b []byte, connection int, number uint64) bool {
+// isPayload reports whether b is the payload of that message.
+func (p *payloads) isPayload(b []byte, connection int, number uint64) bool {
 	if len(b) != p.size {
 		return false
 	}

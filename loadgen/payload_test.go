@@ -14,24 +14,24 @@ func TestPayloads(t *testing.T) {
 		if len(*b) != size || !utf8.Valid(*b) || bytes.ContainsAny(*b, "\"\\\n{}") {
 			t.Errorf("a payload of %d is %q", size, *b)
 		}
-		if !p.is(*b, 0xabc, 0x12345) {
+		if !p.isPayload(*b, 0xabc, 0x12345) {
 			t.Errorf("size %d: it is not itself", size)
 		}
-		if p.is(*b, 0xabc, 0x12346) || p.is((*b)[1:], 0xabc, 0x12345) || p.is(append(*b, 'x'), 0xabc, 0x12345) {
+		if p.isPayload(*b, 0xabc, 0x12346) || p.isPayload((*b)[1:], 0xabc, 0x12345) || p.isPayload(append(*b, 'x'), 0xabc, 0x12345) {
 			t.Errorf("size %d: another is taken for it", size)
 		}
-		if size >= digits && p.is(*b, 0xabd, 0x12345) {
+		if size >= digits && p.isPayload(*b, 0xabd, 0x12345) {
 			t.Errorf("size %d: another connection's is taken for it", size)
 		}
 		for i := range size {
 			damaged := bytes.Clone(*b)
 			damaged[i] ^= 1
-			if p.is(damaged, 0xabc, 0x12345) {
+			if p.isPayload(damaged, 0xabc, 0x12345) {
 				t.Errorf("size %d: byte %d is not looked at", size, i)
 			}
 		}
 		p.give(b)
-		if again := p.take(1, 2); !p.is(*again, 1, 2) {
+		if again := p.take(1, 2); !p.isPayload(*again, 1, 2) {
 			t.Errorf("size %d: a buffer that is used again is not a payload", size)
 		}
 	}

@@ -39,7 +39,7 @@ func (r *run) observe(ctx context.Context) (*observer, error) {
 		return observeProcesses(r.o.PIDs)
 	case r.o.Metrics != "":
 		return observeMetrics(ctx, r.o.Metrics)
-	case r.o.isVirtual() || !onThisMachine(r.report.URL):
+	case r.o.isVirtual() || !isOnThisMachine(r.report.URL):
 		return nil, nil
 	}
 	r.unseen = true
@@ -91,7 +91,7 @@ func observeMetrics(ctx context.Context, target string) (*observer, error) {
 		transport.CloseIdleConnections()
 		return nil, fmt.Errorf("loadgen: cannot read the server's metrics: %w", err)
 	}
-	return &observer{from: shown, local: onThisMachine(target), read: read, close: transport.CloseIdleConnections}, nil
+	return &observer{from: shown, local: isOnThisMachine(target), read: read, close: transport.CloseIdleConnections}, nil
 }
 
 var errNoProcessMetrics = errors.New("the page has neither process_cpu_seconds_total nor process_resident_memory_bytes")

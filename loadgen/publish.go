@@ -36,13 +36,13 @@ func Publish(ctx context.Context, target string, o Options) (*Report, error) {
 	defer p.close()
 	r.openAll(ctx, p.openConn)
 	if p.conns = slices.DeleteFunc(p.conns, func(c *publishConn) bool { return c == nil }); len(p.conns) == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	r.plan()
 	p.began = r.now()
 	if r.o.Rate > 0 {
 		p.free = slices.Clone(p.conns)
-		r.work.Go(p.pace)
+		r.work.Go(p.paceLoop)
 	} else {
 		for _, c := range p.conns {
 			r.work.Add(1)
@@ -133,9 +133,9 @@ func (c *publishConn) connect(ctx context.Context) error {
 	return err
 }
 
-// pace sends what is due on connections that are free. What finds none is sent by
-// the next connection that is.
-func (p *publish) pace() {
+// paceLoop sends requests when they are due, on connections that are free. A request
+// that finds none is sent by the next connection that is.
+func (p *publish) paceLoop() {
 	plan := schedule{p.o.Rate}
 	clock := alarm{exact: !p.o.isVirtual()}
 	for i := int64(0); ; i++ {
@@ -143,7 +143,7 @@ func (p *publish) pace() {
 		if due >= p.until || !clock.wait(p.ending, due-p.now()) {
 			return
 		}
-		if p.measured(due) {
+		if p.isMeasured(due) {
 			p.run.due.Add(1)
 		}
 		p.work.Add(1)
@@ -158,8 +158,8 @@ func (p *publish) pace() {
 		p.free = p.free[:n-1]
 		p.taken++
 		p.mu.Unlock()
-		if p.measured(due) {
-			p.lateness.shard(0).latency(p.now() - due)
+		if p.isMeasured(due) {
+			p.lateness.shard(0).recordLatency(p.now() - due)
 		}
 		c.mu.Lock()
 		c.send(due)
@@ -187,7 +187,7 @@ func (c *publishConn) next() {
 		c.work.Done()
 		return
 	}
-	if c.measured(now) {
+	if c.isMeasured(now) {
 		c.run.due.Add(1)
 	}
 	c.send(now)
@@ -240,7 +240,7 @@ func (c *publishConn) receive(b []byte) error {
 		case kind == http1.Content:
 			c.refused.add(content)
 		case kind == http1.End:
-			c.answered()
+			c.countAnswer()
 			if c.reader.Response().Close {
 				return errCloses
 			}
@@ -249,14 +249,14 @@ func (c *publishConn) receive(b []byte) error {
 	}
 }
 
-// answered counts an answer; c.mu is held.
-func (c *publishConn) answered() {
+// countAnswer counts an answer; c.mu is held.
+func (c *publishConn) countAnswer() {
 	now := c.now()
 	c.busy = false
 	if c.refused == nil {
-		c.shard.message(c.o.Size, c.measured(now), c.measured(c.at), now-c.at)
-	} else if c.measured(c.at) {
-		c.tally.failed("not taken", c.refused)
+		c.shard.recordMessage(c.o.Size, c.isMeasured(now), c.isMeasured(c.at), now-c.at)
+	} else if c.isMeasured(c.at) {
+		c.tally.addError("not taken", c.refused)
 	}
 	if c.o.Rate > 0 {
 		c.work.Done()
@@ -269,7 +269,7 @@ func (c *publishConn) ended(err error) {
 	defer c.mu.Unlock()
 	if errors.Is(err, io.EOF) {
 		if err = c.reader.Close(); err == nil && c.busy { // a response that ends with its connection
-			c.answered()
+			c.countAnswer()
 		}
 	}
 	switch {
@@ -278,7 +278,7 @@ func (c *publishConn) ended(err error) {
 			return // account counts it
 		}
 	case c.busy:
-		c.tally.failed("connection lost", whyEnded(err))
+		c.tally.addError("connection lost", whyEnded(err))
 		c.busy = false
 		if c.o.Rate > 0 {
 			c.work.Done()
@@ -301,7 +301,7 @@ func (c *publishConn) reconnect() {
 			return
 		}
 		if c.ending.Err() == nil {
-			c.tally.failed("opening", err)
+			c.tally.addError("opening", err)
 			clock.wait(c.ending, failurePause)
 		}
 		if c.o.Rate == 0 && c.now() >= c.until {

@@ -75,7 +75,7 @@ type Report struct {
 	Limit       Limit     `json:"limit"`
 	Notes       []string  `json:"notes,omitempty"` // what a reader of the figures should know
 
-	// Producer is set by whoever calls this package.
+	// Producer is set by the caller of this package.
 	Producer *Producer `json:"producer,omitempty"`
 
 	Load        Load       `json:"load"`

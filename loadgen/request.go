@@ -46,7 +46,7 @@ func requestOf(method, target string, body []byte, headers ...http.Header) ([]by
 	return b.Bytes(), nil
 }
 
-// userAgent is who asks, unless the options say otherwise.
+// userAgent is the User-Agent, unless the options have another.
 var userAgent = http.Header{"User-Agent": {"godwit-bench"}}
 
 // publication is a request with a payload in it.
@@ -55,7 +55,7 @@ type publication struct {
 	payload []byte // the part of bytes to write a payload to
 }
 
-// publication is what is sent to publish; each caller gets one of its own.
+// publication makes the request that publishes; each caller gets one of its own.
 func (o *Options) publication(target string, p *payloads) (*publication, error) {
 	payload := p.take(0, 0)
 	defer p.give(payload)
@@ -135,8 +135,8 @@ func (d *httpDialer) dial(ctx context.Context, i int) (net.Conn, error) {
 	return secure, nil
 }
 
-// bound gives what is done with a connection the dialer's time, and ends it when
-// ctx ends. The function that it returns ends that.
+// bound limits the use of a connection to the dialer's time, and ends it when ctx
+// ends. The function that it returns ends that.
 func (d *httpDialer) bound(ctx context.Context, conn net.Conn) (done func()) {
 	_ = conn.SetDeadline(time.Now().Add(d.timeout))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })

@@ -164,8 +164,8 @@ func (r *run) plan() {
 	r.until = r.from + r.o.Duration
 }
 
-// measured reports whether t is in the time that is measured.
-func (r *run) measured(t time.Duration) bool { return t >= r.from && t < r.until }
+// isMeasured reports whether t is in the time that is measured.
+func (r *run) isMeasured(t time.Duration) bool { return t >= r.from && t < r.until }
 
 // measure takes samples until the time that is measured ends, or ctx does.
 func (r *run) measure(ctx context.Context) {
@@ -210,7 +210,7 @@ func (r *run) mark(ctx context.Context) mark {
 	if r.server != nil {
 		got, err := r.server.read(context.WithoutCancel(ctx))
 		if err != nil {
-			r.tally.failed("observing the server", err)
+			r.tally.addError("observing the server", err)
 		} else {
 			m.server = got
 		}
@@ -309,7 +309,7 @@ func (r *run) finish() *Report {
 	p.Opening = r.opening.latencies()
 	p.Latency = r.latency.latencies()
 	p.Errors = r.tally.errors()
-	p.Own = r.own()
+	p.Own = r.ownUsage()
 	if r.lateness != nil {
 		r.lateness.collect()
 		p.Own.Lateness = r.lateness.latencies()
@@ -321,15 +321,15 @@ func (r *run) finish() *Report {
 		}
 	}
 	if r.server != nil {
-		p.Server = r.used()
+		p.Server = r.serverUsage()
 		r.server.close()
 	}
 	judge(p)
 	return p
 }
 
-// own is what the generator used, and everybody else on this machine.
-func (r *run) own() Generator {
+// ownUsage returns what the generator used, and all other programs of this machine.
+func (r *run) ownUsage() Generator {
 	g := Generator{Share: -1, Others: -1, Machine: -1, Processors: runtime.GOMAXPROCS(0)}
 	took := r.last.at - r.start.at
 	if _, known := ownCPU(); !known || took <= 0 {

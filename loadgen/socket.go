@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// receiver is what has to do with the bytes of a raw connection. It is called by
+// receiver handles the bytes of a raw connection. It is called by
 // one goroutine at a time.
 type receiver interface {
 	// receive takes what has arrived, which is valid until it returns. An error
@@ -63,7 +63,7 @@ type socket struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	pending []byte // to be sent
-	writing bool   // there is somebody, or the loop, who sends pending
+	writing bool   // a goroutine, or the loop, sends pending
 
 	loop *socketLoop
 	fd   int
@@ -85,7 +85,7 @@ func (s *sockets) adopt(conn net.Conn, r receiver) (*socket, error) {
 	err := net.ErrClosed
 	if !s.closed {
 		if err = nil; c.loop == nil {
-			s.work.Go(c.read)
+			s.work.Go(c.readLoop)
 		} else {
 			err = c.loop.add(c)
 		}
@@ -124,8 +124,8 @@ func (s *sockets) descriptorOf(conn net.Conn) (fd int, ok bool) {
 // socketBytes is how much is read at once without a loop.
 const socketBytes = 16 << 10
 
-// read is the goroutine of a connection without a loop.
-func (c *socket) read() {
+// readLoop is the goroutine of a connection without a socketLoop.
+func (c *socket) readLoop() {
 	buffer := make([]byte, socketBytes)
 	for {
 		n, err := c.conn.Read(buffer)
@@ -142,7 +142,7 @@ func (c *socket) read() {
 }
 
 // end closes the connection because of err, and says so unless it was closed
-// already. It is for whoever reads.
+// already. It is for the goroutine that reads.
 func (c *socket) end(err error) {
 	if c.close() {
 		c.receiver.ended(err)
@@ -150,7 +150,7 @@ func (c *socket) end(err error) {
 }
 
 // send sends b, now or when there is room, without waiting. It keeps no part of b.
-// What cannot be sent is found out by whoever reads.
+// The goroutine that reads finds out why something could not be sent.
 func (c *socket) send(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,12 +167,12 @@ func (c *socket) send(b []byte) {
 	default:
 		c.pending = append(c.pending[:0], b...)
 		c.writing = true
-		c.all.work.Go(c.write)
+		c.all.work.Go(c.writeLoop)
 	}
 }
 
-// write sends what is pending without a loop.
-func (c *socket) write() {
+// writeLoop sends pending bytes without a socketLoop.
+func (c *socket) writeLoop() {
 	var spare []byte
 	for {
 		c.mu.Lock()

@@ -123,7 +123,7 @@ func (l *socketLoop) serve(c *socket, ready uint32) {
 }
 
 // put writes as much of b as there is room for; c.mu is held. After an error
-// nothing has room: whoever reads will see it.
+// nothing has room: the loop that reads sees the error.
 func (c *socket) put(b []byte) (n int) {
 	for n < len(b) {
 		sent, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&b[n])), uintptr(len(b)-n), unix.MSG_NOSIGNAL, 0, 0)

@@ -45,7 +45,7 @@ func SSE(ctx context.Context, target string, o Options) (*Report, error) {
 	r.openAll(ctx, s.openStream)
 	s.streams = slices.DeleteFunc(s.streams, func(s *stream) bool { return s == nil })
 	if len(s.streams) == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	for _, stream := range s.streams {
 		s.listeners = append(s.listeners, stream.listener)
@@ -141,8 +141,8 @@ func (s *sse) post(ctx context.Context, publisher int, number uint64) error {
 	ended := s.now()
 	if s.measuring.Load() != notYet {
 		s.busy[publisher].Add(int64(max(0, min(ended, s.until)-max(began, s.from))))
-		if err == nil && s.measured(began) {
-			s.posting.shard(publisher).latency(ended - began)
+		if err == nil && s.isMeasured(began) {
+			s.posting.shard(publisher).recordLatency(ended - began)
 		}
 	}
 	if err == nil {

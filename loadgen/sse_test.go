@@ -229,8 +229,8 @@ func TestSSEOfEveryKind(t *testing.T) {
 		if len(r.Errors) > 0 || r.Latency == nil || r.Messages.Received == 0 || r.Connections.AtEnd != n || r.Opening.Count != int64(n) || r.Publishing.Latency == nil {
 			t.Errorf("%s: %+v, %+v, %+v", name, r.Errors, r.Messages, r.Connections)
 		}
-		if o.Rate > 0 && r.Latency.Count != int64(o.Rate*0.3)*int64(n) {
-			t.Errorf("%s: %d samples, want %v", name, r.Latency.Count, o.Rate*0.3*float64(n))
+		if o.Rate > 0 && r.Latency.Count != int64(o.Rate*o.Duration.Seconds())*int64(n) {
+			t.Errorf("%s: %d samples, want %v", name, r.Latency.Count, o.Rate*o.Duration.Seconds()*float64(n))
 		}
 	}
 }

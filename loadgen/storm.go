@@ -40,12 +40,12 @@ func Storm(ctx context.Context, target string, o Options) (*Report, error) {
 	s := &storm{run: r, dialer: d, clients: make([]*stormClient, r.o.Connections)}
 	r.dialAll(ctx, d, func(i int, conn *ws.Conn) {
 		s.clients[i] = &stormClient{storm: s, index: i}
-		s.clients[i].connected(conn)
+		s.clients[i].adopt(conn)
 	})
 	defer s.close()
 	s.clients = slices.DeleteFunc(s.clients, func(c *stormClient) bool { return c == nil })
 	if len(s.clients) == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	r.opening = newRecorder() // only of the storm from here on
 	r.from, r.until = r.now(), math.MaxInt64
@@ -64,7 +64,7 @@ func Storm(ctx context.Context, target string, o Options) (*Report, error) {
 		r.hold(ctx, "calm", stormPause)
 	}
 	if len(r.report.Rounds) == 0 {
-		return nil, r.nothing(ctx)
+		return nil, r.nothingOpened(ctx)
 	}
 	r.latency.collect()
 	return r.finish(), nil
@@ -98,7 +98,7 @@ func (s *storm) round(ctx context.Context, number int) {
 			if c.comeBack(trying, wait, &attempts) {
 				away[i] = s.now() - began
 				back.Add(1)
-				s.latency.shard(c.index).message(0, true, true, away[i])
+				s.latency.shard(c.index).recordMessage(0, true, true, away[i])
 			}
 		})
 	}
@@ -175,8 +175,8 @@ type stormClient struct {
 // stormConn is one of the connections.
 type stormConn struct{ dropped atomic.Bool }
 
-// connected takes a new connection.
-func (c *stormClient) connected(conn *ws.Conn) {
+// adopt takes a new connection.
+func (c *stormClient) adopt(conn *ws.Conn) {
 	live := &stormConn{}
 	c.conn, c.live = conn, live
 	c.work.Go(func() {
@@ -185,7 +185,7 @@ func (c *stormClient) connected(conn *ws.Conn) {
 				if c.ending.Err() == nil && !live.dropped.Load() {
 					c.open.Add(-1)
 					live.dropped.Store(true)
-					c.tally.failed("connection lost in the calm", err)
+					c.tally.addError("connection lost in the calm", err)
 				}
 				return
 			}
@@ -223,7 +223,7 @@ func (c *stormClient) comeBack(ctx context.Context, wait time.Duration, attempts
 func (c *stormClient) reconnect(ctx context.Context, i int) error {
 	opened, err := c.dialer.dial(ctx, i)
 	if err == nil {
-		c.connected(opened.conn)
+		c.adopt(opened.conn)
 	}
 	return err
 }

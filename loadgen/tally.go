@@ -64,8 +64,8 @@ func (t *tally) addMany(kind, example string, n int64) {
 	e.Count += n
 }
 
-// failed counts an error of a connection.
-func (t *tally) failed(doing string, err error) {
+// addError counts an error of a connection.
+func (t *tally) addError(doing string, err error) {
 	t.add(doing+": "+kindOf(err), err.Error())
 }
 

@@ -36,8 +36,8 @@ func (r *run) peopled(ctx context.Context) peopled {
 	return p
 }
 
-// used is what the server used.
-func (r *run) used() *Server {
+// serverUsage returns what the server used.
+func (r *run) serverUsage() *Server {
 	took := (r.last.at - r.start.at).Seconds()
 	s := &Server{
 		From: r.server.from, Local: r.server.local, CoresMax: r.server.coresMax, CPUSeconds: (r.last.server.cpu - r.start.server.cpu).Seconds(),

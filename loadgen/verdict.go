@@ -40,8 +40,8 @@ func wanted(r *Report) float64 {
 	return r.Load.Rate
 }
 
-// follows reports whether a constant rate was kept.
-func follows(r *Report) bool {
+// hasKeptRate reports whether a constant rate was kept.
+func hasKeptRate(r *Report) bool {
 	return r.Messages != nil && r.Messages.PerSecond >= keptUp*wanted(r)
 }
 
@@ -59,13 +59,13 @@ func judgeEcho(b *strings.Builder, r *Report) {
 	switch {
 	case load.Rate == 0:
 		fmt.Fprintf(b, "This server answers %s messages of %s a second on %s with p99 %s", Count(m.PerSecond), bytesOf(load.Size), plural(r.Connections.Opened, "connection"), r.Latency.P99)
-	case follows(r):
+	case hasKeptRate(r):
 		fmt.Fprintf(b, "This server keeps up with %s with p99 %s", what, r.Latency.P99)
 	default:
 		fmt.Fprintf(b, "This server does not keep up with %s: it answers %s, and messages wait up to %s", what, Count(m.PerSecond), r.Latency.Max)
 	}
 	b.WriteString(because(r, r.Limit))
-	late(b, r)
+	judgeLateness(b, r)
 }
 
 func judgeFanout(b *strings.Builder, r *Report) {
@@ -78,13 +78,13 @@ func judgeFanout(b *strings.Builder, r *Report) {
 	switch {
 	case r.Load.Rate == 0:
 		fmt.Fprintf(b, "This server delivers %s messages a second: %s of %s to %s, with p99 %s", Count(m.PerSecond), Count(each), bytesOf(r.Load.Size), plural(n, who), r.Latency.P99)
-	case follows(r):
+	case hasKeptRate(r):
 		fmt.Fprintf(b, "This server holds %s at %s messages of %s a second, %s deliveries in all, with p99 %s", plural(n, who), Count(r.Load.Rate), bytesOf(r.Load.Size), Count(m.PerSecond), r.Latency.P99)
 	default:
 		fmt.Fprintf(b, "This server does not hold %s at %s messages a second: each gets %s, and deliveries are up to %s late", plural(n, who), Count(r.Load.Rate), Count(each), r.Latency.Max)
 	}
 	b.WriteString(because(r, r.Limit))
-	late(b, r)
+	judgeLateness(b, r)
 }
 
 func judgePublish(b *strings.Builder, r *Report) {
@@ -96,13 +96,13 @@ func judgePublish(b *strings.Builder, r *Report) {
 	switch {
 	case load.Rate == 0:
 		fmt.Fprintf(b, "This server takes %s requests with %s a second on %s with p99 %s", Count(m.PerSecond), bytesOf(load.Size), n, r.Latency.P99)
-	case follows(r):
+	case hasKeptRate(r):
 		fmt.Fprintf(b, "This server keeps up with %s requests with %s a second on %s with p99 %s", Count(load.Rate), bytesOf(load.Size), n, r.Latency.P99)
 	default:
 		fmt.Fprintf(b, "This server does not keep up with %s requests with %s a second on %s: it takes %s, and they wait up to %s", Count(load.Rate), bytesOf(load.Size), n, Count(m.PerSecond), r.Latency.Max)
 	}
 	b.WriteString(because(r, r.Limit))
-	late(b, r)
+	judgeLateness(b, r)
 }
 
 func judgeConnections(b *strings.Builder, r *Report) {
@@ -142,13 +142,13 @@ func judgeHandshakes(b *strings.Builder, r *Report) {
 	switch {
 	case r.Load.Rate == 0:
 		fmt.Fprintf(b, "This server opens %s connections a second, %s at once, with p99 %s", Count(r.Messages.PerSecond), Count(float64(r.Load.Connections)), r.Latency.P99)
-	case follows(r):
+	case hasKeptRate(r):
 		fmt.Fprintf(b, "This server keeps up with %s new connections a second with p99 %s", Count(r.Load.Rate), r.Latency.P99)
 	default:
 		fmt.Fprintf(b, "This server does not keep up with %s new connections a second: it opens %s, and clients wait up to %s", Count(r.Load.Rate), Count(r.Messages.PerSecond), r.Latency.Max)
 	}
 	b.WriteString(because(r, r.Limit))
-	late(b, r)
+	judgeLateness(b, r)
 }
 
 func judgeStorm(b *strings.Builder, r *Report) {
@@ -184,8 +184,8 @@ func judgeStorm(b *strings.Builder, r *Report) {
 	}
 }
 
-// late says when latencies are those of the generator.
-func late(b *strings.Builder, r *Report) {
+// judgeLateness says when latencies are those of the generator.
+func judgeLateness(b *strings.Builder, r *Report) {
 	if l := r.Own.Lateness; l != nil && r.Latency != nil && l.P99 >= lateMin && l.P99 >= r.Latency.P99/2 {
 		fmt.Fprintf(b, " The generator was late itself (p99 %s), so the server's latency is lower than this.", l.P99)
 	}
