@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -59,9 +60,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case s.channels.Serves(r):
 		s.channels.ServeHTTP(w, r)
 	case r.URL.Path == "/healthz":
-		s.serveState(w, r, false)
+		serveHealth(w, r)
 	case r.URL.Path == "/readyz":
-		s.serveState(w, r, s.draining.Load())
+		s.serveReadiness(w, r)
 	case r.URL.Path == "/metrics":
 		if allowRead(w, r) {
 			s.metrics.handler.ServeHTTP(w, r)
@@ -93,20 +94,39 @@ func (s *Server) refuseOverLimit(w http.ResponseWriter, r *http.Request) {
 	transport.ProblemTooManyConnections.Write(w, why.Reason)
 }
 
-// serveState answers whoever watches the process (/healthz) or sends traffic to
-// it (/readyz).
-func (s *Server) serveState(w http.ResponseWriter, r *http.Request, draining bool) {
+// serveHealth says that the process is alive, to what restarts it otherwise.
+func serveHealth(w http.ResponseWriter, r *http.Request) {
+	if allowRead(w, r) {
+		writeOK(w)
+	}
+}
+
+// readinessTimeout is how long the broker may take to say how it is.
+const readinessTimeout = 2 * time.Second
+
+// serveReadiness says whether the server can serve, to what sends it traffic.
+func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 	if !allowRead(w, r) {
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	if draining {
+	if s.draining.Load() {
 		w.Header().Set("Connection", "close")
 		transport.ProblemShutdown.Write(w, "the server is going away; send new requests to another")
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), readinessTimeout)
+	defer cancel()
+	if err := s.hub.Health(ctx); err != nil {
+		transport.ProblemBroker.Write(w, "the broker behind this server cannot be used; send new requests to another")
+		return
+	}
+	writeOK(w)
+}
+
+func writeOK(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, "ok\n")
+	_, _ = io.WriteString(w, "ok\n") // an error says that the client has gone
 }
 
 func allowRead(w http.ResponseWriter, r *http.Request) bool {

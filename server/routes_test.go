@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -265,5 +268,32 @@ func TestProblems(t *testing.T) {
 		if p.Status < 400 || p.Title == "" || p.Remedy == "" {
 			t.Errorf("%+v is incomplete", p)
 		}
+	}
+}
+
+// ailing is a broker that says that it cannot be used.
+type ailing struct{ hub.Broker }
+
+func (ailing) Health(context.Context) error { return errors.New("the network is gone") }
+
+// A server whose broker cannot be used is alive, and not ready.
+func TestReadinessAsksTheBroker(t *testing.T) {
+	broker, err := membroker.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := hub.New(ailing{broker}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startAltered(t, Config{}, func(s *Server) {
+		_ = s.hub.Close()
+		s.hub = h
+	})
+	if a := s.do(t, "GET", "/readyz", ""); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(a.body, "broker-unavailable") {
+		t.Errorf("/readyz: %s %s", a.Status, a.body)
+	}
+	if a := s.do(t, "GET", "/healthz", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("/healthz: %s %s", a.Status, a.body)
 	}
 }
