@@ -27,7 +27,8 @@ import (
 // The connection lives on when the handler has returned, without a goroutine.
 // OnOpen may be called before Upgrade returns, and earlier than what is done
 // with its result; Admission has what the connection needs from the beginning.
-// With Admission.Pending the Conn is a WebSocket only when that has been decided.
+// With Admission.Pending the Conn is a WebSocket only when that has been decided, and
+// its methods that write return an error until then.
 func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, a Admission) (*Conn, error) {
 	if responded.Already(w) {
 		// Hijack would work, send that response, and leave us to write behind it.

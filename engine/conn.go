@@ -90,6 +90,7 @@ const (
 	woken                       // Wake was called
 	pausing                     // PauseReading was called
 	overLimit                   // it was accepted to be told that there are too many; never changes
+	webSocket                   // it is one, or will be when the response has left
 )
 
 // state is how far a connection has come.

@@ -137,10 +137,14 @@ func TestExchangesHaveNoTimeout(t *testing.T) {
 // finishing is a Responder that is told of a Shutdown.
 type finishing struct {
 	engine.NopResponder
+	begun chan struct{}
 	ended chan error
 }
 
-func (f finishing) OnBody(x engine.Exchange, _ []byte) { _ = x.Begin(200, nil) }
+func (f finishing) OnBody(x engine.Exchange, _ []byte) {
+	_ = x.Begin(200, nil)
+	close(f.begun)
+}
 func (f finishing) OnEnd(_ engine.Exchange, err error) { f.ended <- err }
 func (f finishing) OnFinish(x engine.Exchange) {
 	_ = x.Write([]byte("goodbye"))
@@ -154,7 +158,7 @@ func TestShutdownDuringExchanges(t *testing.T) {
 	s.UseStreams()
 	synctest.Test(t, func(t *testing.T) {
 		h := serveSite(s)
-		f := finishing{ended: make(chan error, 1)}
+		f := finishing{begun: make(chan struct{}), ended: make(chan error, 1)}
 		s.Route = func(r *engine.Request) engine.Route {
 			if r.Path() == "/finishing" {
 				return engine.Route{Responder: f}
@@ -173,6 +177,7 @@ func TestShutdownDuringExchanges(t *testing.T) {
 		x := <-h.asked
 		live, told, idle := ask("/live"), ask("/finishing"), ask("/x")
 		<-h.asked
+		<-f.begun
 		idle.expectBody(t, "/x")
 		began := time.Now()
 		closed := make(chan error, 1)

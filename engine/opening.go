@@ -217,6 +217,7 @@ func (l *loop) openWebSocket(c *Conn, early []byte) {
 
 // applyAgreement sets up c as agreed. mu is held, or no other goroutine knows c yet.
 func (l *loop) applyAgreement(c *Conn, a *agreement) {
+	c.flags |= webSocket
 	c.settings = a.settings
 	c.proto.Init(&c.settings.protocol, l.clock())
 	c.value = a.admission.Value

@@ -243,6 +243,41 @@ func TestPendingWithoutTimeout(t *testing.T) {
 	})
 }
 
+// A Conn whose opening handshake waits is no WebSocket yet: what is written to it is
+// refused, and disturbs nothing.
+func TestConnOfAPendingHandshake(t *testing.T) {
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		u, conns := newUndecided(), make(chan *engine.Conn, 1)
+		s.Handler = echo{}
+		s.Admit = func(*engine.Request) engine.Admission { return engine.Admission{HTTP: true} }
+		s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, err := s.Upgrade(w, r, engine.Admission{Pending: u})
+			if err != nil {
+				t.Error(err)
+			}
+			conns <- conn
+		})
+		c := connect(t, start(t, s))
+		c.send(t, []byte(opening))
+		conn, x := next(t, conns), next(t, u.asked)
+		for name, err := range map[string]error{
+			"Write": conn.Write(engine.MessageText, []byte("early")), "Ping": conn.Ping(),
+			"Close": conn.Close(engine.StatusNormal, ""), "CloseAt": conn.CloseAt(time.Now(), engine.StatusNormal, ""),
+		} {
+			if err == nil {
+				t.Errorf("%s succeeds", name)
+			}
+		}
+		if err := x.Admit(engine.Admission{}); err != nil {
+			t.Fatal(err)
+		}
+		c.switched(t)
+		next(t, u.ended)
+		c.send(t, text("hello"))
+		c.expect(t, wire.Text, "hello")
+	})
+}
+
 // Upgrade of a request that has been answered says so, and the client has the answer.
 func TestUpgradeBehindAResponse(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {

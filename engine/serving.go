@@ -447,7 +447,7 @@ func (c *Conn) responderPanicked(r Responder, reason any) {
 		"responder", fmt.Sprintf("%T", r), "remote", fmt.Sprint(c.RemoteAddr()), "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
 }
 
-// dismiss tells an exchange of a Shutdown.
+// dismiss ends c in good order for a Shutdown, or tells its exchange.
 func (l *loop) dismiss(c *Conn) {
 	defer l.recoverPanic(c)
 	l.begin(c)
@@ -456,7 +456,7 @@ func (l *loop) dismiss(c *Conn) {
 	case stateHead:
 		l.abandon(c)
 	case stateOpen:
-		_ = c.Close(StatusGoingAway, "going away") // it is closing already
+		_ = c.Close(StatusGoingAway, "going away") // an error says that it is closing already
 	}
 	if c.state != stateExchange {
 		return

@@ -119,13 +119,7 @@ func (s *Server) sayGoodbye(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if c.mu.Lock(); c.responder() == nil {
-			c.mu.Unlock()
-			_ = c.Close(StatusGoingAway, "going away")
-			continue
-		}
-		c.mu.Unlock()
-		c.loop.do(func() { c.loop.dismiss(c) })
+		c.loop.do(func() { c.loop.dismiss(c) }) // the loop knows what it is by then
 	}
 	s.mu.Lock()
 	empty := s.empty

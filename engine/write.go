@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/godwit-io/godwit/engine/internal/outbox"
 	"github.com/godwit-io/godwit/internal/wsproto"
@@ -168,10 +169,17 @@ func (c *Conn) CloseNow() {
 	c.unlockAndPost()
 }
 
-// ended returns the connection's end as an error, if it has come; mu is held.
+// errNotAgreed is returned for the Conn of an opening handshake that waits.
+var errNotAgreed = errors.New("engine: the connection is no WebSocket yet: its opening handshake waits to be decided")
+
+// ended returns why nothing can be written, the connection's end for example; mu is
+// held.
 func (c *Conn) ended() error {
-	if c.closed != nil {
+	switch {
+	case c.closed != nil:
 		return c.closed
+	case c.flags&webSocket == 0:
+		return errNotAgreed
 	}
 	if c.flags&aborted != 0 {
 		return ErrClosing
