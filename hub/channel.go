@@ -108,11 +108,11 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	// A delivery that reads the array does not look behind its own length.
-	sub.index = len(ch.subs)
+	sub.index = int32(len(ch.subs))
 	ch.subs = append(ch.subs, sub)
 	if !ch.listening {
 		ch.waiting = append(ch.waiting, sub)
-		sub.waits = len(ch.waiting)
+		sub.waits = int32(len(ch.waiting))
 	}
 	return ch.top, ch.listening
 }

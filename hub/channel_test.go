@@ -50,7 +50,7 @@ func bareHub(t *testing.T, broker Broker, immediate bool) (*Hub, *channel) {
 func (h *Hub) asking(ch *channel) *subscription {
 	h.channels.hold(ch)
 	sub := &subscription{channel: ch, asked: &asked{}}
-	sub.session = &Session{hub: h, wake: func() {}, subs: map[string]*subscription{"c": sub}, outstanding: 1}
+	sub.session = &Session{hub: h, wake: func() {}, subs: subscriptions{one: sub}, outstanding: 1}
 	return sub
 }
 
@@ -160,7 +160,7 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 		t.Errorf("%d are left in an array of %d", len(left), cap(ch.subs))
 	}
 	for i, sub := range left {
-		if sub.index != i {
+		if int(sub.index) != i {
 			t.Errorf("subscriber at %d believes it is at %d", i, sub.index)
 		}
 	}

@@ -36,9 +36,10 @@ func (s *Session) Publish(tag uint64, m Message) {
 		s.handIn()
 		return
 	}
-	s.ticket++
-	c.ticket = s.ticket
-	s.publishing = append(s.publishing, pendingPublish{c, m.Channel})
+	under := s.needCommands()
+	under.ticket++
+	c.ticket = under.ticket
+	under.publishing = append(under.publishing, pendingPublish{c, m.Channel})
 	s.mu.Unlock()
 	s.hub.broker.Publish(m, s.hub.options.Retention, s, c.ticket)
 	if !s.hub.immediate {
@@ -55,7 +56,8 @@ type pendingPublish struct {
 // Published is called by the Broker.
 func (s *Session) Published(ticket uint64, p Published) {
 	s.mu.Lock()
-	i, ok := slices.BinarySearchFunc(s.publishing, ticket, func(c pendingPublish, t uint64) int {
+	under := s.needCommands()
+	i, ok := slices.BinarySearchFunc(under.publishing, ticket, func(c pendingPublish, t uint64) int {
 		switch {
 		case c.ticket < t:
 			return -1
@@ -68,8 +70,8 @@ func (s *Session) Published(ticket uint64, p Published) {
 		s.mu.Unlock()
 		return // it was answered before, or given up
 	}
-	c := s.publishing[i]
-	s.publishing = slices.Delete(s.publishing, i, i+1)
+	c := under.publishing[i]
+	under.publishing = slices.Delete(under.publishing, i, i+1)
 	s.push(c.command, Outcome{Channel: c.channel, Position: p.Position, Duplicate: p.Duplicate, Err: s.hub.brokerError(p.Err)})
 	wake := s.claimWake()
 	s.mu.Unlock()
@@ -85,28 +87,29 @@ func (s *Session) Published(ticket uint64, p Published) {
 func (s *Session) expectAnswer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.publishing) == 0 || s.isTimed || s.closed {
+	under := s.needCommands()
+	if len(under.publishing) == 0 || under.isTimed || s.closed {
 		return
 	}
-	s.isTimed = true
-	if s.timer == nil {
-		s.timer = time.AfterFunc(callTimeout, s.giveUp)
+	under.isTimed = true
+	if under.timer == nil {
+		under.timer = time.AfterFunc(callTimeout, s.giveUp)
 	} else {
-		s.timer.Reset(callTimeout)
+		under.timer.Reset(callTimeout)
 	}
 }
 
 // giveUp is called by the timer.
 func (s *Session) giveUp() {
 	s.mu.Lock()
-	now := time.Now()
-	for len(s.publishing) > 0 && now.Sub(s.publishing[0].began) >= callTimeout {
-		c := s.publishing[0]
-		s.publishing = slices.Delete(s.publishing, 0, 1)
+	now, under := time.Now(), s.needCommands()
+	for len(under.publishing) > 0 && now.Sub(under.publishing[0].began) >= callTimeout {
+		c := under.publishing[0]
+		under.publishing = slices.Delete(under.publishing, 0, 1)
 		s.push(c.command, Outcome{Channel: c.channel, Err: ErrUnanswered})
 	}
-	if s.isTimed = len(s.publishing) > 0 && !s.closed; s.isTimed {
-		s.timer.Reset(callTimeout - now.Sub(s.publishing[0].began))
+	if under.isTimed = len(under.publishing) > 0 && !s.closed; under.isTimed {
+		under.timer.Reset(callTimeout - now.Sub(under.publishing[0].began))
 	}
 	wake := s.claimWake()
 	s.mu.Unlock()
@@ -133,7 +136,8 @@ func (s *Session) History(tag uint64, channel string, q Query) {
 		q.Limit = replayCountMax
 	}
 	s.mu.Lock()
-	s.histories = append(s.histories, historyAsked{c, channel, q})
+	under := s.needCommands()
+	under.histories = append(under.histories, historyAsked{c, channel, q})
 	s.mu.Unlock()
 	s.nextHistory()
 }
@@ -148,13 +152,14 @@ type historyAsked struct {
 // nextHistory reads the next page that was asked for, if its turn has come.
 func (s *Session) nextHistory() {
 	s.mu.Lock()
-	if s.isHistory || len(s.histories) == 0 || s.ended != nil {
+	under := s.commands
+	if under == nil || under.isHistory || len(under.histories) == 0 || s.ended != nil {
 		s.mu.Unlock()
 		return
 	}
-	a := s.histories[0]
-	s.histories = slices.Delete(s.histories, 0, 1)
-	s.isHistory = true
+	a := under.histories[0]
+	under.histories = slices.Delete(under.histories, 0, 1)
+	under.isHistory = true
 	s.mu.Unlock()
 	s.hub.call(a.channel, func(ctx context.Context) {
 		page, err := s.hub.askHistory(ctx, a.channel, a.q)
@@ -237,11 +242,18 @@ func (s *Session) push(c command, o Outcome) {
 	}
 	if c.tag == 0 && o.Err == nil {
 		s.outstanding--
-		s.isHistory = s.isHistory && !c.isPage
+		s.notePage(c.isPage)
 		return
 	}
 	outcome := o // so that only a queued outcome is allocated
 	outcome.Tag, outcome.Command = c.tag, c.kind
 	s.ensureQueue()
 	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &outcome}, c.isPage}})
+}
+
+// notePage notes that a page of History was taken, or will not be; s.mu is held.
+func (s *Session) notePage(isPage bool) {
+	if isPage && s.commands != nil {
+		s.commands.isHistory = false
+	}
 }

@@ -83,7 +83,7 @@ func (h *Hub) Presence(channel string) ([]Member, error) {
 	subs := ch.snapshot()
 	members := make([]Member, len(subs))
 	for i, sub := range subs {
-		members[i] = Member{ID: sub.session.id, Transport: sub.session.transport, Since: sub.since}
+		members[i] = Member{ID: sub.session.id, Transport: sub.session.transport, Since: time.Unix(0, sub.since).UTC()}
 	}
 	slices.SortFunc(members, func(a, b Member) int {
 		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID))

@@ -41,7 +41,7 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 		s.passOver(sub, p)
 		return
 	}
-	if n := s.queueCount; n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax) {
+	if n := int(s.queueCount); n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax) {
 		s.giveBack()
 		if !sub.catching {
 			s.catchUp(sub, p)

@@ -86,14 +86,14 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 			left := copy(s.queue, s.queue[i:])
 			clear(s.queue[left:])
 			s.queue = s.queue[:left]
-			s.queueCount -= n
+			s.queueCount -= int32(n)
 			s.queueBytes -= bytes
 			return dst, n, bytes
 		}
 		if q.other != nil {
 			dst = append(dst, q.other.Push)
 			s.outstanding--
-			s.isHistory = s.isHistory && !q.other.isPage
+			s.notePage(q.other.isPage)
 			continue
 		}
 		dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})

@@ -25,25 +25,38 @@ type Session struct {
 	wake      func()
 
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions
-	subs       map[string]*subscription
+	subs       subscriptions
 	queue      []queued        // live publications and the rest that is owed, in the order they came
 	array      *[]queued       // where queue's memory comes from; nil while it is empty
-	queueCount int             // of the publications in it
-	queueBytes int             // of their payloads
-	behind     []*subscription // those that read history, each in its turn
-	read       *reading        // the page that is being read; nil while none is
+	queueBytes int             // of the payloads in it
+	queueCount int32           // of the publications in it
 	woken      bool            // wake was called and no Take has answered it
 	closed     bool            // nothing can be taken any more
+	isBusy     bool            // the edge waits until fewer commands are outstanding
+	behind     []*subscription // those that read history, each in its turn
+	read       *reading        // the page that is being read; nil while none is
 	ended      error           // why the session is over, nil while it is not
 
-	outstanding int            // commands without an outcome, or with one that was not taken
-	isBusy      bool           // the edge waits until there are fewer
-	histories   []historyAsked // that wait for the one before them to be taken
-	isHistory   bool           // one is being read, or was and is not taken
-	isTimed     bool           // timer runs
-	ticket      uint64
-	publishing  []pendingPublish // by ascending ticket
-	timer       *time.Timer      // nil until the Broker did not answer at once
+	outstanding int       // commands without an outcome, or with one that was not taken
+	commands    *commands // nil until the session publishes, or reads history
+}
+
+// commands are those of a session that are under way.
+type commands struct {
+	histories  []historyAsked // that wait for the one before them to be taken
+	isHistory  bool           // one is being read, or was and is not taken
+	isTimed    bool           // timer runs
+	ticket     uint64
+	publishing []pendingPublish // by ascending ticket
+	timer      *time.Timer      // nil until the Broker did not answer at once
+}
+
+// needCommands returns s.commands; s.mu is held.
+func (s *Session) needCommands() *commands {
+	if s.commands == nil {
+		s.commands = &commands{}
+	}
+	return s.commands
 }
 
 // queued is a push that waits to be taken: a publication, or other.
@@ -77,7 +90,7 @@ func (s *Session) close(reason error) {
 		s.ended = reason
 	}
 	var leaving, waiting []*subscription
-	for _, sub := range s.subs {
+	for sub := range s.subs.all() {
 		sub.gone = true
 		sub.retry.stop()
 		if sub.asked == nil {
@@ -90,9 +103,12 @@ func (s *Session) close(reason error) {
 		s.read.abandon()
 	}
 	s.emptyQueue()
-	s.subs, s.behind, s.read, s.publishing, s.histories = nil, nil, nil, nil, nil
-	if s.timer != nil {
-		s.timer.Stop()
+	s.subs, s.behind, s.read = subscriptions{}, nil, nil
+	if c := s.commands; c != nil {
+		c.publishing, c.histories = nil, nil
+		if c.timer != nil {
+			c.timer.Stop()
+		}
 	}
 	s.woken = true
 	s.mu.Unlock()

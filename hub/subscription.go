@@ -16,24 +16,24 @@ import (
 //	                 └──→ catching  │
 //	                          up  ←─┘ ──→ live: history has nothing newer
 type subscription struct {
-	session     *Session
-	channel     *channel
-	since       time.Time
-	excludeSelf bool
-	index       int // in channel.subs; guarded by channel.mu
-	waits       int // its place in channel.waiting, from 1; guarded by channel.mu
+	session *Session
+	channel *channel
+	since   int64 // when it began, in nanoseconds of Unix time
+	index   int32 // in channel.subs; guarded by channel.mu
+	waits   int32 // its place in channel.waiting, from 1; guarded by channel.mu
 
 	// Guarded by session.mu:
 
-	asked    *asked   // how it is to begin, until it has begun
-	last     Position // newest that was queued, handed out or passed over
-	taken    uint64   // offset of the newest that was handed out or passed over
-	catching bool
-	seen     Position // newest the Broker delivered before it was live
-	queued   int      // entries of the session's queue
-	doubted  bool     // deliveries were lost before it had begun
-	gone     bool     // unsubscribed: nothing of it is handed out any more
-	retry    *retry   // nil unless reading the history fails
+	asked       *asked   // how it is to begin, until it has begun
+	last        Position // newest that was queued, handed out or passed over
+	taken       uint64   // offset of the newest that was handed out or passed over
+	seen        Position // newest the Broker delivered before it was live
+	queued      int32    // entries of the session's queue
+	catching    bool
+	doubted     bool   // deliveries were lost before it had begun
+	gone        bool   // unsubscribed: nothing of it is handed out any more
+	excludeSelf bool   // never changes
+	retry       *retry // nil unless reading the history fails
 }
 
 // asked is how a subscription is to begin.
@@ -77,7 +77,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	sub := &subscription{
 		session:     s,
 		channel:     ch,
-		since:       time.Now().UTC(),
+		since:       time.Now().UnixNano(),
 		excludeSelf: o.ExcludeSelf,
 		asked:       &asked{tag, o.Since, o.Last},
 	}
@@ -106,15 +106,12 @@ func (s *Session) reserve(sub *subscription) error {
 	switch {
 	case s.ended != nil || s.isOverloaded():
 		return ErrClosed // answer has the reason
-	case s.subs[sub.channel.name] != nil:
+	case s.subs.get(sub.channel.name) != nil:
 		return ErrSubscribed
-	case len(s.subs) >= s.hub.options.SubscriptionsMax:
+	case s.subs.len() >= s.hub.options.SubscriptionsMax:
 		return ErrTooManySubscriptions
 	}
-	if s.subs == nil {
-		s.subs = make(map[string]*subscription)
-	}
-	s.subs[sub.channel.name] = sub
+	s.subs.add(sub)
 	s.outstanding++
 	return nil
 }
@@ -199,7 +196,7 @@ func (s *Session) refuse(sub *subscription, err error) {
 // if the session does not have the channel.
 func (s *Session) Unsubscribe(tag uint64, channel string) {
 	s.mu.Lock()
-	sub := s.subs[channel]
+	sub := s.subs.get(channel)
 	if sub == nil || s.ended != nil || s.isOverloaded() {
 		s.mu.Unlock()
 		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
@@ -226,7 +223,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
 	sub.retry.stop()
-	delete(s.subs, sub.channel.name)
+	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
 		s.read.abandon()

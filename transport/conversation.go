@@ -22,8 +22,8 @@ type conversation struct {
 	wake    func()       // called by the hub from any goroutine; it must not block
 	session *hub.Session // nil until the dialect subscribes
 
-	mu       sync.Mutex // guards what follows
-	outcomes []hub.Push // of commands that no session was needed for
+	mu      sync.Mutex // guards what follows
+	settled *settled   // outcomes of commands that no session was needed for, in order
 }
 
 // begin begins the dialect.
@@ -47,8 +47,11 @@ func (c *conversation) expire(now time.Time, m *scratch) {
 // take gives the dialect what it is owed. More may be: then wake is called again.
 func (c *conversation) take(m *scratch) {
 	c.mu.Lock()
-	pushes := append(m.pushes[:0], c.outcomes...)
-	c.outcomes = nil
+	pushes := m.pushes[:0]
+	for o := c.settled; o != nil; o = o.next {
+		pushes = append(pushes, hub.Push{Channel: o.Channel, Outcome: &o.Outcome})
+	}
+	c.settled = nil
 	c.mu.Unlock()
 	var ended error
 	if c.session != nil {
@@ -100,10 +103,21 @@ func (c *conversation) Published(tag uint64, p hub.Published) {
 	c.settle(hub.Outcome{Tag: tag, Command: hub.CommandPublish, Position: p.Position, Duplicate: p.Duplicate, Err: p.Err})
 }
 
+// settled is an outcome that came from no session.
+type settled struct {
+	hub.Outcome
+	next *settled
+}
+
 // settle keeps an outcome that came from no session.
 func (c *conversation) settle(o hub.Outcome) {
+	kept := &settled{Outcome: o}
 	c.mu.Lock()
-	c.outcomes = append(c.outcomes, hub.Push{Channel: o.Channel, Outcome: &o})
+	last := &c.settled
+	for *last != nil {
+		last = &(*last).next
+	}
+	*last = kept
 	c.mu.Unlock()
 	c.wake()
 }

@@ -18,14 +18,14 @@ type Socket struct {
 	compress bool
 	json     bool
 	answered bool
-	from     hub.SubscribeOptions
+	from     *hub.SubscribeOptions // nil once it was asked for
 	opened   time.Time
 }
 
 // NewSocket returns the dialect of a WebSocket on channel that begins where from
 // says.
 func NewSocket(channel string, envelope bool, from hub.SubscribeOptions) *Socket {
-	return &Socket{channel: channel, envelope: envelope, from: from}
+	return &Socket{channel: channel, envelope: envelope, from: &from}
 }
 
 // Compress says that the connection has agreed on compression: what is sent from now
@@ -43,7 +43,8 @@ func (s *Socket) Transport() string { return "websocket" }
 // and misses nothing from then on.
 func (s *Socket) Begin(now time.Time, out *Effects) {
 	s.opened = now
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: s.from})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
+	s.from = nil
 }
 
 // Receive publishes.

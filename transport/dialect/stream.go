@@ -12,7 +12,7 @@ type Stream struct {
 	listener
 	format    *streamFormat
 	channel   string
-	from      hub.SubscribeOptions
+	from      *hub.SubscribeOptions // nil once it was asked for
 	options   *StreamOptions
 	opened    time.Time
 	answered  bool
@@ -43,12 +43,12 @@ type streamFormat struct {
 // NewEvents returns the dialect of Server-Sent Events on channel, and NewLines
 // that of a line of JSON each. They begin where from says; o is shared.
 func NewEvents(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
-	return &Stream{format: &events, channel: channel, from: from, options: o}
+	return &Stream{format: &events, channel: channel, from: &from, options: o}
 }
 
 // NewLines is described at NewEvents.
 func NewLines(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
-	return &Stream{format: &lines, channel: channel, from: from, options: o}
+	return &Stream{format: &lines, channel: channel, from: &from, options: o}
 }
 
 // Transport implements Dialect.
@@ -70,7 +70,8 @@ func AppendRetry(dst []byte, retry time.Duration) []byte {
 // Begin subscribes: the client sees its stream open when that is done.
 func (s *Stream) Begin(now time.Time, out *Effects) {
 	s.opened = now
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: s.from})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
+	s.from = nil
 }
 
 // Push sends.
