@@ -64,16 +64,21 @@ func (c *Conn) setRTT(d time.Duration) {
 
 // extra is what few connections have.
 type extra struct {
-	stream      *stream       // goroutines do the I/O; nil for a descriptor
-	link        *tlslink.Link // TLS over a descriptor; nil without
-	handler     Handler       // set by SetHandler; nil: the server's
-	mail        *mailbox      // in front of a handler that blocks; nil if there never was one
+	stream   *stream       // goroutines do the I/O; nil for a descriptor
+	link     *tlslink.Link // TLS over a descriptor; nil without
+	handler  Handler       // set by SetHandler; nil: the server's
+	exchange *exchange     // nil until it serves a request
+	held     *holding      // nil until its input had to wait
+	rare     *rare         // nil for most of these
+}
+
+// rare is what even fewer have.
+type rare struct {
+	mail        *mailbox // in front of a handler that blocks; nil if there never was one
 	subprotocol string
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
-	exchange    *exchange    // nil until it serves a request
-	held        *holding     // nil until its input had to wait
 }
 
 // flags say what the loop is about to do, so that nobody has to tell it again.
@@ -122,10 +127,10 @@ const (
 func (c *Conn) Subprotocol() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.extra == nil {
-		return ""
+	if r := c.rareState(); r != nil {
+		return r.subprotocol
 	}
-	return c.extra.subprotocol
+	return ""
 }
 
 // Compression returns the parameters of permessage-deflate, and false if
@@ -133,10 +138,27 @@ func (c *Conn) Subprotocol() string {
 func (c *Conn) Compression() (deflate.Params, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.extra == nil || !c.proto.Compressed() {
+	if !c.proto.Compressed() {
 		return deflate.Params{}, false
 	}
-	return c.extra.compression, true
+	return c.rareState().compression, true
+}
+
+// rareState returns what few connections have, or nil; mu is held.
+func (c *Conn) rareState() *rare {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.rare
+}
+
+// needRare returns what few connections have; mu is held.
+func (c *Conn) needRare() *rare {
+	x := c.needExtra()
+	if x.rare == nil {
+		x.rare = &rare{}
+	}
+	return x.rare
 }
 
 // needExtra returns c.extra; mu is held.

@@ -32,15 +32,15 @@ func (c *Conn) CloseAt(t time.Time, code StatusCode, reason string) error {
 		return err
 	}
 	if t.IsZero() {
-		if c.extra != nil {
-			c.extra.deadline = nil
+		if r := c.rareState(); r != nil {
+			r.deadline = nil
 		}
 		c.mu.Unlock()
 		return nil
 	}
 	now := c.loop.clock()
 	left := min(max(time.Until(t), 0), driver.Forever)
-	c.needExtra().deadline = &deadline{now + wsproto.Time(left), code, reason}
+	c.needRare().deadline = &deadline{now + wsproto.Time(left), code, reason}
 	c.flags |= armTimer
 	c.unlockAndPost()
 	return nil
@@ -48,10 +48,11 @@ func (c *Conn) CloseAt(t time.Time, code StatusCode, reason string) error {
 
 // due returns the deadline that CloseAt set, if it has one; mu is held.
 func (c *Conn) due() *deadline {
-	if c.extra == nil {
+	r := c.rareState()
+	if r == nil {
 		return nil
 	}
-	return c.extra.deadline
+	return r.deadline
 }
 
 // meetDeadline begins the closing handshake if it is time to; mu is held.
@@ -60,6 +61,6 @@ func (c *Conn) meetDeadline(now wsproto.Time) bool {
 	if d == nil || now < d.at {
 		return false
 	}
-	c.extra.deadline = nil
+	c.extra.rare.deadline = nil
 	return c.proto.QueueClose(d.code, d.reason, now) == nil
 }

@@ -253,7 +253,7 @@ func (c *Conn) answered(ev *wsproto.Event, now wsproto.Time) {
 	if ev.RTT > 0 {
 		c.setRTT(ev.RTT)
 	}
-	x := c.extra
+	x := c.rareState()
 	if x == nil || x.pinged == 0 || len(ev.Payload) != 9 || ev.Payload[0] != 'p' {
 		return
 	}

@@ -47,19 +47,20 @@ func (m *mailbox) busy() bool { return m.running || m.due != 0 }
 
 // mailbox returns c's mailbox, if it has one; mu is held.
 func (c *Conn) mailbox() *mailbox {
-	if c.extra == nil {
+	r := c.rareState()
+	if r == nil {
 		return nil
 	}
-	return c.extra.mail
+	return r.mail
 }
 
 // needMailbox returns c's mailbox; mu is held.
 func (c *Conn) needMailbox() *mailbox {
-	x := c.needExtra()
-	if x.mail == nil {
-		x.mail = &mailbox{conn: c}
+	r := c.needRare()
+	if r.mail == nil {
+		r.mail = &mailbox{conn: c}
 	}
-	return x.mail
+	return r.mail
 }
 
 // handler returns the handler that the loop calls: the application's, or the mailbox

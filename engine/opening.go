@@ -221,9 +221,12 @@ func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	c.settings = a.settings
 	c.proto.Init(&c.settings.protocol, l.clock())
 	c.value = a.admission.Value
-	if a.subprotocol != "" || a.compressed || a.admission.Handler != nil {
-		x := c.needExtra()
-		x.subprotocol, x.compression, x.handler = a.subprotocol, a.compression, a.admission.Handler
+	if a.admission.Handler != nil {
+		c.needExtra().handler = a.admission.Handler
+	}
+	if a.subprotocol != "" || a.compressed {
+		r := c.needRare()
+		r.subprotocol, r.compression = a.subprotocol, a.compression
 	}
 	if a.compressed {
 		c.proto.Compress(a.compression, l.server.settings.compression)

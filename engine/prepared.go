@@ -56,7 +56,7 @@ func (c *Conn) frameOf(m *Prepared) []byte {
 	if !c.proto.Compressed() {
 		return m.Frame()
 	}
-	frame := m.CompressedFrame(c.extra.compression.FromServer(), c.loop.server.settings.compression)
+	frame := m.CompressedFrame(c.extra.rare.compression.FromServer(), c.loop.server.settings.compression)
 	if frame == nil {
 		return m.Frame()
 	}

@@ -101,12 +101,12 @@ func (c *Conn) WriteFrames(encoded ...[]byte) error {
 func (c *Conn) Ping() error {
 	c.mu.Lock()
 	err := c.ended()
-	if err == nil && (c.extra == nil || c.extra.pinged == 0) {
+	if r := c.rareState(); err == nil && (r == nil || r.pinged == 0) {
 		now := max(c.loop.clock(), 1)
 		o := c.box()
 		before := len(o.Bytes)
 		if o.Bytes, err = c.proto.AppendPing(o.Bytes, pingPayload(now)); err == nil {
-			c.needExtra().pinged = now
+			c.needRare().pinged = now
 		}
 		c.queued += len(o.Bytes) - before
 	}

@@ -153,7 +153,7 @@ type historyAsked struct {
 func (s *Session) nextHistory() {
 	s.mu.Lock()
 	under := s.commands
-	if under == nil || under.isHistory || len(under.histories) == 0 || s.ended != nil {
+	if under == nil || under.isHistory || len(under.histories) == 0 || s.ended != endNot {
 		s.mu.Unlock()
 		return
 	}
@@ -186,14 +186,14 @@ func (s *Session) Presence(tag uint64, channel string) {
 func (s *Session) IsBusy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.isBusy = s.outstanding >= s.hub.options.CommandsMax && s.ended == nil
+	s.isBusy = s.outstanding >= s.hub.options.CommandsMax && s.ended == endNot
 	return s.isBusy
 }
 
 // count counts a command, unless the session has ended or is overloaded; s.mu is
 // held.
 func (s *Session) count() bool {
-	if s.ended != nil || s.isOverloaded() {
+	if s.ended != endNot || s.isOverloaded() {
 		return false
 	}
 	s.outstanding++
@@ -208,10 +208,10 @@ func (s *Session) isOverloaded() bool { return s.outstanding/2 >= s.hub.options.
 func (s *Session) handIn() bool {
 	s.mu.Lock()
 	counted := s.count()
-	overloaded := !counted && s.ended == nil
+	overloaded := !counted && s.ended == endNot
 	s.mu.Unlock()
 	if overloaded {
-		s.end(ErrTooManyCommands)
+		s.end(endTooManyCommands)
 	}
 	return counted
 }
@@ -237,7 +237,7 @@ func (s *Session) complete(c command, o Outcome) {
 // push queues the outcome of a command that was counted; s.mu is held. A success
 // without a tag is dropped.
 func (s *Session) push(c command, o Outcome) {
-	if s.ended != nil {
+	if s.ended != endNot {
 		return
 	}
 	if c.tag == 0 && o.Err == nil {

@@ -137,7 +137,7 @@ func (h *Hub) forget(s *Session) {
 func (h *Hub) Shutdown(ctx context.Context) error {
 	sessions, drained := h.end(ErrShutdown)
 	for _, s := range sessions {
-		s.end(ErrShutdown)
+		s.end(endShutdown)
 	}
 	select {
 	case <-drained:
@@ -156,7 +156,7 @@ func (h *Hub) Close() error {
 	}
 	sessions, _ := h.end(ErrClosed)
 	for _, s := range sessions {
-		s.close(ErrClosed)
+		s.close(endClosed)
 	}
 	h.calls.close()
 	return brokerError(h.broker.Close())

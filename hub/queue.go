@@ -15,7 +15,7 @@ func (s *Session) offer(sub *subscription, d *Delivery) {
 
 // enqueue queues d, or notes that the subscription has missed it; s.mu is held.
 func (s *Session) enqueue(sub *subscription, d *Delivery) {
-	if s.ended != nil || sub.gone {
+	if s.ended != endNot || sub.gone {
 		return
 	}
 	p := d.Position
@@ -78,7 +78,7 @@ func (s *Session) catchUp(sub *subscription, seen Position) {
 func (s *Session) doubt(sub *subscription) {
 	s.mu.Lock()
 	switch {
-	case s.ended != nil || sub.gone:
+	case s.ended != endNot || sub.gone:
 	case sub.asked != nil:
 		sub.doubted = true
 	case !sub.catching:

@@ -28,8 +28,8 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	s.woken = false
 	dst, n, bytes := s.takeQueue(dst)
-	if s.ended != nil {
-		err := s.ended
+	if s.ended != endNot {
+		err := s.ended.err()
 		if len(dst) > begin {
 			err = nil
 			s.woken = true
@@ -316,7 +316,7 @@ func (s *Session) retryLater(sub *subscription) {
 	sub.retry.timer = time.AfterFunc(pause, func() {
 		s.mu.Lock()
 		wake := false
-		if !sub.gone && s.ended == nil {
+		if !sub.gone && s.ended == endNot {
 			s.behind = append(s.behind, sub)
 			wake = s.claimWake()
 		}

@@ -30,15 +30,30 @@ type Session struct {
 	array      *[]queued       // where queue's memory comes from; nil while it is empty
 	queueBytes int             // of the payloads in it
 	queueCount int32           // of the publications in it
+	ended      ending          // why the session is over
 	woken      bool            // wake was called and no Take has answered it
 	closed     bool            // nothing can be taken any more
 	isBusy     bool            // the edge waits until fewer commands are outstanding
 	behind     []*subscription // those that read history, each in its turn
 	read       *reading        // the page that is being read; nil while none is
-	ended      error           // why the session is over, nil while it is not
 
 	outstanding int       // commands without an outcome, or with one that was not taken
 	commands    *commands // nil until the session publishes, or reads history
+}
+
+// ending is why a session is over.
+type ending uint8
+
+const (
+	endNot ending = iota // it is not
+	endShutdown
+	endClosed
+	endTooManyCommands
+)
+
+// err is what Take returns.
+func (e ending) err() error {
+	return [...]error{endNot: nil, endShutdown: ErrShutdown, endClosed: ErrClosed, endTooManyCommands: ErrTooManyCommands}[e]
 }
 
 // commands are those of a session that are under way.
@@ -77,16 +92,16 @@ func (s *Session) ID() string { return s.id }
 
 // Close ends the session with all its subscriptions and drops what was not
 // taken. Every edge must call it; a second call does nothing.
-func (s *Session) Close() { s.close(ErrClosed) }
+func (s *Session) Close() { s.close(endClosed) }
 
-func (s *Session) close(reason error) {
+func (s *Session) close(reason ending) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
 	}
 	s.closed = true
-	if s.ended == nil {
+	if s.ended == endNot {
 		s.ended = reason
 	}
 	var leaving, waiting []*subscription
@@ -126,9 +141,9 @@ func (s *Session) close(reason error) {
 
 // end lets the edge take the queue first and then the reason. The subscriptions
 // stay until Close, so ending many sessions costs the Broker nothing.
-func (s *Session) end(reason error) {
+func (s *Session) end(reason ending) {
 	s.mu.Lock()
-	over := s.ended != nil
+	over := s.ended != endNot
 	if !over {
 		s.ended = reason
 		s.woken = true
@@ -141,7 +156,7 @@ func (s *Session) end(reason error) {
 
 // hasNews reports whether the edge has a reason to look; s.mu is held.
 func (s *Session) hasNews() bool {
-	return len(s.queue) > 0 || s.ended != nil ||
+	return len(s.queue) > 0 || s.ended != endNot ||
 		s.read == nil && len(s.behind) > 0 || s.read != nil && s.read.arrived ||
 		s.isBusy && s.outstanding <= s.hub.options.CommandsMax/2
 }

@@ -104,7 +104,7 @@ func (s *Session) reserve(sub *subscription) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended != nil || s.isOverloaded():
+	case s.ended != endNot || s.isOverloaded():
 		return ErrClosed // answer has the reason
 	case s.subs.get(sub.channel.name) != nil:
 		return ErrSubscribed
@@ -197,7 +197,7 @@ func (s *Session) refuse(sub *subscription, err error) {
 func (s *Session) Unsubscribe(tag uint64, channel string) {
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || s.ended != nil || s.isOverloaded() {
+	if sub == nil || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()
 		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
 		return

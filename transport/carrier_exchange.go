@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine"
-	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
@@ -22,13 +21,11 @@ import (
 type exchangeCarrier struct {
 	engine.NopResponder
 	conversation
-	t        *Transport
 	asker    asker
-	message  *hub.Message // to be published when its content is here, else nil
 	exchange engine.Exchange
+	end      dialect.End   // "" while the conversation goes on
+	alarm    time.Duration // when OnWake comes for a deadline, on the clock of sinceStart; 0 if it does not
 	early    earlyWake
-	alarm    time.Time   // when OnWake comes for a deadline, zero if it does not
-	end      dialect.End // "" while the conversation goes on
 }
 
 // earlyWake keeps a wake of the hub for a carrier that cannot be woken yet.
@@ -64,10 +61,8 @@ func (s *exchangeCarrier) wakeUp() {
 // OnBody implements engine.Responder.
 func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
 	s.exchange = x
-	if s.message != nil {
-		fill(s.message, bytes.Clone(content))
-		s.dialect = dialect.NewPost(*s.message)
-		s.message = nil
+	if post, ok := s.dialect.(*dialect.Post); ok {
+		fill(&post.Message, bytes.Clone(content))
 	}
 	m := scratches.Get().(*scratch)
 	s.begin(m)
@@ -97,10 +92,10 @@ func (s *exchangeCarrier) OnWake(x engine.Exchange) {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
-	if !s.alarm.IsZero() {
+	if s.alarm != 0 {
 		now := time.Now()
-		if !now.Before(s.alarm) {
-			s.alarm = time.Time{}
+		if sinceStart(now) >= s.alarm {
+			s.alarm = 0
 		}
 		if deadline := s.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
 			s.expire(now, m)
@@ -161,12 +156,21 @@ func (s *exchangeCarrier) fail(x engine.Exchange, err error) {
 // every delivery is looked at again when the first has come.
 func (s *exchangeCarrier) setAlarm(x engine.Exchange) {
 	deadline := s.dialect.Deadline()
-	if deadline.IsZero() || !s.alarm.IsZero() && !deadline.Before(s.alarm) {
+	if deadline.IsZero() {
 		return
 	}
-	s.alarm = deadline
+	at := max(sinceStart(deadline), 1)
+	if s.alarm != 0 && at >= s.alarm {
+		return
+	}
+	s.alarm = at
 	x.WakeAt(deadline)
 }
+
+// sinceStart is a monotonic time in eight bytes instead of 24.
+func sinceStart(t time.Time) time.Duration { return t.Sub(start) }
+
+var start = time.Now()
 
 // OnEnd implements engine.Responder.
 func (s *exchangeCarrier) OnEnd(_ engine.Exchange, err error) {
@@ -174,9 +178,7 @@ func (s *exchangeCarrier) OnEnd(_ engine.Exchange, err error) {
 	if s.end == "" {
 		s.end = exchangeEnd(err)
 	}
-	if s.dialect != nil { // its content had arrived
-		s.t.endStream(&s.conversation, s.asker.path, s.end)
-	}
+	s.t.endStream(&s.conversation, s.asker.path, s.end)
 }
 
 // exchangeEnd says which end an exchange came to whose response was not complete.

@@ -18,7 +18,6 @@ import (
 // Either may end it.
 type goroutineCarrier struct {
 	conversation
-	t       *Transport
 	conn    *ws.Conn
 	woken   signal
 	resumed signal // the client may be read again
@@ -28,8 +27,8 @@ type goroutineCarrier struct {
 
 // serveOnGoroutines makes r a WebSocket, when the dialect has begun.
 func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d *decision) {
-	s := &goroutineCarrier{t: t, woken: newSignal(), resumed: newSignal()}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.socket, s.woken.wake
+	s := &goroutineCarrier{woken: newSignal(), resumed: newSignal()}
+	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.socket, s.woken.wake
 	m := s.open(w, r, &d.asker)
 	if m == nil {
 		return

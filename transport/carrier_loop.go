@@ -21,7 +21,6 @@ import (
 // from the session until OnDrain, and the session falls back to reading history.
 type loopCarrier struct {
 	conversation
-	t      *Transport
 	conn   *engine.Conn // nil until OnOpen
 	waits  *opening     // nil unless the handshake has to wait
 	woken  earlyWake    // until OnOpen
@@ -152,8 +151,8 @@ const pendingTimeout = 30 * time.Second
 // openOnLoop begins a conversation and says what is to become of its handshake, which
 // waits if the hub has to.
 func (t *Transport) openOnLoop(d *decision) (engine.Admission, *loopCarrier) {
-	s := &loopCarrier{t: t}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.socket, s.wakeUp
+	s := &loopCarrier{}
+	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.socket, s.wakeUp
 	s.first = scratches.Get().(*scratch)
 	returned := false
 	defer func() {

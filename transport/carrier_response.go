@@ -25,7 +25,6 @@ func (s signal) wake() {
 // a publication.
 type responseCarrier struct {
 	conversation
-	t     *Transport
 	asker asker
 	w     *writer
 	r     *http.Request
@@ -34,8 +33,8 @@ type responseCarrier struct {
 
 // serveResponse serves r with what the dialect of d says.
 func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d *decision) {
-	s := &responseCarrier{t: t, asker: d.asker, w: t.newWriter(w, r), r: r, woken: newSignal()}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.dialect, s.woken.wake
+	s := &responseCarrier{asker: d.asker, w: t.newWriter(w, r), r: r, woken: newSignal()}
+	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.dialect, s.woken.wake
 	defer s.close()
 	ctx := r.Context()
 	if d.dialect.Transport() == Post {

@@ -17,7 +17,7 @@ import (
 // The carrier calls begin, receive, take and expire one at a time. It must call
 // close.
 type conversation struct {
-	hub     *hub.Hub
+	t       *Transport
 	dialect dialect.Dialect
 	wake    func()       // called by the hub from any goroutine; it must not block
 	session *hub.Session // nil until the dialect subscribes
@@ -74,18 +74,18 @@ func (c *conversation) perform(e *dialect.Effects) {
 		switch command.Kind {
 		case hub.CommandPublish:
 			if c.session == nil {
-				c.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
+				c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
 			} else {
 				c.session.Publish(command.Tag, command.Message)
 			}
 		case hub.CommandHistory:
 			tag, channel := command.Tag, command.Channel
-			c.hub.BeginHistory(channel, command.Query, func(page hub.Page, err error) {
+			c.t.hub.BeginHistory(channel, command.Query, func(page hub.Page, err error) {
 				c.settle(hub.Outcome{Tag: tag, Command: hub.CommandHistory, Channel: channel, Page: page, Err: err})
 			})
 		case hub.CommandSubscribe:
 			if c.session == nil {
-				session, err := c.hub.Connect(c.dialect.Transport(), c.wake)
+				session, err := c.t.hub.Connect(c.dialect.Transport(), c.wake)
 				if err != nil {
 					c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})
 					continue

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/transport/dialect"
 )
 
 // Route is the engine.Server.Route of the paths that a Transport serves; others get
@@ -41,8 +42,11 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 }
 
 func (t *Transport) newExchange(d *decision) *exchangeCarrier {
-	s := &exchangeCarrier{t: t, asker: d.asker, message: d.message}
-	s.conversation.hub, s.conversation.dialect, s.conversation.wake = t.hub, d.dialect, s.wakeUp
+	s := &exchangeCarrier{asker: d.asker}
+	if d.message != nil {
+		d.dialect = dialect.NewPost(*d.message)
+	}
+	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.dialect, s.wakeUp
 	return s
 }
 

@@ -63,7 +63,7 @@ func (s *spokenStage) open(a *act) client {
 		c.refuse(refused, a.kind != "")
 		return c
 	}
-	c.conversation = conversation{hub: s.transport.hub, dialect: d, wake: func() {
+	c.conversation = conversation{t: s.transport, dialect: d, wake: func() {
 		c.isWoken.Store(true)
 		s.woken.wake()
 	}}
@@ -169,7 +169,7 @@ func (c *spoken) refuse(f *refusal, opening bool) {
 
 func (c *spoken) end() {
 	c.over = true
-	if c.conversation.hub != nil {
+	if c.conversation.t != nil {
 		c.close()
 	}
 }

@@ -130,11 +130,12 @@ type Batch struct {
 	Oldest   time.Time // of the publications newer than the conversation, zero if none
 }
 
-// add counts p, which left as size bytes in a conversation that began at since.
-func (b *Batch) add(p *hub.Publication, size int, since time.Time) {
+// add counts p, which left as size bytes in a conversation that began at since, in
+// nanoseconds of Unix time.
+func (b *Batch) add(p *hub.Publication, size int, since int64) {
 	b.N++
 	b.Bytes += size
-	if !p.Time.Before(since) && (b.Oldest.IsZero() || p.Time.Before(b.Oldest)) {
+	if p.Time.UnixNano() >= since && (b.Oldest.IsZero() || p.Time.Before(b.Oldest)) {
 		b.Oldest = p.Time
 	}
 }

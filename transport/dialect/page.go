@@ -19,7 +19,7 @@ import (
 type Page struct {
 	listener
 	request PageRequest
-	opened  time.Time
+	opened  int64     // in nanoseconds of Unix time
 	expires time.Time // zero while it does not wait
 	read    history
 }
@@ -66,7 +66,7 @@ func (p *Page) Transport() string {
 
 // Begin reads the history.
 func (p *Page) Begin(now time.Time, out *Effects) {
-	p.opened = now
+	p.opened = now.UnixNano()
 	out.Commands = append(out.Commands, Command{Kind: hub.CommandHistory, Tag: tagRead, Channel: p.request.Channel, Query: p.request.Query})
 }
 

@@ -11,18 +11,18 @@ import (
 // published, and the answer is the same but for Replayed.
 type Post struct {
 	listener
-	message hub.Message
+	Message hub.Message // to be complete when Begin is called
 }
 
 // NewPost returns the dialect of publishing m.
-func NewPost(m hub.Message) *Post { return &Post{message: m} }
+func NewPost(m hub.Message) *Post { return &Post{Message: m} }
 
 // Transport implements Dialect.
 func (p *Post) Transport() string { return "post" }
 
 // Begin publishes.
 func (p *Post) Begin(_ time.Time, out *Effects) {
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandPublish, Tag: tagBegin, Channel: p.message.Channel, Message: p.message})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandPublish, Tag: tagBegin, Channel: p.Message.Channel, Message: p.Message})
 }
 
 // Push answers.

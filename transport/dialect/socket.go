@@ -19,7 +19,7 @@ type Socket struct {
 	json     bool
 	answered bool
 	from     *hub.SubscribeOptions // nil once it was asked for
-	opened   time.Time
+	opened   int64                 // in nanoseconds of Unix time
 }
 
 // NewSocket returns the dialect of a WebSocket on channel that begins where from
@@ -42,7 +42,7 @@ func (s *Socket) Transport() string { return "websocket" }
 // Begin subscribes: the client is told that it is connected when that is done,
 // and misses nothing from then on.
 func (s *Socket) Begin(now time.Time, out *Effects) {
-	s.opened = now
+	s.opened = now.UnixNano()
 	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
 	s.from = nil
 }

@@ -14,7 +14,7 @@ type Stream struct {
 	channel   string
 	from      *hub.SubscribeOptions // nil once it was asked for
 	options   *StreamOptions
-	opened    time.Time
+	opened    int64 // in nanoseconds of Unix time
 	answered  bool
 	heartbeat time.Time // when the next one is due, zero before the stream is open
 }
@@ -69,7 +69,7 @@ func AppendRetry(dst []byte, retry time.Duration) []byte {
 
 // Begin subscribes: the client sees its stream open when that is done.
 func (s *Stream) Begin(now time.Time, out *Effects) {
-	s.opened = now
+	s.opened = now.UnixNano()
 	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
 	s.from = nil
 }
