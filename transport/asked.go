@@ -21,17 +21,17 @@ type asked struct {
 	loop *engine.Request // its strings are valid only while it is decided about
 }
 
-func askedHTTP(r *http.Request) *asked {
-	return &asked{
+func askedHTTP(r *http.Request) asked {
+	return asked{
 		method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery,
 		host: r.Host, secure: r.TLS != nil, http: r,
 	}
 }
 
 // askedLoop is a request that a loop has read. The path and the query may be kept.
-func askedLoop(r *engine.Request) *asked {
+func askedLoop(r *engine.Request) asked {
 	path, query, _ := strings.Cut(strings.Clone(r.Target()), "?")
-	return &asked{method: r.Method(), path: path, query: query, host: r.Host(), secure: r.Secure(), loop: r}
+	return asked{method: r.Method(), path: path, query: query, host: r.Host(), secure: r.Secure(), loop: r}
 }
 
 // values are those of a field, which are not to be kept.

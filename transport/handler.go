@@ -77,9 +77,9 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.boundBody(w, r)
 	var d decision
 	if isUpgrade(r) {
-		d = t.decideSocket(a)
+		d = t.decideSocket(&a)
 	} else {
-		d = t.decide(a)
+		d = t.decide(&a)
 	}
 	switch {
 	case d.response != nil:

@@ -79,7 +79,7 @@ func (t *Transport) pageRequest(a *asked, channel string, q query) dialect.PageR
 	}
 	page := dialect.PageRequest{
 		Channel:  channel,
-		Query:    hub.Query{Since: q.since, Last: q.last, Limit: limit},
+		Query:    &hub.Query{Since: q.since, Last: q.last, Limit: limit},
 		BytesMax: t.o.PageBytesMax,
 	}
 	page.Wait, page.Waits = preferredWait(a.values("Prefer"), t.o.WaitMax)

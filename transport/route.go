@@ -15,11 +15,12 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 		return engine.Route{}
 	}
 	var d decision
+	a := askedLoop(r)
 	why := r.Fault()
 	if why != nil {
-		d = t.unavailable(askedLoop(r), why)
+		d = t.unavailable(&a, why)
 	} else {
-		d = t.decide(askedLoop(r))
+		d = t.decide(&a)
 	}
 	route := engine.Route{IsRefusal: why != nil, Limits: t.limits, BodyBytesMax: engine.NoBody, EndsWithInput: true}
 	switch {
@@ -57,7 +58,8 @@ func (t *Transport) Admit(r *engine.Request) engine.Admission {
 	if _, ok := routeOf(r.Path()); !ok {
 		return engine.Admission{HTTP: true}
 	}
-	d := t.decideSocket(askedLoop(r))
+	asked := askedLoop(r)
+	d := t.decideSocket(&asked)
 	if d.response != nil {
 		return admission(d.response)
 	}

@@ -165,7 +165,8 @@ func problemOf(f *handshake.Fault) *Problem {
 // event stream is opened and ended, as an EventSource comes back after that and
 // gives up for good after any status but 200.
 func (t *Transport) Refuse(w http.ResponseWriter, r *http.Request, why *handshake.Fault) {
-	d := t.unavailable(askedHTTP(r), why)
+	a := askedHTTP(r)
+	d := t.unavailable(&a, why)
 	t.writeResponse(w, r, d.response)
 }
 

@@ -180,7 +180,7 @@ func TestDialects(t *testing.T) {
 			{nil, `subscribe c`},
 			{hub.ErrShutdown, `refuse hub: shutting down; over, shutdown`},
 		}},
-		{"a page", NewPage(PageRequest{Channel: "c", Query: hub.Query{Last: 2}, BytesMax: 1000}), []turn{
+		{"a page", NewPage(PageRequest{Channel: "c", Query: &hub.Query{Last: 2}, BytesMax: 1000}), []turn{
 			{nil, `history c`},
 			{pushes(page(4, nil, delivered(3, "a"), delivered(4, "b"))), pageOf(4, false, 0, fmt.Sprintf(envelopeOf, 3, "a"), fmt.Sprintf(envelopeOf, 4, "b"))},
 		}},
@@ -226,7 +226,7 @@ func TestDialects(t *testing.T) {
 			{nil, `history c`},
 			{pushes(page(4, nil, delivered(4, "a"))), pageOf(4, false, 20, fmt.Sprintf(envelopeOf, 4, "a"))},
 		}},
-		{"a poll that is not to wait", NewPage(PageRequest{Channel: "c", Waits: true}), []turn{
+		{"a poll that is not to wait", NewPage(PageRequest{Channel: "c", Query: &hub.Query{}, Waits: true}), []turn{
 			{nil, `history c`},
 			{pushes(page(4, nil)), pageOf(4, false, -1)},
 		}},
@@ -274,7 +274,7 @@ func TestDialects(t *testing.T) {
 
 // poll is a page that waits.
 func poll() *Page {
-	return NewPage(PageRequest{Channel: "c", Query: hub.Query{Limit: 2}, Waits: true, Wait: 20 * time.Second, BytesMax: 1000})
+	return NewPage(PageRequest{Channel: "c", Query: &hub.Query{Limit: 2}, Waits: true, Wait: 20 * time.Second, BytesMax: 1000})
 }
 
 // waits is the outcome of the subscription of a poll.

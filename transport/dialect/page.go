@@ -18,16 +18,16 @@ import (
 // a page of what it was given live, so it works also where no history is kept.
 type Page struct {
 	listener
-	request PageRequest
-	opened  int64     // in nanoseconds of Unix time
-	expires time.Time // zero while it does not wait
-	read    history
+	request  PageRequest
+	opened   int64        // in nanoseconds of Unix time
+	expires  time.Time    // zero while it does not wait
+	position hub.Position // where to continue
 }
 
 // PageRequest is what a page is asked for.
 type PageRequest struct {
 	Channel string
-	Query   hub.Query
+	Query   *hub.Query // nil is the zero value; Page keeps it until it has asked
 
 	// IsPositionOnly leaves the publications out: the client wants to know where
 	// the channel is.
@@ -37,13 +37,13 @@ type PageRequest struct {
 	Waits    bool          // the client would rather wait than have an empty page
 	Wait     time.Duration // how long; 0 answers at once
 	BytesMax int           // ends the page early, after at least one publication
+	limit    int           // of Query
 }
 
 // history is what a page shows: publications with nothing missing between them.
 type history struct {
 	publications []*hub.Publication
-	position     hub.Position // where to continue
-	gap          bool         // something before the first one is missing
+	gap          bool // something before the first one is missing
 }
 
 func (h *history) isEmpty() bool { return len(h.publications) == 0 && !h.gap }
@@ -54,7 +54,13 @@ const (
 )
 
 // NewPage returns the dialect of one page.
-func NewPage(r PageRequest) *Page { return &Page{request: r} }
+func NewPage(r PageRequest) *Page {
+	if r.Query == nil {
+		r.Query = &hub.Query{}
+	}
+	r.limit = r.Query.Limit
+	return &Page{request: r}
+}
 
 // Transport implements Dialect.
 func (p *Page) Transport() string {
@@ -67,7 +73,8 @@ func (p *Page) Transport() string {
 // Begin reads the history.
 func (p *Page) Begin(now time.Time, out *Effects) {
 	p.opened = now.UnixNano()
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandHistory, Tag: tagRead, Channel: p.request.Channel, Query: p.request.Query})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandHistory, Tag: tagRead, Channel: p.request.Channel, Query: *p.request.Query})
+	p.request.Query = nil
 }
 
 // Push answers, or begins to wait.
@@ -79,24 +86,24 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	case first.Behind != nil:
 		p.refuse(first.Behind, out)
 	case first.Outcome == nil:
-		p.collect(pushes)
-		p.answer(out)
+		p.answer(p.collect(pushes), out)
 	case first.Outcome.Err != nil:
 		p.refuse(first.Outcome.Err, out)
 	case first.Outcome.Tag == tagRead:
 		page := &first.Outcome.Page
-		p.read = history{page.Publications, page.Position, page.Gap != nil}
+		read := history{page.Publications, page.Gap != nil}
+		p.position = page.Position
 		if p.request.IsPositionOnly {
-			p.read.publications = nil
+			read.publications = nil
 		}
-		if !p.read.isEmpty() || !p.request.Waits || p.request.Wait <= 0 || p.request.IsHead {
-			p.answer(out)
+		if !read.isEmpty() || !p.request.Waits || p.request.Wait <= 0 || p.request.IsHead {
+			p.answer(read, out)
 			return
 		}
 		p.expires = now.Add(p.request.Wait)
 		out.Commands = append(out.Commands, Command{
 			Kind: hub.CommandSubscribe, Tag: tagWait, Channel: p.request.Channel,
-			Subscribe: hub.SubscribeOptions{Since: p.read.position},
+			Subscribe: hub.SubscribeOptions{Since: p.position},
 		})
 	default: // the subscription has begun
 		p.Push(now, pushes[1:], out)
@@ -105,18 +112,19 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 
 // collect makes a page of the first pushes, at most Query.Limit publications. It
 // ends before a second gap, which the next page will begin with.
-func (p *Page) collect(pushes []hub.Push) {
+func (p *Page) collect(pushes []hub.Push) (read history) {
 	for i, push := range pushes {
 		switch {
 		case push.Gap != nil && i == 0:
-			p.read.gap, p.read.position = true, push.Gap.To
-		case push.Delivery == nil, p.request.Query.Limit > 0 && len(p.read.publications) == p.request.Query.Limit:
-			return
+			read.gap, p.position = true, push.Gap.To
+		case push.Delivery == nil, p.request.limit > 0 && len(read.publications) == p.request.limit:
+			return read
 		default:
-			p.read.publications = append(p.read.publications, push.Delivery.Publication)
-			p.read.position = push.Delivery.Position
+			read.publications = append(read.publications, push.Delivery.Publication)
+			p.position = push.Delivery.Position
 		}
 	}
+	return read
 }
 
 func (p *Page) refuse(err error, out *Effects) {
@@ -125,9 +133,9 @@ func (p *Page) refuse(err error, out *Effects) {
 }
 
 // answer encodes the page, cut where it would grow past BytesMax.
-func (p *Page) answer(out *Effects) {
+func (p *Page) answer(read history, out *Effects) {
 	items := make([]byte, 0, 256)
-	for i, publication := range p.read.publications {
+	for i, publication := range read.publications {
 		begin := len(items)
 		if i > 0 {
 			items = append(items, ',')
@@ -135,7 +143,7 @@ func (p *Page) answer(out *Effects) {
 		items = appendEnvelope(items, publication)
 		if i > 0 && len(items) > p.request.BytesMax {
 			items = items[:begin]
-			p.read.position = p.read.publications[i-1].Position
+			p.position = read.publications[i-1].Position
 			break
 		}
 		out.Delivered.add(publication, len(items)-begin, p.opened)
@@ -144,11 +152,11 @@ func (p *Page) answer(out *Effects) {
 	body = append(body, `{"channel":`...)
 	body = jsontext.AppendString(body, p.request.Channel)
 	body = append(body, `,"position":`...)
-	body = AppendPosition(body, p.read.position)
+	body = AppendPosition(body, p.position)
 	body = append(body, `,"publications":[`...)
 	body = append(body, items...)
 	body = append(body, `],"gap":`...)
-	body = strconv.AppendBool(body, p.read.gap)
+	body = strconv.AppendBool(body, read.gap)
 	body = append(body, "}\n"...)
 
 	out.Answer = &Answer{Status: 200, ContentType: "application/json", IsWhole: true, HasWait: p.request.Waits, Wait: p.request.Wait}
@@ -163,11 +171,11 @@ func (p *Page) End(reason error, out *Effects) {
 		p.refuse(reason, out)
 		return
 	}
-	p.answer(out)
+	p.answer(history{}, out)
 }
 
 // Deadline is when waiting ends.
 func (p *Page) Deadline() time.Time { return p.expires }
 
 // Expire answers with an empty page.
-func (p *Page) Expire(_ time.Time, out *Effects) { p.answer(out) }
+func (p *Page) Expire(_ time.Time, out *Effects) { p.answer(history{}, out) }

@@ -27,11 +27,10 @@ func TestCollect(t *testing.T) {
 		{"gap later", []hub.Push{d(1), gap(1, 4), d(5)}, 5, 1, 1, false},
 		{"two gaps", []hub.Push{gap(1, 2), d(3), gap(3, 4)}, 5, 1, 3, true},
 	} {
-		page := NewPage(PageRequest{Query: hub.Query{Limit: test.limit}})
-		page.collect(test.pushes)
-		got := page.read
-		if len(got.publications) != test.n || got.position != at(test.position) || got.gap != test.gap {
-			t.Errorf("%s: %d publications to %v, gap %v", test.about, len(got.publications), got.position, got.gap)
+		page := NewPage(PageRequest{Query: &hub.Query{Limit: test.limit}})
+		got := page.collect(test.pushes)
+		if len(got.publications) != test.n || page.position != at(test.position) || got.gap != test.gap {
+			t.Errorf("%s: %d publications to %v, gap %v", test.about, len(got.publications), page.position, got.gap)
 		}
 	}
 }
