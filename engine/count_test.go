@@ -114,6 +114,7 @@ func TestRequestsOverTheLimit(t *testing.T) {
 				t.Errorf("%s: %v %q %v", path, r, b, err)
 			}
 			c.ends(t)
+			c.Close() // it is lingered for, with a request unread
 			counts(t, s, 1, 0)
 		}
 		c := connect(t, address) // a body that is too long, and a second request behind it
@@ -121,6 +122,7 @@ func TestRequestsOverTheLimit(t *testing.T) {
 		if r := c.response(t); r.StatusCode != 413 || !r.Close {
 			t.Errorf("%v", r)
 		}
+		c.Close() // it is lingered for
 		expectRefusals(t, s, 4)
 		first.send(t, []byte(idleHTTP))
 		first.expectBody(t, `GET /http ""`)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestWakeAt(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
 	for name, tt := range map[string]struct {
 		set func(x engine.Exchange)

@@ -199,6 +199,7 @@ func TestTLSStrangers(t *testing.T) {
 
 // However far a handshake came, it is cut when its time is over.
 func TestTLSHandshakeTimeout(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		s.Handler, s.HandshakeTimeout = echo{}, 100*time.Millisecond

@@ -41,6 +41,7 @@ func (c *raw) lives(t *testing.T) {
 // When every place is taken by peers that do not go on, one who waits gets the
 // place of the slowest, and nobody else is ended.
 func TestTLSSlowPeersMakeRoom(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	j := newJournal()
 	s := &engine.Server{Handler: echo{}, TLSHandshakesMax: 3, HandshakeTimeout: time.Hour, Log: j.logger()}
@@ -64,6 +65,7 @@ func TestTLSSlowPeersMakeRoom(t *testing.T) {
 
 // A byte now and then does not keep a place.
 func TestTLSDrippingPeersMakeRoom(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	s := &engine.Server{Handler: echo{}, TLSHandshakesMax: 1, HandshakeTimeout: time.Hour}
 	address := startTLS(t, s, a.server(t))
@@ -91,6 +93,7 @@ func TestTLSDrippingPeersMakeRoom(t *testing.T) {
 
 // What this side needs for a handshake is not the peer's fault.
 func TestTLSWorkKeepsItsPlace(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	certificate := a.certify(t, "a.example")
 	began, finish := make(chan struct{}, 10), make(chan struct{})

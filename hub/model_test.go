@@ -283,7 +283,7 @@ func (r *modelRun) step() {
 			delete(client.accounts, l.name)
 		}
 	case 22:
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond) // of the bubble
 	case 23:
 		switch r.choose(4) {
 		case 0:
