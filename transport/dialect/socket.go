@@ -65,10 +65,18 @@ func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
 
 // Push sends.
 func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
+	form := formFrame
+	if s.envelope {
+		form = formEnvelope
+	}
 	for i := range pushes {
 		switch p := &pushes[i]; {
+		case p.Delivery != nil && s.compress:
+			s.sendMessage(p.Delivery, out)
 		case p.Delivery != nil:
-			s.send(p.Delivery, out)
+			frame := form.Of(p.Delivery)
+			out.Frames = append(out.Frames, frame)
+			out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
 		case p.Gap != nil && s.envelope && s.compress:
 			out.Messages = append(out.Messages, prepareText(appendGapObject(nil, p.Gap)))
 		case p.Gap != nil && s.envelope:
@@ -88,27 +96,15 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 	}
 }
 
-// send sends a publication.
-func (s *Socket) send(d *hub.Delivery, out *Effects) {
-	var size int
-	if s.compress {
-		form := formMessage
-		if s.envelope {
-			form = formEnvelopeMessage
-		}
-		m := form.Of(d)
-		out.Messages = append(out.Messages, m)
-		size = len(m.Frame())
-	} else {
-		form := formFrame
-		if s.envelope {
-			form = formEnvelope
-		}
-		frame := form.Of(d)
-		out.Frames = append(out.Frames, frame)
-		size = len(frame)
+// sendMessage sends a publication so that it can be compressed.
+func (s *Socket) sendMessage(d *hub.Delivery, out *Effects) {
+	form := formMessage
+	if s.envelope {
+		form = formEnvelopeMessage
 	}
-	out.Delivered.add(d.Publication, size, s.opened)
+	m := form.Of(d)
+	out.Messages = append(out.Messages, m)
+	out.Delivered.add(d.Publication, len(m.Frame()), s.opened)
 }
 
 func (s *Socket) answer(o *hub.Outcome, out *Effects) {
