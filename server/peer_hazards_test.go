@@ -209,3 +209,44 @@ func TestPanicInAWebSocket(t *testing.T) {
 		}
 	}
 }
+
+// Content that does not come, and answers that are not taken, hold a connection for
+// half a minute and no longer, whatever was asked for.
+func TestNothingIsHeldForEver(t *testing.T) {
+	for _, c := range []struct{ name, request string }{
+		{"content that does not come", "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content that does not come to where nothing is", "PUT /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content for a host that is not answered to", "POST /channels/c HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 10\r\n\r\n"},
+		{"an answer that is not taken", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, err := New(Config{Driver: driverGoroutine, Logger: new(logBuffer).logger(), Demo: new(false)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				w := newPipes()
+				ended := make(chan error, 1)
+				go func() { ended <- s.Serve(ctx, w) }()
+				nc := w.dial() // a pipe takes nothing by itself
+				defer nc.Close()
+				if _, err := io.WriteString(nc, c.request); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasPrefix(c.name, "content") {
+					go io.Copy(io.Discard, nc)
+				}
+				<-time.After(shortTimeout + 5*time.Second) // net/http has a little patience of its own
+				synctest.Wait()
+				if open, _ := s.front.counts(); open != 0 {
+					t.Errorf("%d connections are open", open)
+				}
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/ws/handshake"
 )
 
 // ServeHTTP serves one request of any kind. Run and Serve call it; it is
@@ -38,6 +39,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.route(rec, r)
 }
 
+// shortTimeout is how long a request may take to arrive, and its answer to be taken,
+// where neither is long: on net/http nothing else bounds them. Channels have times of
+// their own.
+const shortTimeout = 30 * time.Second
+
 // securityHeader is sent with every response.
 var securityHeader = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
@@ -49,16 +55,28 @@ var securityHeader = http.Header{
 // route decides by the path as it was sent. An http.ServeMux would redirect
 // channel names that are not clean paths.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	isForeign := s.loopback.Load() && !hostAllowed(r.Host, s.origins) && !isProbe(r)
+	if !isForeign && !isOverLimit(r) && s.channels.Serves(r) {
+		s.channels.ServeHTTP(w, r)
+		return
+	}
+	if handshake.IsUpgrade(r.Header) {
+		// A proxy that has passed the request on may take what follows for a tunnel.
+		w.Header().Set("Connection", "close")
+	}
+	control := http.NewResponseController(w)
+	if r.ContentLength != 0 { // net/http reads what a handler leaves
+		_ = control.SetReadDeadline(time.Now().Add(shortTimeout))
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(shortTimeout)) // what has no deadlines never blocks
 	switch {
 	case isOverLimit(r):
 		s.refuseOverLimit(w, r)
-	case s.loopback.Load() && !hostAllowed(r.Host, s.origins) && !isProbe(r):
+	case isForeign:
 		s.refusals.warnHost(r.Host)
 		w.Header().Set("Connection", "close")
 		transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
 			" or allow the name with --origin (origins in the configuration file)", quote(r.Host), s.Addr()))
-	case s.channels.Serves(r):
-		s.channels.ServeHTTP(w, r)
 	case r.URL.Path == "/healthz":
 		serveHealth(w, r)
 	case r.URL.Path == "/readyz":

@@ -297,3 +297,28 @@ func TestReadinessAsksTheBroker(t *testing.T) {
 		t.Errorf("/healthz: %s %s", a.Status, a.body)
 	}
 }
+
+// What asks for a WebSocket and gets none is the last request on its connection: a
+// proxy may have made a tunnel of it, and what follows is not the proxy's word.
+func TestUpgradeThatIsNotGrantedIsTheLast(t *testing.T) {
+	for _, driver := range drivers {
+		s := start(t, Config{Driver: driver})
+		for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/nothing", "/presence/chat", "/channels/a//b", "/welcome/main.js"} {
+			nc, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(nc, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"+
+				"POST /channels/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+			all, _ := io.ReadAll(nc) // a reset, where what followed was not read
+			nc.Close()
+			if n := strings.Count(string(all), "HTTP/1.1 "); n != 1 || strings.HasPrefix(string(all), "HTTP/1.1 101") {
+				t.Errorf("%s, %s: %d answers: %.300s", driver, path, n, all)
+			}
+		}
+		if a := s.do(t, "GET", "/channels/smuggled", ""); !strings.Contains(a.body, `"publications":[]`) {
+			t.Errorf("%s: what followed was served: %s", driver, a.body)
+		}
+	}
+}
