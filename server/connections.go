@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/godwit-io/godwit/internal/settle"
 )
@@ -20,17 +23,20 @@ const refusalsMax = 64
 // closed.
 type connections struct {
 	limit   int
+	log     *slog.Logger
 	settler settle.Settler
 
 	mu      sync.Mutex // guards what follows
 	open    map[*tracked]struct{}
 	over    int // of open, beyond the limit
 	refused uint64
+	failed  uint64
+	told    time.Time     // when the log was last told of a failure
 	empty   chan struct{} // closed when the last one has gone; nil while nobody waits
 }
 
-func newConnections(limit int) *connections {
-	return &connections{limit: limit, open: make(map[*tracked]struct{})}
+func newConnections(limit int, log *slog.Logger) *connections {
+	return &connections{limit: limit, log: log, open: make(map[*tracked]struct{})}
 }
 
 // listener is ln with every connection tracked.
@@ -45,6 +51,7 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()
 		if err != nil {
+			l.conns.noteFailure(err)
 			return nil, err
 		}
 		if conn := l.conns.track(nc); conn != nil {
@@ -121,11 +128,29 @@ func (c *connections) forget(t *tracked) {
 	}
 }
 
-// counts returns how many connections are open, and how many were refused.
-func (c *connections) counts() (open int, refused uint64) {
+// failureCalm is how long nothing must have failed for a failure to be news.
+const failureCalm = 10 * time.Second
+
+// noteFailure counts a connection that could not be accepted. net/http tries again.
+func (c *connections) noteFailure(err error) {
+	if errors.Is(err, net.ErrClosed) {
+		return
+	}
+	now := time.Now()
+	c.mu.Lock()
+	c.failed++
+	news := now.Sub(c.told) > failureCalm
+	c.told = now
+	c.mu.Unlock()
+	if news {
+		c.log.Error("cannot accept connections; trying again", "error", err)
+	}
+}
+
+func (c *connections) counts() connectionCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.open), c.refused
+	return connectionCounts{len(c.open), c.refused, c.failed}
 }
 
 // wait returns when no connection is open, or with ctx's error.

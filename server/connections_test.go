@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -73,8 +74,8 @@ func testConnectionLimit(t *testing.T, driver string) {
 	if _, err := third.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("a refused connection stays open: %v", err)
 	}
-	if open, refused := s.front.counts(); refused != 1 || open > 3 {
-		t.Errorf("%d open, %d refused", open, refused)
+	if n := s.front.counts(); n.refused != 1 || n.open > 3 {
+		t.Errorf("%+v", n)
 	}
 	// An EventSource comes back after the end of a stream, and gives up after a 503.
 	got = request(open(), "GET /channels/chat HTTP/1.1\r\nAccept: text/event-stream")
@@ -118,7 +119,7 @@ func (n *nobody) Close() error {
 }
 
 func TestConnectionsCount(t *testing.T) {
-	c := newConnections(3)
+	c := newConnections(3, slog.New(slog.DiscardHandler))
 	var open []net.Conn
 	for i := range 3 + refusalsMax {
 		nc := c.track(new(nobody))
@@ -134,16 +135,16 @@ func TestConnectionsCount(t *testing.T) {
 	if c.track(new(nobody)) != nil {
 		t.Error("there is no bound on connections over the limit")
 	}
-	if n, refused := c.counts(); n != 3+refusalsMax || refused != refusalsMax+1 {
-		t.Errorf("%d open, %d refused", n, refused)
+	if n := c.counts(); n.open != 3+refusalsMax || n.refused != refusalsMax+1 {
+		t.Errorf("%+v", n)
 	}
 	for range 2 { // a second Close counts nothing
 		for _, nc := range open {
 			nc.Close()
 		}
 	}
-	if n, _ := c.counts(); n != 0 {
-		t.Errorf("%d are left", n)
+	if n := c.counts(); n.open != 0 {
+		t.Errorf("%d are left", n.open)
 	}
 	if nc := c.track(new(nobody)); isOverLimit((&http.Request{}).WithContext(c.connContext(context.Background(), nc))) {
 		t.Error("there is no room after all have gone")
@@ -167,7 +168,7 @@ func TestTrackedTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tracked := newConnections(1).listener(ln)
+	tracked := newConnections(1, slog.New(slog.DiscardHandler)).listener(ln)
 	defer tracked.Close()
 	client, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
@@ -187,5 +188,36 @@ func TestTrackedTCP(t *testing.T) {
 	}
 	if _, ok := nc.(io.ReaderFrom); !ok {
 		t.Error("no io.ReaderFrom")
+	}
+}
+
+// failing is a listener that accepts nothing, for a reason.
+type failing struct {
+	net.Listener
+	errs []error
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	err := f.errs[0]
+	f.errs = f.errs[1:]
+	return nil, err
+}
+
+// What cannot be accepted is counted, and told once while it lasts. The end of the
+// listener is no failure.
+func TestAcceptErrorsAreTold(t *testing.T) {
+	log := new(logBuffer)
+	c := newConnections(1, log.logger())
+	ln := c.listener(&failing{errs: []error{syscall.EMFILE, syscall.EMFILE, syscall.ENFILE, net.ErrClosed}})
+	for range 4 {
+		if _, err := ln.Accept(); err == nil {
+			t.Error("no error")
+		}
+	}
+	if n := c.counts(); n.failed != 3 {
+		t.Errorf("%+v", n)
+	}
+	if n := strings.Count(log.String(), "cannot accept connections"); n != 1 || !strings.Contains(log.String(), syscall.EMFILE.Error()) {
+		t.Errorf("told %d times:\n%s", n, log.String())
 	}
 }

@@ -19,13 +19,18 @@ type front interface {
 	// serve serves the connections of ln until shutdown, or returns why it cannot.
 	serve(ln net.Listener) error
 
-	// counts returns how many connections are open, and how many were refused
-	// because there were too many.
-	counts() (open int, refused uint64)
+	counts() connectionCounts
 
 	// shutdown stops accepting, has end end what goes on, and waits for the
 	// connections to end as long as ctx allows. It returns how many were cut then.
 	shutdown(ctx context.Context, end func()) (cut int)
+}
+
+// connectionCounts are figures of a front.
+type connectionCounts struct {
+	open    int
+	refused uint64 // because there were too many
+	failed  uint64 // could not be accepted: there was no descriptor left, for example
 }
 
 // loopFront has event loops at the front: they serve the channels, and leave other
@@ -84,11 +89,13 @@ func (s *Server) admitOnLoop(r *engine.Request) engine.Admission {
 
 func (f *loopFront) serve(ln net.Listener) error { return f.engine.Serve(ln) }
 
-func (f *loopFront) counts() (open int, refused uint64) {
+func (f *loopFront) counts() connectionCounts {
+	counts := connectionCounts{open: f.engine.Len()}
 	for _, s := range f.engine.Stats() {
-		refused += s.OverLimit
+		counts.refused += s.OverLimit
+		counts.failed += s.AcceptErrors
 	}
-	return f.engine.Len(), refused
+	return counts
 }
 
 func (f *loopFront) shutdown(ctx context.Context, end func()) (cut int) {
@@ -115,7 +122,7 @@ type httpFront struct {
 }
 
 func (s *Server) newHTTPFront() *httpFront {
-	conns := newConnections(s.config.Limits.Connections)
+	conns := newConnections(s.config.Limits.Connections, s.log)
 	f := &httpFront{conns: conns, http: &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
@@ -130,7 +137,7 @@ func (s *Server) newHTTPFront() *httpFront {
 
 func (f *httpFront) serve(ln net.Listener) error { return f.http.Serve(f.conns.listener(ln)) }
 
-func (f *httpFront) counts() (open int, refused uint64) { return f.conns.counts() }
+func (f *httpFront) counts() connectionCounts { return f.conns.counts() }
 
 func (f *httpFront) shutdown(ctx context.Context, end func()) (cut int) {
 	// Ending what goes on ends the requests that Shutdown waits for.

@@ -31,7 +31,7 @@ type metrics struct {
 }
 
 // newMetrics collects what the layers count. loops is nil without an engine.
-func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() (int, uint64), loops *engineCollector) *metrics {
+func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, conns func() connectionCounts, loops *engineCollector) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		publishSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -124,7 +124,7 @@ func (m *metrics) hubObserver() *hub.Observer {
 type statsCollector struct {
 	hub    func() hub.Stats
 	broker func() membroker.Stats
-	conns  func() (open int, refused uint64)
+	conns  func() connectionCounts
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -134,6 +134,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descConnections  = desc("tcp_connections", "Open TCP connections, whatever they carry.")
 	descRefused      = desc("tcp_connections_refused_total", "Connections refused because limits.connections was reached.")
+	descFailed       = desc("tcp_accept_errors_total", "Connections that could not be accepted, because no descriptor was left for example. The log says why.")
 	descSessions     = desc("connections", "Clients connected now, by transport.", "transport")
 	descSubs         = desc("subscriptions", "Subscriptions now.")
 	descChannels     = desc("channels", "Channels with a subscriber now.")
@@ -153,7 +154,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descConnections, descRefused, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
+		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
 		descDeliveries, descDelBytes, descDrops, descGaps, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
@@ -168,9 +169,10 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, value uint64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
 	}
-	open, refused := c.conns()
-	gauge(descConnections, float64(open))
-	counter(descRefused, refused)
+	conns := c.conns()
+	gauge(descConnections, float64(conns.open))
+	counter(descRefused, conns.refused)
+	counter(descFailed, conns.failed)
 
 	h := c.hub()
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {

@@ -23,7 +23,7 @@ import (
 
 func someMetrics() *metrics {
 	m := newMetrics(func() hub.Stats { return hub.Stats{} }, func() membroker.Stats { return membroker.Stats{} },
-		func() (int, uint64) { return 0, 0 },
+		func() connectionCounts { return connectionCounts{} },
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer(nil)
 	m.hubObserver()
@@ -88,13 +88,13 @@ func TestMetricsCollector(t *testing.T) {
 		broker: func() membroker.Stats {
 			return membroker.Stats{Channels: 12, Publications: 13, Bytes: 14, Evicted: 15}
 		},
-		conns: func() (int, uint64) { return 16, 17 },
+		conns: func() connectionCounts { return connectionCounts{open: 16, refused: 17, failed: 18} },
 	}
 	want := map[string]string{
 		"subscriptions": "3", "channels": "4", "publications_total": "5", "publication_duplicates_total": "6",
 		"publication_bytes_total": "7", "deliveries_total": "8", "delivery_bytes_total": "9", "queue_drops_total": "10", "gaps_total": "11",
 		"history_channels": "12", "history_publications": "13", "history_bytes": "14", "history_evicted_total": "15",
-		"tcp_connections": "16", "tcp_connections_refused_total": "17",
+		"tcp_connections": "16", "tcp_connections_refused_total": "17", "tcp_accept_errors_total": "18",
 		`connections{transport="sse"}`: "2", `connections{transport="websocket"}`: "0",
 	}
 	text := exposition(t, c)

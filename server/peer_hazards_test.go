@@ -239,8 +239,8 @@ func TestNothingIsHeldForEver(t *testing.T) {
 				}
 				<-time.After(shortTimeout + 5*time.Second) // net/http has a little patience of its own
 				synctest.Wait()
-				if open, _ := s.front.counts(); open != 0 {
-					t.Errorf("%d connections are open", open)
+				if n := s.front.counts(); n.open != 0 {
+					t.Errorf("%d connections are open", n.open)
 				}
 				cancel()
 				if err := <-ended; err != nil {

@@ -242,7 +242,7 @@ func (s *Server) publish(ctx context.Context, m hub.Message) error {
 // drain ends what goes on, in good order as long as DrainTimeout allows.
 func (s *Server) drain() {
 	s.draining.Store(true)
-	open, _ := s.front.counts()
+	open := s.front.counts().open
 	s.log.Info("stopping", "connections", open, "limit", s.config.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()
