@@ -14,6 +14,9 @@ import (
 // A loop that was long under way leaves accepting to the other one for a while,
 // unless that is no better.
 func TestStepsBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second or more")
+	}
 	s := &Server{Handler: NopHandler{}, Loops: 2, Log: slog.New(slog.DiscardHandler)}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -201,6 +201,9 @@ func BenchmarkFanout(b *testing.B) {
 
 // Telling all of a message allocates its place in the feed, however many there are.
 func TestFanoutAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second or more")
+	}
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}

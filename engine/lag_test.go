@@ -55,6 +55,9 @@ func lagging(t *testing.T, s *engine.Server, by time.Duration) int {
 // comes and however few connections the first one has; later that one has its
 // share again.
 func TestALoopThatLagsGetsNoConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second or more")
+	}
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		g := newGate()
 		s.Handler, s.StallAfter = g, engine.NoLimit

@@ -43,6 +43,9 @@ func TestTLSShortReadsAndWrites(t *testing.T) {
 // A connection that breaks at any call, of the handshake too, ends once, and the
 // others go on.
 func TestTLSResetAtEveryCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second or more")
+	}
 	a := newAuthority(t)
 	for _, direction := range []string{"read", "write"} {
 		for at := int64(1); at <= 8; at++ {

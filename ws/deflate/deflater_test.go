@@ -251,6 +251,9 @@ func TestLearn(t *testing.T) {
 // The point of it all: not longer than what compress/flate makes at the level
 // that other libraries use.
 func TestDeflateRatio(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second or more")
+	}
 	for _, n := range []int{64, 512, 4096, 65536} {
 		messages := jsonMessages(n)[:64]
 		std := 0

@@ -162,6 +162,9 @@ func inParts(f *Inflater, message []byte, next func(rest int) int, room int) (ou
 
 // The same bytes in any parts and into any rooms give the same message.
 func TestInflateChunking(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second or more")
+	}
 	r := rand.New(rand.NewPCG(21, 22))
 	byBytes := func(n int) func(int) int { return func(int) int { return n } }
 	random := func(int) int { return r.IntN(20) } // empty parts, too
