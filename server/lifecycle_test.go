@@ -215,14 +215,7 @@ func TestDrainDelay(t *testing.T) {
 func TestKeepaliveTimeout(t *testing.T) {
 	for setting, want := range map[time.Duration]time.Duration{0: 620 * time.Second, 5 * time.Second: 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			s, err := New(Config{Driver: driverGoroutine, KeepaliveTimeout: setting, Logger: new(logBuffer).logger(), Demo: new(false)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			w := newPipes()
-			ended := make(chan error, 1)
-			go func() { ended <- s.Serve(ctx, w) }()
+			_, w, stop := serveInMemory(t, Config{KeepaliveTimeout: setting})
 			c := w.dial()
 			defer c.Close()
 			io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -239,10 +232,7 @@ func TestKeepaliveTimeout(t *testing.T) {
 			if took := time.Since(begin); took != want {
 				t.Errorf("it was kept for %v, want %v", took, want)
 			}
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
+			stop()
 		})
 	}
 }
@@ -250,14 +240,7 @@ func TestKeepaliveTimeout(t *testing.T) {
 // A client that sends the header of its request slowly is cut.
 func TestHeaderTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(Config{Driver: driverGoroutine, Logger: new(logBuffer).logger(), Demo: new(false)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		w := newPipes()
-		ended := make(chan error, 1)
-		go func() { ended <- s.Serve(ctx, w) }()
+		_, w, stop := serveInMemory(t, Config{})
 		c := w.dial()
 		defer c.Close()
 		begin := time.Now()
@@ -268,10 +251,7 @@ func TestHeaderTimeout(t *testing.T) {
 		if took := time.Since(begin); took != headerTimeout {
 			t.Errorf("it was cut after %v: %s", took, answer)
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 	})
 }
 

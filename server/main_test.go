@@ -175,3 +175,28 @@ func (w *pipes) dial() net.Conn {
 	w.conns <- server
 	return client
 }
+
+// serveInMemory serves in the bubble of a test, with net/http at the front, as a poller
+// of the system knows no virtual time. stop ends the server and waits.
+func serveInMemory(t *testing.T, c Config) (s *Server, w *pipes, stop func()) {
+	t.Helper()
+	c.Driver, c.Demo = driverGoroutine, new(false)
+	if c.Logger == nil {
+		c.Logger = new(logBuffer).logger()
+	}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w = newPipes()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, w) }()
+	return s, w, func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -30,14 +29,7 @@ const upgradeHead = "GET /channels/chat HTTP/1.1\r\nHost: localhost\r\nConnectio
 // the header's time to the moment.
 func TestDrippedHandshakeIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(Config{Driver: driverGoroutine, Logger: new(logBuffer).logger(), Demo: new(false)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		w := newPipes()
-		ended := make(chan error, 1)
-		go func() { ended <- s.Serve(ctx, w) }()
+		_, w, stop := serveInMemory(t, Config{})
 		c := w.dial()
 		defer c.Close()
 		begin := time.Now()
@@ -61,10 +53,7 @@ func TestDrippedHandshakeIsCut(t *testing.T) {
 		if answer := <-answered; strings.Contains(answer, "101") {
 			t.Errorf("answered %q", answer)
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 	})
 }
 
@@ -221,14 +210,7 @@ func TestNothingIsHeldForEver(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, err := New(Config{Driver: driverGoroutine, Logger: new(logBuffer).logger(), Demo: new(false)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithCancel(t.Context())
-				w := newPipes()
-				ended := make(chan error, 1)
-				go func() { ended <- s.Serve(ctx, w) }()
+				s, w, stop := serveInMemory(t, Config{})
 				nc := w.dial() // a pipe takes nothing by itself
 				defer nc.Close()
 				if _, err := io.WriteString(nc, c.request); err != nil {
@@ -242,10 +224,7 @@ func TestNothingIsHeldForEver(t *testing.T) {
 				if n := s.front.counts(); n.open != 0 {
 					t.Errorf("%d connections are open", n.open)
 				}
-				cancel()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
+				stop()
 			})
 		})
 	}
