@@ -55,12 +55,12 @@ func NewLines(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stre
 func (s *Stream) Transport() string { return s.format.transport }
 
 // Head is what a HEAD request is told of the stream.
-func (s *Stream) Head() *Answer {
-	return &Answer{Status: 200, ContentType: s.format.contentType}
-}
+func (s *Stream) Head() *Answer { return s.format.head() }
+
+func (f *streamFormat) head() *Answer { return &Answer{Status: 200, ContentType: f.contentType} }
 
 // EventsHead is the head of an event stream.
-func EventsHead() *Answer { return &Answer{Status: 200, ContentType: events.contentType} }
+func EventsHead() *Answer { return events.head() }
 
 // AppendRetry appends what tells an EventSource when to come back.
 func AppendRetry(dst []byte, retry time.Duration) []byte {
