@@ -1,15 +1,21 @@
 // Package transport binds WebSocket, Server-Sent Events, HTTP streaming and long polling to sessions of a hub.
 //
-// A channel is a URL, and one handler serves every way the web has of talking
-// to it:
+// A channel is a URL, and a Transport serves every way the web has of talking to it,
+// as an http.Handler or, by Route and Admit, on the loops of an engine.Server:
 //
-//	GET  /channels/NAME  Upgrade: websocket            raw WebSocket, see websocket.go
-//	GET  /channels/NAME  Accept: text/event-stream     Server-Sent Events, see sse.go
-//	GET  /channels/NAME  Accept: application/x-ndjson  one envelope a line, see ndjson.go
-//	GET  /channels/NAME  Accept: application/json      a page of history, see page.go
+//	GET  /channels/NAME  Upgrade: websocket            raw WebSocket
+//	GET  /channels/NAME  Accept: text/event-stream     Server-Sent Events
+//	GET  /channels/NAME  Accept: application/x-ndjson  one envelope a line
+//	GET  /channels/NAME  Accept: application/json      a page of history
 //	     … and           Prefer: wait=N                a long poll
-//	POST /channels/NAME                                publish the body, see publish.go
-//	GET  /presence/NAME                                who is there, see presence.go
+//	POST /channels/NAME                                publish the body
+//	GET  /presence/NAME                                who is there
+//
+// What may be asked for is decided in handler.go and websocket.go, for net/http and
+// loops alike (asked.go); what is answered is made in response.go. What the bytes
+// mean is package dialect's, a conversation binds a dialect to the hub, and the files
+// carrier_*.go move the bytes. A new way to read a channel is a dialect, and a line
+// in readDialect.
 //
 // NAME is everything after /channels/, split at "/" and percent-decoded segment
 // by segment. A segment may not be "." or "..", which no browser can address,
