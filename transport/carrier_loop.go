@@ -34,10 +34,6 @@ type loopCarrier struct {
 // its session.
 const backlogBytes = 256 << 10
 
-// loopQueueBytes is more than a turn takes from a session, so that no frame is
-// ever refused: a queue or a page of history, behind a backlog.
-const loopQueueBytes = 64 << 20
-
 // wakeUp is called by the hub.
 func (s *loopCarrier) wakeUp() {
 	if s.woken.isTooEarly() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/ws"
 )
 
 // rawOn dials a venue.
@@ -149,6 +150,46 @@ func TestRequestsOnLoops(t *testing.T) {
 		}
 		if strings.HasPrefix(c.about, "HEAD") && !strings.HasSuffix(string(got), "\r\n\r\n") {
 			t.Errorf("%s: there is content: %q", c.about, got)
+		}
+	}
+}
+
+// A publication whose encoding is longer than any fixed bound on what waits is sent
+// also behind others that wait, on a stream and on a WebSocket: what was taken from a
+// session is never refused by the connection.
+func TestHugePublicationsOnLoops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it moves 180 MB")
+	}
+	const size = 14 << 20 // six times as long as JSON
+	h := newHub(t, nil, &hub.Options{PublicationBytesMax: size, QueueBytesMax: 8 * size})
+	v := serveOnOneLoop(t, h, Options{Logger: quiet()})
+	defer v.close()
+	for _, text := range []string{strings.Repeat("a", 200<<10), strings.Repeat("\x01", size)} {
+		if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "chat", Kind: hub.Text, Data: []byte(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := rawOn(t, v)
+	io.WriteString(conn, "GET /channels/chat?last=2 HTTP/1.1\r\nHost: test\r\nAccept: application/x-ndjson\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(response.Body)
+	for _, want := range []int{2, 200 << 10, 6 * size} {
+		if line, err := lines.ReadString('\n'); err != nil || len(line) < want {
+			t.Fatalf("%d bytes, want %d: %v", len(line), want, err)
+		}
+	}
+	socket, _, err := ws.Dial(t.Context(), v.url+"/channels/chat?envelope=1&last=2", &ws.DialOptions{Options: ws.Options{MessageBytesMax: 8 * size}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.CloseNow() }()
+	for _, want := range []int{200 << 10, 6 * size} {
+		if _, p, err := socket.Read(t.Context()); err != nil || len(p) < want {
+			t.Fatalf("%d bytes, want %d: %v", len(p), want, err)
 		}
 	}
 }

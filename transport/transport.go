@@ -195,7 +195,7 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 		MessageBytesMax: int64(t.o.BodyBytesMax),
 		PingInterval:    t.o.Heartbeat,
 		WriteTimeout:    t.o.WriteTimeout,
-		QueueBytesMax:   loopQueueBytes,
+		QueueBytesMax:   NoLimit, // what is taken from a session is bounded, and none of it may be refused
 	}
 	return t, nil
 }
