@@ -137,6 +137,11 @@ func spawn(f func() error) <-chan error {
 func (s *scene) dial() net.Conn {
 	s.Helper()
 	if s.connect == nil {
+		if !s.d.Virtual && s.options.PingInterval == 0 {
+			// On a busy machine a row may take longer than the default interval,
+			// and a ping would come where it expects something else.
+			s.options.PingInterval = noLimit
+		}
 		s.connect = s.d.Start(s.T, &s.options, s)
 	}
 	nc := s.connect()
