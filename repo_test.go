@@ -35,19 +35,20 @@ var layers = []policy.Layer{
 	{Packages: "engine/internal/workers", Reason: "a worker makes calls, whatever they are about"},
 	{Packages: "engine/internal/tlslink", May: []string{"engine/internal/socket"}, Reason: "TLS is bytes between crypto/tls and a descriptor: the connection above is an interface"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
+	{Packages: "access", Reason: "who may do what is decided in one place, which needs nothing of ours"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
-	{Packages: "hub", May: []string{"hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
-	{Packages: "hub/...", May: []string{"hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
+	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
+	{Packages: "hub/...", May: []string{"access", "hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
 	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
-	{Packages: "transport/dialect", May: []string{"hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
-	{Packages: "transport/...", May: []string{"transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
+	{Packages: "transport/dialect", May: []string{"access", "hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
+	{Packages: "transport/...", May: []string{"access", "transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
 	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
-	{Packages: "server/...", May: []string{"server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
-	{Packages: "cmd/...", May: []string{"server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
-	{Packages: "examples/...", May: []string{"server/...", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
+	{Packages: "server/...", May: []string{"access", "server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
+	{Packages: "cmd/...", May: []string{"access", "server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
+	{Packages: "examples/...", May: []string{"access", "server/...", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
 }
 
 // arrows are the imports that matter enough to have a reason of their own.
@@ -82,7 +83,7 @@ var arrows = []policy.Arrow{
 
 var outside = []policy.Outside{
 	{
-		Packages: []string{"ws/...", "engine/...", "hub/...", "internal/wsproto"},
+		Packages: []string{"ws/...", "engine/...", "access", "hub/...", "internal/wsproto"},
 		May:      []string{"golang.org/x/...", "github.com/klauspost/compress/..."},
 		Reason:   "a library is adopted together with everything it imports",
 	},
@@ -90,7 +91,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
+var pure = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -133,7 +134,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect"}
+var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

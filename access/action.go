@@ -1,0 +1,45 @@
+package access
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Action is something that can be done with a channel.
+type Action uint8
+
+// The actions. Manage includes the others.
+const (
+	// Subscribe is to receive what is published, beginning with what a client
+	// missed: a WebSocket, a stream, or a long poll.
+	Subscribe Action = iota + 1
+	Publish          // to publish
+	Presence         // to see who is subscribed
+	History          // to read the history without a subscription
+	Manage           // to see and to end sessions, and to clear the history
+)
+
+// actions are their names, as they stand in tokens and configurations.
+var actions = [...]string{Subscribe: "subscribe", Publish: "publish", Presence: "presence", History: "history", Manage: "manage"}
+
+// Actions returns all of them. The caller owns the slice.
+func Actions() []Action { return []Action{Subscribe, Publish, Presence, History, Manage} }
+
+// String is the name of the action in tokens and configurations.
+func (a Action) String() string {
+	if a > 0 && int(a) < len(actions) {
+		return actions[a]
+	}
+	return "action " + strconv.Itoa(int(a))
+}
+
+// ParseAction is the inverse of String.
+func ParseAction(name string) (Action, error) {
+	for a, known := range actions {
+		if known == name && name != "" {
+			return Action(a), nil
+		}
+	}
+	return 0, fmt.Errorf("access: %s is not an action; the actions are %s", quoted(name), strings.Join(actions[1:], ", "))
+}

@@ -1,0 +1,159 @@
+package access
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Kind is how somebody has come by an Identity.
+type Kind uint8
+
+// The kinds of identities.
+const (
+	Open        Kind = iota // nothing is protected: everybody may do everything
+	Anonymous               // a client that has shown nothing
+	Token                   // the holder of a token
+	Key                     // a back end with a key
+	Application             // a client that the application vouched for, when it was asked
+)
+
+// String is the name of the kind.
+func (k Kind) String() string {
+	return [...]string{"open", "anonymous", "token", "key", "application"}[k]
+}
+
+// Identity is who makes a request. It is not modified once made, so that many
+// sessions can share it.
+type Identity struct {
+	Kind   Kind
+	User   string          // "" for somebody without a name
+	Name   string          // of a key, or the issuer of a token
+	Info   json.RawMessage // what other users may know: one JSON value, or nil
+	Grants Grants
+
+	Expires  time.Time // when it ends; zero for never
+	IssuedAt time.Time // zero if it is not known
+	ID       string    // of the token, by which it can be revoked; "" for none
+}
+
+// Everybody is the identity of all clients where nothing is protected.
+var Everybody = &Identity{Kind: Open, Grants: All()}
+
+// String says who it is, in a sentence.
+func (id *Identity) String() string {
+	switch {
+	case id == nil || id.Kind == Open:
+		return "everybody"
+	case id.Kind == Key:
+		return "the key " + quoted(id.Name)
+	case id.Kind == Anonymous:
+		return "an anonymous client"
+	case id.User == "":
+		return "the " + id.Kind.String()
+	case id.Kind == Application:
+		return "user " + quoted(id.User)
+	}
+	return "the token of user " + quoted(id.User)
+}
+
+// Rules are what everybody may do in a channel, whoever they are: part of the
+// channel's policy.
+type Rules struct {
+	Source  string // where they stand, for a Decision
+	Allowed []Action
+}
+
+func (r *Rules) allows(a Action) bool {
+	if r == nil {
+		return false
+	}
+	for _, allowed := range r.Allowed {
+		if allowed == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Decision is the answer to whether somebody may do something in a channel, and
+// why.
+type Decision struct {
+	Allowed bool
+	Action  Action
+	Channel string
+	Reason  string // which rule it was, in a sentence; it names rules, so it is not for clients
+}
+
+// Decide answers whether id, which may be nil for Everybody, may do a in channel, a
+// valid name. What id is granted decides, then the rules of the channel, which may
+// be nil; what neither allows is denied. Expiry is not looked at.
+func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
+	d := Decision{Action: a, Channel: channel}
+	if id == nil {
+		id = Everybody
+	}
+	if id.Kind == Open {
+		d.Allowed, d.Reason = true, "nothing is protected on this server: neither tokens, keys nor anonymous are configured"
+		return d
+	}
+	if p, granted, ok := id.Grants.Find(a, channel, id.User); ok {
+		d.Allowed = true
+		d.Reason = fmt.Sprintf("%s has the grant %s on %s", id, granted, p)
+		if granted != a {
+			d.Reason += ", which includes " + a.String()
+		}
+		return d
+	}
+	if rules.allows(a) {
+		d.Allowed = true
+		d.Reason = fmt.Sprintf("everybody may %s there: %s", a.verb(), rules.Source)
+		return d
+	}
+	d.Reason = denial(id, a)
+	return d
+}
+
+// May is Decide for those who need no reason. It does not allocate.
+func May(id *Identity, rules *Rules, a Action, channel string) bool {
+	if id == nil || id.Kind == Open || rules.allows(a) {
+		return true
+	}
+	_, _, ok := id.Grants.Find(a, channel, id.User)
+	return ok
+}
+
+func denial(id *Identity, a Action) string {
+	granted := id.Grants.Patterns(a)
+	if len(granted) == 0 {
+		return fmt.Sprintf("%s has no grant to %s", id, a.verb())
+	}
+	return fmt.Sprintf("%s may %s on %s, none of which matches", id, a.verb(), list(granted))
+}
+
+// verb is what somebody does.
+func (a Action) verb() string {
+	switch a {
+	case Presence:
+		return "see presence"
+	case History:
+		return "read history"
+	}
+	return a.String()
+}
+
+// String says what was decided and why.
+func (d Decision) String() string {
+	if d.Allowed {
+		return "allowed: " + d.Reason
+	}
+	return "denied: " + d.Reason
+}
+
+// Missing names the grant without which d was denied, for the client.
+func (d Decision) Missing() string { return Missing(d.Action, d.Channel) }
+
+// Missing names the grant that a client needs.
+func Missing(a Action, channel string) string {
+	return fmt.Sprintf("this needs the grant %s on channel %s", a, quoted(channel))
+}

@@ -1,0 +1,182 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// PatternBytesMax is the length of the longest pattern, that of a channel's name.
+const PatternBytesMax = 255
+
+// Pattern is a set of channels, written like a name:
+//
+//	scores/final   one channel
+//	scores/*       * is any one segment
+//	scores/**      ** at the end is any one or more segments
+//	**             every channel
+//	inbox/{user}   {user} is the name of the user who asks
+//
+// A wildcard in the first segment stands for none that begins with "@": those are
+// the channels of users, and a pattern for them is written with its "@".
+//
+// The zero Pattern matches nothing.
+type Pattern struct {
+	text    string
+	rest    bool // it ends in **, which text is without
+	hasUser bool // {user} stands in it
+}
+
+// UserMark stands in a pattern for the user who asks.
+const UserMark = "{user}"
+
+// PatternError says why a string is no Pattern.
+type PatternError struct {
+	Text    string
+	Problem string // what is wrong, and what would be right
+}
+
+// Error quotes the text, or its beginning when it is long.
+func (e *PatternError) Error() string {
+	return "access: pattern " + quoted(e.Text) + ": " + e.Problem
+}
+
+// ParsePattern returns the pattern that text is, or a *PatternError.
+func ParsePattern(text string) (Pattern, error) {
+	if problem := patternProblem(text); problem != "" {
+		return Pattern{}, &PatternError{text, problem}
+	}
+	p := Pattern{text: strings.Clone(text), hasUser: strings.Contains(text, UserMark)}
+	if rest, ok := strings.CutSuffix(p.text, "**"); ok {
+		p.text, p.rest = rest, true
+	}
+	return p, nil
+}
+
+func patternProblem(text string) string {
+	switch {
+	case text == "":
+		return "it is empty; write the name of a channel, or ** for all channels"
+	case len(text) > PatternBytesMax:
+		return fmt.Sprintf("it is %d bytes long; at most %d are allowed", len(text), PatternBytesMax)
+	case !utf8.ValidString(text):
+		return "it is not valid UTF-8"
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			return fmt.Sprintf("it contains the control character %U; only printable characters are allowed", r)
+		}
+	}
+	segments := strings.Split(text, "/")
+	for i, segment := range segments {
+		isLast := i == len(segments)-1
+		switch {
+		case segment == "":
+			return "it has an empty segment; segments are joined by single slashes, with none at either end"
+		case segment == ".", segment == "..":
+			return fmt.Sprintf("no channel has the segment %q", segment)
+		case segment == "*", segment == "**" && isLast:
+		case segment == "**":
+			return "** stands for the rest of a name, so it can only be the last segment; * is one segment"
+		case strings.Contains(segment, "*"):
+			return fmt.Sprintf("* stands for a whole segment, and %q is more than that; write *", segment)
+		}
+		braces := strings.ReplaceAll(segment, UserMark, "")
+		if strings.ContainsAny(braces, "{}") {
+			return fmt.Sprintf("there is nothing like %q; {user} is the only thing that stands in braces", segment)
+		}
+	}
+	return ""
+}
+
+// String is the text of the pattern.
+func (p Pattern) String() string {
+	if p.rest {
+		return p.text + "**"
+	}
+	return p.text
+}
+
+// IsZero reports whether p is no pattern.
+func (p Pattern) IsZero() bool { return p.text == "" && !p.rest }
+
+// HasUser reports whether {user} stands in p: it then matches nothing for somebody
+// without a name.
+func (p Pattern) HasUser() bool { return p.hasUser }
+
+// Matches reports whether channel, which is the name of one, is among those that p
+// means when user asks. user is empty for somebody without a name.
+func (p Pattern) Matches(channel, user string) bool { return p.matches(channel, user, false) }
+
+// matches is Matches; with reserved a wildcard stands for a segment with "@", too.
+func (p Pattern) matches(channel, user string, reserved bool) bool {
+	if p.hasUser && user == "" || channel == "" || p.IsZero() {
+		return false
+	}
+	pattern := p.text
+	for isFirst := true; ; isFirst = false {
+		if pattern == "" { // what is left is matched by **, or there is nothing left to match it
+			return p.rest && (!isFirst || reserved || channel[0] != '@')
+		}
+		want, more, hasMore := strings.Cut(pattern, "/")
+		have, rest, hasRest := strings.Cut(channel, "/")
+		switch {
+		case want == "*":
+			if have == "" || isFirst && !reserved && have[0] == '@' {
+				return false
+			}
+		case p.hasUser && strings.Contains(want, UserMark):
+			if !matchesUser(want, have, user) {
+				return false
+			}
+		case want != have:
+			return false
+		}
+		if !hasMore || !hasRest {
+			return hasMore == hasRest
+		}
+		pattern, channel = more, rest
+	}
+}
+
+// matchesUser reports whether have is want with the user's name in the place of
+// {user}. A name with a slash is no segment and matches none.
+func matchesUser(want, have, user string) bool {
+	for {
+		before, after, found := strings.Cut(want, UserMark)
+		rest, ok := strings.CutPrefix(have, before)
+		if !found {
+			return have == want
+		}
+		if !ok {
+			return false
+		}
+		if have, ok = strings.CutPrefix(rest, user); !ok {
+			return false
+		}
+		want = after
+	}
+}
+
+// MarshalText is String.
+func (p Pattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText is ParsePattern.
+func (p *Pattern) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePattern(string(text))
+	return err
+}
+
+// quoted is text of somebody else made fit for an error message.
+func quoted(s string) string {
+	const bytesMax = 64
+	if len(s) <= bytesMax {
+		return fmt.Sprintf("%q", s)
+	}
+	cut := bytesMax
+	for cut > bytesMax-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%q…", s[:cut])
+}
