@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -43,6 +44,7 @@ type Publication struct {
 // immutable once published.
 type Attributes struct {
 	// Event is a name that tells publications of one channel apart, "" for none.
+	// It is none of ReservedEvents.
 	Event string
 
 	// User is whom the publication came from. An edge sets it, and never takes it
@@ -57,6 +59,13 @@ type Attributes struct {
 	Exclude string
 }
 
+// reservedEvents are names of events that edges use themselves.
+var reservedEvents = []string{"position", "gap", "end", "error", "binary"}
+
+// ReservedEvents are the names that no event of a publication can have, because
+// edges use them themselves. The caller owns the slice.
+func ReservedEvents() []string { return slices.Clone(reservedEvents) }
+
 // AttributeBytesMax is the length of the longest attribute.
 const AttributeBytesMax = 255
 
@@ -70,6 +79,9 @@ type Gap struct {
 
 // check returns an error that wraps ErrAttribute.
 func (a *Attributes) check() error {
+	if slices.Contains(reservedEvents, a.Event) {
+		return fmt.Errorf("%w: event %s is a name that the server uses itself; choose another", ErrAttribute, quoted(a.Event))
+	}
 	for _, attribute := range [...]struct{ name, value string }{{"event", a.Event}, {"user", a.User}, {"key", a.Key}, {"exclude", a.Exclude}} {
 		if problem := attributeProblem(attribute.value); problem != "" {
 			return fmt.Errorf("%w: %s %s %s", ErrAttribute, attribute.name, quoted(attribute.value), problem)
