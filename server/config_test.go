@@ -90,19 +90,34 @@ func settingsOf(t *testing.T, c Config, all bool) string {
 	}
 	var out strings.Builder
 	for _, s := range settings {
-		value, by := reflect.ValueOf(s.field(&c)).Elem(), reflect.ValueOf(s.field(&defaults)).Elem()
-		if !all && reflect.DeepEqual(value.Interface(), by.Interface()) {
-			continue
+		field := s.field(&c)
+		value, by := reflect.ValueOf(field).Elem(), reflect.ValueOf(s.field(&defaults)).Elem()
+		if all || !reflect.DeepEqual(value.Interface(), by.Interface()) {
+			describeSetting(&out, s.key, s, field)
 		}
-		for value.Kind() == reflect.Pointer && !value.IsNil() {
-			value = value.Elem()
-		}
-		fmt.Fprintf(&out, "%s = %v\n", s.key, value)
 	}
 	if out.Len() == 0 {
 		return "as by default\n"
 	}
 	return out.String()
+}
+
+func describeSetting(out *strings.Builder, key string, s setting, field any) {
+	value := reflect.ValueOf(field).Elem()
+	for value.Kind() == reflect.Pointer && !value.IsNil() {
+		value = value.Elem()
+	}
+	if s.kind(field) != kindSections || value.Len() == 0 {
+		fmt.Fprintf(out, "%s = %v\n", key, value)
+		return
+	}
+	for i, item := range items(field) {
+		for _, below := range s.rule.sections {
+			if f := below.field(item); !reflect.ValueOf(f).Elem().IsZero() {
+				describeSetting(out, fmt.Sprintf("%s[%d].%s", key, i, below.key), below, f)
+			}
+		}
+	}
 }
 
 func TestConfigDefaults(t *testing.T) {
@@ -113,30 +128,44 @@ func TestConfigDefaults(t *testing.T) {
 	golden(t, "testdata/defaults.txt", settingsOf(t, c, true))
 }
 
-// Every field of a Config is a setting, or documented as none.
+// Every field of a Config, and of what is listed there, is a setting, or documented
+// as none.
 func TestEverySettingHasAKey(t *testing.T) {
-	var c Config
+	t.Run("Config", func(t *testing.T) { everyFieldHasAKey(t, settings, new(Config)) })
+	for _, s := range settings {
+		if s.rule.sections != nil {
+			item := reflect.New(reflect.TypeOf(s.field(new(Config))).Elem().Elem())
+			t.Run(s.key, func(t *testing.T) { everyFieldHasAKey(t, s.rule.sections, item.Interface()) })
+		}
+	}
+}
+
+func everyFieldHasAKey(t *testing.T, rows []setting, owner any) {
 	fields := 0
 	var count func(reflect.Type)
 	count = func(typ reflect.Type) {
 		for f := range typ.Fields() {
-			if f.Type.Kind() == reflect.Struct {
+			isSection := f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == typ.PkgPath() && f.Type != reflect.TypeFor[Secret]()
+			if isSection {
 				count(f.Type)
 			} else if f.Name != "Logger" {
 				fields++
 			}
 		}
 	}
-	count(reflect.TypeOf(c))
-	if fields != len(settings) {
-		t.Errorf("Config has %d fields and %d settings", fields, len(settings))
+	count(reflect.TypeOf(owner).Elem())
+	if fields != len(rows) {
+		t.Errorf("%T has %d fields and %d settings", owner, fields, len(rows))
 	}
 	seen := make(map[any]string)
-	for _, s := range settings {
-		if other, ok := seen[s.field(&c)]; ok {
+	for _, s := range rows {
+		if other, ok := seen[s.field(owner)]; ok {
 			t.Errorf("%s and %s are one field", s.key, other)
 		}
-		seen[s.field(&c)] = s.key
+		seen[s.field(owner)] = s.key
+		if s.meaning == "" || strings.HasSuffix(s.meaning, ".") {
+			t.Errorf("%s: the meaning is %q", s.key, s.meaning)
+		}
 	}
 }
 
@@ -146,7 +175,7 @@ func TestNewChecks(t *testing.T) {
 		{Limits: Limits{PublicationBytes: -1}},
 		{History: History{Count: new(-1)}},
 		{Heartbeat: -1},
-		{Listen: "nowhere"},
+		{Listen: []string{"nowhere"}},
 		{Origins: []string{"https://a.example/path"}},
 		{Limits: Limits{PublicationBytes: 1 << 20, QueueBytes: 1 << 10}},
 		{Log: Log{Level: "loud"}},
@@ -186,14 +215,19 @@ func FuzzConfigFile(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		l := loader{sources: make(map[string]string)}
-		if err := l.file("f", []byte(text)); err != nil {
-			return
-		}
-		if _, err := l.config.normalize(); err != nil {
-			if se, ok := err.(*SettingError); !ok || se.Key != "limits.queue_bytes" && se.Key != "credentials" {
-				t.Fatalf("%q passes the file and not the check: %v", text, err)
+		l := newLoader()
+		l.file("f", []byte(text))
+		isValid := len(l.errs) == 0
+		l.finish()
+		for _, err := range l.errs {
+			if strings.ContainsAny(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "f:") {
+				t.Fatalf("%q: %v", text, err)
 			}
+		}
+		if isValid { // each value is, so only what is said of several can be wrong
+			checkAll(settings, &l.config, "", func(key, wrong string) {
+				t.Fatalf("%q passes the file and not the check: %s: %s", text, key, wrong)
+			})
 		}
 	})
 }
