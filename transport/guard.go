@@ -69,6 +69,9 @@ func (r *Request) Host() string { return r.a.host }
 // IsSecure reports whether the request came over TLS.
 func (r *Request) IsSecure() bool { return r.a.secure }
 
+// IsUpgrade reports whether the request is the opening handshake of a WebSocket.
+func (r *Request) IsUpgrade() bool { return r.a.isSocket }
+
 // Get is the first value of a field, or "".
 func (r *Request) Get(name string) string { return r.a.get(name) }
 

@@ -39,11 +39,12 @@ type visitor struct {
 }
 
 // visit asks the Guard who makes a request. It returns nil where there is none.
-func (t *Transport) visit(a *asked) *visitor {
+func (t *Transport) visit(a *asked, isSocket bool) *visitor {
 	if t.o.Guard == nil {
 		return nil
 	}
 	v := &visitor{guard: t.o.Guard}
+	a.isSocket = isSocket
 	a.admitsCookies = t.admits(a) && (a.get("Origin") != "" || !isCrossSite(a))
 	t.o.Guard.Identify(&Request{a}, v.know)
 	return v
