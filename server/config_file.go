@@ -43,6 +43,9 @@ func (l *loader) file(name string, b []byte) {
 	}
 }
 
+// schemaKey names the schema of a JSON file to its editor.
+const schemaKey = "$schema"
+
 // fileWalk goes through a text with settings and gives them to a loader.
 type fileWalk struct {
 	loader  *loader
@@ -153,6 +156,9 @@ func (w *fileWalk) section(at place, n ast.Node) {
 func (w *fileWalk) value(at place, v *ast.MappingValueNode) {
 	name := v.Key.GetToken().Value
 	key := join(at.section, name)
+	if join(at.path, key) == schemaKey {
+		return
+	}
 	s, known := settingIn(at.rows, key)
 	switch {
 	case known && !strings.Contains(name, "."):

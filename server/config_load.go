@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Override is one setting from a command line.
@@ -48,9 +49,22 @@ const errorsMax = 100
 
 // failed notes that something cannot be used.
 func (l *loader) failed(err error) {
+	var se *SettingError
+	if errors.As(err, &se) { // what it quotes of a file can have line ends
+		se.Key, se.Text = onOneLine(se.Key), onOneLine(se.Text)
+	}
 	if len(l.errs) < errorsMax {
 		l.errs = append(l.errs, err)
 	}
+}
+
+func onOneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // load goes on after an error, to find the others.
@@ -87,7 +101,8 @@ func (l *loader) finish() {
 	}
 	l.config = l.config.normalized(func(key, text string) {
 		section, _, _ := cutLast(key)
-		if len(l.errs) > 0 && (slices.Contains(broken, key) || slices.Contains(broken, section)) {
+		isBroken := func(key string) bool { return key != "" && slices.Contains(broken, key) }
+		if isBroken(key) || isBroken(section) {
 			return
 		}
 		l.failed(&SettingError{Key: key, Source: l.sourceOf(key), Text: text})

@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// hidden is shown instead of a secret that was written down.
+const hidden = "(secret)"
+
 // secretBytesMax bounds the file of a secret.
 const secretBytesMax = 1 << 20
 
@@ -28,8 +31,11 @@ func ParseSecret(text string) (Secret, error) {
 	if path, ok := strings.CutPrefix(text, "file:"); ok && (path == "" || strings.IndexByte(path, 0) >= 0) {
 		return Secret{}, errors.New("file: is not followed by a path; write for example file:token.secret")
 	}
-	if text == "" {
+	switch text {
+	case "":
 		return Secret{}, errors.New("it is empty; write env:NAME or file:PATH")
+	case hidden:
+		return Secret{}, errors.New(hidden + " is what is shown instead of a secret; write env:NAME or file:PATH")
 	}
 	return Secret{text}, nil
 }
@@ -113,7 +119,7 @@ func below(dir, path string) string {
 // String is the reference, "(secret)" for a secret that was written down, or "".
 func (s Secret) String() string {
 	if s.IsLiteral() {
-		return "(secret)"
+		return hidden
 	}
 	return s.text
 }

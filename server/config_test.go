@@ -23,7 +23,32 @@ import (
 //	----
 //	result
 func TestConfig(t *testing.T) {
-	paths, err := filepath.Glob("testdata/config/*.txt")
+	forCases(t, "testdata/config/*.txt", func(c testCase) string {
+		config, err := Load(c.path, c.environ, c.overrides)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("an error of several lines: %v", err)
+			}
+			return "error: " + err.Error() + "\n"
+		}
+		return settingsOf(t, config, false)
+	})
+}
+
+// testCase is what one case gives to Load, and what else is in it.
+type testCase struct {
+	text      string // of the file
+	path      string
+	environ   []string
+	overrides []Override
+	sections  map[string][]string
+	result    string // the golden one
+}
+
+// forCases compares what run makes of each case of some files with what they say.
+func forCases(t *testing.T, glob string, run func(c testCase) string) {
+	t.Helper()
+	paths, err := filepath.Glob(glob)
 	if err != nil || len(paths) == 0 {
 		t.Fatal("no cases", err)
 	}
@@ -39,46 +64,40 @@ func TestConfig(t *testing.T) {
 			t.Chdir(t.TempDir()) // errors name the file as it was given
 			var out strings.Builder
 			for _, c := range strings.Split(string(text), "== ")[1:] {
-				input, _, _ := strings.Cut(c, "----\n")
-				out.WriteString("== " + input + "----\n" + loadCase(t, input) + "\n")
+				input, result, _ := strings.Cut(c, "----\n")
+				out.WriteString("== " + input + "----\n" + run(parseCase(t, input, result)) + "\n")
 			}
 			golden(t, path, out.String())
 		})
 	}
 }
 
-func loadCase(t *testing.T, input string) string {
+func parseCase(t *testing.T, input, result string) testCase {
 	t.Helper()
-	sections := make(map[string][]string)
+	c := testCase{sections: make(map[string][]string), result: result}
 	section := ""
 	for _, line := range strings.Split(input, "\n")[1:] {
 		if text, ok := strings.CutPrefix(line, "  "); ok {
-			sections[section] = append(sections[section], text)
-		} else if section, ok = strings.CutSuffix(line, ":"); !ok && line != "" {
+			c.sections[section] = append(c.sections[section], text)
+		} else if section, ok = strings.CutSuffix(line, ":"); ok {
+			c.sections[section] = nil
+		} else if line != "" {
 			t.Fatalf("what is %q?", line)
 		}
 	}
-	path := ""
-	if lines, ok := sections["file"]; ok {
-		path = "godwit.yaml"
-		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	if lines, ok := c.sections["file"]; ok {
+		c.path, c.text = "godwit.yaml", strings.Join(lines, "\n")+"\n"
+		if err := os.WriteFile(c.path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var overrides []Override
-	for _, line := range sections["flags"] {
+	c.environ = c.sections["env"]
+	for _, line := range c.sections["flags"] {
 		source, rest, _ := strings.Cut(line, " ")
 		key, value, _ := strings.Cut(rest, "=")
-		overrides = append(overrides, Override{Key: key, Value: value, Source: source})
+		c.overrides = append(c.overrides, Override{Key: key, Value: value, Source: source})
 	}
-	c, err := Load(path, sections["env"], overrides)
-	if err != nil {
-		if strings.Contains(err.Error(), "\n") {
-			t.Errorf("an error of several lines: %v", err)
-		}
-		return "error: " + err.Error() + "\n"
-	}
-	return settingsOf(t, c, false)
+	return c
 }
 
 // settingsOf lists the settings of c; unless all, those that are not as by default.
@@ -210,7 +229,10 @@ func FuzzConfigFile(f *testing.F) {
 		"", "# nothing\n", "listen: 127.0.0.1:9000\norigins:\n  - https://a.example\n", "history: {count: 0, age: 1h}\n",
 		"a: &a {b: *a}\n", "history: &h\n  age: 1h\nlimits: *h\n", "{\n\t\"log\": {\"level\": \"debug\"}\n}", "heartbeat: 10\n",
 		"log:\n", "- list\n", "listen: [a]\n", "history: *x\n", "? a\n: b\n", "<<: {listen: x}\n", "listen: !!str x\n", "\"\": \n", "origins: [*a]\n",
-		"1: 2\n", "demo: |\n  true\n", "a: b: c\n", "\xff\xfe", "limits: {connections: 99999999999999999999}\n",
+		"1: 2\n", "demo: |\n  true\n", "tokens: [{secret: env:A, algorithms: [HS256]}, {jwks: 'file:a.json'}]\n", "anonymous:\n", "anonymous: {subscribe: ['**'], read: [a]}\n",
+		"channels:\n  - &a {match: a, rates: {session: .5}, allow: [publish]}\n  - *a\n", "keys: [{name: a, hash: 'sha256:00', grants: {}}]\n",
+		"hooks: {connect: {url: 'http://a', forward: [\"Cookie\"]}, secrets: ['file:\\x00']}\n", "trusted_proxies: [10.0.0.0/8, '::1']\nproxy_protocol: true\n",
+		"tls: {acme: {domains: [a.b], storage: x}}\ntracing: {endpoint: 'http://a', sample: 1e-7}\n", "$schema: a\n", "a: b: c\n", "\xff\xfe", "limits: {connections: 99999999999999999999}\n",
 	} {
 		f.Add(seed)
 	}
@@ -223,6 +245,9 @@ func FuzzConfigFile(f *testing.F) {
 			if strings.ContainsAny(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "f:") {
 				t.Fatalf("%q: %v", text, err)
 			}
+		}
+		if len(l.errs) == 0 && !hasLiteralSecret(&l.config) {
+			isPrintedAsItIs(t, &Examination{Config: l.config, sources: l.sources})
 		}
 		if isValid { // each value is, so only what is said of several can be wrong
 			checkAll(settings, &l.config, "", func(key, wrong string) {

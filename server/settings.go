@@ -120,13 +120,13 @@ var tokenSettings = table([]row[TokenIssuer]{
 })
 
 var keySettings = table([]row[BackendKey]{
-	{"name", func(k *BackendKey) any { return &k.Name }, text(checkKeyName), "What the key is called in logs and lists"},
+	{"name", func(k *BackendKey) any { return &k.Name }, needed(text(checkKeyName)), "What the key is called in logs and lists"},
 	{"hash", func(k *BackendKey) any { return &k.Hash }, hash, "sha256: and 64 hexadecimal digits, as godwit key new prints it"},
-	{"grants", func(k *BackendKey) any { return &k.Grants }, anything, "What the key may do: patterns for each action"},
+	{"grants", func(k *BackendKey) any { return &k.Grants }, needed(anything), "What the key may do: patterns for each action"},
 })
 
 var channelSettings = table([]row[ChannelPolicy]{
-	{"match", func(p *ChannelPolicy) any { return &p.Match }, channelPattern, "Pattern of the channels that this is about"},
+	{"match", func(p *ChannelPolicy) any { return &p.Match }, needed(channelPattern), "Pattern of the channels that this is about"},
 	{"history.count", func(p *ChannelPolicy) any { return &p.History.Count }, number(0, 10_000_000), "Publications that a channel remembers"},
 	{"history.age", func(p *ChannelPolicy) any { return &p.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour), "How long a channel remembers a publication"},
 	{"last_value", func(p *ChannelPolicy) any { return &p.LastValue }, anything, "A subscriber gets the newest publication first"},

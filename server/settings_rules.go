@@ -28,6 +28,8 @@ type rule struct {
 
 	least, most any      // of numbers, for schemas
 	words       []string // the only ones, for schemas
+	pattern     string   // a regular expression of what is accepted, for schemas
+	isNeeded    bool     // in a section of a list, for schemas
 
 	mayBeOne        bool // a list of one may be written as its item
 	mayHaveSpaces   bool // so that spaces do not separate items
@@ -39,7 +41,7 @@ type rule struct {
 var (
 	anything       = rule{}
 	secret         = rule{isSecret: true, isFileReference: true}
-	hash           = rule{isSecret: true, check: checkText(checkHash)}
+	hash           = rule{isSecret: true, isNeeded: true, check: checkText(checkHash), pattern: "^sha256:[0-9a-fA-F]{64}$"}
 	path           = rule{isPath: true, mayHaveSpaces: true}
 	addressList    = rule{check: checkText(checkListen), mayBeOne: true, mayHaveSpaces: true}
 	actionList     = rule{words: actionNames()}
@@ -50,6 +52,12 @@ var (
 		return ""
 	}}
 )
+
+// needed is r in a section of a list that makes no sense without it.
+func needed(r rule) rule {
+	r.isNeeded = true
+	return r
+}
 
 func sections(rows []setting) rule { return rule{sections: rows} }
 
