@@ -17,12 +17,12 @@ func TestProtectedServersListenAnywhere(t *testing.T) {
 	}{
 		"nothing":            {Config{}, false},
 		"empty lists":        {Config{Tokens: []TokenIssuer{}, Keys: []BackendKey{}}, false},
-		"a hook for publish": {Config{Hooks: Hooks{Publish: ChannelHook{URL: "https://a.example/"}}}, false},
+		"a hook for publish": {Config{Hooks: Hooks{Publish: ChannelHook{URL: "https://a.example/"}, Secrets: []Secret{{"env:X"}}}}, false},
 		"channels":           {Config{Channels: []ChannelPolicy{{Match: pattern(t, "a"), Allow: []access.Action{access.Publish}}}}, false},
 		"tokens":             {Config{Tokens: []TokenIssuer{{Secret: Secret{"env:X"}}}}, true},
 		"keys":               {Config{Keys: []BackendKey{{Name: "a", Hash: hashPrefix + strings.Repeat("0", 64), Grants: access.All()}}}, true},
 		"anonymous":          {Config{Anonymous: new(access.Grants)}, true},
-		"a hook for connect": {Config{Hooks: Hooks{Connect: ConnectHook{URL: "https://a.example/"}}}, true},
+		"a hook for connect": {Config{Hooks: Hooks{Connect: ConnectHook{URL: "https://a.example/"}, Secrets: []Secret{{"env:X"}}}}, true},
 	} {
 		if got := row.c.IsProtected(); got != row.isProtected {
 			t.Errorf("%s: protected is %v", name, got)
