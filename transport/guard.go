@@ -21,7 +21,8 @@ import (
 // decided now.
 type Guard interface {
 	// Identify says who makes a request. It calls done once, before it returns or
-	// later. r is valid until Identify returns.
+	// later. r is valid until Identify returns. With neither a Client nor an error
+	// everything is allowed, and the Guard is asked nothing more about this client.
 	Identify(r *Request, done func(*Client, error))
 
 	// Authorize decides whether c may do what act says, before it is done: with
@@ -68,6 +69,9 @@ func (r *Request) Host() string { return r.a.host }
 
 // IsSecure reports whether the request came over TLS.
 func (r *Request) IsSecure() bool { return r.a.secure }
+
+// IsUpgrade reports whether the request is the opening handshake of a WebSocket.
+func (r *Request) IsUpgrade() bool { return r.a.isSocket }
 
 // Get is the first value of a field, or "".
 func (r *Request) Get(name string) string { return r.a.get(name) }

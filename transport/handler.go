@@ -83,7 +83,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d = t.decide(&a)
 	}
 	if d.response == nil && d.socket == nil { // a handshake may yet be refused
-		d.visitor = t.visit(&a)
+		d.visitor = t.visit(&a, false)
 	}
 	switch {
 	case d.response != nil:

@@ -23,7 +23,7 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 		d = t.decide(&a)
 	}
 	if d.response == nil {
-		d.visitor = t.visit(&a)
+		d.visitor = t.visit(&a, false)
 	}
 	route := engine.Route{IsRefusal: why != nil, Limits: t.limits, BodyBytesMax: engine.NoBody, EndsWithInput: true}
 	switch {
@@ -66,7 +66,7 @@ func (t *Transport) Admit(r *engine.Request) engine.Admission {
 	if d.response != nil {
 		return admission(d.response)
 	}
-	d.visitor = t.visit(&asked)
+	d.visitor = t.visit(&asked, true)
 	a, _ := t.openOnLoop(&d)
 	return a
 }

@@ -84,7 +84,7 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, d *de
 		return
 	}
 	a := askedHTTP(r)
-	d.visitor = t.visit(&a)
+	d.visitor = t.visit(&a, true)
 	if t.o.Engine != nil {
 		t.serveOnLoop(w, r, d)
 		return
