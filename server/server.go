@@ -198,7 +198,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	s.loopback.Store(addressesAre(isLoopback, listeners))
 	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
 		"insecure", s.config.Insecure, "demo", s.Demo())
-	if !s.Local() {
+	if !s.Local() && !s.config.IsProtected() {
 		s.log.Warn("everyone who can reach this address can read and publish on every channel", "address", addresses(listeners))
 	}
 
