@@ -9,9 +9,8 @@ import (
 // changeable are the settings, or the sections of them, that a server can apply
 // while it runs.
 var changeable = []string{
-	"origins", "tls.cert", "tls.key", "tokens", "keys", "anonymous", "channels", "hooks", "log.level",
-	"limits.subscriptions", "limits.connections_per_address", "limits.connections_per_user",
-	"limits.handshakes_per_second", "limits.requests_per_second",
+	"tokens", "keys", "anonymous", "channels", "hooks", "log.level",
+	"limits.connections_per_user", "limits.handshakes_per_second", "limits.requests_per_second",
 	"limits.publications_per_second_session", "limits.publications_per_second_user", "limits.publications_per_second_address",
 }
 
@@ -25,25 +24,27 @@ var protecting = []string{"tokens", "keys", "anonymous", "hooks.connect.url"}
 // What a reference leads to is not compared: the content of a file, or the variable
 // of a secret, can be another although nothing is listed here.
 //
-// From no certificate files to some, and back, is no change of certificates: it
-// needs a new start. So does what takes all protection away at an address that other
-// machines can reach: a start would refuse that.
+// What takes all protection away at an address that other machines can reach needs a
+// new start, which would refuse that.
 func Changes(before, after Config) (can, cannot []string) {
-	isOpened := before.IsProtected() && !after.IsProtected() && !after.Insecure && after.reachable() != ""
+	isOpened := opens(&before, &after)
 	for _, s := range settings {
 		a, b := reflect.ValueOf(s.field(&before)).Elem(), reflect.ValueOf(s.field(&after)).Elem()
 		if reflect.DeepEqual(a.Interface(), b.Interface()) || isEmptyList(a) && isEmptyList(b) {
 			continue
 		}
-		isFile := s.key == "tls.cert" || s.key == "tls.key"
-		switch {
-		case !isChangeable(s.key), isFile && (a.IsZero() || b.IsZero()), isOpened && slices.Contains(protecting, s.key):
+		if !isChangeable(s.key) || isOpened && slices.Contains(protecting, s.key) {
 			cannot = append(cannot, s.key)
-		default:
+		} else {
 			can = append(can, s.key)
 		}
 	}
 	return can, cannot
+}
+
+// opens reports whether after leaves open to other machines what before protects.
+func opens(before, after *Config) bool {
+	return before.IsProtected() && !after.IsProtected() && !after.Insecure && after.reachable() != ""
 }
 
 func isEmptyList(v reflect.Value) bool { return v.Kind() == reflect.Slice && v.Len() == 0 }

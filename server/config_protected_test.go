@@ -11,18 +11,19 @@ import (
 
 // Where somebody has to say who they are, other machines may reach the server.
 func TestProtectedServersListenAnywhere(t *testing.T) {
+	hookSecret := []Secret{{strings.Repeat("k", 32)}}
 	for name, row := range map[string]struct {
 		c           Config
 		isProtected bool
 	}{
 		"nothing":            {Config{}, false},
 		"empty lists":        {Config{Tokens: []TokenIssuer{}, Keys: []BackendKey{}}, false},
-		"a hook for publish": {Config{Hooks: Hooks{Publish: ChannelHook{URL: "https://a.example/"}}}, false},
+		"a hook for publish": {Config{Hooks: Hooks{Publish: ChannelHook{URL: "https://a.example/"}, Secrets: hookSecret}}, false},
 		"channels":           {Config{Channels: []ChannelPolicy{{Match: pattern(t, "a"), Allow: []access.Action{access.Publish}}}}, false},
-		"tokens":             {Config{Tokens: []TokenIssuer{{Secret: Secret{"env:X"}}}}, true},
+		"tokens":             {Config{Tokens: []TokenIssuer{{Secret: Secret{strings.Repeat("k", 32)}}}}, true},
 		"keys":               {Config{Keys: []BackendKey{{Name: "a", Hash: hashPrefix + strings.Repeat("0", 64), Grants: access.All()}}}, true},
 		"anonymous":          {Config{Anonymous: new(access.Grants)}, true},
-		"a hook for connect": {Config{Hooks: Hooks{Connect: ConnectHook{URL: "https://a.example/"}}}, true},
+		"a hook for connect": {Config{Hooks: Hooks{Connect: ConnectHook{URL: "https://a.example/"}, Secrets: hookSecret}}, true},
 	} {
 		if got := row.c.IsProtected(); got != row.isProtected {
 			t.Errorf("%s: protected is %v", name, got)

@@ -22,6 +22,13 @@ type teller struct {
 
 func (t *teller) hooks() *hooks.Hooks { return t.guard.Settings().Hooks }
 
+// hubObserver tells metrics and the application.
+func (s *Server) hubObserver() *hub.Observer {
+	o := s.metrics.hubObserver()
+	s.members.observe(o)
+	return o
+}
+
 // observe has o tell the teller.
 func (t *teller) observe(o *hub.Observer) {
 	o.Opened = func(s *hub.Session) { t.hooks().SessionOpened(memberOf(s)) }

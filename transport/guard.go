@@ -21,7 +21,8 @@ import (
 // decided now.
 type Guard interface {
 	// Identify says who makes a request. It calls done once, before it returns or
-	// later. r is valid until Identify returns.
+	// later. r is valid until Identify returns. With neither a Client nor an error
+	// everything is allowed, and the Guard is asked nothing more about this client.
 	Identify(r *Request, done func(*Client, error))
 
 	// Authorize decides whether c may do what act says, before it is done: with

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -47,6 +46,11 @@ func (t *Transport) visit(a *asked, isSocket bool) *visitor {
 	a.isSocket = isSocket
 	a.admitsCookies = t.admits(a) && (a.get("Origin") != "" || !isCrossSite(a))
 	t.o.Guard.Identify(&Request{a}, v.know)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.isKnown && v.client == nil && v.err == nil {
+		return nil // nothing is guarded
+	}
 	return v
 }
 
@@ -59,12 +63,9 @@ func isCrossSite(a *asked) bool {
 
 // know is told who it is.
 func (v *visitor) know(c *Client, err error) {
-	if c == nil && err == nil {
-		err = errors.New("the guard has neither a client nor an error")
-	}
 	v.mu.Lock()
 	if v.isKnown || v.hasEnded {
-		isLate := v.hasEnded && !v.isKnown && err == nil
+		isLate := v.hasEnded && !v.isKnown && c != nil
 		v.isKnown = true
 		v.mu.Unlock()
 		if isLate {
@@ -132,6 +133,7 @@ func (v *visitor) next(session string) (command dialect.Command, refusal error, 
 		return command, nil, false
 	case err != nil:
 		verdict = err
+	case v.client == nil: // nothing is guarded
 	case !asks:
 		if decided, verdict = v.ask(session); !decided {
 			return command, nil, false
