@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/godwit-io/godwit/server/hooks"
 )
 
 // Examination is a configuration and everything that can be said about it.
@@ -37,11 +40,17 @@ func Examine(path string, environ []string, overrides []Override) *Examination {
 func (e *Examination) LookUp() {
 	for _, s := range secretsIn(settings, &e.Config, "") {
 		b, err := s.secret.Resolve()
+		isShared := strings.HasPrefix(s.key, "tokens[") && strings.HasSuffix(s.key, ".secret")
+		if err == nil && strings.HasPrefix(s.key, "hooks.") {
+			err = tryHookSecret(b)
+		}
 		switch {
 		case err != nil:
 			e.fail(s.key, err)
-		case strings.HasPrefix(s.key, "tokens[") && strings.HasSuffix(s.key, ".secret") && len(b) < tokenSecretBytesMin:
-			e.note(s.key, "the secret is shorter than %d bytes and could be guessed; use at least so many random ones", tokenSecretBytesMin)
+		case isShared && len(b) < tokenSecretBytesMin:
+			e.fail(s.key, fmt.Errorf("the secret is shorter than %d bytes and can be guessed; use %d random ones", tokenSecretBytesMin, tokenSecretBytesGood))
+		case isShared && len(b) < tokenSecretBytesGood:
+			e.note(s.key, "the secret is shorter than %d bytes; use at least so many random ones", tokenSecretBytesGood)
 		}
 	}
 	for i, t := range e.Config.Tokens {
@@ -63,8 +72,25 @@ func (e *Examination) LookUp() {
 	}
 }
 
-// tokenSecretBytesMin is the length that HS256 asks for (RFC 7518 §3.2).
-const tokenSecretBytesMin = 32
+// tokenSecretBytesMin is the length below which a secret of tokens is refused, and
+// tokenSecretBytesGood what HS256 asks for (RFC 7518 §3.2).
+const (
+	tokenSecretBytesMin  = 16
+	tokenSecretBytesGood = 32
+)
+
+// tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
+func tryHookSecret(secret []byte) error {
+	h, err := hooks.New(&hooks.Options{Connect: &hooks.Question{URL: "https://app.example.com/"}, Secrets: [][]byte{secret}})
+	var wrong *hooks.OptionError
+	if errors.As(err, &wrong) {
+		return errors.New(wrong.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	return h.Close(context.Background())
+}
 
 func (e *Examination) fail(key string, err error) {
 	l := loader{sources: e.sources}
@@ -102,9 +128,6 @@ func (e *Examination) warn() {
 				break
 			}
 		}
-	}
-	if c.Hooks.areOn() && len(c.Hooks.Secrets) == 0 {
-		e.note("hooks", "without hooks.secrets nothing is signed, and the application cannot know who calls")
 	}
 }
 

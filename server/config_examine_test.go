@@ -13,7 +13,8 @@ import (
 
 // All that is wrong and all that is strange, in testdata/examine.
 func TestExamine(t *testing.T) {
-	t.Setenv("LONG", strings.Repeat("x", tokenSecretBytesMin))
+	t.Setenv("LONG", strings.Repeat("x", tokenSecretBytesGood))
+	t.Setenv("MIDDLE", strings.Repeat("x", tokenSecretBytesMin))
 	t.Setenv("SHORT", "x")
 	forCases(t, "testdata/examine/check*.txt", func(c testCase) string {
 		for _, line := range c.sections["other file"] {

@@ -239,7 +239,9 @@ func secretsIn(rows []setting, owner any, prefix string) (found []namedSecret) {
 			}
 		case *[]Secret:
 			for i, secret := range *f {
-				found = append(found, namedSecret{fmt.Sprintf("%s[%d]", key, i), secret})
+				if !secret.IsZero() { // else it has failed
+					found = append(found, namedSecret{fmt.Sprintf("%s[%d]", key, i), secret})
+				}
 			}
 		}
 		if s.kind(field) == kindSections {
