@@ -2,13 +2,12 @@ package hooks
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"time"
-
-	"context"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/internal/option"

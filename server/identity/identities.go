@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -128,7 +127,7 @@ func (s *Identities) identify(c credential, done func(*access.Identity, error)) 
 		answer(done, nil, unauthenticated("the token cannot be read: "+problem))
 		return
 	}
-	k := cacheKey{sha256.Sum256([]byte(c.text)), c.cookie}
+	k := cacheKey{sumOf(c.text), c.cookie}
 	now := s.now()
 	if id := s.cache.get(k, now); id != nil {
 		if s.revoked.has(id) {
