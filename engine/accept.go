@@ -170,6 +170,16 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 		l.system.Close(fd)
 		return
 	}
+	var mode mode
+	if s := l.server; s.ProxyHeader != nil && s.ProxyHeader(peer.AddrPort()) {
+		mode = expectsProxy
+	} else if s.Addresses != nil {
+		if flags, ok = l.enterAddress(peer.AddrPort().Addr(), flags); !ok {
+			l.system.Close(fd)
+			s.leave(seat{})
+			return
+		}
+	}
 	const lead = 32
 	target := l
 	for _, other := range l.server.loops {
@@ -177,16 +187,20 @@ func (l *loop) accepted(fd int32, peer socket.Address, config *tls.Config) {
 			target = other
 		}
 	}
-	if target != l && target.do(func() { target.takeDescriptor(fd, peer, config, flags) }) {
+	if target != l && target.do(func() { target.takeDescriptor(fd, peer, config, flags, mode) }) {
 		return
 	}
-	l.takeDescriptor(fd, peer, config, flags)
+	l.takeDescriptor(fd, peer, config, flags, mode)
 }
 
 // takeDescriptor makes a connection of a descriptor.
-func (l *loop) takeDescriptor(fd int32, peer socket.Address, config *tls.Config, flags flags) {
+func (l *loop) takeDescriptor(fd int32, peer socket.Address, config *tls.Config, flags flags, mode mode) {
 	c := l.newConn(fd, peer, flags)
-	if config != nil {
+	c.mode = mode
+	switch {
+	case mode&expectsProxy != 0:
+		c.extra = &extra{preface: &preface{config: config}}
+	case config != nil:
 		c.mode |= secured
 		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}
 	}

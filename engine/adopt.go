@@ -48,7 +48,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, admit func(*Req
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
-	seen := &Request{http: r, secure: r.TLS != nil, remote: remoteOf(r), overLimit: IsOverLimit(r)}
+	seen := &Request{http: r, secure: r.TLS != nil, remote: remoteOf(r), over: excessOf(r)}
 	accepted, agreed, fault := s.check(&handshake.Request{
 		Method: r.Method, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Host: r.Host,
 		Secure: r.TLS != nil, Content: r.ContentLength != 0, Header: r.Header,
@@ -153,10 +153,17 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		nc.Close()
 		return nil, ErrServerClosed
 	}
-	counted := false
+	peer := nc.RemoteAddr()
+	counted, flags, mode := false, flags(0), mode(0)
 	if f, ok := nc.(*forwarded); ok {
 		early = append(early, f.early...)
 		counted, nc = f.giveTo(s), f.Conn
+		if counted && f.seat.address.IsValid() {
+			flags = addressed
+		}
+		if f.told != nil {
+			mode = toldByProxy
+		}
 	}
 	if left, ok := nc.(*leftConn); ok && left.taken {
 		nc = left.Conn
@@ -166,7 +173,8 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		return nil, ErrConnsMax
 	}
 	l := s.pick()
-	c := l.newConn(-1, socket.AddressOf(addrPortOf(nc.RemoteAddr())), 0)
+	c := l.newConn(-1, socket.AddressOf(addrPortOf(peer)), flags)
+	c.mode = mode
 	if a.pending == nil {
 		l.applyAgreement(c, a)
 	}
@@ -200,7 +208,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			}
 		} else {
 			c.mu.Lock()
-			c.needExtra().stream = newStream(l, c, nc)
+			c.needExtra().stream = newStream(l, c, nc, nil)
 			c.mu.Unlock()
 		}
 		if l.stopping {
@@ -214,7 +222,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 		l.join(c, first, early)
 	}
 	if !l.do(join) {
-		s.leave(false)
+		s.leave(c.seat())
 		if ok {
 			socket.System.Close(fd)
 		} else {

@@ -47,7 +47,7 @@ type loopOnly struct {
 	message *assembly      // the head or the message that is arriving in parts
 	slot    int32          // in the loop's table
 	fd      int32          // -1: extra.stream, or closed; written under the lock
-	peer    socket.Address // never changes
+	peer    socket.Address // never changes once the head of a request arrives
 	state   state
 	mode    mode
 }
@@ -69,6 +69,7 @@ type extra struct {
 	handler  Handler       // set by SetHandler; nil: the server's
 	exchange *exchange     // nil until it serves a request
 	held     *holding      // nil until its input had to wait
+	preface  *preface      // a header of the PROXY protocol that arrives; nil when it has
 	rare     *rare         // nil for most of these
 }
 
@@ -85,17 +86,19 @@ type rare struct {
 type flags uint16
 
 const (
-	posted    flags = 1 << iota // in the loop's list
-	corked                      // its input is being handled, and its output sent after that
-	blocked                     // the network takes nothing; the loop sends when it does
-	aborted                     // CloseNow was called
-	broken                      // nothing can be sent any more
-	armTimer                    // a deadline may be earlier now: the timer is to be set anew
-	owesDrain                   // OnDrain is to be called when everything has been sent
-	woken                       // Wake was called
-	pausing                     // PauseReading was called
-	overLimit                   // it was accepted to be told that there are too many; never changes
-	webSocket                   // it is one, or will be when the response has left
+	posted      flags = 1 << iota // in the loop's list
+	corked                        // its input is being handled, and its output sent after that
+	blocked                       // the network takes nothing; the loop sends when it does
+	aborted                       // CloseNow was called
+	broken                        // nothing can be sent any more
+	armTimer                      // a deadline may be earlier now: the timer is to be set anew
+	owesDrain                     // OnDrain is to be called when everything has been sent
+	woken                         // Wake was called
+	pausing                       // PauseReading was called
+	overLimit                     // it was accepted to be told that there are too many; never changes once its head arrives
+	overAddress                   // of overLimit: too many of its address
+	addressed                     // it is counted in Server.Addresses; as overLimit
+	webSocket                     // it is one, or will be when the response has left
 )
 
 // state is how far a connection has come.
@@ -110,7 +113,7 @@ const (
 )
 
 // mode is what the poller waits for, and how the end will be.
-type mode uint8
+type mode uint16
 
 const (
 	pausedReading mode = 1 << iota // the queue is too long to read more
@@ -121,6 +124,8 @@ const (
 	secured                        // TLS over the descriptor: extra.link
 	awaitsHandler                  // a blocking handler is at work, and what comes next has to wait
 	keepsInput                     // nothing is read, and what was read waits
+	expectsProxy                   // a header of the PROXY protocol comes first: extra.preface
+	toldByProxy                    // peer is what such a header says
 )
 
 // Subprotocol returns the subprotocol agreed on, or "".

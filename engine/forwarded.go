@@ -28,9 +28,10 @@ type forwarded struct {
 	timed bool       // a handler has said until when may be written
 	owing bool       // the client may still be sending a request that is answered
 
-	http2     bool // net/http has Conn itself, as it wants to see that it is TLS
-	overLimit bool // it was accepted to be told that there are too many
-	last      bool // the connection ends behind the first response
+	http2 bool     // net/http has Conn itself, as it wants to see that it is TLS
+	seat  seat     // that it keeps
+	told  net.Addr // the client's address as a proxy has said it; nil: that of Conn
+	last  bool     // the connection ends behind the first response
 }
 
 // served returns what net/http is given.
@@ -54,6 +55,14 @@ func (f *forwarded) Read(p []byte) (int, error) {
 	}
 	f.mu.Unlock()
 	return f.Conn.Read(p)
+}
+
+// RemoteAddr implements net.Conn.
+func (f *forwarded) RemoteAddr() net.Addr {
+	if f.told != nil {
+		return f.told
+	}
+	return f.Conn.RemoteAddr()
 }
 
 // CloseWrite is what net/http looks for to let a last response arrive.
@@ -134,7 +143,7 @@ func (f *forwarded) Close() error {
 	counted := f.web.forget(f)
 	err := f.Conn.Close()
 	if counted {
-		f.web.owner.leave(f.overLimit)
+		f.web.owner.leave(f.seat)
 	}
 	return err
 }
@@ -177,15 +186,15 @@ func (f *forwarded) cut() {
 		nc = secure.NetConn() // a goodbye would wait for a peer that does not read
 	}
 	nc.Close()
-	f.web.owner.leave(f.overLimit)
+	f.web.owner.leave(f.seat)
 }
 
 // giveTo takes the connection from HTTP for s, and reports whether it has a place
 // there already.
 func (f *forwarded) giveTo(s *Server) bool {
 	counted := f.web.forget(f)
-	if counted && (f.web.owner != s || f.overLimit) {
-		f.web.owner.leave(f.overLimit)
+	if counted && (f.web.owner != s || f.seat.over != within) {
+		f.web.owner.leave(f.seat)
 		return false
 	}
 	return counted
@@ -271,7 +280,7 @@ func (w *web) note(nc net.Conn, state http.ConnState) {
 		f.mu.Unlock()
 	case http.StateClosed:
 		if f.http2 && w.forget(f) { // any other is told by Close
-			w.owner.leave(f.overLimit)
+			w.owner.leave(f.seat)
 		}
 	}
 }

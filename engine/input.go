@@ -65,7 +65,10 @@ func (l *loop) read(c *Conn) {
 	case c.state == stateExchange:
 		l.readExchange(c)
 		return
-	case c.mode&keepsInput != 0:
+	case c.mode&(keepsInput|expectsProxy) != 0:
+		if c.mode&expectsProxy != 0 {
+			l.readPreface(c)
+		}
 		return
 	}
 	buf := l.in

@@ -138,8 +138,8 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 			l.forward(c, p, o.head.Get("Content-Length") != "" && o.head.Get("Transfer-Encoding") != "")
 			return
 		}
-		if c.isOverLimit() {
-			l.refuse(c, o.head.Method, s.tooManyConns())
+		if over := c.excess(); over != within {
+			l.refuse(c, o.head.Method, s.tooManyConns(over))
 			return
 		}
 		if s.Route != nil && doubt != httphead.None && doubt != httphead.Upgrade {
@@ -147,7 +147,7 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 			return
 		}
 	}
-	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure, overLimit: c.isOverLimit()}
+	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure, over: c.excess()}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
 	if fault != nil {
 		l.noteRefusal(c)
@@ -324,10 +324,11 @@ func appendFault(dst []byte, f *handshake.Fault, contentType string, body []byte
 // The rules of the engine itself, in a handshake.Fault for Server.Refuse and in
 // Request.Fault.
 const (
-	RuleConnsMax    handshake.Rule = "connections"  // 503: Server.ConnsMax
-	RuleOverload    handshake.Rule = "overload"     // 503: Server.ShedAfter
-	RuleShutdown    handshake.Rule = "shutdown"     // 503: the server ends
-	RuleBodyTimeout handshake.Rule = "body-timeout" // 408: Server.BodyTimeout
+	RuleConnsMax    handshake.Rule = "connections"             // 503: Server.ConnsMax
+	RuleAddresses   handshake.Rule = "connections-per-address" // 429: Server.Addresses
+	RuleOverload    handshake.Rule = "overload"                // 503: Server.ShedAfter
+	RuleShutdown    handshake.Rule = "shutdown"                // 503: the server ends
+	RuleBodyTimeout handshake.Rule = "body-timeout"            // 408: Server.BodyTimeout
 )
 
 var (
@@ -348,8 +349,8 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	if s.closing.Load() {
 		return accepted, agreed, shuttingDown
 	}
-	if seen.overLimit {
-		return accepted, agreed, s.tooManyConns()
+	if seen.over != within {
+		return accepted, agreed, s.tooManyConns(seen.over)
 	}
 	if fault = s.refuseOverload(seen); fault != nil {
 		return accepted, agreed, fault

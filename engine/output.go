@@ -278,7 +278,7 @@ func (l *loop) release(c *Conn) {
 	l.detach(c)
 	l.close(c)
 	l.open.Add(-1)
-	l.server.leave(c.isOverLimit())
+	l.server.leave(c.seat())
 }
 
 // detach forgets c and leaves its transport as it is.

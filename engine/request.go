@@ -23,8 +23,8 @@ type Request struct {
 	remote netip.AddrPort
 	secure bool
 
-	overLimit bool
-	fault     *handshake.Fault
+	over  excess
+	fault *handshake.Fault
 }
 
 // Fault returns why the engine does not serve a request that Route decides about, nil

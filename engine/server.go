@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/engine/internal/socket"
 	"github.com/godwit-io/godwit/engine/internal/tlslink"
 	"github.com/godwit-io/godwit/engine/internal/workers"
+	"github.com/godwit-io/godwit/internal/proxyproto"
 	"github.com/godwit-io/godwit/internal/wsproto"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -135,6 +138,22 @@ type Server struct {
 	// Default 1,048,576; the limit of the system's descriptors is mostly lower.
 	ConnsMax int
 
+	// Addresses, if not nil, counts the connections that Serve accepts by the address of
+	// their clients, and limits them. One that it refuses is told so as those above
+	// ConnsMax are, with 429, among the same 64.
+	Addresses AddressCounter
+
+	// ProxyHeader, if not nil, is asked about each connection that Serve accepts, by the
+	// address of its peer, which is the zero value on a Unix socket. If it returns true,
+	// a header of the PROXY protocol, version 1 or 2, must come first, before TLS, and
+	// within HandshakeTimeout. The address in it is then the client's, for
+	// everything that asks for it; a header that has none leaves that of the peer. A
+	// connection without a header, or with a malformed one, ends, and the log says so.
+	//
+	// Whoever may send the header may claim any address: return true for proxies only.
+	// It is called on the loops, must not block, and must not panic.
+	ProxyHeader func(peer netip.AddrPort) bool
+
 	// Pace spreads the goodbyes of Shutdown over this time, so that the clients
 	// do not all come back at the same moment. Default: all at once.
 	Pace time.Duration
@@ -181,6 +200,7 @@ type Server struct {
 	overLimit  atomic.Int64 // connections above the limit, which are told so
 	date       atomic.Pointer[dateText]
 
+	strangers    atomic.Int64 // a header of the PROXY protocol was missing or malformed; as acceptFailed
 	acceptFailed atomic.Int64 // when connections could not be accepted, the last time, on the clock of a loop; 0: never
 
 	mu         sync.Mutex // guards what follows
@@ -321,8 +341,9 @@ func (s *Server) untrack(ln net.Listener) {
 // acceptStreams serves a listener that the loops cannot watch.
 func (s *Server) acceptStreams(ln net.Listener) error {
 	var backoff time.Duration
+	inside, config := unwrap(ln)
 	for {
-		nc, err := ln.Accept()
+		nc, err := inside.Accept()
 		switch {
 		case s.closing.Load():
 			if err == nil {
@@ -344,8 +365,16 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 			continue
 		}
 		backoff = 0
+		var proxied *proxyproto.Conn
+		if s.ProxyHeader != nil && s.ProxyHeader(addrPortOf(nc.RemoteAddr())) {
+			proxied = proxyproto.NewConn(nc, s.numbers.handshakeTimeout)
+			nc = proxied
+		}
+		if config != nil {
+			nc = tls.Server(nc, config)
+		}
 		l := s.pick()
-		if !l.do(func() { l.acceptStream(nc) }) {
+		if !l.do(func() { l.acceptStream(nc, proxied) }) {
 			nc.Close()
 			return ErrServerClosed
 		}
@@ -370,8 +399,9 @@ func (s *Server) pick() *loop {
 	return best
 }
 
-// acceptStream begins a connection whose I/O goroutines do.
-func (l *loop) acceptStream(nc net.Conn) {
+// acceptStream begins a connection whose I/O goroutines do. A header of the PROXY
+// protocol comes first if proxied, which is inside nc, is not nil.
+func (l *loop) acceptStream(nc net.Conn, proxied *proxyproto.Conn) {
 	if l.stopping {
 		nc.Close()
 		return
@@ -381,10 +411,19 @@ func (l *loop) acceptStream(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	c := l.newConn(-1, socket.Address{}, flags)
+	var peer socket.Address
+	if proxied == nil && l.server.Addresses != nil {
+		peer = socket.AddressOf(addrPortOf(nc.RemoteAddr()))
+		if flags, ok = l.enterAddress(peer.AddrPort().Addr(), flags); !ok {
+			nc.Close()
+			l.server.leave(seat{})
+			return
+		}
+	}
+	c := l.newConn(-1, peer, flags)
 	c.extra = &extra{}
 	l.awaitHead(c)
-	c.extra.stream = newStream(l, c, nc)
+	c.extra.stream = newStream(l, c, nc, proxied)
 }
 
 // awaitHead waits for the head of the first request.

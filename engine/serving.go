@@ -37,12 +37,12 @@ const (
 func (l *loop) serveRequest(c *Conn, p []byte, n int) bool {
 	s, head := l.server, l.opener.head
 	r := &l.opener.admit
-	*r = Request{head: head, conn: c, remote: c.remote(), secure: c.isSecure(), overLimit: c.isOverLimit()}
+	*r = Request{head: head, conn: c, remote: c.remote(), secure: c.isSecure(), over: c.excess()}
 	switch {
 	case s.closing.Load():
 		r.fault = shuttingDown
-	case r.overLimit:
-		r.fault = s.tooManyConns()
+	case r.over != within:
+		r.fault = s.tooManyConns(r.over)
 	default:
 		r.fault = s.refuseOverload(r)
 	}

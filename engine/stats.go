@@ -17,14 +17,15 @@ type Stats struct {
 	// of them last took something.
 	QueueBytes int
 
-	Accepted  uint64 // opening handshakes
-	OverLimit uint64 // connections above ConnsMax
-	Refused   uint64 // requests that could not become a WebSocket, and connections above ConnsMax
-	Shed      uint64 // opening handshakes answered with 503 by ShedAfter
-	HTTP      uint64 // connections given to Server.HTTP
-	Panics    uint64 // of callbacks
-	Requests  uint64 // that a Responder was given, see Server.Route
-	Stalls    uint64 // callbacks that took longer than StallAfter
+	Accepted    uint64 // opening handshakes
+	OverLimit   uint64 // connections above ConnsMax
+	OverAddress uint64 // connections that Addresses has refused
+	Refused     uint64 // requests that could not become a WebSocket, and connections that are too many
+	Shed        uint64 // opening handshakes answered with 503 by ShedAfter
+	HTTP        uint64 // connections given to Server.HTTP
+	Panics      uint64 // of callbacks
+	Requests    uint64 // that a Responder was given, see Server.Route
+	Stalls      uint64 // callbacks that took longer than StallAfter
 
 	// AcceptErrors is how often connections could not be accepted, mostly because no
 	// descriptor was left. They wait then. Those of a listener that the loops do not

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/engine/internal/socket"
+	"github.com/godwit-io/godwit/internal/proxyproto"
 )
 
 const (
@@ -26,9 +27,10 @@ const (
 // never wait, and the loop is told when they may be tried again. One goroutine
 // reads, and another exists while something is being written.
 type stream struct {
-	nc   net.Conn
-	loop *loop
-	conn *Conn
+	nc      net.Conn
+	proxied *proxyproto.Conn // nil: there is no header of the PROXY protocol
+	loop    *loop
+	conn    *Conn
 
 	mu      sync.Mutex // guards what follows; never held across I/O
 	in      []byte     // has arrived, and the loop has not taken it
@@ -44,14 +46,19 @@ type stream struct {
 	left    chan struct{} // closed when the reader has ended; nil while nothing waits for that
 }
 
-func newStream(l *loop, c *Conn, nc net.Conn) *stream {
-	s := &stream{nc: nc, loop: l, conn: c, resume: make(chan struct{}, 1)}
+// newStream makes a stream of nc. A header of the PROXY protocol comes first if proxied,
+// which is inside nc, is not nil.
+func newStream(l *loop, c *Conn, nc net.Conn, proxied *proxyproto.Conn) *stream {
+	s := &stream{nc: nc, proxied: proxied, loop: l, conn: c, resume: make(chan struct{}, 1)}
 	l.server.goroutines.Go(s.readLoop)
 	return s
 }
 
 // readLoop is the reading goroutine. It ends when the stream is closed or broken.
 func (s *stream) readLoop() {
+	if s.proxied != nil {
+		s.introduce()
+	}
 	if s.hasChosenHTTP2() {
 		s.loop.do(func() { s.loop.surrenderHTTP2(s.conn, s) }) // a loop that has ended has closed it
 		return

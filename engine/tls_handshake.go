@@ -40,9 +40,15 @@ func (o linkOwner) RemoteAddr() net.Addr { return o.c.peer.NetAddr() }
 // feed brings the handshake what has arrived. The results are those of receive.
 func (l *loop) feed(c *Conn, k *tlslink.Link) (int, error) {
 	fed, err := k.Feed(l.wire(c))
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
+	}
+	return l.fed(c, k, fed)
+}
+
+// fed goes on with what has arrived of the handshake.
+func (l *loop) fed(c *Conn, k *tlslink.Link, fed tlslink.Fed) (int, error) {
+	switch {
 	case fed == tlslink.FedEnd:
 		return 0, nil
 	case fed == tlslink.FedStranger:

@@ -119,9 +119,9 @@ func (l *loop) forward(c *Conn, p []byte, last bool) {
 		}
 	}
 	l.open.Add(-1)
-	over := c.isOverLimit()
+	seat := c.seat()
 	if nc == nil {
-		l.server.leave(over)
+		l.server.leave(seat)
 		return
 	}
 	if k != nil {
@@ -129,7 +129,7 @@ func (l *loop) forward(c *Conn, p []byte, last bool) {
 		nc = k.TLS()
 	}
 	w := l.server.web
-	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0, overLimit: over, last: last || over})
+	w.take(&forwarded{Conn: nc, web: w, early: early, http2: len(early) == 0, seat: seat, told: c.told(), last: last || seat.over != within})
 }
 
 // surrender takes the transport from a stream. Its reader mostly waits to be
@@ -202,8 +202,8 @@ func (l *loop) surrenderHTTP2(c *Conn, s *stream) {
 	l.detach(c)
 	l.tally.HTTP++
 	l.open.Add(-1)
-	w, over := l.server.web, c.isOverLimit()
-	w.take(&forwarded{Conn: s.nc, web: w, http2: true, overLimit: over, last: over})
+	w, seat := l.server.web, c.seat()
+	w.take(&forwarded{Conn: s.nc, web: w, http2: true, seat: seat, last: seat.over != within})
 }
 
 // handoff is the listener of web: it accepts the connections that the loops put into

@@ -114,8 +114,9 @@ type Message struct {
 	Channel        string
 	Kind           Kind
 	Data           []byte
-	Publisher      string // see Publication.Publisher
-	IdempotencyKey string // at most IdempotencyKeyBytesMax bytes of printable ASCII; empty for none
+	Publisher      string      // see Publication.Publisher
+	IdempotencyKey string      // at most IdempotencyKeyBytesMax bytes of printable ASCII; empty for none
+	Attributes     *Attributes // nil for none
 }
 
 // Retention says how much of a channel's history to keep. A publication is held

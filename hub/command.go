@@ -21,7 +21,8 @@ type command struct {
 // the errors. Its outcome has the position. It keeps m.Data.
 func (s *Session) Publish(tag uint64, m Message) {
 	c := command{tag: tag, kind: CommandPublish, bytes: len(m.Data), began: s.hub.now()}
-	err := s.hub.check(&m)
+	p := s.hub.policy(m.Channel)
+	err := s.hub.check(&m, p)
 	if err == nil {
 		err = s.hub.checkOpen()
 	}
@@ -41,7 +42,7 @@ func (s *Session) Publish(tag uint64, m Message) {
 	c.ticket = under.ticket
 	under.publishing = append(under.publishing, pendingPublish{c, m.Channel})
 	s.mu.Unlock()
-	s.hub.broker.Publish(m, s.hub.options.Retention, s, c.ticket)
+	s.hub.broker.Publish(m, s.hub.retention(p), s, c.ticket)
 	if !s.hub.immediate {
 		s.expectAnswer()
 	}

@@ -10,6 +10,7 @@ var (
 	ErrTooLarge       = errors.New("hub: publication too large")
 	ErrTextNotUTF8    = errors.New("hub: text publication is not valid UTF-8")
 	ErrNotJSON        = errors.New("hub: JSON publication is not one valid JSON value in UTF-8")
+	ErrAttribute      = errors.New("hub: attribute of a publication cannot be used")
 	ErrKind           = errors.New("hub: unknown kind of publication")
 	ErrUnanswered     = errors.New("hub: the broker did not answer in time; it is not known whether this was published")
 	ErrIdempotencyKey = errors.New("hub: idempotency key is not 1 to 255 printable ASCII characters")

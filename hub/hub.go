@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
@@ -28,6 +29,7 @@ type Hub struct {
 	calls     *calls    // of a broker that may wait
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
+	policies  atomic.Pointer[func(channel string) *Policy]
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
@@ -67,28 +69,41 @@ type Member struct {
 	ID        string
 	Transport string
 	Since     time.Time // when it subscribed, UTC
+	User      string    // who it is, "" if that is not known
+	Info      string    // what others may know of the user, as JSON, or ""
 }
 
 // Presence lists the sessions subscribed to channel through this hub, oldest
-// first. It returns a *NameError. Its cost grows with the members listed;
+// first. It returns a *NameError or ErrNoPresence. Its cost grows with the members listed;
 // nobody is told of members coming and going.
 func (h *Hub) Presence(channel string) ([]Member, error) {
 	if err := CheckChannel(channel); err != nil {
 		return nil, err
 	}
+	if h.policy(channel).NoPresence {
+		return nil, ErrNoPresence
+	}
+	return h.members(channel), nil
+}
+
+// members lists the sessions subscribed to a channel, oldest first.
+func (h *Hub) members(channel string) []Member {
 	ch := h.channels.find(channel)
 	if ch == nil {
-		return nil, nil
+		return nil
 	}
 	subs := ch.snapshot()
 	members := make([]Member, len(subs))
 	for i, sub := range subs {
 		members[i] = Member{ID: sub.session.id, Transport: sub.session.transport, Since: time.Unix(0, sub.since).UTC()}
+		if id := sub.session.Identity(); id != nil {
+			members[i].User, members[i].Info = id.User, string(id.Info)
+		}
 	}
 	slices.SortFunc(members, func(a, b Member) int {
 		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID))
 	})
-	return members, nil
+	return members
 }
 
 // Connect opens a session. transport names the edge ("websocket", "sse", …) for
@@ -98,6 +113,12 @@ func (h *Hub) Presence(channel string) ([]Member, error) {
 // and when it ends. It is called from any goroutine, never with a lock of the hub
 // held, and must return without blocking. One call may come late, after Close.
 func (h *Hub) Connect(transport string, wake func()) (*Session, error) {
+	return h.ConnectAs(nil, transport, wake)
+}
+
+// ConnectAs is Connect for a client of which it is known who it is; id may be nil.
+// When id expires, the session ends with an *access.Refusal of the cause Expired.
+func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Session, error) {
 	if wake == nil {
 		wake = func() {}
 	}
@@ -105,16 +126,29 @@ func (h *Hub) Connect(transport string, wake func()) (*Session, error) {
 		hub:       h,
 		id:        strings.ToLower(rand.Text()), // at least 128 bits
 		transport: transport,
+		identity:  id,
 		wake:      wake,
 	}
+	if err := h.remember(s); err != nil {
+		return nil, err
+	}
+	s.expireWithIdentity()
+	if o := h.options.Observer; o != nil && o.Opened != nil {
+		o.Opened(s)
+	}
+	return s, nil
+}
+
+// remember adds a session to those that are open.
+func (h *Hub) remember(s *Session) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.checkOpen(); err != nil {
-		return nil, err
+		return err
 	}
 	h.sessions.Set(s, struct{}{})
-	h.transports[transport]++
-	return s, nil
+	h.transports[s.transport]++
+	return nil
 }
 
 // forget is the last step of a session's Close.

@@ -94,6 +94,14 @@ type Observer struct {
 	// session of which transport, how long its payload is, and how long the Broker
 	// took. Duplicates of an idempotent publication are not reported.
 	Published func(transport string, bytes int, took time.Duration)
+
+	// Opened and Closed are called when a session begins and when it was closed,
+	// with why. Joined and Left are called when a session's subscription to a channel
+	// begins and when it ends.
+	Opened func(*Session)
+	Closed func(s *Session, why error)
+	Joined func(s *Session, channel string)
+	Left   func(s *Session, channel string)
 }
 
 // effective returns o with every default filled in.

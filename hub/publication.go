@@ -1,6 +1,12 @@
 package hub
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Kind says what a payload is, so that every edge can present it faithfully.
 type Kind uint8
@@ -29,7 +35,39 @@ type Publication struct {
 	// Publisher is the ID of the session that published it, empty when it did
 	// not come from a session. It is not shown to subscribers.
 	Publisher string
+
+	// Attributes are nil for a publication that has none.
+	Attributes *Attributes
 }
+
+// Attributes are what a publication may have besides its payload. They are
+// immutable once published.
+type Attributes struct {
+	// Event is a name that tells publications of one channel apart, "" for none.
+	// It is none of ReservedEvents.
+	Event string
+
+	// User is whom the publication came from. An edge sets it, and never takes it
+	// from a client.
+	User string
+
+	// Key says what a publication is about: a newer one with the same Key replaces
+	// it, for those who want the newest state. "" for none.
+	Key string
+
+	// Exclude is the ID of a session that is not given the publication.
+	Exclude string
+}
+
+// reservedEvents are names of events that edges use themselves.
+var reservedEvents = []string{"position", "gap", "end", "error", "binary"}
+
+// ReservedEvents are the names that no event of a publication can have, because
+// edges use them themselves. The caller owns the slice.
+func ReservedEvents() []string { return slices.Clone(reservedEvents) }
+
+// AttributeBytesMax is the length of the longest attribute.
+const AttributeBytesMax = 255
 
 // Gap tells a subscriber what could not be delivered: everything after From,
 // up to and including To. When the epochs differ, the history that From belongs
@@ -37,4 +75,32 @@ type Publication struct {
 type Gap struct {
 	From Position // the last position the subscriber had
 	To   Position // the last position it will not be given
+}
+
+// check returns an error that wraps ErrAttribute.
+func (a *Attributes) check() error {
+	if slices.Contains(reservedEvents, a.Event) {
+		return fmt.Errorf("%w: event %s is a name that the server uses itself; choose another", ErrAttribute, quoted(a.Event))
+	}
+	for _, attribute := range [...]struct{ name, value string }{{"event", a.Event}, {"user", a.User}, {"key", a.Key}, {"exclude", a.Exclude}} {
+		if problem := attributeProblem(attribute.value); problem != "" {
+			return fmt.Errorf("%w: %s %s %s", ErrAttribute, attribute.name, quoted(attribute.value), problem)
+		}
+	}
+	return nil
+}
+
+func attributeProblem(value string) string {
+	if len(value) > AttributeBytesMax {
+		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(value), AttributeBytesMax)
+	}
+	if !utf8.ValidString(value) {
+		return "is not valid UTF-8"
+	}
+	for _, r := range value {
+		if unicode.IsControl(r) {
+			return fmt.Sprintf("contains the control character %U; only printable characters are allowed", r)
+		}
+	}
+	return ""
 }

@@ -168,13 +168,14 @@ func (p *publishing) Published(_ uint64, outcome Published) {
 
 // hand checks m and gives it to the Broker.
 func (h *Hub) hand(m *Message, to Completer, ticket uint64) error {
-	if err := h.check(m); err != nil {
+	p := h.policy(m.Channel)
+	if err := h.check(m, p); err != nil {
 		return err
 	}
 	if err := h.checkOpen(); err != nil {
 		return err
 	}
-	h.broker.Publish(*m, h.options.Retention, to, ticket)
+	h.broker.Publish(*m, h.retention(p), to, ticket)
 	return nil
 }
 
@@ -193,12 +194,12 @@ func (h *Hub) countPublished(transport string, bytes int, began time.Time, p Pub
 	}
 }
 
-func (h *Hub) check(m *Message) error {
+func (h *Hub) check(m *Message, p *Policy) error {
 	if err := CheckChannel(m.Channel); err != nil {
 		return err
 	}
-	if len(m.Data) > h.options.PublicationBytesMax {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(m.Data), h.options.PublicationBytesMax)
+	if most := h.publicationBytesMax(p); len(m.Data) > most {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(m.Data), most)
 	}
 	switch m.Kind {
 	case Text:
@@ -214,6 +215,11 @@ func (h *Hub) check(m *Message) error {
 		}
 	default:
 		return fmt.Errorf("%w: %d", ErrKind, m.Kind)
+	}
+	if a := m.Attributes; a != nil {
+		if err := a.check(); err != nil {
+			return err
+		}
 	}
 	if len(m.IdempotencyKey) > IdempotencyKeyBytesMax {
 		return ErrIdempotencyKey

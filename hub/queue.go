@@ -37,7 +37,7 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 		s.catchUp(sub, p)
 		return
 	}
-	if sub.excludeSelf && d.Publisher == s.id {
+	if sub.excludes(d.Publication) {
 		s.passOver(sub, p)
 		return
 	}

@@ -21,15 +21,16 @@ import (
 // better end the session and let the client come back.
 //
 // Once the session has ended and everything queued before its end was taken,
-// Take returns the reason: ErrShutdown, ErrClosed or ErrTooManyCommands. After
-// Close it returns the reason at once.
+// Take returns the reason: ErrShutdown, ErrClosed, ErrTooManyCommands, an
+// *access.Refusal of the cause Expired, or what End was called with. After Close it
+// returns the reason at once.
 func (s *Session) Take(dst []Push) ([]Push, error) {
 	begin := len(dst)
 	s.mu.Lock()
 	s.woken = false
 	dst, n, bytes := s.takeQueue(dst)
 	if s.ended != endNot {
-		err := s.ended.err()
+		err := s.reason()
 		if len(dst) > begin {
 			err = nil
 			s.woken = true
@@ -262,7 +263,7 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 
 // takeOne appends a publication of a page, unless it is the session's own.
 func (s *Session) takeOne(sub *subscription, d *Delivery, dst []Push, n, bytes *int) []Push {
-	if sub.excludeSelf && d.Publisher == s.id {
+	if sub.excludes(d.Publication) {
 		return dst
 	}
 	*n++

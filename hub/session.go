@@ -3,6 +3,8 @@ package hub
 import (
 	"sync"
 	"time"
+
+	"github.com/godwit-io/godwit/access"
 )
 
 // Session is one client's place in the hub: its subscriptions, the commands it
@@ -22,6 +24,7 @@ type Session struct {
 	hub       *Hub
 	id        string
 	transport string
+	identity  *access.Identity // nil if it is not known
 	wake      func()
 
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions
@@ -38,7 +41,7 @@ type Session struct {
 	read       *reading        // the page that is being read; nil while none is
 
 	outstanding int       // commands without an outcome, or with one that was not taken
-	commands    *commands // nil until the session publishes, or reads history
+	commands    *commands // nil until the session needs them
 }
 
 // ending is why a session is over.
@@ -49,14 +52,19 @@ const (
 	endShutdown
 	endClosed
 	endTooManyCommands
+	endGiven // commands has the reason
 )
 
-// err is what Take returns.
-func (e ending) err() error {
-	return [...]error{endNot: nil, endShutdown: ErrShutdown, endClosed: ErrClosed, endTooManyCommands: ErrTooManyCommands}[e]
+// reason is what Take returns; s.mu is held.
+func (s *Session) reason() error {
+	if s.ended == endGiven {
+		return s.commands.reason
+	}
+	return [...]error{endNot: nil, endShutdown: ErrShutdown, endClosed: ErrClosed, endTooManyCommands: ErrTooManyCommands}[s.ended]
 }
 
-// commands are those of a session that are under way.
+// commands are those of a session that are under way, and what else few sessions
+// need.
 type commands struct {
 	histories  []historyAsked // that wait for the one before them to be taken
 	isHistory  bool           // one is being read, or was and is not taken
@@ -64,6 +72,8 @@ type commands struct {
 	ticket     uint64
 	publishing []pendingPublish // by ascending ticket
 	timer      *time.Timer      // nil until the Broker did not answer at once
+	expiry     *time.Timer      // nil if the session's identity does not expire
+	reason     error            // of endGiven
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -124,8 +134,12 @@ func (s *Session) close(reason ending) {
 		if c.timer != nil {
 			c.timer.Stop()
 		}
+		if c.expiry != nil {
+			c.expiry.Stop()
+		}
 	}
 	s.woken = true
+	why := s.reason()
 	s.mu.Unlock()
 	for _, sub := range leaving {
 		s.leave(sub)
@@ -136,6 +150,9 @@ func (s *Session) close(reason ending) {
 		}
 	}
 	s.hub.forget(s)
+	if o := s.hub.options.Observer; o != nil && o.Closed != nil {
+		o.Closed(s, why)
+	}
 	s.wake()
 }
 

@@ -33,6 +33,7 @@ type subscription struct {
 	doubted     bool   // deliveries were lost before it had begun
 	gone        bool   // unsubscribed: nothing of it is handed out any more
 	excludeSelf bool   // never changes
+	joined      bool   // the Observer was told; never changes once it has begun
 	retry       *retry // nil unless reading the history fails
 }
 
@@ -72,6 +73,9 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0)); err != nil {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
+	}
+	if o.Since.IsZero() && o.Last == 0 && s.hub.policy(channel).LastValue {
+		o.Last = 1
 	}
 	ch := s.hub.channels.acquire(channel)
 	sub := &subscription{
@@ -151,6 +155,10 @@ func (s *Session) admit(sub *subscription, top Position) {
 // once if its position is top, the newest when it was admitted, and nothing came
 // since. One that asks for nothing older begins after the newest delivery.
 func (s *Session) begin(sub *subscription, position, top Position) {
+	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
+		sub.joined = true
+		o.Joined(s, sub.channel.name)
+	}
 	s.mu.Lock()
 	if sub.gone {
 		s.mu.Unlock()
@@ -219,6 +227,12 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 	}
 }
 
+// excludes reports whether p is not for the session.
+func (sub *subscription) excludes(p *Publication) bool {
+	id := sub.session.id
+	return sub.excludeSelf && p.Publisher == id || p.Attributes != nil && p.Attributes.Exclude == id
+}
+
 // drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
@@ -244,6 +258,9 @@ func (s *Session) drop(sub *subscription) {
 // leave takes sub out of its channel, which ends with its last subscription.
 func (s *Session) leave(sub *subscription) {
 	sub.channel.remove(sub)
+	if o := s.hub.options.Observer; sub.joined && o.Left != nil {
+		o.Left(s, sub.channel.name)
+	}
 	s.hub.settle(sub.channel)
 	s.hub.releaseSubscription(sub)
 }

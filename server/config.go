@@ -2,43 +2,19 @@ package server
 
 import (
 	"log/slog"
-	"net"
-	"runtime"
-	"slices"
-	"strconv"
+	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
-	"github.com/godwit-io/godwit/ws/handshake"
-)
-
-// Defaults of a Config, each named like the field it fills in.
-const (
-	DefaultListen           = "127.0.0.1:8000"
-	DefaultHistoryCount     = hub.DefaultRetentionCount
-	DefaultHistoryAge       = hub.DefaultRetentionAge
-	DefaultPublicationBytes = hub.DefaultPublicationBytesMax
-	DefaultQueueCount       = hub.DefaultQueueCountMax
-	DefaultQueueBytes       = hub.DefaultQueueBytesMax
-	DefaultHeaderBytes      = 16 << 10
-	DefaultConnections      = 10_000
-	DefaultChannels         = membroker.DefaultChannelsMax
-	DefaultHistoryBytes     = membroker.DefaultHistoryBytesMax
-	DefaultHeartbeat        = 15 * time.Second
-	DefaultDrainTimeout     = 10 * time.Second
-	DefaultKeepaliveTimeout = 620 * time.Second
-	DefaultLogFormat        = "text"
-	DefaultLogLevel         = "info"
+	"github.com/godwit-io/godwit/access"
 )
 
 // Config says how a Server behaves. The zero value of every field means its
 // default. Load fills it from a file, the environment and flags; the keys used
 // there are named in the comments.
 type Config struct {
-	// Listen is the address to listen on, as host:port (listen). Port 0 picks a
-	// free one. A host that is a name stands for each of its addresses, and
+	// Listen are the addresses to listen on, each as host:port (listen). Port 0
+	// picks a free one. A host that is a name stands for each of its addresses, and
 	// localhost for 127.0.0.1 and ::1. 0.0.0.0 is every IPv4 address of the
 	// machine, [::] every IPv6 address, and no host at all is both.
 	//
@@ -47,11 +23,17 @@ type Config struct {
 	// server that was killed is replaced, any other is left alone. Requests may
 	// name any Host there, because no page in a browser can reach it.
 	//
+	// "systemd:" are the sockets that the process has inherited, and "systemd:" and
+	// a name those of that name.
+	//
 	// Default 127.0.0.1:8000.
-	Listen string
+	Listen []string
+
+	// Admin moves what is for operators to addresses of its own.
+	Admin Admin
 
 	// Insecure allows a Listen address that other machines can reach although
-	// nobody has to authenticate (insecure).
+	// nobody has to authenticate (insecure). Where IsProtected, there is no need.
 	Insecure bool
 
 	// Origins are patterns of web origins whose pages may use this server
@@ -69,6 +51,34 @@ type Config struct {
 	// Demo runs the built-in feed on channel demo/ticker (demo). Default: on
 	// when the server listens on loopback.
 	Demo *bool
+
+	TLS TLS
+
+	// TrustedProxies are the addresses of proxies whose word about the client is
+	// taken: Forwarded, X-Forwarded-For, the PROXY protocol (trusted_proxies).
+	// Default none.
+	TrustedProxies []netip.Prefix
+
+	// ProxyProtocol has every connection from TrustedProxies begin with a PROXY
+	// header, version 1 or 2 (proxy_protocol). Default: not.
+	ProxyProtocol bool
+
+	// Tokens are the issuers whose tokens are accepted (tokens), Keys those of back
+	// ends (keys).
+	Tokens []TokenIssuer
+	Keys   []BackendKey
+
+	// Anonymous are the grants of clients that show nothing (anonymous). Nil is not
+	// the same as grants of nothing, with which the server is protected.
+	Anonymous *access.Grants
+
+	// Channels are the policies of channels, of which the first that matches counts
+	// (channels). What it does not set, and what none matches, is as for all
+	// channels.
+	Channels []ChannelPolicy
+
+	Hooks    Hooks
+	Refusals Refusals
 
 	History History
 	Limits  Limits
@@ -103,7 +113,8 @@ type Config struct {
 	// did and the DrainDelay has passed (drain_timeout). Default 10 s.
 	DrainTimeout time.Duration
 
-	Log Log
+	Log     Log
+	Tracing Tracing
 
 	// Logger, when set, is used instead of one built from Log. It is not a
 	// setting of files.
@@ -126,6 +137,16 @@ type Limits struct {
 	Connections      int // limits.connections: open at once, default 10,000
 	Channels         int // limits.channels: with a subscriber or history, default 1,000,000
 	HistoryBytes     int // limits.history_bytes: histories of all channels together, default 256 MiB
+	Subscriptions    int // limits.subscriptions: of one session, default 1000
+
+	ConnectionsPerAddress int // limits.connections_per_address: open at once, default 1000
+	ConnectionsPerUser    int // limits.connections_per_user: open at once, default 100
+	HandshakesPerSecond   int // limits.handshakes_per_second: of one address, default 100
+	RequestsPerSecond     int // limits.requests_per_second: of one address, default 500
+
+	PublicationsPerSecondSession int // limits.publications_per_second_session: default 100
+	PublicationsPerSecondUser    int // limits.publications_per_second_user: of all sessions together, default 200
+	PublicationsPerSecondAddress int // limits.publications_per_second_address: of all sessions together, default 500
 }
 
 // Log says what the server writes to standard error.
@@ -145,7 +166,7 @@ type SettingError struct {
 func (e *SettingError) Error() string {
 	text := e.Text
 	// The name of a flag or variable says which setting it is.
-	if e.Key != "" && !strings.HasPrefix(e.Source, "--") && !strings.HasPrefix(e.Source, envPrefix) {
+	if e.Key != "" && !strings.HasPrefix(e.Source, "--") && e.Source != envName(e.Key) {
 		text = e.Key + ": " + text
 	}
 	if e.Source != "" {
@@ -154,103 +175,8 @@ func (e *SettingError) Error() string {
 	return text
 }
 
-// normalize returns c with defaults filled in, or a *SettingError that says
-// what would be right. It is the only place that does either; what depends on
-// the bound address is decided in listen.go.
-func (c Config) normalize() (Config, error) {
-	fill(&c.Listen, DefaultListen)
-	fill(&c.History.Age, DefaultHistoryAge)
-	if c.History.Count == nil {
-		c.History.Count = new(DefaultHistoryCount)
-	}
-	fill(&c.Limits.PublicationBytes, DefaultPublicationBytes)
-	fill(&c.Limits.QueueCount, DefaultQueueCount)
-	// The default queue has room for a few publications of any allowed size.
-	fill(&c.Limits.QueueBytes, max(DefaultQueueBytes, 4*c.Limits.PublicationBytes))
-	fill(&c.Limits.HeaderBytes, DefaultHeaderBytes)
-	fill(&c.Limits.Connections, DefaultConnections)
-	fill(&c.Limits.Channels, DefaultChannels)
-	fill(&c.Limits.HistoryBytes, DefaultHistoryBytes)
-	fill(&c.Driver, defaultDriver())
-	if c.Compression == nil {
-		c.Compression = new(true)
-	}
-	fill(&c.Heartbeat, DefaultHeartbeat)
-	fill(&c.KeepaliveTimeout, DefaultKeepaliveTimeout)
-	fill(&c.DrainTimeout, DefaultDrainTimeout)
-	fill(&c.Log.Format, DefaultLogFormat)
-	fill(&c.Log.Level, DefaultLogLevel)
-
-	for _, s := range settings {
-		if text := s.check(s.field(&c)); text != "" {
-			return c, &SettingError{Key: s.key, Text: text}
-		}
-	}
-	if c.Credentials && slices.Contains(c.Origins, "*") {
-		return c, &SettingError{Key: "credentials", Text: `origins has "*", and what every page there is may do must not come with credentials; ` +
-			"list the origins that may one by one, or leave credentials off"}
-	}
-	if c.Limits.QueueBytes < c.Limits.PublicationBytes {
-		return c, &SettingError{Key: "limits.queue_bytes", Text: strconv.Itoa(c.Limits.QueueBytes) +
-			" could not hold one publication; at least limits.publication_bytes (" +
-			strconv.Itoa(c.Limits.PublicationBytes) + ") is needed"}
-	}
-	return c, nil
-}
-
-// The drivers.
-const (
-	driverEngine    = "engine"
-	driverGoroutine = "goroutine"
-)
-
-func defaultDriver() string {
-	if runtime.GOOS == "linux" {
-		return driverEngine
-	}
-	return driverGoroutine
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func checkListen(listen string) string {
-	if path, ok := strings.CutPrefix(listen, unixPrefix); ok {
-		if path == "" || path[0] == '@' || strings.IndexByte(path, 0) >= 0 {
-			return strconv.Quote(path) + " is not the path of a socket file; write for example unix:/run/godwit.sock"
-		}
-		return ""
-	}
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return strconv.Quote(listen) + " is not an address; write host:port, for example " + DefaultListen + " or :8000, or unix:/path/to.sock"
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return strconv.Quote(port) + " is not a port; write a number from 0 (any free port) to 65535"
-	} else if strconv.FormatUint(n, 10) != port {
-		return strconv.Quote(port) + " is not a port; write " + strconv.FormatUint(n, 10)
-	}
-	return ""
-}
-
-func checkOrigins(patterns []string) string {
-	for _, p := range patterns {
-		if _, err := handshake.ParseOrigins([]string{p}); err != nil {
-			return strings.TrimPrefix(err.Error(), "handshake: ")
-		}
-	}
-	return ""
-}
-
-func checkWord(words ...string) func(string) string {
-	return func(s string) string {
-		if slices.Contains(words, s) {
-			return ""
-		}
-		return strconv.Quote(s) + " is not one of " + strings.Join(words, ", ")
-	}
+// IsProtected reports whether somebody has to say who they are: tokens, keys,
+// anonymous or hooks.connect are configured. What is not granted is then denied.
+func (c *Config) IsProtected() bool {
+	return len(c.Tokens) > 0 || len(c.Keys) > 0 || c.Anonymous != nil || c.Hooks.Connect.URL != ""
 }

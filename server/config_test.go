@@ -23,7 +23,32 @@ import (
 //	----
 //	result
 func TestConfig(t *testing.T) {
-	paths, err := filepath.Glob("testdata/config/*.txt")
+	forCases(t, "testdata/config/*.txt", func(c testCase) string {
+		config, err := Load(c.path, c.environ, c.overrides)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("an error of several lines: %v", err)
+			}
+			return "error: " + err.Error() + "\n"
+		}
+		return settingsOf(t, config, false)
+	})
+}
+
+// testCase is what one case gives to Load, and what else is in it.
+type testCase struct {
+	text      string // of the file
+	path      string
+	environ   []string
+	overrides []Override
+	sections  map[string][]string
+	result    string // the golden one
+}
+
+// forCases compares what run makes of each case of some files with what they say.
+func forCases(t *testing.T, glob string, run func(c testCase) string) {
+	t.Helper()
+	paths, err := filepath.Glob(glob)
 	if err != nil || len(paths) == 0 {
 		t.Fatal("no cases", err)
 	}
@@ -39,46 +64,40 @@ func TestConfig(t *testing.T) {
 			t.Chdir(t.TempDir()) // errors name the file as it was given
 			var out strings.Builder
 			for _, c := range strings.Split(string(text), "== ")[1:] {
-				input, _, _ := strings.Cut(c, "----\n")
-				out.WriteString("== " + input + "----\n" + loadCase(t, input) + "\n")
+				input, result, _ := strings.Cut(c, "----\n")
+				out.WriteString("== " + input + "----\n" + run(parseCase(t, input, result)) + "\n")
 			}
 			golden(t, path, out.String())
 		})
 	}
 }
 
-func loadCase(t *testing.T, input string) string {
+func parseCase(t *testing.T, input, result string) testCase {
 	t.Helper()
-	sections := make(map[string][]string)
+	c := testCase{sections: make(map[string][]string), result: result}
 	section := ""
 	for _, line := range strings.Split(input, "\n")[1:] {
 		if text, ok := strings.CutPrefix(line, "  "); ok {
-			sections[section] = append(sections[section], text)
-		} else if section, ok = strings.CutSuffix(line, ":"); !ok && line != "" {
+			c.sections[section] = append(c.sections[section], text)
+		} else if section, ok = strings.CutSuffix(line, ":"); ok {
+			c.sections[section] = nil
+		} else if line != "" {
 			t.Fatalf("what is %q?", line)
 		}
 	}
-	path := ""
-	if lines, ok := sections["file"]; ok {
-		path = "godwit.yaml"
-		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	if lines, ok := c.sections["file"]; ok {
+		c.path, c.text = "godwit.yaml", strings.Join(lines, "\n")+"\n"
+		if err := os.WriteFile(c.path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var overrides []Override
-	for _, line := range sections["flags"] {
+	c.environ = c.sections["env"]
+	for _, line := range c.sections["flags"] {
 		source, rest, _ := strings.Cut(line, " ")
 		key, value, _ := strings.Cut(rest, "=")
-		overrides = append(overrides, Override{Key: key, Value: value, Source: source})
+		c.overrides = append(c.overrides, Override{Key: key, Value: value, Source: source})
 	}
-	c, err := Load(path, sections["env"], overrides)
-	if err != nil {
-		if strings.Contains(err.Error(), "\n") {
-			t.Errorf("an error of several lines: %v", err)
-		}
-		return "error: " + err.Error() + "\n"
-	}
-	return settingsOf(t, c, false)
+	return c
 }
 
 // settingsOf lists the settings of c; unless all, those that are not as by default.
@@ -90,19 +109,34 @@ func settingsOf(t *testing.T, c Config, all bool) string {
 	}
 	var out strings.Builder
 	for _, s := range settings {
-		value, by := reflect.ValueOf(s.field(&c)).Elem(), reflect.ValueOf(s.field(&defaults)).Elem()
-		if !all && reflect.DeepEqual(value.Interface(), by.Interface()) {
-			continue
+		field := s.field(&c)
+		value, by := reflect.ValueOf(field).Elem(), reflect.ValueOf(s.field(&defaults)).Elem()
+		if all || !reflect.DeepEqual(value.Interface(), by.Interface()) {
+			describeSetting(&out, s.key, s, field)
 		}
-		for value.Kind() == reflect.Pointer && !value.IsNil() {
-			value = value.Elem()
-		}
-		fmt.Fprintf(&out, "%s = %v\n", s.key, value)
 	}
 	if out.Len() == 0 {
 		return "as by default\n"
 	}
 	return out.String()
+}
+
+func describeSetting(out *strings.Builder, key string, s setting, field any) {
+	value := reflect.ValueOf(field).Elem()
+	for value.Kind() == reflect.Pointer && !value.IsNil() {
+		value = value.Elem()
+	}
+	if s.kind(field) != kindSections || value.Len() == 0 {
+		fmt.Fprintf(out, "%s = %v\n", key, value)
+		return
+	}
+	for i, item := range items(field) {
+		for _, below := range s.rule.sections {
+			if f := below.field(item); !reflect.ValueOf(f).Elem().IsZero() {
+				describeSetting(out, fmt.Sprintf("%s[%d].%s", key, i, below.key), below, f)
+			}
+		}
+	}
 }
 
 func TestConfigDefaults(t *testing.T) {
@@ -113,30 +147,44 @@ func TestConfigDefaults(t *testing.T) {
 	golden(t, "testdata/defaults.txt", settingsOf(t, c, true))
 }
 
-// Every field of a Config is a setting, or documented as none.
+// Every field of a Config, and of what is listed there, is a setting, or documented
+// as none.
 func TestEverySettingHasAKey(t *testing.T) {
-	var c Config
+	t.Run("Config", func(t *testing.T) { everyFieldHasAKey(t, settings, new(Config)) })
+	for _, s := range settings {
+		if s.rule.sections != nil {
+			item := reflect.New(reflect.TypeOf(s.field(new(Config))).Elem().Elem())
+			t.Run(s.key, func(t *testing.T) { everyFieldHasAKey(t, s.rule.sections, item.Interface()) })
+		}
+	}
+}
+
+func everyFieldHasAKey(t *testing.T, rows []setting, owner any) {
 	fields := 0
 	var count func(reflect.Type)
 	count = func(typ reflect.Type) {
 		for f := range typ.Fields() {
-			if f.Type.Kind() == reflect.Struct {
+			isSection := f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == typ.PkgPath() && f.Type != reflect.TypeFor[Secret]()
+			if isSection {
 				count(f.Type)
 			} else if f.Name != "Logger" {
 				fields++
 			}
 		}
 	}
-	count(reflect.TypeOf(c))
-	if fields != len(settings) {
-		t.Errorf("Config has %d fields and %d settings", fields, len(settings))
+	count(reflect.TypeOf(owner).Elem())
+	if fields != len(rows) {
+		t.Errorf("%T has %d fields and %d settings", owner, fields, len(rows))
 	}
 	seen := make(map[any]string)
-	for _, s := range settings {
-		if other, ok := seen[s.field(&c)]; ok {
+	for _, s := range rows {
+		if other, ok := seen[s.field(owner)]; ok {
 			t.Errorf("%s and %s are one field", s.key, other)
 		}
-		seen[s.field(&c)] = s.key
+		seen[s.field(owner)] = s.key
+		if s.meaning == "" || strings.HasSuffix(s.meaning, ".") {
+			t.Errorf("%s: the meaning is %q", s.key, s.meaning)
+		}
 	}
 }
 
@@ -146,7 +194,7 @@ func TestNewChecks(t *testing.T) {
 		{Limits: Limits{PublicationBytes: -1}},
 		{History: History{Count: new(-1)}},
 		{Heartbeat: -1},
-		{Listen: "nowhere"},
+		{Listen: []string{"nowhere"}},
 		{Origins: []string{"https://a.example/path"}},
 		{Limits: Limits{PublicationBytes: 1 << 20, QueueBytes: 1 << 10}},
 		{Log: Log{Level: "loud"}},
@@ -181,19 +229,30 @@ func FuzzConfigFile(f *testing.F) {
 		"", "# nothing\n", "listen: 127.0.0.1:9000\norigins:\n  - https://a.example\n", "history: {count: 0, age: 1h}\n",
 		"a: &a {b: *a}\n", "history: &h\n  age: 1h\nlimits: *h\n", "{\n\t\"log\": {\"level\": \"debug\"}\n}", "heartbeat: 10\n",
 		"log:\n", "- list\n", "listen: [a]\n", "history: *x\n", "? a\n: b\n", "<<: {listen: x}\n", "listen: !!str x\n", "\"\": \n", "origins: [*a]\n",
-		"1: 2\n", "demo: |\n  true\n", "a: b: c\n", "\xff\xfe", "limits: {connections: 99999999999999999999}\n",
+		"1: 2\n", "demo: |\n  true\n", "tokens: [{secret: env:A, algorithms: [HS256]}, {jwks: 'file:a.json'}]\n", "anonymous:\n", "anonymous: {subscribe: ['**'], read: [a]}\n",
+		"channels:\n  - &a {match: a, rates: {session: .5}, allow: [publish]}\n  - *a\n", "keys: [{name: a, hash: 'sha256:00', grants: {}}]\n",
+		"hooks: {connect: {url: 'http://a', forward: [\"Cookie\"]}, secrets: ['file:\\x00']}\n", "trusted_proxies: [10.0.0.0/8, '::1']\nproxy_protocol: true\n",
+		"tls: {acme: {domains: [a.b], storage: x}}\ntracing: {endpoint: 'http://a', sample: 1e-7}\n", "$schema: a\n", "a: b: c\n", "\xff\xfe", "limits: {connections: 99999999999999999999}\n",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		l := loader{sources: make(map[string]string)}
-		if err := l.file("f", []byte(text)); err != nil {
-			return
-		}
-		if _, err := l.config.normalize(); err != nil {
-			if se, ok := err.(*SettingError); !ok || se.Key != "limits.queue_bytes" && se.Key != "credentials" {
-				t.Fatalf("%q passes the file and not the check: %v", text, err)
+		l := newLoader()
+		l.file("f", []byte(text))
+		isValid := len(l.errs) == 0
+		l.finish()
+		for _, err := range l.errs {
+			if strings.ContainsAny(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "f:") {
+				t.Fatalf("%q: %v", text, err)
 			}
+		}
+		if len(l.errs) == 0 && !hasLiteralSecret(&l.config) {
+			isPrintedAsItIs(t, &Examination{Config: l.config, sources: l.sources})
+		}
+		if isValid { // each value is, so only what is said of several can be wrong
+			checkAll(settings, &l.config, "", func(key, wrong string) {
+				t.Fatalf("%q passes the file and not the check: %s: %s", text, key, wrong)
+			})
 		}
 	})
 }

@@ -124,7 +124,7 @@ func TestDemoDefault(t *testing.T) {
 	}{
 		{"127.0.0.1:0", nil, true}, {"127.0.0.1:0", new(false), false}, {"0.0.0.0:0", nil, false}, {"0.0.0.0:0", new(true), true},
 	} {
-		s, err := New(Config{Listen: c.listen, Insecure: true, Demo: c.demo})
+		s, err := New(Config{Listen: []string{c.listen}, Insecure: true, Demo: c.demo})
 		if err != nil {
 			t.Fatal(err)
 		}

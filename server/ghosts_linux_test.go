@@ -11,7 +11,7 @@ import (
 // The kernel is told to give up a client that acknowledges nothing, and to ask one
 // that is silent whether it is there, whatever its connection carries.
 func TestGhostsAreGivenUp(t *testing.T) {
-	listeners, err := listen(t.Context(), Config{Listen: "127.0.0.1:0"})
+	listeners, err := listen(t.Context(), Config{Listen: []string{"127.0.0.1:0"}})
 	if err != nil {
 		t.Fatal(err)
 	}

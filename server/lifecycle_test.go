@@ -281,7 +281,7 @@ func TestHeaderLimit(t *testing.T) {
 
 // A listener that fails is an error, and the server ends in good order.
 func TestListenerFails(t *testing.T) {
-	s, err := New(Config{Listen: "127.0.0.1:0", Logger: new(logBuffer).logger()})
+	s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Logger: new(logBuffer).logger()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,20 +30,31 @@ var listenConfig = net.ListenConfig{
 	Control:         controlSocket,
 }
 
-// listen binds the configured address: a listener for each address of a name. It
-// is resolved once, and what is decided about an address is decided about the one
-// that is bound.
-func listen(ctx context.Context, c Config) ([]net.Listener, error) {
-	if path, ok := strings.CutPrefix(c.Listen, unixPrefix); ok {
+// listen binds the configured addresses.
+func listen(ctx context.Context, c Config) (listeners []net.Listener, err error) {
+	for _, address := range c.Listen {
+		more, err := listenOn(ctx, c, address)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(listeners))
+		}
+		listeners = append(listeners, more...)
+	}
+	return listeners, nil
+}
+
+// listenOn binds one address: a listener for each address of a name. It is resolved
+// once, and what is decided about an address is decided about the one that is bound.
+func listenOn(ctx context.Context, c Config, address string) ([]net.Listener, error) {
+	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
 		ln, err := listenUnix(ctx, path)
 		if err != nil {
-			return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, explainUnix(err))
+			return nil, fmt.Errorf("cannot listen on %s: %w", address, explainUnix(err))
 		}
 		return []net.Listener{ln}, nil
 	}
-	addrs, err := resolve(ctx, c.Listen)
+	addrs, err := resolve(ctx, address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %s", c.Listen, strings.TrimPrefix(err.Error(), "lookup "))
+		return nil, fmt.Errorf("cannot listen on %s: %s", address, strings.TrimPrefix(err.Error(), "lookup "))
 	}
 	for _, addr := range addrs {
 		if err := checkReach(c, addr); err != nil {
@@ -52,7 +63,7 @@ func listen(ctx context.Context, c Config) ([]net.Listener, error) {
 	}
 	listeners, err := listenTCP(ctx, addrs)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, explainTCP(err))
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, explainTCP(err))
 	}
 	return listeners, nil
 }
@@ -212,14 +223,14 @@ type explained struct {
 func (e explained) Error() string { return e.text }
 func (e explained) Unwrap() error { return e.err }
 
-// checkReach refuses an address that other machines can reach, unless the
-// operator insists: there is no authentication.
+// checkReach refuses an address that other machines can reach where nobody has to
+// authenticate, unless the operator insists.
 func checkReach(c Config, addr net.Addr) error {
-	if c.Insecure || isLocal(addr) {
+	if c.Insecure || c.IsProtected() || isLocal(addr) {
 		return nil
 	}
 	return fmt.Errorf("refusing to listen on %s: other machines can reach it, and everyone who does could read and publish on every channel;"+
-		" listen on loopback (%s), or insist with --insecure", addr, DefaultListen)
+		" configure tokens, keys or anonymous, listen on loopback (%s), or insist with --insecure", addr, DefaultListen)
 }
 
 // isLocal reports whether only programs of this machine can reach addr.

@@ -25,7 +25,7 @@ func socketPath(t *testing.T) string {
 
 func listenAt(t *testing.T, path string) (*Server, error) {
 	t.Helper()
-	s, err := New(Config{Listen: "unix:" + path, Logger: new(logBuffer).logger()})
+	s, err := New(Config{Listen: []string{"unix:" + path}, Logger: new(logBuffer).logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func listenAt(t *testing.T, path string) (*Server, error) {
 func TestServesSocketFile(t *testing.T) {
 	for _, driver := range []string{driverEngine, driverGoroutine} {
 		path := socketPath(t)
-		s, err := New(Config{Listen: "unix:" + path, Driver: driver, Logger: new(logBuffer).logger()})
+		s, err := New(Config{Listen: []string{"unix:" + path}, Driver: driver, Logger: new(logBuffer).logger()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func TestListenFamilies(t *testing.T) {
 		"0.0.0.0": {true, false}, "[::]": {false, true}, "": {true, true}, "[::ffff:127.0.0.1]": {true, false},
 	} {
 		log := new(logBuffer)
-		s, err := New(Config{Listen: host + ":0", Insecure: true, Logger: log.logger()})
+		s, err := New(Config{Listen: []string{host + ":0"}, Insecure: true, Logger: log.logger()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestListenInUseAtOneAddress(t *testing.T) {
 	}
 	defer other.Close()
 	_, port, _ := net.SplitHostPort(other.Addr().String())
-	s, err := New(Config{Listen: "localhost:" + port})
+	s, err := New(Config{Listen: []string{"localhost:" + port}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestListenInUseAtOneAddress(t *testing.T) {
 
 // A server is all there at each of its addresses, and ends at each.
 func TestServesEveryAddress(t *testing.T) {
-	s, err := New(Config{Listen: "localhost:0", Logger: new(logBuffer).logger(), Demo: new(false)})
+	s, err := New(Config{Listen: []string{"localhost:0"}, Logger: new(logBuffer).logger(), Demo: new(false)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestServesEveryAddress(t *testing.T) {
 
 func TestListenRefusesReachable(t *testing.T) {
 	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0"} {
-		s, err := New(Config{Listen: addr})
+		s, err := New(Config{Listen: []string{addr}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestListenRefusesReachable(t *testing.T) {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}
-	s, err := New(Config{Listen: "0.0.0.0:0", Insecure: true})
+	s, err := New(Config{Listen: []string{"0.0.0.0:0"}, Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestListenInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	s, err := New(Config{Listen: other.Addr().String()})
+	s, err := New(Config{Listen: []string{other.Addr().String()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestListenElsewhere(t *testing.T) {
 		"nowhere.invalid:0":       "nowhere.invalid", // RFC 6761: does not resolve
 		"[fe80::1%nonexistent]:0": "cannot listen on",
 	} {
-		s, err := New(Config{Listen: listen, Insecure: true})
+		s, err := New(Config{Listen: []string{listen}, Insecure: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func TestListenElsewhere(t *testing.T) {
 }
 
 func TestServesOnce(t *testing.T) {
-	s, err := New(Config{Listen: "127.0.0.1:0", Logger: new(logBuffer).logger()})
+	s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Logger: new(logBuffer).logger()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,15 @@ import (
 	"net/http"
 )
 
-func newLogger(w io.Writer, l Log) *slog.Logger {
-	var level slog.Level
+// levelOf is the level below which nothing is logged.
+func levelOf(l Log) (level slog.Level) {
 	_ = level.UnmarshalText([]byte(l.Level)) // normalize has checked it
+	return level
+}
+
+func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
-	if l.Format == "json" {
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))

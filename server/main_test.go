@@ -81,7 +81,7 @@ func start(t *testing.T, c Config) *running {
 func startAltered(t *testing.T, c Config, alter func(s *Server)) *running {
 	t.Helper()
 	r := &running{log: new(logBuffer)}
-	c.Listen = "127.0.0.1:0"
+	c.Listen = []string{"127.0.0.1:0"}
 	c.Logger = r.log.logger()
 	if c.Demo == nil {
 		c.Demo = new(false)

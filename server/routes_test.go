@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
@@ -215,7 +216,7 @@ func TestLogger(t *testing.T) {
 		{Log{"text", "info"}, false, "time="}, {Log{"json", "info"}, false, `{"time":`}, {Log{"text", "debug"}, true, "time="},
 	} {
 		b := new(logBuffer)
-		l := newLogger(b, c.log)
+		l := newLogger(b, c.log.Format, levelOf(c.log))
 		l.Debug("hidden")
 		l.Info("shown")
 		if got := b.String(); strings.Contains(got, "hidden") != c.debug || !strings.Contains(got, "shown") || !strings.HasPrefix(got, c.begins) {
@@ -223,7 +224,7 @@ func TestLogger(t *testing.T) {
 		}
 	}
 	b := new(logBuffer)
-	newLogger(b, Log{"text", "error"}).Warn("hidden")
+	newLogger(b, "text", slog.LevelError).Warn("hidden")
 	if b.String() != "" {
 		t.Error("warnings at level error")
 	}

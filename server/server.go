@@ -17,6 +17,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -29,15 +30,20 @@ const headerTimeout = 10 * time.Second
 // Server is a whole Godwit server. Create it with New, then call Run; or Listen
 // first, to know the address before it serves. It serves once.
 type Server struct {
-	config   Config
-	log      *slog.Logger
-	origins  *handshake.Origins
-	hub      *hub.Hub
-	channels *transport.Transport
-	welcome  http.Handler
-	metrics  *metrics
-	front    front
-	refusals refusals
+	config    Config                 // as it began
+	current   atomic.Pointer[Config] // as it is
+	level     slog.LevelVar
+	reloading sync.Mutex // held by a reload
+	log       *slog.Logger
+	origins   *handshake.Origins
+	hub       *hub.Hub
+	channels  *transport.Transport
+	welcome   http.Handler
+	metrics   *metrics
+	front     front
+	guard     *guard.Guard
+	members   *teller
+	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -57,13 +63,22 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: c, log: c.Logger, delay: drainDelay{skipped: make(chan struct{})}, welcome: welcome.Handler(ThisBuild().Version)}
+	s.current.Store(&c)
+	s.level.Set(levelOf(c.Log))
 	if s.log == nil {
-		s.log = newLogger(os.Stderr, c.Log)
+		s.log = newLogger(os.Stderr, c.Log.Format, &s.level)
 	}
 	s.refusals.log = s.log
 	if s.origins, err = handshake.ParseOrigins(c.Origins); err != nil {
 		return nil, err // normalize has parsed them one by one
 	}
+
+	trust, err := s.newSettings(&c, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.guard = guard.New(guard.Options{}, trust)
+	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 
 	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
@@ -87,21 +102,25 @@ func New(c Config) (*Server, error) {
 		PublicationBytesMax: c.Limits.PublicationBytes,
 		QueueCountMax:       c.Limits.QueueCount,
 		QueueBytesMax:       c.Limits.QueueBytes,
-		Observer:            s.metrics.hubObserver(),
+		SubscriptionsMax:    c.Limits.Subscriptions,
+		Observer:            s.hubObserver(),
 		Logger:              s.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.channels, err = transport.New(s.hub, &transport.Options{
-		Origins:      s.origins,
-		Credentials:  c.Credentials,
-		BodyBytesMax: c.Limits.PublicationBytes,
-		Heartbeat:    c.Heartbeat,
-		Compression:  s.compression(),
-		Header:       securityHeader,
-		Observer:     s.metrics.observer(s.refusals.warnOrigin),
-		Logger:       s.log,
+		Origins:        s.origins,
+		Credentials:    c.Credentials,
+		Guard:          s.guard,
+		RefuseByStatus: c.Refusals.WebSocket == RefuseByStatus,
+		BodyBytesMax:   c.Limits.PublicationBytes,
+		Heartbeat:      c.Heartbeat,
+		Compression:    s.compression(),
+		Header:         securityHeader,
+		Observer:       s.metrics.observer(s.refusals.warnOrigin),
+		Logger:         s.log,
 	})
 	if err != nil {
 		return nil, err
@@ -141,8 +160,9 @@ func (s *Server) bound() []net.Listener {
 	return s.listeners
 }
 
-// Config is what the server runs with: its Config with the defaults filled in.
-func (s *Server) Config() Config { return s.config }
+// Config is what the server runs with: its Config with the defaults filled in, and
+// what Reload has changed.
+func (s *Server) Config() Config { return *s.current.Load() }
 
 // Local reports whether only programs of this machine can reach the server: it
 // is bound to loopback or to a socket file.
@@ -198,7 +218,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	s.loopback.Store(addressesAre(isLoopback, listeners))
 	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
 		"insecure", s.config.Insecure, "demo", s.Demo())
-	if !s.Local() {
+	if !s.Local() && !s.config.IsProtected() {
 		s.log.Warn("everyone who can reach this address can read and publish on every channel", "address", addresses(listeners))
 	}
 
@@ -256,6 +276,7 @@ func (s *Server) drain() {
 		}
 	})
 	_ = s.hub.Close()
+	closeSettings(ctx, s.guard.Settings())
 	if cut > 0 {
 		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
 		return
@@ -272,6 +293,7 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.used = true
+	closeSettings(context.Background(), s.guard.Settings())
 	return errors.Join(s.hub.Close(), closeAll(s.listeners))
 }
 

@@ -1,171 +1,184 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/server/hooks"
 )
 
 // envPrefix begins the environment variable of every setting: history.count is
 // GODWIT_HISTORY_COUNT.
 const envPrefix = "GODWIT_"
 
-// A setting connects one key with one field of a Config, so that files,
-// environment and flags accept the same values and give the same errors.
+// A setting connects one key with one field, so that files, environment and flags
+// accept the same values and give the same errors, and so that everything that is
+// said about settings is said from one table.
 type setting struct {
-	key   string
-	field func(*Config) any // a pointer; its type decides what is accepted
-	// check says what is wrong with a value, or nothing.
-	check func(field any) string
+	key     string              // below what owns it
+	field   func(owner any) any // a pointer; its type decides what is accepted
+	rule    rule
+	meaning string // a line for editors
+}
+
+// row is a setting of a T, before it goes into a table.
+type row[T any] struct {
+	key     string
+	field   func(*T) any
+	rule    rule
+	meaning string
+}
+
+func table[T any](rows []row[T]) []setting {
+	var settings []setting
+	for _, r := range rows {
+		settings = append(settings, setting{r.key, func(owner any) any { return r.field(owner.(*T)) }, r.rule, r.meaning})
+	}
+	return settings
 }
 
 // settings are all keys, in the order in which documents present them.
-var settings = []setting{
-	{"listen", func(c *Config) any { return &c.Listen }, text(checkListen)},
-	{"insecure", func(c *Config) any { return &c.Insecure }, anything},
-	{"origins", func(c *Config) any { return &c.Origins }, list(checkOrigins)},
-	{"credentials", func(c *Config) any { return &c.Credentials }, anything},
-	{"demo", func(c *Config) any { return &c.Demo }, anything},
-	{"history.count", func(c *Config) any { return &c.History.Count }, number(0, 10_000_000)},
-	{"history.age", func(c *Config) any { return &c.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour)},
-	{"limits.publication_bytes", func(c *Config) any { return &c.Limits.PublicationBytes }, number(1, 64<<20)},
-	{"limits.queue_count", func(c *Config) any { return &c.Limits.QueueCount }, number(1, 1<<20)},
-	{"limits.queue_bytes", func(c *Config) any { return &c.Limits.QueueBytes }, number(1, 1<<30)},
-	{"limits.header_bytes", func(c *Config) any { return &c.Limits.HeaderBytes }, number(4<<10, 1<<20)},
-	{"limits.connections", func(c *Config) any { return &c.Limits.Connections }, number(1, 10_000_000)},
-	{"limits.channels", func(c *Config) any { return &c.Limits.Channels }, number(1, 100_000_000)},
-	{"limits.history_bytes", func(c *Config) any { return &c.Limits.HistoryBytes }, number(1<<20, math.MaxInt)},
-	{"driver", func(c *Config) any { return &c.Driver }, text(checkWord(driverEngine, driverGoroutine))},
-	{"compression", func(c *Config) any { return &c.Compression }, anything},
-	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour)},
-	{"keepalive_timeout", func(c *Config) any { return &c.KeepaliveTimeout }, duration(time.Second, 24*time.Hour)},
-	{"drain_delay", func(c *Config) any { return &c.DrainDelay }, duration(0, time.Hour)},
-	{"drain_timeout", func(c *Config) any { return &c.DrainTimeout }, duration(time.Millisecond, time.Hour)},
-	{"log.format", func(c *Config) any { return &c.Log.Format }, text(checkWord("text", "json"))},
-	{"log.level", func(c *Config) any { return &c.Log.Level }, text(checkWord("debug", "info", "warn", "error"))},
+var settings = table([]row[Config]{
+	{"listen", func(c *Config) any { return &c.Listen }, addressList, "Addresses to listen on, host:port, unix:/path or systemd:"},
+	{"insecure", func(c *Config) any { return &c.Insecure }, anything, "Allow an address that other machines can reach, although nobody has to authenticate"},
+	{"origins", func(c *Config) any { return &c.Origins }, texts(checkOrigin), "Pages that may use this server besides its own"},
+	{"credentials", func(c *Config) any { return &c.Credentials }, anything, "Let pages of origins that are listed one by one send credentials"},
+	{"demo", func(c *Config) any { return &c.Demo }, anything, "Publish a made-up price to demo/ticker"},
+	{"admin.listen", func(c *Config) any { return &c.Admin.Listen }, addressList, "Addresses for metrics, profiles and the API, instead of the main ones"},
+	{"tls.cert", func(c *Config) any { return &c.TLS.Cert }, path, "PEM file with the certificate"},
+	{"tls.key", func(c *Config) any { return &c.TLS.Key }, path, "PEM file with the private key"},
+	{"tls.acme.domains", func(c *Config) any { return &c.TLS.ACME.Domains }, texts(checkDomain), "Names to get certificates for"},
+	{"tls.acme.email", func(c *Config) any { return &c.TLS.ACME.Email }, text(checkEmail), "Where the authority writes to"},
+	{"tls.acme.directory", func(c *Config) any { return &c.TLS.ACME.Directory }, text(checkTrustedURL), "URL of the authority's directory"},
+	{"tls.acme.storage", func(c *Config) any { return &c.TLS.ACME.Storage }, path, "Directory that stays, for keys and certificates"},
+	{"tls.acme.http", func(c *Config) any { return &c.TLS.ACME.HTTP }, text(checkHostPort), "Address at which HTTP-01 is answered"},
+	{"trusted_proxies", func(c *Config) any { return &c.TrustedProxies }, anything, "Addresses or prefixes of proxies whose word about the client is taken"},
+	{"proxy_protocol", func(c *Config) any { return &c.ProxyProtocol }, anything, "Connections from trusted_proxies begin with a PROXY header"},
+	{"tokens", func(c *Config) any { return &c.Tokens }, sections(tokenSettings), "Issuers whose tokens are accepted"},
+	{"keys", func(c *Config) any { return &c.Keys }, sections(keySettings), "Keys of back ends"},
+	{"anonymous", func(c *Config) any { return &c.Anonymous }, anything, "Grants of clients that show nothing: patterns for each action"},
+	{"channels", func(c *Config) any { return &c.Channels }, sections(channelSettings), "Policies of channels; the first that matches counts"},
+	{"hooks.connect.url", func(c *Config) any { return &c.Hooks.Connect.URL }, text(checkHookURL), "Asked who a client is"},
+	{"hooks.connect.timeout", func(c *Config) any { return &c.Hooks.Connect.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the client is denied"},
+	{"hooks.connect.forward", func(c *Config) any { return &c.Hooks.Connect.Forward }, texts(checkFieldName), "Fields of the client's request that are handed on"},
+	{"hooks.subscribe.url", func(c *Config) any { return &c.Hooks.Subscribe.URL }, text(checkHookURL), "Asked whether a client may subscribe"},
+	{"hooks.subscribe.timeout", func(c *Config) any { return &c.Hooks.Subscribe.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the client is denied"},
+	{"hooks.subscribe.channels", func(c *Config) any { return &c.Hooks.Subscribe.Channels }, channelPattern, "Channels that are asked about"},
+	{"hooks.subscribe.forward", func(c *Config) any { return &c.Hooks.Subscribe.Forward }, texts(checkFieldName), "Fields of the client's request that are handed on"},
+	{"hooks.publish.url", func(c *Config) any { return &c.Hooks.Publish.URL }, text(checkHookURL), "Asked whether a client may publish"},
+	{"hooks.publish.timeout", func(c *Config) any { return &c.Hooks.Publish.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the client is denied"},
+	{"hooks.publish.channels", func(c *Config) any { return &c.Hooks.Publish.Channels }, channelPattern, "Channels that are asked about"},
+	{"hooks.publish.forward", func(c *Config) any { return &c.Hooks.Publish.Forward }, texts(checkFieldName), "Fields of the client's request that are handed on"},
+	{"hooks.events.url", func(c *Config) any { return &c.Hooks.Events.URL }, text(checkHookURL), "Told what happens"},
+	{"hooks.events.timeout", func(c *Config) any { return &c.Hooks.Events.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the delivery is tried again"},
+	{"hooks.events.channels", func(c *Config) any { return &c.Hooks.Events.Channels }, channelPattern, "Channels that are told about"},
+	{"hooks.events.types", func(c *Config) any { return &c.Hooks.Events.Types }, words(hooks.EventTypes()...), "Events that are told"},
+	{"hooks.events.retry", func(c *Config) any { return &c.Hooks.Events.Retry }, duration(time.Second, 24*time.Hour), "How long delivery is tried"},
+	{"hooks.secrets", func(c *Config) any { return &c.Hooks.Secrets }, secret, "Secrets that sign what is sent, as env:NAME or file:PATH"},
+	{"hooks.allow_private", func(c *Config) any { return &c.Hooks.AllowPrivate }, anything, "Let URLs lead to private addresses"},
+	{"hooks.concurrency", func(c *Config) any { return &c.Hooks.Concurrency }, number(1, 10_000), "Requests under way to one URL"},
+	{"refusals.websocket", func(c *Config) any { return &c.Refusals.WebSocket }, words(RefuseByClose, RefuseByStatus), "How a browser's WebSocket is told that it is refused"},
+	{"history.count", func(c *Config) any { return &c.History.Count }, number(0, 10_000_000), "Publications that each channel remembers"},
+	{"history.age", func(c *Config) any { return &c.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour), "How long each channel remembers a publication"},
+	{"limits.publication_bytes", func(c *Config) any { return &c.Limits.PublicationBytes }, number(1, 64<<20), "The longest payload"},
+	{"limits.queue_count", func(c *Config) any { return &c.Limits.QueueCount }, number(1, 1<<20), "Publications waiting for one slow client"},
+	{"limits.queue_bytes", func(c *Config) any { return &c.Limits.QueueBytes }, number(1, 1<<30), "Payload bytes waiting for one slow client"},
+	{"limits.header_bytes", func(c *Config) any { return &c.Limits.HeaderBytes }, number(4<<10, 1<<20), "The header of a request"},
+	{"limits.connections", func(c *Config) any { return &c.Limits.Connections }, number(1, 10_000_000), "Connections open at once"},
+	{"limits.channels", func(c *Config) any { return &c.Limits.Channels }, number(1, 100_000_000), "Channels with a subscriber or history"},
+	{"limits.history_bytes", func(c *Config) any { return &c.Limits.HistoryBytes }, number(1<<20, math.MaxInt), "Histories of all channels together"},
+	{"limits.subscriptions", func(c *Config) any { return &c.Limits.Subscriptions }, number(1, 1_000_000), "Channels that one session subscribes to"},
+	{"limits.connections_per_address", func(c *Config) any { return &c.Limits.ConnectionsPerAddress }, number(1, 10_000_000), "Connections of one address open at once"},
+	{"limits.connections_per_user", func(c *Config) any { return &c.Limits.ConnectionsPerUser }, number(1, 10_000_000), "Connections of one user open at once"},
+	{"limits.handshakes_per_second", func(c *Config) any { return &c.Limits.HandshakesPerSecond }, number(1, 10_000_000), "WebSocket handshakes of one address"},
+	{"limits.requests_per_second", func(c *Config) any { return &c.Limits.RequestsPerSecond }, number(1, 10_000_000), "Requests of one address"},
+	{"limits.publications_per_second_session", func(c *Config) any { return &c.Limits.PublicationsPerSecondSession }, number(1, 10_000_000), "Publications of one session"},
+	{"limits.publications_per_second_user", func(c *Config) any { return &c.Limits.PublicationsPerSecondUser }, number(1, 10_000_000), "Publications of one user"},
+	{"limits.publications_per_second_address", func(c *Config) any { return &c.Limits.PublicationsPerSecondAddress }, number(1, 10_000_000), "Publications of one address"},
+	{"driver", func(c *Config) any { return &c.Driver }, words(driverEngine, driverGoroutine), "What carries WebSockets"},
+	{"compression", func(c *Config) any { return &c.Compression }, anything, "Accept permessage-deflate on WebSockets"},
+	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour), "Silence after which a stream shows that it is alive"},
+	{"keepalive_timeout", func(c *Config) any { return &c.KeepaliveTimeout }, duration(time.Second, 24*time.Hour), "How long a connection is kept for another request"},
+	{"drain_delay", func(c *Config) any { return &c.DrainDelay }, duration(0, time.Hour), "When stopping, how long to go on while /readyz says 503"},
+	{"drain_timeout", func(c *Config) any { return &c.DrainTimeout }, duration(time.Millisecond, time.Hour), "How long to wait for connections to end when stopping"},
+	{"log.format", func(c *Config) any { return &c.Log.Format }, words("text", "json"), "Form of the log on standard error"},
+	{"log.level", func(c *Config) any { return &c.Log.Level }, words("debug", "info", "warn", "error"), "The least important lines that are logged"},
+	{"tracing.endpoint", func(c *Config) any { return &c.Tracing.Endpoint }, text(checkURL), "Where traces go, with OTLP over HTTP"},
+	{"tracing.sample", func(c *Config) any { return &c.Tracing.Sample }, fraction(0, 1), "The part of traces that are recorded"},
+	{"tracing.service", func(c *Config) any { return &c.Tracing.Service }, text(checkSomething), "The name of this server in traces"},
+})
+
+var tokenSettings = table([]row[TokenIssuer]{
+	{"secret", func(t *TokenIssuer) any { return &t.Secret }, secret, "Secret shared with the issuer, as env:NAME or file:PATH"},
+	{"key", func(t *TokenIssuer) any { return &t.Key }, secret, "The issuer's public key or certificate in PEM, as file:PATH or env:NAME"},
+	{"jwks", func(t *TokenIssuer) any { return &t.JWKS }, rule{check: checkText(checkJWKS), isFileReference: true}, "Set of keys: https://… or file:PATH"},
+	{"issuer", func(t *TokenIssuer) any { return &t.Issuer }, text(checkSomething), "What iss has to be"},
+	{"audience", func(t *TokenIssuer) any { return &t.Audience }, text(checkSomething), "What aud has to contain"},
+	{"cookie", func(t *TokenIssuer) any { return &t.Cookie }, text(checkCookie), "The cookie that may have the token"},
+	{"algorithms", func(t *TokenIssuer) any { return &t.Algorithms }, words(algorithms...), "Algorithms that are accepted"},
+	{"allow_without_exp", func(t *TokenIssuer) any { return &t.AllowWithoutExp }, anything, "Accept tokens that never expire"},
+})
+
+var keySettings = table([]row[BackendKey]{
+	{"name", func(k *BackendKey) any { return &k.Name }, needed(text(checkKeyName)), "What the key is called in logs and lists"},
+	{"hash", func(k *BackendKey) any { return &k.Hash }, hash, "sha256: and 64 hexadecimal digits, as godwit key new prints it"},
+	{"grants", func(k *BackendKey) any { return &k.Grants }, needed(anything), "What the key may do: patterns for each action"},
+})
+
+var channelSettings = table([]row[ChannelPolicy]{
+	{"match", func(p *ChannelPolicy) any { return &p.Match }, needed(channelPattern), "Pattern of the channels that this is about"},
+	{"history.count", func(p *ChannelPolicy) any { return &p.History.Count }, number(0, 10_000_000), "Publications that a channel remembers"},
+	{"history.age", func(p *ChannelPolicy) any { return &p.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour), "How long a channel remembers a publication"},
+	{"last_value", func(p *ChannelPolicy) any { return &p.LastValue }, anything, "A subscriber gets the newest publication first"},
+	{"presence", func(p *ChannelPolicy) any { return &p.Presence }, anything, "Who is subscribed can be asked"},
+	{"allow", func(p *ChannelPolicy) any { return &p.Allow }, actionList, "Actions that need no grant"},
+	{"publication_bytes", func(p *ChannelPolicy) any { return &p.PublicationBytes }, number(1, 64<<20), "The longest payload"},
+	{"rates.session", func(p *ChannelPolicy) any { return &p.Rates.Session }, fraction(0.001, 1_000_000), "Publications per second of one session"},
+	{"rates.channel", func(p *ChannelPolicy) any { return &p.Rates.Channel }, fraction(0.001, 1_000_000), "Publications per second of all together"},
+	{"idempotency", func(p *ChannelPolicy) any { return &p.Idempotency }, duration(time.Second, 24*time.Hour), "How long an idempotency key is remembered"},
+})
+
+// settingIn returns the setting of rows that key means.
+func settingIn(rows []setting, key string) (setting, bool) {
+	i := slices.IndexFunc(rows, func(s setting) bool { return s.key == key })
+	if i < 0 {
+		return setting{}, false
+	}
+	return rows[i], true
 }
 
-func settingOf(key string) (setting, bool) {
-	for _, s := range settings {
-		if s.key == key {
-			return s, true
+// keysIn lists the names valid in rows below section, in the order of the table.
+func keysIn(rows []setting, section string) []string {
+	var keys []string
+	for _, s := range rows {
+		rest := s.key
+		if section != "" {
+			var ok bool
+			if rest, ok = strings.CutPrefix(s.key, section+"."); !ok {
+				continue
+			}
+		}
+		name, _, _ := strings.Cut(rest, ".")
+		if !slices.Contains(keys, name) {
+			keys = append(keys, name)
 		}
 	}
-	return setting{}, false
+	return keys
 }
 
-func (s setting) env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
-}
-
-// set parses value into the setting's field and checks it. Lists are separated
-// by commas or spaces.
-func (s setting) set(c *Config, value string) error {
-	if err := parseInto(s.field(c), value); err != nil {
-		return err
+// join is the key of name below section; either may be empty.
+func join(section, name string) string {
+	if section == "" || name == "" {
+		return section + name
 	}
-	// Checked here and not only in normalize: there a zero means the default.
-	if text := s.check(s.field(c)); text != "" {
-		return errors.New(text)
-	}
-	return nil
+	return section + "." + name
 }
 
-func parseInto(field any, value string) error {
-	switch p := field.(type) {
-	case *string:
-		*p = value
-	case *[]string:
-		*p = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
-	case *bool:
-		b, err := parseBool(value)
-		*p = b
-		return err
-	case **bool:
-		b, err := parseBool(value)
-		*p = &b
-		return err
-	case *int:
-		n, err := parseInt(value)
-		*p = n
-		return err
-	case **int:
-		n, err := parseInt(value)
-		*p = &n
-		return err
-	case *time.Duration:
-		d, err := parseDuration(value)
-		*p = d
-		return err
-	default:
-		panic(fmt.Sprintf("server: no parser for a setting of type %T", field))
-	}
-	return nil
+// envName is the variable of a key.
+func envName(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-func parseBool(s string) (bool, error) {
-	switch s {
-	case "true", "1":
-		return true, nil
-	case "false", "0":
-		return false, nil
-	}
-	return false, fmt.Errorf("%q is neither true nor false", s)
-}
-
-func parseInt(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a whole number", s)
-	}
-	return n, nil
-}
-
-func parseDuration(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if err == nil {
-		return d, nil
-	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil {
-		return 0, fmt.Errorf("%s has no unit; write for example %ss or %sm", s, s, s)
-	}
-	return 0, fmt.Errorf("%q is not a duration; write for example 500ms, 10s or 1h30m", s)
-}
-
-func anything(any) string { return "" }
-
-func text(check func(string) string) func(any) string {
-	return func(field any) string { return check(*field.(*string)) }
-}
-
-func list(check func([]string) string) func(any) string {
-	return func(field any) string { return check(*field.(*[]string)) }
-}
-
-func number(least, most int) func(any) string {
-	return func(field any) string {
-		var n int
-		switch p := field.(type) {
-		case *int:
-			n = *p
-		case **int:
-			n = **p
-		}
-		if n < least || n > most {
-			return fmt.Sprintf("%d is out of range; use %d to %d", n, least, most)
-		}
-		return ""
-	}
-}
-
-func duration(least, most time.Duration) func(any) string {
-	return func(field any) string {
-		if d := *field.(*time.Duration); d < least || d > most {
-			return fmt.Sprintf("%v is out of range; use %v to %v", d, least, most)
-		}
-		return ""
-	}
-}
+func (s setting) env() string { return envName(s.key) }

@@ -17,6 +17,8 @@ type asked struct {
 	host   string
 	secure bool // it came over TLS
 
+	admitsCookies, isSocket bool // set for the Guard
+
 	http *http.Request   // nil if a loop has read it
 	loop *engine.Request // its strings are valid only while it is decided about
 }

@@ -48,7 +48,7 @@ func (e *earlyWake) isReady() bool {
 		return false
 	}
 	e.ready.Store(true)
-	return true
+	return !e.woken.Swap(false) // one may have come between the two
 }
 
 // wakeUp is called by the hub.
@@ -71,9 +71,6 @@ func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
 		m := scratches.Get().(*scratch)
 		s.take(m)
 		s.apply(m)
-	}
-	if s.end == "" && s.early.woken.Load() {
-		x.Wake()
 	}
 }
 

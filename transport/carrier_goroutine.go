@@ -28,7 +28,7 @@ type goroutineCarrier struct {
 // serveOnGoroutines makes r a WebSocket, when the dialect has begun.
 func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &goroutineCarrier{woken: newSignal(), resumed: newSignal()}
-	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.socket, s.woken.wake
+	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.woken.wake, d.visitor
 	m := s.open(w, r, &d.asker)
 	if m == nil {
 		return

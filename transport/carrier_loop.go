@@ -148,7 +148,7 @@ const pendingTimeout = 30 * time.Second
 // waits if the hub has to.
 func (t *Transport) openOnLoop(d *decision) (engine.Admission, *loopCarrier) {
 	s := &loopCarrier{}
-	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.socket, s.wakeUp
+	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.wakeUp, d.visitor
 	s.first = scratches.Get().(*scratch)
 	returned := false
 	defer func() {

@@ -34,7 +34,7 @@ type responseCarrier struct {
 // serveResponse serves r with what the dialect of d says.
 func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &responseCarrier{asker: d.asker, w: t.newWriter(w, r), r: r, woken: newSignal()}
-	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.dialect, s.woken.wake
+	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.dialect, s.woken.wake, d.visitor
 	defer s.close()
 	ctx := r.Context()
 	if d.dialect.Transport() == Post {

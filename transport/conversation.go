@@ -21,6 +21,7 @@ type conversation struct {
 	dialect dialect.Dialect
 	wake    func()       // called by the hub from any goroutine; it must not block
 	session *hub.Session // nil until the dialect subscribes
+	visitor *visitor     // nil where nothing is guarded
 
 	mu      sync.Mutex // guards what follows
 	settled *settled   // outcomes of commands that no session was needed for, in order
@@ -28,6 +29,9 @@ type conversation struct {
 
 // begin begins the dialect.
 func (c *conversation) begin(m *scratch) {
+	if c.visitor != nil {
+		c.visitor.begin(c.wake)
+	}
 	c.dialect.Begin(time.Now(), &m.effects)
 	c.perform(&m.effects)
 }
@@ -46,6 +50,9 @@ func (c *conversation) expire(now time.Time, m *scratch) {
 
 // take gives the dialect what it is owed. More may be: then wake is called again.
 func (c *conversation) take(m *scratch) {
+	if c.visitor != nil {
+		c.advance()
+	}
 	c.mu.Lock()
 	pushes := m.pushes[:0]
 	for o := c.settled; o != nil; o = o.next {
@@ -67,35 +74,69 @@ func (c *conversation) take(m *scratch) {
 	c.perform(&m.effects)
 }
 
-// perform does what the dialect commands.
+// perform does what the dialect commands, as far as it is allowed.
 func (c *conversation) perform(e *dialect.Effects) {
+	if c.visitor != nil {
+		c.visitor.hold(e.Commands)
+		e.Commands = e.Commands[:0]
+		c.advance()
+		return
+	}
 	for i := range e.Commands {
-		command := &e.Commands[i]
-		switch command.Kind {
-		case hub.CommandPublish:
-			if c.session == nil {
-				c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
-			} else {
-				c.session.Publish(command.Tag, command.Message)
-			}
-		case hub.CommandHistory:
-			tag, channel := command.Tag, command.Channel
-			c.t.hub.BeginHistory(channel, command.Query, func(page hub.Page, err error) {
-				c.settle(hub.Outcome{Tag: tag, Command: hub.CommandHistory, Channel: channel, Page: page, Err: err})
-			})
-		case hub.CommandSubscribe:
-			if c.session == nil {
-				session, err := c.t.hub.Connect(c.dialect.Transport(), c.wake)
-				if err != nil {
-					c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})
-					continue
-				}
-				c.session = session
-			}
-			c.session.Subscribe(command.Tag, command.Channel, command.Subscribe)
-		}
+		c.do(&e.Commands[i])
 	}
 	e.Commands = e.Commands[:0]
+}
+
+// advance does the commands about which the Guard has decided.
+func (c *conversation) advance() {
+	for {
+		command, refusal, ok := c.visitor.next(c.id())
+		if !ok {
+			return
+		}
+		if refusal == nil {
+			c.do(&command)
+			continue
+		}
+		kind := command.Kind
+		if kind == 0 {
+			kind = hub.CommandSubscribe
+		}
+		c.settle(hub.Outcome{Tag: command.Tag, Command: kind, Channel: command.Channel, Err: c.t.refusalOf(refusal)})
+	}
+}
+
+// do does what the dialect commands.
+func (c *conversation) do(command *dialect.Command) {
+	switch command.Kind {
+	case hub.CommandPublish:
+		if c.session == nil {
+			c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
+		} else {
+			c.session.Publish(command.Tag, command.Message)
+		}
+	case hub.CommandHistory:
+		tag, channel := command.Tag, command.Channel
+		c.t.hub.BeginHistory(channel, command.Query, func(page hub.Page, err error) {
+			c.settle(hub.Outcome{Tag: tag, Command: hub.CommandHistory, Channel: channel, Page: page, Err: err})
+		})
+	case hub.CommandPresence:
+		members, err := c.t.hub.Presence(command.Channel)
+		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Members: members, Err: err})
+	case hub.CommandSubscribe:
+		if c.session == nil {
+			session, err := c.t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), c.wake)
+			if err != nil {
+				c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})
+				return
+			}
+			c.session = session
+		}
+		c.session.Subscribe(command.Tag, command.Channel, command.Subscribe)
+	default: // it was only to be allowed
+		c.settle(hub.Outcome{Tag: command.Tag, Command: hub.CommandSubscribe, Channel: command.Channel})
+	}
 }
 
 // Published implements hub.Completer.
@@ -123,7 +164,9 @@ func (c *conversation) settle(o hub.Outcome) {
 }
 
 // isBusy reports whether the client is to be read no more until the next wake.
-func (c *conversation) isBusy() bool { return c.session != nil && c.session.IsBusy() }
+func (c *conversation) isBusy() bool {
+	return c.session != nil && c.session.IsBusy() || c.visitor.isBusy()
+}
 
 // id is that of the session, "" without one.
 func (c *conversation) id() string {
@@ -138,6 +181,7 @@ func (c *conversation) close() {
 	if c.session != nil {
 		c.session.Close()
 	}
+	c.visitor.leave()
 }
 
 // scratch is what a carrier needs for a moment and nobody keeps: an idle

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -81,6 +82,9 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		d = t.decide(&a)
 	}
+	if d.response == nil && d.socket == nil { // a handshake may yet be refused
+		d.visitor = t.visit(&a, false)
+	}
 	switch {
 	case d.response != nil:
 		t.writeResponse(w, r, d.response)
@@ -128,7 +132,8 @@ func (t *Transport) decide(a *asked) decision {
 	}
 	switch {
 	case route.presence:
-		return t.presence(d, channel)
+		d.dialect = dialect.NewPresence(channel)
+		return d
 	case a.method == http.MethodPost:
 		m, refused := t.publication(a, channel)
 		if refused != nil {
@@ -141,10 +146,12 @@ func (t *Transport) decide(a *asked) decision {
 	if refused != nil {
 		return t.refused(d, refused)
 	}
-	if stream, ok := read.(*dialect.Stream); ok && d.isHead {
-		d.response = new(response) // it is told what it would be
-		t.answer(&d.asker, stream.Head(), d.response, nil)
-		return d
+	stream, isStream := read.(*dialect.Stream)
+	switch {
+	case isStream && d.isHead:
+		stream.HeadOnly()
+	case isStream && t.tellsPage(a):
+		stream.ForPage()
 	}
 	if d.origin == "" && a.get("Origin") != "" && a.get("Sec-Fetch-Site") != "same-origin" && isHeld(read) {
 		// The browser would not let the page see anything of it.
@@ -155,7 +162,13 @@ func (t *Transport) decide(a *asked) decision {
 }
 
 // isHeld reports whether a read lasts.
-func isHeld(d dialect.Dialect) bool { return d.Transport() != Page }
+func isHeld(d dialect.Dialect) bool { return d.Transport() != Page && d.Transport() != "head" }
+
+// tellsPage reports whether a client that is refused is a page in a browser, which
+// is not shown the status of a response, and is to be told in another way.
+func (t *Transport) tellsPage(a *asked) bool {
+	return !t.o.RefuseByStatus && (a.get("Origin") != "" || a.get("Sec-Fetch-Site") != "")
+}
 
 // recognize notes in d what every response to a needs, and returns what a is for.
 // It reports false for what is not served here, and has refused it.
@@ -231,7 +244,13 @@ func closeHTTP1(w http.ResponseWriter, r *http.Request) {
 // refuseHub is the answer to a request that the hub could not serve.
 func (t *Transport) refuseHub(path string, err error) *refusal {
 	var name *hub.NameError
+	var refused *access.Refusal
+	var ended *hub.Ended
 	switch {
+	case errors.As(err, &refused):
+		return refuseAccess(refused)
+	case errors.As(err, &ended):
+		return &refusal{problem: ProblemForbidden, detail: ended.Reason}
 	case errors.As(err, &name):
 		return &refusal{problem: ProblemChannelName, detail: nameDetail(name).Error()}
 	case errors.Is(err, hub.ErrTooLarge):
@@ -240,6 +259,10 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 		return &refusal{problem: ProblemNotText, detail: "the body is announced as text and is not valid UTF-8; send UTF-8, or Content-Type: application/octet-stream for other bytes"}
 	case errors.Is(err, hub.ErrNotJSON):
 		return &refusal{problem: ProblemNotJSON, detail: "the body is announced as JSON and is not exactly one JSON value in UTF-8"}
+	case errors.Is(err, hub.ErrAttribute):
+		return &refusal{problem: ProblemAttribute, detail: detail(err)}
+	case errors.Is(err, hub.ErrNoPresence):
+		return &refusal{problem: ProblemNoPresence, detail: "who is subscribed to this channel is not shown"}
 	case errors.Is(err, hub.ErrIdempotencyKey):
 		return &refusal{problem: ProblemIdempotencyKey, detail: detail(err)}
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):

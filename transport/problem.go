@@ -46,6 +46,14 @@ var (
 		"Send as many bytes as Content-Length announces, or well-formed chunks.")
 	ProblemUpgrade = problem(http.StatusBadRequest, "bad-upgrade", "Bad WebSocket handshake",
 		"Send the opening handshake of RFC 6455 §4.1; WebSocket clients do.")
+	ProblemAttribute = problem(http.StatusBadRequest, "bad-attribute", "Bad attribute of a publication",
+		"Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error` and `binary` are events of the server.")
+	ProblemUnauthorized = problem(http.StatusUnauthorized, "unauthorized", "Not authenticated",
+		"Send a valid token as `Authorization: Bearer …`, or as `?token=…` where a field cannot be set.")
+	ProblemForbidden = problem(http.StatusForbidden, "forbidden", "Not allowed",
+		"Use a token or a key with the grant that the detail names.")
+	ProblemNoPresence = problem(http.StatusForbidden, "presence-off", "Presence is off",
+		"Nothing: the policy of this channel keeps to itself who is subscribed.")
 	ProblemOrigin = problem(http.StatusForbidden, "origin-not-allowed", "Origin not allowed",
 		"Serve the page from this server's own origin, or add its origin to the server's list.")
 	ProblemNotFound = problem(http.StatusNotFound, "not-found", "Not found",
@@ -66,6 +74,8 @@ var (
 		"Use a name of this machine (`localhost`, `127.0.0.1`, `[::1]`), or list the name in the server's origins.")
 	ProblemUpgradeVersion = problem(http.StatusUpgradeRequired, "upgrade-required", "WebSocket upgrade required",
 		"Send `Upgrade: websocket`, `Connection: Upgrade` and the version in the Sec-WebSocket-Version field of the answer.")
+	ProblemTooManyRequests = problem(http.StatusTooManyRequests, "too-many-requests", "Too many requests",
+		"Try again after the seconds in Retry-After, and then less often.")
 	ProblemInternal = problem(http.StatusInternalServerError, "internal-error", "Internal error",
 		"Nothing you did: report it with the ID in the detail, under which the server's log says more.")
 	ProblemShutdown = problem(http.StatusServiceUnavailable, "shutting-down", "Server is shutting down",
@@ -74,6 +84,8 @@ var (
 		"Try again after the seconds in Retry-After.")
 	ProblemBroker = problem(http.StatusServiceUnavailable, "broker-unavailable", "Broker unavailable",
 		"Try again after the seconds in Retry-After; use an Idempotency-Key so that a publication is not repeated.")
+	ProblemUndecided = problem(http.StatusServiceUnavailable, "undecided", "It cannot be decided now whether this is allowed",
+		"Try again after the seconds in Retry-After.")
 	ProblemTooManyChannels = problem(http.StatusServiceUnavailable, "too-many-channels", "Too many channels",
 		"Use fewer channels, or raise the server's `limits.channels`.")
 	ProblemTooManyConnections = problem(http.StatusServiceUnavailable, "too-many-connections", "Too many connections",

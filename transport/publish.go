@@ -46,11 +46,46 @@ func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal
 				field: [2]string{"Accept-Encoding", "identity"}, close: true} // RFC 9110 §15.5.16
 		}
 	}
+	attributes, refused := attributesOf(a)
+	if refused != nil {
+		return m, refused
+	}
+	m.Attributes = attributes
 	var err error
 	if m.Kind, err = kindOf(a.values("Content-Type")); err != nil {
 		return m, &refusal{problem: ProblemContentType, detail: err.Error(), close: true}
 	}
 	return m, nil
+}
+
+// attributesOf are the event and the key of a publication, nil if it has neither.
+func attributesOf(a *asked) (*hub.Attributes, *refusal) {
+	event, refused := attribute(a, "Godwit-Event", "event")
+	if refused != nil {
+		return nil, refused
+	}
+	key, refused := attribute(a, "Godwit-Key", "key")
+	if refused != nil || event == "" && key == "" {
+		return nil, refused
+	}
+	return &hub.Attributes{Event: event, Key: key}, nil
+}
+
+// attribute is one that is given in a field or in the query, "" if it is not.
+func attribute(a *asked, field, parameter string) (string, *refusal) {
+	values, err := parameters(a.query, parameter)
+	if err != nil {
+		return "", &refusal{problem: ProblemParameter, detail: err.Error(), close: true}
+	}
+	values = append(values, a.values(field)...)
+	switch len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return strings.Clone(values[0]), nil
+	}
+	return "", &refusal{problem: ProblemAttribute, close: true,
+		detail: "the " + parameter + " is given more than once; give it once, as the field " + field + " or as ?" + parameter + "="}
 }
 
 // fill makes data the payload of m, which keeps it.

@@ -126,3 +126,20 @@ func quote(s string) string {
 	}
 	return strconv.Quote(s)
 }
+
+// parameters are the values of one parameter, in order.
+func parameters(raw, want string) (values []string, err error) {
+	for raw != "" {
+		var part string
+		part, raw, _ = strings.Cut(raw, "&")
+		name, value, _ := strings.Cut(part, "=")
+		if name, err := url.QueryUnescape(name); err != nil || name != want {
+			continue
+		}
+		if value, err = url.QueryUnescape(value); err != nil {
+			return nil, fmt.Errorf("the value of %s cannot be decoded: %v; percent-encode it", want, err)
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}

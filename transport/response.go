@@ -146,12 +146,13 @@ func (t *Transport) answer(a *asker, d *dialect.Answer, out *response, e *dialec
 
 // refusal is a request that is answered with a problem.
 type refusal struct {
-	problem    *Problem
-	detail     string
-	extension  []byte    // members of the document, see Problem.write
-	field      [2]string // one more field and its value, or two empty strings
-	retryAfter bool      // the client is told when to try again
-	close      bool      // the answer is the last one on its connection
+	problem           *Problem
+	detail            string
+	extension         []byte    // members of the document, see Problem.write
+	field             [2]string // one more field and its value, or two empty strings
+	retryAfter        bool      // the client is told when to try again
+	retryAfterSeconds string    // the same, when this is known; "" if it is not
+	close             bool      // the answer is the last one on its connection
 }
 
 // retryAfter is what a client is told to wait, in seconds, while the server
@@ -164,6 +165,9 @@ func (t *Transport) refuse(a *asker, f *refusal, out *response) {
 	out.set("Content-Type", problemType)
 	if f.retryAfter {
 		out.set("Retry-After", retryAfter)
+	}
+	if f.retryAfterSeconds != "" {
+		out.set("Retry-After", f.retryAfterSeconds)
 	}
 	if f.field[0] != "" {
 		out.set(f.field[0], f.field[1])
@@ -180,4 +184,5 @@ type decision struct {
 	message  *hub.Message    // to be published, with the content as payload
 	dialect  dialect.Dialect // what is read
 	socket   *dialect.Socket // a WebSocket, if its handshake is in order
+	visitor  *visitor        // who asks, of what is to be a conversation; nil where nothing is guarded
 }

@@ -22,6 +22,9 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 	} else {
 		d = t.decide(&a)
 	}
+	if d.response == nil {
+		d.visitor = t.visit(&a, false)
+	}
 	route := engine.Route{IsRefusal: why != nil, Limits: t.limits, BodyBytesMax: engine.NoBody, EndsWithInput: true}
 	switch {
 	case d.response != nil:
@@ -47,7 +50,7 @@ func (t *Transport) newExchange(d *decision) *exchangeCarrier {
 	if d.message != nil {
 		d.dialect = dialect.NewPost(*d.message)
 	}
-	s.conversation.t, s.conversation.dialect, s.conversation.wake = t, d.dialect, s.wakeUp
+	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.dialect, s.wakeUp, d.visitor
 	return s
 }
 
@@ -63,6 +66,7 @@ func (t *Transport) Admit(r *engine.Request) engine.Admission {
 	if d.response != nil {
 		return admission(d.response)
 	}
+	d.visitor = t.visit(&asked, true)
 	a, _ := t.openOnLoop(&d)
 	return a
 }

@@ -65,6 +65,14 @@ type Options struct {
 	// there are none here, but a proxy in front may want its cookies. Default: not.
 	Credentials bool
 
+	// Guard decides who may do what. Nil lets everybody do everything.
+	Guard Guard
+
+	// RefuseByStatus refuses pages in browsers by the status of a response, too,
+	// although browsers do not show it to them. Default: a WebSocket is opened and
+	// closed with 4401, 4403 or 4429, and an event stream ends with an event.
+	RefuseByStatus bool
+
 	// BodyBytesMax is the longest POST body and WebSocket message accepted.
 	// Default 64 KiB, which is also the hub's limit; a larger value has no use
 	// unless the hub's is raised with it.

@@ -61,6 +61,9 @@ func (t *Transport) decideSocket(a *asked) decision {
 	if q.json {
 		d.socket.PublishJSON()
 	}
+	if t.tellsPage(a) {
+		d.socket.OpenToRefuse()
+	}
 	return d
 }
 
@@ -80,6 +83,8 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, d *de
 		t.refuseUpgrade(&d.asker)(w, r, fault)
 		return
 	}
+	a := askedHTTP(r)
+	d.visitor = t.visit(&a, true)
 	if t.o.Engine != nil {
 		t.serveOnLoop(w, r, d)
 		return

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -39,13 +40,17 @@ func greeting(t *testing.T, c server.Config) string {
 
 func TestGreeting(t *testing.T) {
 	t.Parallel()
-	golden(t, "testdata/serve.txt", greeting(t, server.Config{Listen: "127.0.0.1:0", Origins: []string{"https://a.example", "https://b.example"}}))
-	text := greeting(t, server.Config{Listen: "0.0.0.0:0", Insecure: true})
+	golden(t, "testdata/serve.txt", greeting(t, server.Config{Listen: []string{"127.0.0.1:0"}, Origins: []string{"https://a.example", "https://b.example"}}))
+	text := greeting(t, server.Config{Listen: []string{"0.0.0.0:0"}, Anonymous: new(access.Grants)})
+	if !strings.Contains(text, "what the configuration grants them") || strings.Contains(text, "Everyone") || strings.Contains(text, "OTHER MACHINES") {
+		t.Errorf("for a server that is protected: %s", text)
+	}
+	text = greeting(t, server.Config{Listen: []string{"0.0.0.0:0"}, Insecure: true})
 	if !strings.Contains(text, "OTHER MACHINES CAN REACH IT") || strings.Contains(text, "demo feed") || !strings.Contains(text, "http://localhost:") {
 		t.Errorf("it says:\n%s", text)
 	}
 	path := filepath.Join(t.TempDir(), "s")
-	text = greeting(t, server.Config{Listen: "unix:" + path})
+	text = greeting(t, server.Config{Listen: []string{"unix:" + path}})
 	if !strings.Contains(text, "curl --unix-socket "+path+" http://localhost/channels/chat\n") || strings.Contains(text, "page ") || strings.Contains(text, "loopback") {
 		t.Errorf("it says:\n%s", text)
 	}

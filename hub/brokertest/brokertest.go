@@ -70,6 +70,8 @@ func (s Suite) Run(t *testing.T) {
 		{"RetentionByAge", s.inTime(retentionByAge)},
 		{"PositionsSurviveSilence", s.inTime(positionsSurviveSilence)},
 
+		{"Clear", clearForgets},
+
 		{"Lost", lostIsAnnounced},
 		{"Health", health},
 		{"Close", closeEndsEverything},

@@ -18,6 +18,7 @@ func publicationIsDeliveredAsPublished(t *testing.T, f *fixture) {
 		{Channel: "a/b", Kind: hub.Text, Data: []byte("grüezi"), Publisher: "session"},
 		{Channel: "a/b", Kind: hub.Binary, Data: []byte{0, 0xff, '\n'}},
 		{Channel: "a/b", Kind: hub.JSON, Data: []byte(` {"a": 1} `), IdempotencyKey: "k"},
+		{Channel: "a/b", Data: []byte("x"), Attributes: &hub.Attributes{Event: "joke", User: "ann", Key: "k/1", Exclude: "session"}},
 		{Channel: "a/b"},
 	} {
 		earliest := time.Now()
@@ -26,8 +27,8 @@ func publicationIsDeliveredAsPublished(t *testing.T, f *fixture) {
 			t.Fatalf("Publish: duplicate %v, error %v", duplicate, err)
 		}
 		got := f.received.await(t, count(i+1))[i]
-		want := hub.Publication{Channel: m.Channel, Position: pos, Previous: got.Previous, Time: got.Time, Kind: m.Kind, Data: got.Data, Publisher: m.Publisher}
-		if fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", want) || string(got.Data) != string(m.Data) {
+		want := hub.Publication{Channel: m.Channel, Position: pos, Previous: got.Previous, Time: got.Time, Kind: m.Kind, Data: got.Data, Publisher: m.Publisher, Attributes: m.Attributes}
+		if describe(got) != describe(&want) || string(got.Data) != string(m.Data) {
 			t.Errorf("delivered %+v, want %+v with data %q", *got, want, m.Data)
 		}
 		if got.Time.Location() != time.UTC {
@@ -37,10 +38,22 @@ func publicationIsDeliveredAsPublished(t *testing.T, f *fixture) {
 		if slack := time.Minute; got.Time.Before(earliest.Add(-slack)) || got.Time.After(time.Now().Add(slack)) {
 			t.Errorf("time is %v, but it is %v", got.Time, time.Now())
 		}
-		if kept := f.history("a/b", hub.Query{Last: 1}).Publications; len(kept) != 1 || fmt.Sprintf("%+v", *kept[0]) != fmt.Sprintf("%+v", *got) {
+		if kept := f.history("a/b", hub.Query{Last: 1}).Publications; len(kept) != 1 || describe(kept[0]) != describe(got) {
 			t.Errorf("history has %+v, delivered was %+v", kept, *got)
 		}
 	}
+}
+
+// describe is all of a publication but its payload, so that two that are equal can
+// be compared.
+func describe(p *hub.Publication) string {
+	plain := *p
+	plain.Attributes = nil
+	attributes := hub.Attributes{}
+	if p.Attributes != nil {
+		attributes = *p.Attributes
+	}
+	return fmt.Sprintf("%+v %+v", plain, attributes)
 }
 
 func offsetsAscend(t *testing.T, f *fixture) {

@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -332,5 +333,40 @@ func idempotencyKeyConcurrently(t *testing.T, f *fixture) {
 	page := f.history("c", hub.Query{})
 	if len(page.Publications) != 20 {
 		t.Errorf("history has %d publications, want 20", len(page.Publications))
+	}
+}
+
+// clearForgets is about a Broker that can clear. The positions go on, so that nobody
+// takes a new publication for one that was seen.
+func clearForgets(t *testing.T, f *fixture) {
+	f.start(nil)
+	b, ok := f.Broker.(hub.ClearingBroker)
+	if !ok {
+		t.Skip("this broker is no hub.ClearingBroker")
+	}
+	at := f.publishAll("c", plenty, numbered(10)...)
+	other := f.publishAll("other", plenty, "kept")
+	for range 2 {
+		if err := b.Clear(f.ctx, "c"); err != nil {
+			t.Fatal("Clear:", err)
+		}
+	}
+	if err := b.Clear(f.ctx, "never heard of"); err != nil {
+		t.Error("Clear of a channel without history:", err)
+	}
+	f.wantPage(f.history("c", hub.Query{}), nil, at[10], hub.Position{})
+	f.wantPage(f.history("c", hub.Query{Since: at[10]}), nil, at[10], hub.Position{})
+	f.wantPage(f.history("c", hub.Query{Since: at[4]}), nil, at[10], at[4])
+	f.wantPage(f.history("other", hub.Query{}), []string{"kept"}, other[1], hub.Position{})
+	next := f.publishAll("c", plenty, "new")
+	if next[1].Epoch != at[10].Epoch || next[1].Offset <= at[10].Offset {
+		t.Errorf("after Clear a publication is at %v, and the one before was at %v", next[1], at[10])
+	}
+	f.wantPage(f.history("c", hub.Query{}), []string{"new"}, next[1], hub.Position{})
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Clear(f.ctx, "c"); !errors.Is(err, hub.ErrClosed) {
+		t.Errorf("Clear after Close: %v, want ErrClosed", err)
 	}
 }

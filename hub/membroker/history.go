@@ -34,7 +34,13 @@ func (m moment) add(d time.Duration) moment {
 }
 
 // charge is the cost of a publication against Options.HistoryBytesMax.
-func charge(p *hub.Publication) int64 { return publicationBytes + int64(len(p.Data)) }
+func charge(p *hub.Publication) int64 {
+	n := publicationBytes + int64(len(p.Data))
+	if a := p.Attributes; a != nil {
+		n += attributesBytes + int64(len(a.Event)+len(a.User)+len(a.Key)+len(a.Exclude))
+	}
+	return n
+}
 
 // tally is the change of the totals.
 type tally struct {

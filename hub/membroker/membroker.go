@@ -224,6 +224,8 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 		Kind:      m.Kind,
 		Data:      m.Data,
 		Publisher: m.Publisher,
+
+		Attributes: m.Attributes,
 	}
 	if key != nil {
 		b.keys.remember(*key, c.top)
@@ -382,6 +384,24 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 	page := c.history.read(q, hub.Position{Epoch: b.epoch, Offset: c.top})
 	b.forgetIdle(s, c)
 	return page, nil
+}
+
+// Clear implements hub.ClearingBroker.
+func (b *Broker) Clear(_ context.Context, channel string) error {
+	s, _ := b.locate(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := b.checkOpen(); err != nil {
+		return err
+	}
+	c, ok := s.channels.Get(channel)
+	if !ok {
+		return nil
+	}
+	b.count(c.history.drop(c.history.held.len()))
+	s.reschedule(c)
+	b.forgetIdle(s, c)
+	return nil
 }
 
 // Stats are gauges of what a Broker holds, and a counter.

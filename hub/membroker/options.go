@@ -46,6 +46,9 @@ const (
 	// the struct, its place in the ring and the ring's slack.
 	publicationBytes = 192
 
+	// attributesBytes is the cost of its attributes besides their texts.
+	attributesBytes = 64
+
 	// pendingMax is how much may wait for delivery in one channel before
 	// publishers are answered only after delivery. It is the only brake on
 	// publishers that together are faster than delivery: each has a bound of its own

@@ -96,6 +96,11 @@ type PublishAnswer struct {
 	Data    []byte // the caller's
 }
 
+// Asks reports whether the application decides about anything.
+func (h *Hooks) Asks() bool {
+	return h != nil && (h.connect != nil || h.subscribe != nil || h.publish != nil)
+}
+
 // AsksConnect reports whether the application decides who may connect.
 func (h *Hooks) AsksConnect() bool { return h != nil && h.connect != nil }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/driver"
 )
@@ -27,7 +28,7 @@ type Dialect interface {
 	Push(now time.Time, pushes []hub.Push, out *Effects)
 
 	// End says that the session has ended, and why: hub.ErrShutdown,
-	// hub.ErrClosed or hub.ErrTooManyCommands.
+	// hub.ErrClosed, hub.ErrTooManyCommands, a *hub.Ended or an *access.Refusal.
 	End(reason error, out *Effects)
 
 	// Deadline is when Expire is to be called; the zero time is never. It may
@@ -46,7 +47,8 @@ type Frame struct {
 // Command is something to ask the session for. Which fields count depends on
 // Kind.
 type Command struct {
-	Kind      hub.Command
+	Kind      hub.Command   // 0 asks for nothing but the permission
+	Action    access.Action // what the client has to be allowed
 	Tag       uint64
 	Channel   string
 	Message   hub.Message          // CommandPublish
@@ -88,7 +90,8 @@ func (e *Effects) Content() []byte {
 
 // Answer is the answer to the request with which a conversation begins.
 type Answer struct {
-	// Err, if not nil, refuses the request: it is an error of the hub.
+	// Err, if not nil, refuses the request: it is an error of the hub, or an
+	// *access.Refusal.
 	Err error
 
 	Status      int // of HTTP
@@ -120,7 +123,7 @@ const (
 	EndShutdown End = "shutdown" // the hub is going away
 	EndSlow     End = "slow"     // the client did not read in time
 	EndLost     End = "lost"     // position lost on a bare WebSocket
-	EndRefused  End = "refused"  // the client sent something that may not be published
+	EndRefused  End = "refused"  // the client may not, or sent something that may not be published
 	EndFailure  End = "failure"  // the broker failed
 )
 

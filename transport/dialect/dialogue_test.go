@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -68,6 +69,34 @@ func socketOfJSON() *Socket {
 	return s
 }
 
+var (
+	denied  = &access.Refusal{Cause: access.Denied, Reason: "a grant is missing"}
+	tooMany = &access.Refusal{Cause: access.TooMany, Reason: "too many"}
+	expired = &access.Refusal{Cause: access.Expired, Reason: "token expired"}
+)
+
+func present(members ...hub.Member) hub.Push {
+	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandPresence, Channel: "c", Members: members}}
+}
+
+func socketOfPage() *Socket {
+	s := NewSocket("c", false, hub.SubscribeOptions{})
+	s.OpenToRefuse()
+	return s
+}
+
+func eventsOfPage() *Stream {
+	s := NewEvents("c", hub.SubscribeOptions{}, options)
+	s.ForPage()
+	return s
+}
+
+func headOfEvents() *Stream {
+	s := NewEvents("c", hub.SubscribeOptions{}, options)
+	s.HeadOnly()
+	return s
+}
+
 func pushes(p ...hub.Push) []hub.Push { return p }
 
 const envelopeOf = `{"channel":"c","position":"e:%d","time":"2026-11-21T09:30:00Z","data":"%s"}`
@@ -123,6 +152,34 @@ func TestDialects(t *testing.T) {
 			{nil, `subscribe c`},
 			{pushes(failed(hub.CommandSubscribe, broken)), `refuse broken on purpose; over, failure`},
 		}},
+		{"a socket that may not subscribe", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(failed(hub.CommandSubscribe, denied)), `refuse a grant is missing; over, refused`},
+		}},
+		{"a page whose socket may not subscribe", socketOfPage(), []turn{
+			{nil, `subscribe c`},
+			{pushes(failed(hub.CommandSubscribe, denied)), `answer 101; close 4403 a grant is missing, refused`},
+		}},
+		{"a socket that may not publish", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 101`},
+			{pushes(failed(hub.CommandPublish, denied)), `close 4403 a grant is missing, refused`},
+		}},
+		{"a socket with envelopes that publishes too often", NewSocket("c", true, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 101 at e:7`},
+			{pushes(failed(hub.CommandPublish, tooMany), delivered(8, "a")), `text "{\"error\":{\"code\":4429,\"reason\":\"too many\",\"reconnect\":true}}"; text ` + fmt.Sprintf("%q", fmt.Sprintf(envelopeOf, 8, "a"))},
+		}},
+		{"a socket whose token expires", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 101`},
+			{expired, `close 4401 token expired, refused`},
+		}},
+		{"a socket that is ended by somebody", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 101`},
+			{&hub.Ended{Code: 4123, Reason: strings.Repeat("ü", 70)}, `close 4123 ` + strings.Repeat("ü", 60) + `…, refused`},
+		}},
 		{"a socket at the end", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
 			{nil, `subscribe c`},
 			{pushes(subscribed(7)), `answer 101`},
@@ -149,6 +206,45 @@ func TestDialects(t *testing.T) {
 			{15*time.Second - 1, ``},
 			{time.Duration(1), `":\n\n"`},
 			{pushes(delivered(10, "c"), behind()), `"id: e:10\ndata: c\n\n"; over, failure`},
+		}},
+		{"events that may not be had", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
+			{nil, `subscribe c`},
+			{pushes(failed(hub.CommandSubscribe, denied)), `refuse a grant is missing; over, refused`},
+		}},
+		{"events that a page may not have", eventsOfPage(), []turn{
+			{nil, `subscribe c`},
+			{pushes(failed(hub.CommandSubscribe, denied)), `answer 200 text/event-stream; charset=utf-8; "retry: 60000\nevent: end\ndata: {\"code\":4403,\"reason\":\"a grant is missing\",\"reconnect\":false}\n\n"; over, refused`},
+		}},
+		{"events for which a page is too many", eventsOfPage(), []turn{
+			{nil, `subscribe c`},
+			{pushes(failed(hub.CommandSubscribe, tooMany)), `answer 200 text/event-stream; charset=utf-8; "event: end\ndata: {\"code\":4429,\"reason\":\"too many\",\"reconnect\":true}\n\n"; over, refused`},
+		}},
+		{"events whose token expires", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 200 text/event-stream; charset=utf-8 at e:7; "retry: 2000\nid: e:7\nevent: position\ndata: e:7\n\n"`},
+			{expired, `"retry: 60000\nevent: end\ndata: {\"code\":4401,\"reason\":\"token expired\",\"reconnect\":false}\n\n"; over, refused`},
+		}},
+		{"the head of events", headOfEvents(), []turn{
+			{nil, `may subscribe c`},
+			{pushes(subscribed(7)), `answer 200 text/event-stream; charset=utf-8; over, client`},
+		}},
+		{"the head of events that may not be had", headOfEvents(), []turn{
+			{nil, `may subscribe c`},
+			{pushes(failed(hub.CommandSubscribe, denied)), `refuse a grant is missing; over, refused`},
+		}},
+		{"lines whose token is revoked", NewLines("c", hub.SubscribeOptions{}, options), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 200 application/x-ndjson at e:7; "{}\n"`},
+			{&hub.Ended{Code: 4000, Reason: "bye", Reconnect: true}, `"{\"end\":{\"code\":4000,\"reason\":\"bye\",\"reconnect\":true}}\n"; over, refused`},
+		}},
+		{"presence", NewPresence("c"), []turn{
+			{nil, `presence c`},
+			{pushes(present(hub.Member{ID: "a", Transport: "sse", Since: epoch}, hub.Member{ID: "b", Transport: "ws", Since: epoch, User: "ann\"", Info: "{\"n\": 1}"})),
+				`answer 200 application/json whole; "{\"channel\":\"c\",\"count\":2,\"connections\":[{\"id\":\"a\",\"transport\":\"sse\",\"since\":\"2026-11-21T09:30:00Z\"},{\"id\":\"b\",\"transport\":\"ws\",\"since\":\"2026-11-21T09:30:00Z\",\"user\":\"ann\\\"\",\"info\":{\"n\":1}}]}\n"; over, client`},
+		}},
+		{"presence that may not be seen", NewPresence("c"), []turn{
+			{nil, `presence c`},
+			{pushes(failed(hub.CommandPresence, denied)), `refuse a grant is missing; over, client`},
 		}},
 		{"events that are refused", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
 			{nil, `subscribe c`},
@@ -338,6 +434,10 @@ func describe(d Dialect, e *Effects) string {
 			add("publish %s %s%q", c.Channel, kind, c.Message.Data)
 		case hub.CommandHistory:
 			add("history %s", c.Channel)
+		case hub.CommandPresence:
+			add("presence %s", c.Channel)
+		case 0:
+			add("may %s %s", c.Action, c.Channel)
 		case hub.CommandSubscribe:
 			text := "subscribe " + c.Channel
 			if !c.Subscribe.Since.IsZero() {

@@ -14,7 +14,7 @@ import (
 //
 // Text is a JSON string, JSON is the value itself without the white space
 // between its tokens, and Binary is "data_base64" instead of "data", as in
-// CloudEvents.
+// CloudEvents. "event", "user" and "key" stand before it when there are any.
 func appendEnvelope(dst []byte, p *hub.Publication) []byte {
 	dst = append(dst, `{"channel":`...)
 	dst = jsontext.AppendString(dst, p.Channel)
@@ -23,6 +23,11 @@ func appendEnvelope(dst []byte, p *hub.Publication) []byte {
 	dst = append(dst, `,"time":"`...)
 	dst = p.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, `",`...)
+	if a := p.Attributes; a != nil {
+		dst = appendAttribute(dst, "event", a.Event)
+		dst = appendAttribute(dst, "user", a.User)
+		dst = appendAttribute(dst, "key", a.Key)
+	}
 	switch p.Kind {
 	case hub.Text:
 		dst = append(dst, `"data":`...)
@@ -36,6 +41,18 @@ func appendEnvelope(dst []byte, p *hub.Publication) []byte {
 		dst = append(dst, '"')
 	}
 	return append(dst, '}')
+}
+
+// appendAttribute appends "name":"value", if there is a value.
+func appendAttribute(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	dst = append(dst, '"')
+	dst = append(dst, name...)
+	dst = append(dst, `":`...)
+	dst = jsontext.AppendString(dst, value)
+	return append(dst, ',')
 }
 
 // appendGap appends {"from":…,"to":…}. From is null when it is not known what

@@ -30,9 +30,13 @@ import (
 //	event: gap
 //	data: {"from":"f3Zb:18","to":"f3Zb:40"}
 //
+//	event: end
+//	data: {"code":4401,"reason":"token expired","reconnect":false}
+//
 //	:
 //
-// Text and JSON have the default event name, so that onmessage gets them. The
+// Text and JSON have the default event name, so that onmessage gets them, unless the
+// publication has a name of its own. The
 // id of a gap is where it ends, so that resuming goes on behind it.
 var events = streamFormat{
 	transport:       "sse",
@@ -40,6 +44,7 @@ var events = streamFormat{
 	form:            formEvent,
 	appendOpen:      appendEventOpen,
 	appendGap:       appendEventGap,
+	appendEnd:       appendEventEnd,
 	heartbeat:       []byte(":\n\n"),
 	endsWhenRefused: true, // an EventSource gives up for good on any status but 200
 }
@@ -70,8 +75,20 @@ func appendEventID(dst []byte, p hub.Position) []byte {
 
 func appendEvent(dst []byte, p *hub.Publication) []byte {
 	dst = appendEventID(dst, p.Position)
+	name := ""
+	switch {
+	case p.Attributes != nil && p.Attributes.Event != "":
+		name = p.Attributes.Event // the hub lets none through that would end the line, or is one of ours
+	case p.Kind == hub.Binary:
+		name = "binary"
+	}
+	if name != "" {
+		dst = append(dst, "event: "...)
+		dst = append(dst, name...)
+		dst = append(dst, '\n')
+	}
 	if p.Kind == hub.Binary {
-		dst = append(dst, "event: binary\ndata: "...)
+		dst = append(dst, "data: "...)
 		dst = base64.StdEncoding.AppendEncode(dst, p.Data)
 		return append(dst, "\n\n"...)
 	}
@@ -82,6 +99,17 @@ func appendEventGap(dst []byte, g *hub.Gap) []byte {
 	dst = appendEventID(dst, g.To)
 	dst = append(dst, "event: gap\ndata: "...)
 	dst = appendGap(dst, g)
+	return append(dst, "\n\n"...)
+}
+
+// appendEventEnd says why the stream ends. An EventSource comes back all the same,
+// unless its page closes it; it is told to take its time.
+func appendEventEnd(dst []byte, e ending) []byte {
+	if !e.reconnect {
+		dst = append(dst, "retry: 60000\n"...)
+	}
+	dst = append(dst, "event: end\ndata: "...)
+	dst = e.appendTo(dst)
 	return append(dst, "\n\n"...)
 }
 

@@ -12,6 +12,7 @@ import (
 //	{"channel":"chat","position":"f3Zb:17","time":"…","data":"hello"}
 //	{}
 //	{"gap":{"from":"f3Zb:17","to":"f3Zb:40"}}
+//	{"end":{"code":4401,"reason":"token expired","reconnect":false}}
 //
 // Where the stream begins is in the Godwit-Position header.
 var lines = streamFormat{
@@ -22,7 +23,11 @@ var lines = streamFormat{
 	// of a response back until there is something of its body.
 	appendOpen: func(dst []byte, _ time.Duration, _ hub.Position) []byte { return append(dst, "{}\n"...) },
 	appendGap:  func(dst []byte, g *hub.Gap) []byte { return append(appendGapObject(dst, g), '\n') },
-	heartbeat:  []byte("{}\n"),
+	appendEnd: func(dst []byte, e ending) []byte {
+		dst = append(dst, `{"end":`...)
+		return append(e.appendTo(dst), "}\n"...)
+	},
+	heartbeat: []byte("{}\n"),
 }
 
 // appendGapObject appends {"gap":{"from":…,"to":…}}, which stands among

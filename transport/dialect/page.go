@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
@@ -73,8 +74,16 @@ func (p *Page) Transport() string {
 // Begin reads the history.
 func (p *Page) Begin(now time.Time, out *Effects) {
 	p.opened = now.UnixNano()
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandHistory, Tag: tagRead, Channel: p.request.Channel, Query: *p.request.Query})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandHistory, Action: p.action(), Tag: tagRead, Channel: p.request.Channel, Query: *p.request.Query})
 	p.request.Query = nil
+}
+
+// action is what the client has to be allowed: long polling is a subscription.
+func (p *Page) action() access.Action {
+	if p.request.Waits {
+		return access.Subscribe
+	}
+	return access.History
 }
 
 // Push answers, or begins to wait.
@@ -102,7 +111,7 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		}
 		p.expires = now.Add(p.request.Wait)
 		out.Commands = append(out.Commands, Command{
-			Kind: hub.CommandSubscribe, Tag: tagWait, Channel: p.request.Channel,
+			Kind: hub.CommandSubscribe, Action: access.Subscribe, Tag: tagWait, Channel: p.request.Channel,
 			Subscribe: hub.SubscribeOptions{Since: p.position},
 		})
 	default: // the subscription has begun
@@ -167,7 +176,7 @@ func (p *Page) answer(read history, out *Effects) {
 // End answers a page that waits with an empty one: the client asks again, and
 // finds what serves it then.
 func (p *Page) End(reason error, out *Effects) {
-	if errors.Is(reason, hub.ErrTooManyCommands) {
+	if _, ok := endingOf(reason); ok || errors.Is(reason, hub.ErrTooManyCommands) {
 		p.refuse(reason, out)
 		return
 	}

@@ -3,6 +3,7 @@ package dialect
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 )
 
@@ -22,7 +23,7 @@ func (p *Post) Transport() string { return "post" }
 
 // Begin publishes.
 func (p *Post) Begin(_ time.Time, out *Effects) {
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandPublish, Tag: tagBegin, Channel: p.Message.Channel, Message: p.Message})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandPublish, Action: access.Publish, Tag: tagBegin, Channel: p.Message.Channel, Message: p.Message})
 }
 
 // Push answers.

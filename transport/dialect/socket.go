@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 )
 
@@ -13,13 +14,14 @@ import (
 // published is sent to it, one message each. Without envelopes a message is the
 // bare payload.
 type Socket struct {
-	channel  string
-	envelope bool
-	compress bool
-	json     bool
-	answered bool
-	from     *hub.SubscribeOptions // nil once it was asked for
-	opened   int64                 // in nanoseconds of Unix time
+	channel       string
+	envelope      bool
+	compress      bool
+	json          bool
+	answered      bool
+	opensToRefuse bool
+	from          *hub.SubscribeOptions // nil once it was asked for
+	opened        int64                 // in nanoseconds of Unix time
 }
 
 // NewSocket returns the dialect of a WebSocket on channel that begins where from
@@ -36,6 +38,11 @@ func (s *Socket) Compress() { s.compress = true }
 // it must be.
 func (s *Socket) PublishJSON() { s.json = true }
 
+// OpenToRefuse has a client that may not connect told so by the close code of a
+// WebSocket that was opened for it. A browser does not let its page see the status
+// of a handshake that was refused.
+func (s *Socket) OpenToRefuse() { s.opensToRefuse = true }
+
 // Transport implements Dialect.
 func (s *Socket) Transport() string { return "websocket" }
 
@@ -43,7 +50,7 @@ func (s *Socket) Transport() string { return "websocket" }
 // and misses nothing from then on.
 func (s *Socket) Begin(now time.Time, out *Effects) {
 	s.opened = now.UnixNano()
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Action: access.Subscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
 	s.from = nil
 }
 
@@ -58,7 +65,7 @@ func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
 	}
 	// A success is not reported: the client of a bare socket cannot be told.
 	out.Commands = append(out.Commands, Command{
-		Kind: hub.CommandPublish, Channel: s.channel,
+		Kind: hub.CommandPublish, Action: access.Publish, Channel: s.channel,
 		Message: hub.Message{Channel: s.channel, Kind: kind, Data: bytes.Clone(f.Data)},
 	})
 }
@@ -77,10 +84,8 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 			frame := form.Of(p.Delivery)
 			out.Frames = append(out.Frames, frame)
 			out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
-		case p.Gap != nil && s.envelope && s.compress:
-			out.Messages = append(out.Messages, prepareText(appendGapObject(nil, p.Gap)))
 		case p.Gap != nil && s.envelope:
-			out.Frames = append(out.Frames, appendTextFrame(nil, appendGapObject(nil, p.Gap)))
+			s.sendText(appendGapObject(nil, p.Gap), out)
 		case p.Gap != nil:
 			out.Closing = &Closing{EndLost, CloseLost, "position lost"}
 		case p.Behind != nil:
@@ -88,7 +93,7 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		case p.Outcome.Command == hub.CommandSubscribe:
 			s.answer(p.Outcome, out)
 		case p.Outcome.Err != nil:
-			out.Closing = publishFailed(p.Outcome.Err)
+			s.fail(p.Outcome.Err, out)
 		}
 		if out.Closing != nil {
 			return
@@ -107,8 +112,36 @@ func (s *Socket) sendMessage(d *hub.Delivery, out *Effects) {
 	out.Delivered.add(d.Publication, len(m.Frame()), s.opened)
 }
 
+// sendText sends what is no publication.
+func (s *Socket) sendText(text []byte, out *Effects) {
+	if s.compress {
+		out.Messages = append(out.Messages, prepareText(text))
+	} else {
+		out.Frames = append(out.Frames, appendTextFrame(nil, text))
+	}
+}
+
+// fail tells the client that what it sent was not published. A bare socket has no
+// other way to say so than its end.
+func (s *Socket) fail(err error, out *Effects) {
+	e, ok := endingOf(err)
+	switch {
+	case !ok:
+		out.Closing = publishFailed(err)
+	case s.envelope:
+		s.sendText(e.appendError(nil), out)
+	default:
+		out.Closing = e.closing()
+	}
+}
+
 func (s *Socket) answer(o *hub.Outcome, out *Effects) {
 	s.answered = true
+	if e, ok := endingOf(o.Err); ok && s.opensToRefuse {
+		out.Answer = &Answer{Status: 101}
+		out.Closing = e.closing()
+		return
+	}
 	if o.Err != nil {
 		out.Answer = &Answer{Err: o.Err}
 		out.Closing = &Closing{End: endOf(o.Err)}
@@ -142,6 +175,10 @@ func (s *Socket) End(reason error, out *Effects) {
 		s.answer(&hub.Outcome{Err: reason}, out)
 		return
 	}
+	if e, ok := endingOf(reason); ok {
+		out.Closing = e.closing()
+		return
+	}
 	if errors.Is(reason, hub.ErrTooManyCommands) {
 		out.Closing = &Closing{EndFailure, closeInternalError, "too many commands"}
 		return
@@ -159,6 +196,9 @@ func (s *Socket) Expire(time.Time, *Effects) {}
 func endOf(err error) End {
 	if errors.Is(err, hub.ErrShutdown) || errors.Is(err, hub.ErrClosed) {
 		return EndShutdown
+	}
+	if _, ok := endingOf(err); ok {
+		return EndRefused
 	}
 	return EndFailure
 }

@@ -3,6 +3,7 @@ package dialect
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 )
 
@@ -16,6 +17,8 @@ type Stream struct {
 	options   *StreamOptions
 	opened    int64 // in nanoseconds of Unix time
 	answered  bool
+	isHead    bool      // only the head is wanted
+	isPage    bool      // the client is a page in a browser
 	heartbeat time.Time // when the next one is due, zero before the stream is open
 }
 
@@ -32,6 +35,7 @@ type streamFormat struct {
 	form        *hub.Form[[]byte]
 	appendOpen  func(dst []byte, retry time.Duration, begin hub.Position) []byte
 	appendGap   func(dst []byte, g *hub.Gap) []byte
+	appendEnd   func(dst []byte, e ending) []byte
 	heartbeat   []byte
 
 	// endsWhenRefused opens and ends a stream that cannot be served now instead
@@ -52,10 +56,20 @@ func NewLines(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stre
 }
 
 // Transport implements Dialect.
-func (s *Stream) Transport() string { return s.format.transport }
+func (s *Stream) Transport() string {
+	if s.isHead {
+		return "head"
+	}
+	return s.format.transport
+}
 
-// Head is what a HEAD request is told of the stream.
-func (s *Stream) Head() *Answer { return s.format.head() }
+// HeadOnly says that the request is a HEAD: it is told what the stream would be.
+func (s *Stream) HeadOnly() { s.isHead = true }
+
+// ForPage says that the client is a page in a browser. An EventSource that may not
+// subscribe is given a stream that says so: it gives up for good after any status
+// but 200, and does not let its page see which it was.
+func (s *Stream) ForPage() { s.isPage = true }
 
 func (f *streamFormat) head() *Answer { return &Answer{Status: 200, ContentType: f.contentType} }
 
@@ -70,7 +84,11 @@ func AppendRetry(dst []byte, retry time.Duration) []byte {
 // Begin subscribes: the client sees its stream open when that is done.
 func (s *Stream) Begin(now time.Time, out *Effects) {
 	s.opened = now.UnixNano()
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
+	if s.isHead {
+		out.Commands = append(out.Commands, Command{Action: access.Subscribe, Tag: tagBegin, Channel: s.channel})
+		return
+	}
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandSubscribe, Action: access.Subscribe, Tag: tagBegin, Channel: s.channel, Subscribe: *s.from})
 	s.from = nil
 }
 
@@ -104,7 +122,8 @@ func (s *Stream) answer(o *hub.Outcome, out *Effects) {
 	position := o.Position
 	if o.Err != nil {
 		out.Closing = &Closing{End: endOf(o.Err)}
-		if !s.format.endsWhenRefused {
+		_, isRefusal := endingOf(o.Err)
+		if !s.format.endsWhenRefused || isRefusal && (!s.isPage || s.isHead) {
 			out.Answer = &Answer{Err: o.Err}
 			return
 		}
@@ -112,8 +131,16 @@ func (s *Stream) answer(o *hub.Outcome, out *Effects) {
 	if position.Epoch == LostEpoch {
 		position = hub.Position{}
 	}
-	out.Answer = s.Head()
+	out.Answer = s.format.head()
+	if s.isHead {
+		out.Closing = &Closing{End: EndClient}
+		return
+	}
 	out.Answer.Position = position
+	if e, ok := endingOf(o.Err); ok {
+		out.Frames = append(out.Frames, s.format.appendEnd(nil, e))
+		return
+	}
 	out.Frames = append(out.Frames, s.format.appendOpen(nil, s.options.Retry, position))
 }
 
@@ -123,6 +150,9 @@ func (s *Stream) End(reason error, out *Effects) {
 	if !s.answered {
 		s.answer(&hub.Outcome{Err: reason}, out)
 		return
+	}
+	if e, ok := endingOf(reason); ok {
+		out.Frames = append(out.Frames, s.format.appendEnd(nil, e))
 	}
 	out.Closing = &Closing{End: endOf(reason)}
 }

@@ -138,9 +138,15 @@ func (k *Link) Feed(w Wire) (Fed, error) {
 	case n == 0:
 		return FedEnd, nil
 	}
+	return k.Begin(in[:n]), nil
+}
+
+// Begin brings the handshake b, which was read already. It keeps nothing of b, which is
+// not empty.
+func (k *Link) Begin(b []byte) Fed {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.in = append(k.in, in[:n]...)
+	k.in = append(k.in, b...)
 	s := k.shake
 	begins := !s.asked && beginsHandshake(k.in)
 	s.asked = s.asked || begins
@@ -148,11 +154,11 @@ func (k *Link) Feed(w Wire) (Fed, error) {
 	s.more.Signal()
 	switch {
 	case stranger:
-		return FedStranger, nil
+		return FedStranger
 	case begins:
-		return FedHello, nil
+		return FedHello
 	}
-	return FedSome, nil
+	return FedSome
 }
 
 // beginsHandshake reports whether b has a whole record of a handshake, or one

@@ -1,0 +1,44 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+)
+
+// Identity is who the session's client is, nil if that is not known.
+func (s *Session) Identity() *access.Identity { return s.identity }
+
+// Transport is the name of the session's edge, as it was given to Connect.
+func (s *Session) Transport() string { return s.transport }
+
+// End ends the session for a reason that is not the hub's: its edge takes what is
+// queued, and then reason, which must not be nil. It does nothing if the session is
+// over.
+func (s *Session) End(reason error) {
+	s.mu.Lock()
+	if s.ended != endNot {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = endGiven
+	s.needCommands().reason = reason
+	s.woken = true
+	s.mu.Unlock()
+	s.wake()
+}
+
+// expired is why a session ends whose identity has expired.
+var expired = &access.Refusal{Cause: access.Expired, Reason: "token expired"}
+
+// expireWithIdentity arranges for the end of the session with that of its identity.
+func (s *Session) expireWithIdentity() {
+	if s.identity == nil || s.identity.Expires.IsZero() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.needCommands().expiry = time.AfterFunc(time.Until(s.identity.Expires), func() { s.End(expired) })
+	}
+}

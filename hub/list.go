@@ -1,0 +1,103 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// Sessions are those that are open, in no order. The caller owns the slice.
+func (h *Hub) Sessions() []*Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sessions := make([]*Session, 0, h.sessions.Len())
+	for s := range h.sessions.All {
+		sessions = append(sessions, s)
+	}
+	return sessions
+}
+
+// EndSessions ends the sessions for which match returns true with reason, see
+// Session.End, and returns how many there were. It calls match with no lock held.
+func (h *Hub) EndSessions(match func(*Session) bool, reason error) (n int) {
+	for _, s := range h.Sessions() {
+		if match(s) {
+			s.End(reason)
+			n++
+		}
+	}
+	return n
+}
+
+// Channels are the names of the channels that the session is subscribed to, in
+// order. The caller owns the slice.
+func (s *Session) Channels() []string {
+	s.mu.Lock()
+	names := make([]string, 0, s.subs.len())
+	for sub := range s.subs.all() {
+		if sub.asked == nil {
+			names = append(names, sub.channel.name)
+		}
+	}
+	s.mu.Unlock()
+	slices.Sort(names)
+	return names
+}
+
+// ChannelInfo is a channel with subscribers.
+type ChannelInfo struct {
+	Name        string
+	Subscribers int // through this hub
+}
+
+// Channels are those with subscribers through this hub, by name. The caller owns
+// the slice.
+func (h *Hub) Channels() []ChannelInfo {
+	channels := h.channels.all()
+	list := make([]ChannelInfo, 0, len(channels))
+	for _, ch := range channels {
+		if n := ch.len(); n > 0 {
+			list = append(list, ChannelInfo{ch.name, n})
+		}
+	}
+	slices.SortFunc(list, func(a, b ChannelInfo) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// len is the number of subscribers.
+func (c *channel) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.subs)
+}
+
+// ClearingBroker is a Broker that can forget the history of a channel.
+type ClearingBroker interface {
+	Broker
+
+	// Clear forgets the publications of a channel. Positions go on from where they
+	// are, and what was forgotten is a gap to those that have not seen it.
+	Clear(ctx context.Context, channel string) error
+}
+
+// ErrNotSupported is the answer to what the Broker cannot do.
+var ErrNotSupported = errors.New("hub: the broker cannot do that")
+
+// ClearHistory forgets the publications of a channel, see ClearingBroker. It waits
+// for the Broker, so it is not for an event loop. It returns a *NameError,
+// ErrNotSupported, ErrShutdown, ErrClosed, the error of ctx, or one wrapping the
+// Broker's.
+func (h *Hub) ClearHistory(ctx context.Context, channel string) error {
+	if err := cmp.Or(CheckChannel(channel), h.checkOpen()); err != nil {
+		return err
+	}
+	b, ok := h.broker.(ClearingBroker)
+	if !ok {
+		return ErrNotSupported
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return h.brokerError(b.Clear(ctx, channel))
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/godwit-io/godwit/server/hooks"
+)
+
+// Examination is a configuration and everything that can be said about it.
+type Examination struct {
+	// Config is what was loaded, with its defaults. What is among the Errors is not
+	// to be relied on.
+	Config Config
+
+	Errors   []error  // everything that keeps it from being used, usually a *SettingError each
+	Warnings []string // what can be used and is probably not meant, each with its place
+
+	sources map[string]string
+}
+
+// Examine is Load for people: it finds all errors and not only the first.
+func Examine(path string, environ []string, overrides []Override) *Examination {
+	l := load(path, environ, overrides)
+	e := &Examination{Config: l.config, Errors: l.errs, sources: l.sources}
+	if len(e.Errors) == 0 {
+		e.warn()
+	}
+	return e
+}
+
+// LookUp also tries what the configuration refers to: secrets, and files of keys and
+// certificates. Nothing is asked over the network.
+func (e *Examination) LookUp() {
+	for _, s := range secretsIn(settings, &e.Config, "") {
+		b, err := s.secret.Resolve()
+		isShared := strings.HasPrefix(s.key, "tokens[") && strings.HasSuffix(s.key, ".secret")
+		if err == nil && strings.HasPrefix(s.key, "hooks.") {
+			err = tryHookSecret(b)
+		}
+		switch {
+		case err != nil:
+			e.fail(s.key, err)
+		case isShared && len(b) < tokenSecretBytesMin:
+			e.fail(s.key, fmt.Errorf("the secret is shorter than %d bytes and can be guessed; use %d random ones", tokenSecretBytesMin, tokenSecretBytesGood))
+		case isShared && len(b) < tokenSecretBytesGood:
+			e.note(s.key, "the secret is shorter than %d bytes; use at least so many random ones", tokenSecretBytesGood)
+		}
+	}
+	for i, t := range e.Config.Tokens {
+		if path, ok := strings.CutPrefix(t.JWKS, "file:"); ok {
+			if _, err := os.Stat(path); err != nil {
+				e.fail(fmt.Sprintf("tokens[%d].jwks", i), err)
+			}
+		}
+	}
+	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
+		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+			e.fail("tls.cert", err)
+		}
+	}
+	if dir := e.Config.TLS.ACME.Storage; dir != "" {
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			e.fail("tls.acme.storage", fmt.Errorf("%s is a file; a directory is needed", dir))
+		}
+	}
+}
+
+// tokenSecretBytesMin is the length below which a secret of tokens is refused, and
+// tokenSecretBytesGood what HS256 asks for (RFC 7518 §3.2).
+const (
+	tokenSecretBytesMin  = 16
+	tokenSecretBytesGood = 32
+)
+
+// tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
+func tryHookSecret(secret []byte) error {
+	h, err := hooks.New(&hooks.Options{Connect: &hooks.Question{URL: "https://app.example.com/"}, Secrets: [][]byte{secret}})
+	var wrong *hooks.OptionError
+	if errors.As(err, &wrong) {
+		return errors.New(wrong.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	return h.Close(context.Background())
+}
+
+func (e *Examination) fail(key string, err error) {
+	l := loader{sources: e.sources}
+	e.Errors = append(e.Errors, &SettingError{Key: key, Source: l.sourceOf(key), Text: strings.TrimPrefix(err.Error(), "tls: ")})
+}
+
+func (e *Examination) note(key, format string, args ...any) {
+	l := loader{sources: e.sources}
+	err := &SettingError{Key: key, Source: l.sourceOf(key), Text: fmt.Sprintf(format, args...)}
+	e.Warnings = append(e.Warnings, err.Error())
+}
+
+// warn notes what can be known without looking anything up.
+func (e *Examination) warn() {
+	c := &e.Config
+	for _, s := range secretsIn(settings, c, "") {
+		if s.secret.IsLiteral() && !strings.HasSuffix(s.key, ".key") { // a public key is no secret
+			e.note(s.key, "the secret stands there itself; env:NAME or file:PATH keeps it out of files that are passed around")
+		}
+	}
+	reach := c.reachable()
+	switch {
+	case c.Insecure && c.IsProtected():
+		e.note("insecure", "it has no effect, because clients have to say who they are")
+	case c.Insecure && reach != "":
+		e.note("insecure", "everyone who can reach %s can read and publish on every channel", reach)
+	}
+	if c.IsProtected() && reach != "" && !c.TLS.IsOn() && len(c.TrustedProxies) == 0 {
+		e.note("listen", "tokens and keys come to %s without TLS, so that others can read them on the way; configure tls, or trusted_proxies for what has it in front", reach)
+	}
+	for i := range c.Channels {
+		for j := range i {
+			if covers(c.Channels[j].Match.String(), c.Channels[i].Match.String()) {
+				e.note(fmt.Sprintf("channels[%d].match", i), "it never counts, because channels[%d] comes first, and its %q matches the same channels", j, c.Channels[j].Match)
+				break
+			}
+		}
+	}
+}
+
+// reachable is the first address that other machines can reach, as far as that can
+// be known without asking for names, or nothing.
+func (c *Config) reachable() string {
+	for _, listen := range c.Listen {
+		host, _, err := net.SplitHostPort(listen)
+		if err != nil || strings.HasPrefix(listen, unixPrefix) || strings.HasPrefix(listen, systemdPrefix) {
+			continue
+		}
+		ip, err := netip.ParseAddr(host)
+		isLocal := err == nil && ip.IsLoopback() || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
+		if !isLocal {
+			return listen
+		}
+	}
+	return ""
+}
+
+// Err is all Errors as one, or nil.
+func (e *Examination) Err() error { return errors.Join(e.Errors...) }
+
+// Explained is one setting of a channel.
+type Explained struct {
+	Key    string // as in a section of channels: history.count
+	Value  string // as it is written in a file, or "none"
+	Source string // where it was set, or "default"
+}
+
+// Explain says how a channel behaves and where that comes from: the section of
+// channels that counts, in words, and each setting.
+func (e *Examination) Explain(channel string) (rule string, all []Explained) {
+	p, index := e.Config.PolicyOf(channel)
+	section := fmt.Sprintf("channels[%d]", index)
+	rule = "no section of channels matches"
+	if index >= 0 {
+		rule = fmt.Sprintf("%s, match %q, at %s", section, p.Match, e.sources[section])
+	}
+	for _, s := range channelSettings {
+		if s.key == "match" {
+			continue
+		}
+		row := Explained{Key: s.key, Value: written(s, s.field(&p)), Source: "default"}
+		if source, ok := e.sources[section+"."+s.key]; ok {
+			row.Source = source
+		} else if source, ok := e.sources[defaultOf(s.key)]; ok {
+			row.Source = source + ", " + defaultOf(s.key)
+		}
+		all = append(all, row)
+	}
+	return rule, all
+}

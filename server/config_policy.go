@@ -1,0 +1,65 @@
+package server
+
+import (
+	"strings"
+)
+
+// PolicyOf returns how a channel behaves: the first of Channels that matches, with
+// what it does not set as for all channels, and its index, or -1 if none matches. c
+// has its defaults filled in, as from Load or Server.Config. The result shares its
+// Allow with c.
+func (c *Config) PolicyOf(channel string) (ChannelPolicy, int) {
+	var p ChannelPolicy
+	index := -1
+	for i := range c.Channels {
+		if c.Channels[i].Match.Matches(channel, "") {
+			p, index = c.Channels[i], i
+			break
+		}
+	}
+	if p.History.Count == nil {
+		p.History.Count = c.History.Count
+	}
+	fill(&p.History.Age, c.History.Age)
+	if p.LastValue == nil {
+		p.LastValue = new(false)
+	}
+	if p.Presence == nil {
+		p.Presence = new(true)
+	}
+	fill(&p.PublicationBytes, c.Limits.PublicationBytes)
+	fill(&p.Idempotency, DefaultIdempotency)
+	return p, index
+}
+
+// defaultOf is the setting that a setting of channels is taken from when it is not
+// set, or nothing.
+func defaultOf(key string) string {
+	switch key {
+	case "history.count", "history.age":
+		return key
+	case "publication_bytes":
+		return "limits.publication_bytes"
+	}
+	return ""
+}
+
+// covers reports whether pattern a matches every channel that b matches.
+func covers(a, b string) bool {
+	wide, narrow := strings.Split(a, "/"), strings.Split(b, "/")
+	for i, segment := range wide {
+		switch {
+		case i >= len(narrow):
+			return false
+		case strings.HasPrefix(segment, "*") && i == 0 && strings.HasPrefix(narrow[0], "@"):
+			return false
+		case segment == "**":
+			return true
+		case narrow[i] == "**":
+			return false
+		case segment != "*" && segment != narrow[i]:
+			return false
+		}
+	}
+	return len(wide) == len(narrow)
+}

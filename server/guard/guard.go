@@ -1,0 +1,267 @@
+package guard
+
+import (
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/internal/ratelimit"
+	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/transport"
+)
+
+// Settings are what a Guard decides by. They are not modified once in use.
+type Settings struct {
+	Identities *identity.Identities // nil: everybody may do everything
+	Hooks      *hooks.Hooks         // nil: the application is not asked
+	Policies   *Policies
+	Limits     Limits
+
+	// Forward names the header fields of requests that the hooks hand on.
+	Forward []string
+}
+
+// isOpen reports whether everybody may do everything.
+func (s *Settings) isOpen() bool {
+	return (s.Identities == nil || s.Identities.IsOpen()) && (s.Hooks == nil || !s.Hooks.Asks())
+}
+
+// Options are the same as long as a Guard lasts. The zero value works.
+type Options struct {
+	// Address is that of the client behind a request, which may have come through
+	// proxies. It is invalid for a client of this machine that has none. Default:
+	// that of the connection.
+	Address func(*transport.Request) netip.Addr
+
+	// Refused is told of every refusal: of which action, 0 for none yet, and why. It
+	// must be quick and must not block.
+	Refused func(access.Action, access.Cause)
+
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// Guard is a transport.Guard. Make it with New.
+type Guard struct {
+	o        Options
+	settings atomic.Pointer[Settings]
+	limiter  limiter
+}
+
+// New returns a Guard that decides by s.
+func New(o Options, s *Settings) *Guard {
+	if o.Address == nil {
+		o.Address = func(r *transport.Request) netip.Addr { return r.RemoteAddr().Addr() }
+	}
+	if o.Refused == nil {
+		o.Refused = func(access.Action, access.Cause) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	g := &Guard{o: o, limiter: newLimiter()}
+	g.settings.Store(s)
+	return g
+}
+
+// Replace has the Guard decide by s from now on, and returns what it decided by.
+// What was decided stays decided, but for messages of sockets, about each of which
+// it is asked.
+func (g *Guard) Replace(s *Settings) *Settings { return g.settings.Swap(s) }
+
+// Settings are what the Guard decides by.
+func (g *Guard) Settings() *Settings { return g.settings.Load() }
+
+// state is what the Guard knows of a client, as its Client.State.
+type state struct {
+	rate    ratelimit.Bucket // of its publications
+	isLocal bool             // no rates hold for it
+	counted string           // the user under which it was counted, "" if it was not
+	fields  [][2]string      // of its request, for hooks
+}
+
+// Identify implements transport.Guard.
+func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, error)) {
+	s := g.settings.Load()
+	c := &transport.Client{Address: ratelimit.AddressKey(g.o.Address(r))}
+	own := &state{isLocal: isLocal(c.Address)}
+	c.State = own
+	if !own.isLocal {
+		if refusal := g.limiter.request(g.o.Now(), c.Address, r.IsUpgrade(), &s.Limits); refusal != nil {
+			g.refuse(done, refusal)
+			return
+		}
+	}
+	if own.isLocal && s.isOpen() {
+		done(nil, nil)
+		return
+	}
+	own.fields = pick(r, s.Forward)
+	if s.isOpen() {
+		g.welcome(s, c, access.Everybody, nil, done)
+		return
+	}
+	var asks *hooks.ConnectRequest
+	if s.Hooks.AsksConnect() {
+		asks = &hooks.ConnectRequest{
+			Path: strings.Clone(r.Path()), Query: withoutToken(r.Query()), Address: addressText(c.Address), Fields: own.fields,
+		}
+	}
+	s.Identities.Identify(r, func(id *access.Identity, err error) {
+		if err == nil && asks != nil && (id.Kind == access.Anonymous || id.Kind == access.Open) {
+			s.Hooks.Connect(*asks, func(id *access.Identity, err error) { g.welcome(s, c, id, err, done) })
+			return
+		}
+		g.welcome(s, c, id, err, done)
+	})
+}
+
+// welcome ends Identify.
+func (g *Guard) welcome(s *Settings, c *transport.Client, id *access.Identity, err error, done func(*transport.Client, error)) {
+	if err != nil {
+		g.refuse(done, err)
+		return
+	}
+	c.Identity = id
+	own := c.State.(*state)
+	if id.User != "" && id.Kind != access.Key {
+		if refusal := g.limiter.enter(id.User, &s.Limits); refusal != nil {
+			g.refuse(done, refusal)
+			return
+		}
+		own.counted = id.User
+	}
+	done(c, nil)
+}
+
+func (g *Guard) refuse(done func(*transport.Client, error), err error) {
+	g.count(0, err)
+	done(nil, err)
+}
+
+// count tells of a refusal.
+func (g *Guard) count(a access.Action, err error) {
+	if r, ok := err.(*access.Refusal); ok {
+		g.o.Refused(a, r.Cause)
+	}
+}
+
+// Leave implements transport.Guard.
+func (g *Guard) Leave(c *transport.Client) {
+	if own := c.State.(*state); own.counted != "" {
+		g.limiter.leave(own.counted)
+	}
+}
+
+// Authorize implements transport.Guard. The application decides where it is asked,
+// for everybody but back ends; else grants and the rules of the channel do. Rates
+// come last, so that what is not allowed uses nothing up.
+func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(error)) (decided bool, err error) {
+	s := g.settings.Load()
+	isBackEnd := c.Identity.Kind == access.Key
+	switch {
+	case act.Action == access.Subscribe && !isBackEnd && s.Hooks.AsksSubscribe(act.Channel):
+		own := c.State.(*state)
+		s.Hooks.Subscribe(hooks.SubscribeRequest{
+			Session: act.Session, Identity: c.Identity, Channel: act.Channel, Address: addressText(c.Address), Fields: own.fields,
+		}, func(err error) {
+			g.count(act.Action, err)
+			later(err)
+		})
+		return false, nil
+	case act.Action == access.Publish && !isBackEnd && s.Hooks.AsksPublish(act.Channel):
+		if err := g.limiter.publication(g.o.Now(), c, act, s); err != nil {
+			g.o.Refused(act.Action, err.Cause)
+			return true, err
+		}
+		g.askPublish(s, c, act, later)
+		return false, nil
+	}
+	err = g.decide(s, c, act)
+	g.count(act.Action, err)
+	return true, err
+}
+
+// decide decides without the application. The error is nil or an *access.Refusal.
+func (g *Guard) decide(s *Settings, c *transport.Client, act *transport.Act) error {
+	if !access.May(c.Identity, s.Policies.Find(act.Channel).rules(), act.Action, act.Channel) {
+		return transport.Deny(c.Identity, act)
+	}
+	if act.Action == access.Publish {
+		if refusal := g.limiter.publication(g.o.Now(), c, act, s); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// askPublish has the application decide about a publication, which it may change.
+func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act, later func(error)) {
+	m := act.Message
+	r := hooks.PublishRequest{
+		Session: act.Session, Identity: c.Identity, Channel: act.Channel, Kind: m.Kind, Data: m.Data,
+		Address: addressText(c.Address), Fields: c.State.(*state).fields,
+	}
+	if a := m.Attributes; a != nil {
+		r.Event, r.Key = a.Event, a.Key
+	}
+	s.Hooks.Publish(r, func(answer hooks.PublishAnswer, err error) {
+		if err == nil && answer.Changed {
+			m.Kind, m.Data = answer.Kind, answer.Data
+		}
+		g.count(act.Action, err)
+		later(err)
+	})
+}
+
+// Explain says what would be decided about an action, and why.
+func (g *Guard) Explain(id *access.Identity, a access.Action, channel string) access.Decision {
+	s := g.settings.Load()
+	d := access.Decision{Action: a, Channel: channel}
+	asked := a == access.Subscribe && s.Hooks.AsksSubscribe(channel) || a == access.Publish && s.Hooks.AsksPublish(channel)
+	if asked && (id == nil || id.Kind != access.Key) {
+		d.Reason = "the application decides, each time: hooks." + a.String() + " is asked about this channel"
+		return d
+	}
+	return access.Decide(id, s.Policies.Find(channel).rules(), a, channel)
+}
+
+// Rules are what everybody may do in a channel, nil for none.
+func (g *Guard) Rules(channel string) *access.Rules {
+	return g.settings.Load().Policies.Find(channel).rules()
+}
+
+// pick copies the fields of a request that hooks hand on.
+func pick(r *transport.Request, names []string) (fields [][2]string) {
+	for _, name := range names {
+		for _, value := range r.Values(name) {
+			fields = append(fields, [2]string{name, strings.Clone(value)})
+		}
+	}
+	return fields
+}
+
+// withoutToken is a query without what may be a token in it.
+func withoutToken(query string) string {
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if name != "token" && !strings.Contains(name, "%") {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Clone(strings.Join(kept, "&"))
+}
+
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// isLocal reports whether a client is a program of this machine.
+func isLocal(a netip.Addr) bool { return !a.IsValid() || a.IsLoopback() }

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// reloadTimeout is how long what a reload has replaced may take to end.
+const reloadTimeout = 30 * time.Second
+
+// Reload has the server go on with c, as far as that can change while it runs: who is
+// trusted, what channels are like, what the application is asked, and rates. All of it
+// changes or nothing does. What needs a restart is left as it is, and named in needs.
+// Connections that are open stay; what their clients do from now on is decided by c.
+func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err error) {
+	c, err = c.normalize()
+	if err != nil {
+		return nil, err
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	now := s.Config()
+	if opens(&now, &c) {
+		return nil, &SettingError{Text: "with neither tokens, keys, anonymous nor hooks.connect everybody who can reach this address could do everything; " +
+			"set insecure if that is meant, or listen on loopback"}
+	}
+	changed, needs := Changes(now, c)
+	before := s.guard.Settings()
+	trust, err := s.newSettings(&c, before)
+	if err != nil {
+		return nil, err
+	}
+	if !s.apply(c) {
+		closeSettings(ctx, trust)
+		return nil, errors.New("server: it is stopping")
+	}
+	s.guard.Replace(trust)
+	s.hub.SetPolicies(trust.Policies.OfHub)
+	s.level.Set(levelOf(c.Log))
+	s.log.Info("reloaded", "changed", strings.Join(changed, " "), "needs_restart", strings.Join(needs, " "))
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
+	defer cancel()
+	closeSettings(ending, before)
+	return needs, nil
+}
+
+// apply notes what of c holds from now on. It returns false when the server is ending.
+func (s *Server) apply(c Config) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	next := *s.current.Load()
+	next.Tokens, next.Keys, next.Anonymous = c.Tokens, c.Keys, c.Anonymous
+	next.Channels, next.Hooks = c.Channels, c.Hooks
+	next.Log.Level = c.Log.Level
+	l, from := &next.Limits, &c.Limits
+	l.ConnectionsPerUser, l.HandshakesPerSecond, l.RequestsPerSecond = from.ConnectionsPerUser, from.HandshakesPerSecond, from.RequestsPerSecond
+	l.PublicationsPerSecondSession = from.PublicationsPerSecondSession
+	l.PublicationsPerSecondUser = from.PublicationsPerSecondUser
+	l.PublicationsPerSecondAddress = from.PublicationsPerSecondAddress
+	s.current.Store(&next)
+	return true
+}

@@ -1,0 +1,289 @@
+package server
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/ws/handshake"
+)
+
+// rule says which values of a type a setting accepts.
+type rule struct {
+	// check says what is wrong with a value, a pointer to one, or nothing. Of a list
+	// it is asked about each item.
+	check func(field any) string
+
+	// sections are the settings of each item, of a list of sections.
+	sections []setting
+
+	least, most any      // of numbers, for schemas
+	words       []string // the only ones, for schemas
+	pattern     string   // a regular expression of what is accepted, for schemas
+	isNeeded    bool     // in a section of a list, for schemas
+
+	mayBeOne        bool // a list of one may be written as its item
+	mayHaveSpaces   bool // so that spaces do not separate items
+	isPath          bool // of a file: in a file, relative to it
+	isFileReference bool // the same for what follows "file:"
+	isSecret        bool // or could be: errors do not show it
+}
+
+var (
+	anything       = rule{}
+	secret         = rule{isSecret: true, isFileReference: true}
+	hash           = rule{isSecret: true, isNeeded: true, check: checkText(checkHash), pattern: "^sha256:[0-9a-fA-F]{64}$"}
+	path           = rule{isPath: true, mayHaveSpaces: true}
+	addressList    = rule{check: checkText(checkListen), mayBeOne: true, mayHaveSpaces: true}
+	actionList     = rule{words: actionNames()}
+	channelPattern = rule{check: func(field any) string {
+		if p := field.(*access.Pattern); p.HasUser() {
+			return fmt.Sprintf("pattern %q: here no user asks, so %s matches nothing; write * for the segment", p, access.UserMark)
+		}
+		return ""
+	}}
+)
+
+// needed is r in a section of a list that makes no sense without it.
+func needed(r rule) rule {
+	r.isNeeded = true
+	return r
+}
+
+func sections(rows []setting) rule { return rule{sections: rows} }
+
+func text(check func(string) string) rule { return rule{check: checkText(check)} }
+
+// texts is the rule of a list of texts, each of which check accepts.
+func texts(check func(string) string) rule { return text(check) }
+
+func checkText(check func(string) string) func(any) string {
+	return func(field any) string { return check(*field.(*string)) }
+}
+
+func words(valid ...string) rule {
+	return rule{words: valid, check: checkText(func(s string) string {
+		if slices.Contains(valid, s) {
+			return ""
+		}
+		return strconv.Quote(s) + " is not one of " + strings.Join(valid, ", ")
+	})}
+}
+
+func number(least, most int) rule {
+	return rule{least: least, most: most, check: func(field any) string {
+		var n int
+		switch p := field.(type) {
+		case *int:
+			n = *p
+		case **int:
+			n = **p
+		}
+		if n < least || n > most {
+			return fmt.Sprintf("%d is out of range; use %d to %d", n, least, most)
+		}
+		return ""
+	}}
+}
+
+func fraction(least, most float64) rule {
+	return rule{least: least, most: most, check: func(field any) string {
+		var n float64
+		switch p := field.(type) {
+		case *float64:
+			n = *p
+		case **float64:
+			n = **p
+		}
+		if !(n >= least && n <= most) {
+			return fmt.Sprintf("%s is out of range; use %s to %s", plain(n), plain(least), plain(most))
+		}
+		return ""
+	}}
+}
+
+func plain(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+func duration(least, most time.Duration) rule {
+	return rule{least: least, most: most, check: func(field any) string {
+		if d := *field.(*time.Duration); d < least || d > most {
+			return fmt.Sprintf("%v is out of range; use %v to %v", d, least, most)
+		}
+		return ""
+	}}
+}
+
+func actionNames() []string {
+	var names []string
+	for _, a := range access.Actions() {
+		names = append(names, a.String())
+	}
+	return names
+}
+
+// systemdPrefix begins a Config.Listen that means inherited sockets.
+const systemdPrefix = "systemd:"
+
+func checkListen(listen string) string {
+	if path, ok := strings.CutPrefix(listen, unixPrefix); ok {
+		if path == "" || path[0] == '@' || strings.IndexByte(path, 0) >= 0 {
+			return strconv.Quote(path) + " is not the path of a socket file; write for example unix:/run/godwit.sock"
+		}
+		return ""
+	}
+	if name, ok := strings.CutPrefix(listen, systemdPrefix); ok {
+		if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+			return strconv.Quote(name) + " is not the name of a socket; write systemd: for all, or systemd: and a FileDescriptorName="
+		}
+		return ""
+	}
+	return checkHostPort(listen)
+}
+
+func checkHostPort(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return strconv.Quote(address) + " is not an address; write host:port, for example " + DefaultListen + " or :8000, or unix:/path/to.sock"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return strconv.Quote(port) + " is not a port; write a number from 0 (any free port) to 65535"
+	} else if strconv.FormatUint(n, 10) != port {
+		return strconv.Quote(port) + " is not a port; write " + strconv.FormatUint(n, 10)
+	}
+	return ""
+}
+
+func checkOrigin(pattern string) string {
+	if strings.ContainsAny(pattern, ", ") {
+		return strconv.Quote(pattern) + " is not one pattern; write each on a line of its own"
+	}
+	if _, err := handshake.ParseOrigins([]string{pattern}); err != nil {
+		return strings.TrimPrefix(err.Error(), "handshake: ")
+	}
+	return ""
+}
+
+func checkDomain(name string) string {
+	_, err := netip.ParseAddr(name)
+	isLabel := func(label string) bool {
+		return label != "" && len(label) <= 63 && label[0] != '-' && label[len(label)-1] != '-' &&
+			!strings.ContainsFunc(label, func(r rune) bool {
+				return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+			})
+	}
+	labels := strings.Split(name, ".")
+	if err == nil || len(name) > 253 || len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return !isLabel(l) }) {
+		return strconv.Quote(name) + " is not the name of a host; write for example rt.example.com, without scheme, port or wildcard"
+	}
+	return ""
+}
+
+func checkEmail(address string) string {
+	if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+		return strconv.Quote(address) + " is not an address of e-mail; write for example ops@example.com"
+	}
+	return ""
+}
+
+// checkURL wants an http or https URL without user, password and fragment.
+func checkURL(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return "it is not a URL; write for example https://app.example.com/hook" // its text might have a password
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return strconv.Quote(u.Redacted()) + " is not a URL with http or https; write for example https://app.example.com/hook"
+	case u.User != nil:
+		return "the URL has a user or a password, which would be shown; leave them out"
+	case u.Fragment != "":
+		return strconv.Quote(s) + " has a fragment, which is never sent; leave out #" + u.Fragment
+	}
+	return ""
+}
+
+func checkHookURL(s string) string { return checkURL(s) }
+
+// checkTrustedURL wants a URL whose answer nobody on the way can replace.
+func checkTrustedURL(s string) string {
+	if wrong := checkURL(s); wrong != "" {
+		return wrong
+	}
+	u, _ := url.Parse(s)
+	ip, err := netip.ParseAddr(u.Hostname())
+	isHere := err == nil && ip.IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")
+	if u.Scheme != "https" && !isHere {
+		return strconv.Quote(s) + " could be answered by anybody on the way; use https"
+	}
+	return ""
+}
+
+func checkJWKS(s string) string {
+	if path, ok := strings.CutPrefix(s, "file:"); ok {
+		if path == "" {
+			return "file: is not followed by a path; write for example file:keys.json"
+		}
+		return ""
+	}
+	if !strings.Contains(s, "://") {
+		return strconv.Quote(s) + " is neither a URL nor a file; write https://… or file:" + s
+	}
+	return checkTrustedURL(s)
+}
+
+func checkSomething(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "it is empty; leave it out, or write a text"
+	}
+	return ""
+}
+
+func checkCookie(name string) string {
+	if !httpsyntax.IsToken(name) {
+		return strconv.Quote(name) + " is not the name of a cookie; write for example session"
+	}
+	return ""
+}
+
+func checkFieldName(name string) string {
+	if !httpsyntax.IsToken(name) {
+		return strconv.Quote(name) + " is not the name of a header field; write for example Cookie"
+	}
+	return ""
+}
+
+func checkKeyName(name string) string {
+	if name == "" || len(name) > 64 || !httpsyntax.IsToken(name) {
+		return strconv.Quote(name) + " is not a name; use letters, digits, - and _, 64 at most"
+	}
+	return ""
+}
+
+// hashPrefix begins the hash of a key.
+const hashPrefix = "sha256:"
+
+func checkHash(hash string) string {
+	const want = "sha256: and 64 hexadecimal digits, as godwit key new prints it"
+	digits, ok := strings.CutPrefix(hash, hashPrefix)
+	switch {
+	case strings.HasPrefix(hash, "gk_"):
+		return "this is the key itself, and only its hash belongs here: " + want // it is not shown
+	case !ok:
+		return "it is not the hash of a key; write " + want
+	}
+	if b, err := hex.DecodeString(digits); err != nil || len(b) != 32 {
+		return "what follows sha256: is not 64 hexadecimal digits; copy the line that godwit key new prints"
+	}
+	return ""
+}
+
+// algorithms are those of tokens.
+var algorithms = []string{"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/server/guard"
+	"github.com/godwit-io/godwit/server/hooks"
+)
+
+// teller passes on to the application what the hub observes.
+type teller struct {
+	guard *guard.Guard
+
+	// mu also keeps the hooks, which do not block, in the order of what happened. It
+	// guards what follows.
+	mu      sync.Mutex
+	members map[string]int // of channels
+}
+
+func (t *teller) hooks() *hooks.Hooks { return t.guard.Settings().Hooks }
+
+// hubObserver tells metrics and the application.
+func (s *Server) hubObserver() *hub.Observer {
+	o := s.metrics.hubObserver()
+	s.members.observe(o)
+	return o
+}
+
+// observe has o tell the teller.
+func (t *teller) observe(o *hub.Observer) {
+	o.Opened = func(s *hub.Session) { t.hooks().SessionOpened(memberOf(s)) }
+	o.Closed = func(s *hub.Session, why error) { t.hooks().SessionClosed(memberOf(s), reasonOf(why)) }
+	o.Joined, o.Left = t.joined, t.left
+}
+
+func (t *teller) joined(s *hub.Session, channel string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hooks()
+	if t.count(channel, 1) == 1 {
+		h.ChannelOccupied(channel)
+	}
+	h.MemberJoined(channel, memberOf(s))
+}
+
+func (t *teller) left(s *hub.Session, channel string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hooks()
+	h.MemberLeft(channel, memberOf(s))
+	if t.count(channel, -1) == 0 {
+		h.ChannelVacated(channel)
+	}
+}
+
+// count adds to the members of a channel and returns how many it has; t.mu is held.
+func (t *teller) count(channel string, n int) int {
+	count := t.members[channel] + n
+	if count == 0 {
+		delete(t.members, channel)
+	} else {
+		t.members[channel] = count
+	}
+	return count
+}
+
+func memberOf(s *hub.Session) hooks.Member {
+	m := hooks.Member{Session: s.ID(), Transport: s.Transport()}
+	if id := s.Identity(); id != nil {
+		m.User, m.Info = id.User, id.Info
+	}
+	return m
+}
+
+// reasonOf says why a session was closed.
+func reasonOf(err error) string {
+	var refusal *access.Refusal
+	var ended *hub.Ended
+	switch {
+	case errors.As(err, &refusal):
+		return refusal.Reason
+	case errors.As(err, &ended):
+		return ended.Reason
+	case errors.Is(err, hub.ErrShutdown):
+		return "server is shutting down"
+	case errors.Is(err, hub.ErrTooManyCommands):
+		return "too many commands"
+	}
+	return "client left"
+}

@@ -1,0 +1,51 @@
+package transport
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+)
+
+// refusalOf is what a client is told of an error of the Guard.
+func (t *Transport) refusalOf(err error) *access.Refusal {
+	var r *access.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	t.o.Logger.Error("guard failed", "error", err)
+	return &access.Refusal{Cause: access.Unavailable, Reason: "it cannot be decided now whether this is allowed", RetryAfter: time.Second}
+}
+
+// challenge is the WWW-Authenticate field of a request whose client is not known (RFC
+// 6750 §3). Basic is not offered: browsers would ask their user for a password.
+const challenge = `Bearer realm="godwit"`
+
+// refuseAccess is the answer to a request of a client that is refused.
+func refuseAccess(r *access.Refusal) *refusal {
+	f := &refusal{detail: r.Reason}
+	switch r.Cause {
+	case access.Denied:
+		f.problem = ProblemForbidden
+	case access.TooMany:
+		f.problem = ProblemTooManyRequests
+		f.retryAfterSeconds = seconds(r.RetryAfter)
+	case access.Unavailable:
+		f.problem = ProblemUndecided
+		f.retryAfterSeconds = seconds(r.RetryAfter)
+	case access.Expired:
+		f.problem = ProblemUnauthorized
+		f.field = [2]string{"WWW-Authenticate", challenge + `, error="invalid_token"`}
+	default:
+		f.problem = ProblemUnauthorized
+		f.field = [2]string{"WWW-Authenticate", challenge}
+	}
+	return f
+}
+
+// seconds is a time for Retry-After, at least one second.
+func seconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
+}

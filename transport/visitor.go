@@ -1,0 +1,211 @@
+package transport
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// visitor is who a conversation is with, as far as the Guard has said, and the
+// commands that wait for it to be allowed, in the order they came.
+//
+//	Identify ─► known ──┐
+//	dialect ─► held ────┴─► Authorize ─► allowed ─► Session, Hub
+//	                             │ a decision that comes later wakes the carrier
+//	                             └────► refused ─► an outcome with the refusal
+type visitor struct {
+	guard Guard
+
+	waiting atomic.Int32 // how many commands are held
+
+	// The carrier's:
+	held  []dialect.Command // the first one is being asked about, or is next
+	act   Act               // what the Guard is asked about
+	later func(error)       // v.decide, nil until it was needed
+
+	mu       sync.Mutex // guards what follows
+	wake     func()     // nil until the conversation has begun
+	isKnown  bool       // client or err is set
+	client   *Client
+	err      error // why it is not known who it is
+	asks     bool  // about the first of held
+	decided  bool  // verdict is the answer
+	verdict  error
+	hasEnded bool
+}
+
+// visit asks the Guard who makes a request. It returns nil where there is none.
+func (t *Transport) visit(a *asked, isSocket bool) *visitor {
+	if t.o.Guard == nil {
+		return nil
+	}
+	v := &visitor{guard: t.o.Guard}
+	a.isSocket = isSocket
+	a.admitsCookies = t.admits(a) && (a.get("Origin") != "" || !isCrossSite(a))
+	t.o.Guard.Identify(&Request{a}, v.know)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.isKnown && v.client == nil && v.err == nil {
+		return nil // nothing is guarded
+	}
+	return v
+}
+
+// isCrossSite reports whether a browser says that the request is for a page of
+// another site.
+func isCrossSite(a *asked) bool {
+	site := a.get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
+// know is told who it is.
+func (v *visitor) know(c *Client, err error) {
+	v.mu.Lock()
+	if v.isKnown || v.hasEnded {
+		isLate := v.hasEnded && !v.isKnown && c != nil
+		v.isKnown = true
+		v.mu.Unlock()
+		if isLate {
+			v.guard.Leave(c)
+		}
+		return
+	}
+	v.isKnown, v.client, v.err = true, c, err
+	wake := v.wake
+	v.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
+}
+
+// decide is told whether the act that was asked about is allowed.
+func (v *visitor) decide(err error) {
+	v.mu.Lock()
+	if !v.asks || v.decided {
+		v.mu.Unlock()
+		return
+	}
+	v.decided, v.verdict = true, err
+	wake := v.wake
+	v.mu.Unlock()
+	wake()
+}
+
+// begin says whom to wake.
+func (v *visitor) begin(wake func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.wake = wake
+}
+
+// identity is who it is, nil while that is not known.
+func (v *visitor) identity() *access.Identity {
+	if v == nil || v.client == nil { // known for the carrier that has been told so
+		return nil
+	}
+	return v.client.Identity
+}
+
+// hold keeps commands until they are decided about.
+func (v *visitor) hold(commands []dialect.Command) {
+	v.held = append(v.held, commands...)
+	v.waiting.Add(int32(len(commands)))
+}
+
+// isBusy reports whether so many commands wait that the client is to be read no more.
+func (v *visitor) isBusy() bool { return v != nil && v.waiting.Load() >= heldMax }
+
+// next returns the next command about which there is a decision, and whether there
+// is one.
+func (v *visitor) next(session string) (command dialect.Command, refusal error, ok bool) {
+	if len(v.held) == 0 {
+		return command, nil, false
+	}
+	v.mu.Lock()
+	isKnown, err := v.isKnown, v.err
+	asks, decided, verdict := v.asks, v.decided, v.verdict
+	v.mu.Unlock()
+	switch {
+	case !isKnown || asks && !decided:
+		return command, nil, false
+	case err != nil:
+		verdict = err
+	case v.client == nil: // nothing is guarded
+	case !asks:
+		if decided, verdict = v.ask(session); !decided {
+			return command, nil, false
+		}
+	}
+	command = v.held[0]
+	if v.act.Message != nil {
+		command.Message = *v.act.Message
+	}
+	v.held[0] = dialect.Command{}
+	if v.held = v.held[1:]; len(v.held) == 0 {
+		v.held = nil
+	}
+	v.waiting.Add(-1)
+	v.act = Act{}
+	v.mu.Lock()
+	v.asks, v.decided, v.verdict = false, false, nil
+	v.mu.Unlock()
+	return command, verdict, true
+}
+
+// ask asks about the first command that is held.
+func (v *visitor) ask(session string) (decided bool, verdict error) {
+	command := &v.held[0]
+	v.act = Act{Action: command.Action, Channel: command.Channel, Session: session}
+	if command.Kind == hub.CommandPublish {
+		m := command.Message // the array of held may be replaced while the Guard has it
+		if user := v.client.Identity.User; user != "" {
+			m.Attributes = withUser(m.Attributes, user)
+		}
+		v.act.Message = &m
+	}
+	if v.later == nil {
+		v.later = v.decide
+	}
+	v.mu.Lock()
+	v.asks = true
+	v.mu.Unlock()
+	decided, verdict = v.guard.Authorize(v.client, &v.act, v.later)
+	if !decided {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return v.decided, v.verdict // it may have come meanwhile
+	}
+	return true, verdict
+}
+
+// withUser is a with the user set, or what has only that.
+func withUser(a *hub.Attributes, user string) *hub.Attributes {
+	var attributes hub.Attributes
+	if a != nil {
+		attributes = *a
+	}
+	attributes.User = user
+	return &attributes
+}
+
+// leave says that the conversation is over. It may be called more than once.
+func (v *visitor) leave() {
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	client := v.client
+	isFirst := !v.hasEnded
+	v.hasEnded = true
+	v.mu.Unlock()
+	if isFirst && client != nil {
+		v.guard.Leave(client)
+	}
+}
+
+// heldMax is how many commands may wait for the Guard before the client is read no
+// more.
+const heldMax = 64
