@@ -206,7 +206,7 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		Address: addressText(c.Address), Fields: c.State.(*state).fields,
 	}
 	if a := m.Attributes; a != nil {
-		r.Event, r.Key = a.Event, a.Key
+		r.Event, r.Key, r.Trace = a.Event, a.Key, a.Trace
 	}
 	s.Hooks.Publish(r, func(answer hooks.PublishAnswer, err error) {
 		if err == nil && answer.Changed {
