@@ -37,8 +37,9 @@ func newAccessExplain() *cobra.Command {
 		Use:   "explain ACTION CHANNEL",
 		Short: "Say whether a client may do something in a channel, and which rule decides",
 		Long: `Explain says whether the holder of a token, or of the key of a back end, may do
-ACTION in CHANNEL, and which rule decides that. ACTION is one of ` + actionNames() + `.
-Without --token it is a client that shows nothing.
+ACTION in CHANNEL, and which rule decides that. Without --token it is a client
+that shows nothing. ACTION is one of
+` + actionNames() + `.
 
 What the application says when it is asked (hooks) is not known here; it says where
 that comes on top. The exit status is 1 if it is denied.`,

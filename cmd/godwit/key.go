@@ -41,8 +41,8 @@ Without --grant the key may publish in every channel and manage every one.`,
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
-			if strings.TrimSpace(name) == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
-				return usagef("%q is not a name; write for example shop", name)
+			if !backendName.MatchString(name) {
+				return usagef("%q is not a name; use letters, digits, - and _, 64 at most", name)
 			}
 			granted, err := parseGrantFlags(grants)
 			if err != nil {
@@ -85,11 +85,14 @@ func printKey(w io.Writer, key, name string, g access.Grants) error {
 	return err
 }
 
-// plainName is a name that needs no quotes in YAML, unless it is one of yamlWords.
-var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
+// backendName is what the configuration takes for a name.
+var backendName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// yamlWords are names that YAML takes for something else.
-var yamlWords = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+// plainName is a name that needs no quotes in YAML, unless it is one of yamlWords.
+var (
+	plainName = regexp.MustCompile(`^[A-Za-z]`)
+	yamlWords = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+)
 
 // yamlName is a name as YAML has it, in quotes only where they are needed.
 func yamlName(name string) string {
