@@ -34,11 +34,11 @@ func parseCursor(text string) (c cursor, ok bool) {
 
 // pageAsked returns which part of a list is asked for.
 func (c *call) pageAsked(list byte) (after string, limit int, f *fault) {
-	limit = PageDefault
+	limit = limitDefault
 	if text, ok := c.query["limit"]; ok {
 		n, err := strconv.ParseUint(text, 10, 31)
-		if err != nil || n < 1 || n > PageMax {
-			return "", 0, &fault{problem: transport.ProblemParameter, detail: "limit is " + quote(text) + "; it is a whole number from 1 to " + strconv.Itoa(PageMax)}
+		if err != nil || n < 1 || n > limitMax {
+			return "", 0, &fault{problem: transport.ProblemParameter, detail: "limit is " + quote(text) + "; it is a whole number from 1 to " + strconv.Itoa(limitMax)}
 		}
 		limit = int(n)
 	}

@@ -49,7 +49,7 @@ type object struct {
 func readObject(text string, at int, what string, known ...string) (*object, *fault) {
 	i := spaceEnd(text, 0)
 	if text[i] != '{' {
-		return nil, &fault{problem: transport.ProblemField, detail: what + " is " + kindOfJSON(text[i:]) + "; send an object with the " + listed("field", known)[len("the "):]}
+		return nil, &fault{problem: transport.ProblemField, detail: what + " is " + kindOfJSON(text[i:]) + "; send an object: " + listed("field", known)}
 	}
 	o := &object{what: what, known: known, values: make([]string, len(known)), at: make([]int, len(known))}
 	for i++; ; {

@@ -86,8 +86,8 @@ const BatchCountMax = 1000
 
 // How long a page of a list is.
 const (
-	PageDefault = 100
-	PageMax     = 1000
+	limitDefault = 100
+	limitMax     = 1000
 )
 
 // effective returns o with every default filled in.

@@ -187,8 +187,8 @@ func (s *stream) read() {
 // errLine is the error of a line that is too long.
 var errLine = errors.New("api: the line is too long")
 
-// line reads a line, and what is before the end if that is no line. long is memory
-// for one that does not fit into the buffer.
+// line reads a line without its end, and what is before the end of the body if that
+// is no line. long is memory for one that does not fit into the buffer.
 func (s *stream) line(lines *bufio.Reader, long *[]byte) ([]byte, error) {
 	if err := s.boundRead(s.o.StreamIdleTimeout); err != nil {
 		return nil, err
@@ -196,14 +196,14 @@ func (s *stream) line(lines *bufio.Reader, long *[]byte) ([]byte, error) {
 	line, err := lines.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
 		*long = (*long)[:0]
-		for err == bufio.ErrBufferFull && len(*long) <= s.o.BodyBytesMax {
+		for err == bufio.ErrBufferFull && len(*long) <= s.o.BodyBytesMax { // or else the rest does not matter
 			*long = append(*long, line...)
 			line, err = lines.ReadSlice('\n')
 		}
 		*long = append(*long, line...)
 		line = *long
 	}
-	if len(line)-len("\r\n") > s.o.BodyBytesMax {
+	if line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")); len(line) > s.o.BodyBytesMax {
 		return nil, errLine
 	}
 	return line, err
