@@ -30,7 +30,7 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	before := s.guard.Settings()
 	trust, err := s.newSettings(&c, before)
 	if err != nil {
-		return nil, err
+		return nil, c.located(err)
 	}
 	if !s.apply(c) {
 		closeSettings(ctx, trust)

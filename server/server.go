@@ -75,7 +75,7 @@ func New(c Config) (*Server, error) {
 
 	trust, err := s.newSettings(&c, nil)
 	if err != nil {
-		return nil, err
+		return nil, c.located(err)
 	}
 	s.guard = guard.New(guard.Options{}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}

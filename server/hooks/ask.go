@@ -62,7 +62,7 @@ type call struct {
 }
 
 func newAsker(ctx context.Context, hook, name string, q *Question, o *Options, s *signer) (*asker, error) {
-	e, err := newEndpoint(ctx, hook, name+".URL", q.URL, o.Concurrency, q.Timeout, o, s)
+	e, err := newEndpoint(hook, name+".URL", q.URL, o.Concurrency, q.Timeout, o, s)
 	if err != nil {
 		return nil, err
 	}
