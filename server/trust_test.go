@@ -101,7 +101,7 @@ func TestAProtectedServer(t *testing.T) {
 				{"ann subscribes by query", "GET", "/channels/inbox/ann?token=" + ann, "text/event-stream", "", "", "200 event: position"},
 				{"ann subscribes by cookie", "GET", "/channels/inbox/ann", "text/event-stream", "Cookie", "session=" + ann, "200 event: position"},
 				{"ann in the mail of bob", "GET", "/channels/inbox/bob", "text/event-stream", "Authorization", "Bearer " + ann, "403 this needs the grant subscribe"},
-				{"ann and who is there", "GET", "/presence/inbox/ann", "", "Authorization", "Bearer " + ann, `200 "count":0`},
+				{"ann and who is there", "GET", "/presence/inbox/ann", "", "Authorization", "Bearer " + ann, `200 "connections":[`},
 				{"ann and who must not be known", "GET", "/presence/scores/a", "", "Authorization", "Bearer " + ann, "403 not shown"},
 				{"an old token", "GET", "/channels/public/a", "text/event-stream", "Authorization", "Bearer " + old, "401 expired"},
 				{"nonsense", "GET", "/channels/public/a", "text/event-stream", "Authorization", "Bearer x.y.z", "401 "},
