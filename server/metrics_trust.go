@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/tracing"
 )
@@ -42,23 +43,11 @@ func actionName(a access.Action) string {
 	return a.String()
 }
 
-// Limits, as the label kind.
-const (
-	limitConnectionsAddress  = "connections_address"
-	limitConnectionsUser     = "connections_user"
-	limitHandshakes          = "handshakes"
-	limitRequests            = "requests"
-	limitPublicationsSession = "publications_session"
-	limitPublicationsUser    = "publications_user"
-	limitPublicationsAddress = "publications_address"
-	limitPublicationsChannel = "publications_channel"
-	limitSubscriptions       = "subscriptions"
-)
+// limitConnectionsAddress is the kind of the limit that the front has; package guard
+// has the others.
+const limitConnectionsAddress = "connections_address"
 
-var limitKinds = []string{
-	limitConnectionsAddress, limitConnectionsUser, limitHandshakes, limitRequests, limitPublicationsSession,
-	limitPublicationsUser, limitPublicationsAddress, limitPublicationsChannel, limitSubscriptions,
-}
+func limitKinds() []string { return append(guard.LimitKinds(), limitConnectionsAddress) }
 
 // Outcomes of the verification of a token or key, as the label outcome.
 const (
@@ -108,7 +97,7 @@ func newTrustMetrics() *trustMetrics {
 			t.refusals.WithLabelValues(actionName(a), cause)
 		}
 	}
-	for _, kind := range limitKinds {
+	for _, kind := range limitKinds() {
 		t.limited.WithLabelValues(kind)
 	}
 	for _, outcome := range tokenOutcomes {
@@ -154,7 +143,7 @@ func (m *metrics) refused(a access.Action, cause access.Cause) {
 	}
 }
 
-// rateLimited counts something that a limit has refused. kind is one of limitKinds.
+// rateLimited counts something that a limit has refused. kind is one of limitKinds().
 func (m *metrics) rateLimited(kind string) { m.trust.limited.WithLabelValues(kind).Inc() }
 
 // verified counts a token or key that was shown. outcome is one of tokenOutcomes.

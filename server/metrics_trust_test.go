@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/tracing"
 )
@@ -28,7 +29,7 @@ func TestMetricsOfTrust(t *testing.T) {
 	})
 	before := exposition(t, m.trust.collectors()...)
 	for _, name := range []string{
-		`refusals_total{action="connect",cause="too_many"}`, `refusals_total{action="manage",cause="denied"}`, `rate_limited_total{kind="subscriptions"}`,
+		`refusals_total{action="connect",cause="too_many"}`, `refusals_total{action="manage",cause="denied"}`, `rate_limited_total{kind="handshakes"}`,
 		`token_verifications_total{outcome="revoked"}`, `hook_calls_total{hook="subscribe",outcome="changed"}`, `hook_duration_seconds_count{hook="events"}`,
 		`hook_events_given_up_total{reason="too_old"}`, `hook_events_total{outcome="failed"}`, `config_reloads_total{outcome="failure"}`,
 	} {
@@ -40,7 +41,7 @@ func TestMetricsOfTrust(t *testing.T) {
 	m.refused(0, access.Unauthenticated)
 	m.refused(access.Publish, access.Denied)
 	m.refused(access.Publish, access.Cause(99))
-	m.rateLimited(limitPublicationsUser)
+	m.rateLimited(guard.LimitPublicationsOfUser)
 	m.verified(tokenExpired)
 	o := m.hooksObserver()
 	o.Answered("publish", hooks.Changed, 20*time.Millisecond)

@@ -40,6 +40,10 @@ type Options struct {
 	// must be quick and must not block.
 	Refused func(access.Action, access.Cause)
 
+	// Limited is told of every refusal because of a limit: which of LimitKinds. It
+	// must be quick and must not block.
+	Limited func(kind string)
+
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -59,10 +63,13 @@ func New(o Options, s *Settings) *Guard {
 	if o.Refused == nil {
 		o.Refused = func(access.Action, access.Cause) {}
 	}
+	if o.Limited == nil {
+		o.Limited = func(string) {}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Guard{o: o, limiter: newLimiter()}
+	g := &Guard{o: o, limiter: newLimiter(o.Limited)}
 	g.settings.Store(s)
 	return g
 }
