@@ -374,3 +374,22 @@ func TestFrom(t *testing.T) {
 	other := withSet(t, i.URL+"/other", &identity.Options{From: ids})
 	refused(t, other, signedBy(t, "a", map[string]any{"sub": "bob"}), access.Unavailable, "cannot be fetched now")
 }
+
+// A key that one saw go, and the one in its place saw come back, is like any other.
+func TestKeyThatComesBack(t *testing.T) {
+	both := jwks(jwk(edKey(), "a", nil), jwk(otherKey(), "b", nil))
+	i := newIssuer(t, says(both))
+	old := withSet(t, i.URL, &identity.Options{})
+	user(t, old, signedBy(t, "a", nil), "ann")
+	i.now(status(500))
+	ids := withSet(t, i.URL, &identity.Options{From: old})
+	refused(t, ids, signedBy(t, "a2", nil), access.Unavailable, "cannot be fetched now")
+	i.now(says(jwks(jwk(otherKey(), "b", nil))))
+	refused(t, old, signedBy(t, "a3", nil), access.Unauthenticated, "a key that is not known here")
+	i.now(says(both))
+	refused(t, ids, signedBy(t, "a4", nil), access.Unauthenticated, "a key that is not known here")
+	r := signedBy(t, "a", map[string]any{"n": 1})
+	if user(t, ids, r, "ann") != user(t, ids, r, "ann") {
+		t.Error("what it verifies is not remembered")
+	}
+}
