@@ -88,5 +88,5 @@ func grants(t *testing.T, action string, patterns ...string) access.Grants {
 }
 
 func hashOf(digit byte) string {
-	return hashPrefix + string(slices.Repeat([]byte{digit}, 64))
+	return "sha256:" + string(slices.Repeat([]byte{digit}, 64))
 }
