@@ -66,6 +66,7 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "ws/wstest", Except: []string{"internal/drivertest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/drivertest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "hub/brokertest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "github.com/getkin/kin-openapi/...", Reason: "the description of the API is checked by tests; the server only shows it"},
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/drivertest"}, Reason: "test support must not reach a binary"},
 
@@ -91,7 +92,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
+var pure = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -134,7 +135,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect"}
+var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect", "server/api"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

@@ -19,8 +19,8 @@ import (
 
 const tokenSecret = "a secret of at least thirty-two bytes"
 
-// token makes one of user, that lasts for ttl.
-func token(t *testing.T, user string, ttl time.Duration, grants string) string {
+// newToken makes one of user, that lasts for ttl.
+func newToken(t *testing.T, user string, ttl time.Duration, grants string) string {
 	t.Helper()
 	var g access.Grants
 	if err := json.Unmarshal([]byte(grants), &g); err != nil {
@@ -85,8 +85,8 @@ func TestAProtectedServer(t *testing.T) {
 			}
 			c.Driver = driver
 			s := start(t, c)
-			ann := token(t, "ann", time.Hour, `{"subscribe":["inbox/{user}","scores/*"],"publish":["inbox/*"],"history":["scores/*"],"presence":["**"]}`)
-			old := token(t, "ann", -time.Hour, `{"subscribe":["**"]}`)
+			ann := newToken(t, "ann", time.Hour, `{"subscribe":["inbox/{user}","scores/*"],"publish":["inbox/*"],"history":["scores/*"],"presence":["**"]}`)
+			old := newToken(t, "ann", -time.Hour, `{"subscribe":["**"]}`)
 			for _, row := range []struct {
 				about, method, path, accept, field, value string
 				want                                      string // status, and a part of the content
@@ -172,7 +172,7 @@ func ask(t *testing.T, s *running, method, path string, fields ...string) (int, 
 // A WebSocket has its token in a subprotocol, and gets the one that it means.
 func TestTokensAsSubprotocols(t *testing.T) {
 	s := start(t, configured(t, fmt.Sprintf(protected, identity.HashKey(identity.NewKey()))))
-	ann := token(t, "ann", time.Hour, `{"subscribe":["chat"],"publish":["chat"]}`)
+	ann := newToken(t, "ann", time.Hour, `{"subscribe":["chat"],"publish":["chat"]}`)
 	conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/channels/chat?envelope=1", &ws.DialOptions{
 		Subprotocols: []string{"json", identity.SubprotocolPrefix + ann},
 	})
