@@ -46,6 +46,7 @@ type Server struct {
 	guard     *guard.Guard
 	members   *teller
 	tracer    *tracing.Tracer // nil if nothing is traced
+	api       http.Handler
 	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
@@ -103,7 +104,10 @@ func New(c Config) (*Server, error) {
 	s.guard = guard.New(guard.Options{Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
-	if err := s.serveHub(broker); err != nil {
+	if err = s.serveHub(broker); err == nil {
+		err = s.serveAPI()
+	}
+	if err != nil {
 		s.closeTracer(context.Background())
 		closeSettings(context.Background(), trust)
 		return nil, err
