@@ -335,7 +335,7 @@ func (t *teller) attempt(id string, body []byte, events int) (*reply, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, t.o.Timeout)
 	defer cancel()
 	begun := time.Now()
-	r, err := t.post(ctx, id, nil, body, toldBytesMax)
+	r, err := t.post(ctx, id, nil, body, statusOnly)
 	if t.observer.Told != nil {
 		outcome := Delivered
 		if err != nil || r.status/100 != 2 {
