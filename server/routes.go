@@ -77,6 +77,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
 			" or allow the name with --origin (origins in the configuration file)", quote(r.Host), s.Addr()))
+	case isManagement(r.URL.Path):
+		_ = control.SetReadDeadline(time.Time{}) // it has times of its own
+		_ = control.SetWriteDeadline(time.Time{})
+		s.api.ServeHTTP(w, r)
 	case r.URL.Path == "/healthz":
 		serveHealth(w, r)
 	case r.URL.Path == "/readyz":

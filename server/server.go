@@ -18,6 +18,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/guard"
+	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -43,6 +45,8 @@ type Server struct {
 	front     front
 	guard     *guard.Guard
 	members   *teller
+	tracer    *tracing.Tracer // nil if nothing is traced
+	api       http.Handler
 	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
@@ -73,13 +77,6 @@ func New(c Config) (*Server, error) {
 		return nil, err // normalize has parsed them one by one
 	}
 
-	trust, err := s.newSettings(&c, nil)
-	if err != nil {
-		return nil, err
-	}
-	s.guard = guard.New(guard.Options{}, trust)
-	s.members = &teller{guard: s.guard, members: make(map[string]int)}
-
 	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
@@ -96,6 +93,31 @@ func New(c Config) (*Server, error) {
 		s.front = s.newHTTPFront()
 	}
 	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, broker.Stats, s.front.counts, loops)
+	if s.tracer, err = s.newTracer(&c.Tracing); err != nil {
+		return nil, err
+	}
+	trust, err := s.newSettings(&c, nil)
+	if err != nil {
+		s.closeTracer(context.Background())
+		return nil, c.located(err)
+	}
+	s.guard = guard.New(guard.Options{Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
+	s.members = &teller{guard: s.guard, members: make(map[string]int)}
+	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
+	if err = s.serveHub(broker); err == nil {
+		err = s.serveAPI()
+	}
+	if err != nil {
+		s.closeTracer(context.Background())
+		closeSettings(context.Background(), trust)
+		return nil, err
+	}
+	return s, nil
+}
+
+// serveHub makes the hub and what serves its channels.
+func (s *Server) serveHub(broker hub.Broker) (err error) {
+	c := &s.config
 	s.hub, err = hub.New(broker, &hub.Options{
 		Retention:           hub.Retention{Count: *c.History.Count, Age: c.History.Age},
 		NoHistory:           *c.History.Count == 0,
@@ -107,9 +129,9 @@ func New(c Config) (*Server, error) {
 		Logger:              s.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.hub.SetPolicies(trust.Policies.OfHub)
+	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
 	s.channels, err = transport.New(s.hub, &transport.Options{
 		Origins:        s.origins,
 		Credentials:    c.Credentials,
@@ -122,10 +144,7 @@ func New(c Config) (*Server, error) {
 		Observer:       s.metrics.observer(s.refusals.warnOrigin),
 		Logger:         s.log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return err
 }
 
 // Listen binds the configured address, so that Addr is known. It refuses one
@@ -277,6 +296,7 @@ func (s *Server) drain() {
 	})
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
+	s.closeTracer(ctx)
 	if cut > 0 {
 		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
 		return
@@ -294,6 +314,7 @@ func (s *Server) Close() error {
 	}
 	s.used = true
 	closeSettings(context.Background(), s.guard.Settings())
+	s.closeTracer(context.Background())
 	return errors.Join(s.hub.Close(), closeAll(s.listeners))
 }
 

@@ -77,10 +77,14 @@ func newEndpoint(hook, name, rawURL string, connections int, timeout time.Durati
 		Protocols: new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
+	sender := http.RoundTripper(transport)
+	if o.Wrap != nil {
+		sender = o.Wrap(transport)
+	}
 	return &endpoint{
 		hook: hook, url: u, shown: redact.URL(u), signer: s, logger: o.Logger,
 		client: &http.Client{
-			Transport:     transport,
+			Transport:     sender,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
