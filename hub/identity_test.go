@@ -100,7 +100,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	if want := []string{"ann ", "ann room/8,room/9", "bob room/9"}; !slices.Equal(got, want) {
 		t.Errorf("sessions are %q, want %q", got, want)
 	}
-	if got, want := fmt.Sprint(h.Channels()), "[{room/8 1} {room/9 2}]"; got != want {
+	if got, want := fmt.Sprint(h.Channels()), "[{room/8 1 0 } {room/9 2 0 }]"; got != want {
 		t.Errorf("channels are %s, want %s", got, want)
 	}
 	why := errors.New("banned")

@@ -5,7 +5,8 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
+
+	"github.com/godwit-io/godwit/hub/internal/firstn"
 )
 
 // Sessions are those that are open, in no order. The caller owns the slice.
@@ -17,6 +18,31 @@ func (h *Hub) Sessions() []*Session {
 		sessions = append(sessions, s)
 	}
 	return sessions
+}
+
+// ListSessions are those for which match returns true and whose ID comes after
+// after, by ID, at most limit of them, which must be positive. match is called with
+// no lock held. The caller owns the slice.
+func (h *Hub) ListSessions(after string, limit int, match func(*Session) bool) []*Session {
+	first := firstn.List[*Session]{Limit: limit, Name: (*Session).ID}
+	for _, s := range h.Sessions() {
+		if s.id > after && first.Wants(s.id) && match(s) {
+			first.Add(s)
+		}
+	}
+	return first.Sorted()
+}
+
+// FindSession returns the session that is open and has this ID, or nil.
+func (h *Hub) FindSession(id string) *Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.sessions.All {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
 }
 
 // EndSessions ends the sessions for which match returns true with reason, see
@@ -46,31 +72,12 @@ func (s *Session) Channels() []string {
 	return names
 }
 
-// ChannelInfo is a channel with subscribers.
-type ChannelInfo struct {
-	Name        string
-	Subscribers int // through this hub
-}
-
-// Channels are those with subscribers through this hub, by name. The caller owns
-// the slice.
-func (h *Hub) Channels() []ChannelInfo {
-	channels := h.channels.all()
-	list := make([]ChannelInfo, 0, len(channels))
-	for _, ch := range channels {
-		if n := ch.len(); n > 0 {
-			list = append(list, ChannelInfo{ch.name, n})
-		}
-	}
-	slices.SortFunc(list, func(a, b ChannelInfo) int { return strings.Compare(a.Name, b.Name) })
-	return list
-}
-
-// len is the number of subscribers.
-func (c *channel) len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.subs)
+// IsSubscribed reports whether the session is subscribed to channel.
+func (s *Session) IsSubscribed(channel string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subs.get(channel)
+	return sub != nil && sub.asked == nil
 }
 
 // ClearingBroker is a Broker that can forget the history of a channel.

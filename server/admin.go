@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/server/api"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -122,7 +123,7 @@ func (s *Server) serveOperations(w http.ResponseWriter, r *http.Request) bool {
 		if allowRead(w, r) {
 			s.metrics.handler.ServeHTTP(w, r)
 		}
-	case s.api != nil && strings.HasPrefix(path, "/api/v1/"):
+	case s.api != nil && (strings.HasPrefix(path, api.Prefix) || path == api.DocsPath):
 		s.api.ServeHTTP(w, r)
 	default:
 		return false
@@ -133,5 +134,5 @@ func (s *Server) serveOperations(w http.ResponseWriter, r *http.Request) bool {
 // isForOperators reports whether path is served at the addresses of admin alone, where
 // there are some.
 func isForOperators(path string) bool {
-	return path == "/metrics" || strings.HasPrefix(path, "/api/v1/")
+	return path == "/metrics" || path == api.DocsPath || strings.HasPrefix(path, api.Prefix)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/hooks"
 )
 
 // Defaults of a Config, each named like the field it fills in.
@@ -37,10 +38,11 @@ const (
 
 	DefaultACMEDirectory   = "https://acme-v02.api.letsencrypt.org/directory"
 	DefaultACMEHTTP        = ":80"
-	DefaultHookTimeout     = 3 * time.Second
-	DefaultHookRetry       = 10 * time.Minute
-	DefaultHookConcurrency = 64
-	DefaultIdempotency     = 5 * time.Minute
+	DefaultHookTimeout     = hooks.DefaultTimeout
+	DefaultEventsTimeout   = 15 * time.Second
+	DefaultHookRetry       = hooks.DefaultRetry
+	DefaultHookConcurrency = hooks.DefaultConcurrency
+	DefaultIdempotency     = membroker.DefaultIdempotencyWindow
 	DefaultTracingSample   = 0.01
 	DefaultTracingService  = "godwit"
 )
@@ -116,15 +118,16 @@ func (c Config) withDefaults() Config {
 }
 
 func (h Hooks) withDefaults() Hooks {
-	for _, hook := range []struct {
-		url     string
-		timeout *time.Duration
-	}{{h.Connect.URL, &h.Connect.Timeout}, {h.Subscribe.URL, &h.Subscribe.Timeout}, {h.Publish.URL, &h.Publish.Timeout}, {h.Events.URL, &h.Events.Timeout}} {
-		if hook.url != "" {
-			fill(hook.timeout, DefaultHookTimeout)
+	if h.Connect.URL != "" {
+		fill(&h.Connect.Timeout, DefaultHookTimeout)
+	}
+	for _, hook := range []*ChannelHook{&h.Subscribe, &h.Publish} {
+		if hook.URL != "" {
+			fill(&hook.Timeout, DefaultHookTimeout)
 		}
 	}
 	if h.Events.URL != "" {
+		fill(&h.Events.Timeout, DefaultEventsTimeout)
 		fill(&h.Events.Retry, DefaultHookRetry)
 	}
 	if h.areOn() {

@@ -1,13 +1,18 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/identity"
 )
 
 // Examination is a configuration and everything that can be said about it.
@@ -35,20 +40,20 @@ func Examine(path string, environ []string, overrides []Override) *Examination {
 // LookUp also tries what the configuration refers to: secrets, and files of keys and
 // certificates. Nothing is asked over the network.
 func (e *Examination) LookUp() {
-	for _, s := range secretsIn(settings, &e.Config, "") {
-		b, err := s.secret.Resolve()
-		switch {
-		case err != nil:
-			e.fail(s.key, err)
-		case strings.HasPrefix(s.key, "tokens[") && strings.HasSuffix(s.key, ".secret") && len(b) < tokenSecretBytesMin:
-			e.note(s.key, "the secret is shorter than %d bytes and could be guessed; use at least so many random ones", tokenSecretBytesMin)
-		}
+	for i := range e.Config.Tokens {
+		e.tryIssuer(&e.Config.Tokens[i], fmt.Sprintf("tokens[%d]", i))
 	}
-	for i, t := range e.Config.Tokens {
-		if path, ok := strings.CutPrefix(t.JWKS, "file:"); ok {
-			if _, err := os.Stat(path); err != nil {
-				e.fail(fmt.Sprintf("tokens[%d].jwks", i), err)
-			}
+	for i, secret := range e.Config.Hooks.Secrets {
+		if secret.IsZero() {
+			continue // it has failed
+		}
+		key := fmt.Sprintf("hooks.secrets[%d]", i)
+		b, err := secret.Resolve()
+		if err == nil {
+			err = tryHookSecret(b)
+		}
+		if err != nil {
+			e.fail(key, err)
 		}
 	}
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
@@ -63,8 +68,43 @@ func (e *Examination) LookUp() {
 	}
 }
 
-// tokenSecretBytesMin is the length that HS256 asks for (RFC 7518 §3.2).
-const tokenSecretBytesMin = 32
+// tokenSecretBytesGood is the length that HS256 asks for (RFC 7518 §3.2).
+const tokenSecretBytesGood = 32
+
+// tryIssuer tries the keys of t, which is at key, unless they are elsewhere.
+func (e *Examination) tryIssuer(t *TokenIssuer, key string) {
+	if t.Secret.IsZero() && t.Key.IsZero() && !strings.HasPrefix(t.JWKS, "file:") {
+		return
+	}
+	issuer, err := issuerOf(t, key)
+	if se, ok := errors.AsType[*SettingError](err); ok {
+		e.fail(se.Key, errors.New(se.Text))
+		return
+	}
+	identities, err := identity.New(&identity.Options{Issuers: []identity.Issuer{issuer}, Logger: slog.New(slog.DiscardHandler)})
+	part := map[bool]string{issuer.Secret != nil: ".secret", issuer.PEM != nil: ".key", issuer.JWKS != nil: ".jwks"}[true]
+	if err != nil {
+		e.fail(key+part, errors.New(strings.TrimPrefix(err.Error(), "identity: "+key+": ")))
+		return
+	}
+	identities.Close()
+	if issuer.Secret != nil && len(issuer.Secret) < tokenSecretBytesGood {
+		e.note(key+part, "the secret is shorter than %d bytes; use at least so many random ones", tokenSecretBytesGood)
+	}
+}
+
+// tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
+func tryHookSecret(secret []byte) error {
+	h, err := hooks.New(&hooks.Options{Connect: &hooks.Question{URL: "https://app.example.com/"}, Secrets: [][]byte{secret}})
+	var wrong *hooks.OptionError
+	if errors.As(err, &wrong) {
+		return errors.New(wrong.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	return h.Close(context.Background())
+}
 
 func (e *Examination) fail(key string, err error) {
 	l := loader{sources: e.sources}
@@ -102,9 +142,6 @@ func (e *Examination) warn() {
 				break
 			}
 		}
-	}
-	if c.Hooks.areOn() && len(c.Hooks.Secrets) == 0 {
-		e.note("hooks", "without hooks.secrets nothing is signed, and the application cannot know who calls")
 	}
 }
 

@@ -240,8 +240,8 @@ func (w *fileWalk) list(s setting, field any, key string, n ast.Node) {
 			itemKey = fmt.Sprintf("%s[%d]", key, i)
 			w.loader.sources[itemKey] = w.place(item)
 		}
-		word, isScalar := scalar(item)
-		if _, isText := item.(*ast.StringNode); !isScalar || !isText {
+		word, isText := textOf(item)
+		if !isText {
 			w.fail(itemKey, item, "want text in the list, got %s", s.describe(item))
 		} else if err := s.setScalar(into, word); err != nil {
 			w.fail(itemKey, item, "%s", err)

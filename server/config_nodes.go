@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	yamltoken "github.com/goccy/go-yaml/token"
 )
 
 func scalar(n ast.Node) (string, bool) {
@@ -18,6 +20,46 @@ func scalar(n ast.Node) (string, bool) {
 		return n.GetToken().Value, true
 	}
 	return "", false
+}
+
+// textOf is the text that stands in a list.
+func textOf(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.MappingNode:
+		if len(n.Values) == 1 {
+			return textWithColon(n.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return textWithColon(n)
+	}
+	return "", false
+}
+
+// textWithColon is the text that goccy/go-yaml takes for a mapping: in [env:NAME]
+// inside braces it splits at the colon, although no space follows (YAML 1.2.2
+// §7.3.3; goccy/go-yaml issue 832).
+func textWithColon(n *ast.MappingValueNode) (string, bool) {
+	key, colon, value := n.Key.GetToken(), n.Start, n.Value.GetToken()
+	if key == nil || colon == nil || value == nil || isQuoted(key) || key.Position.Line != colon.Position.Line ||
+		key.Position.Column+utf8.RuneCountInString(key.Value) != colon.Position.Column {
+		return "", false
+	}
+	rest, ok := textOf(n.Value)
+	if number, isNumber := n.Value.(*ast.IntegerNode); isNumber {
+		rest, ok = number.GetToken().Value, true
+	} else if inner, isMapping := n.Value.(*ast.MappingValueNode); isMapping {
+		value = inner.Key.GetToken()
+	}
+	if !ok || isQuoted(value) || colon.Position.Line != value.Position.Line || colon.Position.Column+1 != value.Position.Column {
+		return "", false
+	}
+	return key.Value + ":" + rest, true
+}
+
+func isQuoted(t *yamltoken.Token) bool {
+	return t.Type == yamltoken.SingleQuoteType || t.Type == yamltoken.DoubleQuoteType
 }
 
 // accepts reports whether a scalar has the YAML type that a field needs.

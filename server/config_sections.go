@@ -91,8 +91,8 @@ type Hooks struct {
 	Publish   ChannelHook
 	Events    EventsHook
 
-	// Secrets sign what is sent, the first of them until the others are known
-	// everywhere (hooks.secrets). Default none: it is not signed.
+	// Secrets sign what is sent, each of them, so that one can be replaced
+	// (hooks.secrets). With any hook, one is needed.
 	Secrets []Secret
 
 	// AllowPrivate lets URLs lead to private addresses (hooks.allow_private).
@@ -123,15 +123,10 @@ type ChannelHook struct {
 // EventsHook tells the application what happens. It is off without a URL.
 type EventsHook struct {
 	URL      string           // hooks.events.url
-	Timeout  time.Duration    // hooks.events.timeout: default 3 s
+	Timeout  time.Duration    // hooks.events.timeout: of one attempt, default 15 s
 	Channels []access.Pattern // hooks.events.channels: default all; without {user}
-	Types    []string         // hooks.events.types: see EventTypes; default all
+	Types    []string         // hooks.events.types: see hooks.EventTypes; default all
 	Retry    time.Duration    // hooks.events.retry: how long delivery is tried, default 10 minutes
-}
-
-// EventTypes are what an EventsHook can tell. The caller owns the slice.
-func EventTypes() []string {
-	return []string{"channel.occupied", "channel.vacated", "member.joined", "member.left", "session.opened", "session.closed"}
 }
 
 // The forms of Refusals.WebSocket.

@@ -131,6 +131,9 @@ func (p *ChannelPolicy) check(key string, limits *Limits, report func(key, text 
 }
 
 func (h *Hooks) check(report func(key, text string)) {
+	if h.areOn() && len(h.Secrets) == 0 {
+		report("hooks.secrets", "one is needed, so that the application can tell our requests from those of others: env:NAME or file:PATH of 24 random bytes or more")
+	}
 	for _, hook := range []struct {
 		key, url string
 		isSet    bool

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestConfigurationDoc(t *testing.T) {
 	}
 	c, err := Config{
 		TLS:     TLS{ACME: ACME{Domains: []string{"a.example"}, Storage: "acme"}},
-		Hooks:   Hooks{Connect: ConnectHook{URL: "http://a"}, Subscribe: ChannelHook{URL: "http://a"}, Publish: ChannelHook{URL: "http://a"}, Events: EventsHook{URL: "http://a"}},
+		Hooks:   Hooks{Connect: ConnectHook{URL: "http://a"}, Subscribe: ChannelHook{URL: "http://a"}, Publish: ChannelHook{URL: "http://a"}, Events: EventsHook{URL: "http://a"}, Secrets: []Secret{{"env:A"}}},
 		Tracing: Tracing{Endpoint: "http://a"},
 	}.normalize()
 	if err != nil {
@@ -90,4 +91,23 @@ func documented(field any) string {
 		return want
 	}
 	return ""
+}
+
+// The page lists what a reload takes over.
+func TestConfigurationDocListsWhatCanChange(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## What can change while it runs\n")
+	section, _, _ = strings.Cut(section, ".\n")
+	var listed []string
+	for i, part := range strings.Split(section, "`") {
+		if i%2 == 1 {
+			listed = append(listed, part)
+		}
+	}
+	if !slices.Equal(listed, changeable) {
+		t.Errorf("the page lists %v; a reload takes over %v", listed, changeable)
+	}
 }

@@ -18,7 +18,9 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/guard"
+	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/systemd"
+	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -49,6 +51,7 @@ type Server struct {
 	api       http.Handler // of /api/v1/; nil: there is none
 	guard     *guard.Guard
 	members   *teller
+	tracer    *tracing.Tracer // nil if nothing is traced
 	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
@@ -81,15 +84,8 @@ func New(c Config) (*Server, error) {
 	}
 
 	if err := s.tls.load(&c.TLS, s.log); err != nil {
-		return nil, err
+		return nil, c.located(err)
 	}
-	trust, err := s.newSettings(&c, nil)
-	if err != nil {
-		return nil, err
-	}
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf}, trust)
-	s.members = &teller{guard: s.guard, members: make(map[string]int)}
-
 	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
@@ -106,6 +102,28 @@ func New(c Config) (*Server, error) {
 		s.front = s.newHTTPFront()
 	}
 	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, broker.Stats, s.front.counts, loops)
+	if s.tracer, err = s.newTracer(&c.Tracing); err != nil {
+		return nil, err
+	}
+	trust, err := s.newSettings(&c, nil)
+	if err != nil {
+		s.closeTracer(context.Background())
+		return nil, c.located(err)
+	}
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
+	s.members = &teller{guard: s.guard, members: make(map[string]int)}
+	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
+	if err := s.serveHub(broker); err != nil {
+		s.closeTracer(context.Background())
+		closeSettings(context.Background(), trust)
+		return nil, err
+	}
+	return s, nil
+}
+
+// serveHub makes the hub and what serves its channels.
+func (s *Server) serveHub(broker hub.Broker) (err error) {
+	c := &s.config
 	s.hub, err = hub.New(broker, &hub.Options{
 		Retention:           hub.Retention{Count: *c.History.Count, Age: c.History.Age},
 		NoHistory:           *c.History.Count == 0,
@@ -117,9 +135,9 @@ func New(c Config) (*Server, error) {
 		Logger:              s.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.hub.SetPolicies(trust.Policies.OfHub)
+	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
 	s.channels, err = transport.New(s.hub, &transport.Options{
 		Origins:        s.origins,
 		Credentials:    c.Credentials,
@@ -132,10 +150,7 @@ func New(c Config) (*Server, error) {
 		Observer:       s.metrics.observer(s.refusals.warnOrigin),
 		Logger:         s.log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return err
 }
 
 // Listen binds the configured address, so that Addr is known. It refuses one
@@ -313,6 +328,7 @@ func (s *Server) drain() {
 	}
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
+	s.closeTracer(ctx)
 	if cut > 0 {
 		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
 		return
@@ -330,6 +346,7 @@ func (s *Server) Close() error {
 	}
 	s.used = true
 	closeSettings(context.Background(), s.guard.Settings())
+	s.closeTracer(context.Background())
 	s.tls.stop()
 	var admin error
 	if s.admin != nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/server/hooks"
 )
 
 // envPrefix begins the environment variable of every setting: history.count is
@@ -72,7 +74,7 @@ var settings = table([]row[Config]{
 	{"hooks.events.url", func(c *Config) any { return &c.Hooks.Events.URL }, text(checkHookURL), "Told what happens"},
 	{"hooks.events.timeout", func(c *Config) any { return &c.Hooks.Events.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the delivery is tried again"},
 	{"hooks.events.channels", func(c *Config) any { return &c.Hooks.Events.Channels }, channelPattern, "Channels that are told about"},
-	{"hooks.events.types", func(c *Config) any { return &c.Hooks.Events.Types }, words(EventTypes()...), "Events that are told"},
+	{"hooks.events.types", func(c *Config) any { return &c.Hooks.Events.Types }, words(hooks.EventTypes()...), "Events that are told"},
 	{"hooks.events.retry", func(c *Config) any { return &c.Hooks.Events.Retry }, duration(time.Second, 24*time.Hour), "How long delivery is tried"},
 	{"hooks.secrets", func(c *Config) any { return &c.Hooks.Secrets }, secret, "Secrets that sign what is sent, as env:NAME or file:PATH"},
 	{"hooks.allow_private", func(c *Config) any { return &c.Hooks.AllowPrivate }, anything, "Let URLs lead to private addresses"},

@@ -33,7 +33,7 @@ var (
 	ProblemPosition = problem(http.StatusBadRequest, "bad-position", "Bad position",
 		"Give `since` a position exactly as the server gave it: `EPOCH:OFFSET`.")
 	ProblemParameter = problem(http.StatusBadRequest, "bad-parameter", "Bad query parameter",
-		"Give each parameter once; `last` and `limit` are whole numbers, `self`, `envelope` and `json` are 0 or 1, and `since` and `last` exclude each other.")
+		"Give each parameter once; `last` and `limit` are whole numbers, `self`, `envelope` and `json` are 0 or 1, `since` and `last` exclude each other, and a `cursor` is given back as it was.")
 	ProblemGetBody = problem(http.StatusBadRequest, "unexpected-body", "A read has no body",
 		"Use POST to publish a body, and send GET without one.")
 	ProblemNotText = problem(http.StatusBadRequest, "not-utf8", "Text is not valid UTF-8",
@@ -48,6 +48,8 @@ var (
 		"Send the opening handshake of RFC 6455 §4.1; WebSocket clients do.")
 	ProblemAttribute = problem(http.StatusBadRequest, "bad-attribute", "Bad attribute of a publication",
 		"Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error` and `binary` are events of the server.")
+	ProblemField = problem(http.StatusBadRequest, "bad-field", "Bad field of the body",
+		"Send the fields that the description of the request lists, each once and of its type; the detail names the field and its place.")
 	ProblemUnauthorized = problem(http.StatusUnauthorized, "unauthorized", "Not authenticated",
 		"Send a valid token as `Authorization: Bearer …`, or as `?token=…` where a field cannot be set.")
 	ProblemForbidden = problem(http.StatusForbidden, "forbidden", "Not allowed",
@@ -57,7 +59,7 @@ var (
 	ProblemOrigin = problem(http.StatusForbidden, "origin-not-allowed", "Origin not allowed",
 		"Serve the page from this server's own origin, or add its origin to the server's list.")
 	ProblemNotFound = problem(http.StatusNotFound, "not-found", "Not found",
-		"Channels are below `/channels/`, presence is below `/presence/`.")
+		"Channels are below `/channels/`, presence is below `/presence/`, the server API is below `/api/v1/`; a session may have ended.")
 	ProblemMethod = problem(http.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed",
 		"Use one of the methods in the Allow field.")
 	ProblemNotAcceptable = problem(http.StatusNotAcceptable, "not-acceptable", "No acceptable representation",
@@ -78,6 +80,8 @@ var (
 		"Try again after the seconds in Retry-After, and then less often.")
 	ProblemInternal = problem(http.StatusInternalServerError, "internal-error", "Internal error",
 		"Nothing you did: report it with the ID in the detail, under which the server's log says more.")
+	ProblemNotSupported = problem(http.StatusNotImplemented, "not-supported", "Not supported here",
+		"Nothing about the request is wrong: the server, or the broker that it is configured with, cannot do that.")
 	ProblemShutdown = problem(http.StatusServiceUnavailable, "shutting-down", "Server is shutting down",
 		"Try again after the seconds in Retry-After.")
 	ProblemOverload = problem(http.StatusServiceUnavailable, "overloaded", "Server is overloaded",

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"math"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -44,6 +45,22 @@ func refuseAccess(r *access.Refusal) *refusal {
 	}
 	return f
 }
+
+// WriteRefusal answers a request of net/http with the problem that r is, with
+// WWW-Authenticate or Retry-After where they belong.
+func WriteRefusal(w http.ResponseWriter, r *access.Refusal) {
+	f := refuseAccess(r)
+	if f.field[0] != "" {
+		w.Header().Set(f.field[0], f.field[1])
+	}
+	if f.retryAfterSeconds != "" {
+		w.Header().Set("Retry-After", f.retryAfterSeconds)
+	}
+	f.problem.Write(w, f.detail)
+}
+
+// RefusalProblem is the problem that answers a refusal.
+func RefusalProblem(r *access.Refusal) *Problem { return refuseAccess(r).problem }
 
 // seconds is a time for Retry-After, at least one second.
 func seconds(d time.Duration) string {

@@ -40,9 +40,9 @@ func TestFlagTypes(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"":                          "bench completion conform dial echo help inspect pub serve sub version",
+		"":                          "access bench completion config conform dial echo healthcheck help inspect key pub serve sub token version",
 		"se":                        "serve",
-		"help ":                     "bench completion conform dial echo help inspect pub serve sub version",
+		"help ":                     "access bench completion config conform dial echo healthcheck help inspect key pub serve sub token version",
 		"help conform ":             "client server",
 		"conform ":                  "client server",
 		"echo --driver ":            "engine goroutine",
@@ -58,6 +58,7 @@ func TestCompletion(t *testing.T) {
 		"pub chat --content-type ":  "text/plain text/html application/json application/octet-stream",
 		"conform server --only clo": "close",
 		"conform client --skip ut":  "utf8",
+		"config ":                   "check explain print schema",
 		"completion ":               "bash fish powershell zsh",
 
 		// Nothing is better than the files of this folder.
@@ -73,9 +74,11 @@ func TestCompletion(t *testing.T) {
 		"sub chat --since ":  "",
 		"dial x --header ":   "",
 		"version ":           "",
+		"config explain ":    "",
 
 		// Files where they belong.
 		"serve --config ":        "FILES",
+		"config check --config ": "FILES",
 		"conform server --html ": "FILES",
 		"bench echo --json ":     "FILES",
 	} {

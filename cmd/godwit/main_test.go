@@ -262,7 +262,7 @@ func golden(t *testing.T, path, got string) {
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "serve", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "bench", "bench echo", "bench fanout", "bench connections", "bench handshakes", "bench storm", "version"}
+	commands := []string{"", "serve", "config", "config check", "config print", "config explain", "config schema", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "bench", "bench echo", "bench fanout", "bench connections", "bench handshakes", "bench storm", "token", "token make", "token explain", "key", "key new", "access", "access explain", "healthcheck", "version"}
 	for _, name := range commands {
 		r := do(t, "", append(strings.Fields(name), "--help")...)
 		if r.code != exitOK || r.errOut != "" || !strings.Contains(r.out, "Examples:") {
@@ -313,6 +313,12 @@ func TestMistakes(t *testing.T) {
 		{"help conform srver", 2, `there is no command "conform srver"; did you mean conform server?`},
 		{"help serve now", 2, `there is no command "serve now"; "godwit serve --help" says what there is`},
 		{"help --moon", 2, `there is no flag --moon`},
+		{"config chek", 2, `there is no command "config chek"; did you mean config check?`},
+		{"config check --config " + file, 2, file + ":3:3: history.cuont: there is no such setting; did you mean count?"},
+		{"config print --config " + file, 2, file + ":3:3: history.cuont: there is no such setting; did you mean count?"},
+		{"config explain", 2, "an argument is missing; usage: godwit config explain CHANNEL [flags]"},
+		{"config explain a//b", 2, "channel"},
+		{"config check --config /nowhere/godwit.yaml", 1, "cannot read the configuration: open /nowhere/godwit.yaml"},
 		{"conform srver", 2, `there is no command "conform srver"; did you mean conform server?`},
 		{"completion zhs", 2, `there is no command "completion zhs"; did you mean completion zsh?`},
 		{"completion bash now", 2, `"now" is one argument too many`},

@@ -34,6 +34,10 @@ SIGINT (Ctrl-C) and SIGTERM stop it in good order: streams end and WebSockets ar
 closed with 1001, so that clients reconnect elsewhere, then it exits with 0. A
 second signal ends it at once, or first the wait of --drain-delay.
 
+SIGHUP reads the configuration again. What can change while the server runs does,
+all of it or, if anything is wrong, nothing: tokens, keys, anonymous, channels,
+hooks, rates and the level of the log. The log says what needs a restart.
+
 It logs to standard error. On a terminal, and unless the log is JSON, it says on
 standard output what is where; elsewhere it prints nothing there, and the line
 "serving" of the log has the address.`,
@@ -47,8 +51,8 @@ standard output what is where; elsewhere it prints nothing there, and the line
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	settings := []*settingFlag{
-		{key: "listen", name: "listen", typ: "ADDRESS", usage: "address to listen on, host:port or unix:/path/to.sock; localhost is IPv4 and IPv6, port 0 picks a free one (default 127.0.0.1:8000)"},
-		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although there is no authentication (default false)"},
+		{key: "listen", name: "listen", typ: "ADDRESS", list: true, usage: "address to listen on, host:port or unix:/path/to.sock; localhost is IPv4 and IPv6, port 0 picks a free one; repeatable (default 127.0.0.1:8000)"},
+		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although nobody has to authenticate (default false)"},
 		{key: "origins", name: "origin", typ: "PATTERN", list: true, usage: "pages that may connect besides the server's own: https://app.example.com, https://*.example.com, http://localhost:*, or *; repeatable (default none)"},
 		{key: "credentials", name: "credentials", typ: "bool", usage: "let pages of each --origin that has no wildcard send cookies and other credentials (default false)"},
 		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second (default true on loopback)"},
@@ -77,7 +81,8 @@ standard output what is where; elsewhere it prints nothing there, and the line
 				overrides = append(overrides, server.Override{Key: s.key, Value: strings.Join(s.values, ","), Source: "--" + s.name})
 			}
 		}
-		c, err := server.Load(config, os.Environ(), overrides)
+		load := func() (server.Config, error) { return server.Load(config, os.Environ(), overrides) }
+		c, err := load()
 		if err != nil {
 			return err
 		}
@@ -94,6 +99,7 @@ standard output what is where; elsewhere it prints nothing there, and the line
 			greet(cmd.OutOrStdout(), s)
 		}
 		defer skipDelayOnSignal(s)()
+		defer reloadOnSignal(cmd.Context(), s, load)()
 		return s.Run(cmd.Context())
 	}
 	return cmd
@@ -141,14 +147,22 @@ func greet(w io.Writer, s *server.Server) {
 		fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
 		fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
 	}
-	fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
+	c := s.Config()
+	isOpen := !c.IsProtected()
+	if isOpen {
+		fmt.Fprintln(w, "Everyone who can reach this address can read and publish on every channel.")
+	} else {
+		fmt.Fprintln(w, "Clients may do what the configuration grants them, and nothing else.")
+	}
 	switch {
+	case !s.Local() && !isOpen:
+		fmt.Fprintln(w, "Other machines can reach it. In browsers, only pages of these origins can: "+origins(c)+".")
 	case !s.Local():
-		fmt.Fprintln(w, "OTHER MACHINES CAN REACH IT. In browsers, only pages of these origins can: "+origins(s.Config())+".")
+		fmt.Fprintln(w, "OTHER MACHINES CAN REACH IT. In browsers, only pages of these origins can: "+origins(c)+".")
 	case s.Addr().Network() == "unix":
 		fmt.Fprintln(w, "It is a file: only programs on this machine that may write to it can.")
 	default:
-		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(s.Config())+".")
+		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(c)+".")
 	}
 	if s.Demo() {
 		fmt.Fprintln(w, "A demo feed runs on channel demo/ticker; --demo=false leaves it out.")

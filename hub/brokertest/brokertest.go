@@ -71,6 +71,8 @@ func (s Suite) Run(t *testing.T) {
 		{"PositionsSurviveSilence", s.inTime(positionsSurviveSilence)},
 
 		{"Clear", clearForgets},
+		{"List", listOfChannels},
+		{"ListForgets", s.inTime(listForgets)},
 
 		{"Lost", lostIsAnnounced},
 		{"Health", health},

@@ -105,3 +105,11 @@ func (b *holesBroker) History(ctx context.Context, channel string, q hub.Query) 
 	}
 	return page, nil
 }
+
+func (b *holesBroker) List(ctx context.Context, q hub.ListQuery) ([]hub.ChannelInfo, error) {
+	channels, err := b.Broker.List(ctx, q)
+	for i := range channels {
+		channels[i].Position = outwardAt(channels[i].Position)
+	}
+	return channels, err
+}

@@ -48,9 +48,8 @@ type endpoint struct {
 	unlogged int
 }
 
-// newEndpoint makes one whose connections end with ctx. name is that of the option that has the
-// URL, for errors.
-func newEndpoint(ctx context.Context, hook, name, rawURL string, connections int, timeout time.Duration, o *Options, s *signer) (*endpoint, error) {
+// newEndpoint makes one. name is that of the option that has the URL, for errors.
+func newEndpoint(hook, name, rawURL string, connections int, timeout time.Duration, o *Options, s *signer) (*endpoint, error) {
 	u, err := parseURL(name, rawURL, o.AllowPrivate)
 	if err != nil {
 		return nil, err
@@ -65,13 +64,7 @@ func newEndpoint(ctx context.Context, hook, name, rawURL string, connections int
 	}
 	transport := &http.Transport{
 		// No Proxy: one in the environment would connect in our place, and check nothing.
-		DialContext: func(dialling context.Context, network, address string) (net.Conn, error) {
-			// net/http lets a connection be made that nobody waits for any more.
-			dialling, cancel := context.WithCancel(dialling)
-			defer cancel()
-			defer context.AfterFunc(ctx, cancel)()
-			return dial(dialling, network, address)
-		},
+		DialContext:            dial,
 		TLSClientConfig:        o.TLSConfig.Clone(),
 		TLSHandshakeTimeout:    timeout,
 		MaxIdleConns:           connections,
@@ -84,10 +77,14 @@ func newEndpoint(ctx context.Context, hook, name, rawURL string, connections int
 		Protocols: new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
+	sender := http.RoundTripper(transport)
+	if o.Wrap != nil {
+		sender = o.Wrap(transport)
+	}
 	return &endpoint{
 		hook: hook, url: u, shown: redact.URL(u), signer: s, logger: o.Logger,
 		client: &http.Client{
-			Transport:     transport,
+			Transport:     sender,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil

@@ -46,8 +46,10 @@ func (s *Identities) credential(r Request) (c credential, problem string) {
 	if problem == "" && ok {
 		c, problem = c.and(credential{text: query, place: "the query"})
 	}
-	if problem == "" && r.Get("Sec-WebSocket-Protocol") != "" {
-		for _, value := range r.Values("Sec-WebSocket-Protocol") {
+	// Spelled as net/http keeps it, which need not spell it first then.
+	const protocols = "Sec-Websocket-Protocol"
+	if problem == "" && r.Get(protocols) != "" {
+		for _, value := range r.Values(protocols) {
 			for offered := range strings.SplitSeq(value, ",") {
 				text, is := strings.CutPrefix(strings.Trim(offered, " \t"), SubprotocolPrefix)
 				if is && problem == "" {

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -78,6 +77,14 @@ func New(o *Options) (*Identities, error) {
 // IsOpen reports whether nothing is protected: everybody is access.Everybody.
 func (s *Identities) IsOpen() bool { return s.isOpen }
 
+// Anonymous is the identity of clients that show nothing.
+func (s *Identities) Anonymous() *access.Identity {
+	if s.isOpen {
+		return access.Everybody
+	}
+	return s.anonymous
+}
+
 // Close ends what goes on, refuses whom it has not decided about with
 // access.Unavailable, and waits for it. It is not to be called by a done of
 // Identify.
@@ -128,7 +135,7 @@ func (s *Identities) identify(c credential, done func(*access.Identity, error)) 
 		answer(done, nil, unauthenticated("the token cannot be read: "+problem))
 		return
 	}
-	k := cacheKey{sha256.Sum256([]byte(c.text)), c.cookie}
+	k := cacheKey{sumOf(c.text), c.cookie}
 	now := s.now()
 	if id := s.cache.get(k, now); id != nil {
 		if s.revoked.has(id) {

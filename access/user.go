@@ -1,0 +1,40 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// UserChannel is the channel of a user: "@" and the name. What no segment of a
+// channel can hold (a slash, "*", control characters, bytes that are not UTF-8) and
+// "%" itself are percent-encoded, so no two users share a channel. The error says
+// that user is empty, or too long to be part of a channel's name.
+func UserChannel(user string) (string, error) {
+	if user == "" {
+		return "", errors.New("access: somebody without a name has no channel; name the user")
+	}
+	channel := "@" + escapeUser(user)
+	if len(channel) > PatternBytesMax {
+		return "", fmt.Errorf("access: the channel of user %s would be %d bytes long; at most %d are allowed", quoted(user), len(channel), PatternBytesMax)
+	}
+	return channel, nil
+}
+
+func escapeUser(user string) string {
+	var b strings.Builder
+	for i := 0; i < len(user); {
+		r, size := utf8.DecodeRuneInString(user[i:])
+		if r == utf8.RuneError && size == 1 || strings.ContainsRune("/*%", r) || unicode.IsControl(r) {
+			for _, c := range []byte(user[i : i+size]) {
+				fmt.Fprintf(&b, "%%%02X", c)
+			}
+		} else {
+			b.WriteString(user[i : i+size])
+		}
+		i += size
+	}
+	return b.String()
+}

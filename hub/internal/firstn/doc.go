@@ -1,0 +1,2 @@
+// Package firstn keeps the first of many, by name.
+package firstn

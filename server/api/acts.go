@@ -1,0 +1,213 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// ended is why a session ends that was ended here. The client is not to come back.
+var ended = &hub.Ended{Code: dialect.CloseForbidden, Reason: "session ended by the server"}
+
+// revoked is why a session ends whose token was revoked.
+var revoked = &access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"}
+
+// endSession is DELETE sessions/{session}. It ends subscriptions to all channels of
+// the session, so the caller has to manage all of them.
+func (c *call) endSession() *fault {
+	s := c.o.Hub.FindSession(c.part)
+	if s == nil {
+		return noSession()
+	}
+	if !c.managesAll() {
+		channels := s.Channels()
+		managed := 0
+		for _, name := range channels {
+			if c.may(access.Manage, name) {
+				managed++
+			}
+		}
+		switch {
+		case managed == 0: // who may not see it does not learn that it is there
+			return noSession()
+		case managed < len(channels):
+			return c.deny("this needs the grant manage on every channel of the session, and there are others than those you manage")
+		}
+	}
+	s.End(ended)
+	c.o.Logger.Info("session ended", "session", s.ID(), "user", userOf(s), "by", c.id.String())
+	return c.done()
+}
+
+func noSession() *fault {
+	return &fault{problem: transport.ProblemNotFound, detail: "there is no session with this ID that you manage; it may have ended"}
+}
+
+// endSessionsOfUser is DELETE users/{user}/sessions.
+func (c *call) endSessionsOfUser() *fault {
+	if f := c.authorizeAll(); f != nil {
+		return f
+	}
+	n := c.o.Hub.EndSessions(func(s *hub.Session) bool { return userOf(s) == c.part }, ended)
+	c.o.Logger.Info("sessions ended", "user", c.part, "count", n, "by", c.id.String())
+	return c.answerEnded(n)
+}
+
+func (c *call) answerEnded(n int) *fault {
+	return c.answer(http.StatusOK, append(numberMember([]byte{'{'}, "ended", n), "}\n"...))
+}
+
+// clearHistory is DELETE channels/{channel}/history.
+func (c *call) clearHistory() *fault {
+	if f := c.authorize(access.Manage, c.part); f != nil {
+		return f
+	}
+	if err := c.o.Hub.ClearHistory(c.r.Context(), c.part); err != nil {
+		return c.faultOf(err)
+	}
+	c.o.Logger.Info("history cleared", "channel", c.part, "by", c.id.String())
+	return c.done()
+}
+
+// revoke is POST revocations.
+func (c *call) revoke() *fault {
+	if f := c.authorizeAll(); f != nil {
+		return f
+	}
+	if c.o.Revoke == nil {
+		return &fault{problem: transport.ProblemNotSupported, detail: "this server has no tokens that could be revoked"}
+	}
+	if _, f := c.contentType(jsonType); f != nil {
+		return f
+	}
+	b, f := c.body(c.o.BodyBytesMax)
+	if f != nil {
+		return f
+	}
+	r, f := readRevocation(b)
+	if f != nil {
+		return f
+	}
+	if err := c.o.Revoke(r); err != nil {
+		return c.revokeFault(err)
+	}
+	n := c.o.Hub.EndSessions(func(s *hub.Session) bool { return c.o.IsRevoked(s.Identity()) }, revoked)
+	c.o.Logger.Info("tokens revoked", "user", r.User, "token_id", r.TokenID, "before", r.Before, "ended", n, "by", c.id.String())
+	return c.answerEnded(n)
+}
+
+func (c *call) revokeFault(err error) *fault {
+	switch {
+	case errors.Is(err, identity.ErrRevocation):
+		return &fault{problem: transport.ProblemField, detail: revocationSays}
+	case errors.Is(err, identity.ErrRevocationsFull):
+		return &fault{problem: transport.ProblemOverload, detail: err.Error()[len("identity: "):]}
+	}
+	return c.identifyFault(err)
+}
+
+const revocationSays = "the body names nothing; give user, token_id, or before, or several, all of which have to be true of a token"
+
+// readRevocation reads which tokens are revoked.
+func readRevocation(b []byte) (r identity.Revocation, f *fault) {
+	if f := checkJSON(b, "the body"); f != nil {
+		return r, f
+	}
+	o, f := readObject(string(b), 0, "the body", "user", "token_id", "before")
+	if f != nil {
+		return r, f
+	}
+	if r.User, f = o.text("user", "the user (sub) of the tokens, a string"); f != nil {
+		return r, f
+	}
+	if r.TokenID, f = o.text("token_id", "the ID (jti) of the token, a string"); f != nil {
+		return r, f
+	}
+	const says = `a time such as "2026-01-31T12:00:00Z" (RFC 3339): tokens issued before it`
+	before, f := o.text("before", says)
+	if f != nil {
+		return r, f
+	}
+	if before != "" {
+		var err error
+		if r.Before, err = time.Parse(time.RFC3339, before); err != nil || r.Before.IsZero() {
+			return r, o.wrong("before", says)
+		}
+	}
+	if r == (identity.Revocation{}) {
+		return r, &fault{problem: transport.ProblemField, detail: revocationSays}
+	}
+	return r, nil
+}
+
+// info is GET info.
+func (c *call) info() *fault {
+	if f := c.authorizeAll(); f != nil {
+		return f
+	}
+	b, err := json.Marshal(c.o.Info())
+	if err != nil {
+		c.o.Logger.Error("what GET info answers is no JSON", "error", err)
+		return &fault{problem: transport.ProblemInternal, detail: "the server does not know what to say of itself; its log says more"}
+	}
+	return c.answer(http.StatusOK, append(b, '\n'))
+}
+
+// explain is GET explain: what would be decided about an action in a channel, of the
+// holder of a token or of the caller, and why. The reason names rules, so it is for
+// those who manage the channel.
+func (c *call) explain() *fault {
+	channel, ok := c.query["channel"]
+	if !ok {
+		return &fault{problem: transport.ProblemParameter, detail: "the parameter channel is missing, which is the name of a channel"}
+	}
+	action, err := access.ParseAction(c.query["action"])
+	if err != nil {
+		return &fault{problem: transport.ProblemParameter, detail: "the parameter action: " + err.Error()[len("access: "):]}
+	}
+	if f := c.authorize(access.Manage, channel); f != nil {
+		return f
+	}
+	id := c.id
+	if token, ok := c.query["token"]; ok {
+		if c.o.IdentifyToken == nil {
+			return &fault{problem: transport.ProblemNotSupported, detail: "this server has no tokens that could be explained"}
+		}
+		if id, err = c.o.IdentifyToken(c.r.Context(), token); err != nil {
+			return c.explainRefused(action, channel, err)
+		}
+	}
+	d := c.o.Explain(id, action, channel)
+	return c.answer(http.StatusOK, appendDecision(&d, id))
+}
+
+// explainRefused is explain of a token that is none: nobody may do anything with it.
+func (c *call) explainRefused(a access.Action, channel string, err error) *fault {
+	var r *access.Refusal
+	if !errors.As(err, &r) || r.Cause == access.Unavailable {
+		return c.identifyFault(err)
+	}
+	return c.answer(http.StatusOK, appendDecision(&access.Decision{Action: a, Channel: channel, Reason: r.Reason}, nil))
+}
+
+// appendDecision appends a decision about somebody, nil for nobody.
+func appendDecision(d *access.Decision, id *access.Identity) []byte {
+	dst := strconv.AppendBool(member([]byte{'{'}, "allowed"), d.Allowed)
+	dst = textMember(dst, "action", d.Action.String())
+	dst = textMember(dst, "channel", d.Channel)
+	if id != nil {
+		dst = textMember(dst, "identity", id.String())
+		dst = textMember(dst, "kind", id.Kind.String())
+		dst = textMember(dst, "user", id.User)
+	}
+	dst = textMember(dst, "reason", d.Reason)
+	return append(dst, "}\n"...)
+}
