@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/godwit-io/godwit/server/api"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -123,7 +122,10 @@ func (s *Server) serveOperations(w http.ResponseWriter, r *http.Request) bool {
 		if allowRead(w, r) {
 			s.metrics.handler.ServeHTTP(w, r)
 		}
-	case s.api != nil && (strings.HasPrefix(path, api.Prefix) || path == api.DocsPath):
+	case isManagement(path):
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Time{}) // it has times of its own; an error says that there are none
+		_ = control.SetWriteDeadline(time.Time{})
 		s.api.ServeHTTP(w, r)
 	default:
 		return false
@@ -134,5 +136,5 @@ func (s *Server) serveOperations(w http.ResponseWriter, r *http.Request) bool {
 // isForOperators reports whether path is served at the addresses of admin alone, where
 // there are some.
 func isForOperators(path string) bool {
-	return path == "/metrics" || path == api.DocsPath || strings.HasPrefix(path, api.Prefix)
+	return path == "/metrics" || isManagement(path)
 }

@@ -244,3 +244,63 @@ func TestReload(t *testing.T) {
 		t.Errorf("the log is %s", log)
 	}
 }
+
+// The server API is for back ends with a key: it asks for the same grants, and what it
+// does is seen by clients.
+func TestTheAPIOfAServer(t *testing.T) {
+	key := identity.NewKey()
+	s := start(t, configured(t, fmt.Sprintf(protected, identity.HashKey(key))))
+	ann := newToken(t, "ann", time.Hour, `{"subscribe":["chat","inbox/{user}"]}`)
+	call := func(method, path, body, credential string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		if credential != "" {
+			r.Header.Set("Authorization", "Bearer "+credential)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		content, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(content)
+	}
+	expect := func(code int, part, method, path, body, credential string) {
+		t.Helper()
+		if got, content := call(method, path, body, credential); got != code || !strings.Contains(content, part) {
+			t.Errorf("%s %s: %d %s, want %d %q", method, path, got, content, code, part)
+		}
+	}
+	conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/channels/chat?envelope=1&token="+ann, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	publication := `{"channel":"chat","data":{"n":1},"event":"joke","key":"k"}`
+	expect(401, "unauthorized", "POST", "/api/v1/publish", publication, "")
+	expect(403, "publish", "POST", "/api/v1/publish", publication, ann)
+	expect(201, "position", "POST", "/api/v1/publish", publication, key)
+	if _, data, err := conn.Read(t.Context()); err != nil || !strings.HasSuffix(string(data), `"event":"joke","key":"k","data":{"n":1}}`) {
+		t.Errorf("the subscriber got %s, %v", data, err)
+	}
+	expect(200, `"ann"`, "GET", "/api/v1/sessions?user=ann", "", key)
+	expect(200, `"chat"`, "GET", "/api/v1/channels?match=*", "", key)
+	expect(200, `has no grant to publish`, "GET", "/api/v1/explain?token="+ann+"&action=publish&channel=chat", "", key)
+	expect(200, "openapi", "GET", "/api/v1/openapi.json", "", "")
+	expect(200, "<html", "GET", "/docs/api", "", "")
+	expect(200, "", "POST", "/api/v1/revocations", `{"user":"ann"}`, key)
+	_, _, err = conn.Read(t.Context())
+	if ws.CloseStatus(err) != 4401 {
+		t.Errorf("a revoked session ended with %v", err)
+	}
+	expect(401, "revoked", "GET", "/channels/chat?token="+ann, "", "")
+}
