@@ -143,6 +143,7 @@ var options = map[string]struct {
 // otherOptions are structs that are called options and are not held to that yet.
 var otherOptions = map[string]string{
 	"transport/dialect.StreamOptions": "package transport makes it of options that were judged",
+	"server/tracing.Options":          "a test of its package tries all of it: nothing below the product imports the product",
 	"server/hooks.Options":            "a test of its package tries all of it: nothing below the product imports the product",
 	"server/identity.Options":         "this package does not import the product; TestNegativeOptions there holds it to the same",
 	"server/api.Options":              "a test of its package tries all of it: nothing below the product imports the product",

@@ -48,6 +48,7 @@ var layers = []policy.Layer{
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
 	{Packages: "server/...", May: []string{"access", "server/...", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
 	{Packages: "cmd/...", May: []string{"access", "server/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
+	{Packages: "packaging/...", May: []string{"server"}, Reason: "what machines need is files; the tests look at them and build the program as others do"},
 	{Packages: "examples/...", May: []string{"access", "server/...", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
 }
 
@@ -92,7 +93,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
+var pure = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -135,7 +136,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect", "server/api"}
+var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect", "server/api"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

@@ -42,7 +42,7 @@ func (s *Session) Publish(tag uint64, m Message) {
 	c.ticket = under.ticket
 	under.publishing = append(under.publishing, pendingPublish{c, m.Channel})
 	s.mu.Unlock()
-	s.hub.broker.Publish(m, s.hub.retention(p), s, c.ticket)
+	s.hub.give(s.transport, m, p, s, c.ticket)
 	if !s.hub.immediate {
 		s.expectAnswer()
 	}

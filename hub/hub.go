@@ -275,10 +275,22 @@ func (r receiver) Receive(p *Publication) {
 	if len(subs) == 0 {
 		return
 	}
+	began := r.hub.beginDelivery(p)
 	d := &Delivery{Publication: p}
 	for _, sub := range subs {
 		sub.session.offer(sub, d)
 	}
+	if !began.IsZero() {
+		r.hub.options.Observer.Delivered(p, len(subs), began)
+	}
+}
+
+// beginDelivery is the time, if anybody wants to know of the delivery of p.
+func (h *Hub) beginDelivery(p *Publication) (t time.Time) {
+	if p.Attributes != nil && p.Attributes.Trace != "" && h.options.Observer != nil && h.options.Observer.Delivered != nil {
+		t = time.Now()
+	}
+	return t
 }
 
 // Lost has every subscriber of a channel, or of all, read the history once.

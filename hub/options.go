@@ -95,6 +95,18 @@ type Observer struct {
 	// took. Duplicates of an idempotent publication are not reported.
 	Published func(transport string, bytes int, took time.Duration)
 
+	// Publishing is called for every publication that is handed to the Broker, right
+	// before that: from a session of which transport, "" if from none. If trace is not
+	// empty it becomes the publication's Attributes.Trace. If done is not nil it is called
+	// once with the outcome, unless the Broker never has one; one that delivers in the
+	// publisher's goroutine has delivered by then.
+	Publishing func(transport string, m Message) (trace string, done func(Published))
+
+	// Delivered is called for every publication with an Attributes.Trace, after it was
+	// handed to the sessions here that subscribe to its channel: how many these are, if
+	// any, and when that began. It is not called for what is read from history.
+	Delivered func(p *Publication, sessions int, began time.Time)
+
 	// Opened and Closed are called when a session begins and when it was closed,
 	// with why. Joined and Left are called when a session's subscription to a channel
 	// begins and when it ends.

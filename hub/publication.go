@@ -57,6 +57,21 @@ type Attributes struct {
 
 	// Exclude is the ID of a session that is not given the publication.
 	Exclude string
+
+	// Trace is the span that the publication belongs to, as the header field
+	// traceparent of W3C Trace Context has it, "" for none. The hub only carries it:
+	// Observer.Publishing may replace it. It is not shown to subscribers.
+	Trace string
+}
+
+// withTrace is a with Trace set, or what has only that.
+func (a *Attributes) withTrace(trace string) *Attributes {
+	var attributes Attributes
+	if a != nil {
+		attributes = *a
+	}
+	attributes.Trace = trace
+	return &attributes
 }
 
 // reservedEvents are names of events that edges use themselves.
@@ -82,7 +97,7 @@ func (a *Attributes) check() error {
 	if slices.Contains(reservedEvents, a.Event) {
 		return fmt.Errorf("%w: event %s is a name that the server uses itself; choose another", ErrAttribute, quoted(a.Event))
 	}
-	for _, attribute := range [...]struct{ name, value string }{{"event", a.Event}, {"user", a.User}, {"key", a.Key}, {"exclude", a.Exclude}} {
+	for _, attribute := range [...]struct{ name, value string }{{"event", a.Event}, {"user", a.User}, {"key", a.Key}, {"exclude", a.Exclude}, {"trace", a.Trace}} {
 		if problem := attributeProblem(attribute.value); problem != "" {
 			return fmt.Errorf("%w: %s %s %s", ErrAttribute, attribute.name, quoted(attribute.value), problem)
 		}

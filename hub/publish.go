@@ -35,7 +35,7 @@ func (h *Hub) publish(ctx context.Context, m *Message) (Published, error) {
 	}
 	ticket := w.next()
 	began := h.now()
-	if err := h.hand(m, w, ticket); err != nil {
+	if err := h.hand("", m, w, ticket); err != nil {
 		h.waiters.Put(w)
 		return Published{}, err
 	}
@@ -119,7 +119,7 @@ func (w *waiter) Published(ticket uint64, p Published) {
 // the edge to the Observer.
 func (h *Hub) BeginPublish(transport string, m Message, to Completer, ticket uint64) {
 	p := &publishing{hub: h, transport: transport, to: to, ticket: ticket, bytes: len(m.Data), began: h.now()}
-	if err := h.hand(&m, p, 0); err != nil {
+	if err := h.hand(transport, &m, p, 0); err != nil {
 		to.Published(ticket, Published{Err: err})
 		return
 	}
@@ -167,7 +167,7 @@ func (p *publishing) Published(_ uint64, outcome Published) {
 }
 
 // hand checks m and gives it to the Broker.
-func (h *Hub) hand(m *Message, to Completer, ticket uint64) error {
+func (h *Hub) hand(transport string, m *Message, to Completer, ticket uint64) error {
 	p := h.policy(m.Channel)
 	if err := h.check(m, p); err != nil {
 		return err
@@ -175,8 +175,37 @@ func (h *Hub) hand(m *Message, to Completer, ticket uint64) error {
 	if err := h.checkOpen(); err != nil {
 		return err
 	}
-	h.broker.Publish(*m, h.retention(p), to, ticket)
+	h.give(transport, *m, p, to, ticket)
 	return nil
+}
+
+// give gives the Broker what was checked.
+func (h *Hub) give(transport string, m Message, p *Policy, to Completer, ticket uint64) {
+	if o := h.options.Observer; o != nil && o.Publishing != nil {
+		trace, done := o.Publishing(transport, m)
+		if trace != "" {
+			m.Attributes = m.Attributes.withTrace(trace)
+		}
+		if done != nil {
+			to = &watched{Completer: to, done: done}
+		}
+	}
+	h.broker.Publish(m, h.retention(p), to, ticket)
+}
+
+// watched tells somebody else of an outcome, too.
+type watched struct {
+	Completer
+	done   func(Published)
+	isDone atomic.Bool
+}
+
+// Published implements Completer.
+func (w *watched) Published(ticket uint64, p Published) {
+	if !w.isDone.Swap(true) {
+		w.done(p)
+	}
+	w.Completer.Published(ticket, p)
 }
 
 // countPublished counts an outcome of the Broker.

@@ -119,6 +119,8 @@ type Config struct {
 	// Logger, when set, is used instead of one built from Log. It is not a
 	// setting of files.
 	Logger *slog.Logger
+
+	sources map[string]string // where Load found each key
 }
 
 // History says how much every channel remembers: a publication is held until it

@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/identity"
 )
 
 // Examination is a configuration and everything that can be said about it.
@@ -38,26 +40,20 @@ func Examine(path string, environ []string, overrides []Override) *Examination {
 // LookUp also tries what the configuration refers to: secrets, and files of keys and
 // certificates. Nothing is asked over the network.
 func (e *Examination) LookUp() {
-	for _, s := range secretsIn(settings, &e.Config, "") {
-		b, err := s.secret.Resolve()
-		isShared := strings.HasPrefix(s.key, "tokens[") && strings.HasSuffix(s.key, ".secret")
-		if err == nil && strings.HasPrefix(s.key, "hooks.") {
+	for i := range e.Config.Tokens {
+		e.tryIssuer(&e.Config.Tokens[i], fmt.Sprintf("tokens[%d]", i))
+	}
+	for i, secret := range e.Config.Hooks.Secrets {
+		if secret.IsZero() {
+			continue // it has failed
+		}
+		key := fmt.Sprintf("hooks.secrets[%d]", i)
+		b, err := secret.Resolve()
+		if err == nil {
 			err = tryHookSecret(b)
 		}
-		switch {
-		case err != nil:
-			e.fail(s.key, err)
-		case isShared && len(b) < tokenSecretBytesMin:
-			e.fail(s.key, fmt.Errorf("the secret is shorter than %d bytes and can be guessed; use %d random ones", tokenSecretBytesMin, tokenSecretBytesGood))
-		case isShared && len(b) < tokenSecretBytesGood:
-			e.note(s.key, "the secret is shorter than %d bytes; use at least so many random ones", tokenSecretBytesGood)
-		}
-	}
-	for i, t := range e.Config.Tokens {
-		if path, ok := strings.CutPrefix(t.JWKS, "file:"); ok {
-			if _, err := os.Stat(path); err != nil {
-				e.fail(fmt.Sprintf("tokens[%d].jwks", i), err)
-			}
+		if err != nil {
+			e.fail(key, err)
 		}
 	}
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
@@ -72,12 +68,30 @@ func (e *Examination) LookUp() {
 	}
 }
 
-// tokenSecretBytesMin is the length below which a secret of tokens is refused, and
-// tokenSecretBytesGood what HS256 asks for (RFC 7518 §3.2).
-const (
-	tokenSecretBytesMin  = 16
-	tokenSecretBytesGood = 32
-)
+// tokenSecretBytesGood is the length that HS256 asks for (RFC 7518 §3.2).
+const tokenSecretBytesGood = 32
+
+// tryIssuer tries the keys of t, which is at key, unless they are elsewhere.
+func (e *Examination) tryIssuer(t *TokenIssuer, key string) {
+	if t.Secret.IsZero() && t.Key.IsZero() && !strings.HasPrefix(t.JWKS, "file:") {
+		return
+	}
+	issuer, err := issuerOf(t, key)
+	if se, ok := errors.AsType[*SettingError](err); ok {
+		e.fail(se.Key, errors.New(se.Text))
+		return
+	}
+	identities, err := identity.New(&identity.Options{Issuers: []identity.Issuer{issuer}, Logger: slog.New(slog.DiscardHandler)})
+	part := map[bool]string{issuer.Secret != nil: ".secret", issuer.PEM != nil: ".key", issuer.JWKS != nil: ".jwks"}[true]
+	if err != nil {
+		e.fail(key+part, errors.New(strings.TrimPrefix(err.Error(), "identity: "+key+": ")))
+		return
+	}
+	identities.Close()
+	if issuer.Secret != nil && len(issuer.Secret) < tokenSecretBytesGood {
+		e.note(key+part, "the secret is shorter than %d bytes; use at least so many random ones", tokenSecretBytesGood)
+	}
+}
 
 // tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
 func tryHookSecret(secret []byte) error {

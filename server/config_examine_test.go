@@ -14,7 +14,7 @@ import (
 // All that is wrong and all that is strange, in testdata/examine.
 func TestExamine(t *testing.T) {
 	t.Setenv("LONG", strings.Repeat("x", tokenSecretBytesGood))
-	t.Setenv("MIDDLE", strings.Repeat("x", tokenSecretBytesMin))
+	t.Setenv("MIDDLE", strings.Repeat("x", 16))
 	t.Setenv("SHORT", "x")
 	forCases(t, "testdata/examine/check*.txt", func(c testCase) string {
 		for _, line := range c.sections["other file"] {
@@ -191,6 +191,31 @@ func TestCovers(t *testing.T) {
 		a, b, _ := strings.Cut(pair, " ")
 		if got := covers(a, b); got != want {
 			t.Errorf("%s covers %s: %v", a, b, got)
+		}
+	}
+}
+
+// What only its use shows to be wrong is said with its place, too.
+func TestErrorsOfUseHaveAPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "godwit.yaml")
+	for text, want := range map[string]string{
+		"tokens:\n  - secret: env:GODWIT_TEST_ABSENT\n":                                            ":2:13: tokens[0].secret: the variable GODWIT_TEST_ABSENT is not set",
+		"tokens:\n  - jwks: file:absent.json\n":                                                    ":2:11: tokens[0].jwks: open " + filepath.Dir(path) + "/absent.json: no such file",
+		"hooks:\n  connect: {url: https://a.example/}\n  secrets:\n    - env:GODWIT_TEST_ABSENT\n": ":4:7: hooks.secrets[0]: the variable GODWIT_TEST_ABSENT is not set",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(path, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := New(c)
+		if err == nil {
+			_ = s.Close()
+			t.Errorf("%s is accepted", text)
+		} else if !strings.HasPrefix(err.Error(), path+want) {
+			t.Errorf("got  %v\nwant %s%s", err, path, want)
 		}
 	}
 }

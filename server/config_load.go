@@ -32,7 +32,17 @@ func Load(path string, environ []string, overrides []Override) (Config, error) {
 	if len(l.errs) > 0 {
 		return Config{}, l.errs[0]
 	}
+	l.config.sources = l.sources
 	return l.config, nil
+}
+
+// located adds to a *SettingError of c where the setting was set, if Load knows.
+func (c *Config) located(err error) error {
+	if se, ok := errors.AsType[*SettingError](err); ok && se.Source == "" && c.sources != nil {
+		l := loader{sources: c.sources}
+		se.Source = l.sourceOf(se.Key)
+	}
+	return err
 }
 
 // loader lays settings over each other and remembers where each came from.

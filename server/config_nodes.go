@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
+	yamltoken "github.com/goccy/go-yaml/token"
 )
 
 func scalar(n ast.Node) (string, bool) {
@@ -58,8 +58,8 @@ func textWithColon(n *ast.MappingValueNode) (string, bool) {
 	return key.Value + ":" + rest, true
 }
 
-func isQuoted(t *token.Token) bool {
-	return t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType
+func isQuoted(t *yamltoken.Token) bool {
+	return t.Type == yamltoken.SingleQuoteType || t.Type == yamltoken.DoubleQuoteType
 }
 
 // accepts reports whether a scalar has the YAML type that a field needs.

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -90,4 +91,24 @@ func documented(field any) string {
 		return want
 	}
 	return ""
+}
+
+// The page lists what a reload takes over.
+func TestConfigurationDocListsWhatCanChange(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## What can change while it runs\n")
+	_, section, _ = strings.Cut(section, "stay open:\n")
+	section, _, _ = strings.Cut(section, ".\n")
+	var listed []string
+	for i, part := range strings.Split(section, "`") {
+		if i%2 == 1 {
+			listed = append(listed, part)
+		}
+	}
+	if !slices.Equal(listed, changeable) {
+		t.Errorf("the page lists %v; a reload takes over %v", listed, changeable)
+	}
 }

@@ -28,6 +28,7 @@ type metrics struct {
 	deliverySeconds *prometheus.HistogramVec
 	ended           *prometheus.CounterVec
 	panics          atomic.Uint64 // of handlers
+	trust           *trustMetrics
 }
 
 // newMetrics collects what the layers count. loops is nil without an engine.
@@ -61,6 +62,8 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 		build, m.publishSeconds, m.deliverySeconds, m.ended, panics,
 		&statsCollector{hubStats, brokerStats, conns},
 	)
+	m.trust = newTrustMetrics()
+	m.registry.MustRegister(m.trust.collectors()...)
 	if loops != nil {
 		m.registry.MustRegister(loops)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/server/systemd"
 )
 
 // reloadTimeout is how long what a reload has replaced may take to end.
@@ -15,12 +17,15 @@ const reloadTimeout = 30 * time.Second
 // changes or nothing does. What needs a restart is left as it is, and named in needs.
 // Connections that are open stay; what their clients do from now on is decided by c.
 func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err error) {
+	defer func() { s.metrics.reloaded(err) }()
 	c, err = c.normalize()
 	if err != nil {
 		return nil, err
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	s.tellManager(systemd.Reloading()...)
+	defer s.tellManager(systemd.Ready)
 	now := s.Config()
 	if opens(&now, &c) {
 		return nil, &SettingError{Text: "with neither tokens, keys, anonymous nor hooks.connect everybody who can reach this address could do everything; " +
@@ -30,7 +35,7 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	before := s.guard.Settings()
 	trust, err := s.newSettings(&c, before)
 	if err != nil {
-		return nil, err
+		return nil, c.located(err)
 	}
 	if !s.apply(c) {
 		closeSettings(ctx, trust)
@@ -64,4 +69,17 @@ func (s *Server) apply(c Config) bool {
 	l.PublicationsPerSecondAddress = from.PublicationsPerSecondAddress
 	s.current.Store(&next)
 	return true
+}
+
+// ReloadFrom reloads what load returns. What is wrong with it is logged.
+func (s *Server) ReloadFrom(ctx context.Context, load func() (Config, error)) {
+	c, err := load()
+	if err != nil {
+		s.metrics.reloaded(err)
+	} else {
+		_, err = s.Reload(ctx, c)
+	}
+	if err != nil {
+		s.log.Error("not reloaded; the server goes on as before", "error", err)
+	}
 }

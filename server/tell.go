@@ -26,6 +26,7 @@ func (t *teller) hooks() *hooks.Hooks { return t.guard.Settings().Hooks }
 func (s *Server) hubObserver() *hub.Observer {
 	o := s.metrics.hubObserver()
 	s.members.observe(o)
+	s.tracer.Observe(o)
 	return o
 }
 

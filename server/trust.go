@@ -105,7 +105,10 @@ func (s *Server) hooksOf(c *Hooks) (*hooks.Hooks, error) {
 	if c.Connect.URL == "" && c.Subscribe.URL == "" && c.Publish.URL == "" && c.Events.URL == "" {
 		return nil, nil
 	}
-	o := &hooks.Options{AllowPrivate: c.AllowPrivate, Concurrency: c.Concurrency, Logger: s.log}
+	o := &hooks.Options{AllowPrivate: c.AllowPrivate, Concurrency: c.Concurrency, Observer: s.metrics.hooksObserver(), Logger: s.log}
+	if s.tracer != nil {
+		o.Wrap = s.tracer.RoundTripper
+	}
 	for i, secret := range c.Secrets {
 		b, err := secret.Resolve()
 		if err != nil {

@@ -19,8 +19,8 @@ import (
 
 const tokenSecret = "a secret of at least thirty-two bytes"
 
-// token makes one of user, that lasts for ttl.
-func token(t *testing.T, user string, ttl time.Duration, grants string) string {
+// newToken makes one of user, that lasts for ttl.
+func newToken(t *testing.T, user string, ttl time.Duration, grants string) string {
 	t.Helper()
 	var g access.Grants
 	if err := json.Unmarshal([]byte(grants), &g); err != nil {
@@ -85,8 +85,8 @@ func TestAProtectedServer(t *testing.T) {
 			}
 			c.Driver = driver
 			s := start(t, c)
-			ann := token(t, "ann", time.Hour, `{"subscribe":["inbox/{user}","scores/*"],"publish":["inbox/*"],"history":["scores/*"],"presence":["**"]}`)
-			old := token(t, "ann", -time.Hour, `{"subscribe":["**"]}`)
+			ann := newToken(t, "ann", time.Hour, `{"subscribe":["inbox/{user}","scores/*"],"publish":["inbox/*"],"history":["scores/*"],"presence":["**"]}`)
+			old := newToken(t, "ann", -time.Hour, `{"subscribe":["**"]}`)
 			for _, row := range []struct {
 				about, method, path, accept, field, value string
 				want                                      string // status, and a part of the content
@@ -101,7 +101,7 @@ func TestAProtectedServer(t *testing.T) {
 				{"ann subscribes by query", "GET", "/channels/inbox/ann?token=" + ann, "text/event-stream", "", "", "200 event: position"},
 				{"ann subscribes by cookie", "GET", "/channels/inbox/ann", "text/event-stream", "Cookie", "session=" + ann, "200 event: position"},
 				{"ann in the mail of bob", "GET", "/channels/inbox/bob", "text/event-stream", "Authorization", "Bearer " + ann, "403 this needs the grant subscribe"},
-				{"ann and who is there", "GET", "/presence/inbox/ann", "", "Authorization", "Bearer " + ann, `200 "count":0`},
+				{"ann and who is there", "GET", "/presence/inbox/ann", "", "Authorization", "Bearer " + ann, `200 "connections":[`},
 				{"ann and who must not be known", "GET", "/presence/scores/a", "", "Authorization", "Bearer " + ann, "403 not shown"},
 				{"an old token", "GET", "/channels/public/a", "text/event-stream", "Authorization", "Bearer " + old, "401 expired"},
 				{"nonsense", "GET", "/channels/public/a", "text/event-stream", "Authorization", "Bearer x.y.z", "401 "},
@@ -172,7 +172,7 @@ func ask(t *testing.T, s *running, method, path string, fields ...string) (int, 
 // A WebSocket has its token in a subprotocol, and gets the one that it means.
 func TestTokensAsSubprotocols(t *testing.T) {
 	s := start(t, configured(t, fmt.Sprintf(protected, identity.HashKey(identity.NewKey()))))
-	ann := token(t, "ann", time.Hour, `{"subscribe":["chat"],"publish":["chat"]}`)
+	ann := newToken(t, "ann", time.Hour, `{"subscribe":["chat"],"publish":["chat"]}`)
 	conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/channels/chat?envelope=1", &ws.DialOptions{
 		Subprotocols: []string{"json", identity.SubprotocolPrefix + ann},
 	})
@@ -243,4 +243,64 @@ func TestReload(t *testing.T) {
 	if log := s.log.String(); !strings.Contains(log, `msg=reloaded changed=anonymous needs_restart=heartbeat`) {
 		t.Errorf("the log is %s", log)
 	}
+}
+
+// The server API is for back ends with a key: it asks for the same grants, and what it
+// does is seen by clients.
+func TestTheAPIOfAServer(t *testing.T) {
+	key := identity.NewKey()
+	s := start(t, configured(t, fmt.Sprintf(protected, identity.HashKey(key))))
+	ann := newToken(t, "ann", time.Hour, `{"subscribe":["chat","inbox/{user}"]}`)
+	call := func(method, path, body, credential string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		if credential != "" {
+			r.Header.Set("Authorization", "Bearer "+credential)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		content, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(content)
+	}
+	expect := func(code int, part, method, path, body, credential string) {
+		t.Helper()
+		if got, content := call(method, path, body, credential); got != code || !strings.Contains(content, part) {
+			t.Errorf("%s %s: %d %s, want %d %q", method, path, got, content, code, part)
+		}
+	}
+	conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/channels/chat?envelope=1&token="+ann, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	publication := `{"channel":"chat","data":{"n":1},"event":"joke","key":"k"}`
+	expect(401, "unauthorized", "POST", "/api/v1/publish", publication, "")
+	expect(403, "publish", "POST", "/api/v1/publish", publication, ann)
+	expect(201, "position", "POST", "/api/v1/publish", publication, key)
+	if _, data, err := conn.Read(t.Context()); err != nil || !strings.HasSuffix(string(data), `"event":"joke","key":"k","data":{"n":1}}`) {
+		t.Errorf("the subscriber got %s, %v", data, err)
+	}
+	expect(200, `"ann"`, "GET", "/api/v1/sessions?user=ann", "", key)
+	expect(200, `"chat"`, "GET", "/api/v1/channels?match=*", "", key)
+	expect(200, `has no grant to publish`, "GET", "/api/v1/explain?token="+ann+"&action=publish&channel=chat", "", key)
+	expect(200, "openapi", "GET", "/api/v1/openapi.json", "", "")
+	expect(200, "<html", "GET", "/docs/api", "", "")
+	expect(200, "", "POST", "/api/v1/revocations", `{"user":"ann"}`, key)
+	_, _, err = conn.Read(t.Context())
+	if ws.CloseStatus(err) != 4401 {
+		t.Errorf("a revoked session ended with %v", err)
+	}
+	expect(401, "revoked", "GET", "/channels/chat?token="+ann, "", "")
 }

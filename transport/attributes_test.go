@@ -58,6 +58,35 @@ func TestPublicationsHaveAttributes(t *testing.T) {
 	}
 }
 
+// What a publication belongs to is kept if it is recorded, and is nothing that
+// subscribers see or that anybody is refused for.
+func TestPublicationsHaveATrace(t *testing.T) {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"
+	s := newSite(t, siteOptions{})
+	for _, row := range []struct{ field, want string }{
+		{trace + "1", trace + "1"}, {"01" + trace[2:] + "3-more", trace + "1"}, {trace + "0", ""}, {"00-nonsense", ""}, {"", ""},
+	} {
+		response, content := s.do("POST", "/channels/traced", fields{"Traceparent", row.field}, "x")
+		if response.StatusCode != http.StatusCreated {
+			t.Fatalf("%q: %s %s", row.field, response.Status, content)
+		}
+		page, err := s.hub.History(t.Context(), "traced", hub.Query{Last: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if a := page.Publications[0].Attributes; a != nil {
+			got = a.Trace
+		}
+		if got != row.want {
+			t.Errorf("with %q the trace is %q, want %q", row.field, got, row.want)
+		}
+	}
+	if _, content := s.do("GET", "/channels/traced", nil, ""); strings.Contains(content, trace[3:35]) {
+		t.Errorf("a subscriber sees the trace: %s", content)
+	}
+}
+
 func FuzzParameters(f *testing.F) {
 	f.Add("event=a&key=b", "event")
 	f.Add("a%zz=1&event=%zz", "event")

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/tracecontext"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
@@ -58,17 +59,33 @@ func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal
 	return m, nil
 }
 
-// attributesOf are the event and the key of a publication, nil if it has neither.
+// attributesOf are the event, the key and the trace of a publication, nil if it has
+// none of them.
 func attributesOf(a *asked) (*hub.Attributes, *refusal) {
 	event, refused := attribute(a, "Godwit-Event", "event")
 	if refused != nil {
 		return nil, refused
 	}
 	key, refused := attribute(a, "Godwit-Key", "key")
-	if refused != nil || event == "" && key == "" {
+	if refused != nil {
 		return nil, refused
 	}
-	return &hub.Attributes{Event: event, Key: key}, nil
+	trace := traceOf(a)
+	if event == "" && key == "" && trace == "" {
+		return nil, nil
+	}
+	return &hub.Attributes{Event: event, Key: key, Trace: trace}, nil
+}
+
+// traceOf is the span that a request belongs to, "" for none that is recorded. What is
+// not as W3C Trace Context says is ignored, as §2.2 wants: a broken tracer must not
+// break what it traces.
+func traceOf(a *asked) string {
+	p, ok := tracecontext.Parse(a.get(tracecontext.Field))
+	if !ok || !p.Sampled {
+		return ""
+	}
+	return p.String()
 }
 
 // attribute is one that is given in a field or in the query, "" if it is not.

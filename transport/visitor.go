@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 
@@ -44,14 +45,26 @@ func (t *Transport) visit(a *asked, isSocket bool) *visitor {
 	}
 	v := &visitor{guard: t.o.Guard}
 	a.isSocket = isSocket
-	a.admitsCookies = t.admits(a) && (a.get("Origin") != "" || !isCrossSite(a))
-	t.o.Guard.Identify(&Request{a}, v.know)
+	t.o.Guard.Identify(t.requestOf(a), v.know)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.isKnown && v.client == nil && v.err == nil {
 		return nil // nothing is guarded
 	}
 	return v
+}
+
+// RequestOf is the head of a request that net/http has read, as a Guard sees it: for
+// resources beside channels whose clients are the same.
+func (t *Transport) RequestOf(r *http.Request) *Request {
+	a := askedHTTP(r)
+	a.isSocket = isUpgrade(r)
+	return t.requestOf(&a)
+}
+
+func (t *Transport) requestOf(a *asked) *Request {
+	a.admitsCookies = t.admits(a) && (a.get("Origin") != "" || !isCrossSite(a))
+	return &Request{a}
 }
 
 // isCrossSite reports whether a browser says that the request is for a page of

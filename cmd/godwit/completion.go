@@ -8,6 +8,7 @@ import (
 
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/server/identity"
 )
 
 // flagValues are what a shell offers for flags that take one of a few words. The
@@ -18,6 +19,7 @@ var flagValues = map[string][]string{
 	"godwit serve --log-format":      {"text", "json"},
 	"godwit echo --driver":           {driverEngine, driverGoroutine},
 	"godwit pub --content-type":      {"text/plain", "text/html", "application/json", "application/octet-stream"},
+	"godwit token make --alg":        identity.Algorithms(),
 	"godwit bench echo --find":       {string(loadgen.FindConnections), string(loadgen.FindRate)},
 	"godwit bench fanout --find":     {string(loadgen.FindConnections), string(loadgen.FindRate)},
 	"godwit bench handshakes --find": {string(loadgen.FindRate)},

@@ -34,6 +34,10 @@ SIGINT (Ctrl-C) and SIGTERM stop it in good order: streams end and WebSockets ar
 closed with 1001, so that clients reconnect elsewhere, then it exits with 0. A
 second signal ends it at once, or first the wait of --drain-delay.
 
+SIGHUP reads the configuration again. What can change while the server runs does,
+all of it or, if anything is wrong, nothing: tokens, keys, anonymous, channels,
+hooks, rates and the level of the log. The log says what needs a restart.
+
 It logs to standard error. On a terminal, and unless the log is JSON, it says on
 standard output what is where; elsewhere it prints nothing there, and the line
 "serving" of the log has the address.`,
@@ -77,7 +81,8 @@ standard output what is where; elsewhere it prints nothing there, and the line
 				overrides = append(overrides, server.Override{Key: s.key, Value: strings.Join(s.values, ","), Source: "--" + s.name})
 			}
 		}
-		c, err := server.Load(config, os.Environ(), overrides)
+		load := func() (server.Config, error) { return server.Load(config, os.Environ(), overrides) }
+		c, err := load()
 		if err != nil {
 			return err
 		}
@@ -94,6 +99,7 @@ standard output what is where; elsewhere it prints nothing there, and the line
 			greet(cmd.OutOrStdout(), s)
 		}
 		defer skipDelayOnSignal(s)()
+		defer reloadOnSignal(cmd.Context(), s, load)()
 		return s.Run(cmd.Context())
 	}
 	return cmd

@@ -37,7 +37,7 @@ func (m moment) add(d time.Duration) moment {
 func charge(p *hub.Publication) int64 {
 	n := publicationBytes + int64(len(p.Data))
 	if a := p.Attributes; a != nil {
-		n += attributesBytes + int64(len(a.Event)+len(a.User)+len(a.Key)+len(a.Exclude))
+		n += attributesBytes + int64(len(a.Event)+len(a.User)+len(a.Key)+len(a.Exclude)+len(a.Trace))
 	}
 	return n
 }

@@ -40,6 +40,10 @@ type Options struct {
 	// must be quick and must not block.
 	Refused func(access.Action, access.Cause)
 
+	// Limited is told of every refusal because of a limit: which of LimitKinds. It
+	// must be quick and must not block.
+	Limited func(kind string)
+
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -59,10 +63,13 @@ func New(o Options, s *Settings) *Guard {
 	if o.Refused == nil {
 		o.Refused = func(access.Action, access.Cause) {}
 	}
+	if o.Limited == nil {
+		o.Limited = func(string) {}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Guard{o: o, limiter: newLimiter()}
+	g := &Guard{o: o, limiter: newLimiter(o.Limited)}
 	g.settings.Store(s)
 	return g
 }
@@ -206,7 +213,7 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		Address: addressText(c.Address), Fields: c.State.(*state).fields,
 	}
 	if a := m.Attributes; a != nil {
-		r.Event, r.Key = a.Event, a.Key
+		r.Event, r.Key, r.Trace = a.Event, a.Key, a.Trace
 	}
 	s.Hooks.Publish(r, func(answer hooks.PublishAnswer, err error) {
 		if err == nil && answer.Changed {

@@ -237,7 +237,7 @@ func TestRequestsOfAnAddressAreLimited(t *testing.T) {
 }
 
 func TestUsersAreCounted(t *testing.T) {
-	l := newLimiter()
+	l := newLimiter(func(string) {})
 	limits := &Limits{ConnectionsPerUser: 2}
 	for i, want := range []bool{true, true, false} {
 		if got := l.enter("ann", limits) == nil; got != want {

@@ -27,8 +27,29 @@ type Limits struct {
 // keysMax is how many addresses, users or channels a table remembers.
 const keysMax = 100_000
 
+// Kinds of limits, as Options.Limited is told.
+const (
+	LimitUser                  = "connections_user"
+	LimitHandshakes            = "handshakes"
+	LimitRequests              = "requests"
+	LimitPublicationsOfSession = "publications_session"
+	LimitPublicationsOfUser    = "publications_user"
+	LimitPublicationsOfAddress = "publications_address"
+	LimitPublicationsInChannel = "publications_channel"
+)
+
+// LimitKinds returns all of them. The caller owns the slice.
+func LimitKinds() []string {
+	return []string{
+		LimitUser, LimitHandshakes, LimitRequests, LimitPublicationsOfSession, LimitPublicationsOfUser,
+		LimitPublicationsOfAddress, LimitPublicationsInChannel,
+	}
+}
+
 // limiter counts. What it has counted stays when limits are changed.
 type limiter struct {
+	limited func(kind string)
+
 	users                *ratelimit.Counts[string]
 	handshakes, requests *ratelimit.Table[netip.Addr]
 	byAddress            *ratelimit.Table[netip.Addr] // publications
@@ -39,8 +60,9 @@ type limiter struct {
 // inChannel is a session in a channel.
 type inChannel struct{ session, channel string }
 
-func newLimiter() limiter {
+func newLimiter(limited func(kind string)) limiter {
 	return limiter{
+		limited:    limited,
 		users:      ratelimit.NewCounts[string](),
 		handshakes: ratelimit.NewTable[netip.Addr](keysMax),
 		requests:   ratelimit.NewTable[netip.Addr](keysMax),
@@ -59,7 +81,8 @@ func perSecond(n int) ratelimit.Limit {
 	return ratelimit.PerSecond(float64(n), 2*n)
 }
 
-func tooMany(what string, most int, of string, wait time.Duration) *access.Refusal {
+func (l *limiter) tooMany(kind, what string, most int, of string, wait time.Duration) *access.Refusal {
+	l.limited(kind)
 	return &access.Refusal{
 		Cause:      access.TooMany,
 		Reason:     fmt.Sprintf("too many %s: at most %d a second from one %s", what, most, of),
@@ -71,11 +94,11 @@ func tooMany(what string, most int, of string, wait time.Duration) *access.Refus
 func (l *limiter) request(now time.Time, from netip.Addr, isUpgrade bool, limits *Limits) *access.Refusal {
 	if isUpgrade {
 		if ok, wait := l.handshakes.Allow(now, from, perSecond(limits.HandshakesPerAddress)); !ok {
-			return tooMany("handshakes", limits.HandshakesPerAddress, "address", wait)
+			return l.tooMany(LimitHandshakes, "handshakes", limits.HandshakesPerAddress, "address", wait)
 		}
 	}
 	if ok, wait := l.requests.Allow(now, from, perSecond(limits.RequestsPerAddress)); !ok {
-		return tooMany("requests", limits.RequestsPerAddress, "address", wait)
+		return l.tooMany(LimitRequests, "requests", limits.RequestsPerAddress, "address", wait)
 	}
 	return nil
 }
@@ -90,6 +113,7 @@ func (l *limiter) enter(user string, limits *Limits) *access.Refusal {
 		most = int(^uint(0) >> 1)
 	}
 	if !l.users.Acquire(user, most) {
+		l.limited(LimitUser)
 		return &access.Refusal{
 			Cause:      access.TooMany,
 			Reason:     "too many connections: at most " + strconv.Itoa(most) + " at once for one user",
@@ -111,16 +135,16 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 	limits := &s.Limits
 	if most := limits.PublicationsPerSession; act.Session != "" {
 		if ok, wait := own.rate.Allow(now, perSecond(most)); !ok {
-			return tooMany("publications", most, "session", wait)
+			return l.tooMany(LimitPublicationsOfSession, "publications", most, "session", wait)
 		}
 	}
 	if most := limits.PublicationsPerUser; c.Identity.User != "" {
 		if ok, wait := l.byUser.Allow(now, c.Identity.User, perSecond(most)); !ok {
-			return tooMany("publications", most, "user", wait)
+			return l.tooMany(LimitPublicationsOfUser, "publications", most, "user", wait)
 		}
 	}
 	if ok, wait := l.byAddress.Allow(now, c.Address, perSecond(limits.PublicationsPerAddress)); !ok {
-		return tooMany("publications", limits.PublicationsPerAddress, "address", wait)
+		return l.tooMany(LimitPublicationsOfAddress, "publications", limits.PublicationsPerAddress, "address", wait)
 	}
 	policy := s.Policies.Find(act.Channel)
 	if policy == nil {
@@ -128,11 +152,13 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 	}
 	if policy.SessionRate != (ratelimit.Limit{}) && act.Session != "" {
 		if ok, wait := l.bySession.Allow(now, inChannel{act.Session, act.Channel}, policy.SessionRate); !ok {
+			l.limited(LimitPublicationsInChannel)
 			return &access.Refusal{Cause: access.TooMany, Reason: "too many publications of one session in this channel", RetryAfter: wait}
 		}
 	}
 	if policy.ChannelRate != (ratelimit.Limit{}) {
 		if ok, wait := l.byChannel.Allow(now, act.Channel, policy.ChannelRate); !ok {
+			l.limited(LimitPublicationsInChannel)
 			return &access.Refusal{Cause: access.TooMany, Reason: "too many publications in this channel", RetryAfter: wait}
 		}
 	}

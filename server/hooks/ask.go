@@ -16,6 +16,7 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/server/tracing"
 )
 
 // The circuit breaker of a question: when most of what was asked lately had no
@@ -54,13 +55,14 @@ type asker struct {
 type call struct {
 	asked, due time.Time
 	fields     http.Header
+	trace      string // that it is a part of, or ""
 	data       func(*object)
 	read       func(answer []byte) (Outcome, error) // returns a *access.Refusal, or what makes no sense
 	done       func(error)
 }
 
 func newAsker(ctx context.Context, hook, name string, q *Question, o *Options, s *signer) (*asker, error) {
-	e, err := newEndpoint(ctx, hook, name+".URL", q.URL, o.Concurrency, q.Timeout, o, s)
+	e, err := newEndpoint(hook, name+".URL", q.URL, o.Concurrency, q.Timeout, o, s)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +210,7 @@ func (a *asker) answer(c *call) (Outcome, error) {
 	if err != nil {
 		return Refused, refuseOpen()
 	}
-	ctx, cancel := context.WithDeadline(a.ctx, c.due)
+	ctx, cancel := context.WithDeadline(tracing.WithTrace(a.ctx, c.trace), c.due)
 	defer cancel()
 	id := newID()
 	body := appendMessage(nil, a.hook, c.asked, c.data)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -353,7 +354,7 @@ func TestTimeoutOfWhatWaits(t *testing.T) {
 	})
 }
 
-// Questions are asked in the order in which they came, so many at once, and what waits is asked as soon as there is a place.
+// So many are asked at once, and what waits is asked as soon as there is a place.
 func TestConcurrencyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
@@ -401,6 +402,48 @@ func TestRetry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An address where no request goes is no better the second time.
+func TestNoRetryOfWhatIsForbidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := runApplication(t, say(`{"allow":{}}`))
+		h := a.start(t, Options{Subscribe: &Question{}})
+		dialled := 0
+		h.subscribe.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			dialled++
+			return nil, &net.OpError{Op: "dial", Net: network, Err: guard(ctx, network, "10.0.0.1:80", nil)}
+		}
+		began := time.Now()
+		refusal(t, subscribe(h, SubscribeRequest{Channel: "a"}))
+		if dialled != 1 || time.Since(began) != 0 {
+			t.Errorf("dialled %d times within %v", dialled, time.Since(began))
+		}
+	})
+}
+
+// A connection that does not come about is not waited for longer than the question.
+func TestDiallingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan time.Time, 8)
+		h, err := New(&Options{
+			Subscribe: &Question{URL: testURL}, Secrets: [][]byte{[]byte(testSecret)}, Logger: slog.New(slog.DiscardHandler),
+			dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				ended <- time.Now()
+				return nil, ctx.Err()
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		refusal(t, subscribe(h, SubscribeRequest{Channel: "a"}))
+		closeNow(h)
+		if took := (<-ended).Sub(began); took != DefaultTimeout {
+			t.Errorf("dialled for %v", took)
+		}
+	})
 }
 
 // One that was sent is not, also if it went into a connection that the application

@@ -221,6 +221,31 @@ func TestWhichEventsAreSent(t *testing.T) {
 	})
 }
 
+// The status says that events were taken. What comes with it is not read.
+func TestOnlyTheStatusCounts(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"a page": say(strings.Repeat("<p>", 1<<20)),
+		"cut off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "ok")
+		},
+		"nothing": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := runApplication(t, handler)
+				r := newRecord()
+				h := a.start(t, Options{Events: new(Events), Observer: r.observer()})
+				h.SessionOpened(Member{Session: "s"})
+				after(time.Minute)
+				if n := len(a.requests()); n != 1 || r.told[Delivered] != 1 {
+					t.Errorf("%d requests, observed %v", n, r.told)
+				}
+			})
+		})
+	}
+}
+
 // The events of a channel arrive in order, whatever fails meanwhile, and a batch is
 // the same in each attempt.
 func TestOrderAcrossRetries(t *testing.T) {
@@ -349,6 +374,49 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// What waited behind a batch until it was too old is not even tried.
+func TestBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := runApplication(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+		r := newRecord()
+		h := a.start(t, Options{Events: &Events{BatchCountMax: 1}, Observer: r.observer()})
+		for range 50 {
+			h.SessionOpened(Member{Session: "s"})
+		}
+		after(DefaultRetry + time.Second)
+		ids := map[string]bool{}
+		for _, r := range a.requests() {
+			ids[r.header.Get("Webhook-Id")] = true
+		}
+		if len(ids) != 1 || r.givenUp[TooOld] != 50 {
+			t.Errorf("%d were tried, observed %v", len(ids), r.givenUp)
+		}
+	})
+}
+
+// What is too old is not sent, also if it could be.
+func TestOldEventsAreNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		a := runApplication(t, func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1) == 1 {
+				hang(w, r)
+			}
+		})
+		r := newRecord()
+		h := a.start(t, Options{Events: &Events{Timeout: time.Minute, Retry: 30 * time.Second}, Observer: r.observer()})
+		for i := range 3 {
+			h.SessionClosed(Member{Session: "s"}, fmt.Sprint("at ", i))
+			after(25 * time.Second)
+		}
+		after(time.Minute)
+		requests := a.requests()
+		if len(requests) != 2 || !strings.Contains(string(requests[1].body), "at 2") || strings.Contains(string(requests[1].body), "at 1") || r.givenUp[TooOld] != 2 {
+			t.Errorf("%d requests, the last %s; observed %v", len(requests), requests[len(requests)-1].body, r.givenUp)
+		}
+	})
+}
+
 func TestRetryAfterOfEvents(t *testing.T) {
 	for name, row := range map[string]struct {
 		status int
@@ -417,13 +485,18 @@ func TestGone(t *testing.T) {
 		r, log := newRecord(), new(lockedBuffer)
 		h := a.start(t, Options{Events: new(Events), Observer: r.observer(), Logger: slog.New(slog.NewTextHandler(log, nil))})
 		h.ChannelOccupied("a")
-		h.SessionOpened(Member{Session: "s"})
+		for i := range 50 { // of all lanes
+			h.SessionOpened(Member{Session: fmt.Sprint(i)})
+		}
 		after(time.Second)
 		h.SessionClosed(Member{Session: "s"}, "")
 		h.ChannelVacated("a")
 		after(time.Minute)
-		if n := len(a.requests()); n != 1 || !h.Stats().Events.Gone || r.givenUp[Gone] != 2 || h.Stats().Events.Queued != 0 {
+		if n := len(a.requests()); n < 1 || n > lanes || r.givenUp[Gone] != 51 || h.Stats().Events != (EventStats{GivenUp: 51, Gone: true}) {
 			t.Errorf("%d requests, observed %v, %+v", n, r.givenUp, h.Stats().Events)
+		}
+		if len(h.events.states) != 0 {
+			t.Errorf("%d states are kept", len(h.events.states))
 		}
 		if s := log.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "(410)") || strings.Contains(s, "secret") {
 			t.Errorf("logged\n%s", s)
@@ -504,7 +577,9 @@ func TestFullBatchesGoAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := runApplication(t, taken)
 		h := a.start(t, Options{Events: new(Events)})
-		for range DefaultBatchCountMax + 1 {
+		h.SessionOpened(Member{Session: "s"})
+		synctest.Wait() // it waits for others
+		for range DefaultBatchCountMax {
 			h.SessionOpened(Member{Session: "s"})
 		}
 		synctest.Wait()
@@ -539,6 +614,9 @@ func TestCloseTellsEverything(t *testing.T) {
 		types, _ := a.told(t)
 		if !slices.Equal(types, []string{TypeOccupied, TypeJoined, TypeOccupied, TypeJoined}) || time.Since(began) > 2*time.Second {
 			t.Errorf("told %q within %v", types, time.Since(began))
+		}
+		if s := h.Stats().Events; s != (EventStats{}) {
+			t.Errorf("left is %+v", s)
 		}
 	})
 }

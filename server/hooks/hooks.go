@@ -85,6 +85,7 @@ type PublishRequest struct {
 	Key      string // what replaces what, if it has one
 	Kind     hub.Kind
 	Data     []byte
+	Trace    string // hub.Attributes.Trace: the question is a part of it
 	Address  string
 	Fields   [][2]string // as in ConnectRequest
 }
@@ -179,6 +180,7 @@ func (h *Hooks) Publish(r PublishRequest, done func(PublishAnswer, error)) {
 	event, key, data := strings.Clone(r.Event), strings.Clone(r.Key), append([]byte(nil), r.Data...)
 	var answer PublishAnswer
 	h.publish.ask(&call{
+		trace:  strings.Clone(r.Trace),
 		fields: h.publish.pick(r.Fields),
 		data: func(o *object) {
 			o.text("session", session)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -49,6 +50,10 @@ type Options struct {
 
 	// TLSConfig is for https. Default: what crypto/tls does, with the system's roots.
 	TLSConfig *tls.Config
+
+	// Wrap, if not nil, makes of what sends requests another one: one that traces them,
+	// for example. What is signed is not for it to change.
+	Wrap func(http.RoundTripper) http.RoundTripper
 
 	// Observer is told of what the hooks do. Nil costs nothing.
 	Observer *Observer

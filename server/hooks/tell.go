@@ -23,11 +23,21 @@ const (
 	// gatherFor is how long an event waits for others that can be sent with it.
 	gatherFor = 100 * time.Millisecond
 
-	// The pauses between attempts: each is twice the one before, 25 % more or less.
+	// The pauses between attempts: each is twice the one before, 25 % more or less. None
+	// is longer than a part of the time for which an event is worth trying, so that
+	// one that comes while the application is away has its attempts, too.
 	retryFirst = time.Second
 	retryLast  = time.Minute
 	retryVary  = 0.25
+	retryPart  = 4
 )
+
+func newPauses(retry time.Duration) *backoff.ExponentialBackOff {
+	longest := min(retryLast, retry/retryPart)
+	p := &backoff.ExponentialBackOff{InitialInterval: min(retryFirst, longest), MaxInterval: longest, Multiplier: 2, RandomizationFactor: retryVary}
+	p.Reset()
+	return p
+}
 
 // teller sends events. Its lanes are goroutines that live as long as it does.
 type teller struct {
@@ -40,6 +50,7 @@ type teller struct {
 	seed     maphash.Seed
 	closing  chan struct{} // closed by close: nothing waits for others any more
 	running  sync.WaitGroup
+	finished chan struct{} // closed when the last lane has ended
 
 	mu      sync.Mutex // guards what follows
 	states  map[presenceKey]*presenceState
@@ -55,6 +66,10 @@ type teller struct {
 	pausing time.Time // until then nothing is sent: the application said so
 	gone    bool
 	closed  bool
+
+	ended     int           // of the lanes
+	successor *teller       // has taken over
+	before    chan struct{} // nil, or closed when there is nothing left of whom we succeed
 }
 
 // loss is of events that were given up.
@@ -68,19 +83,23 @@ type lane struct {
 	queue []event
 	bytes int
 	wake  chan struct{} // has one when there is reason to look at the queue again
+
+	// Of its goroutine alone:
+	pauses *backoff.ExponentialBackOff // begins anew when a batch was taken, whichever failed before
+	next   time.Time                   // until then it does not send
 }
 
 func newTeller(ctx context.Context, events *Events, o *Options, s *signer) (*teller, error) {
 	if err := checkTypes(events.Types); err != nil {
 		return nil, err
 	}
-	e, err := newEndpoint(ctx, "events", "Events.URL", events.URL, lanes, events.Timeout, o, s)
+	e, err := newEndpoint("events", "Events.URL", events.URL, lanes, events.Timeout, o, s)
 	if err != nil {
 		return nil, err
 	}
 	t := &teller{
 		endpoint: e, ctx: ctx, o: *events, channels: slices.Clone(events.Channels), observer: o.Observer, types: map[string]bool{},
-		seed: maphash.MakeSeed(), closing: make(chan struct{}), states: map[presenceKey]*presenceState{},
+		seed: maphash.MakeSeed(), closing: make(chan struct{}), finished: make(chan struct{}), states: map[presenceKey]*presenceState{},
 	}
 	types := events.Types
 	if types == nil {
@@ -91,6 +110,7 @@ func newTeller(ctx context.Context, events *Events, o *Options, s *signer) (*tel
 	}
 	for i := range t.lanes {
 		t.lanes[i].wake = make(chan struct{}, 1)
+		t.lanes[i].pauses = newPauses(t.o.Retry)
 		t.running.Go(func() { t.laneLoop(&t.lanes[i]) })
 	}
 	return t, nil
@@ -103,7 +123,11 @@ func (t *teller) tellsEither(a, b string) bool { return t.types[a] || t.types[b]
 // put queues an event.
 func (t *teller) put(e event) {
 	t.mu.Lock()
+	if t := t.successor; t != nil {
+		defer t.put(e) // when the lock is free again
+	}
 	defer t.unlock()
+	e.at = time.Now()
 	t.putLocked(e)
 }
 
@@ -119,7 +143,6 @@ func (t *teller) putLocked(e event) {
 		t.giveUp(1, QueueFull)
 		return
 	}
-	e.at = time.Now()
 	t.count++
 	t.bytes += len(e.text)
 	l := &t.lanes[maphash.String(t.seed, e.key)%lanes]
@@ -173,8 +196,9 @@ func (t *teller) laneLoop(l *lane) {
 		batch, wait := t.take(l)
 		switch {
 		case batch != nil:
-			t.deliver(batch)
+			t.deliver(l, batch)
 		case wait == 0:
+			t.end()
 			return
 		default:
 			timer := time.NewTimer(wait)
@@ -186,6 +210,29 @@ func (t *teller) laneLoop(l *lane) {
 			}
 			timer.Stop()
 		}
+	}
+}
+
+// end notes that a lane has ended.
+func (t *teller) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended++; t.ended == lanes {
+		close(t.finished)
+	}
+}
+
+// waitBefore waits until nothing is left of whom we succeed.
+func (t *teller) waitBefore() {
+	t.mu.Lock()
+	before := t.before
+	t.mu.Unlock()
+	if before == nil {
+		return
+	}
+	select {
+	case <-before:
+	case <-t.ctx.Done():
 	}
 }
 
@@ -245,15 +292,16 @@ func (l *lane) remove(n int) {
 }
 
 // deliver sends a batch until it is taken or given up.
-func (t *teller) deliver(batch []event) {
+func (t *teller) deliver(l *lane, batch []event) {
 	id, body := newID(), appendBatch(nil, batch)
-	pauses := &backoff.ExponentialBackOff{InitialInterval: retryFirst, MaxInterval: retryLast, Multiplier: 2, RandomizationFactor: retryVary}
-	pauses.Reset()
 	last := batch[len(batch)-1].at.Add(t.o.Retry)
-	why := t.waitTurn(last)
+	t.waitBefore()
+	why := t.waitTurn(l, last)
 	for why == "" {
 		r, err := t.attempt(id, body, len(batch))
 		if err == nil && r.status/100 == 2 {
+			l.pauses.Reset()
+			l.next = time.Time{}
 			break
 		}
 		switch {
@@ -262,20 +310,13 @@ func (t *teller) deliver(batch []event) {
 		case err == nil && r.status == http.StatusGone:
 			why = t.quit()
 		default:
-			wait := pauses.NextBackOff()
+			l.next = time.Now().Add(l.pauses.NextBackOff())
 			if err == nil {
-				wait = max(wait, t.slowDown(r))
+				t.slowDown(r)
 				err = statusError(r.status)
 			}
 			t.complain("events could not be delivered", err)
-			switch {
-			case time.Now().Add(wait).After(last):
-				why = TooOld
-			case !pause(t.ctx, wait):
-				why = Closed
-			default:
-				why = t.waitTurn(last)
-			}
+			why = t.waitTurn(l, last)
 		}
 	}
 	t.mu.Lock()
@@ -294,7 +335,7 @@ func (t *teller) attempt(id string, body []byte, events int) (*reply, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, t.o.Timeout)
 	defer cancel()
 	begun := time.Now()
-	r, err := t.post(ctx, id, nil, body, toldBytesMax)
+	r, err := t.post(ctx, id, nil, body, statusOnly)
 	if t.observer.Told != nil {
 		outcome := Delivered
 		if err != nil || r.status/100 != 2 {
@@ -305,29 +346,31 @@ func (t *teller) attempt(id string, body []byte, events int) (*reply, error) {
 	return r, err
 }
 
-// slowDown returns how long the application wants to be left alone, which it may say
+// slowDown notes how long the application wants to be left alone, which it may say
 // with 429 and 503. It holds for all lanes, and for no longer than an event is
 // worth trying.
-func (t *teller) slowDown(r *reply) time.Duration {
+func (t *teller) slowDown(r *reply) {
 	if r.status != http.StatusTooManyRequests && r.status != http.StatusServiceUnavailable {
-		return 0
+		return
 	}
-	wait := min(r.retryAfter, t.o.Retry)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if until := time.Now().Add(wait); until.After(t.pausing) {
+	if until := time.Now().Add(min(r.retryAfter, t.o.Retry)); until.After(t.pausing) {
 		t.pausing = until
 	}
-	return wait
 }
 
-// waitTurn waits until the application wants to hear something again. It returns why
-// that will not be, for events that are worth trying until last.
-func (t *teller) waitTurn(last time.Time) Reason {
+// waitTurn waits until the lane's pause and the application's are over. It returns why
+// nothing is to be sent then, for events that are worth trying until last.
+func (t *teller) waitTurn(l *lane, last time.Time) Reason {
 	for {
 		t.mu.Lock()
-		gone, wait := t.gone, time.Until(t.pausing)
+		gone, next := t.gone, t.pausing
 		t.mu.Unlock()
+		if l.next.After(next) {
+			next = l.next
+		}
+		wait := time.Until(next)
 		switch {
 		case gone:
 			return Gone
@@ -335,7 +378,7 @@ func (t *teller) waitTurn(last time.Time) Reason {
 			return Closed
 		case wait <= 0:
 			return ""
-		case time.Now().Add(wait).After(last):
+		case next.After(last):
 			return TooOld
 		case !pause(t.ctx, wait):
 			return Closed

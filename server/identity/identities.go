@@ -77,6 +77,14 @@ func New(o *Options) (*Identities, error) {
 // IsOpen reports whether nothing is protected: everybody is access.Everybody.
 func (s *Identities) IsOpen() bool { return s.isOpen }
 
+// Anonymous is the identity of clients that show nothing.
+func (s *Identities) Anonymous() *access.Identity {
+	if s.isOpen {
+		return access.Everybody
+	}
+	return s.anonymous
+}
+
 // Close ends what goes on, refuses whom it has not decided about with
 // access.Unavailable, and waits for it. It is not to be called by a done of
 // Identify.
