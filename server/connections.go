@@ -2,12 +2,16 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/proxyproto"
 	"github.com/godwit-io/godwit/internal/settle"
 )
 
@@ -23,20 +27,22 @@ const refusalsMax = 64
 // closed.
 type connections struct {
 	limit   int
+	edge    *edge
 	log     *slog.Logger
 	settler settle.Settler
 
-	mu      sync.Mutex // guards what follows
-	open    map[*tracked]struct{}
-	over    int // of open, beyond the limit
-	refused uint64
-	failed  uint64
-	told    time.Time     // when the log was last told of a failure
-	empty   chan struct{} // closed when the last one has gone; nil while nobody waits
+	mu       sync.Mutex // guards what follows
+	open     map[*tracked]struct{}
+	over     int // of open, beyond the limit
+	refused  uint64
+	failed   uint64
+	told     time.Time     // when the log was last told of a failure
+	stranger time.Time     // when the header of a proxy was last wrong
+	empty    chan struct{} // closed when the last one has gone; nil while nobody waits
 }
 
-func newConnections(limit int, log *slog.Logger) *connections {
-	return &connections{limit: limit, log: log, open: make(map[*tracked]struct{})}
+func newConnections(limit int, e *edge, log *slog.Logger) *connections {
+	return &connections{limit: limit, edge: e, log: log, open: make(map[*tracked]struct{})}
 }
 
 // listener is ln with every connection tracked.
@@ -65,9 +71,20 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 type tracked struct {
 	nc    net.Conn
 	conns *connections
-	over  bool // beyond the limit
 	once  sync.Once
+
+	over    excess     // guarded by the lock of conns
+	address netip.Addr // is counted in edge; guarded as over
 }
+
+// excess is why a connection is one too many.
+type excess uint8
+
+const (
+	within       excess = iota // it is not
+	aboveLimit                 // there are too many
+	aboveAddress               // there are too many of its address
+)
 
 func (t *tracked) Close() error {
 	t.once.Do(func() { t.conns.forget(t) })
@@ -99,28 +116,126 @@ func (t trackedConn) Socket() net.Conn { return t.Conn }
 func (c *connections) track(nc net.Conn) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &tracked{nc: nc, conns: c, over: len(c.open)-c.over >= c.limit}
-	if t.over {
-		c.refused++
-		if c.over >= refusalsMax {
-			return nil
-		}
-		c.over++
+	t := &tracked{nc: nc, conns: c}
+	peer := addressOf(nc)
+	if len(c.open)-c.over >= c.limit && !c.exceed(t, aboveLimit) {
+		return nil
+	}
+	isProxy := c.edge.expectsHeader(peer)
+	if !isProxy && !c.countAddress(t, peer.Addr()) {
+		return nil
 	}
 	c.open[t] = struct{}{}
 	c.settler.Opened()
+	if isProxy {
+		return &trackedProxy{Conn: proxyproto.NewConn(nc, headerTimeout), tracked: t}
+	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		return trackedTCP{tcp, t}
 	}
 	return trackedConn{nc, t}
 }
 
+// exceed notes why t is one too many, and reports whether it can be told so; mu is held.
+func (c *connections) exceed(t *tracked, why excess) bool {
+	c.refused++
+	if c.over >= refusalsMax {
+		return false
+	}
+	t.over = why
+	c.over++
+	return true
+}
+
+// countAddress counts t by the address of its client, and reports whether it may go on, be
+// it only to be refused; mu is held.
+func (c *connections) countAddress(t *tracked, client netip.Addr) bool {
+	if t.over != within || !client.IsValid() {
+		return true
+	}
+	if !c.edge.Enter(client) {
+		return c.exceed(t, aboveAddress)
+	}
+	t.address = client
+	return true
+}
+
+// addressOf is the address of a peer, the zero value if it has none.
+func addressOf(nc net.Conn) netip.AddrPort {
+	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		a := tcp.AddrPort()
+		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// trackedProxy is a connection of a proxy, which says first whose it is. It is counted by
+// that when it has.
+type trackedProxy struct {
+	*proxyproto.Conn
+	*tracked
+	counted sync.Once
+	err     error
+}
+
+var errAddressConns = errors.New("server: too many connections of the client's address")
+
+// introduce waits for what the proxy says.
+func (t *trackedProxy) introduce() error {
+	t.counted.Do(func() {
+		told, err := t.Told()
+		if err != nil {
+			t.err = err
+			t.conns.noteStranger(err)
+			return
+		}
+		if !told.IsValid() {
+			told = addressOf(t.nc)
+		}
+		t.conns.mu.Lock()
+		defer t.conns.mu.Unlock()
+		if _, open := t.conns.open[t.tracked]; open && !t.conns.countAddress(t.tracked, told.Addr()) {
+			t.err = errAddressConns
+		}
+	})
+	return t.err
+}
+
+// Read implements net.Conn.
+func (t *trackedProxy) Read(p []byte) (int, error) {
+	if err := t.introduce(); err != nil {
+		return 0, err
+	}
+	return t.Conn.Read(p)
+}
+
+// Close implements net.Conn.
+func (t *trackedProxy) Close() error { return t.tracked.Close() }
+
+// noteStranger logs that a proxy has not begun as it must, once until none has for a
+// while.
+func (c *connections) noteStranger(err error) {
+	now := time.Now()
+	c.mu.Lock()
+	news := now.Sub(c.stranger) > failureCalm
+	c.stranger = now
+	c.mu.Unlock()
+	if news {
+		c.log.Warn("refused a connection of a proxy", "error", err,
+			"hint", "have the proxy send the header (send-proxy or send-proxy-v2 in HAProxy), or set proxy_protocol to false")
+	}
+}
+
 func (c *connections) forget(t *tracked) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.open, t)
-	if t.over {
+	if t.over != within {
 		c.over--
+	}
+	if t.address.IsValid() {
+		c.edge.Leave(t.address)
+		t.address = netip.Addr{}
 	}
 	if len(c.open) == 0 && c.empty != nil {
 		close(c.empty)
@@ -188,20 +303,36 @@ func (c *connections) closeAll() int {
 	return len(left)
 }
 
-// overLimit is the context key of a connection that is to be refused.
-type overLimit struct{}
+// trackedKey is the context key of a request's connection.
+type trackedKey struct{}
 
 // connContext is for http.Server.ConnContext.
 func (c *connections) connContext(ctx context.Context, nc net.Conn) context.Context {
+	if secure, ok := nc.(*tls.Conn); ok {
+		nc = secure.NetConn()
+	}
 	var t *tracked
 	switch nc := nc.(type) {
+	case *trackedProxy:
+		t = nc.tracked
 	case trackedTCP:
 		t = nc.tracked
 	case trackedConn:
 		t = nc.tracked
 	}
-	if t != nil && t.over {
-		return context.WithValue(ctx, overLimit{}, true)
+	if t == nil {
+		return ctx
 	}
-	return ctx
+	return context.WithValue(ctx, trackedKey{}, t)
+}
+
+// excessOf returns why the connection of r is one too many.
+func excessOf(r *http.Request) excess {
+	t, _ := r.Context().Value(trackedKey{}).(*tracked)
+	if t == nil {
+		return within
+	}
+	t.conns.mu.Lock()
+	defer t.conns.mu.Unlock()
+	return t.over
 }

@@ -113,13 +113,15 @@ type nobody struct {
 	closed int
 }
 
+func (n *nobody) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+
 func (n *nobody) Close() error {
 	n.closed++
 	return nil
 }
 
 func TestConnectionsCount(t *testing.T) {
-	c := newConnections(3, slog.New(slog.DiscardHandler))
+	c := newConnections(3, newEdge(&Config{}), slog.New(slog.DiscardHandler))
 	var open []net.Conn
 	for i := range 3 + refusalsMax {
 		nc := c.track(new(nobody))
@@ -168,7 +170,7 @@ func TestTrackedTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tracked := newConnections(1, slog.New(slog.DiscardHandler)).listener(ln)
+	tracked := newConnections(1, newEdge(&Config{}), slog.New(slog.DiscardHandler)).listener(ln)
 	defer tracked.Close()
 	client, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
@@ -207,7 +209,7 @@ func (f *failing) Accept() (net.Conn, error) {
 // listener is no failure.
 func TestAcceptErrorsAreTold(t *testing.T) {
 	log := new(logBuffer)
-	c := newConnections(1, log.logger())
+	c := newConnections(1, newEdge(&Config{}), log.logger())
 	ln := c.listener(&failing{errs: []error{syscall.EMFILE, syscall.EMFILE, syscall.ENFILE, net.ErrClosed}})
 	for range 4 {
 		if _, err := ln.Accept(); err == nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,8 +17,9 @@ import (
 
 // front accepts connections, counts them, and has their requests answered.
 type front interface {
-	// serve serves the connections of ln until shutdown, or returns why it cannot.
-	serve(ln net.Listener) error
+	// serve serves the connections of ln until shutdown, or returns why it cannot. They
+	// begin with TLS if secure is not nil, which is the same for all.
+	serve(ln net.Listener, secure *tls.Config) error
 
 	counts() connectionCounts
 
@@ -48,6 +50,8 @@ func (s *Server) newLoopFront() *loopFront {
 		Origins:          s.origins,
 		Subprotocols:     transport.Subprotocols(),
 		ConnsMax:         s.config.Limits.Connections,
+		Addresses:        s.edge,
+		ProxyHeader:      s.edge.proxyHeader(),
 		HeadBytesMax:     s.config.Limits.HeaderBytes,
 		HandshakeTimeout: headerTimeout,
 		KeepAliveTimeout: s.config.KeepaliveTimeout,
@@ -87,12 +91,17 @@ func (s *Server) admitOnLoop(r *engine.Request) engine.Admission {
 	return s.channels.Admit(r)
 }
 
-func (f *loopFront) serve(ln net.Listener) error { return f.engine.Serve(ln) }
+func (f *loopFront) serve(ln net.Listener, secure *tls.Config) error {
+	if secure != nil {
+		return f.engine.ServeTLS(ln, secure)
+	}
+	return f.engine.Serve(ln)
+}
 
 func (f *loopFront) counts() connectionCounts {
 	counts := connectionCounts{open: f.engine.Len()}
 	for _, s := range f.engine.Stats() {
-		counts.refused += s.OverLimit
+		counts.refused += s.OverLimit + s.OverAddress
 		counts.failed += s.AcceptErrors
 	}
 	return counts
@@ -122,7 +131,7 @@ type httpFront struct {
 }
 
 func (s *Server) newHTTPFront() *httpFront {
-	conns := newConnections(s.config.Limits.Connections, s.log)
+	conns := newConnections(s.config.Limits.Connections, s.edge, s.log)
 	f := &httpFront{conns: conns, http: &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
@@ -135,7 +144,13 @@ func (s *Server) newHTTPFront() *httpFront {
 	return f
 }
 
-func (f *httpFront) serve(ln net.Listener) error { return f.http.Serve(f.conns.listener(ln)) }
+func (f *httpFront) serve(ln net.Listener, secure *tls.Config) error {
+	ln = f.conns.listener(ln)
+	if secure != nil {
+		ln = tls.NewListener(ln, secure) // net/http sees HTTP/2 in what was agreed on
+	}
+	return f.http.Serve(ln)
+}
 
 func (f *httpFront) counts() connectionCounts { return f.conns.counts() }
 
@@ -162,12 +177,18 @@ func (f *httpFront) shutdown(ctx context.Context, end func()) (cut int) {
 
 // isOverLimit reports whether r came over a connection that is only there to be told
 // that there are too many.
-func isOverLimit(r *http.Request) bool {
-	return engine.IsOverLimit(r) || r.Context().Value(overLimit{}) != nil
-}
+func isOverLimit(r *http.Request) bool { return engine.IsOverLimit(r) || excessOf(r) != within }
 
-// tooManyConnections is why requests over such a connection are refused.
-func (s *Server) tooManyConnections() *handshake.Fault {
+// tooManyConnections is why a request over such a connection is refused.
+func (s *Server) tooManyConnections(r *http.Request) *handshake.Fault {
+	f := engine.FaultOf(r)
+	if f != nil && f.Rule == engine.RuleAddresses || excessOf(r) == aboveAddress {
+		return &handshake.Fault{
+			Status: http.StatusTooManyRequests, Rule: engine.RuleAddresses,
+			Reason: "there are too many connections from this address, which may have " + strconv.Itoa(s.edge.addressMax) + "; close some of them, or try again later",
+			Header: handshake.Header{"Retry-After": {"5"}},
+		}
+	}
 	return &handshake.Fault{
 		Status: http.StatusServiceUnavailable, Rule: engine.RuleConnsMax,
 		Reason: "this server is limited to " + strconv.Itoa(s.config.Limits.Connections) + " connections at once; try again later",

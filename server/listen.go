@@ -10,8 +10,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/godwit-io/godwit/server/systemd"
 )
 
 // unixPrefix begins a Config.Listen that is the path of a socket file.
@@ -30,16 +33,54 @@ var listenConfig = net.ListenConfig{
 	Control:         controlSocket,
 }
 
-// listen binds the configured addresses.
-func listen(ctx context.Context, c Config) (listeners []net.Listener, err error) {
-	for _, address := range c.Listen {
-		more, err := listenOn(ctx, c, address)
+// listenEach binds addresses as in Config.Listen.
+func (s *Server) listenEach(ctx context.Context, list []string) (listeners []net.Listener, err error) {
+	for _, address := range list {
+		var more []net.Listener
+		if name, ok := strings.CutPrefix(address, systemdPrefix); ok {
+			more, err = s.listenInherited(name)
+		} else {
+			more, err = listenOn(ctx, s.config, address)
+		}
 		if err != nil {
 			return nil, errors.Join(err, closeAll(listeners))
 		}
 		listeners = append(listeners, more...)
 	}
 	return listeners, nil
+}
+
+// inherited are the sockets of this process. Each can be had once.
+var inherited = sync.OnceValues(func() (*systemd.Sockets, error) { return systemd.Inherited(os.Getenv, os.Getpid()) })
+
+// listenInherited takes the inherited sockets of a name, those that are left for "".
+func (s *Server) listenInherited(name string) ([]net.Listener, error) {
+	sockets, err := s.inherited()
+	if err != nil {
+		return nil, fmt.Errorf("cannot use inherited sockets: %w", err)
+	}
+	listeners, err := sockets.Listeners(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s%s: %w", systemdPrefix, name, err)
+	}
+	for _, ln := range listeners {
+		if err := checkReach(s.config, ln.Addr()); err != nil {
+			return nil, errors.Join(err, closeAll(listeners))
+		}
+		tune(ln)
+	}
+	return listeners, nil
+}
+
+// tune sets what listenConfig sets for sockets of our own; connections inherit it.
+func tune(ln net.Listener) {
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = controlSocket("tcp", "", raw) // without it a client whose network has gone is noticed later
+	}
 }
 
 // listenOn binds one address: a listener for each address of a name. It is resolved

@@ -200,3 +200,8 @@ func serveInMemory(t *testing.T, c Config) (s *Server, w *pipes, stop func()) {
 		}
 	}
 }
+
+// listen binds the addresses of c.
+func listen(ctx context.Context, c Config) ([]net.Listener, error) {
+	return (&Server{config: c}).listenEach(ctx, c.Listen)
+}

@@ -68,7 +68,7 @@ func TestMetricsOfTrust(t *testing.T) {
 			t.Errorf("godwit_%s is not %s:\n%s", name, value, text)
 		}
 	}
-	if strings.Contains(text, "99") {
+	if strings.Contains(text, `cause="99"`) {
 		t.Error("there is a series of a cause that does not exist")
 	}
 	m.reloaded(nil)

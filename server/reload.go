@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/godwit-io/godwit/server/systemd"
 )
 
 // reloadTimeout is how long what a reload has replaced may take to end.
@@ -22,6 +24,8 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	s.tellManager(systemd.Reloading()...)
+	defer s.tellManager(systemd.Ready)
 	now := s.Config()
 	if opens(&now, &c) {
 		return nil, &SettingError{Text: "with neither tokens, keys, anonymous nor hooks.connect everybody who can reach this address could do everything; " +

@@ -20,7 +20,15 @@ import (
 // ServeHTTP serves one request of any kind. Run and Serve call it; it is
 // exported for tests and for servers that have a listener of another kind, for
 // which Host is not guarded.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.shield(w, r, s.route) }
+
+// shielded is serve with what every request has.
+func (s *Server) shielded(serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.shield(w, r, serve) })
+}
+
+// shield has serve serve a request, which may panic, and logs it.
+func (s *Server) shield(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	rec := &recorder{ResponseWriter: w}
 	start := time.Now()
 	defer func() {
@@ -29,14 +37,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		if s.log.Enabled(r.Context(), slog.LevelDebug) {
 			s.log.DebugContext(r.Context(), "request", "id", requestID(r), "method", r.Method, "path", r.URL.Path,
-				"status", rec.status, "remote", r.RemoteAddr, "took", time.Since(start).String())
+				"status", rec.status, "remote", r.RemoteAddr, "client", s.edge.clientOfHTTP(r).String(), "took", time.Since(start).String())
 		}
 	}()
 	h := w.Header()
 	for name, values := range securityHeader {
 		h[name] = values
 	}
-	s.route(rec, r)
+	serve(rec, r)
 }
 
 // shortTimeout is how long a request may take to arrive, and its answer to be taken,
@@ -73,28 +81,28 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case isOverLimit(r):
 		s.refuseOverLimit(w, r)
 	case isForeign:
-		s.refusals.warnHost(r.Host)
-		w.Header().Set("Connection", "close")
-		transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use http://%s,"+
-			" or allow the name with --origin (origins in the configuration file)", quote(r.Host), s.Addr()))
-	case isManagement(r.URL.Path):
-		_ = control.SetReadDeadline(time.Time{}) // it has times of its own
-		_ = control.SetWriteDeadline(time.Time{})
-		s.api.ServeHTTP(w, r)
-	case r.URL.Path == "/healthz":
-		serveHealth(w, r)
-	case r.URL.Path == "/readyz":
-		s.serveReadiness(w, r)
-	case r.URL.Path == "/metrics":
-		if allowRead(w, r) {
-			s.metrics.handler.ServeHTTP(w, r)
-		}
+		s.refuseHost(w, r, s.Addr())
+	case s.hasAdmin() && isForOperators(r.URL.Path):
+		transport.ProblemNotFound.Write(w, quote(r.URL.Path)+" is served at the addresses of admin.listen, and not here")
+	case s.serveOperations(w, r):
 	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
 		s.welcome.ServeHTTP(w, r)
 	default:
 		transport.ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+
 			"; channels are below /channels/, presence is below /presence/, and / is a page to begin with")
 	}
+}
+
+// refuseHost refuses a request for a name that is not this machine's.
+func (s *Server) refuseHost(w http.ResponseWriter, r *http.Request, address net.Addr) {
+	s.refusals.warnHost(r.Host)
+	w.Header().Set("Connection", "close")
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use %s://%s,"+
+		" or allow the name with --origin (origins in the configuration file)", quote(r.Host), scheme, address))
 }
 
 // isProbe reports whether r asks how the process is without a name for it: balancers
@@ -106,14 +114,16 @@ func isProbe(r *http.Request) bool {
 // refuseOverLimit answers a request over a connection above the limit, which is the
 // last one on it.
 func (s *Server) refuseOverLimit(w http.ResponseWriter, r *http.Request) {
-	why := s.tooManyConnections()
+	why := s.tooManyConnections(r)
 	w.Header().Set("Connection", "close")
 	if s.channels.Serves(r) {
 		s.channels.Refuse(w, r, why)
 		return
 	}
 	w.Header().Set("Retry-After", "5")
-	transport.ProblemTooManyConnections.Write(w, why.Reason)
+	p := *transport.ProblemTooManyConnections
+	p.Status = why.Status
+	p.Write(w, why.Reason)
 }
 
 // serveHealth says that the process is alive, to what restarts it otherwise.

@@ -201,7 +201,7 @@ func TestRequestLog(t *testing.T) {
 	s.do(t, "GET", "/nothing", "", "X-Request-Id", "abc")
 	for !strings.Contains(s.log.String(), "msg=request") { // it is written after the answer
 	}
-	line := regexp.MustCompile(`(?m)^.*level=DEBUG msg=request id=abc method=GET path=/nothing status=404 remote=127\.0\.0\.1:\d+ took=\S+$`)
+	line := regexp.MustCompile(`(?m)^.*level=DEBUG msg=request id=abc method=GET path=/nothing status=404 remote=127\.0\.0\.1:\d+ client=127\.0\.0\.1 took=\S+$`)
 	if !line.MatchString(s.log.String()) {
 		t.Errorf("log:\n%s", s.log)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/systemd"
 	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
@@ -43,10 +44,14 @@ type Server struct {
 	welcome   http.Handler
 	metrics   *metrics
 	front     front
+	edge      *edge
+	inherited func() (*systemd.Sockets, error)
+	tls       tlsSource
+	admin     *admin // nil: what is for operators is beside the channels
 	guard     *guard.Guard
 	members   *teller
 	tracer    *tracing.Tracer // nil if nothing is traced
-	api       http.Handler
+	api       http.Handler    // the server API
 	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
@@ -66,8 +71,9 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, delay: drainDelay{skipped: make(chan struct{})}, welcome: welcome.Handler(ThisBuild().Version)}
+	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, welcome: welcome.Handler(ThisBuild().Version)}
 	s.current.Store(&c)
+	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))
 	if s.log == nil {
 		s.log = newLogger(os.Stderr, c.Log.Format, &s.level)
@@ -77,6 +83,9 @@ func New(c Config) (*Server, error) {
 		return nil, err // normalize has parsed them one by one
 	}
 
+	if err := s.tls.load(&c.TLS, s.log); err != nil {
+		return nil, c.located(err)
+	}
 	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
@@ -101,8 +110,9 @@ func New(c Config) (*Server, error) {
 		s.closeTracer(context.Background())
 		return nil, c.located(err)
 	}
-	s.guard = guard.New(guard.Options{Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
+	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
 	if err = s.serveHub(broker); err == nil {
 		err = s.serveAPI()
@@ -156,9 +166,22 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.used || s.listeners != nil {
 		return errors.New("server: Listen was called before")
 	}
-	listeners, err := listen(ctx, s.config)
+	listeners, err := s.listenEach(ctx, s.config.Listen)
 	if err != nil {
 		return err
+	}
+	return s.listenBeside(ctx, listeners)
+}
+
+// listenBeside binds what is needed beside listeners, and notes all of them; mu is held.
+// It closes them after an error.
+func (s *Server) listenBeside(ctx context.Context, listeners []net.Listener) error {
+	if err := s.tls.listen(ctx, &s.config.TLS.ACME, listeners, s.log); err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	if err := s.listenAdmin(ctx); err != nil {
+		s.tls.stop()
+		return errors.Join(err, closeAll(listeners))
 	}
 	s.listeners = listeners
 	return nil
@@ -221,8 +244,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		s.mu.Unlock()
 		return errors.Join(errors.New("server: it listens already"), ln.Close())
 	}
-	s.listeners = []net.Listener{ln}
+	err := s.listenBeside(ctx, []net.Listener{ln})
 	s.mu.Unlock()
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
 	return s.serve(ctx, s.bound())
 }
 
@@ -236,7 +262,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	}
 	s.loopback.Store(addressesAre(isLoopback, listeners))
 	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
-		"insecure", s.config.Insecure, "demo", s.Demo())
+		"tls", s.IsSecure(), "insecure", s.config.Insecure, "demo", s.Demo())
 	if !s.Local() && !s.config.IsProtected() {
 		s.log.Warn("everyone who can reach this address can read and publish on every channel", "address", addresses(listeners))
 	}
@@ -253,13 +279,20 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		go func() {
-			failed <- fmt.Errorf("cannot serve on %s: %w", ln.Addr(), s.front.serve(ln))
+			failed <- fmt.Errorf("cannot serve on %s: %w", ln.Addr(), s.front.serve(ln, s.tls.of(ln)))
 		}()
 	}
+	s.tls.start(s.log)
+	defer s.tls.stop()
+	if s.admin != nil {
+		s.admin.start(s.log)
+	}
+	s.tellManager(systemd.Ready)
 	left := len(listeners)
 	var err error
 	select {
 	case <-ctx.Done():
+		s.tellManager(systemd.Stopping)
 		s.delayDrain()
 	case err = <-failed:
 		left--
@@ -294,6 +327,9 @@ func (s *Server) drain() {
 			left.Store(new(s.hub.Stats().Sessions))
 		}
 	})
+	if s.admin != nil { // it has told how the rest has ended
+		s.admin.stop(ctx)
+	}
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer(ctx)
@@ -315,7 +351,19 @@ func (s *Server) Close() error {
 	s.used = true
 	closeSettings(context.Background(), s.guard.Settings())
 	s.closeTracer(context.Background())
-	return errors.Join(s.hub.Close(), closeAll(s.listeners))
+	s.tls.stop()
+	var admin error
+	if s.admin != nil {
+		admin = s.admin.close()
+	}
+	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin)
+}
+
+// tellManager tells systemd, where it has started this process.
+func (s *Server) tellManager(states ...string) {
+	if err := systemd.Notify(os.Getenv("NOTIFY_SOCKET"), states...); err != nil {
+		s.log.Warn(err.Error())
+	}
 }
 
 // kinds says of how many connections that were cut how many were sessions, by

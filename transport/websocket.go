@@ -146,7 +146,7 @@ func problemOf(f *handshake.Fault) *Problem {
 		p = *ProblemOrigin
 	case f.Rule == handshake.RuleMethod:
 		p = *ProblemMethod
-	case f.Rule == engine.RuleConnsMax:
+	case f.Rule == engine.RuleConnsMax, f.Rule == engine.RuleAddresses:
 		p = *ProblemTooManyConnections
 	case f.Rule == engine.RuleOverload:
 		p = *ProblemOverload

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"iter"
+	"net/http"
+	"net/netip"
+
+	"github.com/godwit-io/godwit/internal/hops"
+	"github.com/godwit-io/godwit/internal/ratelimit"
+	"github.com/godwit-io/godwit/transport"
+)
+
+// edge is what is known of those who stand between the server and its clients.
+type edge struct {
+	trusted       hops.Trusted
+	proxyProtocol bool
+	addressMax    int // connections of an address
+	counts        *ratelimit.Counts[netip.Addr]
+}
+
+// newEdge makes the edge of a configuration. Where there are trusted proxies, a peer on
+// a Unix socket is one: who may write to the file was decided by its permissions.
+func newEdge(c *Config) *edge {
+	return &edge{
+		trusted:       hops.Trusted{Prefixes: c.TrustedProxies, Unix: len(c.TrustedProxies) > 0},
+		proxyProtocol: c.ProxyProtocol,
+		addressMax:    c.Limits.ConnectionsPerAddress,
+		counts:        ratelimit.NewCounts[netip.Addr](),
+	}
+}
+
+// expectsHeader is for engine.Server.ProxyHeader: whether peer begins with a header of the
+// PROXY protocol.
+func (e *edge) expectsHeader(peer netip.AddrPort) bool {
+	return e.proxyProtocol && e.trusted.Has(peer.Addr())
+}
+
+// proxyHeader is expectsHeader, or nil if nobody begins so.
+func (e *edge) proxyHeader() func(netip.AddrPort) bool {
+	if !e.proxyProtocol {
+		return nil
+	}
+	return e.expectsHeader
+}
+
+// Enter implements engine.AddressCounter. Programs of this machine are not counted, nor
+// are trusted proxies, which come with the connections of many. A network of IPv6 counts as one.
+func (e *edge) Enter(client netip.Addr) bool {
+	return e.isExempt(client) || e.counts.Acquire(ratelimit.AddressKey(client), e.addressMax)
+}
+
+// Leave implements engine.AddressCounter.
+func (e *edge) Leave(client netip.Addr) {
+	if !e.isExempt(client) {
+		e.counts.Release(ratelimit.AddressKey(client))
+	}
+}
+
+func (e *edge) isExempt(client netip.Addr) bool { return client.IsLoopback() || e.trusted.Has(client) }
+
+// clientAddress is that of the client behind a request that has come from peer with these
+// fields, the zero value if it has none that is known.
+func (e *edge) clientAddress(peer netip.Addr, fields iter.Seq2[string, string]) netip.Addr {
+	if !e.trusted.Has(peer) {
+		return peer.Unmap()
+	}
+	return hops.Resolve(peer, fields, &e.trusted).Addr
+}
+
+// clientOf is clientAddress for a request to a channel, whoever has read it.
+func (e *edge) clientOf(r *transport.Request) netip.Addr {
+	peer := r.RemoteAddr().Addr()
+	switch {
+	case r.Loop() != nil:
+		return e.clientAddress(peer, r.Loop().Fields())
+	case r.HTTP() != nil:
+		return e.clientAddress(peer, fieldsOf(r.HTTP().Header))
+	}
+	return peer.Unmap()
+}
+
+// clientOfHTTP is clientAddress for a request of net/http.
+func (e *edge) clientOfHTTP(r *http.Request) netip.Addr {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero value on a Unix socket
+	return e.clientAddress(peer.Addr(), fieldsOf(r.Header))
+}
+
+func fieldsOf(h http.Header) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for name, values := range h {
+			for _, v := range values {
+				if !yield(name, v) {
+					return
+				}
+			}
+		}
+	}
+}
