@@ -47,11 +47,11 @@ type Server struct {
 	edge      *edge
 	inherited func() (*systemd.Sockets, error)
 	tls       tlsSource
-	admin     *admin       // nil: what is for operators is beside the channels
-	api       http.Handler // of /api/v1/; nil: there is none
+	admin     *admin // nil: what is for operators is beside the channels
 	guard     *guard.Guard
 	members   *teller
 	tracer    *tracing.Tracer // nil if nothing is traced
+	api       http.Handler    // the server API
 	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
@@ -84,7 +84,7 @@ func New(c Config) (*Server, error) {
 	}
 
 	if err := s.tls.load(&c.TLS, s.log); err != nil {
-		return nil, err
+		return nil, c.located(err)
 	}
 	broker, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
@@ -112,6 +112,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
+	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
 	if err = s.serveHub(broker); err == nil {
 		err = s.serveAPI()

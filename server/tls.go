@@ -125,6 +125,21 @@ func (t *tlsSource) of(ln net.Listener) *tls.Config {
 	return t.config
 }
 
+// expiries are until when certificates are valid.
+func (t *tlsSource) expiries(domains []string) (all []certificateExpiry) {
+	switch {
+	case t.files != nil:
+		all = append(all, certificateExpiry{t.files.Name(), t.files.NotAfter()})
+	case t.acme != nil:
+		for _, domain := range domains {
+			if at := t.acme.NotAfter(domain); !at.IsZero() {
+				all = append(all, certificateExpiry{domain, at})
+			}
+		}
+	}
+	return all
+}
+
 // IsSecure reports whether the server speaks TLS.
 func (s *Server) IsSecure() bool { return s.config.TLS.IsOn() }
 

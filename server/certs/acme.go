@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
@@ -107,6 +108,17 @@ func (a *ACME) Manage(ctx context.Context) error {
 
 // Stop ends the renewal.
 func (a *ACME) Stop() { a.stop.Do(a.cache.Stop) }
+
+// NotAfter is when the certificate for a domain expires, the zero time if there is none
+// yet.
+func (a *ACME) NotAfter(domain string) (latest time.Time) {
+	for _, c := range a.cache.AllMatchingCertificates(domain) {
+		if c.Leaf != nil && c.Leaf.NotAfter.After(latest) {
+			latest = c.Leaf.NotAfter
+		}
+	}
+	return latest
+}
 
 // Handler answers the authority at port 80, and redirects anybody else to https.
 func (a *ACME) Handler() http.Handler {

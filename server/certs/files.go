@@ -98,6 +98,15 @@ func (f *Files) Use(p *Pair) {
 // NotAfter is when the certificate that is shown expires.
 func (f *Files) NotAfter() time.Time { return f.pair.Load().NotAfter() }
 
+// Name is what the certificate that is shown is for: its first name.
+func (f *Files) Name() string {
+	leaf := f.pair.Load().certificate.Leaf
+	if len(leaf.DNSNames) > 0 {
+		return leaf.DNSNames[0]
+	}
+	return leaf.Subject.CommonName
+}
+
 // GetCertificate is for tls.Config.
 func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.pair.Load().certificate, nil
