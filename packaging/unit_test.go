@@ -4,11 +4,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/godwit-io/godwit/server"
 )
 
 const (
@@ -58,9 +57,28 @@ func TestUnit(t *testing.T) {
 		t.Error("ProcSubset hides what the server reads of /proc")
 	}
 	stop, err := time.ParseDuration(all["Service.TimeoutStopSec"][0])
-	if err != nil || stop < 2*server.DefaultDrainTimeout {
-		t.Errorf("it is killed after %v, %v; draining takes %v", stop, err, server.DefaultDrainTimeout)
+	if drain := drainTimeout(t); err != nil || stop < 2*drain {
+		t.Errorf("it is killed after %v, %v; draining takes %v", stop, err, drain)
 	}
+}
+
+// drainTimeout is the default of drain_timeout, as documented; a test of package server
+// holds the document to it.
+func drainTimeout(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?m)^\\| `drain_timeout` .*?\\| `([0-9a-z]+)` \\|").FindSubmatch(text)
+	if found == nil {
+		t.Fatal("docs/configuration.md has no default of drain_timeout")
+	}
+	d, err := time.ParseDuration(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // systemd itself understands the units, with a program in the place of ours.

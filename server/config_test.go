@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The cases of testdata/config/*.txt: what a file, the environment and flags say,
@@ -220,6 +221,14 @@ func TestConfigFileTooLong(t *testing.T) {
 		if _, err := Load(path, nil, nil); (err == nil) != ok {
 			t.Errorf("%d bytes: %v", size, err)
 		}
+	}
+}
+
+func TestConfigFileWithByteOrderMark(t *testing.T) {
+	l := newLoader()
+	l.file("f", []byte("\ufeffheartbeat: 2s\n"))
+	if len(l.errs) > 0 || l.config.Heartbeat != 2*time.Second {
+		t.Errorf("%v, %v", l.errs, l.config.Heartbeat)
 	}
 }
 

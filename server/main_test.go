@@ -19,7 +19,13 @@ import (
 
 var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// certmagic leaves a goroutine for each account that it has used, and one for seconds
+// behind each lock.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
 
 // golden compares got with a file, or writes it.
 func golden(t *testing.T, path, got string) {

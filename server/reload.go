@@ -41,6 +41,7 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 		closeSettings(ctx, trust)
 		return nil, errors.New("server: it is stopping")
 	}
+	trust.Hooks.TakeOver(before.Hooks)
 	s.guard.Replace(trust)
 	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.level.Set(levelOf(c.Log))

@@ -142,10 +142,18 @@ func greet(w io.Writer, s *server.Server) {
 		fmt.Fprintf(w, "  a channel  curl --unix-socket %s http://localhost/channels/chat\n\n", path)
 	} else {
 		host := address(s.Addr())
-		fmt.Fprintf(w, "  page       http://%s/\n", host)
-		fmt.Fprintf(w, "  a channel  ws://%s/channels/chat\n", host)
-		fmt.Fprintf(w, "             http://%s/channels/chat\n", host)
-		fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", host)
+		secure := ""
+		if s.IsSecure() {
+			secure = "s"
+		}
+		fmt.Fprintf(w, "  page       http%s://%s/\n", secure, host)
+		fmt.Fprintf(w, "  a channel  ws%s://%s/channels/chat\n", secure, host)
+		fmt.Fprintf(w, "             http%s://%s/channels/chat\n", secure, host)
+		if admin := s.AdminAddr(); admin != nil {
+			fmt.Fprintf(w, "  metrics    http://%s/metrics\n\n", address(admin))
+		} else {
+			fmt.Fprintf(w, "  metrics    http%s://%s/metrics\n\n", secure, host)
+		}
 	}
 	c := s.Config()
 	isOpen := !c.IsProtected()

@@ -46,7 +46,7 @@ func TestPublish(t *testing.T) {
 func TestPublishAttributes(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.session(nil, "c")
-	f.who["ann"] = &access.Identity{Kind: access.Token, User: "ann", Grants: access.All()}
+	f.know("ann", &access.Identity{Kind: access.Token, User: "ann", Grants: access.All()})
 	body := `{"channel":"c","data":1,"event":"goal","key":"match","exclude":"` + s.ID() + `","idempotency_key":"k 1"}`
 	first := f.do("ann", "POST", "publish", body).is(201)
 	second := f.do("ann", "POST", "publish", body).is(200)

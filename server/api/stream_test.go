@@ -210,7 +210,7 @@ func TestStreamEndsWithTheHub(t *testing.T) {
 
 func TestStreamEndsWithItsToken(t *testing.T) {
 	f := newFixture(t, nil)
-	f.who["ann"] = &access.Identity{Kind: access.Token, User: "ann", Grants: access.All(), Expires: time.Now().Add(100 * time.Millisecond)}
+	f.know("ann", &access.Identity{Kind: access.Token, User: "ann", Grants: access.All(), Expires: time.Now().Add(100 * time.Millisecond)})
 	s := f.streamHere(t, "ann")
 	s.wantEnd("401 unauthorized")
 

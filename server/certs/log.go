@@ -12,23 +12,20 @@ import (
 // slogCore has a zap.Logger write to a slog.Handler.
 type slogCore struct{ handler slog.Handler }
 
-// levelOf keeps what happens in good order below info: an operator is told of failures,
-// and of certificates that were obtained.
 func levelOf(l zapcore.Level) slog.Level {
 	switch {
 	case l >= zapcore.ErrorLevel:
 		return slog.LevelError
 	case l >= zapcore.WarnLevel:
 		return slog.LevelWarn
-	case l >= zapcore.InfoLevel:
-		return slog.LevelInfo
 	}
-	return slog.LevelDebug
+	return slog.LevelInfo
 }
 
-// Enabled implements zapcore.LevelEnabler.
+// Enabled implements zapcore.LevelEnabler. At debug, certmagic tells of every handshake and of
+// the header of every response, which is too much even there.
 func (c *slogCore) Enabled(l zapcore.Level) bool {
-	return c.handler.Enabled(context.Background(), levelOf(l))
+	return l >= zapcore.InfoLevel && c.handler.Enabled(context.Background(), levelOf(l))
 }
 
 // With implements zapcore.Core.
