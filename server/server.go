@@ -110,7 +110,7 @@ func New(c Config) (*Server, error) {
 		s.closeTracer(context.Background())
 		return nil, c.located(err)
 	}
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
