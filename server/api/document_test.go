@@ -75,6 +75,7 @@ func TestDescriptionIsServed(t *testing.T) {
 	}
 	f.do("", "GET", "openapi.json", "", "If-None-Match", a.header.Get("ETag")).is(304)
 	f.do("", "POST", "openapi.json", "{}").is(405, "method-not-allowed")
+	f.do("", "GET", "../../docs/api/", "").is(200)
 }
 
 // The page shows every operation and object, and loads nothing.
