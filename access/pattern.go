@@ -17,6 +17,7 @@ const PatternBytesMax = 255
 //	scores/**      ** at the end is any one or more segments
 //	**             every channel
 //	inbox/{user}   {user} is the name of the user who asks
+//	@{user}        the channel of that user, see UserChannel
 //
 // A wildcard in the first segment stands for none that begins with "@": those are
 // the channels of users, and a pattern for them is written with its "@".
@@ -127,7 +128,11 @@ func (p Pattern) matches(channel, user string, reserved bool) bool {
 				return false
 			}
 		case p.hasUser && strings.Contains(want, UserMark):
-			if !matchesUser(want, have, user) {
+			name := user
+			if isFirst && want[0] == '@' {
+				name = escapeUser(user) // as in UserChannel
+			}
+			if !matchesUser(want, have, name) {
 				return false
 			}
 		case want != have:

@@ -25,6 +25,7 @@ func (s *Server) serveAPI() error {
 		Hub:           s.hub,
 		Identify:      s.identify,
 		Rules:         s.guard.Rules,
+		Publishing:    s.guard.Publishing,
 		Explain:       s.guard.Explain,
 		IdentifyToken: s.identifyToken,
 		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },

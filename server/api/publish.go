@@ -88,6 +88,11 @@ func (c *call) begin(m hub.Message, to hub.Completer, ticket uint64) *fault {
 	if f := c.authorize(access.Publish, m.Channel); f != nil {
 		return f
 	}
+	if c.o.Publishing != nil {
+		if err := c.o.Publishing(c.id, m.Channel); err != nil {
+			return c.identifyFault(err)
+		}
+	}
 	if c.id.User != "" || c.trace != "" {
 		if m.Attributes == nil {
 			m.Attributes = new(hub.Attributes)

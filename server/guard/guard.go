@@ -236,6 +236,24 @@ func (g *Guard) decide(s *Settings, c *transport.Client, act *transport.Act) err
 	return nil
 }
 
+// Publishing decides about a publication by the server API that grants allow. Back ends
+// publish as they like. For others the same limits hold as elsewhere, and where the
+// application is asked about publications they publish at the channel itself.
+func (g *Guard) Publishing(id *access.Identity, channel string) error {
+	s := g.settings.Load()
+	if id.Kind == access.Key || id.Kind == access.Open {
+		return nil
+	}
+	if s.Hooks.AsksPublish(channel) {
+		return &access.Refusal{Cause: access.Denied, Reason: "the application is asked about publications in this channel; publish with POST /channels/NAME"}
+	}
+	if refusal := g.limiter.publicationByAPI(g.o.Now(), id.User, channel, s); refusal != nil {
+		g.o.Refused(access.Publish, refusal.Cause)
+		return refusal
+	}
+	return nil
+}
+
 // askPublish has the application decide about a publication, which it may change.
 func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act, later func(error)) {
 	m := act.Message
