@@ -24,7 +24,6 @@ type loopCarrier struct {
 	conn    *engine.Conn            // nil until OnOpen
 	opening atomic.Pointer[opening] // nil from OnOpen on; then conn is set
 	woken   earlyWake               // until OnOpen
-	paused  bool                    // the client is not read, as its session is busy
 	end     dialect.End             // the loop's: this side's reason, "" while it has none
 }
 
