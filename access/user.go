@@ -24,10 +24,13 @@ func UserChannel(user string) (string, error) {
 }
 
 func escapeUser(user string) string {
+	if utf8.ValidString(user) && !strings.ContainsFunc(user, isEscaped) {
+		return user // as nearly always
+	}
 	var b strings.Builder
 	for i := 0; i < len(user); {
 		r, size := utf8.DecodeRuneInString(user[i:])
-		if r == utf8.RuneError && size == 1 || strings.ContainsRune("/*%", r) || unicode.IsControl(r) {
+		if r == utf8.RuneError && size == 1 || isEscaped(r) {
 			for _, c := range []byte(user[i : i+size]) {
 				fmt.Fprintf(&b, "%%%02X", c)
 			}
@@ -38,3 +41,5 @@ func escapeUser(user string) string {
 	}
 	return b.String()
 }
+
+func isEscaped(r rune) bool { return r == '/' || r == '*' || r == '%' || unicode.IsControl(r) }
