@@ -32,8 +32,9 @@ func (s *Settings) isOpen() bool {
 // Options are the same as long as a Guard lasts. The zero value works.
 type Options struct {
 	// Address is that of the client behind a request, which may have come through
-	// proxies. It is invalid for a client of this machine that has none. Default:
-	// that of the connection.
+	// proxies. It is invalid for a client of this machine that has none, and
+	// unspecified (0.0.0.0) for one of which it is not known. Default: that of the
+	// connection.
 	Address func(*transport.Request) netip.Addr
 
 	// Refused is told of every refusal: of which action, 0 for none yet, and why. It
@@ -93,7 +94,7 @@ type state struct {
 // Identify implements transport.Guard.
 func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, error)) {
 	s := g.settings.Load()
-	c := &transport.Client{Address: ratelimit.AddressKey(g.o.Address(r))}
+	c := &transport.Client{Address: g.o.Address(r).Unmap().WithZone("")}
 	own := &state{isLocal: isLocal(c.Address)}
 	c.State = own
 	if !own.isLocal {
@@ -264,7 +265,7 @@ func withoutToken(query string) string {
 }
 
 func addressText(a netip.Addr) string {
-	if !a.IsValid() {
+	if !a.IsValid() || a.IsUnspecified() {
 		return ""
 	}
 	return a.String()

@@ -213,7 +213,7 @@ func TestRequestsOfAnAddressAreLimited(t *testing.T) {
 	for _, row := range []struct {
 		from string
 		want int
-	}{{"192.0.2.1", 6}, {"2001:db8::1", 6}, {"127.0.0.1", 50}, {"", 50}} {
+	}{{"192.0.2.1", 6}, {"2001:db8::1", 6}, {"0.0.0.0", 6}, {"127.0.0.1", 50}, {"::1", 50}, {"::ffff:127.0.0.1", 50}, {"", 50}} {
 		n := 0
 		for range 50 {
 			code, content := status(t, server, "GET", "/channels/c", "", "From-Address", row.from)
@@ -231,7 +231,7 @@ func TestRequestsOfAnAddressAreLimited(t *testing.T) {
 	if code, _ := status(t, server, "GET", "/channels/c", "", "From-Address", "2001:db8::2"); code != 429 {
 		t.Errorf("another address of the same /64 got %d", code)
 	}
-	if len(refused) != 89 || refused[0] != "action 0 4" {
+	if len(refused) != 133 || refused[0] != "action 0 4" {
 		t.Errorf("%d refusals were told: %v", len(refused), refused[:1])
 	}
 }
