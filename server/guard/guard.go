@@ -284,9 +284,12 @@ func (g *Guard) Rules(channel string) *access.Rules {
 	return g.settings.Load().Policies.Find(channel).rules()
 }
 
-// pick copies the fields of a request that hooks hand on.
+// pick copies the fields of a request that hooks hand on: cookies only if they count.
 func pick(r *transport.Request, names []string) (fields [][2]string) {
 	for _, name := range names {
+		if strings.EqualFold(name, "Cookie") && !r.AdmitsCookies() {
+			continue
+		}
 		for _, value := range r.Values(name) {
 			fields = append(fields, [2]string{name, strings.Clone(value)})
 		}

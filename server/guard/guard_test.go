@@ -308,6 +308,10 @@ func TestTheApplicationDecides(t *testing.T) {
 			t.Errorf("%s %q: %d %s, want %d %q", row.path, row.body, code, content, row.code, row.content)
 		}
 	}
+	// The browser of somebody who visits another page sends the cookie, too.
+	if code, content := status(t, server, "GET", "/channels/free", "", "Cookie", "s=1", "Sec-Fetch-Site", "cross-site"); code != 403 {
+		t.Errorf("a cookie that a page elsewhere had sent was handed on: %d %s", code, content)
+	}
 	_, page := status(t, server, "GET", "/channels/asked/a", "", "Cookie", "s=1")
 	if !strings.Contains(page, `"user":"ann","data":"hello"`) || !strings.Contains(page, `"user":"ann","data":"quiet"`) || strings.Contains(page, "spam") {
 		t.Errorf("the history is %s", page)
