@@ -17,10 +17,10 @@ const PatternBytesMax = 255
 //	scores/**      ** at the end is any one or more segments
 //	**             every channel
 //	inbox/{user}   {user} is the name of the user who asks
-//	@{user}        the channel of that user, see UserChannel
 //
 // A wildcard in the first segment stands for none that begins with "@": those are
-// the channels of users, and a pattern for them is written with its "@".
+// the channels of users, and a pattern for them is written with its "@". "@{user}" is
+// the channel of the user who asks, see UserChannel.
 //
 // The zero Pattern matches nothing.
 type Pattern struct {
@@ -129,8 +129,14 @@ func (p Pattern) matches(channel, user string, reserved bool) bool {
 			}
 		case p.hasUser && strings.Contains(want, UserMark):
 			name := user
-			if isFirst && want[0] == '@' {
-				name = escapeUser(user) // as in UserChannel
+			if isFirst && have[:min(1, len(have))] == "@" {
+				// The channel of a user: only a pattern with its "@" means it, or a user
+				// called "@bob" would have that of bob. The name stands there as in
+				// UserChannel.
+				if want[0] != '@' {
+					return false
+				}
+				name = escapeUser(user)
 			}
 			if !matchesUser(want, have, name) {
 				return false

@@ -25,6 +25,12 @@ func TestPatternsMatch(t *testing.T) {
 		{"inbox/{user}", "", "", "inbox/ inbox/{user} inbox"},
 		{"inbox/{user}", "a/b", "", "inbox/a/b inbox/a"},
 		{"inbox/{user}", "*", "", "inbox/ann"},
+		{"@{user}", "a/b", "@a%2Fb", "@a/b @a"},
+		{"@{user}", "a%2Fb", "@a%252Fb", "@a%2Fb"}, // which is the channel of a/b
+		{"{user}", "@bob", "", "@bob"},             // which is the channel of bob
+		{"{user}/**", "@bob", "", "@bob/inbox"},
+		{"chat/{user}", "@bob", "chat/@bob", "chat/bob"},
+		{"chat/{user}", "100%", "chat/100%", "chat/100%25"},
 		{"to-{user}-from-*x", "", "", ""},
 		{"to-{user}/**", "ann", "to-ann/a/b", "to-ann to-bob/a"},
 		{"{user}{user}", "ab", "abab", "ab ababab"},

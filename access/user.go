@@ -34,7 +34,7 @@ func isOwn(a Action, channel, user string) bool {
 // escapeUser does not allocate for a name in which nothing is to be escaped.
 func escapeUser(user string) string {
 	if utf8.ValidString(user) && !strings.ContainsFunc(user, isEscaped) {
-		return user
+		return user // as nearly always
 	}
 	var b strings.Builder
 	for i := 0; i < len(user); {
@@ -51,6 +51,4 @@ func escapeUser(user string) string {
 	return b.String()
 }
 
-func isEscaped(r rune) bool {
-	return r == '/' || r == '*' || r == '%' || unicode.IsControl(r)
-}
+func isEscaped(r rune) bool { return r == '/' || r == '*' || r == '%' || unicode.IsControl(r) }

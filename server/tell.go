@@ -27,7 +27,25 @@ func (s *Server) hubObserver() *hub.Observer {
 	o := s.metrics.hubObserver()
 	s.members.observe(o)
 	s.tracer.Observe(o)
+	// What was allowed a moment before a reload or a revocation may begin a moment after
+	// those have looked at all that there is.
+	opened, joined := o.Opened, o.Joined
+	o.Opened = func(session *hub.Session) {
+		opened(session)
+		s.recheck(session)
+	}
+	o.Joined = func(session *hub.Session, channel string) {
+		joined(session, channel)
+		s.recheck(session, channel)
+	}
 	return o
+}
+
+// recheck ends a session that cannot go on with subscriptions to channels.
+func (s *Server) recheck(session *hub.Session, channels ...string) {
+	if refusal := s.guard.Stands(session.Identity(), channels...); refusal != nil {
+		session.End(refusal)
+	}
 }
 
 // observe has o tell the teller.

@@ -23,6 +23,8 @@ type Settings struct {
 
 	// Forward names the header fields of requests that the hooks hand on.
 	Forward []string
+
+	users users
 }
 
 // isOpen reports whether everybody may do everything.
@@ -33,8 +35,9 @@ func (s *Settings) isOpen() bool {
 // Options are the same as long as a Guard lasts. The zero value works.
 type Options struct {
 	// Address is that of the client behind a request, which may have come through
-	// proxies. It is invalid for a client of this machine that has none. Default:
-	// that of the connection.
+	// proxies. It is invalid for a client of this machine that has none, and
+	// unspecified (0.0.0.0) for one of which it is not known. Default: that of the
+	// connection.
 	Address func(*transport.Request) netip.Addr
 
 	// Refused is told of every refusal: of which action, 0 for none yet, and why. It
@@ -82,9 +85,9 @@ func New(o Options, s *Settings) *Guard {
 	return g
 }
 
-// Replace has the Guard decide by s from now on, and returns what it decided by.
-// What was decided stays decided, but for messages of sockets, about each of which
-// it is asked.
+// Replace has the Guard decide by s from now on, and returns what it decided by, of
+// which Unused says when it can be closed. It is asked about each message of a socket;
+// for what else was decided there is Stands.
 func (g *Guard) Replace(s *Settings) *Settings { return g.settings.Swap(s) }
 
 // Settings are what the Guard decides by.
@@ -100,8 +103,16 @@ type state struct {
 
 // Identify implements transport.Guard.
 func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, error)) {
-	s := g.settings.Load()
-	c := &transport.Client{Address: ratelimit.AddressKey(g.o.Address(r))}
+	s := g.use()
+	answered := func(c *transport.Client, err error) {
+		s.users.leave()
+		done(c, err)
+	}
+	g.identify(s, r, answered)
+}
+
+func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport.Client, error)) {
+	c := &transport.Client{Address: g.o.Address(r).Unmap().WithZone("")}
 	own := &state{isLocal: isLocal(c.Address)}
 	c.State = own
 	if !own.isLocal {
@@ -199,19 +210,32 @@ func (g *Guard) Leave(c *transport.Client) {
 // come last, so that what is not allowed uses nothing up.
 func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(error)) (decided bool, err error) {
 	s := g.settings.Load()
+	c, refusal := s.client(c)
+	if refusal != nil {
+		g.count(act.Action, refusal)
+		return true, refusal
+	}
 	isBackEnd := c.Identity.Kind == access.Key
 	switch {
 	case act.Action == access.Subscribe && !isBackEnd && s.Hooks.AsksSubscribe(act.Channel):
+		if !s.users.enter() { // it was replaced this moment
+			return g.Authorize(c, act, later)
+		}
 		own := c.State.(*state)
 		s.Hooks.Subscribe(hooks.SubscribeRequest{
 			Session: act.Session, Identity: c.Identity, Channel: act.Channel, Address: addressText(c.Address), Fields: own.fields,
 		}, func(err error) {
+			s.users.leave()
 			g.count(act.Action, err)
 			later(err)
 		})
 		return false, nil
 	case act.Action == access.Publish && !isBackEnd && s.Hooks.AsksPublish(act.Channel):
+		if !s.users.enter() {
+			return g.Authorize(c, act, later)
+		}
 		if err := g.limiter.publication(g.o.Now(), c, act, s); err != nil {
+			s.users.leave()
 			g.o.Refused(act.Action, err.Cause)
 			return true, err
 		}
@@ -221,6 +245,21 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 	err = g.decide(s, c, act)
 	g.count(act.Action, err)
 	return true, err
+}
+
+// client is c as the Settings know it by now.
+func (s *Settings) client(c *transport.Client) (*transport.Client, *access.Refusal) {
+	if s.isRevoked(c.Identity) {
+		return nil, revoked()
+	}
+	id := s.current(c.Identity)
+	switch id {
+	case c.Identity:
+		return c, nil
+	case nil:
+		return nil, unknownByNow()
+	}
+	return &transport.Client{Identity: id, Address: c.Address, State: c.State}, nil
 }
 
 // decide decides without the application. The error is nil or an *access.Refusal.
@@ -265,6 +304,10 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		r.Event, r.Key, r.Trace = a.Event, a.Key, a.Trace
 	}
 	s.Hooks.Publish(r, func(answer hooks.PublishAnswer, err error) {
+		s.users.leave()
+		if err == nil && s.isRevoked(c.Identity) {
+			err = revoked()
+		}
 		if err == nil && answer.Changed {
 			m.Kind, m.Data = answer.Kind, answer.Data
 		}
@@ -290,9 +333,12 @@ func (g *Guard) Rules(channel string) *access.Rules {
 	return g.settings.Load().Policies.Find(channel).rules()
 }
 
-// pick copies the fields of a request that hooks hand on.
+// pick copies the fields of a request that hooks hand on: cookies only if they count.
 func pick(r *transport.Request, names []string) (fields [][2]string) {
 	for _, name := range names {
+		if strings.EqualFold(name, "Cookie") && !r.AdmitsCookies() {
+			continue
+		}
 		for _, value := range r.Values(name) {
 			fields = append(fields, [2]string{name, strings.Clone(value)})
 		}
@@ -313,7 +359,7 @@ func withoutToken(query string) string {
 }
 
 func addressText(a netip.Addr) string {
-	if !a.IsValid() {
+	if !a.IsValid() || a.IsUnspecified() {
 		return ""
 	}
 	return a.String()

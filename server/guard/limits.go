@@ -92,6 +92,7 @@ func (l *limiter) tooMany(kind, what string, most int, of string, wait time.Dura
 
 // request counts a request, which may be an opening handshake.
 func (l *limiter) request(now time.Time, from netip.Addr, isUpgrade bool, limits *Limits) *access.Refusal {
+	from = ratelimit.AddressKey(from)
 	if isUpgrade {
 		if ok, wait := l.handshakes.Allow(now, from, perSecond(limits.HandshakesPerAddress)); !ok {
 			return l.tooMany(LimitHandshakes, "handshakes", limits.HandshakesPerAddress, "address", wait)
@@ -141,7 +142,7 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 	if refusal := l.ofUser(now, c.Identity.User, limits.PublicationsPerUser); refusal != nil {
 		return refusal
 	}
-	if ok, wait := l.byAddress.Allow(now, c.Address, perSecond(limits.PublicationsPerAddress)); !ok {
+	if ok, wait := l.byAddress.Allow(now, ratelimit.AddressKey(c.Address), perSecond(limits.PublicationsPerAddress)); !ok {
 		return l.tooMany(LimitPublicationsOfAddress, "publications", limits.PublicationsPerAddress, "address", wait)
 	}
 	policy := s.Policies.Find(act.Channel)
