@@ -24,18 +24,25 @@ type subscription struct {
 
 	// Guarded by session.mu:
 
-	asked       *asked   // how it is to begin, until it has begun
-	last        Position // newest that was queued, handed out or passed over
-	taken       uint64   // offset of the newest that was handed out or passed over
-	seen        Position // newest the Broker delivered before it was live
-	queued      int32    // entries of the session's queue
-	catching    bool
-	doubted     bool   // deliveries were lost before it had begun
-	gone        bool   // unsubscribed: nothing of it is handed out any more
-	excludeSelf bool   // never changes
-	joined      bool   // the Observer was told; never changes once it has begun
-	retry       *retry // nil unless reading the history fails
+	asked    *asked   // how it is to begin, until it has begun
+	last     Position // newest that was queued, handed out or passed over
+	taken    uint64   // offset of the newest that was handed out or passed over
+	seen     Position // newest the Broker delivered before it was live
+	queued   int32    // entries of the session's queue
+	catching bool
+	doubted  bool // deliveries were lost before it had begun
+	gone     bool // unsubscribed: nothing of it is handed out any more
+	traits   traits
+	retry    *retry // nil unless reading the history fails
 }
+
+// traits of a subscription share a byte: one more field is the next size class.
+type traits uint8
+
+const (
+	excludesOwn traits = 1 << iota // what the session published is left out
+	hasJoined                      // the Observer was told that it has begun
+)
 
 // asked is how a subscription is to begin.
 type asked struct {
@@ -79,11 +86,13 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	}
 	ch := s.hub.channels.acquire(channel)
 	sub := &subscription{
-		session:     s,
-		channel:     ch,
-		since:       time.Now().UnixNano(),
-		excludeSelf: o.ExcludeSelf,
-		asked:       &asked{tag, o.Since, o.Last},
+		session: s,
+		channel: ch,
+		since:   time.Now().UnixNano(),
+		asked:   &asked{tag, o.Since, o.Last},
+	}
+	if o.ExcludeSelf {
+		sub.traits = excludesOwn
 	}
 	if err := s.reserve(sub); err != nil {
 		s.hub.channels.release(ch)
@@ -156,7 +165,9 @@ func (s *Session) admit(sub *subscription, top Position) {
 // since. One that asks for nothing older begins after the newest delivery.
 func (s *Session) begin(sub *subscription, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
-		sub.joined = true
+		s.mu.Lock()
+		sub.traits |= hasJoined
+		s.mu.Unlock()
 		o.Joined(s, sub.channel.name)
 	}
 	s.mu.Lock()
@@ -229,7 +240,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 
 // excludes reports whether p is not for the session.
 func (sub *subscription) excludes(p *Publication) bool {
-	if sub.excludeSelf && p.Publisher == sub.session.id {
+	if sub.traits&excludesOwn != 0 && p.Publisher == sub.session.id {
 		return true
 	}
 	return p.Attributes != nil && p.Attributes.Exclude != "" && p.Attributes.Exclude == sub.session.id
@@ -260,8 +271,13 @@ func (s *Session) drop(sub *subscription) {
 // leave takes sub out of its channel, which ends with its last subscription.
 func (s *Session) leave(sub *subscription) {
 	sub.channel.remove(sub)
-	if o := s.hub.options.Observer; sub.joined && o.Left != nil {
-		o.Left(s, sub.channel.name)
+	if o := s.hub.options.Observer; o != nil && o.Left != nil {
+		s.mu.Lock()
+		joined := sub.traits&hasJoined != 0
+		s.mu.Unlock()
+		if joined {
+			o.Left(s, sub.channel.name)
+		}
 	}
 	s.hub.settle(sub.channel)
 	s.hub.releaseSubscription(sub)

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,7 @@ func (s *loopCarrier) OnOpen(c *engine.Conn) {
 	o := s.opening.Swap(nil)
 	s.woken.ready.Store(true)
 	s.apply(c, o.first)
+	o.recycle()
 	c.Wake() // the hub may have had something before
 }
 
@@ -144,7 +146,8 @@ const pendingTimeout = 30 * time.Second
 // waits if the hub has to.
 func (t *Transport) openOnLoop(d *decision) (engine.Admission, *opening) {
 	s := &loopCarrier{}
-	o := &opening{s: s, asker: d.asker, first: scratches.Get().(*scratch)}
+	o := openings.Get().(*opening)
+	*o = opening{s: s, asker: d.asker, first: scratches.Get().(*scratch)}
 	s.opening.Store(o)
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.wakeUp, d.visitor
 	returned := false
@@ -200,6 +203,18 @@ func (o *opening) abandon() {
 	if o.first != nil {
 		o.first.recycle()
 		o.first = nil
+	}
+}
+
+// openings are for handshakes that do not wait, which are nearly all.
+var openings = sync.Pool{New: func() any { return new(opening) }}
+
+// recycle gives o back when it has become a WebSocket, unless the engine may know it
+// still because it has waited.
+func (o *opening) recycle() {
+	if o.exchange == (engine.Exchange{}) {
+		*o = opening{}
+		openings.Put(o)
 	}
 }
 

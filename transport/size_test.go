@@ -1,0 +1,16 @@
+package transport
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// An idle connection is its carrier, besides what the engine and the hub have.
+func TestSizes(t *testing.T) {
+	if size := unsafe.Sizeof(exchangeCarrier{}); size > 128 {
+		t.Errorf("exchangeCarrier has grown to %d bytes; 128 is a size class of the allocator, and the next is 144", size)
+	}
+	if size := unsafe.Sizeof(loopCarrier{}); size > 112 {
+		t.Errorf("loopCarrier has grown to %d bytes; 112 is a size class of the allocator, and the next is 128", size)
+	}
+}
