@@ -1,6 +1,6 @@
 # Each target is the command it stands for; none of them is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run short test race ci fuzz bench soak fmt vet generate cover
+.PHONY: help run short test race ci fuzz bench soak fmt vet generate cover release image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -40,3 +40,9 @@ generate: ## make generated files again
 
 cover: ## test coverage of every package, by function
 	go test -coverprofile cover.out ./... && go tool cover -func cover.out
+
+release: ## archives, checksums and SBOMs for every platform, into dist/
+	go run ./packaging/release
+
+image: ## a container image, with Docker
+	docker build -f packaging/Dockerfile -t godwit .

@@ -3,6 +3,7 @@ module github.com/godwit-io/godwit
 go 1.26.0
 
 require (
+	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/MicahParks/jwkset v0.11.4
 	github.com/caddyserver/certmagic v0.25.6

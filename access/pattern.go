@@ -19,7 +19,8 @@ const PatternBytesMax = 255
 //	inbox/{user}   {user} is the name of the user who asks
 //
 // A wildcard in the first segment stands for none that begins with "@": those are
-// the channels of users, and a pattern for them is written with its "@".
+// the channels of users, and a pattern for them is written with its "@". "@{user}" is
+// the channel of the user who asks, see UserChannel.
 //
 // The zero Pattern matches nothing.
 type Pattern struct {
@@ -127,7 +128,17 @@ func (p Pattern) matches(channel, user string, reserved bool) bool {
 				return false
 			}
 		case p.hasUser && strings.Contains(want, UserMark):
-			if !matchesUser(want, have, user) {
+			name := user
+			if isFirst && have[:min(1, len(have))] == "@" {
+				// The channel of a user: only a pattern with its "@" means it, or a user
+				// called "@bob" would have that of bob. The name stands there as in
+				// UserChannel.
+				if want[0] != '@' {
+					return false
+				}
+				name = escapeUser(user)
+			}
+			if !matchesUser(want, have, name) {
 				return false
 			}
 		case want != have:

@@ -23,11 +23,23 @@ func UserChannel(user string) (string, error) {
 	return channel, nil
 }
 
+// isOwn reports whether channel is that of user, who may read it without a grant.
+func isOwn(a Action, channel, user string) bool {
+	if user == "" || channel == "" || channel[0] != '@' || a != Subscribe && a != History {
+		return false
+	}
+	return channel[1:] == escapeUser(user)
+}
+
+// escapeUser does not allocate for a name in which nothing is to be escaped.
 func escapeUser(user string) string {
+	if utf8.ValidString(user) && !strings.ContainsFunc(user, isEscaped) {
+		return user // as nearly always
+	}
 	var b strings.Builder
 	for i := 0; i < len(user); {
 		r, size := utf8.DecodeRuneInString(user[i:])
-		if r == utf8.RuneError && size == 1 || strings.ContainsRune("/*%", r) || unicode.IsControl(r) {
+		if r == utf8.RuneError && size == 1 || isEscaped(r) {
 			for _, c := range []byte(user[i : i+size]) {
 				fmt.Fprintf(&b, "%%%02X", c)
 			}
@@ -38,3 +50,5 @@ func escapeUser(user string) string {
 	}
 	return b.String()
 }
+
+func isEscaped(r rune) bool { return r == '/' || r == '*' || r == '%' || unicode.IsControl(r) }

@@ -125,6 +125,10 @@ type Message struct {
 type Retention struct {
 	Count int           // 0 keeps no history
 	Age   time.Duration // 0 keeps no history
+
+	// KeyAge is how long the Broker remembers the idempotency key of a publication. 0
+	// is what the Broker does by itself.
+	KeyAge time.Duration
 }
 
 // Query selects a part of a channel's history.

@@ -59,11 +59,17 @@ func (h *Hub) EndSessions(match func(*Session) bool, reason error) (n int) {
 
 // Channels are the names of the channels that the session is subscribed to, in
 // order. The caller owns the slice.
-func (s *Session) Channels() []string {
+func (s *Session) Channels() []string { return s.channels(false) }
+
+// ChannelsAskedFor are those of Channels and those whose subscription has not begun
+// yet, in order. The caller owns the slice.
+func (s *Session) ChannelsAskedFor() []string { return s.channels(true) }
+
+func (s *Session) channels(askedFor bool) []string {
 	s.mu.Lock()
 	names := make([]string, 0, s.subs.len())
 	for sub := range s.subs.all() {
-		if sub.asked == nil {
+		if sub.asked == nil || askedFor {
 			names = append(names, sub.channel.name)
 		}
 	}

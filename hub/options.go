@@ -15,7 +15,8 @@ import (
 type Options struct {
 	// Retention is how much history every channel keeps. Default: 1000
 	// publications for 10 minutes, each where it is zero. With NoLimit what bounds
-	// a history is the Broker alone. Set NoHistory to keep none.
+	// a history is the Broker alone. Set NoHistory to keep none. KeyAge is as the
+	// Broker has it by default.
 	Retention Retention
 	NoHistory bool
 
@@ -124,6 +125,7 @@ func (o *Options) effective() (Options, error) {
 	}
 	if err := cmp.Or(
 		resolve("Retention.Count", &e.Retention.Count, DefaultRetentionCount),
+		resolve("Retention.KeyAge", &e.Retention.KeyAge, 0),
 		resolve("Retention.Age", &e.Retention.Age, DefaultRetentionAge),
 		resolve("PublicationBytesMax", &e.PublicationBytesMax, DefaultPublicationBytesMax),
 		resolve("QueueCountMax", &e.QueueCountMax, DefaultQueueCountMax),
@@ -138,7 +140,7 @@ func (o *Options) effective() (Options, error) {
 		e.Logger = slog.Default()
 	}
 	if e.NoHistory {
-		e.Retention = Retention{}
+		e.Retention.Count, e.Retention.Age = 0, 0
 	}
 	return e, nil
 }

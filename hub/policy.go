@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"errors"
+	"time"
 )
 
 // Policy is how a channel behaves, where that is not as Options say. The zero value
@@ -12,6 +13,10 @@ type Policy struct {
 	// NoHistory keeps none.
 	Retention Retention
 	NoHistory bool
+
+	// KeyAge is how long an idempotency key is remembered. Zero is what the Broker does
+	// by itself.
+	KeyAge time.Duration
 
 	// PublicationBytesMax is the longest payload accepted. It cannot be more than
 	// that of Options.
@@ -57,17 +62,19 @@ func (h *Hub) policy(channel string) *Policy {
 
 // retention is how much history a channel with the policy p keeps.
 func (h *Hub) retention(p *Policy) Retention {
+	r := h.options.Retention
 	switch {
 	case p.NoHistory:
-		return Retention{}
-	case p.Retention == (Retention{}):
-		return h.options.Retention
+		r = Retention{}
+	case p.Retention.Count != 0 || p.Retention.Age != 0:
+		// What neither says is the default: the Options may keep no history at all.
+		r.Count = cmp.Or(p.Retention.Count, r.Count, DefaultRetentionCount)
+		r.Age = cmp.Or(p.Retention.Age, r.Age, DefaultRetentionAge)
 	}
-	// What neither says is the default: the Options may keep no history at all.
-	return Retention{
-		Count: cmp.Or(p.Retention.Count, h.options.Retention.Count, DefaultRetentionCount),
-		Age:   cmp.Or(p.Retention.Age, h.options.Retention.Age, DefaultRetentionAge),
+	if p.KeyAge != 0 {
+		r.KeyAge = p.KeyAge
 	}
+	return r
 }
 
 // publicationBytesMax is the longest payload in a channel with the policy p.

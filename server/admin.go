@@ -119,12 +119,12 @@ func (s *Server) serveOperations(w http.ResponseWriter, r *http.Request) bool {
 	case path == "/readyz":
 		s.serveReadiness(w, r)
 	case path == "/metrics":
-		if allowRead(w, r) {
+		if allowRead(w, r) && s.allowOperator(w, r) {
 			s.metrics.handler.ServeHTTP(w, r)
 		}
 	case isManagement(path):
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Time{}) // it has times of its own; an error says that there are none
+		control := http.NewResponseController(w) // it has times of its own
+		_ = control.SetReadDeadline(time.Time{})
 		_ = control.SetWriteDeadline(time.Time{})
 		s.api.ServeHTTP(w, r)
 	default:

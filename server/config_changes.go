@@ -42,9 +42,18 @@ func Changes(before, after Config) (can, cannot []string) {
 	return can, cannot
 }
 
-// opens reports whether after leaves open to other machines what before protects.
+// opens reports whether after leaves open to other machines what before protects. The
+// addresses of before count, whatever after says, because they stay; and so do those
+// of after, at which a start would be refused.
 func opens(before, after *Config) bool {
-	return before.IsProtected() && !after.IsProtected() && !after.Insecure && after.reachable() != ""
+	return before.IsProtected() && !after.IsProtected() && !after.Insecure && (before.mayBeReached() || after.mayBeReached())
+}
+
+// mayBeReached reports whether other machines may reach an address of c. Sockets that
+// are inherited can be any.
+func (c *Config) mayBeReached() bool {
+	isInherited := func(listen string) bool { return strings.HasPrefix(listen, systemdPrefix) }
+	return c.reachable() != "" || slices.ContainsFunc(c.Listen, isInherited)
 }
 
 func isEmptyList(v reflect.Value) bool { return v.Kind() == reflect.Slice && v.Len() == 0 }

@@ -51,6 +51,12 @@ func TestChanges(t *testing.T) {
 			before: Config{Listen: []string{":80"}, Tokens: secret}, after: Config{Listen: []string{":80"}, Origins: []string{"*"}},
 			cannot: []string{"origins", "tokens"},
 		},
+		"no protection any more, at an address that is left after a restart": {
+			before: Config{Listen: []string{":80"}, Tokens: secret}, cannot: []string{"listen", "tokens"},
+		},
+		"no protection any more, on sockets that could be any": {
+			before: Config{Listen: []string{"systemd:"}, Tokens: secret}, after: Config{Listen: []string{"systemd:"}}, cannot: []string{"tokens"},
+		},
 		"no protection any more, on purpose": {
 			before: Config{Listen: []string{":80"}, Tokens: secret, Insecure: true}, after: Config{Listen: []string{":80"}, Insecure: true}, can: []string{"tokens"},
 		},
@@ -88,5 +94,5 @@ func grants(t *testing.T, action string, patterns ...string) access.Grants {
 }
 
 func hashOf(digit byte) string {
-	return hashPrefix + string(slices.Repeat([]byte{digit}, 64))
+	return "sha256:" + string(slices.Repeat([]byte{digit}, 64))
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -60,12 +61,13 @@ func (l *loader) walk(name string) *fileWalk {
 
 // parse returns the documents that are not empty.
 func (w *fileWalk) parse(b []byte) (bodies []ast.Node) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // editors of Windows begin files with it
 	f, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		var ye yaml.Error
 		if errors.As(err, &ye) && ye.GetToken() != nil {
 			p := ye.GetToken().Position
-			err = &SettingError{Source: fmt.Sprintf("%s:%d:%d", w.name, p.Line, p.Column), Text: ye.GetMessage()}
+			err = &SettingError{Source: fmt.Sprintf("%s:%d:%d", w.name, p.Line, p.Column), Text: explainYAML(ye.GetMessage(), b, p.Line)}
 		} else {
 			err = fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -114,7 +116,7 @@ func (w *fileWalk) resolve(n ast.Node) ast.Node {
 		// Only anchors that came before are known, so this cannot go in circles.
 		target, ok := w.anchors[n.Value.String()]
 		if !ok {
-			w.fail("", n, "alias *%s has no anchor before it", n.Value)
+			w.fail("", n, "alias *%s has no anchor before it; a pattern that begins with * goes in quotes", n.Value)
 			return nil
 		}
 		delete(w.anchors, n.Value.String())

@@ -105,14 +105,14 @@ func (l *loader) finish() {
 	for _, err := range l.errs {
 		var se *SettingError
 		if errors.As(err, &se) {
-			section, _, _ := cutLast(se.Key)
-			broken = append(broken, se.Key, section)
+			for key := se.Key; key != ""; key, _, _ = cutLast(key) {
+				broken = append(broken, key)
+			}
 		}
 	}
 	l.config = l.config.normalized(func(key, text string) {
 		section, _, _ := cutLast(key)
-		isBroken := func(key string) bool { return key != "" && slices.Contains(broken, key) }
-		if isBroken(key) || isBroken(section) {
+		if slices.Contains(broken, key) || slices.Contains(broken, section) {
 			return
 		}
 		l.failed(&SettingError{Key: key, Source: l.sourceOf(key), Text: text})

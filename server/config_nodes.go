@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -9,6 +10,26 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	yamltoken "github.com/goccy/go-yaml/token"
 )
+
+// bareStar is a value that begins with *, which is an alias in YAML.
+var bareStar = regexp.MustCompile(`(^|[\s\[{,:-])\*`)
+
+// explainYAML is what goccy/go-yaml says of a line of b that is no YAML, in other words
+// where people often go wrong.
+func explainYAML(message string, b []byte, line int) string {
+	text := ""
+	if lines := strings.Split(string(b), "\n"); line >= 1 && line <= len(lines) {
+		text = lines[line-1]
+	}
+	isStar := strings.Contains(message, "alias") || strings.Contains(message, "unexpected scalar value type")
+	switch indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]; {
+	case strings.Contains(indent, "\t"):
+		return "a tab; indent with spaces"
+	case isStar && bareStar.MatchString(text):
+		return `what begins with * is an alias; put a pattern in quotes, such as "**"`
+	}
+	return message
+}
 
 func scalar(n ast.Node) (string, bool) {
 	switch n := n.(type) {

@@ -21,7 +21,7 @@ func TestProtectedServersListenAnywhere(t *testing.T) {
 		"a hook for publish": {Config{Hooks: Hooks{Publish: ChannelHook{URL: "https://a.example/"}, Secrets: hookSecret}}, false},
 		"channels":           {Config{Channels: []ChannelPolicy{{Match: pattern(t, "a"), Allow: []access.Action{access.Publish}}}}, false},
 		"tokens":             {Config{Tokens: []TokenIssuer{{Secret: Secret{strings.Repeat("k", 32)}}}}, true},
-		"keys":               {Config{Keys: []BackendKey{{Name: "a", Hash: hashPrefix + strings.Repeat("0", 64), Grants: access.All()}}}, true},
+		"keys":               {Config{Keys: []BackendKey{{Name: "a", Hash: "sha256:" + strings.Repeat("0", 64), Grants: access.All()}}}, true},
 		"anonymous":          {Config{Anonymous: new(access.Grants)}, true},
 		"a hook for connect": {Config{Hooks: Hooks{Connect: ConnectHook{URL: "https://a.example/"}, Secrets: hookSecret}}, true},
 	} {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The cases of testdata/config/*.txt: what a file, the environment and flags say,
@@ -223,6 +224,14 @@ func TestConfigFileTooLong(t *testing.T) {
 	}
 }
 
+func TestConfigFileWithByteOrderMark(t *testing.T) {
+	l := newLoader()
+	l.file("f", []byte("\ufeffheartbeat: 2s\n"))
+	if len(l.errs) > 0 || l.config.Heartbeat != 2*time.Second {
+		t.Errorf("%v, %v", l.errs, l.config.Heartbeat)
+	}
+}
+
 // Whatever a file holds: an error of one line, or settings that pass their checks.
 func FuzzConfigFile(f *testing.F) {
 	for _, seed := range []string{
@@ -253,6 +262,43 @@ func FuzzConfigFile(f *testing.F) {
 			checkAll(settings, &l.config, "", func(key, wrong string) {
 				t.Fatalf("%q passes the file and not the check: %s: %s", text, key, wrong)
 			})
+		}
+	})
+}
+
+// Whatever a variable holds: an error of one line, or a setting that passes its checks
+// and is the same when it was printed.
+func FuzzEnvironment(f *testing.F) {
+	for i, s := range settings {
+		for _, value := range []string{"", "true", "5", "0.5", "10s", "a", "a/**", "127.0.0.1:80, [::1]:80", "https://a.example/", "env:A", "10.0.0.0/8 ::1", "a b", "\xd5:0"} {
+			if s.kind(s.field(new(Config))) < kindGrants {
+				f.Add(uint8(i), value)
+			}
+		}
+	}
+	for _, value := range []string{`[{"secret":"env:A"}]`, `[{"match":"a","rates":{"session":1}}]`, `{"publish":["a"]}`, "{}", "[]", "{", "[{", "null", "a: b", "---\n---\n- a"} {
+		for i, s := range settings {
+			if s.kind(s.field(new(Config))) >= kindGrants {
+				f.Add(uint8(i), value)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, value string) {
+		s := settings[int(which)%len(settings)]
+		l := newLoader()
+		l.environ([]string{s.env() + "=" + value})
+		isValid := len(l.errs) == 0
+		l.finish()
+		for _, err := range l.errs {
+			if strings.Contains(err.Error(), "\n") || !isValid && !strings.HasPrefix(err.Error(), s.env()) {
+				t.Fatalf("%s=%q: %v", s.env(), value, err)
+			}
+		}
+		if isValid {
+			checkAll(settings, &l.config, "", func(key, wrong string) { t.Fatalf("%s=%q passes: %s: %s", s.env(), value, key, wrong) })
+		}
+		if len(l.errs) == 0 && !hasLiteralSecret(&l.config) {
+			isPrintedAsItIs(t, &Examination{Config: l.config, sources: l.sources})
 		}
 	})
 }

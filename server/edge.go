@@ -58,13 +58,23 @@ func (e *edge) Leave(client netip.Addr) {
 
 func (e *edge) isExempt(client netip.Addr) bool { return client.IsLoopback() || e.trusted.Has(client) }
 
+// unknownAddress is that of all clients behind proxies that did not say where they are, in
+// a way that can be read. They share their limits.
+var unknownAddress = netip.IPv4Unspecified()
+
 // clientAddress is that of the client behind a request that has come from peer with these
-// fields, the zero value if it has none that is known.
+// fields: the zero value for a program of this machine that has none, and unknownAddress
+// for what was passed on and is not known to be from elsewhere. No rate holds for
+// programs of this machine, so nobody is taken for one because of what a field says.
 func (e *edge) clientAddress(peer netip.Addr, fields iter.Seq2[string, string]) netip.Addr {
 	if !e.trusted.Has(peer) {
 		return peer.Unmap()
 	}
-	return hops.Resolve(peer, fields, &e.trusted).Addr
+	c := hops.Resolve(peer, fields, &e.trusted)
+	if c.PassedOn && (!c.Addr.IsValid() || c.Addr.IsLoopback()) {
+		return unknownAddress
+	}
+	return c.Addr
 }
 
 // clientOf is clientAddress for a request to a channel, whoever has read it.

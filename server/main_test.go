@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/godwit-io/godwit/hub"
 )
 
 var update = flag.Bool("update", false, "write golden files instead of comparing with them")
@@ -210,4 +212,18 @@ func serveInMemory(t *testing.T, c Config) (s *Server, w *pipes, stop func()) {
 // listen binds the addresses of c.
 func listen(ctx context.Context, c Config) ([]net.Listener, error) {
 	return (&Server{config: c}).listenEach(ctx, c.Listen)
+}
+
+// noQuery asks for the whole history.
+var noQuery hub.Query
+
+// eachDriver runs f with each driver that there is on this system.
+func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
+	t.Helper()
+	for _, driver := range []string{driverEngine, driverGoroutine} {
+		if driver == driverEngine && defaultDriver() != driverEngine {
+			continue // there are no event loops
+		}
+		t.Run(driver, func(t *testing.T) { f(t, driver) })
+	}
 }

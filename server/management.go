@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ func (s *Server) serveAPI() error {
 		Hub:           s.hub,
 		Identify:      s.identify,
 		Rules:         s.guard.Rules,
+		Publishing:    s.guard.Publishing,
 		Explain:       s.guard.Explain,
 		IdentifyToken: s.identifyToken,
 		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
@@ -85,4 +88,35 @@ func (s *Server) info() any {
 		Connections   int            `json:"connections"`
 		Protected     bool           `json:"protected"`
 	}{ThisBuild(), stats.Sessions, stats.Subscriptions, stats.Channels, s.front.counts().open, new(s.Config()).IsProtected()}
+}
+
+// allowOperator reports whether r may have what is for operators, and answers it if
+// not. Whoever reaches the addresses of admin.listen may, and so may programs of this
+// machine; elsewhere a protected server asks for a key that manages every channel.
+func (s *Server) allowOperator(w http.ResponseWriter, r *http.Request) bool {
+	if s.hasAdmin() || !new(s.Config()).IsProtected() {
+		return true
+	}
+	// A proxy of this machine that is not among trusted_proxies stands for others.
+	isPassedOn := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
+	if from := s.edge.clientOfHTTP(r); !isPassedOn && (!from.IsValid() || from.IsLoopback()) {
+		return true
+	}
+	id, err := s.identify(r)
+	if err == nil && managesAll(id) {
+		return true
+	}
+	var refusal *access.Refusal
+	if !errors.As(err, &refusal) {
+		refusal = &access.Refusal{Cause: access.Denied, Reason: "this needs a key with the grant manage on **"}
+		if err == nil && id.Kind == access.Anonymous {
+			refusal.Cause = access.Unauthenticated
+		}
+	}
+	transport.WriteRefusal(w, refusal)
+	return false
+}
+
+func managesAll(id *access.Identity) bool {
+	return id.Kind == access.Open || slices.ContainsFunc(id.Grants.Patterns(access.Manage), func(p access.Pattern) bool { return p.String() == "**" })
 }

@@ -15,7 +15,9 @@ const reloadTimeout = 30 * time.Second
 // Reload has the server go on with c, as far as that can change while it runs: who is
 // trusted, what channels are like, what the application is asked, and rates. All of it
 // changes or nothing does. What needs a restart is left as it is, and named in needs.
-// Connections that are open stay; what their clients do from now on is decided by c.
+// Connections that are open stay; what their clients do from now on is decided by c, and
+// sessions end that c does not allow: of back ends whose keys are gone, and with
+// subscriptions that are granted no more.
 func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err error) {
 	defer func() { s.metrics.reloaded(err) }()
 	c, err = c.normalize()
@@ -41,12 +43,17 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 		closeSettings(ctx, trust)
 		return nil, errors.New("server: it is stopping")
 	}
+	trust.Hooks.TakeOver(before.Hooks)
 	s.guard.Replace(trust)
 	s.hub.SetPolicies(trust.Policies.OfHub)
+	for _, session := range s.hub.Sessions() {
+		s.recheck(session, session.ChannelsAskedFor()...)
+	}
 	s.level.Set(levelOf(c.Log))
 	s.log.Info("reloaded", "changed", strings.Join(changed, " "), "needs_restart", strings.Join(needs, " "))
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
 	defer cancel()
+	before.Unused(ending) // nobody is refused for a question that was not answered yet
 	closeSettings(ending, before)
 	return needs, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/identity"
 )
 
 // envPrefix begins the environment variable of every setting: history.count is
@@ -117,7 +118,7 @@ var tokenSettings = table([]row[TokenIssuer]{
 	{"issuer", func(t *TokenIssuer) any { return &t.Issuer }, text(checkSomething), "What iss has to be"},
 	{"audience", func(t *TokenIssuer) any { return &t.Audience }, text(checkSomething), "What aud has to contain"},
 	{"cookie", func(t *TokenIssuer) any { return &t.Cookie }, text(checkCookie), "The cookie that may have the token"},
-	{"algorithms", func(t *TokenIssuer) any { return &t.Algorithms }, words(algorithms...), "Algorithms that are accepted"},
+	{"algorithms", func(t *TokenIssuer) any { return &t.Algorithms }, words(identity.Algorithms()...), "Algorithms that are accepted"},
 	{"allow_without_exp", func(t *TokenIssuer) any { return &t.AllowWithoutExp }, anything, "Accept tokens that never expire"},
 })
 

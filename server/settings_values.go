@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/access"
 )
@@ -16,6 +17,9 @@ import (
 // parseInto sets field, a pointer to a single value, to the one that value is the
 // text of.
 func parseInto(field any, value string) (err error) {
+	if !utf8.ValidString(value) {
+		return errors.New("it is not valid UTF-8")
+	}
 	switch p := field.(type) {
 	case *string:
 		*p = value

@@ -27,12 +27,36 @@ func (s *Server) hubObserver() *hub.Observer {
 	o := s.metrics.hubObserver()
 	s.members.observe(o)
 	s.tracer.Observe(o)
+	// What was allowed a moment before a reload or a revocation may begin a moment after
+	// those have looked at all that there is.
+	opened, joined := o.Opened, o.Joined
+	o.Opened = func(session *hub.Session) {
+		opened(session)
+		s.recheck(session)
+	}
+	o.Joined = func(session *hub.Session, channel string) {
+		joined(session, channel)
+		s.recheck(session, channel)
+	}
 	return o
+}
+
+// recheck ends a session that cannot go on with subscriptions to channels.
+func (s *Server) recheck(session *hub.Session, channels ...string) {
+	if refusal := s.guard.Stands(session.Identity(), channels...); refusal != nil {
+		session.End(refusal)
+	}
 }
 
 // observe has o tell the teller.
 func (t *teller) observe(o *hub.Observer) {
-	o.Opened = func(s *hub.Session) { t.hooks().SessionOpened(memberOf(s)) }
+	o.Opened = func(s *hub.Session) {
+		t.hooks().SessionOpened(memberOf(s))
+		// Its token may have been revoked since it was checked, and the sessions swept.
+		if id := s.Identity(); id != nil && t.guard.Settings().Identities.IsRevoked(id) {
+			s.End(&access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"})
+		}
+	}
 	o.Closed = func(s *hub.Session, why error) { t.hooks().SessionClosed(memberOf(s), reasonOf(why)) }
 	o.Joined, o.Left = t.joined, t.left
 }

@@ -169,6 +169,7 @@ func policiesOf(c *Config) *guard.Policies {
 			Match: p.Match,
 			Hub: hub.Policy{
 				Retention:           hub.Retention{Age: p.History.Age},
+				KeyAge:              p.Idempotency,
 				PublicationBytesMax: p.PublicationBytes,
 				LastValue:           p.LastValue != nil && *p.LastValue,
 				NoPresence:          p.Presence != nil && !*p.Presence,

@@ -41,6 +41,7 @@ func newToken(t *testing.T, user string, ttl time.Duration, grants string) strin
 func configured(t *testing.T, file string) Config {
 	t.Helper()
 	t.Setenv("TOKEN_SECRET", tokenSecret)
+	t.Setenv("HOOK_SECRET", "whsec_"+strings.Repeat("c2VjcmV0", 6))
 	path := filepath.Join(t.TempDir(), "godwit.yaml")
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)

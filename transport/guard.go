@@ -92,7 +92,8 @@ func (r *Request) Cookie(name string) string {
 }
 
 // AdmitsCookies reports whether cookies count: the page behind the request, if there
-// is one, is of an origin that is admitted.
+// is one, is of the same origin or of one that Origins name. Where they admit everybody,
+// with "*" or "null", cookies of such pages do not count.
 func (r *Request) AdmitsCookies() bool { return r.a.admitsCookies }
 
 // RemoteAddr is the address of the peer of the connection, which may be a proxy.

@@ -84,6 +84,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if d.response == nil && d.socket == nil { // a handshake may yet be refused
 		d.visitor = t.visit(&a, false)
+		defer d.visitor.leave() // also if the content is refused and nothing begins
 	}
 	switch {
 	case d.response != nil:

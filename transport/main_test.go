@@ -36,7 +36,10 @@ func newTransport(h *hub.Hub, o *Options) *Transport {
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// net/http gives a client half a second to read an answer behind which it closes.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // driverVariable says what carries WebSockets in these tests: event loops, or
 // with "goroutine" that.

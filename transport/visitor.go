@@ -63,15 +63,25 @@ func (t *Transport) RequestOf(r *http.Request) *Request {
 }
 
 func (t *Transport) requestOf(a *asked) *Request {
-	a.admitsCookies = t.admits(a) && (a.get("Origin") != "" || !isCrossSite(a))
+	a.admitsCookies = t.admitsCookies(a)
 	return &Request{a}
 }
 
-// isCrossSite reports whether a browser says that the request is for a page of
-// another site.
-func isCrossSite(a *asked) bool {
-	site := a.get("Sec-Fetch-Site")
-	return site == "cross-site" || site == "same-site"
+// admitsCookies reports whether cookies say that the client wants this: no page of
+// somebody else has made its browser send them.
+func (t *Transport) admitsCookies(a *asked) bool {
+	origins := a.values("Origin")
+	if len(origins) > 1 {
+		return false // no browser sends two
+	}
+	if len(origins) == 1 && origins[0] != "" {
+		return t.o.Origins.Trusts(origins[0], a.host, a.secure)
+	}
+	switch a.get("Sec-Fetch-Site") {
+	case "", "same-origin", "none": // no browser, the own page, or what somebody has typed
+		return true
+	}
+	return false
 }
 
 // know is told who it is.

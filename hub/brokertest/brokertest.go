@@ -59,6 +59,7 @@ func (s Suite) Run(t *testing.T) {
 		{"NoRetentionStillDelivers", noRetentionStillDelivers},
 
 		{"IdempotencyKey", idempotencyKey},
+		{"IdempotencyKeyAge", s.inTime(idempotencyKeyAge)},
 		{"IdempotencyKeyConcurrently", idempotencyKeyConcurrently},
 
 		{"HistoryQueries", historyQueries},

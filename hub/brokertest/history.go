@@ -370,3 +370,39 @@ func clearForgets(t *testing.T, f *fixture) {
 		t.Errorf("Clear after Close: %v, want ErrClosed", err)
 	}
 }
+
+// idempotencyKeyAge is about keys that are remembered for as long as their publication
+// says, whatever the keys of others were told.
+func idempotencyKeyAge(t *testing.T, f *fixture) {
+	f.start(nil)
+	const second = time.Second
+	ages := map[string]time.Duration{"long": 30 * second, "short": 10 * second, "longer": 50 * second}
+	publish := func(key string) bool {
+		t.Helper()
+		retention := plenty
+		retention.KeyAge = ages[key]
+		_, duplicate, err := f.put(hub.Message{Channel: "c", IdempotencyKey: key}, retention)
+		if err != nil {
+			t.Fatal("Publish:", err)
+		}
+		return duplicate
+	}
+	for _, key := range []string{"long", "short", "longer"} {
+		publish(key)
+	}
+	for _, step := range []struct {
+		pass time.Duration
+		key  string
+		want bool
+	}{
+		{5 * second, "short", true}, {0, "long", true},
+		{10 * second, "short", false}, {0, "short", true}, {0, "long", true},
+		{20 * second, "long", false}, {0, "longer", true}, {0, "short", false},
+		{30 * second, "longer", false},
+	} {
+		f.silence(step.pass)
+		if got := publish(step.key); got != step.want {
+			t.Errorf("%s is a duplicate: %v, want %v (after %v more)", step.key, got, step.want, step.pass)
+		}
+	}
+}

@@ -10,7 +10,8 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
-// idempotency remembers which offset each key has got, oldest first out.
+// idempotency remembers which offset each key has got, oldest first out. One that has
+// expired behind one that has not stays in memory for so long, and no longer counts.
 type idempotency struct {
 	window  time.Duration
 	keysMax int
@@ -45,17 +46,21 @@ func (i *idempotency) offset(key keyHash) (offset uint64, ok bool) {
 	defer i.mu.Unlock()
 	i.forgetExpired()
 	e, ok := i.seen.Get(key)
-	return e.offset, ok
+	return e.offset, ok && e.forgets >= i.clock()
 }
 
-// remember adds a key that offset did not find, under the same shard's lock.
-func (i *idempotency) remember(key keyHash, offset uint64) {
+// remember adds a key that offset did not find, under the same shard's lock, for age,
+// or for the window if that is 0.
+func (i *idempotency) remember(key keyHash, offset uint64, age time.Duration) {
+	if age == 0 {
+		age = i.window
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.order.len() >= i.keysMax {
 		i.seen.Delete(i.order.pop())
 	}
-	i.seen.Set(key, keySeen{offset, i.clock().add(i.window)})
+	i.seen.Set(key, keySeen{offset, i.clock().add(age)})
 	i.order.push(key)
 }
 

@@ -228,7 +228,7 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 		Attributes: m.Attributes,
 	}
 	if key != nil {
-		b.keys.remember(*key, c.top)
+		b.keys.remember(*key, c.top, r.KeyAge)
 	}
 	b.count(c.history.add(p, r, moment(now.Sub(b.began))))
 	s.reschedule(c)

@@ -22,6 +22,10 @@ type Client struct {
 	// "http" or "https", and Host the host that was asked for; each is empty if
 	// no trusted proxy said it.
 	Proto, Host string
+
+	// PassedOn says that a trusted proxy has passed the request on and said, or let the
+	// client say, where it is from: an Addr of this machine is then only hearsay.
+	PassedOn bool
 }
 
 // Trusted are the proxies whose word counts.
@@ -77,6 +81,7 @@ func Resolve(peer netip.Addr, fields iter.Seq2[string, string], t *Trusted) Clie
 			hosts = append(hosts, value)
 		}
 	}
+	c.PassedOn = len(forwarded)+len(forFields) > 0
 	if len(forwarded) > 0 && len(forFields) == 0 {
 		elements, err := ParseForwarded(forwarded)
 		if err != nil {

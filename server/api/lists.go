@@ -23,13 +23,14 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{c.list}, c.after...))
 }
 
-// parseCursor is the inverse of String.
+// parseCursor is the inverse of String. ok is false for what String never was.
 func parseCursor(text string) (c cursor, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) < 2 || len(b) > 1+hub.ChannelNameBytesMax || b[0] != 'c' && b[0] != 's' {
 		return c, false
 	}
-	return cursor{b[0], string(b[1:])}, true
+	c = cursor{b[0], string(b[1:])}
+	return c, c.String() == text // base64 may have ends of lines
 }
 
 // pageAsked returns which part of a list is asked for.

@@ -31,6 +31,10 @@ type Options struct {
 	// Rules are what everybody may do in a channel. Nil, and a nil answer: nothing.
 	Rules func(channel string) *access.Rules
 
+	// Publishing decides about a publication that grants allow: with limits, for example.
+	// Its error is an *access.Refusal. Nil: no more is asked.
+	Publishing func(id *access.Identity, channel string) error
+
 	// Explain says what would be decided, for explain. Default: access.Decide with
 	// Rules.
 	Explain func(id *access.Identity, a access.Action, channel string) access.Decision

@@ -88,11 +88,17 @@ func (c *call) begin(m hub.Message, to hub.Completer, ticket uint64) *fault {
 	if f := c.authorize(access.Publish, m.Channel); f != nil {
 		return f
 	}
-	if c.id.User != "" { // who says so is the server, never the request
+	if c.o.Publishing != nil {
+		if err := c.o.Publishing(c.id, m.Channel); err != nil {
+			return c.identifyFault(err)
+		}
+	}
+	if c.id.User != "" || c.trace != "" {
 		if m.Attributes == nil {
 			m.Attributes = new(hub.Attributes)
 		}
-		m.Attributes.User = c.id.User
+		m.Attributes.User = c.id.User // who says so is the server, never the request
+		m.Attributes.Trace = c.trace
 	}
 	c.o.Hub.BeginPublish(edge, m, to, ticket)
 	return nil

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,8 @@ type Settings struct {
 
 	// Forward names the header fields of requests that the hooks hand on.
 	Forward []string
+
+	users users
 }
 
 // isOpen reports whether everybody may do everything.
@@ -32,8 +35,9 @@ func (s *Settings) isOpen() bool {
 // Options are the same as long as a Guard lasts. The zero value works.
 type Options struct {
 	// Address is that of the client behind a request, which may have come through
-	// proxies. It is invalid for a client of this machine that has none. Default:
-	// that of the connection.
+	// proxies. It is invalid for a client of this machine that has none, and
+	// unspecified (0.0.0.0) for one of which it is not known. Default: that of the
+	// connection.
 	Address func(*transport.Request) netip.Addr
 
 	// Refused is told of every refusal: of which action, 0 for none yet, and why. It
@@ -43,6 +47,10 @@ type Options struct {
 	// Limited is told of every refusal because of a limit: which of LimitKinds. It
 	// must be quick and must not block.
 	Limited func(kind string)
+
+	// Verified is told of every token or key that was shown: which of Verifications it
+	// came to. It must be quick and must not block.
+	Verified func(outcome string)
 
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
@@ -63,6 +71,9 @@ func New(o Options, s *Settings) *Guard {
 	if o.Refused == nil {
 		o.Refused = func(access.Action, access.Cause) {}
 	}
+	if o.Verified == nil {
+		o.Verified = func(string) {}
+	}
 	if o.Limited == nil {
 		o.Limited = func(string) {}
 	}
@@ -74,9 +85,9 @@ func New(o Options, s *Settings) *Guard {
 	return g
 }
 
-// Replace has the Guard decide by s from now on, and returns what it decided by.
-// What was decided stays decided, but for messages of sockets, about each of which
-// it is asked.
+// Replace has the Guard decide by s from now on, and returns what it decided by, of
+// which Unused says when it can be closed. It is asked about each message of a socket;
+// for what else was decided there is Stands.
 func (g *Guard) Replace(s *Settings) *Settings { return g.settings.Swap(s) }
 
 // Settings are what the Guard decides by.
@@ -92,8 +103,16 @@ type state struct {
 
 // Identify implements transport.Guard.
 func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, error)) {
-	s := g.settings.Load()
-	c := &transport.Client{Address: ratelimit.AddressKey(g.o.Address(r))}
+	s := g.use()
+	answered := func(c *transport.Client, err error) {
+		s.users.leave()
+		done(c, err)
+	}
+	g.identify(s, r, answered)
+}
+
+func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport.Client, error)) {
+	c := &transport.Client{Address: g.o.Address(r).Unmap().WithZone("")}
 	own := &state{isLocal: isLocal(c.Address)}
 	c.State = own
 	if !own.isLocal {
@@ -118,12 +137,35 @@ func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, erro
 		}
 	}
 	s.Identities.Identify(r, func(id *access.Identity, err error) {
+		g.verified(id, err)
 		if err == nil && asks != nil && (id.Kind == access.Anonymous || id.Kind == access.Open) {
 			s.Hooks.Connect(*asks, func(id *access.Identity, err error) { g.welcome(s, c, id, err, done) })
 			return
 		}
 		g.welcome(s, c, id, err, done)
 	})
+}
+
+// What a token or key that was shown came to.
+const (
+	Valid       = "valid"
+	Invalid     = "invalid"
+	Unavailable = "unavailable" // it is not known: the keys of its issuer cannot be had
+)
+
+// Verifications returns all of them. The caller owns the slice.
+func Verifications() []string { return []string{Valid, Invalid, Unavailable} }
+
+func (g *Guard) verified(id *access.Identity, err error) {
+	var r *access.Refusal
+	switch {
+	case errors.As(err, &r) && r.Cause == access.Unavailable:
+		g.o.Verified(Unavailable)
+	case err != nil:
+		g.o.Verified(Invalid)
+	case id.Kind == access.Token || id.Kind == access.Key:
+		g.o.Verified(Valid)
+	}
 }
 
 // welcome ends Identify.
@@ -168,19 +210,32 @@ func (g *Guard) Leave(c *transport.Client) {
 // come last, so that what is not allowed uses nothing up.
 func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(error)) (decided bool, err error) {
 	s := g.settings.Load()
+	c, refusal := s.client(c)
+	if refusal != nil {
+		g.count(act.Action, refusal)
+		return true, refusal
+	}
 	isBackEnd := c.Identity.Kind == access.Key
 	switch {
 	case act.Action == access.Subscribe && !isBackEnd && s.Hooks.AsksSubscribe(act.Channel):
+		if !s.users.enter() { // it was replaced this moment
+			return g.Authorize(c, act, later)
+		}
 		own := c.State.(*state)
 		s.Hooks.Subscribe(hooks.SubscribeRequest{
 			Session: act.Session, Identity: c.Identity, Channel: act.Channel, Address: addressText(c.Address), Fields: own.fields,
 		}, func(err error) {
+			s.users.leave()
 			g.count(act.Action, err)
 			later(err)
 		})
 		return false, nil
 	case act.Action == access.Publish && !isBackEnd && s.Hooks.AsksPublish(act.Channel):
+		if !s.users.enter() {
+			return g.Authorize(c, act, later)
+		}
 		if err := g.limiter.publication(g.o.Now(), c, act, s); err != nil {
+			s.users.leave()
 			g.o.Refused(act.Action, err.Cause)
 			return true, err
 		}
@@ -190,6 +245,21 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 	err = g.decide(s, c, act)
 	g.count(act.Action, err)
 	return true, err
+}
+
+// client is c as the Settings know it by now.
+func (s *Settings) client(c *transport.Client) (*transport.Client, *access.Refusal) {
+	if s.isRevoked(c.Identity) {
+		return nil, revoked()
+	}
+	id := s.current(c.Identity)
+	switch id {
+	case c.Identity:
+		return c, nil
+	case nil:
+		return nil, unknownByNow()
+	}
+	return &transport.Client{Identity: id, Address: c.Address, State: c.State}, nil
 }
 
 // decide decides without the application. The error is nil or an *access.Refusal.
@@ -205,6 +275,24 @@ func (g *Guard) decide(s *Settings, c *transport.Client, act *transport.Act) err
 	return nil
 }
 
+// Publishing decides about a publication by the server API that grants allow. Back ends
+// publish as they like. For others the same limits hold as elsewhere, and where the
+// application is asked about publications they publish at the channel itself.
+func (g *Guard) Publishing(id *access.Identity, channel string) error {
+	s := g.settings.Load()
+	if id.Kind == access.Key || id.Kind == access.Open {
+		return nil
+	}
+	if s.Hooks.AsksPublish(channel) {
+		return &access.Refusal{Cause: access.Denied, Reason: "the application is asked about publications in this channel; publish with POST /channels/NAME"}
+	}
+	if refusal := g.limiter.publicationByAPI(g.o.Now(), id.User, channel, s); refusal != nil {
+		g.o.Refused(access.Publish, refusal.Cause)
+		return refusal
+	}
+	return nil
+}
+
 // askPublish has the application decide about a publication, which it may change.
 func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act, later func(error)) {
 	m := act.Message
@@ -216,6 +304,10 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		r.Event, r.Key, r.Trace = a.Event, a.Key, a.Trace
 	}
 	s.Hooks.Publish(r, func(answer hooks.PublishAnswer, err error) {
+		s.users.leave()
+		if err == nil && s.isRevoked(c.Identity) {
+			err = revoked()
+		}
 		if err == nil && answer.Changed {
 			m.Kind, m.Data = answer.Kind, answer.Data
 		}
@@ -241,9 +333,12 @@ func (g *Guard) Rules(channel string) *access.Rules {
 	return g.settings.Load().Policies.Find(channel).rules()
 }
 
-// pick copies the fields of a request that hooks hand on.
+// pick copies the fields of a request that hooks hand on: cookies only if they count.
 func pick(r *transport.Request, names []string) (fields [][2]string) {
 	for _, name := range names {
+		if strings.EqualFold(name, "Cookie") && !r.AdmitsCookies() {
+			continue
+		}
 		for _, value := range r.Values(name) {
 			fields = append(fields, [2]string{name, strings.Clone(value)})
 		}
@@ -264,7 +359,7 @@ func withoutToken(query string) string {
 }
 
 func addressText(a netip.Addr) string {
-	if !a.IsValid() {
+	if !a.IsValid() || a.IsUnspecified() {
 		return ""
 	}
 	return a.String()

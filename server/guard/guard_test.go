@@ -213,7 +213,7 @@ func TestRequestsOfAnAddressAreLimited(t *testing.T) {
 	for _, row := range []struct {
 		from string
 		want int
-	}{{"192.0.2.1", 6}, {"2001:db8::1", 6}, {"127.0.0.1", 50}, {"", 50}} {
+	}{{"192.0.2.1", 6}, {"2001:db8::1", 6}, {"0.0.0.0", 6}, {"127.0.0.1", 50}, {"::1", 50}, {"::ffff:127.0.0.1", 50}, {"", 50}} {
 		n := 0
 		for range 50 {
 			code, content := status(t, server, "GET", "/channels/c", "", "From-Address", row.from)
@@ -231,7 +231,7 @@ func TestRequestsOfAnAddressAreLimited(t *testing.T) {
 	if code, _ := status(t, server, "GET", "/channels/c", "", "From-Address", "2001:db8::2"); code != 429 {
 		t.Errorf("another address of the same /64 got %d", code)
 	}
-	if len(refused) != 89 || refused[0] != "action 0 4" {
+	if len(refused) != 133 || refused[0] != "action 0 4" {
 		t.Errorf("%d refusals were told: %v", len(refused), refused[:1])
 	}
 }
@@ -307,6 +307,10 @@ func TestTheApplicationDecides(t *testing.T) {
 		if code != row.code || !strings.Contains(content, row.content) {
 			t.Errorf("%s %q: %d %s, want %d %q", row.path, row.body, code, content, row.code, row.content)
 		}
+	}
+	// The browser of somebody who visits another page sends the cookie, too.
+	if code, content := status(t, server, "GET", "/channels/free", "", "Cookie", "s=1", "Sec-Fetch-Site", "cross-site"); code != 403 {
+		t.Errorf("a cookie that a page elsewhere had sent was handed on: %d %s", code, content)
 	}
 	_, page := status(t, server, "GET", "/channels/asked/a", "", "Cookie", "s=1")
 	if !strings.Contains(page, `"user":"ann","data":"hello"`) || !strings.Contains(page, `"user":"ann","data":"quiet"`) || strings.Contains(page, "spam") {

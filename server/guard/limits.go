@@ -92,6 +92,7 @@ func (l *limiter) tooMany(kind, what string, most int, of string, wait time.Dura
 
 // request counts a request, which may be an opening handshake.
 func (l *limiter) request(now time.Time, from netip.Addr, isUpgrade bool, limits *Limits) *access.Refusal {
+	from = ratelimit.AddressKey(from)
 	if isUpgrade {
 		if ok, wait := l.handshakes.Allow(now, from, perSecond(limits.HandshakesPerAddress)); !ok {
 			return l.tooMany(LimitHandshakes, "handshakes", limits.HandshakesPerAddress, "address", wait)
@@ -138,12 +139,10 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 			return l.tooMany(LimitPublicationsOfSession, "publications", most, "session", wait)
 		}
 	}
-	if most := limits.PublicationsPerUser; c.Identity.User != "" {
-		if ok, wait := l.byUser.Allow(now, c.Identity.User, perSecond(most)); !ok {
-			return l.tooMany(LimitPublicationsOfUser, "publications", most, "user", wait)
-		}
+	if refusal := l.ofUser(now, c.Identity.User, limits.PublicationsPerUser); refusal != nil {
+		return refusal
 	}
-	if ok, wait := l.byAddress.Allow(now, c.Address, perSecond(limits.PublicationsPerAddress)); !ok {
+	if ok, wait := l.byAddress.Allow(now, ratelimit.AddressKey(c.Address), perSecond(limits.PublicationsPerAddress)); !ok {
 		return l.tooMany(LimitPublicationsOfAddress, "publications", limits.PublicationsPerAddress, "address", wait)
 	}
 	policy := s.Policies.Find(act.Channel)
@@ -156,11 +155,39 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 			return &access.Refusal{Cause: access.TooMany, Reason: "too many publications of one session in this channel", RetryAfter: wait}
 		}
 	}
-	if policy.ChannelRate != (ratelimit.Limit{}) {
-		if ok, wait := l.byChannel.Allow(now, act.Channel, policy.ChannelRate); !ok {
-			l.limited(LimitPublicationsInChannel)
-			return &access.Refusal{Cause: access.TooMany, Reason: "too many publications in this channel", RetryAfter: wait}
-		}
+	return l.inChannel(now, act.Channel, policy)
+}
+
+// publicationByAPI counts a publication that came by the server API.
+func (l *limiter) publicationByAPI(now time.Time, user, channel string, s *Settings) *access.Refusal {
+	if refusal := l.ofUser(now, user, s.Limits.PublicationsPerUser); refusal != nil {
+		return refusal
+	}
+	if policy := s.Policies.Find(channel); policy != nil {
+		return l.inChannel(now, channel, policy)
+	}
+	return nil
+}
+
+// ofUser counts a publication of a user, unless the user has no name.
+func (l *limiter) ofUser(now time.Time, user string, most int) *access.Refusal {
+	if user == "" {
+		return nil
+	}
+	if ok, wait := l.byUser.Allow(now, user, perSecond(most)); !ok {
+		return l.tooMany(LimitPublicationsOfUser, "publications", most, "user", wait)
+	}
+	return nil
+}
+
+// inChannel counts a publication in a channel whose policy has a rate.
+func (l *limiter) inChannel(now time.Time, channel string, policy *Policy) *access.Refusal {
+	if policy.ChannelRate == (ratelimit.Limit{}) {
+		return nil
+	}
+	if ok, wait := l.byChannel.Allow(now, channel, policy.ChannelRate); !ok {
+		l.limited(LimitPublicationsInChannel)
+		return &access.Refusal{Cause: access.TooMany, Reason: "too many publications in this channel", RetryAfter: wait}
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ import (
 
 // Bounds of what the application answers.
 const (
-	// ReasonBytesMax is the longest reason for a client. What is longer is cut. It fits into a close frame
-	// (RFC 6455 §5.5).
+	// ReasonBytesMax is the longest reason for a client. What is longer is cut. It
+	// fits into a close frame (RFC 6455 §5.5).
 	ReasonBytesMax = 123
 
 	UserBytesMax = 255     // a longer name of a user is a failure

@@ -354,7 +354,7 @@ func TestTimeoutOfWhatWaits(t *testing.T) {
 	})
 }
 
-// Questions are asked in the order in which they came, so many at once, and what waits is asked as soon as there is a place.
+// So many are asked at once, and what waits is asked as soon as there is a place.
 func TestConcurrencyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32

@@ -12,6 +12,8 @@ const dampedFor = 3 * time.Second
 // presenceKey is something that is there or not: a channel, or a member of it.
 type presenceKey struct{ channel, user, session string }
 
+func (k presenceKey) isMember() bool { return k.user != "" || k.session != "" }
+
 // presenceState is what is known of it. Nothing is kept of what is not there and
 // of which nothing is to be told.
 type presenceState struct {
@@ -27,6 +29,9 @@ type presenceState struct {
 // so in a while.
 func (t *teller) change(key presenceKey, isThere bool, e event) {
 	t.mu.Lock()
+	if t := t.successor; t != nil {
+		defer t.change(key, isThere, e) // when the lock is free again
+	}
 	defer t.unlock()
 	if t.closed || t.gone {
 		return
@@ -42,8 +47,7 @@ func (t *teller) change(key presenceKey, isThere bool, e event) {
 	} else {
 		s.sessions = max(s.sessions-1, 0)
 	}
-	isMember := key.user != "" || key.session != ""
-	if s.isThere == isThere || isMember && !isThere && s.sessions > 0 { // other sessions of the user are there
+	if s.isThere == isThere || key.isMember() && !isThere && s.sessions > 0 { // other sessions of the user are there
 		return
 	}
 	s.isThere, s.event = isThere, e
@@ -68,6 +72,7 @@ func (t *teller) settle() {
 	key := t.damped.Remove(first).(presenceKey)
 	s := t.states[key]
 	s.waiting, s.told = nil, s.isThere
+	s.event.at = time.Now()
 	t.putLocked(s.event)
 	s.event = event{}
 	t.forget(key, s)

@@ -28,7 +28,7 @@ const (
 	idleTimeout = 1500 * time.Millisecond
 
 	headerBytesMax = 16 << 10
-	toldBytesMax   = 4 << 10          // of an answer to events, which says nothing but its status
+	drainBytesMax  = 4 << 10          // of a body that is not read, so that its connection can be used again
 	complaintEvery = time.Second      // at most one of an endpoint's is logged
 	retryAfterMax  = 24 * time.Hour   // what is later is this
 	dialKeepAlive  = 15 * time.Second // between probes of a connection in use
@@ -128,8 +128,9 @@ type postError struct {
 func (e *postError) Error() string { return e.err.Error() }
 func (e *postError) Unwrap() error { return e.err }
 
-// post sends a request once. fields are further ones. It returns a *postError or a reply whose body
-// is at most bytesMax long.
+// post sends a request once. fields are further ones. It returns a *postError or a
+// reply, whose body is at most bytesMax long. With statusOnly the body does not matter,
+// however long it is and whether it arrives.
 func (e *endpoint) post(ctx context.Context, id string, fields http.Header, body []byte, bytesMax int) (*reply, error) {
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
@@ -158,6 +159,10 @@ func (e *endpoint) post(ctx context.Context, id string, fields http.Header, body
 	}
 	defer response.Body.Close()
 	r := &reply{status: response.StatusCode, retryAfter: parseRetryAfter(response.Header.Get("Retry-After"), time.Now())}
+	if bytesMax == statusOnly {
+		_, _ = io.CopyN(io.Discard, response.Body, drainBytesMax)
+		return r, nil
+	}
 	r.body, err = io.ReadAll(io.LimitReader(response.Body, int64(min(bytesMax, noBytesLimit))+1))
 	switch {
 	case err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded):
@@ -169,6 +174,8 @@ func (e *endpoint) post(ctx context.Context, id string, fields http.Header, body
 	}
 	return r, nil
 }
+
+const statusOnly = -1
 
 // noBytesLimit is a length that nothing has, and to which one can be added.
 const noBytesLimit = 1 << 30

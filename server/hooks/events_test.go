@@ -221,6 +221,31 @@ func TestWhichEventsAreSent(t *testing.T) {
 	})
 }
 
+// The status says that events were taken. What comes with it is not read.
+func TestOnlyTheStatusCounts(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"a page": say(strings.Repeat("<p>", 1<<20)),
+		"cut off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "ok")
+		},
+		"nothing": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := runApplication(t, handler)
+				r := newRecord()
+				h := a.start(t, Options{Events: new(Events), Observer: r.observer()})
+				h.SessionOpened(Member{Session: "s"})
+				after(time.Minute)
+				if n := len(a.requests()); n != 1 || r.told[Delivered] != 1 {
+					t.Errorf("%d requests, observed %v", n, r.told)
+				}
+			})
+		})
+	}
+}
+
 // The events of a channel arrive in order, whatever fails meanwhile, and a batch is
 // the same in each attempt.
 func TestOrderAcrossRetries(t *testing.T) {

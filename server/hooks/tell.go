@@ -50,6 +50,7 @@ type teller struct {
 	seed     maphash.Seed
 	closing  chan struct{} // closed by close: nothing waits for others any more
 	running  sync.WaitGroup
+	finished chan struct{} // closed when the last lane has ended
 
 	mu      sync.Mutex // guards what follows
 	states  map[presenceKey]*presenceState
@@ -65,6 +66,10 @@ type teller struct {
 	pausing time.Time // until then nothing is sent: the application said so
 	gone    bool
 	closed  bool
+
+	ended     int           // of the lanes
+	successor *teller       // has taken over
+	before    chan struct{} // nil, or closed when there is nothing left of whom we succeed
 }
 
 // loss is of events that were given up.
@@ -94,7 +99,7 @@ func newTeller(ctx context.Context, events *Events, o *Options, s *signer) (*tel
 	}
 	t := &teller{
 		endpoint: e, ctx: ctx, o: *events, channels: slices.Clone(events.Channels), observer: o.Observer, types: map[string]bool{},
-		seed: maphash.MakeSeed(), closing: make(chan struct{}), states: map[presenceKey]*presenceState{},
+		seed: maphash.MakeSeed(), closing: make(chan struct{}), finished: make(chan struct{}), states: map[presenceKey]*presenceState{},
 	}
 	types := events.Types
 	if types == nil {
@@ -118,7 +123,11 @@ func (t *teller) tellsEither(a, b string) bool { return t.types[a] || t.types[b]
 // put queues an event.
 func (t *teller) put(e event) {
 	t.mu.Lock()
+	if t := t.successor; t != nil {
+		defer t.put(e) // when the lock is free again
+	}
 	defer t.unlock()
+	e.at = time.Now()
 	t.putLocked(e)
 }
 
@@ -134,7 +143,6 @@ func (t *teller) putLocked(e event) {
 		t.giveUp(1, QueueFull)
 		return
 	}
-	e.at = time.Now()
 	t.count++
 	t.bytes += len(e.text)
 	l := &t.lanes[maphash.String(t.seed, e.key)%lanes]
@@ -190,6 +198,7 @@ func (t *teller) laneLoop(l *lane) {
 		case batch != nil:
 			t.deliver(l, batch)
 		case wait == 0:
+			t.end()
 			return
 		default:
 			timer := time.NewTimer(wait)
@@ -201,6 +210,29 @@ func (t *teller) laneLoop(l *lane) {
 			}
 			timer.Stop()
 		}
+	}
+}
+
+// end notes that a lane has ended.
+func (t *teller) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended++; t.ended == lanes {
+		close(t.finished)
+	}
+}
+
+// waitBefore waits until nothing is left of whom we succeed.
+func (t *teller) waitBefore() {
+	t.mu.Lock()
+	before := t.before
+	t.mu.Unlock()
+	if before == nil {
+		return
+	}
+	select {
+	case <-before:
+	case <-t.ctx.Done():
 	}
 }
 
@@ -263,6 +295,7 @@ func (l *lane) remove(n int) {
 func (t *teller) deliver(l *lane, batch []event) {
 	id, body := newID(), appendBatch(nil, batch)
 	last := batch[len(batch)-1].at.Add(t.o.Retry)
+	t.waitBefore()
 	why := t.waitTurn(l, last)
 	for why == "" {
 		r, err := t.attempt(id, body, len(batch))
@@ -302,7 +335,7 @@ func (t *teller) attempt(id string, body []byte, events int) (*reply, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, t.o.Timeout)
 	defer cancel()
 	begun := time.Now()
-	r, err := t.post(ctx, id, nil, body, toldBytesMax)
+	r, err := t.post(ctx, id, nil, body, statusOnly)
 	if t.observer.Told != nil {
 		outcome := Delivered
 		if err != nil || r.status/100 != 2 {

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
@@ -64,6 +65,47 @@ func ParseHash(text string) (sum [sha256.Size]byte, err error) {
 type backend struct {
 	sum [sha256.Size]byte
 	id  *access.Identity
+
+	// former are what the same key was before reloads, the newest first.
+	former []*access.Identity
+}
+
+// formerMax is how many reloads a back end may stay connected through that has changed
+// with each of them.
+const formerMax = 16
+
+// isOf reports whether id is the back end's, or was.
+func (b *backend) isOf(id *access.Identity) bool { return b.id == id || slices.Contains(b.former, id) }
+
+// inherit has the back ends know who was connected with the same keys before.
+func (s *Identities) inherit(before *Identities) {
+	for i := range s.backends {
+		b := &s.backends[i]
+		for _, old := range before.backends {
+			if old.sum == b.sum && old.id.Name == b.id.Name {
+				b.former = append([]*access.Identity{old.id}, old.former[:min(len(old.former), formerMax-1)]...)
+			}
+		}
+	}
+}
+
+// Current is who somebody is by now who was id when Identities were asked that these
+// have replaced: a back end with what its key is granted, and a client that has shown
+// nothing with what is anonymous. It is nil for the holder of a key that is there no
+// more. A token holds until it expires. It does not allocate.
+func (s *Identities) Current(id *access.Identity) *access.Identity {
+	switch id.Kind {
+	case access.Open, access.Anonymous:
+		return s.Anonymous()
+	case access.Key:
+		for i := range s.backends {
+			if s.backends[i].isOf(id) {
+				return s.backends[i].id
+			}
+		}
+		return nil
+	}
+	return id
 }
 
 func newBackends(keys []Key) ([]backend, error) {
@@ -80,7 +122,7 @@ func newBackends(keys []Key) ([]backend, error) {
 			return nil, fmt.Errorf("identity: keys[%d], %.64q: %s", i, k.Name, strings.TrimPrefix(err.Error(), "identity: "))
 		}
 		names[k.Name] = true
-		backends = append(backends, backend{sum, &access.Identity{Kind: access.Key, Name: k.Name, Grants: k.Grants}})
+		backends = append(backends, backend{sum: sum, id: &access.Identity{Kind: access.Key, Name: k.Name, Grants: k.Grants}})
 	}
 	return backends, nil
 }

@@ -58,6 +58,9 @@ func New(o *Options) (*Identities, error) {
 	if s.backends, err = newBackends(e.Keys); err != nil {
 		return nil, err
 	}
+	if e.From != nil {
+		s.inherit(e.From)
+	}
 	for _, i := range s.issuers {
 		if i.Cookie != "" && !slices.Contains(s.cookies, i.Cookie) {
 			s.cookies = append(s.cookies, i.Cookie)

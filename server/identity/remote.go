@@ -174,7 +174,7 @@ func (r *remote) replace(keys []*key) {
 	stays := make(map[*key]bool, len(old))
 	for i, k := range keys {
 		for _, o := range old {
-			if o.equal(k) {
+			if o.equal(k) && !o.gone.Load() { // gone: for somebody whose place this took
 				keys[i], stays[o] = o, true
 				break
 			}

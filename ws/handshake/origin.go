@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/godwit-io/godwit/internal/httpsyntax"
@@ -126,6 +127,21 @@ func (o *Origins) Lists(origin string) bool {
 		}
 	}
 	return false
+}
+
+// Trusts reports whether Allow does for a page of somebody in particular: of the same
+// origin, or of one that a pattern names. "*", "null" and SCHEME://* let in everybody's
+// pages, for whom cookies, which the visitor's browser adds, must not speak. An empty
+// origin is nobody's.
+func (o *Origins) Trusts(origin, host string, secure bool) bool {
+	page, err := parseOrigin(origin)
+	if err != "" {
+		return false
+	}
+	if page.sameAs(host, secure) {
+		return true
+	}
+	return o != nil && slices.ContainsFunc(o.patterns, func(p originPattern) bool { return !p.anything && p.matches(&page) })
 }
 
 // AllowHost reports whether a pattern names the host of a Host header, at
