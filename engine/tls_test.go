@@ -31,7 +31,7 @@ type authority struct {
 	pool        *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{pool: x509.NewCertPool()}
 	a.certificate, a.key = a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
@@ -39,7 +39,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-func (a *authority) sign(t *testing.T, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *authority) sign(t testing.TB, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -63,7 +63,7 @@ func (a *authority) sign(t *testing.T, template *x509.Certificate) (*x509.Certif
 }
 
 // certify returns a certificate for a host, or for a client of that name.
-func (a *authority) certify(t *testing.T, name string) tls.Certificate {
+func (a *authority) certify(t testing.TB, name string) tls.Certificate {
 	t.Helper()
 	c, key := a.sign(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -72,7 +72,7 @@ func (a *authority) certify(t *testing.T, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key}
 }
 
-func (a *authority) server(t *testing.T) *tls.Config {
+func (a *authority) server(t testing.TB) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{a.certify(t, "a.example")}}
 }
 
