@@ -168,6 +168,18 @@ func (c *conversation) isBusy() bool {
 	return c.session != nil && c.session.IsBusy() || c.visitor.isBusy()
 }
 
+// wasEnded reports whether somebody has ended the session: its client has to be told,
+// and to be gone from presence, however slow it is.
+func (c *conversation) wasEnded() bool { return c.session != nil && c.session.WasEnded() }
+
+// leavePresence closes a session that somebody has ended, when its client has been told
+// so: how long that takes to hear it is its own matter.
+func (c *conversation) leavePresence() {
+	if c.wasEnded() {
+		c.session.Close()
+	}
+}
+
 // id is that of the session, "" without one.
 func (c *conversation) id() string {
 	if c.session == nil {
