@@ -78,8 +78,9 @@ func (c *conversation) take(m *scratch) {
 func (c *conversation) perform(e *dialect.Effects) {
 	if c.visitor != nil {
 		c.visitor.hold(e.Commands)
-		e.Commands = e.Commands[:0]
 		c.advance()
+		c.visitor.keep()
+		e.Commands = e.Commands[:0]
 		return
 	}
 	for i := range e.Commands {
