@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -184,9 +185,8 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 		g.count(act.Action, refusal)
 		return true, refusal
 	}
-	isBackEnd := c.Identity.Kind == access.Key
 	switch {
-	case act.Action == access.Subscribe && !isBackEnd && s.Hooks.AsksSubscribe(act.Channel):
+	case s.asksToRead(c.Identity, act.Action, act.Channel):
 		if !s.users.enter() { // it was replaced this moment
 			return g.Authorize(c, act, later)
 		}
@@ -199,7 +199,7 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 			later(err)
 		})
 		return false, nil
-	case act.Action == access.Publish && !isBackEnd && s.Hooks.AsksPublish(act.Channel):
+	case s.asksToPublish(c.Identity, act.Action, act.Channel):
 		if !s.users.enter() {
 			return g.Authorize(c, act, later)
 		}
@@ -214,6 +214,19 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 	err = g.decide(s, c, act)
 	g.count(act.Action, err)
 	return true, err
+}
+
+// asksToRead reports whether the application decides about a subscription, and about
+// what shows the same of a channel to those who have no grants that could exclude it.
+// Back ends are not asked about.
+func (s *Settings) asksToRead(id *access.Identity, a access.Action, channel string) bool {
+	isRead := a == access.Subscribe || id.Kind == access.Open && (a == access.History || a == access.Presence)
+	return isRead && id.Kind != access.Key && s.Hooks.AsksSubscribe(channel)
+}
+
+// asksToPublish reports whether the application decides about a publication.
+func (s *Settings) asksToPublish(id *access.Identity, a access.Action, channel string) bool {
+	return a == access.Publish && id.Kind != access.Key && s.Hooks.AsksPublish(channel)
 }
 
 // client is c as the Settings know it by now.
@@ -271,9 +284,16 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 func (g *Guard) Explain(id *access.Identity, a access.Action, channel string) access.Decision {
 	s := g.settings.Load()
 	d := access.Decision{Action: a, Channel: channel}
-	asked := a == access.Subscribe && s.Hooks.AsksSubscribe(channel) || a == access.Publish && s.Hooks.AsksPublish(channel)
-	if asked && (id == nil || id.Kind != access.Key) {
-		d.Reason = "the application decides, each time: hooks." + a.String() + " is asked about this channel"
+	if id == nil {
+		id = access.Everybody
+	}
+	const decides = "the application decides, each time: hooks.%s is asked about this channel"
+	switch {
+	case s.asksToRead(id, a, channel):
+		d.Reason = fmt.Sprintf(decides, "subscribe")
+		return d
+	case s.asksToPublish(id, a, channel):
+		d.Reason = fmt.Sprintf(decides, "publish")
 		return d
 	}
 	return access.Decide(id, s.Policies.Find(channel).rules(), a, channel)
