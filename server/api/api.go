@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -83,6 +85,8 @@ type call struct {
 	id    *access.Identity
 	part  string // of the path
 	query map[string]string
+
+	publishing func(context.Context, *hub.Message) error // nil before the first
 }
 
 // ServeHTTP implements http.Handler.

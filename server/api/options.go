@@ -31,6 +31,11 @@ type Options struct {
 	// Rules are what everybody may do in a channel. Nil, and a nil answer: nothing.
 	Rules func(channel string) *access.Rules
 
+	// Publishing returns what decides about the publications of a caller, one after the
+	// other: it may change them, and wait. Its errors are those of Identify. Nil: the
+	// grants of the caller and Rules decide.
+	Publishing func(r *http.Request, id *access.Identity) func(context.Context, *hub.Message) error
+
 	// Explain says what would be decided, for explain. Default: access.Decide with
 	// Rules.
 	Explain func(id *access.Identity, a access.Action, channel string) access.Decision
