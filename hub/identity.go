@@ -28,6 +28,14 @@ func (s *Session) End(reason error) {
 	s.wake()
 }
 
+// WasEnded reports whether End was called, or the session's identity has expired. An edge
+// whose client is slow need not wait for it before it takes the reason.
+func (s *Session) WasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended == endGiven
+}
+
 // expired is why a session ends whose identity has expired.
 var expired = &access.Refusal{Cause: access.Expired, Reason: "token expired"}
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/api"
 	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/transport"
@@ -25,7 +26,7 @@ func (s *Server) serveAPI() error {
 		Hub:           s.hub,
 		Identify:      s.identify,
 		Rules:         s.guard.Rules,
-		Publishing:    s.guard.Publishing,
+		Publishing:    s.publishing,
 		Explain:       s.guard.Explain,
 		IdentifyToken: s.identifyToken,
 		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
@@ -66,6 +67,11 @@ func (s *Server) identify(r *http.Request) (*access.Identity, error) {
 		}()
 		return nil, r.Context().Err()
 	}
+}
+
+// publishing returns what decides about publications through the server API.
+func (s *Server) publishing(r *http.Request, id *access.Identity) func(context.Context, *hub.Message) error {
+	return s.guard.Publishing(s.channels.RequestOf(r), id)
 }
 
 // identifyToken says whose a token is.

@@ -85,7 +85,7 @@ func (s *exchangeCarrier) OnTooLarge(x engine.Exchange, _ int64) {
 
 // OnWake sends what the session is owed, and what is due.
 func (s *exchangeCarrier) OnWake(x engine.Exchange) {
-	if s.end != "" || x.Buffered() > 0 {
+	if s.end != "" || x.Buffered() > 0 && !s.wasEnded() {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
@@ -136,6 +136,7 @@ func (s *exchangeCarrier) apply(m *scratch) {
 	switch {
 	case e.Closing != nil:
 		s.end = e.Closing.End
+		s.leavePresence()
 		_ = x.End() // what was answered whole has ended
 	case e.Answer != nil && isHead:
 		s.end = EndClient

@@ -238,6 +238,7 @@ func (s *goroutineCarrier) apply(ctx context.Context, m *scratch) (dialect.End, 
 	if e.Closing == nil {
 		return "", nil
 	}
+	s.leavePresence()
 	_ = s.conn.Close(ws.StatusCode(e.Closing.Code), e.Closing.Reason)
 	return e.Closing.End, nil
 }

@@ -69,7 +69,7 @@ func (s *loopCarrier) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte
 
 // OnWake sends what the session is owed.
 func (s *loopCarrier) OnWake(c *engine.Conn) {
-	if s.end != "" || c.Buffered() > backlogBytes {
+	if s.end != "" || c.Buffered() > backlogBytes && !s.wasEnded() {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
@@ -96,6 +96,7 @@ func (s *loopCarrier) apply(c *engine.Conn, m *scratch) {
 	}
 	if e.Closing != nil && s.end == "" {
 		s.end = e.Closing.End
+		s.leavePresence()
 		_ = c.Close(engine.StatusCode(e.Closing.Code), e.Closing.Reason)
 	}
 	m.recycle()

@@ -80,8 +80,9 @@ func (c *conversation) take(m *scratch) {
 func (c *conversation) perform(e *dialect.Effects) {
 	if c.visitor != nil {
 		c.visitor.hold(e.Commands)
-		e.Commands = e.Commands[:0]
 		c.advance()
+		c.visitor.keep()
+		e.Commands = e.Commands[:0]
 		return
 	}
 	for i := range e.Commands {
@@ -169,6 +170,18 @@ func (c *conversation) settle(o hub.Outcome) {
 // isBusy reports whether the client is to be read no more until the next wake.
 func (c *conversation) isBusy() bool {
 	return c.session != nil && c.session.IsBusy() || c.visitor.isBusy()
+}
+
+// wasEnded reports whether somebody has ended the session: its client has to be told,
+// and to be gone from presence, however slow it is.
+func (c *conversation) wasEnded() bool { return c.session != nil && c.session.WasEnded() }
+
+// leavePresence closes a session that somebody has ended, when its client has been told
+// so: how long that takes to hear it is its own matter.
+func (c *conversation) leavePresence() {
+	if c.wasEnded() {
+		c.session.Close()
+	}
 }
 
 // id is that of the session, "" without one.

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/access"
 )
 
 // What a request costs on a loop, in allocations of the whole process: these are
@@ -36,20 +38,6 @@ func TestAllocationsOnLoops(t *testing.T) {
 		if err != nil || !bytes.HasPrefix(buffer[:n], []byte("HTTP/1.1 201 ")) {
 			t.Fatalf("%q, %v", buffer[:n], err)
 		}
-	}
-	perCall := func(f func()) float64 {
-		for range 200 { // what is allocated once
-			f()
-		}
-		const calls = 1000
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		for range calls {
-			f()
-		}
-		runtime.ReadMemStats(&after)
-		return float64(after.Mallocs-before.Mallocs) / calls
 	}
 	alone := perCall(publish)
 	if alone > 15 {
@@ -82,5 +70,61 @@ func TestAllocationsOnLoops(t *testing.T) {
 	})
 	if each := (with - alone) / streams; each > 0.3 {
 		t.Errorf("a delivery to an event stream allocates %.2f times (%.1f for a POST, %.1f with %d streams)", each, alone, with, streams)
+	}
+}
+
+// perCall is how often f allocates, in the whole process.
+func perCall(f func()) float64 {
+	for range 200 { // what is allocated once
+		f()
+	}
+	const calls = 1000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range calls {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / calls
+}
+
+// A message that a WebSocket publishes costs little more where a Guard is asked about
+// it: the message that the Guard may change, and the name of its user.
+func TestAllocationsOfAGuardedMessage(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	grants := access.All()
+	cost := func(guard Guard) float64 {
+		v := serveOnOneLoop(t, newHub(t, nil, nil), Options{Logger: quiet(), Guard: guard})
+		defer v.close()
+		nc := rawOn(t, v)
+		const handshake = "GET /channels/cost HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+		if _, err := io.WriteString(nc, handshake); err != nil {
+			t.Fatal(err)
+		}
+		buffer := make([]byte, 4096)
+		if n, err := nc.Read(buffer); err != nil || !bytes.HasPrefix(buffer[:n], []byte("HTTP/1.1 101 ")) {
+			t.Fatalf("%q, %v", buffer[:n], err)
+		}
+		message := []byte("\x81\x85\x00\x00\x00\x00hello")
+		return perCall(func() {
+			if _, err := nc.Write(message); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := nc.Read(buffer); err != nil || string(buffer[:n]) != "\x81\x05hello" {
+				t.Fatalf("%q, %v", buffer[:n], err)
+			}
+		})
+	}
+	without := cost(nil)
+	for user, most := range map[string]float64{"": 1, "ann": 2} {
+		id := &access.Identity{Kind: access.Token, User: user, Grants: grants}
+		with := cost(Identify(func(*Request) (*access.Identity, error) { return id, nil }))
+		if with > without+most+0.5 {
+			t.Errorf("a message of user %q allocates %.1f times with a Guard, and %.1f times without", user, with, without)
+		}
 	}
 }

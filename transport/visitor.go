@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,9 +24,10 @@ type visitor struct {
 	waiting atomic.Int32 // how many commands are held
 
 	// The carrier's:
-	held  []dialect.Command // the first one is being asked about, or is next
-	act   Act               // what the Guard is asked about
-	later func(error)       // v.decide, nil until it was needed
+	held     []dialect.Command // the first one is being asked about, or is next
+	borrowed bool              // held is in the memory of a scratch
+	act      Act               // what the Guard is asked about
+	later    func(error)       // v.decide, nil until it was needed
 
 	mu       sync.Mutex // guards what follows
 	wake     func()     // nil until the conversation has begun
@@ -132,10 +134,22 @@ func (v *visitor) identity() *access.Identity {
 	return v.client.Identity
 }
 
-// hold keeps commands until they are decided about.
+// hold keeps commands until they are decided about. If none waits, they stay where they
+// are until keep: what is decided at once needs no memory.
 func (v *visitor) hold(commands []dialect.Command) {
-	v.held = append(v.held, commands...)
+	if len(v.held) == 0 {
+		v.held, v.borrowed = commands, len(commands) > 0
+	} else {
+		v.held = append(v.held, commands...)
+	}
 	v.waiting.Add(int32(len(commands)))
+}
+
+// keep copies what is held and still in the memory of somebody else.
+func (v *visitor) keep() {
+	if v.borrowed {
+		v.held, v.borrowed = slices.Clone(v.held), false
+	}
 }
 
 // isBusy reports whether so many commands wait that the client is to be read no more.

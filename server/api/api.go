@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/server/tracing"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -85,6 +87,8 @@ type call struct {
 	part  string // of the path
 	trace string // the span of the request, as hub.Attributes.Trace; "" if none is recorded
 	query map[string]string
+
+	publishing func(context.Context, *hub.Message) error // nil before the first
 }
 
 // ServeHTTP implements http.Handler.

@@ -31,9 +31,10 @@ type Options struct {
 	// Rules are what everybody may do in a channel. Nil, and a nil answer: nothing.
 	Rules func(channel string) *access.Rules
 
-	// Publishing decides about a publication that grants allow: with limits, for example.
-	// Its error is an *access.Refusal. Nil: no more is asked.
-	Publishing func(id *access.Identity, channel string) error
+	// Publishing returns what decides about the publications of a caller, one after the
+	// other: it may change them, and wait. Its errors are those of Identify. Nil: the
+	// grants of the caller and Rules decide.
+	Publishing func(r *http.Request, id *access.Identity) func(context.Context, *hub.Message) error
 
 	// Explain says what would be decided, for explain. Default: access.Decide with
 	// Rules.

@@ -85,13 +85,8 @@ func (c *call) publishOne(m hub.Message) *fault {
 // begin publishes m, if the caller may. to is told of the outcome unless there is a
 // fault.
 func (c *call) begin(m hub.Message, to hub.Completer, ticket uint64) *fault {
-	if f := c.authorize(access.Publish, m.Channel); f != nil {
+	if f := c.authorizePublication(&m); f != nil {
 		return f
-	}
-	if c.o.Publishing != nil {
-		if err := c.o.Publishing(c.id, m.Channel); err != nil {
-			return c.identifyFault(err)
-		}
 	}
 	if c.id.User != "" || c.trace != "" {
 		if m.Attributes == nil {
@@ -102,6 +97,27 @@ func (c *call) begin(m hub.Message, to hub.Completer, ticket uint64) *fault {
 	}
 	c.o.Hub.BeginPublish(edge, m, to, ticket)
 	return nil
+}
+
+// authorizePublication decides whether m may be published, and as what.
+func (c *call) authorizePublication(m *hub.Message) *fault {
+	if c.o.Publishing == nil {
+		return c.authorize(access.Publish, m.Channel)
+	}
+	if err := hub.CheckChannel(m.Channel); err != nil {
+		return c.faultOf(err)
+	}
+	if c.publishing == nil {
+		c.publishing = c.o.Publishing(c.r, c.id)
+	}
+	switch err := c.publishing(c.r.Context(), m); {
+	case err == nil:
+		return nil
+	case c.r.Context().Err() != nil:
+		return &fault{isGone: true}
+	default:
+		return c.identifyFault(err)
+	}
 }
 
 // appendPublished appends members that say where something was published.

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -215,9 +216,8 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 		g.count(act.Action, refusal)
 		return true, refusal
 	}
-	isBackEnd := c.Identity.Kind == access.Key
 	switch {
-	case act.Action == access.Subscribe && !isBackEnd && s.Hooks.AsksSubscribe(act.Channel):
+	case s.asksToRead(c.Identity, act.Action, act.Channel):
 		if !s.users.enter() { // it was replaced this moment
 			return g.Authorize(c, act, later)
 		}
@@ -230,7 +230,7 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 			later(err)
 		})
 		return false, nil
-	case act.Action == access.Publish && !isBackEnd && s.Hooks.AsksPublish(act.Channel):
+	case s.asksToPublish(c.Identity, act.Action, act.Channel):
 		if !s.users.enter() {
 			return g.Authorize(c, act, later)
 		}
@@ -245,6 +245,19 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 	err = g.decide(s, c, act)
 	g.count(act.Action, err)
 	return true, err
+}
+
+// asksToRead reports whether the application decides about a subscription, and about
+// what shows the same of a channel to those who have no grants that could exclude it.
+// Back ends are not asked about.
+func (s *Settings) asksToRead(id *access.Identity, a access.Action, channel string) bool {
+	isRead := a == access.Subscribe || id.Kind == access.Open && (a == access.History || a == access.Presence)
+	return isRead && id.Kind != access.Key && s.Hooks.AsksSubscribe(channel)
+}
+
+// asksToPublish reports whether the application decides about a publication.
+func (s *Settings) asksToPublish(id *access.Identity, a access.Action, channel string) bool {
+	return a == access.Publish && id.Kind != access.Key && s.Hooks.AsksPublish(channel)
 }
 
 // client is c as the Settings know it by now.
@@ -271,24 +284,6 @@ func (g *Guard) decide(s *Settings, c *transport.Client, act *transport.Act) err
 		if refusal := g.limiter.publication(g.o.Now(), c, act, s); refusal != nil {
 			return refusal
 		}
-	}
-	return nil
-}
-
-// Publishing decides about a publication by the server API that grants allow. Back ends
-// publish as they like. For others the same limits hold as elsewhere, and where the
-// application is asked about publications they publish at the channel itself.
-func (g *Guard) Publishing(id *access.Identity, channel string) error {
-	s := g.settings.Load()
-	if id.Kind == access.Key || id.Kind == access.Open {
-		return nil
-	}
-	if s.Hooks.AsksPublish(channel) {
-		return &access.Refusal{Cause: access.Denied, Reason: "the application is asked about publications in this channel; publish with POST /channels/NAME"}
-	}
-	if refusal := g.limiter.publicationByAPI(g.o.Now(), id.User, channel, s); refusal != nil {
-		g.o.Refused(access.Publish, refusal.Cause)
-		return refusal
 	}
 	return nil
 }
@@ -320,9 +315,16 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 func (g *Guard) Explain(id *access.Identity, a access.Action, channel string) access.Decision {
 	s := g.settings.Load()
 	d := access.Decision{Action: a, Channel: channel}
-	asked := a == access.Subscribe && s.Hooks.AsksSubscribe(channel) || a == access.Publish && s.Hooks.AsksPublish(channel)
-	if asked && (id == nil || id.Kind != access.Key) {
-		d.Reason = "the application decides, each time: hooks." + a.String() + " is asked about this channel"
+	if id == nil {
+		id = access.Everybody
+	}
+	const decides = "the application decides, each time: hooks.%s is asked about this channel"
+	switch {
+	case s.asksToRead(id, a, channel):
+		d.Reason = fmt.Sprintf(decides, "subscribe")
+		return d
+	case s.asksToPublish(id, a, channel):
+		d.Reason = fmt.Sprintf(decides, "publish")
 		return d
 	}
 	return access.Decide(id, s.Policies.Find(channel).rules(), a, channel)

@@ -322,6 +322,43 @@ func TestTheApplicationDecides(t *testing.T) {
 	}
 }
 
+// Where the application decides who subscribes and nobody has grants, it decides who sees
+// the history and who is there, too: else whoever may not subscribe reads pages.
+func TestTheApplicationDecidesWhoReads(t *testing.T) {
+	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"deny":{"reason":"not you"}}`)
+	}))
+	defer application.Close()
+	h, err := hooks.New(&hooks.Options{
+		Subscribe: &hooks.Question{URL: application.URL, Channels: []access.Pattern{policies(t, "private/*").list[0].Match}},
+		Secrets:   [][]byte{[]byte(strings.Repeat("k", 32))}, AllowPrivate: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(t.Context())
+	identities, err := identity.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer identities.Close()
+	server := site(t, Options{}, &Settings{Identities: identities, Hooks: h})
+	for _, path := range []string{"/channels/private/a", "/channels/private/a?since=lost:1", "/presence/private/a"} {
+		if code, content := status(t, server, "GET", path, ""); code != 403 || !strings.Contains(content, "not you") {
+			t.Errorf("%s: %d %s", path, code, content)
+		}
+	}
+	for _, path := range []string{"/channels/a", "/presence/a"} {
+		if code, content := status(t, server, "GET", path, ""); code != 200 {
+			t.Errorf("%s: %d %s", path, code, content)
+		}
+	}
+	g := New(Options{}, &Settings{Identities: identities, Hooks: h})
+	if d := g.Explain(nil, access.History, "private/a"); d.Allowed || !strings.Contains(d.Reason, "hooks.subscribe is asked") {
+		t.Error(d)
+	}
+}
+
 // Settings can be replaced while they are used.
 func TestReplace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

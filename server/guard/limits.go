@@ -158,17 +158,6 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 	return l.inChannel(now, act.Channel, policy)
 }
 
-// publicationByAPI counts a publication that came by the server API.
-func (l *limiter) publicationByAPI(now time.Time, user, channel string, s *Settings) *access.Refusal {
-	if refusal := l.ofUser(now, user, s.Limits.PublicationsPerUser); refusal != nil {
-		return refusal
-	}
-	if policy := s.Policies.Find(channel); policy != nil {
-		return l.inChannel(now, channel, policy)
-	}
-	return nil
-}
-
 // ofUser counts a publication of a user, unless the user has no name.
 func (l *limiter) ofUser(now time.Time, user string, most int) *access.Refusal {
 	if user == "" {

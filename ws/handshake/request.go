@@ -191,8 +191,10 @@ func checkSubprotocols(values []string) ([]string, *Fault) {
 	}
 	for i, t := range offered { // TokensMax keeps the square small
 		if slices.Contains(offered[:i], t) {
-			return nil, newFault(400, RuleSubprotocol, // §4.1 item 10: the elements must be unique
-				"Sec-WebSocket-Protocol must name each subprotocol once, but repeats "+quote(t))
+			// §4.1 item 10: the elements must be unique. They are not quoted: some clients
+			// have a token in one.
+			return nil, newFault(400, RuleSubprotocol,
+				"Sec-WebSocket-Protocol must name each subprotocol once, but repeats number "+strconv.Itoa(i+1))
 		}
 	}
 	return offered, nil
