@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
-	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/transport"
 )
 
