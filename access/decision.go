@@ -86,8 +86,8 @@ type Decision struct {
 }
 
 // Decide answers whether id, which may be nil for Everybody, may do a in channel, a
-// valid name. What id is granted decides, then the rules of the channel, which may
-// be nil; what neither allows is denied. Expiry is not looked at.
+// valid name. What id is granted decides, then whether it is the user's own channel
+// that is read, then the rules of the channel, which may be nil; what neither allows is denied. Expiry is not looked at.
 func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 	d := Decision{Action: a, Channel: channel}
 	if id == nil {
@@ -105,6 +105,11 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 		}
 		return d
 	}
+	if isOwn(a, channel, id.User) {
+		d.Allowed = true
+		d.Reason = "it is the channel of user " + quoted(id.User) + ", who may always read it"
+		return d
+	}
 	if rules.allows(a) {
 		d.Allowed = true
 		d.Reason = fmt.Sprintf("everybody may %s there: %s", a.verb(), rules.Source)
@@ -117,6 +122,9 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 // May is Decide for those who need no reason. It does not allocate.
 func May(id *Identity, rules *Rules, a Action, channel string) bool {
 	if id == nil || id.Kind == Open || rules.allows(a) {
+		return true
+	}
+	if isOwn(a, channel, id.User) {
 		return true
 	}
 	_, _, ok := id.Grants.Find(a, channel, id.User)

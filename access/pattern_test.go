@@ -20,6 +20,7 @@ func TestPatternsMatch(t *testing.T) {
 		{"*/**", "", "chat/a chat/a/b", "chat @ann/inbox"},
 		{"@ann", "", "@ann", "@bob ann"},
 		{"@{user}", "ann", "@ann", "@bob @ann/a"},
+		{"@{user}", "a/b%", "@a%2Fb%25", "@a/b%"},
 		{"inbox/{user}", "ann", "inbox/ann", "inbox/bob inbox/ann/a inbox/{user}"},
 		{"inbox/{user}", "", "", "inbox/ inbox/{user} inbox"},
 		{"inbox/{user}", "a/b", "", "inbox/a/b inbox/a"},
@@ -125,6 +126,14 @@ func matchesPlainly(text, channel, user string) bool {
 			return false
 		case segment == "**":
 			return true
+		case i == 0 && strings.HasPrefix(segment, "@") && strings.Contains(segment, access.UserMark):
+			own, err := access.UserChannel(user)
+			if err != nil { // it is too long for a channel, and so for this one
+				return false
+			}
+			if strings.ReplaceAll(segment, access.UserMark, own[1:]) != have[i] {
+				return false
+			}
 		case segment != "*" && strings.ReplaceAll(segment, access.UserMark, user) != have[i]:
 			return false
 		}

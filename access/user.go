@@ -23,6 +23,15 @@ func UserChannel(user string) (string, error) {
 	return channel, nil
 }
 
+// isOwn reports whether channel is that of user, who may read it without a grant.
+func isOwn(a Action, channel, user string) bool {
+	if user == "" || channel == "" || channel[0] != '@' || a != Subscribe && a != History {
+		return false
+	}
+	return channel[1:] == escapeUser(user)
+}
+
+// escapeUser does not allocate for a name in which nothing is to be escaped.
 func escapeUser(user string) string {
 	if utf8.ValidString(user) && !strings.ContainsFunc(user, isEscaped) {
 		return user // as nearly always

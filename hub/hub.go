@@ -168,9 +168,32 @@ func (h *Hub) forget(s *Session) {
 // Shutdown ends every session with ErrShutdown and refuses new ones and new
 // publications; edges then tell their clients to come back. It returns when
 // every session was closed by its edge, or when ctx is done, with its error.
-func (h *Hub) Shutdown(ctx context.Context) error {
+func (h *Hub) Shutdown(ctx context.Context) error { return h.ShutdownAtPace(ctx, NoLimit) }
+
+// paceInterval is how often sessions are ended at a pace.
+const paceInterval = 20 * time.Millisecond
+
+// ShutdownAtPace is Shutdown that ends so many sessions a second, at least one, so that
+// their clients do not come back all at once. What is left when ctx is done is ended
+// then.
+func (h *Hub) ShutdownAtPace(ctx context.Context, perSecond int) error {
 	sessions, drained := h.end(ErrShutdown)
-	for _, s := range sessions {
+	batch := len(sessions)
+	if perSecond < NoLimit {
+		batch = max(1, int(float64(perSecond)*paceInterval.Seconds()))
+	}
+	var pace *time.Ticker
+	for i, s := range sessions {
+		if i > 0 && i%batch == 0 && ctx.Err() == nil {
+			if pace == nil {
+				pace = time.NewTicker(paceInterval)
+				defer pace.Stop()
+			}
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+			}
+		}
 		s.end(endShutdown)
 	}
 	select {

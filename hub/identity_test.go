@@ -1,10 +1,12 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,5 +200,47 @@ func TestClearHistory(t *testing.T) {
 	plain := newHub(t, struct{ hub.Broker }{newBroker()}, nil)
 	if err := plain.ClearHistory(t.Context(), "chat"); err != hub.ErrNotSupported {
 		t.Errorf("a broker that cannot: %v", err)
+	}
+}
+
+// Sessions are ended at the pace that was asked for, and what is left when the time is
+// up is ended then.
+func TestShutdownAtPace(t *testing.T) {
+	for name, row := range map[string]struct {
+		perSecond int
+		limit     time.Duration
+		want      time.Duration
+	}{
+		"at a pace":    {100, time.Minute, 980 * time.Millisecond},
+		"out of time":  {10, time.Second, time.Second},
+		"all at once":  {hub.NoLimit, time.Minute, 0},
+		"one is least": {0, 500 * time.Millisecond, 500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t, nil, nil)
+				began := time.Now()
+				var last atomic.Int64
+				const n = 100
+				for range n {
+					var s *hub.Session
+					var err error
+					s, err = h.ConnectAs(nil, "test", func() {
+						last.Store(int64(time.Since(began))) // they come one after another
+						go s.Close()
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), row.limit)
+				defer cancel()
+				_ = h.ShutdownAtPace(ctx, row.perSecond) // its error says that ctx has ended
+				synctest.Wait()
+				if last := time.Duration(last.Load()); last != row.want || len(h.Sessions()) > 0 {
+					t.Errorf("the last of %d sessions was ended after %v, want %v; %d are left", n, last, row.want, len(h.Sessions()))
+				}
+			})
+		})
 	}
 }

@@ -229,8 +229,10 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 
 // excludes reports whether p is not for the session.
 func (sub *subscription) excludes(p *Publication) bool {
-	id := sub.session.id
-	return sub.excludeSelf && p.Publisher == id || p.Attributes != nil && p.Attributes.Exclude == id
+	if sub.excludeSelf && p.Publisher == sub.session.id {
+		return true
+	}
+	return p.Attributes != nil && p.Attributes.Exclude != "" && p.Attributes.Exclude == sub.session.id
 }
 
 // drop forgets sub and its queued publications; s.mu is held.

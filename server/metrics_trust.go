@@ -49,18 +49,6 @@ const limitConnectionsAddress = "connections_address"
 
 func limitKinds() []string { return append(guard.LimitKinds(), limitConnectionsAddress) }
 
-// Outcomes of the verification of a token or key, as the label outcome.
-const (
-	tokenValid       = "valid"
-	tokenCached      = "cached" // it was verified before
-	tokenExpired     = "expired"
-	tokenRevoked     = "revoked"
-	tokenInvalid     = "invalid"
-	tokenUnavailable = "unavailable" // the keys of its issuer cannot be had
-)
-
-var tokenOutcomes = []string{tokenValid, tokenCached, tokenExpired, tokenRevoked, tokenInvalid, tokenUnavailable}
-
 var (
 	hookNames    = []string{"connect", "subscribe", "publish"}
 	hookOutcomes = []hooks.Outcome{hooks.Allowed, hooks.Changed, hooks.Denied, hooks.Failed, hooks.Refused}
@@ -78,7 +66,7 @@ func newTrustMetrics() *trustMetrics {
 		refusals: counter("refusals_total", "What clients wanted and may not, by action and cause: unauthenticated, expired, denied, too_many, unavailable. connect is refused before there is an action.",
 			"action", "cause"),
 		limited:       counter("rate_limited_total", "What was refused because a limit was reached, by kind of limit.", "kind"),
-		verifications: counter("token_verifications_total", "Tokens and keys that clients have shown, by outcome: valid, cached, expired, revoked, invalid, unavailable.", "outcome"),
+		verifications: counter("token_verifications_total", "Tokens and keys that clients have shown, by outcome: valid, invalid, unavailable (the keys of the issuer cannot be had).", "outcome"),
 		hookCalls: counter("hook_calls_total", "Questions to the application, by hook and outcome: allowed, changed, denied, failed, refused (not asked: too many wait, or it has not answered for a while).",
 			"hook", "outcome"),
 		hookSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -100,7 +88,7 @@ func newTrustMetrics() *trustMetrics {
 	for _, kind := range limitKinds() {
 		t.limited.WithLabelValues(kind)
 	}
-	for _, outcome := range tokenOutcomes {
+	for _, outcome := range guard.Verifications() {
 		t.verifications.WithLabelValues(outcome)
 	}
 	for _, hook := range hookNames {
@@ -146,7 +134,8 @@ func (m *metrics) refused(a access.Action, cause access.Cause) {
 // rateLimited counts something that a limit has refused. kind is one of limitKinds().
 func (m *metrics) rateLimited(kind string) { m.trust.limited.WithLabelValues(kind).Inc() }
 
-// verified counts a token or key that was shown. outcome is one of tokenOutcomes.
+// verified counts a token or key that was shown. outcome is one of
+// guard.Verifications.
 func (m *metrics) verified(outcome string) { m.trust.verifications.WithLabelValues(outcome).Inc() }
 
 // reloaded counts a reload of the configuration.

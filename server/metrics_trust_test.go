@@ -30,7 +30,7 @@ func TestMetricsOfTrust(t *testing.T) {
 	before := exposition(t, m.trust.collectors()...)
 	for _, name := range []string{
 		`refusals_total{action="connect",cause="too_many"}`, `refusals_total{action="manage",cause="denied"}`, `rate_limited_total{kind="handshakes"}`,
-		`token_verifications_total{outcome="revoked"}`, `hook_calls_total{hook="subscribe",outcome="changed"}`, `hook_duration_seconds_count{hook="events"}`,
+		`token_verifications_total{outcome="valid"}`, `hook_calls_total{hook="subscribe",outcome="changed"}`, `hook_duration_seconds_count{hook="events"}`,
 		`hook_events_given_up_total{reason="too_old"}`, `hook_events_total{outcome="failed"}`, `config_reloads_total{outcome="failure"}`,
 	} {
 		if !strings.Contains("\n"+before, "\ngodwit_"+name+" 0\n") {
@@ -42,7 +42,7 @@ func TestMetricsOfTrust(t *testing.T) {
 	m.refused(access.Publish, access.Denied)
 	m.refused(access.Publish, access.Cause(99))
 	m.rateLimited(guard.LimitPublicationsOfUser)
-	m.verified(tokenExpired)
+	m.verified(guard.Invalid)
 	o := m.hooksObserver()
 	o.Answered("publish", hooks.Changed, 20*time.Millisecond)
 	o.Answered("publish", hooks.Refused, 0)
@@ -55,7 +55,7 @@ func TestMetricsOfTrust(t *testing.T) {
 	for name, value := range map[string]string{
 		`refusals_total{action="connect",cause="unauthenticated"}`: "1", `refusals_total{action="publish",cause="denied"}`: "1",
 		`refusals_total{action="publish",cause="expired"}`: "0", `rate_limited_total{kind="publications_user"}`: "1", `rate_limited_total{kind="handshakes"}`: "0",
-		`token_verifications_total{outcome="expired"}`: "1", `hook_calls_total{hook="publish",outcome="changed"}`: "1", `hook_calls_total{hook="publish",outcome="refused"}`: "1",
+		`token_verifications_total{outcome="invalid"}`: "1", `hook_calls_total{hook="publish",outcome="changed"}`: "1", `hook_calls_total{hook="publish",outcome="refused"}`: "1",
 		`hook_duration_seconds_count{hook="publish"}`: "1", `hook_duration_seconds_sum{hook="publish"}`: "0.02", `hook_duration_seconds_count{hook="events"}`: "1",
 		`hook_events_total{outcome="delivered"}`: "3", `hook_events_given_up_total{reason="queue_full"}`: "4",
 		`config_reloads_total{outcome="success"}`: "1", `config_reloads_total{outcome="failure"}`: "1", "config_last_reload_successful": "0",

@@ -110,7 +110,7 @@ func New(c Config) (*Server, error) {
 		s.closeTracer(context.Background())
 		return nil, c.located(err)
 	}
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited}, trust)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
@@ -323,7 +323,7 @@ func (s *Server) drain() {
 	// at once would find the same server.
 	var left atomic.Pointer[map[string]int]
 	cut := s.front.shutdown(ctx, func() {
-		if s.hub.Shutdown(ctx) != nil { // ctx is also judged below
+		if s.hub.ShutdownAtPace(ctx, drainPace(s.hub.Stats().Sessions, s.config.DrainTimeout)) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
 		}
 	})
@@ -338,6 +338,20 @@ func (s *Server) drain() {
 		return
 	}
 	s.log.Info("stopped")
+}
+
+// drainPerSecond is how many sessions a second are told to come back elsewhere, at
+// least: what a server takes well that gets all of them.
+const drainPerSecond = 1000
+
+// drainPace is how many sessions are ended in a second: as many as it takes to end all
+// in half of the time that there is.
+func drainPace(sessions map[string]int, timeout time.Duration) int {
+	n := 0
+	for _, of := range sessions {
+		n += of
+	}
+	return max(drainPerSecond, int(float64(n)/(timeout/2).Seconds()))
 }
 
 // Close ends a server that is not running, releasing what New and Listen took.

@@ -21,7 +21,7 @@ import (
 type exchangeCarrier struct {
 	engine.NopResponder
 	conversation
-	asker    asker
+	asker    *asker // nil once a stream has its head: an idle one keeps no request
 	exchange engine.Exchange
 	end      dialect.End   // "" while the conversation goes on
 	alarm    time.Duration // when OnWake comes for a deadline, on the clock of sinceStart; 0 if it does not
@@ -78,7 +78,7 @@ func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
 func (s *exchangeCarrier) OnTooLarge(x engine.Exchange, _ int64) {
 	s.end = EndRefused
 	m := scratches.Get().(*scratch)
-	s.t.refuse(&s.asker, s.t.refuseTooLarge(), &m.response)
+	s.t.refuse(s.asker, s.t.refuseTooLarge(), &m.response)
 	m.fields, _ = m.response.respond(x, m.fields) // an error says that the client has gone
 	m.recycle()
 }
@@ -111,8 +111,13 @@ func (s *exchangeCarrier) OnDrain(x engine.Exchange) { s.OnWake(x) }
 func (s *exchangeCarrier) apply(m *scratch) {
 	defer m.recycle()
 	x, e := s.exchange, &m.effects
+	isHead := false
 	if e.Answer != nil {
-		s.t.answer(&s.asker, e.Answer, &m.response, e)
+		isHead = s.asker.isHead
+		s.t.answer(s.asker, e.Answer, &m.response, e)
+		if m.response.isStream {
+			s.asker = nil
+		}
 		var err error
 		if m.fields, err = m.response.respond(x, m.fields); err != nil {
 			s.fail(x, err)
@@ -133,7 +138,7 @@ func (s *exchangeCarrier) apply(m *scratch) {
 		s.end = e.Closing.End
 		s.leavePresence()
 		_ = x.End() // what was answered whole has ended
-	case e.Answer != nil && s.asker.isHead:
+	case e.Answer != nil && isHead:
 		s.end = EndClient
 		_ = x.End()
 	default:
@@ -144,7 +149,7 @@ func (s *exchangeCarrier) apply(m *scratch) {
 // fail ends an exchange that cannot go on.
 func (s *exchangeCarrier) fail(x engine.Exchange, err error) {
 	if !errors.Is(err, engine.ErrExchangeOver) { // else OnEnd knows more
-		s.t.o.Logger.Error("a response could not be written", "path", s.asker.path, "error", err)
+		s.t.o.Logger.Error("a response could not be written", "transport", s.dialect.Transport(), "error", err)
 		s.end = EndFailure
 	}
 	x.Abort()
@@ -176,7 +181,7 @@ func (s *exchangeCarrier) OnEnd(_ engine.Exchange, err error) {
 	if s.end == "" {
 		s.end = exchangeEnd(err)
 	}
-	s.t.endStream(&s.conversation, s.asker.path, s.end)
+	s.t.endStream(&s.conversation, s.end)
 }
 
 // exchangeEnd says which end an exchange came to whose response was not complete.

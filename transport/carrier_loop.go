@@ -21,13 +21,10 @@ import (
 // from the session until OnDrain, and the session falls back to reading history.
 type loopCarrier struct {
 	conversation
-	conn   *engine.Conn // nil until OnOpen
-	waits  *opening     // nil unless the handshake has to wait
-	woken  earlyWake    // until OnOpen
-	first  *scratch     // what the dialect had before OnOpen
-	isOpen atomic.Bool  // conn is set
-	paused bool         // the client is not read, as its session is busy
-	end    dialect.End  // the loop's: this side's reason, "" while it has none
+	conn    *engine.Conn            // nil until OnOpen
+	opening atomic.Pointer[opening] // nil from OnOpen on; then conn is set
+	woken   earlyWake               // until OnOpen
+	end     dialect.End             // the loop's: this side's reason, "" while it has none
 }
 
 // backlogBytes is how much may wait in a connection before no more is taken from
@@ -39,11 +36,11 @@ func (s *loopCarrier) wakeUp() {
 	if s.woken.isTooEarly() {
 		return
 	}
-	if s.isOpen.Load() {
-		s.conn.Wake()
+	if o := s.opening.Load(); o != nil {
+		o.exchange.Wake() // if it is open by now, OnOpen wakes
 		return
 	}
-	s.waits.exchange.Wake()
+	s.conn.Wake()
 }
 
 // OnOpen implements engine.Handler.
@@ -51,10 +48,9 @@ func (s *loopCarrier) OnOpen(c *engine.Conn) {
 	s.conn = c
 	_, isCompressed := c.Compression()
 	agree(s.dialect.(*dialect.Socket), c.Subprotocol(), isCompressed)
-	s.isOpen.Store(true)
+	o := s.opening.Swap(nil)
 	s.woken.ready.Store(true)
-	s.apply(c, s.first)
-	s.first = nil
+	s.apply(c, o.first)
 	c.Wake() // the hub may have had something before
 }
 
@@ -134,9 +130,9 @@ func loopEnd(e *engine.CloseError) dialect.End {
 
 // serveOnLoop makes r a WebSocket on a loop.
 func (t *Transport) serveOnLoop(w http.ResponseWriter, r *http.Request, d *decision) {
-	a, s := t.openOnLoop(d)
+	a, o := t.openOnLoop(d)
 	if _, err := t.o.Engine.Upgrade(w, r, a); err != nil {
-		s.abandon()
+		o.abandon()
 		t.o.Logger.DebugContext(r.Context(), "handshake failed", "path", r.URL.Path, "error", err)
 	}
 }
@@ -147,38 +143,49 @@ const pendingTimeout = 30 * time.Second
 
 // openOnLoop begins a conversation and says what is to become of its handshake, which
 // waits if the hub has to.
-func (t *Transport) openOnLoop(d *decision) (engine.Admission, *loopCarrier) {
+func (t *Transport) openOnLoop(d *decision) (engine.Admission, *opening) {
 	s := &loopCarrier{}
+	o := &opening{s: s, asker: d.asker, first: scratches.Get().(*scratch)}
+	s.opening.Store(o)
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.wakeUp, d.visitor
-	s.first = scratches.Get().(*scratch)
 	returned := false
 	defer func() {
 		if !returned { // a panic of the broker passes
-			s.abandon()
+			o.abandon()
 		}
 	}()
-	s.begin(s.first)
-	for s.first.effects.Answer == nil && s.woken.woken.Swap(false) {
-		s.take(s.first)
+	s.begin(o.first)
+	for o.first.effects.Answer == nil && s.woken.woken.Swap(false) {
+		s.take(o.first)
 	}
 	returned = true
-	if s.first.effects.Answer == nil {
-		s.waits = &opening{s: s, asker: d.asker}
-		return engine.Admission{Pending: s.waits, PendingTimeout: pendingTimeout}, s
+	if o.first.effects.Answer == nil {
+		return engine.Admission{Pending: o, PendingTimeout: pendingTimeout}, o
 	}
-	return s.admission(&d.asker), s
+	return o.admission(), o
+}
+
+// opening is a handshake, until it has become a WebSocket or was refused. It may have
+// to wait for the hub.
+type opening struct {
+	engine.NopResponder
+	s        *loopCarrier
+	first    *scratch // what the dialect had before OnOpen
+	asker    asker
+	exchange engine.Exchange
+	admitted bool
 }
 
 // admission is what the dialect's answer makes of the handshake.
-func (s *loopCarrier) admission(from *asker) engine.Admission {
-	answer := s.first.effects.Answer
+func (o *opening) admission() engine.Admission {
+	answer := o.first.effects.Answer
 	if answer.Err != nil {
 		var out response
-		s.t.refuseSocket(from, answer, &out)
-		s.abandon()
+		o.s.t.refuseSocket(&o.asker, answer, &out)
+		o.abandon()
 		return admission(&out)
 	}
-	a := engine.Admission{Handler: s, Limits: s.t.limits}
+	a := engine.Admission{Handler: o.s, Limits: o.s.t.limits}
 	if !answer.Position.IsZero() {
 		a.Header = http.Header{headerPosition: {answer.Position.String()}}
 	}
@@ -186,21 +193,15 @@ func (s *loopCarrier) admission(from *asker) engine.Admission {
 }
 
 // abandon ends what has not become a WebSocket. It may be called more than once.
-func (s *loopCarrier) abandon() {
-	s.close()
-	if s.first != nil {
-		s.first.recycle()
-		s.first = nil
+func (o *opening) abandon() {
+	o.s.close()
+	if o.s.opening.Load() == nil {
+		return // OnOpen has taken what there was
 	}
-}
-
-// opening is a handshake that waits for the hub.
-type opening struct {
-	engine.NopResponder
-	s        *loopCarrier
-	asker    asker
-	exchange engine.Exchange
-	admitted bool
+	if o.first != nil {
+		o.first.recycle()
+		o.first = nil
+	}
 }
 
 // OnBody implements engine.Responder.
@@ -214,19 +215,19 @@ func (o *opening) OnBody(x engine.Exchange, _ []byte) {
 // OnWake decides, as soon as it can be decided.
 func (o *opening) OnWake(x engine.Exchange) {
 	s := o.s
-	if o.admitted || s.first == nil {
+	if o.admitted || o.first == nil {
 		return // it is decided; OnOpen takes the rest
 	}
-	if s.take(s.first); s.first.effects.Answer == nil {
+	if s.take(o.first); o.first.effects.Answer == nil {
 		return
 	}
-	o.admitted = x.Admit(s.admission(&o.asker)) == nil
+	o.admitted = x.Admit(o.admission()) == nil
 }
 
 // OnEnd implements engine.Responder. The handshake has become a WebSocket, was
 // refused, or its client has gone.
 func (o *opening) OnEnd(_ engine.Exchange, err error) {
 	if err != nil || !o.admitted {
-		o.s.abandon()
+		o.abandon()
 	}
 }

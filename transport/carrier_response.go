@@ -46,14 +46,15 @@ func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d *dec
 	if end != EndSlow {
 		s.w.finish()
 	}
-	t.endStream(&s.conversation, d.path, end)
+	t.endStream(&s.conversation, end)
 }
 
 // endStream tells of the end of a stream; of other responses nobody is told.
-func (t *Transport) endStream(c *conversation, path string, end dialect.End) {
-	if name := c.dialect.Transport(); name == SSE || name == NDJSON {
+func (t *Transport) endStream(c *conversation, end dialect.End) {
+	if stream, ok := c.dialect.(*dialect.Stream); ok && isHeld(stream) {
+		name := stream.Transport()
 		t.observe.ended(name, end)
-		t.o.Logger.Debug("stream ended", "transport", name, "path", path, "session", c.id(), "end", string(end))
+		t.o.Logger.Debug("stream ended", "transport", name, "channel", stream.Channel(), "session", c.id(), "end", string(end))
 	}
 }
 

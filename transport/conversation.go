@@ -22,6 +22,8 @@ type conversation struct {
 	wake    func()       // called by the hub from any goroutine; it must not block
 	session *hub.Session // nil until the dialect subscribes
 	visitor *visitor     // nil where nothing is guarded
+	asks    bool         // the visitor has commands that wait: it is not looked at with every delivery
+	paused  bool         // the client is not read, as it is busy; of a carrier that reads
 
 	mu      sync.Mutex // guards what follows
 	settled *settled   // outcomes of commands that no session was needed for, in order
@@ -50,7 +52,7 @@ func (c *conversation) expire(now time.Time, m *scratch) {
 
 // take gives the dialect what it is owed. More may be: then wake is called again.
 func (c *conversation) take(m *scratch) {
-	if c.visitor != nil {
+	if c.asks {
 		c.advance()
 	}
 	c.mu.Lock()
@@ -94,6 +96,7 @@ func (c *conversation) advance() {
 	for {
 		command, refusal, ok := c.visitor.next(c.id())
 		if !ok {
+			c.asks = len(c.visitor.held) > 0
 			return
 		}
 		if refusal == nil {

@@ -45,8 +45,21 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 	return route
 }
 
+// briefExchange is an exchange that ends with its answer, and its asker.
+type briefExchange struct {
+	exchangeCarrier
+	asker asker
+}
+
 func (t *Transport) newExchange(d *decision) *exchangeCarrier {
-	s := &exchangeCarrier{asker: d.asker}
+	var s *exchangeCarrier
+	if stream, ok := d.dialect.(*dialect.Stream); ok && isHeld(stream) {
+		s = &exchangeCarrier{asker: new(d.asker)}
+	} else {
+		brief := &briefExchange{asker: d.asker}
+		s = &brief.exchangeCarrier
+		s.asker = &brief.asker
+	}
 	if d.message != nil {
 		d.dialect = dialect.NewPost(*d.message)
 	}

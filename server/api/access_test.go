@@ -185,7 +185,7 @@ func TestRulesOfChannels(t *testing.T) {
 
 func TestWhoCalls(t *testing.T) {
 	f := newFixture(t, nil)
-	f.who["open"] = access.Everybody
+	f.know("open", access.Everybody)
 	f.do("open", "GET", "info", "").is(200)
 	f.do("unknown", "GET", "info", "").is(401, "unauthorized: the token is not known")
 	if a := f.do("late", "GET", "info", "").is(503, "undecided: the keys"); a.header.Get("Retry-After") == "" {

@@ -151,7 +151,7 @@ func TestRevokeWithIdentities(t *testing.T) {
 }
 
 func TestWithoutTokens(t *testing.T) {
-	f := newFixture(t, nil)
+	f := newFixture(t, func(o *Options) { o.IdentifyToken = nil })
 	f.do("root", "POST", "revocations", `{"user":"ann"}`).is(501, "not-supported: this server has no tokens")
 	f.do("root", "GET", "explain?action=publish&channel=a&token=x", "").is(501, "not-supported")
 }
@@ -172,8 +172,7 @@ func TestInfo(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	f := newFixture(t, nil)
-	f.api.o.IdentifyToken = f.identifyToken
-	f.who["ann"] = &access.Identity{Kind: access.Token, User: "ann", Grants: f.grants(`{"subscribe":["chat/*"]}`)}
+	f.know("ann", &access.Identity{Kind: access.Token, User: "ann", Grants: f.grants(`{"subscribe":["chat/*"]}`)})
 	for query, want := range map[string]string{
 		"action=subscribe&channel=chat/a&token=ann": `{"allowed":true,"action":"subscribe","channel":"chat/a","identity":"the token of user \"ann\"","kind":"token","user":"ann",` +
 			`"reason":"the token of user \"ann\" has the grant subscribe on chat/*"}`,
@@ -204,7 +203,6 @@ func TestExplainedTokenIsNoCredential(t *testing.T) {
 	f := newFixture(t, nil)
 	queries := []string{}
 	identify := f.api.o.Identify
-	f.api.o.IdentifyToken = f.identifyToken
 	f.api.o.Identify = func(r *http.Request) (*access.Identity, error) {
 		queries = append(queries, r.URL.RawQuery, r.RequestURI)
 		return identify(r)

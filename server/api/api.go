@@ -8,6 +8,7 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -84,6 +85,7 @@ type call struct {
 	r     *http.Request
 	id    *access.Identity
 	part  string // of the path
+	trace string // the span of the request, as hub.Attributes.Trace; "" if none is recorded
 	query map[string]string
 
 	publishing func(context.Context, *hub.Message) error // nil before the first
@@ -93,7 +95,7 @@ type call struct {
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), Prefix)
 	switch {
-	case r.URL.Path == DocsPath:
+	case r.URL.Path == DocsPath, r.URL.Path == DocsPath+"/":
 		a.page.docs.serve(w, r)
 	case ok && path == "openapi.json":
 		a.page.document.serve(w, r)
@@ -105,9 +107,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) serve(w http.ResponseWriter, r *http.Request, path string) {
-	c := &call{api: a, w: w, r: r}
+	c := &call{api: a, w: w, r: r, trace: tracing.Trace(r.Context())}
 	rt, f := c.find(path)
 	if f == nil {
+		r.Pattern = rt.method + " " + Prefix + rt.path // as a ServeMux does, for whoever has wrapped this
 		f = c.admit(rt)
 	}
 	if f == nil {

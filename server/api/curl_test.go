@@ -49,8 +49,7 @@ func TestExamplesOfThePage(t *testing.T) {
 		o.IsRevoked = func(id *access.Identity) bool { return id != nil && id.User == "bob" }
 		o.Info = func() any { return map[string]string{"version": "test"} }
 	})
-	f.api.o.IdentifyToken = f.identifyToken
-	f.who["gk_your_key"] = f.who["root"]
+	f.know("gk_your_key", f.root)
 	f.session(&access.Identity{Kind: access.Token, User: "ann"}, "scores/final")
 	f.session(&access.Identity{Kind: access.Token, User: "bob"})
 	var begin string

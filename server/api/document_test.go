@@ -89,6 +89,11 @@ func TestPage(t *testing.T) {
 	if err := response.Write(&b); err != nil || response.StatusCode != http.StatusOK {
 		t.Fatal(response.Status, err)
 	}
+	slash, err := f.http.Client().Head(f.http.URL + DocsPath + "/")
+	if err != nil || slash.StatusCode != http.StatusOK || slash.Header.Get("ETag") != response.Header.Get("ETag") {
+		t.Error("with a slash:", slash, err)
+	}
+	slash.Body.Close()
 	html := b.String()
 	for _, rt := range routes {
 		if !strings.Contains(html, "</span> /api/v1/"+rt.path+"</code>") {

@@ -102,6 +102,9 @@ func (a *api) identifyFault(err error) *fault {
 	if errors.As(err, &refused) {
 		return &fault{refusal: refused}
 	}
+	if errors.Is(err, context.Canceled) {
+		return &fault{isGone: true}
+	}
 	a.o.Logger.Error("who calls the server API could not be found out", "error", err)
 	return &fault{problem: transport.ProblemUndecided, detail: "it cannot be decided now who this is"}
 }

@@ -44,6 +44,7 @@ type fixture struct {
 	hub  *hub.Hub
 	api  *api
 	http *httptest.Server
+	root *access.Identity
 
 	mu  sync.Mutex // guards what follows
 	who map[string]*access.Identity
@@ -66,8 +67,9 @@ func newFixtureOn(t testing.TB, broker hub.Broker, ho *hub.Options, change func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, hub: h, who: map[string]*access.Identity{"root": key(t, "root", `{"manage":["**"],"publish":["**"]}`)}}
-	o := &Options{Hub: h, Identify: f.identify, Logger: slog.New(slog.NewTextHandler(f, nil))}
+	f := &fixture{t: t, hub: h, root: key(t, "root", `{"manage":["**"],"publish":["**"]}`)}
+	f.who = map[string]*access.Identity{"root": f.root}
+	o := &Options{Hub: h, Identify: f.identify, IdentifyToken: f.identifyToken, Logger: slog.New(slog.NewTextHandler(f, nil))}
 	if change != nil {
 		change(o)
 	}
@@ -123,7 +125,11 @@ func (f *fixture) identifyToken(_ context.Context, name string) (*access.Identit
 // let gives the bearer of name grants.
 func (f *fixture) let(name, grants string) {
 	f.t.Helper()
-	id := key(f.t, name, grants)
+	f.know(name, key(f.t, name, grants))
+}
+
+// know makes name the token of id.
+func (f *fixture) know(name string, id *access.Identity) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.who[name] = id

@@ -20,6 +20,7 @@ const (
 	dataSays    = "any JSON value: a string is published as text, and anything else as JSON"
 	typeSays    = `"text" or "json"`
 	base64Says  = "bytes as a string in base64"
+	orNone      = "; leave it out for none"
 )
 
 // readPublication reads a publication out of b, one JSON value. The
@@ -58,12 +59,12 @@ func readMessage(text string, at int, what string, known []string) (m hub.Messag
 		to   *string
 		says string
 	}{
-		{"event", &a.Event, "the name of the event, a string"},
-		{"key", &a.Key, "what the publication is about, a string"},
-		{"exclude", &a.Exclude, "the ID of a session that is not given the publication, a string"},
-		{"idempotency_key", &m.IdempotencyKey, "a string of 1 to 255 printable ASCII characters"},
+		{"event", &a.Event, "the name of the event, a string" + orNone},
+		{"key", &a.Key, "what the publication is about, a string" + orNone},
+		{"exclude", &a.Exclude, "the ID of a session that is not given the publication, a string" + orNone},
+		{"idempotency_key", &m.IdempotencyKey, "a string of 1 to 255 printable ASCII characters" + orNone},
 	} {
-		if *field.to, f = o.text(field.name, field.says+"; leave it out for none"); f != nil {
+		if *field.to, f = o.text(field.name, field.says); f != nil {
 			return m, f
 		}
 	}

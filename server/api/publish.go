@@ -88,11 +88,12 @@ func (c *call) begin(m hub.Message, to hub.Completer, ticket uint64) *fault {
 	if f := c.authorizePublication(&m); f != nil {
 		return f
 	}
-	if c.id.User != "" { // who says so is the server, never the request
+	if c.id.User != "" || c.trace != "" {
 		if m.Attributes == nil {
 			m.Attributes = new(hub.Attributes)
 		}
-		m.Attributes.User = c.id.User
+		m.Attributes.User = c.id.User // who says so is the server, never the request
+		m.Attributes.Trace = c.trace
 	}
 	c.o.Hub.BeginPublish(edge, m, to, ticket)
 	return nil

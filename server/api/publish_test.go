@@ -3,12 +3,14 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/server/tracing"
 )
 
 func TestPublish(t *testing.T) {
@@ -46,7 +48,7 @@ func TestPublish(t *testing.T) {
 func TestPublishAttributes(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.session(nil, "c")
-	f.who["ann"] = &access.Identity{Kind: access.Token, User: "ann", Grants: access.All()}
+	f.know("ann", &access.Identity{Kind: access.Token, User: "ann", Grants: access.All()})
 	body := `{"channel":"c","data":1,"event":"goal","key":"match","exclude":"` + s.ID() + `","idempotency_key":"k 1"}`
 	first := f.do("ann", "POST", "publish", body).is(201)
 	second := f.do("ann", "POST", "publish", body).is(200)
@@ -66,6 +68,39 @@ func TestPublishAttributes(t *testing.T) {
 	}
 	if pushes, err := s.Take(nil); len(pushes) > 0 || err != nil {
 		t.Errorf("the excluded session got %v, %v", pushes, err)
+	}
+}
+
+// A publication belongs to the trace of its request, and whoever has wrapped the
+// Handler knows which operation it was.
+func TestTraceOfPublications(t *testing.T) {
+	f := newFixture(t, nil)
+	const span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for path, body := range map[string]string{
+		"publish":            `{"channel":"c","data":1}`,
+		"batch":              `{"publications":[{"channel":"c","data":1},{"channel":"c","data":2}]}`,
+		"users/ann/messages": `{"data":1}`,
+	} {
+		r := httptest.NewRequest("POST", Prefix+path, strings.NewReader(body))
+		r = r.WithContext(tracing.WithTrace(r.Context(), span))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer root")
+		w := httptest.NewRecorder()
+		if f.api.ServeHTTP(w, r); w.Code >= 300 {
+			t.Error(path, w.Code, w.Body)
+		}
+		if want := "POST /api/v1/" + strings.Replace(path, "ann", "{user}", 1); r.Pattern != want {
+			t.Errorf("the pattern is %q, want %q", r.Pattern, want)
+		}
+	}
+	list := append(f.history("c"), f.history("@ann")...)
+	for _, p := range list {
+		if p.Attributes == nil || p.Attributes.Trace != span {
+			t.Errorf("%s has %+v", p.Channel, p.Attributes)
+		}
+	}
+	if len(list) != 4 {
+		t.Errorf("%d were published", len(list))
 	}
 }
 

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -48,6 +49,10 @@ type Options struct {
 	// must be quick and must not block.
 	Limited func(kind string)
 
+	// Verified is told of every token or key that was shown: which of Verifications it
+	// came to. It must be quick and must not block.
+	Verified func(outcome string)
+
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -66,6 +71,9 @@ func New(o Options, s *Settings) *Guard {
 	}
 	if o.Refused == nil {
 		o.Refused = func(access.Action, access.Cause) {}
+	}
+	if o.Verified == nil {
+		o.Verified = func(string) {}
 	}
 	if o.Limited == nil {
 		o.Limited = func(string) {}
@@ -130,12 +138,35 @@ func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport
 		}
 	}
 	s.Identities.Identify(r, func(id *access.Identity, err error) {
+		g.verified(id, err)
 		if err == nil && asks != nil && (id.Kind == access.Anonymous || id.Kind == access.Open) {
 			s.Hooks.Connect(*asks, func(id *access.Identity, err error) { g.welcome(s, c, id, err, done) })
 			return
 		}
 		g.welcome(s, c, id, err, done)
 	})
+}
+
+// What a token or key that was shown came to.
+const (
+	Valid       = "valid"
+	Invalid     = "invalid"
+	Unavailable = "unavailable" // it is not known: the keys of its issuer cannot be had
+)
+
+// Verifications returns all of them. The caller owns the slice.
+func Verifications() []string { return []string{Valid, Invalid, Unavailable} }
+
+func (g *Guard) verified(id *access.Identity, err error) {
+	var r *access.Refusal
+	switch {
+	case errors.As(err, &r) && r.Cause == access.Unavailable:
+		g.o.Verified(Unavailable)
+	case err != nil:
+		g.o.Verified(Invalid)
+	case id.Kind == access.Token || id.Kind == access.Key:
+		g.o.Verified(Valid)
+	}
 }
 
 // welcome ends Identify.

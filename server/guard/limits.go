@@ -139,10 +139,8 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 			return l.tooMany(LimitPublicationsOfSession, "publications", most, "session", wait)
 		}
 	}
-	if most := limits.PublicationsPerUser; c.Identity.User != "" {
-		if ok, wait := l.byUser.Allow(now, c.Identity.User, perSecond(most)); !ok {
-			return l.tooMany(LimitPublicationsOfUser, "publications", most, "user", wait)
-		}
+	if refusal := l.ofUser(now, c.Identity.User, limits.PublicationsPerUser); refusal != nil {
+		return refusal
 	}
 	if ok, wait := l.byAddress.Allow(now, ratelimit.AddressKey(c.Address), perSecond(limits.PublicationsPerAddress)); !ok {
 		return l.tooMany(LimitPublicationsOfAddress, "publications", limits.PublicationsPerAddress, "address", wait)
@@ -157,11 +155,28 @@ func (l *limiter) publication(now time.Time, c *transport.Client, act *transport
 			return &access.Refusal{Cause: access.TooMany, Reason: "too many publications of one session in this channel", RetryAfter: wait}
 		}
 	}
-	if policy.ChannelRate != (ratelimit.Limit{}) {
-		if ok, wait := l.byChannel.Allow(now, act.Channel, policy.ChannelRate); !ok {
-			l.limited(LimitPublicationsInChannel)
-			return &access.Refusal{Cause: access.TooMany, Reason: "too many publications in this channel", RetryAfter: wait}
-		}
+	return l.inChannel(now, act.Channel, policy)
+}
+
+// ofUser counts a publication of a user, unless the user has no name.
+func (l *limiter) ofUser(now time.Time, user string, most int) *access.Refusal {
+	if user == "" {
+		return nil
+	}
+	if ok, wait := l.byUser.Allow(now, user, perSecond(most)); !ok {
+		return l.tooMany(LimitPublicationsOfUser, "publications", most, "user", wait)
+	}
+	return nil
+}
+
+// inChannel counts a publication in a channel whose policy has a rate.
+func (l *limiter) inChannel(now time.Time, channel string, policy *Policy) *access.Refusal {
+	if policy.ChannelRate == (ratelimit.Limit{}) {
+		return nil
+	}
+	if ok, wait := l.byChannel.Allow(now, channel, policy.ChannelRate); !ok {
+		l.limited(LimitPublicationsInChannel)
+		return &access.Refusal{Cause: access.TooMany, Reason: "too many publications in this channel", RetryAfter: wait}
 	}
 	return nil
 }

@@ -163,7 +163,7 @@ func TestClaims(t *testing.T) {
 		{map[string]any{"exp": "soon"}, "claim exp is not a time"},
 		{map[string]any{"exp": 1e300}, "claim exp is not a time"},
 		{map[string]any{"exp": -1}, "claim exp is not a time"},
-		{map[string]any{"exp": 4102444800}, ""},
+		{map[string]any{"exp": int64(4102444800)}, ""},
 		{map[string]any{"exp": float64(noon.Unix()) + 1.5}, ""},
 		{map[string]any{"nbf": at(60 * time.Second)}, ""},
 		{map[string]any{"nbf": at(61 * time.Second)}, "not valid before 2026-11-29T12:01:01Z"},

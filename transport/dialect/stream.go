@@ -81,6 +81,9 @@ func AppendRetry(dst []byte, retry time.Duration) []byte {
 	return appendEventOpen(dst, retry, hub.Position{})
 }
 
+// Channel is the channel that the stream is of.
+func (s *Stream) Channel() string { return s.channel }
+
 // Begin subscribes: the client sees its stream open when that is done.
 func (s *Stream) Begin(now time.Time, out *Effects) {
 	s.opened = now.UnixNano()
