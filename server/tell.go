@@ -50,13 +50,7 @@ func (s *Server) recheck(session *hub.Session, channels ...string) {
 
 // observe has o tell the teller.
 func (t *teller) observe(o *hub.Observer) {
-	o.Opened = func(s *hub.Session) {
-		t.hooks().SessionOpened(memberOf(s))
-		// Its token may have been revoked since it was checked, and the sessions swept.
-		if id := s.Identity(); id != nil && t.guard.Settings().Identities.IsRevoked(id) {
-			s.End(&access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"})
-		}
-	}
+	o.Opened = func(s *hub.Session) { t.hooks().SessionOpened(memberOf(s)) }
 	o.Closed = func(s *hub.Session, why error) { t.hooks().SessionClosed(memberOf(s), reasonOf(why)) }
 	o.Joined, o.Left = t.joined, t.left
 }

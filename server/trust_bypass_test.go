@@ -44,4 +44,11 @@ func TestNobodyBecomesLocalByFields(t *testing.T) {
 			t.Errorf("from %q with %s: %q it is %s, want %s", row.peer, row.name, row.value, got, row.want)
 		}
 	}
+	e.proxyProtocol = true // the peer is what a header has said, or the proxy if it said nothing
+	for peer, want := range map[string]string{"127.0.0.1": "0.0.0.0", "": "0.0.0.0", "10.0.0.1": "10.0.0.1", "192.0.2.1": "192.0.2.1"} {
+		addr, _ := netip.ParseAddr(peer)
+		if got := e.clientAddress(addr, fieldsOf(nil)).String(); got != want {
+			t.Errorf("with the PROXY protocol from %q it is %s, want %s", peer, got, want)
+		}
+	}
 }
