@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-io/godwit/internal/redact"
+	"github.com/godwit-io/godwit/server"
 )
 
 // serverEnv names the server for pub and sub.
@@ -26,17 +27,50 @@ func serverFlag(cmd *cobra.Command, to *string) {
 	cmd.Flags().StringVar(to, "server", "", "`URL` of the server (default $"+serverEnv+", or else "+serverDefault+")")
 }
 
+// bearerEnv has the token or key for pub and sub.
+const bearerEnv = "GODWIT_BEARER"
+
+// tokenFlag adds --token.
+func tokenFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "token", "", "`TOKEN` or key to show to the server: itself, or env:NAME or file:PATH where others must not see it (default $"+bearerEnv+")")
+}
+
+// bearer is the token that the flag or the environment names, "" for none.
+func bearer(token string) (string, error) {
+	name := "--token"
+	if token == "" {
+		name, token = bearerEnv, os.Getenv(bearerEnv)
+	}
+	if token == "" {
+		return "", nil
+	}
+	secret, err := server.ParseSecret(token)
+	if err != nil {
+		return "", usagef("%s: %v", name, err)
+	}
+	b, err := secret.Resolve()
+	if err != nil {
+		return "", usagef("%s: %v", name, err)
+	}
+	for _, c := range b {
+		if c <= ' ' || c > '~' {
+			return "", usagef("%s: this is no token or key: it has a character that neither has", name)
+		}
+	}
+	return string(b), nil
+}
+
 // channelURL is the URL of a channel on the server that the flag, the
 // environment or the default names.
-func channelURL(server, channel string) (*url.URL, error) {
+func channelURL(base, channel string) (*url.URL, error) {
 	name := "--server"
-	if server == "" {
-		name, server = serverEnv, os.Getenv(serverEnv)
+	if base == "" {
+		name, base = serverEnv, os.Getenv(serverEnv)
 	}
-	if server == "" {
-		server = serverDefault
+	if base == "" {
+		base = serverDefault
 	}
-	u, err := url.Parse(server)
+	u, err := url.Parse(base)
 	if err == nil {
 		switch u.Scheme {
 		case "ws":
@@ -46,15 +80,14 @@ func channelURL(server, channel string) (*url.URL, error) {
 		}
 	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usagef("%s: %q is not the URL of a server; write for example %s", name, redact.Text(server), serverDefault)
+		return nil, usagef("%s: %q is not the URL of a server; write for example %s", name, redact.Text(base), serverDefault)
 	}
 	segments := strings.Split(channel, "/")
 	for i, segment := range segments {
 		segments[i] = url.PathEscape(segment)
 	}
 	// Set both forms, so that the path is sent as it is written here.
-	base := strings.TrimSuffix(u.EscapedPath(), "/")
-	u.RawPath = base + "/channels/" + strings.Join(segments, "/")
+	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + "/channels/" + strings.Join(segments, "/")
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/channels/" + channel
 	return u, nil
 }

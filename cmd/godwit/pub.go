@@ -26,7 +26,7 @@ const (
 
 func newPub() *cobra.Command {
 	var p publisher
-	var server string
+	var server, token string
 	var lines, asJSON, binary bool
 	cmd := &cobra.Command{
 		Use:   "pub CHANNEL [MESSAGE]",
@@ -59,6 +59,9 @@ line.`,
 			}
 			var err error
 			if p.url, err = channelURL(server, args[0]); err != nil {
+				return err
+			}
+			if p.token, err = bearer(token); err != nil {
 				return err
 			}
 			p.out, p.errOut = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -97,6 +100,7 @@ line.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	serverFlag(cmd, &server)
+	tokenFlag(cmd, &token)
 	flags.BoolVar(&lines, "lines", false, "publish each line of standard input by itself, as it comes (default false)")
 	flags.BoolVar(&asJSON, "json", false, "publish a JSON value; the server checks it (default false)")
 	flags.BoolVar(&binary, "binary", false, "publish bytes as they are (default false)")
@@ -111,6 +115,7 @@ type publisher struct {
 	contentType string
 	text        bool // nobody has said what the message is
 	key         string
+	token       string // or key, "" for none
 	out, errOut io.Writer
 }
 
@@ -177,6 +182,9 @@ func (p *publisher) publish(cmd *cobra.Command, message []byte) error {
 	// NewRequest has parsed the URL again, and with it the escapes in the path.
 	r.URL = p.url
 	r.Header.Set("Content-Type", p.contentType)
+	if p.token != "" {
+		r.Header.Set("Authorization", "Bearer "+p.token)
+	}
 	if p.key != "" {
 		r.Header.Set("Idempotency-Key", p.key)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -288,6 +289,50 @@ func TestRetryAfter(t *testing.T) {
 		}
 		if longest > most || longest < most*0.9 {
 			t.Errorf("after %d failures up to %v s, want %v", failures, longest, most)
+		}
+	}
+}
+
+// With a token, pub and sub do what it grants, and say which grant is missing.
+func TestPubSubWithToken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "godwit.yaml")
+	secret := filepath.Join(dir, "secret")
+	for path, text := range map[string]string{config: "tokens: [{secret: file:secret}]\n", secret: strings.Repeat("k", 32)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, url := serve(t, "--config", config)
+	made := do(t, "", "token", "make", "--config", config, "--user", "ann", "--subscribe", "chat", "--publish", "chat")
+	if made.code != exitOK {
+		t.Fatal(made.errOut)
+	}
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte(made.out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := do(t, "", "pub", "chat", "hello", "--server", url, "--token", "file:"+token); r.code != exitOK {
+		t.Errorf("pub: %s", r.errOut)
+	}
+	if r := do(t, "", "sub", "chat", "--last", "1", "-n", "1", "--server", url, "--token", strings.TrimSpace(made.out)); r.out != "hello\n" {
+		t.Errorf("sub: %q %s", r.out, r.errOut)
+	}
+	for args, want := range map[string]string{
+		"pub news x":                       `needs the grant publish on channel "news", and there is no token (401)`,
+		"sub news":                         `needs the grant subscribe on channel "news", and there is no token (401)`,
+		"pub news x --token file:" + token: `needs the grant publish on channel "news" (403)`,
+		"sub news --token file:" + token:   `needs the grant subscribe on channel "news" (403)`,
+		"pub chat x --token file:nowhere":  "--token: open nowhere",
+		"pub chat x --token env:NOT_THERE": "--token: the variable NOT_THERE is not set",
+	} {
+		r := do(t, "", append(strings.Fields(args), "--server", url)...)
+		if r.code == exitOK || !strings.Contains(r.errOut, want) {
+			t.Errorf("%s: exit code %d, %q, want %q", args, r.code, r.errOut, want)
+		}
+		if strings.Contains(r.errOut, strings.TrimSpace(made.out)) {
+			t.Errorf("%s: the token is in %q", args, r.errOut)
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 func newSub() *cobra.Command {
-	var server, since string
+	var server, token, since string
 	var last, count int
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -70,6 +70,14 @@ refuses the channel.`,
 					}
 				}
 			}
+			header := make(http.Header)
+			shown, err := bearer(token)
+			if err != nil {
+				return err
+			}
+			if shown != "" {
+				header.Set("Authorization", "Bearer "+shown)
+			}
 			ctx, done := context.WithCancelCause(cmd.Context())
 			defer done(nil)
 			p := &printer{out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(), json: asJSON, named: len(args) > 1, left: count, done: done}
@@ -80,7 +88,7 @@ refuses the channel.`,
 				if err != nil {
 					return err
 				}
-				f := &follower{url: u, channel: channel, since: from, last: last, printer: p}
+				f := &follower{url: u, header: header, channel: channel, since: from, last: last, printer: p}
 				followers.Go(func() {
 					if err := f.run(ctx); err != nil {
 						done(err)
@@ -97,6 +105,7 @@ refuses the channel.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	serverFlag(cmd, &server)
+	tokenFlag(cmd, &token)
 	flags.IntVar(&last, "last", 0, "begin with the newest `N` publications (default 0)")
 	flags.StringVar(&since, "since", "", "begin after `POSITION`, as pub and --json print it (default now)")
 	flags.BoolVar(&asJSON, "json", false, "print JSON envelopes with channel, position and time (default false)")
@@ -188,6 +197,7 @@ func (e *envelope) binary() bool { return e.Data == nil && e.DataBase64 != nil }
 
 // follower keeps one channel connected.
 type follower struct {
+	header  http.Header // of every handshake
 	url     *url.URL
 	channel string
 	printer *printer
@@ -255,7 +265,7 @@ func (f *follower) connect(ctx context.Context) (received bool, err error) {
 	}
 	u := *f.url
 	u.RawQuery = query.Encode()
-	conn, response, err := ws.Dial(ctx, u.String(), &ws.DialOptions{Options: ws.Options{MessageBytesMax: pubBytesMax * 2}})
+	conn, response, err := ws.Dial(ctx, u.String(), &ws.DialOptions{Header: f.header, Options: ws.Options{MessageBytesMax: pubBytesMax * 2}})
 	if err != nil {
 		if response == nil {
 			return false, unreachable(f.url, err)
