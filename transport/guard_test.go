@@ -322,6 +322,7 @@ func (g *testGuard) Identify(r *Request, done func(*Client, error)) {
 		d, _ := time.ParseDuration(expires)
 		c.Identity.Expires = time.Now().Add(d)
 	}
+	c.State = fmt.Sprint(r.Method(), " ", r.Path(), " socket=", r.IsUpgrade(), " ", r.Values("Accept"), r.Values("Prefer"), r.Values("Content-Length"), " ", len(r.Query()))
 	if err == nil {
 		g.mu.Lock()
 		g.here = append(g.here, c)
@@ -382,7 +383,9 @@ func (g *testGuard) expectNobody(t *testing.T) {
 		select {
 		case <-g.left:
 		case <-expired:
-			t.Errorf("%d clients have not left", n)
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			t.Errorf("%d clients have not left; the first is that of %v", n, g.here[0].State)
 			return
 		}
 	}
