@@ -107,7 +107,7 @@ func New(c Config) (*Server, error) {
 	}
 	trust, err := s.newSettings(&c, nil)
 	if err != nil {
-		s.closeTracer(context.Background())
+		s.closeTracer()
 		return nil, c.located(err)
 	}
 	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
@@ -118,7 +118,7 @@ func New(c Config) (*Server, error) {
 		err = s.serveAPI()
 	}
 	if err != nil {
-		s.closeTracer(context.Background())
+		s.closeTracer()
 		closeSettings(context.Background(), trust)
 		return nil, err
 	}
@@ -332,7 +332,7 @@ func (s *Server) drain() {
 	}
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
-	s.closeTracer(ctx)
+	s.closeTracer()
 	if cut > 0 {
 		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
 		return
@@ -364,7 +364,7 @@ func (s *Server) Close() error {
 	}
 	s.used = true
 	closeSettings(context.Background(), s.guard.Settings())
-	s.closeTracer(context.Background())
+	s.closeTracer()
 	s.tls.stop()
 	var admin error
 	if s.admin != nil {

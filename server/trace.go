@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/godwit-io/godwit/server/tracing"
 )
@@ -32,9 +33,16 @@ func (s *Server) newTracer(c *Tracing) (*tracing.Tracer, error) {
 	return t, nil
 }
 
-// closeTracer sends what waits, as long as ctx allows.
-func (s *Server) closeTracer(ctx context.Context) {
+// tracerTimeout is how long sending what is left may take at the end. It is no part of
+// the time to drain, which may be over; and a collector that is away does not hold the
+// end up for long.
+const tracerTimeout = 2 * time.Second
+
+// closeTracer sends what waits.
+func (s *Server) closeTracer() {
 	if s.tracer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), tracerTimeout)
+		defer cancel()
 		_ = s.tracer.Close(ctx) // an error says that spans were dropped, which is counted
 	}
 }

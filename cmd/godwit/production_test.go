@@ -218,9 +218,6 @@ curl -sS -m 20 -H "Authorization: Bearer $KEY" https://live.example.com/channels
 
 // TestProductionSite opens the page's page in a browser, at the site of the page.
 func TestProductionSite(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a whole site takes half a minute")
-	}
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("a browser takes seconds to start")
