@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,7 +33,7 @@ func (s *Server) listenAdmin(ctx context.Context) error {
 	}
 	listeners, err := s.listenEach(ctx, s.config.Admin.Listen)
 	if err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
+		return explained{"admin.listen: " + strings.Replace(err.Error(), " with --listen", "", 1), err} // no flag is about it
 	}
 	a := &admin{listeners: listeners, loopback: addressesAre(isLoopback, listeners), failed: make(chan error, len(listeners))}
 	a.http = &http.Server{

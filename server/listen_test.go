@@ -212,6 +212,23 @@ func TestListenInUse(t *testing.T) {
 	}
 }
 
+// No flag says where the addresses for operators are.
+func TestAdminListenInUse(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Admin: Admin{Listen: []string{other.Addr().String()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "admin.listen: cannot listen on " + other.Addr().String() + ": address already in use; stop the program that uses it, or choose another"
+	if err := s.Run(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestListenElsewhere(t *testing.T) {
 	for listen, want := range map[string]string{
 		"192.0.2.1:0":             "no such address", // RFC 5737: nobody has it
