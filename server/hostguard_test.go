@@ -1,7 +1,9 @@
 package server
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -148,5 +150,37 @@ func TestHostGuard(t *testing.T) {
 		if a := s.do(t, http.MethodGet, "/healthz", "", "Host", host); a.StatusCode != http.StatusOK {
 			t.Errorf("Host %s: %s", host, a.Status)
 		}
+	}
+}
+
+// A name that is refused ends a stream of HTTP/2 and not the connection, on which there
+// may be others.
+func TestHostGuardHTTP2(t *testing.T) {
+	files, trust := certificate(t)
+	s := start(t, Config{TLS: files})
+	client := httpsClient(t, trust, true)
+	for i := range 20 {
+		isReused := false
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { isReused = c.Reused }})
+		q, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+strings.TrimPrefix(s.url, "http://")+"/channels/c", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Host = "evil.example"
+		p, err := client.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(p.Body)
+		p.Body.Close()
+		if err != nil || p.StatusCode != http.StatusMisdirectedRequest || !strings.Contains(string(text), "evil.example") {
+			t.Fatalf("%s, %v: %s", p.Status, err, text)
+		}
+		if i > 0 && !isReused {
+			t.Fatalf("request %d has a connection of its own", i)
+		}
+	}
+	if hint := "--origin https://evil.example"; !strings.Contains(s.log.String(), hint) {
+		t.Errorf("the log does not say %s", hint)
 	}
 }

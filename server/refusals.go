@@ -33,10 +33,10 @@ func (r *refusals) warnOrigin(origin, host string) {
 }
 
 // warnHost tells of a request for a name that is not answered to.
-func (r *refusals) warnHost(host string) {
+func (r *refusals) warnHost(scheme, host string) {
 	if r.isNews("host " + host) {
 		r.log.Warn("a request for an unknown host was refused", "host", cut(host),
-			"hint", "admit the name with --origin http://"+cut(host)+" (origins in the configuration file)")
+			"hint", "admit the name with --origin "+scheme+"://"+cut(host)+" (origins in the configuration file)")
 	}
 }
 

@@ -95,11 +95,16 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 
 // refuseHost refuses a request for a name that is not this machine's.
 func (s *Server) refuseHost(w http.ResponseWriter, r *http.Request, address net.Addr) {
-	s.refusals.warnHost(r.Host)
-	w.Header().Set("Connection", "close")
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
+	}
+	s.refusals.warnHost(scheme, r.Host)
+	if r.ProtoMajor < 2 {
+		// With HTTP/2 only the stream ends (RFC 9110 §15.5.20): others on the connection
+		// may be for names of ours, and a client that is still sending the content would
+		// find the connection closed and not read why.
+		w.Header().Set("Connection", "close")
 	}
 	transport.ProblemHost.Write(w, fmt.Sprintf("this server listens on loopback and does not answer to %s; use %s://%s,"+
 		" or allow the name with --origin (origins in the configuration file)", quote(r.Host), scheme, address))
