@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/identity"
 )
@@ -56,8 +56,9 @@ func (e *Examination) LookUp() {
 			e.fail(key, err)
 		}
 	}
+	e.tryHooks()
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
-		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)
 		}
 	}
@@ -91,6 +92,22 @@ func (e *Examination) tryIssuer(t *TokenIssuer, key string) {
 	if issuer.Secret != nil && len(issuer.Secret) < tokenSecretBytesGood {
 		e.note(key+part, "the secret is shorter than %d bytes; use at least so many random ones", tokenSecretBytesGood)
 	}
+}
+
+// tryHooks tries everything of hooks but their secrets, as a start would. Nobody is asked.
+func (e *Examination) tryHooks() {
+	o := hookOptions(&e.Config.Hooks)
+	if o == nil {
+		return
+	}
+	o.Secrets = [][]byte{make([]byte, 32)} // a stand-in, which is long enough
+	h, err := hooks.New(o)
+	if err != nil {
+		wrong := hooksFailed(err)
+		e.fail(wrong.Key, errors.New(wrong.Text))
+		return
+	}
+	_ = h.Close(context.Background()) // it has nothing to wait for
 }
 
 // tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.

@@ -102,10 +102,11 @@ func issuerOf(t *TokenIssuer, source string) (identity.Issuer, error) {
 }
 
 func (s *Server) hooksOf(c *Hooks) (*hooks.Hooks, error) {
-	if c.Connect.URL == "" && c.Subscribe.URL == "" && c.Publish.URL == "" && c.Events.URL == "" {
+	o := hookOptions(c)
+	if o == nil {
 		return nil, nil
 	}
-	o := &hooks.Options{AllowPrivate: c.AllowPrivate, Concurrency: c.Concurrency, Observer: s.metrics.hooksObserver(), Logger: s.log}
+	o.Observer, o.Logger = s.metrics.hooksObserver(), s.log
 	if s.tracer != nil {
 		o.Wrap = s.tracer.RoundTripper
 	}
@@ -116,6 +117,19 @@ func (s *Server) hooksOf(c *Hooks) (*hooks.Hooks, error) {
 		}
 		o.Secrets = append(o.Secrets, b)
 	}
+	made, err := hooks.New(o)
+	if err != nil {
+		return nil, hooksFailed(err)
+	}
+	return made, nil
+}
+
+// hookOptions is what c says of hooks, without secrets; nil if there is none.
+func hookOptions(c *Hooks) *hooks.Options {
+	if c.Connect.URL == "" && c.Subscribe.URL == "" && c.Publish.URL == "" && c.Events.URL == "" {
+		return nil
+	}
+	o := &hooks.Options{AllowPrivate: c.AllowPrivate, Concurrency: c.Concurrency}
 	question := func(url string, h *ChannelHook) *hooks.Question {
 		if url == "" {
 			return nil
@@ -128,15 +142,17 @@ func (s *Server) hooksOf(c *Hooks) (*hooks.Hooks, error) {
 	if e := &c.Events; e.URL != "" {
 		o.Events = &hooks.Events{URL: e.URL, Timeout: e.Timeout, Channels: e.Channels, Types: e.Types, Retry: e.Retry}
 	}
-	made, err := hooks.New(o)
+	return o
+}
+
+// hooksFailed names the setting that package hooks calls an option: Connect.URL is
+// hooks.connect.url.
+func hooksFailed(err error) *SettingError {
 	var wrong *hooks.OptionError
-	if errors.As(err, &wrong) {
-		return nil, failed("hooks", errors.New(wrong.Option+": "+wrong.Reason))
+	if !errors.As(err, &wrong) {
+		return failed("hooks", err)
 	}
-	if err != nil {
-		return nil, failed("hooks", err)
-	}
-	return made, nil
+	return failed("hooks."+strings.ToLower(wrong.Option), errors.New(wrong.Reason))
 }
 
 // forwarded are the header fields that any hook hands on.
