@@ -278,7 +278,11 @@ func printIdentity(row func(name, value string), id *access.Identity, now time.T
 	case id.Expires.IsZero():
 		row("until", "for ever")
 	default:
-		row("until", moment(id.Expires, now))
+		until := moment(id.Expires, now)
+		if id.Expires.Before(now) {
+			until += fmt.Sprintf("; it is still taken for the %v by which clocks may differ", identity.DefaultSkew)
+		}
+		row("until", until)
 	}
 }
 

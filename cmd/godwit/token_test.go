@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/server"
@@ -157,6 +158,13 @@ func TestTokenMakeAndExplain(t *testing.T) {
 
 	wrong := strings.TrimSpace(said(t, "", "token", "make", "--config", config, "--audience", "other"))
 	denied(t, []string{"token", "explain", wrong, "--config", config}, "for another audience", `its aud is ["other"], and tokens[0] accepts ["chat"]`, "signed by  tokens[0], the secret")
+	late, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(-identity.DefaultSkew / 2).Unix()}).SignedString([]byte(strings.Repeat("x", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := said(t, "", "token", "explain", late, "--secret", "file:"+other); !strings.Contains(got, " ago; it is still taken for the 1m0s by which clocks may differ") {
+		t.Error(got)
+	}
 	endless := strings.TrimSpace(said(t, "", "token", "make", "--without-exp", "--config", config))
 	denied(t, []string{"token", "explain", endless, "--config", config}, "the token has no claim exp")
 }
