@@ -100,7 +100,17 @@ func (c *call) revoke() *fault {
 		return c.revokeFault(err)
 	}
 	n := c.o.Hub.EndSessions(func(s *hub.Session) bool { return c.o.IsRevoked(s.Identity()) }, revoked)
-	c.o.Logger.Info("tokens revoked", "user", r.User, "token_id", r.TokenID, "before", r.Before, "ended", n, "by", c.id.String())
+	var which []any // what it does not name is not what it is about
+	if r.User != "" {
+		which = append(which, "user", r.User)
+	}
+	if r.TokenID != "" {
+		which = append(which, "token_id", r.TokenID)
+	}
+	if !r.Before.IsZero() {
+		which = append(which, "before", r.Before)
+	}
+	c.o.Logger.Info("tokens revoked", append(which, "ended", n, "by", c.id.String())...)
 	return c.answerEnded(n)
 }
 

@@ -98,6 +98,10 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("ann's ended with %v, bob's with %v", endOf(ann), endOf(bob))
 	}
 	f.do("root", "POST", "revocations", `{"token_id":"8"}`).is(200)
+	if log := f.logged(); !strings.Contains(log, `msg="tokens revoked" user=ann token_id=7 before=2026-11-29T`) ||
+		!strings.Contains(log, `msg="tokens revoked" token_id=8 ended=1 by=`) {
+		t.Error(log)
+	}
 	want := []identity.Revocation{{User: "ann", TokenID: "7", Before: time.Date(2026, 11, 29, 11, 0, 0, 5e8, time.UTC)}, {TokenID: "8"}}
 	if !slices.EqualFunc(got, want, func(a, b identity.Revocation) bool {
 		return a.User == b.User && a.TokenID == b.TokenID && a.Before.Equal(b.Before)
