@@ -58,6 +58,11 @@ type Attributes struct {
 	// Exclude is the ID of a session that is not given the publication.
 	Exclude string
 
+	// Expires is when the publication is worth nothing any more to a subscriber that
+	// has not got it yet: it is passed over then, with a Gap that says so. The history
+	// keeps it like others. Zero is never.
+	Expires time.Time
+
 	// Trace is the span that the publication belongs to, as the header field
 	// traceparent of W3C Trace Context has it, "" for none. The hub only carries it:
 	// Observer.Publishing may replace it. It is not shown to subscribers.
@@ -90,6 +95,10 @@ const AttributeBytesMax = 255
 type Gap struct {
 	From Position // the last position the subscriber had
 	To   Position // the last position it will not be given
+
+	// IsExpired says that these publications were not lost: they were too old when it
+	// was their turn, see Attributes.Expires.
+	IsExpired bool
 }
 
 // check returns an error that wraps ErrAttribute.

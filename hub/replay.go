@@ -81,14 +81,16 @@ const takeBytesMax = 256 << 10
 // takeQueue moves what is queued into dst, or a first part of it, and counts its
 // publications; s.mu is held.
 func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
+	var expired expiry
+	taken, takenBytes := 0, 0 // also what has expired
 	for i := range s.queue {
 		q := &s.queue[i]
-		if q.other == nil && n > 0 && bytes+len(q.delivery.Data) > takeBytesMax {
+		if q.other == nil && taken > 0 && takenBytes+len(q.delivery.Data) > takeBytesMax {
 			left := copy(s.queue, s.queue[i:])
 			clear(s.queue[left:])
 			s.queue = s.queue[:left]
-			s.queueCount -= int32(n)
-			s.queueBytes -= bytes
+			s.queueCount -= int32(taken)
+			s.queueBytes -= takenBytes
 			return dst, n, bytes
 		}
 		if q.other != nil {
@@ -97,11 +99,17 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 			s.notePage(q.other.isPage)
 			continue
 		}
-		dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
+		if expired.has(q.delivery.Publication) {
+			dst = s.passExpired(q.sub, q.delivery.Publication, dst)
+		} else {
+			dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
+			n++
+			bytes += len(q.delivery.Data)
+		}
 		q.sub.queued--
 		q.sub.taken = q.delivery.Position.Offset
-		n++
-		bytes += len(q.delivery.Data)
+		taken++
+		takenBytes += len(q.delivery.Data)
 	}
 	s.emptyQueue()
 	return dst, n, bytes
@@ -265,6 +273,9 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 func (s *Session) takeOne(sub *subscription, d *Delivery, dst []Push, n, bytes *int) []Push {
 	if sub.excludes(d.Publication) {
 		return dst
+	}
+	if new(expiry).has(d.Publication) {
+		return s.passExpired(sub, d.Publication, dst)
 	}
 	*n++
 	*bytes += len(d.Data)

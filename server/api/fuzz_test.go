@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/hub"
@@ -41,7 +42,7 @@ func FuzzPublication(f *testing.F) {
 			return s
 		}
 		for name := range want {
-			if !contains(fieldsOfPublication, name) || name == "ttl" {
+			if !contains(fieldsOfPublication, name) {
 				t.Errorf("%q has the field %q", b, name)
 			}
 		}
@@ -49,6 +50,10 @@ func FuzzPublication(f *testing.F) {
 		if m.Attributes != nil {
 			a = *m.Attributes
 		}
+		if a.Expires.IsZero() != (want["ttl"] == nil) {
+			t.Errorf("%q expires at %v", b, a.Expires)
+		}
+		a.Expires = time.Time{}
 		if m.Channel != text("channel") || m.IdempotencyKey != text("idempotency_key") ||
 			a != (hub.Attributes{Event: text("event"), Key: text("key"), Exclude: text("exclude")}) || hub.CheckChannel(m.Channel) != nil {
 			t.Errorf("%q: %+v %+v", b, m, a)
@@ -71,6 +76,7 @@ func FuzzPublication(f *testing.F) {
 }
 
 func FuzzBatch(f *testing.F) {
+	f.Add([]byte(`{"channel":"c","data":1,"ttl":0.5}`))
 	f.Add([]byte(`{"publications":[{"channel":"c","data":1},2,[],"x]",{"a":{"b":[{}]}}]}`))
 	f.Add([]byte(` {"publications" : [ ] } `))
 	f.Add([]byte(`{"publications":[1,2,3],"publications":[]}`))

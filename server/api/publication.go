@@ -2,7 +2,9 @@ package api
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport"
@@ -47,8 +49,9 @@ func readMessage(text string, at int, what string, known []string) (m hub.Messag
 			return m, &fault{problem: transport.ProblemChannelName, detail: "channel " + quote(name.Name) + " of " + what + ": " + name.Problem}
 		}
 	}
-	if o.raw("ttl") != "" {
-		return m, o.wrong("ttl", "not supported yet: leave it out, and let the history of the channel bound how long its publications are kept")
+	ttl, f := o.ttl()
+	if f != nil {
+		return m, f
 	}
 	if f := o.payload(&m); f != nil {
 		return m, f
@@ -68,10 +71,29 @@ func readMessage(text string, at int, what string, known []string) (m hub.Messag
 			return m, f
 		}
 	}
+	if ttl != 0 {
+		a.Expires = time.Now().Add(ttl).UTC().Round(0)
+	}
 	if a != (hub.Attributes{}) {
 		m.Attributes = &a
 	}
 	return m, nil
+}
+
+// ttlMax is the longest time to live: ten years.
+const ttlMax = 10 * 365 * 24 * time.Hour
+
+// ttl reads the time to live, 0 for none.
+func (o *object) ttl() (time.Duration, *fault) {
+	raw := o.raw("ttl")
+	if raw == "" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(raw, 64)
+	if err != nil || seconds < 0.001 || seconds > ttlMax.Seconds() {
+		return 0, o.wrong("ttl", "a number of seconds, from 0.001 to 315360000"+orNone)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 // payload reads the payload and what kind it is of.

@@ -41,6 +41,10 @@ func gap(from, to uint64) hub.Push {
 	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to)}}
 }
 
+func expiredGap(from, to uint64) hub.Push {
+	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to), IsExpired: true}}
+}
+
 func behind() hub.Push { return hub.Push{Channel: "c", Behind: broken} }
 
 func subscribed(n uint64) hub.Push {
@@ -151,6 +155,14 @@ func TestDialects(t *testing.T) {
 		{"a socket that is refused", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
 			{nil, `subscribe c`},
 			{pushes(failed(hub.CommandSubscribe, broken)), `refuse broken on purpose; over, failure`},
+		}},
+		{"a socket whose publications expire", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7), expiredGap(7, 9), delivered(10, "a")), `answer 101; text "a"`},
+		}},
+		{"a socket with envelopes whose publications expire", NewSocket("c", true, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7), expiredGap(7, 9)), `answer 101 at e:7; text "{\"gap\":{\"from\":\"e:7\",\"to\":\"e:9\",\"reason\":\"expired\"}}"`},
 		}},
 		{"a socket that may not subscribe", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
 			{nil, `subscribe c`},

@@ -55,7 +55,7 @@ func appendAttribute(dst []byte, name, value string) []byte {
 	return append(dst, ',')
 }
 
-// appendGap appends {"from":…,"to":…}. From is null when it is not known what
+// appendGap appends {"from":…,"to":…}, and "reason":"expired" if nothing was lost. From is null when it is not known what
 // the client had.
 func appendGap(dst []byte, g *hub.Gap) []byte {
 	from := g.From
@@ -66,6 +66,9 @@ func appendGap(dst []byte, g *hub.Gap) []byte {
 	dst = AppendPosition(dst, from)
 	dst = append(dst, `,"to":`...)
 	dst = AppendPosition(dst, g.To)
+	if g.IsExpired {
+		dst = append(dst, `,"reason":"expired"`...)
+	}
 	return append(dst, '}')
 }
 

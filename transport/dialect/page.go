@@ -124,6 +124,8 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 func (p *Page) collect(pushes []hub.Push) (read history) {
 	for i, push := range pushes {
 		switch {
+		case push.Gap != nil && push.Gap.IsExpired:
+			p.position = push.Gap.To
 		case push.Gap != nil && i == 0:
 			read.gap, p.position = true, push.Gap.To
 		case push.Delivery == nil, p.request.limit > 0 && len(read.publications) == p.request.limit:
