@@ -131,6 +131,20 @@ func May(id *Identity, rules *Rules, a Action, channel string) bool {
 	return ok
 }
 
+// MayEverywhere reports whether id may do a in every channel there is or will be, those
+// of users left out unless a is Manage.
+func MayEverywhere(id *Identity, a Action) bool {
+	if id == nil || id.Kind == Open {
+		return true
+	}
+	for _, p := range id.Grants.Patterns(a) {
+		if p.String() == "**" {
+			return true
+		}
+	}
+	return false
+}
+
 func denial(id *Identity, a Action) string {
 	granted := id.Grants.Patterns(a)
 	if len(granted) == 0 {

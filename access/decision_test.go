@@ -57,6 +57,19 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestMayEverywhere(t *testing.T) {
+	some := &access.Identity{Kind: access.Key, Grants: grants(t, `{"manage":["a/**","*"],"publish":["a","**"]}`)}
+	for _, row := range []struct {
+		id   *access.Identity
+		a    access.Action
+		want bool
+	}{{nil, access.Manage, true}, {access.Everybody, access.Manage, true}, {some, access.Manage, false}, {some, access.Publish, true}, {some, access.History, false}} {
+		if got := access.MayEverywhere(row.id, row.a); got != row.want {
+			t.Errorf("%v %v: %v", row.id, row.a, got)
+		}
+	}
+}
+
 func TestManyPatternsAreListedInPart(t *testing.T) {
 	var patterns []string
 	for _, c := range "abcdefghij" {

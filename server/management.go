@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +108,7 @@ func (s *Server) allowOperator(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	id, err := s.identify(r)
-	if err == nil && managesAll(id) {
+	if err == nil && access.MayEverywhere(id, access.Manage) {
 		return true
 	}
 	var refusal *access.Refusal
@@ -121,8 +120,4 @@ func (s *Server) allowOperator(w http.ResponseWriter, r *http.Request) bool {
 	}
 	transport.WriteRefusal(w, refusal)
 	return false
-}
-
-func managesAll(id *access.Identity) bool {
-	return id.Kind == access.Open || slices.ContainsFunc(id.Grants.Patterns(access.Manage), func(p access.Pattern) bool { return p.String() == "**" })
 }

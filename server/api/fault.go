@@ -129,10 +129,7 @@ func (c *call) authorize(a access.Action, channel string) *fault {
 }
 
 // managesAll reports whether the caller may manage every channel there is or will be.
-func (c *call) managesAll() bool {
-	return c.id.Kind == access.Open ||
-		slices.ContainsFunc(c.id.Grants.Patterns(access.Manage), func(p access.Pattern) bool { return p.String() == "**" })
-}
+func (c *call) managesAll() bool { return access.MayEverywhere(c.id, access.Manage) }
 
 // authorizeAll is managesAll, for a request that needs it.
 func (c *call) authorizeAll() *fault {
