@@ -20,13 +20,14 @@ func (e *expiry) has(p *Publication) bool {
 func (s *Session) passExpired(sub *subscription, p *Publication, dst []Push) []Push {
 	if n := len(dst); n > 0 {
 		last := &dst[n-1]
-		if last.Gap != nil && last.Gap.IsExpired && last.Channel == sub.channel.name && last.Gap.To == (Position{p.Position.Epoch, p.Previous}) {
+		if last.Gap != nil && last.Gap.Reason == GapExpired && last.Channel == sub.channel.name && last.Gap.To == (Position{p.Position.Epoch, p.Previous}) {
 			last.Gap.To = p.Position
+			last.Gap.Count++
 			return dst
 		}
 	}
 	s.hub.counters.gaps.Add(1)
 	return append(dst, Push{Channel: sub.channel.name, Gap: &Gap{
-		From: Position{p.Position.Epoch, p.Previous}, To: p.Position, IsExpired: true,
+		From: Position{p.Position.Epoch, p.Previous}, To: p.Position, Reason: GapExpired, Count: 1,
 	}})
 }

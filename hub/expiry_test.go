@@ -35,7 +35,7 @@ func TestExpiredIsPassedOver(t *testing.T) {
 		<-time.After(2 * time.Second)
 		pushes := slow.drain()
 		want(t, pushes, "1 gap(1-3) 4 gap(4-5) 6")
-		if !pushes[1].Gap.IsExpired || !pushes[3].Gap.IsExpired {
+		if pushes[1].Gap.Reason != hub.GapExpired || pushes[3].Gap.Reason != hub.GapExpired {
 			t.Error("the gaps do not say that it has expired")
 		}
 		if after := h.Stats(); after.Deliveries-before.Deliveries != 3 || after.Gaps-before.Gaps != 2 {

@@ -89,17 +89,6 @@ func ReservedEvents() []string { return slices.Clone(reservedEvents) }
 // AttributeBytesMax is the length of the longest attribute.
 const AttributeBytesMax = 255
 
-// Gap tells a subscriber what could not be delivered: everything after From,
-// up to and including To. When the epochs differ, the history that From belongs
-// to no longer exists, and how much was lost cannot be known.
-type Gap struct {
-	From Position // the last position the subscriber had
-	To   Position // the last position it will not be given
-
-	// IsExpired says that these publications were not lost: they were too old when it
-	// was their turn, see Attributes.Expires.
-	IsExpired bool
-}
 
 // check returns an error that wraps ErrAttribute.
 func (a *Attributes) check() error {

@@ -1,13 +1,28 @@
 package hub
 
-// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind and
-// Outcome is set.
+// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome
+// and Changes is set.
 type Push struct {
 	Channel  string
 	Delivery *Delivery // a publication
 	Gap      *Gap      // publications that cannot be delivered
 	Behind   error     // the subscription is behind, and this is why; see Session.Take
 	Outcome  *Outcome  // of a command of this session
+	Changes  *Changes  // members that came and went, see SubscribeOptions.Presence
+}
+
+// Changes are the members of a channel that came and went within a moment, shared
+// by everybody who watches. One who came and went in between is in neither list.
+// Nobody may modify it.
+type Changes struct {
+	Channel string
+	Joined  []Member // the longest first
+	Left    []Member
+
+	// Count is how many members there are after the changes. With IsPartial so many
+	// changed that the lists are empty: ask for the members to know them.
+	Count     int
+	IsPartial bool
 }
 
 // Command names what a session was asked to do.

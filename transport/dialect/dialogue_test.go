@@ -42,7 +42,7 @@ func gap(from, to uint64) hub.Push {
 }
 
 func expiredGap(from, to uint64) hub.Push {
-	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to), IsExpired: true}}
+	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to), Reason: hub.GapExpired}}
 }
 
 func behind() hub.Push { return hub.Push{Channel: "c", Behind: broken} }

@@ -66,7 +66,7 @@ func appendGap(dst []byte, g *hub.Gap) []byte {
 	dst = AppendPosition(dst, from)
 	dst = append(dst, `,"to":`...)
 	dst = AppendPosition(dst, g.To)
-	if g.IsExpired {
+	if g.Reason == hub.GapExpired {
 		dst = append(dst, `,"reason":"expired"`...)
 	}
 	return append(dst, '}')

@@ -124,7 +124,7 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 func (p *Page) collect(pushes []hub.Push) (read history) {
 	for i, push := range pushes {
 		switch {
-		case push.Gap != nil && push.Gap.IsExpired:
+		case push.Gap != nil && push.Gap.Reason == hub.GapExpired:
 			p.position = push.Gap.To
 		case push.Gap != nil && i == 0:
 			read.gap, p.position = true, push.Gap.To

@@ -86,7 +86,7 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 			out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
 		case p.Gap != nil && s.envelope:
 			s.sendText(appendGapObject(nil, p.Gap), out)
-		case p.Gap != nil && p.Gap.IsExpired: // nothing was lost, and there is no place to say so
+		case p.Gap != nil && p.Gap.Reason != hub.GapLost: // nothing was lost, and there is no place to say so
 		case p.Gap != nil:
 			out.Closing = &Closing{EndLost, CloseLost, "position lost"}
 		case p.Behind != nil:
