@@ -126,9 +126,9 @@ func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Se
 		hub:       h,
 		id:        strings.ToLower(rand.Text()), // at least 128 bits
 		transport: transport,
-		identity:  id,
 		wake:      wake,
 	}
+	s.identity.Store(id)
 	if err := h.remember(s); err != nil {
 		return nil, err
 	}

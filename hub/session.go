@@ -2,6 +2,7 @@ package hub
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -24,7 +25,7 @@ type Session struct {
 	hub       *Hub
 	id        string
 	transport string
-	identity  *access.Identity // nil if it is not known
+	identity  atomic.Pointer[access.Identity] // nil if it is not known
 	wake      func()
 
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions

@@ -42,6 +42,7 @@ type traits uint8
 const (
 	excludesOwn traits = 1 << iota // what the session published is left out
 	hasJoined                      // the Observer was told that it has begun
+	suspended                      // nothing is handed out until it is subscribed to again, see Suspend
 )
 
 // asked is how a subscription is to begin.
@@ -70,7 +71,8 @@ type SubscribeOptions struct {
 
 // Subscribe adds a channel to the session. Its outcome says where the
 // subscription begins; everything after that position follows it. It is a
-// *NameError, ErrSubscribed if the session has the channel already,
+// *NameError, ErrSubscribed if the session has the channel already and was not
+// suspended meanwhile,
 // ErrTooManySubscriptions, or an error wrapping an *OptionError or the Broker's.
 //
 // Replay is read from the Broker page by page as the edge takes it, so a long
@@ -83,6 +85,9 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	}
 	if o.Since.IsZero() && o.Last == 0 && s.hub.policy(channel).LastValue {
 		o.Last = 1
+	}
+	if s.resume(tag, channel, &o) {
+		return
 	}
 	ch := s.hub.channels.acquire(channel)
 	sub := &subscription{
@@ -166,9 +171,12 @@ func (s *Session) admit(sub *subscription, top Position) {
 func (s *Session) begin(sub *subscription, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
 		s.mu.Lock()
+		isFirst := sub.traits&hasJoined == 0 // and it is not resumed
 		sub.traits |= hasJoined
 		s.mu.Unlock()
-		o.Joined(s, sub.channel.name)
+		if isFirst {
+			o.Joined(s, sub.channel.name)
+		}
 	}
 	s.mu.Lock()
 	if sub.gone {
@@ -182,9 +190,12 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
-	if position == top && !sub.doubted && !sub.seen.isNews(position) {
+	switch {
+	case sub.traits&suspended != 0:
+		sub.catching = true // until it is subscribed to again
+	case position == top && !sub.doubted && !sub.seen.isNews(position):
 		sub.seen = Position{}
-	} else {
+	default:
 		s.catchUp(sub, sub.seen)
 	}
 	wake := s.claimWake()
