@@ -173,7 +173,7 @@ func (t *Transport) refuse(a *asker, f *refusal, out *response) {
 		out.set(f.field[0], f.field[1])
 	}
 	out.isLast = f.close
-	out.body = f.problem.appendTo(nil, f.detail, f.extension)
+	out.body = f.problem.AppendTo(nil, f.detail, f.extension)
 }
 
 // decision is what becomes of a request of which only the head is known. One of

@@ -135,7 +135,7 @@ func (t *Transport) Problem(r *engine.Request, f *handshake.Fault) (contentType 
 	if f.Rule == handshake.RuleOrigin && r != nil {
 		t.observe.originRefused(strings.Clone(r.Get("Origin")), strings.Clone(r.Host()))
 	}
-	return problemType, problemOf(f).appendTo(nil, f.Reason, nil)
+	return problemType, problemOf(f).AppendTo(nil, f.Reason, nil)
 }
 
 // problemOf is the problem that a fault is, with the status of the fault.

@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/transport"
-	"github.com/godwit-io/godwit/transport/dialect"
 )
 
 // ended is why a session ends that was ended here. The client is not to come back.
-var ended = &hub.Ended{Code: dialect.CloseForbidden, Reason: "session ended by the server"}
+var ended = &hub.Ended{Code: clientproto.CloseForbidden, Reason: "session ended by the server"}
 
 // revoked is why a session ends whose token was revoked.
 var revoked = &access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"}

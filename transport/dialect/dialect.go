@@ -143,20 +143,6 @@ func (b *Batch) add(p *hub.Publication, size int, since int64) {
 	}
 }
 
-// The close codes of WebSocket that dialects use (RFC 6455 §7.4.1), and one of
-// our own.
-const (
-	closeGoingAway     = 1001
-	closeInvalidData   = 1007
-	closeTooBig        = 1009
-	closeInternalError = 1011
-
-	// CloseLost is the close code of a bare WebSocket whose position can no longer
-	// be served. A bare payload has no place to say so; with envelopes a gap is
-	// announced and the conversation goes on.
-	CloseLost = 4410
-)
-
 // LostEpoch stands for a position of a client that cannot be read. It is the
 // epoch of no history, so the hub announces a gap.
 const LostEpoch = "?"

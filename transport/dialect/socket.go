@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 )
 
@@ -87,10 +88,10 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		case p.Gap != nil && s.envelope:
 			s.sendText(appendGapObject(nil, p.Gap), out)
 		case p.Gap != nil && p.Gap.Reason != hub.GapLost: // nothing was lost, and there is no place to say so
-		case p.Gap != nil:
-			out.Closing = &Closing{EndLost, CloseLost, "position lost"}
+		case p.Gap != nil: // a bare payload has no place to say so either
+			out.Closing = &Closing{EndLost, clientproto.ClosePositionLost, "position lost"}
 		case p.Behind != nil:
-			out.Closing = &Closing{EndFailure, closeInternalError, "could not read history"}
+			out.Closing = &Closing{EndFailure, clientproto.CloseInternalError, "could not read history"}
 		case p.Outcome.Command == hub.CommandSubscribe:
 			s.answer(p.Outcome, out)
 		case p.Outcome.Err != nil:
@@ -159,15 +160,15 @@ func publishFailed(err error) *Closing {
 	switch {
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):
 		// It tells the client that what it sent last went nowhere.
-		return &Closing{EndShutdown, closeGoingAway, "going away"}
+		return &Closing{EndShutdown, clientproto.CloseGoingAway, "going away"}
 	case errors.Is(err, hub.ErrTooLarge):
-		return &Closing{EndRefused, closeTooBig, strings.TrimPrefix(err.Error(), "hub: ")}
+		return &Closing{EndRefused, clientproto.CloseTooBig, strings.TrimPrefix(err.Error(), "hub: ")}
 	case errors.Is(err, hub.ErrNotJSON):
-		return &Closing{EndRefused, closeInvalidData, "not JSON: on this socket every text message is one valid JSON value"}
+		return &Closing{EndRefused, clientproto.CloseInvalidData, "not JSON: on this socket every text message is one valid JSON value"}
 	case errors.Is(err, hub.ErrTextNotUTF8):
-		return &Closing{EndRefused, closeInvalidData, strings.TrimPrefix(err.Error(), "hub: ")}
+		return &Closing{EndRefused, clientproto.CloseInvalidData, strings.TrimPrefix(err.Error(), "hub: ")}
 	}
-	return &Closing{EndFailure, closeInternalError, "could not publish"}
+	return &Closing{EndFailure, clientproto.CloseInternalError, "could not publish"}
 }
 
 // End implements Dialect. A request that has no answer by then is refused.
@@ -181,10 +182,10 @@ func (s *Socket) End(reason error, out *Effects) {
 		return
 	}
 	if errors.Is(reason, hub.ErrTooManyCommands) {
-		out.Closing = &Closing{EndFailure, closeInternalError, "too many commands"}
+		out.Closing = &Closing{EndFailure, clientproto.CloseInternalError, "too many commands"}
 		return
 	}
-	out.Closing = &Closing{EndShutdown, closeGoingAway, "going away"}
+	out.Closing = &Closing{EndShutdown, clientproto.CloseGoingAway, "going away"}
 }
 
 // Deadline is never: the carrier pings.
