@@ -58,3 +58,10 @@ func (ch *channel) newest() Position {
 	defer ch.mu.Unlock()
 	return ch.top
 }
+
+// HasEnded reports whether the session is over: Take gives what is left, and then why.
+func (s *Session) HasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended != endNot
+}

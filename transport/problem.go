@@ -29,6 +29,7 @@ var (
 	ProblemNoPresence         = &Problem{clientproto.ProblemNoPresence}
 	ProblemOrigin             = &Problem{clientproto.ProblemOrigin}
 	ProblemNotFound           = &Problem{clientproto.ProblemNotFound}
+	ProblemSessionUnknown     = &Problem{clientproto.ProblemSessionUnknown}
 	ProblemMethod             = &Problem{clientproto.ProblemMethod}
 	ProblemNotAcceptable      = &Problem{clientproto.ProblemNotAcceptable}
 	ProblemBodyTimeout        = &Problem{clientproto.ProblemBodyTimeout}

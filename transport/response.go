@@ -180,9 +180,11 @@ func (t *Transport) refuse(a *asker, f *refusal, out *response) {
 // the fields but asker is set.
 type decision struct {
 	asker
-	response *response       // the answer: a refusal, or what needs no conversation
-	message  *hub.Message    // to be published, with the content as payload
-	dialect  dialect.Dialect // what is read
-	socket   *dialect.Socket // a WebSocket, if its handshake is in order
-	visitor  *visitor        // who asks, of what is to be a conversation; nil where nothing is guarded
+	response *response          // the answer: a refusal, or what needs no conversation
+	message  *hub.Message       // to be published, with the content as payload
+	dialect  dialect.Dialect    // what is read
+	socket   dialect.OverSocket // a WebSocket, if its handshake is in order
+	link     *link              // of a session that outlives its carrier
+	content  contentTaker       // what takes the content of the request, nil for none but message
+	visitor  *visitor           // who asks, of what is to be a conversation; nil where nothing is guarded
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/driver"
 )
@@ -54,6 +55,11 @@ type Command struct {
 	Message   hub.Message          // CommandPublish
 	Subscribe hub.SubscribeOptions // CommandSubscribe
 	Query     hub.Query            // CommandHistory
+
+	Token  string             // CommandConnect, CommandRefresh
+	Client string             // CommandConnect
+	Resume clientproto.Resume // CommandConnect
+	Data   []byte             // CommandDeliver
 }
 
 // Effects is what a call of a Dialect leads to, in the order of its fields.
@@ -112,6 +118,9 @@ type Closing struct {
 	End    End
 	Code   uint16
 	Reason string
+
+	// IsLast says that a session that could go on with another carrier is over, too.
+	IsLast bool
 }
 
 // End says why a conversation was over.

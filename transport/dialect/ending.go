@@ -58,7 +58,7 @@ func cut(reason string) string {
 }
 
 // closing is e where the client is told by a close frame.
-func (e *ending) closing() *Closing { return &Closing{EndRefused, e.code, e.reason} }
+func (e *ending) closing() *Closing { return &Closing{End: EndRefused, Code: e.code, Reason: e.reason} }
 
 // appendTo appends {"code":4401,"reason":"token expired","reconnect":false}.
 func (e *ending) appendTo(dst []byte) []byte {
