@@ -126,8 +126,12 @@ func (c *conversation) do(command *dialect.Command) {
 			c.settle(hub.Outcome{Tag: tag, Command: hub.CommandHistory, Channel: channel, Page: page, Err: err})
 		})
 	case hub.CommandPresence:
-		members, err := c.t.hub.Presence(command.Channel)
-		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Members: members, Err: err})
+		if c.session != nil {
+			c.session.Presence(command.Tag, command.Channel, command.Presence)
+			return
+		}
+		roster, err := c.t.hub.ListMembers(command.Channel, command.Presence)
+		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Roster: &roster, Err: err})
 	case hub.CommandSubscribe:
 		if c.session == nil {
 			session, err := c.t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), c.wake)

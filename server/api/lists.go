@@ -132,7 +132,7 @@ func (c *call) listSessions() *fault {
 			return f
 		}
 		if !c.may(access.Manage, channel) {
-			if _, err := c.o.Hub.Presence(channel); err != nil { // a policy may keep it to itself
+			if _, err := c.o.Hub.PresenceCount(channel); err != nil { // a policy may keep it to itself
 				return c.faultOf(err)
 			}
 		}

@@ -54,6 +54,7 @@ type Command struct {
 	Message   hub.Message          // CommandPublish
 	Subscribe hub.SubscribeOptions // CommandSubscribe
 	Query     hub.Query            // CommandHistory
+	Presence  hub.PresenceQuery    // CommandPresence
 }
 
 // Effects is what a call of a Dialect leads to, in the order of its fields.

@@ -80,7 +80,7 @@ var (
 )
 
 func present(members ...hub.Member) hub.Push {
-	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandPresence, Channel: "c", Members: members}}
+	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandPresence, Channel: "c", Roster: &hub.Roster{Members: members, Count: len(members)}}}
 }
 
 func socketOfPage() *Socket {
@@ -249,12 +249,12 @@ func TestDialects(t *testing.T) {
 			{pushes(subscribed(7)), `answer 200 application/x-ndjson at e:7; "{}\n"`},
 			{&hub.Ended{Code: 4000, Reason: "bye", Reconnect: true}, `"{\"end\":{\"code\":4000,\"reason\":\"bye\",\"reconnect\":true}}\n"; over, refused`},
 		}},
-		{"presence", NewPresence("c"), []turn{
+		{"presence", NewPresence("c", hub.PresenceQuery{}), []turn{
 			{nil, `presence c`},
 			{pushes(present(hub.Member{ID: "a", Transport: "sse", Since: epoch}, hub.Member{ID: "b", Transport: "ws", Since: epoch, User: "ann\"", Info: "{\"n\": 1}"})),
 				`answer 200 application/json whole; "{\"channel\":\"c\",\"count\":2,\"connections\":[{\"id\":\"a\",\"transport\":\"sse\",\"since\":\"2026-11-21T09:30:00Z\"},{\"id\":\"b\",\"transport\":\"ws\",\"since\":\"2026-11-21T09:30:00Z\",\"user\":\"ann\\\"\",\"info\":{\"n\":1}}]}\n"; over, client`},
 		}},
-		{"presence that may not be seen", NewPresence("c"), []turn{
+		{"presence that may not be seen", NewPresence("c", hub.PresenceQuery{}), []turn{
 			{nil, `presence c`},
 			{pushes(failed(hub.CommandPresence, denied)), `refuse a grant is missing; over, client`},
 		}},
