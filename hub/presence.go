@@ -38,6 +38,10 @@ type PresenceQuery struct {
 
 	// CountOnly leaves out the members.
 	CountOnly bool
+
+	// IgnoresPolicy lists members although the Policy of the channel has NoPresence: for
+	// those who run the server.
+	IgnoresPolicy bool
 }
 
 // Roster is a page of the members of a channel.
@@ -72,7 +76,7 @@ var ErrCursor = errors.New("hub: this is no cursor of a list of members")
 // at a cost that does not depend on how many there are. It returns a *NameError or
 // ErrNoPresence.
 func (h *Hub) PresenceCount(channel string) (int, error) {
-	if err := h.checkPresence(channel); err != nil {
+	if err := h.checkPresence(channel, false); err != nil {
 		return 0, err
 	}
 	ch := h.channels.find(channel)
@@ -88,7 +92,7 @@ func (h *Hub) PresenceCount(channel string) (int, error) {
 // costs nothing without ByUser. It returns a *NameError, ErrNoPresence, ErrCursor or an
 // error wrapping an *OptionError.
 func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
-	if err := h.checkPresence(channel); err != nil {
+	if err := h.checkPresence(channel, q.IgnoresPolicy); err != nil {
 		return Roster{}, err
 	}
 	after, err := parsePlace(q.After)
@@ -119,11 +123,11 @@ func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
 	return r, nil
 }
 
-func (h *Hub) checkPresence(channel string) error {
+func (h *Hub) checkPresence(channel string, ignoresPolicy bool) error {
 	if err := CheckChannel(channel); err != nil {
 		return err
 	}
-	if h.policy(channel).NoPresence {
+	if !ignoresPolicy && h.policy(channel).NoPresence {
 		return ErrNoPresence
 	}
 	return nil
