@@ -175,6 +175,10 @@ func (c *Command) setField(name string, value []byte) (problem string) {
 		n, problem = number(name, value, 1, numberMax)
 		c.Limit = int(n)
 	case "presence":
+		if string(value) == `"user"` {
+			c.WithMembers, c.ByUser = true, true
+			return ""
+		}
 		c.WithMembers, problem = boolean(name, value)
 	case "self":
 		var wanted bool

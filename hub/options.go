@@ -44,6 +44,11 @@ type Options struct {
 	// SubscriptionsMax bounds the channels of one session. Default 1000.
 	SubscriptionsMax int
 
+	// JoinWindow is for how long joins and leaves of a channel are collected before
+	// those who watch are told, see SubscribeOptions.Presence. Default 1 s. It is
+	// at least a millisecond.
+	JoinWindow time.Duration
+
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
 
@@ -62,6 +67,7 @@ const (
 	DefaultSubscriptionsMax    = 1000
 	DefaultCommandsMax         = 256
 	DefaultCallsMax            = 64
+	DefaultJoinWindow          = time.Second
 )
 
 // NoLimit, as the value of any number among Options, means that there is no limit.
@@ -133,6 +139,7 @@ func (o *Options) effective() (Options, error) {
 		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
+		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
 	); err != nil {
 		return Options{}, err
 	}

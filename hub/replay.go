@@ -95,6 +95,10 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 		}
 		if q.other != nil {
 			dst = append(dst, q.other.Push)
+			if q.other.Changes != nil {
+				s.commands.watches[q.sub].take(q.other.Changes)
+				continue
+			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
 			continue

@@ -67,7 +67,7 @@ func (s *Session) reason() error {
 // commands are those of a session that are under way, and what else few sessions
 // need.
 type commands struct {
-	histories  []historyAsked // that wait for the one before them to be taken
+	histories  []historyAsked // pages that wait for the one before them to be taken
 	isHistory  bool           // one is being read, or was and is not taken
 	isTimed    bool           // timer runs
 	ticket     uint64
@@ -75,6 +75,8 @@ type commands struct {
 	timer      *time.Timer      // nil until the Broker did not answer at once
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
+
+	watches map[*subscription]*watch // those that are told of members
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -87,15 +89,15 @@ func (s *Session) needCommands() *commands {
 
 // queued is a push that waits to be taken: a publication, or other.
 type queued struct {
-	sub      *subscription
+	sub      *subscription // of a publication or Changes
 	delivery *Delivery
 	other    *owed
 }
 
-// owed is a push that is not a publication.
+// owed is a push that is not a publication. One with Changes is shared by sessions.
 type owed struct {
 	Push
-	isPage bool // of History: when it is taken, the next one is read
+	isPage bool // of History or Presence: when it is taken, the next one is read
 }
 
 // ID is random, unique, and safe to show to other clients.

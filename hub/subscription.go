@@ -50,6 +50,9 @@ type asked struct {
 	tag   uint64
 	since Position
 	last  int
+
+	watches bool // the members
+	byUser  bool
 }
 
 // SubscribeOptions says where a subscription begins and what it leaves out. The
@@ -67,13 +70,23 @@ type SubscribeOptions struct {
 
 	// ExcludeSelf leaves out what this session published, also in replays.
 	ExcludeSelf bool
+
+	// Presence has the session told of members that come and go, with Push.Changes,
+	// from the outcome on, which has the Count. They are collected for JoinWindow.
+	// A channel may refuse it, with ErrNoPresence or ErrNoJoins.
+	Presence bool
+
+	// PresenceByUser, with Presence, tells of users instead of sessions: one comes with
+	// the first session and goes with the last one. Sessions of which it is not known
+	// who they are do not count.
+	PresenceByUser bool
 }
 
 // Subscribe adds a channel to the session. Its outcome says where the
 // subscription begins; everything after that position follows it. It is a
 // *NameError, ErrSubscribed if the session has the channel already and was not
-// suspended meanwhile,
-// ErrTooManySubscriptions, or an error wrapping an *OptionError or the Broker's.
+// suspended meanwhile, ErrTooManySubscriptions, ErrNoPresence, ErrNoJoins, or an error
+// wrapping an *OptionError or the Broker's.
 //
 // Replay is read from the Broker page by page as the edge takes it, so a long
 // history is never held in the queue.
@@ -83,8 +96,15 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
-	if o.Since.IsZero() && o.Last == 0 && s.hub.policy(channel).LastValue {
+	policy := s.hub.policy(channel)
+	if o.Since.IsZero() && o.Last == 0 && policy.LastValue {
 		o.Last = 1
+	}
+	if o.Presence {
+		if err := policy.checkJoins(); err != nil {
+			s.answer(command, Outcome{Channel: channel, Err: err})
+			return
+		}
 	}
 	if s.resume(tag, channel, &o) {
 		return
@@ -94,7 +114,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		session: s,
 		channel: ch,
 		since:   time.Now().UnixNano(),
-		asked:   &asked{tag, o.Since, o.Last},
+		asked:   &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser},
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
@@ -178,6 +198,10 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 			o.Joined(s, sub.channel.name)
 		}
 	}
+	count := 0
+	if asked := sub.asked; asked.watches { // nobody else changes asked
+		count = s.beginWatch(sub, asked.byUser)
+	}
 	s.mu.Lock()
 	if sub.gone {
 		s.mu.Unlock()
@@ -187,7 +211,7 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {
 		position, top = sub.seen, sub.seen
 	}
-	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
+	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
 	switch {
@@ -261,6 +285,7 @@ func (sub *subscription) excludes(p *Publication) bool {
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
 	sub.retry.stop()
+	s.dropChanges(sub)
 	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
@@ -281,7 +306,9 @@ func (s *Session) drop(sub *subscription) {
 
 // leave takes sub out of its channel, which ends with its last subscription.
 func (s *Session) leave(sub *subscription) {
-	sub.channel.remove(sub)
+	if sub.channel.remove(sub) {
+		s.endWatch(sub)
+	}
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
 		s.mu.Lock()
 		joined := sub.traits&hasJoined != 0

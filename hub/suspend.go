@@ -2,7 +2,8 @@ package hub
 
 // Suspend has the session hand out no publications until its edge has a client again
 // that says where it is: what was queued is given back, and what is published from
-// now on is only noted. Commands, outcomes and what else is owed stay. A channel goes
+// now on is only noted. Members are not watched any more. Commands, outcomes and what
+// else is owed stay. A channel goes
 // on with its next Subscribe, which says from where and how; until then the session is
 // a member of it as before.
 //
@@ -10,8 +11,8 @@ package hub
 // written to a connection that broke is known to the client alone.
 func (s *Session) Suspend() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.ended != endNot {
+		s.mu.Unlock()
 		return
 	}
 	s.giveBack()
@@ -27,6 +28,19 @@ func (s *Session) Suspend() {
 		// One that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
 	}
+	// Changes that were written to a lost connection cannot be had again: the client
+	// asks for the members when it is back.
+	var watching []*subscription
+	if s.commands != nil {
+		for sub := range s.commands.watches {
+			s.dropChanges(sub)
+			watching = append(watching, sub)
+		}
+	}
+	s.mu.Unlock()
+	for _, sub := range watching {
+		s.endWatch(sub)
+	}
 }
 
 // resume subscribes to a channel again that the session was subscribed to when it was
@@ -39,7 +53,7 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 		return false
 	}
 	s.outstanding++
-	sub.asked = &asked{tag, o.Since, o.Last}
+	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser}
 	sub.catching = false // it is told of deliveries like one that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {

@@ -134,6 +134,7 @@ var channelSettings = table([]row[ChannelPolicy]{
 	{"history.age", func(p *ChannelPolicy) any { return &p.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour), "How long a channel remembers a publication"},
 	{"last_value", func(p *ChannelPolicy) any { return &p.LastValue }, anything, "A subscriber gets the newest publication first"},
 	{"presence", func(p *ChannelPolicy) any { return &p.Presence }, anything, "Who is subscribed can be asked"},
+	{"joins", func(p *ChannelPolicy) any { return &p.Joins }, joinsRule, "How long joins and leaves are collected before those who watch are told, or off"},
 	{"allow", func(p *ChannelPolicy) any { return &p.Allow }, actionList, "Actions that need no grant"},
 	{"publication_bytes", func(p *ChannelPolicy) any { return &p.PublicationBytes }, number(1, 64<<20), "The longest payload"},
 	{"rates.session", func(p *ChannelPolicy) any { return &p.Rates.Session }, fraction(0.001, 1_000_000), "Publications per second of one session"},

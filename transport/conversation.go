@@ -174,11 +174,11 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 		})
 	case hub.CommandPresence:
 		if c.session != nil {
-			c.session.Presence(command.Tag, command.Channel)
+			c.session.Presence(command.Tag, command.Channel, command.Presence)
 			return
 		}
-		members, err := c.t.hub.Presence(command.Channel)
-		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Members: members, Err: err})
+		roster, err := c.t.hub.ListMembers(command.Channel, command.Presence)
+		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Roster: &roster, Err: err})
 	case hub.CommandSubscribe:
 		if c.session == nil {
 			session, err := c.t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), c.wake)

@@ -143,7 +143,11 @@ func (t *Transport) decide(a *asked) decision {
 	}
 	switch {
 	case route.presence:
-		d.dialect = dialect.NewPresence(channel)
+		q, err := parsePresenceQuery(a.query)
+		if err != nil {
+			return t.refused(d, &refusal{problem: ProblemParameter, detail: err.Error()})
+		}
+		d.dialect = dialect.NewPresence(channel, q)
 		return d
 	case a.method == http.MethodPost:
 		m, refused := t.publication(a, channel)
@@ -275,6 +279,8 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 		return &refusal{problem: ProblemNotJSON, detail: "the body is announced as JSON and is not exactly one JSON value in UTF-8"}
 	case errors.Is(err, hub.ErrAttribute):
 		return &refusal{problem: ProblemAttribute, detail: detail(err)}
+	case errors.Is(err, hub.ErrCursor):
+		return &refusal{problem: ProblemParameter, detail: "cursor is none that this list gives; give back what the page before said, or none for the first page"}
 	case errors.Is(err, hub.ErrNoPresence):
 		return &refusal{problem: ProblemNoPresence, detail: "who is subscribed to this channel is not shown"}
 	case errors.Is(err, hub.ErrIdempotencyKey):

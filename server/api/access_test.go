@@ -33,6 +33,7 @@ var cells = []struct{ request, row, answers string }{
 	{"POST batch", "`POST /batch`", "200 200 200 200 200 200 200 200 200 200"}, // each publication: see below
 	{"GET channels", "`GET /channels`", "200 200 200 200 200 200 200 200 200 200"},
 	{"DELETE channels/a/history", "`DELETE /channels/NAME/history`", "401 403 403 403 403 403 403 204 403 204"},
+	{"GET channels/a/presence", "`GET /channels/NAME/presence`", "401 403 403 403 200 403 403 200 403 200"},
 	{"GET sessions", "`GET /sessions`", "200 200 200 200 200 200 200 200 200 200"},
 	{"GET sessions?channel=a", "`GET /sessions?channel=NAME`", "401 403 403 403 200 403 403 200 403 200"},
 	{"DELETE sessions/{a}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 204 404 204"},

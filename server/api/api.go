@@ -52,6 +52,7 @@ var routes = []route{
 	{"POST", "batch", (*call).batch, nil},
 	{"GET", "channels", (*call).listChannels, []string{"match", "limit", "cursor"}},
 	{"DELETE", "channels/{channel}/history", (*call).clearHistory, nil},
+	{"GET", "channels/{channel}/presence", (*call).listMembers, []string{"limit", "cursor", "by", "count"}},
 	{"GET", "sessions", (*call).listSessions, []string{"user", "channel", "limit", "cursor"}},
 	{"DELETE", "sessions/{session}", (*call).endSession, nil},
 	{"DELETE", "users/{user}/sessions", (*call).endSessionsOfUser, nil},

@@ -55,6 +55,7 @@ type Command struct {
 	Message   hub.Message          // CommandPublish
 	Subscribe hub.SubscribeOptions // CommandSubscribe
 	Query     hub.Query            // CommandHistory
+	Presence  hub.PresenceQuery    // CommandPresence
 
 	Token  string             // CommandConnect, CommandRefresh
 	Client string             // CommandConnect

@@ -256,7 +256,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	switch c.Verb {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
-		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf}
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
 	case clientproto.Unsubscribe:
 		command.Kind = hub.CommandUnsubscribe
 	case clientproto.Publish:
@@ -271,6 +271,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		command.Query = hub.Query{Since: c.Since, Last: c.Last, Limit: c.Limit}
 	case clientproto.Presence:
 		command.Kind, command.Action = hub.CommandPresence, access.Presence
+		command.Presence = hub.PresenceQuery{After: c.Cursor, Limit: c.Limit, ByUser: c.ByUser, CountOnly: c.CountOnly}
 	case clientproto.Refresh:
 		command.Kind, command.Token = CommandRefresh, c.Token
 	case clientproto.Ping:
@@ -353,6 +354,10 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 			s.deliver(p, out)
 		case p.Gap != nil:
 			s.lose(p, out)
+		case p.Changes != nil:
+			for _, object := range p.Changes.Encoded(encodeChanges) {
+				s.send(object, out)
+			}
 		case p.Behind != nil:
 			// Nothing is lost, and it is tried again: the client has nothing to do.
 		case p.Outcome != nil:

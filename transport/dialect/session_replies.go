@@ -36,6 +36,10 @@ func appendOutcome(dst []byte, o *hub.Outcome) []byte {
 		}
 		dst = append(dst, `"position":`...)
 		dst = AppendPosition(dst, position)
+		if o.Count > 0 {
+			dst = append(dst, `,"count":`...)
+			dst = strconv.AppendInt(dst, int64(o.Count), 10)
+		}
 	case hub.CommandPublish:
 		dst = append(dst, `"position":`...)
 		dst = AppendPosition(dst, o.Position)
@@ -58,7 +62,7 @@ func appendOutcome(dst []byte, o *hub.Outcome) []byte {
 			dst = appendGap(dst, o.Page.Gap)
 		}
 	case hub.CommandPresence:
-		dst = appendPresence(dst, o)
+		dst = appendPresence(dst, o.Roster)
 	}
 	return dst
 }
@@ -250,15 +254,58 @@ func (s *Session) repeat(c *clientproto.Command, out *Effects) bool {
 }
 
 // appendPresence appends the members of the reply to presence.
-func appendPresence(dst []byte, o *hub.Outcome) []byte {
+func appendPresence(dst []byte, r *hub.Roster) []byte {
 	dst = append(dst, `"count":`...)
-	dst = strconv.AppendInt(dst, int64(len(o.Members)), 10)
-	dst = append(dst, `,"members":[`...)
-	for i := range o.Members {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendMember(dst, &o.Members[i])
+	dst = strconv.AppendInt(dst, int64(r.Count), 10)
+	if r.Users > 0 {
+		dst = append(dst, `,"users":`...)
+		dst = strconv.AppendInt(dst, int64(r.Users), 10)
 	}
-	return append(dst, ']')
+	if r.Version != 0 {
+		dst = append(dst, `,"version":`...)
+		dst = appendUint(dst, r.Version)
+	}
+	if r.Members != nil {
+		dst = append(dst, `,"members":`...)
+		dst = appendMembers(dst, r.Members)
+	}
+	if r.Next != "" {
+		dst = append(dst, `,"cursor":`...)
+		dst = jsontext.AppendString(dst, r.Next)
+	}
+	return dst
+}
+
+// encodeChanges is what everybody who watches the members of a channel is sent: a join,
+// a leave, or both with the same version; or the count alone if there are too many to
+// name.
+func encodeChanges(c *hub.Changes) (objects [][]byte) {
+	if c.IsPartial {
+		return [][]byte{appendChanges("presence", c, nil)}
+	}
+	if len(c.Joined) > 0 {
+		objects = append(objects, appendChanges("join", c, c.Joined))
+	}
+	if len(c.Left) > 0 {
+		objects = append(objects, appendChanges("leave", c, c.Left))
+	}
+	return objects
+}
+
+func appendChanges(name string, c *hub.Changes, members []hub.Member) []byte {
+	dst := append(make([]byte, 0, 128*(len(members)+1)), `{"`...)
+	dst = append(dst, name...)
+	dst = append(dst, `":{"channel":`...)
+	dst = jsontext.AppendString(dst, c.Channel)
+	dst = append(dst, `,"count":`...)
+	dst = strconv.AppendInt(dst, int64(c.Count), 10)
+	dst = append(dst, `,"version":`...)
+	dst = appendUint(dst, c.Version)
+	dst = append(dst, `,"previous":`...)
+	dst = appendUint(dst, c.Previous)
+	if members != nil {
+		dst = append(dst, `,"members":`...)
+		dst = appendMembers(dst, members)
+	}
+	return append(dst, "}}"...)
 }
