@@ -44,6 +44,9 @@ type Options struct {
 	// SubscriptionsMax bounds the channels of one session. Default 1000.
 	SubscriptionsMax int
 
+	// RPC bounds calls of methods.
+	RPC RPC
+
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
 
@@ -108,6 +111,10 @@ type Observer struct {
 	// any, and when that began. It is not called for what is read from history.
 	Delivered func(p *Publication, sessions int, began time.Time)
 
+	// Called is called for every call that was valid, once it has its outcome: who
+	// answered it, Outcome.Err, and how long that took.
+	Called func(by Answerer, err error, took time.Duration)
+
 	// Opened and Closed are called when a session begins and when it was closed,
 	// with why. Joined and Left are called when a session's subscription to a channel
 	// begins and when it ends.
@@ -133,6 +140,7 @@ func (o *Options) effective() (Options, error) {
 		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
+		e.RPC.resolve(),
 	); err != nil {
 		return Options{}, err
 	}

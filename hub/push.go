@@ -1,7 +1,7 @@
 package hub
 
-// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome
-// and Changes is set.
+// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome,
+// Changes and Call is set.
 type Push struct {
 	Channel  string
 	Delivery *Delivery // a publication
@@ -9,6 +9,7 @@ type Push struct {
 	Behind   error     // the subscription is behind, and this is why; see Session.Take
 	Outcome  *Outcome  // of a command of this session
 	Changes  *Changes  // members that came and went, see SubscribeOptions.Presence
+	Call     *CallPush // a call to answer, or the end of one, see Session.Register
 }
 
 // Changes are the members of a channel that came and went within a moment, shared
@@ -34,6 +35,10 @@ const (
 	CommandUnsubscribe
 	CommandHistory
 	CommandPresence
+	CommandCall
+	CommandRegister
+	CommandUnregister
+	CommandAnswer
 )
 
 // Outcome is what became of a command. Which fields are set depends on the
@@ -50,4 +55,5 @@ type Outcome struct {
 	Duplicate bool     // of a publication, see Published
 	Page      Page     // of a history
 	Members   []Member // of presence
+	Answer    *Answer  // to a call
 }
