@@ -95,6 +95,23 @@ var options = map[string]struct {
 		}
 		return err
 	}},
+	"hub.RegisterOptions": {reflect.TypeFor[hub.RegisterOptions](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		s, err := h.Connect("test", nil)
+		if err != nil {
+			return err
+		}
+		s.Register(0, "m", *o.(*hub.RegisterOptions))
+		pushes, err := s.Take(nil)
+		if len(pushes) == 1 {
+			err = pushes[0].Outcome.Err
+		}
+		return err
+	}},
 	"hub/membroker.Options": {reflect.TypeFor[membroker.Options](), func(_ *testing.T, o any) error {
 		_, err := membroker.New(o.(*membroker.Options))
 		return err

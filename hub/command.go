@@ -15,6 +15,7 @@ type command struct {
 	bytes  int
 	began  time.Time
 	isPage bool // the outcome of a History that was read
+	isCall bool // of a Call that counts for RPC.SessionOpenMax
 }
 
 // Publish publishes as this session, see Hub.Publish for what is checked and for
@@ -244,12 +245,13 @@ func (s *Session) push(c command, o Outcome) {
 	if c.tag == 0 && o.Err == nil {
 		s.outstanding--
 		s.notePage(c.isPage)
+		s.noteCall(c.isCall)
 		return
 	}
 	outcome := o // so that only a queued outcome is allocated
 	outcome.Tag, outcome.Command = c.tag, c.kind
 	s.ensureQueue()
-	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &outcome}, c.isPage}})
+	s.queue = append(s.queue, queued{other: &owed{Push: Push{Channel: o.Channel, Outcome: &outcome}, isPage: c.isPage, isCall: c.isCall}})
 }
 
 // notePage notes that a page of History was taken, or will not be; s.mu is held.

@@ -25,6 +25,7 @@ type Hub struct {
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
+	exchange  *exchange // of calls of methods
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
@@ -53,10 +54,12 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		calls:      newCalls(o.CallsMax),
 		transports: make(map[string]int),
 	}
+	h.exchange = newExchange(h)
 	if b, ok := broker.(ImmediateBroker); ok {
 		h.immediate = b.IsImmediate()
 	}
 	if err := broker.Start(receiver{h}); err != nil {
+		h.exchange.cancel()
 		return nil, brokerError(err)
 	}
 	return h, nil
@@ -171,6 +174,7 @@ func (h *Hub) Close() error {
 	for _, s := range sessions {
 		s.close(endClosed)
 	}
+	h.exchange.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())
 }

@@ -49,6 +49,9 @@ type Options struct {
 	// at least a millisecond.
 	JoinWindow time.Duration
 
+	// RPC bounds calls of methods.
+	RPC RPC
+
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
 
@@ -114,6 +117,10 @@ type Observer struct {
 	// any, and when that began. It is not called for what is read from history.
 	Delivered func(p *Publication, sessions int, began time.Time)
 
+	// Called is called for every call that was valid, once it has its outcome: who
+	// answered it, Outcome.Err, and how long that took.
+	Called func(by Answerer, err error, took time.Duration)
+
 	// Opened and Closed are called when a session begins and when it was closed,
 	// with why. Joined and Left are called when a session's subscription to a channel
 	// begins and when it ends.
@@ -140,6 +147,7 @@ func (o *Options) effective() (Options, error) {
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
 		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
+		e.RPC.resolve(),
 	); err != nil {
 		return Options{}, err
 	}

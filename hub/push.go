@@ -2,8 +2,8 @@ package hub
 
 import "sync"
 
-// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome
-// and Changes is set.
+// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome,
+// Changes and Call is set.
 type Push struct {
 	Channel  string
 	Delivery *Delivery // a publication
@@ -11,6 +11,7 @@ type Push struct {
 	Behind   error     // the subscription is behind, and this is why; see Session.Take
 	Outcome  *Outcome  // of a command of this session
 	Changes  *Changes  // members that came and went, see SubscribeOptions.Presence
+	Call     *CallPush // a call to answer, or the end of one, see Session.Register
 }
 
 // Changes are the members of a channel that came and went within a window, shared
@@ -59,6 +60,10 @@ const (
 	CommandUnsubscribe
 	CommandHistory
 	CommandPresence
+	CommandCall
+	CommandRegister
+	CommandUnregister
+	CommandAnswer
 )
 
 // Outcome is what became of a command. Which fields are set depends on the
@@ -78,5 +83,6 @@ type Outcome struct {
 
 	// Count is how many members the channel has when a subscription with Presence
 	// begins, the session itself among them; with PresenceByUser, how many users.
-	Count int
+	Count  int
+	Answer *Answer // to a call
 }

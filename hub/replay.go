@@ -63,10 +63,14 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	} else {
 		n, bytes = 0, 0
 	}
+	resumed := s.takeStalled()
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
 	s.nextHistory()
+	if resumed {
+		s.hub.exchange.resume(s)
+	}
 	if wake {
 		s.wake()
 	}
@@ -94,6 +98,10 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 			return dst, n, bytes
 		}
 		if q.other != nil {
+			if q.other.Call != nil || q.other.isWithdrawn {
+				dst = s.takeCall(q.other, dst)
+				continue
+			}
 			dst = append(dst, q.other.Push)
 			if q.other.Changes != nil {
 				s.commands.watches[q.sub].take(q.other.Changes)
@@ -101,6 +109,7 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
+			s.noteCall(q.other.isCall)
 			continue
 		}
 		if expired.has(q.delivery.Publication) {

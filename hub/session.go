@@ -11,8 +11,9 @@ import (
 // Session is one client's place in the hub: its subscriptions, the commands it
 // has handed in, and a bounded queue of what it is owed.
 //
-// Commands go in and pushes come out. Publish, Subscribe, Unsubscribe, History
-// and Presence return at once, and so does Close. Each command has one outcome,
+// Commands go in and pushes come out. Publish, Subscribe, Unsubscribe, History,
+// Presence, Call, Register, Unregister, AnswerCall and FailCall return at once, and so
+// does Close. Each command has one outcome,
 // which is a push of the session, in order with everything else it is owed. The
 // tag of a command is the caller's, and comes back with the outcome; with the tag
 // 0 only a failure has one. When the session ends, commands that have no outcome
@@ -77,6 +78,7 @@ type commands struct {
 	reason     error            // of endGiven
 
 	watches map[*subscription]*watch // those that are told of members
+	rpc     *sessionRPC              // nil until it calls a method, or registers for one
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -97,7 +99,10 @@ type queued struct {
 // owed is a push that is not a publication. One with Changes is shared by sessions.
 type owed struct {
 	Push
-	isPage bool // of History or Presence: when it is taken, the next one is read
+	isPage      bool // of History or Presence: when it is taken, the next one is read
+	isCall      bool // of Call: when it is taken, one more may be made
+	isTaken     bool // news of a call that was
+	isWithdrawn bool // news of a call that is over, so nothing is to be taken
 }
 
 // ID is random, unique, and safe to show to other clients.
@@ -117,6 +122,7 @@ func (s *Session) close(reason ending) {
 	if s.ended == endNot {
 		s.ended = reason
 	}
+	hasCalls := s.commands != nil && s.commands.rpc != nil
 	var leaving, waiting []*subscription
 	for sub := range s.subs.all() {
 		sub.gone = true
@@ -151,6 +157,9 @@ func (s *Session) close(reason ending) {
 		if sub.channel.withdraw(sub) {
 			s.leave(sub)
 		}
+	}
+	if hasCalls {
+		s.hub.exchange.leave(s)
 	}
 	s.hub.forget(s)
 	if o := s.hub.options.Observer; o != nil && o.Closed != nil {

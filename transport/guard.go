@@ -57,7 +57,7 @@ type Client struct {
 // Act is something that a client wants to do.
 type Act struct {
 	Action  access.Action
-	Channel string
+	Channel string       // or method, for the actions of those; for access.Answer a pattern of methods
 	Session string       // its ID, "" if it has none yet
 	Message *hub.Message // what it publishes, nil otherwise; a Guard may change it
 }
