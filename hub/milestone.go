@@ -21,13 +21,14 @@ type Milestone struct {
 
 	Gap         *Gap // of Observer.Gapped; nobody may modify it
 	ExcludesOwn bool // see SubscribeOptions.ExcludeSelf
+	IsClosed    bool // of Observer.Unsubscribed: the session has ended, and the subscription with it
 }
 
 // milestone is where sub is; s.mu is held.
 func (s *Session) milestone(sub *subscription) Milestone {
 	return Milestone{
 		Channel: sub.channel.name, Since: time.Unix(0, sub.since).UTC(), Position: sub.takenPosition(),
-		ExcludesOwn: sub.traits&excludesOwn != 0,
+		ExcludesOwn: sub.traits&excludesOwn != 0, IsClosed: s.closed,
 	}
 }
 

@@ -133,7 +133,7 @@ func TestMilestones(t *testing.T) {
 		t.Fatalf("%d milestones", len(told.told))
 	}
 	first, second := told.told[0].Since, told.told[3].Since
-	if !second.After(first) || told.told[2].Since != first || told.told[4].Since != second || !told.told[0].ExcludesOwn || told.told[3].ExcludesOwn {
+	if !second.After(first) || told.told[2].Since != first || told.told[4].Since != second || !told.told[0].ExcludesOwn || told.told[3].ExcludesOwn || told.told[2].IsClosed || !told.told[4].IsClosed {
 		t.Errorf("the two subscriptions cannot be told apart: %+v", told.told)
 	}
 }
