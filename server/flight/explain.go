@@ -19,6 +19,10 @@ type Question struct {
 	User     string
 	Channel  string
 	Position hub.Position
+
+	// OnlyChannel is for who may know of the channel and nothing else: sessions that have
+	// had nothing to do with it are not spoken of.
+	OnlyChannel bool
 }
 
 // Outcome is what became of a publication for somebody. The words are those of answers.
@@ -207,6 +211,19 @@ func (f *finding) gather(h *hub.Hub) {
 	for id, st := range f.stories {
 		st.finish(f.floor, live[id])
 	}
+	if q.OnlyChannel {
+		f.keepToChannel()
+	}
+}
+
+// keepToChannel forgets the sessions that have had nothing to do with the channel.
+func (f *finding) keepToChannel() {
+	for id, st := range f.stories {
+		if len(st.paths) == 0 && !slices.ContainsFunc(st.events, func(e Event) bool { return e.Kind == Refused }) {
+			delete(f.stories, id)
+		}
+	}
+	f.visits = slices.DeleteFunc(f.visits, func(v visit) bool { return f.stories[v.session] == nil })
 }
 
 // stateOf is s.Subscription, at a moment that is not in the middle of a gap.

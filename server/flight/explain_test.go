@@ -255,6 +255,15 @@ var scenes = []struct {
 	{"no such session", hub.Options{}, func(s *scene) Question {
 		return Question{Session: "nonsuch", Channel: "chat", Position: s.publish(1)}
 	}},
+	{"never there, as far as may be known", hub.Options{}, func(s *scene) Question {
+		s.session("one", "ann")
+		return Question{User: "ann", Channel: "chat", Position: s.publish(1), OnlyChannel: true}
+	}},
+	{"ended, as far as may be known", hub.Options{}, func(s *scene) Question {
+		subscribed(s.session("one", "ann"), hub.SubscribeOptions{}).Close()
+		s.session("two", "ann")
+		return Question{User: "ann", Channel: "chat", Position: s.publish(1), OnlyChannel: true}
+	}},
 	{"not published yet", hub.Options{}, func(s *scene) Question {
 		p := s.publish(3)
 		p.Offset++

@@ -23,7 +23,7 @@ type Recorder struct {
 // BytesMin is the least memory of a Recorder that remembers anything.
 const BytesMin = 64 << 10
 
-// DefaultBytes is memory for about 60,000 sessions that came, subscribed once and went.
+// DefaultBytes is memory for about 30,000 sessions that came, subscribed once and went.
 const DefaultBytes = 16 << 20
 
 // refusalsPart is the part of the memory that refusals have.

@@ -255,6 +255,9 @@ func (f *finding) judgeNobody() (Outcome, string) {
 		return Denied, text
 	}
 	since := f.clock(a.KnownSince)
+	if a.OnlyChannel && (f.floor == 0 || f.isRecent()) {
+		return NotSubscribed, fmt.Sprintf("Nothing was seen of %s in %s since %s.", who, a.Channel, since)
+	}
 	switch {
 	case f.floor == 0:
 		return Offline, fmt.Sprintf("Nothing was seen of %s since this server began at %s.", who, since)
@@ -293,13 +296,16 @@ func (st *story) name() string {
 
 // how says how a connection ended, in parentheses, "" if that is not known.
 func (st *story) how() string {
-	if d := st.disconnected; d != nil && (d.Code != 0 || d.Reason != "") {
-		return in(d)
+	var e Event
+	for _, of := range []*Event{st.disconnected, st.closed} { // why a session ended says more than how its connection did
+		if of != nil && of.Reason != "" {
+			e.Reason = of.Reason
+		}
+		if of != nil && of.Code != 0 {
+			e.Code = of.Code
+		}
 	}
-	if st.closed == nil {
-		return ""
-	}
-	return in(st.closed)
+	return in(&e)
 }
 
 // in is the code and the reason of an event, in parentheses.
