@@ -128,6 +128,15 @@ type Observer struct {
 	Closed func(s *Session, why error)
 	Joined func(s *Session, channel string)
 	Left   func(s *Session, channel string)
+
+	// Subscribed, Gapped and Unsubscribed say how far a subscription has come, and are
+	// called at these moments only: when it has begun, when its edge has taken a gap, and
+	// when it has ended, by itself or with its session. Of one subscription, Gapped comes
+	// in the order of its gaps and before Unsubscribed; Subscribed comes at about the time
+	// of the first. None is called with a lock of the hub held.
+	Subscribed   func(s *Session, m Milestone)
+	Gapped       func(s *Session, m Milestone)
+	Unsubscribed func(s *Session, m Milestone)
 }
 
 // effective returns o with every default filled in.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 )
 
 // subscription is one channel of one session. It begins, while the Broker is
@@ -18,7 +17,7 @@ import (
 type subscription struct {
 	session *Session
 	channel *channel
-	since   int64 // when it began, in nanoseconds of Unix time
+	since   int64 // when it was asked for, in nanoseconds of Unix time; unique in the hub
 	index   int32 // in channel.subs; guarded by channel.mu
 	waits   int32 // its place in channel.waiting, from 1; guarded by channel.mu
 
@@ -40,9 +39,11 @@ type subscription struct {
 type traits uint8
 
 const (
-	excludesOwn traits = 1 << iota // what the session published is left out
-	hasJoined                      // the Observer was told that it has begun
-	suspended                      // nothing is handed out until it is subscribed to again, see Suspend
+	excludesOwn   traits = 1 << iota // what the session published is left out
+	hasJoined                        // the Observer was told that it has begun
+	suspended                        // nothing is handed out until it is subscribed to again, see Suspend
+	tellsGaps                        // the Observer is being told of gaps
+	endsAfterGaps                    // and is then to be told that it has ended
 )
 
 // asked is how a subscription is to begin.
@@ -113,7 +114,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	sub := &subscription{
 		session: s,
 		channel: ch,
-		since:   time.Now().UnixNano(),
+		since:   s.hub.uniqueNow(),
 		asked:   &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser},
 	}
 	if o.ExcludeSelf {
@@ -222,8 +223,12 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	default:
 		s.catchUp(sub, sub.seen)
 	}
+	begun := s.milestone(sub)
 	wake := s.claimWake()
 	s.mu.Unlock()
+	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
+		o.Subscribed(s, begun)
+	}
 	if wake {
 		s.wake()
 	}
@@ -309,6 +314,7 @@ func (s *Session) leave(sub *subscription) {
 	if sub.channel.remove(sub) {
 		s.endWatch(sub)
 	}
+	s.tellUnsubscribed(sub)
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
 		s.mu.Lock()
 		joined := sub.traits&hasJoined != 0

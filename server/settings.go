@@ -98,6 +98,7 @@ var settings = table([]row[Config]{
 	{"limits.publications_per_second_session", func(c *Config) any { return &c.Limits.PublicationsPerSecondSession }, number(1, 10_000_000), "Publications of one session"},
 	{"limits.publications_per_second_user", func(c *Config) any { return &c.Limits.PublicationsPerSecondUser }, number(1, 10_000_000), "Publications of one user"},
 	{"limits.publications_per_second_address", func(c *Config) any { return &c.Limits.PublicationsPerSecondAddress }, number(1, 10_000_000), "Publications of one address"},
+	{"flight.bytes", func(c *Config) any { return &c.Flight.Bytes }, number(0, 1<<34), "Memory for what became of sessions, which explanations are made from; 0 is none"},
 	{"driver", func(c *Config) any { return &c.Driver }, words(driverEngine, driverGoroutine), "What carries WebSockets"},
 	{"compression", func(c *Config) any { return &c.Compression }, anything, "Accept permessage-deflate on WebSockets"},
 	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour), "Silence after which a stream shows that it is alive"},

@@ -38,6 +38,7 @@ func (s *Server) hubObserver() *hub.Observer {
 		joined(session, channel)
 		s.recheck(session, channel)
 	}
+	s.flight.Observe(o)
 	return o
 }
 

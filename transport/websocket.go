@@ -114,6 +114,7 @@ func (t *Transport) refuseSocket(a *asker, answer *dialect.Answer, out *response
 // logged as an error broke it.
 func (t *Transport) endSocket(c *conversation, end dialect.End, err error) {
 	t.observe.ended(c.dialect.Transport(), end)
+	t.observe.disconnected(c.id(), end, err)
 	fields := []any{"transport", c.dialect.Transport(), "session", c.id(), "end", string(end)}
 	var closed *engine.CloseError
 	switch {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
 )
 
@@ -44,6 +45,7 @@ var cells = []struct{ request, row, answers string }{
 	{"POST revocations", "`POST /revocations`", "401 403 403 403 403 403 403 403 403 200"},
 	{"GET info", "`GET /info`", "401 403 403 403 403 403 403 403 403 200"},
 	{"GET explain?action=publish&channel=a", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200"},
+	{"GET explain?user=ann&channel=a&position=e:1", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200"},
 }
 
 var bodies = map[string]string{
@@ -67,6 +69,7 @@ func TestEveryCell(t *testing.T) {
 			f := newFixture(t, func(o *Options) {
 				o.Revoke = func(identity.Revocation) error { return nil }
 				o.IsRevoked = func(*access.Identity) bool { return false }
+				o.Flight = flight.New(flight.BytesMin)
 			})
 			who := caller.name
 			if caller.grants == "" {

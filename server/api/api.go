@@ -59,7 +59,7 @@ var routes = []route{
 	{"POST", "users/{user}/messages", (*call).publishToUser, nil},
 	{"POST", "revocations", (*call).revoke, nil},
 	{"GET", "info", (*call).info, nil},
-	{"GET", "explain", (*call).explain, []string{"token", "action", "channel"}},
+	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}},
 }
 
 // match returns what stands in the place of the braces.
