@@ -99,8 +99,7 @@ type Command struct {
 	Method      string        // RPC, Register, Unregister
 	Timeout     time.Duration // RPC
 	Concurrency int           // Register
-	Call        string        // Answer
-	Target      uint64        // Cancel: the ID of an RPC
+	Target      uint64        // Answer: the call; Cancel: the ID of an RPC
 	Failure     *Failure      // Answer: that it failed
 }
 
@@ -128,7 +127,6 @@ const (
 	ClientBytes = 255
 	MethodBytes = hub.ChannelNameBytesMax
 	TokenBytes  = 8 << 10
-	CallBytes   = 64
 	CursorBytes = 1024
 	VectorBytes = 64 << 10
 	DeltaFossil = "fossil"

@@ -220,7 +220,7 @@ func (c *Command) setField(name string, value []byte) (problem string) {
 		n, problem = number(name, value, 1, numberMax)
 		c.Concurrency = int(n)
 	case "call":
-		c.Call, problem = text(name, value, 1, CallBytes)
+		c.Target, problem = number(name, value, 1, IDMax)
 	case "rpc":
 		c.Target, problem = number(name, value, 1, IDMax)
 	case "error":

@@ -31,6 +31,8 @@ var (
 		"Send objects of JSON with an `id` and one command of docs/protocol.md, with the fields that it lists; the detail says what is wrong, and where.")
 	ProblemPattern = problem(400, "bad-pattern", "Bad pattern",
 		"Let `*` stand for one whole segment, and `**` for one or more at the end; the rest is as in the name of a channel.")
+	ProblemMethodName = problem(400, "bad-method", "Bad name of a method",
+		"Name a method as a channel is named, and a pattern of methods as a pattern of channels.")
 	ProblemUnauthorized = problem(401, "unauthorized", "Not authenticated",
 		"Send a valid token as `Authorization: Bearer …`, or as `?token=…` where a field cannot be set.")
 	ProblemForbidden = problem(403, "forbidden", "Not allowed",
@@ -65,6 +67,10 @@ var (
 		"Nothing: `unsubscribe` came before the subscription had begun.")
 	ProblemNotSubscribed = problem(409, "not-subscribed", "Not subscribed",
 		"Subscribe first, to exactly this channel or pattern.")
+	ProblemRegistered = problem(409, "already-registered", "Already registered",
+		"Nothing: the session answers this method or pattern already.")
+	ProblemNotRegistered = problem(409, "not-registered", "Not registered",
+		"Register first, for exactly this method or pattern.")
 	ProblemCallCanceled = problem(409, "call-canceled", "Call canceled",
 		"Nothing: the call was canceled before it was answered. It is not known whether it had an effect.")
 	ProblemTooLarge = problem(413, "body-too-large", "Body too large",
@@ -83,14 +89,16 @@ var (
 		"Unsubscribe from what you do not need, subscribe to a pattern, or raise the server's `limits.subscriptions`.")
 	ProblemTooManyCommands = problem(429, "too-many-commands", "Too many commands without a reply",
 		"Wait for replies before you send more commands.")
+	ProblemTooManyRegistrations = problem(429, "too-many-registrations", "Too many registrations",
+		"Register for a pattern of methods instead of each of them.")
 	ProblemTooManyCalls = problem(429, "too-many-calls", "Too many calls without an answer",
-		"Wait for answers before you make more calls.")
+		"Try again in a moment: the call was given to nobody. Wait for answers before you make more calls.")
 	ProblemInternal = problem(500, "internal-error", "Internal error",
 		"Nothing you did: report it with the ID in the detail, under which the server's log says more.")
 	ProblemNotSupported = problem(501, "not-supported", "Not supported here",
 		"Nothing about the request is wrong: the server, or the broker that it is configured with, cannot do that.")
 	ProblemCallFailed = problem(502, "call-failed", "Call failed",
-		"The answerer failed; the detail is what it said. Try again if that makes sense for this method.")
+		"Nothing about the call is known to be wrong: the answerer failed, and the server's log says more. An error that it tells you has a type of its own.")
 	ProblemAnswererGone = problem(502, "answerer-gone", "Answerer is gone",
 		"Call again if the method can be repeated: it is not known whether this call had an effect.")
 	ProblemShutdown = problem(503, "shutting-down", "Server is shutting down",

@@ -62,6 +62,7 @@ type venue struct {
 	client    *http.Client
 	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil for sockets
 	close     func()                                                               // after the hub
+	sessions  []*speaker                                                           // that a test has opened
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -167,7 +167,7 @@ func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 		} else if err != nil {
 			return EndClient
 		}
-		for s.isBusy() {
+		for s.mustWait() {
 			select {
 			case <-s.resumed:
 			case <-ctx.Done():
@@ -182,6 +182,12 @@ func (s *goroutineCarrier) inTurn(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
+}
+
+// mustWait reports whether the client is to be read no more.
+func (s *goroutineCarrier) mustWait() (wait bool) {
+	s.inTurn(func() { wait = s.isBusy() })
+	return wait
 }
 
 // readEnd says which end an error of Read is.
@@ -242,7 +248,7 @@ func (s *goroutineCarrier) apply(ctx context.Context, m *scratch) (dialect.End, 
 	if e.Closing == nil {
 		return "", nil
 	}
-	s.leavePresence()
+	s.inTurn(s.leavePresence)
 	_ = s.conn.Close(ws.StatusCode(e.Closing.Code), e.Closing.Reason)
 	return e.Closing.End, nil
 }

@@ -191,12 +191,32 @@ var commandErrors = []struct {
 	{hub.ErrSubscribed, clientproto.ProblemSubscribed, "this session is subscribed to the channel already"},
 	{hub.ErrUnsubscribed, clientproto.ProblemUnsubscribed, "it was unsubscribed before the subscription began"},
 	{hub.ErrTooManySubscriptions, clientproto.ProblemTooManySubscriptions, "this session has as many subscriptions as it may have"},
+	{hub.ErrNoMethod, clientproto.ProblemMethodUnknown, "nobody answers this method now"},
+	{hub.ErrCallTimeout, clientproto.ProblemCallTimeout, "it was not answered in time; whether it was done is not known"},
+	{hub.ErrCanceled, clientproto.ProblemCallCanceled, "it was canceled; whether it was done is not known"},
+	{hub.ErrTooManyCalls, clientproto.ProblemTooManyCalls, "as many calls wait to be answered as may"},
+	{hub.ErrAnswererGone, clientproto.ProblemAnswererGone, "the session that was to answer has left; whether it was done is not known"},
+	{hub.ErrAnswererFailed, clientproto.ProblemCallFailed, "what answers this method has failed"},
+	{hub.ErrNoCall, clientproto.ProblemCallUnknown, "this call is over, or was never given to this session"},
+	{hub.ErrRegistered, clientproto.ProblemRegistered, "this session has registered for this already"},
+	{hub.ErrNotRegistered, clientproto.ProblemNotRegistered, "this session has not registered for this"},
+	{hub.ErrTooManyRegistrations, clientproto.ProblemTooManyRegistrations, "this session has registered as often as it may"},
+	{hub.ErrCallError, clientproto.ProblemCommand, "an error that answers a call has a type of 1 to 255 printable bytes, a title of at most 255, a detail of at most 4096, and data that is JSON"},
+	{hub.ErrCursor, clientproto.ProblemParameter, "the cursor is not one of the server's; give it back as it was"},
 	{hub.ErrTextNotUTF8, clientproto.ProblemNotText, "text is UTF-8; send other bytes as data_base64"},
 	{hub.ErrNotJSON, clientproto.ProblemNotJSON, "data is one JSON value in UTF-8"},
 }
 
 // describe is what the client of a session is told of an error of the hub.
 func (t *Transport) describe(err error) dialect.Failure {
+	var answered *hub.CallError
+	var method *hub.MethodError
+	switch {
+	case errors.As(err, &answered):
+		return dialect.Failure{Problem: clientproto.ProblemCallFailed, Type: answered.Type, Title: answered.Title, Detail: answered.Detail, Data: answered.Data}
+	case errors.As(err, &method):
+		return dialect.Failure{Problem: clientproto.ProblemMethodName, Detail: "method " + quote(method.Name) + ": " + method.Problem}
+	}
 	for _, known := range commandErrors {
 		if errors.Is(err, known.err) {
 			return dialect.Failure{Problem: known.problem, Detail: known.detail}

@@ -155,6 +155,21 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 		c.refresh(command, m)
 	case dialect.CommandDeliver:
 		c.settle(hub.Outcome{Tag: command.Tag, Err: c.link().wants.deliver(command.Data)})
+	case hub.CommandCall:
+		c.session.Call(command.Tag, command.Call)
+	case dialect.CommandCancel:
+		found := c.session.CancelCall(command.Target)
+		c.settle(hub.Outcome{Tag: command.Tag, Command: dialect.CommandCancel, Duplicate: !found})
+	case hub.CommandRegister:
+		c.session.Register(command.Tag, command.Channel, command.Register)
+	case hub.CommandUnregister:
+		c.session.Unregister(command.Tag, command.Channel)
+	case hub.CommandAnswer:
+		if command.Failure != nil {
+			c.session.FailCall(command.Tag, command.Target, *command.Failure)
+		} else {
+			c.session.AnswerCall(command.Tag, command.Target, hub.Answer{Kind: command.Call.Kind, Data: command.Call.Data})
+		}
 	case hub.CommandUnsubscribe:
 		c.session.Unsubscribe(command.Tag, command.Channel)
 	case hub.CommandPublish:

@@ -61,6 +61,11 @@ type Command struct {
 	Client string             // CommandConnect
 	Resume clientproto.Resume // CommandConnect
 	Data   []byte             // CommandDeliver
+
+	Call     hub.Call            // CommandCall; of CommandAnswer, what it is answered with
+	Register hub.RegisterOptions // CommandRegister, whose method is Channel
+	Target   uint64              // CommandAnswer: the call; CommandCancel: the tag of one
+	Failure  *hub.CallError      // CommandAnswer: that it failed, nil if not
 }
 
 // Effects is what a call of a Dialect leads to, in the order of its fields.

@@ -30,6 +30,7 @@ type Session struct {
 	newest   uint64    // the newest ID of a command
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
+	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
 	expires  time.Time // when the identity does; zero for never, or once the client was told
 	waiting  [][]byte  // frames that came behind connect, until it is answered
@@ -58,42 +59,6 @@ const (
 	carriedStream
 	carriedPoll
 )
-
-// SessionOptions are the same for all sessions of a server.
-type SessionOptions struct {
-	Heartbeat      time.Duration           // the silence after which a stream is sent something
-	ConnectTimeout time.Duration           // for the first command to come
-	PingInterval   time.Duration           // what a client is told: how long to be silent before it pings
-	Expiring       time.Duration           // how long before its token ends a client is told
-	Describe       func(err error) Failure // what a client is told of an error of the hub
-}
-
-// Failure is a reply that something was not done.
-type Failure struct {
-	Problem    *clientproto.Problem
-	Detail     string
-	RetryAfter time.Duration // zero if it is not known
-	Data       []byte        // JSON, nil for none
-}
-
-// The kinds of a Command that concern the conversation itself, and no channel.
-const (
-	CommandConnect hub.Command = 128 + iota
-	CommandRefresh
-	CommandDeliver // frames for a session that is on another carrier
-)
-
-// Connected is the outcome of CommandConnect and CommandRefresh.
-type Connected struct {
-	Tag       uint64
-	Err       error
-	Session   string
-	Secret    string
-	User      string
-	Expires   time.Time // zero for never
-	Reconnect time.Duration
-	IsResumed bool
-}
 
 // NewSession returns the dialect of a session over a WebSocket, whose frames Agree has
 // still to say.
@@ -272,6 +237,32 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	case clientproto.Presence:
 		command.Kind, command.Action = hub.CommandPresence, access.Presence
 		command.Presence = hub.PresenceQuery{After: c.Cursor, Limit: c.Limit, ByUser: c.ByUser, CountOnly: c.CountOnly}
+	case clientproto.Digest:
+		command.Kind, command.Action = hub.CommandHistory, access.History
+		command.Query = hub.Query{Last: max(1, min(c.Last, DigestMax)), Limit: DigestMax}
+		if c.Last == 0 {
+			command.Query.Last = DigestMax
+		}
+		s.digests = append(s.digests, c.ID)
+	case clientproto.RPC:
+		command.Kind, command.Action, command.Channel = hub.CommandCall, access.Call, c.Method
+		command.Call = hub.Call{Method: c.Method, Kind: c.Kind, Data: c.Data, Timeout: c.Timeout}
+		s.note(c.ID)
+	case clientproto.Cancel:
+		command.Kind, command.Target = CommandCancel, c.Target
+	case clientproto.Register:
+		command.Kind, command.Action, command.Channel = hub.CommandRegister, access.Answer, c.Method
+		command.Register = hub.RegisterOptions{ConcurrentMax: c.Concurrency}
+	case clientproto.Unregister:
+		command.Kind, command.Channel = hub.CommandUnregister, c.Method
+	case clientproto.Answer:
+		command.Kind, command.Target = hub.CommandAnswer, c.Target
+		if f := c.Failure; f != nil {
+			command.Failure = &hub.CallError{Type: f.Type, Title: f.Title, Detail: f.Detail, Data: f.Data}
+		} else {
+			command.Call = hub.Call{Kind: c.Kind, Data: c.Data}
+		}
+		s.note(c.ID)
 	case clientproto.Refresh:
 		command.Kind, command.Token = CommandRefresh, c.Token
 	case clientproto.Ping:
@@ -360,6 +351,8 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 			}
 		case p.Behind != nil:
 			// Nothing is lost, and it is tried again: the client has nothing to do.
+		case p.Call != nil:
+			s.call(now, p.Call, out)
 		case p.Outcome != nil:
 			s.settle(p.Outcome, out)
 		}

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -20,7 +21,10 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 			s.messages = ""
 		}
 	case o.Err != nil:
+		s.isDigest(o)
 		s.fail(o.Tag, o.Err, out)
+	case o.Command == hub.CommandHistory && s.isDigest(o):
+		s.reply(o.Tag, out, func(dst []byte) []byte { return appendDigest(dst, &o.Page) })
 	default:
 		s.reply(o.Tag, out, func(dst []byte) []byte { return appendOutcome(dst, o) })
 	}
@@ -61,6 +65,11 @@ func appendOutcome(dst []byte, o *hub.Outcome) []byte {
 			dst = append(dst, `,"gap":`...)
 			dst = appendGap(dst, o.Page.Gap)
 		}
+	case hub.CommandCall:
+		dst = appendData(dst, o.Answer.Kind, o.Answer.Data)
+	case CommandCancel:
+		dst = append(dst, `"canceled":`...)
+		dst = strconv.AppendBool(dst, !o.Duplicate)
 	case hub.CommandPresence:
 		dst = appendPresence(dst, o.Roster)
 	}
@@ -101,9 +110,9 @@ func (s *Session) sendFailure(id uint64, f Failure, out *Effects) {
 		object = append(object, ',')
 	}
 	object = append(object, `"error":{"type":`...)
-	object = jsontext.AppendString(object, f.Problem.Type())
+	object = jsontext.AppendString(object, cmp.Or(f.Type, f.Problem.Type()))
 	object = append(object, `,"title":`...)
-	object = jsontext.AppendString(object, f.Problem.Title)
+	object = jsontext.AppendString(object, cmp.Or(f.Title, f.Problem.Title))
 	object = append(object, `,"detail":`...)
 	object = jsontext.AppendString(object, f.Detail)
 	if f.RetryAfter > 0 {

@@ -136,6 +136,8 @@ export const ProblemType = {
   BadCommand: "bad-command",
   /** Bad pattern (400). Let `*` stand for one whole segment, and `**` for one or more at the end; the rest is as in the name of a channel. */
   BadPattern: "bad-pattern",
+  /** Bad name of a method (400). Name a method as a channel is named, and a pattern of methods as a pattern of channels. */
+  BadMethod: "bad-method",
   /** Not authenticated (401). Send a valid token as `Authorization: Bearer …`, or as `?token=…` where a field cannot be set. */
   Unauthorized: "unauthorized",
   /** Not allowed (403). Use a token or a key with the grant that the detail names. */
@@ -170,6 +172,10 @@ export const ProblemType = {
   Unsubscribed: "unsubscribed",
   /** Not subscribed (409). Subscribe first, to exactly this channel or pattern. */
   NotSubscribed: "not-subscribed",
+  /** Already registered (409). Nothing: the session answers this method or pattern already. */
+  AlreadyRegistered: "already-registered",
+  /** Not registered (409). Register first, for exactly this method or pattern. */
+  NotRegistered: "not-registered",
   /** Call canceled (409). Nothing: the call was canceled before it was answered. It is not known whether it had an effect. */
   CallCanceled: "call-canceled",
   /** Body too large (413). Publish less at once, or publish a reference to where the data is. */
@@ -188,13 +194,15 @@ export const ProblemType = {
   TooManySubscriptions: "too-many-subscriptions",
   /** Too many commands without a reply (429). Wait for replies before you send more commands. */
   TooManyCommands: "too-many-commands",
-  /** Too many calls without an answer (429). Wait for answers before you make more calls. */
+  /** Too many registrations (429). Register for a pattern of methods instead of each of them. */
+  TooManyRegistrations: "too-many-registrations",
+  /** Too many calls without an answer (429). Try again in a moment: the call was given to nobody. Wait for answers before you make more calls. */
   TooManyCalls: "too-many-calls",
   /** Internal error (500). Nothing you did: report it with the ID in the detail, under which the server's log says more. */
   InternalError: "internal-error",
   /** Not supported here (501). Nothing about the request is wrong: the server, or the broker that it is configured with, cannot do that. */
   NotSupported: "not-supported",
-  /** Call failed (502). The answerer failed; the detail is what it said. Try again if that makes sense for this method. */
+  /** Call failed (502). Nothing about the call is known to be wrong: the answerer failed, and the server's log says more. An error that it tells you has a type of its own. */
   CallFailed: "call-failed",
   /** Answerer is gone (502). Call again if the method can be repeated: it is not known whether this call had an effect. */
   AnswererGone: "answerer-gone",
