@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
@@ -18,6 +19,7 @@ type talk struct {
 	on     *Transport
 	c      *conversation
 	woken  atomic.Bool
+	page   uint64 // the newest one of a poll
 	isOver bool
 }
 
@@ -59,8 +61,12 @@ func (k *talk) heard(m *scratch) (lines []string) {
 	defer m.recycle()
 	k.isOver = k.isOver || m.effects.Closing != nil
 	for _, frame := range m.effects.Frames {
-		var page struct{ Messages []json.RawMessage }
-		if json.Unmarshal(frame, &page) == nil && page.Messages != nil {
+		var page struct {
+			Poll     uint64
+			Messages []json.RawMessage
+		}
+		if json.Unmarshal(frame, &page) == nil && page.Poll > 0 {
+			k.page = page.Poll
 			for _, message := range page.Messages {
 				lines = append(lines, string(message))
 			}
@@ -165,5 +171,120 @@ func TestCommandThatTakesLongIsNotDoneTwice(t *testing.T) {
 	}
 	if got := replyTo(t, a.say(`{"id":20,"publish":{"channel":"c","data":"x"}}`), 20); !strings.Contains(got, "bad-command") {
 		t.Errorf("one that is forgotten is answered with %s", got)
+	}
+}
+
+// userGuard is a Guard that allows everything, to a user, at once or when it is told.
+type userGuard struct {
+	isLate  bool
+	pending []func()
+	left    int
+	refuses bool
+}
+
+func (*userGuard) Identify(*Request, func(*Client, error)) { panic("no request is read") }
+
+func (g *userGuard) Authorize(_ *Client, _ *Act, later func(error)) (decided bool, err error) {
+	if g.refuses {
+		err = &access.Refusal{Cause: access.Denied, Reason: "the test refuses it"}
+	}
+	if g.isLate {
+		g.pending = append(g.pending, func() { later(err) })
+		return false, nil
+	}
+	return true, err
+}
+
+func (g *userGuard) Leave(*Client) { g.left++ }
+
+func (g *userGuard) decide() {
+	pending := g.pending
+	g.pending = nil
+	for _, one := range pending {
+		one()
+	}
+}
+
+func (g *userGuard) visit() *visitor {
+	v := &visitor{guard: g}
+	v.know(&Client{Identity: &access.Identity{Kind: access.Token, User: "ann"}}, nil)
+	return v
+}
+
+func publishText(t *testing.T, on *Transport, channel, text string) hub.Position {
+	t.Helper()
+	p, _, err := on.hub.Publish(t.Context(), hub.Message{Channel: channel, Kind: hub.Text, Data: []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestMessagesGoOn behind the position that a client gives, when its session is resumed;
+// one that gives none has had none.
+func TestMessagesGoOn(t *testing.T) {
+	guard := &userGuard{}
+	on := newTalkTransport(t, guard)
+	a, heard := newTalk(t, on, on.newLines(), guard.visit(), nil, `{"id":1,"connect":{}}`)
+	a.c.close()
+	first := publishText(t, on, "@ann", "one")
+	b, resumed := newTalk(t, on, on.newLines(), guard.visit(), nil, resumption(t, 2, replyTo(t, heard, 1)))
+	if len(resumed) != 2 || !strings.Contains(resumed[1], `{"message":`) || !strings.Contains(resumed[1], `"one"`) {
+		t.Errorf("the first message was lost: %q", resumed)
+	}
+	b.c.close()
+	publishText(t, on, "@ann", "two")
+	connect := strings.Replace(resumption(t, 3, replyTo(t, heard, 1)), `}}}`, fmt.Sprintf(`},"messages":%q}}`, first), 1)
+	c, resumed := newTalk(t, on, on.newLines(), guard.visit(), nil, connect)
+	if len(resumed) != 2 || !strings.Contains(resumed[1], `"two"`) {
+		t.Errorf("behind %v there is %q", first, resumed)
+	}
+	c.c.close()
+	connect = strings.Replace(resumption(t, 4, replyTo(t, heard, 1)), `}}}`, `},"messages":false}}`, 1)
+	d, resumed := newTalk(t, on, on.newLines(), guard.visit(), nil, connect)
+	defer d.c.close()
+	publishText(t, on, "@ann", "three")
+	if got := append(resumed, d.hear()...); len(got) != 1 {
+		t.Errorf("one who wants no messages hears %q", got)
+	}
+}
+
+// TestDigestOverTwoPolls is a digest also when its page is not the one that was under way.
+func TestDigestOverTwoPolls(t *testing.T) {
+	on := newTalkTransport(t, nil)
+	poll := func() *dialect.Session { return dialect.NewSessionPoll(&on.sessions, 0) }
+	a, heard := newTalk(t, on, poll(), nil, nil, `{"id":1,"connect":{}}`, `{"id":2,"history":{"channel":"c"}}`, `{"id":3,"digest":{"channel":"c","last":1}}`)
+	seat := seatOf(t, on, replyTo(t, heard, 1))
+	for range 3 {
+		a.c.close()
+		next := poll()
+		next.Acknowledge(a.page)
+		var more []string
+		a, more = newTalk(t, on, next, nil, seat)
+		heard = append(heard, more...)
+	}
+	a.c.close()
+	if got := replyTo(t, heard, 3); !strings.Contains(got, "sha256") {
+		t.Errorf("the digest is %s", got)
+	}
+}
+
+// TestLateCommandsOfAnEarlierConnection are not done when the session was resumed.
+func TestLateCommandsOfAnEarlierConnection(t *testing.T) {
+	on := newTalkTransport(t, nil)
+	a, heard := newTalk(t, on, on.newLines(), nil, nil, `{"id":1,"connect":{}}`, `{"id":2,"subscribe":{"channel":"c"}}`)
+	seat := seatOf(t, on, replyTo(t, heard, 1))
+	a.c.close()
+	if err := seat.deliver([]byte(`{"id":3,"unsubscribe":{"channel":"c"}}` + "\n" + `{"id":4,"publish":{"channel":"c","data":"posted"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	b, heard := newTalk(t, on, on.newLines(), nil, nil, resumption(t, 5, replyTo(t, heard, 1)), `{"id":6,"subscribe":{"channel":"c"}}`)
+	defer b.c.close()
+	if got := replyTo(t, heard, 3); !strings.Contains(got, "bad-command") {
+		t.Errorf("an old command is answered with %s", got)
+	}
+	replyTo(t, heard, 4)
+	if got := strings.Join(heard, "\n"); !strings.Contains(got, `"data":"posted"`) {
+		t.Errorf("the subscription or the publication is lost: %s", got)
 	}
 }

@@ -17,7 +17,7 @@ const tagMessages = clientproto.IDMax + 1
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	switch {
 	case o.Tag == tagMessages:
-		if o.Err != nil {
+		if s.begin = o.Position.String(); o.Err != nil {
 			s.messages = ""
 		}
 	case o.Err != nil:
@@ -252,12 +252,20 @@ func (s *Session) keep(id uint64, object []byte) {
 	}
 }
 
-// repeat deals with a command whose ID is not a new one. It reports false if the
+// isOld deals with a command whose ID is not a new one. It reports false if the
 // command can be done: also because it has never come, as it was lost with the
 // connection before or is sent to a session that is new.
-func (s *Session) repeat(c *clientproto.Command, out *Effects) bool {
+func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	switch c.Verb {
 	case clientproto.Publish, clientproto.RPC, clientproto.Answer:
+	case clientproto.Subscribe, clientproto.Unsubscribe, clientproto.History, clientproto.Presence, clientproto.Digest, clientproto.End:
+		if c.ID >= s.resumed {
+			return false
+		}
+		// It was sent to the connection before, by a request that took longer. Its
+		// client has said since what it wants, and does not expect it any more.
+		s.refuse(c.ID, clientproto.ProblemCommand, "it was sent before the session was resumed, and is not done any more; send it with a new id", out)
+		return true
 	default:
 		return false
 	}
