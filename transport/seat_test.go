@@ -184,7 +184,8 @@ type userGuard struct {
 
 func (*userGuard) Identify(*Request, func(*Client, error)) { panic("no request is read") }
 
-func (g *userGuard) Authorize(_ *Client, _ *Act, later func(error)) (decided bool, err error) {
+func (g *userGuard) Authorize(_ *Client, _ *Act, later func(error)) (decided bool, _ error) {
+	var err error
 	if g.refuses {
 		err = &access.Refusal{Cause: access.Denied, Reason: "the test refuses it"}
 	}
