@@ -79,7 +79,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 // not there and one at zero must not look alike.
 func (m *metrics) observer(originRefused func(origin, host string)) *transport.Observer {
 	delivery := make(map[string]prometheus.Observer)
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
 	}
 	ended := make(map[string]map[transport.End]prometheus.Counter)
@@ -178,7 +178,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descFailed, conns.failed)
 
 	h := c.hub()
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
 		gauge(descSessions, float64(h.Sessions[name]), name)
 	}
 	gauge(descSubs, float64(h.Subscriptions))
