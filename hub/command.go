@@ -139,16 +139,17 @@ func (s *Session) History(tag uint64, channel string, q Query) {
 	}
 	s.mu.Lock()
 	under := s.needCommands()
-	under.histories = append(under.histories, historyAsked{c, channel, q})
+	under.histories = append(under.histories, historyAsked{command: c, channel: channel, q: q})
 	s.mu.Unlock()
 	s.nextHistory()
 }
 
-// historyAsked is a History whose turn has not come.
+// historyAsked is a History, or a Presence, whose turn has not come.
 type historyAsked struct {
 	command
 	channel string
 	q       Query
+	members *PresenceQuery // nil of a History
 }
 
 // nextHistory reads the next page that was asked for, if its turn has come.
@@ -163,6 +164,11 @@ func (s *Session) nextHistory() {
 	under.histories = slices.Delete(under.histories, 0, 1)
 	under.isHistory = true
 	s.mu.Unlock()
+	if a.members != nil {
+		s.answerPresence(a.command, a.channel, *a.members)
+		s.nextHistory()
+		return
+	}
 	s.hub.call(a.channel, func(ctx context.Context) {
 		page, err := s.hub.askHistory(ctx, a.channel, a.q)
 		o := Outcome{Channel: a.channel, Err: s.hub.brokerError(err)}
@@ -173,12 +179,6 @@ func (s *Session) nextHistory() {
 		s.complete(a.command, o)
 		s.nextHistory()
 	})
-}
-
-// Presence lists the sessions that are subscribed to a channel, see Hub.Presence.
-func (s *Session) Presence(tag uint64, channel string) {
-	members, err := s.hub.Presence(channel)
-	s.answer(command{tag: tag, kind: CommandPresence}, Outcome{Channel: channel, Members: members, Err: err})
 }
 
 // IsBusy reports whether so many commands wait for their outcome, or outcomes for

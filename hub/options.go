@@ -44,6 +44,11 @@ type Options struct {
 	// SubscriptionsMax bounds the channels of one session. Default 1000.
 	SubscriptionsMax int
 
+	// JoinWindow is for how long joins and leaves of a channel are collected before
+	// those who watch are told, see SubscribeOptions.Presence. Default 1 s. It is
+	// at least a millisecond.
+	JoinWindow time.Duration
+
 	// RPC bounds calls of methods.
 	RPC RPC
 
@@ -65,6 +70,7 @@ const (
 	DefaultSubscriptionsMax    = 1000
 	DefaultCommandsMax         = 256
 	DefaultCallsMax            = 64
+	DefaultJoinWindow          = time.Second
 )
 
 // NoLimit, as the value of any number among Options, means that there is no limit.
@@ -125,6 +131,15 @@ type Observer struct {
 	Closed func(s *Session, why error)
 	Joined func(s *Session, channel string)
 	Left   func(s *Session, channel string)
+
+	// Subscribed, Gapped and Unsubscribed say how far a subscription has come, and are
+	// called at these moments only: when it has begun, when its edge has taken a gap, and
+	// when it has ended, by itself or with its session. Of one subscription, Gapped comes
+	// in the order of its gaps and before Unsubscribed; Subscribed comes at about the time
+	// of the first. None is called with a lock of the hub held.
+	Subscribed   func(s *Session, m Milestone)
+	Gapped       func(s *Session, m Milestone)
+	Unsubscribed func(s *Session, m Milestone)
 }
 
 // effective returns o with every default filled in.
@@ -143,6 +158,7 @@ func (o *Options) effective() (Options, error) {
 		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
+		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
 		e.RPC.resolve(),
 	); err != nil {
 		return Options{}, err

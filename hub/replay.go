@@ -29,6 +29,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	s.woken = false
 	dst, n, bytes := s.takeQueue(dst)
+	noted := s.noteGaps(nil, dst[begin:])
 	if s.ended != endNot {
 		err := s.reason()
 		if len(dst) > begin {
@@ -37,6 +38,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		}
 		s.mu.Unlock()
 		s.countDeliveries(n, bytes)
+		s.tellGaps(noted)
 		if err == nil {
 			s.wake()
 		}
@@ -46,6 +48,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		s.woken = true
 		s.mu.Unlock()
 		s.countDeliveries(n, bytes)
+		s.tellGaps(noted)
 		s.wake()
 		return dst, nil
 	}
@@ -59,7 +62,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	if s.read == read && read != nil && read.arrived {
 		s.read = nil
+		begin = len(dst)
 		dst, n, bytes = s.takePage(read, dst)
+		noted = s.noteGaps(noted, dst[begin:])
 	} else {
 		n, bytes = 0, 0
 	}
@@ -67,6 +72,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
+	s.tellGaps(noted)
 	s.nextHistory()
 	if resumed {
 		s.hub.exchange.resume(s)
@@ -103,6 +109,10 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 				continue
 			}
 			dst = append(dst, q.other.Push)
+			if q.other.Changes != nil {
+				s.commands.watches[q.sub].take(q.other.Changes)
+				continue
+			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
 			s.noteCall(q.other.isCall)

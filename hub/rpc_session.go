@@ -32,7 +32,7 @@ func (s *Session) Call(tag uint64, c Call) {
 		}
 		s.complete(under, o)
 	}
-	open.incoming.setCaller(s.identity)
+	open.incoming.setCaller(s.Identity())
 	s.mu.Lock()
 	rpc := s.needRPC()
 	if under.isCall = rpc.calls < h.options.RPC.SessionOpenMax; under.isCall {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -25,7 +26,7 @@ type Session struct {
 	hub       *Hub
 	id        string
 	transport string
-	identity  *access.Identity // nil if it is not known
+	identity  atomic.Pointer[access.Identity] // nil if it is not known
 	wake      func()
 
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions
@@ -67,7 +68,7 @@ func (s *Session) reason() error {
 // commands are those of a session that are under way, and what else few sessions
 // need.
 type commands struct {
-	histories  []historyAsked // that wait for the one before them to be taken
+	histories  []historyAsked // pages that wait for the one before them to be taken
 	isHistory  bool           // one is being read, or was and is not taken
 	isTimed    bool           // timer runs
 	ticket     uint64
@@ -75,7 +76,9 @@ type commands struct {
 	timer      *time.Timer      // nil until the Broker did not answer at once
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
-	rpc        *sessionRPC      // nil until it calls a method, or registers for one
+
+	watches map[*subscription]*watch // those that are told of members
+	rpc     *sessionRPC              // nil until it calls a method, or registers for one
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -88,15 +91,15 @@ func (s *Session) needCommands() *commands {
 
 // queued is a push that waits to be taken: a publication, or other.
 type queued struct {
-	sub      *subscription
+	sub      *subscription // of a publication or Changes
 	delivery *Delivery
 	other    *owed
 }
 
-// owed is a push that is not a publication.
+// owed is a push that is not a publication. One with Changes is shared by sessions.
 type owed struct {
 	Push
-	isPage      bool // of History: when it is taken, the next one is read
+	isPage      bool // of History or Presence: when it is taken, the next one is read
 	isCall      bool // of Call: when it is taken, one more may be made
 	isTaken     bool // news of a call that was
 	isWithdrawn bool // news of a call that is over, so nothing is to be taken

@@ -82,6 +82,7 @@ type Config struct {
 
 	History History
 	Limits  Limits
+	Flight  Flight
 
 	// Driver is what carries WebSockets: "engine", an event loop for each core, or
 	// "goroutine", two goroutines for each connection (driver). Default: engine
@@ -149,6 +150,12 @@ type Limits struct {
 	PublicationsPerSecondSession int // limits.publications_per_second_session: default 100
 	PublicationsPerSecondUser    int // limits.publications_per_second_user: of all sessions together, default 200
 	PublicationsPerSecondAddress int // limits.publications_per_second_address: of all sessions together, default 500
+}
+
+// Flight says what is remembered of sessions, to explain why one was not given a
+// publication.
+type Flight struct {
+	Bytes *int // flight.bytes: memory for it, default 16 MiB; 0 remembers nothing
 }
 
 // Log says what the server writes to standard error.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/hooks"
 )
 
@@ -21,6 +22,7 @@ const (
 	DefaultConnections      = 10_000
 	DefaultChannels         = membroker.DefaultChannelsMax
 	DefaultHistoryBytes     = membroker.DefaultHistoryBytesMax
+	DefaultFlightBytes      = flight.DefaultBytes
 	DefaultHeartbeat        = 15 * time.Second
 	DefaultDrainTimeout     = 10 * time.Second
 	DefaultKeepaliveTimeout = 620 * time.Second
@@ -99,6 +101,9 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.PublicationsPerSecondSession, DefaultPublicationsPerSecondSession)
 	fill(&c.Limits.PublicationsPerSecondUser, DefaultPublicationsPerSecondUser)
 	fill(&c.Limits.PublicationsPerSecondAddress, DefaultPublicationsPerSecondAddress)
+	if c.Flight.Bytes == nil {
+		c.Flight.Bytes = new(DefaultFlightBytes)
+	}
 	fill(&c.Driver, defaultDriver())
 	if c.Compression == nil {
 		c.Compression = new(true)

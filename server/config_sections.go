@@ -66,6 +66,7 @@ type ChannelPolicy struct {
 
 	LastValue *bool // a subscriber gets the newest publication first; default not
 	Presence  *bool // who is subscribed can be asked; default yes
+	Joins     Joins // for how long joins and leaves are collected, or JoinsOff
 
 	// Allow are the actions that need no grant.
 	Allow []access.Action

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/godwit-io/godwit/server/flight"
 )
 
 // checkTogether reports what each setting allows and all of them do not.
@@ -50,6 +52,9 @@ func (c *Config) checkTogether(report func(key, text string)) {
 		}
 	}
 	c.Hooks.check(report)
+	if n := c.Flight.Bytes; n != nil && *n > 0 && *n < flight.BytesMin {
+		report("flight.bytes", fmt.Sprintf("%d is too little to remember anything; at least %d are needed, or 0 for nothing", *n, flight.BytesMin))
+	}
 	if c.Tracing.Endpoint == "" && (c.Tracing.Sample != nil || c.Tracing.Service != "") {
 		report("tracing.endpoint", "it is needed for tracing; write for example http://localhost:4318")
 	}

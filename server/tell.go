@@ -39,6 +39,7 @@ func (s *Server) hubObserver() *hub.Observer {
 		s.recheck(session, channel)
 	}
 	o.Registered = func(session *hub.Session, pattern string) { s.recheckMethods(session, pattern) }
+	s.flight.Observe(o)
 	return o
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
@@ -192,6 +193,8 @@ func policiesOf(c *Config) *guard.Policies {
 				PublicationBytesMax: p.PublicationBytes,
 				LastValue:           p.LastValue != nil && *p.LastValue,
 				NoPresence:          p.Presence != nil && !*p.Presence,
+				JoinWindow:          time.Duration(max(p.Joins, 0)),
+				NoJoins:             p.Joins == JoinsOff,
 			},
 			Rules:       access.Rules{Source: fmt.Sprintf("channels[%d], match %q", i, p.Match), Allowed: p.Allow},
 			SessionRate: rate(p.Rates.Session),

@@ -19,6 +19,11 @@ type Observer struct {
 	// Ended is called when a WebSocket or a stream is over.
 	Ended func(transport string, end End)
 
+	// Disconnected is called when the connection of a session is over, which Ended is told
+	// of: with the session's ID, "" if it had none, and of a WebSocket the *ws.CloseError or
+	// another error, nil if there was none. The session may have ended before.
+	Disconnected func(session string, end End, err error)
+
 	// OriginRefused is called when a page of another origin is refused, with what
 	// its request said; origin is "" if it did not say.
 	OriginRefused func(origin, host string)
@@ -54,6 +59,12 @@ func (o observer) delivered(transport string, b dialect.Batch) {
 func (o observer) ended(transport string, end End) {
 	if o.Observer != nil && o.Ended != nil {
 		o.Ended(transport, end)
+	}
+}
+
+func (o observer) disconnected(session string, end End, err error) {
+	if o.Observer != nil && o.Disconnected != nil {
+		o.Disconnected(session, end, err)
 	}
 }
 
