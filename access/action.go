@@ -21,7 +21,7 @@ const (
 	Presence         // to see who is subscribed
 	History          // to read the history without a subscription
 	Call             // to call a method
-	Answer           // to be given what others call a method with, and to answer
+	Answer           // to be given what others call the methods of a pattern with, and to answer
 	Manage           // to see and to end sessions, and to clear the history
 )
 

@@ -73,14 +73,15 @@ func (g *Grants) Patterns(a Action) []Pattern {
 
 // Find returns the grant that lets user do a in channel, or with a method of that name.
 // Manage includes the other actions of channels; granted says under which action the
-// pattern stands.
+// pattern stands. For Answer channel is a pattern of methods, all of which have to be
+// granted by one.
 func (g *Grants) Find(a Action, channel, user string) (p Pattern, granted Action, ok bool) {
 	for _, granted := range [...]Action{a, Manage} {
 		if granted == Manage && a.IsOfMethods() {
 			break
 		}
 		for _, p := range g.Patterns(granted) {
-			if p.matches(channel, user, granted == Manage) {
+			if a == Answer && p.coversMethods(channel, user) || a != Answer && p.matches(channel, user, granted == Manage) {
 				return p, granted, true
 			}
 		}

@@ -22,6 +22,7 @@ import (
 type Hub struct {
 	broker    Broker
 	immediate bool // the broker never waits
+	tellsGaps bool // to an Observer.Gapped
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
@@ -56,6 +57,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		transports: make(map[string]int),
 	}
 	h.exchange = newExchange(h)
+	h.tellsGaps = o.Observer != nil && o.Observer.Gapped != nil
 	if b, ok := broker.(ImmediateBroker); ok {
 		h.immediate = b.IsImmediate()
 	}

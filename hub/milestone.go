@@ -89,12 +89,19 @@ type toldGap struct {
 	gap *Gap
 }
 
-// noteGaps appends the gaps among pushes that Take is about to return, if the Observer
-// wants to know; s.mu is held.
-func (s *Session) noteGaps(noted []toldGap, pushes []Push) []toldGap {
-	if o := s.hub.options.Observer; o == nil || o.Gapped == nil {
-		return noted
+// hasGap reports whether there is a gap among pushes. It is all that a Take without one
+// does, and is inlined there.
+func hasGap(pushes []Push) bool {
+	for i := range pushes {
+		if pushes[i].Gap != nil {
+			return true
+		}
 	}
+	return false
+}
+
+// noteGaps appends the gaps among pushes that Take is about to return; s.mu is held.
+func (s *Session) noteGaps(noted []toldGap, pushes []Push) []toldGap {
 	for i := range pushes {
 		if pushes[i].Gap == nil {
 			continue
@@ -110,9 +117,6 @@ func (s *Session) noteGaps(noted []toldGap, pushes []Push) []toldGap {
 // tellGaps tells the Observer of the gaps that were noted. A subscription that was ended
 // meanwhile is told of after its gaps.
 func (s *Session) tellGaps(noted []toldGap) {
-	if len(noted) == 0 {
-		return
-	}
 	o := s.hub.options.Observer
 	for _, n := range noted {
 		s.mu.Lock()

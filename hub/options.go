@@ -121,6 +121,9 @@ type Observer struct {
 	// answered it, Outcome.Err, and how long that took.
 	Called func(by Answerer, err error, took time.Duration)
 
+	// Registered is called when a session has registered for a pattern of methods.
+	Registered func(s *Session, pattern string)
+
 	// Opened and Closed are called when a session begins and when it was closed,
 	// with why. Joined and Left are called when a session's subscription to a channel
 	// begins and when it ends.

@@ -382,18 +382,56 @@ func TestSlowWatcher(t *testing.T) {
 	})
 }
 
+// TestWhileTheyAreTold: what happens while those who watch are being told is news of
+// the next window, and nobody is left out who still watches.
+func TestWhileTheyAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		meanwhile := func() {}
+		s, err := h.h.Connect("test", func() { meanwhile() })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.Subscribe(0, "c", hub.SubscribeOptions{Presence: true})
+		h.edge("u").watch(false)
+		h.edge("v").watch(false)
+		h.edge("w").watch(false)
+		h.at(time.Second)
+		h.told("v", "+u +v +w =4")
+		h.told("w", "+u +v +w =4") // also of those who were there before it in this window
+		h.join("ann")
+		meanwhile = func() {
+			h.leave("u")
+			h.join("bob")
+			h.edge("x").watch(false)
+		}
+		if _, err := s.Take(nil); err != nil {
+			t.Fatal(err)
+		}
+		h.at(2 * time.Second)
+		meanwhile = func() {}
+		h.told("v", "+ann =5")
+		h.told("w", "+ann =5")
+		h.told("x")
+		h.at(3 * time.Second)
+		h.told("w", "+bob +x -u =6")
+		h.told("x", "+bob +x -u =6")
+	})
+}
+
 // TestChannelThatTellsNobody: the policy decides, also later.
 func TestChannelThatTellsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
-		policy := &hub.Policy{JoinWindow: 10 * time.Millisecond}
-		h.h.SetPolicies(func(string) *hub.Policy { return policy })
+		set := func(p *hub.Policy) { h.h.SetPolicies(func(string) *hub.Policy { return p }) }
+		set(&hub.Policy{JoinWindow: 10 * time.Millisecond})
 		h.edge("w").watch(false)
 		h.join("ann")
 		h.at(10 * time.Millisecond)
 		h.told("w", "+ann =2")
 		for want, off := range map[error]*hub.Policy{hub.ErrNoPresence: {NoPresence: true}, hub.ErrNoJoins: {NoJoins: true}} {
-			policy = off
+			set(off)
 			e := connect(t, h.h)
 			if err := e.trySubscribe("c", hub.SubscribeOptions{Presence: true}); err != want || !errors.Is(err, hub.ErrNoPresence) {
 				t.Errorf("%+v: %v", off, err)
@@ -404,10 +442,10 @@ func TestChannelThatTellsNobody(t *testing.T) {
 			<-time.After(time.Minute)
 			h.told("w") // it watched before that
 		}
+		set(nil)
 		if n, err := h.h.PresenceCount("c"); n != 4 || err != nil {
 			t.Errorf("%d members, %v", n, err)
 		}
-		policy = &hub.Policy{}
 		h.join("bob")
 		<-time.After(time.Minute)
 		all := h.edge("w").drain()

@@ -29,7 +29,10 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	s.woken = false
 	dst, n, bytes := s.takeQueue(dst)
-	noted := s.noteGaps(nil, dst[begin:])
+	var noted []toldGap
+	if s.hub.tellsGaps && hasGap(dst[begin:]) {
+		noted = s.noteGaps(nil, dst[begin:])
+	}
 	if s.ended != endNot {
 		err := s.reason()
 		if len(dst) > begin {
@@ -38,7 +41,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		}
 		s.mu.Unlock()
 		s.countDeliveries(n, bytes)
-		s.tellGaps(noted)
+		if noted != nil {
+			s.tellGaps(noted)
+		}
 		if err == nil {
 			s.wake()
 		}
@@ -48,7 +53,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		s.woken = true
 		s.mu.Unlock()
 		s.countDeliveries(n, bytes)
-		s.tellGaps(noted)
+		if noted != nil {
+			s.tellGaps(noted)
+		}
 		s.wake()
 		return dst, nil
 	}
@@ -64,7 +71,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		s.read = nil
 		begin = len(dst)
 		dst, n, bytes = s.takePage(read, dst)
-		noted = s.noteGaps(noted, dst[begin:])
+		if s.hub.tellsGaps && hasGap(dst[begin:]) {
+			noted = s.noteGaps(noted, dst[begin:])
+		}
 	} else {
 		n, bytes = 0, 0
 	}
@@ -72,7 +81,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
-	s.tellGaps(noted)
+	if noted != nil {
+		s.tellGaps(noted)
+	}
 	s.nextHistory()
 	if resumed {
 		s.hub.exchange.resume(s)

@@ -180,7 +180,10 @@ func (h *Hub) checkCall(c *Call) error {
 	return h.checkOpen()
 }
 
-// check returns an error that wraps ErrCallError.
+// Check returns an error that wraps ErrCallError if the fields are not as they have to
+// be. How long Data is does not matter to it.
+func (e *CallError) Check() error { return e.check(NoLimit) }
+
 func (e *CallError) check(bytesMax int) error {
 	problem := ""
 	switch {

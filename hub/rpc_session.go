@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"maps"
 	"slices"
 )
 
@@ -77,14 +78,30 @@ func (s *Session) Register(tag uint64, pattern string, o RegisterOptions) {
 	s.mu.Lock()
 	s.needRPC()
 	s.mu.Unlock()
-	s.complete(command{tag: tag, kind: CommandRegister}, Outcome{Err: s.hub.exchange.register(s, pattern, o)})
+	err := s.hub.exchange.register(s, pattern, o)
+	s.complete(command{tag: tag, kind: CommandRegister}, Outcome{Err: err})
 	s.leaveIfClosed()
+	if o := s.hub.options.Observer; err == nil && o != nil && o.Registered != nil {
+		o.Registered(s, pattern)
+	}
 }
 
 // Unregister ends a registration. Calls that the session has by it are still to be
 // answered. The outcome is ErrNotRegistered if there is none.
 func (s *Session) Unregister(tag uint64, pattern string) {
 	s.answer(command{tag: tag, kind: CommandUnregister}, Outcome{Err: s.hub.exchange.unregister(s, pattern)})
+}
+
+// Methods lists the patterns for which the session has registered, sorted.
+func (s *Session) Methods() []string {
+	x := s.hub.exchange
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p, ok := x.parties.Get(s)
+	if !ok {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(p.registrations))
 }
 
 // AnswerCall answers a call that the session was given; id is that of the

@@ -73,7 +73,8 @@ type SubscribeOptions struct {
 	ExcludeSelf bool
 
 	// Presence has the session told of members that come and go, with Push.Changes,
-	// from the outcome on, which has the Count. They are collected for JoinWindow.
+	// from the outcome on, which has the Count. They are collected for JoinWindow, and
+	// the first ones are all of the window that runs: the Count may include them.
 	// A channel may refuse it, with ErrNoPresence or ErrNoJoins.
 	Presence bool
 

@@ -131,6 +131,9 @@ func (h Hooks) withDefaults() Hooks {
 			fill(&hook.Timeout, DefaultHookTimeout)
 		}
 	}
+	if h.RPC.URL != "" {
+		fill(&h.RPC.Timeout, DefaultHookTimeout)
+	}
 	if h.Events.URL != "" {
 		fill(&h.Events.Timeout, DefaultEventsTimeout)
 		fill(&h.Events.Retry, DefaultHookRetry)
@@ -143,7 +146,7 @@ func (h Hooks) withDefaults() Hooks {
 
 // areOn reports whether there is any.
 func (h *Hooks) areOn() bool {
-	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.Events.URL != ""
+	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.RPC.URL != "" || h.Events.URL != ""
 }
 
 // The drivers.

@@ -146,6 +146,7 @@ func (h *Hooks) check(report func(key, text string)) {
 		{"hooks.connect", h.Connect.URL, h.Connect.Timeout != 0 || h.Connect.Forward != nil},
 		{"hooks.subscribe", h.Subscribe.URL, h.Subscribe.Timeout != 0 || h.Subscribe.Forward != nil || h.Subscribe.Channels != nil},
 		{"hooks.publish", h.Publish.URL, h.Publish.Timeout != 0 || h.Publish.Forward != nil || h.Publish.Channels != nil},
+		{"hooks.rpc", h.RPC.URL, h.RPC.Timeout != 0 || h.RPC.Methods != nil},
 		{"hooks.events", h.Events.URL, h.Events.Timeout != 0 || h.Events.Channels != nil || h.Events.Types != nil || h.Events.Retry != 0},
 	} {
 		if hook.url == "" && hook.isSet {

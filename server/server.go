@@ -37,7 +37,8 @@ type Server struct {
 	config    Config                 // as it began
 	current   atomic.Pointer[Config] // as it is
 	level     slog.LevelVar
-	reloading sync.Mutex // held by a reload
+	reloading sync.Mutex        // held by a reload
+	methods   map[string]func() // those that the application answers, by pattern, and what ends that; guarded by reloading
 	log       *slog.Logger
 	origins   *handshake.Origins
 	hub       *hub.Hub
@@ -146,6 +147,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		return err
 	}
 	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
+	s.answerMethods(s.guard.Settings().Hooks)
 	s.channels, err = transport.New(s.hub, &transport.Options{
 		Origins:        s.origins,
 		Credentials:    c.Credentials,

@@ -127,7 +127,7 @@ func (s *Server) hooksOf(c *Hooks) (*hooks.Hooks, error) {
 
 // hookOptions is what c says of hooks, without secrets; nil if there is none.
 func hookOptions(c *Hooks) *hooks.Options {
-	if c.Connect.URL == "" && c.Subscribe.URL == "" && c.Publish.URL == "" && c.Events.URL == "" {
+	if !c.areOn() {
 		return nil
 	}
 	o := &hooks.Options{AllowPrivate: c.AllowPrivate, Concurrency: c.Concurrency}
@@ -140,6 +140,9 @@ func hookOptions(c *Hooks) *hooks.Options {
 	o.Connect = question(c.Connect.URL, &ChannelHook{Timeout: c.Connect.Timeout, Forward: c.Connect.Forward})
 	o.Subscribe = question(c.Subscribe.URL, &c.Subscribe)
 	o.Publish = question(c.Publish.URL, &c.Publish)
+	if c.RPC.URL != "" {
+		o.RPC = &hooks.Question{URL: c.RPC.URL, Timeout: c.RPC.Timeout, Channels: c.RPC.Methods}
+	}
 	if e := &c.Events; e.URL != "" {
 		o.Events = &hooks.Events{URL: e.URL, Timeout: e.Timeout, Channels: e.Channels, Types: e.Types, Retry: e.Retry}
 	}

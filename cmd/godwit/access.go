@@ -157,6 +157,12 @@ func hooksAsked(c *server.Config, a access.Action, channel string) (texts []stri
 	if c.Hooks.Connect.URL != "" {
 		texts = append(texts, "the application is asked when a client connects (hooks.connect), and says who it is")
 	}
+	if rpc := &c.Hooks.RPC; a == access.Call && rpc.URL != "" {
+		matches := func(p access.Pattern) bool { return p.Matches(channel, "") }
+		if len(rpc.Methods) == 0 || slices.ContainsFunc(rpc.Methods, matches) {
+			texts = append(texts, "the application answers it (hooks.rpc)")
+		}
+	}
 	for name, h := range map[string]struct {
 		hook *server.ChannelHook
 		of   access.Action

@@ -103,10 +103,10 @@ func (g *Guard) Settings() *Settings { return g.settings.Load() }
 
 // state is what the Guard knows of a client, as its Client.State.
 type state struct {
-	rate    ratelimit.Bucket // of its publications
-	isLocal bool             // no rates hold for it
-	counted string           // the user under which it was counted, "" if it was not
-	fields  [][2]string      // of its request, for hooks
+	rate    *ratelimit.Bucket      // of its publications
+	isLocal bool                   // no rates hold for it
+	counted atomic.Pointer[string] // the user under which it was counted, nil if it was not
+	fields  [][2]string            // of its request, for hooks
 }
 
 // Identify implements transport.Guard.
@@ -121,7 +121,7 @@ func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, erro
 
 func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport.Client, error)) {
 	c := &transport.Client{Address: g.o.Address(r).Unmap().WithZone("")}
-	own := &state{isLocal: isLocal(c.Address)}
+	own := &state{isLocal: isLocal(c.Address), rate: new(ratelimit.Bucket)}
 	c.State = own
 	if !own.isLocal {
 		if refusal := g.limiter.request(g.o.Now(), c.Address, r.IsUpgrade(), &s.Limits); refusal != nil {
@@ -189,7 +189,7 @@ func (g *Guard) welcome(s *Settings, c *transport.Client, id *access.Identity, e
 			g.refuse(done, refusal)
 			return
 		}
-		own.counted = id.User
+		own.counted.Store(&id.User)
 	}
 	done(c, nil)
 }
@@ -216,8 +216,8 @@ func (g *Guard) tell(c *transport.Client, act *transport.Act, err error) {
 
 // Leave implements transport.Guard.
 func (g *Guard) Leave(c *transport.Client) {
-	if own := c.State.(*state); own.counted != "" {
-		g.limiter.leave(own.counted)
+	if user := c.State.(*state).counted.Swap(nil); user != nil {
+		g.limiter.leave(*user)
 	}
 }
 
