@@ -157,6 +157,16 @@ func (r *recoveryRun) settle() {
 	for _, c := range r.clients {
 		c.checkRest()
 	}
+	r.checkTwice()
+}
+
+// checkTwice checks that nothing was published twice.
+func (r *recoveryRun) checkTwice() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, fault := range r.twice {
+		r.failf("%s", fault)
+	}
 }
 
 // rest does what is to be done for a client.

@@ -218,9 +218,13 @@ func (c *modelClient) ask() {
 		if len(c.again) >= 30 {
 			return
 		}
-		o := &ownPublication{id: c.next(), channel: channel, raw: r.payload(c.user + "-")}
+		hasKey, prefix := r.isOne(3), "-"
+		if hasKey {
+			prefix = "-k"
+		}
+		o := &ownPublication{id: c.next(), channel: channel, raw: r.payload(c.user + prefix)}
 		options := ""
-		if r.isOne(3) {
+		if hasKey {
 			options = fmt.Sprintf(`,"idempotency_key":%q`, o.raw)
 		}
 		o.line = fmt.Sprintf(`{"id":%d,"publish":{"channel":%q,"data":%q%s}}`, o.id, channel, o.raw, options)
