@@ -20,6 +20,14 @@ type Stats struct {
 	Gaps             uint64 // gaps announced
 }
 
+// SessionCount is how many sessions are open: what Stats has by transport, without
+// the cost of the rest. It may be called at any time.
+func (h *Hub) SessionCount() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions.Len()
+}
+
 type counters struct {
 	subscriptions    atomic.Int64
 	publications     atomic.Uint64

@@ -19,6 +19,10 @@ type Observer struct {
 	// Ended is called when a WebSocket or a stream is over.
 	Ended func(transport string, end End)
 
+	// SessionRefused is called when a session must not begin because of
+	// Options.SessionsPerSecond.
+	SessionRefused func(transport string)
+
 	// OriginRefused is called when a page of another origin is refused, with what
 	// its request said; origin is "" if it did not say.
 	OriginRefused func(origin, host string)
@@ -54,6 +58,12 @@ func (o observer) delivered(transport string, b dialect.Batch) {
 func (o observer) ended(transport string, end End) {
 	if o.Observer != nil && o.Ended != nil {
 		o.Ended(transport, end)
+	}
+}
+
+func (o observer) sessionRefused(transport string) {
+	if o.Observer != nil && o.SessionRefused != nil {
+		o.SessionRefused(transport)
 	}
 }
 

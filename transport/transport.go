@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
+	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -37,13 +40,16 @@ const (
 	DefaultBodyBytesMax = hub.DefaultPublicationBytesMax
 	DefaultBodyTimeout  = 30 * time.Second
 	DefaultHeartbeat    = 15 * time.Second
-	DefaultRetry        = 2 * time.Second
 	DefaultWaitMax      = 60 * time.Second
 	DefaultPageLimit    = 100
 	DefaultPageLimitMax = 1000
 	DefaultPageBytesMax = 1 << 20
 	DefaultWriteTimeout = 10 * time.Second
 )
+
+// DefaultSessionsPerSecond is how many sessions may begin in a second for each core that
+// the process may use (GOMAXPROCS).
+const DefaultSessionsPerSecond = 5000
 
 // NoLimit, as any number or duration among Options, means that there is no limit.
 const NoLimit = driver.NoLimit
@@ -86,9 +92,21 @@ type Options struct {
 	// commonly end what was silent for 30 to 60 seconds. Default 15 s.
 	Heartbeat time.Duration
 
-	// Retry is how long an EventSource is told to wait before it reconnects.
-	// Default 2 s.
-	Retry time.Duration
+	// Reconnect says how long clients are told to wait before they come back, so that
+	// a full house that has lost its server returns over a window. Default: from 1 to
+	// 3 s with few sessions, and over so many seconds with thousands as there are.
+	Reconnect reconnect.Spread
+
+	// SessionsPerSecond is how many sessions may begin in a second: WebSockets, event
+	// streams, streams of lines, and long polls that do not go on where one has ended. Half of
+	// them may begin at once. Others are told when to come back: with 503 and
+	// Retry-After, or as an event stream that ends. Default: DefaultSessionsPerSecond
+	// for each core.
+	SessionsPerSecond int
+
+	// Random draws a number of [0, 1) for a delay, and is called concurrently. It need
+	// not be hard to predict. Default: rand.Float64 of math/rand/v2.
+	Random func() float64
 
 	// WaitMax caps Prefer: wait=N of a long poll, in whole seconds. The wait
 	// that applies is reported in Preference-Applied. Default 60 s.
@@ -143,7 +161,11 @@ func (o *Options) withDefaults() (Options, error) {
 		driver.Resolve("BodyBytesMax", &out.BodyBytesMax, DefaultBodyBytesMax),
 		driver.Resolve("BodyTimeout", &out.BodyTimeout, DefaultBodyTimeout),
 		driver.Resolve("Heartbeat", &out.Heartbeat, DefaultHeartbeat),
-		driver.Resolve("Retry", &out.Retry, DefaultRetry),
+		driver.Resolve("Reconnect.SessionsPerSecond", &out.Reconnect.SessionsPerSecond, reconnect.DefaultSessionsPerSecond),
+		driver.Resolve("Reconnect.DelayMin", &out.Reconnect.DelayMin, reconnect.DefaultDelayMin),
+		driver.Resolve("Reconnect.WindowMin", &out.Reconnect.WindowMin, reconnect.DefaultWindowMin),
+		driver.Resolve("Reconnect.WindowMax", &out.Reconnect.WindowMax, reconnect.DefaultWindowMax),
+		driver.Resolve("SessionsPerSecond", &out.SessionsPerSecond, DefaultSessionsPerSecond*runtime.GOMAXPROCS(0)),
 		driver.Resolve("WaitMax", &out.WaitMax, DefaultWaitMax),
 		driver.Resolve("PageLimit", &out.PageLimit, DefaultPageLimit),
 		driver.Resolve("PageLimitMax", &out.PageLimitMax, DefaultPageLimitMax),
@@ -154,6 +176,9 @@ func (o *Options) withDefaults() (Options, error) {
 		return Options{}, fmt.Errorf("transport: %w", err)
 	}
 	out.PageLimit = min(out.PageLimit, out.PageLimitMax)
+	if out.Random == nil {
+		out.Random = rand.Float64
+	}
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
@@ -182,6 +207,7 @@ type Transport struct {
 	limits  *engine.Options // of WebSockets on the engine
 	fixed   []responseField // of every response
 	streams dialect.StreamOptions
+	pacing  pacing
 }
 
 // New returns a Transport that serves the channels of h. The error wraps an
@@ -198,7 +224,10 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 			t.fixed = append(t.fixed, responseField{name, value})
 		}
 	}
-	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Retry: t.o.Retry}
+	t.pacing.random = t.o.Random
+	t.pacing.sessions = h.SessionCount
+	t.SetPace(t.o.Reconnect, t.o.SessionsPerSecond)
+	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Reconnect: t.pacing.redraw}
 	t.limits = &engine.Options{
 		MessageBytesMax: int64(t.o.BodyBytesMax),
 		PingInterval:    t.o.Heartbeat,

@@ -58,8 +58,19 @@ func (s Spread) Window(sessions int) time.Duration {
 // sessions. chance is a number of [0, 1) drawn for this client, by rand.Float64 for
 // example: DelayMin and that part of the window. It is safe for concurrent use.
 func (s Spread) Delay(sessions int, chance float64) time.Duration {
-	s = s.resolved()
-	return s.DelayMin + time.Duration(chance*float64(s.Window(sessions)))
+	return s.DelayOver(s.Window(sessions), chance)
+}
+
+// DelayOver is Delay over a window that is known already.
+func (s Spread) DelayOver(window time.Duration, chance float64) time.Duration {
+	return s.resolved().DelayMin + time.Duration(chance*float64(max(window, 0)))
+}
+
+// WindowAfter is the window of clients that a server ends one after another, over that
+// time: they are spread by that already, and only what is missing is left. It is at
+// least WindowMin.
+func (s Spread) WindowAfter(sessions int, ended time.Duration) time.Duration {
+	return max(s.Window(sessions)-max(ended, 0), s.Window(0))
 }
 
 // Longest is the longest delay of any client.

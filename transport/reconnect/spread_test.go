@@ -94,6 +94,24 @@ func TestLargestSecond(t *testing.T) {
 	}
 }
 
+func TestWindowAfter(t *testing.T) {
+	for _, c := range []struct {
+		sessions    int
+		ended, want time.Duration
+	}{
+		{19_000, 0, 19 * time.Second}, {19_000, 5 * time.Second, 14 * time.Second},
+		{19_000, 18 * time.Second, 2 * time.Second}, {19_000, time.Hour, 2 * time.Second},
+		{10, 0, 2 * time.Second}, {10, 5 * time.Second, 2 * time.Second}, {19_000, -time.Second, 19 * time.Second},
+	} {
+		if got := (reconnect.Spread{}).WindowAfter(c.sessions, c.ended); got != c.want {
+			t.Errorf("%d sessions that are ended in %v come back over %v, want %v", c.sessions, c.ended, got, c.want)
+		}
+	}
+	if got := (reconnect.Spread{}).DelayOver(-time.Second, 0.5); got != time.Second {
+		t.Errorf("over no time: %v", got)
+	}
+}
+
 func TestNeedsRefresh(t *testing.T) {
 	var spread reconnect.Spread
 	for _, c := range []struct {
