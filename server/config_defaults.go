@@ -7,6 +7,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/transport/reconnect"
 )
 
 // Defaults of a Config, each named like the field it fills in.
@@ -32,6 +34,11 @@ const (
 	DefaultConnectionsPerUser           = 100
 	DefaultHandshakesPerSecond          = 100
 	DefaultRequestsPerSecond            = 500
+	DefaultSessionsPerSecond            = transport.DefaultSessionsPerSecond
+	DefaultReconnectSessionsPerSecond   = reconnect.DefaultSessionsPerSecond
+	DefaultReconnectDelayMin            = reconnect.DefaultDelayMin
+	DefaultReconnectWindowMin           = reconnect.DefaultWindowMin
+	DefaultReconnectWindowMax           = reconnect.DefaultWindowMax
 	DefaultPublicationsPerSecondSession = 100
 	DefaultPublicationsPerSecondUser    = 200
 	DefaultPublicationsPerSecondAddress = 500
@@ -96,6 +103,11 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.ConnectionsPerUser, DefaultConnectionsPerUser)
 	fill(&c.Limits.HandshakesPerSecond, DefaultHandshakesPerSecond)
 	fill(&c.Limits.RequestsPerSecond, DefaultRequestsPerSecond)
+	fill(&c.Limits.SessionsPerSecond, DefaultSessionsPerSecond)
+	fill(&c.Reconnect.SessionsPerSecond, max(1, min(DefaultReconnectSessionsPerSecond, c.Limits.SessionsPerSecond/2)))
+	fill(&c.Reconnect.DelayMin, DefaultReconnectDelayMin)
+	fill(&c.Reconnect.WindowMin, DefaultReconnectWindowMin)
+	fill(&c.Reconnect.WindowMax, max(DefaultReconnectWindowMax, c.Reconnect.WindowMin))
 	fill(&c.Limits.PublicationsPerSecondSession, DefaultPublicationsPerSecondSession)
 	fill(&c.Limits.PublicationsPerSecondUser, DefaultPublicationsPerSecondUser)
 	fill(&c.Limits.PublicationsPerSecondAddress, DefaultPublicationsPerSecondAddress)

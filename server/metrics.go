@@ -77,7 +77,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 // observer feeds the histograms. The series of every transport are made at once,
 // because the functions are on the path of delivery, and because a series that is
 // not there and one at zero must not look alike.
-func (m *metrics) observer(originRefused func(origin, host string)) *transport.Observer {
+func (m *metrics) observer(refusals *refusals) *transport.Observer {
 	delivery := make(map[string]prometheus.Observer)
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
@@ -92,7 +92,11 @@ func (m *metrics) observer(originRefused func(origin, host string)) *transport.O
 		}
 	}
 	return &transport.Observer{
-		OriginRefused: originRefused,
+		OriginRefused: refusals.warnOrigin,
+		SessionRefused: func(string) {
+			m.rateLimited(limitSessions)
+			refusals.warnSessions()
+		},
 		Delivered: func(name string, _, _ int, latency time.Duration) {
 			// A page is history that somebody looked up: how old it is says nothing.
 			if o, ok := delivery[name]; ok && latency >= 0 {
@@ -105,6 +109,13 @@ func (m *metrics) observer(originRefused func(origin, host string)) *transport.O
 			}
 		},
 	}
+}
+
+// watchReconnects shows over which time clients would come back.
+func (m *metrics) watchReconnects(window func() time.Duration) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "godwit_reconnect_window_seconds", Help: "Time over which all clients would come back that are connected now.",
+	}, func() float64 { return window().Seconds() }))
 }
 
 // hubObserver feeds the histogram of publishing.

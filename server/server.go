@@ -23,6 +23,7 @@ import (
 	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -151,9 +152,15 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Heartbeat:      c.Heartbeat,
 		Compression:    s.compression(),
 		Header:         securityHeader,
-		Observer:       s.metrics.observer(s.refusals.warnOrigin),
-		Logger:         s.log,
+		Observer:       s.metrics.observer(&s.refusals),
+
+		Reconnect:         reconnect.Spread(c.Reconnect),
+		SessionsPerSecond: c.Limits.SessionsPerSecond,
+		Logger:            s.log,
 	})
+	if err == nil {
+		s.metrics.watchReconnects(s.channels.ReconnectWindow)
+	}
 	return err
 }
 
@@ -323,7 +330,10 @@ func (s *Server) drain() {
 	// at once would find the same server.
 	var left atomic.Pointer[map[string]int]
 	cut := s.front.shutdown(ctx, func() {
-		if s.hub.ShutdownAtPace(ctx, drainPace(s.hub.Stats().Sessions, s.config.DrainTimeout)) != nil { // ctx is also judged below
+		n := s.hub.SessionCount()
+		pace := drainPace(n, s.config.DrainTimeout)
+		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
+		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
 		}
 	})
@@ -346,12 +356,8 @@ const drainPerSecond = 1000
 
 // drainPace is how many sessions are ended in a second: as many as it takes to end all
 // in half of the time that there is.
-func drainPace(sessions map[string]int, timeout time.Duration) int {
-	n := 0
-	for _, of := range sessions {
-		n += of
-	}
-	return max(drainPerSecond, int(float64(n)/(timeout/2).Seconds()))
+func drainPace(sessions int, timeout time.Duration) int {
+	return max(drainPerSecond, int(float64(sessions)/(timeout/2).Seconds()))
 }
 
 // Close ends a server that is not running, releasing what New and Listen took.

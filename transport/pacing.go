@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,10 +22,16 @@ type pacing struct {
 	spread  atomic.Pointer[reconnect.Spread]
 	leaving atomic.Int64 // the window of clients of a server that is stopping; 0: it is not
 
-	limit  atomic.Pointer[ratelimit.Limit] // nil: none
-	step   atomic.Int64                    // between those that come back, in nanoseconds
-	bucket ratelimit.Bucket                // of sessions that begin
-	line   atomic.Int64                    // when the last one comes back that was sent away, in nanoseconds since 1970
+	turnstile atomic.Pointer[turnstile] // nil: there is no limit
+}
+
+// turnstile bounds how many sessions begin in a second.
+type turnstile struct {
+	perSecond int
+	limit     ratelimit.Limit
+	bucket    ratelimit.Bucket
+	step      time.Duration // between those that come back
+	line      atomic.Int64  // when the last one comes back that was sent away, in nanoseconds since 1970
 }
 
 // SetPace replaces Options.Reconnect and Options.SessionsPerSecond, whose zero values
@@ -35,17 +40,22 @@ func (t *Transport) SetPace(spread reconnect.Spread, sessionsPerSecond int) {
 	p := &t.pacing
 	p.spread.Store(&spread)
 	if sessionsPerSecond <= 0 {
-		sessionsPerSecond = DefaultSessionsPerSecond * runtime.GOMAXPROCS(0)
+		sessionsPerSecond = DefaultSessionsPerSecond
 	}
 	if sessionsPerSecond == NoLimit {
-		p.limit.Store(nil)
+		p.turnstile.Store(nil)
 		return
 	}
-	limit := ratelimit.PerSecond(float64(sessionsPerSecond), max(sessionsPerSecond/burstPart, min(sessionsPerSecond, burstMin)))
-	// Half of the rate is for those that were sent away, and half for those that come
-	// for the first time: else these would take the places of those for ever.
-	p.step.Store(int64(2 * time.Second / time.Duration(sessionsPerSecond)))
-	p.limit.Store(&limit)
+	if now := p.turnstile.Load(); now != nil && now.perSecond == sessionsPerSecond {
+		return // what it has counted stays
+	}
+	p.turnstile.Store(&turnstile{
+		perSecond: sessionsPerSecond,
+		limit:     ratelimit.PerSecond(float64(sessionsPerSecond), max(sessionsPerSecond/burstPart, min(sessionsPerSecond, burstMin))),
+		// Half of the rate is for those that were sent away, and half for those that come
+		// for the first time: else these would take the places of those for ever.
+		step: 2 * time.Second / time.Duration(sessionsPerSecond),
+	})
 }
 
 // A part of what may begin in a second may begin at once, but not less than a few. It is
@@ -139,25 +149,34 @@ func goesOn(a *asked, d dialect.Dialect) bool {
 // admit reports whether one more session may begin at the moment now, and if not, how
 // long its client waits.
 func (p *pacing) admit(now time.Time) (ok bool, after time.Duration) {
-	limit := p.limit.Load()
-	if limit == nil {
+	a := p.turnstile.Load()
+	if a == nil {
 		return true, 0
 	}
-	if ok, _ := p.bucket.Allow(now, *limit); ok {
+	if ok, _ := a.bucket.Allow(now, a.limit); ok {
 		return true, 0
 	}
 	spread := p.spread.Load()
-	shortest, longest, step := spread.DelayOver(0, 0), spread.Longest(), p.step.Load()
+	shortest, longest := spread.DelayOver(0, 0), spread.Longest()
+	if after = a.place(now, shortest, longest); after == 0 {
+		after = spread.DelayOver(longest-shortest, p.random())
+	}
+	return false, after
+}
+
+// place returns after how long the next one comes back that is sent away, or 0 if that
+// would be later than the longest time.
+func (a *turnstile) place(now time.Time, shortest, longest time.Duration) time.Duration {
 	for at := now.UnixNano(); ; {
-		last := p.line.Load()
-		next := max(last, at+int64(shortest)) + step
-		if last > at+int64(longest)+step { // the clock was set back
-			next = at + int64(shortest) + step
+		last := a.line.Load()
+		next := max(last, at+int64(shortest)) + int64(a.step)
+		if last > at+int64(longest+a.step) { // the clock was set back
+			next = at + int64(shortest+a.step)
 		}
 		if wait := time.Duration(next - at); wait > longest {
-			return false, spread.DelayOver(longest-shortest, p.random())
-		} else if p.line.CompareAndSwap(last, next) {
-			return false, wait
+			return 0
+		} else if a.line.CompareAndSwap(last, next) {
+			return wait
 		}
 	}
 }

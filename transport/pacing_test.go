@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/ratelimit"
 	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -205,16 +206,13 @@ func TestSessionsTooMany(t *testing.T) {
 	var mu sync.Mutex
 	refused := make(map[string]int)
 	s := newSite(t, siteOptions{transport: Options{
-		SessionsPerSecond: 1, // nothing comes back while the test runs: the first one has taken it
 		Observer: &Observer{SessionRefused: func(transport string) {
 			mu.Lock()
 			defer mu.Unlock()
 			refused[transport]++
 		}},
 	}})
-	s.transport.pacing.step.Store(int64(10 * time.Second))
-	limit := s.transport.pacing.limit.Load()
-	s.transport.pacing.bucket.AllowN(time.Now().Add(time.Hour), *limit, 1) // empty for an hour
+	empty(s.transport)
 	s.publish("chat", hub.Text, "x")
 
 	response, body := s.do("GET", "/channels/chat", fields{"Accept", "text/event-stream"}, "")
@@ -253,9 +251,21 @@ func TestSessionsTooMany(t *testing.T) {
 	if got := s.hub.Stats().Sessions; len(got) != 0 {
 		t.Errorf("sessions began: %v", got)
 	}
-	// A reload takes effect at once.
-	s.transport.SetPace(reconnect.Spread{}, NoLimit)
+	// Another limit takes effect at once, and the same one leaves everything as it is.
+	s.transport.SetPace(reconnect.Spread{}, 1)
+	if ok, _ := s.transport.pacing.admit(time.Now()); ok {
+		t.Error("a limit that was set to what it is lets one more begin")
+	}
+	s.transport.SetPace(reconnect.Spread{}, 2)
 	s.open("/channels/chat", fields{"Accept", "text/event-stream"})
+}
+
+// empty has no session begin for an hour, and those that are sent away come back every
+// 10 s.
+func empty(t *Transport) {
+	a := &turnstile{perSecond: 1, limit: ratelimit.Every(time.Hour, 1), step: 10 * time.Second}
+	a.bucket.Allow(time.Now(), a.limit)
+	t.pacing.turnstile.Store(a)
 }
 
 // retryOf is what a stream of nothing else tells an EventSource.
@@ -276,9 +286,8 @@ func TestLongPollsOnOneConnection(t *testing.T) {
 	if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "chat", Data: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
-	v := serveOnOneLoop(t, h, Options{Logger: quiet(), SessionsPerSecond: 1})
-	limit := v.transport.pacing.limit.Load()
-	v.transport.pacing.bucket.AllowN(time.Now().Add(time.Hour), *limit, 1)
+	v := serveOnOneLoop(t, h, Options{Logger: quiet()})
+	empty(v.transport)
 	defer v.close()
 	for i, want := range []int{503, 200, 200} {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", v.url+"/channels/chat?since=lost:1", nil)

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/godwit-io/godwit/engine"
@@ -41,15 +40,14 @@ const (
 	DefaultBodyTimeout  = 30 * time.Second
 	DefaultHeartbeat    = 15 * time.Second
 	DefaultWaitMax      = 60 * time.Second
+
+	DefaultSessionsPerSecond = 5000 // what one core takes well, with histories
+
 	DefaultPageLimit    = 100
 	DefaultPageLimitMax = 1000
 	DefaultPageBytesMax = 1 << 20
 	DefaultWriteTimeout = 10 * time.Second
 )
-
-// DefaultSessionsPerSecond is how many sessions may begin in a second for each core that
-// the process may use (GOMAXPROCS).
-const DefaultSessionsPerSecond = 5000
 
 // NoLimit, as any number or duration among Options, means that there is no limit.
 const NoLimit = driver.NoLimit
@@ -100,8 +98,7 @@ type Options struct {
 	// SessionsPerSecond is how many sessions may begin in a second: WebSockets, event
 	// streams, streams of lines, and long polls that do not go on where one has ended. Half of
 	// them may begin at once. Others are told when to come back: with 503 and
-	// Retry-After, or as an event stream that ends. Default: DefaultSessionsPerSecond
-	// for each core.
+	// Retry-After, or as an event stream that ends. Default 5000.
 	SessionsPerSecond int
 
 	// Random draws a number of [0, 1) for a delay, and is called concurrently. It need
@@ -165,7 +162,7 @@ func (o *Options) withDefaults() (Options, error) {
 		driver.Resolve("Reconnect.DelayMin", &out.Reconnect.DelayMin, reconnect.DefaultDelayMin),
 		driver.Resolve("Reconnect.WindowMin", &out.Reconnect.WindowMin, reconnect.DefaultWindowMin),
 		driver.Resolve("Reconnect.WindowMax", &out.Reconnect.WindowMax, reconnect.DefaultWindowMax),
-		driver.Resolve("SessionsPerSecond", &out.SessionsPerSecond, DefaultSessionsPerSecond*runtime.GOMAXPROCS(0)),
+		driver.Resolve("SessionsPerSecond", &out.SessionsPerSecond, DefaultSessionsPerSecond),
 		driver.Resolve("WaitMax", &out.WaitMax, DefaultWaitMax),
 		driver.Resolve("PageLimit", &out.PageLimit, DefaultPageLimit),
 		driver.Resolve("PageLimitMax", &out.PageLimitMax, DefaultPageLimitMax),
