@@ -169,6 +169,15 @@ type StormOptions struct {
 	// Spread is the time over which the clients come back, evenly. Default 0:
 	// all at once.
 	Spread time.Duration
+
+	// Server, if not empty, is the command line of the server, for the shell of the
+	// system. It is started, killed in each round as by kill -9, and started again, and
+	// clients come back as they are told. The URL is that of a channel of Godwit's: of
+	// its event streams if it begins with http, of its WebSockets if it begins with ws.
+	// Numbers are published there all the time, Options.Rate a second and one by
+	// default, to see whether any is lost. Rounds is 1 by default then, and Spread is
+	// not used.
+	Server string
 }
 
 // ErrOptions is in the chain of every error that is about Options or the URL.
@@ -209,6 +218,12 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 	orDefault(&o.Window, DefaultWindow)
 	orDefault(&o.Drain, DefaultDrain)
 	orDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
+	if o.Storm.Server != "" {
+		orDefault(&o.Storm.Rounds, 1)
+		if o.Rate == 0 {
+			o.Rate = 1
+		}
+	}
 	orDefault(&o.Storm.Rounds, DefaultRounds)
 	switch {
 	case o.Connections > ConnectionsMax:
@@ -227,6 +242,8 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("a ramp of %v connections a second: it must be above 0 and at most %v", o.Ramp, float64(rateMax))
 	case (kind == KindSSE || kind == KindPublish) && (o.Binary || o.Compress || len(o.Subprotocols) > 0):
 		return o, invalid("binary messages, compression and subprotocols are of WebSockets")
+	case kind == KindStorm && o.Storm.Server != "" && (o.Binary || o.Compress || o.Storm.Spread > 0 || len(o.PIDs) > 0 || o.Metrics != ""):
+		return o, invalid("a server that is started here is observed by itself, and its clients come back as it tells them: no spread, no process ID, no metrics, no binary messages, no compression")
 	case len(o.PIDs) > 0 && o.Metrics != "":
 		return o, invalid("process IDs and a metrics URL exclude each other")
 	case o.Metrics != "" && !isHTTP(o.Metrics):

@@ -27,7 +27,12 @@ const (
 // takes until everybody is back, as after the restart of a server or the loss of
 // a network. Options.Duration is how long a client tries. It returns what Echo
 // returns.
+//
+// With StormOptions.Server the server is what is dropped: it is killed, and started again.
 func Storm(ctx context.Context, target string, o Options) (*Report, error) {
+	if o.Storm.Server != "" {
+		return stormOfServer(ctx, target, o)
+	}
 	r, d, err := newRun(ctx, KindStorm, target, o)
 	if err != nil {
 		return nil, err
