@@ -178,6 +178,11 @@ type StormOptions struct {
 	// default, to see whether any is lost. Rounds is 1 by default then, and Spread is
 	// not used.
 	Server string
+
+	// Calm is how long everybody is connected before a round. Default 1 second. With
+	// Server it is 20 seconds, after which a server has told its clients anew when to
+	// come back, now that they are so many.
+	Calm time.Duration
 }
 
 // ErrOptions is in the chain of every error that is about Options or the URL.
@@ -200,7 +205,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		negative("Connections", o.Connections), negative("Size", o.Size), negative("Window", o.Window),
 		negative("Rate", o.Rate), negative("Ramp", o.Ramp),
 		negative("Duration", o.Duration), negative("Warmup", warmup), negative("Drain", o.Drain), negative("HandshakeTimeout", o.HandshakeTimeout),
-		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread),
+		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread), negative("Storm.Calm", o.Storm.Calm),
 		negative("Publishing.Publishers", o.Publishing.Publishers),
 	); err != nil {
 		return o, err
@@ -220,11 +225,13 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 	orDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
 	if o.Storm.Server != "" {
 		orDefault(&o.Storm.Rounds, 1)
+		orDefault(&o.Storm.Calm, outageCalm)
 		if o.Rate == 0 {
 			o.Rate = 1
 		}
 	}
 	orDefault(&o.Storm.Rounds, DefaultRounds)
+	orDefault(&o.Storm.Calm, stormPause)
 	switch {
 	case o.Connections > ConnectionsMax:
 		return o, invalid("%d connections: there must be 1 to %d", o.Connections, ConnectionsMax)

@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// outagePause is how long everybody is connected before the server is killed, and
-	// after all are back.
+	// outageCalm is how long everybody is connected before the server is killed, by
+	// default: a server tells clients anew when to come back with its heartbeats, which
+	// are 15 s apart by default. outagePause is how long they are after all are back.
+	outageCalm  = 20 * time.Second
 	outagePause = 3 * time.Second
 
 	// outageTick is a stretch in which the server's CPU is read: the system counts it in
@@ -136,7 +138,7 @@ func (s *outage) play(ctx context.Context) (*Report, error) {
 // rounds kills the server again and again. The error is that it does not come back.
 func (s *outage) rounds(ctx context.Context) error {
 	for n := range s.o.Storm.Rounds {
-		s.hold(ctx, "calm", outagePause)
+		s.hold(ctx, "calm", s.o.Storm.Calm)
 		if s.cut.Load() {
 			return nil
 		}

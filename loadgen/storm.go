@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// stormPause is how long everybody is connected between two rounds.
+	// stormPause is how long everybody is connected between two rounds, by default.
 	stormPause = time.Second
 
 	// A client that is refused tries again after backoffMin, then after twice as
@@ -56,7 +56,7 @@ func Storm(ctx context.Context, target string, o Options) (*Report, error) {
 	r.from, r.until = r.now(), math.MaxInt64
 	r.startSampling(ctx)
 	for n := range r.o.Storm.Rounds {
-		r.hold(ctx, "calm", stormPause)
+		r.hold(ctx, "calm", r.o.Storm.Calm)
 		if r.cut.Load() {
 			break
 		}

@@ -146,6 +146,7 @@ otherwise wait for up to 1 second, then 2, 4, up to 30, by chance.`, `  godwit b
 	f := cmd.Flags()
 	f.IntVar(&b.options.Storm.Rounds, "rounds", loadgen.DefaultRounds, "how often everybody is dropped, `N`; 1 with --server unless given")
 	f.DurationVar(&b.options.Storm.Spread, "spread", 0, "time over which clients come back (default 0: all at once)")
+	f.DurationVar(&b.options.Storm.Calm, "calm", 0, "how long everybody is connected before a round (default 1s, and 20s with --server)")
 	f.DurationVar(&b.options.Duration, "give-up", time.Minute, "how long a client tries")
 	f.StringVar(&b.options.Storm.Server, "server", "", "`COMMAND` that starts the server, which is killed in each round (default none: connections are dropped)")
 	f.Float64VarP(&b.options.Rate, "rate", "r", 1, "`N` numbers published a second, with --server")
@@ -332,7 +333,7 @@ func (b *bench) run(cmd *cobra.Command, args []string) error {
 
 // check refuses values that would mean their default.
 func (b *bench) check(cmd *cobra.Command) error {
-	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "timeout", "drain", "rate", "ramp", "p99", "publishers"} {
+	for _, name := range []string{"connections", "window", "size", "rounds", "duration", "hold", "give-up", "calm", "timeout", "drain", "rate", "ramp", "p99", "publishers"} {
 		f := cmd.Flags().Lookup(name)
 		if f != nil && f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s" || strings.HasPrefix(f.Value.String(), "-")) {
 			return usagef("--%s: %s is not above zero", name, f.Value)

@@ -14,8 +14,10 @@ const (
 )
 
 // refreshFactor is by how much the window has to grow or shrink before delays that
-// were given are worth giving anew.
-const refreshFactor = 2
+// were given are worth giving anew. A new one goes with what is sent anyway, such as a
+// heartbeat, so it costs little; and while clients have delays of a window that is too
+// short, too many of them come back early.
+const refreshFactor = 1.25
 
 // Spread is how the delays of clients are drawn. It is a small value; copy it. The zero
 // value of every field, and a negative one, means its default.
@@ -81,9 +83,10 @@ func (s Spread) Longest() time.Duration {
 
 // NeedsRefresh reports whether a client whose delay was drawn when the server had
 // issuedAt sessions had better be given another, now that it has so many: the window
-// has become more than twice as long, or less than half. A server that grows to n
-// sessions gives each of them one more than about once.
+// has become longer than 5/4 of what it was, or shorter than 4/5. A server that grows
+// gives each of its clients at most some four more, and fewer if they are looked at from
+// time to time.
 func (s Spread) NeedsRefresh(issuedAt, sessions int) bool {
-	before, now := s.Window(issuedAt), s.Window(sessions)
+	before, now := s.Window(issuedAt).Seconds(), s.Window(sessions).Seconds()
 	return now > refreshFactor*before || refreshFactor*now < before
 }
