@@ -27,6 +27,7 @@ type Hub struct {
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
+	pages     *pages    // of histories that resuming subscriptions read
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
@@ -53,6 +54,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
 		calls:      newCalls(o.CallsMax),
+		pages:      newPages(o.HistoryPagesPerSecond),
 		transports: make(map[string]int),
 	}
 	if b, ok := broker.(ImmediateBroker); ok {
@@ -215,6 +217,7 @@ func (h *Hub) Close() error {
 	for _, s := range sessions {
 		s.close(endClosed)
 	}
+	h.pages.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())
 }

@@ -10,6 +10,7 @@ type Stats struct {
 	Sessions      map[string]int // gauge, by transport
 	Subscriptions int            // gauge
 	Channels      int            // gauge: channels with a subscriber
+	PagesWaiting  int            // gauge: pages of history that wait, see Options.HistoryPagesPerSecond
 
 	Publications     uint64 // accepted from this process, duplicates not counted
 	Duplicates       uint64
@@ -50,6 +51,7 @@ func (h *Hub) Stats() Stats {
 		Sessions:         sessions,
 		Subscriptions:    int(h.counters.subscriptions.Load()),
 		Channels:         int(h.channels.count.Load()),
+		PagesWaiting:     h.pages.waiting(),
 		Publications:     h.counters.publications.Load(),
 		Duplicates:       h.counters.duplicates.Load(),
 		PublicationBytes: h.counters.publicationBytes.Load(),

@@ -42,6 +42,7 @@ type traits uint8
 const (
 	excludesOwn traits = 1 << iota // what the session published is left out
 	hasJoined                      // the Observer was told that it has begun
+	resumes                        // it has not been live yet: its pages are paced
 )
 
 // asked is how a subscription is to begin.
@@ -185,6 +186,7 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	if position == top && !sub.doubted && !sub.seen.isNews(position) {
 		sub.seen = Position{}
 	} else {
+		sub.traits |= resumes
 		s.catchUp(sub, sub.seen)
 	}
 	wake := s.claimWake()

@@ -147,6 +147,8 @@ type Limits struct {
 	HandshakesPerSecond   int // limits.handshakes_per_second: of one address, default 100
 	RequestsPerSecond     int // limits.requests_per_second: of one address, default 500
 
+	HistoryPagesPerSecond int // limits.history_pages_per_second: that resuming clients read, all together, default 2000
+
 	SessionsPerSecond int // limits.sessions_per_second: that begin, of all clients; default 5000
 
 	PublicationsPerSecondSession int // limits.publications_per_second_session: default 100

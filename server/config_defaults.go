@@ -34,6 +34,7 @@ const (
 	DefaultConnectionsPerUser           = 100
 	DefaultHandshakesPerSecond          = 100
 	DefaultRequestsPerSecond            = 500
+	DefaultHistoryPagesPerSecond        = hub.DefaultHistoryPagesPerSecond
 	DefaultSessionsPerSecond            = transport.DefaultSessionsPerSecond
 	DefaultReconnectSessionsPerSecond   = reconnect.DefaultSessionsPerSecond
 	DefaultReconnectDelayMin            = reconnect.DefaultDelayMin
@@ -103,6 +104,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.ConnectionsPerUser, DefaultConnectionsPerUser)
 	fill(&c.Limits.HandshakesPerSecond, DefaultHandshakesPerSecond)
 	fill(&c.Limits.RequestsPerSecond, DefaultRequestsPerSecond)
+	fill(&c.Limits.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond)
 	fill(&c.Limits.SessionsPerSecond, DefaultSessionsPerSecond)
 	fill(&c.Reconnect.SessionsPerSecond, max(1, min(DefaultReconnectSessionsPerSecond, c.Limits.SessionsPerSecond/2)))
 	fill(&c.Reconnect.DelayMin, DefaultReconnectDelayMin)

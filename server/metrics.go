@@ -159,6 +159,7 @@ var (
 	descDelBytes     = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
 	descDrops        = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
 	descGaps         = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descPagesWaiting = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descHistChannels = desc("history_channels", "Channels with a listener or history now.")
 	descHistory      = desc("history_publications", "Publications held in all histories now.")
 	descHistBytes    = desc("history_bytes", "Memory that all histories are charged for now.")
@@ -169,7 +170,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
-		descDeliveries, descDelBytes, descDrops, descGaps, descHistChannels, descHistory, descHistBytes, descEvicted,
+		descDeliveries, descDelBytes, descDrops, descGaps, descPagesWaiting, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
 	}
@@ -201,6 +202,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDelBytes, h.DeliveryBytes)
 	counter(descDrops, h.QueueDrops)
 	counter(descGaps, h.Gaps)
+	gauge(descPagesWaiting, float64(h.PagesWaiting))
 
 	b := c.broker()
 	gauge(descHistChannels, float64(b.Channels))

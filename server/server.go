@@ -136,8 +136,11 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		QueueCountMax:       c.Limits.QueueCount,
 		QueueBytesMax:       c.Limits.QueueBytes,
 		SubscriptionsMax:    c.Limits.Subscriptions,
-		Observer:            s.hubObserver(),
-		Logger:              s.log,
+
+		HistoryPagesPerSecond: c.Limits.HistoryPagesPerSecond,
+
+		Observer: s.hubObserver(),
+		Logger:   s.log,
 	})
 	if err != nil {
 		return err

@@ -96,6 +96,7 @@ var settings = table([]row[Config]{
 	{"limits.handshakes_per_second", func(c *Config) any { return &c.Limits.HandshakesPerSecond }, number(1, 10_000_000), "WebSocket handshakes of one address"},
 	{"limits.requests_per_second", func(c *Config) any { return &c.Limits.RequestsPerSecond }, number(1, 10_000_000), "Requests of one address"},
 	{"limits.sessions_per_second", func(c *Config) any { return &c.Limits.SessionsPerSecond }, number(1, 10_000_000), "Sessions of all clients that begin"},
+	{"limits.history_pages_per_second", func(c *Config) any { return &c.Limits.HistoryPagesPerSecond }, number(1, 10_000_000), "Pages of history that resuming clients read"},
 	{"limits.publications_per_second_session", func(c *Config) any { return &c.Limits.PublicationsPerSecondSession }, number(1, 10_000_000), "Publications of one session"},
 	{"limits.publications_per_second_user", func(c *Config) any { return &c.Limits.PublicationsPerSecondUser }, number(1, 10_000_000), "Publications of one user"},
 	{"limits.publications_per_second_address", func(c *Config) any { return &c.Limits.PublicationsPerSecondAddress }, number(1, 10_000_000), "Publications of one address"},
