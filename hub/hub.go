@@ -27,6 +27,7 @@ type Hub struct {
 	channels  channels
 	calls     *calls    // of a broker that may wait
 	exchange  *exchange // of calls of methods
+	pages     *pages    // of histories that resuming subscriptions read
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
@@ -54,6 +55,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
 		calls:      newCalls(o.CallsMax),
+		pages:      newPages(o.HistoryPagesPerSecond),
 		transports: make(map[string]int),
 	}
 	h.exchange = newExchange(h)
@@ -178,6 +180,7 @@ func (h *Hub) Close() error {
 		s.close(endClosed)
 	}
 	h.exchange.close()
+	h.pages.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())
 }

@@ -41,6 +41,12 @@ type Options struct {
 	// Default 64.
 	CallsMax int
 
+	// HistoryPagesPerSecond bounds the pages of history that subscriptions of all
+	// sessions together read until they are live for the first time, so that a crowd that
+	// resumes leaves time for live deliveries; a page has up to 256 publications. A tenth
+	// of them may be read at once, the rest waits in turn. Default 2000.
+	HistoryPagesPerSecond int
+
 	// SubscriptionsMax bounds the channels of one session. Default 1000.
 	SubscriptionsMax int
 
@@ -71,6 +77,8 @@ const (
 	DefaultCommandsMax         = 256
 	DefaultCallsMax            = 64
 	DefaultJoinWindow          = time.Second
+
+	DefaultHistoryPagesPerSecond = 2000
 )
 
 // NoLimit, as the value of any number among Options, means that there is no limit.
@@ -160,6 +168,7 @@ func (o *Options) effective() (Options, error) {
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
 		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
 		e.RPC.resolve(),
+		resolve("HistoryPagesPerSecond", &e.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond),
 	); err != nil {
 		return Options{}, err
 	}

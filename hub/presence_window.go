@@ -310,7 +310,7 @@ func (n *news) owed(channel string) *owed {
 	if n.changes == 0 {
 		return nil
 	}
-	c := &Changes{Channel: channel, Version: n.version, Previous: n.previous, Count: n.count, ByUser: n.byUser}
+	c := &Changes{Channel: channel, Version: n.version, Previous: n.previous, Count: n.count, ByUser: n.byUser, shared: &encodedChanges{}}
 	bytes := 0
 	list := func(places []place) []Member {
 		if len(places) == 0 {

@@ -135,16 +135,21 @@ func (d *dialer) dial(ctx context.Context, i int) (opened, error) {
 		return d.replace(ctx, i)
 	}
 	o := d.options
-	from := net.Dialer{KeepAlive: -1} // the kernel's probes would be load as well, and are four system calls to set up
-	if len(d.local) > 0 {
-		from.LocalAddr = &net.TCPAddr{IP: d.local[i%len(d.local)]}
-	}
-	o.NetDial = from.DialContext
+	o.NetDial = d.from(i).DialContext
 	conn, response, err := ws.Dial(ctx, d.url, &o)
 	if err != nil {
 		return opened{}, err
 	}
 	return opened{conn, response.Header.Get("Sec-WebSocket-Extensions") != ""}, nil
+}
+
+// from is where connection i comes from.
+func (d *dialer) from(i int) *net.Dialer {
+	from := &net.Dialer{KeepAlive: -1} // the kernel's probes would be load as well, and are four system calls to set up
+	if len(d.local) > 0 {
+		from.LocalAddr = &net.TCPAddr{IP: d.local[i%len(d.local)]}
+	}
+	return from
 }
 
 // reset ends a connection at once and leaves nothing of it in this system's

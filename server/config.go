@@ -80,9 +80,10 @@ type Config struct {
 	Hooks    Hooks
 	Refusals Refusals
 
-	History History
-	Limits  Limits
-	Flight  Flight
+	History   History
+	Limits    Limits
+	Flight    Flight
+	Reconnect Reconnect
 
 	// Driver is what carries WebSockets: "engine", an event loop for each core, or
 	// "goroutine", two goroutines for each connection (driver). Default: engine
@@ -147,6 +148,10 @@ type Limits struct {
 	HandshakesPerSecond   int // limits.handshakes_per_second: of one address, default 100
 	RequestsPerSecond     int // limits.requests_per_second: of one address, default 500
 
+	HistoryPagesPerSecond int // limits.history_pages_per_second: that resuming clients read, all together, default 2000
+
+	SessionsPerSecond int // limits.sessions_per_second: that begin, of all clients; default 5000
+
 	PublicationsPerSecondSession int // limits.publications_per_second_session: default 100
 	PublicationsPerSecondUser    int // limits.publications_per_second_user: of all sessions together, default 200
 	PublicationsPerSecondAddress int // limits.publications_per_second_address: of all sessions together, default 500
@@ -156,6 +161,19 @@ type Limits struct {
 // publication.
 type Flight struct {
 	Bytes *int // flight.bytes: memory for it, default 16 MiB; 0 remembers nothing
+}
+
+// Reconnect says how long clients are told to wait before they come back, in case they
+// lose the server. Each is told another time, so that a full house returns over a window.
+type Reconnect struct {
+	// SessionsPerSecond is how many come back in a second when all have lost the server
+	// at once (reconnect.sessions_per_second). Default 1000, or half of
+	// limits.sessions_per_second if that is less.
+	SessionsPerSecond int
+
+	DelayMin  time.Duration // reconnect.delay_min: nobody comes back before; default 1 s
+	WindowMin time.Duration // reconnect.window_min: the window with few sessions; default 2 s
+	WindowMax time.Duration // reconnect.window_max: with as many as there can be; default 1 min
 }
 
 // Log says what the server writes to standard error.

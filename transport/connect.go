@@ -81,6 +81,13 @@ func (t *Transport) decideConnect(a *asked, d decision) decision {
 	if refused != nil {
 		return t.refused(d, refused)
 	}
+	transport := Session
+	if negotiate(a.values("Accept")) == mediaEvents {
+		transport = SSE // it is refused in a way that an EventSource comes back from
+	}
+	if d.response = t.admitSession(&d.asker, transport); d.response != nil {
+		return d
+	}
 	d.dialect, d.link = session, &link{}
 	if a.method == http.MethodPost {
 		d.content = session

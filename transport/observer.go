@@ -24,6 +24,10 @@ type Observer struct {
 	// another error, nil if there was none. The session may have ended before.
 	Disconnected func(session string, end End, err error)
 
+	// SessionRefused is called when a session must not begin because of
+	// Options.SessionsPerSecond.
+	SessionRefused func(transport string)
+
 	// OriginRefused is called when a page of another origin is refused, with what
 	// its request said; origin is "" if it did not say.
 	OriginRefused func(origin, host string)
@@ -65,6 +69,12 @@ func (o observer) ended(transport string, end End) {
 func (o observer) disconnected(session string, end End, err error) {
 	if o.Observer != nil && o.Disconnected != nil {
 		o.Disconnected(session, end, err)
+	}
+}
+
+func (o observer) sessionRefused(transport string) {
+	if o.Observer != nil && o.SessionRefused != nil {
+		o.SessionRefused(transport)
 	}
 }
 

@@ -26,6 +26,7 @@ type Session struct {
 	opened  int64 // in nanoseconds of Unix time
 	phase   phase
 	carried carried
+	drawnAt int32 // see SessionOptions.Reconnect
 
 	newest   uint64    // the newest ID of a command
 	recent   *recent   // replies to commands that must not be done twice; nil without any
@@ -222,6 +223,9 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
 		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		if c.WithMembers {
+			command.Also = access.Presence
+		}
 	case clientproto.Unsubscribe:
 		command.Kind = hub.CommandUnsubscribe
 	case clientproto.Publish:
@@ -267,6 +271,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		command.Kind, command.Token = CommandRefresh, c.Token
 	case clientproto.Ping:
 		s.reply(c.ID, out, nil)
+		s.redraw(out)
 		return
 	case clientproto.End:
 		s.reply(c.ID, out, nil)
@@ -405,7 +410,9 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 	case s.poll != nil:
 		s.answerPoll(now, out)
 	case s.carried == carriedStream && len(out.Frames) == 0:
-		out.Frames = append(out.Frames, s.framing.heartbeat)
+		if s.redraw(out); len(out.Frames) == 0 {
+			out.Frames = append(out.Frames, s.framing.heartbeat)
+		}
 	}
 	s.rest(now)
 }
