@@ -95,6 +95,23 @@ var options = map[string]struct {
 		}
 		return err
 	}},
+	"hub.RegisterOptions": {reflect.TypeFor[hub.RegisterOptions](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		s, err := h.Connect("test", nil)
+		if err != nil {
+			return err
+		}
+		s.Register(0, "m", *o.(*hub.RegisterOptions))
+		pushes, err := s.Take(nil)
+		if len(pushes) == 1 {
+			err = pushes[0].Outcome.Err
+		}
+		return err
+	}},
 	"hub/membroker.Options": {reflect.TypeFor[membroker.Options](), func(_ *testing.T, o any) error {
 		_, err := membroker.New(o.(*membroker.Options))
 		return err
@@ -142,13 +159,14 @@ var options = map[string]struct {
 
 // otherOptions are structs that are called options and are not held to that yet.
 var otherOptions = map[string]string{
-	"transport/dialect.StreamOptions": "package transport makes it of options that were judged",
-	"server/tracing.Options":          "a test of its package tries all of it: nothing below the product imports the product",
-	"server/hooks.Options":            "a test of its package tries all of it: nothing below the product imports the product",
-	"server/identity.Options":         "this package does not import the product; TestNegativeOptions there holds it to the same",
-	"server/api.Options":              "a test of its package tries all of it: nothing below the product imports the product",
-	"server/guard.Options":            "it has functions and no number",
-	"server.Config":                   "a setting is refused by the name that it has in files, with a server.SettingError",
+	"transport/dialect.StreamOptions":  "package transport makes it of options that were judged",
+	"transport/dialect.SessionOptions": "package transport makes it of options that were judged",
+	"server/tracing.Options":           "a test of its package tries all of it: nothing below the product imports the product",
+	"server/hooks.Options":             "a test of its package tries all of it: nothing below the product imports the product",
+	"server/identity.Options":          "this package does not import the product; TestNegativeOptions there holds it to the same",
+	"server/api.Options":               "a test of its package tries all of it: nothing below the product imports the product",
+	"server/guard.Options":             "it has functions and no number",
+	"server.Config":                    "a setting is refused by the name that it has in files, with a server.SettingError",
 }
 
 // otherDefaults are constants, or packages of them, that are not spelled like the

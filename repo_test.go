@@ -39,8 +39,8 @@ var layers = []policy.Layer{
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/...", May: []string{"access", "hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
-	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
-	{Packages: "transport/dialect", May: []string{"access", "hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
+	{Packages: "clientproto", May: []string{"hub", "internal/jsontext"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
+	{Packages: "transport/dialect", May: []string{"access", "clientproto", "hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
 	{Packages: "transport/...", May: []string{"access", "transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "an edge binds connections to sessions and knows no product around it"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
@@ -93,7 +93,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
+var pure = []string{"access", "clientproto", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {

@@ -6,10 +6,13 @@ import (
 	"strings"
 )
 
-// Action is something that can be done with a channel.
+// Action is something that can be done with a channel or, for Call and Answer, with
+// a method, whose name is like that of a channel.
 type Action uint8
 
-// The actions. Manage includes the others.
+// The actions. Manage includes the others that are about channels. It includes neither
+// Call nor Answer: somebody who may do everything in the channels of a chat is not to see
+// what is asked of methods that happen to be called alike.
 const (
 	// Subscribe is to receive what is published, beginning with what a client
 	// missed: a WebSocket, a stream, or a long poll.
@@ -17,14 +20,21 @@ const (
 	Publish          // to publish
 	Presence         // to see who is subscribed
 	History          // to read the history without a subscription
+	Call             // to call a method
+	Answer           // to be given what others call the methods of a pattern with, and to answer
 	Manage           // to see and to end sessions, and to clear the history
 )
 
 // actions are their names, as they stand in tokens and configurations.
-var actions = [...]string{Subscribe: "subscribe", Publish: "publish", Presence: "presence", History: "history", Manage: "manage"}
+var actions = [...]string{Subscribe: "subscribe", Publish: "publish", Presence: "presence", History: "history", Call: "call", Answer: "answer", Manage: "manage"}
 
 // Actions returns all of them. The caller owns the slice.
-func Actions() []Action { return []Action{Subscribe, Publish, Presence, History, Manage} }
+func Actions() []Action {
+	return []Action{Subscribe, Publish, Presence, History, Call, Answer, Manage}
+}
+
+// IsOfMethods reports whether a is about methods, not about channels.
+func (a Action) IsOfMethods() bool { return a == Call || a == Answer }
 
 // String is the name of the action in tokens and configurations.
 func (a Action) String() string {

@@ -65,7 +65,7 @@ type Rules struct {
 }
 
 func (r *Rules) allows(a Action) bool {
-	if r == nil {
+	if r == nil || a.IsOfMethods() { // which are not in any channel
 		return false
 	}
 	for _, allowed := range r.Allowed {
@@ -81,12 +81,12 @@ func (r *Rules) allows(a Action) bool {
 type Decision struct {
 	Allowed bool
 	Action  Action
-	Channel string
+	Channel string // or method
 	Reason  string // which rule it was, in a sentence; it names rules, so it is not for clients
 }
 
 // Decide answers whether id, which may be nil for Everybody, may do a in channel, a
-// valid name. What id is granted decides, then whether it is the user's own channel
+// valid name, or with a method, for the actions of those. What id is granted decides, then whether it is the user's own channel
 // that is read, then the rules of the channel, which may be nil; what neither allows is denied. Expiry is not looked at.
 func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 	d := Decision{Action: a, Channel: channel}
@@ -160,6 +160,10 @@ func (a Action) verb() string {
 		return "see presence"
 	case History:
 		return "read history"
+	case Call:
+		return "call methods"
+	case Answer:
+		return "answer methods"
 	}
 	return a.String()
 }
@@ -177,5 +181,9 @@ func (d Decision) Missing() string { return Missing(d.Action, d.Channel) }
 
 // Missing names the grant that a client needs.
 func Missing(a Action, channel string) string {
-	return fmt.Sprintf("this needs the grant %s on channel %s", a, quoted(channel))
+	what := "channel"
+	if a.IsOfMethods() {
+		what = "method"
+	}
+	return fmt.Sprintf("this needs the grant %s on %s %s", a, what, quoted(channel))
 }

@@ -22,6 +22,8 @@ func TestDecide(t *testing.T) {
 	nobody := &access.Identity{Kind: access.Anonymous, Grants: grants(t, `{"subscribe":["public/**","inbox/{user}"]}`)}
 	shop := &access.Identity{Kind: access.Key, Name: "shop", Grants: grants(t, `{"manage":["**"]}`)}
 	open := &access.Rules{Source: `channels[0], match "lobby"`, Allowed: []access.Action{access.Publish}}
+	caller := &access.Identity{Kind: access.Token, User: "cat", Grants: grants(t, `{"call":["math/*"],"answer":["jobs/{user}"]}`)}
+	everything := &access.Rules{Source: "channels[1]", Allowed: access.Actions()}
 	for _, row := range []struct {
 		id      *access.Identity
 		rules   *access.Rules
@@ -42,6 +44,14 @@ func TestDecide(t *testing.T) {
 		{nobody, nil, access.Subscribe, "public/a/b", `allowed: an anonymous client has the grant subscribe on public/**`},
 		{nobody, nil, access.Subscribe, "inbox/{user}", `denied: an anonymous client may subscribe on public/**, inbox/{user}, none of which matches`},
 		{shop, nil, access.Publish, "chat/a", `allowed: the key "shop" has the grant manage on **, which includes publish`},
+		{caller, nil, access.Call, "math/add", `allowed: the token of user "cat" has the grant call on math/*`},
+		{caller, nil, access.Answer, "math/add", `denied: the token of user "cat" may answer methods on jobs/{user}, none of which matches`},
+		{caller, nil, access.Answer, "jobs/cat", `allowed: the token of user "cat" has the grant answer on jobs/{user}`},
+		{caller, nil, access.Subscribe, "math/add", `denied: the token of user "cat" has no grant to subscribe`},
+		{shop, nil, access.Call, "math/add", `denied: the key "shop" has no grant to call methods`},
+		{shop, nil, access.Answer, "math/add", `denied: the key "shop" has no grant to answer methods`},
+		{ann, everything, access.Call, "lobby", `denied: the token of user "ann" has no grant to call methods`},
+		{access.Everybody, nil, access.Answer, "a", "allowed: nothing is protected on this server: neither tokens, keys nor anonymous are configured"},
 		{shop, nil, access.Manage, "@ann", `allowed: the key "shop" has the grant manage on **`},
 	} {
 		d := access.Decide(row.id, row.rules, row.action, row.channel)
@@ -53,6 +63,9 @@ func TestDecide(t *testing.T) {
 		}
 	}
 	if got := access.Decide(ann, nil, access.History, "chat/a").Missing(); got != `this needs the grant history on channel "chat/a"` {
+		t.Error(got)
+	}
+	if got := access.Missing(access.Call, "math/add"); got != `this needs the grant call on method "math/add"` {
 		t.Error(got)
 	}
 }
@@ -86,7 +99,7 @@ func TestManyPatternsAreListedInPart(t *testing.T) {
 
 func TestGrantsThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"read":["a"]}`:          `"read" is not an action; the actions are subscribe, publish, presence, history, manage`,
+		`{"read":["a"]}`:          `"read" is not an action; the actions are subscribe, publish, presence, history, call, answer, manage`,
 		`{"":["a"]}`:              `"" is not an action`,
 		`{"publish":["a","b**"]}`: `(in publish)`,
 		`["a"]`:                   "grants are an object of lists",
@@ -143,6 +156,9 @@ func FuzzGrants(f *testing.F) {
 			}
 			matched := false
 			for _, granted := range []access.Action{a, access.Manage} {
+				if granted == access.Manage && a.IsOfMethods() {
+					continue
+				}
 				for _, p := range g.Patterns(granted) {
 					matched = matched || p.Matches(channel, user) || granted == access.Manage && strings.HasPrefix(channel, "@")
 				}

@@ -12,8 +12,8 @@ import (
 // PatternsMax is how many patterns Grants may have in all.
 const PatternsMax = 1000
 
-// Grants are the channels in which somebody may do something: patterns for each
-// action. The zero value grants nothing. Grants are not modified once made, so that
+// Grants are the channels in which somebody may do something, and the methods with
+// which: patterns for each action. The zero value grants nothing. Grants are not modified once made, so that
 // they can be shared.
 type Grants struct {
 	patterns [Manage + 1][]Pattern
@@ -71,12 +71,17 @@ func (g *Grants) Patterns(a Action) []Pattern {
 	return g.patterns[a]
 }
 
-// Find returns the grant that lets user do a in channel. Manage includes the other
-// actions; granted says under which action the pattern stands.
+// Find returns the grant that lets user do a in channel, or with a method of that name.
+// Manage includes the other actions of channels; granted says under which action the
+// pattern stands. For Answer channel is a pattern of methods, all of which have to be
+// granted by one.
 func (g *Grants) Find(a Action, channel, user string) (p Pattern, granted Action, ok bool) {
 	for _, granted := range [...]Action{a, Manage} {
+		if granted == Manage && a.IsOfMethods() {
+			break
+		}
 		for _, p := range g.Patterns(granted) {
-			if p.matches(channel, user, granted == Manage) {
+			if a == Answer && p.coversMethods(channel, user) || a != Answer && p.matches(channel, user, granted == Manage) {
 				return p, granted, true
 			}
 		}

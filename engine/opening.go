@@ -361,8 +361,23 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 			return accepted, agreed, a.fault()
 		}
 	}
+	agreed.admission.choose(&accepted)
 	agreed.subprotocol = accepted.Subprotocol
 	return accepted, agreed, nil
+}
+
+// choose chooses the subprotocol again, of those that a has.
+func (a *Admission) choose(accepted *handshake.Accepted) {
+	if a.Subprotocols == nil || a.Pending != nil {
+		return
+	}
+	accepted.Subprotocol = ""
+	for _, name := range a.Subprotocols {
+		if slices.Contains(accepted.Offered, name) {
+			accepted.Subprotocol = name
+			return
+		}
+	}
 }
 
 // fault returns the refusal that a describes.

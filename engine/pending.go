@@ -93,6 +93,7 @@ func (l *loop) suspendHandshake(c *Conn, p *pending, a *Admission, early []byte)
 // settleHandshake carries out the decision about an opening handshake that has waited.
 func (l *loop) settleHandshake(c *Conn, e *exchange) {
 	s, p := l.server, e.pending
+	p.admission.choose(&p.accepted)
 	agreed := agreement{subprotocol: p.accepted.Subprotocol, admission: p.admission}
 	if a := &agreed.admission; a.Status != 0 {
 		l.noteRefusal(c)

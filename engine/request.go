@@ -176,6 +176,11 @@ type Admission struct {
 	// Header is sent with the response, Set-Cookie or Retry-After for example.
 	Header http.Header
 
+	// Subprotocols, if not nil, are those spoken here, the preferred one first, of
+	// Server.Subprotocols: an application that is many speaks different ones at
+	// different paths. It is not modified.
+	Subprotocols []string
+
 	// Value and Handler are set before OnOpen, as by Conn.SetValue and
 	// Conn.SetHandler. Limits are as in Conn.SetLimits.
 	Value   any

@@ -39,6 +39,7 @@ type channel struct {
 	top       Position        // newest position of the channel; zero when it is not known
 	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	waiting   []*subscription // for Listen
+	presence  *presence       // nil unless somebody watches the members
 }
 
 func (c *channels) shard(name string) *channelShard {
@@ -114,6 +115,9 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 		ch.waiting = append(ch.waiting, sub)
 		sub.waits = int32(len(ch.waiting))
 	}
+	if ch.presence != nil {
+		ch.presence.join(sub)
+	}
 	return ch.top, ch.listening
 }
 
@@ -136,14 +140,19 @@ func (ch *channel) withdraw(sub *subscription) bool {
 
 // remove takes sub out in constant time, by putting the last one in its place.
 // An array that a delivery is reading is copied first: once for each delivery
-// at most, which has as many subscribers to visit itself.
-func (ch *channel) remove(sub *subscription) {
+// at most, which has as many subscribers to visit itself. It reports whether
+// anybody watches the members, so that sub may be one that does.
+func (ch *channel) remove(sub *subscription) (isWatched bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.removeLocked(sub)
+	return ch.presence != nil
 }
 
 func (ch *channel) removeLocked(sub *subscription) {
+	if ch.presence != nil {
+		ch.presence.leave(sub)
+	}
 	last := len(ch.subs) - 1
 	if ch.lent || cap(ch.subs) > 64 && last < cap(ch.subs)/4 {
 		ch.subs = slices.Clone(ch.subs)

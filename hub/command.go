@@ -15,6 +15,7 @@ type command struct {
 	bytes  int
 	began  time.Time
 	isPage bool // the outcome of a History that was read
+	isCall bool // of a Call that counts for RPC.SessionOpenMax
 }
 
 // Publish publishes as this session, see Hub.Publish for what is checked and for
@@ -138,16 +139,17 @@ func (s *Session) History(tag uint64, channel string, q Query) {
 	}
 	s.mu.Lock()
 	under := s.needCommands()
-	under.histories = append(under.histories, historyAsked{c, channel, q})
+	under.histories = append(under.histories, historyAsked{command: c, channel: channel, q: q})
 	s.mu.Unlock()
 	s.nextHistory()
 }
 
-// historyAsked is a History whose turn has not come.
+// historyAsked is a History, or a Presence, whose turn has not come.
 type historyAsked struct {
 	command
 	channel string
 	q       Query
+	members *PresenceQuery // nil of a History
 }
 
 // nextHistory reads the next page that was asked for, if its turn has come.
@@ -162,6 +164,11 @@ func (s *Session) nextHistory() {
 	under.histories = slices.Delete(under.histories, 0, 1)
 	under.isHistory = true
 	s.mu.Unlock()
+	if a.members != nil {
+		s.answerPresence(a.command, a.channel, *a.members)
+		s.nextHistory()
+		return
+	}
 	s.hub.call(a.channel, func(ctx context.Context) {
 		page, err := s.hub.askHistory(ctx, a.channel, a.q)
 		o := Outcome{Channel: a.channel, Err: s.hub.brokerError(err)}
@@ -172,12 +179,6 @@ func (s *Session) nextHistory() {
 		s.complete(a.command, o)
 		s.nextHistory()
 	})
-}
-
-// Presence lists the sessions that are subscribed to a channel, see Hub.Presence.
-func (s *Session) Presence(tag uint64, channel string) {
-	members, err := s.hub.Presence(channel)
-	s.answer(command{tag: tag, kind: CommandPresence}, Outcome{Channel: channel, Members: members, Err: err})
 }
 
 // IsBusy reports whether so many commands wait for their outcome, or outcomes for
@@ -244,12 +245,13 @@ func (s *Session) push(c command, o Outcome) {
 	if c.tag == 0 && o.Err == nil {
 		s.outstanding--
 		s.notePage(c.isPage)
+		s.noteCall(c.isCall)
 		return
 	}
 	outcome := o // so that only a queued outcome is allocated
 	outcome.Tag, outcome.Command = c.tag, c.kind
 	s.ensureQueue()
-	s.queue = append(s.queue, queued{other: &owed{Push{Channel: o.Channel, Outcome: &outcome}, c.isPage}})
+	s.queue = append(s.queue, queued{other: &owed{Push: Push{Channel: o.Channel, Outcome: &outcome}, isPage: c.isPage, isCall: c.isCall}})
 }
 
 // notePage notes that a page of History was taken, or will not be; s.mu is held.

@@ -230,7 +230,7 @@ func TestTooManyCommands(t *testing.T) {
 		"Subscribe":   func(e *edge, i int) { e.Subscribe(1, fmt.Sprint("c", i), hub.SubscribeOptions{}) },
 		"Unsubscribe": func(e *edge, i int) { e.Unsubscribe(1, "c") },
 		"History":     func(e *edge, i int) { e.History(1, "c", hub.Query{}) },
-		"Presence":    func(e *edge, i int) { e.Presence(1, "c") },
+		"Presence":    func(e *edge, i int) { e.Presence(1, "c", hub.PresenceQuery{}) },
 		"bad names":   func(e *edge, i int) { e.History(0, "a//b", hub.Query{}) },
 	} {
 		t.Run(name, func(t *testing.T) {

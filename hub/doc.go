@@ -20,6 +20,9 @@
 //	   │          └─────→ outcomes ──↗ └─→ wake ──↗            │
 //	   └────────────────── commands ───────────────────────────┘
 //
+// A session can also ask: a Call of a method is answered by the program, see
+// Hub.Handle, or by a session that has registered for it.
+//
 // An edge looks like this:
 //
 //	woken := make(chan struct{}, 1)
@@ -40,6 +43,7 @@
 //			case p.Gap != nil:      // some that cannot be had any more
 //			case p.Behind != nil:   // the history cannot be read now
 //			case p.Outcome != nil:  // of a command: tag 1 has begun, or why not
+//			case p.Call != nil:     // only for a session that has registered for methods
 //			}
 //		}
 //		if err != nil {

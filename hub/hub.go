@@ -1,12 +1,10 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"hash/maphash"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,13 +22,16 @@ import (
 type Hub struct {
 	broker    Broker
 	immediate bool // the broker never waits
+	tellsGaps bool // to an Observer.Gapped
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
 	pages     *pages    // of histories that resuming subscriptions read
+	exchange  *exchange // of calls of methods
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
+	latest    atomic.Int64          // of uniqueNow
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
@@ -57,55 +58,16 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		pages:      newPages(o.HistoryPagesPerSecond),
 		transports: make(map[string]int),
 	}
+	h.exchange = newExchange(h)
+	h.tellsGaps = o.Observer != nil && o.Observer.Gapped != nil
 	if b, ok := broker.(ImmediateBroker); ok {
 		h.immediate = b.IsImmediate()
 	}
 	if err := broker.Start(receiver{h}); err != nil {
+		h.exchange.cancel()
 		return nil, brokerError(err)
 	}
 	return h, nil
-}
-
-// Member is a session as the other users of its channel may see it.
-type Member struct {
-	ID        string
-	Transport string
-	Since     time.Time // when it subscribed, UTC
-	User      string    // who it is, "" if that is not known
-	Info      string    // what others may know of the user, as JSON, or ""
-}
-
-// Presence lists the sessions subscribed to channel through this hub, oldest
-// first. It returns a *NameError or ErrNoPresence. Its cost grows with the members listed;
-// nobody is told of members coming and going.
-func (h *Hub) Presence(channel string) ([]Member, error) {
-	if err := CheckChannel(channel); err != nil {
-		return nil, err
-	}
-	if h.policy(channel).NoPresence {
-		return nil, ErrNoPresence
-	}
-	return h.members(channel), nil
-}
-
-// members lists the sessions subscribed to a channel, oldest first.
-func (h *Hub) members(channel string) []Member {
-	ch := h.channels.find(channel)
-	if ch == nil {
-		return nil
-	}
-	subs := ch.snapshot()
-	members := make([]Member, len(subs))
-	for i, sub := range subs {
-		members[i] = Member{ID: sub.session.id, Transport: sub.session.transport, Since: time.Unix(0, sub.since).UTC()}
-		if id := sub.session.Identity(); id != nil {
-			members[i].User, members[i].Info = id.User, string(id.Info)
-		}
-	}
-	slices.SortFunc(members, func(a, b Member) int {
-		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID))
-	})
-	return members
 }
 
 // Connect opens a session. transport names the edge ("websocket", "sse", …) for
@@ -128,9 +90,9 @@ func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Se
 		hub:       h,
 		id:        strings.ToLower(rand.Text()), // at least 128 bits
 		transport: transport,
-		identity:  id,
 		wake:      wake,
 	}
+	s.identity.Store(id)
 	if err := h.remember(s); err != nil {
 		return nil, err
 	}
@@ -218,6 +180,7 @@ func (h *Hub) Close() error {
 		s.close(endClosed)
 	}
 	h.pages.close()
+	h.exchange.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())
 }

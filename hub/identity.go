@@ -7,7 +7,21 @@ import (
 )
 
 // Identity is who the session's client is, nil if that is not known.
-func (s *Session) Identity() *access.Identity { return s.identity }
+func (s *Session) Identity() *access.Identity { return s.identity.Load() }
+
+// SetIdentity replaces who the session's client is, which may be nil: after a new
+// token of the same user, for example. The session ends when id expires, and no longer
+// when the old one does.
+func (s *Session) SetIdentity(id *access.Identity) {
+	s.identity.Store(id)
+	s.mu.Lock()
+	if c := s.commands; c != nil && c.expiry != nil {
+		c.expiry.Stop()
+		c.expiry = nil
+	}
+	s.mu.Unlock()
+	s.expireWithIdentity()
+}
 
 // Transport is the name of the session's edge, as it was given to Connect.
 func (s *Session) Transport() string { return s.transport }
@@ -41,12 +55,18 @@ var expired = &access.Refusal{Cause: access.Expired, Reason: "token expired"}
 
 // expireWithIdentity arranges for the end of the session with that of its identity.
 func (s *Session) expireWithIdentity() {
-	if s.identity == nil || s.identity.Expires.IsZero() {
+	id := s.identity.Load()
+	if id == nil || id.Expires.IsZero() {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
-		s.needCommands().expiry = time.AfterFunc(time.Until(s.identity.Expires), func() { s.End(expired) })
+	if s.closed {
+		return
 	}
+	s.needCommands().expiry = time.AfterFunc(time.Until(id.Expires), func() {
+		if s.identity.Load() == id { // else it was replaced at this moment
+			s.End(expired)
+		}
+	})
 }

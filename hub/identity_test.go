@@ -72,9 +72,9 @@ func TestPresenceSaysWho(t *testing.T) {
 	defer s.Close()
 	s.Subscribe(1, "chat", hub.SubscribeOptions{})
 	connect(t, h).subscribe("chat", hub.SubscribeOptions{})
-	members, err := h.Presence("chat")
-	if err != nil || len(members) != 2 {
-		t.Fatal(members, err)
+	members := present(t, h, "chat")
+	if len(members) != 2 {
+		t.Fatal(members)
 	}
 	if m := members[0]; m.User != "ann" || m.Info != `{"color":"red"}` || members[1].User != "" {
 		t.Errorf("members are %+v", members)

@@ -164,6 +164,16 @@ func publish(t testing.TB, h *hub.Hub, channel string, data ...string) (pos hub.
 	return pos
 }
 
+// present are the members of a channel, all of them.
+func present(t testing.TB, h *hub.Hub, channel string) []hub.Member {
+	t.Helper()
+	r, err := h.ListMembers(channel, hub.PresenceQuery{Limit: hub.NoLimit})
+	if err != nil {
+		t.Fatal("ListMembers:", err)
+	}
+	return r.Members
+}
+
 // describe shows pushes as "a b gap(1-3) c", for comparing.
 func describe(pushes []hub.Push) string {
 	s := ""
@@ -178,6 +188,8 @@ func describe(pushes []hub.Push) string {
 			s += fmt.Sprintf("gap(%d-%d)", p.Gap.From.Offset, p.Gap.To.Offset)
 		case p.Behind != nil:
 			s += "behind"
+		case p.Changes != nil:
+			s += fmt.Sprintf("changes(%d-%d)", p.Changes.Previous, p.Changes.Version)
 		case p.Outcome != nil:
 			s += fmt.Sprintf("outcome(%d %d %v)", p.Outcome.Tag, p.Outcome.Command, p.Outcome.Err)
 		default:

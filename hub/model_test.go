@@ -209,6 +209,7 @@ type modelRun struct {
 	clients []*modelClient
 	tag     uint64
 	trace   []string
+	told    milestones
 }
 
 // modelClient is a session and what its client knows.
@@ -381,6 +382,7 @@ func (r *modelRun) take(client *modelClient) int {
 				r.failf("subscription since %v begins at %v", a.o.Since, o.Position)
 			default:
 				a.begun, a.last = true, o.Position
+				r.told.begins(r, client, p.Channel, o.Position)
 			}
 			continue
 		}
@@ -389,6 +391,7 @@ func (r *modelRun) take(client *modelClient) int {
 		}
 		r.check(r.b.channels[p.Channel], a, p)
 	}
+	r.told.agree(r, client, pushes)
 	return len(pushes)
 }
 
@@ -487,7 +490,7 @@ func runModel(t *testing.T, data []byte, isInstant bool, keep int) {
 		for _, name := range r.names {
 			r.b.channels[name] = &modelLog{name: name}
 		}
-		h := newHub(t, r.b, &hub.Options{QueueCountMax: 3, QueueBytesMax: 16, NoHistory: keep == 0}) // pages have two or three, too
+		h := newHub(t, r.b, &hub.Options{QueueCountMax: 3, QueueBytesMax: 16, NoHistory: keep == 0, Observer: r.told.observer()}) // pages have two or three, too
 		for range 2 {
 			r.clients = append(r.clients, &modelClient{connect(t, h), make(map[string]*modelAccount)})
 		}

@@ -50,6 +50,14 @@ type Options struct {
 	// SubscriptionsMax bounds the channels of one session. Default 1000.
 	SubscriptionsMax int
 
+	// JoinWindow is for how long joins and leaves of a channel are collected before
+	// those who watch are told, see SubscribeOptions.Presence. Default 1 s. It is
+	// at least a millisecond.
+	JoinWindow time.Duration
+
+	// RPC bounds calls of methods.
+	RPC RPC
+
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
 
@@ -70,6 +78,7 @@ const (
 	DefaultCallsMax            = 64
 
 	DefaultHistoryPagesPerSecond = 2000
+	DefaultJoinWindow            = time.Second
 )
 
 // NoLimit, as the value of any number among Options, means that there is no limit.
@@ -116,6 +125,13 @@ type Observer struct {
 	// any, and when that began. It is not called for what is read from history.
 	Delivered func(p *Publication, sessions int, began time.Time)
 
+	// Called is called for every call that was valid, once it has its outcome: who
+	// answered it, Outcome.Err, and how long that took.
+	Called func(by Answerer, err error, took time.Duration)
+
+	// Registered is called when a session has registered for a pattern of methods.
+	Registered func(s *Session, pattern string)
+
 	// Opened and Closed are called when a session begins and when it was closed,
 	// with why. Joined and Left are called when a session's subscription to a channel
 	// begins and when it ends.
@@ -123,6 +139,15 @@ type Observer struct {
 	Closed func(s *Session, why error)
 	Joined func(s *Session, channel string)
 	Left   func(s *Session, channel string)
+
+	// Subscribed, Gapped and Unsubscribed say how far a subscription has come, and are
+	// called at these moments only: when it has begun, when its edge has taken a gap, and
+	// when it has ended, by itself or with its session. Of one subscription, Gapped comes
+	// in the order of its gaps and before Unsubscribed; Subscribed comes at about the time
+	// of the first. None is called with a lock of the hub held.
+	Subscribed   func(s *Session, m Milestone)
+	Gapped       func(s *Session, m Milestone)
+	Unsubscribed func(s *Session, m Milestone)
 }
 
 // effective returns o with every default filled in.
@@ -142,6 +167,8 @@ func (o *Options) effective() (Options, error) {
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
 		resolve("HistoryPagesPerSecond", &e.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond),
+		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
+		e.RPC.resolve(),
 	); err != nil {
 		return Options{}, err
 	}

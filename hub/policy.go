@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -28,11 +29,21 @@ type Policy struct {
 
 	// NoPresence keeps to itself who is subscribed.
 	NoPresence bool
+
+	// JoinWindow is for how long joins and leaves are collected before those who watch
+	// are told, see SubscribeOptions.Presence. NoJoins tells nobody; the members can
+	// still be asked for.
+	JoinWindow time.Duration
+	NoJoins    bool
 }
 
 // ErrNoPresence is the answer to who is subscribed to a channel whose Policy keeps
 // it to itself.
 var ErrNoPresence = errors.New("hub: presence is off for this channel")
+
+// ErrNoJoins is the outcome of a subscription with Presence to a channel whose Policy
+// tells nobody of joins and leaves. It wraps ErrNoPresence.
+var ErrNoJoins = fmt.Errorf("%w: nobody is told who comes and goes", ErrNoPresence)
 
 // SetPolicies has policies decide how channels behave from now on. It is asked with
 // every publication and subscription: it must be quick, safe for concurrent use,

@@ -33,7 +33,7 @@ func TestPoliciesDecide(t *testing.T) {
 			t.Errorf("%s holds %d publications, %v; want %d", channel, len(page.Publications), err, held)
 		}
 	}
-	if _, err := h.Presence("none/a"); err != hub.ErrNoPresence {
+	if _, err := h.ListMembers("none/a", hub.PresenceQuery{}); err != hub.ErrNoPresence {
 		t.Errorf("presence is off: %v", err)
 	}
 	for _, row := range []struct {

@@ -89,7 +89,6 @@ func ReservedEvents() []string { return slices.Clone(reservedEvents) }
 // AttributeBytesMax is the length of the longest attribute.
 const AttributeBytesMax = 255
 
-
 // check returns an error that wraps ErrAttribute.
 func (a *Attributes) check() error {
 	if slices.Contains(reservedEvents, a.Event) {

@@ -227,23 +227,8 @@ func (h *Hub) check(m *Message, p *Policy) error {
 	if err := CheckChannel(m.Channel); err != nil {
 		return err
 	}
-	if most := h.publicationBytesMax(p); len(m.Data) > most {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(m.Data), most)
-	}
-	switch m.Kind {
-	case Text:
-		if !utf8.Valid(m.Data) {
-			return ErrTextNotUTF8
-		}
-	case Binary:
-	case JSON:
-		// RFC 8259 §8.1: JSON between systems is UTF-8, which json.Valid does
-		// not ask of the inside of strings.
-		if !json.Valid(m.Data) || !utf8.Valid(m.Data) {
-			return ErrNotJSON
-		}
-	default:
-		return fmt.Errorf("%w: %d", ErrKind, m.Kind)
+	if err := h.checkPayload(m.Kind, m.Data, h.publicationBytesMax(p)); err != nil {
+		return err
 	}
 	if a := m.Attributes; a != nil {
 		if err := a.check(); err != nil {
@@ -257,6 +242,28 @@ func (h *Hub) check(m *Message, p *Policy) error {
 		if c < ' ' || c > '~' {
 			return ErrIdempotencyKey
 		}
+	}
+	return nil
+}
+
+func (h *Hub) checkPayload(kind Kind, data []byte, most int) error {
+	if len(data) > most {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(data), most)
+	}
+	switch kind {
+	case Text:
+		if !utf8.Valid(data) {
+			return ErrTextNotUTF8
+		}
+	case Binary:
+	case JSON:
+		// RFC 8259 §8.1: JSON between systems is UTF-8, which json.Valid does
+		// not ask of the inside of strings.
+		if !json.Valid(data) || !utf8.Valid(data) {
+			return ErrNotJSON
+		}
+	default:
+		return fmt.Errorf("%w: %d", ErrKind, kind)
 	}
 	return nil
 }

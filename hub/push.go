@@ -1,7 +1,9 @@
 package hub
 
-// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome
-// and Changes is set.
+import "sync"
+
+// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome,
+// Changes and Call is set.
 type Push struct {
 	Channel  string
 	Delivery *Delivery // a publication
@@ -9,20 +11,44 @@ type Push struct {
 	Behind   error     // the subscription is behind, and this is why; see Session.Take
 	Outcome  *Outcome  // of a command of this session
 	Changes  *Changes  // members that came and went, see SubscribeOptions.Presence
+	Call     *CallPush // a call to answer, or the end of one, see Session.Register
 }
 
-// Changes are the members of a channel that came and went within a moment, shared
-// by everybody who watches. One who came and went in between is in neither list.
-// Nobody may modify it.
+// Changes are the members of a channel that came and went within a window, shared
+// by everybody who watches. One who came and went in between, or went and came back,
+// is in neither list. Nobody may modify it.
+//
+// A Roster that has a Version, and every Changes of a greater one, applied in order,
+// is the roster as it is. To apply Changes is to put those of Joined among the
+// members, whether they are there or not, and to take out those of Left.
 type Changes struct {
 	Channel string
 	Joined  []Member // the longest first
-	Left    []Member
+	Left    []Member // the longest first
+
+	// Version ascends. Previous is that of the Changes before these, and one less
+	// unless some were put together for a session that is slow: a client whose Version
+	// is less has missed some, and asks for the members.
+	Version  uint64
+	Previous uint64
 
 	// Count is how many members there are after the changes. With IsPartial so many
 	// changed that the lists are empty: ask for the members to know them.
 	Count     int
 	IsPartial bool
+
+	// ByUser says that the members are users, see SubscribeOptions.PresenceByUser.
+	ByUser bool
+
+	once    sync.Once
+	encoded [][]byte
+}
+
+// Encoded returns what encode makes of c, which is made with the first call and shared
+// by everybody who watches: all have the same encode. It is safe for concurrent use.
+func (c *Changes) Encoded(encode func(*Changes) [][]byte) [][]byte {
+	c.once.Do(func() { c.encoded = encode(c) })
+	return c.encoded
 }
 
 // Command names what a session was asked to do.
@@ -34,20 +60,29 @@ const (
 	CommandUnsubscribe
 	CommandHistory
 	CommandPresence
+	CommandCall
+	CommandRegister
+	CommandUnregister
+	CommandAnswer
 )
 
 // Outcome is what became of a command. Which fields are set depends on the
 // command; with Err none of them is.
 type Outcome struct {
-	Tag     uint64 // as it was handed in with the command
-	Command Command
-	Channel string
-	Err     error
+	Tag       uint64 // as it was handed in with the command
+	Command   Command
+	Duplicate bool // of a publication, see Published
+	Channel   string
+	Err       error
 
 	// Position is where a publication stands, or where a subscription begins:
 	// asking for what came after it misses nothing.
-	Position  Position
-	Duplicate bool     // of a publication, see Published
-	Page      Page     // of a history
-	Members   []Member // of presence
+	Position Position
+	Page     Page    // of a history
+	Roster   *Roster // of presence
+
+	// Count is how many members the channel has when a subscription with Presence
+	// begins, the session itself among them; with PresenceByUser, how many users.
+	Count  int
+	Answer *Answer // to a call
 }

@@ -29,6 +29,10 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	s.woken = false
 	dst, n, bytes := s.takeQueue(dst)
+	var noted []toldGap
+	if s.hub.tellsGaps && hasGap(dst[begin:]) {
+		noted = s.noteGaps(nil, dst[begin:])
+	}
 	if s.ended != endNot {
 		err := s.reason()
 		if len(dst) > begin {
@@ -37,6 +41,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		}
 		s.mu.Unlock()
 		s.countDeliveries(n, bytes)
+		if noted != nil {
+			s.tellGaps(noted)
+		}
 		if err == nil {
 			s.wake()
 		}
@@ -46,6 +53,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		s.woken = true
 		s.mu.Unlock()
 		s.countDeliveries(n, bytes)
+		if noted != nil {
+			s.tellGaps(noted)
+		}
 		s.wake()
 		return dst, nil
 	}
@@ -59,14 +69,25 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	if s.read == read && read != nil && read.arrived {
 		s.read = nil
+		begin = len(dst)
 		dst, n, bytes = s.takePage(read, dst)
+		if s.hub.tellsGaps && hasGap(dst[begin:]) {
+			noted = s.noteGaps(noted, dst[begin:])
+		}
 	} else {
 		n, bytes = 0, 0
 	}
+	resumed := s.takeStalled()
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
+	if noted != nil {
+		s.tellGaps(noted)
+	}
 	s.nextHistory()
+	if resumed {
+		s.hub.exchange.resume(s)
+	}
 	if wake {
 		s.wake()
 	}
@@ -94,9 +115,18 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 			return dst, n, bytes
 		}
 		if q.other != nil {
+			if q.other.Call != nil || q.other.isWithdrawn {
+				dst = s.takeCall(q.other, dst)
+				continue
+			}
 			dst = append(dst, q.other.Push)
+			if q.other.Changes != nil {
+				s.commands.watches[q.sub].take(q.other.Changes)
+				continue
+			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
+			s.noteCall(q.other.isCall)
 			continue
 		}
 		if expired.has(q.delivery.Publication) {

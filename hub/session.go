@@ -2,6 +2,7 @@ package hub
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -10,8 +11,9 @@ import (
 // Session is one client's place in the hub: its subscriptions, the commands it
 // has handed in, and a bounded queue of what it is owed.
 //
-// Commands go in and pushes come out. Publish, Subscribe, Unsubscribe, History
-// and Presence return at once, and so does Close. Each command has one outcome,
+// Commands go in and pushes come out. Publish, Subscribe, Unsubscribe, History,
+// Presence, Call, Register, Unregister, AnswerCall and FailCall return at once, and so
+// does Close. Each command has one outcome,
 // which is a push of the session, in order with everything else it is owed. The
 // tag of a command is the caller's, and comes back with the outcome; with the tag
 // 0 only a failure has one. When the session ends, commands that have no outcome
@@ -24,7 +26,7 @@ type Session struct {
 	hub       *Hub
 	id        string
 	transport string
-	identity  *access.Identity // nil if it is not known
+	identity  atomic.Pointer[access.Identity] // nil if it is not known
 	wake      func()
 
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions
@@ -66,7 +68,7 @@ func (s *Session) reason() error {
 // commands are those of a session that are under way, and what else few sessions
 // need.
 type commands struct {
-	histories  []historyAsked // that wait for the one before them to be taken
+	histories  []historyAsked // pages that wait for the one before them to be taken
 	isHistory  bool           // one is being read, or was and is not taken
 	isTimed    bool           // timer runs
 	ticket     uint64
@@ -74,6 +76,9 @@ type commands struct {
 	timer      *time.Timer      // nil until the Broker did not answer at once
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
+
+	watches map[*subscription]*watch // those that are told of members
+	rpc     *sessionRPC              // nil until it calls a method, or registers for one
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -86,15 +91,18 @@ func (s *Session) needCommands() *commands {
 
 // queued is a push that waits to be taken: a publication, or other.
 type queued struct {
-	sub      *subscription
+	sub      *subscription // of a publication or Changes
 	delivery *Delivery
 	other    *owed
 }
 
-// owed is a push that is not a publication.
+// owed is a push that is not a publication. One with Changes is shared by sessions.
 type owed struct {
 	Push
-	isPage bool // of History: when it is taken, the next one is read
+	isPage      bool // of History or Presence: when it is taken, the next one is read
+	isCall      bool // of Call: when it is taken, one more may be made
+	isTaken     bool // news of a call that was
+	isWithdrawn bool // news of a call that is over, so nothing is to be taken
 }
 
 // ID is random, unique, and safe to show to other clients.
@@ -114,6 +122,7 @@ func (s *Session) close(reason ending) {
 	if s.ended == endNot {
 		s.ended = reason
 	}
+	hasCalls := s.commands != nil && s.commands.rpc != nil
 	var leaving, waiting []*subscription
 	for sub := range s.subs.all() {
 		sub.gone = true
@@ -148,6 +157,9 @@ func (s *Session) close(reason ending) {
 		if sub.channel.withdraw(sub) {
 			s.leave(sub)
 		}
+	}
+	if hasCalls {
+		s.hub.exchange.leave(s)
 	}
 	s.hub.forget(s)
 	if o := s.hub.options.Observer; o != nil && o.Closed != nil {

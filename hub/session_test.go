@@ -240,7 +240,7 @@ func TestWakeWithoutLock(t *testing.T) {
 	var got []hub.Push
 	s, err := h.Connect("test", func() {
 		h.Stats()
-		if _, err := h.Presence("c"); err != nil {
+		if _, err := h.PresenceCount("c"); err != nil {
 			t.Error(err)
 		}
 		got, _ = s.Take(got)
@@ -257,11 +257,11 @@ func TestWakeWithoutLock(t *testing.T) {
 func TestPresence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, nil)
-		if got, err := h.Presence("c"); err != nil || len(got) != 0 {
+		if got, err := h.ListMembers("c", hub.PresenceQuery{}); err != nil || got.Count != 0 || len(got.Members) != 0 {
 			t.Errorf("nobody is %v, error %v", got, err)
 		}
 		var name *hub.NameError
-		if _, err := h.Presence("c/*"); !errors.As(err, &name) {
+		if _, err := h.ListMembers("c/*", hub.PresenceQuery{}); !errors.As(err, &name) {
 			t.Errorf("a pattern: %v", err)
 		}
 		var wanted []hub.Member
@@ -276,12 +276,13 @@ func TestPresence(t *testing.T) {
 		edges[0].subscribe("other", hub.SubscribeOptions{})
 		check := func() {
 			t.Helper()
-			got, err := h.Presence("c")
-			if o := edges[0].outcome(func(tag uint64) { edges[0].Presence(tag, "c") }); !slices.Equal(o.Members, got) || o.Err != nil {
-				t.Errorf("a session is told of %v, error %v; want %v", o.Members, o.Err, got)
+			got := present(t, h, "c")
+			o := edges[0].outcome(func(tag uint64) { edges[0].Presence(tag, "c", hub.PresenceQuery{}) })
+			if o.Err != nil || !slices.Equal(o.Roster.Members, got) || o.Roster.Count != len(wanted) {
+				t.Errorf("a session is told of %v, error %v; want %v", o.Roster, o.Err, got)
 			}
-			if err != nil || !slices.Equal(got, wanted) {
-				t.Errorf("present are %v, error %v; want %v", got, err, wanted)
+			if !slices.Equal(got, wanted) {
+				t.Errorf("present are %v; want %v", got, wanted)
 			}
 		}
 		check()
@@ -352,7 +353,7 @@ func TestShutdown(t *testing.T) {
 		e.Subscribe(2, "d", hub.SubscribeOptions{})
 		e.Unsubscribe(3, "c")
 		e.History(4, "c", hub.Query{})
-		e.Presence(5, "c")
+		e.Presence(5, "c", hub.PresenceQuery{})
 		if _, err := h.History(t.Context(), "c", hub.Query{}); err != nil {
 			t.Errorf("History: %v", err)
 		}

@@ -19,6 +19,10 @@ type Stats struct {
 	DeliveryBytes    uint64
 	QueueDrops       uint64 // publications given back by full queues, to be read from history
 	Gaps             uint64 // gaps announced
+
+	Calls         int // gauge: calls without an outcome
+	Registrations int // gauge: of sessions, for methods
+	Handlers      int // gauge: handlers of Hub.Handle that run
 }
 
 // SessionCount is how many sessions are open: what Stats has by transport, without
@@ -47,6 +51,7 @@ func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	sessions := maps.Clone(h.transports)
 	h.mu.Unlock()
+	calls, registrations, handlers := h.exchange.stats()
 	return Stats{
 		Sessions:         sessions,
 		Subscriptions:    int(h.counters.subscriptions.Load()),
@@ -59,5 +64,8 @@ func (h *Hub) Stats() Stats {
 		DeliveryBytes:    h.counters.deliveryBytes.Load(),
 		QueueDrops:       h.counters.queueDrops.Load(),
 		Gaps:             h.counters.gaps.Load(),
+		Calls:            calls,
+		Registrations:    registrations,
+		Handlers:         handlers,
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 )
 
 // subscription is one channel of one session. It begins, while the Broker is
@@ -18,7 +17,7 @@ import (
 type subscription struct {
 	session *Session
 	channel *channel
-	since   int64 // when it began, in nanoseconds of Unix time
+	since   int64 // when it was asked for, in nanoseconds of Unix time; unique in the hub
 	index   int32 // in channel.subs; guarded by channel.mu
 	waits   int32 // its place in channel.waiting, from 1; guarded by channel.mu
 
@@ -40,9 +39,12 @@ type subscription struct {
 type traits uint8
 
 const (
-	excludesOwn traits = 1 << iota // what the session published is left out
-	hasJoined                      // the Observer was told that it has begun
-	resumes                        // it has not been live yet: its pages are paced
+	excludesOwn   traits = 1 << iota // what the session published is left out
+	hasJoined                        // the Observer was told that it has begun
+	suspended                        // nothing is handed out until it is subscribed to again, see Suspend
+	tellsGaps                        // the Observer is being told of gaps
+	endsAfterGaps                    // and is then to be told that it has ended
+	resumes                          // it has not been live yet: its pages are paced
 )
 
 // asked is how a subscription is to begin.
@@ -50,6 +52,9 @@ type asked struct {
 	tag   uint64
 	since Position
 	last  int
+
+	watches bool // the members
+	byUser  bool
 }
 
 // SubscribeOptions says where a subscription begins and what it leaves out. The
@@ -67,12 +72,24 @@ type SubscribeOptions struct {
 
 	// ExcludeSelf leaves out what this session published, also in replays.
 	ExcludeSelf bool
+
+	// Presence has the session told of members that come and go, with Push.Changes,
+	// from the outcome on, which has the Count. They are collected for JoinWindow, and
+	// the first ones are all of the window that runs: the Count may include them.
+	// A channel may refuse it, with ErrNoPresence or ErrNoJoins.
+	Presence bool
+
+	// PresenceByUser, with Presence, tells of users instead of sessions: one comes with
+	// the first session and goes with the last one. Sessions of which it is not known
+	// who they are do not count.
+	PresenceByUser bool
 }
 
 // Subscribe adds a channel to the session. Its outcome says where the
 // subscription begins; everything after that position follows it. It is a
-// *NameError, ErrSubscribed if the session has the channel already,
-// ErrTooManySubscriptions, or an error wrapping an *OptionError or the Broker's.
+// *NameError, ErrSubscribed if the session has the channel already and was not
+// suspended meanwhile, ErrTooManySubscriptions, ErrNoPresence, ErrNoJoins, or an error
+// wrapping an *OptionError or the Broker's.
 //
 // Replay is read from the Broker page by page as the edge takes it, so a long
 // history is never held in the queue.
@@ -82,15 +99,25 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
-	if o.Since.IsZero() && o.Last == 0 && s.hub.policy(channel).LastValue {
+	policy := s.hub.policy(channel)
+	if o.Since.IsZero() && o.Last == 0 && policy.LastValue {
 		o.Last = 1
+	}
+	if o.Presence {
+		if err := policy.checkJoins(); err != nil {
+			s.answer(command, Outcome{Channel: channel, Err: err})
+			return
+		}
+	}
+	if s.resume(tag, channel, &o) {
+		return
 	}
 	ch := s.hub.channels.acquire(channel)
 	sub := &subscription{
 		session: s,
 		channel: ch,
-		since:   time.Now().UnixNano(),
-		asked:   &asked{tag, o.Since, o.Last},
+		since:   s.hub.uniqueNow(),
+		asked:   &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser},
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
@@ -167,9 +194,16 @@ func (s *Session) admit(sub *subscription, top Position) {
 func (s *Session) begin(sub *subscription, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
 		s.mu.Lock()
+		isFirst := sub.traits&hasJoined == 0 // and it is not resumed
 		sub.traits |= hasJoined
 		s.mu.Unlock()
-		o.Joined(s, sub.channel.name)
+		if isFirst {
+			o.Joined(s, sub.channel.name)
+		}
+	}
+	count := 0
+	if asked := sub.asked; asked.watches { // nobody else changes asked
+		count = s.beginWatch(sub, asked.byUser)
 	}
 	s.mu.Lock()
 	if sub.gone {
@@ -180,17 +214,24 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {
 		position, top = sub.seen, sub.seen
 	}
-	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
+	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
-	if position == top && !sub.doubted && !sub.seen.isNews(position) {
+	switch {
+	case sub.traits&suspended != 0:
+		sub.catching = true // until it is subscribed to again
+	case position == top && !sub.doubted && !sub.seen.isNews(position):
 		sub.seen = Position{}
-	} else {
+	default:
 		sub.traits |= resumes
 		s.catchUp(sub, sub.seen)
 	}
+	begun := s.milestone(sub)
 	wake := s.claimWake()
 	s.mu.Unlock()
+	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
+		o.Subscribed(s, begun)
+	}
 	if wake {
 		s.wake()
 	}
@@ -252,6 +293,7 @@ func (sub *subscription) excludes(p *Publication) bool {
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
 	sub.retry.stop()
+	s.dropChanges(sub)
 	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
@@ -272,7 +314,10 @@ func (s *Session) drop(sub *subscription) {
 
 // leave takes sub out of its channel, which ends with its last subscription.
 func (s *Session) leave(sub *subscription) {
-	sub.channel.remove(sub)
+	if sub.channel.remove(sub) {
+		s.endWatch(sub)
+	}
+	s.tellUnsubscribed(sub)
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
 		s.mu.Lock()
 		joined := sub.traits&hasJoined != 0

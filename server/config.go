@@ -83,6 +83,7 @@ type Config struct {
 	History   History
 	Limits    Limits
 	Reconnect Reconnect
+	Flight    Flight
 
 	// Driver is what carries WebSockets: "engine", an event loop for each core, or
 	// "goroutine", two goroutines for each connection (driver). Default: engine
@@ -167,6 +168,12 @@ type Reconnect struct {
 	DelayMin  time.Duration // reconnect.delay_min: nobody comes back before; default 1 s
 	WindowMin time.Duration // reconnect.window_min: the window with few sessions; default 2 s
 	WindowMax time.Duration // reconnect.window_max: with as many as there can be; default 1 min
+}
+
+// Flight says what is remembered of sessions, to explain why one was not given a
+// publication.
+type Flight struct {
+	Bytes *int // flight.bytes: memory for it, default 16 MiB; 0 remembers nothing
 }
 
 // Log says what the server writes to standard error.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/transport/reconnect"
@@ -23,6 +24,7 @@ const (
 	DefaultConnections      = 10_000
 	DefaultChannels         = membroker.DefaultChannelsMax
 	DefaultHistoryBytes     = membroker.DefaultHistoryBytesMax
+	DefaultFlightBytes      = flight.DefaultBytes
 	DefaultHeartbeat        = 15 * time.Second
 	DefaultDrainTimeout     = 10 * time.Second
 	DefaultKeepaliveTimeout = 620 * time.Second
@@ -113,6 +115,9 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.PublicationsPerSecondSession, DefaultPublicationsPerSecondSession)
 	fill(&c.Limits.PublicationsPerSecondUser, DefaultPublicationsPerSecondUser)
 	fill(&c.Limits.PublicationsPerSecondAddress, DefaultPublicationsPerSecondAddress)
+	if c.Flight.Bytes == nil {
+		c.Flight.Bytes = new(DefaultFlightBytes)
+	}
 	fill(&c.Driver, defaultDriver())
 	if c.Compression == nil {
 		c.Compression = new(true)
@@ -140,6 +145,9 @@ func (h Hooks) withDefaults() Hooks {
 			fill(&hook.Timeout, DefaultHookTimeout)
 		}
 	}
+	if h.RPC.URL != "" {
+		fill(&h.RPC.Timeout, DefaultHookTimeout)
+	}
 	if h.Events.URL != "" {
 		fill(&h.Events.Timeout, DefaultEventsTimeout)
 		fill(&h.Events.Retry, DefaultHookRetry)
@@ -152,7 +160,7 @@ func (h Hooks) withDefaults() Hooks {
 
 // areOn reports whether there is any.
 func (h *Hooks) areOn() bool {
-	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.Events.URL != ""
+	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.RPC.URL != "" || h.Events.URL != ""
 }
 
 // The drivers.

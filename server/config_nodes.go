@@ -92,7 +92,7 @@ func accepts(field any, n ast.Node) bool {
 	case *int, **int:
 		_, ok := n.(*ast.IntegerNode)
 		return ok
-	case *time.Duration:
+	case *time.Duration, *Joins:
 		// A bare number goes on to the parser, whose error asks for the unit.
 		switch n.(type) {
 		case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode:
@@ -118,6 +118,8 @@ func wanted(field any) string {
 		return "a whole number"
 	case *time.Duration:
 		return "a duration such as 10s"
+	case *Joins:
+		return "a duration such as 1s, or off"
 	case *float64, **float64:
 		return "a number"
 	case *Secret:

@@ -27,6 +27,7 @@ func (c *Config) PolicyOf(channel string) (ChannelPolicy, int) {
 	if p.Presence == nil {
 		p.Presence = new(true)
 	}
+	fill(&p.Joins, DefaultJoins)
 	fill(&p.PublicationBytes, c.Limits.PublicationBytes)
 	fill(&p.Idempotency, DefaultIdempotency)
 	return p, index

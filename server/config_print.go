@@ -149,6 +149,8 @@ func writtenScalar(field any) string {
 		return plain(*p)
 	case *time.Duration:
 		return writtenDuration(*p)
+	case *Joins:
+		return p.String()
 	case *Secret:
 		return quoteYAML(p.String())
 	case *netip.Prefix:

@@ -90,7 +90,11 @@ func (s setting) schema(field any) object {
 func grantsSchema() object {
 	properties := object{}
 	for _, action := range actionNames() {
-		properties[action] = object{"description": "Patterns of channels with the grant " + action, "type": []string{"array", "null"}, "items": patternSchema(), "maxItems": access.PatternsMax}
+		what := "channels"
+		if a, err := access.ParseAction(action); err == nil && a.IsOfMethods() {
+			what = "methods"
+		}
+		properties[action] = object{"description": "Patterns of " + what + " with the grant " + action, "type": []string{"array", "null"}, "items": patternSchema(), "maxItems": access.PatternsMax}
 	}
 	return object{"type": []string{"object", "null"}, "properties": properties, "additionalProperties": false}
 }
@@ -117,7 +121,7 @@ func (s setting) scalarSchema(field any) object {
 	case *access.Pattern:
 		return patternSchema()
 	case *access.Action:
-		schema["enum"] = actionNames()
+		schema["enum"] = channelActionNames()
 	case *netip.Prefix, *Secret:
 		schema["minLength"] = 1
 	}

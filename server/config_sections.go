@@ -66,6 +66,7 @@ type ChannelPolicy struct {
 
 	LastValue *bool // a subscriber gets the newest publication first; default not
 	Presence  *bool // who is subscribed can be asked; default yes
+	Joins     Joins // for how long joins and leaves are collected, or JoinsOff
 
 	// Allow are the actions that need no grant.
 	Allow []access.Action
@@ -89,6 +90,7 @@ type Hooks struct {
 	Connect   ConnectHook
 	Subscribe ChannelHook
 	Publish   ChannelHook
+	RPC       RPCHook
 	Events    EventsHook
 
 	// Secrets sign what is sent, each of them, so that one can be replaced
@@ -118,6 +120,13 @@ type ChannelHook struct {
 	Timeout  time.Duration    // default 3 s
 	Channels []access.Pattern // those that are asked about, default all; without {user}
 	Forward  []string
+}
+
+// RPCHook has the application answer calls of methods. It is off without a URL.
+type RPCHook struct {
+	URL     string           // hooks.rpc.url
+	Timeout time.Duration    // hooks.rpc.timeout: after it the call fails; default 3 s
+	Methods []access.Pattern // hooks.rpc.methods: those that are answered, default all; without {user}
 }
 
 // EventsHook tells the application what happens. It is off without a URL.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/godwit-io/godwit/server/flight"
 )
 
 // checkTogether reports what each setting allows and all of them do not.
@@ -51,6 +53,9 @@ func (c *Config) checkTogether(report func(key, text string)) {
 		}
 	}
 	c.Hooks.check(report)
+	if n := c.Flight.Bytes; n != nil && *n > 0 && *n < flight.BytesMin {
+		report("flight.bytes", fmt.Sprintf("%d is too little to remember anything; at least %d are needed, or 0 for nothing", *n, flight.BytesMin))
+	}
 	if c.Tracing.Endpoint == "" && (c.Tracing.Sample != nil || c.Tracing.Service != "") {
 		report("tracing.endpoint", "it is needed for tracing; write for example http://localhost:4318")
 	}
@@ -153,6 +158,7 @@ func (h *Hooks) check(report func(key, text string)) {
 		{"hooks.connect", h.Connect.URL, h.Connect.Timeout != 0 || h.Connect.Forward != nil},
 		{"hooks.subscribe", h.Subscribe.URL, h.Subscribe.Timeout != 0 || h.Subscribe.Forward != nil || h.Subscribe.Channels != nil},
 		{"hooks.publish", h.Publish.URL, h.Publish.Timeout != 0 || h.Publish.Forward != nil || h.Publish.Channels != nil},
+		{"hooks.rpc", h.RPC.URL, h.RPC.Timeout != 0 || h.RPC.Methods != nil},
 		{"hooks.events", h.Events.URL, h.Events.Timeout != 0 || h.Events.Channels != nil || h.Events.Types != nil || h.Events.Retry != 0},
 	} {
 		if hook.url == "" && hook.isSet {

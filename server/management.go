@@ -27,6 +27,7 @@ func (s *Server) serveAPI() error {
 		Rules:         s.guard.Rules,
 		Publishing:    s.publishing,
 		Explain:       s.guard.Explain,
+		Flight:        s.flight,
 		IdentifyToken: s.identifyToken,
 		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
 		IsRevoked:     func(id *access.Identity) bool { return s.guard.Settings().Identities.IsRevoked(id) },

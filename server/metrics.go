@@ -27,6 +27,7 @@ type metrics struct {
 	publishSeconds  *prometheus.HistogramVec
 	deliverySeconds *prometheus.HistogramVec
 	ended           *prometheus.CounterVec
+	calls           callMetrics
 	panics          atomic.Uint64 // of handlers
 	trust           *trustMetrics
 }
@@ -62,6 +63,8 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 		build, m.publishSeconds, m.deliverySeconds, m.ended, panics,
 		&statsCollector{hubStats, brokerStats, conns},
 	)
+	m.calls = newCallMetrics()
+	m.registry.MustRegister(m.calls.total, m.calls.seconds)
 	m.trust = newTrustMetrics()
 	m.registry.MustRegister(m.trust.collectors()...)
 	if loops != nil {
@@ -79,7 +82,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 // not there and one at zero must not look alike.
 func (m *metrics) observer(refusals *refusals) *transport.Observer {
 	delivery := make(map[string]prometheus.Observer)
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
 	}
 	ended := make(map[string]map[transport.End]prometheus.Counter)
@@ -125,6 +128,7 @@ func (m *metrics) hubObserver() *hub.Observer {
 		publish[name] = m.publishSeconds.WithLabelValues(name)
 	}
 	return &hub.Observer{
+		Called: m.called,
 		Published: func(name string, _ int, took time.Duration) {
 			if o, ok := publish[name]; ok {
 				o.Observe(took.Seconds())
@@ -146,31 +150,33 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descConnections  = desc("tcp_connections", "Open TCP connections, whatever they carry.")
-	descRefused      = desc("tcp_connections_refused_total", "Connections refused because limits.connections was reached.")
-	descFailed       = desc("tcp_accept_errors_total", "Connections that could not be accepted, because no descriptor was left for example. The log says why.")
-	descSessions     = desc("connections", "Clients connected now, by transport.", "transport")
-	descSubs         = desc("subscriptions", "Subscriptions now.")
-	descChannels     = desc("channels", "Channels with a subscriber now.")
-	descPublications = desc("publications_total", "Publications accepted, duplicates not counted.")
-	descPubBytes     = desc("publication_bytes_total", "Payload bytes of the publications accepted.")
-	descDuplicates   = desc("publication_duplicates_total", "Publications not made because their idempotency key was seen before.")
-	descDeliveries   = desc("deliveries_total", "Publications handed to a transport for one client.")
-	descDelBytes     = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
-	descDrops        = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
-	descGaps         = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
-	descPagesWaiting = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
-	descHistChannels = desc("history_channels", "Channels with a listener or history now.")
-	descHistory      = desc("history_publications", "Publications held in all histories now.")
-	descHistBytes    = desc("history_bytes", "Memory that all histories are charged for now.")
-	descEvicted      = desc("history_evicted_total", "Publications dropped from history early because limits.history_bytes was reached.")
+	descConnections   = desc("tcp_connections", "Open TCP connections, whatever they carry.")
+	descRefused       = desc("tcp_connections_refused_total", "Connections refused because limits.connections was reached.")
+	descFailed        = desc("tcp_accept_errors_total", "Connections that could not be accepted, because no descriptor was left for example. The log says why.")
+	descSessions      = desc("connections", "Clients connected now, by transport.", "transport")
+	descSubs          = desc("subscriptions", "Subscriptions now.")
+	descChannels      = desc("channels", "Channels with a subscriber now.")
+	descPublications  = desc("publications_total", "Publications accepted, duplicates not counted.")
+	descPubBytes      = desc("publication_bytes_total", "Payload bytes of the publications accepted.")
+	descDuplicates    = desc("publication_duplicates_total", "Publications not made because their idempotency key was seen before.")
+	descDeliveries    = desc("deliveries_total", "Publications handed to a transport for one client.")
+	descDelBytes      = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
+	descDrops         = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
+	descGaps          = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
+	descCallsOpen     = desc("rpc_calls_open", "Calls of methods that have no outcome yet.")
+	descRegistrations = desc("rpc_registrations", "Registrations of clients that answer calls now.")
+	descHistChannels  = desc("history_channels", "Channels with a listener or history now.")
+	descHistory       = desc("history_publications", "Publications held in all histories now.")
+	descHistBytes     = desc("history_bytes", "Memory that all histories are charged for now.")
+	descEvicted       = desc("history_evicted_total", "Publications dropped from history early because limits.history_bytes was reached.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
-		descDeliveries, descDelBytes, descDrops, descGaps, descPagesWaiting, descHistChannels, descHistory, descHistBytes, descEvicted,
+		descDeliveries, descDelBytes, descDrops, descGaps, descPagesWaiting, descCallsOpen, descRegistrations, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
 	}
@@ -190,11 +196,13 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descFailed, conns.failed)
 
 	h := c.hub()
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll} {
+	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
 		gauge(descSessions, float64(h.Sessions[name]), name)
 	}
 	gauge(descSubs, float64(h.Subscriptions))
 	gauge(descChannels, float64(h.Channels))
+	gauge(descCallsOpen, float64(h.Calls))
+	gauge(descRegistrations, float64(h.Registrations))
 	counter(descPublications, h.Publications)
 	counter(descPubBytes, h.PublicationBytes)
 	counter(descDuplicates, h.Duplicates)

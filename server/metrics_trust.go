@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/tracing"
@@ -55,10 +56,14 @@ func limitKinds() []string {
 }
 
 var (
-	hookNames    = []string{"connect", "subscribe", "publish"}
+	hookNames    = []string{"connect", "subscribe", "publish", hookRPC}
 	hookOutcomes = []hooks.Outcome{hooks.Allowed, hooks.Changed, hooks.Denied, hooks.Failed, hooks.Refused}
+	rpcOutcomes  = []hooks.Outcome{hooks.Answered, hooks.Errored, hooks.Canceled, hooks.Failed, hooks.Refused}
 	hookReasons  = []hooks.Reason{hooks.QueueFull, hooks.TooOld, hooks.Gone, hooks.Closed}
 )
+
+// hookRPC is the hook that answers calls of methods.
+const hookRPC = "rpc"
 
 func newTrustMetrics() *trustMetrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -72,7 +77,7 @@ func newTrustMetrics() *trustMetrics {
 			"action", "cause"),
 		limited:       counter("rate_limited_total", "What was refused because a limit was reached, by kind of limit.", "kind"),
 		verifications: counter("token_verifications_total", "Tokens and keys that clients have shown, by outcome: valid, invalid, unavailable (the keys of the issuer cannot be had).", "outcome"),
-		hookCalls: counter("hook_calls_total", "Questions to the application, by hook and outcome: allowed, changed, denied, failed, refused (not asked: too many wait, or it has not answered for a while).",
+		hookCalls: counter("hook_calls_total", "Questions to the application, by hook and outcome: allowed, changed, denied, failed, refused (not asked: too many wait, or it has not answered for a while); of rpc also answered, error, canceled.",
 			"hook", "outcome"),
 		hookSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "godwit_hook_duration_seconds", Buckets: latencyBuckets,
@@ -98,7 +103,11 @@ func newTrustMetrics() *trustMetrics {
 	}
 	for _, hook := range hookNames {
 		t.hookSeconds.WithLabelValues(hook)
-		for _, outcome := range hookOutcomes {
+		outcomes := hookOutcomes
+		if hook == hookRPC {
+			outcomes = rpcOutcomes
+		}
+		for _, outcome := range outcomes {
 			t.hookCalls.WithLabelValues(hook, string(outcome))
 		}
 	}
@@ -181,11 +190,12 @@ type certificateExpiry struct {
 	at     time.Time
 }
 
-// watchHooks, watchTraces and watchCertificates say what is asked for the state of
+// watchHooks, watchTraces, watchFlight and watchCertificates say what is asked for the state of
 // these when somebody looks. They are for before the server serves; what was not said
 // has no figures, or zeros.
 func (m *metrics) watchHooks(stats func() hooks.Stats)    { m.trust.state.hooks = stats }
 func (m *metrics) watchTraces(stats func() tracing.Stats) { m.trust.state.traces = stats }
+func (m *metrics) watchFlight(stats func() flight.Stats)  { m.trust.state.flight = stats }
 func (m *metrics) watchCertificates(certificates func() []certificateExpiry) {
 	m.trust.state.certificates = certificates
 }
@@ -195,6 +205,7 @@ type trustCollector struct {
 	hooks        func() hooks.Stats
 	traces       func() tracing.Stats
 	certificates func() []certificateExpiry
+	flight       func() flight.Stats
 }
 
 var (
@@ -205,6 +216,10 @@ var (
 	descEventsBytes  = desc("hook_events_queued_bytes", "Bytes of the events that wait for being sent to the application, or are being sent.")
 	descEventsDamped = desc("hook_events_damped", "Changes that wait a moment for being undone before the application is told.")
 	descEventsGone   = desc("hook_events_gone", "1 once the application has answered 410 to events, so that none are sent any more.")
+	descFlightEvents = desc("flight_events", "What is remembered of sessions, to explain what they were given: events kept now.")
+	descFlightBytes  = desc("flight_bytes", "Memory taken for that, of flight.bytes.")
+	descFlightGone   = desc("flight_evicted_total", "Events forgotten because flight.bytes was reached.")
+	descFlightOldest = desc("flight_oldest_timestamp_seconds", "When the oldest event that is kept happened, in seconds since 1970, 0 if there is none.")
 	descSpans        = desc("trace_spans_total", "Spans, by outcome: sent, dropped (too many waited), failed (the collector did not take them).", "outcome")
 	descSpansQueued  = desc("trace_spans_queued", "Spans that wait for being sent to the collector, or are being sent.")
 	descCertificate  = desc("tls_certificate_expiry_timestamp_seconds", "Until when the certificate is valid, in seconds since 1970, by its first name.", "domain")
@@ -214,6 +229,7 @@ var (
 func (c *trustCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descHookRunning, descHookWaiting, descHookOpen, descEventsQueued, descEventsBytes, descEventsDamped, descEventsGone, descSpans, descSpansQueued, descCertificate,
+		descFlightEvents, descFlightBytes, descFlightGone, descFlightOldest,
 	} {
 		ch <- d
 	}
@@ -228,7 +244,7 @@ func (c *trustCollector) Collect(ch chan<- prometheus.Metric) {
 	if c.hooks != nil {
 		h = c.hooks()
 	}
-	for i, q := range []hooks.QuestionStats{h.Connect, h.Subscribe, h.Publish} {
+	for i, q := range []hooks.QuestionStats{h.Connect, h.Subscribe, h.Publish, h.RPC} {
 		gauge(descHookRunning, float64(q.Running), hookNames[i])
 		gauge(descHookWaiting, float64(q.Waiting), hookNames[i])
 		gauge(descHookOpen, truth(q.Open), hookNames[i])
@@ -237,6 +253,19 @@ func (c *trustCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descEventsBytes, float64(h.Events.QueuedBytes))
 	gauge(descEventsDamped, float64(h.Events.Damped))
 	gauge(descEventsGone, truth(h.Events.Gone))
+
+	var f flight.Stats
+	if c.flight != nil {
+		f = c.flight()
+	}
+	gauge(descFlightEvents, float64(f.Events))
+	gauge(descFlightBytes, float64(f.Bytes))
+	ch <- prometheus.MustNewConstMetric(descFlightGone, prometheus.CounterValue, float64(f.Evicted))
+	oldest := 0.0
+	if !f.Oldest.IsZero() {
+		oldest = float64(f.Oldest.UnixMilli()) / 1000
+	}
+	gauge(descFlightOldest, oldest)
 
 	var s tracing.Stats
 	if c.traces != nil {

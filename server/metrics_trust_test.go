@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/tracing"
@@ -26,6 +27,9 @@ func TestMetricsOfTrust(t *testing.T) {
 			Connect: hooks.QuestionStats{Running: 5, Waiting: 6, Open: true}, Publish: hooks.QuestionStats{Running: 7},
 			Events: hooks.EventStats{Queued: 8, QueuedBytes: 9, Damped: 10, Gone: true},
 		}
+	})
+	m.watchFlight(func() flight.Stats {
+		return flight.Stats{Events: 11, Bytes: 12, Evicted: 13, Oldest: time.Unix(14, 500e6)}
 	})
 	before := exposition(t, m.trust.collectors()...)
 	for _, name := range []string{
@@ -60,6 +64,7 @@ func TestMetricsOfTrust(t *testing.T) {
 		`hook_events_total{outcome="delivered"}`: "3", `hook_events_given_up_total{reason="queue_full"}`: "4",
 		`config_reloads_total{outcome="success"}`: "1", `config_reloads_total{outcome="failure"}`: "1", "config_last_reload_successful": "0",
 		`trace_spans_total{outcome="sent"}`: "1", `trace_spans_total{outcome="dropped"}`: "2", `trace_spans_total{outcome="failed"}`: "3", "trace_spans_queued": "4",
+		"flight_events": "11", "flight_bytes": "12", "flight_evicted_total": "13", "flight_oldest_timestamp_seconds": "14.5",
 		`hook_calls_running{hook="connect"}`: "5", `hook_calls_waiting{hook="connect"}`: "6", `hook_breaker_open{hook="connect"}`: "1", `hook_breaker_open{hook="publish"}`: "0",
 		`hook_calls_running{hook="publish"}`: "7", "hook_events_queued": "8", "hook_events_queued_bytes": "9", "hook_events_damped": "10", "hook_events_gone": "1",
 		`tls_certificate_expiry_timestamp_seconds{domain="a.example"}`: "2e+09", `tls_certificate_expiry_timestamp_seconds{domain="b.example"}`: "2e+09",

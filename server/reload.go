@@ -46,10 +46,12 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	}
 	trust.Hooks.TakeOver(before.Hooks)
 	s.guard.Replace(trust)
+	s.answerMethods(trust.Hooks)
 	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.channels.SetPace(reconnect.Spread(c.Reconnect), c.Limits.SessionsPerSecond)
 	for _, session := range s.hub.Sessions() {
 		s.recheck(session, session.ChannelsAskedFor()...)
+		s.recheckMethods(session, session.Methods()...)
 	}
 	s.level.Set(levelOf(c.Log))
 	s.log.Info("reloaded", "changed", strings.Join(changed, " "), "needs_restart", strings.Join(needs, " "))

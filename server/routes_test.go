@@ -15,7 +15,6 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
-	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 )
 
@@ -257,20 +256,6 @@ type countingWriter struct{ headers int }
 func (c *countingWriter) Header() http.Header         { return make(http.Header) }
 func (c *countingWriter) Write(p []byte) (int, error) { return len(p), nil }
 func (c *countingWriter) WriteHeader(int)             { c.headers++ }
-
-// The names of problems are unique over both tables.
-func TestProblems(t *testing.T) {
-	seen := make(map[string]bool)
-	for _, p := range transport.Problems() {
-		if seen[p.Name] {
-			t.Errorf("%s is there twice", p.Name)
-		}
-		seen[p.Name] = true
-		if p.Status < 400 || p.Title == "" || p.Remedy == "" {
-			t.Errorf("%+v is incomplete", p)
-		}
-	}
-}
 
 // ailing is a broker that says that it cannot be used.
 type ailing struct{ hub.Broker }

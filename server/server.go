@@ -17,6 +17,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/systemd"
@@ -37,7 +38,8 @@ type Server struct {
 	config    Config                 // as it began
 	current   atomic.Pointer[Config] // as it is
 	level     slog.LevelVar
-	reloading sync.Mutex // held by a reload
+	reloading sync.Mutex        // held by a reload
+	methods   map[string]func() // those that the application answers, by pattern, and what ends that; guarded by reloading
 	log       *slog.Logger
 	origins   *handshake.Origins
 	hub       *hub.Hub
@@ -52,7 +54,8 @@ type Server struct {
 	guard     *guard.Guard
 	members   *teller
 	tracer    *tracing.Tracer // nil if nothing is traced
-	api       http.Handler    // the server API
+	flight    *flight.Recorder
+	api       http.Handler // the server API
 	refusals  refusals
 
 	mu        sync.Mutex // guards what follows
@@ -111,7 +114,9 @@ func New(c Config) (*Server, error) {
 		s.closeTracer()
 		return nil, c.located(err)
 	}
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
+	s.flight = flight.New(*c.Flight.Bytes)
+	s.metrics.watchFlight(s.flight.Stats)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
@@ -146,6 +151,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		return err
 	}
 	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
+	s.answerMethods(s.guard.Settings().Hooks)
 	s.channels, err = transport.New(s.hub, &transport.Options{
 		Origins:        s.origins,
 		Credentials:    c.Credentials,
@@ -155,7 +161,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Heartbeat:      c.Heartbeat,
 		Compression:    s.compression(),
 		Header:         securityHeader,
-		Observer:       s.metrics.observer(&s.refusals),
+		Observer:       s.transportObserver(),
 
 		Reconnect:         reconnect.Spread(c.Reconnect),
 		SessionsPerSecond: c.Limits.SessionsPerSecond,

@@ -45,7 +45,7 @@ var (
 	hash           = rule{isSecret: true, isNeeded: true, check: checkText(checkHash), pattern: "^sha256:[0-9a-fA-F]{64}$"}
 	path           = rule{isPath: true, mayHaveSpaces: true}
 	addressList    = rule{check: checkText(checkListen), mayBeOne: true, mayHaveSpaces: true}
-	actionList     = rule{words: actionNames()}
+	actionList     = rule{words: channelActionNames(), check: checkChannelAction}
 	channelPattern = rule{check: func(field any) string {
 		if p := field.(*access.Pattern); p.HasUser() {
 			return fmt.Sprintf("pattern %q: here no user asks, so %s matches nothing; write * for the segment", p, access.UserMark)
@@ -129,6 +129,21 @@ func actionNames() []string {
 		names = append(names, a.String())
 	}
 	return names
+}
+
+// channelActionNames are those of actions that are about channels.
+func channelActionNames() []string {
+	return slices.DeleteFunc(actionNames(), func(name string) bool {
+		a, err := access.ParseAction(name)
+		return err == nil && a.IsOfMethods()
+	})
+}
+
+func checkChannelAction(field any) string {
+	if a := *field.(*access.Action); a.IsOfMethods() {
+		return fmt.Sprintf("%q is about methods, and no channel decides about them; grant it in anonymous, tokens or keys", a)
+	}
+	return ""
 }
 
 // systemdPrefix begins a Config.Listen that means inherited sockets.

@@ -40,6 +40,8 @@ func parseInto(field any, value string) (err error) {
 		**p, err = parseFloat(value)
 	case *time.Duration:
 		*p, err = parseDuration(value)
+	case *Joins:
+		*p, err = ParseJoins(value)
 	case *Secret:
 		*p, err = ParseSecret(value)
 	case *netip.Prefix:

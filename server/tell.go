@@ -38,7 +38,16 @@ func (s *Server) hubObserver() *hub.Observer {
 		joined(session, channel)
 		s.recheck(session, channel)
 	}
+	o.Registered = func(session *hub.Session, pattern string) { s.recheckMethods(session, pattern) }
+	s.flight.Observe(o)
 	return o
+}
+
+// recheckMethods ends a session that may not answer what it has registered for.
+func (s *Server) recheckMethods(session *hub.Session, patterns ...string) {
+	if refusal := s.guard.StandsToAnswer(session.Identity(), patterns...); refusal != nil {
+		session.End(refusal)
+	}
 }
 
 // recheck ends a session that cannot go on with subscriptions to channels.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
@@ -126,7 +127,7 @@ func (s *Server) hooksOf(c *Hooks) (*hooks.Hooks, error) {
 
 // hookOptions is what c says of hooks, without secrets; nil if there is none.
 func hookOptions(c *Hooks) *hooks.Options {
-	if c.Connect.URL == "" && c.Subscribe.URL == "" && c.Publish.URL == "" && c.Events.URL == "" {
+	if !c.areOn() {
 		return nil
 	}
 	o := &hooks.Options{AllowPrivate: c.AllowPrivate, Concurrency: c.Concurrency}
@@ -139,6 +140,9 @@ func hookOptions(c *Hooks) *hooks.Options {
 	o.Connect = question(c.Connect.URL, &ChannelHook{Timeout: c.Connect.Timeout, Forward: c.Connect.Forward})
 	o.Subscribe = question(c.Subscribe.URL, &c.Subscribe)
 	o.Publish = question(c.Publish.URL, &c.Publish)
+	if c.RPC.URL != "" {
+		o.RPC = &hooks.Question{URL: c.RPC.URL, Timeout: c.RPC.Timeout, Channels: c.RPC.Methods}
+	}
 	if e := &c.Events; e.URL != "" {
 		o.Events = &hooks.Events{URL: e.URL, Timeout: e.Timeout, Channels: e.Channels, Types: e.Types, Retry: e.Retry}
 	}
@@ -189,6 +193,8 @@ func policiesOf(c *Config) *guard.Policies {
 				PublicationBytesMax: p.PublicationBytes,
 				LastValue:           p.LastValue != nil && *p.LastValue,
 				NoPresence:          p.Presence != nil && !*p.Presence,
+				JoinWindow:          time.Duration(max(p.Joins, 0)),
+				NoJoins:             p.Joins == JoinsOff,
 			},
 			Rules:       access.Rules{Source: fmt.Sprintf("channels[%d], match %q", i, p.Match), Allowed: p.Allow},
 			SessionRate: rate(p.Rates.Session),

@@ -62,6 +62,7 @@ type venue struct {
 	client    *http.Client
 	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil for sockets
 	close     func()                                                               // after the hub
+	sessions  []*speaker                                                           // that a test has opened
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -219,8 +220,8 @@ func (s *carriedStage) countSessions() (n int) {
 // countMembers counts those who are subscribed to the channel of path.
 func (s *carriedStage) countMembers(path string) int {
 	path, _, _ = strings.Cut(path, "?")
-	members, _ := s.venue.transport.hub.Presence(strings.TrimPrefix(path, ChannelsPath)) // none for what is no channel
-	return len(members)
+	n, _ := s.venue.transport.hub.PresenceCount(strings.TrimPrefix(path, ChannelsPath)) // none for what is no channel
+	return n
 }
 
 // isPoll reports whether a may wait for something to happen.

@@ -63,6 +63,8 @@ func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
 	s.exchange = x
 	if post, ok := s.dialect.(*dialect.Post); ok {
 		fill(&post.Message, bytes.Clone(content))
+	} else if taker, ok := s.dialect.(contentTaker); ok && len(content) > 0 {
+		taker.SetContent(bytes.Clone(content))
 	}
 	m := scratches.Get().(*scratch)
 	s.begin(m)
@@ -78,14 +80,18 @@ func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
 func (s *exchangeCarrier) OnTooLarge(x engine.Exchange, _ int64) {
 	s.end = EndRefused
 	m := scratches.Get().(*scratch)
-	s.t.refuse(s.asker, s.t.refuseTooLarge(), &m.response)
+	bytesMax, verb := s.t.o.BodyBytesMax, "published"
+	if s.link() != nil {
+		bytesMax, verb = s.t.o.SessionBytesMax, "sent"
+	}
+	s.t.refuse(s.asker, refuseTooLarge(bytesMax, verb), &m.response)
 	m.fields, _ = m.response.respond(x, m.fields) // an error says that the client has gone
 	m.recycle()
 }
 
 // OnWake sends what the session is owed, and what is due.
 func (s *exchangeCarrier) OnWake(x engine.Exchange) {
-	if s.end != "" || x.Buffered() > 0 && !s.wasEnded() {
+	if s.end != "" || x.Buffered() > 0 && !s.mustAttend() {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)

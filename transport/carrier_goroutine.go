@@ -41,13 +41,13 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 	var err error
 	s.conn, err = ws.Accept(w, r, &ws.AcceptOptions{
 		Options: ws.Options{
-			MessageBytesMax: int64(t.o.BodyBytesMax),
+			MessageBytesMax: t.messageBytesMax(s.link() != nil),
 			PingInterval:    t.o.Heartbeat,
 			WriteTimeout:    t.o.WriteTimeout,
 			Compression:     t.o.Compression,
 		},
 		Origins:      t.o.Origins,
-		Subprotocols: Subprotocols(),
+		Subprotocols: d.socket.Subprotocols(),
 		Header:       header,
 		Refuse:       t.refuseUpgrade(&d.asker),
 	})
@@ -57,7 +57,7 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 		return
 	}
 	_, isCompressed := s.conn.Compression()
-	agree(d.socket, s.conn.Subprotocol(), isCompressed)
+	d.socket.Agree(s.conn.Subprotocol(), isCompressed)
 	end, err := s.apply(r.Context(), m)
 	switch {
 	case err != nil:
@@ -65,6 +65,10 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 	case end == "":
 		s.woken.wake() // the hub may have had something before
 		end = s.run(r.Context())
+		var closed *ws.CloseError
+		if errors.As(s.conn.Err(), &closed) {
+			s.saidGoodbye(closed)
+		}
 	}
 	t.endSocket(&s.conversation, end, s.conn.Err())
 }
@@ -163,7 +167,7 @@ func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 		} else if err != nil {
 			return EndClient
 		}
-		for s.isBusy() {
+		for s.mustWait() {
 			select {
 			case <-s.resumed:
 			case <-ctx.Done():
@@ -178,6 +182,12 @@ func (s *goroutineCarrier) inTurn(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
+}
+
+// mustWait reports whether the client is to be read no more.
+func (s *goroutineCarrier) mustWait() (wait bool) {
+	s.inTurn(func() { wait = s.isBusy() })
+	return wait
 }
 
 // readEnd says which end an error of Read is.
@@ -238,7 +248,7 @@ func (s *goroutineCarrier) apply(ctx context.Context, m *scratch) (dialect.End, 
 	if e.Closing == nil {
 		return "", nil
 	}
-	s.leavePresence()
+	s.inTurn(s.leavePresence)
 	_ = s.conn.Close(ws.StatusCode(e.Closing.Code), e.Closing.Reason)
 	return e.Closing.End, nil
 }

@@ -48,7 +48,7 @@ func (s *loopCarrier) wakeUp() {
 func (s *loopCarrier) OnOpen(c *engine.Conn) {
 	s.conn = c
 	_, isCompressed := c.Compression()
-	agree(s.dialect.(*dialect.Socket), c.Subprotocol(), isCompressed)
+	s.dialect.(dialect.OverSocket).Agree(c.Subprotocol(), isCompressed)
 	o := s.opening.Swap(nil)
 	s.woken.ready.Store(true)
 	s.apply(c, o.first)
@@ -69,7 +69,7 @@ func (s *loopCarrier) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte
 
 // OnWake sends what the session is owed.
 func (s *loopCarrier) OnWake(c *engine.Conn) {
-	if s.end != "" || c.Buffered() > backlogBytes && !s.wasEnded() {
+	if s.end != "" || c.Buffered() > backlogBytes && !s.mustAttend() {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
@@ -107,6 +107,7 @@ func (s *loopCarrier) OnDrain(c *engine.Conn) { s.OnWake(c) }
 
 // OnClose implements engine.Handler.
 func (s *loopCarrier) OnClose(c *engine.Conn, e *engine.CloseError) {
+	s.saidGoodbye(e)
 	s.close()
 	if s.end == "" {
 		s.end = loopEnd(e)
@@ -188,7 +189,10 @@ func (o *opening) admission() engine.Admission {
 		o.abandon()
 		return admission(&out)
 	}
-	a := engine.Admission{Handler: o.s, Limits: o.s.t.limits}
+	a := engine.Admission{Handler: o.s, Limits: o.s.t.limits, Subprotocols: o.s.dialect.(dialect.OverSocket).Subprotocols()}
+	if o.s.link() != nil {
+		a.Limits = o.s.t.sessionLimits
+	}
 	if !answer.Position.IsZero() {
 		a.Header = http.Header{headerPosition: {answer.Position.String()}}
 	}

@@ -54,6 +54,7 @@ func (t *Transport) endStream(c *conversation, end dialect.End) {
 	if stream, ok := c.dialect.(*dialect.Stream); ok && isHeld(stream) {
 		name := stream.Transport()
 		t.observe.ended(name, end)
+		t.observe.disconnected(c.id(), end, nil)
 		t.o.Logger.Debug("stream ended", "transport", name, "channel", stream.Channel(), "session", c.id(), "end", string(end))
 	}
 }

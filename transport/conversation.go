@@ -34,26 +34,51 @@ func (c *conversation) begin(m *scratch) {
 	if c.visitor != nil {
 		c.visitor.begin(c.wake)
 	}
+	if l := c.link(); l != nil && l.wants != nil && !l.delivers {
+		l.wants.claim(c)
+		c.beginLinked(m)
+		c.note(m)
+		return
+	}
 	c.dialect.Begin(time.Now(), &m.effects)
-	c.perform(&m.effects)
+	c.perform(m)
+	c.note(m)
+}
+
+// note notes the end of a session that could go on with another carrier.
+func (c *conversation) note(m *scratch) {
+	if closing := m.effects.Closing; closing != nil && closing.IsLast {
+		if l := c.link(); l != nil {
+			l.isOver = true
+		}
+	}
 }
 
 // receive gives the dialect a frame of the client.
 func (c *conversation) receive(binary bool, data []byte, m *scratch) {
 	c.dialect.Receive(time.Now(), dialect.Frame{Binary: binary, Data: data}, &m.effects)
-	c.perform(&m.effects)
+	c.perform(m)
+	c.note(m)
 }
 
 // expire tells the dialect that its deadline has passed.
 func (c *conversation) expire(now time.Time, m *scratch) {
 	c.dialect.Expire(now, &m.effects)
-	c.perform(&m.effects)
+	c.perform(m)
+	c.note(m)
 }
 
 // take gives the dialect what it is owed. More may be: then wake is called again.
 func (c *conversation) take(m *scratch) {
+	defer c.note(m)
+	if c.link() != nil && !c.takeLinked(m) {
+		return
+	}
 	if c.asks {
-		c.advance()
+		c.advance(m)
+	}
+	if m.effects.Closing != nil {
+		return
 	}
 	c.mu.Lock()
 	pushes := m.pushes[:0]
@@ -73,37 +98,47 @@ func (c *conversation) take(m *scratch) {
 	if ended != nil && m.effects.Closing == nil {
 		c.dialect.End(ended, &m.effects)
 	}
-	c.perform(&m.effects)
+	c.perform(m)
 }
 
 // perform does what the dialect commands, as far as it is allowed.
-func (c *conversation) perform(e *dialect.Effects) {
+func (c *conversation) perform(m *scratch) {
+	e := &m.effects
 	if c.visitor != nil {
 		c.visitor.hold(e.Commands)
-		c.advance()
+		c.advance(m)
 		c.visitor.keep()
 		e.Commands = e.Commands[:0]
 		return
 	}
 	for i := range e.Commands {
-		c.do(&e.Commands[i])
+		c.do(&e.Commands[i], m)
 	}
 	e.Commands = e.Commands[:0]
 }
 
-// advance does the commands about which the Guard has decided.
-func (c *conversation) advance() {
+// advance does the commands about which the Guard has decided, as long as they can be
+// done in turn.
+func (c *conversation) advance(m *scratch) {
 	for {
+		if l := c.link(); l != nil && (l.connecting != nil || len(c.visitor.held) > 0 && c.session != nil && c.session.IsBusy()) {
+			c.asks = true
+			return
+		}
 		command, refusal, ok := c.visitor.next(c.id())
 		if !ok {
 			c.asks = len(c.visitor.held) > 0
 			return
 		}
 		if refusal == nil {
-			c.do(&command)
+			c.do(&command, m)
 			continue
 		}
 		kind := command.Kind
+		if kind == dialect.CommandConnect {
+			c.connected(&dialect.Connected{Tag: command.Tag, Err: c.t.refusalOf(refusal)}, m)
+			continue
+		}
 		if kind == 0 {
 			kind = hub.CommandSubscribe
 		}
@@ -112,8 +147,31 @@ func (c *conversation) advance() {
 }
 
 // do does what the dialect commands.
-func (c *conversation) do(command *dialect.Command) {
+func (c *conversation) do(command *dialect.Command, m *scratch) {
 	switch command.Kind {
+	case dialect.CommandConnect:
+		c.connect(command, m)
+	case dialect.CommandRefresh:
+		c.refresh(command, m)
+	case dialect.CommandDeliver:
+		c.settle(hub.Outcome{Tag: command.Tag, Err: c.link().wants.deliver(command.Data)})
+	case hub.CommandCall:
+		c.session.Call(command.Tag, command.Call)
+	case dialect.CommandCancel:
+		found := c.session.CancelCall(command.Target)
+		c.settle(hub.Outcome{Tag: command.Tag, Command: dialect.CommandCancel, Duplicate: !found})
+	case hub.CommandRegister:
+		c.session.Register(command.Tag, command.Channel, command.Register)
+	case hub.CommandUnregister:
+		c.session.Unregister(command.Tag, command.Channel)
+	case hub.CommandAnswer:
+		if command.Failure != nil {
+			c.session.FailCall(command.Tag, command.Target, *command.Failure)
+		} else {
+			c.session.AnswerCall(command.Tag, command.Target, hub.Answer{Kind: command.Call.Kind, Data: command.Call.Data})
+		}
+	case hub.CommandUnsubscribe:
+		c.session.Unsubscribe(command.Tag, command.Channel)
 	case hub.CommandPublish:
 		if c.session == nil {
 			c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
@@ -121,13 +179,21 @@ func (c *conversation) do(command *dialect.Command) {
 			c.session.Publish(command.Tag, command.Message)
 		}
 	case hub.CommandHistory:
+		if c.session != nil {
+			c.session.History(command.Tag, command.Channel, command.Query)
+			return
+		}
 		tag, channel := command.Tag, command.Channel
 		c.t.hub.BeginHistory(channel, command.Query, func(page hub.Page, err error) {
 			c.settle(hub.Outcome{Tag: tag, Command: hub.CommandHistory, Channel: channel, Page: page, Err: err})
 		})
 	case hub.CommandPresence:
-		members, err := c.t.hub.Presence(command.Channel)
-		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Members: members, Err: err})
+		if c.session != nil {
+			c.session.Presence(command.Tag, command.Channel, command.Presence)
+			return
+		}
+		roster, err := c.t.hub.ListMembers(command.Channel, command.Presence)
+		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Roster: &roster, Err: err})
 	case hub.CommandSubscribe:
 		if c.session == nil {
 			session, err := c.t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), c.wake)
@@ -176,6 +242,9 @@ func (c *conversation) isBusy() bool {
 // and to be gone from presence, however slow it is.
 func (c *conversation) wasEnded() bool { return c.session != nil && c.session.WasEnded() }
 
+// mustAttend reports whether there is something to do that no slow client may hold up.
+func (c *conversation) mustAttend() bool { return c.wasEnded() || c.isClaimed() }
+
 // leavePresence closes a session that somebody has ended, when its client has been told
 // so: how long that takes to hear it is its own matter.
 func (c *conversation) leavePresence() {
@@ -194,6 +263,10 @@ func (c *conversation) id() string {
 
 // close ends the session. It may be called more than once.
 func (c *conversation) close() {
+	if c.link() != nil {
+		c.closeLinked()
+		return
+	}
 	if c.session != nil {
 		c.session.Close()
 	}

@@ -41,7 +41,7 @@ func TestNoSequenceReachesAnExcludedChannel(t *testing.T) {
 	for round := range rounds {
 		var words []string
 		for range r.IntN(5) {
-			words = append(words, access.Actions()[r.IntN(5)].String(), patterns[r.IntN(len(patterns))])
+			words = append(words, access.Actions()[r.IntN(len(access.Actions()))].String(), patterns[r.IntN(len(patterns))])
 		}
 		user := []string{"", "ann", "bob"}[r.IntN(3)]
 		header := http.Header{"Grants": {strings.Join(words, " ")}, "User": {user}}

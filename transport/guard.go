@@ -36,6 +36,17 @@ type Guard interface {
 	Leave(c *Client)
 }
 
+// TokenGuard is a Guard that also knows clients by a token that they show later than
+// their request, which a session can.
+type TokenGuard interface {
+	Guard
+
+	// IdentifyToken says whose token is that the client of a request shows. It calls
+	// done once, before it returns or later and from any goroutine, with a Client that
+	// replaces c; the Guard is told of the end of both.
+	IdentifyToken(c *Client, token string, done func(*Client, error))
+}
+
 // Client is who makes a request, as long as what it began goes on.
 type Client struct {
 	Identity *access.Identity // not nil
@@ -46,7 +57,7 @@ type Client struct {
 // Act is something that a client wants to do.
 type Act struct {
 	Action  access.Action
-	Channel string
+	Channel string       // or method, for the actions of those; for access.Answer a pattern of methods
 	Session string       // its ID, "" if it has none yet
 	Message *hub.Message // what it publishes, nil otherwise; a Guard may change it
 }

@@ -32,7 +32,7 @@ type way struct {
 }
 
 // ways are all there are. A test fails when a dialect is added without one.
-var ways = []way{
+var ways = append(sessionWays(), []way{
 	{"WebSocket", "NewSocket", access.Subscribe, trySocket},
 	{"message of a WebSocket", "NewSocket", access.Publish, tryMessage},
 	{"message of a WebSocket with envelopes", "NewSocket", access.Publish, tryEnvelope},
@@ -46,7 +46,7 @@ var ways = []way{
 	{"HEAD of events", "NewEvents", access.Subscribe, tryHead("text/event-stream")},
 	{"HEAD of lines", "NewLines", access.Subscribe, tryHead("application/x-ndjson")},
 	{"HEAD of a page", "NewPage", access.History, tryHead("application/json")},
-}
+}...)
 
 func tryRequest(t *testing.T, v *venue, method, path, body string, header http.Header) string {
 	t.Helper()

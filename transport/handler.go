@@ -15,6 +15,7 @@ import (
 
 // route is what a request is for.
 type route struct {
+	connect  bool   // ConnectPath
 	presence bool   // below PresencePath, else below ChannelsPath
 	name     string // what follows, still percent-encoded
 }
@@ -22,6 +23,9 @@ type route struct {
 // routeOf reads the path as it was sent, because decoding it first would make
 // an encoded slash a separator. "/channels" is a channel without a name.
 func routeOf(path string) (route, bool) {
+	if path == ConnectPath {
+		return route{connect: true}, true
+	}
 	for _, prefix := range [...]string{ChannelsPath, PresencePath} {
 		if name, ok := strings.CutPrefix(path, prefix); ok {
 			return route{presence: prefix == PresencePath, name: name}, true
@@ -69,6 +73,7 @@ func nameDetail(fault *hub.NameError) error {
 // The methods of the two resources, for Allow.
 const (
 	channelMethods  = "GET, HEAD, POST, OPTIONS"
+	connectMethods  = "GET, POST, DELETE, OPTIONS"
 	presenceMethods = "GET, HEAD, OPTIONS"
 )
 
@@ -83,7 +88,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d = t.decide(&a)
 	}
 	if d.response == nil && d.socket == nil { // a handshake may yet be refused
-		d.visitor = t.visit(&a, false)
+		d.visitor = t.visitOf(&d, &a, false)
 		defer d.visitor.leave() // also if the content is refused and nothing begins
 	}
 	switch {
@@ -93,6 +98,8 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.serveWebSocket(w, r, &d)
 	case d.message != nil:
 		t.servePublish(w, r, &d)
+	case d.content != nil:
+		t.serveContent(w, r, &d)
 	default:
 		t.serveResponse(w, r, &d)
 	}
@@ -104,6 +111,9 @@ func (t *Transport) decide(a *asked) decision {
 	route, ok := t.recognize(a, &d)
 	if !ok {
 		return d
+	}
+	if route.connect {
+		return t.decideConnect(a, d)
 	}
 	methods := channelMethods
 	if route.presence {
@@ -133,7 +143,11 @@ func (t *Transport) decide(a *asked) decision {
 	}
 	switch {
 	case route.presence:
-		d.dialect = dialect.NewPresence(channel)
+		q, err := parsePresenceQuery(a.query)
+		if err != nil {
+			return t.refused(d, &refusal{problem: ProblemParameter, detail: err.Error()})
+		}
+		d.dialect = dialect.NewPresence(channel, q)
 		return d
 	case a.method == http.MethodPost:
 		m, refused := t.publication(a, channel)
@@ -249,6 +263,9 @@ func closeHTTP1(w http.ResponseWriter, r *http.Request) {
 
 // refuseHub is the answer to a request that the hub could not serve.
 func (t *Transport) refuseHub(path string, err error) *refusal {
+	if errors.Is(err, errSessionUnknown) {
+		return &refusal{problem: ProblemSessionUnknown, detail: "there is no such session here; connect again, with the positions that you have"}
+	}
 	var name *hub.NameError
 	var refused *access.Refusal
 	var ended *hub.Ended
@@ -267,6 +284,8 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 		return &refusal{problem: ProblemNotJSON, detail: "the body is announced as JSON and is not exactly one JSON value in UTF-8"}
 	case errors.Is(err, hub.ErrAttribute):
 		return &refusal{problem: ProblemAttribute, detail: detail(err)}
+	case errors.Is(err, hub.ErrCursor):
+		return &refusal{problem: ProblemParameter, detail: "cursor is none that this list gives; give back what the page before said, or none for the first page"}
 	case errors.Is(err, hub.ErrNoPresence):
 		return &refusal{problem: ProblemNoPresence, detail: "who is subscribed to this channel is not shown"}
 	case errors.Is(err, hub.ErrIdempotencyKey):

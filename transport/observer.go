@@ -23,6 +23,11 @@ type Observer struct {
 	// Options.SessionsPerSecond.
 	SessionRefused func(transport string)
 
+	// Disconnected is called when the connection of a session is over, which Ended is told
+	// of: with the session's ID, "" if it had none, and of a WebSocket the *ws.CloseError or
+	// another error, nil if there was none. The session may have ended before.
+	Disconnected func(session string, end End, err error)
+
 	// OriginRefused is called when a page of another origin is refused, with what
 	// its request said; origin is "" if it did not say.
 	OriginRefused func(origin, host string)
@@ -64,6 +69,12 @@ func (o observer) ended(transport string, end End) {
 func (o observer) sessionRefused(transport string) {
 	if o.Observer != nil && o.SessionRefused != nil {
 		o.SessionRefused(transport)
+	}
+}
+
+func (o observer) disconnected(session string, end End, err error) {
+	if o.Observer != nil && o.Disconnected != nil {
+		o.Disconnected(session, end, err)
 	}
 }
 

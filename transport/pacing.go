@@ -80,6 +80,12 @@ func (t *Transport) ReconnectWindow() time.Duration {
 	return t.pacing.spread.Load().Window(t.pacing.sessions())
 }
 
+// delay is how long a client waits, drawn anew.
+func (p *pacing) delay() time.Duration {
+	delay, _ := p.redraw(dialect.FirstDelay)
+	return delay
+}
+
 // redraw is dialect.StreamOptions.Reconnect.
 func (p *pacing) redraw(at int32) (delay time.Duration, drawnAt int32) {
 	spread := p.spread.Load()

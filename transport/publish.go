@@ -19,7 +19,7 @@ import (
 
 // servePublish publishes the body of a POST, see dialect.Post.
 func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, d *decision) {
-	data, refused := t.readBody(w, r)
+	data, refused := t.readBody(w, r, t.o.BodyBytesMax, "published")
 	if refused != nil {
 		out := new(response)
 		t.refuse(&d.asker, refused, out)
@@ -178,19 +178,32 @@ func (t *Transport) boundBody(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuseTooLarge is the answer to a body over the limit. The rest of it is not read.
-func (t *Transport) refuseTooLarge() *refusal {
+func refuseTooLarge(bytesMax int, verb string) *refusal {
 	return &refusal{problem: ProblemTooLarge, close: true,
-		detail: "the body is longer than " + strconv.Itoa(t.o.BodyBytesMax) + " bytes, which is the most that may be published at once"}
+		detail: "the body is longer than " + strconv.Itoa(bytesMax) + " bytes, which is the most that may be " + verb + " at once"}
 }
 
-// readBody reads the body, at most BodyBytesMax. See boundBody for the time it may
+// serveContent serves a request whose content goes to its dialect.
+func (t *Transport) serveContent(w http.ResponseWriter, r *http.Request, d *decision) {
+	data, refused := t.readBody(w, r, t.o.SessionBytesMax, "sent")
+	if refused != nil {
+		out := new(response)
+		t.refuse(&d.asker, refused, out)
+		t.writeResponse(w, r, out)
+		return
+	}
+	d.content.SetContent(data)
+	t.serveResponse(w, r, d)
+}
+
+// readBody reads the body, at most bytesMax. See boundBody for the time it may
 // take.
-func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
-	if r.ContentLength > int64(t.o.BodyBytesMax) {
-		return nil, t.refuseTooLarge()
+func (t *Transport) readBody(w http.ResponseWriter, r *http.Request, bytesMax int, verb string) ([]byte, *refusal) {
+	if r.ContentLength > int64(bytesMax) {
+		return nil, refuseTooLarge(bytesMax, verb)
 	}
 	// The buffer grows with what arrives: an announced length costs nothing.
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(t.o.BodyBytesMax)))
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(bytesMax)))
 	var limit *http.MaxBytesError
 	switch {
 	case err == nil:
@@ -203,7 +216,7 @@ func (t *Transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *r
 		}
 		return data, nil
 	case errors.As(err, &limit):
-		return nil, t.refuseTooLarge()
+		return nil, refuseTooLarge(bytesMax, verb)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &refusal{problem: ProblemBodyTimeout, close: true, detail: "the body did not arrive within " + t.o.BodyTimeout.String()}
 	}

@@ -13,18 +13,7 @@ import (
 func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *refusal) {
 	chosen := negotiate(a.values("Accept"))
 	if chosen == mediaNone {
-		extension := []byte(`,"offered":[`)
-		names := ""
-		for i, offer := range offers {
-			if i > 0 {
-				extension = append(extension, ',')
-				names += ", "
-			}
-			extension = jsontext.AppendString(extension, offer.name)
-			names += offer.name
-		}
-		return nil, &refusal{problem: ProblemNotAcceptable, extension: append(extension, ']'),
-			detail: "nothing in Accept is offered here; accept one of " + names + ", or open a WebSocket"}
+		return nil, refuseMedia()
 	}
 	q, err := parseQuery(a.query)
 	if err != nil {
@@ -42,6 +31,22 @@ func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *ref
 		return dialect.NewLines(channel, q.from(), &t.streams), nil
 	}
 	return dialect.NewPage(t.pageRequest(a, channel, q)), nil
+}
+
+// refuseMedia is the answer to a request that accepts nothing of what is offered.
+func refuseMedia() *refusal {
+	extension := []byte(`,"offered":[`)
+	names := ""
+	for i, offer := range offers {
+		if i > 0 {
+			extension = append(extension, ',')
+			names += ", "
+		}
+		extension = jsontext.AppendString(extension, offer.name)
+		names += offer.name
+	}
+	return &refusal{problem: ProblemNotAcceptable, extension: append(extension, ']'),
+		detail: "nothing in Accept is offered here; accept one of " + names + ", or open a WebSocket"}
 }
 
 // from is where a stream begins.

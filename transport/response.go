@@ -169,16 +169,18 @@ func (t *Transport) refuse(a *asker, f *refusal, out *response) {
 		out.set(f.field[0], f.field[1])
 	}
 	out.isLast = f.close
-	out.body = f.problem.appendTo(nil, f.detail, f.extension)
+	out.body = f.problem.AppendTo(nil, f.detail, f.extension)
 }
 
 // decision is what becomes of a request of which only the head is known. One of
 // the fields but asker is set.
 type decision struct {
 	asker
-	response *response       // the answer: a refusal, or what needs no conversation
-	message  *hub.Message    // to be published, with the content as payload
-	dialect  dialect.Dialect // what is read
-	socket   *dialect.Socket // a WebSocket, if its handshake is in order
-	visitor  *visitor        // who asks, of what is to be a conversation; nil where nothing is guarded
+	response *response          // the answer: a refusal, or what needs no conversation
+	message  *hub.Message       // to be published, with the content as payload
+	dialect  dialect.Dialect    // what is read
+	socket   dialect.OverSocket // a WebSocket, if its handshake is in order
+	link     *link              // of a session that outlives its carrier
+	content  contentTaker       // what takes the content of the request, nil for none but message
+	visitor  *visitor           // who asks, of what is to be a conversation; nil where nothing is guarded
 }

@@ -23,7 +23,7 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 		d = t.decide(&a)
 	}
 	if d.response == nil {
-		d.visitor = t.visit(&a, false)
+		d.visitor = t.visitOf(&d, &a, false)
 	}
 	route := engine.Route{IsRefusal: why != nil, Limits: t.limits, BodyBytesMax: engine.NoBody, EndsWithInput: true}
 	switch {
@@ -32,6 +32,10 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 		if !d.response.isLast {
 			route.BodyBytesMax = int64(t.o.BodyBytesMax) // the connection goes on behind it
 		}
+		route.EndsWithInput = false
+	case d.content != nil:
+		route.Responder = t.newExchange(&d)
+		route.BodyBytesMax = int64(t.o.SessionBytesMax)
 		route.EndsWithInput = false
 	case d.message != nil:
 		route.Responder = t.newExchange(&d)
@@ -79,7 +83,7 @@ func (t *Transport) Admit(r *engine.Request) engine.Admission {
 	if d.response != nil {
 		return admission(d.response)
 	}
-	d.visitor = t.visit(&asked, true)
+	d.visitor = t.visitOf(&d, &asked, true)
 	a, _ := t.openOnLoop(&d)
 	return a
 }

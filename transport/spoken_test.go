@@ -110,7 +110,7 @@ func (t *Transport) dialectOf(a *act, asked *asked, channel string) (dialect.Dia
 			return nil, refused
 		}
 		if len(a.data) > t.o.BodyBytesMax {
-			return nil, t.refuseTooLarge()
+			return nil, refuseTooLarge(t.o.BodyBytesMax, "published")
 		}
 		fill(&m, []byte(a.data))
 		return dialect.NewPost(m), nil

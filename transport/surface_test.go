@@ -205,6 +205,11 @@ func TestPageDialogue(t *testing.T) {
 		{"wrong method", "PUT", "/channels/chat", nil, "x"},
 		{"no method at all", "BREW", "/channels/chat", nil, ""},
 		{"presence of nobody", "GET", "/presence/chat", nil, ""},
+		{"a count of presence", "GET", "/presence/chat?count=1", nil, ""},
+		{"presence by user", "GET", "/presence/chat?by=user&limit=1000&count=0", nil, ""},
+		{"presence, limit", "GET", "/presence/chat?limit=1001", nil, ""},
+		{"presence, by", "GET", "/presence/chat?by=me", nil, ""},
+		{"presence, cursor", "GET", "/presence/chat?cursor=x", nil, ""},
 		{"presence, HEAD", "HEAD", "/presence/chat", nil, ""},
 		{"presence, wrong method", "POST", "/presence/chat", nil, "x"},
 	}))

@@ -23,6 +23,9 @@ const (
 	PresencePath = "/presence/"
 )
 
+// ConnectPath is the path of sessions (docs/protocol.md).
+const ConnectPath = "/connect"
+
 // The names under which sessions appear in presence, statistics and metrics.
 // A Page is no session, nor is a Post: they name requests to an Observer.
 const (
@@ -32,6 +35,7 @@ const (
 	LongPoll  = "longpoll"
 	Page      = "page"
 	Post      = "post"
+	Session   = "session"
 )
 
 // The defaults of Options.
@@ -47,6 +51,12 @@ const (
 	DefaultPageLimitMax = 1000
 	DefaultPageBytesMax = 1 << 20
 	DefaultWriteTimeout = 10 * time.Second
+
+	DefaultSessionTimeout  = 30 * time.Second
+	DefaultSessionBytesMax = 256 << 10
+	DefaultConnectTimeout  = 10 * time.Second
+	DefaultPingInterval    = 25 * time.Second
+	DefaultExpiring        = 30 * time.Second
 )
 
 // NoLimit, as any number or duration among Options, means that there is no limit.
@@ -123,6 +133,26 @@ type Options struct {
 	// for that long is cut, and may resume. Default 10 s.
 	WriteTimeout time.Duration
 
+	// SessionTimeout is how long a session waits for its client to come back after it has
+	// lost its carrier, or between two polls. Default 30 s.
+	SessionTimeout time.Duration
+
+	// SessionBytesMax is the longest message, and body of a request, of a session: it
+	// may hold many commands. Default 256 KiB; it is raised to what a publication of
+	// BodyBytesMax needs.
+	SessionBytesMax int
+
+	// ConnectTimeout is how long the first command of a session may take to come.
+	// Default 10 s.
+	ConnectTimeout time.Duration
+
+	// PingInterval is what the client of a session is told: after so long a silence it
+	// sends a ping, to know that its connection lives. Default 25 s.
+	PingInterval time.Duration
+
+	// Expiring is how long before its token ends a session is told so. Default 30 s.
+	Expiring time.Duration
+
 	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.
 	// What is sent to many is compressed once for all, and never in a way that refers
 	// to earlier messages; demand with ServerNoContextTakeover that no memory is kept
@@ -168,11 +198,18 @@ func (o *Options) withDefaults() (Options, error) {
 		driver.Resolve("PageLimitMax", &out.PageLimitMax, DefaultPageLimitMax),
 		driver.Resolve("PageBytesMax", &out.PageBytesMax, DefaultPageBytesMax),
 		driver.Resolve("WriteTimeout", &out.WriteTimeout, DefaultWriteTimeout),
+		driver.Resolve("SessionTimeout", &out.SessionTimeout, DefaultSessionTimeout),
+		driver.Resolve("SessionBytesMax", &out.SessionBytesMax, DefaultSessionBytesMax),
+		driver.Resolve("ConnectTimeout", &out.ConnectTimeout, DefaultConnectTimeout),
+		driver.Resolve("PingInterval", &out.PingInterval, DefaultPingInterval),
+		driver.Resolve("Expiring", &out.Expiring, DefaultExpiring),
 	)
 	if err != nil {
 		return Options{}, fmt.Errorf("transport: %w", err)
 	}
 	out.PageLimit = min(out.PageLimit, out.PageLimitMax)
+	// As JSON a byte becomes six at most, and there is a command around it.
+	out.SessionBytesMax = max(out.SessionBytesMax, min(6*out.BodyBytesMax, NoLimit-1024)+1024)
 	if out.Random == nil {
 		out.Random = rand.Float64
 	}
@@ -183,7 +220,7 @@ func (o *Options) withDefaults() (Options, error) {
 }
 
 // Transport is the http.Handler of everything below ChannelsPath and
-// PresencePath.
+// PresencePath, and of ConnectPath.
 //
 // It must see paths as they were sent. http.ServeMux redirects a path with an
 // empty or dotted segment before any handler runs, so ask Serves first and give
@@ -205,6 +242,10 @@ type Transport struct {
 	fixed   []responseField // of every response
 	streams dialect.StreamOptions
 	pacing  pacing
+
+	seats         seats
+	sessions      dialect.SessionOptions
+	sessionLimits *engine.Options // of WebSockets of sessions on the engine
 }
 
 // New returns a Transport that serves the channels of h. The error wraps an
@@ -231,7 +272,21 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 		WriteTimeout:    t.o.WriteTimeout,
 		QueueBytesMax:   NoLimit, // what is taken from a session is bounded, and none of it may be refused
 	}
+	t.sessionLimits = new(*t.limits)
+	t.sessionLimits.MessageBytesMax = int64(t.o.SessionBytesMax)
+	t.sessions = dialect.SessionOptions{
+		Heartbeat: t.o.Heartbeat, ConnectTimeout: t.o.ConnectTimeout, PingInterval: t.o.PingInterval,
+		Expiring: t.o.Expiring, Describe: t.describe,
+	}
 	return t, nil
+}
+
+// messageBytesMax is the longest message of a WebSocket.
+func (t *Transport) messageBytesMax(isSession bool) int64 {
+	if isSession {
+		return int64(t.o.SessionBytesMax)
+	}
+	return int64(t.o.BodyBytesMax)
 }
 
 // Serves reports whether r is for this Transport.

@@ -28,6 +28,7 @@ type visitor struct {
 	borrowed bool              // held is in the memory of a scratch
 	act      Act               // what the Guard is asked about
 	later    func(error)       // v.decide, nil until it was needed
+	link     *link             // nil unless the session outlives its carrier
 
 	mu       sync.Mutex // guards what follows
 	wake     func()     // nil until the conversation has begun
@@ -153,7 +154,9 @@ func (v *visitor) keep() {
 }
 
 // isBusy reports whether so many commands wait that the client is to be read no more.
-func (v *visitor) isBusy() bool { return v != nil && v.waiting.Load() >= heldMax }
+func (v *visitor) isBusy() bool {
+	return v != nil && (v.waiting.Load() >= heldMax || v.link != nil && v.link.connecting != nil)
+}
 
 // next returns the next command about which there is a decision, and whether there
 // is one.
@@ -170,7 +173,7 @@ func (v *visitor) next(session string) (command dialect.Command, refusal error, 
 		return command, nil, false
 	case err != nil:
 		verdict = err
-	case v.client == nil: // nothing is guarded
+	case v.client == nil, v.held[0].Action == 0: // nothing is guarded, or needs to be
 	case !asks:
 		if decided, verdict = v.ask(session); !decided {
 			return command, nil, false

@@ -8,28 +8,22 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
+	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
+	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// The subprotocols of a channel. Browsers end a connection for which they offered
-// some and the server chose none; others go on without one.
+// The subprotocols of a channel, see dialect.Socket.
 const (
-	SubprotocolJSON = "json" // what is sent as text is published as JSON, as with ?json=1
-	SubprotocolText = "text" // it is published as text, as without a subprotocol
+	SubprotocolJSON = dialect.SubprotocolJSON
+	SubprotocolText = dialect.SubprotocolText
 )
 
-// Subprotocols are those that a channel speaks, the preferred one first. They are
-// for engine.Server.Subprotocols. The caller owns the slice.
-func Subprotocols() []string { return []string{SubprotocolJSON, SubprotocolText} }
-
-// agree tells the dialect of a WebSocket what its handshake has agreed on.
-func agree(d *dialect.Socket, subprotocol string, isCompressed bool) {
-	if subprotocol == SubprotocolJSON {
-		d.PublishJSON()
-	}
-	if isCompressed {
-		d.Compress()
-	}
+// Subprotocols are those that a channel or a session speaks, which are for
+// engine.Server.Subprotocols. Which of the two it is decides which count. The caller
+// owns the slice.
+func Subprotocols() []string {
+	return append([]string{SubprotocolJSON, SubprotocolText}, dialect.SessionSubprotocols...)
 }
 
 // decideSocket applies the rules to an opening handshake, but for those of RFC 6455.
@@ -43,6 +37,13 @@ func (t *Transport) decideSocket(a *asked) decision {
 	refuse := func(f *refusal) decision {
 		f.close = true
 		return t.refused(d, f)
+	}
+	if route.connect {
+		if d.response = t.admitSession(&d.asker, WebSocket); d.response != nil {
+			return d
+		}
+		d.socket, d.link = dialect.NewSession(&t.sessions), &link{}
+		return d
 	}
 	if route.presence {
 		return refuse(&refusal{problem: ProblemUpgrade, detail: "there is no WebSocket below " + PresencePath + "; channels are below " + ChannelsPath})
@@ -58,13 +59,14 @@ func (t *Transport) decideSocket(a *asked) decision {
 	if d.response = t.admitSession(&d.asker, WebSocket); d.response != nil {
 		return d
 	}
-	d.socket = dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+	socket := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
 	if q.json {
-		d.socket.PublishJSON()
+		socket.PublishJSON()
 	}
 	if t.tellsPage(a) {
-		d.socket.OpenToRefuse()
+		socket.OpenToRefuse()
 	}
+	d.socket = socket
 	return d
 }
 
@@ -85,12 +87,25 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, d *de
 		return
 	}
 	a := askedHTTP(r)
-	d.visitor = t.visit(&a, true)
+	d.visitor = t.visitOf(d, &a, true)
 	if t.o.Engine != nil {
 		t.serveOnLoop(w, r, d)
 		return
 	}
 	t.serveOnGoroutines(w, r, d)
+}
+
+// saidGoodbye notes that the client of a WebSocket has closed it in good order, as a page
+// does that goes away: its session has nobody to come back.
+func (c *conversation) saidGoodbye(e *driver.CloseError) {
+	l := c.link()
+	if l == nil || e.Sent != 0 && e.Sent != e.Code {
+		return
+	}
+	switch e.Code {
+	case wire.CloseNormal, wire.CloseGoingAway:
+		l.isOver = true
+	}
 }
 
 // refuseSocket makes out the answer to a handshake that the hub refuses.
@@ -103,6 +118,7 @@ func (t *Transport) refuseSocket(a *asker, answer *dialect.Answer, out *response
 // logged as an error broke it.
 func (t *Transport) endSocket(c *conversation, end dialect.End, err error) {
 	t.observe.ended(c.dialect.Transport(), end)
+	t.observe.disconnected(c.id(), end, err)
 	fields := []any{"transport", c.dialect.Transport(), "session", c.id(), "end", string(end)}
 	var closed *engine.CloseError
 	switch {
@@ -136,7 +152,7 @@ func (t *Transport) Problem(r *engine.Request, f *handshake.Fault) (contentType 
 	if f.Rule == handshake.RuleOrigin && r != nil {
 		t.observe.originRefused(strings.Clone(r.Get("Origin")), strings.Clone(r.Host()))
 	}
-	return problemType, problemOf(f).appendTo(nil, f.Reason, nil)
+	return problemType, problemOf(f).AppendTo(nil, f.Reason, nil)
 }
 
 // problemOf is the problem that a fault is, with the status of the fault.

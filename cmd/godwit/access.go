@@ -40,6 +40,7 @@ func newAccessExplain() *cobra.Command {
 ACTION in CHANNEL, and which rule decides that. Without --token it is a client
 that shows nothing. ACTION is one of
 ` + actionNames() + `.
+For call and answer CHANNEL is the name of a method.
 
 What the application says when it is asked (hooks) is not known here; it says where
 that comes on top. The exit status is 1 if it is denied.`,
@@ -120,7 +121,9 @@ func explainAccess(ctx context.Context, out io.Writer, c *server.Config, ids *id
 	if id.Kind != access.Open {
 		row("verified by", verifiedBy)
 		printIdentity(row, id, now)
-		row("the channel", rulesText(c.RulesOf(channel)))
+		if !a.IsOfMethods() {
+			row("the channel", rulesText(c.RulesOf(channel)))
+		}
 	}
 	for _, text := range hooksAsked(c, a, channel) {
 		row("on top", text)
@@ -153,6 +156,12 @@ func rulesText(r *access.Rules) string {
 func hooksAsked(c *server.Config, a access.Action, channel string) (texts []string) {
 	if c.Hooks.Connect.URL != "" {
 		texts = append(texts, "the application is asked when a client connects (hooks.connect), and says who it is")
+	}
+	if rpc := &c.Hooks.RPC; a == access.Call && rpc.URL != "" {
+		matches := func(p access.Pattern) bool { return p.Matches(channel, "") }
+		if len(rpc.Methods) == 0 || slices.ContainsFunc(rpc.Methods, matches) {
+			texts = append(texts, "the application answers it (hooks.rpc)")
+		}
 	}
 	for name, h := range map[string]struct {
 		hook *server.ChannelHook

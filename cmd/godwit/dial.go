@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -292,7 +293,8 @@ func (s *dialSession) end(err error) error {
 }
 
 // closeMeanings say what a close code is used for (RFC 6455 §7.4.1 and the IANA
-// registry), for people who have not learnt them by heart.
+// registry), for people who have not learnt them by heart. Those of Godwit are in
+// package clientproto.
 var closeMeanings = map[ws.StatusCode]string{
 	wire.CloseNormal:             "what it was for is done",
 	wire.CloseGoingAway:          "the server is shutting down, or the page was left",
@@ -308,7 +310,6 @@ var closeMeanings = map[ws.StatusCode]string{
 	wire.CloseServiceRestart:     "the server restarts: connect again after a random wait",
 	wire.CloseTryAgainLater:      "the server is overloaded: connect again later",
 	wire.CloseBadGateway:         "a gateway got an invalid answer from the server behind it",
-	4410:                         "Godwit: the position is no longer in the channel's history",
 }
 
 // explainEnd says how a connection ended, with what its close code means.
@@ -323,6 +324,8 @@ func explainEnd(err error) string {
 	}
 	if meaning := closeMeanings[e.Code]; meaning != "" {
 		text += " (" + meaning + ")"
+	} else if c := clientproto.FindCode(uint16(e.Code)); c != nil {
+		text += " (Godwit " + c.Name + ": " + strings.TrimSuffix(c.Meaning, ".") + ")"
 	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()

@@ -60,9 +60,8 @@ func bearer(token string) (string, error) {
 	return string(b), nil
 }
 
-// channelURL is the URL of a channel on the server that the flag, the
-// environment or the default names.
-func channelURL(base, channel string) (*url.URL, error) {
+// serverURL is the URL of the server that the flag, the environment or the default names.
+func serverURL(base string) (*url.URL, error) {
 	name := "--server"
 	if base == "" {
 		name, base = serverEnv, os.Getenv(serverEnv)
@@ -81,6 +80,15 @@ func channelURL(base, channel string) (*url.URL, error) {
 	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, usagef("%s: %q is not the URL of a server; write for example %s", name, redact.Text(base), serverDefault)
+	}
+	return u, nil
+}
+
+// channelURL is the URL of a channel on that server.
+func channelURL(base, channel string) (*url.URL, error) {
+	u, err := serverURL(base)
+	if err != nil {
+		return nil, err
 	}
 	segments := strings.Split(channel, "/")
 	for i, segment := range segments {

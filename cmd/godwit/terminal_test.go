@@ -89,8 +89,8 @@ func TestExplainEnd(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
 		"plain": errors.New("plain"),
-		`4410 private use "position lost" (Godwit: the position is no longer in the channel's history)`: &ws.CloseError{Code: 4410, Reason: "position lost"},
-		"1006 abnormal closure (the connection broke without a close frame): broken":                    &ws.CloseError{Code: wire.CloseAbnormal, Err: errors.New("broken")},
+		`4410 private use "position lost" (Godwit position-lost: History does not hold any more what came after the position of the client)`: &ws.CloseError{Code: 4410, Reason: "position lost"},
+		"1006 abnormal closure (the connection broke without a close frame): broken":                                                         &ws.CloseError{Code: wire.CloseAbnormal, Err: errors.New("broken")},
 		"4999 private use": &ws.CloseError{Code: 4999},
 	} {
 		if got := explainEnd(err); got != want {

@@ -74,9 +74,14 @@ whose issuer and audience it gets.`,
 	does := map[access.Action]string{
 		access.Subscribe: "receive what is published in", access.Publish: "publish in", access.Presence: "see who is in",
 		access.History: "read the history of", access.Manage: "do everything in",
+		access.Call: "call", access.Answer: "be given calls by others of, and answer,",
 	}
 	for _, a := range access.Actions() {
-		m.grants[a] = flags.StringArray(a.String(), nil, "may "+does[a]+" channels that match `PATTERN`; may be repeated (default none)")
+		what := "channels"
+		if a.IsOfMethods() {
+			what = "methods"
+		}
+		m.grants[a] = flags.StringArray(a.String(), nil, "may "+does[a]+" "+what+" that match `PATTERN`; may be repeated (default none)")
 	}
 	flags.StringVar(&m.info, "info", "", "`JSON` value that others may know of the user (default none)")
 	flags.DurationVar(&m.ttl, "ttl", time.Hour, "`DURATION` until it ends")

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
 )
 
@@ -33,6 +34,7 @@ var cells = []struct{ request, row, answers string }{
 	{"POST batch", "`POST /batch`", "200 200 200 200 200 200 200 200 200 200"}, // each publication: see below
 	{"GET channels", "`GET /channels`", "200 200 200 200 200 200 200 200 200 200"},
 	{"DELETE channels/a/history", "`DELETE /channels/NAME/history`", "401 403 403 403 403 403 403 204 403 204"},
+	{"GET channels/a/presence", "`GET /channels/NAME/presence`", "401 403 403 403 200 403 403 200 403 200"},
 	{"GET sessions", "`GET /sessions`", "200 200 200 200 200 200 200 200 200 200"},
 	{"GET sessions?channel=a", "`GET /sessions?channel=NAME`", "401 403 403 403 200 403 403 200 403 200"},
 	{"DELETE sessions/{a}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 204 404 204"},
@@ -43,6 +45,7 @@ var cells = []struct{ request, row, answers string }{
 	{"POST revocations", "`POST /revocations`", "401 403 403 403 403 403 403 403 403 200"},
 	{"GET info", "`GET /info`", "401 403 403 403 403 403 403 403 403 200"},
 	{"GET explain?action=publish&channel=a", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200"},
+	{"GET explain?user=ann&channel=a&position=e:1", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200"},
 }
 
 var bodies = map[string]string{
@@ -66,6 +69,7 @@ func TestEveryCell(t *testing.T) {
 			f := newFixture(t, func(o *Options) {
 				o.Revoke = func(identity.Revocation) error { return nil }
 				o.IsRevoked = func(*access.Identity) bool { return false }
+				o.Flight = flight.New(flight.BytesMin)
 			})
 			who := caller.name
 			if caller.grants == "" {

@@ -4,18 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/transport"
-	"github.com/godwit-io/godwit/transport/dialect"
 )
 
 // ended is why a session ends that was ended here. The client is not to come back.
-var ended = &hub.Ended{Code: dialect.CloseForbidden, Reason: "session ended by the server"}
+var ended = &hub.Ended{Code: clientproto.CloseForbidden, Reason: "session ended by the server"}
 
 // revoked is why a session ends whose token was revoked.
 var revoked = &access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"}
@@ -169,55 +168,4 @@ func (c *call) info() *fault {
 		return &fault{problem: transport.ProblemInternal, detail: "the server does not know what to say of itself; its log says more"}
 	}
 	return c.answer(http.StatusOK, append(b, '\n'))
-}
-
-// explain is GET explain: what would be decided about an action in a channel, of the
-// holder of a token or of the caller, and why. The reason names rules, so it is for
-// those who manage the channel.
-func (c *call) explain() *fault {
-	channel, ok := c.query["channel"]
-	if !ok {
-		return &fault{problem: transport.ProblemParameter, detail: "the parameter channel is missing, which is the name of a channel"}
-	}
-	action, err := access.ParseAction(c.query["action"])
-	if err != nil {
-		return &fault{problem: transport.ProblemParameter, detail: "the parameter action: " + err.Error()[len("access: "):]}
-	}
-	if f := c.authorize(access.Manage, channel); f != nil {
-		return f
-	}
-	id := c.id
-	if token, ok := c.query["token"]; ok {
-		if c.o.IdentifyToken == nil {
-			return &fault{problem: transport.ProblemNotSupported, detail: "this server has no tokens that could be explained"}
-		}
-		if id, err = c.o.IdentifyToken(c.r.Context(), token); err != nil {
-			return c.explainRefused(action, channel, err)
-		}
-	}
-	d := c.o.Explain(id, action, channel)
-	return c.answer(http.StatusOK, appendDecision(&d, id))
-}
-
-// explainRefused is explain of a token that is none: nobody may do anything with it.
-func (c *call) explainRefused(a access.Action, channel string, err error) *fault {
-	var r *access.Refusal
-	if !errors.As(err, &r) || r.Cause == access.Unavailable {
-		return c.identifyFault(err)
-	}
-	return c.answer(http.StatusOK, appendDecision(&access.Decision{Action: a, Channel: channel, Reason: r.Reason}, nil))
-}
-
-// appendDecision appends a decision about somebody, nil for nobody.
-func appendDecision(d *access.Decision, id *access.Identity) []byte {
-	dst := strconv.AppendBool(member([]byte{'{'}, "allowed"), d.Allowed)
-	dst = textMember(dst, "action", d.Action.String())
-	dst = textMember(dst, "channel", d.Channel)
-	if id != nil {
-		dst = textMember(dst, "identity", id.String())
-		dst = textMember(dst, "kind", id.Kind.String())
-		dst = textMember(dst, "user", id.User)
-	}
-	dst = textMember(dst, "reason", d.Reason)
-	return append(dst, "}\n"...)
 }

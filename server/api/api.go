@@ -52,13 +52,14 @@ var routes = []route{
 	{"POST", "batch", (*call).batch, nil},
 	{"GET", "channels", (*call).listChannels, []string{"match", "limit", "cursor"}},
 	{"DELETE", "channels/{channel}/history", (*call).clearHistory, nil},
+	{"GET", "channels/{channel}/presence", (*call).listMembers, []string{"limit", "cursor", "by", "count"}},
 	{"GET", "sessions", (*call).listSessions, []string{"user", "channel", "limit", "cursor"}},
 	{"DELETE", "sessions/{session}", (*call).endSession, nil},
 	{"DELETE", "users/{user}/sessions", (*call).endSessionsOfUser, nil},
 	{"POST", "users/{user}/messages", (*call).publishToUser, nil},
 	{"POST", "revocations", (*call).revoke, nil},
 	{"GET", "info", (*call).info, nil},
-	{"GET", "explain", (*call).explain, []string{"token", "action", "channel"}},
+	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}},
 }
 
 // match returns what stands in the place of the braces.

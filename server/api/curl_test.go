@@ -80,6 +80,7 @@ func TestExamplesOfThePage(t *testing.T) {
 		`{"results":[{"position":`, // and one that failed
 		`{"position":`, `{"position":`,
 		`{"channels":[{"channel":"scores/a","subscribers":0,"publications":1,`,
+		`{"channel":"scores/final","count":`,
 		`{"sessions":[{"id":`, `{"sessions":[{"id":`,
 		`{"version":"test"}`,
 		`{"ended":1}`, `{"ended":1}`, // a cleared history prints nothing

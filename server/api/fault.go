@@ -78,6 +78,8 @@ func (a *api) faultOf(err error) *fault {
 		return &fault{problem: transport.ProblemAttribute, detail: detail(err)}
 	case errors.Is(err, hub.ErrIdempotencyKey):
 		return &fault{problem: transport.ProblemIdempotencyKey, detail: detail(err)}
+	case errors.Is(err, hub.ErrCursor):
+		return &fault{problem: transport.ProblemParameter, detail: "cursor is none of this list; give back what the page before said, or none for the first page"}
 	case errors.Is(err, hub.ErrNoPresence):
 		return &fault{problem: transport.ProblemNoPresence, detail: "who is subscribed to this channel is not shown"}
 	case errors.Is(err, hub.ErrNotSupported):

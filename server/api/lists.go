@@ -35,13 +35,8 @@ func parseCursor(text string) (c cursor, ok bool) {
 
 // pageAsked returns which part of a list is asked for.
 func (c *call) pageAsked(list byte) (after string, limit int, f *fault) {
-	limit = limitDefault
-	if text, ok := c.query["limit"]; ok {
-		n, err := strconv.ParseUint(text, 10, 31)
-		if err != nil || n < 1 || n > limitMax {
-			return "", 0, &fault{problem: transport.ProblemParameter, detail: "limit is " + quote(text) + "; it is a whole number from 1 to " + strconv.Itoa(limitMax)}
-		}
-		limit = int(n)
+	if limit, f = c.limitAsked(); f != nil {
+		return "", 0, f
 	}
 	if text, ok := c.query["cursor"]; ok {
 		at, ok := parseCursor(text)
@@ -51,6 +46,19 @@ func (c *call) pageAsked(list byte) (after string, limit int, f *fault) {
 		after = at.after
 	}
 	return after, limit, nil
+}
+
+// limitAsked returns how long the page may be.
+func (c *call) limitAsked() (int, *fault) {
+	text, ok := c.query["limit"]
+	if !ok {
+		return limitDefault, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n < 1 || n > limitMax {
+		return 0, &fault{problem: transport.ProblemParameter, detail: "limit is " + quote(text) + "; it is a whole number from 1 to " + strconv.Itoa(limitMax)}
+	}
+	return int(n), nil
 }
 
 // appendPage ends a page that has begun with a list. last is the last name on it, if
@@ -132,7 +140,7 @@ func (c *call) listSessions() *fault {
 			return f
 		}
 		if !c.may(access.Manage, channel) {
-			if _, err := c.o.Hub.Presence(channel); err != nil { // a policy may keep it to itself
+			if _, err := c.o.Hub.PresenceCount(channel); err != nil { // a policy may keep it to itself
 				return c.faultOf(err)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/option"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
 )
 
@@ -39,6 +40,10 @@ type Options struct {
 	// Explain says what would be decided, for explain. Default: access.Decide with
 	// Rules.
 	Explain func(id *access.Identity, a access.Action, channel string) access.Decision
+
+	// Flight remembers what became of sessions, for explain of a publication. Without it
+	// that is not supported.
+	Flight *flight.Recorder
 
 	// IdentifyToken says whose a token is, for explain; it may wait. Without it
 	// explain of a token is not supported.

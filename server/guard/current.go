@@ -98,16 +98,12 @@ func (s *Settings) isRevoked(id *access.Identity) bool {
 // application has allowed where it is asked stands.
 func (g *Guard) Stands(id *access.Identity, channels ...string) *access.Refusal {
 	s := g.settings.Load()
-	switch {
-	case s.isOpen():
+	if s.isOpen() {
 		return nil
-	case id == nil:
-		return unknownByNow()
-	case s.isRevoked(id):
-		return revoked()
 	}
-	if id = s.current(id); id == nil {
-		return unknownByNow()
+	id, refusal := s.standing(id)
+	if refusal != nil {
+		return refusal
 	}
 	for _, channel := range channels {
 		if id.Kind != access.Key && s.Hooks.AsksSubscribe(channel) {
@@ -118,4 +114,36 @@ func (g *Guard) Stands(id *access.Identity, channels ...string) *access.Refusal 
 		}
 	}
 	return nil
+}
+
+// StandsToAnswer is Stands for a session that has registered for patterns of methods.
+func (g *Guard) StandsToAnswer(id *access.Identity, patterns ...string) *access.Refusal {
+	s := g.settings.Load()
+	if s.isOpen() {
+		return nil
+	}
+	id, refusal := s.standing(id)
+	if refusal != nil {
+		return refusal
+	}
+	for _, pattern := range patterns {
+		if !access.May(id, nil, access.Answer, pattern) {
+			return transport.Deny(id, &transport.Act{Action: access.Answer, Channel: pattern})
+		}
+	}
+	return nil
+}
+
+// standing is who somebody is by now, or why he cannot go on.
+func (s *Settings) standing(id *access.Identity) (*access.Identity, *access.Refusal) {
+	switch {
+	case id == nil:
+		return nil, unknownByNow()
+	case s.isRevoked(id):
+		return nil, revoked()
+	}
+	if id = s.current(id); id == nil {
+		return nil, unknownByNow()
+	}
+	return id, nil
 }

@@ -45,6 +45,10 @@ type Options struct {
 	// must be quick and must not block.
 	Refused func(access.Action, access.Cause)
 
+	// RefusedTo is told of every refusal of an act: of whom, of what, and why. It must be
+	// quick, must not block, and must not keep what it is given.
+	RefusedTo func(c *transport.Client, act *transport.Act, why *access.Refusal)
+
 	// Limited is told of every refusal because of a limit: which of LimitKinds. It
 	// must be quick and must not block.
 	Limited func(kind string)
@@ -72,6 +76,9 @@ func New(o Options, s *Settings) *Guard {
 	if o.Refused == nil {
 		o.Refused = func(access.Action, access.Cause) {}
 	}
+	if o.RefusedTo == nil {
+		o.RefusedTo = func(*transport.Client, *transport.Act, *access.Refusal) {}
+	}
 	if o.Verified == nil {
 		o.Verified = func(string) {}
 	}
@@ -96,10 +103,10 @@ func (g *Guard) Settings() *Settings { return g.settings.Load() }
 
 // state is what the Guard knows of a client, as its Client.State.
 type state struct {
-	rate    ratelimit.Bucket // of its publications
-	isLocal bool             // no rates hold for it
-	counted string           // the user under which it was counted, "" if it was not
-	fields  [][2]string      // of its request, for hooks
+	rate    *ratelimit.Bucket      // of its publications
+	isLocal bool                   // no rates hold for it
+	counted atomic.Pointer[string] // the user under which it was counted, nil if it was not
+	fields  [][2]string            // of its request, for hooks
 }
 
 // Identify implements transport.Guard.
@@ -114,7 +121,7 @@ func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, erro
 
 func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport.Client, error)) {
 	c := &transport.Client{Address: g.o.Address(r).Unmap().WithZone("")}
-	own := &state{isLocal: isLocal(c.Address)}
+	own := &state{isLocal: isLocal(c.Address), rate: new(ratelimit.Bucket)}
 	c.State = own
 	if !own.isLocal {
 		if refusal := g.limiter.request(g.o.Now(), c.Address, r.IsUpgrade(), &s.Limits); refusal != nil {
@@ -182,7 +189,7 @@ func (g *Guard) welcome(s *Settings, c *transport.Client, id *access.Identity, e
 			g.refuse(done, refusal)
 			return
 		}
-		own.counted = id.User
+		own.counted.Store(&id.User)
 	}
 	done(c, nil)
 }
@@ -199,10 +206,18 @@ func (g *Guard) count(a access.Action, err error) {
 	}
 }
 
+// tell tells of what was decided about an act, if it is a refusal.
+func (g *Guard) tell(c *transport.Client, act *transport.Act, err error) {
+	if r, ok := err.(*access.Refusal); ok {
+		g.o.Refused(act.Action, r.Cause)
+		g.o.RefusedTo(c, act, r)
+	}
+}
+
 // Leave implements transport.Guard.
 func (g *Guard) Leave(c *transport.Client) {
-	if own := c.State.(*state); own.counted != "" {
-		g.limiter.leave(own.counted)
+	if user := c.State.(*state).counted.Swap(nil); user != nil {
+		g.limiter.leave(*user)
 	}
 }
 
@@ -211,11 +226,12 @@ func (g *Guard) Leave(c *transport.Client) {
 // come last, so that what is not allowed uses nothing up.
 func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(error)) (decided bool, err error) {
 	s := g.settings.Load()
-	c, refusal := s.client(c)
+	known, refusal := s.client(c)
 	if refusal != nil {
-		g.count(act.Action, refusal)
+		g.tell(c, act, refusal)
 		return true, refusal
 	}
+	c = known
 	switch {
 	case s.asksToRead(c.Identity, act.Action, act.Channel):
 		if !s.users.enter() { // it was replaced this moment
@@ -226,7 +242,7 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 			Session: act.Session, Identity: c.Identity, Channel: act.Channel, Address: addressText(c.Address), Fields: own.fields,
 		}, func(err error) {
 			s.users.leave()
-			g.count(act.Action, err)
+			g.tell(c, act, err)
 			later(err)
 		})
 		return false, nil
@@ -236,14 +252,14 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 		}
 		if err := g.limiter.publication(g.o.Now(), c, act, s); err != nil {
 			s.users.leave()
-			g.o.Refused(act.Action, err.Cause)
+			g.tell(c, act, err)
 			return true, err
 		}
 		g.askPublish(s, c, act, later)
 		return false, nil
 	}
 	err = g.decide(s, c, act)
-	g.count(act.Action, err)
+	g.tell(c, act, err)
 	return true, err
 }
 
@@ -306,7 +322,7 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		if err == nil && answer.Changed {
 			m.Kind, m.Data = answer.Kind, answer.Data
 		}
-		g.count(act.Action, err)
+		g.tell(c, act, err)
 		later(err)
 	})
 }

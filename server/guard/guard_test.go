@@ -38,7 +38,7 @@ func grants(t testing.TB, text string) access.Grants {
 
 // client is one whom a Guard has let in.
 func client(address netip.Addr, id *access.Identity) *transport.Client {
-	return &transport.Client{Identity: id, Address: address, State: &state{isLocal: isLocal(address)}}
+	return &transport.Client{Identity: id, Address: address, State: &state{isLocal: isLocal(address), rate: new(ratelimit.Bucket)}}
 }
 
 // decide asks about an act and waits for the decision.

@@ -114,6 +114,18 @@ func readString(raw json.RawMessage, what string) (s string, err error) {
 	return s, nil
 }
 
+func readBase64(raw json.RawMessage, what string) ([]byte, error) {
+	text, err := readString(raw, what)
+	if err != nil {
+		return nil, err
+	}
+	b, err := decodeBase64(text)
+	if err != nil {
+		return nil, errors.New(what + " is not base64")
+	}
+	return b, nil
+}
+
 // reasonLine makes a reason of the application one line that is not too long.
 func reasonLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
@@ -187,13 +199,9 @@ func readPublish(body []byte, kind hub.Kind) (PublishAnswer, error) {
 	case hasData && isBinary:
 		return PublishAnswer{}, errors.New(`"allow" has both "data" and "data_base64"`)
 	case isBinary:
-		text, err := readString(encoded, "allow.data_base64")
+		b, err := readBase64(encoded, "allow.data_base64")
 		if err != nil {
 			return PublishAnswer{}, err
-		}
-		b, err := decodeBase64(text)
-		if err != nil {
-			return PublishAnswer{}, errors.New("allow.data_base64 is not base64")
 		}
 		return PublishAnswer{Changed: true, Kind: hub.Binary, Data: b}, nil
 	case hasData && kind != hub.JSON && data[0] == '"':

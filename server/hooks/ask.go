@@ -15,6 +15,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/server/tracing"
 )
@@ -54,10 +55,12 @@ type asker struct {
 // call is one question under way.
 type call struct {
 	asked, due time.Time
+	ctx        context.Context // ends when nobody waits for the answer; nil: somebody does
 	fields     http.Header
 	trace      string // that it is a part of, or ""
 	data       func(*object)
-	read       func(answer []byte) (Outcome, error) // returns a *access.Refusal, or what makes no sense
+	read       func(answer []byte) (Outcome, error) // returns a *access.Refusal, a *hub.CallError, or what makes no sense
+	failed     func(cause error) error              // what is told without a usable answer; nil: a *access.Refusal
 	done       func(error)
 }
 
@@ -200,8 +203,13 @@ func (a *asker) workLoop() {
 	}
 }
 
-// answer gets the answer to c. The error is a *access.Refusal.
+// answer gets the answer to c. The error is a *access.Refusal, or what c reads or says
+// instead.
 func (a *asker) answer(c *call) (Outcome, error) {
+	parent := a.ctx
+	if c.ctx != nil {
+		parent = c.ctx
+	}
 	if !time.Now().Before(c.due) {
 		a.complain("a question has waited too long for a free place", errTimeout)
 		return Failed, &access.Refusal{Cause: access.Unavailable, Reason: "too many questions wait for the application; try again in a moment", RetryAfter: time.Second}
@@ -210,7 +218,7 @@ func (a *asker) answer(c *call) (Outcome, error) {
 	if err != nil {
 		return Refused, refuseOpen()
 	}
-	ctx, cancel := context.WithDeadline(tracing.WithTrace(a.ctx, c.trace), c.due)
+	ctx, cancel := context.WithDeadline(tracing.WithTrace(parent, c.trace), c.due)
 	defer cancel()
 	id := newID()
 	body := appendMessage(nil, a.hook, c.asked, c.data)
@@ -221,6 +229,9 @@ func (a *asker) answer(c *call) (Outcome, error) {
 	}
 	report(presence(r, err))
 	a.tellTurn()
+	if err != nil && parent.Err() != nil && a.ctx.Err() == nil {
+		return Canceled, hub.ErrCanceled
+	}
 	unusable := &access.Refusal{Cause: access.Unavailable, Reason: "the application gave no usable answer; try again later"}
 	if err == nil && r.status/100 != 2 {
 		unusable.RetryAfter = r.retryAfter
@@ -228,17 +239,28 @@ func (a *asker) answer(c *call) (Outcome, error) {
 	}
 	if err != nil {
 		a.complain("the application could not be asked", err)
-		return Failed, unusable
+		return Failed, c.failure(err, unusable)
 	}
 	outcome, err := c.read(r.body)
 	if err == nil {
 		return outcome, nil
 	}
-	if refusal, ok := err.(*access.Refusal); ok {
-		return Denied, refusal
+	switch err.(type) {
+	case *access.Refusal:
+		return Denied, err
+	case *hub.CallError:
+		return Errored, err
 	}
 	a.complain("the application's answer makes no sense", err)
-	return Failed, unusable
+	return Failed, c.failure(err, unusable)
+}
+
+// failure is what is told of a question that has no usable answer.
+func (c *call) failure(cause error, unusable *access.Refusal) error {
+	if c.failed != nil {
+		return c.failed(cause)
+	}
+	return unusable
 }
 
 // presence is what the breaker learns: whether the application is there. One that

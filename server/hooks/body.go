@@ -3,6 +3,7 @@ package hooks
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,11 @@ func (o *object) value(name string, value json.RawMessage) {
 		o.name(name)
 		o.b = jsontext.AppendCompact(o.b, value)
 	}
+}
+
+func (o *object) number(name string, n int64) {
+	o.name(name)
+	o.b = strconv.AppendInt(o.b, n, 10)
 }
 
 func (o *object) identity(id *access.Identity) {

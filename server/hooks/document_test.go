@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -284,7 +285,7 @@ func TestDocumentedApplication(t *testing.T) {
 	url := "http://127.0.0.1:" + port + "/"
 	h, log := open(t, Options{
 		Connect: &Question{URL: url, Forward: []string{"Cookie"}, Timeout: 20 * time.Second}, Subscribe: &Question{URL: url, Timeout: 20 * time.Second},
-		Publish: &Question{URL: url, Timeout: 20 * time.Second}, Events: &Events{URL: url}, AllowPrivate: true,
+		Publish: &Question{URL: url, Timeout: 20 * time.Second}, RPC: &Question{URL: url, Timeout: 20 * time.Second}, Events: &Events{URL: url}, AllowPrivate: true,
 	})
 	ann, err := connect(h, ConnectRequest{Path: "/channels/a", Fields: [][2]string{{"cookie", "user=ann"}}})
 	if err != nil || ann.User != "ann" || !access.May(ann, nil, access.Publish, "chat") {
@@ -303,6 +304,14 @@ func TestDocumentedApplication(t *testing.T) {
 	answer, err := publish(h, PublishRequest{Identity: ann, Channel: "chat", Data: []byte("HELLO")})
 	if err != nil || !answer.Changed || answer.Kind != hub.Text || string(answer.Data) != "hello" {
 		t.Errorf("%v: %+v", err, answer)
+	}
+	sum, err := callMethod(h, CallRequest{Method: "math/add", Kind: hub.JSON, Data: []byte("[1,2]")})
+	if err != nil || sum.Kind != hub.JSON || string(sum.Data) != "3" {
+		t.Errorf("%v: %+v", err, sum)
+	}
+	var failed *hub.CallError
+	if _, err := callMethod(h, CallRequest{Method: "math/sub", Kind: hub.JSON, Data: []byte("[1,2]")}); !errors.As(err, &failed) || failed.Type != "bad_call" {
+		t.Error(err)
 	}
 	h.ChannelOccupied("chat")
 	h.SessionOpened(Member{Session: "s1"})

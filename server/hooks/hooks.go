@@ -15,9 +15,10 @@ import (
 // goroutine, and none but Close waits for anything. A nil *Hooks asks nothing and tells
 // nothing.
 type Hooks struct {
-	connect, subscribe, publish *asker
-	events                      *teller
-	cancel                      context.CancelFunc
+	connect, subscribe, publish, rpc *asker
+	methods                          []string // that rpc answers
+	events                           *teller
+	cancel                           context.CancelFunc
 }
 
 // New returns hooks that must be closed. Nil options are all defaults: nothing is
@@ -27,7 +28,7 @@ func New(o *Options) (*Hooks, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Connect == nil && e.Subscribe == nil && e.Publish == nil && e.Events == nil {
+	if e.Connect == nil && e.Subscribe == nil && e.Publish == nil && e.RPC == nil && e.Events == nil {
 		return &Hooks{cancel: func() {}}, nil
 	}
 	s, err := newSigner(e.Secrets)
@@ -44,9 +45,19 @@ func New(o *Options) (*Hooks, error) {
 		{"connect", "Connect", e.Connect, &h.connect},
 		{"subscribe", "Subscribe", e.Subscribe, &h.subscribe},
 		{"publish", "Publish", e.Publish, &h.publish},
+		{"rpc", "RPC", e.RPC, &h.rpc},
 	} {
 		if q.question != nil && err == nil {
 			*q.asker, err = newAsker(ctx, q.hook, q.name, q.question, &e, s)
+		}
+	}
+	if e.RPC != nil {
+		h.methods = []string{"**"}
+		if e.RPC.Channels != nil {
+			h.methods = nil
+			for _, p := range e.RPC.Channels {
+				h.methods = append(h.methods, p.String())
+			}
 		}
 	}
 	if e.Events != nil && err == nil {
@@ -97,7 +108,7 @@ type PublishAnswer struct {
 	Data    []byte // the caller's
 }
 
-// Asks reports whether the application decides about anything.
+// Asks reports whether the application decides about anything that is allowed.
 func (h *Hooks) Asks() bool {
 	return h != nil && (h.connect != nil || h.subscribe != nil || h.publish != nil)
 }
@@ -214,8 +225,8 @@ func errNotAsked() error {
 
 // Stats are the state of hooks at a moment.
 type Stats struct {
-	Connect, Subscribe, Publish QuestionStats
-	Events                      EventStats
+	Connect, Subscribe, Publish, RPC QuestionStats
+	Events                           EventStats
 }
 
 // QuestionStats are the state of a question.
@@ -242,7 +253,7 @@ func (h *Hooks) Stats() (s Stats) {
 	for _, q := range []struct {
 		asker *asker
 		stats *QuestionStats
-	}{{h.connect, &s.Connect}, {h.subscribe, &s.Subscribe}, {h.publish, &s.Publish}} {
+	}{{h.connect, &s.Connect}, {h.subscribe, &s.Subscribe}, {h.publish, &s.Publish}, {h.rpc, &s.RPC}} {
 		if q.asker != nil {
 			*q.stats = q.asker.stats()
 		}
@@ -264,7 +275,7 @@ func (h *Hooks) Close(ctx context.Context) error {
 	defer h.cancel()
 	defer context.AfterFunc(ctx, h.cancel)()
 	var closing sync.WaitGroup
-	for _, a := range []*asker{h.connect, h.subscribe, h.publish} {
+	for _, a := range []*asker{h.connect, h.subscribe, h.publish, h.rpc} {
 		if a != nil {
 			a.close()
 			closing.Go(a.workers.Wait)
@@ -275,7 +286,7 @@ func (h *Hooks) Close(ctx context.Context) error {
 		closing.Go(func() { lost = h.events.close() })
 	}
 	closing.Wait()
-	for _, a := range []*asker{h.connect, h.subscribe, h.publish} {
+	for _, a := range []*asker{h.connect, h.subscribe, h.publish, h.rpc} {
 		if a != nil {
 			a.client.CloseIdleConnections()
 		}

@@ -21,6 +21,9 @@ type Options struct {
 	// asked.
 	Connect, Subscribe, Publish *Question
 
+	// RPC is where calls of methods are answered; nil: nowhere.
+	RPC *Question
+
 	// Events is who is told. Nil: nobody.
 	Events *Events
 
@@ -76,7 +79,7 @@ type Question struct {
 	Timeout time.Duration
 
 	// Channels are those about which it is asked; nil: all. {user} cannot stand in them. The
-	// question about connecting has no channel, and ignores them.
+	// question about connecting has no channel, and ignores them. For RPC they are methods.
 	Channels []access.Pattern
 
 	// Forward names header fields of the client's request that are fields of the question's
@@ -149,6 +152,9 @@ const (
 	Allowed   Outcome = "allowed"
 	Changed   Outcome = "changed"   // allowed with another payload
 	Denied    Outcome = "denied"    // by the application
+	Answered  Outcome = "answered"  // a call
+	Errored   Outcome = "error"     // a call that was answered with an error
+	Canceled  Outcome = "canceled"  // a call whose caller did not wait
 	Failed    Outcome = "failed"    // no answer in time, or none that makes sense
 	Refused   Outcome = "refused"   // not asked: too many wait, or the application has not answered for a while
 	Delivered Outcome = "delivered" // of events
@@ -169,8 +175,8 @@ const (
 // called from many goroutines, also from the callers' of the methods of Hooks: they must be
 // quick and must not block.
 type Observer struct {
-	// Answered is called once for each question: the hook is "connect", "subscribe" or
-	// "publish", and took is the time from the call to the answer.
+	// Answered is called once for each question: the hook is "connect", "subscribe",
+	// "publish" or "rpc", and took is the time from the call to the answer.
 	Answered func(hook string, outcome Outcome, took time.Duration)
 
 	// Told is called after each attempt to deliver events: Delivered or Failed.
@@ -200,7 +206,7 @@ func (o *Options) effective() (Options, error) {
 	for _, q := range []struct {
 		name     string
 		question **Question
-	}{{"Connect", &e.Connect}, {"Subscribe", &e.Subscribe}, {"Publish", &e.Publish}} {
+	}{{"Connect", &e.Connect}, {"Subscribe", &e.Subscribe}, {"Publish", &e.Publish}, {"RPC", &e.RPC}} {
 		if *q.question != nil {
 			copied := **q.question
 			*q.question = &copied

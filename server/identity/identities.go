@@ -127,6 +127,24 @@ func (s *Identities) Identify(r Request, done func(*access.Identity, error)) {
 	}
 }
 
+// IdentifyToken is Identify for a token, or the key of a back end, that a client shows by
+// itself and not in a request.
+func (s *Identities) IdentifyToken(text string, done func(*access.Identity, error)) {
+	if s.isOpen {
+		done(access.Everybody, nil)
+		return
+	}
+	if !strings.HasPrefix(text, KeyPrefix) {
+		s.identify(credential{text: text, place: "connect"}, done)
+		return
+	}
+	if id := s.backendOf(text); id != nil {
+		done(id, nil)
+		return
+	}
+	answer(done, nil, unauthenticated("the key is not known here"))
+}
+
 func unauthenticated(reason string) *access.Refusal {
 	return &access.Refusal{Cause: access.Unauthenticated, Reason: reason}
 }

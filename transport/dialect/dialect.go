@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/driver"
 )
@@ -54,6 +55,17 @@ type Command struct {
 	Message   hub.Message          // CommandPublish
 	Subscribe hub.SubscribeOptions // CommandSubscribe
 	Query     hub.Query            // CommandHistory
+	Presence  hub.PresenceQuery    // CommandPresence
+
+	Token  string             // CommandConnect, CommandRefresh
+	Client string             // CommandConnect
+	Resume clientproto.Resume // CommandConnect
+	Data   []byte             // CommandDeliver
+
+	Call     hub.Call            // CommandCall; of CommandAnswer, what it is answered with
+	Register hub.RegisterOptions // CommandRegister, whose method is Channel
+	Target   uint64              // CommandAnswer: the call; CommandCancel: the tag of one
+	Failure  *hub.CallError      // CommandAnswer: that it failed, nil if not
 }
 
 // Effects is what a call of a Dialect leads to, in the order of its fields.
@@ -112,6 +124,9 @@ type Closing struct {
 	End    End
 	Code   uint16
 	Reason string
+
+	// IsLast says that a session that could go on with another carrier is over, too.
+	IsLast bool
 }
 
 // End says why a conversation was over.
@@ -142,20 +157,6 @@ func (b *Batch) add(p *hub.Publication, size int, since int64) {
 		b.Oldest = p.Time
 	}
 }
-
-// The close codes of WebSocket that dialects use (RFC 6455 §7.4.1), and one of
-// our own.
-const (
-	closeGoingAway     = 1001
-	closeInvalidData   = 1007
-	closeTooBig        = 1009
-	closeInternalError = 1011
-
-	// CloseLost is the close code of a bare WebSocket whose position can no longer
-	// be served. A bare payload has no place to say so; with envelopes a gap is
-	// announced and the conversation goes on.
-	CloseLost = 4410
-)
 
 // LostEpoch stands for a position of a client that cannot be read. It is the
 // epoch of no history, so the hub announces a gap.

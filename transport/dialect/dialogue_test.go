@@ -85,7 +85,11 @@ var (
 )
 
 func present(members ...hub.Member) hub.Push {
-	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandPresence, Channel: "c", Members: members}}
+	return rosterOf(hub.Roster{Members: members, Count: len(members)})
+}
+
+func rosterOf(r hub.Roster) hub.Push {
+	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandPresence, Channel: "c", Roster: &r}}
 }
 
 func socketOfPage() *Socket {
@@ -254,12 +258,21 @@ func TestDialects(t *testing.T) {
 			{pushes(subscribed(7)), `answer 200 application/x-ndjson at e:7; "{}\n"`},
 			{&hub.Ended{Code: 4000, Reason: "bye", Reconnect: true}, `"{\"end\":{\"code\":4000,\"reason\":\"bye\",\"reconnect\":true}}\n"; over, refused`},
 		}},
-		{"presence", NewPresence("c"), []turn{
+		{"presence", NewPresence("c", hub.PresenceQuery{}), []turn{
 			{nil, `presence c`},
 			{pushes(present(hub.Member{ID: "a", Transport: "sse", Since: epoch}, hub.Member{ID: "b", Transport: "ws", Since: epoch, User: "ann\"", Info: "{\"n\": 1}"})),
 				`answer 200 application/json whole; "{\"channel\":\"c\",\"count\":2,\"connections\":[{\"id\":\"a\",\"transport\":\"sse\",\"since\":\"2026-11-21T09:30:00Z\"},{\"id\":\"b\",\"transport\":\"ws\",\"since\":\"2026-11-21T09:30:00Z\",\"user\":\"ann\\\"\",\"info\":{\"n\":1}}]}\n"; over, client`},
 		}},
-		{"presence that may not be seen", NewPresence("c"), []turn{
+		{"a page of users, where somebody watches", NewPresence("c", hub.PresenceQuery{ByUser: true, Limit: 1}), []turn{
+			{nil, `presence c by user limit 1`},
+			{pushes(rosterOf(hub.Roster{Members: []hub.Member{{Since: epoch, User: "ann", Sessions: 2}}, Count: 7, Users: 3, Version: 12, Next: "n"})),
+				`answer 200 application/json whole; "{\"channel\":\"c\",\"count\":7,\"users\":3,\"version\":12,\"members\":[{\"since\":\"2026-11-21T09:30:00Z\",\"user\":\"ann\",\"sessions\":2}],\"cursor\":\"n\"}\n"; over, client`},
+		}},
+		{"a count of presence", NewPresence("c", hub.PresenceQuery{CountOnly: true}), []turn{
+			{nil, `presence c count`},
+			{pushes(rosterOf(hub.Roster{Count: 7})), `answer 200 application/json whole; "{\"channel\":\"c\",\"count\":7}\n"; over, client`},
+		}},
+		{"presence that may not be seen", NewPresence("c", hub.PresenceQuery{}), []turn{
 			{nil, `presence c`},
 			{pushes(failed(hub.CommandPresence, denied)), `refuse a grant is missing; over, client`},
 		}},
@@ -452,7 +465,17 @@ func describe(d Dialect, e *Effects) string {
 		case hub.CommandHistory:
 			add("history %s", c.Channel)
 		case hub.CommandPresence:
-			add("presence %s", c.Channel)
+			text := "presence " + c.Channel
+			if c.Presence.ByUser {
+				text += " by user"
+			}
+			if c.Presence.Limit > 0 {
+				text += fmt.Sprint(" limit ", c.Presence.Limit)
+			}
+			if c.Presence.CountOnly {
+				text += " count"
+			}
+			add("%s", text)
 		case 0:
 			add("may %s %s", c.Action, c.Channel)
 		case hub.CommandSubscribe:

@@ -5,18 +5,9 @@ import (
 	"strconv"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
-)
-
-// Close codes of our own, which say why a client is refused or has been ended. They
-// are those of HTTP with 4000 added, and the same on every carrier.
-const (
-	CloseUnauthorized = 4401 // no token, a bad one, or one that has expired
-	CloseForbidden    = 4403 // a grant is missing
-	CloseTooMany      = 4429 // too often, or too many at once
-
-	closeTryAgainLater = 1013
 )
 
 // ending is the end of a conversation, or a refusal, as a client is told.
@@ -40,14 +31,15 @@ func endingOf(err error) (e ending, ok bool) {
 	e.reason = cut(refusal.Reason)
 	switch refusal.Cause {
 	case access.Denied:
-		e.code = CloseForbidden
+		e.code = clientproto.CloseForbidden
 	case access.TooMany:
-		e.code, e.reconnect = CloseTooMany, true
+		e.code = clientproto.CloseTooMany
 	case access.Unavailable:
-		e.code, e.reconnect = closeTryAgainLater, true
+		e.code = clientproto.CloseTryAgainLater
 	default:
-		e.code = CloseUnauthorized
+		e.code = clientproto.CloseUnauthorized
 	}
+	e.reconnect = clientproto.FindCode(e.code).Reconnect.CanReturn()
 	return e, true
 }
 
@@ -66,7 +58,7 @@ func cut(reason string) string {
 }
 
 // closing is e where the client is told by a close frame.
-func (e *ending) closing() *Closing { return &Closing{EndRefused, e.code, e.reason} }
+func (e *ending) closing() *Closing { return &Closing{End: EndRefused, Code: e.code, Reason: e.reason} }
 
 // appendTo appends {"code":4401,"reason":"token expired","reconnect":false}.
 func (e *ending) appendTo(dst []byte) []byte {

@@ -28,19 +28,23 @@ func appendEnvelope(dst []byte, p *hub.Publication) []byte {
 		dst = appendAttribute(dst, "user", a.User)
 		dst = appendAttribute(dst, "key", a.Key)
 	}
-	switch p.Kind {
+	dst = appendData(dst, p.Kind, p.Data)
+	return append(dst, '}')
+}
+
+// appendData appends "data":…, or "data_base64":….
+func appendData(dst []byte, kind hub.Kind, data []byte) []byte {
+	switch kind {
 	case hub.Text:
 		dst = append(dst, `"data":`...)
-		dst = jsontext.AppendString(dst, p.Data)
+		return jsontext.AppendString(dst, data)
 	case hub.JSON:
 		dst = append(dst, `"data":`...)
-		dst = jsontext.AppendCompact(dst, p.Data)
-	default:
-		dst = append(dst, `"data_base64":"`...)
-		dst = base64.StdEncoding.AppendEncode(dst, p.Data)
-		dst = append(dst, '"')
+		return jsontext.AppendCompact(dst, data)
 	}
-	return append(dst, '}')
+	dst = append(dst, `"data_base64":"`...)
+	dst = base64.StdEncoding.AppendEncode(dst, data)
+	return append(dst, '"')
 }
 
 // appendAttribute appends "name":"value", if there is a value.

@@ -9,25 +9,32 @@ import (
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
-// Presence is who is subscribed to a channel, the longest first, as one answer:
+// Presence is a page of who is subscribed to a channel, the longest first, as one
+// answer:
 //
 //	{"channel":"chat","count":1,"connections":[{"id":"…","transport":"websocket","since":"…"}]}
+//	{"channel":"chat","count":3,"users":1,"members":[{"since":"…","user":"ann","sessions":2}]}
 //
-// A member of whom it is known who it is has "user", and "info" if there is any.
+// A member of whom it is known who it is has "user", and "info" if there is any. In a
+// channel that somebody watches there is the "version" of the roster, and on a page that
+// is not the last one the "cursor" of the next. A count alone has no list.
 type Presence struct {
 	listener
 	channel string
+	query   hub.PresenceQuery
 }
 
 // NewPresence returns the dialect of one answer.
-func NewPresence(channel string) *Presence { return &Presence{channel: channel} }
+func NewPresence(channel string, q hub.PresenceQuery) *Presence {
+	return &Presence{channel: channel, query: q}
+}
 
 // Transport implements Dialect.
 func (p *Presence) Transport() string { return "presence" }
 
 // Begin asks.
 func (p *Presence) Begin(_ time.Time, out *Effects) {
-	out.Commands = append(out.Commands, Command{Kind: hub.CommandPresence, Action: access.Presence, Tag: tagBegin, Channel: p.channel})
+	out.Commands = append(out.Commands, Command{Kind: hub.CommandPresence, Action: access.Presence, Tag: tagBegin, Channel: p.channel, Presence: p.query})
 }
 
 // Push answers.
@@ -42,31 +49,69 @@ func (p *Presence) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		return
 	}
 	out.Answer = &Answer{Status: 200, ContentType: "application/json", IsWhole: true}
-	out.Frames = append(out.Frames, p.encode(o.Members))
+	out.Frames = append(out.Frames, p.encode(o.Roster))
 }
 
-func (p *Presence) encode(members []hub.Member) []byte {
-	body := make([]byte, 0, 96*(len(members)+1)+len(p.channel))
+func (p *Presence) encode(r *hub.Roster) []byte {
+	body := make([]byte, 0, 128*(len(r.Members)+1)+len(p.channel))
 	body = append(body, `{"channel":`...)
 	body = jsontext.AppendString(body, p.channel)
-	body = append(body, `,"count":`...)
-	body = strconv.AppendInt(body, int64(len(members)), 10)
-	body = append(body, `,"connections":[`...)
-	for i := range members {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = appendMember(body, &members[i])
-	}
-	return append(body, "]}\n"...)
+	body = AppendRoster(body, r, &p.query)
+	return append(body, "}\n"...)
 }
 
+// AppendRoster appends the members of a JSON object that a Roster is, each with a comma
+// before it: the answer to q.
+func AppendRoster(dst []byte, r *hub.Roster, q *hub.PresenceQuery) []byte {
+	dst = append(dst, `,"count":`...)
+	dst = strconv.AppendInt(dst, int64(r.Count), 10)
+	if q.ByUser {
+		dst = append(dst, `,"users":`...)
+		dst = strconv.AppendInt(dst, int64(r.Users), 10)
+	}
+	if r.Version != 0 {
+		dst = append(dst, `,"version":`...)
+		dst = strconv.AppendUint(dst, r.Version, 10)
+	}
+	if q.CountOnly {
+		return dst
+	}
+	if q.ByUser {
+		dst = append(dst, `,"members":`...)
+	} else {
+		dst = append(dst, `,"connections":`...)
+	}
+	dst = appendMembers(dst, r.Members)
+	if r.Next != "" {
+		dst = append(dst, `,"cursor":`...)
+		dst = jsontext.AppendString(dst, r.Next)
+	}
+	return dst
+}
+
+// appendMembers appends an array of JSON.
+func appendMembers(dst []byte, members []hub.Member) []byte {
+	dst = append(dst, '[')
+	for i := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendMember(dst, &members[i])
+	}
+	return append(dst, ']')
+}
+
+// appendMember appends a session, or a user.
 func appendMember(dst []byte, m *hub.Member) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = jsontext.AppendString(dst, m.ID)
-	dst = append(dst, `,"transport":`...)
-	dst = jsontext.AppendString(dst, m.Transport)
-	dst = append(dst, `,"since":"`...)
+	dst = append(dst, '{')
+	if m.ID != "" {
+		dst = append(dst, `"id":`...)
+		dst = jsontext.AppendString(dst, m.ID)
+		dst = append(dst, `,"transport":`...)
+		dst = jsontext.AppendString(dst, m.Transport)
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"since":"`...)
 	dst = m.Since.UTC().AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, '"')
 	if m.User != "" {
@@ -76,6 +121,10 @@ func appendMember(dst []byte, m *hub.Member) []byte {
 	if m.Info != "" {
 		dst = append(dst, `,"info":`...)
 		dst = jsontext.AppendCompact(dst, []byte(m.Info))
+	}
+	if m.Sessions > 0 {
+		dst = append(dst, `,"sessions":`...)
+		dst = strconv.AppendInt(dst, int64(m.Sessions), 10)
 	}
 	return append(dst, '}')
 }

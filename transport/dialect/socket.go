@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 )
 
@@ -30,9 +31,37 @@ func NewSocket(channel string, envelope bool, from hub.SubscribeOptions) *Socket
 	return &Socket{channel: channel, envelope: envelope, from: &from}
 }
 
-// Compress says that the connection has agreed on compression: what is sent from now
-// on stands in Effects.Messages.
-func (s *Socket) Compress() { s.compress = true }
+// OverSocket is a Dialect for WebSockets.
+type OverSocket interface {
+	Dialect
+
+	// Agree tells what the handshake has agreed on, before the first frame. With
+	// compression, what is sent from then on stands in Effects.Messages.
+	Agree(subprotocol string, isCompressed bool)
+
+	// Subprotocols are those that it speaks, the preferred one first. They are shared.
+	Subprotocols() []string
+}
+
+// The subprotocols of a channel. Browsers end a connection for which they offered
+// some and the server chose none; others go on without one.
+const (
+	SubprotocolJSON = "json" // what is sent as text is published as JSON, as with ?json=1
+	SubprotocolText = "text" // it is published as text, as without a subprotocol
+)
+
+var socketSubprotocols = []string{SubprotocolJSON, SubprotocolText}
+
+// Subprotocols implements OverSocket.
+func (s *Socket) Subprotocols() []string { return socketSubprotocols }
+
+// Agree implements OverSocket.
+func (s *Socket) Agree(subprotocol string, isCompressed bool) {
+	if subprotocol == SubprotocolJSON {
+		s.PublishJSON()
+	}
+	s.compress = isCompressed
+}
 
 // PublishJSON has text that the client sends from now on published as JSON, which
 // it must be.
@@ -87,10 +116,10 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		case p.Gap != nil && s.envelope:
 			s.sendText(appendGapObject(nil, p.Gap), out)
 		case p.Gap != nil && p.Gap.Reason != hub.GapLost: // nothing was lost, and there is no place to say so
-		case p.Gap != nil:
-			out.Closing = &Closing{EndLost, CloseLost, "position lost"}
+		case p.Gap != nil: // a bare payload has no place to say so either
+			out.Closing = &Closing{End: EndLost, Code: clientproto.ClosePositionLost, Reason: "position lost"}
 		case p.Behind != nil:
-			out.Closing = &Closing{EndFailure, closeInternalError, "could not read history"}
+			out.Closing = &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "could not read history"}
 		case p.Outcome.Command == hub.CommandSubscribe:
 			s.answer(p.Outcome, out)
 		case p.Outcome.Err != nil:
@@ -159,15 +188,15 @@ func publishFailed(err error) *Closing {
 	switch {
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):
 		// It tells the client that what it sent last went nowhere.
-		return &Closing{EndShutdown, closeGoingAway, "going away"}
+		return &Closing{End: EndShutdown, Code: clientproto.CloseGoingAway, Reason: "going away"}
 	case errors.Is(err, hub.ErrTooLarge):
-		return &Closing{EndRefused, closeTooBig, strings.TrimPrefix(err.Error(), "hub: ")}
+		return &Closing{End: EndRefused, Code: clientproto.CloseTooBig, Reason: strings.TrimPrefix(err.Error(), "hub: ")}
 	case errors.Is(err, hub.ErrNotJSON):
-		return &Closing{EndRefused, closeInvalidData, "not JSON: on this socket every text message is one valid JSON value"}
+		return &Closing{End: EndRefused, Code: clientproto.CloseInvalidData, Reason: "not JSON: on this socket every text message is one valid JSON value"}
 	case errors.Is(err, hub.ErrTextNotUTF8):
-		return &Closing{EndRefused, closeInvalidData, strings.TrimPrefix(err.Error(), "hub: ")}
+		return &Closing{End: EndRefused, Code: clientproto.CloseInvalidData, Reason: strings.TrimPrefix(err.Error(), "hub: ")}
 	}
-	return &Closing{EndFailure, closeInternalError, "could not publish"}
+	return &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "could not publish"}
 }
 
 // End implements Dialect. A request that has no answer by then is refused.
@@ -181,10 +210,10 @@ func (s *Socket) End(reason error, out *Effects) {
 		return
 	}
 	if errors.Is(reason, hub.ErrTooManyCommands) {
-		out.Closing = &Closing{EndFailure, closeInternalError, "too many commands"}
+		out.Closing = &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "too many commands"}
 		return
 	}
-	out.Closing = &Closing{EndShutdown, closeGoingAway, "going away"}
+	out.Closing = &Closing{End: EndShutdown, Code: clientproto.CloseGoingAway, Reason: "going away"}
 }
 
 // Deadline is never: the carrier pings.

@@ -1,0 +1,83 @@
+package clientproto
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var commandSeeds = []string{
+	`{"id":1,"connect":{"token":"t","client":"name/1.2","resume":{"session":"a","secret":"b"},"messages":"E:1"}}`,
+	`{"id":2,"subscribe":{"channel":"chat","since":"E:17","presence":"user","delta":"fossil","rate":5,"self":false}}`,
+	`{"id":2,"subscribe":{"channel":"a/**","since":"AbC","last":10}}`,
+	`{"id":3,"publish":{"channel":"chat","data":{"a":[1,"\u00e9\"",null]},"event":"e","key":"k","idempotency_key":"i"}}`,
+	`{"id":3,"publish":{"channel":"chat","data_base64":"AAEC"}}`,
+	`{"id":4,"history":{"channel":"chat","last":3,"limit":2}}`,
+	`{"id":5,"presence":{"channel":"chat","limit":2,"cursor":"c","by":"user","count":true}}`,
+	`{"id":6,"rpc":{"method":"m/n","data":null,"timeout_ms":5}} `,
+	`{"id":7,"answer":{"call":9,"error":{"type":"t","title":"u","detail":"v","data":{}}}}`,
+	`{"cancel":{"rpc":6}, "id" : 8}`,
+	`{"id":9,"ping":{}}`,
+}
+
+// FuzzParseCommand: what is read has been JSON with one command, and a mistake says what
+// is wrong without the whole of what was sent.
+func FuzzParseCommand(f *testing.F) {
+	for _, seed := range commandSeeds {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		given := bytes.Clone(line)
+		c, err := ParseCommand(line)
+		if !bytes.Equal(given, line) {
+			t.Fatal("the line was changed")
+		}
+		if err != nil {
+			var wrong *SyntaxError
+			if !errors.As(err, &wrong) || wrong.Detail == "" || len(wrong.Detail) > 1024 {
+				t.Fatalf("%#v", err)
+			}
+			return
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(line, &members); err != nil {
+			t.Fatalf("%q was read as %+v, and is %v", line, c, err)
+		}
+		body, ok := members[c.Verb.String()]
+		if !ok || len(members) > 2 {
+			t.Fatalf("%q was read as %+v", line, c)
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(body, &fields); err != nil {
+			t.Fatal(err)
+		}
+		for name := range fields {
+			if !slices.Contains(verbs[c.Verb].fields, name) {
+				t.Fatalf("%q has %q", line, name)
+			}
+		}
+		if raw, ok := fields["data"]; ok && c.Kind == 0 {
+			var text string
+			if err := json.Unmarshal(raw, &text); err != nil || text != string(c.Data) {
+				t.Fatalf("the data of %q was read as %q", line, c.Data)
+			}
+		}
+	})
+}
+
+func TestCommandsAreRead(t *testing.T) {
+	for _, seed := range commandSeeds[:1] {
+		c, err := ParseCommand([]byte(seed))
+		if err != nil || c.ID != 1 || c.Token != "t" || c.Resume.Secret != "b" || c.Messages != "E:1" {
+			t.Errorf("%s: %+v, %v", seed, c, err)
+		}
+	}
+	for _, seed := range commandSeeds[1:] {
+		if _, err := ParseCommand([]byte(seed)); err != nil && !strings.Contains(seed, `"last":10`) {
+			t.Errorf("%s: %v", seed, err)
+		}
+	}
+}

@@ -1,0 +1,354 @@
+package hub
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Member is a session as the other users of its channel may see it, or a user, by
+// PresenceQuery.ByUser.
+type Member struct {
+	ID        string    // of a session; "" of a user
+	Transport string    // of a session
+	Since     time.Time // when it subscribed, UTC; of a user, the session that has been there the longest
+	User      string    // who it is, "" if that is not known
+	Info      string    // what others may know of the user, as JSON, or ""
+	Sessions  int       // of a user: how many it has in the channel
+}
+
+// PresenceQuery selects a part of the members of a channel. The zero value is the first
+// page of its sessions.
+type PresenceQuery struct {
+	// After is the Next of the page before, "" for the first one.
+	After string
+
+	// Limit is how many members there are on a page. Default 100. A page ends earlier
+	// where it would have more than 256 KiB of names and Info, unless Limit is NoLimit.
+	Limit int
+
+	// ByUser lists users, each with the number of its sessions, and leaves out sessions
+	// of which it is not known who they are.
+	ByUser bool
+
+	// CountOnly leaves out the members.
+	CountOnly bool
+
+	// IgnoresPolicy lists members although the Policy of the channel has NoPresence: for
+	// those who run the server.
+	IgnoresPolicy bool
+}
+
+// Roster is a page of the members of a channel.
+//
+// What comes and goes between two pages hides nobody, and repeats only a member that
+// has subscribed again. Where somebody watches, see SubscribeOptions.Presence, all of a
+// Roster is as it was when the last window ended, which is what Version says: with the
+// Changes of a greater Version it is the members as they are. A session that watches is
+// given the outcome of its Presence before such Changes, so it needs only apply
+// everything in order.
+type Roster struct {
+	Members []Member // the longest first; the slice is the caller's
+	Next    string   // PresenceQuery.After of the next page, "" if this is the last one
+
+	Version uint64 // of the last Changes, 0 if nobody watches the channel
+	Count   int    // how many sessions are subscribed
+	Users   int    // how many users these are, with ByUser
+}
+
+// Defaults and bounds of a page of members.
+const (
+	DefaultMembers = 100
+	MembersMax     = 1000 // of Session.Presence; a greater Limit is as this one
+
+	membersBytesMax = 256 << 10
+)
+
+// ErrCursor is the answer to a PresenceQuery whose After was never a Next.
+var ErrCursor = errors.New("hub: this is no cursor of a list of members")
+
+// PresenceCount returns how many sessions are subscribed to channel through this hub,
+// at a cost that does not depend on how many there are. It returns a *NameError or
+// ErrNoPresence.
+func (h *Hub) PresenceCount(channel string) (int, error) {
+	if err := h.checkPresence(channel, false); err != nil {
+		return 0, err
+	}
+	ch := h.channels.find(channel)
+	if ch == nil {
+		return 0, nil
+	}
+	return ch.len(), nil
+}
+
+// ListMembers returns a page of the sessions subscribed to channel through this hub, or
+// of their users. Its cost grows with the members there are, also beyond the page,
+// where nobody watches; where somebody does, only once for each window. CountOnly
+// costs nothing without ByUser. It returns a *NameError, ErrNoPresence, ErrCursor or an
+// error wrapping an *OptionError.
+func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
+	if err := h.checkPresence(channel, q.IgnoresPolicy); err != nil {
+		return Roster{}, err
+	}
+	after, err := parsePlace(q.After)
+	if err := cmp.Or(err, resolve("Limit", &q.Limit, DefaultMembers)); err != nil {
+		return Roster{}, err
+	}
+	ch := h.channels.find(channel)
+	if ch == nil {
+		return Roster{}, nil
+	}
+	if q.CountOnly {
+		if r, ok := ch.countMembers(q.ByUser); ok {
+			return r, nil
+		}
+	}
+	all := ch.readRoster()
+	r := Roster{Version: all.version, Count: len(all.sessions)}
+	if q.ByUser {
+		r.Users = len(all.byUser())
+	}
+	switch {
+	case q.CountOnly:
+	case q.ByUser:
+		r.cut(all.byUser(), after, q.Limit)
+	default:
+		r.cut(all.sessions, after, q.Limit)
+	}
+	return r, nil
+}
+
+func (h *Hub) checkPresence(channel string, ignoresPolicy bool) error {
+	if err := CheckChannel(channel); err != nil {
+		return err
+	}
+	if !ignoresPolicy && h.policy(channel).NoPresence {
+		return ErrNoPresence
+	}
+	return nil
+}
+
+// Presence reads a page of the members of a channel, see Hub.ListMembers for the
+// errors. Its outcome has the Roster. A session reads one at a time, as with History.
+func (s *Session) Presence(tag uint64, channel string, q PresenceQuery) {
+	c := command{tag: tag, kind: CommandPresence}
+	if !s.handIn() {
+		return
+	}
+	if q.CountOnly {
+		s.answerPresence(c, channel, q)
+		return
+	}
+	c.isPage = true
+	q.Limit = min(q.Limit, MembersMax)
+	s.mu.Lock()
+	under := s.needCommands()
+	under.histories = append(under.histories, historyAsked{command: c, channel: channel, members: &q})
+	s.mu.Unlock()
+	s.nextHistory()
+}
+
+// answerPresence reads a Roster and queues it.
+func (s *Session) answerPresence(c command, channel string, q PresenceQuery) {
+	for tries := 1; ; tries++ {
+		r, err := s.hub.ListMembers(channel, q)
+		o := Outcome{Channel: channel, Err: err}
+		if err == nil {
+			o.Roster = &r
+		}
+		s.mu.Lock()
+		// Changes that are newer may have been queued meanwhile. A window takes a while,
+		// so this does not go on; a client that compares versions is right anyway.
+		isOld := err == nil && tries < 10 && s.hasNewerChanges(channel, r.Version)
+		if !isOld {
+			s.push(c, o)
+		}
+		wake := s.claimWake()
+		s.mu.Unlock()
+		if wake {
+			s.wake()
+		}
+		if !isOld {
+			return
+		}
+	}
+}
+
+// place is where somebody stands among the members of a channel: a session, or the
+// session of a user that has been there the longest.
+type place struct {
+	since    int64 // in nanoseconds of Unix time
+	id       string
+	sub      *subscription
+	sessions int // of a user
+}
+
+func (p *place) compare(o *place) int {
+	return cmp.Or(cmp.Compare(p.since, o.since), strings.Compare(p.id, o.id))
+}
+
+// placeDigits is how long the first part of a cursor is.
+const placeDigits = 16
+
+// String is a cursor: what comes after it need not know whether p is still there.
+func (p *place) String() string { return fmt.Sprintf("%0*x%s", placeDigits, p.since, p.id) }
+
+// parsePlace is the inverse of String, and nil of "".
+func parsePlace(cursor string) (*place, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	if len(cursor) <= placeDigits || len(cursor) > 64 {
+		return nil, ErrCursor
+	}
+	since, err := strconv.ParseInt(cursor[:placeDigits], 16, 64)
+	p := &place{since: since, id: cursor[placeDigits:]}
+	if err != nil || since < 0 || p.String() != cursor {
+		return nil, ErrCursor
+	}
+	return p, nil
+}
+
+// cut makes the page of all that begins behind after.
+func (r *Roster) cut(all []place, after *place, limit int) {
+	begin := 0
+	if after != nil {
+		at, found := slices.BinarySearchFunc(all, after, func(p place, after *place) int { return p.compare(after) })
+		if begin = at; found {
+			begin++
+		}
+	}
+	all = all[begin:]
+	r.Members = make([]Member, 0, min(limit, len(all)))
+	bytes := 0
+	for i := range all {
+		m := all[i].member()
+		bytes += m.bytes()
+		if i == limit || i > 0 && bytes > membersBytesMax && limit != NoLimit {
+			r.Next = all[i-1].String()
+			return
+		}
+		r.Members = append(r.Members, m)
+	}
+}
+
+// member is who stands there.
+func (p *place) member() Member {
+	if p.sessions > 0 {
+		return p.sub.memberOfUser(p.sessions)
+	}
+	return p.sub.member()
+}
+
+func (sub *subscription) member() Member {
+	m := sub.memberOfUser(0)
+	m.ID, m.Transport = sub.session.id, sub.session.transport
+	return m
+}
+
+// memberOfUser is the user of sub.
+func (sub *subscription) memberOfUser(sessions int) Member {
+	m := Member{Since: time.Unix(0, sub.since).UTC(), Sessions: sessions}
+	if id := sub.session.Identity(); id != nil {
+		m.User, m.Info = id.User, string(id.Info)
+	}
+	return m
+}
+
+// user is who the session of sub is, "" if that is not known.
+func (sub *subscription) user() string {
+	if id := sub.session.Identity(); id != nil {
+		return id.User
+	}
+	return ""
+}
+
+// bytes is about how long m is in any form.
+func (m *Member) bytes() int { return len(m.ID) + len(m.Transport) + len(m.User) + len(m.Info) + 64 }
+
+// roster is everybody in a channel at a moment. It is not modified.
+type roster struct {
+	version  uint64
+	sessions []place // in order
+
+	once  sync.Once
+	users []place // in order
+}
+
+// byUser are the users, made when they are asked for.
+func (r *roster) byUser() []place {
+	r.once.Do(func() {
+		index := make(map[string]int)
+		for i := range r.sessions {
+			p := &r.sessions[i]
+			user := p.sub.user()
+			if user == "" {
+				continue
+			}
+			at, ok := index[user]
+			if !ok {
+				at = len(r.users)
+				index[user] = at
+				r.users = append(r.users, *p)
+			}
+			r.users[at].sessions++
+		}
+	})
+	return r.users
+}
+
+// readRoster returns the members: as they are, or where somebody watches as they were
+// when the last window ended, which is sorted once.
+func (ch *channel) readRoster() *roster {
+	ch.mu.Lock()
+	p := ch.presence
+	if p != nil && p.roster != nil {
+		defer ch.mu.Unlock()
+		return p.roster
+	}
+	r := &roster{}
+	subs := ch.subs
+	if p != nil {
+		r.version = p.version
+		subs = p.before(subs)
+	} else {
+		subs = slices.Clone(subs)
+	}
+	ch.mu.Unlock()
+	r.sessions = make([]place, len(subs))
+	for i, sub := range subs {
+		r.sessions[i] = place{since: sub.since, id: sub.session.id, sub: sub}
+	}
+	slices.SortFunc(r.sessions, func(a, b place) int { return a.compare(&b) })
+	if p != nil {
+		ch.mu.Lock()
+		if ch.presence == p && p.version == r.version {
+			p.roster = r
+		}
+		ch.mu.Unlock()
+	}
+	return r
+}
+
+// countMembers counts without looking at anybody, if it can.
+func (ch *channel) countMembers(byUser bool) (r Roster, ok bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	p := ch.presence
+	switch {
+	case p == nil:
+		return Roster{Count: len(ch.subs)}, !byUser
+	case byUser && p.users == nil:
+		return r, false
+	}
+	r = Roster{Version: p.version, Count: p.count}
+	if byUser {
+		r.Users = p.usersCount
+	}
+	return r, true
+}

@@ -1,0 +1,123 @@
+package hub
+
+// usersPresence is what a channel knows of the users among its members. It is kept
+// while somebody watches them.
+type usersPresence struct {
+	watching   int            // how many do
+	users      map[string]int // the sessions of each; nil while nobody watches
+	usersCount int            // at the end of the last window
+	previous   uint64         // the version of the last Changes by user
+	touched    map[string]userChange
+}
+
+// userChange is a user of whom a session came or went since the last window.
+type userChange struct {
+	before int           // sessions at its beginning
+	sub    *subscription // the last one that came, else one that went
+}
+
+// beginUsers counts the users, for one more that watches. subs are the members.
+func (p *presence) beginUsers(subs []*subscription) {
+	if p.watching++; p.watching > 1 {
+		return
+	}
+	p.users, p.previous = make(map[string]int), p.version
+	if len(p.changed) == 0 {
+		for _, sub := range subs {
+			if user := sub.user(); user != "" {
+				p.users[user]++
+			}
+		}
+		p.usersCount = len(p.users)
+		return
+	}
+	// A window runs: what was there before it, and then what has changed.
+	for _, sub := range p.before(subs) {
+		if user := sub.user(); user != "" {
+			p.users[user]++
+		}
+	}
+	p.usersCount = len(p.users)
+	for _, c := range p.changed {
+		if c.left != nil {
+			p.leaveUser(c.left)
+		}
+		if c.joined != nil {
+			p.joinUser(c.joined)
+		}
+	}
+}
+
+func (p *presence) endUsers() {
+	if p.watching--; p.watching == 0 {
+		p.usersPresence = usersPresence{}
+	}
+}
+
+func (p *usersPresence) joinUser(sub *subscription) {
+	if user := sub.user(); p.users != nil && user != "" {
+		p.touch(user, sub, true)
+		p.users[user]++
+	}
+}
+
+func (p *usersPresence) leaveUser(sub *subscription) {
+	if user := sub.user(); p.users != nil && user != "" {
+		p.touch(user, sub, false)
+		if p.users[user]--; p.users[user] == 0 {
+			delete(p.users, user)
+		}
+	}
+}
+
+// touch notes how many sessions a user had before the first change of a window.
+func (p *usersPresence) touch(user string, sub *subscription, joins bool) {
+	c, ok := p.touched[user]
+	if !ok {
+		c = userChange{p.users[user], sub}
+	}
+	if joins {
+		c.sub = sub
+	}
+	if p.touched == nil {
+		p.touched = make(map[string]userChange)
+	}
+	p.touched[user] = c
+}
+
+// endUsersWindow returns which users are new, and which are gone, in the version that
+// begins now.
+func (p *usersPresence) endUsersWindow(version uint64) (n news) {
+	if p.users == nil {
+		return n
+	}
+	n.byUser = true
+	for user, c := range p.touched {
+		if (c.before > 0) != (p.users[user] > 0) {
+			n.changes++
+		}
+	}
+	if n.changes > 0 && n.changes <= ChangesMax {
+		for user, c := range p.touched {
+			now := p.users[user]
+			at := place{since: c.sub.since, id: c.sub.session.id, sub: c.sub, sessions: now}
+			switch {
+			case c.before == 0 && now > 0:
+				n.joined = append(n.joined, at)
+			case c.before > 0 && now == 0:
+				n.left = append(n.left, at)
+			}
+		}
+	}
+	n.version, n.previous, n.count = version, p.previous, len(p.users)
+	if n.changes > 0 {
+		p.previous = version
+	}
+	p.usersCount = len(p.users)
+	if len(p.touched) > ChangesMax {
+		p.touched = nil
+	} else {
+		clear(p.touched)
+	}
+	return n
+}

@@ -1,0 +1,336 @@
+package hub
+
+import (
+	"slices"
+	"time"
+)
+
+// ChangesMax bounds the members in one Changes, and in all that wait for one session
+// and channel. With more they are partial.
+const ChangesMax = 100
+
+// changesBytesMax bounds the names and Info of the members in one Changes.
+const changesBytesMax = 64 << 10
+
+// joinWindowMin is the shortest window. Versions ascend from the time in milliseconds, so
+// that those of a channel which is watched again are greater than before.
+const joinWindowMin = time.Millisecond
+
+// checkJoins returns nil if members may be told of each other's coming and going.
+func (p *Policy) checkJoins() error {
+	switch {
+	case p.NoPresence:
+		return ErrNoPresence
+	case p.NoJoins:
+		return ErrNoJoins
+	}
+	return nil
+}
+
+// joinWindow is for how long changes are collected in a channel with the policy p.
+func (h *Hub) joinWindow(p *Policy) time.Duration {
+	window := p.JoinWindow
+	if window <= 0 {
+		window = h.options.JoinWindow
+	}
+	return max(window, joinWindowMin)
+}
+
+// watch is a subscription that is told of its channel's members.
+type watch struct {
+	sub    *subscription
+	byUser bool
+	index  int // in presence.watches; guarded by channel.mu
+
+	// Guarded by session.mu:
+
+	waiting   int    // entries of the session's queue
+	members   int    // in them
+	isPartial bool   // the last of them is
+	version   uint64 // of the last one that was queued
+}
+
+// presence is what a channel that is watched knows of its members besides the list. It
+// is there while somebody watches, and guarded by the mutex of the channel.
+//
+//	first change ─► window runs ─► it ends: one Changes for all who watch
+//	                 │ more changes                │ changes come while they are told
+//	                 └─► collected by session      └─► the next window
+type presence struct {
+	channel *channel
+	hub     *Hub
+	watches []*watch
+	lent    bool // watches is being read
+
+	window    time.Duration
+	timer     *time.Timer // nil before the first change
+	isDue     bool        // it runs
+	isTelling bool        // a window has ended, and those who watch are being told
+
+	// As of the end of the last window, or of the beginning:
+
+	version uint64
+	count   int     // of members
+	roster  *roster // nil until it is asked for
+
+	changed map[*Session]change // since then
+
+	usersPresence
+}
+
+// change is what became of a session's membership since the last window. Both are set
+// when it went and came back.
+type change struct {
+	left   *subscription // it was there
+	joined *subscription // it is there
+}
+
+// isNews reports whether a client that knew the last roster sees a difference.
+func (c change) isNews() bool { return c.left == nil || c.joined == nil }
+
+// beginWatch has sub told of the members, from the outcome of its Subscribe on, and
+// returns how many there are.
+func (s *Session) beginWatch(sub *subscription, byUser bool) (count int) {
+	w := &watch{sub: sub, byUser: byUser}
+	s.mu.Lock()
+	under := s.needCommands()
+	if under.watches == nil {
+		under.watches = make(map[*subscription]*watch)
+	}
+	under.watches[sub] = w
+	s.mu.Unlock()
+	window := s.hub.joinWindow(s.hub.policy(sub.channel.name))
+	return sub.channel.watch(s.hub, w, window)
+}
+
+// endWatch is called when sub has left its channel, which is watched.
+func (s *Session) endWatch(sub *subscription) {
+	s.mu.Lock()
+	var w *watch
+	if s.commands != nil {
+		w = s.commands.watches[sub]
+		delete(s.commands.watches, sub)
+	}
+	s.mu.Unlock()
+	if w != nil {
+		sub.channel.unwatch(w)
+	}
+}
+
+func (ch *channel) watch(h *Hub, w *watch, window time.Duration) (count int) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	p := ch.presence
+	if p == nil {
+		p = &presence{channel: ch, hub: h, window: window, version: uint64(time.Now().UnixMilli()), count: len(ch.subs)}
+		ch.presence = p
+	}
+	w.index = len(p.watches)
+	p.watches = append(p.watches, w)
+	if w.byUser {
+		p.beginUsers(ch.subs)
+		return len(p.users)
+	}
+	return len(ch.subs)
+}
+
+func (ch *channel) unwatch(w *watch) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	p := ch.presence
+	last := len(p.watches) - 1
+	if last == 0 {
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+		ch.presence = nil
+		return
+	}
+	if p.lent || cap(p.watches) > 64 && last < cap(p.watches)/4 {
+		p.watches = slices.Clone(p.watches)
+		p.lent = false
+	}
+	moved := p.watches[last]
+	p.watches[w.index], moved.index = moved, w.index
+	p.watches[last] = nil
+	p.watches = p.watches[:last]
+	if w.byUser {
+		p.endUsers()
+	}
+}
+
+// join notes that sub is a member now.
+func (p *presence) join(sub *subscription) {
+	c := p.changed[sub.session]
+	c.joined = sub
+	p.note(sub.session, c)
+	p.joinUser(sub)
+}
+
+// leave notes that sub is no member any more.
+func (p *presence) leave(sub *subscription) {
+	c := p.changed[sub.session]
+	if c.joined == sub {
+		c.joined = nil
+	} else {
+		c.left = sub
+	}
+	p.note(sub.session, c)
+	p.leaveUser(sub)
+}
+
+func (p *presence) note(s *Session, c change) {
+	if c == (change{}) {
+		delete(p.changed, s)
+		return
+	}
+	if p.changed == nil {
+		p.changed = make(map[*Session]change)
+	}
+	p.changed[s] = c
+	p.arm()
+}
+
+// arm begins a window, unless one runs or the last one is not over yet.
+func (p *presence) arm() {
+	if p.isDue || p.isTelling {
+		return
+	}
+	p.isDue = true
+	if p.timer == nil {
+		p.timer = time.AfterFunc(p.window, func() { p.tell() })
+	} else {
+		p.timer.Reset(p.window)
+	}
+}
+
+// before returns the members at the end of the last window, of those that there are
+// now.
+func (p *presence) before(subs []*subscription) []*subscription {
+	if len(p.changed) == 0 {
+		return slices.Clone(subs)
+	}
+	members := make([]*subscription, 0, len(subs))
+	for _, sub := range subs {
+		if p.changed[sub.session].joined != sub {
+			members = append(members, sub)
+		}
+	}
+	for _, c := range p.changed {
+		if c.left != nil {
+			members = append(members, c.left)
+		}
+	}
+	return members
+}
+
+// tell ends the window: those who watch are given one Changes of it. It is called by
+// the timer, with no lock held.
+func (p *presence) tell() {
+	ch := p.channel
+	policy := p.hub.policy(ch.name)
+	window := p.hub.joinWindow(policy)
+	isSecret := policy.checkJoins() != nil
+
+	ch.mu.Lock()
+	if ch.presence != p {
+		ch.mu.Unlock()
+		return
+	}
+	sessions, users := p.end()
+	p.window = window
+	p.isDue, p.isTelling, p.lent = false, true, true
+	watches := p.watches
+	ch.mu.Unlock()
+
+	if !isSecret {
+		bySession, byUser := sessions.owed(ch.name), users.owed(ch.name)
+		for _, w := range watches {
+			o := bySession
+			if w.byUser {
+				o = byUser
+			}
+			if o != nil {
+				w.sub.session.offerChanges(w, o)
+			}
+		}
+	}
+
+	ch.mu.Lock()
+	p.lent, p.isTelling = false, false
+	if ch.presence == p && len(p.changed) > 0 {
+		p.arm()
+	}
+	ch.mu.Unlock()
+}
+
+// news are the changes of a window, before they are made a Changes.
+type news struct {
+	count, changes    int // of members, and of those that came or went
+	version, previous uint64
+	byUser            bool
+	joined, left      []place // nil if there are more than ChangesMax
+}
+
+// end begins a new version of the roster, and returns what is new in it.
+func (p *presence) end() (sessions, users news) {
+	count := len(p.channel.subs)
+	for _, c := range p.changed {
+		if c.isNews() {
+			sessions.changes++
+		}
+	}
+	if sessions.changes > 0 && sessions.changes <= ChangesMax {
+		for s, c := range p.changed {
+			switch {
+			case !c.isNews():
+			case c.joined != nil:
+				sessions.joined = append(sessions.joined, place{since: c.joined.since, id: s.id, sub: c.joined})
+			default:
+				sessions.left = append(sessions.left, place{since: c.left.since, id: s.id, sub: c.left})
+			}
+		}
+	}
+	sessions.previous = p.version
+	if sessions.changes > 0 {
+		p.version++
+	}
+	sessions.version, sessions.count, p.count = p.version, count, count
+	p.roster = nil
+	if len(p.changed) > ChangesMax {
+		p.changed = nil // its memory goes with it
+	} else {
+		clear(p.changed)
+	}
+	return sessions, p.endUsersWindow(p.version)
+}
+
+// owed is n as a push for everybody who watches; nil if nothing is new.
+func (n *news) owed(channel string) *owed {
+	if n.changes == 0 {
+		return nil
+	}
+	c := &Changes{Channel: channel, Version: n.version, Previous: n.previous, Count: n.count, ByUser: n.byUser}
+	bytes := 0
+	list := func(places []place) []Member {
+		if len(places) == 0 {
+			return nil
+		}
+		slices.SortFunc(places, func(a, b place) int { return a.compare(&b) })
+		members := make([]Member, len(places))
+		for i := range places {
+			if n.byUser {
+				members[i] = places[i].sub.memberOfUser(places[i].sessions)
+			} else {
+				members[i] = places[i].sub.member()
+			}
+			bytes += members[i].bytes()
+		}
+		return members
+	}
+	c.Joined, c.Left = list(n.joined), list(n.left)
+	if bytes > changesBytesMax || n.changes > ChangesMax {
+		c.Joined, c.Left, c.IsPartial = nil, nil, true
+	}
+	return &owed{Push: Push{Channel: channel, Changes: c}}
+}

@@ -1,0 +1,93 @@
+package hub_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
+)
+
+func TestTheHubCalls(t *testing.T) {
+	h := newHub(t, nil, nil)
+	handle(t, h, "m", func(_ context.Context, c *hub.IncomingCall) (hub.Answer, error) {
+		if c.User != "bob" || c.Session != "" {
+			t.Errorf("%+v", c)
+		}
+		return hub.Answer{Data: c.Data}, nil
+	})
+	bob := &access.Identity{User: "bob"}
+	if a, err := h.Call(t.Context(), bob, hub.Call{Method: "m", Data: []byte("x")}); err != nil || string(a.Data) != "x" {
+		t.Errorf("%s, %v", a.Data, err)
+	}
+	if _, err := h.Call(t.Context(), bob, hub.Call{Method: "none"}); err != hub.ErrNoMethod {
+		t.Error(err)
+	}
+	if _, err := h.Call(t.Context(), nil, hub.Call{Method: "no//ne"}); err == nil {
+		t.Error("a name that is none was called")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.Call(ctx, bob, hub.Call{Method: "m"}); err != context.Canceled {
+		t.Error(err)
+	}
+	_ = h.Close()
+	if _, err := h.Call(t.Context(), bob, hub.Call{Method: "m"}); err != hub.ErrClosed {
+		t.Error(err)
+	}
+}
+
+func TestCallsOfAHubThatEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil, nil)
+		began, ended := make(chan struct{}), make(chan error, 1)
+		handle(t, h, "m", func(ctx context.Context, _ *hub.IncomingCall) (hub.Answer, error) {
+			close(began)
+			<-ctx.Done()
+			<-time.After(time.Second)
+			ended <- ctx.Err()
+			return hub.Answer{}, ctx.Err()
+		})
+		var canceled bool
+		if _, err := h.HandleAsync("later", func(*hub.IncomingCall, func(hub.Answer, error)) func() { return func() { canceled = true } }); err != nil {
+			t.Fatal(err)
+		}
+		outcomes := make(chan error, 2)
+		for _, method := range []string{"m", "later"} {
+			h.BeginCall(nil, hub.Call{Method: method}, func(_ hub.Answer, err error) { outcomes <- err })
+		}
+		<-began
+		_ = h.Close()
+		select {
+		case err := <-ended:
+			if err != context.Canceled {
+				t.Error(err)
+			}
+		default:
+			t.Error("Close has not waited for the handler")
+		}
+		if !canceled {
+			t.Error("the other one was not told")
+		}
+		for range 2 {
+			if err := <-outcomes; err != hub.ErrClosed {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestCallsWhileShuttingDown(t *testing.T) {
+	h := newHub(t, nil, nil)
+	handle(t, h, "m", echo)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e := connect(t, h)
+	_ = h.Shutdown(ctx)
+	if _, err := h.Call(t.Context(), nil, hub.Call{Method: "m"}); err != hub.ErrShutdown {
+		t.Error(err)
+	}
+	e.Close()
+}

@@ -1,0 +1,68 @@
+package hub_test
+
+import (
+	"testing"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// TestSuspendedSessionGoesOnFromWhereItsClientIs loses nothing that was queued, or was
+// published meanwhile, and repeats nothing.
+func TestSuspendedSessionGoesOnFromWhereItsClientIs(t *testing.T) {
+	h := newHub(t, newBroker(), nil)
+	s := connect(t, h)
+	s.Subscribe(1, "a", hub.SubscribeOptions{})
+	s.Subscribe(2, "b", hub.SubscribeOptions{})
+	var at [4]hub.Position
+	for i := range at {
+		at[i] = publish(t, h, "a", "x")
+		if i == 1 {
+			s.drain() // written to a connection that is about to break
+		}
+	}
+	s.Suspend()
+	missed := publish(t, h, "a", "x")
+	if pushes := s.drain(); len(pushes) != 0 {
+		t.Fatalf("a suspended session handed out %v", pushes)
+	}
+	if !s.IsSubscribed("a") || !s.IsSubscribed("b") {
+		t.Error("it is no member any more")
+	}
+	s.Subscribe(3, "a", hub.SubscribeOptions{Since: at[0]}) // the client has got one of the two
+	var got []hub.Position
+	for _, p := range s.drain() {
+		switch {
+		case p.Outcome != nil && (p.Outcome.Tag != 3 || p.Outcome.Err != nil):
+			t.Errorf("outcome %+v", p.Outcome)
+		case p.Gap != nil:
+			t.Errorf("gap %+v", p.Gap)
+		case p.Delivery != nil:
+			got = append(got, p.Delivery.Position)
+		}
+	}
+	want := []hub.Position{at[1], at[2], at[3], missed}
+	if len(got) != len(want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	publish(t, h, "b", "x") // nobody has asked for b again
+	if pushes := s.drain(); len(pushes) != 0 {
+		t.Errorf("b was not resumed and handed out %v", pushes)
+	}
+	s.Subscribe(4, "a", hub.SubscribeOptions{})
+	if pushes := s.drain(); len(pushes) != 1 || pushes[0].Outcome == nil || pushes[0].Outcome.Err != hub.ErrSubscribed {
+		t.Errorf("a second subscription has %v", pushes)
+	}
+	s.Subscribe(5, "b", hub.SubscribeOptions{Last: 1})
+	if pushes := s.drain(); len(pushes) != 2 || pushes[1].Delivery == nil {
+		t.Errorf("b goes on with %v", pushes)
+	}
+	live := publish(t, h, "a", "x")
+	if pushes := s.drain(); len(pushes) != 1 || pushes[0].Delivery == nil || pushes[0].Delivery.Position != live {
+		t.Errorf("live: %v", pushes)
+	}
+}

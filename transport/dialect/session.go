@@ -1,0 +1,465 @@
+package dialect
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Session is godwit.v1 (docs/protocol.md): many channels on one connection, whatever
+// carries it. The first command is connect; what the client sends behind it waits until
+// it is answered.
+//
+//	frames ─► Receive ─► commands ─► ask ─► Command
+//	          frames ◄── replies ◄── Push ◄─ outcomes
+//	                 ◄── pushes  ◄── Push ◄─ publications, gaps, members
+//
+// What it knows of its client, besides what the hub does, is a few numbers: it moves to
+// another carrier with Adopt.
+type Session struct {
+	framing *framing
+	options *SessionOptions
+	opened  int64 // in nanoseconds of Unix time
+	phase   phase
+	carried carried
+
+	newest   uint64    // the newest ID of a command
+	recent   *recent   // replies to commands that must not be done twice; nil without any
+	messages string    // the channel of the user's own messages, "" for none
+	digests  []uint64  // the IDs of digests whose history is asked for
+	due      time.Time // when Expire has something to do
+	expires  time.Time // when the identity does; zero for never, or once the client was told
+	waiting  [][]byte  // frames that came behind connect, until it is answered
+	content  []byte    // of the request, until Begin
+	poll     *pages    // of a carrier that is a long poll
+
+	acknowledged uint64   // the newest page of a poll that the client has, as its request says
+	backlog      [][]byte // what an earlier carrier has not brought to the client, until Begin
+}
+
+// phase is how far the conversation has come.
+type phase uint8
+
+const (
+	phaseNew        phase = iota // connect has not come
+	phaseConnecting              // it has, and is not answered
+	phaseConnected
+)
+
+// carried is what kind of carrier the session is on.
+type carried uint8
+
+const (
+	carriedNot carried = iota
+	carriedSocket
+	carriedStream
+	carriedPoll
+)
+
+// NewSession returns the dialect of a session over a WebSocket, whose frames Agree has
+// still to say.
+func NewSession(o *SessionOptions) *Session {
+	return &Session{framing: &socketFraming, carried: carriedSocket, options: o}
+}
+
+// NewSessionEvents returns the dialect of a session over Server-Sent Events, and
+// NewSessionLines over a line of JSON each. content are commands that came with the
+// request; SetContent replaces it.
+func NewSessionEvents(o *SessionOptions) *Session {
+	return &Session{framing: &eventFraming, carried: carriedStream, options: o}
+}
+
+// NewSessionLines is described at NewSessionEvents.
+func NewSessionLines(o *SessionOptions) *Session {
+	return &Session{framing: &lineFraming, carried: carriedStream, options: o}
+}
+
+// NewSessionPoll returns the dialect of a session over long polling: the answer is
+// whole, and comes when there is something, or after wait.
+func NewSessionPoll(o *SessionOptions, wait time.Duration) *Session {
+	return &Session{framing: &pollFraming, carried: carriedPoll, options: o, poll: &pages{wait: wait}}
+}
+
+// Acknowledge says that the client has received the pages of a poll up to a number.
+func (s *Session) Acknowledge(number uint64) { s.acknowledged = number }
+
+// Transport implements Dialect.
+func (s *Session) Transport() string { return "session" }
+
+// SetContent gives the session the commands of its request, which it keeps.
+func (s *Session) SetContent(content []byte) { s.content = content }
+
+// Agree tells what the handshake of a WebSocket has agreed on.
+func (s *Session) Agree(_ string, isCompressed bool) {
+	if isCompressed {
+		s.framing = &compressedFraming
+	}
+}
+
+// Subprotocols are those that a WebSocket of a session speaks.
+func (s *Session) Subprotocols() []string { return SessionSubprotocols }
+
+// SessionSubprotocols are the subprotocols of sessions, the preferred one first. A
+// client that offers none speaks the first.
+var SessionSubprotocols = []string{"godwit.v1"}
+
+// IsPolled reports whether the session is between two long polls when its carrier has
+// answered.
+func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
+
+// Adopt makes the session go on where old was, on the carrier of s. isResumed says that
+// the client begins with commands that say where it is; else nothing is missing between
+// the two.
+func (s *Session) Adopt(old *Session, isResumed bool) {
+	s.newest, s.recent, s.messages, s.expires = max(s.newest, old.newest), old.recent, old.messages, old.expires
+	if isResumed {
+		return
+	}
+	s.phase = phaseConnected
+	if old.poll == nil {
+		return
+	}
+	isMissing := s.acknowledged < old.poll.number
+	switch {
+	case s.poll != nil:
+		s.poll.number, s.poll.pending = old.poll.number, old.poll.pending
+		if isMissing {
+			s.poll.sent = old.poll.sent
+		}
+	case isMissing:
+		s.backlog = append(old.poll.sent, old.poll.pending...)
+	default:
+		s.backlog = old.poll.pending
+	}
+}
+
+// Begin opens the conversation: who it is and what it may is said in it.
+func (s *Session) Begin(now time.Time, out *Effects) {
+	s.opened = now.UnixNano()
+	switch s.carried {
+	case carriedSocket:
+		out.Answer = &Answer{Status: 101}
+	case carriedStream:
+		out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
+		out.Frames = append(out.Frames, s.framing.opening)
+	case carriedPoll:
+		s.poll.begin(now, out)
+	}
+	for _, object := range s.backlog {
+		s.send(object, out)
+	}
+	s.backlog = nil
+	if s.phase == phaseNew {
+		s.due = now.Add(s.options.ConnectTimeout)
+	} else {
+		s.rest(now)
+	}
+	if content := s.content; content != nil {
+		s.content = nil
+		s.Receive(now, Frame{Data: content}, out)
+	}
+}
+
+// Receive takes commands, one on each line.
+func (s *Session) Receive(now time.Time, f Frame, out *Effects) {
+	data := f.Data
+	for len(data) > 0 && out.Closing == nil {
+		if s.phase == phaseConnecting {
+			s.waiting = append(s.waiting, bytes.Clone(data))
+			return
+		}
+		var line []byte
+		line, data, _ = bytes.Cut(data, []byte{'\n'})
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue // a heartbeat of the client
+		}
+		c, err := clientproto.ParseCommand(line)
+		if err != nil {
+			var wrong *clientproto.SyntaxError
+			errors.As(err, &wrong)
+			s.refuse(wrong.ID, clientproto.ProblemCommand, wrong.Detail, out)
+			continue
+		}
+		s.ask(now, &c, out)
+	}
+}
+
+// ask does what a command asks for.
+func (s *Session) ask(now time.Time, c *clientproto.Command, out *Effects) {
+	switch {
+	case c.Verb == clientproto.Connect && s.phase == phaseConnected:
+		s.refuse(c.ID, clientproto.ProblemConnected, "this session is connected already; to show a new token use refresh", out)
+		return
+	case c.Verb != clientproto.Connect && s.phase == phaseNew:
+		s.refuse(c.ID, clientproto.ProblemNotConnected, "the first command is connect, such as {\"id\":1,\"connect\":{}}", out)
+		return
+	case c.Verb == clientproto.Connect:
+		s.phase = phaseConnecting
+		if c.NoMessages {
+			s.messages = noMessages
+		} else if c.Messages != "" {
+			s.messages = c.Messages // where they go on, until the channel is known
+		}
+		s.newest = c.ID
+		out.Commands = append(out.Commands, Command{Kind: CommandConnect, Tag: c.ID, Token: c.Token, Client: c.Client, Resume: c.Resume})
+		return
+	}
+	if c.ID != 0 && c.ID <= s.newest && s.repeat(c, out) {
+		return
+	}
+	s.newest = max(s.newest, c.ID)
+	s.do(now, c, out)
+}
+
+// do hands in a command of a session that is connected.
+func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
+	command := Command{Tag: c.ID, Channel: c.Channel}
+	switch c.Verb {
+	case clientproto.Subscribe:
+		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+	case clientproto.Unsubscribe:
+		command.Kind = hub.CommandUnsubscribe
+	case clientproto.Publish:
+		command.Kind, command.Action = hub.CommandPublish, access.Publish
+		command.Message = hub.Message{Channel: c.Channel, Kind: c.Kind, Data: c.Data, IdempotencyKey: c.Idempotency}
+		if c.Event != "" || c.Key != "" {
+			command.Message.Attributes = &hub.Attributes{Event: c.Event, Key: c.Key}
+		}
+		s.note(c.ID)
+	case clientproto.History:
+		command.Kind, command.Action = hub.CommandHistory, access.History
+		command.Query = hub.Query{Since: c.Since, Last: c.Last, Limit: c.Limit}
+	case clientproto.Presence:
+		command.Kind, command.Action = hub.CommandPresence, access.Presence
+		command.Presence = hub.PresenceQuery{After: c.Cursor, Limit: c.Limit, ByUser: c.ByUser, CountOnly: c.CountOnly}
+	case clientproto.Digest:
+		command.Kind, command.Action = hub.CommandHistory, access.History
+		command.Query = hub.Query{Last: max(1, min(c.Last, DigestMax)), Limit: DigestMax}
+		if c.Last == 0 {
+			command.Query.Last = DigestMax
+		}
+		s.digests = append(s.digests, c.ID)
+	case clientproto.RPC:
+		command.Kind, command.Action, command.Channel = hub.CommandCall, access.Call, c.Method
+		command.Call = hub.Call{Method: c.Method, Kind: c.Kind, Data: c.Data, Timeout: c.Timeout}
+		s.note(c.ID)
+	case clientproto.Cancel:
+		command.Kind, command.Target = CommandCancel, c.Target
+	case clientproto.Register:
+		command.Kind, command.Action, command.Channel = hub.CommandRegister, access.Answer, c.Method
+		command.Register = hub.RegisterOptions{ConcurrentMax: c.Concurrency}
+	case clientproto.Unregister:
+		command.Kind, command.Channel = hub.CommandUnregister, c.Method
+	case clientproto.Answer:
+		command.Kind, command.Target = hub.CommandAnswer, c.Target
+		if f := c.Failure; f != nil {
+			command.Failure = &hub.CallError{Type: f.Type, Title: f.Title, Detail: f.Detail, Data: f.Data}
+		} else {
+			command.Call = hub.Call{Kind: c.Kind, Data: c.Data}
+		}
+		s.note(c.ID)
+	case clientproto.Refresh:
+		command.Kind, command.Token = CommandRefresh, c.Token
+	case clientproto.Ping:
+		s.reply(c.ID, out, nil)
+		return
+	case clientproto.End:
+		s.reply(c.ID, out, nil)
+		out.Closing = &Closing{End: EndClient, Code: clientproto.CloseNormal, Reason: "ended by the client", IsLast: true}
+		return
+	default:
+		s.refuse(c.ID, clientproto.ProblemNotSupported, c.Verb.String()+" is not supported here", out)
+		return
+	}
+	out.Commands = append(out.Commands, command)
+}
+
+// Connected takes the outcome of CommandConnect and CommandRefresh.
+func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
+	if s.phase == phaseConnected { // of a refresh
+		if o.Err != nil {
+			s.fail(o.Tag, o.Err, out)
+			return
+		}
+		s.expires = o.Expires
+		s.rest(now)
+		s.reply(o.Tag, out, func(dst []byte) []byte { return appendExpiry(dst, now, o.Expires) })
+		return
+	}
+	if o.Err != nil {
+		s.fail(o.Tag, o.Err, out)
+		s.End(o.Err, out)
+		return
+	}
+	s.phase = phaseConnected
+	s.expires = o.Expires
+	s.reply(o.Tag, out, func(dst []byte) []byte { return s.appendConnected(dst, now, o) })
+	s.subscribeMessages(o.User, out)
+	waiting := s.waiting
+	s.waiting = nil
+	for _, frame := range waiting {
+		if out.Closing == nil {
+			s.Receive(now, Frame{Data: frame}, out)
+		}
+	}
+	s.rest(now)
+}
+
+// noMessages stands in Session.messages for a client that wants none.
+const noMessages = "\x00"
+
+// subscribeMessages subscribes to the channel of the user.
+func (s *Session) subscribeMessages(user string, out *Effects) {
+	since := s.messages
+	s.messages = ""
+	if user == "" || since == noMessages {
+		return
+	}
+	channel, err := access.UserChannel(user)
+	if err != nil {
+		return // it is too long to be a channel's
+	}
+	s.messages = channel
+	command := Command{Kind: hub.CommandSubscribe, Action: access.Subscribe, Tag: tagMessages, Channel: s.messages}
+	if since != s.messages {
+		position, err := hub.ParsePosition(since)
+		if err != nil && since != "" {
+			position = hub.Position{Epoch: LostEpoch} // what cannot be read is announced as a gap
+		}
+		command.Subscribe.Since = position
+	}
+	out.Commands = append(out.Commands, command)
+}
+
+// Push replies, and pushes.
+func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
+	before := len(out.Frames) + len(out.Messages)
+	for i := range pushes {
+		switch p := &pushes[i]; {
+		case p.Delivery != nil:
+			s.deliver(p, out)
+		case p.Gap != nil:
+			s.lose(p, out)
+		case p.Changes != nil:
+			for _, object := range p.Changes.Encoded(encodeChanges) {
+				s.send(object, out)
+			}
+		case p.Behind != nil:
+			// Nothing is lost, and it is tried again: the client has nothing to do.
+		case p.Call != nil:
+			s.call(now, p.Call, out)
+		case p.Outcome != nil:
+			s.settle(p.Outcome, out)
+		}
+		if out.Closing != nil {
+			break
+		}
+	}
+	if s.poll != nil {
+		s.answerPoll(now, out)
+	} else if len(out.Frames)+len(out.Messages) > before {
+		s.rest(now)
+	}
+}
+
+// rest says when Expire has something to do, after something was sent.
+func (s *Session) rest(now time.Time) {
+	s.due = time.Time{}
+	if s.carried == carriedStream {
+		s.due = now.Add(s.options.Heartbeat)
+	}
+	if s.poll != nil {
+		s.due = s.poll.until
+	}
+	if !s.expires.IsZero() {
+		if at := s.expires.Add(-s.options.Expiring); s.due.IsZero() || at.Before(s.due) {
+			s.due = at
+		}
+	}
+}
+
+// Deadline is when a heartbeat is due, or the client is told that its token ends.
+func (s *Session) Deadline() time.Time { return s.due }
+
+// Expire does what is due.
+func (s *Session) Expire(now time.Time, out *Effects) {
+	if s.phase == phaseNew {
+		s.refuse(0, clientproto.ProblemNotConnected, "no connect came", out)
+		s.close(clientproto.CloseConnectTimeout, "no connect came in time", out)
+		return
+	}
+	if !s.expires.IsZero() && !now.Before(s.expires.Add(-s.options.Expiring)) {
+		s.sendObject(out, func(dst []byte) []byte {
+			dst = append(dst, `{"expiring":{`...)
+			dst = appendMillis(dst, "after_ms", s.expires.Sub(now))
+			return append(dst, "}}"...)
+		})
+		s.expires = time.Time{}
+	}
+	switch {
+	case s.poll != nil:
+		s.answerPoll(now, out)
+	case s.carried == carriedStream && len(out.Frames) == 0:
+		out.Frames = append(out.Frames, s.framing.heartbeat)
+	}
+	s.rest(now)
+}
+
+// End tells the client why its session is over.
+func (s *Session) End(reason error, out *Effects) {
+	e, ok := endingOf(reason)
+	switch {
+	case ok:
+	case errors.Is(reason, hub.ErrTooManyCommands):
+		e = ending{code: clientproto.CloseTooMany, reason: "too many commands", reconnect: true}
+	case errors.Is(reason, hub.ErrShutdown), errors.Is(reason, hub.ErrClosed):
+		e = ending{code: clientproto.CloseGoingAway, reason: "going away", reconnect: true}
+	default:
+		e = ending{code: clientproto.CloseInternalError, reason: "internal error", reconnect: true}
+	}
+	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.finish(&Closing{End: endOf(reason), Code: e.code, Reason: e.reason, IsLast: true}, out)
+}
+
+// Refuse answers a request for a session that it cannot have. An event stream is opened
+// to say so: an EventSource does not let its page see the status of a response.
+func (s *Session) Refuse(err error, out *Effects) {
+	if s.framing != &eventFraming {
+		out.Answer = &Answer{Err: err}
+		out.Closing = &Closing{End: EndRefused}
+		return
+	}
+	out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
+	s.close(clientproto.CloseSessionUnknown, "there is no such session here; connect again, with the positions that you have", out)
+}
+
+// Leave tells the client of the old carrier that the session goes on at another.
+func (s *Session) Leave(out *Effects) {
+	e := ending{code: clientproto.CloseTakenOver, reason: "the session goes on elsewhere"}
+	if s.poll != nil { // the pages are those of the new carrier
+		out.Answer = &Answer{Err: &hub.Ended{Code: e.code, Reason: e.reason}}
+		out.Closing = &Closing{End: EndClient}
+		return
+	}
+	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.finish(&Closing{End: EndClient, Code: e.code, Reason: e.reason}, out)
+}
+
+// close ends the conversation with a code.
+func (s *Session) close(code uint16, reason string, out *Effects) {
+	e := ending{code: code, reason: reason, reconnect: true}
+	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.finish(&Closing{End: EndRefused, Code: code, Reason: reason, IsLast: true}, out)
+}
+
+func (s *Session) finish(c *Closing, out *Effects) {
+	if s.poll != nil {
+		s.poll.answer(out)
+	}
+	out.Closing = c
+}

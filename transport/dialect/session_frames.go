@@ -1,0 +1,175 @@
+package dialect
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/ws/driver"
+	"github.com/godwit-io/godwit/ws/wire"
+)
+
+// framing is how the objects of a session stand on its carrier.
+type framing struct {
+	contentType string
+	opening     []byte // with which a stream begins
+	heartbeat   []byte // of a stream
+
+	publication *hub.Form[[]byte]
+	message     *hub.Form[[]byte] // a publication to the user: {"message":…}
+	wrap        func(dst, object []byte) []byte
+
+	// Of a WebSocket that compresses: they stand in Effects.Messages.
+	prepared        *hub.Form[*driver.Prepared]
+	preparedMessage *hub.Form[*driver.Prepared]
+}
+
+var (
+	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, wrap: appendTextFrame}
+	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared}
+	lineFraming       = framing{
+		contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
+		publication: formLine, message: formMessageLine,
+		wrap: func(dst, object []byte) []byte { return append(append(dst, object...), '\n') },
+	}
+	eventFraming = framing{
+		contentType: events.contentType, opening: []byte(":\n\n"), heartbeat: events.heartbeat,
+		publication: formObjectEvent, message: formMessageEvent, wrap: appendObjectEvent,
+	}
+	pollFraming = framing{
+		publication: formObject, message: formMessageObject,
+		wrap: func(dst, object []byte) []byte { return append(dst, object...) },
+	}
+)
+
+// The forms of a publication that only sessions have.
+var (
+	formObject          = hub.NewForm(encodeObject)
+	formObjectEvent     = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeObject(p)) })
+	formMessageObject   = hub.NewForm(encodeMessage)
+	formMessageFrame    = hub.NewForm(func(p *hub.Publication) []byte { return appendTextFrame(nil, encodeMessage(p)) })
+	formMessagePrepared = hub.NewForm(func(p *hub.Publication) *driver.Prepared { return prepareText(encodeMessage(p)) })
+	formMessageLine     = hub.NewForm(func(p *hub.Publication) []byte { return append(encodeMessage(p), '\n') })
+	formMessageEvent    = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeMessage(p)) })
+)
+
+func encodeObject(p *hub.Publication) []byte {
+	return appendEnvelope(make([]byte, 0, envelopeSize(p)), p)
+}
+
+// encodeMessage is a publication in the channel of a user.
+func encodeMessage(p *hub.Publication) []byte {
+	dst := append(make([]byte, 0, envelopeSize(p)), `{"message":`...)
+	return append(appendEnvelope(dst, p), '}')
+}
+
+// appendObjectEvent appends an object, which has no line end, as the data of an event.
+func appendObjectEvent(dst, object []byte) []byte {
+	dst = append(dst, "data: "...)
+	dst = append(dst, object...)
+	return append(dst, "\n\n"...)
+}
+
+// send sends an object that is no publication.
+func (s *Session) send(object []byte, out *Effects) {
+	f := s.framing
+	if f.prepared != nil {
+		out.Messages = append(out.Messages, prepareText(object))
+		return
+	}
+	s.sendFrame(f.wrap(make([]byte, 0, len(object)+wire.HeaderBytesMax), object), out)
+}
+
+// sendObject sends what encode makes.
+func (s *Session) sendObject(out *Effects, encode func(dst []byte) []byte) {
+	s.send(encode(make([]byte, 0, 128)), out)
+}
+
+func (s *Session) sendFrame(frame []byte, out *Effects) {
+	if s.poll != nil {
+		s.poll.pending = append(s.poll.pending, frame)
+		return
+	}
+	out.Frames = append(out.Frames, frame)
+}
+
+// deliver sends a publication.
+func (s *Session) deliver(p *hub.Push, out *Effects) {
+	f := s.framing
+	isMessage := s.messages != "" && p.Channel == s.messages
+	if f.prepared != nil {
+		form := f.prepared
+		if isMessage {
+			form = f.preparedMessage
+		}
+		m := form.Of(p.Delivery)
+		out.Messages = append(out.Messages, m)
+		out.Delivered.add(p.Delivery.Publication, len(m.Frame()), s.opened)
+		return
+	}
+	form := f.publication
+	if isMessage {
+		form = f.message
+	}
+	frame := form.Of(p.Delivery)
+	s.sendFrame(frame, out)
+	out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
+}
+
+// pages are the state of a session that is polled. Each answer is a page with a number;
+// it is kept until the client has said that it has it, so that an answer that was lost
+// on its way is given again.
+//
+//	{"poll":3,"messages":[{…},{…}]}
+type pages struct {
+	wait    time.Duration
+	until   time.Time // when an empty page is answered
+	number  uint64    // of the newest page
+	sent    [][]byte  // the objects in it, nil once the client has them
+	pending [][]byte
+}
+
+// begin answers at once if the client has not received the newest page.
+func (p *pages) begin(now time.Time, out *Effects) {
+	p.until = now.Add(p.wait)
+	if p.sent != nil {
+		p.give(out)
+		out.Closing = &Closing{End: EndClient}
+	}
+}
+
+// answerPoll answers when there is something, or the time is over.
+func (s *Session) answerPoll(now time.Time, out *Effects) {
+	p := s.poll
+	if out.Closing != nil || s.phase == phaseConnecting || len(p.pending) == 0 && now.Before(p.until) {
+		return
+	}
+	p.answer(out)
+	out.Closing = &Closing{End: EndClient}
+}
+
+// answer makes a page of what there is.
+func (p *pages) answer(out *Effects) {
+	p.number++
+	p.sent, p.pending = p.pending, nil
+	p.give(out)
+}
+
+// give answers with the newest page.
+func (p *pages) give(out *Effects) {
+	size := 64
+	for _, object := range p.sent {
+		size += len(object) + 1
+	}
+	page := make([]byte, 0, size)
+	page = append(page, `{"poll":`...)
+	page = appendUint(page, p.number)
+	page = append(page, `,"messages":[`...)
+	for i, object := range p.sent {
+		if i > 0 {
+			page = append(page, ',')
+		}
+		page = append(page, object...)
+	}
+	out.Answer = &Answer{Status: 200, ContentType: "application/json", IsWhole: true}
+	out.Frames = append(out.Frames, append(page, "]}\n"...))
+}

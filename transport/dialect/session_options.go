@@ -1,0 +1,51 @@
+package dialect
+
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/clientproto"
+	"github.com/godwit-io/godwit/hub"
+)
+
+// SessionOptions are the same for all sessions of a server.
+//
+// They are resolved: a Transport has filled its defaults in.
+type SessionOptions struct {
+	Heartbeat      time.Duration           // the silence after which a stream is sent something
+	ConnectTimeout time.Duration           // for the first command to come
+	PingInterval   time.Duration           // what a client is told: how long to be silent before it pings
+	Expiring       time.Duration           // how long before its token ends a client is told
+	Describe       func(err error) Failure // what a client is told of an error of the hub
+}
+
+// Failure is a reply that something was not done.
+type Failure struct {
+	Problem    *clientproto.Problem
+	Detail     string
+	RetryAfter time.Duration // zero if it is not known
+	Data       []byte        // JSON, nil for none
+
+	// Type and Title are those of somebody who has answered a call, instead of the
+	// Problem's.
+	Type, Title string
+}
+
+// The kinds of a Command that concern the conversation itself, and no channel.
+const (
+	CommandConnect hub.Command = 128 + iota
+	CommandRefresh
+	CommandCancel  // of Target, a call of the session
+	CommandDeliver // frames for a session that is on another carrier
+)
+
+// Connected is the outcome of CommandConnect and CommandRefresh.
+type Connected struct {
+	Tag       uint64
+	Err       error
+	Session   string
+	Secret    string
+	User      string
+	Expires   time.Time // zero for never
+	Reconnect time.Duration
+	IsResumed bool
+}
