@@ -26,8 +26,8 @@ type Hub struct {
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
-	exchange  *exchange // of calls of methods
 	pages     *pages    // of histories that resuming subscriptions read
+	exchange  *exchange // of calls of methods
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
@@ -179,8 +179,8 @@ func (h *Hub) Close() error {
 	for _, s := range sessions {
 		s.close(endClosed)
 	}
-	h.exchange.close()
 	h.pages.close()
+	h.exchange.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())
 }

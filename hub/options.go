@@ -76,9 +76,9 @@ const (
 	DefaultSubscriptionsMax    = 1000
 	DefaultCommandsMax         = 256
 	DefaultCallsMax            = 64
-	DefaultJoinWindow          = time.Second
 
 	DefaultHistoryPagesPerSecond = 2000
+	DefaultJoinWindow            = time.Second
 )
 
 // NoLimit, as the value of any number among Options, means that there is no limit.
@@ -166,9 +166,9 @@ func (o *Options) effective() (Options, error) {
 		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
+		resolve("HistoryPagesPerSecond", &e.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond),
 		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
 		e.RPC.resolve(),
-		resolve("HistoryPagesPerSecond", &e.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond),
 	); err != nil {
 		return Options{}, err
 	}

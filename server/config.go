@@ -82,8 +82,8 @@ type Config struct {
 
 	History   History
 	Limits    Limits
-	Flight    Flight
 	Reconnect Reconnect
+	Flight    Flight
 
 	// Driver is what carries WebSockets: "engine", an event loop for each core, or
 	// "goroutine", two goroutines for each connection (driver). Default: engine
@@ -157,12 +157,6 @@ type Limits struct {
 	PublicationsPerSecondAddress int // limits.publications_per_second_address: of all sessions together, default 500
 }
 
-// Flight says what is remembered of sessions, to explain why one was not given a
-// publication.
-type Flight struct {
-	Bytes *int // flight.bytes: memory for it, default 16 MiB; 0 remembers nothing
-}
-
 // Reconnect says how long clients are told to wait before they come back, in case they
 // lose the server. Each is told another time, so that a full house returns over a window.
 type Reconnect struct {
@@ -174,6 +168,12 @@ type Reconnect struct {
 	DelayMin  time.Duration // reconnect.delay_min: nobody comes back before; default 1 s
 	WindowMin time.Duration // reconnect.window_min: the window with few sessions; default 2 s
 	WindowMax time.Duration // reconnect.window_max: with as many as there can be; default 1 min
+}
+
+// Flight says what is remembered of sessions, to explain why one was not given a
+// publication.
+type Flight struct {
+	Bytes *int // flight.bytes: memory for it, default 16 MiB; 0 remembers nothing
 }
 
 // Log says what the server writes to standard error.

@@ -163,6 +163,7 @@ var (
 	descDelBytes      = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
 	descDrops         = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
 	descGaps          = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descCallsOpen     = desc("rpc_calls_open", "Calls of methods that have no outcome yet.")
 	descRegistrations = desc("rpc_registrations", "Registrations of clients that answer calls now.")
 	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")

@@ -81,11 +81,11 @@ func (t *Transport) decideConnect(a *asked, d decision) decision {
 	if refused != nil {
 		return t.refused(d, refused)
 	}
-	transport := Session
+	carrier := Session
 	if negotiate(a.values("Accept")) == mediaEvents {
-		transport = SSE // it is refused in a way that an EventSource comes back from
+		carrier = SSE
 	}
-	if d.response = t.admitSession(&d.asker, transport); d.response != nil {
+	if d.response = t.admitSession(&d.asker, carrier); d.response != nil {
 		return d
 	}
 	d.dialect, d.link = session, &link{}

@@ -19,14 +19,14 @@ type Observer struct {
 	// Ended is called when a WebSocket or a stream is over.
 	Ended func(transport string, end End)
 
+	// SessionRefused is called when a session must not begin because of
+	// Options.SessionsPerSecond.
+	SessionRefused func(transport string)
+
 	// Disconnected is called when the connection of a session is over, which Ended is told
 	// of: with the session's ID, "" if it had none, and of a WebSocket the *ws.CloseError or
 	// another error, nil if there was none. The session may have ended before.
 	Disconnected func(session string, end End, err error)
-
-	// SessionRefused is called when a session must not begin because of
-	// Options.SessionsPerSecond.
-	SessionRefused func(transport string)
 
 	// OriginRefused is called when a page of another origin is refused, with what
 	// its request said; origin is "" if it did not say.
@@ -66,15 +66,15 @@ func (o observer) ended(transport string, end End) {
 	}
 }
 
-func (o observer) disconnected(session string, end End, err error) {
-	if o.Observer != nil && o.Disconnected != nil {
-		o.Disconnected(session, end, err)
-	}
-}
-
 func (o observer) sessionRefused(transport string) {
 	if o.Observer != nil && o.SessionRefused != nil {
 		o.SessionRefused(transport)
+	}
+}
+
+func (o observer) disconnected(session string, end End, err error) {
+	if o.Observer != nil && o.Disconnected != nil {
+		o.Disconnected(session, end, err)
 	}
 }
 

@@ -230,6 +230,16 @@ func TestSessionsTooMany(t *testing.T) {
 	if err == nil || handshake == nil || handshake.StatusCode != 503 || handshake.Header.Get("Retry-After") != "41" && handshake.Header.Get("Retry-After") != "42" {
 		t.Errorf("a WebSocket: %v %+v", err, handshake)
 	}
+	_, handshake, err = ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.server.URL, "http")+"/connect", &ws.DialOptions{Subprotocols: []string{"godwit.v1"}})
+	if err == nil || handshake == nil || handshake.StatusCode != 503 || handshake.Header.Get("Retry-After") == "" {
+		t.Errorf("a WebSocket of a session: %v %+v", err, handshake)
+	}
+	if response, body := s.do("POST", "/connect", nil, `{"id":1,"connect":{}}`); response.StatusCode != 503 || response.Header.Get("Retry-After") == "" || !strings.Contains(body, "/overloaded") {
+		t.Errorf("a session by POST: %s %s", response.Status, body)
+	}
+	if response, body := s.do("GET", `/connect?commands=%7B%22id%22:1,%22connect%22:%7B%7D%7D`, fields{"Accept", "text/event-stream"}, ""); response.StatusCode != 200 || retryOf(t, body) < 30*time.Second {
+		t.Errorf("a session of an EventSource: %s %q", response.Status, body)
+	}
 	// What is no session, or goes on, is served.
 	for _, path := range []string{"/channels/chat", "/presence/chat"} {
 		if response, body := s.do("GET", path, nil, ""); response.StatusCode != 200 {
@@ -245,7 +255,7 @@ func TestSessionsTooMany(t *testing.T) {
 	if response, _ := s.do("GET", "/channels/chat?since=lost:1", fields{"Prefer", "wait=10"}, ""); response.StatusCode != 200 {
 		t.Errorf("a long poll that goes on: %s", response.Status)
 	}
-	if got := fmt.Sprint(refused); got != "map[longpoll:1 ndjson:1 sse:1 websocket:1]" {
+	if got := fmt.Sprint(refused); got != "map[longpoll:1 ndjson:1 session:1 sse:2 websocket:2]" {
 		t.Errorf("the observer was told of %s", got)
 	}
 	if got := s.hub.Stats().Sessions; len(got) != 0 {
