@@ -166,7 +166,6 @@ var (
 	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descCallsOpen     = desc("rpc_calls_open", "Calls of methods that have no outcome yet.")
 	descRegistrations = desc("rpc_registrations", "Registrations of clients that answer calls now.")
-	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descHistChannels  = desc("history_channels", "Channels with a listener or history now.")
 	descHistory       = desc("history_publications", "Publications held in all histories now.")
 	descHistBytes     = desc("history_bytes", "Memory that all histories are charged for now.")
