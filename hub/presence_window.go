@@ -304,14 +304,17 @@ func (p *presence) end() (sessions, users news) {
 	}
 	sessions.version, sessions.count, p.count = p.version, count, count
 	p.windows++
-	p.older, p.since, p.roster = p.roster, nil, nil
-	if p.older != nil {
-		p.since, p.changed = p.changed, nil
-	} else if len(p.changed) > ChangesMax {
+	p.older, p.since = nil, nil
+	switch {
+	case p.roster != nil && len(p.changed) <= ChangesMax+count/8:
+		// Not more, because those who left stay in memory with it.
+		p.older, p.since, p.changed = p.roster, p.changed, nil
+	case len(p.changed) > ChangesMax:
 		p.changed = nil // its memory goes with it
-	} else {
+	default:
 		clear(p.changed)
 	}
+	p.roster = nil
 	return sessions, p.endUsersWindow(p.version)
 }
 
