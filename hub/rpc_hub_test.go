@@ -39,6 +39,27 @@ func TestTheHubCalls(t *testing.T) {
 	}
 }
 
+// A call that is refused has its outcome, and whoever cancels it gets no second one.
+func TestCancelOfARefusedCall(t *testing.T) {
+	h := newHub(t, nil, &hub.Options{RPC: hub.RPC{OpenMax: 2, MethodOpenMax: 1}})
+	handleNever(t, h, "*")
+	var outcomes []error
+	begin := func() func() {
+		return h.BeginCall(nil, hub.Call{Method: "m"}, func(_ hub.Answer, err error) { outcomes = append(outcomes, err) })
+	}
+	first := begin()
+	begin()()
+	begin()() // the cancellation of the one before has not made room
+	first()
+	first()
+	if len(outcomes) != 3 || outcomes[0] != hub.ErrTooManyCalls || outcomes[1] != hub.ErrTooManyCalls || outcomes[2] != hub.ErrCanceled {
+		t.Errorf("the outcomes are %v", outcomes)
+	}
+	if n := h.Stats().Calls; n != 0 {
+		t.Errorf("%d are open", n)
+	}
+}
+
 func TestCallsOfAHubThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, nil)
