@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +112,55 @@ func TestCallsWhileShuttingDown(t *testing.T) {
 		t.Error(err)
 	}
 	e.Close()
+}
+
+// A call from its beginning to its outcome: of a handler that answers at once, and of a
+// session beside 10,000 calls that stay open.
+func BenchmarkCall(b *testing.B) {
+	for _, open := range []int{0, 10_000} {
+		b.Run(fmt.Sprintf("handler/%d open", open), func(b *testing.B) {
+			h := busyHub(b, open)
+			if _, err := h.HandleAsync("now", func(c *hub.IncomingCall, done func(hub.Answer, error)) func() {
+				done(hub.Answer{Data: c.Data}, nil)
+				return nil
+			}); err != nil {
+				b.Fatal(err)
+			}
+			answered := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				h.BeginCall(nil, hub.Call{Method: "now"}, func(hub.Answer, error) { answered++ })
+			}
+			if answered != b.N {
+				b.Fatalf("%d of %d were answered", answered, b.N)
+			}
+		})
+		b.Run(fmt.Sprintf("session/%d open", open), func(b *testing.B) {
+			h := busyHub(b, open)
+			asks, answers := connect(b, h), connect(b, h)
+			answers.register("now", 0)
+			var pushes []hub.Push
+			b.ReportAllocs()
+			for b.Loop() {
+				asks.Call(1, hub.Call{Method: "now"})
+				pushes, _ = answers.Take(pushes[:0])
+				answers.AnswerCall(0, pushes[0].Call.ID, hub.Answer{})
+				if pushes, _ = asks.Take(pushes[:0]); pushes[0].Outcome.Err != nil {
+					b.Fatal(pushes[0].Outcome.Err)
+				}
+			}
+		})
+	}
+}
+
+// busyHub is one with so many calls that are not answered.
+func busyHub(b *testing.B, open int) *hub.Hub {
+	h := newHub(b, nil, &hub.Options{RPC: hub.RPC{OpenMax: open + 10, MethodOpenMax: open + 10}})
+	if _, err := h.HandleAsync("never", never); err != nil {
+		b.Fatal(err)
+	}
+	for range open {
+		h.BeginCall(nil, hub.Call{Method: "never"}, func(hub.Answer, error) {})
+	}
+	return h
 }
