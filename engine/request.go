@@ -32,6 +32,12 @@ type Request struct {
 // not be modified. See Route.IsRefusal.
 func (r *Request) Fault() *handshake.Fault { return r.fault }
 
+// IsFirst reports whether r is the first request on its connection, as far as is known:
+// it is of every request that net/http has read.
+func (r *Request) IsFirst() bool {
+	return r.conn == nil || r.conn.extra == nil || r.conn.extra.exchange == nil
+}
+
 // Method returns the method. It is always GET in Admit.
 func (r *Request) Method() string {
 	if r.http != nil {

@@ -27,12 +27,7 @@ func (s *Session) passExpired(sub *subscription, p *Publication, dst []Push) []P
 		}
 	}
 	s.hub.counters.gaps.Add(1)
-	from := p.Previous
-	// It is 0 when the Broker held none before p, which may have been handed out all the same.
-	if p.Position.isAfter(sub.takenPosition()) {
-		from = max(from, sub.taken)
-	}
 	return append(dst, Push{Channel: sub.channel.name, Gap: &Gap{
-		From: Position{p.Position.Epoch, from}, To: p.Position, Reason: GapExpired, Count: 1,
+		From: Position{p.Position.Epoch, p.Previous}, To: p.Position, Reason: GapExpired, Count: 1,
 	}})
 }

@@ -26,6 +26,7 @@ type Hub struct {
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
+	pages     *pages    // of histories that resuming subscriptions read
 	exchange  *exchange // of calls of methods
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
@@ -54,6 +55,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
 		calls:      newCalls(o.CallsMax),
+		pages:      newPages(o.HistoryPagesPerSecond),
 		transports: make(map[string]int),
 	}
 	h.exchange = newExchange(h)
@@ -177,6 +179,7 @@ func (h *Hub) Close() error {
 	for _, s := range sessions {
 		s.close(endClosed)
 	}
+	h.pages.close()
 	h.exchange.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())

@@ -41,6 +41,12 @@ type Options struct {
 	// Default 64.
 	CallsMax int
 
+	// HistoryPagesPerSecond bounds the pages of history that subscriptions of all
+	// sessions together read until they are live for the first time, so that a crowd that
+	// resumes leaves time for live deliveries; a page has up to 256 publications. A tenth
+	// of them may be read at once, the rest waits in turn. Default 2000.
+	HistoryPagesPerSecond int
+
 	// SubscriptionsMax bounds the channels of one session. Default 1000.
 	SubscriptionsMax int
 
@@ -70,7 +76,9 @@ const (
 	DefaultSubscriptionsMax    = 1000
 	DefaultCommandsMax         = 256
 	DefaultCallsMax            = 64
-	DefaultJoinWindow          = time.Second
+
+	DefaultHistoryPagesPerSecond = 2000
+	DefaultJoinWindow            = time.Second
 )
 
 // NoLimit, as the value of any number among Options, means that there is no limit.
@@ -158,6 +166,7 @@ func (o *Options) effective() (Options, error) {
 		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
+		resolve("HistoryPagesPerSecond", &e.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond),
 		resolve("JoinWindow", &e.JoinWindow, DefaultJoinWindow),
 		e.RPC.resolve(),
 	); err != nil {

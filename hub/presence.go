@@ -311,28 +311,74 @@ func (ch *channel) readRoster() *roster {
 		defer ch.mu.Unlock()
 		return p.roster
 	}
-	r := &roster{}
-	subs := ch.subs
-	if p != nil {
-		r.version = p.version
-		subs = p.before(subs)
-	} else {
-		subs = slices.Clone(subs)
+	if p == nil {
+		subs := slices.Clone(ch.subs)
+		ch.mu.Unlock()
+		return newRoster(0, subs)
+	}
+	version, windows, older, since := p.version, p.windows, p.older, p.since
+	var subs []*subscription
+	if older == nil {
+		subs = p.before(ch.subs)
 	}
 	ch.mu.Unlock()
-	r.sessions = make([]place, len(subs))
-	for i, sub := range subs {
-		r.sessions[i] = place{since: sub.since, id: sub.session.id, sub: sub}
+	var r *roster
+	if older == nil {
+		r = newRoster(version, subs)
+	} else {
+		r = older.after(version, since)
 	}
-	slices.SortFunc(r.sessions, func(a, b place) int { return a.compare(&b) })
-	if p != nil {
-		ch.mu.Lock()
-		if ch.presence == p && p.version == r.version {
-			p.roster = r
-		}
-		ch.mu.Unlock()
+	ch.mu.Lock()
+	if ch.presence == p && p.windows == windows {
+		p.roster, p.older, p.since = r, nil, nil
 	}
+	ch.mu.Unlock()
 	return r
+}
+
+func newRoster(version uint64, subs []*subscription) *roster {
+	places := make([]place, len(subs))
+	for i, sub := range subs {
+		places[i] = sub.place()
+	}
+	return &roster{version: version, sessions: sorted(places)}
+}
+
+// after is the roster that r has become by changes.
+func (r *roster) after(version uint64, changes map[*Session]change) *roster {
+	var left, joined []place
+	for _, c := range changes {
+		if c.left != nil {
+			left = append(left, c.left.place())
+		}
+		if c.joined != nil {
+			joined = append(joined, c.joined.place())
+		}
+	}
+	left, joined = sorted(left), sorted(joined)
+	places := make([]place, 0, len(r.sessions)-len(left)+len(joined))
+	for i := range r.sessions {
+		p := &r.sessions[i]
+		if len(left) > 0 && left[0].sub == p.sub {
+			left = left[1:]
+			continue
+		}
+		for len(joined) > 0 && joined[0].compare(p) < 0 {
+			places = append(places, joined[0])
+			joined = joined[1:]
+		}
+		places = append(places, *p)
+	}
+	return &roster{version: version, sessions: append(places, joined...)}
+}
+
+func (sub *subscription) place() place {
+	return place{since: sub.since, id: sub.session.id, sub: sub}
+}
+
+func sorted(places []place) []place {
+	slices.SortFunc(places, func(a, b place) int { return a.compare(&b) })
+	return places
 }
 
 // countMembers counts without looking at anybody, if it can.

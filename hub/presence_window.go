@@ -72,8 +72,15 @@ type presence struct {
 	version uint64
 	count   int     // of members
 	roster  *roster // nil until it is asked for
+	windows uint64  // how many have ended, also without news
 
 	changed map[*Session]change // since then
+
+	// The roster of the window before, if that was asked for, and what had changed when
+	// the last one ended: the roster is made of these without sorting. Neither is
+	// modified.
+	older *roster
+	since map[*Session]change
 
 	usersPresence
 }
@@ -281,13 +288,13 @@ func (p *presence) end() (sessions, users news) {
 		}
 	}
 	if sessions.changes > 0 && sessions.changes <= ChangesMax {
-		for s, c := range p.changed {
+		for _, c := range p.changed {
 			switch {
 			case !c.isNews():
 			case c.joined != nil:
-				sessions.joined = append(sessions.joined, place{since: c.joined.since, id: s.id, sub: c.joined})
+				sessions.joined = append(sessions.joined, c.joined.place())
 			default:
-				sessions.left = append(sessions.left, place{since: c.left.since, id: s.id, sub: c.left})
+				sessions.left = append(sessions.left, c.left.place())
 			}
 		}
 	}
@@ -296,12 +303,18 @@ func (p *presence) end() (sessions, users news) {
 		p.version++
 	}
 	sessions.version, sessions.count, p.count = p.version, count, count
-	p.roster = nil
-	if len(p.changed) > ChangesMax {
+	p.windows++
+	p.older, p.since = nil, nil
+	switch {
+	case p.roster != nil && len(p.changed) <= ChangesMax+count/8:
+		// Not more, because those who left stay in memory with it.
+		p.older, p.since, p.changed = p.roster, p.changed, nil
+	case len(p.changed) > ChangesMax:
 		p.changed = nil // its memory goes with it
-	} else {
+	default:
 		clear(p.changed)
 	}
+	p.roster = nil
 	return sessions, p.endUsersWindow(p.version)
 }
 
@@ -310,13 +323,13 @@ func (n *news) owed(channel string) *owed {
 	if n.changes == 0 {
 		return nil
 	}
-	c := &Changes{Channel: channel, Version: n.version, Previous: n.previous, Count: n.count, ByUser: n.byUser}
+	c := &Changes{Channel: channel, Version: n.version, Previous: n.previous, Count: n.count, ByUser: n.byUser, shared: &encodedChanges{}}
 	bytes := 0
 	list := func(places []place) []Member {
 		if len(places) == 0 {
 			return nil
 		}
-		slices.SortFunc(places, func(a, b place) int { return a.compare(&b) })
+		places = sorted(places)
 		members := make([]Member, len(places))
 		for i := range places {
 			if n.byUser {

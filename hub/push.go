@@ -40,15 +40,23 @@ type Changes struct {
 	// ByUser says that the members are users, see SubscribeOptions.PresenceByUser.
 	ByUser bool
 
+	shared *encodedChanges // nil for those of one session
+}
+
+// encodedChanges are Changes as they are sent.
+type encodedChanges struct {
 	once    sync.Once
-	encoded [][]byte
+	objects [][]byte
 }
 
 // Encoded returns what encode makes of c, which is made with the first call and shared
 // by everybody who watches: all have the same encode. It is safe for concurrent use.
 func (c *Changes) Encoded(encode func(*Changes) [][]byte) [][]byte {
-	c.once.Do(func() { c.encoded = encode(c) })
-	return c.encoded
+	if c.shared == nil {
+		return encode(c)
+	}
+	c.shared.once.Do(func() { c.shared.objects = encode(c) })
+	return c.shared.objects
 }
 
 // Command names what a session was asked to do.

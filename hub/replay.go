@@ -62,7 +62,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	read, ask := s.nextRead()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
-	if ask {
+	if ask && (!read.isPaced || s.hub.pages.enter(s, read)) {
 		s.hub.call(read.sub.channel.name, func(ctx context.Context) { s.readPage(ctx, read) })
 	}
 
@@ -152,6 +152,9 @@ type reading struct {
 	since Position // where sub was
 	seen  Position // the newest delivery before the page was asked for
 
+	isPaced bool // it waits for its turn, see pages
+	hasTurn bool // it may be asked for now
+
 	cancel  context.CancelFunc // of the call; nil until it is made
 	doubted bool               // deliveries were lost after the page was asked for
 
@@ -202,13 +205,17 @@ func (r *reading) canReach(position, newest Position) bool {
 // nextRead returns the page that is being read, and whether it has to be asked
 // for; nil when no subscription is behind. s.mu is held.
 func (s *Session) nextRead() (r *reading, ask bool) {
+	if s.read != nil && s.read.hasTurn {
+		s.read.hasTurn = false
+		return s.read, true
+	}
 	if s.read != nil || len(s.behind) == 0 {
 		return s.read, false
 	}
 	// Each in its turn, so that a long replay does not hold up a short one.
 	sub := s.behind[0]
 	s.behind = slices.Delete(s.behind, 0, 1)
-	s.read = &reading{sub: sub, since: sub.last, seen: sub.seen}
+	s.read = &reading{sub: sub, since: sub.last, seen: sub.seen, isPaced: sub.traits&resumes != 0}
 	return s.read, true
 }
 
@@ -295,6 +302,7 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 		s.behind = append(s.behind, sub)
 	} else {
 		sub.catching, sub.seen = false, Position{}
+		sub.traits &^= resumes
 	}
 	return dst, n, bytes
 }

@@ -10,6 +10,7 @@ type Stats struct {
 	Sessions      map[string]int // gauge, by transport
 	Subscriptions int            // gauge
 	Channels      int            // gauge: channels with a subscriber
+	PagesWaiting  int            // gauge: pages of history that wait, see Options.HistoryPagesPerSecond
 
 	Publications     uint64 // accepted from this process, duplicates not counted
 	Duplicates       uint64
@@ -22,6 +23,14 @@ type Stats struct {
 	Calls         int // gauge: calls without an outcome
 	Registrations int // gauge: of sessions, for methods
 	Handlers      int // gauge: handlers of Hub.Handle that run
+}
+
+// SessionCount is how many sessions are open: what Stats has by transport, without
+// the cost of the rest. It may be called at any time.
+func (h *Hub) SessionCount() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions.Len()
 }
 
 type counters struct {
@@ -47,6 +56,7 @@ func (h *Hub) Stats() Stats {
 		Sessions:         sessions,
 		Subscriptions:    int(h.counters.subscriptions.Load()),
 		Channels:         int(h.channels.count.Load()),
+		PagesWaiting:     h.pages.waiting(),
 		Publications:     h.counters.publications.Load(),
 		Duplicates:       h.counters.duplicates.Load(),
 		PublicationBytes: h.counters.publicationBytes.Load(),

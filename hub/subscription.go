@@ -44,6 +44,7 @@ const (
 	suspended                        // nothing is handed out until it is subscribed to again, see Suspend
 	tellsGaps                        // the Observer is being told of gaps
 	endsAfterGaps                    // and is then to be told that it has ended
+	resumes                          // it has not been live yet: its pages are paced
 )
 
 // asked is how a subscription is to begin.
@@ -231,6 +232,7 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	case position == top && !sub.doubted && !sub.seen.isNews(position):
 		sub.seen = Position{}
 	default:
+		sub.traits |= resumes
 		s.catchUp(sub, sub.seen)
 	}
 	begun := s.milestone(sub)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,12 @@ import (
 	"github.com/godwit-io/godwit/ws/wstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if address := os.Getenv(listenVariable); address != "" {
+		listenAsServer(address)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // memory is a server without a network, for virtual time.
 type memory struct {

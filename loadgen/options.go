@@ -169,6 +169,20 @@ type StormOptions struct {
 	// Spread is the time over which the clients come back, evenly. Default 0:
 	// all at once.
 	Spread time.Duration
+
+	// Server, if not empty, is the command line of the server, for the shell of the
+	// system. It is started, killed in each round as by kill -9, and started again, and
+	// clients come back as they are told. The URL is that of a channel of Godwit's: of
+	// its event streams if it begins with http, of its WebSockets if it begins with ws.
+	// Numbers are published there all the time, Options.Rate a second and one by
+	// default, to see whether any is lost. Rounds is 1 by default then, and Spread is
+	// not used.
+	Server string
+
+	// Calm is how long everybody is connected before a round. Default 1 second. With
+	// Server it is 20 seconds, after which a server has told its clients anew when to
+	// come back, now that they are so many.
+	Calm time.Duration
 }
 
 // ErrOptions is in the chain of every error that is about Options or the URL.
@@ -191,7 +205,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		negative("Connections", o.Connections), negative("Size", o.Size), negative("Window", o.Window),
 		negative("Rate", o.Rate), negative("Ramp", o.Ramp),
 		negative("Duration", o.Duration), negative("Warmup", warmup), negative("Drain", o.Drain), negative("HandshakeTimeout", o.HandshakeTimeout),
-		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread),
+		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread), negative("Storm.Calm", o.Storm.Calm),
 		negative("Publishing.Publishers", o.Publishing.Publishers),
 	); err != nil {
 		return o, err
@@ -209,7 +223,15 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 	orDefault(&o.Window, DefaultWindow)
 	orDefault(&o.Drain, DefaultDrain)
 	orDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
+	if o.Storm.Server != "" {
+		orDefault(&o.Storm.Rounds, 1)
+		orDefault(&o.Storm.Calm, outageCalm)
+		if o.Rate == 0 {
+			o.Rate = 1
+		}
+	}
 	orDefault(&o.Storm.Rounds, DefaultRounds)
+	orDefault(&o.Storm.Calm, stormPause)
 	switch {
 	case o.Connections > ConnectionsMax:
 		return o, invalid("%d connections: there must be 1 to %d", o.Connections, ConnectionsMax)
@@ -227,6 +249,8 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		return o, invalid("a ramp of %v connections a second: it must be above 0 and at most %v", o.Ramp, float64(rateMax))
 	case (kind == KindSSE || kind == KindPublish) && (o.Binary || o.Compress || len(o.Subprotocols) > 0):
 		return o, invalid("binary messages, compression and subprotocols are of WebSockets")
+	case kind == KindStorm && o.Storm.Server != "" && (o.Binary || o.Compress || o.Storm.Spread > 0 || len(o.PIDs) > 0 || o.Metrics != ""):
+		return o, invalid("a server that is started here is observed by itself, and its clients come back as it tells them: no spread, no process ID, no metrics, no binary messages, no compression")
 	case len(o.PIDs) > 0 && o.Metrics != "":
 		return o, invalid("process IDs and a metrics URL exclude each other")
 	case o.Metrics != "" && !isHTTP(o.Metrics):

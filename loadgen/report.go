@@ -102,6 +102,7 @@ type Report struct {
 	Server  *Server      `json:"server,omitempty"`
 	Own     Generator    `json:"generator"`
 	Rounds  []Round      `json:"rounds,omitempty"` // of Storm
+	Feed    *Feed        `json:"feed,omitempty"`   // of Storm with a server that was killed
 	Samples []Sample     `json:"samples,omitempty"`
 	Search  *Search      `json:"search,omitempty"` // of Find
 }
@@ -221,6 +222,24 @@ type Round struct {
 	AllBack    Millis  `json:"all_back_ms"`  // 0 if some did not come back
 	Attempts   int64   `json:"attempts"`
 	MeanOpened float64 `json:"handshakes_per_second"` // until the last was back
+
+	// Of a server that was killed.
+	Down       Millis  `json:"down_ms,omitempty"`                // until it listened again
+	MostBackAt int     `json:"most_in_a_second,omitempty"`       // clients that came back in the largest second
+	MostTried  int     `json:"most_tried_in_a_second,omitempty"` // attempts in the largest second while it listened
+	SentAway   int64   `json:"sent_away,omitempty"`              // attempts that were told to come back later
+	PeakCores  float64 `json:"server_cores_max,omitempty"`       // in the stretch in which it used most
+}
+
+// Feed is what became of numbers that were published while the server was killed and came
+// back. Deliveries, and what is missing, are counted for each client.
+type Feed struct {
+	Published  int   `json:"published"`  // numbers that the server has taken
+	Unanswered int   `json:"unanswered"` // numbers of which it did not say so
+	Deliveries int64 `json:"deliveries"`
+	Announced  int64 `json:"announced_as_missing"` // by a gap
+	Lost       int64 `json:"lost"`                 // missing without a word
+	Repeated   int64 `json:"repeated"`
 }
 
 // Sample is one stretch of the measurement, ending at At seconds.

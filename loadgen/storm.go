@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// stormPause is how long everybody is connected between two rounds.
+	// stormPause is how long everybody is connected between two rounds, by default.
 	stormPause = time.Second
 
 	// A client that is refused tries again after backoffMin, then after twice as
@@ -27,7 +27,12 @@ const (
 // takes until everybody is back, as after the restart of a server or the loss of
 // a network. Options.Duration is how long a client tries. It returns what Echo
 // returns.
+//
+// With StormOptions.Server the server is what is dropped: it is killed, and started again.
 func Storm(ctx context.Context, target string, o Options) (*Report, error) {
+	if o.Storm.Server != "" {
+		return stormOfServer(ctx, target, o)
+	}
 	r, d, err := newRun(ctx, KindStorm, target, o)
 	if err != nil {
 		return nil, err
@@ -51,7 +56,7 @@ func Storm(ctx context.Context, target string, o Options) (*Report, error) {
 	r.from, r.until = r.now(), math.MaxInt64
 	r.startSampling(ctx)
 	for n := range r.o.Storm.Rounds {
-		r.hold(ctx, "calm", stormPause)
+		r.hold(ctx, "calm", r.o.Storm.Calm)
 		if r.cut.Load() {
 			break
 		}

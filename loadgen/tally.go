@@ -33,6 +33,8 @@ const (
 	ErrorUnexpected  = "unexpected message"
 	ErrorDamaged     = "damaged publication"
 	ErrorWrongType   = "publication of the wrong type"
+	ErrorLost        = "publication lost"
+	ErrorRepeated    = "publication repeated"
 )
 
 const (

@@ -165,6 +165,10 @@ func judgeStorm(b *strings.Builder, r *Report) {
 	if n := len(r.Rounds); n > 1 {
 		each = fmt.Sprintf(" in each of %d rounds", n)
 	}
+	if r.Feed != nil && !r.Interrupted {
+		judgeOutage(b, r, worst, lost, each)
+		return
+	}
 	switch {
 	case r.Interrupted:
 		fmt.Fprintf(b, "The storm of %s was cut short", plural(r.Connections.Opened, "client"))
@@ -181,6 +185,34 @@ func judgeStorm(b *strings.Builder, r *Report) {
 		b.WriteString(because(r, r.Limit))
 	default:
 		b.WriteByte('.')
+	}
+}
+
+// judgeOutage is judgeStorm for a server that was killed.
+func judgeOutage(b *strings.Builder, r *Report, worst Millis, lost int, each string) {
+	n := plural(r.Connections.Opened, "client")
+	if lost > 0 {
+		fmt.Fprintf(b, "Of %s whose server was killed%s, up to %s did not come back in time", n, each, Count(float64(lost)))
+	} else {
+		fmt.Fprintf(b, "After the server of %s was killed, all were back within %s%s", n, worst, each)
+	}
+	most, peak, down := 0, 0.0, Millis(0)
+	for _, round := range r.Rounds {
+		most, peak, down = max(most, round.MostBackAt), max(peak, round.PeakCores), max(down, round.Down)
+	}
+	fmt.Fprintf(b, ", %s of them without a server", down)
+	fmt.Fprintf(b, "; %s in the largest second", Count(float64(most)))
+	if r.Server != nil {
+		fmt.Fprintf(b, ", with at most %s", cores(peak))
+	}
+	f := r.Feed
+	switch {
+	case f.Lost > 0 || f.Repeated > 0:
+		fmt.Fprintf(b, ". Of what the server had taken, %s were lost without a word and %s came twice.", Count(float64(f.Lost)), Count(float64(f.Repeated)))
+	case f.Announced > 0:
+		fmt.Fprintf(b, ". Nothing was lost without a word: what is missing, %s in all, was announced.", plural(int(f.Announced), "publication"))
+	default:
+		b.WriteString(". Nothing was lost.")
 	}
 }
 

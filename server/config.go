@@ -80,9 +80,10 @@ type Config struct {
 	Hooks    Hooks
 	Refusals Refusals
 
-	History History
-	Limits  Limits
-	Flight  Flight
+	History   History
+	Limits    Limits
+	Reconnect Reconnect
+	Flight    Flight
 
 	// Driver is what carries WebSockets: "engine", an event loop for each core, or
 	// "goroutine", two goroutines for each connection (driver). Default: engine
@@ -147,9 +148,26 @@ type Limits struct {
 	HandshakesPerSecond   int // limits.handshakes_per_second: of one address, default 100
 	RequestsPerSecond     int // limits.requests_per_second: of one address, default 500
 
+	HistoryPagesPerSecond int // limits.history_pages_per_second: that resuming clients read, all together, default 2000
+
+	SessionsPerSecond int // limits.sessions_per_second: that begin, of all clients; default 5000
+
 	PublicationsPerSecondSession int // limits.publications_per_second_session: default 100
 	PublicationsPerSecondUser    int // limits.publications_per_second_user: of all sessions together, default 200
 	PublicationsPerSecondAddress int // limits.publications_per_second_address: of all sessions together, default 500
+}
+
+// Reconnect says how long clients are told to wait before they come back, in case they
+// lose the server. Each is told another time, so that a full house returns over a window.
+type Reconnect struct {
+	// SessionsPerSecond is how many come back in a second when all have lost the server
+	// at once (reconnect.sessions_per_second). Default 1000, or half of
+	// limits.sessions_per_second if that is less.
+	SessionsPerSecond int
+
+	DelayMin  time.Duration // reconnect.delay_min: nobody comes back before; default 1 s
+	WindowMin time.Duration // reconnect.window_min: the window with few sessions; default 2 s
+	WindowMax time.Duration // reconnect.window_max: with as many as there can be; default 1 min
 }
 
 // Flight says what is remembered of sessions, to explain why one was not given a

@@ -8,6 +8,8 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/transport/reconnect"
 )
 
 // Defaults of a Config, each named like the field it fills in.
@@ -34,6 +36,12 @@ const (
 	DefaultConnectionsPerUser           = 100
 	DefaultHandshakesPerSecond          = 100
 	DefaultRequestsPerSecond            = 500
+	DefaultHistoryPagesPerSecond        = hub.DefaultHistoryPagesPerSecond
+	DefaultSessionsPerSecond            = transport.DefaultSessionsPerSecond
+	DefaultReconnectSessionsPerSecond   = reconnect.DefaultSessionsPerSecond
+	DefaultReconnectDelayMin            = reconnect.DefaultDelayMin
+	DefaultReconnectWindowMin           = reconnect.DefaultWindowMin
+	DefaultReconnectWindowMax           = reconnect.DefaultWindowMax
 	DefaultPublicationsPerSecondSession = 100
 	DefaultPublicationsPerSecondUser    = 200
 	DefaultPublicationsPerSecondAddress = 500
@@ -98,6 +106,12 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.ConnectionsPerUser, DefaultConnectionsPerUser)
 	fill(&c.Limits.HandshakesPerSecond, DefaultHandshakesPerSecond)
 	fill(&c.Limits.RequestsPerSecond, DefaultRequestsPerSecond)
+	fill(&c.Limits.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond)
+	fill(&c.Limits.SessionsPerSecond, DefaultSessionsPerSecond)
+	fill(&c.Reconnect.SessionsPerSecond, max(1, min(DefaultReconnectSessionsPerSecond, c.Limits.SessionsPerSecond/2)))
+	fill(&c.Reconnect.DelayMin, DefaultReconnectDelayMin)
+	fill(&c.Reconnect.WindowMin, DefaultReconnectWindowMin)
+	fill(&c.Reconnect.WindowMax, max(DefaultReconnectWindowMax, c.Reconnect.WindowMin))
 	fill(&c.Limits.PublicationsPerSecondSession, DefaultPublicationsPerSecondSession)
 	fill(&c.Limits.PublicationsPerSecondUser, DefaultPublicationsPerSecondUser)
 	fill(&c.Limits.PublicationsPerSecondAddress, DefaultPublicationsPerSecondAddress)

@@ -199,6 +199,9 @@ func TestNewChecks(t *testing.T) {
 		{Origins: []string{"https://a.example/path"}},
 		{Limits: Limits{PublicationBytes: 1 << 20, QueueBytes: 1 << 10}},
 		{Log: Log{Level: "loud"}},
+		{Limits: Limits{SessionsPerSecond: -1}},
+		{Limits: Limits{SessionsPerSecond: 100}, Reconnect: Reconnect{SessionsPerSecond: 101}},
+		{Reconnect: Reconnect{WindowMin: time.Minute, WindowMax: time.Second}},
 	} {
 		s, err := New(c)
 		if err == nil {

@@ -20,6 +20,7 @@ func (c *Config) checkTogether(report func(key, text string)) {
 			" could not hold one publication; at least limits.publication_bytes ("+
 			strconv.Itoa(c.Limits.PublicationBytes)+") is needed")
 	}
+	c.Reconnect.check(&c.Limits, report)
 	if len(c.Listen) == 0 {
 		report("listen", "the list is empty; write an address, for example "+DefaultListen)
 	}
@@ -57,6 +58,17 @@ func (c *Config) checkTogether(report func(key, text string)) {
 	}
 	if c.Tracing.Endpoint == "" && (c.Tracing.Sample != nil || c.Tracing.Service != "") {
 		report("tracing.endpoint", "it is needed for tracing; write for example http://localhost:4318")
+	}
+}
+
+func (r *Reconnect) check(limits *Limits, report func(key, text string)) {
+	if r.SessionsPerSecond > limits.SessionsPerSecond && limits.SessionsPerSecond > 0 {
+		report("reconnect.sessions_per_second", strconv.Itoa(r.SessionsPerSecond)+
+			" sessions would come back in a second, and limits.sessions_per_second lets in "+strconv.Itoa(limits.SessionsPerSecond)+
+			"; write less, or raise the limit")
+	}
+	if r.WindowMin > r.WindowMax && r.WindowMax > 0 {
+		report("reconnect.window_min", r.WindowMin.String()+" is longer than reconnect.window_max ("+r.WindowMax.String()+")")
 	}
 }
 

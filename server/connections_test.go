@@ -90,7 +90,7 @@ func testConnectionLimit(t *testing.T, driver string) {
 		"GET /channels/chat HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
 	} {
 		got = request(open(), c)
-		for _, want := range []string{"HTTP/1.1 503 ", "Connection: close", "Retry-After: 5", "application/problem+json", "too-many-connections", "2 connections"} {
+		for _, want := range []string{"HTTP/1.1 503 ", "Connection: close", "Retry-After: ", "application/problem+json", "too-many-connections", "2 connections"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s over the limit: no %q in %s", c, want, got)
 			}

@@ -20,7 +20,7 @@ func (s *Server) recordRefusal(c *transport.Client, act *transport.Act, why *acc
 
 // transportObserver tells metrics and the recorder.
 func (s *Server) transportObserver() *transport.Observer {
-	o := s.metrics.observer(s.refusals.warnOrigin)
+	o := s.metrics.observer(&s.refusals)
 	o.Disconnected = func(session string, end transport.End, err error) {
 		code, reason := howItEnded(end, err)
 		s.flight.Disconnect(session, code, reason)

@@ -80,7 +80,7 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 // observer feeds the histograms. The series of every transport are made at once,
 // because the functions are on the path of delivery, and because a series that is
 // not there and one at zero must not look alike.
-func (m *metrics) observer(originRefused func(origin, host string)) *transport.Observer {
+func (m *metrics) observer(refusals *refusals) *transport.Observer {
 	delivery := make(map[string]prometheus.Observer)
 	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
@@ -95,7 +95,11 @@ func (m *metrics) observer(originRefused func(origin, host string)) *transport.O
 		}
 	}
 	return &transport.Observer{
-		OriginRefused: originRefused,
+		OriginRefused: refusals.warnOrigin,
+		SessionRefused: func(string) {
+			m.rateLimited(limitSessions)
+			refusals.warnSessions()
+		},
 		Delivered: func(name string, _, _ int, latency time.Duration) {
 			// A page is history that somebody looked up: how old it is says nothing.
 			if o, ok := delivery[name]; ok && latency >= 0 {
@@ -108,6 +112,13 @@ func (m *metrics) observer(originRefused func(origin, host string)) *transport.O
 			}
 		},
 	}
+}
+
+// watchReconnects shows over which time clients would come back.
+func (m *metrics) watchReconnects(window func() time.Duration) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "godwit_reconnect_window_seconds", Help: "Time over which all clients would come back that are connected now.",
+	}, func() float64 { return window().Seconds() }))
 }
 
 // hubObserver feeds the histogram of publishing.
@@ -152,6 +163,7 @@ var (
 	descDelBytes      = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
 	descDrops         = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
 	descGaps          = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descCallsOpen     = desc("rpc_calls_open", "Calls of methods that have no outcome yet.")
 	descRegistrations = desc("rpc_registrations", "Registrations of clients that answer calls now.")
 	descHistChannels  = desc("history_channels", "Channels with a listener or history now.")
@@ -164,7 +176,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
-		descDeliveries, descDelBytes, descDrops, descGaps, descCallsOpen, descRegistrations, descHistChannels, descHistory, descHistBytes, descEvicted,
+		descDeliveries, descDelBytes, descDrops, descGaps, descPagesWaiting, descCallsOpen, descRegistrations, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
 	}
@@ -198,6 +210,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDelBytes, h.DeliveryBytes)
 	counter(descDrops, h.QueueDrops)
 	counter(descGaps, h.Gaps)
+	gauge(descPagesWaiting, float64(h.PagesWaiting))
 
 	b := c.broker()
 	gauge(descHistChannels, float64(b.Channels))

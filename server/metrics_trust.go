@@ -48,7 +48,12 @@ func actionName(a access.Action) string {
 // has the others.
 const limitConnectionsAddress = "connections_address"
 
-func limitKinds() []string { return append(guard.LimitKinds(), limitConnectionsAddress) }
+// limitSessions is the kind of the limit that holds for all clients together.
+const limitSessions = "sessions"
+
+func limitKinds() []string {
+	return append(guard.LimitKinds(), limitConnectionsAddress, limitSessions)
+}
 
 var (
 	hookNames    = []string{"connect", "subscribe", "publish", hookRPC}

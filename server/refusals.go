@@ -40,6 +40,14 @@ func (r *refusals) warnHost(scheme, host string) {
 	}
 }
 
+// warnSessions tells that sessions are refused because too many begin.
+func (r *refusals) warnSessions() {
+	if r.isNews("sessions") {
+		r.log.Warn("more sessions begin than limits.sessions_per_second; some are told to come back later",
+			"hint", "after a restart this passes; if it lasts, raise the limit or add servers")
+	}
+}
+
 // isNews reports whether a refusal is to be told, and notes it.
 func (r *refusals) isNews(what string) bool {
 	now := time.Now()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/server/systemd"
+	"github.com/godwit-io/godwit/transport/reconnect"
 )
 
 // reloadTimeout is how long what a reload has replaced may take to end.
@@ -47,6 +48,7 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	s.guard.Replace(trust)
 	s.answerMethods(trust.Hooks)
 	s.hub.SetPolicies(trust.Policies.OfHub)
+	s.channels.SetPace(reconnect.Spread(c.Reconnect), c.Limits.SessionsPerSecond)
 	for _, session := range s.hub.Sessions() {
 		s.recheck(session, session.ChannelsAskedFor()...)
 		s.recheckMethods(session, session.Methods()...)
@@ -73,6 +75,7 @@ func (s *Server) apply(c Config) bool {
 	next.Log.Level = c.Log.Level
 	l, from := &next.Limits, &c.Limits
 	l.ConnectionsPerUser, l.HandshakesPerSecond, l.RequestsPerSecond = from.ConnectionsPerUser, from.HandshakesPerSecond, from.RequestsPerSecond
+	l.SessionsPerSecond, next.Reconnect = from.SessionsPerSecond, c.Reconnect
 	l.PublicationsPerSecondSession = from.PublicationsPerSecondSession
 	l.PublicationsPerSecondUser = from.PublicationsPerSecondUser
 	l.PublicationsPerSecondAddress = from.PublicationsPerSecondAddress

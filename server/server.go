@@ -24,6 +24,7 @@ import (
 	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
+	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -140,8 +141,11 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		QueueCountMax:       c.Limits.QueueCount,
 		QueueBytesMax:       c.Limits.QueueBytes,
 		SubscriptionsMax:    c.Limits.Subscriptions,
-		Observer:            s.hubObserver(),
-		Logger:              s.log,
+
+		HistoryPagesPerSecond: c.Limits.HistoryPagesPerSecond,
+
+		Observer: s.hubObserver(),
+		Logger:   s.log,
 	})
 	if err != nil {
 		return err
@@ -158,8 +162,14 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Compression:    s.compression(),
 		Header:         securityHeader,
 		Observer:       s.transportObserver(),
-		Logger:         s.log,
+
+		Reconnect:         reconnect.Spread(c.Reconnect),
+		SessionsPerSecond: c.Limits.SessionsPerSecond,
+		Logger:            s.log,
 	})
+	if err == nil {
+		s.metrics.watchReconnects(s.channels.ReconnectWindow)
+	}
 	return err
 }
 
@@ -329,7 +339,10 @@ func (s *Server) drain() {
 	// at once would find the same server.
 	var left atomic.Pointer[map[string]int]
 	cut := s.front.shutdown(ctx, func() {
-		if s.hub.ShutdownAtPace(ctx, drainPace(s.hub.Stats().Sessions, s.config.DrainTimeout)) != nil { // ctx is also judged below
+		n := s.hub.SessionCount()
+		pace := drainPace(n, s.config.DrainTimeout)
+		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
+		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
 		}
 	})
@@ -352,12 +365,8 @@ const drainPerSecond = 1000
 
 // drainPace is how many sessions are ended in a second: as many as it takes to end all
 // in half of the time that there is.
-func drainPace(sessions map[string]int, timeout time.Duration) int {
-	n := 0
-	for _, of := range sessions {
-		n += of
-	}
-	return max(drainPerSecond, int(float64(n)/(timeout/2).Seconds()))
+func drainPace(sessions int, timeout time.Duration) int {
+	return max(drainPerSecond, int(float64(sessions)/(timeout/2).Seconds()))
 }
 
 // Close ends a server that is not running, releasing what New and Listen took.

@@ -496,6 +496,7 @@ func (s *carriedStage) finish(p *player) {
 		}
 		for _, line := range c.hear(-1) {
 			isEnd := line == heardEnd || line == heardClose(uint16(ws.StatusGoingAway), "going away") ||
+				line == "< retry: 2000" || line == "<" || // an EventSource is told when to come back
 				strings.HasPrefix(line, "< 200 ") || strings.HasPrefix(line, "is refused: 503 ")
 			if !isEnd {
 				s.faults = append(s.faults, fmt.Sprintf("at the end a client had heard %q, too", line))

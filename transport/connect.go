@@ -81,6 +81,13 @@ func (t *Transport) decideConnect(a *asked, d decision) decision {
 	if refused != nil {
 		return t.refused(d, refused)
 	}
+	carrier := Session
+	if negotiate(a.values("Accept")) == mediaEvents {
+		carrier = SSE
+	}
+	if d.response = t.admitSession(&d.asker, carrier); d.response != nil {
+		return d
+	}
 	d.dialect, d.link = session, &link{}
 	if a.method == http.MethodPost {
 		d.content = session

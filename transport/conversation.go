@@ -213,8 +213,13 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 			c.session.Presence(command.Tag, command.Channel, command.Presence)
 			return
 		}
-		roster, err := c.t.hub.ListMembers(command.Channel, command.Presence)
-		c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Roster: &roster, Err: err})
+		o := hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel}
+		if roster, err := c.t.hub.ListMembers(command.Channel, command.Presence); err != nil {
+			o.Err = err
+		} else {
+			o.Roster = &roster
+		}
+		c.settle(o)
 	case hub.CommandSubscribe:
 		if c.session == nil {
 			session, err := c.t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), c.wake)

@@ -30,6 +30,8 @@ func sessionWays() (list []way) {
 			{access.Publish, `{"id":2,"publish":{"channel":"%s","data":1}}`},
 			{access.History, `{"id":2,"history":{"channel":"%s"}}`},
 			{access.Presence, `{"id":2,"presence":{"channel":"%s"}}`},
+			{access.Call, `{"id":2,"rpc":{"method":"%s"}}`},
+			{access.Answer, `{"id":2,"register":{"method":"%s"}}`},
 		} {
 			list = append(list, way{
 				"session over " + carrier.name + ": " + command.action.String(), carrier.dialect, command.action,

@@ -262,7 +262,7 @@ func (c *conversation) greeting(tag uint64, isResumed bool) *dialect.Connected {
 	id := c.visitor.identity()
 	o := &dialect.Connected{
 		Tag: tag, Session: seat.session.ID(), Secret: seat.secret, IsResumed: isResumed,
-		Expires: expiresAt(id), Reconnect: c.t.o.Reconnect(),
+		Expires: expiresAt(id),
 	}
 	if id != nil {
 		o.User = id.User

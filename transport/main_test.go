@@ -25,9 +25,17 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 )
 
-// newTransport returns a Transport with options that are right.
+// newTransport returns a Transport with options that are right. If they do not say
+// otherwise, delays are drawn in the middle of the window, which is 2 s.
 func newTransport(h *hub.Hub, o *Options) *Transport {
-	t, err := New(h, o)
+	var options Options
+	if o != nil {
+		options = *o
+	}
+	if options.Random == nil {
+		options.Random = func() float64 { return 0.5 }
+	}
+	t, err := New(h, &options)
 	if err != nil {
 		panic(err)
 	}

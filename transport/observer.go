@@ -19,6 +19,10 @@ type Observer struct {
 	// Ended is called when a WebSocket or a stream is over.
 	Ended func(transport string, end End)
 
+	// SessionRefused is called when a session must not begin because of
+	// Options.SessionsPerSecond.
+	SessionRefused func(transport string)
+
 	// Disconnected is called when the connection of a session is over, which Ended is told
 	// of: with the session's ID, "" if it had none, and of a WebSocket the *ws.CloseError or
 	// another error, nil if there was none. The session may have ended before.
@@ -59,6 +63,12 @@ func (o observer) delivered(transport string, b dialect.Batch) {
 func (o observer) ended(transport string, end End) {
 	if o.Observer != nil && o.Ended != nil {
 		o.Ended(transport, end)
+	}
+}
+
+func (o observer) sessionRefused(transport string) {
+	if o.Observer != nil && o.SessionRefused != nil {
+		o.SessionRefused(transport)
 	}
 }
 

@@ -150,21 +150,17 @@ type refusal struct {
 	detail            string
 	extension         []byte    // members of the document, see Problem.write
 	field             [2]string // one more field and its value, or two empty strings
-	retryAfter        bool      // the client is told when to try again
+	retryAfter        bool      // the client is told when to try again: see pacing.whenRefused
 	retryAfterSeconds string    // the same, when this is known; "" if it is not
 	close             bool      // the answer is the last one on its connection
 }
-
-// retryAfter is what a client is told to wait, in seconds, while the server
-// cannot serve it.
-const retryAfter = "2"
 
 // refuse makes out the answer to a request that is refused.
 func (t *Transport) refuse(a *asker, f *refusal, out *response) {
 	t.begin(a, out, f.problem.Status)
 	out.set("Content-Type", problemType)
 	if f.retryAfter {
-		out.set("Retry-After", retryAfter)
+		out.set("Retry-After", seconds(t.pacing.whenRefused()))
 	}
 	if f.retryAfterSeconds != "" {
 		out.set("Retry-After", f.retryAfterSeconds)

@@ -155,7 +155,7 @@ func problemName(typ string) string { return path.Base(typ) }
 func (c *spoken) refuse(f *refusal, opening bool) {
 	text := heardAnswer(f.problem.Status, f.problem.Name, func(name string) string {
 		if name == "Retry-After" && f.retryAfter {
-			return retryAfter
+			return "2" // see newTransport
 		}
 		return ""
 	})

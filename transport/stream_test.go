@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/reconnect"
 )
 
 // readUntil reads a stream until it has read marker.
@@ -321,7 +322,7 @@ func TestHeartbeats(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	bubble(t, Options{Retry: 1234 * time.Millisecond}, func(t *testing.T, h *hub.Hub, serve func(string, fields) (*memory, func())) {
+	bubble(t, Options{Reconnect: reconnect.Spread{DelayMin: 1234 * time.Millisecond, WindowMin: time.Microsecond}}, func(t *testing.T, h *hub.Hub, serve func(string, fields) (*memory, func())) {
 		m, leave := serve("/channels/chat", fields{"Accept", "text/event-stream"})
 		if got := m.take(); !strings.HasPrefix(got, "retry: 1234\n") {
 			t.Errorf("the stream begins with %q", got)

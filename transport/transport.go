@@ -11,6 +11,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
+	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -42,8 +43,10 @@ const (
 	DefaultBodyBytesMax = hub.DefaultPublicationBytesMax
 	DefaultBodyTimeout  = 30 * time.Second
 	DefaultHeartbeat    = 15 * time.Second
-	DefaultRetry        = 2 * time.Second
 	DefaultWaitMax      = 60 * time.Second
+
+	DefaultSessionsPerSecond = 5000 // what one core takes well, with histories
+
 	DefaultPageLimit    = 100
 	DefaultPageLimitMax = 1000
 	DefaultPageBytesMax = 1 << 20
@@ -97,9 +100,20 @@ type Options struct {
 	// commonly end what was silent for 30 to 60 seconds. Default 15 s.
 	Heartbeat time.Duration
 
-	// Retry is how long an EventSource is told to wait before it reconnects.
-	// Default 2 s.
-	Retry time.Duration
+	// Reconnect says how long clients are told to wait before they come back, so that
+	// a full house that has lost its server returns over a window. Default: from 1 to
+	// 3 s with few sessions, and over so many seconds with thousands as there are.
+	Reconnect reconnect.Spread
+
+	// SessionsPerSecond is how many sessions may begin in a second: WebSockets, event
+	// streams, streams of lines, and long polls that do not go on where one has ended. Half of
+	// them may begin at once. Others are told when to come back: with 503 and
+	// Retry-After, or as an event stream that ends. Default 5000.
+	SessionsPerSecond int
+
+	// Random draws a number of [0, 1) for a delay, and is called concurrently. It need
+	// not be hard to predict. Default: rand.Float64 of math/rand/v2.
+	Random func() float64
 
 	// WaitMax caps Prefer: wait=N of a long poll, in whole seconds. The wait
 	// that applies is reported in Preference-Applied. Default 60 s.
@@ -139,10 +153,6 @@ type Options struct {
 	// Expiring is how long before its token ends a session is told so. Default 30 s.
 	Expiring time.Duration
 
-	// Reconnect returns how long the client of a session is to wait before it comes back
-	// when it has lost its connection, for each session anew. Default: up to 3 s, drawn.
-	Reconnect func() time.Duration
-
 	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.
 	// What is sent to many is compressed once for all, and never in a way that refers
 	// to earlier messages; demand with ServerNoContextTakeover that no memory is kept
@@ -178,7 +188,11 @@ func (o *Options) withDefaults() (Options, error) {
 		driver.Resolve("BodyBytesMax", &out.BodyBytesMax, DefaultBodyBytesMax),
 		driver.Resolve("BodyTimeout", &out.BodyTimeout, DefaultBodyTimeout),
 		driver.Resolve("Heartbeat", &out.Heartbeat, DefaultHeartbeat),
-		driver.Resolve("Retry", &out.Retry, DefaultRetry),
+		driver.Resolve("Reconnect.SessionsPerSecond", &out.Reconnect.SessionsPerSecond, reconnect.DefaultSessionsPerSecond),
+		driver.Resolve("Reconnect.DelayMin", &out.Reconnect.DelayMin, reconnect.DefaultDelayMin),
+		driver.Resolve("Reconnect.WindowMin", &out.Reconnect.WindowMin, reconnect.DefaultWindowMin),
+		driver.Resolve("Reconnect.WindowMax", &out.Reconnect.WindowMax, reconnect.DefaultWindowMax),
+		driver.Resolve("SessionsPerSecond", &out.SessionsPerSecond, DefaultSessionsPerSecond),
 		driver.Resolve("WaitMax", &out.WaitMax, DefaultWaitMax),
 		driver.Resolve("PageLimit", &out.PageLimit, DefaultPageLimit),
 		driver.Resolve("PageLimitMax", &out.PageLimitMax, DefaultPageLimitMax),
@@ -196,8 +210,8 @@ func (o *Options) withDefaults() (Options, error) {
 	out.PageLimit = min(out.PageLimit, out.PageLimitMax)
 	// As JSON a byte becomes six at most, and there is a command around it.
 	out.SessionBytesMax = max(out.SessionBytesMax, min(6*out.BodyBytesMax, NoLimit-1024)+1024)
-	if out.Reconnect == nil {
-		out.Reconnect = func() time.Duration { return rand.N(3 * time.Second) }
+	if out.Random == nil {
+		out.Random = rand.Float64
 	}
 	if out.Logger == nil {
 		out.Logger = slog.Default()
@@ -227,6 +241,7 @@ type Transport struct {
 	limits  *engine.Options // of WebSockets on the engine
 	fixed   []responseField // of every response
 	streams dialect.StreamOptions
+	pacing  pacing
 
 	seats         seats
 	sessions      dialect.SessionOptions
@@ -247,7 +262,10 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 			t.fixed = append(t.fixed, responseField{name, value})
 		}
 	}
-	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Retry: t.o.Retry}
+	t.pacing.random = t.o.Random
+	t.pacing.sessions = h.SessionCount
+	t.SetPace(t.o.Reconnect, t.o.SessionsPerSecond)
+	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Reconnect: t.pacing.redraw}
 	t.limits = &engine.Options{
 		MessageBytesMax: int64(t.o.BodyBytesMax),
 		PingInterval:    t.o.Heartbeat,
@@ -257,7 +275,7 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 	t.sessionLimits = new(*t.limits)
 	t.sessionLimits.MessageBytesMax = int64(t.o.SessionBytesMax)
 	t.sessions = dialect.SessionOptions{
-		Heartbeat: t.o.Heartbeat, ConnectTimeout: t.o.ConnectTimeout, PingInterval: t.o.PingInterval,
+		Heartbeat: t.o.Heartbeat, ConnectTimeout: t.o.ConnectTimeout, PingInterval: t.o.PingInterval, Reconnect: t.pacing.redraw,
 		Expiring: t.o.Expiring, Describe: t.describe,
 	}
 	return t, nil

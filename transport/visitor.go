@@ -179,6 +179,13 @@ func (v *visitor) next(session string) (command dialect.Command, refusal error, 
 			return command, nil, false
 		}
 	}
+	if also := v.held[0].Also; verdict == nil && also != 0 {
+		v.held[0].Action, v.held[0].Also = also, 0
+		v.mu.Lock()
+		v.asks, v.decided, v.verdict = false, false, nil
+		v.mu.Unlock()
+		return v.next(session)
+	}
 	command = v.held[0]
 	if v.act.Message != nil {
 		command.Message = *v.act.Message

@@ -2,10 +2,8 @@ package transport
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
@@ -41,6 +39,10 @@ func (t *Transport) decideSocket(a *asked) decision {
 		return t.refused(d, f)
 	}
 	if route.connect {
+		if d.response = t.admitSession(&d.asker, Session); d.response != nil {
+			d.response.isLast = true
+			return d
+		}
 		d.socket, d.link = dialect.NewSession(&t.sessions), &link{}
 		return d
 	}
@@ -54,6 +56,9 @@ func (t *Transport) decideSocket(a *asked) decision {
 	q, err := parseQuery(a.query)
 	if err != nil {
 		return refuse(refuseQuery(err))
+	}
+	if d.response = t.admitSession(&d.asker, WebSocket); d.response != nil {
+		return d
 	}
 	socket := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
 	if q.json {
@@ -188,10 +193,6 @@ func (t *Transport) Refuse(w http.ResponseWriter, r *http.Request, why *handshak
 	t.writeResponse(w, r, d.response)
 }
 
-// retryWhenRefused is how long an EventSource is told to wait that could not be
-// served, at least. Those that are refused together should not come back together.
-const retryWhenRefused = 5 * time.Second
-
 // unavailable is the answer to a request that cannot be served now.
 func (t *Transport) unavailable(a *asked, why *handshake.Fault) decision {
 	var d decision
@@ -201,14 +202,12 @@ func (t *Transport) unavailable(a *asked, why *handshake.Fault) decision {
 	d.response = new(response)
 	if a.method == http.MethodGet && !a.isUpgrade() && !d.isPresence && negotiate(a.values("Accept")) == mediaEvents {
 		t.answer(&d.asker, dialect.EventsHead(), d.response, nil)
-		d.response.body = dialect.AppendRetry(nil, retryWhenRefused+rand.N(retryWhenRefused))
+		d.response.body = dialect.AppendRetry(nil, t.pacing.whenFull())
 		return d
 	}
 	t.refuse(&d.asker, &refusal{problem: problemOf(why), detail: why.Reason, close: true}, d.response)
-	for name, values := range why.Header {
-		if name == "Retry-After" {
-			d.response.set(name, values[0])
-		}
+	if _, ok := why.Header["Retry-After"]; ok { // those that are refused together should not come back together
+		d.response.set("Retry-After", seconds(t.pacing.whenFull()))
 	}
 	return d
 }

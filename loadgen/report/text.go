@@ -37,6 +37,13 @@ func rows(r *loadgen.Report) []row {
 	}
 	for i, round := range r.Rounds {
 		add(fmt.Sprintf("round %d", i+1), "%s", describeRound(round))
+		if r.Feed != nil {
+			add("", "%s", describeOutage(r, round))
+		}
+	}
+	if f := r.Feed; f != nil {
+		add("published", "%s, and %s of which the server did not say so", loadgen.Count(float64(f.Published)), loadgen.Count(float64(f.Unanswered)))
+		add("delivered", "%s; missing and announced %s, lost %s, repeated %s", loadgen.Count(float64(f.Deliveries)), loadgen.Count(float64(f.Announced)), loadgen.Count(float64(f.Lost)), loadgen.Count(float64(f.Repeated)))
 	}
 	if l := r.Latency; l != nil {
 		add(latencyName(r.Kind), "%s", quantiles(l))
@@ -102,6 +109,8 @@ func load(r *loadgen.Report) string {
 		parts = append(parts, fmt.Sprintf("%s of %s", l.Type, loadgen.Bytes(float64(l.Size))))
 	}
 	switch {
+	case r.Feed != nil:
+		parts = append(parts, loadgen.Count(l.Rate)+" published a second, the server killed while everybody is connected")
 	case l.Rate > 0:
 		parts = append(parts, loadgen.Count(l.Rate)+" a second (open loop)")
 	case r.Kind == loadgen.KindPublish:
@@ -178,6 +187,16 @@ func describeRound(r loadgen.Round) string {
 	text := fmt.Sprintf("half back after %s, 99 %% after %s, all after %s", at(r.HalfBack), at(r.MostBack), at(r.AllBack))
 	if failed := r.Attempts - int64(r.Back); failed > 0 {
 		text += fmt.Sprintf("; %s attempts failed", loadgen.Count(float64(failed)))
+	}
+	return text
+}
+
+// describeOutage is the rest of a round in which the server was killed.
+func describeOutage(r *loadgen.Report, round loadgen.Round) string {
+	text := fmt.Sprintf("away for %s; largest second %s back, %s attempts; %s sent away", round.Down,
+		loadgen.Count(float64(round.MostBackAt)), loadgen.Count(float64(round.MostTried)), loadgen.Count(float64(round.SentAway)))
+	if r.Server != nil {
+		text += fmt.Sprintf("; at most %.2f cores", round.PeakCores)
 	}
 	return text
 }

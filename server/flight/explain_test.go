@@ -145,9 +145,7 @@ var scenes = []struct {
 	}},
 	{"conflated", hub.Options{}, gapped(hub.GapConflated, 2)},
 	{"dropped", hub.Options{}, gapped(hub.GapDropped, 3)},
-	{"rate", hub.Options{}, gapped(hub.GapRate, 3)},
-	{"rate, of a number that is not known", hub.Options{}, gapped(hub.GapRate, 0)},
-	{"conflated, all of a range", hub.Options{}, gapped(hub.GapConflated, 3)},
+	{"rate", hub.Options{}, gapped(hub.GapRate, 0)},
 	{"waiting in the queue", hub.Options{}, func(s *scene) Question {
 		ann := subscribed(s.session("one", "ann"), hub.SubscribeOptions{})
 		s.publish(1)

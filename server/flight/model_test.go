@@ -235,9 +235,9 @@ func runWorld(t *testing.T, seed uint64, bytes, steps int) map[Outcome]int {
 // Random sessions, subscriptions, publications, gaps and ends: no explanation is wrong,
 // and one is wanting only where something was forgotten.
 func TestExplanationsAreTrue(t *testing.T) {
-	seeds := uint64(10)
-	if testing.Short() {
-		seeds = 4
+	seeds := uint64(20)
+	if raceEnabled || testing.Short() {
+		seeds = 3
 	}
 	for _, bytes := range []int{0, 1000, 300} {
 		t.Run(fmt.Sprint("memory=", bytes), func(t *testing.T) {

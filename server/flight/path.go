@@ -33,7 +33,6 @@ const (
 	placeBefore               // before it began: it was not asked for
 	placeGiven                // handed to the connection, unless it was left out on purpose
 	placeGap                  // in a gap
-	placePartly               // in a range of which some were left out and some were given
 	placePending              // after what was handed out so far
 	placeAfter                // after the newest that was handed out before the end
 )
@@ -80,9 +79,6 @@ func (p *path) find(at hub.Position, isRecent bool) (place, *Event) {
 			found, gap = placeGiven, nil
 		case isIn(at, start, e.Gap.To) && found != placeGiven:
 			found, gap = placeGap, e
-			if isPartial(&e.Gap) {
-				found = placePartly
-			}
 		}
 		from = e.Gap.To
 	}
@@ -114,14 +110,4 @@ func isIn(at, from, to hub.Position) bool {
 		return isBetween(at, from, to)
 	}
 	return at.Epoch == from.Epoch && at.Offset > from.Offset || at.Epoch == to.Epoch && at.Offset <= to.Offset
-}
-
-// isPartial reports whether a gap says that fewer were left out than there may be in its
-// range. Conflation and rates leave out some and hand out others.
-func isPartial(g *hub.Gap) bool {
-	switch g.Reason {
-	case hub.GapConflated, hub.GapRate, hub.GapDropped:
-		return g.From.Epoch != g.To.Epoch || g.Count == 0 || uint64(g.Count) < g.To.Offset-g.From.Offset
-	}
-	return false
 }

@@ -2,6 +2,7 @@ package flight
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -83,7 +84,7 @@ func (r *Recorder) milestones(kind Kind, others func(*hub.Session, hub.Milestone
 // Refuse notes that a client was refused an action in a channel, with why. session is ""
 // if it had none, and user if it is not known who it is.
 func (r *Recorder) Refuse(session, user string, a access.Action, channel string, why error) {
-	if r == nil {
+	if r == nil || session == "" && user == "" { // nobody can ask for it
 		return
 	}
 	code, reason := reasonOf(why)
@@ -155,5 +156,5 @@ func reasonOf(err error) (code uint16, reason string) {
 	case err == nil, errors.Is(err, hub.ErrClosed):
 		return 0, ""
 	}
-	return 0, err.Error()
+	return 0, strings.TrimPrefix(err.Error(), "hub: ")
 }

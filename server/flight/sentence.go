@@ -12,11 +12,13 @@ import (
 func (f *finding) judge(st *story) (Outcome, string) {
 	at, recent := f.answer.Position, f.isRecent()
 	// Of several subscriptions, one after the other, the best place counts.
-	order := [...]place{placeGiven, placePending, placeGap, placePartly, placeUnknown, placeAfter, placeBefore}
-	found, gaps := make(map[place]*path), make(map[place]*Event)
+	order := [...]place{placeGiven, placePending, placeGap, placeUnknown, placeAfter, placeBefore}
+	found, gap := make(map[place]*path), (*Event)(nil)
 	for _, p := range st.paths {
 		where, e := p.find(at, recent)
-		found[where], gaps[where] = p, e
+		if found[where] = p; where == placeGap {
+			gap = e
+		}
 	}
 	for _, where := range order {
 		p := found[where]
@@ -34,9 +36,8 @@ func (f *finding) judge(st *story) (Outcome, string) {
 			return Given, f.givenText(st, p)
 		case placePending:
 			return f.pending(st, p)
-		case placeGap, placePartly:
-			gap := gaps[where]
-			return outcomeOf(gap.Gap.Reason), f.gapText(st, gap, where == placePartly)
+		case placeGap:
+			return outcomeOf(gap.Gap.Reason), f.gapText(st, gap)
 		case placeUnknown:
 			return Unknown, f.unknownText(st, p)
 		case placeAfter:
@@ -119,7 +120,7 @@ func (f *finding) pending(st *story, p *path) (Outcome, string) {
 	case p.live.Queued > 0:
 		text += fmt.Sprintf(". %s waits: %s in the queue until its connection takes more", a.Position, count(p.live.Queued, "publication is", "publications are"))
 	default:
-		text += ". " + a.Position.String() + " is being delivered"
+		text += ". " + a.Position.String() + " waits until its connection takes it"
 	}
 	return Waiting, text + "."
 }
@@ -133,26 +134,14 @@ var gapReasons = [...]string{
 	hub.GapRate:      "there were more than the rate of the subscription lets through",
 }
 
-// partReasons are gapReasons of some in a range.
-var partReasons = map[hub.GapReason]string{
-	hub.GapConflated: "because newer ones with the same key took their places",
-	hub.GapDropped:   "because the client was too slow",
-	hub.GapRate:      "because there were more than the rate of the subscription lets through",
-}
-
-func (f *finding) gapText(st *story, e *Event, partly bool) string {
+func (f *finding) gapText(st *story, e *Event) string {
 	a := f.answer
-	between := fmt.Sprintf("after %s and up to %s", e.Gap.From, e.Gap.To)
-	if partly {
-		some := "some"
-		if e.Gap.Count > 0 {
-			some = fmt.Sprint(e.Gap.Count)
-		}
-		return fmt.Sprintf("%s is among those %s, of which %s were not given to %s, %s. It was told so at %s. Which ones is not recorded.",
-			a.Position, between, some, st.name(), partReasons[e.Gap.Reason], f.clock(e.Time))
+	size := ""
+	if e.Gap.Count > 1 {
+		size = fmt.Sprintf(" (%d publications)", e.Gap.Count)
 	}
-	return fmt.Sprintf("%s was not given to %s, because %s. It is in the gap %s that the session was told of at %s.",
-		a.Position, st.name(), gapReasons[e.Gap.Reason], between, f.clock(e.Time))
+	return fmt.Sprintf("%s was not given to %s, because %s. It is in the gap after %s and up to %s%s that the session was told of at %s.",
+		a.Position, st.name(), gapReasons[e.Gap.Reason], e.Gap.From, e.Gap.To, size, f.clock(e.Time))
 }
 
 func (f *finding) unknownText(st *story, p *path) string {

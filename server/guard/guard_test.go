@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +63,10 @@ func causeOf(err error) access.Cause {
 func TestGrantsAndRulesDecide(t *testing.T) {
 	p := policies(t, "lobby", "**")
 	p.list[0].Rules = access.Rules{Source: "channels[0]", Allowed: []access.Action{access.Publish}}
-	g := New(Options{}, &Settings{Policies: p})
+	var told []string
+	g := New(Options{RefusedTo: func(c *transport.Client, act *transport.Act, why *access.Refusal) {
+		told = append(told, fmt.Sprint(c.Identity.User, " ", act.Session, " ", act.Action, " ", act.Channel, " ", why.Cause))
+	}}, &Settings{Policies: p})
 	ann := client(far, &access.Identity{Kind: access.Token, User: "ann", Grants: grants(t, `{"subscribe":["inbox/{user}"]}`)})
 	nobody := client(far, &access.Identity{Kind: access.Anonymous})
 	for _, row := range []struct {
@@ -77,13 +81,16 @@ func TestGrantsAndRulesDecide(t *testing.T) {
 		{nobody, access.Publish, "lobby", 0},
 		{nobody, access.Subscribe, "lobby", access.Unauthenticated},
 	} {
-		act := &transport.Act{Action: row.action, Channel: row.channel, Message: &hub.Message{}}
+		act := &transport.Act{Action: row.action, Channel: row.channel, Session: "s", Message: &hub.Message{}}
 		if got := causeOf(decide(g, row.c, act)); got != row.want {
 			t.Errorf("%v %v %s: %v, want %v", row.c.Identity, row.action, row.channel, got, row.want)
 		}
 		if d := g.Explain(row.c.Identity, row.action, row.channel); d.Allowed != (row.want == 0) {
 			t.Errorf("it is explained with %v", d)
 		}
+	}
+	if want := []string{fmt.Sprint("ann s subscribe inbox/bob ", access.Denied), fmt.Sprint(" s subscribe lobby ", access.Unauthenticated)}; !slices.Equal(told, want) {
+		t.Errorf("it was told of %q, want %q", told, want)
 	}
 	if r := g.Rules("lobby"); r == nil || r.Source != "channels[0]" {
 		t.Errorf("the rules of lobby are %v", r)
@@ -287,7 +294,10 @@ func TestTheApplicationDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer identities.Close()
-	server := site(t, Options{}, &Settings{Identities: identities, Hooks: h, Forward: []string{"Cookie"}})
+	var told atomic.Pointer[string]
+	server := site(t, Options{RefusedTo: func(c *transport.Client, act *transport.Act, why *access.Refusal) {
+		told.Store(new(fmt.Sprint(c.Identity.User, " ", act.Action, " ", act.Channel, ": ", why.Reason)))
+	}}, &Settings{Identities: identities, Hooks: h, Forward: []string{"Cookie"}})
 	for _, row := range []struct {
 		path, body, cookie string
 		code               int
@@ -307,6 +317,9 @@ func TestTheApplicationDecides(t *testing.T) {
 		if code != row.code || !strings.Contains(content, row.content) {
 			t.Errorf("%s %q: %d %s, want %d %q", row.path, row.body, code, content, row.code, row.content)
 		}
+	}
+	if text := told.Load(); text == nil || *text != "ann publish asked/a: no spam" {
+		t.Errorf("of what the application refused it was told %v", text)
 	}
 	// The browser of somebody who visits another page sends the cookie, too.
 	if code, content := status(t, server, "GET", "/channels/free", "", "Cookie", "s=1", "Sec-Fetch-Site", "cross-site"); code != 403 {

@@ -50,6 +50,7 @@ type Frame struct {
 type Command struct {
 	Kind      hub.Command   // 0 asks for nothing but the permission
 	Action    access.Action // what the client has to be allowed
+	Also      access.Action // and this, too; 0 for nothing more
 	Tag       uint64
 	Channel   string
 	Message   hub.Message          // CommandPublish

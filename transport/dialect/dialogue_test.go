@@ -25,8 +25,13 @@ type turn struct {
 
 var (
 	epoch   = time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
-	options = &StreamOptions{Heartbeat: 15 * time.Second, Retry: 2 * time.Second}
-	broken  = errors.New("broken on purpose")
+	options = &StreamOptions{Heartbeat: 15 * time.Second, Reconnect: func(at int32) (time.Duration, int32) {
+		if at != FirstDelay {
+			return 0, at
+		}
+		return 2 * time.Second, 100
+	}}
+	broken = errors.New("broken on purpose")
 )
 
 func at(n uint64) hub.Position { return hub.Position{Epoch: "e", Offset: n} }
@@ -282,7 +287,7 @@ func TestDialects(t *testing.T) {
 		{"events after an id that makes no sense", NewEvents("c", hub.SubscribeOptions{Since: hub.Position{Epoch: LostEpoch}}, options), []turn{
 			{nil, `subscribe c since ?:0`},
 			{pushes(hub.Push{Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandSubscribe, Position: hub.Position{Epoch: LostEpoch}}}), `answer 200 text/event-stream; charset=utf-8; "retry: 2000\n\n"`},
-			{hub.ErrClosed, `over, shutdown`},
+			{hub.ErrClosed, `"retry: 2000\n\n"; over, shutdown`},
 		}},
 		{"lines", NewLines("c", hub.SubscribeOptions{Last: 2}, options), []turn{
 			{nil, `subscribe c last 2`},

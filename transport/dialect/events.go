@@ -10,7 +10,7 @@ import (
 )
 
 // events is Server-Sent Events (HTML §9.2). A stream begins with the
-// reconnection time and the position it begins behind, so that a client that
+// reconnection time, which may be told again at any time, and the position it begins behind, so that a client that
 // breaks off before its first message resumes without loss. The position is an
 // event with data: some clients ignore an id without.
 //
@@ -45,6 +45,7 @@ var events = streamFormat{
 	appendOpen:      appendEventOpen,
 	appendGap:       appendEventGap,
 	appendEnd:       appendEventEnd,
+	appendRetry:     AppendRetry,
 	heartbeat:       []byte(":\n\n"),
 	endsWhenRefused: true, // an EventSource gives up for good on any status but 200
 }

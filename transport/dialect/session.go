@@ -26,6 +26,7 @@ type Session struct {
 	opened  int64 // in nanoseconds of Unix time
 	phase   phase
 	carried carried
+	drawnAt int32 // see SessionOptions.Reconnect
 
 	newest   uint64    // the newest ID of a command
 	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
@@ -234,6 +235,9 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
 		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		if c.WithMembers {
+			command.Also = access.Presence
+		}
 	case clientproto.Unsubscribe:
 		command.Kind = hub.CommandUnsubscribe
 	case clientproto.Publish:
@@ -279,6 +283,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		command.Kind, command.Token = CommandRefresh, c.Token
 	case clientproto.Ping:
 		s.reply(c.ID, out, nil)
+		s.redraw(out)
 		return
 	case clientproto.End:
 		s.reply(c.ID, out, nil)
@@ -417,7 +422,9 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 	case s.poll != nil:
 		s.answerPoll(now, out)
 	case s.carried == carriedStream && len(out.Frames) == 0:
-		out.Frames = append(out.Frames, s.framing.heartbeat)
+		if s.redraw(out); len(out.Frames) == 0 {
+			out.Frames = append(out.Frames, s.framing.heartbeat)
+		}
 	}
 	s.rest(now)
 }

@@ -11,11 +11,14 @@ import (
 //
 // They are resolved: a Transport has filled its defaults in.
 type SessionOptions struct {
-	Heartbeat      time.Duration           // the silence after which a stream is sent something
-	ConnectTimeout time.Duration           // for the first command to come
-	PingInterval   time.Duration           // what a client is told: how long to be silent before it pings
-	Expiring       time.Duration           // how long before its token ends a client is told
-	Describe       func(err error) Failure // what a client is told of an error of the hub
+	Heartbeat      time.Duration // the silence after which a stream is sent something
+	ConnectTimeout time.Duration // for the first command to come
+	PingInterval   time.Duration // what a client is told: how long to be silent before it pings
+	Expiring       time.Duration // how long before its token ends a client is told
+	// Reconnect draws the time that a client waits before it comes back, see StreamOptions.
+	Reconnect func(drawnAt int32) (delay time.Duration, at int32)
+
+	Describe func(err error) Failure // what a client is told of an error of the hub
 }
 
 // Failure is a reply that something was not done.
@@ -46,6 +49,5 @@ type Connected struct {
 	Secret    string
 	User      string
 	Expires   time.Time // zero for never
-	Reconnect time.Duration
 	IsResumed bool
 }

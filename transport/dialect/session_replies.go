@@ -141,7 +141,9 @@ func (s *Session) appendConnected(dst []byte, now time.Time, o *Connected) []byt
 	dst = append(dst, `,"resumed":`...)
 	dst = strconv.AppendBool(dst, o.IsResumed)
 	dst = append(dst, `,"reconnect":{`...)
-	dst = appendMillis(dst, "after_ms", o.Reconnect)
+	var delay time.Duration
+	delay, s.drawnAt = s.options.Reconnect(FirstDelay)
+	dst = appendMillis(dst, "after_ms", delay)
 	dst = append(dst, `},`...)
 	dst = appendMillis(dst, "ping_ms", s.options.PingInterval)
 	if !o.Expires.IsZero() {
@@ -149,6 +151,19 @@ func (s *Session) appendConnected(dst []byte, now time.Time, o *Connected) []byt
 		dst = appendExpiry(dst, now, o.Expires)
 	}
 	return dst
+}
+
+// redraw tells the client another time to come back after, if the one that it has does
+// not fit any more.
+func (s *Session) redraw(out *Effects) {
+	delay, at := s.options.Reconnect(s.drawnAt)
+	if s.drawnAt = at; delay > 0 {
+		s.sendObject(out, func(dst []byte) []byte {
+			dst = append(dst, `{"reconnect":{`...)
+			dst = appendMillis(dst, "after_ms", delay)
+			return append(dst, "}}"...)
+		})
+	}
 }
 
 // appendExpiry appends when the token ends, as a time from now: the clocks of clients

@@ -19,14 +19,22 @@ type Stream struct {
 	answered  bool
 	isHead    bool      // only the head is wanted
 	isPage    bool      // the client is a page in a browser
+	issuedAt  int32     // what the last delay was drawn at, see StreamOptions.Reconnect
 	heartbeat time.Time // when the next one is due, zero before the stream is open
 }
 
 // StreamOptions are the same for all streams of a server.
 type StreamOptions struct {
 	Heartbeat time.Duration // the silence after which the client is sent something
-	Retry     time.Duration // how long an EventSource waits before it comes back
+
+	// Reconnect draws how long a client waits before it comes back. at says what the
+	// delay was drawn for, and is given back with the next call for this client; it is
+	// FirstDelay with the first one. A delay of 0 says that the last one is still right.
+	Reconnect func(at int32) (delay time.Duration, drawnAt int32)
 }
+
+// FirstDelay is given to StreamOptions.Reconnect for a client that needs a new delay.
+const FirstDelay = -1
 
 // streamFormat is how such a response is written.
 type streamFormat struct {
@@ -36,6 +44,7 @@ type streamFormat struct {
 	appendOpen  func(dst []byte, retry time.Duration, begin hub.Position) []byte
 	appendGap   func(dst []byte, g *hub.Gap) []byte
 	appendEnd   func(dst []byte, e ending) []byte
+	appendRetry func(dst []byte, retry time.Duration) []byte // nil if clients are not told
 	heartbeat   []byte
 
 	// endsWhenRefused opens and ends a stream that cannot be served now instead
@@ -115,9 +124,33 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 			return
 		}
 	}
-	if len(out.Frames) > 0 {
-		s.heartbeat = now.Add(s.options.Heartbeat)
+	if len(out.Frames) == 0 {
+		return
 	}
+	// A stream that is never silent has no heartbeat to go with.
+	next := now.Add(s.options.Heartbeat)
+	if !s.heartbeat.IsZero() && next.Unix()>>refreshShift != s.heartbeat.Unix()>>refreshShift {
+		s.refresh(out)
+	}
+	s.heartbeat = next
+}
+
+// refreshShift has a busy stream look every 16 seconds whether the client needs another
+// delay: when the seconds of the clock pass a multiple of that.
+const refreshShift = 4
+
+// refresh tells the client when to come back, if what it was told is no longer right.
+func (s *Stream) refresh(out *Effects) bool {
+	if s.format.appendRetry == nil {
+		return false
+	}
+	delay, at := s.options.Reconnect(s.issuedAt)
+	if delay == 0 {
+		return false
+	}
+	s.issuedAt = at
+	out.Frames = append(out.Frames, s.format.appendRetry(nil, delay))
+	return true
 }
 
 func (s *Stream) answer(o *hub.Outcome, out *Effects) {
@@ -144,7 +177,11 @@ func (s *Stream) answer(o *hub.Outcome, out *Effects) {
 		out.Frames = append(out.Frames, s.format.appendEnd(nil, e))
 		return
 	}
-	out.Frames = append(out.Frames, s.format.appendOpen(nil, s.options.Retry, position))
+	var delay time.Duration
+	if s.format.appendRetry != nil {
+		delay, s.issuedAt = s.options.Reconnect(FirstDelay)
+	}
+	out.Frames = append(out.Frames, s.format.appendOpen(nil, delay, position))
 }
 
 // End implements Dialect. The client comes back. A request that has no answer by
@@ -158,6 +195,11 @@ func (s *Stream) End(reason error, out *Effects) {
 		out.Frames = append(out.Frames, s.format.appendEnd(nil, e))
 	}
 	out.Closing = &Closing{End: endOf(reason)}
+	if out.Closing.End == EndShutdown && s.format.appendRetry != nil {
+		// All clients are told this at about the same time.
+		delay, _ := s.options.Reconnect(FirstDelay)
+		out.Frames = append(out.Frames, s.format.appendRetry(nil, delay))
+	}
 }
 
 // Deadline is when a heartbeat is due.
@@ -165,6 +207,8 @@ func (s *Stream) Deadline() time.Time { return s.heartbeat }
 
 // Expire sends a heartbeat.
 func (s *Stream) Expire(now time.Time, out *Effects) {
-	out.Frames = append(out.Frames, s.format.heartbeat)
+	if !s.refresh(out) {
+		out.Frames = append(out.Frames, s.format.heartbeat)
+	}
 	s.heartbeat = now.Add(s.options.Heartbeat)
 }

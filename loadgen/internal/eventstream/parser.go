@@ -3,6 +3,8 @@ package eventstream
 import (
 	"bytes"
 	"errors"
+	"strconv"
+	"time"
 )
 
 // ErrTooLong says that an event, or a line, is longer than Parser.BytesMax.
@@ -14,13 +16,21 @@ type Event struct {
 	Data []byte // its lines joined with line feeds
 }
 
-// Parser takes one stream apart. It is for one goroutine. The fields id and retry
-// are passed over.
+// Parser takes one stream apart. It is for one goroutine.
 type Parser struct {
 	// BytesMax is the most that a line, and the data of an event, may have. It
 	// must be above zero.
 	BytesMax int
 
+	// LastID is the id that the last event has had, or an earlier one if it had none: what
+	// a client sends as Last-Event-ID. It is valid until the next call of Next.
+	LastID []byte
+
+	// Retry is how long the server wants a client to wait before it comes back, 0 if it
+	// has not said so.
+	Retry time.Duration
+
+	id      []byte // of the event that arrives, which counts when it is whole
 	line    []byte // the beginning of one that came in pieces
 	name    []byte
 	data    []byte // of the event, if it is copied
@@ -46,6 +56,7 @@ func (p *Parser) Next(b []byte) (e Event, n int, ok bool, err error) {
 				return Event{}, n, false, err
 			}
 		case p.has:
+			p.LastID = append(p.LastID[:0], p.id...)
 			e = Event{Name: p.name, Data: p.data}
 			if p.whole != nil {
 				e.Data = p.whole
@@ -54,6 +65,7 @@ func (p *Parser) Next(b []byte) (e Event, n int, ok bool, err error) {
 			p.line = p.line[:0]
 			return e, n, true, nil
 		default:
+			p.LastID = append(p.LastID[:0], p.id...)
 			p.name = p.name[:0] // an event without data is none
 		}
 		p.line = p.line[:0]
@@ -103,6 +115,14 @@ func (p *Parser) field(line []byte) error {
 	switch string(name) {
 	case "event":
 		p.name = append(p.name[:0], value...)
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			p.id = append(p.id[:0], value...)
+		}
+	case "retry":
+		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+			p.Retry = time.Duration(ms) * time.Millisecond
+		}
 	case "data":
 		if len(p.data)+len(p.whole)+len(value) >= p.BytesMax {
 			return ErrTooLong

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // events takes a stream apart in pieces of the given sizes, in turn.
@@ -141,4 +142,36 @@ func FuzzParser(f *testing.F) {
 			}
 		}
 	})
+}
+
+// An id counts when its event is whole, as what comes behind the last one is asked for
+// with it; the time to wait counts at once.
+func TestIDsAndTimes(t *testing.T) {
+	p := Parser{BytesMax: 100}
+	for _, step := range []struct {
+		text, id string
+		retry    time.Duration
+	}{
+		{"retry: 1840\nid: e:1\nevent: position\n", "", 1840 * time.Millisecond},
+		{"data: e:1\n\n", "e:1", 1840 * time.Millisecond},
+		{"id: e:2\ndata: cut", "e:1", 1840 * time.Millisecond},
+		{"\n\ndata: without\n\n", "e:2", 1840 * time.Millisecond},
+		{"retry: 5000\n\n", "e:2", 5 * time.Second},
+		{"retry: soon\nretry: -1\nretry:\nretry: 99999999999\nid: a\x00b\n\n", "e:2", 5 * time.Second},
+		{"id: e:7\n\n", "e:7", 5 * time.Second}, // an event without data is none, and its id counts
+		{"id\ndata: x\n\n", "", 5 * time.Second},
+	} {
+		for rest := []byte(step.text); ; {
+			_, n, ok, err := p.Next(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rest = rest[n:]; !ok {
+				break
+			}
+		}
+		if string(p.LastID) != step.id || p.Retry != step.retry {
+			t.Errorf("after %q: id %q, retry %v; want %q, %v", step.text, p.LastID, p.Retry, step.id, step.retry)
+		}
+	}
 }

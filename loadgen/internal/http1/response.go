@@ -11,6 +11,7 @@ type Response struct {
 	ContentType     []byte
 	ContentEncoding []byte
 	Location        []byte
+	RetryAfter      []byte
 	Close           bool // the connection is used no more behind it
 }
 
@@ -65,6 +66,8 @@ func (p *Response) parse(head []byte) (framing, error) {
 			p.ContentEncoding = value
 		case is(name, "location"):
 			p.Location = value
+		case is(name, "retry-after"):
+			p.RetryAfter = value
 		case is(name, "content-length"):
 			n, err := parseLength(value)
 			if err != nil {
