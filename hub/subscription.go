@@ -226,9 +226,11 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
+	var ended *watch
 	switch {
 	case sub.traits&suspended != 0:
 		sub.catching = true // until it is subscribed to again
+		ended = s.takeWatch(sub)
 	case position == top && !sub.doubted && !sub.seen.isNews(position):
 		sub.seen = Position{}
 	default:
@@ -238,6 +240,9 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	begun := s.milestone(sub)
 	wake := s.claimWake()
 	s.mu.Unlock()
+	if ended != nil {
+		sub.channel.unwatch(ended)
+	}
 	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
 		o.Subscribed(s, begun)
 	}
