@@ -132,6 +132,24 @@ func (c *modelClient) notice(isAll bool) (any bool) {
 // everything.
 func (r *recoveryRun) settle() {
 	r.notef("everything comes to rest")
+	r.rest()
+	if r.watches() && r.fault == "" {
+		<-time.After(joinsPass)
+		r.wait()
+		r.rest()
+	}
+	for _, c := range r.clients {
+		c.checkRest()
+		for _, a := range c.accounts {
+			if a.presence {
+				c.checkRoster(a)
+			}
+		}
+	}
+	r.checkTwice()
+}
+
+func (r *recoveryRun) rest() {
 	for round := 0; r.fault == ""; round++ {
 		any := r.broker.letGo(true)
 		r.guard.decideAll()
@@ -154,10 +172,6 @@ func (r *recoveryRun) settle() {
 			r.failf("it does not come to rest")
 		}
 	}
-	for _, c := range r.clients {
-		c.checkRest()
-	}
-	r.checkTwice()
 }
 
 // checkTwice checks that nothing was published twice.

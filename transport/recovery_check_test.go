@@ -20,7 +20,10 @@ type heardObject struct {
 	heardPublication
 	Gap     *heardGap
 	Message *heardPublication
-	End     *struct {
+
+	Join, Leave, Presence *heardChanges
+
+	End *struct {
 		Code      int
 		Reconnect bool
 	}
@@ -36,6 +39,9 @@ type heardReply struct {
 	Count                 int
 	From                  hub.Position
 	SHA256                string
+	Version               uint64
+	Members               []heardMember
+	Cursor                string
 }
 
 type heardPublication struct {
@@ -79,6 +85,12 @@ func (c *modelClient) hear(object []byte) {
 			c.messages = &account{channel: o.Message.Channel, self: true, isOpen: true}
 		}
 		c.publication(c.messages, o.Message)
+	case o.Join != nil:
+		c.changed(o.Join, "join")
+	case o.Leave != nil:
+		c.changed(o.Leave, "leave")
+	case o.Presence != nil:
+		c.changed(o.Presence, "presence")
 	case o.Channel != "":
 		c.r.heard.publications++
 		if a := c.accountOf(o.Channel); a != nil {
@@ -208,6 +220,8 @@ func (c *modelClient) reply(o *heardObject, object []byte) {
 		c.published(asked.own, o.OK.Position)
 	case "history":
 		c.history(asked, o.OK)
+	case "presence":
+		c.members(asked, o.OK)
 	case "digest":
 		c.digest(asked, o.OK)
 	}
@@ -257,6 +271,9 @@ func (c *modelClient) subscribed(asked *askedModel, ok *heardReply) {
 		c.failf("%s is subscribed to twice", a.channel)
 	}
 	a.isOpen = true
+	if a.presence {
+		c.readRoster(a)
+	}
 	if !asked.since.IsZero() {
 		if ok.Position != asked.since {
 			c.failf("a subscription since %v begins at %v", asked.since, ok.Position)
