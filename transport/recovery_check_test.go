@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -171,23 +172,38 @@ func (c *modelClient) gap(a *account, g *heardGap) {
 		c.failf("a gap of %s from %v to %v", a.channel, g.From, g.To)
 	}
 	a.position = g.To
-	if g.Reason != "lost" {
+	from := uint64(0)
+	switch {
+	case before.Epoch == g.To.Epoch:
+		from = before.Offset
+	case before.IsZero() && g.From.Epoch == g.To.Epoch:
+		from = g.From.Offset // what came before the first message is not known
+	}
+	missed := c.r.truth(a.channel, g.To.Epoch).after(from)
+	missed = missed[:len(missed)-len(c.r.truth(a.channel, g.To.Epoch).after(g.To.Offset))]
+	switch g.Reason {
+	case "lost":
+		// What is held now was held when the gap was found.
+		begin, newest := c.r.broker.held(a.channel)
+		for _, p := range missed {
+			if newest.Epoch == g.To.Epoch && p.offset > begin.Offset {
+				c.failf("a gap of %s from %v to %v, and %d is held", a.channel, g.From, g.To, p.offset)
+				return
+			}
+		}
+	case "expired":
+		c.r.heard.expired++
+		for _, p := range missed {
+			if !c.isOwn(a, &p) && (p.expires.IsZero() || time.Now().Before(p.expires)) {
+				c.failf("%d of %s has expired, as a gap from %v to %v says, and it has not", p.offset, a.channel, g.From, g.To)
+				return
+			}
+		}
+	default:
 		c.failf("the reason of a gap is %q", g.Reason)
 	}
-	// What is held now was held when the gap was found.
-	begin, newest := c.r.broker.held(a.channel)
-	if newest.Epoch != g.To.Epoch {
-		return
-	}
-	from := uint64(0)
-	if before.Epoch == g.To.Epoch {
-		from = before.Offset
-	}
-	for _, p := range c.r.truth(a.channel, g.To.Epoch).after(from) {
-		if p.offset > begin.Offset && p.offset <= g.To.Offset {
-			c.failf("a gap of %s from %v to %v, and %d is held", a.channel, g.From, g.To, p.offset)
-			return
-		}
+	if g.Count > len(missed) {
+		c.failf("a gap of %s from %v to %v has %d, and there are %d", a.channel, g.From, g.To, g.Count, len(missed))
 	}
 }
 

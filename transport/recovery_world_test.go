@@ -58,6 +58,7 @@ type truePublication struct {
 	raw       string
 	publisher string
 	key       string
+	expires   time.Time // zero for never
 }
 
 // after returns the publications behind an offset.
@@ -193,6 +194,9 @@ func (r *recoveryRun) publish(channel string) {
 	if r.isOne(5) {
 		m.Attributes = &hub.Attributes{Event: "e", Key: fmt.Sprint("k", r.roll(3))}
 	}
+	if r.isOne(8) {
+		m.Attributes = &hub.Attributes{Expires: time.Now().Add([]time.Duration{50 * time.Millisecond, time.Second}[r.roll(2)])}
+	}
 	r.notef("published in %s: %s", channel, m.Data)
 	r.hub.BeginPublish("", m, ignored{}, 0)
 }
@@ -219,7 +223,7 @@ func (r *recoveryRun) note(p *hub.Publication) {
 	}
 	one := truePublication{offset: p.Position.Offset, wire: wire, raw: string(p.Data), publisher: p.Publisher}
 	if p.Attributes != nil {
-		one.key = p.Attributes.Key
+		one.key, one.expires = p.Attributes.Key, p.Attributes.Expires
 	}
 	i := len(l.publications) - len(l.after(one.offset-1))
 	if i < len(l.publications) && l.publications[i].offset == one.offset {
