@@ -74,6 +74,7 @@ type commands struct {
 	timer      *time.Timer      // nil until the Broker did not answer at once
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
+	backlogs   *backlogs        // nil until a subscription has one
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -84,7 +85,8 @@ func (s *Session) needCommands() *commands {
 	return s.commands
 }
 
-// queued is a push that waits to be taken: a publication, or other.
+// queued is a push that waits to be taken: a publication, or other. With neither it is
+// the place of the backlog of sub.
 type queued struct {
 	sub      *subscription
 	delivery *Delivery
@@ -117,7 +119,7 @@ func (s *Session) close(reason ending) {
 	var leaving, waiting []*subscription
 	for sub := range s.subs.all() {
 		sub.gone = true
-		sub.retry.stop()
+		sub.stopRetry()
 		if sub.asked == nil {
 			leaving = append(leaving, sub)
 		} else {
@@ -137,6 +139,7 @@ func (s *Session) close(reason ending) {
 		if c.expiry != nil {
 			c.expiry.Stop()
 		}
+		c.backlogs.stop()
 	}
 	s.woken = true
 	why := s.reason()

@@ -17,7 +17,17 @@ type Stats struct {
 	Deliveries       uint64 // taken by edges
 	DeliveryBytes    uint64
 	QueueDrops       uint64 // publications given back by full queues, to be read from history
-	Gaps             uint64 // gaps announced
+	Gaps             uint64 // gaps announced, whatever their reason
+
+	// GapsByReason are the gaps of each reason, with the publications that they stand
+	// for. How many of those were lost is not known. It has every reason.
+	GapsByReason map[GapReason]GapStats
+}
+
+// GapStats are those of gaps that were announced.
+type GapStats struct {
+	Gaps         uint64
+	Publications uint64
 }
 
 type counters struct {
@@ -28,7 +38,8 @@ type counters struct {
 	deliveries       atomic.Uint64
 	deliveryBytes    atomic.Uint64
 	queueDrops       atomic.Uint64
-	gaps             atomic.Uint64
+	gaps             [gapReasons]atomic.Uint64
+	omitted          [gapReasons]atomic.Uint64
 }
 
 // Stats may be called at any time; it takes no lock that delivery needs. The
@@ -38,6 +49,12 @@ func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	sessions := maps.Clone(h.transports)
 	h.mu.Unlock()
+	gaps, total := make(map[GapReason]GapStats, gapReasons), uint64(0)
+	for reason := range gapReasons {
+		n := h.counters.gaps[reason].Load()
+		gaps[reason] = GapStats{Gaps: n, Publications: h.counters.omitted[reason].Load()}
+		total += n
+	}
 	return Stats{
 		Sessions:         sessions,
 		Subscriptions:    int(h.counters.subscriptions.Load()),
@@ -48,6 +65,7 @@ func (h *Hub) Stats() Stats {
 		Deliveries:       h.counters.deliveries.Load(),
 		DeliveryBytes:    h.counters.deliveryBytes.Load(),
 		QueueDrops:       h.counters.queueDrops.Load(),
-		Gaps:             h.counters.gaps.Load(),
+		Gaps:             total,
+		GapsByReason:     gaps,
 	}
 }

@@ -33,15 +33,31 @@ type subscription struct {
 	doubted  bool // deliveries were lost before it had begun
 	gone     bool // unsubscribed: nothing of it is handed out any more
 	traits   traits
-	retry    *retry // nil unless reading the history fails
+	rare     *rare // what few subscriptions need; nil until this one does
+}
+
+// rare is what few subscriptions need.
+type rare struct {
+	retry   *retry   // nil unless reading the history fails
+	backlog *backlog // nil unless it has terms that need one
+}
+
+// needRare returns sub.rare; session.mu is held, or nobody else has sub yet.
+func (sub *subscription) needRare() *rare {
+	if sub.rare == nil {
+		sub.rare = &rare{}
+	}
+	return sub.rare
 }
 
 // traits of a subscription share a byte: one more field is the next size class.
 type traits uint8
 
 const (
-	excludesOwn traits = 1 << iota // what the session published is left out
-	hasJoined                      // the Observer was told that it has begun
+	excludesOwn  traits = 1 << iota // what the session published is left out
+	hasJoined                       // the Observer was told that it has begun
+	hasBacklog                      // what waits is in rare.backlog, and not in the session's queue
+	endsWhenSlow                    // a full queue ends the session
 )
 
 // asked is how a subscription is to begin.
@@ -66,6 +82,10 @@ type SubscribeOptions struct {
 
 	// ExcludeSelf leaves out what this session published, also in replays.
 	ExcludeSelf bool
+
+	// Rate, when positive, is how many publications a second the subscription is given
+	// at most, see Policy.Rate; the smaller of both counts. A negative number is refused.
+	Rate int
 }
 
 // Subscribe adds a channel to the session. Its outcome says where the
@@ -77,11 +97,13 @@ type SubscribeOptions struct {
 // history is never held in the queue.
 func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	command := command{tag: tag, kind: CommandSubscribe}
-	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0)); err != nil {
+	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0), resolve("Rate", &o.Rate, 0)); err != nil {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
-	if o.Since.IsZero() && o.Last == 0 && s.hub.policy(channel).LastValue {
+	policies := s.hub.policies.Load()
+	policy := s.hub.policy(channel)
+	if o.Since.IsZero() && o.Last == 0 && policy.LastValue {
 		o.Last = 1
 	}
 	ch := s.hub.channels.acquire(channel)
@@ -94,6 +116,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
 	}
+	s.hub.agree(sub, policy.terms(o.Rate), o.Rate)
 	if err := s.reserve(sub); err != nil {
 		s.hub.channels.release(ch)
 		s.answer(command, Outcome{Channel: ch.name, Err: err})
@@ -105,7 +128,11 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	s.hub.counters.subscriptions.Add(1)
 	// Deliveries begin first, and history is read later, by Take. Publications in
 	// between are noted, so none is missed.
-	if top, listening := ch.add(sub); listening {
+	top, listening := ch.add(sub)
+	if s.hub.policies.Load() != policies { // renew may not have seen it
+		s.renew(sub, s.hub.policy(channel))
+	}
+	if listening {
 		s.admit(sub, top)
 	} else {
 		s.hub.settle(ch)
@@ -180,6 +207,9 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		position, top = sub.seen, sub.seen
 	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
+	if b := sub.backlog(); b != nil {
+		b.isPlaced = sub.asked.since.IsZero()
+	}
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
 	if position == top && !sub.doubted && !sub.seen.isNews(position) {
@@ -249,23 +279,15 @@ func (sub *subscription) excludes(p *Publication) bool {
 // drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
-	sub.retry.stop()
+	sub.stopRetry()
 	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
 		s.read.abandon()
 		s.read = nil
 	}
-	if sub.queued > 0 {
-		s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
-			if q.sub == sub {
-				s.queueBytes -= len(q.delivery.Data)
-				s.queueCount--
-			}
-			return q.sub == sub
-		})
-		sub.queued = 0
-	}
+	s.empty(sub)
+	s.unqueue(sub)
 }
 
 // leave takes sub out of its channel, which ends with its last subscription.

@@ -1,0 +1,111 @@
+package hub
+
+import (
+	"encoding/json"
+
+	"github.com/godwit-io/godwit/hub/internal/jsonpointer"
+)
+
+// keysLookedThrough is how many waiting publications are compared one by one; with more
+// there is a map.
+const keysLookedThrough = 8
+
+// keyOf is what d is about, "" if nothing says so.
+func (b *backlog) keyOf(d *Delivery) string {
+	switch {
+	case d.Attributes != nil && d.Attributes.Key != "":
+		return d.Attributes.Key
+	case b.keys != nil:
+		return b.keys.Of(d)
+	}
+	return ""
+}
+
+// lookUp sees that w has its key.
+func (w *waiting) lookUp(b *backlog) {
+	if !w.hasKey {
+		w.key, w.hasKey = b.keyOf(w.delivery), true
+	}
+}
+
+// giveTurns has each of those that wait for their interval get its turn before any key has
+// its next. Else, where all keys change all the time, one would always be the oldest: what
+// replaces another goes behind all that wait, because positions ascend.
+func (b *backlog) giveTurns() {
+	if b.oldest == nil || b.oldest.hasTurn {
+		return
+	}
+	for w := b.oldest; w != nil; w = w.newer {
+		w.hasTurn = true
+	}
+	b.byKey = nil
+}
+
+// find returns the publication that waits under key and may be replaced, or nil.
+func (b *backlog) find(key string) *waiting {
+	if b.byKey != nil {
+		return b.byKey[key]
+	}
+	for w := b.newest; w != nil && !w.hasTurn; w = w.older {
+		if w.lookUp(b); w.key == key {
+			return w
+		}
+	}
+	return nil
+}
+
+// index makes w findable.
+func (b *backlog) index(w *waiting) {
+	if b.byKey != nil {
+		b.byKey[w.key] = w
+		return
+	}
+	if b.count <= keysLookedThrough {
+		return
+	}
+	b.byKey = make(map[string]*waiting, 2*keysLookedThrough)
+	for w := b.newest; w != nil && !w.hasTurn; w = w.older {
+		w.lookUp(b)
+		b.byKey[w.key] = w
+	}
+}
+
+// keysOf returns the form that is the key of a publication by a JSON pointer: it is
+// looked up once, however many subscribers are slow. It is nil for no pointer, and for
+// one that CheckKeyPointer refuses.
+func (h *Hub) keysOf(pointer string) *Form[string] {
+	if pointer == "" {
+		return nil
+	}
+	if form, ok := h.keys.Load(pointer); ok {
+		return form.(*Form[string])
+	}
+	parsed, err := jsonpointer.Parse(pointer)
+	if err != nil {
+		return nil
+	}
+	form, _ := h.keys.LoadOrStore(pointer, NewForm(func(p *Publication) string { return keyAt(p, parsed) }))
+	return form.(*Form[string])
+}
+
+// keyAt is the string, number or boolean that pointer finds in p, or "".
+func keyAt(p *Publication, pointer jsonpointer.Pointer) string {
+	if p.Kind != JSON {
+		return ""
+	}
+	value, ok := pointer.Find(p.Data)
+	if !ok || len(value) == 0 {
+		return ""
+	}
+	switch value[0] {
+	case '{', '[', 'n':
+		return ""
+	case '"':
+		var text string
+		if json.Unmarshal(value, &text) != nil {
+			return ""
+		}
+		return text
+	}
+	return string(value)
+}
