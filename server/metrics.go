@@ -147,7 +147,8 @@ var (
 	descDeliveries   = desc("deliveries_total", "Publications handed to a transport for one client.")
 	descDelBytes     = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
 	descDrops        = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
-	descGaps         = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descGaps         = desc("gaps_total", "Gaps announced to clients, by reason: lost (history no longer held what they missed), expired, conflated, dropped, rate.", "reason")
+	descGapPubs      = desc("gap_publications_total", "Publications in gaps announced to clients, by reason: expired, conflated, dropped, rate. How many were lost is not known.", "reason")
 	descHistChannels = desc("history_channels", "Channels with a listener or history now.")
 	descHistory      = desc("history_publications", "Publications held in all histories now.")
 	descHistBytes    = desc("history_bytes", "Memory that all histories are charged for now.")
@@ -158,7 +159,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
-		descDeliveries, descDelBytes, descDrops, descGaps, descHistChannels, descHistory, descHistBytes, descEvicted,
+		descDeliveries, descDelBytes, descDrops, descGaps, descGapPubs, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
 	}
@@ -169,8 +170,8 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	counter := func(d *prometheus.Desc, value uint64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
+	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
 	conns := c.conns()
 	gauge(descConnections, float64(conns.open))
@@ -189,7 +190,12 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDeliveries, h.Deliveries)
 	counter(descDelBytes, h.DeliveryBytes)
 	counter(descDrops, h.QueueDrops)
-	counter(descGaps, h.Gaps)
+	for reason, gaps := range h.GapsByReason {
+		counter(descGaps, gaps.Gaps, reason.String())
+		if reason != hub.GapLost {
+			counter(descGapPubs, gaps.Publications, reason.String())
+		}
+	}
 
 	b := c.broker()
 	gauge(descHistChannels, float64(b.Channels))

@@ -139,6 +139,9 @@ var channelSettings = table([]row[ChannelPolicy]{
 	{"rates.session", func(p *ChannelPolicy) any { return &p.Rates.Session }, fraction(0.001, 1_000_000), "Publications per second of one session"},
 	{"rates.channel", func(p *ChannelPolicy) any { return &p.Rates.Channel }, fraction(0.001, 1_000_000), "Publications per second of all together"},
 	{"idempotency", func(p *ChannelPolicy) any { return &p.Idempotency }, duration(time.Second, 24*time.Hour), "How long an idempotency key is remembered"},
+	{"slow", func(p *ChannelPolicy) any { return &p.Slow }, words(slowPolicies()...), "What becomes of publications for a client that is slower than they come"},
+	{"rate", func(p *ChannelPolicy) any { return &p.Rate }, number(0, 1_000_000), "Publications a second for one subscriber, the newest of each key; 0 is no maximum"},
+	{"key", func(p *ChannelPolicy) any { return &p.Key }, text(checkKeyPointer), "JSON pointer to the key of a publication that has none of its own"},
 })
 
 // settingIn returns the setting of rows that key means.

@@ -308,6 +308,7 @@ var closeMeanings = map[ws.StatusCode]string{
 	wire.CloseServiceRestart:     "the server restarts: connect again after a random wait",
 	wire.CloseTryAgainLater:      "the server is overloaded: connect again later",
 	wire.CloseBadGateway:         "a gateway got an invalid answer from the server behind it",
+	4408:                         "Godwit: the client took publications too slowly for this channel; connect again",
 	4410:                         "Godwit: the position is no longer in the channel's history",
 }
 

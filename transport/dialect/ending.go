@@ -14,6 +14,7 @@ import (
 const (
 	CloseUnauthorized = 4401 // no token, a bad one, or one that has expired
 	CloseForbidden    = 4403 // a grant is missing
+	CloseTooSlow      = 4408 // the client took publications too slowly, see hub.Disconnect
 	CloseTooMany      = 4429 // too often, or too many at once
 
 	closeTryAgainLater = 1013
@@ -32,6 +33,8 @@ func endingOf(err error) (e ending, ok bool) {
 	var refusal *access.Refusal
 	var ended *hub.Ended
 	switch {
+	case errors.Is(err, hub.ErrSlow):
+		return ending{CloseTooSlow, "too slow", true}, true
 	case errors.As(err, &ended):
 		return ending{ended.Code, cut(ended.Reason), ended.Reconnect}, true
 	case !errors.As(err, &refusal):
@@ -66,7 +69,13 @@ func cut(reason string) string {
 }
 
 // closing is e where the client is told by a close frame.
-func (e *ending) closing() *Closing { return &Closing{EndRefused, e.code, e.reason} }
+func (e *ending) closing() *Closing {
+	end := EndRefused
+	if e.code == CloseTooSlow {
+		end = EndSlow
+	}
+	return &Closing{end, e.code, e.reason}
+}
 
 // appendTo appends {"code":4401,"reason":"token expired","reconnect":false}.
 func (e *ending) appendTo(dst []byte) []byte {
