@@ -2,9 +2,40 @@ package hub
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/godwit-io/godwit/hub/internal/jsonpointer"
 )
+
+// conflateAfter is how much older than a new publication the oldest that waits is, and
+// conflateCount how many wait, when the client counts as slow. Until then it is given all
+// of them, or a burst would be conflated for everybody: a server takes a moment to write.
+const (
+	conflateAfter = 100 * time.Millisecond
+	conflateCount = 64
+)
+
+// isLate reports whether what waits shows with d that the client is slow.
+func (b *backlog) isLate(d *Delivery) bool {
+	return b.oldest != nil && (b.count >= conflateCount || d.Time.Sub(b.oldest.delivery.Time) >= conflateAfter)
+}
+
+// conflate leaves out what waits and has been replaced, and has newer ones replace others
+// from now on; s.mu is held.
+func (s *Session) conflate(sub *subscription) {
+	b := sub.rare.backlog
+	b.isConflating = true
+	newer := make(map[string]struct{}, b.count)
+	for w := b.newest; w != nil; {
+		w.lookUp(b)
+		key, older := w.key, w.older
+		if _, ok := newer[key]; ok {
+			s.leaveOut(sub, w, GapConflated)
+		}
+		newer[key] = struct{}{}
+		w = older
+	}
+}
 
 // keysLookedThrough is how many waiting publications are compared one by one; with more
 // there is a map.

@@ -27,7 +27,9 @@ const (
 	// Conflate keeps the newest that waits of each key, with a Gap of the reason
 	// GapConflated for those that it replaces. Publications without a key are about
 	// one and the same thing. If there are more keys than may wait, the oldest that
-	// wait are dropped, with a Gap of the reason GapDropped.
+	// wait are dropped, with a Gap of the reason GapDropped. A client that keeps up
+	// is given all: it counts as slow when 64 wait, or a queue is full, or one has
+	// waited while the channel went on for 100 ms, until nothing waits.
 	Conflate
 )
 

@@ -32,7 +32,9 @@ type backlog struct {
 	first, previous uint64
 	to              Position // zero while it covers nothing
 
-	holds    int  // the place among the holders, from 1; 0 while nothing waits
+	holds        int  // the place among the holders, from 1; 0 while nothing waits
+	isConflating bool // from when something has waited for long until nothing waits
+
 	isPlaced bool // sub.last came from the Broker, and not from the client
 	isQueued bool // the session's queue has its place
 	pace     pace
@@ -156,7 +158,7 @@ func (b *backlog) clear() (count, bytes int) {
 	for b.oldest != nil {
 		b.remove(b.oldest)
 	}
-	b.omitted, b.to = omission{}, Position{}
+	b.omitted, b.to, b.isConflating = omission{}, Position{}, false
 	return count, bytes
 }
 
@@ -186,7 +188,10 @@ func (s *Session) collect(sub *subscription, d *Delivery) {
 		return
 	}
 	key, hasKey := "", false
-	if b.terms.replaces() && b.oldest != nil {
+	if b.terms.rate == 0 && b.terms.slow == Conflate && !b.isConflating && b.isLate(d) {
+		s.conflate(sub)
+	}
+	if b.oldest != nil && (b.terms.rate > 0 || b.isConflating) {
 		key, hasKey = b.keyOf(d), true
 		if old := b.find(key); old != nil {
 			s.leaveOut(sub, old, b.replaceReason())
@@ -243,7 +248,7 @@ func (s *Session) empty(sub *subscription) (count int) {
 func (s *Session) settleBacklog(sub *subscription) {
 	if b := sub.rare.backlog; !sub.catching && !b.hasNews() && !b.to.IsZero() {
 		sub.last, sub.taken = b.to, b.to.Offset
-		b.to = Position{}
+		b.to, b.isConflating = Position{}, false
 	}
 }
 
@@ -279,6 +284,10 @@ func (s *Session) bound() {
 	for all.count > 1 && (all.count > o.QueueCountMax || all.bytes > o.QueueBytesMax) {
 		heavy := all.heavy(all.bytes > o.QueueBytesMax)
 		b := heavy.rare.backlog
+		if b.terms.slow == Conflate && b.terms.rate == 0 && !b.isConflating {
+			s.conflate(heavy)
+			continue
+		}
 		reason := GapDropped
 		switch {
 		case b.terms.slow == Disconnect:

@@ -67,6 +67,7 @@ func (m *slowModel) dress(p *hub.Publication) {
 	if m.r.choose(3) == 0 {
 		p.Data = append(p.Data, "0123456789"...)
 	}
+	p.Time = time.Now()
 	id := p.Channel + " " + p.Position.Epoch
 	m.all[id] = append(m.all[id], p)
 	m.r.b.note("with %+v", *p.Attributes)

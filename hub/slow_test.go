@@ -3,6 +3,7 @@ package hub_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,10 +19,17 @@ func slowHub(t testing.TB, o *hub.Options, p hub.Policy) *hub.Hub {
 	return h
 }
 
+// later is a time of put in which what waits becomes late.
+const later = "later"
+
 // put publishes "KEY=DATA" with a key, and "DATA" without.
 func put(t testing.TB, h *hub.Hub, channel string, all ...string) {
 	t.Helper()
 	for _, text := range all {
+		if text == later {
+			<-time.After(100 * time.Millisecond)
+			continue
+		}
 		m := hub.Message{Channel: channel, Data: []byte(text)}
 		if key, _, ok := strings.Cut(text, "="); ok {
 			m.Attributes = &hub.Attributes{Key: key}
@@ -62,33 +70,38 @@ func TestSlowPolicies(t *testing.T) {
 		want   string
 	}{
 		"a client that keeps up":         {hub.Policy{Slow: hub.Conflate}, 10, []string{"a=1"}, "a=1"},
-		"the newest of each key":         {hub.Policy{Slow: hub.Conflate}, 10, []string{"a=1", "b=1", "a=2", "a=3", "c=1"}, "gap(0-1)conflated*1 b=1 gap(2-3)conflated*1 a=3 c=1"},
-		"without a key":                  {hub.Policy{Slow: hub.Conflate}, 10, []string{"1", "a=1", "2", "3"}, "gap(0-1)conflated*1 a=1 gap(2-3)conflated*1 3"},
+		"the newest of each key":         {hub.Policy{Slow: hub.Conflate}, 10, []string{"a=1", "b=1", later, "a=2", "a=3", "c=1"}, "gap(0-1)conflated*1 b=1 gap(2-3)conflated*1 a=3 c=1"},
+		"without a key":                  {hub.Policy{Slow: hub.Conflate}, 10, []string{"1", later, "a=1", "2", "3"}, "gap(0-1)conflated*1 a=1 gap(2-3)conflated*1 3"},
+		"a burst":                        {hub.Policy{Slow: hub.Conflate}, 10, []string{"a=1", "a=2", "3", "4"}, "a=1 a=2 3 4"},
+		"what waited before it was slow": {hub.Policy{Slow: hub.Conflate}, 10, []string{"a=1", "a=2", "3", "4", later, "5"}, "gap(0-1)conflated*1 a=2 gap(2-4)conflated*2 5"},
+		"a long burst":                   {hub.Policy{Slow: hub.Conflate}, 500, slices.Repeat([]string{"a=1"}, 65), "gap(0-64)conflated*64 a=1"},
 		"many keys":                      {hub.Policy{Slow: hub.Conflate}, 20, many, "gap(0-40)conflated*40 " + strings.Join(last, " ")},
 		"more keys than may wait":        {hub.Policy{Slow: hub.Conflate}, 2, []string{"a=1", "b=1", "a=2", "c=1"}, "gap(0-2)dropped*2 a=2 c=1"},
 		"the oldest are dropped":         {hub.Policy{Slow: hub.DropOldest}, 3, []string{"a=1", "a=2", "a=3", "a=4", "5"}, "gap(0-2)dropped*2 a=3 a=4 5"},
 		"one is given at once at a rate": {hub.Policy{Rate: 5}, 10, []string{"1", "2", "3"}, "gap(0-2)rate*2 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := slowHub(t, &hub.Options{QueueCountMax: test.count}, test.policy)
-			e := connect(t, h)
-			e.subscribe("c", hub.SubscribeOptions{})
-			put(t, h, "c", test.put...)
-			if got := described(e.drain()); got != test.want {
-				t.Errorf("took %q, want %q", got, test.want)
-			}
-			put(t, h, "c", "a=live")
-			if test.policy.Rate == 0 {
-				want(t, e.drain(), "a=live")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				h := slowHub(t, &hub.Options{QueueCountMax: test.count}, test.policy)
+				e := connect(t, h)
+				e.subscribe("c", hub.SubscribeOptions{})
+				put(t, h, "c", test.put...)
+				if got := described(e.drain()); got != test.want {
+					t.Errorf("took %q, want %q", got, test.want)
+				}
+				put(t, h, "c", "a=live", "a=lively")
+				if test.policy.Rate == 0 {
+					want(t, e.drain(), "a=live a=lively")
+				}
+			})
 		})
 	}
 }
 
 // Memory does not grow with what is published, and Stats have what was left out.
 func TestConflatedIsBounded(t *testing.T) {
-	conflatedIsBounded(t, 5000)
-	conflatedIsBounded(t, 1<<20) // the count is the bound
+	synctest.Test(t, func(t *testing.T) { conflatedIsBounded(t, 5000) })
+	synctest.Test(t, func(t *testing.T) { conflatedIsBounded(t, 1<<20) }) // the count is the bound
 }
 
 func conflatedIsBounded(t *testing.T, bytesMax int) {
@@ -103,6 +116,9 @@ func conflatedIsBounded(t *testing.T, bytesMax int) {
 			put(t, h, "few", fmt.Sprint(i%3, "=", i))
 		}
 		put(t, h, "many", fmt.Sprint(i, "=", strings.Repeat("x", i%200)))
+		if i == 10 {
+			put(t, h, "", later)
+		}
 		if count, bytes := e.Backlogs(); count > 100 || bytes > bytesMax {
 			t.Fatalf("%d publications of %d bytes wait", count, bytes)
 		}
@@ -284,6 +300,10 @@ func TestReplayIsNotConflated(t *testing.T) {
 
 // The key is in the payload, if it is JSON and the publication has none of its own.
 func TestKeyPointer(t *testing.T) {
+	synctest.Test(t, keyPointer)
+}
+
+func keyPointer(t *testing.T) {
 	h := slowHub(t, nil, hub.Policy{Slow: hub.Conflate, KeyPointer: "/s"})
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{})
@@ -291,6 +311,7 @@ func TestKeyPointer(t *testing.T) {
 		if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "c", Kind: hub.JSON, Data: []byte(data)}); err != nil {
 			t.Fatal(err)
 		}
+		put(t, h, "c", later)
 	}
 	put(t, h, "c", `{"s":"text"}`, "true=own")
 	want(t, e.drain(), `gap(0-1) {"s":"\u0061","v":2} gap(2-3) {"s":"1"} gap(4-8) {"s":"text"} true=own`)
@@ -303,12 +324,16 @@ func TestKeyPointer(t *testing.T) {
 
 // A policy that changes is that of subscriptions that exist, too, and nothing is lost.
 func TestPolicyChangesUnderSubscription(t *testing.T) {
+	synctest.Test(t, policyChangesUnderSubscription)
+}
+
+func policyChangesUnderSubscription(t *testing.T) {
 	h := newHub(t, nil, nil)
 	e := connect(t, h)
 	e.subscribe("c", hub.SubscribeOptions{})
 	put(t, h, "c", "1", "2")
 	h.SetPolicies(func(string) *hub.Policy { return &hub.Policy{Slow: hub.Conflate} })
-	put(t, h, "c", "3", "4", "5")
+	put(t, h, "c", "3", later, "4", "5")
 	if got := described(e.drain()); got != "1 2 gap(2-4)conflated*2 5" {
 		t.Errorf("took %q", got)
 	}
@@ -334,6 +359,7 @@ func TestExpiredInBacklog(t *testing.T) {
 			if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "c", Data: fmt.Append(nil, i+1), Attributes: a}); err != nil {
 				t.Fatal(err)
 			}
+			put(t, h, "c", later)
 		}
 		<-time.After(time.Second)
 		if got := described(e.drain()); got != "gap(0-1)conflated*1 2 gap(2-4)expired*2 5" {
