@@ -30,8 +30,11 @@ type SlowPeers struct {
 }
 
 // slowBufferBytes is the receive buffer of a slow peer: what a kernel takes for it does
-// not wait with the server.
-const slowBufferBytes = 4 << 10
+// not wait with the server. hurryBufferBytes is that at the end.
+const (
+	slowBufferBytes  = 4 << 10
+	hurryBufferBytes = 1 << 20
+)
 
 // slowPeer is a subscriber that takes its time.
 type slowPeer struct {
@@ -68,10 +71,18 @@ func (f *fanout) openSlow(ctx context.Context, d *dialer) {
 			continue
 		}
 		p.conn = c.conn
-		if tcp, ok := c.conn.NetConn().(*net.TCPConn); ok {
-			_ = tcp.SetReadBuffer(slowBufferBytes)
-		}
+		p.setBuffer(slowBufferBytes)
 		f.work.Go(p.loop)
+	}
+}
+
+// setBuffer sets the receive buffer, if there is a network.
+func (p *slowPeer) setBuffer(bytes int) {
+	if p.conn == nil {
+		return
+	}
+	if tcp, ok := p.conn.NetConn().(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(bytes)
 	}
 }
 
@@ -128,6 +139,9 @@ func (p *slowPeer) take(message []byte) {
 func (f *fanout) drainSlow(ctx context.Context) {
 	if len(f.slow) == 0 {
 		return
+	}
+	for _, p := range f.slow {
+		p.setBuffer(hurryBufferBytes)
 	}
 	close(f.hurry)
 	has := func(p *slowPeer) bool { return p.next.Load() >= f.published[0].Load() }
