@@ -32,6 +32,7 @@ type Hub struct {
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
 	latest    atomic.Int64          // of uniqueNow
+	keys      sync.Map              // Policy.KeyPointer → *Form[string]
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows

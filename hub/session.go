@@ -77,8 +77,9 @@ type commands struct {
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
 
-	watches map[*subscription]*watch // those that are told of members
-	rpc     *sessionRPC              // nil until it calls a method, or registers for one
+	watches  map[*subscription]*watch // those that are told of members
+	rpc      *sessionRPC              // nil until it calls a method, or registers for one
+	backlogs *backlogs                // nil until a subscription has one
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -89,7 +90,8 @@ func (s *Session) needCommands() *commands {
 	return s.commands
 }
 
-// queued is a push that waits to be taken: a publication, or other.
+// queued is a push that waits to be taken: a publication, or other. With neither it is
+// the place of the backlog of sub.
 type queued struct {
 	sub      *subscription // of a publication or Changes
 	delivery *Delivery
@@ -126,7 +128,7 @@ func (s *Session) close(reason ending) {
 	var leaving, waiting []*subscription
 	for sub := range s.subs.all() {
 		sub.gone = true
-		sub.retry.stop()
+		sub.stopRetry()
 		if sub.asked == nil {
 			leaving = append(leaving, sub)
 		} else {
@@ -146,6 +148,7 @@ func (s *Session) close(reason ending) {
 		if c.expiry != nil {
 			c.expiry.Stop()
 		}
+		c.backlogs.stop()
 	}
 	s.woken = true
 	why := s.reason()

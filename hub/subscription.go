@@ -32,7 +32,21 @@ type subscription struct {
 	doubted  bool // deliveries were lost before it had begun
 	gone     bool // unsubscribed: nothing of it is handed out any more
 	traits   traits
-	retry    *retry // nil unless reading the history fails
+	rare     *rare // what few subscriptions need; nil until this one does
+}
+
+// rare is what few subscriptions need.
+type rare struct {
+	retry   *retry   // nil unless reading the history fails
+	backlog *backlog // nil unless it has terms that need one
+}
+
+// needRare returns sub.rare; session.mu is held, or nobody else has sub yet.
+func (sub *subscription) needRare() *rare {
+	if sub.rare == nil {
+		sub.rare = &rare{}
+	}
+	return sub.rare
 }
 
 // traits of a subscription share a byte: one more field is the next size class.
@@ -45,6 +59,8 @@ const (
 	tellsGaps                        // the Observer is being told of gaps
 	endsAfterGaps                    // and is then to be told that it has ended
 	resumes                          // it has not been live yet: its pages are paced
+	hasBacklog                       // what waits is in rare.backlog, and not in the session's queue
+	endsWhenSlow                     // a full queue ends the session
 )
 
 // asked is how a subscription is to begin.
@@ -73,6 +89,10 @@ type SubscribeOptions struct {
 	// ExcludeSelf leaves out what this session published, also in replays.
 	ExcludeSelf bool
 
+	// Rate, when positive, is how many publications a second the subscription is given
+	// at most, see Policy.Rate; the smaller of both counts. A negative number is refused.
+	Rate int
+
 	// Presence has the session told of members that come and go, with Push.Changes,
 	// from the outcome on, which has the Count. They are collected for JoinWindow, and
 	// the first ones are all of the window that runs: the Count may include them.
@@ -95,10 +115,11 @@ type SubscribeOptions struct {
 // history is never held in the queue.
 func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	command := command{tag: tag, kind: CommandSubscribe}
-	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0)); err != nil {
+	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0), resolve("Rate", &o.Rate, 0)); err != nil {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
+	policies := s.hub.policies.Load()
 	policy := s.hub.policy(channel)
 	if o.Since.IsZero() && o.Last == 0 && policy.LastValue {
 		o.Last = 1
@@ -109,7 +130,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 			return
 		}
 	}
-	if s.resume(tag, channel, &o) {
+	if s.resume(tag, channel, &o, policies, policy) {
 		return
 	}
 	ch := s.hub.channels.acquire(channel)
@@ -122,6 +143,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
 	}
+	s.hub.agree(sub, policy.terms(o.Rate), o.Rate)
 	if err := s.reserve(sub); err != nil {
 		s.hub.channels.release(ch)
 		s.answer(command, Outcome{Channel: ch.name, Err: err})
@@ -133,7 +155,11 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	s.hub.counters.subscriptions.Add(1)
 	// Deliveries begin first, and history is read later, by Take. Publications in
 	// between are noted, so none is missed.
-	if top, listening := ch.add(sub); listening {
+	top, listening := ch.add(sub)
+	if s.hub.policies.Load() != policies { // renew may not have seen it
+		s.renew(sub, s.hub.policy(channel))
+	}
+	if listening {
 		s.admit(sub, top)
 	} else {
 		s.hub.settle(ch)
@@ -215,6 +241,9 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		position, top = sub.seen, sub.seen
 	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
+	if b := sub.backlog(); b != nil {
+		b.isPlaced = sub.asked.since.IsZero()
+	}
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
 	switch {
@@ -223,6 +252,7 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	case position == top && !sub.doubted && !sub.seen.isNews(position):
 		sub.seen = Position{}
 	default:
+		sub.doubted = false // what was lost is read now
 		sub.traits |= resumes
 		s.catchUp(sub, sub.seen)
 	}
@@ -292,7 +322,7 @@ func (sub *subscription) excludes(p *Publication) bool {
 // drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
-	sub.retry.stop()
+	sub.stopRetry()
 	s.dropChanges(sub)
 	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
@@ -300,16 +330,8 @@ func (s *Session) drop(sub *subscription) {
 		s.read.abandon()
 		s.read = nil
 	}
-	if sub.queued > 0 {
-		s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
-			if q.sub == sub {
-				s.queueBytes -= len(q.delivery.Data)
-				s.queueCount--
-			}
-			return q.sub == sub
-		})
-		sub.queued = 0
-	}
+	s.empty(sub)
+	s.unqueue(sub)
 }
 
 // leave takes sub out of its channel, which ends with its last subscription.

@@ -20,14 +20,16 @@ func (s *Session) Suspend() {
 		s.read.abandon()
 		s.read = nil
 	}
-	s.behind = nil
 	for sub := range s.subs.all() {
-		sub.retry.stop()
-		sub.retry = nil
+		if sub.asked == nil {
+			s.rewind(sub) // a backlog, and what giveBack leaves because it would end the session
+		}
+		sub.stopRetry()
 		sub.traits |= suspended
 		// One that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
 	}
+	s.behind = nil
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
 	var watching []*subscription
@@ -45,7 +47,7 @@ func (s *Session) Suspend() {
 
 // resume subscribes to a channel again that the session was subscribed to when it was
 // suspended. It returns false if there is none.
-func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
+func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, policies *func(string) *Policy, policy *Policy) bool {
 	s.mu.Lock()
 	sub := s.subs.get(channel)
 	if sub == nil || sub.traits&suspended == 0 || sub.asked != nil || s.ended != endNot || s.isOverloaded() {
@@ -59,8 +61,12 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 	if o.ExcludeSelf {
 		sub.traits |= excludesOwn
 	}
+	s.hub.agree(sub, policy.terms(o.Rate), o.Rate) // nothing waits in the backlog that it had
 	s.mu.Unlock()
-	s.hub.channels.hold(sub.channel) // Unsubscribe and Close may let go of it
+	s.hub.channels.hold(sub.channel)       // Unsubscribe and Close may let go of it
+	if s.hub.policies.Load() != policies { // renew may have been there before
+		s.renew(sub, s.hub.policy(channel))
+	}
 	s.admit(sub, sub.channel.newest())
 	s.hub.channels.release(sub.channel)
 	return true

@@ -2,6 +2,8 @@ package hub_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -64,5 +66,61 @@ func TestSuspendedSessionGoesOnFromWhereItsClientIs(t *testing.T) {
 	live := publish(t, h, "a", "x")
 	if pushes := s.drain(); len(pushes) != 1 || pushes[0].Delivery == nil || pushes[0].Delivery.Position != live {
 		t.Errorf("live: %v", pushes)
+	}
+}
+
+// TestSuspendedBacklogIsReadFromHistory has what waited for a rate, or would have ended
+// the session, handed out after the client said where it is, and nothing before.
+func TestSuspendedBacklogIsReadFromHistory(t *testing.T) {
+	for name, policy := range map[string]hub.Policy{
+		"rate": {Rate: 1}, "conflate": {Slow: hub.Conflate}, "drop-oldest": {Slow: hub.DropOldest}, "disconnect": {Slow: hub.Disconnect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t, newBroker(), nil)
+				h.SetPolicies(func(string) *hub.Policy { return &policy })
+				s := connect(t, h)
+				s.Subscribe(1, "a", hub.SubscribeOptions{})
+				at := publish(t, h, "a", "x")
+				s.drain()
+				waited := publish(t, h, "a", "x", "x")
+				s.Suspend()
+				if count, bytes := s.Backlogs(); count != 0 || bytes != 0 {
+					t.Errorf("%d of %d bytes wait in a suspended session", count, bytes)
+				}
+				missed := publish(t, h, "a", "x")
+				<-time.After(time.Minute) // a timer of the rate has passed
+				if pushes := s.drain(); len(pushes) != 0 {
+					t.Fatalf("a suspended session handed out %v", pushes)
+				}
+				if count, _ := s.Backlogs(); count != 0 {
+					t.Errorf("%d wait in a suspended session", count)
+				}
+				s.Subscribe(2, "a", hub.SubscribeOptions{Since: at, Rate: 2})
+				var got []hub.Position
+				for _, p := range s.drain() {
+					switch {
+					case p.Gap != nil:
+						t.Errorf("gap %+v", p.Gap)
+					case p.Delivery != nil:
+						got = append(got, p.Delivery.Position)
+					}
+				}
+				if len(got) != 3 || got[1] != waited || got[2] != missed {
+					t.Errorf("got %v after %v, want two up to %v, and %v", got, at, waited, missed)
+				}
+				// The rate that was asked for anew holds: a second has at most two.
+				publish(t, h, "a", "x", "x", "x", "x", "x")
+				delivered := 0
+				for _, p := range s.drain() {
+					if p.Delivery != nil {
+						delivered++
+					}
+				}
+				if delivered > 2 {
+					t.Errorf("%d publications were handed out at once with a rate of 2", delivered)
+				}
+			})
+		})
 	}
 }

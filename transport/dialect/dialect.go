@@ -29,7 +29,8 @@ type Dialect interface {
 	Push(now time.Time, pushes []hub.Push, out *Effects)
 
 	// End says that the session has ended, and why: hub.ErrShutdown,
-	// hub.ErrClosed, hub.ErrTooManyCommands, a *hub.Ended or an *access.Refusal.
+	// hub.ErrClosed, hub.ErrTooManyCommands, hub.ErrSlow, a *hub.Ended or an
+	// *access.Refusal.
 	End(reason error, out *Effects)
 
 	// Deadline is when Expire is to be called; the zero time is never. It may

@@ -30,6 +30,10 @@ import (
 //	event: gap
 //	data: {"from":"f3Zb:18","to":"f3Zb:40"}
 //
+//	id: f3Zb:45
+//	event: gap
+//	data: {"from":"f3Zb:40","to":"f3Zb:45","reason":"conflated","count":5}
+//
 //	event: end
 //	data: {"code":4401,"reason":"token expired","reconnect":false}
 //

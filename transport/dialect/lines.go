@@ -12,6 +12,7 @@ import (
 //	{"channel":"chat","position":"f3Zb:17","time":"…","data":"hello"}
 //	{}
 //	{"gap":{"from":"f3Zb:17","to":"f3Zb:40"}}
+//	{"gap":{"from":"f3Zb:40","to":"f3Zb:45","reason":"conflated","count":5}}
 //	{"end":{"code":4401,"reason":"token expired","reconnect":false}}
 //
 // Where the stream begins is in the Godwit-Position header.

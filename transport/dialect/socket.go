@@ -227,6 +227,9 @@ func endOf(err error) End {
 	if errors.Is(err, hub.ErrShutdown) || errors.Is(err, hub.ErrClosed) {
 		return EndShutdown
 	}
+	if errors.Is(err, hub.ErrSlow) {
+		return EndSlow
+	}
 	if _, ok := endingOf(err); ok {
 		return EndRefused
 	}
