@@ -427,7 +427,8 @@ func (s *Session) retryLater(sub *subscription) {
 	r.timer = time.AfterFunc(pause, func() {
 		s.mu.Lock()
 		wake := false
-		if !sub.gone && s.ended == endNot && rare.retry == r { // and was not suspended meanwhile
+		// It may have been stopped this moment, by Suspend.
+		if !sub.gone && s.ended == endNot && rare.retry == r {
 			s.behind = append(s.behind, sub)
 			wake = s.claimWake()
 		}
