@@ -26,6 +26,7 @@ type Hub struct {
 	immediate bool // the broker never waits
 	options   Options
 	channels  channels
+	patterns  patterns
 	calls     *calls    // of a broker that may wait
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
@@ -58,6 +59,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	if b, ok := broker.(ImmediateBroker); ok {
 		h.immediate = b.IsImmediate()
 	}
+	h.patterns.broker, _ = broker.(PatternBroker)
 	if err := broker.Start(receiver{h}); err != nil {
 		return nil, brokerError(err)
 	}
@@ -289,22 +291,28 @@ type receiver struct{ hub *Hub }
 // Receive hands p to every subscriber of its channel. No lock is held while it
 // goes over them but, for an instant each, the session's own.
 func (r receiver) Receive(p *Publication) {
-	ch := r.hub.channels.find(p.Channel)
+	ch, subs, derived := r.hub.lend(p)
 	if ch == nil {
 		return
 	}
-	subs := ch.lend(p.Position)
 	defer ch.giveBack()
-	if len(subs) == 0 {
+	if len(subs)+len(derived) == 0 {
 		return
 	}
 	began := r.hub.beginDelivery(p)
 	d := &Delivery{Publication: p}
 	for _, sub := range subs {
-		sub.session.offer(sub, d)
+		if !sub.session.offer(sub, d) {
+			sub.session.offerAgain(ch, d)
+		}
+	}
+	for _, sub := range derived {
+		if !sub.session.offer(sub, d) {
+			sub.session.offerAgain(ch, d)
+		}
 	}
 	if !began.IsZero() {
-		r.hub.options.Observer.Delivered(p, len(subs), began)
+		r.hub.options.Observer.Delivered(p, len(subs)+len(derived), began)
 	}
 }
 
@@ -324,6 +332,7 @@ func (r receiver) Lost(name string) {
 	} else if ch := r.hub.channels.find(name); ch != nil {
 		channels = []*channel{ch}
 	}
+	r.hub.losePatterns(name)
 	for _, ch := range channels {
 		for _, sub := range ch.lose() {
 			sub.session.doubt(sub)

@@ -77,6 +77,12 @@ func (h *Hub) retention(p *Policy) Retention {
 	return r
 }
 
+// keepsHistory reports whether a channel keeps any history.
+func (h *Hub) keepsHistory(channel string) bool {
+	r := h.retention(h.policy(channel))
+	return r.Count > 0 && r.Age > 0
+}
+
 // publicationBytesMax is the longest payload in a channel with the policy p.
 func (h *Hub) publicationBytesMax(p *Policy) int {
 	if p.PublicationBytesMax > 0 {

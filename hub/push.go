@@ -47,6 +47,7 @@ type Outcome struct {
 	// Position is where a publication stands, or where a subscription begins:
 	// asking for what came after it misses nothing.
 	Position  Position
+	Vector    *Vector  // where a subscription to a pattern begins; nobody may modify it
 	Duplicate bool     // of a publication, see Published
 	Page      Page     // of a history
 	Members   []Member // of presence

@@ -2,15 +2,23 @@ package hub
 
 import "sync"
 
-// offer gives d to a subscription that the Broker delivers to.
-func (s *Session) offer(sub *subscription, d *Delivery) {
+// offer gives d to a subscription that the Broker delivers to. It returns false if that
+// is gone and the session has patterns: see offerAgain.
+func (s *Session) offer(sub *subscription, d *Delivery) (ok bool) {
 	s.mu.Lock()
+	if sub.gone {
+		ok = s.ended != endNot || s.patterned() == nil
+		s.mu.Unlock()
+		return ok
+	}
+	sub.traits = sub.traits&^isFresh | isUsed
 	s.enqueue(sub, d)
 	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
+	return true
 }
 
 // enqueue queues d, or notes that the subscription has missed it; s.mu is held.

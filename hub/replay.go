@@ -29,6 +29,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Lock()
 	s.woken = false
 	dst, n, bytes := s.takeQueue(dst)
+	if t := s.patterned(); t != nil {
+		t.missed = nil // it is taken, or another one follows it
+	}
 	if s.ended != endNot {
 		err := s.reason()
 		if len(dst) > begin {
@@ -63,10 +66,17 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	} else {
 		n, bytes = 0, 0
 	}
-	wake := s.claimWake()
+	recovers := s.needsRecovery()
+	wake := !recovers && s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(n, bytes)
 	s.nextHistory()
+	if recovers {
+		s.continueRecovery()
+		s.mu.Lock()
+		wake = s.claimWake() || wake
+		s.mu.Unlock()
+	}
 	if wake {
 		s.wake()
 	}
@@ -244,6 +254,9 @@ func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
 		default:
 			behind = true
 		}
+	}
+	if sub.traits&isStarting != 0 {
+		publications, gap = s.beginAfter(sub, &r.page, publications, gap, !cut)
 	}
 	if gap != nil {
 		dst = append(dst, Push{Channel: sub.channel.name, Gap: gap})

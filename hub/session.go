@@ -74,6 +74,7 @@ type commands struct {
 	timer      *time.Timer      // nil until the Broker did not answer at once
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
+	patterned  *patterned       // nil without patterns
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -115,6 +116,7 @@ func (s *Session) close(reason ending) {
 		s.ended = reason
 	}
 	var leaving, waiting []*subscription
+	derived := s.closePatterns()
 	for sub := range s.subs.all() {
 		sub.gone = true
 		sub.retry.stop()
@@ -141,6 +143,9 @@ func (s *Session) close(reason ending) {
 	s.woken = true
 	why := s.reason()
 	s.mu.Unlock()
+	for _, sub := range derived {
+		s.hub.leaveDerived(sub)
+	}
 	for _, sub := range leaving {
 		s.leave(sub)
 	}
@@ -174,7 +179,7 @@ func (s *Session) end(reason ending) {
 // hasNews reports whether the edge has a reason to look; s.mu is held.
 func (s *Session) hasNews() bool {
 	return len(s.queue) > 0 || s.ended != endNot ||
-		s.read == nil && len(s.behind) > 0 || s.read != nil && s.read.arrived ||
+		s.read == nil && len(s.behind) > 0 || s.needsRecovery() || s.read != nil && s.read.arrived ||
 		s.isBusy && s.outstanding <= s.hub.options.CommandsMax/2
 }
 

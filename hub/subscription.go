@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -20,7 +19,7 @@ type subscription struct {
 	channel *channel
 	since   int64 // when it began, in nanoseconds of Unix time
 	index   int32 // in channel.subs; guarded by channel.mu
-	waits   int32 // its place in channel.waiting, from 1; guarded by channel.mu
+	waits   int32 // its place in channel.waiting, from 1, or where a derived one is; guarded by channel.mu
 
 	// Guarded by session.mu:
 
@@ -42,13 +41,18 @@ type traits uint8
 const (
 	excludesOwn traits = 1 << iota // what the session published is left out
 	hasJoined                      // the Observer was told that it has begun
+	isMatched                      // of a pattern: it is in the trie
+	isFresh                        // of a derived one: it was made for a publication that it has not been offered yet
+	isUsed                         // something was offered to it since it was last looked at, see patterned.victim
+	isStarting                     // of a derived one: where it begins is looked for, see patterned.starts
 )
 
 // asked is how a subscription is to begin.
 type asked struct {
-	tag   uint64
-	since Position
-	last  int
+	tag    uint64
+	since  Position
+	last   int
+	vector *Vector // of a pattern
 }
 
 // SubscribeOptions says where a subscription begins and what it leaves out. The
@@ -64,6 +68,11 @@ type SubscribeOptions struct {
 	// from then on follows. A negative number is refused.
 	Last int
 
+	// Vector, not nil, continues a subscription to a pattern: each channel in it from its
+	// position, and others from the beginning that it has. It is for patterns only, which
+	// have neither Since nor Last. The hub keeps it; it must not be modified any more.
+	Vector *Vector
+
 	// ExcludeSelf leaves out what this session published, also in replays.
 	ExcludeSelf bool
 }
@@ -73,15 +82,30 @@ type SubscribeOptions struct {
 // *NameError, ErrSubscribed if the session has the channel already,
 // ErrTooManySubscriptions, or an error wrapping an *OptionError or the Broker's.
 //
+// channel may be a pattern, see CheckPattern. Everything that is published after the
+// outcome, in any channel that it matches, is then pushed as of that channel, with what
+// history holds of those in Vector before; the outcome has a Vector in the place of a
+// position. However many patterns and channels of the session match a publication, it
+// is given once: as the subscription to its channel says if there is one, else by the
+// patterns. That subscription goes on where the patterns have come, if it asks for
+// nothing older, and if it does, what it asks for may be given again; when it ends and a
+// pattern is left, the channel goes on. A subscriber by a pattern is no member of the
+// channels.
+//
+// A session keeps the positions of Options.PatternChannelsMax channels. What is
+// published in others while all of them are behind is a Gap of the pattern without
+// positions. Other errors for patterns are ErrNotSupported, if the Broker is no
+// PatternBroker, and a *VectorError.
+//
 // Replay is read from the Broker page by page as the edge takes it, so a long
 // history is never held in the queue.
 func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	command := command{tag: tag, kind: CommandSubscribe}
-	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0)); err != nil {
+	if err := s.checkSubscribe(channel, &o); err != nil {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
-	if o.Since.IsZero() && o.Last == 0 && s.hub.policy(channel).LastValue {
+	if o.Since.IsZero() && o.Last == 0 && !IsPattern(channel) && s.hub.policy(channel).LastValue {
 		o.Last = 1
 	}
 	ch := s.hub.channels.acquire(channel)
@@ -89,7 +113,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		session: s,
 		channel: ch,
 		since:   time.Now().UnixNano(),
-		asked:   &asked{tag, o.Since, o.Last},
+		asked:   &asked{tag, o.Since, o.Last, o.Vector},
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
@@ -137,6 +161,8 @@ func (s *Session) admit(sub *subscription, top Position) {
 	switch {
 	case gone:
 		s.leave(sub)
+	case sub.channel.pattern != nil:
+		s.beginPattern(sub)
 	case !from.since.IsZero():
 		s.begin(sub, from.since, top)
 	case from.last <= 0 && !top.IsZero():
@@ -176,19 +202,26 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		s.leave(sub)
 		return
 	}
-	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {
+	replaced, goesOn := s.replaceDerived(sub)
+	switch {
+	case goesOn:
+		position = sub.last
+	case position == top && sub.asked.since.IsZero() && sub.seen.isNews(top):
 		position, top = sub.seen, sub.seen
 	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position})
 	sub.asked = nil
-	sub.last, sub.taken = position, position.Offset
-	if position == top && !sub.doubted && !sub.seen.isNews(position) {
-		sub.seen = Position{}
-	} else {
-		s.catchUp(sub, sub.seen)
+	if !goesOn {
+		sub.last, sub.taken = position, position.Offset
+		if position == top && !sub.doubted && !sub.seen.isNews(position) {
+			sub.seen = Position{}
+		} else {
+			s.catchUp(sub, sub.seen)
+		}
 	}
 	wake := s.claimWake()
 	s.mu.Unlock()
+	s.hub.leaveDerived(replaced)
 	if wake {
 		s.wake()
 	}
@@ -210,10 +243,15 @@ func (s *Session) refuse(sub *subscription, err error) {
 	}
 }
 
-// Unsubscribe removes a channel; its queued publications are dropped, and a
+// Unsubscribe removes a channel, or a pattern by its text; its queued publications are dropped, and a
 // Subscribe that is under way has ErrUnsubscribed as its outcome. It does nothing
 // if the session does not have the channel.
 func (s *Session) Unsubscribe(tag uint64, channel string) {
+	if IsPattern(channel) {
+		s.unsubscribePattern(tag, channel)
+		return
+	}
+	matching := s.matching(channel)
 	s.mu.Lock()
 	sub := s.subs.get(channel)
 	if sub == nil || s.ended != endNot || s.isOverloaded() {
@@ -221,6 +259,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
 		return
 	}
+	kept := s.keepDerived(sub, matching)
 	s.drop(sub)
 	begun := sub.asked == nil
 	if !begun {
@@ -230,6 +269,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
 	wake := s.claimWake()
 	s.mu.Unlock()
+	s.hub.enterDerived(kept)
 	if begun || sub.channel.withdraw(sub) {
 		s.leave(sub)
 	}
@@ -248,9 +288,14 @@ func (sub *subscription) excludes(p *Publication) bool {
 
 // drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
+	s.subs.remove(sub)
+	s.forget(sub)
+}
+
+// forget is drop for a subscription that is in no set any more.
+func (s *Session) forget(sub *subscription) {
 	sub.gone = true
 	sub.retry.stop()
-	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
 		s.read.abandon()
@@ -270,6 +315,9 @@ func (s *Session) drop(sub *subscription) {
 
 // leave takes sub out of its channel, which ends with its last subscription.
 func (s *Session) leave(sub *subscription) {
+	if sub.channel.pattern != nil {
+		s.leavePattern(sub)
+	}
 	sub.channel.remove(sub)
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
 		s.mu.Lock()
