@@ -8,8 +8,8 @@ import "slices"
 type derived struct {
 	subs       []*subscription
 	lent       bool   // as in channel
-	generation uint64 // of the patterns by which they were found; 0 if one was let go since
-	gone       uint64 // how many were let go
+	generation uint64 // of the patterns by which they were found; 0 if one is missing since
+	missing    uint64 // how often one was let go, or could not be made
 }
 
 // The places of a derived subscription, in subscription.waits; guarded by channel.mu.
@@ -24,54 +24,62 @@ const (
 func (h *Hub) lend(p *Publication) (ch *channel, subs, derived []*subscription) {
 	ch = h.channels.find(p.Channel)
 	generation := h.patterns.generation.Load()
+	isComplete := true
 	for {
 		if ch != nil {
 			var ok bool
 			if subs, derived, ok = ch.lend(p.Position, generation); ok {
+				if !isComplete {
+					ch.missDerived() // there may be room with the next publication
+				}
 				return ch, subs, derived
 			}
 		} else if generation == 0 || !h.patterns.hasMatch(p.Channel) {
 			return nil, nil, nil
 		}
-		ch = h.derive(p, generation)
+		ch, isComplete = h.derive(p, generation)
 	}
 }
 
 // derive gives the sessions whose patterns match the channel of p their derived
-// subscriptions, as far as that has not been done for all patterns up to generation.
-func (h *Hub) derive(p *Publication, generation uint64) *channel {
-	ch := h.channels.acquire(p.Channel)
+// subscriptions, as far as that has not been done for all patterns up to generation. It
+// is not complete if a session had no room for one.
+func (h *Hub) derive(p *Publication, generation uint64) (ch *channel, isComplete bool) {
+	ch = h.channels.acquire(p.Channel)
 	defer h.channels.release(ch)
-	known, gone := ch.derivedState()
+	isComplete = true
+	known, missing := ch.derivedState()
 	if matching := h.patterns.matchSince(p.Channel, known); len(matching) > 0 {
 		hasHistory := h.keepsHistory(p.Channel)
 		for _, pattern := range matching {
 			for _, sub := range pattern.snapshot() {
-				sub.session.attach(sub, ch, p, hasHistory)
+				if !sub.session.attach(sub, ch, p, hasHistory) {
+					isComplete = false
+				}
 			}
 		}
 	}
-	ch.noteDerived(generation, gone)
-	return ch
+	ch.noteDerived(generation, missing)
+	return ch, isComplete
 }
 
 // derivedState returns up to which generation derived subscriptions were found, and how
-// many were let go.
-func (ch *channel) derivedState() (generation, gone uint64) {
+// often one was missing.
+func (ch *channel) derivedState() (generation, missing uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if ch.derived == nil {
 		ch.derived = new(derived)
 	}
-	return ch.derived.generation, ch.derived.gone
+	return ch.derived.generation, ch.derived.missing
 }
 
 // noteDerived notes that derived subscriptions were found up to generation, unless one
 // was let go meanwhile: it may be that of a session that was looked at before.
-func (ch *channel) noteDerived(generation, gone uint64) {
+func (ch *channel) noteDerived(generation, missing uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.derived.gone == gone {
+	if ch.derived.missing == missing {
 		ch.derived.generation = generation
 	}
 }
@@ -92,6 +100,21 @@ func (h *Hub) enterDerived(sub *subscription) {
 func (h *Hub) leaveDerived(sub *subscription) {
 	if sub != nil && sub.channel.removeDerived(sub) {
 		h.channels.release(sub.channel)
+	}
+}
+
+// missDerived has derived subscriptions looked for with the next publication: one is
+// missing.
+func (ch *channel) missDerived() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.missDerivedLocked()
+}
+
+func (ch *channel) missDerivedLocked() {
+	if d := ch.derived; d != nil {
+		d.generation = 0
+		d.missing++
 	}
 }
 
@@ -117,10 +140,7 @@ func (ch *channel) removeDerived(sub *subscription) bool {
 	defer ch.mu.Unlock()
 	wasInside := sub.waits == derivedInside
 	sub.waits = derivedLeft
-	if d := ch.derived; d != nil {
-		d.generation = 0
-		d.gone++
-	}
+	ch.missDerivedLocked()
 	if !wasInside {
 		return false
 	}

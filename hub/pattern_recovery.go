@@ -112,22 +112,15 @@ func (r *recovery) claim(name string) (start, bool) {
 	return start{after: r.after, evicted: r.evicted}, !r.isDone() && name > r.cursor
 }
 
-// claim says where a derived subscription begins that a publication is the reason of:
-// with it, unless a recovery has not come to the channel. It returns false if there are
-// too many out of turn. Without history there is nothing to look for.
-func (t *patterned) claim(channel string, hasHistory bool) (from start, isRecovered, ok bool) {
+// claim returns the recovery that has not come to a channel yet, and where the channel
+// begins with it, or nil. Without history there is nothing to look for.
+func (t *patterned) claim(channel string, hasHistory bool) (*recovery, start) {
 	for _, r := range t.recoveries {
-		s, claims := r.claim(channel)
-		if !claims || s.position.IsZero() && !hasHistory {
-			continue
+		if from, ok := r.claim(channel); ok && (hasHistory || !from.position.IsZero()) {
+			return r, from
 		}
-		if len(r.outOfTurn) >= outOfTurnMax {
-			return start{}, false, false
-		}
-		r.outOfTurn[channel] = struct{}{}
-		return s, true, true
 	}
-	return start{}, false, true
+	return nil, start{}
 }
 
 // startAt has a derived subscription begin where a recovery says; s.mu is held.

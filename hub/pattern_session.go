@@ -110,17 +110,20 @@ func (s *Session) beginPattern(sub *subscription) {
 }
 
 // attach gives the session a subscription to a channel that its pattern matches, for
-// the publication p, unless it is given the channel already.
-func (s *Session) attach(pattern *subscription, ch *channel, p *Publication, hasHistory bool) {
+// the publication p, unless it is given the channel already. It returns false if there is
+// no room for that.
+func (s *Session) attach(pattern *subscription, ch *channel, p *Publication, hasHistory bool) (hadRoom bool) {
 	s.mu.Lock()
 	if s.ended != endNot || pattern.gone || pattern.asked != nil {
 		s.mu.Unlock()
-		return
+		return true
 	}
 	var made, let *subscription
+	hadRoom = true
 	switch sub := s.given(ch.name); {
 	case sub == nil:
 		made, let = s.newDerived(ch, pattern.traits&excludesOwn, p, hasHistory)
+		hadRoom = made != nil
 	case s.subs.get(ch.name) != sub:
 		sub.traits &^= excludesOwn &^ pattern.traits // what one of its patterns wants is given
 	}
@@ -131,6 +134,7 @@ func (s *Session) attach(pattern *subscription, ch *channel, p *Publication, has
 	if wake {
 		s.wake()
 	}
+	return hadRoom
 }
 
 // newDerived makes a derived subscription that begins just before p, or where a
@@ -138,16 +142,19 @@ func (s *Session) attach(pattern *subscription, ch *channel, p *Publication, has
 // room; s.mu is held.
 func (s *Session) newDerived(ch *channel, traits traits, p *Publication, hasHistory bool) (made, let *subscription) {
 	t := s.patterned()
-	from, isRecovered, ok := t.claim(ch.name, hasHistory)
-	if ok {
-		let, ok = s.makeRoom()
-	}
-	if !ok {
+	r, from := t.claim(ch.name, hasHistory)
+	let, ok := s.makeRoom()
+	switch {
+	case r != nil && (!ok || len(r.outOfTurn) >= outOfTurnMax):
+		return nil, let // its turn will come
+	case !ok:
 		s.miss(p)
 		return nil, nil
+	case r != nil:
+		r.outOfTurn[ch.name] = struct{}{}
 	}
 	made = s.addDerived(ch, traits)
-	if isRecovered {
+	if r != nil {
 		s.startAt(made, from, p.Position)
 	} else {
 		made.last = Position{p.Position.Epoch, p.Previous}
@@ -256,12 +263,16 @@ func (s *Session) offerAgain(ch *channel, d *Delivery) {
 		}
 	}
 	if sub != nil {
+		sub.traits &^= isFresh
 		s.enqueue(sub, d)
 	}
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.hub.enterDerived(made)
 	s.hub.leaveDerived(let)
+	if sub == nil {
+		ch.missDerived()
+	}
 	if wake {
 		s.wake()
 	}
