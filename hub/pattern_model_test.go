@@ -183,6 +183,7 @@ func (m *patternModel) check(i int, p hub.Push) {
 		j := slices.Index(owed, p.Delivery.Position)
 		if given := p.Delivery.Position.String() + p.Channel; j < 0 && c.gapped[given] {
 			delete(c.gapped, given)
+			c.tracker.Note(p.Channel, p.Delivery.Position, p.Delivery.Time)
 			return
 		}
 		if j < 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -110,6 +111,23 @@ func (r *recovery) claim(name string) (start, bool) {
 		return start{position: position}, len(r.names) > 0 && name >= r.names[0]
 	}
 	return start{after: r.after, evicted: r.evicted}, !r.isDone() && name > r.cursor
+}
+
+// await sees that a channel that it claims has its turn. It returns false if too many
+// that have no history when they were to be listed have come meanwhile.
+func (r *recovery) await(name string) bool {
+	if _, ok := r.vector.Positions[name]; ok || !r.isListed && name > r.listed {
+		return true
+	}
+	i, ok := slices.BinarySearch(r.found, name)
+	if ok {
+		return true
+	}
+	if len(r.found) >= recoveryPage+outOfTurnMax {
+		return false
+	}
+	r.found = slices.Insert(r.found, i, strings.Clone(name))
+	return true
 }
 
 // claim returns the recovery that has not come to a channel yet, and where the channel

@@ -145,7 +145,7 @@ func (s *Session) newDerived(ch *channel, traits traits, p *Publication, hasHist
 	r, from := t.claim(ch.name, hasHistory)
 	let, ok := s.makeRoom()
 	switch {
-	case r != nil && (!ok || len(r.outOfTurn) >= outOfTurnMax):
+	case r != nil && (!ok || len(r.outOfTurn) >= outOfTurnMax) && r.await(ch.name):
 		return nil, let // its turn will come
 	case !ok:
 		s.miss(p)

@@ -189,8 +189,8 @@ func (o *opening) admission() engine.Admission {
 		return admission(&out)
 	}
 	a := engine.Admission{Handler: o.s, Limits: o.s.t.limits}
-	if !answer.Position.IsZero() {
-		a.Header = http.Header{headerPosition: {answer.Position.String()}}
+	if begin := answer.Begin(); begin != "" {
+		a.Header = http.Header{headerPosition: {begin}}
 	}
 	return a
 }

@@ -53,11 +53,11 @@ func (t *Transport) decideSocket(a *asked) decision {
 	if err != nil {
 		return refuse(&refusal{problem: ProblemChannelName, detail: err.Error()})
 	}
-	q, err := parseQuery(a.query)
+	q, err := parseQueryOf(channel, a.query)
 	if err != nil {
 		return refuse(refuseQuery(err))
 	}
-	d.socket = dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+	d.socket = dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector, ExcludeSelf: !q.self})
 	if q.json {
 		d.socket.PublishJSON()
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Stream is a channel as a response that goes on until the client or the server
+// Stream is a channel, or all that a pattern matches, as a response that goes on until the client or the server
 // leaves.
 type Stream struct {
 	listener
@@ -20,6 +20,7 @@ type Stream struct {
 	isHead    bool      // only the head is wanted
 	isPage    bool      // the client is a page in a browser
 	heartbeat time.Time // when the next one is due, zero before the stream is open
+	progress  *progress // nil unless it is of a pattern
 }
 
 // StreamOptions are the same for all streams of a server.
@@ -38,6 +39,12 @@ type streamFormat struct {
 	appendEnd   func(dst []byte, e ending) []byte
 	heartbeat   []byte
 
+	// Of a pattern:
+	patternForm       *hub.Form[[]byte]
+	appendOpenPattern func(dst []byte, retry time.Duration, vector string) []byte
+	appendChannelGap  func(dst []byte, channel string, g *hub.Gap) []byte
+	appendID          func(dst []byte, vector string) []byte // before each event; nil for vectors of their own
+
 	// endsWhenRefused opens and ends a stream that cannot be served now instead
 	// of refusing it, for clients that come back after the one and give up for
 	// good after the other.
@@ -47,12 +54,12 @@ type streamFormat struct {
 // NewEvents returns the dialect of Server-Sent Events on channel, and NewLines
 // that of a line of JSON each. They begin where from says; o is shared.
 func NewEvents(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
-	return &Stream{format: &events, channel: channel, from: &from, options: o}
+	return &Stream{format: &events, channel: channel, from: &from, options: o, progress: newProgress(channel)}
 }
 
 // NewLines is described at NewEvents.
 func NewLines(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
-	return &Stream{format: &lines, channel: channel, from: &from, options: o}
+	return &Stream{format: &lines, channel: channel, from: &from, options: o, progress: newProgress(channel)}
 }
 
 // Transport implements Dialect.
@@ -99,6 +106,8 @@ func (s *Stream) Begin(now time.Time, out *Effects) {
 func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	for i := range pushes {
 		switch p := &pushes[i]; {
+		case s.progress != nil && (p.Delivery != nil || p.Gap != nil):
+			s.pushPattern(now, p, out)
 		case p.Delivery != nil:
 			b := s.format.form.Of(p.Delivery)
 			out.Frames = append(out.Frames, b)
@@ -117,6 +126,9 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	}
 	if len(out.Frames) > 0 {
 		s.heartbeat = now.Add(s.options.Heartbeat)
+		if s.progress != nil && s.format.appendID == nil && s.progress.isDue(now) {
+			out.Frames = append(out.Frames, append(s.progress.appendObject(nil, now), '\n'))
+		}
 	}
 }
 
@@ -144,6 +156,10 @@ func (s *Stream) answer(o *hub.Outcome, out *Effects) {
 		out.Frames = append(out.Frames, s.format.appendEnd(nil, e))
 		return
 	}
+	if s.progress != nil && o.Vector != nil {
+		s.openPattern(o.Vector, out)
+		return
+	}
 	out.Frames = append(out.Frames, s.format.appendOpen(nil, s.options.Retry, position))
 }
 
@@ -160,11 +176,18 @@ func (s *Stream) End(reason error, out *Effects) {
 	out.Closing = &Closing{End: endOf(reason)}
 }
 
-// Deadline is when a heartbeat is due.
-func (s *Stream) Deadline() time.Time { return s.heartbeat }
+// Deadline is when a heartbeat is due, or a vector.
+func (s *Stream) Deadline() time.Time {
+	if p := s.progress; p != nil && p.isNew && s.format.appendID == nil {
+		if due := p.told.Add(vectorInterval); due.Before(s.heartbeat) {
+			return due
+		}
+	}
+	return s.heartbeat
+}
 
-// Expire sends a heartbeat.
+// Expire sends a heartbeat, or a vector.
 func (s *Stream) Expire(now time.Time, out *Effects) {
-	out.Frames = append(out.Frames, s.format.heartbeat)
+	out.Frames = append(out.Frames, s.heartbeatOf(now))
 	s.heartbeat = now.Add(s.options.Heartbeat)
 }
