@@ -24,6 +24,7 @@ type patternModel struct {
 	pause   time.Duration // before and after something begins
 	steps   []string
 	next    int
+	seed    uint64
 }
 
 type patternClient struct {
@@ -56,7 +57,7 @@ func (m *patternModel) note(format string, args ...any) {
 func (m *patternModel) failf(format string, args ...any) {
 	m.t.Helper()
 	from := max(0, len(m.steps)-100)
-	m.t.Fatalf(format+"\nsteps: %s", append(args, strings.Join(m.steps[from:], ", "))...)
+	m.t.Fatalf(format+"\nsteps of seed %d: %s", append(args, m.seed, strings.Join(m.steps[from:], ", "))...)
 }
 
 func (c *patternClient) covers(channel string) bool {
@@ -217,7 +218,7 @@ func (m *patternModel) settle() {
 		}
 	}
 	for i := range m.clients {
-		for quiet := 0; quiet < 3; {
+		for quiet := 0; quiet < 10; { // what has nothing to give takes its time, too
 			if quiet++; m.take(i, 1000) > 0 {
 				quiet = 0
 			}
@@ -261,13 +262,12 @@ func TestPatternModel(t *testing.T) {
 
 func runPatternModel(t *testing.T, seed uint64, waits bool, channelsMax int) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &patternModel{t: t, random: rand.New(rand.NewPCG(seed, uint64(channelsMax))), pause: time.Millisecond}
+		m := &patternModel{t: t, random: rand.New(rand.NewPCG(seed, uint64(channelsMax))), pause: time.Millisecond, seed: seed}
 		var broker hub.Broker = newBroker()
 		if waits {
 			broker = brokertest.NewTroubled(broker)
 			m.pause = 3 * time.Second // more than clocks may differ
 		}
-		m.note("seed %d", seed)
 		m.h = newHub(t, broker, &hub.Options{PatternChannelsMax: channelsMax, QueueCountMax: 1 + m.random.IntN(8),
 			Retention: hub.Retention{Count: 2 + m.random.IntN(20), Age: 24 * time.Hour}})
 		for i := range 4 {
