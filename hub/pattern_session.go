@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -14,6 +15,7 @@ type patterned struct {
 	ring    []*subscription          // those of derived, in no order
 	hand    int                      // of the clock that goes round ring, see victim
 	evicted time.Time                // when one was last let go for another; zero if none was
+	let     letGo                    // where those were that were let go
 	missed  *Gap                     // in the queue: what there was no derived subscription for
 
 	recoveries []*recovery
@@ -156,11 +158,92 @@ func (s *Session) newDerived(ch *channel, traits traits, p *Publication, hasHist
 	made = s.addDerived(ch, traits)
 	if r != nil {
 		s.startAt(made, from, p.Position)
-	} else {
-		made.last = Position{p.Position.Epoch, p.Previous}
-		made.taken = p.Previous
+		return made, let
 	}
+	made.last = Position{p.Position.Epoch, p.Previous}
+	if last, ok := t.let.take(ch.name); ok && !p.Position.isNews(last) {
+		made.last = last // it has p
+	}
+	made.taken = made.last.Offset
 	return made, let
+}
+
+// letGo remembers how far the derived subscriptions were that were let go. What they had
+// read from history may be delivered later than that; or one that was offered a
+// publication is let go while others of the session, which are gone, are offered it.
+// The channel that was let go first is forgotten first.
+type letGo struct {
+	positions map[string]letGoPosition
+	order     []letGoTurn // oldest first; some were let go again since, or are not in positions
+	turn      uint64      // of the newest in order
+}
+
+type letGoPosition struct {
+	Position
+	turn uint64
+}
+
+type letGoTurn struct {
+	channel string
+	turn    uint64
+}
+
+// letGoMin is how many channels are remembered at least.
+const letGoMin = 256
+
+func (l *letGo) remember(channel string, p Position, most int) {
+	if l.positions == nil {
+		l.positions = make(map[string]letGoPosition)
+	}
+	l.turn++
+	l.positions[channel] = letGoPosition{p, l.turn}
+	l.order = append(l.order, letGoTurn{channel, l.turn})
+	if most = max(most, letGoMin); len(l.order) > 4*most {
+		l.order = slices.DeleteFunc(l.order, func(t letGoTurn) bool { return !l.isNewest(t) })
+	}
+	for len(l.positions) > most {
+		if l.isNewest(l.order[0]) {
+			delete(l.positions, l.order[0].channel)
+		}
+		l.order = l.order[1:]
+	}
+}
+
+func (l *letGo) isNewest(t letGoTurn) bool { return l.positions[t.channel].turn == t.turn }
+
+// take returns how far the subscription of a channel was, and forgets that.
+func (l *letGo) take(channel string) (Position, bool) {
+	p, ok := l.positions[channel]
+	delete(l.positions, channel)
+	return p.Position, ok
+}
+
+// beginWithin says where a subscription begins that asks for nothing older, in a channel
+// that a pattern of the session matches and that has no derived subscription now: where
+// that was when it was let go; or else with what is on its way to the hub, which may be
+// older than position, the newest one. What the subscription has noted since it was
+// asked for is on its way, too. s.mu is held.
+func (s *Session) beginWithin(sub *subscription, matching []*channel, position Position) (begins Position, isWithin bool) {
+	if len(matching) == 0 || !sub.asked.since.IsZero() || sub.asked.last != 0 {
+		return position, false
+	}
+	if _, ok := s.cover(matching); !ok {
+		return position, false
+	}
+	sub.seen = Position{}
+	if last, ok := s.patterned().let.take(sub.channel.name); ok && last.Epoch == position.Epoch {
+		return last, true
+	}
+	sub.traits |= isOpen
+	return position, true
+}
+
+// openTo has a subscription that isOpen given p, which is the first that comes.
+func (sub *subscription) openTo(p *Publication) {
+	sub.traits &^= isOpen
+	if !sub.catching && p.Position.Epoch == sub.last.Epoch && p.Position.Offset <= sub.last.Offset {
+		sub.last.Offset, sub.taken = p.Previous, p.Previous
+	}
 }
 
 // addDerived makes a derived subscription and gives it its place; s.mu is held.
@@ -183,6 +266,9 @@ func (s *Session) makeRoom() (let *subscription, ok bool) {
 		return nil, false
 	}
 	t.evicted = time.Now()
+	if let.traits&isOpen == 0 {
+		t.let.remember(let.channel.name, let.last, s.hub.options.PatternChannelsMax)
+	}
 	s.forgetDerived(let)
 	return let, true
 }
@@ -213,6 +299,12 @@ func (t *patterned) victim() *subscription {
 // of them until it is taken: it names no channel but the pattern of one.
 func (s *Session) miss(p *Publication) {
 	t := s.patterned()
+	if last, ok := t.let.positions[p.Channel]; ok {
+		if !p.Position.isNews(last.Position) {
+			return // it was given already
+		}
+		delete(t.let.positions, p.Channel) // it goes on behind p
+	}
 	if t.missed != nil {
 		t.missed.Count++
 		return
@@ -263,6 +355,9 @@ func (s *Session) offerAgain(ch *channel, d *Delivery) {
 		}
 	}
 	if sub != nil {
+		if sub.traits&isOpen != 0 && sub.asked == nil {
+			sub.openTo(d.Publication)
+		}
 		sub.traits &^= isFresh
 		s.enqueue(sub, d)
 	}
@@ -324,9 +419,7 @@ func (s *Session) unsubscribePattern(tag uint64, pattern string) {
 	var derived []string
 	if t := s.patterned(); t != nil && begun {
 		t.dropRecovery(sub)
-		for name := range t.derived {
-			derived = append(derived, name)
-		}
+		derived = slices.AppendSeq(slices.Collect(maps.Keys(t.derived)), maps.Keys(t.let.positions))
 	}
 	s.mu.Unlock()
 
@@ -341,11 +434,14 @@ func (s *Session) unsubscribePattern(tag uint64, pattern string) {
 		if t == nil {
 			break // it was closed
 		}
+		traits, ok := s.cover(covers[i])
+		if !ok {
+			t.let.take(name)
+		}
 		d := t.derived[name]
 		if d == nil {
 			continue
 		}
-		traits, ok := s.cover(covers[i])
 		if d.traits = d.traits&^excludesOwn | traits; !ok {
 			s.forgetDerived(d)
 			leaving = append(leaving, d)
@@ -402,6 +498,7 @@ func (s *Session) keepDerived(sub *subscription, matching []*channel) *subscript
 // held. The other one is to be forgotten.
 func (s *Session) takeOver(from, to *subscription) {
 	to.last, to.taken, to.seen, to.catching, to.doubted = from.last, from.taken, from.seen, from.catching, false
+	to.traits |= from.traits & isOpen
 	if to.queued, from.queued = from.queued, 0; to.queued > 0 {
 		for i := range s.queue {
 			if s.queue[i].sub == from {

@@ -42,6 +42,7 @@ const (
 	excludesOwn traits = 1 << iota // what the session published is left out
 	hasJoined                      // the Observer was told that it has begun
 	isMatched                      // of a pattern: it is in the trie
+	isOpen                         // it has begun, and what is on its way is for it, too; see Session.beginWithin
 	isFresh                        // of a derived one: it was made for a publication that it has not been offered yet
 	isUsed                         // something was offered to it since it was last looked at, see patterned.victim
 	isStarting                     // of a derived one: where it begins is looked for, see patterned.starts
@@ -196,6 +197,7 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		s.mu.Unlock()
 		o.Joined(s, sub.channel.name)
 	}
+	matching := s.matching(sub.channel.name)
 	s.mu.Lock()
 	if sub.gone {
 		s.mu.Unlock()
@@ -203,6 +205,11 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		return
 	}
 	replaced, goesOn := s.replaceDerived(sub)
+	if replaced == nil && position == top {
+		if within, ok := s.beginWithin(sub, matching, position); ok {
+			position, top = within, within
+		}
+	}
 	switch {
 	case goesOn:
 		position = sub.last
