@@ -299,12 +299,10 @@ func (t *patterned) victim() *subscription {
 // of them until it is taken: it names no channel but the pattern of one.
 func (s *Session) miss(p *Publication) {
 	t := s.patterned()
-	if last, ok := t.let.positions[p.Channel]; ok {
-		if !p.Position.isNews(last.Position) {
-			return // it was given already
-		}
-		delete(t.let.positions, p.Channel) // it goes on behind p
+	if last, ok := t.let.positions[p.Channel]; ok && !p.Position.isNews(last.Position) {
+		return // it was given already
 	}
+	t.let.remember(p.Channel, p.Position, s.hub.options.PatternChannelsMax) // it goes on behind p
 	if t.missed != nil {
 		t.missed.Count++
 		return
