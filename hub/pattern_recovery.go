@@ -164,6 +164,16 @@ func (s *Session) needsRecovery() bool {
 	return !t.recoveries[0].isWaiting
 }
 
+// claimRecovery is claimWake where a recovery may be able to go on, which is not looked
+// at with every publication; s.mu is held.
+func (s *Session) claimRecovery() bool {
+	if s.woken || s.ended != endNot || !s.needsRecovery() {
+		return s.claimWake()
+	}
+	s.woken = true
+	return true
+}
+
 // continueRecovery goes on with the recoveries of the session, one after another. It is
 // called by Take alone.
 func (s *Session) continueRecovery() {
@@ -244,7 +254,7 @@ func (r *recovery) wait(pause time.Duration) {
 	r.timer = time.AfterFunc(pause, func() {
 		s.mu.Lock()
 		r.isWaiting = false
-		wake := s.claimWake()
+		wake := s.claimRecovery()
 		s.mu.Unlock()
 		if wake {
 			s.wake()
@@ -290,7 +300,7 @@ func (s *Session) listed(r *recovery, infos []ChannelInfo, err error, canList bo
 			s.pushGap(r.sub.channel.name, &Gap{Reason: GapLost})
 		}
 	}
-	wake := s.claimWake()
+	wake := s.claimRecovery()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -324,7 +334,7 @@ func (s *Session) doubtPattern(sub *subscription, name string) {
 	default:
 		t.recoveries[i].isDoubted = true
 	}
-	wake := s.claimWake()
+	wake := s.claimRecovery()
 	s.mu.Unlock()
 	if wake {
 		s.wake()

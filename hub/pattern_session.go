@@ -103,7 +103,7 @@ func (s *Session) beginPattern(sub *subscription) {
 	sub.asked = nil
 	sub.since = began.UnixNano()
 	sub.traits |= isMatched
-	wake := s.claimWake()
+	wake := s.claimRecovery()
 	s.mu.Unlock()
 	h.patterns.begun(sub.channel, generation)
 	if wake {
@@ -275,10 +275,7 @@ func (s *Session) offerAgain(ch *channel, d *Delivery) {
 		}
 	}
 	if sub != nil {
-		if sub.traits&isOpen != 0 && sub.asked == nil {
-			sub.openTo(d.Publication)
-		}
-		sub.traits &^= isFresh
+		sub.touch(d.Publication)
 		s.enqueue(sub, d)
 	}
 	wake := s.claimWake()

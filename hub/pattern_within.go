@@ -79,6 +79,14 @@ func (s *Session) beginWithin(sub *subscription, matching []*channel, position P
 	return position, true
 }
 
+// touch notes that p is offered to a subscription; the session's mu is held.
+func (sub *subscription) touch(p *Publication) {
+	if sub.traits&isOpen != 0 && sub.asked == nil {
+		sub.openTo(p)
+	}
+	sub.traits = sub.traits&^isFresh | isUsed
+}
+
 // openTo has a subscription that isOpen given p, which is the first that comes.
 func (sub *subscription) openTo(p *Publication) {
 	sub.traits &^= isOpen

@@ -11,10 +11,9 @@ func (s *Session) offer(sub *subscription, d *Delivery) (ok bool) {
 		s.mu.Unlock()
 		return ok
 	}
-	if sub.traits&isOpen != 0 && sub.asked == nil {
-		sub.openTo(d.Publication)
+	if sub.traits&(isFresh|isOpen|isUsed) != isUsed { // seldom
+		sub.touch(d.Publication)
 	}
-	sub.traits = sub.traits&^isFresh | isUsed
 	s.enqueue(sub, d)
 	wake := s.claimWake()
 	s.mu.Unlock()

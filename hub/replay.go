@@ -74,7 +74,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	if recovers {
 		s.continueRecovery()
 		s.mu.Lock()
-		wake = s.claimWake() || wake
+		wake = s.claimRecovery()
 		s.mu.Unlock()
 	}
 	if wake {

@@ -179,7 +179,7 @@ func (s *Session) end(reason ending) {
 // hasNews reports whether the edge has a reason to look; s.mu is held.
 func (s *Session) hasNews() bool {
 	return len(s.queue) > 0 || s.ended != endNot ||
-		s.read == nil && len(s.behind) > 0 || s.needsRecovery() || s.read != nil && s.read.arrived ||
+		s.read == nil && len(s.behind) > 0 || s.read != nil && s.read.arrived ||
 		s.isBusy && s.outstanding <= s.hub.options.CommandsMax/2
 }
 
