@@ -105,6 +105,12 @@ func (h *Hub) retention(p *Policy) Retention {
 	return r
 }
 
+// retains reports whether a channel with the policy p keeps any history.
+func (h *Hub) retains(p *Policy) bool {
+	r := h.retention(p)
+	return r.Count > 0 && r.Age > 0
+}
+
 // publicationBytesMax is the longest payload in a channel with the policy p.
 func (h *Hub) publicationBytesMax(p *Policy) int {
 	if p.PublicationBytesMax > 0 {

@@ -2,15 +2,25 @@ package hub
 
 import "sync"
 
-// offer gives d to a subscription that the Broker delivers to.
-func (s *Session) offer(sub *subscription, d *Delivery) {
+// offer gives d to a subscription that the Broker delivers to. It returns false if that
+// is gone and the session has patterns: see offerAgain.
+func (s *Session) offer(sub *subscription, d *Delivery) (ok bool) {
 	s.mu.Lock()
+	if sub.gone {
+		ok = s.ended != endNot || s.patterned() == nil
+		s.mu.Unlock()
+		return ok
+	}
+	if sub.traits&(isFresh|isOpen|isUsed) != isUsed { // seldom
+		sub.touch(d.Publication)
+	}
 	s.enqueue(sub, d)
 	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
+	return true
 }
 
 // enqueue queues d, or notes that the subscription has missed it; s.mu is held.
@@ -99,7 +109,7 @@ func (s *Session) doubt(sub *subscription) {
 	switch {
 	case s.ended != endNot || sub.gone:
 	case sub.asked != nil, sub.traits&suspended != 0:
-		sub.doubted = true
+		sub.traits |= isDoubted
 	case !sub.catching:
 		s.catchUp(sub, Position{})
 	case s.read != nil && s.read.sub == sub:

@@ -30,6 +30,9 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.woken = false
 	var taken portion
 	dst = s.takeQueue(dst, &taken)
+	if t := s.patterned(); t != nil {
+		t.missed = nil // it is taken, or another one follows it
+	}
 	var noted []toldGap
 	if s.hub.tellsGaps && hasGap(dst[begin:]) {
 		noted = s.noteGaps(nil, dst[begin:])
@@ -78,7 +81,8 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 		}
 	}
 	resumed := s.takeStalled()
-	wake := s.claimWake()
+	recovers := s.needsRecovery()
+	wake := !recovers && s.claimWake()
 	s.mu.Unlock()
 	s.countDeliveries(&taken)
 	if noted != nil {
@@ -87,6 +91,12 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.nextHistory()
 	if resumed {
 		s.hub.exchange.resume(s)
+	}
+	if recovers {
+		s.continueRecovery()
+		s.mu.Lock()
+		wake = s.claimRecovery()
+		s.mu.Unlock()
 	}
 	if wake {
 		s.wake()
@@ -281,6 +291,9 @@ func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 		sub.rare.retry = nil
 	}
 	part, held := s.join(r)
+	if sub.traits&isStarting != 0 {
+		part.publications, part.gap = s.beginAfter(sub, &r.page, part.publications, part.gap, !part.behind)
+	}
 	from := r.since
 	if part.gap != nil {
 		dst = s.pushGap(sub, part.gap, dst)

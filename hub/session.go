@@ -77,9 +77,10 @@ type commands struct {
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
 
-	watches  map[*subscription]*watch // those that are told of members
-	rpc      *sessionRPC              // nil until it calls a method, or registers for one
-	backlogs *backlogs                // nil until a subscription has one
+	watches   map[*subscription]*watch // those that are told of members
+	rpc       *sessionRPC              // nil until it calls a method, or registers for one
+	backlogs  *backlogs                // nil until a subscription has one
+	patterned *patterned               // nil without patterns
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -126,6 +127,7 @@ func (s *Session) close(reason ending) {
 	}
 	hasCalls := s.commands != nil && s.commands.rpc != nil
 	var leaving, waiting []*subscription
+	derived := s.closePatterns()
 	for sub := range s.subs.all() {
 		sub.gone = true
 		sub.stopRetry()
@@ -153,6 +155,9 @@ func (s *Session) close(reason ending) {
 	s.woken = true
 	why := s.reason()
 	s.mu.Unlock()
+	for _, sub := range derived {
+		s.hub.leaveDerived(sub)
+	}
 	for _, sub := range leaving {
 		s.leave(sub)
 	}

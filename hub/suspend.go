@@ -29,6 +29,10 @@ func (s *Session) Suspend() {
 		// One that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
 	}
+	derived := s.closePatterns()
+	for _, sub := range derived { // a pattern begins anew, with a vector
+		s.forget(sub)
+	}
 	s.behind = nil
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
@@ -40,6 +44,9 @@ func (s *Session) Suspend() {
 		}
 	}
 	s.mu.Unlock()
+	for _, sub := range derived {
+		s.hub.leaveDerived(sub)
+	}
 	for _, sub := range watching {
 		s.endWatch(sub)
 	}
@@ -81,6 +88,30 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, polici
 	s.admit(sub, sub.channel.newest())
 	s.hub.channels.release(sub.channel)
 	return true
+}
+
+// endSuspended ends a subscription to a pattern that was suspended, as it is subscribed to
+// again: it begins anew, where a Vector says.
+func (s *Session) endSuspended(pattern string) {
+	s.mu.Lock()
+	sub := s.subs.get(pattern)
+	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
+		s.mu.Unlock()
+		return
+	}
+	s.drop(sub)
+	begun := sub.asked == nil
+	if !begun {
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: pattern, Err: ErrUnsubscribed})
+	}
+	wake := s.claimWake()
+	s.mu.Unlock()
+	if begun || sub.channel.withdraw(sub) {
+		s.leave(sub)
+	}
+	if wake {
+		s.wake()
+	}
 }
 
 // newest is the newest position of the channel, if that is known.

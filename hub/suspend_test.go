@@ -170,3 +170,41 @@ func TestSubscriptionThatHadNotBegunIsAskedForAnew(t *testing.T) {
 		}
 	})
 }
+
+// TestSuspendedPatternIsSilentUntilItsVectorComes: what was queued and what is published
+// meanwhile, also in a channel that is new, comes after the vector was given, once.
+func TestSuspendedPatternIsSilentUntilItsVectorComes(t *testing.T) {
+	h := newHub(t, newBroker(), nil)
+	s := connect(t, h)
+	s.Subscribe(1, "a/*", hub.SubscribeOptions{})
+	pushes := s.drain()
+	if len(pushes) != 1 || pushes[0].Outcome == nil || pushes[0].Outcome.Vector == nil {
+		t.Fatalf("the pattern begins with %v", pushes)
+	}
+	vector := pushes[0].Outcome.Vector
+	publish(t, h, "a/1", "x")
+	s.Suspend()
+	publish(t, h, "a/1", "x")
+	publish(t, h, "a/2", "x")
+	if pushes := s.drain(); len(pushes) != 0 {
+		t.Fatalf("a suspended session handed out %v", pushes)
+	}
+	s.Subscribe(2, "a/*", hub.SubscribeOptions{Vector: vector})
+	publish(t, h, "a/2", "x")
+	got := make(map[string]int)
+	for range 10 { // a page is read at a time
+		for _, p := range s.drain() {
+			switch {
+			case p.Outcome != nil && (p.Outcome.Tag != 2 || p.Outcome.Err != nil):
+				t.Errorf("outcome %+v", p.Outcome)
+			case p.Gap != nil:
+				t.Errorf("gap %+v of %s", p.Gap, p.Channel)
+			case p.Delivery != nil:
+				got[p.Channel]++
+			}
+		}
+	}
+	if got["a/1"] != 2 || got["a/2"] != 2 {
+		t.Errorf("got %v, want two of each channel", got)
+	}
+}

@@ -111,6 +111,7 @@ type Answer struct {
 	Status      int // of HTTP
 	ContentType string
 	Position    hub.Position // where the client may go on, zero for none
+	Vector      string       // the same of a pattern, "" for none
 	Wait        time.Duration
 	HasWait     bool // the request's preference for Wait was applied
 	Replayed    bool // the idempotency key of the request has been seen
@@ -118,6 +119,14 @@ type Answer struct {
 	// IsWhole says that Frames has the whole body; otherwise it goes on until
 	// Closing.
 	IsWhole bool
+}
+
+// Begin is the text of where the client may go on, "" for none.
+func (a *Answer) Begin() string {
+	if a.Vector != "" {
+		return a.Vector
+	}
+	return a.Position.String()
 }
 
 // Closing is the end of a conversation. Code and Reason are for carriers on which

@@ -29,6 +29,10 @@ var lines = streamFormat{
 		return append(e.appendTo(dst), "}\n"...)
 	},
 	heartbeat: []byte("{}\n"),
+
+	patternForm:       formLine,
+	appendOpenPattern: appendLineOpenPattern,
+	appendChannelGap:  appendLineChannelGap,
 }
 
 // appendGapObject appends {"gap":{"from":…,"to":…}}, which stands among
