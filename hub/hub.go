@@ -25,6 +25,7 @@ type Hub struct {
 	tellsGaps bool // to an Observer.Gapped
 	options   Options
 	channels  channels
+	patterns  patterns
 	calls     *calls    // of a broker that may wait
 	pages     *pages    // of histories that resuming subscriptions read
 	exchange  *exchange // of calls of methods
@@ -32,6 +33,7 @@ type Hub struct {
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
 	latest    atomic.Int64          // of uniqueNow
+	keys      sync.Map              // Policy.KeyPointer → *Form[string]
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
@@ -63,6 +65,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	if b, ok := broker.(ImmediateBroker); ok {
 		h.immediate = b.IsImmediate()
 	}
+	h.patterns.broker, _ = broker.(PatternBroker)
 	if err := broker.Start(receiver{h}); err != nil {
 		h.exchange.cancel()
 		return nil, brokerError(err)
@@ -255,22 +258,28 @@ type receiver struct{ hub *Hub }
 // Receive hands p to every subscriber of its channel. No lock is held while it
 // goes over them but, for an instant each, the session's own.
 func (r receiver) Receive(p *Publication) {
-	ch := r.hub.channels.find(p.Channel)
+	ch, subs, derived := r.hub.lend(p)
 	if ch == nil {
 		return
 	}
-	subs := ch.lend(p.Position)
 	defer ch.giveBack()
-	if len(subs) == 0 {
+	if len(subs)+len(derived) == 0 {
 		return
 	}
 	began := r.hub.beginDelivery(p)
 	d := &Delivery{Publication: p}
 	for _, sub := range subs {
-		sub.session.offer(sub, d)
+		if !sub.session.offer(sub, d) {
+			sub.session.offerAgain(ch, d)
+		}
+	}
+	for _, sub := range derived {
+		if !sub.session.offer(sub, d) {
+			sub.session.offerAgain(ch, d)
+		}
 	}
 	if !began.IsZero() {
-		r.hub.options.Observer.Delivered(p, len(subs), began)
+		r.hub.options.Observer.Delivered(p, len(subs)+len(derived), began)
 	}
 }
 
@@ -290,6 +299,7 @@ func (r receiver) Lost(name string) {
 	} else if ch := r.hub.channels.find(name); ch != nil {
 		channels = []*channel{ch}
 	}
+	r.hub.losePatterns(name)
 	for _, ch := range channels {
 		for _, sub := range ch.lose() {
 			sub.session.doubt(sub)

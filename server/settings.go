@@ -103,11 +103,11 @@ var settings = table([]row[Config]{
 	{"limits.publications_per_second_session", func(c *Config) any { return &c.Limits.PublicationsPerSecondSession }, number(1, 10_000_000), "Publications of one session"},
 	{"limits.publications_per_second_user", func(c *Config) any { return &c.Limits.PublicationsPerSecondUser }, number(1, 10_000_000), "Publications of one user"},
 	{"limits.publications_per_second_address", func(c *Config) any { return &c.Limits.PublicationsPerSecondAddress }, number(1, 10_000_000), "Publications of one address"},
+	{"flight.bytes", func(c *Config) any { return &c.Flight.Bytes }, number(0, 1<<34), "Memory for what became of sessions, which explanations are made from; 0 is none"},
 	{"reconnect.sessions_per_second", func(c *Config) any { return &c.Reconnect.SessionsPerSecond }, number(1, 10_000_000), "Sessions that come back when all have lost the server"},
 	{"reconnect.delay_min", func(c *Config) any { return &c.Reconnect.DelayMin }, duration(time.Millisecond, time.Hour), "No client comes back before"},
 	{"reconnect.window_min", func(c *Config) any { return &c.Reconnect.WindowMin }, duration(time.Millisecond, time.Hour), "Time over which a few clients come back"},
 	{"reconnect.window_max", func(c *Config) any { return &c.Reconnect.WindowMax }, duration(time.Millisecond, time.Hour), "The longest time over which clients come back"},
-	{"flight.bytes", func(c *Config) any { return &c.Flight.Bytes }, number(0, 1<<34), "Memory for what became of sessions, which explanations are made from; 0 is none"},
 	{"driver", func(c *Config) any { return &c.Driver }, words(driverEngine, driverGoroutine), "What carries WebSockets"},
 	{"compression", func(c *Config) any { return &c.Compression }, anything, "Accept permessage-deflate on WebSockets"},
 	{"heartbeat", func(c *Config) any { return &c.Heartbeat }, duration(time.Second, time.Hour), "Silence after which a stream shows that it is alive"},
@@ -150,6 +150,9 @@ var channelSettings = table([]row[ChannelPolicy]{
 	{"rates.session", func(p *ChannelPolicy) any { return &p.Rates.Session }, fraction(0.001, 1_000_000), "Publications per second of one session"},
 	{"rates.channel", func(p *ChannelPolicy) any { return &p.Rates.Channel }, fraction(0.001, 1_000_000), "Publications per second of all together"},
 	{"idempotency", func(p *ChannelPolicy) any { return &p.Idempotency }, duration(time.Second, 24*time.Hour), "How long an idempotency key is remembered"},
+	{"slow", func(p *ChannelPolicy) any { return &p.Slow }, words(slowPolicies()...), "What becomes of publications for a client that is slower than they come"},
+	{"rate", func(p *ChannelPolicy) any { return &p.Rate }, number(0, 1_000_000), "Publications a second for one subscriber, the newest of each key; 0 is no maximum"},
+	{"key", func(p *ChannelPolicy) any { return &p.Key }, text(checkKeyPointer), "JSON pointer to the key of a publication that has none of its own"},
 })
 
 // settingIn returns the setting of rows that key means.

@@ -35,8 +35,8 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 		return
 	}
 	header := make(http.Header)
-	if position := m.effects.Answer.Position; !position.IsZero() {
-		header.Set(headerPosition, position.String())
+	if begin := m.effects.Answer.Begin(); begin != "" {
+		header.Set(headerPosition, begin)
 	}
 	defer s.close()
 	var err error

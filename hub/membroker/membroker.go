@@ -26,6 +26,8 @@ type Broker struct {
 	floors floors
 	keys   idempotency
 
+	patterns patterns
+
 	channels     atomic.Int64 // in all shards; never more than ChannelsMax
 	publications atomic.Int64 // held
 	bytes        atomic.Int64 // their charge
@@ -233,7 +235,7 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 	b.count(c.history.add(p, r, moment(now.Sub(b.began))))
 	s.reschedule(c)
 	a = accepted{offset: c.top, channel: c}
-	if c.listening {
+	if c.listening || b.isMatched(c) {
 		c.pending = append(c.pending, p)
 		if !c.delivering {
 			c.delivering, a.deliver = true, true
@@ -357,6 +359,9 @@ func (b *Broker) mute(channel string) ([]answer, error) {
 		return nil, nil
 	}
 	c.listening = false
+	if b.isMatched(c) {
+		return nil, nil // what is pending is for a pattern, too
+	}
 	batch, answers := c.takePending()
 	c.returnBatch(batch)
 	b.forgetIdle(s, c)
