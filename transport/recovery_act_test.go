@@ -133,7 +133,14 @@ func (c *modelClient) notice(isAll bool) (any bool) {
 func (r *recoveryRun) settle() {
 	r.notef("everything comes to rest")
 	r.rest()
-	if r.watches() && r.fault == "" {
+	passes := 0
+	if r.watches() {
+		passes = 1
+	}
+	if r.hasRates() {
+		passes = 6 // one publication of each key, at one a second
+	}
+	for ; passes > 0 && r.fault == ""; passes-- {
 		<-time.After(joinsPass)
 		r.wait()
 		r.rest()
@@ -147,6 +154,23 @@ func (r *recoveryRun) settle() {
 		}
 	}
 	r.checkTwice()
+}
+
+// hasRates reports whether somebody is given what is newest a while later.
+func (r *recoveryRun) hasRates() bool {
+	for _, p := range r.policies {
+		if p.Rate > 0 {
+			return true
+		}
+	}
+	for _, c := range r.clients {
+		for _, a := range c.accounts {
+			if a.rate > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (r *recoveryRun) rest() {

@@ -200,10 +200,36 @@ func (c *modelClient) gap(a *account, g *heardGap) {
 			}
 		}
 	default:
-		c.failf("the reason of a gap is %q", g.Reason)
+		c.leftOut(a, g, missed)
 	}
 	if g.Count > len(missed) {
 		c.failf("a gap of %s from %v to %v has %d, and there are %d", a.channel, g.From, g.To, g.Count, len(missed))
+	}
+}
+
+// leftOut checks a gap of what was left out on purpose.
+func (c *modelClient) leftOut(a *account, g *heardGap, missed []truePublication) {
+	policy := c.r.policies[a.channel]
+	if policy == nil {
+		policy = &hub.Policy{}
+	}
+	c.r.heard.leftOut++
+	isReplaced := false
+	switch {
+	case g.Reason == "dropped" && (policy.Slow == hub.DropOldest || policy.Slow == hub.Conflate):
+	case g.Reason == "conflated" && policy.Slow == hub.Conflate, g.Reason == "rate" && (a.rate > 0 || policy.Rate > 0):
+		isReplaced = c.r.queueMax > 100 // else the oldest are left out, too
+	default:
+		c.failf("a gap of %s from %v to %v has the reason %q", a.channel, g.From, g.To, g.Reason)
+		return
+	}
+	newer := c.r.truth(a.channel, g.To.Epoch)
+	for _, p := range missed {
+		hasNewer := slices.ContainsFunc(newer.after(p.offset), func(q truePublication) bool { return q.key == p.key })
+		if isReplaced && !hasNewer && !c.isOwn(a, &p) {
+			c.failf("%d of %s is left out because of a newer one, as a gap from %v to %v says, and there is none", p.offset, a.channel, g.From, g.To)
+			return
+		}
 	}
 }
 

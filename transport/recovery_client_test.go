@@ -70,6 +70,7 @@ type account struct {
 	last     int          // how it begins, without a position
 	self     bool
 	isOpen   bool // on this connection
+	rate     int  // publications a second at most, 0 for all
 	presence bool
 	roster   *roster // of this connection
 }
@@ -193,6 +194,9 @@ func (c *modelClient) subscribe(a *account) string {
 	if a.presence {
 		options += `,"presence":true`
 	}
+	if a.rate > 0 {
+		options += fmt.Sprintf(`,"rate":%d`, a.rate)
+	}
 	return fmt.Sprintf(`{"id":%d,"subscribe":{"channel":%q%s}}`, id, a.channel, options)
 }
 
@@ -250,6 +254,9 @@ func (c *modelClient) ask() {
 		switch {
 		case a == nil:
 			a = &account{channel: channel, self: !r.isOne(3), last: r.roll(4), presence: r.isOne(4)}
+			if r.isOne(5) {
+				a.rate = 1 + r.roll(5)
+			}
 			c.accounts[channel] = a
 			c.say(c.subscribe(a))
 		case a.isOpen && r.isOne(3) && !c.isLeaving(channel):
@@ -328,7 +335,7 @@ func (c *modelClient) poll() (any bool) {
 
 // mayGoOn reports whether the session has to be there.
 func (c *modelClient) mayGoOn() bool {
-	return !c.hasEnded && c.node == c.r.node && time.Since(c.heardAt) < DefaultSessionTimeout
+	return !c.hasEnded && !c.r.disconnects && c.node == c.r.node && time.Since(c.heardAt) < DefaultSessionTimeout
 }
 
 // receive has the client receive so many bytes.

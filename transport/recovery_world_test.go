@@ -25,11 +25,14 @@ type recoveryRun struct {
 	heard heardCounts
 
 	// How the server is, for the whole script:
-	isLate     bool // its broker takes its time
-	isGuarded  bool
-	retention  hub.Retention
-	queueMax   int
-	backlogMax int // bytes in a carrier at which no more is taken
+	isLate    bool // its broker takes its time
+	isGuarded bool
+	retention hub.Retention
+	queueMax  int
+	policies  map[string]*hub.Policy // of channels for slow clients
+
+	disconnects bool // one of them ends sessions
+	backlogMax  int  // bytes in a carrier at which no more is taken
 
 	hub       *hub.Hub
 	transport *Transport
@@ -97,6 +100,18 @@ func newRecoveryRun(seed uint64, tell func(string)) *recoveryRun {
 	r.retention = hub.Retention{Count: []int{3, 12, 1000}[r.roll(3)], Age: []time.Duration{time.Minute, 2 * time.Second}[r.roll(2)], KeyAge: 24 * time.Hour}
 	r.queueMax = []int{3, 500}[r.roll(2)]
 	r.backlogMax = []int{200, 100 << 10}[r.roll(2)]
+	r.policies = make(map[string]*hub.Policy)
+	for _, name := range r.names {
+		if r.isOne(2) {
+			p := &hub.Policy{Slow: []hub.SlowPolicy{hub.Disconnect, hub.DropOldest, hub.Conflate}[r.roll(3)]}
+			if r.isOne(3) {
+				p.Rate = 1 + r.roll(5)
+			}
+			r.policies[name] = p
+			r.disconnects = r.disconnects || p.Slow == hub.Disconnect
+			r.notef("policy of %s: %v, rate %d", name, p.Slow, p.Rate)
+		}
+	}
 	r.notef("late %v, guarded %v, retention %v, queue %d, backlog %d", r.isLate, r.isGuarded, r.retention, r.queueMax, r.backlogMax)
 	r.start()
 	for i := range 3 {
@@ -129,6 +144,8 @@ func (r *recoveryRun) start() {
 	if r.hub, err = hub.New(r.broker, &hub.Options{Retention: r.retention, QueueCountMax: r.queueMax}); err != nil {
 		panic(err)
 	}
+	policies := r.policies
+	r.hub.SetPolicies(func(channel string) *hub.Policy { return policies[channel] })
 	o := &Options{Logger: quiet()}
 	if r.isGuarded {
 		o.Guard = r.guard
