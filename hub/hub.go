@@ -23,7 +23,7 @@ import (
 // Broker or an edge is called.
 type Hub struct {
 	broker    Broker
-	immediate bool // the broker never waits
+	immediate func() bool // whether the broker never waits, now
 	options   Options
 	channels  channels
 	calls     *calls    // of a broker that may wait
@@ -50,18 +50,24 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	}
 	h := &Hub{
 		broker:     broker,
+		immediate:  immediacy(broker),
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
 		calls:      newCalls(o.CallsMax),
 		transports: make(map[string]int),
 	}
-	if b, ok := broker.(ImmediateBroker); ok {
-		h.immediate = b.IsImmediate()
-	}
 	if err := broker.Start(receiver{h}); err != nil {
 		return nil, brokerError(err)
 	}
 	return h, nil
+}
+
+// immediacy returns what says whether a Broker never waits.
+func immediacy(b Broker) func() bool {
+	if b, ok := b.(ImmediateBroker); ok {
+		return b.IsImmediate
+	}
+	return func() bool { return false }
 }
 
 // Member is a session as the other users of its channel may see it.
@@ -178,24 +184,7 @@ const paceInterval = 20 * time.Millisecond
 // then.
 func (h *Hub) ShutdownAtPace(ctx context.Context, perSecond int) error {
 	sessions, drained := h.end(ErrShutdown)
-	batch := len(sessions)
-	if perSecond < NoLimit {
-		batch = max(1, int(float64(perSecond)*paceInterval.Seconds()))
-	}
-	var pace *time.Ticker
-	for i, s := range sessions {
-		if i > 0 && i%batch == 0 && ctx.Err() == nil {
-			if pace == nil {
-				pace = time.NewTicker(paceInterval)
-				defer pace.Stop()
-			}
-			select {
-			case <-pace.C:
-			case <-ctx.Done():
-			}
-		}
-		s.end(endShutdown)
-	}
+	endAtPace(ctx, sessions, perSecond)
 	select {
 	case <-drained:
 		return nil
@@ -255,7 +244,7 @@ func (h *Hub) checkOpen() error {
 // never waits, or else in its turn. It returns false when the hub is closed: f is
 // not called then.
 func (h *Hub) call(channel string, f func(context.Context)) bool {
-	if h.immediate {
+	if h.immediate() {
 		f(context.Background())
 		return true
 	}
