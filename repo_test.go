@@ -36,6 +36,7 @@ var layers = []policy.Layer{
 	{Packages: "engine/internal/tlslink", May: []string{"engine/internal/socket"}, Reason: "TLS is bytes between crypto/tls and a descriptor: the connection above is an interface"},
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "access", Reason: "who may do what is decided in one place, which needs nothing of ours"},
+	{Packages: "hub/internal/pubcodec", May: []string{"hub"}, Reason: "it is about what the hub and its brokers exchange"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/...", May: []string{"access", "hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
