@@ -39,6 +39,7 @@ var layers = []policy.Layer{
 	{Packages: "hub/internal/pubcodec", May: []string{"hub"}, Reason: "it is about what the hub and its brokers exchange"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
+	{Packages: "hub/relay", May: []string{"hub", "hub/membroker", "hub/internal/..."}, Reason: "what can move is the broker of this process, and how it moves is between the two"},
 	{Packages: "hub/...", May: []string{"access", "hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
 	{Packages: "clientproto", May: []string{"hub"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
 	{Packages: "transport/dialect", May: []string{"access", "hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},

@@ -178,6 +178,11 @@ func (b *Broker) Health(context.Context) error { return b.checkReadable() }
 // it returns, unless another publisher is delivering in the channel: that one
 // then delivers this publication too, and, when much is pending, answers.
 func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
+	b.publish(m, r, to, ticket, false)
+}
+
+// publish is Publish, also of a Broker that is frozen if that is meant.
+func (b *Broker) publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64, evenFrozen bool) {
 	var key *keyHash
 	if m.IdempotencyKey != "" {
 		hash := hashKey(&m)
@@ -185,7 +190,7 @@ func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticke
 	}
 	s, hash := b.locate(m.Channel)
 	s.mu.Lock()
-	a, err := b.accept(s, hash, &m, r, key)
+	a, err := b.accept(s, hash, &m, r, key, evenFrozen)
 	p := hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: a.offset}, Duplicate: a.duplicate}
 	waits := err == nil && a.channel != nil && len(a.channel.pending) > pendingMax
 	if waits {
@@ -232,8 +237,8 @@ type accepted struct {
 }
 
 // accept gives m its position; s.mu is held.
-func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash) (a accepted, err error) {
-	if err := b.checkOpen(); err != nil {
+func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash, evenFrozen bool) (a accepted, err error) {
+	if err := b.checkOpen(); err != nil && !(evenFrozen && err == ErrFrozen) {
 		return a, err
 	}
 	if key != nil {

@@ -210,6 +210,12 @@ func (s *shard) copyChanged(shared *floors) (channels []copied, entries []forgot
 	return channels, entries
 }
 
+// Publish publishes although the Broker is frozen: what was put aside, in the order in
+// which it was, before Thaw.
+func (s *Snapshot) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
+	s.broker.publish(m, r, to, ticket, true)
+}
+
 // Thaw has the Broker go on as if there had been no Snapshot.
 func (s *Snapshot) Thaw() { s.finish(stageOpen) }
 

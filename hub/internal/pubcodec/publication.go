@@ -70,6 +70,45 @@ func AppendPosition(dst []byte, p hub.Position) []byte {
 // Position takes what AppendPosition has appended.
 func (f *Fields) Position() hub.Position { return hub.Position{Epoch: f.String(), Offset: f.Uint()} }
 
+// AppendGap appends g.
+func AppendGap(dst []byte, g *hub.Gap) []byte {
+	dst = AppendPosition(AppendPosition(dst, g.From), g.To)
+	return AppendInt(append(dst, byte(g.Reason)), int64(g.Count))
+}
+
+// Gap takes what AppendGap has appended.
+func (f *Fields) Gap() *hub.Gap {
+	g := &hub.Gap{From: f.Position(), To: f.Position(), Reason: hub.GapReason(f.Byte())}
+	g.Count = int(f.Int())
+	if g.Reason > hub.GapRate {
+		f.fail()
+	}
+	return g
+}
+
+// AppendQuery appends q.
+func AppendQuery(dst []byte, q hub.Query) []byte {
+	dst = AppendPosition(dst, q.Since)
+	return AppendInt(AppendInt(dst, int64(q.Last)), int64(q.Limit))
+}
+
+// Query takes what AppendQuery has appended.
+func (f *Fields) Query() hub.Query {
+	return hub.Query{Since: f.Position(), Last: int(f.Int()), Limit: int(f.Int())}
+}
+
+// AppendChannelInfo appends c without its subscribers.
+func AppendChannelInfo(dst []byte, c *hub.ChannelInfo) []byte {
+	dst = AppendString(dst, c.Name)
+	dst = AppendInt(dst, int64(c.Publications))
+	return AppendPosition(dst, c.Position)
+}
+
+// ChannelInfo takes what AppendChannelInfo has appended.
+func (f *Fields) ChannelInfo() hub.ChannelInfo {
+	return hub.ChannelInfo{Name: f.String(), Publications: int(f.Int()), Position: f.Position()}
+}
+
 func appendContent(dst []byte, kind hub.Kind, data []byte, publisher string, a *hub.Attributes) []byte {
 	var flags byte
 	set := func(is bool, flag byte) {

@@ -60,6 +60,22 @@ func TestEverythingIsEncoded(t *testing.T) {
 	if got := f.Retention(); f.Rest() != nil || got != r {
 		t.Errorf("%+v became %+v, %v", r, got, f.Err)
 	}
+	q := full[hub.Query](t)
+	f = Fields{B: AppendQuery(nil, q)}
+	if got := f.Query(); f.Rest() != nil || got != q {
+		t.Errorf("%+v became %+v, %v", q, got, f.Err)
+	}
+	g := full[hub.Gap](t)
+	f = Fields{B: AppendGap(nil, &g)}
+	if got := f.Gap(); f.Rest() != nil || *got != g {
+		t.Errorf("%+v became %+v, %v", g, got, f.Err)
+	}
+	c := full[hub.ChannelInfo](t)
+	c.Subscribers = 0 // of a hub
+	f = Fields{B: AppendChannelInfo(nil, &c)}
+	if got := f.ChannelInfo(); f.Rest() != nil || got != c {
+		t.Errorf("%+v became %+v, %v", c, got, f.Err)
+	}
 	pos := full[hub.Position](t)
 	f = Fields{B: AppendPosition(nil, pos)}
 	if got := f.Position(); f.Rest() != nil || got != pos {
