@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/godwit-io/godwit/hub/relay"
@@ -89,7 +91,7 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	}
 	within(startTimeout)
 	if err := h.SendOffer(handover.Offer{Build: ThisBuild().Version, PID: os.Getpid(), Sockets: s.sockets()}); err != nil {
-		return fail(err)
+		return fail(explainHello(err))
 	}
 	g, err := h.ReceiveHello()
 	if err != nil {
@@ -166,7 +168,10 @@ func explainHello(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("the other process was not ready within %v", startTimeout)
 	}
-	return fmt.Errorf("the other process has ended before it was ready, and has said why, or is no godwit that can take over: %w", err)
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		return err
+	}
+	return fmt.Errorf("the other process has ended before it was ready; what it has logged says why, if it is a godwit that can take over (%w)", err)
 }
 
 // isServing reports whether Run or Serve has come as far as to serve.
