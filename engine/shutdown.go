@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -45,7 +46,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // StopAccepting stops listening, and leaves everything else as it is: connections that
 // are open are served, and told with their next response that it is the last. It is for
 // a server whose successor has the same socket, and in which connections wait for that
-// one; Shutdown is to follow. Serve returns with that.
+// one; Shutdown is to follow. Serve returns with that. When StopAccepting returns, all that
+// were accepted are counted in Len.
 func (s *Server) StopAccepting() {
 	s.mu.Lock()
 	s.leaving.Store(true)
@@ -55,11 +57,17 @@ func (s *Server) StopAccepting() {
 	s.mu.Unlock()
 	began := true
 	s.once.Do(func() { began, s.startErr = false, ErrServerClosed })
-	if began {
-		for _, l := range s.loops {
-			l.do(l.stopAccepting)
+	if !began {
+		return
+	}
+	var stopping sync.WaitGroup
+	for _, l := range s.loops {
+		stopping.Add(1)
+		if !l.do(func() { l.stopAccepting(); stopping.Done() }) {
+			stopping.Done()
 		}
 	}
+	stopping.Wait()
 }
 
 // RegisterOnShutdown has Shutdown call f when nothing is accepted any more, and before

@@ -136,6 +136,7 @@ type httpFront struct {
 	http    *http.Server
 	conns   *connections
 	leaving atomic.Bool
+	serving sync.WaitGroup // calls of serve; added to under mu
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -169,7 +170,9 @@ func (f *httpFront) sayLast(next http.Handler) http.Handler {
 func (f *httpFront) serve(ln net.Listener, secure *tls.Config) error {
 	f.mu.Lock()
 	f.listeners = append(f.listeners, ln)
+	f.serving.Add(1)
 	f.mu.Unlock()
+	defer f.serving.Done()
 	ln = f.conns.listener(ln)
 	if secure != nil {
 		ln = tls.NewListener(ln, secure) // net/http sees HTTP/2 in what was agreed on
@@ -180,8 +183,9 @@ func (f *httpFront) serve(ln net.Listener, secure *tls.Config) error {
 func (f *httpFront) stopAccepting() {
 	f.leaving.Store(true)
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	_ = closeAll(f.listeners) // Serve returns with an error that nobody waits for yet
+	f.mu.Unlock()
+	f.serving.Wait() // what was accepted is counted then
 }
 
 func (f *httpFront) counts() connectionCounts { return f.conns.counts() }
