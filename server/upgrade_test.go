@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -178,6 +179,68 @@ func TestHandOver(t *testing.T) {
 					t.Error(line)
 				}
 			}
+		}
+	})
+}
+
+// Clients that keep their connections, over TLS with either version of HTTP, lose no request:
+// the old server answers on theirs, and says that it was the last.
+func TestHandOverKeepAlive(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		certificate, trust := certificate(t)
+		c := Config{Driver: driver, TLS: certificate, DrainTimeout: 5 * time.Second}
+		old := start(t, c)
+		c.Listen = old.Config().Listen
+		url := "https://" + old.Addr().String() + "/channels/chat"
+		var clients []*http.Client
+		for _, two := range []bool{false, true} {
+			transport := &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: two}
+			t.Cleanup(transport.CloseIdleConnections)
+			clients = append(clients, &http.Client{Transport: transport})
+		}
+		post := func(client *http.Client, want uint64) {
+			t.Helper()
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.GetBody = nil // it is not sent again
+			p, err := client.Do(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Body.Close()
+			b, err := io.ReadAll(p.Body)
+			if err != nil || p.StatusCode/100 != 2 || !strings.Contains(string(b), fmt.Sprintf(":%d\"", want)) {
+				t.Errorf("HTTP/%d: %s, %s, %v; want position %d", p.ProtoMajor, p.Status, b, err, want)
+			}
+		}
+		n := uint64(0)
+		for range 2 {
+			for _, client := range clients {
+				n++
+				post(client, n)
+			}
+		}
+		next, err := old.succeed(t, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			for _, client := range clients {
+				n++
+				post(client, n)
+			}
+		}
+		if err := old.stop(); err != nil {
+			t.Error(err)
+		}
+		for _, client := range clients {
+			n++
+			post(client, n)
+		}
+		if err := next.stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }
