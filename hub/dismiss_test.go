@@ -51,9 +51,11 @@ func TestDismissAtPace(t *testing.T) {
 		go func() { done <- h.DismissAtPace(t.Context(), 100) }()
 		<-time.After(510 * time.Millisecond)
 		synctest.Wait()
+		mu.Lock()
 		if len(ended) != 52 { // two at a time, 20 ms apart
 			t.Errorf("%d sessions have ended halfway", len(ended))
 		}
+		mu.Unlock()
 		h.Sessions()[0].Publish(0, hub.Message{Channel: "chat", Data: []byte("still")})
 		if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "chat", Data: []byte("here")}); err != nil {
 			t.Error(err)
@@ -66,9 +68,11 @@ func TestDismissAtPace(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
+		mu.Lock()
 		if last := ended[len(ended)-1]; len(ended) != n+1 || last < 980*time.Millisecond || last > 1300*time.Millisecond {
 			t.Errorf("%d sessions ended, the last after %v", len(ended), last)
 		}
+		mu.Unlock()
 
 		// One that does not go does not hold it up for ever.
 		if _, err := h.Connect("test", nil); err != nil {
