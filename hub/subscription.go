@@ -296,9 +296,11 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	if !goesOn {
 		sub.last, sub.taken = position, position.Offset
 	}
+	var ended *watch
 	switch {
 	case sub.traits&suspended != 0:
 		sub.catching = true // until it is subscribed to again
+		ended = s.takeWatch(sub)
 	case goesOn:
 	case position == top && sub.traits&isDoubted == 0 && !sub.seen.isNews(position):
 		sub.seen = Position{}
@@ -310,6 +312,9 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.hub.leaveDerived(replaced)
+	if ended != nil {
+		sub.channel.unwatch(ended)
+	}
 	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
 		o.Subscribed(s, begun)
 	}

@@ -36,19 +36,18 @@ func (s *Session) Suspend() {
 	s.behind = nil
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
-	var watching []*subscription
+	var watching []*watch
 	if s.commands != nil {
 		for sub := range s.commands.watches {
-			s.dropChanges(sub)
-			watching = append(watching, sub)
+			watching = append(watching, s.takeWatch(sub))
 		}
 	}
 	s.mu.Unlock()
 	for _, sub := range derived {
 		s.hub.leaveDerived(sub)
 	}
-	for _, sub := range watching {
-		s.endWatch(sub)
+	for _, w := range watching {
+		w.sub.channel.unwatch(w)
 	}
 }
 
