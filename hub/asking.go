@@ -28,7 +28,7 @@ func (h *Hub) askMute(ctx context.Context, channel string) (err error) {
 
 // askHistory leaves a panic of an immediate Broker to its caller, whose page it was.
 func (h *Hub) askHistory(ctx context.Context, channel string, q Query) (page Page, err error) {
-	if !h.immediate {
+	if !h.immediate() {
 		defer h.recoverAs(&err, "History", channel)
 	}
 	return h.broker.History(ctx, channel, q)

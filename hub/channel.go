@@ -242,7 +242,7 @@ func (h *Hub) settle(ch *channel) {
 		if wanted {
 			ask = h.listen
 		}
-		if h.immediate {
+		if h.immediate() {
 			ask(context.Background(), ch)
 			h.channels.release(ch)
 			continue

@@ -40,7 +40,7 @@ func (b *countingBroker) want(t *testing.T, listens, mutes int) {
 
 // bareHub is a hub of which channels need no more than this.
 func bareHub(t *testing.T, broker Broker, immediate bool) (*Hub, *channel) {
-	h := &Hub{broker: broker, immediate: immediate, channels: channels{seed: maphash.MakeSeed()}, calls: newCalls(4), pages: newPages(NoLimit)}
+	h := &Hub{broker: broker, immediate: func() bool { return immediate }, channels: channels{seed: maphash.MakeSeed()}, calls: newCalls(4), pages: newPages(NoLimit)}
 	h.options, _ = (*Options)(nil).effective()
 	t.Cleanup(h.calls.close)
 	return h, h.channels.acquire("c")

@@ -21,8 +21,8 @@ import (
 // Broker or an edge is called.
 type Hub struct {
 	broker    Broker
-	immediate bool // the broker never waits
-	tellsGaps bool // to an Observer.Gapped
+	immediate func() bool // whether the broker never waits, now
+	tellsGaps bool        // to an Observer.Gapped
 	options   Options
 	channels  channels
 	patterns  patterns
@@ -54,6 +54,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	}
 	h := &Hub{
 		broker:     broker,
+		immediate:  immediacy(broker),
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
 		calls:      newCalls(o.CallsMax),
@@ -62,15 +63,20 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	}
 	h.exchange = newExchange(h)
 	h.tellsGaps = o.Observer != nil && o.Observer.Gapped != nil
-	if b, ok := broker.(ImmediateBroker); ok {
-		h.immediate = b.IsImmediate()
-	}
 	h.patterns.broker, _ = broker.(PatternBroker)
 	if err := broker.Start(receiver{h}); err != nil {
 		h.exchange.cancel()
 		return nil, brokerError(err)
 	}
 	return h, nil
+}
+
+// immediacy returns what says whether a Broker never waits.
+func immediacy(b Broker) func() bool {
+	if b, ok := b.(ImmediateBroker); ok {
+		return b.IsImmediate
+	}
+	return func() bool { return false }
 }
 
 // Connect opens a session. transport names the edge ("websocket", "sse", …) for
@@ -145,24 +151,7 @@ const paceInterval = 20 * time.Millisecond
 // then.
 func (h *Hub) ShutdownAtPace(ctx context.Context, perSecond int) error {
 	sessions, drained := h.end(ErrShutdown)
-	batch := len(sessions)
-	if perSecond < NoLimit {
-		batch = max(1, int(float64(perSecond)*paceInterval.Seconds()))
-	}
-	var pace *time.Ticker
-	for i, s := range sessions {
-		if i > 0 && i%batch == 0 && ctx.Err() == nil {
-			if pace == nil {
-				pace = time.NewTicker(paceInterval)
-				defer pace.Stop()
-			}
-			select {
-			case <-pace.C:
-			case <-ctx.Done():
-			}
-		}
-		s.end(endShutdown)
-	}
+	endAtPace(ctx, sessions, perSecond)
 	select {
 	case <-drained:
 		return nil
@@ -224,7 +213,7 @@ func (h *Hub) checkOpen() error {
 // never waits, or else in its turn. It returns false when the hub is closed: f is
 // not called then.
 func (h *Hub) call(channel string, f func(context.Context)) bool {
-	if h.immediate {
+	if h.immediate() {
 		f(context.Background())
 		return true
 	}

@@ -65,7 +65,7 @@ const (
 func newRecovery(sub *subscription, v *Vector) *recovery {
 	r := &recovery{sub: sub, vector: v, after: v.Began, evicted: v.Evicted, outOfTurn: make(map[string]struct{})}
 	r.matches, _ = access.ParsePattern(sub.channel.name) // checked by CheckPattern
-	if !sub.session.hub.immediate {
+	if !sub.session.hub.immediate() {
 		r.after = r.after.Add(-clockSlack)
 	}
 	for name := range maps.Keys(v.Positions) {

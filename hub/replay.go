@@ -67,7 +67,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	s.mu.Unlock()
 	s.countDeliveries(&taken)
 	if ask && (!read.isPaced || s.hub.pages.enter(s, read)) {
-		s.hub.call(read.sub.channel.name, func(ctx context.Context) { s.readPage(ctx, read) })
+		s.askPage(read)
 	}
 
 	taken = portion{}
@@ -254,9 +254,19 @@ func (s *Session) nextRead() (r *reading, ask bool) {
 	return s.read, true
 }
 
-// readPage asks the Broker for the page.
-func (s *Session) readPage(ctx context.Context, r *reading) {
-	if !s.hub.immediate {
+// askPage has the page read: at once if the Broker never waits, or else in its turn.
+func (s *Session) askPage(r *reading) {
+	if s.hub.immediate() {
+		s.readPage(context.Background(), r, true)
+		return
+	}
+	s.hub.calls.add(r.sub.channel.name, func(ctx context.Context) { s.readPage(ctx, r, false) })
+}
+
+// readPage asks the Broker for the page, inPlace if it is Take that waits for it.
+// Whether the Broker waits may have changed since that was decided.
+func (s *Session) readPage(ctx context.Context, r *reading, inPlace bool) {
+	if !inPlace {
 		limited, cancel := context.WithCancel(ctx)
 		defer cancel()
 		s.mu.Lock()
@@ -271,8 +281,7 @@ func (s *Session) readPage(ctx context.Context, r *reading) {
 	page, err := s.hub.askHistory(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
 	s.mu.Lock()
 	r.page, r.err, r.arrived = page, err, true
-	// Take itself has asked an immediate Broker, and looks now.
-	wake := !s.hub.immediate && s.claimWake()
+	wake := !inPlace && s.claimWake() // or else Take looks now
 	s.mu.Unlock()
 	if wake {
 		s.wake()

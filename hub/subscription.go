@@ -311,10 +311,10 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	begun := s.milestone(sub)
 	wake := s.claimWake()
 	s.mu.Unlock()
+	s.hub.leaveDerived(replaced)
 	if ended != nil {
 		sub.channel.unwatch(ended)
 	}
-	s.hub.leaveDerived(replaced)
 	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
 		o.Subscribed(s, begun)
 	}

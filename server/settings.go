@@ -114,6 +114,7 @@ var settings = table([]row[Config]{
 	{"keepalive_timeout", func(c *Config) any { return &c.KeepaliveTimeout }, duration(time.Second, 24*time.Hour), "How long a connection is kept for another request"},
 	{"drain_delay", func(c *Config) any { return &c.DrainDelay }, duration(0, time.Hour), "When stopping, how long to go on while /readyz says 503"},
 	{"drain_timeout", func(c *Config) any { return &c.DrainTimeout }, duration(time.Millisecond, time.Hour), "How long to wait for connections to end when stopping"},
+	{"pid_file", func(c *Config) any { return &c.PIDFile }, path, "File that has the ID of the process that serves"},
 	{"log.format", func(c *Config) any { return &c.Log.Format }, words("text", "json"), "Form of the log on standard error"},
 	{"log.level", func(c *Config) any { return &c.Log.Level }, words("debug", "info", "warn", "error"), "The least important lines that are logged"},
 	{"tracing.endpoint", func(c *Config) any { return &c.Tracing.Endpoint }, text(checkURL), "Where traces go, with OTLP over HTTP"},

@@ -15,6 +15,7 @@ type shard struct {
 	channels  channelMap
 	expiring  expiryHeap // the channels that hold history
 	forgotten forgotten  // how far others had come
+	track     *track     // of what changes; nil unless a Snapshot is being made
 }
 
 type channelMap = shrinkmap.Map[string, *channel]
