@@ -293,7 +293,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 		}
 		s.expires = o.Expires
 		s.rest(now)
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendExpiry(dst, now, o.Expires) })
+		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
 		return
 	}
 	if o.Err != nil {
@@ -303,7 +303,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	}
 	s.phase = phaseConnected
 	s.expires = o.Expires
-	s.reply(o.Tag, out, func(dst []byte) []byte { return s.appendConnected(dst, now, o) })
+	s.reply(o.Tag, out, func(w writer) writer { s.connected(&w, now, o); return w })
 	s.subscribeMessages(o.User, out)
 	waiting := s.waiting
 	s.waiting = nil
@@ -399,11 +399,7 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		return
 	}
 	if !s.expires.IsZero() && !now.Before(s.expires.Add(-s.options.Expiring)) {
-		s.sendObject(out, func(dst []byte) []byte {
-			dst = append(dst, `{"expiring":{`...)
-			dst = appendMillis(dst, "after_ms", s.expires.Sub(now))
-			return append(dst, "}}"...)
-		})
+		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.Sub(now)); return w })
 		s.expires = time.Time{}
 	}
 	switch {
@@ -429,7 +425,7 @@ func (s *Session) End(reason error, out *Effects) {
 	default:
 		e = ending{code: clientproto.CloseInternalError, reason: "internal error", reconnect: true}
 	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.sendEnd(&e, out)
 	s.finish(&Closing{End: endOf(reason), Code: e.code, Reason: e.reason, IsLast: true}, out)
 }
 
@@ -453,14 +449,14 @@ func (s *Session) Leave(out *Effects) {
 		out.Closing = &Closing{End: EndClient}
 		return
 	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.sendEnd(&e, out)
 	s.finish(&Closing{End: EndClient, Code: e.code, Reason: e.reason}, out)
 }
 
 // close ends the conversation with a code.
 func (s *Session) close(code uint16, reason string, out *Effects) {
 	e := ending{code: code, reason: reason, reconnect: true}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.sendEnd(&e, out)
 	s.finish(&Closing{End: EndRefused, Code: code, Reason: reason, IsLast: true}, out)
 }
 

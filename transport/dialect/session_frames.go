@@ -3,6 +3,7 @@ package dialect
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -79,9 +80,23 @@ func (s *Session) send(object []byte, out *Effects) {
 	s.sendFrame(f.wrap(make([]byte, 0, len(object)+wire.HeaderBytesMax), object), out)
 }
 
-// sendObject sends what encode makes.
-func (s *Session) sendObject(out *Effects, encode func(dst []byte) []byte) {
-	s.send(encode(make([]byte, 0, 128)), out)
+// sendObject sends an object with the members that encode writes. It has the writer by
+// value, which so needs no memory of its own.
+func (s *Session) sendObject(out *Effects, encode func(w writer) writer) {
+	w := writer{b: make([]byte, 0, 128)}
+	outer := w.begin()
+	w = encode(w)
+	w.end(outer)
+	s.send(w.b, out)
+}
+
+// sendEnd sends {"end":…}.
+func (s *Session) sendEnd(e *ending, out *Effects) {
+	s.sendObject(out, func(w writer) writer {
+		w.name(clientproto.KeyEnd)
+		w.ending(e)
+		return w
+	})
 }
 
 func (s *Session) sendFrame(frame []byte, out *Effects) {
