@@ -35,11 +35,12 @@ type channel struct {
 	subs      []*subscription
 	lent      bool            // a delivery is reading the array of subs
 	isAsking  bool            // the Broker is being asked to Listen or Mute
+	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	listening bool            // the Broker's Listen is in force
 	top       Position        // newest position of the channel; zero when it is not known
-	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	waiting   []*subscription // for Listen
 	presence  *presence       // nil unless somebody watches the members
+	deltas    *deltas         // nil unless somebody wants deltas
 }
 
 func (c *channels) shard(name string) *channelShard {
@@ -153,6 +154,7 @@ func (ch *channel) removeLocked(sub *subscription) {
 	if ch.presence != nil {
 		ch.presence.leave(sub)
 	}
+	ch.waiveDeltas(sub)
 	last := len(ch.subs) - 1
 	if ch.lent || cap(ch.subs) > 64 && last < cap(ch.subs)/4 {
 		ch.subs = slices.Clone(ch.subs)
@@ -164,17 +166,18 @@ func (ch *channel) removeLocked(sub *subscription) {
 	ch.subs = ch.subs[:last]
 }
 
-// lend returns the subscribers for one delivery, of p, to visit without a lock.
+// lend returns the subscribers for one delivery, of p, to visit without a lock, and the
+// publication before it if the channel keeps that.
 // A Broker makes one delivery at a time in a channel, so one flag is enough.
-func (ch *channel) lend(p Position) []*subscription {
+func (ch *channel) lend(p *Publication) (_ []*subscription, previous *Publication) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.lent = len(ch.subs) > 0
 	// Also when there are none: one may come before the Broker is asked to mute.
-	if !ch.top.isAfter(p) {
-		ch.top = p
+	if !ch.top.isAfter(p.Position) {
+		ch.top = p.Position
 	}
-	return ch.subs
+	return ch.subs, ch.deltas.follow(p)
 }
 
 // lose notes that deliveries were lost, so that the newest position is not known

@@ -21,12 +21,17 @@ type formed struct {
 // message prepared for compression. A package makes its forms once, as
 // variables; a Form made for each use would never be shared.
 type Form[T any] struct {
-	encode func(*Publication) T
+	encode  func(*Publication) T
+	deliver func(*Delivery) T // instead of encode
 }
 
 // NewForm returns the form that encode makes. What encode returns is shared by
 // everything that is owed the publication, so nobody may modify it.
-func NewForm[T any](encode func(*Publication) T) *Form[T] { return &Form[T]{encode} }
+func NewForm[T any](encode func(*Publication) T) *Form[T] { return &Form[T]{encode: encode} }
+
+// NewDeltaForm returns a form that depends on other forms of the same Delivery, or on its
+// Base. It has no Encode.
+func NewDeltaForm[T any](encode func(*Delivery) T) *Form[T] { return &Form[T]{deliver: encode} }
 
 // Of returns d in this form, made with the first call. It is safe for concurrent
 // use; when two callers race, both get the same correct value.
@@ -38,11 +43,18 @@ func (f *Form[T]) Of(d *Delivery) T {
 				return made.value.(T)
 			}
 		}
-		value := f.encode(d.Publication)
+		value := f.make(d)
 		if d.forms.CompareAndSwap(first, &formed{form: f, value: value, next: first}) {
 			return value
 		}
 	}
+}
+
+func (f *Form[T]) make(d *Delivery) T {
+	if f.deliver != nil {
+		return f.deliver(d)
+	}
+	return f.encode(d.Publication)
 }
 
 // Encode returns p in this form, for one that is not delivered to many.

@@ -259,13 +259,13 @@ func (r receiver) Receive(p *Publication) {
 	if ch == nil {
 		return
 	}
-	subs := ch.lend(p.Position)
+	subs, previous := ch.lend(p)
 	defer ch.giveBack()
 	if len(subs) == 0 {
 		return
 	}
 	began := r.hub.beginDelivery(p)
-	d := &Delivery{Publication: p}
+	d := newDelivery(p, previous)
 	for _, sub := range subs {
 		sub.session.offer(sub, d)
 	}

@@ -55,6 +55,7 @@ type asked struct {
 
 	watches bool // the members
 	byUser  bool
+	deltas  bool
 }
 
 // SubscribeOptions says where a subscription begins and what it leaves out. The
@@ -83,6 +84,11 @@ type SubscribeOptions struct {
 	// the first session and goes with the last one. Sessions of which it is not known
 	// who they are do not count.
 	PresenceByUser bool
+
+	// Deltas has deliveries know the publication before them, see Delivery.Base, for
+	// an edge that sends what has changed. The channel keeps its newest publication in
+	// memory meanwhile. The outcome says whether it is so.
+	Deltas bool
 }
 
 // Subscribe adds a channel to the session. Its outcome says where the
@@ -117,7 +123,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		session: s,
 		channel: ch,
 		since:   s.hub.uniqueNow(),
-		asked:   &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser},
+		asked:   &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas},
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
@@ -133,7 +139,11 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	s.hub.counters.subscriptions.Add(1)
 	// Deliveries begin first, and history is read later, by Take. Publications in
 	// between are noted, so none is missed.
-	if top, listening := ch.add(sub); listening {
+	top, listening := ch.add(sub)
+	if o.Deltas {
+		ch.wantDeltas(sub)
+	}
+	if listening {
 		s.admit(sub, top)
 	} else {
 		s.hub.settle(ch)
@@ -214,7 +224,7 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {
 		position, top = sub.seen, sub.seen
 	}
-	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
+	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count, Deltas: sub.asked.deltas})
 	sub.asked = nil
 	sub.last, sub.taken = position, position.Offset
 	switch {

@@ -53,7 +53,7 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 		return false
 	}
 	s.outstanding++
-	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser}
+	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas}
 	sub.catching = false // it is told of deliveries like one that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {
@@ -61,6 +61,9 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 	}
 	s.mu.Unlock()
 	s.hub.channels.hold(sub.channel) // Unsubscribe and Close may let go of it
+	if o.Deltas {
+		sub.channel.wantDeltas(sub)
+	}
 	s.admit(sub, sub.channel.newest())
 	s.hub.channels.release(sub.channel)
 	return true

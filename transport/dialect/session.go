@@ -31,6 +31,7 @@ type Session struct {
 	newest   uint64    // the newest ID of a command
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
+	deltas   deltas    // nil without any
 	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
 	expires  time.Time // when the identity does; zero for never, or once the client was told
@@ -121,6 +122,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 		return
 	}
 	s.phase = phaseConnected
+	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
 		return
 	}
@@ -222,7 +224,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	switch c.Verb {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
-		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser, Deltas: c.Delta != ""}
 		if c.WithMembers {
 			command.Also = access.Presence
 		}

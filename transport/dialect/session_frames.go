@@ -17,27 +17,29 @@ type framing struct {
 
 	publication *hub.Form[[]byte]
 	message     *hub.Form[[]byte] // a publication to the user: {"message":…}
+	deltas      *deltaForms[[]byte]
 	wrap        func(dst, object []byte) []byte
 
 	// Of a WebSocket that compresses: they stand in Effects.Messages.
 	prepared        *hub.Form[*driver.Prepared]
 	preparedMessage *hub.Form[*driver.Prepared]
+	preparedDeltas  *deltaForms[*driver.Prepared]
 }
 
 var (
-	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, wrap: appendTextFrame}
-	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared}
+	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
+	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared, preparedDeltas: deltaPrepared}
 	lineFraming       = framing{
 		contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
-		publication: formLine, message: formMessageLine,
+		publication: formLine, message: formMessageLine, deltas: deltaLines,
 		wrap: func(dst, object []byte) []byte { return append(append(dst, object...), '\n') },
 	}
 	eventFraming = framing{
 		contentType: events.contentType, opening: []byte(":\n\n"), heartbeat: events.heartbeat,
-		publication: formObjectEvent, message: formMessageEvent, wrap: appendObjectEvent,
+		publication: formObjectEvent, message: formMessageEvent, deltas: deltaEvents, wrap: appendObjectEvent,
 	}
 	pollFraming = framing{
-		publication: formObject, message: formMessageObject,
+		publication: formObject, message: formMessageObject, deltas: deltaObjects,
 		wrap: func(dst, object []byte) []byte { return append(dst, object...) },
 	}
 )
@@ -111,10 +113,15 @@ func (s *Session) sendFrame(frame []byte, out *Effects) {
 func (s *Session) deliver(p *hub.Push, out *Effects) {
 	f := s.framing
 	isMessage := s.messages != "" && p.Channel == s.messages
+	last := s.deltas[p.Delivery.Channel] // nil for one who is sent no deltas
 	if f.prepared != nil {
 		form := f.prepared
 		if isMessage {
 			form = f.preparedMessage
+		}
+		if last != nil {
+			form = f.preparedDeltas.choose(*last, p.Delivery)
+			*last = p.Delivery.Position
 		}
 		m := form.Of(p.Delivery)
 		out.Messages = append(out.Messages, m)
@@ -124,6 +131,10 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 	form := f.publication
 	if isMessage {
 		form = f.message
+	}
+	if last != nil {
+		form = f.deltas.choose(*last, p.Delivery)
+		*last = p.Delivery.Position
 	}
 	frame := form.Of(p.Delivery)
 	s.sendFrame(frame, out)

@@ -14,6 +14,7 @@ const tagMessages = clientproto.IDMax + 1
 
 // settle replies to the command that o is the outcome of.
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
+	s.followDeltas(o)
 	switch {
 	case o.Tag == tagMessages:
 		if o.Err != nil {
@@ -41,6 +42,9 @@ func (w *writer) outcome(o *hub.Outcome) {
 	case hub.CommandSubscribe:
 		w.position(clientproto.KeyPosition, o.Position)
 		w.intIfAny(clientproto.KeyCount, o.Count)
+		if o.Deltas {
+			w.text(clientproto.KeyDelta, clientproto.DeltaFossil)
+		}
 	case hub.CommandPublish:
 		w.position(clientproto.KeyPosition, o.Position)
 		if o.Duplicate {
@@ -160,6 +164,7 @@ func appendUint(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n,
 
 // lose tells of a gap: {"gap":{"channel":…,"from":…,"to":…,"reason":"lost"}}.
 func (s *Session) lose(p *hub.Push, out *Effects) {
+	s.deltas.forget(p.Channel)
 	s.sendObject(out, func(w writer) writer {
 		gap := w.object(clientproto.KeyGap)
 		w.text(clientproto.KeyChannel, p.Channel)

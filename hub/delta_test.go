@@ -1,0 +1,7 @@
+package hub_test
+
+import (
+	"testing"
+
+	"github.com/godwit-io/godwit/hub"
+)
