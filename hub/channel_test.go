@@ -227,7 +227,7 @@ func TestBegin(t *testing.T) {
 			sub := h.asking(ch)
 			sub.asked = &asked{tag: 1, since: test.since}
 			test.before(sub)
-			sub.session.begin(sub, test.position, test.top)
+			sub.session.begin(sub, sub.asked, test.position, test.top)
 			if sub.catching == test.isLive || sub.last != test.want || sub.session.queue[0].other.Outcome.Position != test.want {
 				t.Errorf("it is catching up: %v, at %v; want %v at %v", sub.catching, sub.last, !test.isLive, test.want)
 			}

@@ -36,18 +36,30 @@ func NewDeltaForm[T any](encode func(*Delivery) T) *Form[T] { return &Form[T]{de
 // Of returns d in this form, made with the first call. It is safe for concurrent
 // use; when two callers race, both get the same correct value.
 func (f *Form[T]) Of(d *Delivery) T {
+	first := d.forms.Load()
+	if value, ok := f.find(first); ok {
+		return value
+	}
+	value := f.make(d) // which may make others
 	for {
-		first := d.forms.Load()
-		for made := first; made != nil; made = made.next {
-			if made.form == any(f) {
-				return made.value.(T)
-			}
+		first = d.forms.Load()
+		if other, ok := f.find(first); ok { // somebody was faster
+			return other
 		}
-		value := f.make(d)
 		if d.forms.CompareAndSwap(first, &formed{form: f, value: value, next: first}) {
 			return value
 		}
 	}
+}
+
+// find looks for the form among those that were made.
+func (f *Form[T]) find(made *formed) (value T, ok bool) {
+	for ; made != nil; made = made.next {
+		if made.form == any(f) {
+			return made.value.(T), true
+		}
+	}
+	return value, false
 }
 
 func (f *Form[T]) make(d *Delivery) T {

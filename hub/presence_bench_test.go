@@ -8,8 +8,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// crowd is sessions in channel "c". Windows end when a benchmark says so.
-type crowd struct {
+// audience is sessions in channel "c". Windows end when a benchmark says so.
+type audience struct {
 	b       *testing.B
 	h       *hub.Hub
 	members []*hub.Session
@@ -19,8 +19,8 @@ type crowd struct {
 	pushes  []hub.Push
 }
 
-func newCrowd(b *testing.B, members, watches int) *crowd {
-	c := &crowd{b: b, h: newHub(b, nil, &hub.Options{JoinWindow: time.Hour})}
+func newAudience(b *testing.B, members, watches int) *audience {
+	c := &audience{b: b, h: newHub(b, nil, &hub.Options{JoinWindow: time.Hour})}
 	for i := range watches {
 		c.watches = append(c.watches, connectUser(b, c.h, fmt.Sprint("watcher", i)).Session)
 		c.watches[i].Subscribe(0, "c", hub.SubscribeOptions{Presence: true})
@@ -35,7 +35,7 @@ func newCrowd(b *testing.B, members, watches int) *crowd {
 }
 
 // change has the next member come or go, each in its turn.
-func (c *crowd) change() {
+func (c *audience) change() {
 	i := c.next % len(c.members)
 	if c.there[i] {
 		c.members[i].Unsubscribe(0, "c")
@@ -47,7 +47,7 @@ func (c *crowd) change() {
 }
 
 // end ends a window, and has everybody who watches take what it is told.
-func (c *crowd) end() {
+func (c *audience) end() {
 	if len(c.watches) == 0 {
 		return
 	}
@@ -70,7 +70,7 @@ func BenchmarkPresenceChange(b *testing.B) {
 					continue // the same as the line before
 				}
 				b.Run(fmt.Sprintf("watches=%d/members=%d/window=%d", watches, members, window), func(b *testing.B) {
-					c := newCrowd(b, members, watches)
+					c := newAudience(b, members, watches)
 					b.ReportAllocs()
 					n := 0
 					for b.Loop() {
@@ -91,7 +91,7 @@ func BenchmarkPresenceChange(b *testing.B) {
 func BenchmarkPresenceAudience(b *testing.B) {
 	for _, changes := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprint("changes=", changes), func(b *testing.B) {
-			c := newCrowd(b, 1000, 10_000)
+			c := newAudience(b, 1000, 10_000)
 			b.ReportAllocs()
 			for b.Loop() {
 				for range changes {
@@ -113,7 +113,7 @@ func BenchmarkPresencePage(b *testing.B) {
 					continue
 				}
 				b.Run(fmt.Sprintf("watches=%d/members=%d/first=%v", watches, members, isFirst), func(b *testing.B) {
-					c := newCrowd(b, members, watches)
+					c := newAudience(b, members, watches)
 					b.ReportAllocs()
 					for b.Loop() {
 						if isFirst {

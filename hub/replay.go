@@ -363,10 +363,12 @@ func (s *Session) retryLater(sub *subscription) {
 		sub.retry.pause = min(2*sub.retry.pause, retryMax)
 	}
 	pause := sub.retry.pause/2 + rand.N(sub.retry.pause/2)
-	sub.retry.timer = time.AfterFunc(pause, func() {
+	r := sub.retry
+	r.timer = time.AfterFunc(pause, func() {
 		s.mu.Lock()
 		wake := false
-		if !sub.gone && s.ended == endNot {
+		// It may have been stopped this moment, by Suspend.
+		if sub.retry == r && !sub.gone && s.ended == endNot {
 			s.behind = append(s.behind, sub)
 			wake = s.claimWake()
 		}

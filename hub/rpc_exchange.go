@@ -90,6 +90,7 @@ func (x *exchange) begin(c *openCall, timeout time.Duration) {
 	c.incoming.Deadline = c.began.Add(timeout)
 	x.mu.Lock()
 	if err := x.admit(c); err != nil {
+		c.isOver = true // somebody may cancel it all the same
 		x.mu.Unlock()
 		x.settle(c, Answer{}, err)
 		return

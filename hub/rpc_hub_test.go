@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,27 @@ func TestTheHubCalls(t *testing.T) {
 	_ = h.Close()
 	if _, err := h.Call(t.Context(), bob, hub.Call{Method: "m"}); err != hub.ErrClosed {
 		t.Error(err)
+	}
+}
+
+// A call that is refused has its outcome, and whoever cancels it gets no second one.
+func TestCancelOfARefusedCall(t *testing.T) {
+	h := newHub(t, nil, &hub.Options{RPC: hub.RPC{OpenMax: 2, MethodOpenMax: 1}})
+	handleNever(t, h, "*")
+	var outcomes []error
+	begin := func() func() {
+		return h.BeginCall(nil, hub.Call{Method: "m"}, func(_ hub.Answer, err error) { outcomes = append(outcomes, err) })
+	}
+	first := begin()
+	begin()()
+	begin()() // the cancellation of the one before has not made room
+	first()
+	first()
+	if len(outcomes) != 3 || outcomes[0] != hub.ErrTooManyCalls || outcomes[1] != hub.ErrTooManyCalls || outcomes[2] != hub.ErrCanceled {
+		t.Errorf("the outcomes are %v", outcomes)
+	}
+	if n := h.Stats().Calls; n != 0 {
+		t.Errorf("%d are open", n)
 	}
 }
 
@@ -90,4 +112,55 @@ func TestCallsWhileShuttingDown(t *testing.T) {
 		t.Error(err)
 	}
 	e.Close()
+}
+
+// A call from its beginning to its outcome: of a handler that answers at once, and of a
+// session beside 10,000 calls that stay open.
+func BenchmarkCall(b *testing.B) {
+	for _, open := range []int{0, 10_000} {
+		b.Run(fmt.Sprintf("handler/%d open", open), func(b *testing.B) {
+			h := busyHub(b, open)
+			if _, err := h.HandleAsync("now", func(c *hub.IncomingCall, done func(hub.Answer, error)) func() {
+				done(hub.Answer{Data: c.Data}, nil)
+				return nil
+			}); err != nil {
+				b.Fatal(err)
+			}
+			answered := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				h.BeginCall(nil, hub.Call{Method: "now"}, func(hub.Answer, error) { answered++ })
+			}
+			if answered != b.N {
+				b.Fatalf("%d of %d were answered", answered, b.N)
+			}
+		})
+		b.Run(fmt.Sprintf("session/%d open", open), func(b *testing.B) {
+			h := busyHub(b, open)
+			asks, answers := connect(b, h), connect(b, h)
+			answers.register("now", 0)
+			var pushes []hub.Push
+			b.ReportAllocs()
+			for b.Loop() {
+				asks.Call(1, hub.Call{Method: "now"})
+				pushes, _ = answers.Take(pushes[:0])
+				answers.AnswerCall(0, pushes[0].Call.ID, hub.Answer{})
+				if pushes, _ = asks.Take(pushes[:0]); pushes[0].Outcome.Err != nil {
+					b.Fatal(pushes[0].Outcome.Err)
+				}
+			}
+		})
+	}
+}
+
+// busyHub is one with so many calls that are not answered.
+func busyHub(b *testing.B, open int) *hub.Hub {
+	h := newHub(b, nil, &hub.Options{RPC: hub.RPC{OpenMax: open + 10, MethodOpenMax: open + 10}})
+	if _, err := h.HandleAsync("never", never); err != nil {
+		b.Fatal(err)
+	}
+	for range open {
+		h.BeginCall(nil, hub.Call{Method: "never"}, func(hub.Answer, error) {})
+	}
+	return h
 }

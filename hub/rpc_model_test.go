@@ -56,7 +56,7 @@ func modelCalls(t *testing.T, r *rand.Rand, seen map[string]int) {
 	var mu sync.Mutex
 	h := newHub(t, nil, &hub.Options{
 		CommandsMax: hub.NoLimit, QueueCountMax: 5,
-		RPC:    hub.RPC{OpenMax: 40, MethodOpenMax: 30, SessionOpenMax: 20, HandlersMax: 5, Timeout: time.Second},
+		RPC:    hub.RPC{OpenMax: 25, MethodOpenMax: 12, SessionOpenMax: 8, HandlersMax: 5, Timeout: time.Second},
 		Logger: slog.New(slog.DiscardHandler),
 		Observer: &hub.Observer{Called: func(by hub.Answerer, err error, _ time.Duration) {
 			mu.Lock()

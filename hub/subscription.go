@@ -139,11 +139,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	s.hub.counters.subscriptions.Add(1)
 	// Deliveries begin first, and history is read later, by Take. Publications in
 	// between are noted, so none is missed.
-	top, listening := ch.add(sub)
-	if o.Deltas {
-		ch.wantDeltas(sub)
-	}
-	if listening {
+	if top, listening := ch.add(sub); listening {
 		s.admit(sub, top)
 	} else {
 		s.hub.settle(ch)
@@ -170,15 +166,15 @@ func (s *Session) reserve(sub *subscription) error {
 // admit goes on where the Broker listens, top being the newest position.
 func (s *Session) admit(sub *subscription, top Position) {
 	s.mu.Lock()
-	gone, from := sub.gone, *sub.asked
+	gone, from := sub.gone, sub.asked
 	s.mu.Unlock()
 	switch {
 	case gone:
 		s.leave(sub)
 	case !from.since.IsZero():
-		s.begin(sub, from.since, top)
+		s.begin(sub, from, from.since, top)
 	case from.last <= 0 && !top.IsZero():
-		s.begin(sub, top, top)
+		s.begin(sub, from, top, top)
 	default:
 		// Which the last ones are is found out now: the newest n at the time of the
 		// first Take could all be newer, with others lost between.
@@ -189,9 +185,9 @@ func (s *Session) admit(sub *subscription, top Position) {
 				s.refuse(sub, s.hub.brokerError(err))
 				s.leave(sub)
 			case from.last > 0:
-				s.begin(sub, page.Begin, Position{})
+				s.begin(sub, from, page.Begin, Position{})
 			default:
-				s.begin(sub, page.Position, page.Position)
+				s.begin(sub, from, page.Position, page.Position)
 			}
 		})
 	}
@@ -201,7 +197,10 @@ func (s *Session) admit(sub *subscription, top Position) {
 // it to Subscribe to take sub out of its channel. The subscription is live at
 // once if its position is top, the newest when it was admitted, and nothing came
 // since. One that asks for nothing older begins after the newest delivery.
-func (s *Session) begin(sub *subscription, position, top Position) {
+//
+// from is how it was to begin when it was admitted. If the session was suspended and
+// resumed meanwhile it is asked for anew, and admitted again.
+func (s *Session) begin(sub *subscription, from *asked, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
 		s.mu.Lock()
 		isFirst := sub.traits&hasJoined == 0 // and it is not resumed
@@ -212,13 +211,22 @@ func (s *Session) begin(sub *subscription, position, top Position) {
 		}
 	}
 	count := 0
-	if asked := sub.asked; asked.watches { // nobody else changes asked
-		count = s.beginWatch(sub, asked.byUser)
+	if from.watches {
+		count = s.beginWatch(sub, from.byUser)
+	}
+	if from.deltas {
+		sub.channel.wantDeltas(sub)
 	}
 	s.mu.Lock()
 	if sub.gone {
 		s.mu.Unlock()
 		s.leave(sub)
+		return
+	}
+	if sub.asked != from {
+		s.mu.Unlock()
+		s.endWatch(sub)
+		s.admit(sub, sub.channel.newest())
 		return
 	}
 	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {

@@ -48,22 +48,30 @@ func (s *Session) Suspend() {
 func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || sub.traits&suspended == 0 || sub.asked != nil || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()
 		return false
 	}
 	s.outstanding++
+	hasBegun := sub.asked == nil
+	if !hasBegun { // before it was suspended; it begins as it is asked now
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: ErrUnsubscribed})
+	}
 	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas}
 	sub.catching = false // it is told of deliveries like one that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {
 		sub.traits |= excludesOwn
 	}
+	wake := s.claimWake()
 	s.mu.Unlock()
-	s.hub.channels.hold(sub.channel) // Unsubscribe and Close may let go of it
-	if o.Deltas {
-		sub.channel.wantDeltas(sub)
+	if wake {
+		s.wake()
 	}
+	if !hasBegun {
+		return true
+	}
+	s.hub.channels.hold(sub.channel) // Unsubscribe and Close may let go of it
 	s.admit(sub, sub.channel.newest())
 	s.hub.channels.release(sub.channel)
 	return true

@@ -1,7 +1,9 @@
 package hub_test
 
 import (
+	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -65,4 +67,49 @@ func TestSuspendedSessionGoesOnFromWhereItsClientIs(t *testing.T) {
 	if pushes := s.drain(); len(pushes) != 1 || pushes[0].Delivery == nil || pushes[0].Delivery.Position != live {
 		t.Errorf("live: %v", pushes)
 	}
+}
+
+// TestSubscriptionThatHadNotBegunIsAskedForAnew: the session was suspended while the
+// Broker was asked to listen, and its client is back before the answer. It begins once,
+// as it was asked for last.
+func TestSubscriptionThatHadNotBegunIsAskedForAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &gateBroker{Broker: newBroker(), gate: make(chan error)}
+		h := newHub(t, slow, nil)
+		first := publish(t, h, "c", "x")
+		second := publish(t, h, "c", "x")
+		s := connect(t, h)
+		s.Subscribe(1, "c", hub.SubscribeOptions{Presence: true})
+		synctest.Wait()
+		s.Suspend()
+		s.Subscribe(2, "c", hub.SubscribeOptions{Since: first})
+		synctest.Wait()
+		slow.gate <- nil
+		synctest.Wait()
+		third := publish(t, h, "c", "x")
+		var got []hub.Position
+		outcomes := make(map[uint64]*hub.Outcome)
+		for range 3 { // a page is read meanwhile
+			for _, p := range s.drain() {
+				switch {
+				case p.Outcome != nil:
+					outcomes[p.Outcome.Tag] = p.Outcome
+				case p.Delivery != nil:
+					got = append(got, p.Delivery.Position)
+				default:
+					t.Errorf("pushed %+v", p)
+				}
+			}
+			synctest.Wait()
+		}
+		if o := outcomes[1]; o == nil || !errors.Is(o.Err, hub.ErrUnsubscribed) {
+			t.Errorf("the outcome of the first is %+v", o)
+		}
+		if o := outcomes[2]; o == nil || o.Err != nil || o.Position != first {
+			t.Errorf("the outcome of the second is %+v", o)
+		}
+		if len(got) != 2 || got[0] != second || got[1] != third {
+			t.Errorf("got %v, want %v and %v", got, second, third)
+		}
+	})
 }

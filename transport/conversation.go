@@ -43,6 +43,9 @@ func (c *conversation) begin(m *scratch) {
 	c.dialect.Begin(time.Now(), &m.effects)
 	c.perform(m)
 	c.note(m)
+	if c.link() != nil && m.effects.Answer == nil {
+		c.wake() // a poll is answered by take
+	}
 }
 
 // note notes the end of a session that could go on with another carrier.
@@ -92,13 +95,14 @@ func (c *conversation) take(m *scratch) {
 		pushes, ended = c.session.Take(pushes)
 	}
 	m.pushes = pushes
-	if len(pushes) > 0 {
+	if len(pushes) > 0 || c.link() != nil { // a poll is answered also with what needed no session
 		c.dialect.Push(time.Now(), pushes, &m.effects)
 	}
 	if ended != nil && m.effects.Closing == nil {
 		c.dialect.End(ended, &m.effects)
 	}
 	c.perform(m)
+	c.wakeForInbox()
 }
 
 // perform does what the dialect commands, as far as it is allowed.
@@ -129,6 +133,9 @@ func (c *conversation) advance(m *scratch) {
 		if !ok {
 			c.asks = len(c.visitor.held) > 0
 			return
+		}
+		if c.link().isOutdated(&command) {
+			continue
 		}
 		if refusal == nil {
 			c.do(&command, m)

@@ -15,7 +15,8 @@ type link struct {
 	seat       *seat       // that it has; nil before connect
 	wants      *seat       // that it is going to have, or delivers to; nil for a new one
 	delivers   bool        // to wants
-	connecting *connecting // connect, until it is answered
+	connecting *connecting // connect or refresh, until it is answered
+	outdated   int         // how many held commands come from the connection before
 	isOver     bool        // the session does not go on
 }
 
@@ -29,6 +30,7 @@ type connecting struct {
 	isKnown bool
 	client  *Client
 	err     error
+	isOver  bool // nobody waits for it any more
 }
 
 // link returns that of a conversation, nil for one that ends with its carrier.
@@ -66,7 +68,7 @@ func (c *conversation) beginLinked(m *scratch) {
 		c.refuseLinked(errSessionUnknown, m)
 		return
 	case left.resumes:
-		l.wants.leave(left, c.t.o.SessionTimeout)
+		l.wants.leave(left)
 		c.refuseLinked(errResumeByPositions, m)
 		return
 	}
@@ -75,8 +77,9 @@ func (c *conversation) beginLinked(m *scratch) {
 	c.session = l.seat.session
 	left.visitor.begin(c.wake)
 	left.visitor.link = l
+	l.connecting, l.outdated = left.refreshing, left.outdated
 	c.visitor = left.visitor
-	c.asks = len(c.visitor.held) > 0
+	c.adopt(&left)
 	c.dialect.Begin(time.Now(), &m.effects)
 	c.perform(m)
 	c.wake() // there may be something already
@@ -122,7 +125,7 @@ func (c *conversation) showToken(token string) {
 	o.isAsked = true
 	guard.IdentifyToken(v.client, token, func(client *Client, err error) {
 		v.mu.Lock()
-		isLate := v.hasEnded
+		isLate := v.hasEnded || o.isOver
 		if !isLate {
 			o.isKnown, o.client, o.err = true, client, err
 		}
@@ -199,7 +202,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 	v, old := c.visitor, left.visitor
 	if (v.client == nil) != (old.client == nil) || v.client != nil && !isSameUser(v.client.Identity, old.client.Identity) {
 		// It is the session of somebody else, whatever its secret says.
-		seat.leave(left, c.t.o.SessionTimeout)
+		seat.leave(left)
 		return true
 	}
 	seat.session.Suspend()
@@ -208,13 +211,46 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		old.become(v.client)
 		v.client = nil
 	}
+	old.drop(left.refreshing)
 	old.begin(c.wake)
 	old.link = v.link
 	c.visitor = old
 	c.visitor.link.seat, c.session = seat, seat.session
-	c.asks = len(old.held) > 0
+	c.visitor.link.outdated = len(old.held)
 	c.dialect.(*dialect.Session).Adopt(left.dialect, true)
+	c.adopt(&left)
+	c.wake() // there may be something already
 	return true
+}
+
+// adopt takes over what the conversation before has left undone.
+func (c *conversation) adopt(left *leftBehind) {
+	c.asks = len(c.visitor.held) > 0
+	if left.settled == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := left.settled
+	for last.next != nil {
+		last = last.next
+	}
+	last.next, c.settled = c.settled, left.settled
+}
+
+// isOutdated reports whether a command that was held comes from a connection before the
+// one that has resumed the session, and is not done any more: its client has said since
+// what it wants. What is done once is.
+func (l *link) isOutdated(command *dialect.Command) bool {
+	if l == nil || l.outdated == 0 {
+		return false
+	}
+	l.outdated--
+	switch command.Kind {
+	case hub.CommandSubscribe, hub.CommandUnsubscribe, hub.CommandHistory, hub.CommandPresence:
+		return true
+	}
+	return false
 }
 
 // greeting is the reply to a connect that was successful.
@@ -235,10 +271,12 @@ func (c *conversation) greeting(tag uint64, isResumed bool) *dialect.Connected {
 func (c *conversation) connected(o *dialect.Connected, m *scratch) {
 	c.link().connecting = nil
 	c.visitor.keep()
+	m.effects.Commands = m.effects.Commands[:0] // they are held, or done
 	c.dialect.(*dialect.Session).Connected(time.Now(), o, &m.effects)
 	c.visitor.hold(m.effects.Commands)
 	c.visitor.keep()
 	m.effects.Commands = m.effects.Commands[:0]
+	c.wake() // a poll is answered by take
 }
 
 // become makes the client another one, of the same conversation.
@@ -249,6 +287,20 @@ func (v *visitor) become(client *Client) {
 	v.mu.Unlock()
 	if old != nil {
 		v.guard.Leave(old)
+	}
+}
+
+// drop forgets a refresh, or a connect, that is under way.
+func (v *visitor) drop(o *connecting) {
+	if o == nil {
+		return
+	}
+	v.mu.Lock()
+	client := o.client
+	o.client, o.isOver = nil, true
+	v.mu.Unlock()
+	if client != nil {
+		v.guard.Leave(client)
 	}
 }
 
@@ -299,10 +351,13 @@ func (c *conversation) letGo() {
 	l := c.link()
 	seat := l.seat
 	d := c.dialect.(*dialect.Session)
-	left := leftBehind{dialect: d, visitor: c.visitor, resumes: !d.IsPolled()}
-	l.seat, c.session = nil, nil
+	left := leftBehind{dialect: d, visitor: c.visitor, resumes: !d.IsPolled(), refreshing: l.connecting, outdated: l.outdated}
+	c.mu.Lock()
+	left.settled, c.settled = c.settled, nil
+	c.mu.Unlock()
+	l.seat, l.connecting, c.session = nil, nil, nil
 	c.visitor = (&visitor{isKnown: true}).linked(l)
-	seat.leave(left, c.t.o.SessionTimeout)
+	seat.leave(left)
 }
 
 // closeLinked is close for a conversation whose session outlives its carrier.
@@ -316,12 +371,22 @@ func (c *conversation) closeLinked() {
 	}
 	switch {
 	case l.seat == nil:
+		c.visitor.drop(l.connecting)
 		c.visitor.leave()
 	case l.isOver, l.seat.session.HasEnded():
 		l.seat.end()
+		c.visitor.drop(l.connecting)
 		c.visitor.leave()
 	default:
 		c.letGo()
+	}
+}
+
+// wakeForInbox has the conversation come back for commands that were delivered while it
+// was busy, if it is not any more.
+func (c *conversation) wakeForInbox() {
+	if l := c.link(); l != nil && l.seat != nil && l.seat.news.Load() && !c.isBusy() {
+		c.wake()
 	}
 }
 

@@ -34,7 +34,8 @@ type seat struct {
 	held     bool
 	claimant *conversation // that waits for it
 	left     leftBehind    // while nobody has it
-	timer    *time.Timer   // ends a session that nobody comes back to
+	timer    *time.Timer   // ends a session that nobody comes back to; nil while somebody has it, or claims it
+	timers   int           // how many there have been
 	inbox    [][]byte      // frames that came by other requests
 	bytes    int           // of them
 	isOver   bool
@@ -42,9 +43,20 @@ type seat struct {
 
 // leftBehind is the state of a conversation, for the next one.
 type leftBehind struct {
-	dialect *dialect.Session
-	visitor *visitor
-	resumes bool // the next one has to say where it is: what was sent last may be lost
+	dialect    *dialect.Session
+	visitor    *visitor
+	settled    *settled    // outcomes that were not taken
+	refreshing *connecting // a refresh that is under way
+	outdated   int         // see link
+	resumes    bool        // the next one has to say where it is: what was sent last may be lost
+}
+
+// leave says that there is no next one.
+func (l *leftBehind) leave() {
+	if l.visitor != nil {
+		l.visitor.drop(l.refreshing)
+		l.visitor.leave()
+	}
 }
 
 // bell is whom the hub wakes for a session: the carrier that it is on.
@@ -109,9 +121,13 @@ func (t *Transport) findSeat(id, secret string) *seat {
 // gives it to c. Else c is woken when it is, or is over. A claim ends an earlier one.
 func (s *seat) claim(c *conversation) (isFree bool) {
 	s.mu.Lock()
+	if s.isOver {
+		s.mu.Unlock()
+		return true
+	}
 	earlier := s.claimant
 	s.claimant = c
-	isFree = !s.held || s.isOver
+	isFree = !s.held
 	s.mu.Unlock()
 	if earlier != nil && earlier != c {
 		earlier.wake()
@@ -137,10 +153,7 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	}
 	left, s.left = s.left, leftBehind{}
 	s.held, s.claimant = true, nil
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
-	}
+	s.stopTimer()
 	s.holder.ring.Store(&c.wake)
 	s.news.Store(len(s.inbox) > 0)
 	return left, true, false
@@ -150,14 +163,34 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 func (s *seat) withdraw(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.claimant == c {
-		s.claimant = nil
+	if s.claimant != c {
+		return
+	}
+	s.claimant = nil
+	if !s.held && !s.isOver && s.timer == nil { // it was left to c alone
+		s.startTimer()
+	}
+}
+
+// startTimer has the session end if nobody comes back to it in time; s.mu is held.
+func (s *seat) startTimer() {
+	s.timers++
+	n := s.timers
+	s.timer = time.AfterFunc(s.t.o.SessionTimeout, func() { s.giveUp(n) })
+}
+
+// stopTimer is for one that has come back; s.mu is held. A timer that has passed
+// already finds that it is not the newest, or the seat held.
+func (s *seat) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
 	}
 }
 
 // leave is called by the conversation that has the seat: its carrier is no more. The
-// session waits for the next one as long as patience says.
-func (s *seat) leave(left leftBehind, patience time.Duration) {
+// session waits for the next one.
+func (s *seat) leave(left leftBehind) {
 	if left.resumes {
 		s.session.Suspend()
 	}
@@ -165,7 +198,7 @@ func (s *seat) leave(left leftBehind, patience time.Duration) {
 	s.left, s.held = left, false
 	claimant := s.claimant
 	if claimant == nil {
-		s.timer = time.AfterFunc(patience, s.giveUp)
+		s.startTimer()
 	}
 	quiet := func() { s.lookUnheld() }
 	s.holder.ring.Store(&quiet)
@@ -179,37 +212,49 @@ func (s *seat) leave(left leftBehind, patience time.Duration) {
 // lookUnheld ends a session that was ended while nobody has its seat.
 func (s *seat) lookUnheld() {
 	if s.session.HasEnded() {
-		s.giveUp()
+		s.giveUp(0)
 	}
 }
 
-// giveUp ends the session if nobody has its seat.
-func (s *seat) giveUp() {
+// giveUp ends the session if nobody has its seat. timer is the number of the timer that
+// says so, 0 for none.
+func (s *seat) giveUp(timer int) {
 	s.mu.Lock()
-	if s.held || s.isOver {
+	if s.held || s.isOver || timer != 0 && timer != s.timers {
 		s.mu.Unlock()
 		return
 	}
 	left := s.left
+	claimant := s.endLocked()
 	s.mu.Unlock()
-	s.end()
-	left.visitor.leave()
+	s.ended(claimant)
+	left.leave()
 }
 
-// end is the end of the session.
+// end is the end of the session, called by the conversation that has the seat.
 func (s *seat) end() {
 	s.mu.Lock()
 	if s.isOver {
 		s.mu.Unlock()
 		return
 	}
-	s.isOver = true
-	claimant := s.claimant
-	s.claimant, s.left, s.inbox = nil, leftBehind{}, nil
-	if s.timer != nil {
-		s.timer.Stop()
-	}
+	claimant := s.endLocked()
 	s.mu.Unlock()
+	s.ended(claimant)
+}
+
+// endLocked has nobody get the seat any more, and returns the one that waits for it;
+// s.mu is held.
+func (s *seat) endLocked() (claimant *conversation) {
+	claimant = s.claimant
+	s.isOver = true
+	s.claimant, s.left, s.inbox = nil, leftBehind{}, nil
+	s.stopTimer()
+	return claimant
+}
+
+// ended tells everybody else of the end.
+func (s *seat) ended(claimant *conversation) {
 	s.t.seats.remove(s)
 	s.session.Close()
 	if claimant != nil {

@@ -25,32 +25,34 @@ var callers = []struct{ name, grants string }{
 	{"manage", `{"manage":["a"]}`},
 	{"user", `{"publish":["@ann"]}`},
 	{"all", `{"manage":["**"]}`},
+	{"call", `{"call":["a"]}`},
 }
 
 // cells are what each request answers to each caller, in their order. A row of
 // docs/api.md says the same in words.
 var cells = []struct{ request, row, answers string }{
-	{"POST publish", "`POST /publish`", "401 403 403 201 403 403 403 201 403 201"},
-	{"POST batch", "`POST /batch`", "200 200 200 200 200 200 200 200 200 200"}, // each publication: see below
-	{"GET channels", "`GET /channels`", "200 200 200 200 200 200 200 200 200 200"},
-	{"DELETE channels/a/history", "`DELETE /channels/NAME/history`", "401 403 403 403 403 403 403 204 403 204"},
-	{"GET channels/a/presence", "`GET /channels/NAME/presence`", "401 403 403 403 200 403 403 200 403 200"},
-	{"GET sessions", "`GET /sessions`", "200 200 200 200 200 200 200 200 200 200"},
-	{"GET sessions?channel=a", "`GET /sessions?channel=NAME`", "401 403 403 403 200 403 403 200 403 200"},
-	{"DELETE sessions/{a}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 204 404 204"},
-	{"DELETE sessions/{ab}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 403 403 404 204"},
-	{"DELETE sessions/{idle}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 404 404 204"},
-	{"DELETE users/ann/sessions", "`DELETE /users/USER/sessions`", "401 403 403 403 403 403 403 403 403 200"},
-	{"POST users/ann/messages", "`POST /users/USER/messages`", "401 403 403 403 403 403 403 403 201 201"},
-	{"POST revocations", "`POST /revocations`", "401 403 403 403 403 403 403 403 403 200"},
-	{"GET info", "`GET /info`", "401 403 403 403 403 403 403 403 403 200"},
-	{"GET explain?action=publish&channel=a", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200"},
-	{"GET explain?user=ann&channel=a&position=e:1", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200"},
+	{"POST publish", "`POST /publish`", "401 403 403 201 403 403 403 201 403 201 403"},
+	{"POST batch", "`POST /batch`", "200 200 200 200 200 200 200 200 200 200 200"}, // each publication: see below
+	{"GET channels", "`GET /channels`", "200 200 200 200 200 200 200 200 200 200 200"},
+	{"DELETE channels/a/history", "`DELETE /channels/NAME/history`", "401 403 403 403 403 403 403 204 403 204 403"},
+	{"GET channels/a/presence", "`GET /channels/NAME/presence`", "401 403 403 403 200 403 403 200 403 200 403"},
+	{"GET sessions", "`GET /sessions`", "200 200 200 200 200 200 200 200 200 200 200"},
+	{"GET sessions?channel=a", "`GET /sessions?channel=NAME`", "401 403 403 403 200 403 403 200 403 200 403"},
+	{"DELETE sessions/{a}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 204 404 204 404"},
+	{"DELETE sessions/{ab}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 403 403 404 204 404"},
+	{"DELETE sessions/{idle}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 404 404 204 404"},
+	{"DELETE users/ann/sessions", "`DELETE /users/USER/sessions`", "401 403 403 403 403 403 403 403 403 200 403"},
+	{"POST users/ann/messages", "`POST /users/USER/messages`", "401 403 403 403 403 403 403 403 201 201 403"},
+	{"POST call/a", "`POST /call/METHOD`", "401 403 403 403 403 403 403 403 403 403 404"}, // allowed, and nobody answers it
+	{"POST revocations", "`POST /revocations`", "401 403 403 403 403 403 403 403 403 200 403"},
+	{"GET info", "`GET /info`", "401 403 403 403 403 403 403 403 403 200 403"},
+	{"GET explain?action=publish&channel=a", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200 403"},
+	{"GET explain?user=ann&channel=a&position=e:1", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200 403"},
 }
 
 var bodies = map[string]string{
 	"publish": `{"channel":"a","data":1}`, "batch": `{"publications":[{"channel":"a","data":1}]}`,
-	"users/ann/messages": `{"data":1}`, "revocations": `{"user":"nobody"}`,
+	"users/ann/messages": `{"data":1}`, "revocations": `{"user":"nobody"}`, "call/a": `{}`,
 }
 
 // Every operation answers every caller as the table says.

@@ -39,7 +39,7 @@ type api struct {
 }
 
 // route is an operation: a method and a path below Prefix, which may have one part
-// in braces. That of a channel may have slashes, sent as they are or encoded.
+// in braces. That of a channel or a method may have slashes, sent as they are or encoded.
 type route struct {
 	method, path string
 	serve        func(*call) *fault
@@ -57,6 +57,7 @@ var routes = []route{
 	{"DELETE", "sessions/{session}", (*call).endSession, nil},
 	{"DELETE", "users/{user}/sessions", (*call).endSessionsOfUser, nil},
 	{"POST", "users/{user}/messages", (*call).publishToUser, nil},
+	{"POST", "call/{method}", (*call).callMethod, nil},
 	{"POST", "revocations", (*call).revoke, nil},
 	{"GET", "info", (*call).info, nil},
 	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}},
@@ -72,7 +73,7 @@ func (rt *route) match(path string) (part string, ok bool) {
 	if part, ok = strings.CutPrefix(path, before); !ok {
 		return "", false
 	}
-	if part, ok = strings.CutSuffix(part, after); !ok || part == "" || name != "channel" && strings.Contains(part, "/") {
+	if part, ok = strings.CutSuffix(part, after); !ok || part == "" || name != "channel" && name != "method" && strings.Contains(part, "/") {
 		return "", false
 	}
 	part, err := url.PathUnescape(part)

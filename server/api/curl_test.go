@@ -1,13 +1,16 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/identity"
 )
 
@@ -49,7 +52,14 @@ func TestExamplesOfThePage(t *testing.T) {
 		o.IsRevoked = func(id *access.Identity) bool { return id != nil && id.User == "bob" }
 		o.Info = func() any { return map[string]string{"version": "test"} }
 	})
-	f.know("gk_your_key", f.root)
+	f.know("gk_your_key", key(t, "shop", `{"manage":["**"],"publish":["**"],"call":["math/*"]}`))
+	if _, err := f.hub.Handle("math/add", func(_ context.Context, c *hub.IncomingCall) (hub.Answer, error) {
+		var numbers []int
+		err := json.Unmarshal(c.Data, &numbers)
+		return hub.Answer{Kind: hub.JSON, Data: fmt.Append(nil, numbers[0]+numbers[1])}, err
+	}); err != nil {
+		t.Fatal(err)
+	}
 	f.session(&access.Identity{Kind: access.Token, User: "ann"}, "scores/final")
 	f.session(&access.Identity{Kind: access.Token, User: "bob"})
 	var begin string
@@ -79,6 +89,7 @@ func TestExamplesOfThePage(t *testing.T) {
 		`{"channel":"@ann","position":`,
 		`{"results":[{"position":`, // and one that failed
 		`{"position":`, `{"position":`,
+		`{"type":"json","data":3}`,
 		`{"channels":[{"channel":"scores/a","subscribers":0,"publications":1,`,
 		`{"channel":"scores/final","count":`,
 		`{"sessions":[{"id":`, `{"sessions":[{"id":`,

@@ -29,9 +29,11 @@ type Session struct {
 	drawnAt int32 // see SessionOptions.Reconnect
 
 	newest   uint64    // the newest ID of a command
+	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
 	deltas   deltas    // nil without any
+	begin    string    // the position where those began
 	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
 	expires  time.Time // when the identity does; zero for never, or once the client was told
@@ -117,16 +119,22 @@ func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
 // the client begins with commands that say where it is; else nothing is missing between
 // the two.
 func (s *Session) Adopt(old *Session, isResumed bool) {
-	s.newest, s.recent, s.messages, s.expires = max(s.newest, old.newest), old.recent, old.messages, old.expires
+	connect := s.newest
+	s.newest, s.recent, s.digests, s.expires = max(s.newest, old.newest), old.recent, old.digests, old.expires
 	if isResumed {
+		s.resumed = connect
+		if s.messages == "" {
+			s.messages = old.begin // the client has had none since then
+		}
 		return
 	}
+	s.messages, s.begin, s.resumed = old.messages, old.begin, old.resumed
 	s.phase = phaseConnected
 	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
 		return
 	}
-	isMissing := s.acknowledged < old.poll.number
+	isMissing := s.acknowledged != old.poll.number
 	switch {
 	case s.poll != nil:
 		s.poll.number, s.poll.pending = old.poll.number, old.poll.pending
@@ -211,7 +219,7 @@ func (s *Session) ask(now time.Time, c *clientproto.Command, out *Effects) {
 		out.Commands = append(out.Commands, Command{Kind: CommandConnect, Tag: c.ID, Token: c.Token, Client: c.Client, Resume: c.Resume})
 		return
 	}
-	if c.ID != 0 && c.ID <= s.newest && s.repeat(c, out) {
+	if c.ID != 0 && c.ID <= s.newest && s.isOld(c, out) {
 		return
 	}
 	s.newest = max(s.newest, c.ID)

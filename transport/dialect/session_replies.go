@@ -17,7 +17,7 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	s.followDeltas(o)
 	switch {
 	case o.Tag == tagMessages:
-		if o.Err != nil {
+		if s.begin = o.Position.String(); o.Err != nil {
 			s.messages = ""
 		}
 	case o.Err != nil:
@@ -180,21 +180,27 @@ func (s *Session) lose(p *hub.Push, out *Effects) {
 // recent are the replies to the newest commands that must not be done twice. A client
 // that has lost its connection sends the ones without a reply again.
 type recent struct {
-	replies []recentReply // the oldest at next once there are recentMax
-	next    int
+	replies   []recentReply
+	replied   uint64 // how many replies there have been
+	forgotten uint64 // the highest ID of a command that is not among them any more
 }
 
 type recentReply struct {
 	id      uint64
 	outcome *hub.Outcome // nil unless it was done
 	failure *Failure     // nil unless it was not; neither is set while there is no reply
+	turn    uint64       // of the reply; those that a client has not received are the last ones
 }
+
+func (r *recentReply) isReplied() bool { return r.outcome != nil || r.failure != nil }
 
 // recentMax is how many are kept. It bounds how many commands a client may have under
 // way whose replies it wants to be repeated.
 const recentMax = 64
 
-// note keeps a place for the reply to a command that must not be done twice.
+// note keeps a place for the reply to a command that must not be done twice. The one
+// that was replied to first loses its own: a command without a reply may be asked about
+// however many have come since.
 func (s *Session) note(id uint64) {
 	if id == 0 {
 		return
@@ -207,8 +213,16 @@ func (s *Session) note(id uint64) {
 		r.replies = append(r.replies, recentReply{id: id})
 		return
 	}
-	r.replies[r.next] = recentReply{id: id}
-	r.next = (r.next + 1) % recentMax
+	oldest := &r.replies[0]
+	for i := range r.replies {
+		one := &r.replies[i]
+		isOlder := one.turn < oldest.turn || one.turn == 0 && one.id < oldest.id
+		if one.isReplied() == oldest.isReplied() && isOlder || one.isReplied() && !oldest.isReplied() {
+			oldest = one
+		}
+	}
+	r.forgotten = max(r.forgotten, oldest.id)
+	*oldest = recentReply{id: id}
 }
 
 // keep keeps what a command was replied to with, if there is a place for it. It may be
@@ -219,32 +233,46 @@ func (s *Session) keep(id uint64, o *hub.Outcome, f *Failure) {
 	}
 	for i := range s.recent.replies {
 		if r := &s.recent.replies[i]; r.id == id {
-			r.outcome, r.failure = o, f
+			s.recent.replied++
+			r.outcome, r.failure, r.turn = o, f, s.recent.replied
 			return
 		}
 	}
 }
 
-// repeat deals with a command whose ID is not a new one. It reports false if the
-// command can be done again.
-func (s *Session) repeat(c *clientproto.Command, out *Effects) bool {
+// isOld deals with a command whose ID is not a new one. It reports false if the
+// command can be done: also because it has never come, as it was lost with the
+// connection before or is sent to a session that is new.
+func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	switch c.Verb {
 	case clientproto.Publish, clientproto.RPC, clientproto.Answer:
+	case clientproto.Subscribe, clientproto.Unsubscribe, clientproto.History, clientproto.Presence, clientproto.Digest, clientproto.End:
+		if c.ID >= s.resumed {
+			return false
+		}
+		// It was sent to the connection before, by a request that took longer. Its
+		// client has said since what it wants, and does not expect it any more.
+		s.refuse(c.ID, clientproto.ProblemCommand, "it was sent before the session was resumed, and is not done any more; send it with a new id", out)
+		return true
 	default:
 		return false
 	}
-	if s.recent != nil {
-		for i := range s.recent.replies {
-			if r := &s.recent.replies[i]; r.id == c.ID {
-				switch {
-				case r.outcome != nil:
-					s.replyOutcome(c.ID, r.outcome, out)
-				case r.failure != nil:
-					s.replyFailure(c.ID, r.failure, out)
-				}
-				return true // else the reply is going to come
+	if s.recent == nil {
+		return false
+	}
+	for i := range s.recent.replies {
+		if r := &s.recent.replies[i]; r.id == c.ID {
+			switch {
+			case r.outcome != nil:
+				s.replyOutcome(c.ID, r.outcome, out)
+			case r.failure != nil:
+				s.replyFailure(c.ID, r.failure, out)
 			}
+			return true // else the reply is going to come
 		}
+	}
+	if c.ID > s.recent.forgotten {
+		return false
 	}
 	s.refuse(c.ID, clientproto.ProblemCommand,
 		"ids ascend, and this one is not above the newest; what became of an earlier command with it is not known any more", out)
