@@ -36,21 +36,29 @@ func (d deltas) forget(channel string) {
 	}
 }
 
-// deltaForms are the forms of a publication for those who are sent deltas. delta is
-// without a value where the whole is sent instead.
-type deltaForms[T any] struct{ delta, whole *hub.Form[T] }
+// deltaForms are the forms of a publication for those who are sent deltas.
+type deltaForms[T any] struct {
+	delta *hub.Form[*based[T]] // nil where the whole is sent to everybody
+	whole *hub.Form[T]
+}
+
+// based is a delta on the wire, and what it is a delta of.
+type based[T any] struct {
+	base hub.Position
+	form T
+}
 
 // newDeltaForms returns forms that stand on a carrier as wrap makes them.
 func newDeltaForms[T any](isCBOR bool, wrap func(object []byte) T) *deltaForms[T] {
 	return &deltaForms[T]{
-		delta: hub.NewDeltaForm(func(d *hub.Delivery) (form T) {
+		delta: hub.NewDeltaForm(func(d *hub.Delivery) *based[T] {
 			delta := formDelta.Of(d)
 			if delta == nil {
-				return form
+				return nil
 			}
 			w := writer{b: make([]byte, 0, len(delta)+len(delta)/8+len(d.Channel)+128), isCBOR: isCBOR}
 			w.envelopeDelta(d.Publication, delta)
-			return wrap(w.b)
+			return &based[T]{d.Base().Position, wrap(w.b)}
 		}),
 		whole: hub.NewForm(func(p *hub.Publication) T {
 			w := writer{b: make([]byte, 0, envelopeSize(p)), isCBOR: isCBOR}
@@ -60,12 +68,15 @@ func newDeltaForms[T any](isCBOR bool, wrap func(object []byte) T) *deltaForms[T
 	}
 }
 
-// choose returns which of the forms a client is sent whose newest publication is last.
-func (f *deltaForms[T]) choose(last hub.Position, d *hub.Delivery) *hub.Form[T] {
-	if base := d.Base(); base != nil && base.Position == last && formDelta.Of(d) != nil {
-		return f.delta
+// of returns what a client is sent whose newest publication is last, and makes d the
+// newest.
+func (f *deltaForms[T]) of(d *hub.Delivery, last *hub.Position) T {
+	base := *last
+	*last = d.Position
+	if delta := f.delta.Of(d); delta != nil && delta.base == base {
+		return delta.form
 	}
-	return f.whole
+	return f.whole.Of(d)
 }
 
 // formDelta is the delta itself, made once for all encodings. It is nil where it would

@@ -119,11 +119,12 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 		if isMessage {
 			form = f.preparedMessage
 		}
-		if last != nil {
-			form = f.preparedDeltas.choose(*last, p.Delivery)
-			*last = p.Delivery.Position
+		var m *driver.Prepared
+		if last == nil {
+			m = form.Of(p.Delivery)
+		} else {
+			m = f.preparedDeltas.of(p.Delivery, last)
 		}
-		m := form.Of(p.Delivery)
 		out.Messages = append(out.Messages, m)
 		out.Delivered.add(p.Delivery.Publication, len(m.Frame()), s.opened)
 		return
@@ -132,11 +133,12 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 	if isMessage {
 		form = f.message
 	}
-	if last != nil {
-		form = f.deltas.choose(*last, p.Delivery)
-		*last = p.Delivery.Position
+	var frame []byte
+	if last == nil {
+		frame = form.Of(p.Delivery)
+	} else {
+		frame = f.deltas.of(p.Delivery, last)
 	}
-	frame := form.Of(p.Delivery)
 	s.sendFrame(frame, out)
 	out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
 }
