@@ -80,6 +80,7 @@ type Outcome struct {
 	Tag       uint64 // as it was handed in with the command
 	Command   Command
 	Duplicate bool // of a publication, see Published
+	Deltas    bool // of a subscription, see SubscribeOptions
 	Channel   string
 	Err       error
 

@@ -65,7 +65,7 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, polici
 	if !hasBegun { // before it was suspended; it begins as it is asked now
 		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: ErrUnsubscribed})
 	}
-	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser}
+	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas}
 	sub.catching = false // it is told of deliveries like one that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {

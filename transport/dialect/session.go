@@ -32,6 +32,7 @@ type Session struct {
 	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
+	deltas   deltas    // nil without any
 	begin    string    // the position where those began
 	pages    uint64    // the number of the newest page of polls before, of a carrier that is none
 	digests  []uint64  // the IDs of digests whose history is asked for
@@ -133,6 +134,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	}
 	s.messages, s.begin, s.resumed = old.messages, old.begin, old.resumed
 	s.phase = phaseConnected
+	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
 		return
 	}
@@ -234,7 +236,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	switch c.Verb {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
-		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Rate: c.Rate, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Rate: c.Rate, Presence: c.WithMembers, PresenceByUser: c.ByUser, Deltas: c.Delta != ""}
 		if c.WithMembers {
 			command.Also = access.Presence
 		}
@@ -305,7 +307,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 		}
 		s.expires = o.Expires
 		s.rest(now)
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendExpiry(dst, now, o.Expires) })
+		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
 		return
 	}
 	if o.Err != nil {
@@ -315,7 +317,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	}
 	s.phase = phaseConnected
 	s.expires = o.Expires
-	s.reply(o.Tag, out, func(dst []byte) []byte { return s.appendConnected(dst, now, o) })
+	s.reply(o.Tag, out, func(w writer) writer { s.connected(&w, now, o); return w })
 	s.subscribeMessages(o.User, out)
 	waiting := s.waiting
 	s.waiting = nil
@@ -411,11 +413,7 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		return
 	}
 	if !s.expires.IsZero() && !now.Before(s.expires.Add(-s.options.Expiring)) {
-		s.sendObject(out, func(dst []byte) []byte {
-			dst = append(dst, `{"expiring":{`...)
-			dst = appendMillis(dst, "after_ms", s.expires.Sub(now))
-			return append(dst, "}}"...)
-		})
+		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.Sub(now)); return w })
 		s.expires = time.Time{}
 	}
 	switch {
@@ -441,7 +439,7 @@ func (s *Session) End(reason error, out *Effects) {
 	default:
 		e = ending{code: clientproto.CloseInternalError, reason: "internal error", reconnect: true}
 	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.sendEnd(&e, out)
 	s.finish(&Closing{End: endOf(reason), Code: e.code, Reason: e.reason, IsLast: true}, out)
 }
 
@@ -465,14 +463,14 @@ func (s *Session) Leave(out *Effects) {
 		out.Closing = &Closing{End: EndClient}
 		return
 	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.sendEnd(&e, out)
 	s.finish(&Closing{End: EndClient, Code: e.code, Reason: e.reason}, out)
 }
 
 // close ends the conversation with a code.
 func (s *Session) close(code uint16, reason string, out *Effects) {
 	e := ending{code: code, reason: reason, reconnect: true}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
+	s.sendEnd(&e, out)
 	s.finish(&Closing{End: EndRefused, Code: code, Reason: reason, IsLast: true}, out)
 }
 
