@@ -120,7 +120,12 @@ func typeScript() string {
 	for _, p := range Problems() {
 		fmt.Fprintf(&ts, "  /** %s (%d). %s */\n  %s: %q,\n", p.Title, p.Status, p.Remedy, pascal(p.Name), p.Name)
 	}
-	ts.WriteString("} as const\nexport type ProblemType = (typeof ProblemType)[keyof typeof ProblemType]\n")
+	ts.WriteString("} as const\nexport type ProblemType = (typeof ProblemType)[keyof typeof ProblemType]\n\n" +
+		"/** The names of members by their number in godwit.v1.cbor. Numbers are never reused. */\nexport const keys = [\n")
+	for _, name := range Keys() {
+		fmt.Fprintf(&ts, "  %q,\n", name)
+	}
+	fmt.Fprintf(&ts, "] as const\n\n/** The tag of CBOR for a byte string that is the text of a JSON value. */\nexport const tagJSON = %d\n", TagJSON)
 	return ts.String()
 }
 

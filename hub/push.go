@@ -80,12 +80,14 @@ type Outcome struct {
 	Tag       uint64 // as it was handed in with the command
 	Command   Command
 	Duplicate bool // of a publication, see Published
+	Deltas    bool // of a subscription, see SubscribeOptions
 	Channel   string
 	Err       error
 
 	// Position is where a publication stands, or where a subscription begins:
 	// asking for what came after it misses nothing.
 	Position Position
+	Vector   *Vector // where a subscription to a pattern begins; nobody may modify it
 	Page     Page    // of a history
 	Roster   *Roster // of presence
 

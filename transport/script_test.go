@@ -53,10 +53,11 @@ import (
 //	the broker restarts                      without what it knew
 //	only without carriers: why
 //
-// E is the epoch of the broker, F that after its restart; T stands for a time and
-// I for the ID of a session. ANN and ANN-SECRET are the ID and the secret of the first
-// session that ann was given, ANN2 and ANN2-SECRET those of the second; CALL1, CALL2
-// and so on are IDs of calls, V1, V2 and so on versions of members, C is a cursor, and N is a delay that is drawn, or what is left of a timeout.
+// E is the epoch of the broker, F that after its restart; T stands for a time, I for
+// the ID of a session, and V(chat/a=E:1) for a vector. ANN and ANN-SECRET are the ID and
+// the secret of the first session that ann was given, ANN2 and ANN2-SECRET those of the
+// second; CALL1, CALL2 and so on are IDs of calls, V1, V2 and so on versions of members,
+// C is a cursor, and N is a delay that is drawn, or what is left of a timeout.
 type script struct {
 	file    string
 	options map[string]int // of with

@@ -32,7 +32,9 @@ type Session struct {
 	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
+	deltas   deltas    // nil without any
 	begin    string    // the position where those began
+	pages    uint64    // the number of the newest page of polls before, of a carrier that is none
 	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
 	expires  time.Time // when the identity does; zero for never, or once the client was told
@@ -119,6 +121,9 @@ func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
 // the two.
 func (s *Session) Adopt(old *Session, isResumed bool) {
 	connect := s.newest
+	// Pages are counted on, or a poll that comes late would acknowledge one of a newer
+	// connection.
+	s.setPage(old.page())
 	s.newest, s.recent, s.digests, s.expires = max(s.newest, old.newest), old.recent, old.digests, old.expires
 	if isResumed {
 		s.resumed = connect
@@ -129,13 +134,14 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	}
 	s.messages, s.begin, s.resumed = old.messages, old.begin, old.resumed
 	s.phase = phaseConnected
+	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
 		return
 	}
 	isMissing := s.acknowledged != old.poll.number
 	switch {
 	case s.poll != nil:
-		s.poll.number, s.poll.pending = old.poll.number, old.poll.pending
+		s.poll.pending = old.poll.pending
 		if isMissing {
 			s.poll.sent = old.poll.sent
 		}
@@ -238,7 +244,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	switch c.Verb {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
-		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Rate: c.Rate, Presence: c.WithMembers, PresenceByUser: c.ByUser, Deltas: c.Delta != ""}
 		if c.WithMembers {
 			command.Also = access.Presence
 		}
@@ -310,7 +316,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 		}
 		s.expires = o.Expires
 		s.rest(now)
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendExpiry(dst, now, o.Expires) })
+		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
 		s.answerReplies(now, out)
 		return
 	}
@@ -321,7 +327,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	}
 	s.phase = phaseConnected
 	s.expires = o.Expires
-	s.reply(o.Tag, out, func(dst []byte) []byte { return s.appendConnected(dst, now, o) })
+	s.reply(o.Tag, out, func(w writer) writer { s.connected(&w, now, o); return w })
 	s.subscribeMessages(o.User, out)
 	waiting := s.waiting
 	s.waiting = nil
@@ -422,11 +428,7 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		return
 	}
 	if !s.expires.IsZero() && !now.Before(s.expires.Add(-s.options.Expiring)) {
-		s.sendObject(out, func(dst []byte) []byte {
-			dst = append(dst, `{"expiring":{`...)
-			dst = appendMillis(dst, "after_ms", s.expires.Sub(now))
-			return append(dst, "}}"...)
-		})
+		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.Sub(now)); return w })
 		s.expires = time.Time{}
 	}
 	switch {
@@ -438,68 +440,4 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		}
 	}
 	s.rest(now)
-}
-
-// End tells the client why its session is over.
-func (s *Session) End(reason error, out *Effects) {
-	e, ok := endingOf(reason)
-	switch {
-	case ok:
-	case errors.Is(reason, hub.ErrTooManyCommands):
-		e = ending{code: clientproto.CloseTooMany, reason: "too many commands", reconnect: true}
-	case errors.Is(reason, hub.ErrShutdown), errors.Is(reason, hub.ErrClosed):
-		e = ending{code: clientproto.CloseGoingAway, reason: "going away", reconnect: true}
-	default:
-		e = ending{code: clientproto.CloseInternalError, reason: "internal error", reconnect: true}
-	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
-	s.finish(&Closing{End: endOf(reason), Code: e.code, Reason: e.reason, IsLast: true}, out)
-}
-
-// Refuse answers a request for a session that it cannot have. An event stream is opened
-// to say so: an EventSource does not let its page see the status of a response.
-func (s *Session) Refuse(err error, out *Effects) {
-	if ended, ok := err.(*hub.Ended); ok && ended.Code == clientproto.CloseTakenOver {
-		if s.carried == carriedStream {
-			out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
-		}
-		s.Leave(out)
-		return
-	}
-	if s.framing != &eventFraming {
-		out.Answer = &Answer{Err: err}
-		out.Closing = &Closing{End: EndRefused}
-		return
-	}
-	out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
-	s.close(clientproto.CloseSessionUnknown, "there is no such session here; connect again, with the positions that you have", out)
-}
-
-// Leave tells the client of the old carrier that the session goes on at another.
-func (s *Session) Leave(out *Effects) {
-	e := ending{code: clientproto.CloseTakenOver, reason: "the session goes on elsewhere"}
-	if s.poll != nil {
-		// The pages are those of the new carrier: this one has no number that could be
-		// acknowledged.
-		object := append(e.appendTo([]byte(`{"end":`)), '}')
-		givePage(0, [][]byte{object}, out)
-		out.Closing = &Closing{End: EndClient, Code: e.code, Reason: e.reason}
-		return
-	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
-	s.finish(&Closing{End: EndClient, Code: e.code, Reason: e.reason}, out)
-}
-
-// close ends the conversation with a code.
-func (s *Session) close(code uint16, reason string, out *Effects) {
-	e := ending{code: code, reason: reason, reconnect: clientproto.FindCode(code).Reconnect.CanReturn()}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
-	s.finish(&Closing{End: EndRefused, Code: code, Reason: reason, IsLast: true}, out)
-}
-
-func (s *Session) finish(c *Closing, out *Effects) {
-	if s.poll != nil {
-		s.poll.answer(out)
-	}
-	out.Closing = c
 }

@@ -3,6 +3,7 @@ package dialect
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -16,27 +17,29 @@ type framing struct {
 
 	publication *hub.Form[[]byte]
 	message     *hub.Form[[]byte] // a publication to the user: {"message":…}
+	deltas      *deltaForms[[]byte]
 	wrap        func(dst, object []byte) []byte
 
 	// Of a WebSocket that compresses: they stand in Effects.Messages.
 	prepared        *hub.Form[*driver.Prepared]
 	preparedMessage *hub.Form[*driver.Prepared]
+	preparedDeltas  *deltaForms[*driver.Prepared]
 }
 
 var (
-	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, wrap: appendTextFrame}
-	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared}
+	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
+	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared, preparedDeltas: deltaPrepared}
 	lineFraming       = framing{
 		contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
-		publication: formLine, message: formMessageLine,
+		publication: formLine, message: formMessageLine, deltas: deltaLines,
 		wrap: func(dst, object []byte) []byte { return append(append(dst, object...), '\n') },
 	}
 	eventFraming = framing{
 		contentType: events.contentType, opening: []byte(":\n\n"), heartbeat: events.heartbeat,
-		publication: formObjectEvent, message: formMessageEvent, wrap: appendObjectEvent,
+		publication: formObjectEvent, message: formMessageEvent, deltas: deltaEvents, wrap: appendObjectEvent,
 	}
 	pollFraming = framing{
-		publication: formObject, message: formMessageObject,
+		publication: formObject, message: formMessageObject, deltas: deltaObjects,
 		wrap: func(dst, object []byte) []byte { return append(dst, object...) },
 	}
 )
@@ -79,9 +82,23 @@ func (s *Session) send(object []byte, out *Effects) {
 	s.sendFrame(f.wrap(make([]byte, 0, len(object)+wire.HeaderBytesMax), object), out)
 }
 
-// sendObject sends what encode makes.
-func (s *Session) sendObject(out *Effects, encode func(dst []byte) []byte) {
-	s.send(encode(make([]byte, 0, 128)), out)
+// sendObject sends an object with the members that encode writes. It has the writer by
+// value, which so needs no memory of its own.
+func (s *Session) sendObject(out *Effects, encode func(w writer) writer) {
+	w := writer{b: make([]byte, 0, 128)}
+	outer := w.begin()
+	w = encode(w)
+	w.end(outer)
+	s.send(w.b, out)
+}
+
+// sendEnd sends {"end":…}.
+func (s *Session) sendEnd(e *ending, out *Effects) {
+	s.sendObject(out, func(w writer) writer {
+		w.name(clientproto.KeyEnd)
+		w.ending(e)
+		return w
+	})
 }
 
 func (s *Session) sendFrame(frame []byte, out *Effects) {
@@ -96,12 +113,18 @@ func (s *Session) sendFrame(frame []byte, out *Effects) {
 func (s *Session) deliver(p *hub.Push, out *Effects) {
 	f := s.framing
 	isMessage := s.messages != "" && p.Channel == s.messages
+	last := s.deltas[p.Delivery.Channel] // nil for one who is sent no deltas
 	if f.prepared != nil {
 		form := f.prepared
 		if isMessage {
 			form = f.preparedMessage
 		}
-		m := form.Of(p.Delivery)
+		var m *driver.Prepared
+		if last == nil {
+			m = form.Of(p.Delivery)
+		} else {
+			m = f.preparedDeltas.of(p.Delivery, last)
+		}
 		out.Messages = append(out.Messages, m)
 		out.Delivered.add(p.Delivery.Publication, len(m.Frame()), s.opened)
 		return
@@ -110,7 +133,12 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 	if isMessage {
 		form = f.message
 	}
-	frame := form.Of(p.Delivery)
+	var frame []byte
+	if last == nil {
+		frame = form.Of(p.Delivery)
+	} else {
+		frame = f.deltas.of(p.Delivery, last)
+	}
 	s.sendFrame(frame, out)
 	out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
 }
@@ -126,6 +154,22 @@ type pages struct {
 	number  uint64    // of the newest page
 	sent    [][]byte  // the objects in it, nil once the client has them
 	pending [][]byte
+}
+
+// page is the number of the newest page that the session has sent, on any carrier.
+func (s *Session) page() uint64 {
+	if s.poll != nil {
+		return s.poll.number
+	}
+	return s.pages
+}
+
+func (s *Session) setPage(number uint64) {
+	if s.poll != nil {
+		s.poll.number = number
+	} else {
+		s.pages = number
+	}
 }
 
 // begin answers at once if the client has not received the newest page.
