@@ -24,12 +24,28 @@ type goroutineCarrier struct {
 
 	mu        sync.Mutex // serialises the calls of the conversation
 	isWritten bool       // nothing is written any more; guarded by mu
+
+	// writing is held from a call to the end of its write, where both goroutines have
+	// something to write: in a session. It is locked before mu.
+	writing  sync.Mutex
+	isSpoken bool // by a session
+}
+
+// inOrder calls f, which has a turn and writes what it leads to, while the other
+// goroutine does not.
+func (s *goroutineCarrier) inOrder(f func()) {
+	if s.isSpoken {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+	}
+	f()
 }
 
 // serveOnGoroutines makes r a WebSocket, when the dialect has begun.
 func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &goroutineCarrier{woken: newSignal(), resumed: newSignal()}
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.woken.wake, d.visitor
+	s.isSpoken = s.link() != nil
 	m := s.open(w, r, &d.asker)
 	if m == nil {
 		return
@@ -59,6 +75,7 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 	}
 	_, isCompressed := s.conn.Compression()
 	d.socket.Agree(s.conn.Subprotocol(), isCompressed)
+	s.setTimer()
 	end, err := s.apply(r.Context(), m)
 	switch {
 	case err != nil:
@@ -165,8 +182,15 @@ func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 			return readEnd(err)
 		}
 		m := scratches.Get().(*scratch)
-		s.inTurn(func() { s.receive(typ == ws.MessageBinary, data, m) })
-		if end, err := s.apply(ctx, m); end != "" {
+		var end dialect.End
+		s.inOrder(func() {
+			s.inTurn(func() {
+				s.receive(typ == ws.MessageBinary, data, m)
+				s.setTimer()
+			})
+			end, err = s.apply(ctx, m)
+		})
+		if end != "" {
 			return end
 		} else if err != nil {
 			return EndClient
@@ -226,8 +250,15 @@ func (s *goroutineCarrier) write(ctx context.Context) dialect.End {
 		case <-s.woken:
 		}
 		m := scratches.Get().(*scratch)
-		s.inTurn(func() { s.take(m) })
-		end, err := s.apply(ctx, m)
+		var end dialect.End
+		var err error
+		s.inOrder(func() {
+			s.inTurn(func() {
+				s.take(m)
+				s.setTimer()
+			})
+			end, err = s.apply(ctx, m)
+		})
 		if err != nil {
 			if ctx.Err() == nil && errors.Is(err, ws.ErrWriteTimeout) {
 				return EndSlow

@@ -116,6 +116,7 @@ func (c *conversation) take(m *scratch) {
 		c.dialect.End(ended, &m.effects)
 	}
 	c.perform(m)
+	c.expireLinked(m)
 	c.wakeForInbox()
 }
 

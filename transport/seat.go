@@ -48,7 +48,7 @@ type leftBehind struct {
 	visitor    *visitor
 	settled    *settled    // outcomes that were not taken
 	refreshing *connecting // a refresh that is under way
-	outdated   int         // see link
+	outdated   int32       // see link
 	resumes    bool        // the next one has to say where it is: what was sent last may be lost
 }
 
@@ -174,6 +174,16 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	s.holder.ring.Store(&c.wake)
 	s.news.Store(len(s.inbox) > 0)
 	return left, true, false
+}
+
+// refusal is why a claim was not granted.
+func (s *seat) refusal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isOver {
+		return errSessionUnknown
+	}
+	return errTakenOver
 }
 
 // withdraw ends the claim of c, which goes away.

@@ -173,14 +173,22 @@ func (s *Session) Begin(now time.Time, out *Effects) {
 	} else {
 		s.rest(now)
 	}
-	if content := s.content; content != nil {
-		s.content = nil
-		s.Receive(now, Frame{Data: content}, out)
-	}
+	content := s.content
+	s.content = nil
+	s.Receive(now, Frame{Data: content}, out)
 }
 
 // Receive takes commands, one on each line.
 func (s *Session) Receive(now time.Time, f Frame, out *Effects) {
+	s.receive(now, f, out)
+	s.answerReplies(now, out)
+}
+
+func (s *Session) receive(now time.Time, f Frame, out *Effects) {
+	if f.Binary { // docs/protocol.md §3.1
+		s.close(clientproto.CloseUnsupportedData, "commands are JSON, in text messages", out)
+		return
+	}
 	data := f.Data
 	for len(data) > 0 && out.Closing == nil {
 		if s.phase == phaseConnecting {
@@ -289,7 +297,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		return
 	case clientproto.End:
 		s.reply(c.ID, out, nil)
-		out.Closing = &Closing{End: EndClient, Code: clientproto.CloseNormal, Reason: "ended by the client", IsLast: true}
+		s.finish(&Closing{End: EndClient, Code: clientproto.CloseNormal, Reason: "ended by the client", IsLast: true}, out)
 		return
 	default:
 		s.refuse(c.ID, clientproto.ProblemNotSupported, c.Verb.String()+" is not supported here", out)
@@ -303,11 +311,13 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	if s.phase == phaseConnected { // of a refresh
 		if o.Err != nil {
 			s.fail(o.Tag, o.Err, out)
+			s.answerReplies(now, out)
 			return
 		}
 		s.expires = o.Expires
 		s.rest(now)
 		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
+		s.answerReplies(now, out)
 		return
 	}
 	if o.Err != nil {
@@ -323,10 +333,11 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	s.waiting = nil
 	for _, frame := range waiting {
 		if out.Closing == nil {
-			s.Receive(now, Frame{Data: frame}, out)
+			s.receive(now, Frame{Data: frame}, out)
 		}
 	}
 	s.rest(now)
+	s.answerReplies(now, out)
 }
 
 // noMessages stands in Session.messages for a client that wants none.
@@ -380,6 +391,10 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		}
 	}
 	if s.poll != nil {
+		if len(pushes) == 0 && now.Before(s.poll.until) {
+			s.linger(now, out)
+			return
+		}
 		s.answerPoll(now, out)
 	} else if len(out.Frames)+len(out.Messages) > before {
 		s.rest(now)
@@ -425,58 +440,4 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		}
 	}
 	s.rest(now)
-}
-
-// End tells the client why its session is over.
-func (s *Session) End(reason error, out *Effects) {
-	e, ok := endingOf(reason)
-	switch {
-	case ok:
-	case errors.Is(reason, hub.ErrTooManyCommands):
-		e = ending{code: clientproto.CloseTooMany, reason: "too many commands", reconnect: true}
-	case errors.Is(reason, hub.ErrShutdown), errors.Is(reason, hub.ErrClosed):
-		e = ending{code: clientproto.CloseGoingAway, reason: "going away", reconnect: true}
-	default:
-		e = ending{code: clientproto.CloseInternalError, reason: "internal error", reconnect: true}
-	}
-	s.sendEnd(&e, out)
-	s.finish(&Closing{End: endOf(reason), Code: e.code, Reason: e.reason, IsLast: true}, out)
-}
-
-// Refuse answers a request for a session that it cannot have. An event stream is opened
-// to say so: an EventSource does not let its page see the status of a response.
-func (s *Session) Refuse(err error, out *Effects) {
-	if s.framing != &eventFraming {
-		out.Answer = &Answer{Err: err}
-		out.Closing = &Closing{End: EndRefused}
-		return
-	}
-	out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
-	s.close(clientproto.CloseSessionUnknown, "there is no such session here; connect again, with the positions that you have", out)
-}
-
-// Leave tells the client of the old carrier that the session goes on at another.
-func (s *Session) Leave(out *Effects) {
-	e := ending{code: clientproto.CloseTakenOver, reason: "the session goes on elsewhere"}
-	if s.poll != nil { // the pages are those of the new carrier
-		out.Answer = &Answer{Err: &hub.Ended{Code: e.code, Reason: e.reason}}
-		out.Closing = &Closing{End: EndClient}
-		return
-	}
-	s.sendEnd(&e, out)
-	s.finish(&Closing{End: EndClient, Code: e.code, Reason: e.reason}, out)
-}
-
-// close ends the conversation with a code.
-func (s *Session) close(code uint16, reason string, out *Effects) {
-	e := ending{code: code, reason: reason, reconnect: true}
-	s.sendEnd(&e, out)
-	s.finish(&Closing{End: EndRefused, Code: code, Reason: reason, IsLast: true}, out)
-}
-
-func (s *Session) finish(c *Closing, out *Effects) {
-	if s.poll != nil {
-		s.poll.answer(out)
-	}
-	out.Closing = c
 }

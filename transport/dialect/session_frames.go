@@ -191,6 +191,30 @@ func (s *Session) answerPoll(now time.Time, out *Effects) {
 	out.Closing = &Closing{End: EndClient}
 }
 
+// repliesLinger is how long replies to a poll wait for those to the commands that came
+// with theirs.
+const repliesLinger = 10 * time.Millisecond
+
+// answerReplies has a poll answered with replies that are made without the hub: no push
+// comes for them.
+func (s *Session) answerReplies(now time.Time, out *Effects) {
+	switch {
+	case s.poll == nil || len(s.poll.pending) == 0 || s.phase == phaseConnecting:
+	case len(out.Commands) == 0:
+		s.answerPoll(now, out)
+	default:
+		s.linger(now, out)
+	}
+}
+
+// linger has a poll answered soon, if there is something to answer it with.
+func (s *Session) linger(now time.Time, out *Effects) {
+	if len(s.poll.pending) > 0 && out.Closing == nil && s.poll.until.After(now.Add(repliesLinger)) {
+		s.poll.until = now.Add(repliesLinger)
+		s.rest(now)
+	}
+}
+
 // answer makes a page of what there is.
 func (p *pages) answer(out *Effects) {
 	p.number++
@@ -199,16 +223,18 @@ func (p *pages) answer(out *Effects) {
 }
 
 // give answers with the newest page.
-func (p *pages) give(out *Effects) {
+func (p *pages) give(out *Effects) { givePage(p.number, p.sent, out) }
+
+func givePage(number uint64, objects [][]byte, out *Effects) {
 	size := 64
-	for _, object := range p.sent {
+	for _, object := range objects {
 		size += len(object) + 1
 	}
 	page := make([]byte, 0, size)
 	page = append(page, `{"poll":`...)
-	page = appendUint(page, p.number)
+	page = appendUint(page, number)
 	page = append(page, `,"messages":[`...)
-	for i, object := range p.sent {
+	for i, object := range objects {
 		if i > 0 {
 			page = append(page, ',')
 		}
