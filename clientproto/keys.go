@@ -183,9 +183,9 @@ func (k Key) String() string {
 
 // Member is the beginning of the member in JSON, such as "id":, with its quotation
 // marks and the colon.
-func (k Key) Member() string { return members[k] }
+func (k Key) Member() string { return memberNames[k] }
 
-var members = func() (m [len(keyNames)]string) {
+var memberNames = func() (m [len(keyNames)]string) {
 	for k, name := range keyNames {
 		m[k] = `"` + name + `":`
 	}

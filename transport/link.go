@@ -96,8 +96,9 @@ func (c *conversation) connect(command *dialect.Command, m *scratch) {
 	l := c.link()
 	l.connecting = &connecting{tag: command.Tag}
 	if r := command.Resume; r.Session != "" {
-		if l.connecting.resume = c.t.findSeat(r.Session, r.Secret); l.connecting.resume != nil {
-			l.connecting.resume.claim(c)
+		if s := c.t.findSeat(r.Session, r.Secret); s != nil && !s.isOlder(command.Tag) {
+			l.connecting.resume = s
+			s.claim(c)
 		}
 	}
 	c.showToken(command.Token)
@@ -184,6 +185,7 @@ func (c *conversation) proceed(m *scratch) {
 		return
 	}
 	l.seat, c.session = seat, seat.session
+	seat.noteConnect(o.tag)
 	c.connected(c.greeting(o.tag, false), m)
 }
 
@@ -205,6 +207,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		seat.leave(left)
 		return true
 	}
+	seat.noteConnect(o.tag)
 	seat.session.Suspend()
 	if v.client != nil {
 		seat.session.SetIdentity(v.client.Identity)

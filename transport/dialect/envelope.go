@@ -38,8 +38,9 @@ func (w *writer) envelopeHead(p *hub.Publication) {
 	}
 }
 
-// appendGap appends {"from":…,"to":…}, and "reason":"expired" if nothing was lost. From is null when it is not known what
-// the client had.
+// appendGap appends {"from":…,"to":…}. From is null when it is not known what the client had.
+// Where nothing was lost, "reason" says why it was left out, and "count" how many publications
+// that were.
 func appendGap(dst []byte, g *hub.Gap) []byte {
 	w := writer{b: dst}
 	w.gap(g)
@@ -51,8 +52,11 @@ func (w *writer) gap(g *hub.Gap) {
 	outer := w.begin()
 	w.position(clientproto.KeyFrom, g.From)
 	w.position(clientproto.KeyTo, g.To)
-	if g.Reason == hub.GapExpired {
-		w.text(clientproto.KeyReason, "expired")
+	if g.Reason != hub.GapLost {
+		w.text(clientproto.KeyReason, g.Reason.String())
+	}
+	if g.Count > 0 {
+		w.int(clientproto.KeyCount, int(g.Count))
 	}
 	w.end(outer)
 }
