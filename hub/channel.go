@@ -41,8 +41,8 @@ type channel struct {
 	top       Position        // newest position of the channel; zero when it is not known
 	waiting   []*subscription // for Listen
 	presence  *presence       // nil unless somebody watches the members
-	derived   *derived        // subscriptions by patterns; nil until there is a pattern in the hub
 	deltas    *deltas         // nil unless somebody wants deltas
+	derived   *derived        // subscriptions by patterns; nil until there is a pattern in the hub
 }
 
 func (c *channels) shard(name string) *channelShard {
@@ -172,10 +172,10 @@ func (ch *channel) removeLocked(sub *subscription) {
 }
 
 // lend returns the subscribers for one delivery, of p, to visit without a lock: those
-// of the channel, and those by patterns, and the publication before it if the channel
-// keeps that. It returns false if patterns have changed since the latter were found: they
-// are to be found again, see Hub.derive. A Broker makes one delivery at a time in a
-// channel, so one flag is enough.
+// of the channel, and those by patterns. previous is
+// the publication before p if the channel keeps that. It returns false if patterns have changed
+// since the latter were found: they are to be found again, see Hub.derive. A Broker
+// makes one delivery at a time in a channel, so one flag is enough.
 func (ch *channel) lend(p *Publication, generation uint64) (subs, derived []*subscription, previous *Publication, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()

@@ -143,7 +143,7 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 		subs[i] = &subscription{}
 		ch.add(subs[i])
 	}
-	lent, _, _, _ := ch.lend(&Publication{}, 0)
+	lent, _, _, _ := ch.lend(&Publication{Position: Position{}}, 0)
 	for _, sub := range subs[:150] {
 		ch.remove(sub)
 	}

@@ -20,7 +20,8 @@ const (
 )
 
 // lend returns a channel with its subscribers for the delivery of p, or nil when there
-// are none. The channel is to be given back.
+// are none, and the publication before p if the channel keeps that. The channel is to be
+// given back.
 func (h *Hub) lend(p *Publication) (ch *channel, subs, derived []*subscription, previous *Publication) {
 	ch = h.channels.find(p.Channel)
 	generation := h.patterns.generation.Load()

@@ -99,8 +99,11 @@ func (s *Session) Transport() string { return "session" }
 func (s *Session) SetContent(content []byte) { s.content = content }
 
 // Agree tells what the handshake of a WebSocket has agreed on.
-func (s *Session) Agree(_ string, isCompressed bool) {
-	if isCompressed {
+func (s *Session) Agree(subprotocol string, isCompressed bool) {
+	switch {
+	case subprotocol == SubprotocolCBOR:
+		s.framing = &cborFraming // which are sent as they are: there is little to compress
+	case isCompressed:
 		s.framing = &compressedFraming
 	}
 }
@@ -110,7 +113,10 @@ func (s *Session) Subprotocols() []string { return SessionSubprotocols }
 
 // SessionSubprotocols are the subprotocols of sessions, the preferred one first. A
 // client that offers none speaks the first.
-var SessionSubprotocols = []string{"godwit.v1"}
+var SessionSubprotocols = []string{"godwit.v1", SubprotocolCBOR}
+
+// SubprotocolCBOR is that of sessions whose objects are CBOR (docs/protocol.md §10).
+const SubprotocolCBOR = "godwit.v1.cbor"
 
 // IsPolled reports whether the session is between two long polls when its carrier has
 // answered.
@@ -178,14 +184,18 @@ func (s *Session) Begin(now time.Time, out *Effects) {
 	s.Receive(now, Frame{Data: content}, out)
 }
 
-// Receive takes commands, one on each line.
+// Receive takes commands, one on each line, or items of CBOR.
 func (s *Session) Receive(now time.Time, f Frame, out *Effects) {
 	s.receive(now, f, out)
 	s.answerReplies(now, out)
 }
 
 func (s *Session) receive(now time.Time, f Frame, out *Effects) {
-	if f.Binary { // docs/protocol.md §3.1
+	if s.framing.isCBOR && !f.Binary {
+		s.close(clientproto.CloseUnsupportedData, "godwit.v1.cbor is binary messages", out)
+		return
+	}
+	if f.Binary && !s.framing.isCBOR { // docs/protocol.md §3.1
 		s.close(clientproto.CloseUnsupportedData, "commands are JSON, in text messages", out)
 		return
 	}
@@ -195,12 +205,18 @@ func (s *Session) receive(now time.Time, f Frame, out *Effects) {
 			s.waiting = append(s.waiting, bytes.Clone(data))
 			return
 		}
-		var line []byte
-		line, data, _ = bytes.Cut(data, []byte{'\n'})
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue // a heartbeat of the client
+		var c clientproto.Command
+		var err error
+		if s.framing.isCBOR {
+			c, data, err = clientproto.ParseCommandCBOR(data)
+		} else {
+			var line []byte
+			line, data, _ = bytes.Cut(data, []byte{'\n'})
+			if line = bytes.TrimSpace(line); len(line) == 0 {
+				continue // a heartbeat of the client
+			}
+			c, err = clientproto.ParseCommand(line)
 		}
-		c, err := clientproto.ParseCommand(line)
 		if err != nil {
 			var wrong *clientproto.SyntaxError
 			errors.As(err, &wrong)
@@ -333,7 +349,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	s.waiting = nil
 	for _, frame := range waiting {
 		if out.Closing == nil {
-			s.receive(now, Frame{Data: frame}, out)
+			s.receive(now, Frame{Binary: s.framing.isCBOR, Data: frame}, out)
 		}
 	}
 	s.rest(now)
@@ -376,7 +392,7 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Gap != nil:
 			s.lose(p, out)
 		case p.Changes != nil:
-			for _, object := range p.Changes.Encoded(encodeChanges) {
+			for _, object := range s.framing.encoded(p.Changes) {
 				s.send(object, out)
 			}
 		case p.Behind != nil:

@@ -129,9 +129,10 @@ func (w *writer) envelopeWhole(p *hub.Publication) {
 
 // The forms of those who are sent deltas.
 var (
-	deltaFrames   = newDeltaForms(false, func(object []byte) []byte { return appendTextFrame(nil, object) })
-	deltaLines    = newDeltaForms(false, func(object []byte) []byte { return append(object, '\n') })
-	deltaEvents   = newDeltaForms(false, func(object []byte) []byte { return appendObjectEvent(nil, object) })
-	deltaObjects  = newDeltaForms(false, func(object []byte) []byte { return object })
-	deltaPrepared = newDeltaForms(false, func(object []byte) *driver.Prepared { return prepareText(object) })
+	deltaFrames     = newDeltaForms(false, func(object []byte) []byte { return appendTextFrame(nil, object) })
+	deltaLines      = newDeltaForms(false, func(object []byte) []byte { return append(object, '\n') })
+	deltaEvents     = newDeltaForms(false, func(object []byte) []byte { return appendObjectEvent(nil, object) })
+	deltaObjects    = newDeltaForms(false, func(object []byte) []byte { return object })
+	deltaFramesCBOR = newDeltaForms(true, func(object []byte) []byte { return appendBinaryFrame(nil, object) })
+	deltaPrepared   = newDeltaForms(false, func(object []byte) *driver.Prepared { return prepareText(object) })
 )

@@ -11,6 +11,7 @@ import (
 
 // framing is how the objects of a session stand on its carrier.
 type framing struct {
+	isCBOR      bool // the objects, which are JSON otherwise
 	contentType string
 	opening     []byte // with which a stream begins
 	heartbeat   []byte // of a stream
@@ -27,7 +28,10 @@ type framing struct {
 }
 
 var (
-	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
+	socketFraming = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
+	cborFraming   = framing{
+		isCBOR: true, publication: formFrameCBOR, message: formMessageFrameCBOR, deltas: deltaFramesCBOR, wrap: appendBinaryFrame,
+	}
 	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared, preparedDeltas: deltaPrepared}
 	lineFraming       = framing{
 		contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
@@ -46,13 +50,15 @@ var (
 
 // The forms of a publication that only sessions have.
 var (
-	formObject          = hub.NewForm(encodeObject)
-	formObjectEvent     = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeObject(p)) })
-	formMessageObject   = hub.NewForm(encodeMessage)
-	formMessageFrame    = hub.NewForm(func(p *hub.Publication) []byte { return appendTextFrame(nil, encodeMessage(p)) })
-	formMessagePrepared = hub.NewForm(func(p *hub.Publication) *driver.Prepared { return prepareText(encodeMessage(p)) })
-	formMessageLine     = hub.NewForm(func(p *hub.Publication) []byte { return append(encodeMessage(p), '\n') })
-	formMessageEvent    = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeMessage(p)) })
+	formObject           = hub.NewForm(encodeObject)
+	formObjectEvent      = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeObject(p)) })
+	formFrameCBOR        = hub.NewForm(func(p *hub.Publication) []byte { return encodeCBOR(p, false) })
+	formMessageFrameCBOR = hub.NewForm(func(p *hub.Publication) []byte { return encodeCBOR(p, true) })
+	formMessageObject    = hub.NewForm(encodeMessage)
+	formMessageFrame     = hub.NewForm(func(p *hub.Publication) []byte { return appendTextFrame(nil, encodeMessage(p)) })
+	formMessagePrepared  = hub.NewForm(func(p *hub.Publication) *driver.Prepared { return prepareText(encodeMessage(p)) })
+	formMessageLine      = hub.NewForm(func(p *hub.Publication) []byte { return append(encodeMessage(p), '\n') })
+	formMessageEvent     = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeMessage(p)) })
 )
 
 func encodeObject(p *hub.Publication) []byte {
@@ -63,6 +69,33 @@ func encodeObject(p *hub.Publication) []byte {
 func encodeMessage(p *hub.Publication) []byte {
 	dst := append(make([]byte, 0, envelopeSize(p)), `{"message":`...)
 	return append(appendEnvelope(dst, p), '}')
+}
+
+// encodeCBOR is a frame with an envelope, or with {"message":…}.
+func encodeCBOR(p *hub.Publication, isMessage bool) []byte {
+	w := writer{b: make([]byte, 0, len(p.Data)+len(p.Channel)+64), isCBOR: true}
+	if isMessage {
+		outer := w.begin()
+		w.name(clientproto.KeyMessage)
+		w.envelope(p)
+		w.end(outer)
+	} else {
+		w.envelope(p)
+	}
+	return appendBinaryFrame(nil, w.b)
+}
+
+// appendBinaryFrame appends payload as a whole unmasked binary frame.
+func appendBinaryFrame(dst, payload []byte) []byte {
+	return wire.AppendFrame(dst, true, wire.Binary, payload)
+}
+
+// encoded are the objects of changes of members, made once for each encoding.
+func (f *framing) encoded(c *hub.Changes) [][]byte {
+	if f.isCBOR {
+		return c.Encoded(1, encodeChangesCBOR)
+	}
+	return c.Encoded(0, encodeChanges)
 }
 
 // appendObjectEvent appends an object, which has no line end, as the data of an event.
@@ -85,7 +118,7 @@ func (s *Session) send(object []byte, out *Effects) {
 // sendObject sends an object with the members that encode writes. It has the writer by
 // value, which so needs no memory of its own.
 func (s *Session) sendObject(out *Effects, encode func(w writer) writer) {
-	w := writer{b: make([]byte, 0, 128)}
+	w := writer{b: make([]byte, 0, 128), isCBOR: s.framing.isCBOR}
 	outer := w.begin()
 	w = encode(w)
 	w.end(outer)

@@ -298,6 +298,8 @@ func (w *writer) roster(r *hub.Roster) {
 // name.
 func encodeChanges(c *hub.Changes) (objects [][]byte) { return objectsOfChanges(c, false) }
 
+func encodeChangesCBOR(c *hub.Changes) (objects [][]byte) { return objectsOfChanges(c, true) }
+
 func objectsOfChanges(c *hub.Changes, isCBOR bool) (objects [][]byte) {
 	if c.IsPartial {
 		return [][]byte{objectOfChanges(clientproto.KeyPresence, c, nil, isCBOR)}
