@@ -124,6 +124,10 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 				s.commands.watches[q.sub].take(q.other.Changes)
 				continue
 			}
+			if q.other.Outcome != nil && q.other.Outcome.Tag == ByServer {
+				s.commands.server.untaken--
+				continue
+			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
 			s.noteCall(q.other.isCall)

@@ -79,6 +79,7 @@ type commands struct {
 
 	watches map[*subscription]*watch // those that are told of members
 	rpc     *sessionRPC              // nil until it calls a method, or registers for one
+	server  *serverSide              // nil until the server does something to it
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -138,6 +139,7 @@ func (s *Session) close(reason ending) {
 	}
 	s.emptyQueue()
 	s.subs, s.behind, s.read = subscriptions{}, nil, nil
+	s.failWaiting()
 	if c := s.commands; c != nil {
 		c.publishing, c.histories = nil, nil
 		if c.timer != nil {

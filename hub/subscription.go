@@ -303,6 +303,7 @@ func (s *Session) drop(sub *subscription) {
 	sub.gone = true
 	sub.retry.stop()
 	s.dropChanges(sub)
+	s.forgetByServer(sub)
 	s.subs.remove(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {

@@ -24,6 +24,9 @@ func (s *Session) Suspend() {
 	for sub := range s.subs.all() {
 		sub.retry.stop()
 		sub.retry = nil
+		if s.keepUntold(sub) {
+			continue
+		}
 		sub.traits |= suspended
 		// One that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
@@ -48,7 +51,7 @@ func (s *Session) Suspend() {
 func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || sub.traits&suspended == 0 || tag >= ByServer || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()
 		return false
 	}
