@@ -16,6 +16,8 @@ const tagMessages = clientproto.IDMax + 1
 // settle replies to the command that o is the outcome of.
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	switch {
+	case o.Tag == hub.ByServer:
+		s.tell(o, out)
 	case o.Tag == tagMessages:
 		if s.begin = o.Position.String(); o.Err != nil {
 			s.messages = ""
@@ -109,23 +111,28 @@ func (s *Session) sendFailure(id uint64, f Failure, out *Effects) {
 		object = appendUint(object, id)
 		object = append(object, ',')
 	}
-	object = append(object, `"error":{"type":`...)
-	object = jsontext.AppendString(object, cmp.Or(f.Type, f.Problem.Type()))
-	object = append(object, `,"title":`...)
-	object = jsontext.AppendString(object, cmp.Or(f.Title, f.Problem.Title))
-	object = append(object, `,"detail":`...)
-	object = jsontext.AppendString(object, f.Detail)
-	if f.RetryAfter > 0 {
-		object = append(object, ',')
-		object = appendMillis(object, "retry_after_ms", f.RetryAfter)
-	}
-	if f.Data != nil {
-		object = append(object, `,"data":`...)
-		object = jsontext.AppendCompact(object, f.Data)
-	}
-	object = append(object, "}}"...)
+	object = append(appendError(object, &f), '}')
 	s.keep(id, object)
 	s.send(object, out)
+}
+
+// appendError appends the member error.
+func appendError(dst []byte, f *Failure) []byte {
+	dst = append(dst, `"error":{"type":`...)
+	dst = jsontext.AppendString(dst, cmp.Or(f.Type, f.Problem.Type()))
+	dst = append(dst, `,"title":`...)
+	dst = jsontext.AppendString(dst, cmp.Or(f.Title, f.Problem.Title))
+	dst = append(dst, `,"detail":`...)
+	dst = jsontext.AppendString(dst, f.Detail)
+	if f.RetryAfter > 0 {
+		dst = append(dst, ',')
+		dst = appendMillis(dst, "retry_after_ms", f.RetryAfter)
+	}
+	if f.Data != nil {
+		dst = append(dst, `,"data":`...)
+		dst = jsontext.AppendCompact(dst, f.Data)
+	}
+	return append(dst, '}')
 }
 
 // appendConnected appends the members of the reply to connect.
