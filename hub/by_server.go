@@ -31,7 +31,7 @@ func (s *Session) needServerSide() *serverSide {
 	return c.server
 }
 
-// Add is Subscribe by the server: the session is told of it, by an outcome with the tag
+// Add is Subscribe by the server, to a channel and no pattern: the session is told of it, by an outcome with the tag
 // ByServer, once it has begun. The channel that Add returns has the same outcome, or that
 // it failed, of which the session learns nothing: the errors are those of Subscribe,
 // ErrClosed if the session ends before, and ErrTooManyCommands while too many outcomes
@@ -45,6 +45,9 @@ func (s *Session) Add(channel string, o SubscribeOptions) <-chan Outcome {
 	failed := func(err error) <-chan Outcome {
 		outcome <- Outcome{Tag: ByServer, Command: CommandSubscribe, Channel: channel, Err: err}
 		return outcome
+	}
+	if err := CheckChannel(channel); err != nil {
+		return failed(err) // nor is it a pattern, which begins anew with a vector
 	}
 	s.mu.Lock()
 	if s.ended != endNot {
@@ -79,28 +82,7 @@ func (s *Session) Add(channel string, o SubscribeOptions) <-chan Outcome {
 // that is under way has why as its outcome, and nothing else is told. Remove returns false
 // if there is no such subscription, or the session is over.
 func (s *Session) Remove(channel string, why error) bool {
-	s.mu.Lock()
-	sub := s.subs.get(channel)
-	if sub == nil || s.ended != endNot {
-		s.mu.Unlock()
-		return false
-	}
-	s.drop(sub)
-	begun := sub.asked == nil
-	if begun {
-		s.pushByServer(CommandUnsubscribe, channel, why)
-	} else {
-		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: channel, Err: why})
-	}
-	wake := s.claimWake()
-	s.mu.Unlock()
-	if begun || sub.channel.withdraw(sub) {
-		s.leave(sub)
-	}
-	if wake {
-		s.wake()
-	}
-	return true
+	return s.unsubscribe(ByServer, channel, why)
 }
 
 // RemoveMethod ends a registration, by the server: like Unregister, and the session is
@@ -209,17 +191,4 @@ func (s *Session) isUntold(sub *subscription) bool {
 		}
 	}
 	return false
-}
-
-// keepUntold has a subscription go on in a session that is suspended, if its client does
-// not know of it and so is not going to ask for it again. It returns false for any other;
-// s.mu is held.
-func (s *Session) keepUntold(sub *subscription) bool {
-	if !s.isUntold(sub) {
-		return false
-	}
-	if sub.catching {
-		s.behind = append(s.behind, sub)
-	}
-	return true
 }

@@ -252,3 +252,23 @@ func TestServerDoesNotFillTheQueueOfASession(t *testing.T) {
 	}
 	t.Error("there is no bound")
 }
+
+// TestServerTakesAPatternAway, and with it the channels that only this one matches.
+func TestServerTakesAPatternAway(t *testing.T) {
+	h := newHub(t, newBroker(), nil)
+	s := connect(t, h)
+	s.subscribe("a/*", hub.SubscribeOptions{})
+	publish(t, h, "a/1", "x")
+	s.drain()
+	if o := <-s.Add("b/*", hub.SubscribeOptions{}); o.Err == nil {
+		t.Error("the server subscribed a session to a pattern")
+	}
+	if !s.Remove("a/*", errDenied) || s.Remove("a/*", errDenied) {
+		t.Error("Remove does not say what it has done")
+	}
+	publish(t, h, "a/1", "x")
+	pushes := s.drain()
+	if len(pushes) != 1 || pushes[0].Outcome == nil || pushes[0].Outcome.Tag != hub.ByServer || pushes[0].Outcome.Channel != "a/*" || pushes[0].Outcome.Err != errDenied {
+		t.Error(describe(pushes))
+	}
+}

@@ -44,7 +44,7 @@ func (s *Session) Publish(tag uint64, m Message) {
 	under.publishing = append(under.publishing, pendingPublish{c, m.Channel})
 	s.mu.Unlock()
 	s.hub.give(s.transport, m, p, s, c.ticket)
-	if !s.hub.immediate {
+	if !s.hub.immediate() {
 		s.expectAnswer()
 	}
 }

@@ -86,6 +86,7 @@ type Outcome struct {
 	// Position is where a publication stands, or where a subscription begins:
 	// asking for what came after it misses nothing.
 	Position Position
+	Vector   *Vector // where a subscription to a pattern begins; nobody may modify it
 	Page     Page    // of a history
 	Roster   *Roster // of presence
 

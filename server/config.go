@@ -115,6 +115,12 @@ type Config struct {
 	// did and the DrainDelay has passed (drain_timeout). Default 10 s.
 	DrainTimeout time.Duration
 
+	// PIDFile is a file that has the ID of the process that serves, for godwit serve
+	// --upgrade and for others that send signals (pid_file). It is written when the
+	// server serves, by each process that takes over, and removed at the end. Default
+	// none.
+	PIDFile string
+
 	Log     Log
 	Tracing Tracing
 

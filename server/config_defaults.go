@@ -1,6 +1,7 @@
 package server
 
 import (
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -80,6 +81,9 @@ func (c Config) normalized(report func(key, text string)) Config {
 }
 
 func (c Config) withDefaults() Config {
+	if c.PIDFile != "" {
+		c.PIDFile = filepath.Clean(c.PIDFile) // one spelling, however it was read
+	}
 	if c.Listen == nil {
 		c.Listen = []string{DefaultListen}
 	}

@@ -93,6 +93,9 @@ func (t *teller) observe(o *hub.Observer) {
 }
 
 func (t *teller) joined(s *hub.Session, channel string) {
+	if hub.IsPattern(channel) {
+		return // it makes no member of any channel
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.hooks()
@@ -103,6 +106,9 @@ func (t *teller) joined(s *hub.Session, channel string) {
 }
 
 func (t *teller) left(s *hub.Session, channel string) {
+	if hub.IsPattern(channel) {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.hooks()

@@ -22,7 +22,8 @@ type goroutineCarrier struct {
 	woken   signal
 	resumed signal // the client may be read again
 
-	mu sync.Mutex // serialises the calls of the conversation
+	mu        sync.Mutex // serialises the calls of the conversation
+	isWritten bool       // nothing is written any more; guarded by mu
 }
 
 // serveOnGoroutines makes r a WebSocket, when the dialect has begun.
@@ -34,8 +35,8 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 		return
 	}
 	header := make(http.Header)
-	if position := m.effects.Answer.Position; !position.IsZero() {
-		header.Set(headerPosition, position.String())
+	if begin := m.effects.Answer.Begin(); begin != "" {
+		header.Set(headerPosition, begin)
 	}
 	defer s.close()
 	var err error
@@ -118,10 +119,13 @@ func (s *goroutineCarrier) run(ctx context.Context) (end dialect.End) {
 			if v := recover(); v != nil {
 				panicked = fmt.Sprintf("%v\n\nin the goroutine that writes to a WebSocket:\n%s", v, debug.Stack())
 				s.fail()
+				s.endWriting()
 				wrote <- EndFailure
 			}
 		}()
-		wrote <- s.write(ctx)
+		end := s.write(ctx)
+		s.endWriting()
+		wrote <- end
 	}()
 	returned := false
 	defer func() {
@@ -184,10 +188,17 @@ func (s *goroutineCarrier) inTurn(f func()) {
 	f()
 }
 
-// mustWait reports whether the client is to be read no more.
+// mustWait reports whether the client is to be read no more. Once nothing is written
+// there is nobody to say that it may be read again, and the connection is about to end.
 func (s *goroutineCarrier) mustWait() (wait bool) {
-	s.inTurn(func() { wait = s.isBusy() })
+	s.inTurn(func() { wait = !s.isWritten && s.isBusy() })
 	return wait
+}
+
+// endWriting has the goroutine that reads wait no more.
+func (s *goroutineCarrier) endWriting() {
+	s.inTurn(func() { s.isWritten = true })
+	s.resumed.wake()
 }
 
 // readEnd says which end an error of Read is.

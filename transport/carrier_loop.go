@@ -193,8 +193,8 @@ func (o *opening) admission() engine.Admission {
 	if o.s.link() != nil {
 		a.Limits = o.s.t.sessionLimits
 	}
-	if !answer.Position.IsZero() {
-		a.Header = http.Header{headerPosition: {answer.Position.String()}}
+	if begin := answer.Begin(); begin != "" {
+		a.Header = http.Header{headerPosition: {begin}}
 	}
 	return a
 }

@@ -101,8 +101,11 @@ func (c *conversation) connect(command *dialect.Command, m *scratch) {
 	l.connecting = &connecting{tag: command.Tag, name: command.Client}
 	if r := command.Resume; r.Session != "" {
 		l.connecting.isResume, l.connecting.outcome = true, SessionResumed
-		if l.connecting.resume = c.t.findSeat(r.Session, r.Secret); l.connecting.resume != nil && !l.connecting.resume.claim(c) {
-			l.connecting.outcome = SessionTakenOver
+		if s := c.t.findSeat(r.Session, r.Secret); s != nil && !s.isOlder(command.Tag) {
+			l.connecting.resume = s
+			if !s.claim(c) {
+				l.connecting.outcome = SessionTakenOver
+			}
 		}
 	}
 	c.showToken(command.Token)
@@ -195,6 +198,7 @@ func (c *conversation) proceed(m *scratch) {
 	if o.isResume {
 		c.t.observe.resumed(seat.session.ID(), SessionUnknown)
 	}
+	seat.noteConnect(o.tag)
 	c.connected(c.greeting(o.tag, false), m)
 }
 
@@ -216,6 +220,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		seat.leave(left)
 		return true
 	}
+	seat.noteConnect(o.tag)
 	seat.session.Suspend()
 	if v.client != nil {
 		seat.session.SetIdentity(v.client.Identity)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -204,6 +205,7 @@ func (p *player) find(name string) *cast {
 var (
 	shownPosition = regexp.MustCompile(`\b([E-F]):(\d+)\b`)
 	shownTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	shownVector   = regexp.MustCompile(`\bA[Q-Za-f][A-Za-z0-9_-]{27,}`)
 	shownID       = regexp.MustCompile(`"id":"[a-z0-9]{20,}"`)
 )
 
@@ -219,11 +221,25 @@ func (p *player) actual(text string) string {
 
 // normal is the inverse of actual, and hides times and IDs.
 func (p *player) normal(text string) string {
+	text = shownVector.ReplaceAllStringFunc(text, showVector)
 	for i, epoch := range p.broker.epochs {
 		text = strings.ReplaceAll(text, epoch+":", string(rune('E'+i))+":")
 	}
 	text = shownTime.ReplaceAllString(text, "T")
 	return shownID.ReplaceAllString(text, `"id":"I"`)
+}
+
+// showVector is a vector as V(channel=position …).
+func showVector(text string) string {
+	v, err := hub.ParseVector(text)
+	if err != nil {
+		return text
+	}
+	var positions []string
+	for _, channel := range slices.Sorted(maps.Keys(v.Positions)) {
+		positions = append(positions, channel+"="+v.Positions[channel].String())
+	}
+	return "V(" + strings.Join(positions, " ") + ")"
 }
 
 // The lines that clients hear.

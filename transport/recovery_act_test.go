@@ -132,6 +132,24 @@ func (c *modelClient) notice(isAll bool) (any bool) {
 // everything.
 func (r *recoveryRun) settle() {
 	r.notef("everything comes to rest")
+	r.rest()
+	if r.watches() && r.fault == "" {
+		<-time.After(joinsPass)
+		r.wait()
+		r.rest()
+	}
+	for _, c := range r.clients {
+		c.checkRest()
+		for _, a := range c.accounts {
+			if a.presence {
+				c.checkRoster(a)
+			}
+		}
+	}
+	r.checkTwice()
+}
+
+func (r *recoveryRun) rest() {
 	for round := 0; r.fault == ""; round++ {
 		any := r.broker.letGo(true)
 		r.guard.decideAll()
@@ -154,8 +172,14 @@ func (r *recoveryRun) settle() {
 			r.failf("it does not come to rest")
 		}
 	}
-	for _, c := range r.clients {
-		c.checkRest()
+}
+
+// checkTwice checks that nothing was published twice.
+func (r *recoveryRun) checkTwice() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, fault := range r.twice {
+		r.failf("%s", fault)
 	}
 }
 

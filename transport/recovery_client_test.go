@@ -70,6 +70,8 @@ type account struct {
 	last     int          // how it begins, without a position
 	self     bool
 	isOpen   bool // on this connection
+	presence bool
+	roster   *roster // of this connection
 }
 
 func newModelClient(r *recoveryRun, i int) *modelClient {
@@ -135,7 +137,7 @@ func (c *modelClient) abandon() {
 	}
 	clear(c.asked)
 	for _, a := range c.accounts {
-		a.isOpen = false
+		a.isOpen, a.roster = false, nil
 	}
 }
 
@@ -188,6 +190,9 @@ func (c *modelClient) subscribe(a *account) string {
 	if !a.self {
 		options += `,"self":false`
 	}
+	if a.presence {
+		options += `,"presence":true`
+	}
 	return fmt.Sprintf(`{"id":%d,"subscribe":{"channel":%q%s}}`, id, a.channel, options)
 }
 
@@ -218,9 +223,13 @@ func (c *modelClient) ask() {
 		if len(c.again) >= 30 {
 			return
 		}
-		o := &ownPublication{id: c.next(), channel: channel, raw: r.payload(c.user + "-")}
+		hasKey, prefix := r.isOne(3), "-"
+		if hasKey {
+			prefix = "-k"
+		}
+		o := &ownPublication{id: c.next(), channel: channel, raw: r.payload(c.user + prefix)}
 		options := ""
-		if r.isOne(3) {
+		if hasKey {
 			options = fmt.Sprintf(`,"idempotency_key":%q`, o.raw)
 		}
 		o.line = fmt.Sprintf(`{"id":%d,"publish":{"channel":%q,"data":%q%s}}`, o.id, channel, o.raw, options)
@@ -240,7 +249,7 @@ func (c *modelClient) ask() {
 	case 0, 1, 2, 3:
 		switch {
 		case a == nil:
-			a = &account{channel: channel, self: !r.isOne(3), last: r.roll(4)}
+			a = &account{channel: channel, self: !r.isOne(3), last: r.roll(4), presence: r.isOne(4)}
 			c.accounts[channel] = a
 			c.say(c.subscribe(a))
 		case a.isOpen && r.isOne(3) && !c.isLeaving(channel):

@@ -46,8 +46,8 @@ import (
 //	the broker restarts                      without what it knew
 //	only without carriers: why
 //
-// E is the epoch of the broker, F that after its restart; T stands for a time and
-// I for the ID of a session.
+// E is the epoch of the broker, F that after its restart; T stands for a time, I for
+// the ID of a session, and V(chat/a=E:1) for a vector.
 type script struct {
 	file    string
 	options map[string]int // of with

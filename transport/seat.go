@@ -39,6 +39,7 @@ type seat struct {
 	timers   int           // how many there have been
 	inbox    [][]byte      // frames that came by other requests
 	bytes    int           // of them
+	connect  uint64        // the ID of the newest connect that had it
 	isOver   bool
 }
 
@@ -140,6 +141,22 @@ func (s *seat) claim(c *conversation) (isFree bool) {
 		s.holder.wake()
 	}
 	return isFree
+}
+
+// isOlder reports whether a connect with this ID was sent before the one that had the
+// seat last: IDs ascend over all connections of a session (docs/protocol.md §2.1). Whose
+// it is may have been found out only now, and its client is on a newer connection.
+func (s *seat) isOlder(connect uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return connect != 0 && connect < s.connect
+}
+
+// noteConnect notes the ID of a connect that has the seat now.
+func (s *seat) noteConnect(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connect = id
 }
 
 // takeOver gives the seat to c, if it is free and c is still the one that claims it.

@@ -115,11 +115,11 @@ func (t *Transport) dialectOf(a *act, asked *asked, channel string) (dialect.Dia
 		fill(&m, []byte(a.data))
 		return dialect.NewPost(m), nil
 	case a.kind == WebSocket:
-		q, err := parseQuery(asked.query)
+		q, err := parseQueryOf(channel, asked.query)
 		if err != nil {
 			return nil, refuseQuery(err)
 		}
-		d := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+		d := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector, ExcludeSelf: !q.self})
 		if q.json {
 			d.PublishJSON()
 		}
@@ -282,7 +282,7 @@ func (c *spoken) apply(m *scratch) {
 			c.end()
 			return
 		}
-		c.hears(heardOpen(a.Position.String()))
+		c.hears(heardOpen(a.Begin()))
 	}
 	for _, frame := range e.Frames {
 		c.hearsFrame(frame)

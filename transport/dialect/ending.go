@@ -23,6 +23,8 @@ func endingOf(err error) (e ending, ok bool) {
 	var refusal *access.Refusal
 	var ended *hub.Ended
 	switch {
+	case errors.Is(err, hub.ErrSlow):
+		return ending{clientproto.CloseTooSlow, "too slow", clientproto.FindCode(clientproto.CloseTooSlow).Reconnect.CanReturn()}, true
 	case errors.As(err, &ended):
 		return ending{ended.Code, cut(ended.Reason), ended.Reconnect}, true
 	case !errors.As(err, &refusal):
@@ -58,7 +60,13 @@ func cut(reason string) string {
 }
 
 // closing is e where the client is told by a close frame.
-func (e *ending) closing() *Closing { return &Closing{End: EndRefused, Code: e.code, Reason: e.reason} }
+func (e *ending) closing() *Closing {
+	end := EndRefused
+	if e.code == clientproto.CloseTooSlow {
+		end = EndSlow
+	}
+	return &Closing{End: end, Code: e.code, Reason: e.reason}
+}
 
 // appendTo appends {"code":4401,"reason":"token expired","reconnect":false}.
 func (e *ending) appendTo(dst []byte) []byte {

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"encoding/base64"
+	"strconv"
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
@@ -59,8 +60,9 @@ func appendAttribute(dst []byte, name, value string) []byte {
 	return append(dst, ',')
 }
 
-// appendGap appends {"from":…,"to":…}, and "reason":"expired" if nothing was lost. From is null when it is not known what
-// the client had.
+// appendGap appends {"from":…,"to":…}. From is null when it is not known what the client had.
+// Where nothing was lost, "reason" says why it was left out, and "count" how many publications
+// that were.
 func appendGap(dst []byte, g *hub.Gap) []byte {
 	from := g.From
 	if from.Epoch == LostEpoch {
@@ -70,8 +72,14 @@ func appendGap(dst []byte, g *hub.Gap) []byte {
 	dst = AppendPosition(dst, from)
 	dst = append(dst, `,"to":`...)
 	dst = AppendPosition(dst, g.To)
-	if g.Reason == hub.GapExpired {
-		dst = append(dst, `,"reason":"expired"`...)
+	if g.Reason != hub.GapLost {
+		dst = append(dst, `,"reason":"`...)
+		dst = append(dst, g.Reason.String()...)
+		dst = append(dst, '"')
+	}
+	if g.Count > 0 {
+		dst = append(dst, `,"count":`...)
+		dst = strconv.AppendInt(dst, int64(g.Count), 10)
 	}
 	return append(dst, '}')
 }

@@ -33,6 +33,7 @@ type Session struct {
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
 	begin    string    // the position where those began
+	pages    uint64    // the number of the newest page of polls before, of a carrier that is none
 	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
 	expires  time.Time // when the identity does; zero for never, or once the client was told
@@ -119,6 +120,9 @@ func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
 // the two.
 func (s *Session) Adopt(old *Session, isResumed bool) {
 	connect := s.newest
+	// Pages are counted on, or a poll that comes late would acknowledge one of a newer
+	// connection.
+	s.setPage(old.page())
 	s.newest, s.recent, s.digests, s.expires = max(s.newest, old.newest), old.recent, old.digests, old.expires
 	if isResumed {
 		s.resumed = connect
@@ -135,7 +139,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	isMissing := s.acknowledged != old.poll.number
 	switch {
 	case s.poll != nil:
-		s.poll.number, s.poll.pending = old.poll.number, old.poll.pending
+		s.poll.pending = old.poll.pending
 		if isMissing {
 			s.poll.sent = old.poll.sent
 		}
@@ -230,7 +234,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	switch c.Verb {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
-		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Rate: c.Rate, Presence: c.WithMembers, PresenceByUser: c.ByUser}
 		if c.WithMembers {
 			command.Also = access.Presence
 		}

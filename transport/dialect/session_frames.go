@@ -128,6 +128,22 @@ type pages struct {
 	pending [][]byte
 }
 
+// page is the number of the newest page that the session has sent, on any carrier.
+func (s *Session) page() uint64 {
+	if s.poll != nil {
+		return s.poll.number
+	}
+	return s.pages
+}
+
+func (s *Session) setPage(number uint64) {
+	if s.poll != nil {
+		s.poll.number = number
+	} else {
+		s.pages = number
+	}
+}
+
 // begin answers at once if the client has not received the newest page.
 func (p *pages) begin(now time.Time, out *Effects) {
 	p.until = now.Add(p.wait)
