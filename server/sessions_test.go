@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -107,4 +108,85 @@ func TestReloadTakesChannelsFromSessions(t *testing.T) {
 		back.say(`{"id":102,"subscribe":{"channel":"b"}}`)
 		back.hear(`{"id":102,"error"`)
 	})
+}
+
+// A session that is resumed has not left: the application is told of one session and one
+// member, whatever becomes of connections.
+func TestResumedSessionsNeitherLeaveNorJoin(t *testing.T) {
+	types := make(chan string, 64)
+	application := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var body struct{ Events []struct{ Type string } }
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		for _, e := range body.Events {
+			types <- e.Type
+		}
+	}))
+	defer application.Close()
+	s := start(t, configured(t, fmt.Sprintf(`
+listen: 127.0.0.1:0
+demo: false
+anonymous: {subscribe: ["**"], publish: ["**"]}
+hooks:
+  secrets: [env:HOOK_SECRET]
+  allow_private: true
+  events: {url: "%s"}
+`, application.URL)))
+	c := connectSession(t, s, "")
+	c.say(`{"id":2,"subscribe":{"channel":"a"}}`)
+	c.hear(`{"id":2,"ok"`)
+	for id := range 3 {
+		c.conn.CloseNow() // the network is gone
+		back := connectSession(t, s, c.name)
+		if back.id != c.id {
+			t.Fatal("it was not resumed")
+		}
+		back.say(fmt.Sprintf(`{"id":%d,"subscribe":{"channel":"a"}}`, 101+id))
+		back.hear(fmt.Sprintf(`{"id":%d,"ok"`, 101+id))
+		c = back
+	}
+	if attached, waiting := s.channels.SessionCounts(); attached != 1 || waiting != 0 {
+		t.Errorf("%d sessions are attached, and %d wait", attached, waiting)
+	}
+	if state, ok := s.channels.SessionState(c.id); !ok || !state.IsAttached || state.Client != "test/1" {
+		t.Errorf("it is shown as %+v", state)
+	}
+	c.say(`{"id":200,"end":{}}`)
+	c.hear(`{"id":200,"ok"`)
+	told := make(map[string]int)
+	for told["session.closed"] == 0 {
+		told[<-types]++
+	}
+	for told["channel.vacated"] == 0 {
+		told[<-types]++
+	}
+	for _, once := range []string{"session.opened", "member.joined", "member.left", "session.closed", "channel.occupied", "channel.vacated"} {
+		if told[once] != 1 {
+			t.Errorf("%s was told %d times", once, told[once])
+		}
+	}
+	text := exposition(t, s.metrics.sessions.resumes)
+	resumed, tookOver := 0, 0
+	for _, line := range strings.Split(text, "\n") {
+		_, _ = fmt.Sscanf(line, `godwit_session_resumes_total{outcome="resumed"} %d`, &resumed)
+		_, _ = fmt.Sscanf(line, `godwit_session_resumes_total{outcome="taken-over"} %d`, &tookOver)
+	}
+	if resumed+tookOver != 3 {
+		t.Errorf("resumes are counted so:\n%s", text)
+	}
+	if _, waiting := s.channels.SessionCounts(); waiting != 0 {
+		t.Errorf("%d sessions wait", waiting)
+	}
+}
+
+// Who wants to go on with a session that is not here begins a new one.
+func TestUnknownSessionsAreCounted(t *testing.T) {
+	s := start(t, Config{Demo: new(false)})
+	if c := connectSession(t, s, "none.secret"); c.id == "none" {
+		t.Error("it was resumed")
+	}
+	if text := exposition(t, s.metrics.sessions.resumes); !strings.Contains(text, `outcome="unknown"} 1`) {
+		t.Error(text)
+	}
 }
