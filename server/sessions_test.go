@@ -7,8 +7,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -189,4 +191,29 @@ func TestUnknownSessionsAreCounted(t *testing.T) {
 	if text := exposition(t, s.metrics.sessions.resumes); !strings.Contains(text, `outcome="unknown"} 1`) {
 		t.Error(text)
 	}
+}
+
+// A session that its client does not come back to ends, and what became of it is
+// explained: when the connection was lost, and until when the session waited.
+func TestSessionsThatWaitAreExplained(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := start(t, Config{Demo: new(false), Driver: driver, Sessions: Sessions{Timeout: time.Second}})
+		c := connectSession(t, s, "")
+		c.say(`{"id":2,"subscribe":{"channel":"a"}}`)
+		c.hear(`{"id":2,"ok"`)
+		c.conn.CloseNow()
+		for s.hub.FindSession(c.id) != nil {
+			<-time.After(10 * time.Millisecond)
+		}
+		position, _, err := s.hub.Publish(t.Context(), hub.Message{Channel: "a", Data: []byte("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := s.flight.Explain(t.Context(), s.hub, flight.Question{Session: c.id, Channel: "a", Position: position})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectText(t, "explained", answer.Text, "its connection was lost at ")
+		expectText(t, "explained", answer.Text, "and the session waited to be resumed until ")
+	})
 }
