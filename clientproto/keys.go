@@ -85,6 +85,8 @@ const (
 	KeyCode
 	KeySubscribed
 	KeyUnsubscribed
+	KeyUnregistered
+	KeyVector
 )
 
 // keyNames are the names, by number. New ones are added at the end.
@@ -168,6 +170,8 @@ var keyNames = [...]string{
 	KeyCode:           "code",
 	KeySubscribed:     "subscribed",
 	KeyUnsubscribed:   "unsubscribed",
+	KeyUnregistered:   "unregistered",
+	KeyVector:         "vector",
 }
 
 // Keys returns the names of the keys, by their number. The caller owns the slice.

@@ -181,7 +181,7 @@ func (s *Session) Begin(now time.Time, out *Effects) {
 	}
 	content := s.content
 	s.content = nil
-	s.Receive(now, Frame{Data: content}, out)
+	s.Receive(now, Frame{Binary: s.framing.isCBOR, Data: content}, out)
 }
 
 // Receive takes commands, one on each line, or items of CBOR.
