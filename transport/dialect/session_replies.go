@@ -22,11 +22,12 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 		}
 	case o.Err != nil:
 		s.isDigest(o)
-		s.fail(o.Tag, o.Err, out)
+		s.fail(idOf(o.Tag), o.Err, out)
 	case o.Command == hub.CommandHistory && s.isDigest(o):
 		s.reply(o.Tag, out, func(dst []byte) []byte { return appendDigest(dst, &o.Page) })
 	default:
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendOutcome(dst, o) })
+		s.settlePattern(o)
+		s.reply(idOf(o.Tag), out, func(dst []byte) []byte { return appendOutcome(dst, o) })
 	}
 }
 
@@ -34,6 +35,9 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 func appendOutcome(dst []byte, o *hub.Outcome) []byte {
 	switch o.Command {
 	case hub.CommandSubscribe:
+		if o.Vector != nil {
+			return append(append(append(dst, `"vector":"`...), o.Vector.String()...), '"')
+		}
 		position := o.Position
 		if position.Epoch == LostEpoch {
 			position = hub.Position{}
