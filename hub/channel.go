@@ -36,11 +36,12 @@ type channel struct {
 	subs      []*subscription
 	lent      bool            // a delivery is reading the array of subs
 	isAsking  bool            // the Broker is being asked to Listen or Mute
+	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	listening bool            // the Broker's Listen is in force
 	top       Position        // newest position of the channel; zero when it is not known
-	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	waiting   []*subscription // for Listen
 	presence  *presence       // nil unless somebody watches the members
+	deltas    *deltas         // nil unless somebody wants deltas
 	derived   *derived        // subscriptions by patterns; nil until there is a pattern in the hub
 }
 
@@ -158,6 +159,7 @@ func (ch *channel) removeLocked(sub *subscription) {
 	if ch.presence != nil {
 		ch.presence.leave(sub)
 	}
+	ch.waiveDeltas(sub)
 	last := len(ch.subs) - 1
 	if ch.lent || cap(ch.subs) > 64 && last < cap(ch.subs)/4 {
 		ch.subs = slices.Clone(ch.subs)
@@ -170,25 +172,26 @@ func (ch *channel) removeLocked(sub *subscription) {
 }
 
 // lend returns the subscribers for one delivery, of p, to visit without a lock: those
-// of the channel, and those by patterns. It returns false if patterns have changed
+// of the channel, and those by patterns. previous is
+// the publication before p if the channel keeps that. It returns false if patterns have changed
 // since the latter were found: they are to be found again, see Hub.derive. A Broker
 // makes one delivery at a time in a channel, so one flag is enough.
-func (ch *channel) lend(p Position, generation uint64) (subs, derived []*subscription, ok bool) {
+func (ch *channel) lend(p *Publication, generation uint64) (subs, derived []*subscription, previous *Publication, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if generation > 0 {
 		if ch.derived == nil || ch.derived.generation != generation {
-			return nil, nil, false
+			return nil, nil, nil, false
 		}
 		derived = ch.derived.subs
 		ch.derived.lent = len(derived) > 0
 	}
 	ch.lent = len(ch.subs) > 0
 	// Also when there are none: one may come before the Broker is asked to mute.
-	if !ch.top.isAfter(p) {
-		ch.top = p
+	if !ch.top.isAfter(p.Position) {
+		ch.top = p.Position
 	}
-	return ch.subs, derived, true
+	return ch.subs, derived, ch.deltas.follow(p), true
 }
 
 // lose notes that deliveries were lost, so that the newest position is not known

@@ -247,7 +247,7 @@ type receiver struct{ hub *Hub }
 // Receive hands p to every subscriber of its channel. No lock is held while it
 // goes over them but, for an instant each, the session's own.
 func (r receiver) Receive(p *Publication) {
-	ch, subs, derived := r.hub.lend(p)
+	ch, subs, derived, previous := r.hub.lend(p)
 	if ch == nil {
 		return
 	}
@@ -256,7 +256,7 @@ func (r receiver) Receive(p *Publication) {
 		return
 	}
 	began := r.hub.beginDelivery(p)
-	d := &Delivery{Publication: p}
+	d := newDelivery(p, previous)
 	for _, sub := range subs {
 		if !sub.session.offer(sub, d) {
 			sub.session.offerAgain(ch, d)

@@ -20,22 +20,23 @@ const (
 )
 
 // lend returns a channel with its subscribers for the delivery of p, or nil when there
-// are none. The channel is to be given back.
-func (h *Hub) lend(p *Publication) (ch *channel, subs, derived []*subscription) {
+// are none, and the publication before p if the channel keeps that. The channel is to be
+// given back.
+func (h *Hub) lend(p *Publication) (ch *channel, subs, derived []*subscription, previous *Publication) {
 	ch = h.channels.find(p.Channel)
 	generation := h.patterns.generation.Load()
 	isComplete := true
 	for {
 		if ch != nil {
 			var ok bool
-			if subs, derived, ok = ch.lend(p.Position, generation); ok {
+			if subs, derived, previous, ok = ch.lend(p, generation); ok {
 				if !isComplete {
 					ch.missDerived() // there may be room with the next publication
 				}
-				return ch, subs, derived
+				return ch, subs, derived, previous
 			}
 		} else if generation == 0 || !h.patterns.hasMatch(p.Channel) {
-			return nil, nil, nil
+			return nil, nil, nil, nil
 		}
 		ch, isComplete = h.derive(p, generation)
 	}

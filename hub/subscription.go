@@ -76,6 +76,7 @@ type asked struct {
 
 	watches bool // the members
 	byUser  bool
+	deltas  bool
 }
 
 // SubscribeOptions says where a subscription begins and what it leaves out. The
@@ -113,6 +114,11 @@ type SubscribeOptions struct {
 	// the first session and goes with the last one. Sessions of which it is not known
 	// who they are do not count.
 	PresenceByUser bool
+
+	// Deltas has deliveries know the publication before them, see Delivery.Base, for
+	// an edge that sends what has changed. The channel keeps its newest publication in
+	// memory meanwhile. The outcome says whether it is so.
+	Deltas bool
 }
 
 // Subscribe adds a channel to the session. Its outcome says where the
@@ -165,7 +171,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		session: s,
 		channel: ch,
 		since:   s.hub.uniqueNow(),
-		asked:   &asked{tag: tag, since: o.Since, last: o.Last, vector: o.Vector, watches: o.Presence, byUser: o.PresenceByUser},
+		asked:   &asked{tag: tag, since: o.Since, last: o.Last, vector: o.Vector, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas},
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
@@ -264,6 +270,9 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 		count = s.beginWatch(sub, from.byUser)
 	}
 	matching := s.matching(sub.channel.name)
+	if from.deltas {
+		sub.channel.wantDeltas(sub)
+	}
 	s.mu.Lock()
 	if sub.gone {
 		s.mu.Unlock()
@@ -288,7 +297,7 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	case position == top && sub.asked.since.IsZero() && sub.seen.isNews(top):
 		position, top = sub.seen, sub.seen
 	}
-	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
+	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count, Deltas: sub.asked.deltas})
 	if b := sub.backlog(); b != nil {
 		b.isPlaced = sub.asked.since.IsZero()
 	}
@@ -296,9 +305,11 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	if !goesOn {
 		sub.last, sub.taken = position, position.Offset
 	}
+	var ended *watch
 	switch {
 	case sub.traits&suspended != 0:
 		sub.catching = true // until it is subscribed to again
+		ended = s.takeWatch(sub)
 	case goesOn:
 	case position == top && sub.traits&isDoubted == 0 && !sub.seen.isNews(position):
 		sub.seen = Position{}
@@ -310,6 +321,9 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.hub.leaveDerived(replaced)
+	if ended != nil {
+		sub.channel.unwatch(ended)
+	}
 	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
 		o.Subscribed(s, begun)
 	}

@@ -36,19 +36,18 @@ func (s *Session) Suspend() {
 	s.behind = nil
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
-	var watching []*subscription
+	var watching []*watch
 	if s.commands != nil {
 		for sub := range s.commands.watches {
-			s.dropChanges(sub)
-			watching = append(watching, sub)
+			watching = append(watching, s.takeWatch(sub))
 		}
 	}
 	s.mu.Unlock()
 	for _, sub := range derived {
 		s.hub.leaveDerived(sub)
 	}
-	for _, sub := range watching {
-		s.endWatch(sub)
+	for _, w := range watching {
+		w.sub.channel.unwatch(w)
 	}
 }
 
@@ -66,7 +65,7 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, polici
 	if !hasBegun { // before it was suspended; it begins as it is asked now
 		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: ErrUnsubscribed})
 	}
-	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser}
+	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas}
 	sub.catching = false // it is told of deliveries like one that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {

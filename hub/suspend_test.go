@@ -208,3 +208,36 @@ func TestSuspendedPatternIsSilentUntilItsVectorComes(t *testing.T) {
 		t.Errorf("got %v, want two of each channel", got)
 	}
 }
+
+// TestSuspendedSubscriptionWatchesNothing, also if it begins only now.
+func TestSuspendedSubscriptionWatchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &gateBroker{Broker: newBroker(), gate: make(chan error, 1)}
+		h := newHub(t, slow, nil)
+		s, other := connect(t, h), connect(t, h)
+		s.Subscribe(1, "c", hub.SubscribeOptions{Presence: true})
+		synctest.Wait()
+		s.Suspend()
+		slow.gate <- nil
+		synctest.Wait()
+		other.Subscribe(1, "c", hub.SubscribeOptions{})
+		<-time.After(2 * hub.DefaultJoinWindow)
+		for _, p := range s.drain() {
+			if p.Changes != nil {
+				t.Errorf("it is told of %+v", p.Changes)
+			}
+		}
+		s.Subscribe(2, "c", hub.SubscribeOptions{Presence: true})
+		other.Unsubscribe(2, "c")
+		<-time.After(2 * hub.DefaultJoinWindow)
+		changes := 0
+		for _, p := range s.drain() {
+			if p.Changes != nil {
+				changes++
+			}
+		}
+		if changes != 1 {
+			t.Errorf("it is told of %d changes when it is resumed", changes)
+		}
+	})
+}

@@ -99,6 +99,9 @@ func (s *loopCarrier) apply(c *engine.Conn, m *scratch) {
 		s.leavePresence()
 		_ = c.Close(engine.StatusCode(e.Closing.Code), e.Closing.Reason)
 	}
+	if s.end == "" {
+		s.setTimer()
+	}
 	m.recycle()
 }
 

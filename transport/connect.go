@@ -112,7 +112,7 @@ func (t *Transport) decideGoOn(a *asked, d decision, q *connectQuery) decision {
 	}
 	switch a.method {
 	case http.MethodDelete:
-		seat.session.End(&hub.Ended{Code: 4000, Reason: "ended by the client"})
+		seat.session.End(&hub.Ended{Code: clientproto.CloseNormal, Reason: "ended by the client"})
 		d.response = new(response)
 		t.begin(&d.asker, d.response, http.StatusNoContent)
 		return d

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -283,6 +284,8 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 	switch {
 	case errors.As(err, &refused):
 		return refuseAccess(refused)
+	case errors.As(err, &ended) && ended.Code == clientproto.CloseSessionUnknown:
+		return &refusal{problem: ProblemSessionUnknown, detail: "the session has to be resumed: " + ended.Reason}
 	case errors.As(err, &ended):
 		return &refusal{problem: ProblemForbidden, detail: ended.Reason}
 	case errors.As(err, &name):

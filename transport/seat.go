@@ -38,6 +38,7 @@ type seat struct {
 	timers   int           // how many there have been
 	inbox    [][]byte      // frames that came by other requests
 	bytes    int           // of them
+	connect  uint64        // the ID of the newest connect that had it
 	isOver   bool
 }
 
@@ -47,7 +48,7 @@ type leftBehind struct {
 	visitor    *visitor
 	settled    *settled    // outcomes that were not taken
 	refreshing *connecting // a refresh that is under way
-	outdated   int         // see link
+	outdated   int32       // see link
 	resumes    bool        // the next one has to say where it is: what was sent last may be lost
 }
 
@@ -139,6 +140,22 @@ func (s *seat) claim(c *conversation) (isFree bool) {
 	return isFree
 }
 
+// isOlder reports whether a connect with this ID was sent before the one that had the
+// seat last: IDs ascend over all connections of a session (docs/protocol.md §2.1). Whose
+// it is may have been found out only now, and its client is on a newer connection.
+func (s *seat) isOlder(connect uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return connect != 0 && connect < s.connect
+}
+
+// noteConnect notes the ID of a connect that has the seat now.
+func (s *seat) noteConnect(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connect = id
+}
+
 // takeOver gives the seat to c, if it is free and c is still the one that claims it.
 // done is false while c has to wait; it is refused if the session is over or somebody
 // else claims the seat.
@@ -157,6 +174,16 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	s.holder.ring.Store(&c.wake)
 	s.news.Store(len(s.inbox) > 0)
 	return left, true, false
+}
+
+// refusal is why a claim was not granted.
+func (s *seat) refusal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isOver {
+		return errSessionUnknown
+	}
+	return errTakenOver
 }
 
 // withdraw ends the claim of c, which goes away.

@@ -13,4 +13,7 @@ func TestSizes(t *testing.T) {
 	if size := unsafe.Sizeof(loopCarrier{}); size > 112 {
 		t.Errorf("loopCarrier has grown to %d bytes; 112 is a size class of the allocator, and the next is 128", size)
 	}
+	if size := unsafe.Sizeof(link{}); size > 48 {
+		t.Errorf("link has grown to %d bytes; 48 is a size class of the allocator, and the next is 64", size)
+	}
 }

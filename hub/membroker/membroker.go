@@ -136,6 +136,7 @@ func (b *Broker) drop() (answers []answer) {
 		s.track = nil
 		s.mu.Unlock()
 	}
+	b.patterns.clear()
 	b.keys.clear()
 	b.channels.Store(0)
 	b.publications.Store(0)

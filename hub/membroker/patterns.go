@@ -19,6 +19,14 @@ type patterns struct {
 	trie trie.Trie[struct{}]
 }
 
+// clear removes all patterns.
+func (p *patterns) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set, p.trie = nil, trie.Trie[struct{}]{}
+	p.generation.Add(1)
+}
+
 // match reports whether a pattern matches a channel.
 func (p *patterns) match(name string) bool {
 	p.mu.RLock()
@@ -43,14 +51,20 @@ func (b *Broker) ListenPattern(ctx context.Context, pattern string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := b.checkOpen(); err != nil {
-		return err
-	}
 	p := &b.patterns
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := b.checkOpen(); err != nil { // with the lock, see Snapshot.Freeze
+		return err
+	}
+	p.add(pattern)
+	return nil
+}
+
+// add adds a pattern; p.mu is held.
+func (p *patterns) add(pattern string) {
 	if _, ok := p.set[pattern]; ok {
-		return nil
+		return
 	}
 	if p.set == nil {
 		p.set = make(map[string]struct{})
@@ -59,17 +73,16 @@ func (b *Broker) ListenPattern(ctx context.Context, pattern string) error {
 	p.set[pattern] = struct{}{}
 	p.trie.Add(pattern, struct{}{})
 	p.generation.Add(1)
-	return nil
 }
 
 // MutePattern implements hub.PatternBroker.
 func (b *Broker) MutePattern(_ context.Context, pattern string) error {
-	if err := b.checkOpen(); err != nil {
-		return err
-	}
 	p := &b.patterns
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := b.checkOpen(); err != nil {
+		return err
+	}
 	if _, ok := p.set[pattern]; !ok {
 		return nil
 	}
@@ -77,4 +90,17 @@ func (b *Broker) MutePattern(_ context.Context, pattern string) error {
 	p.trie.Remove(pattern, struct{}{})
 	p.generation.Add(1)
 	return nil
+}
+
+// ListenedPatterns returns the patterns that are listened to, in no order: after Restore
+// also those of the other broker. The slice is the caller's.
+func (b *Broker) ListenedPatterns() []string {
+	p := &b.patterns
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	list := make([]string, 0, len(p.set))
+	for pattern := range p.set {
+		list = append(list, pattern)
+	}
+	return list
 }

@@ -19,7 +19,8 @@ var errUsed = errors.New("membroker: Restore is for a broker that was not used y
 // Restore takes over what a Snapshot has written: first the bulk, then, by a second
 // call, the rest. The Broker was started, and nothing else is called until the last part is
 // in; after an error it can only be closed. The epoch is that of the other Broker
-// then, and channels count as listened to that were listened to there, see Listened.
+// then, and channels and patterns count as listened to that were listened to there, see
+// Listened and ListenedPatterns.
 //
 // What is more than the Options of this Broker allow is taken all the same if it is
 // channels; of histories and keys the oldest go.
@@ -110,6 +111,8 @@ func (d *recordReader) run() error {
 			d.forgotten(&f)
 		case recordKeys:
 			d.keys(&f)
+		case recordPatterns:
+			d.patterns(&f)
 		case recordFloors:
 			d.floors(&f)
 		case recordEnd:
@@ -312,6 +315,22 @@ func (d *recordReader) keys(f *pubcodec.Fields) {
 		k.offset, k.forgets = f.Uint(), moment(f.Int())
 		if f.Err == nil {
 			d.broker.keys.restore(k)
+		}
+	}
+}
+
+func (d *recordReader) patterns(f *pubcodec.Fields) {
+	p := &d.broker.patterns
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(f.B) > 0 && f.Err == nil {
+		pattern := f.String()
+		switch {
+		case f.Err != nil:
+		case hub.CheckPattern(pattern) != nil:
+			f.Err = errRecord
+		default:
+			p.add(pattern)
 		}
 	}
 }

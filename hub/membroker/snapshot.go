@@ -26,7 +26,7 @@ type Publisher interface {
 
 // Snapshot is everything a Broker knows, on its way to another one: the epoch, the
 // histories, how far each channel has come, the idempotency keys, and which channels
-// are listened to. Most of it is written while the Broker goes on, and what has changed
+// and patterns are listened to. Most of it is written while the Broker goes on, and what has changed
 // meanwhile when it stands still:
 //
 //	Snapshot ─► WriteBulk ─► Freeze ─► WriteRest ─┬─► Release    the other one has it
@@ -156,6 +156,8 @@ func (s *Snapshot) Freeze(ctx context.Context, p Publisher) error {
 		b.shards[i].mu.Lock()
 		b.shards[i].mu.Unlock() //nolint:staticcheck // that it was held by nobody is the point
 	}
+	b.patterns.mu.Lock()
+	b.patterns.mu.Unlock() //nolint:staticcheck // as above
 	delivered := make(chan struct{})
 	go func() {
 		b.delivery.Wait()
@@ -183,6 +185,7 @@ func (s *Snapshot) WriteRest(w io.Writer) error {
 	}
 	keys, _ := b.keys.newest(s.keys)
 	e.idempotency(keys)
+	e.patterns(b.ListenedPatterns())
 	e.floors(&b.floors)
 	return e.end()
 }
@@ -248,7 +251,7 @@ func (s *Snapshot) finish(stage uint32) {
 //
 //	version epoch key wall clock
 //	name top oldest listening   { goneWith goneAfter publication }…
-//	{ hash offset }…   { key offset forgets }…   { place offset }…
+//	{ hash offset }…   { key offset forgets }…   { place offset }…   { pattern }…
 //	how many of each
 const (
 	recordHead      = 1
@@ -258,6 +261,7 @@ const (
 	recordKeys      = 5
 	recordFloors    = 6
 	recordEnd       = 7
+	recordPatterns  = 8
 )
 
 // SnapshotVersion is that of the format. A version is read by itself and the next.
@@ -358,6 +362,17 @@ func (e *recordWriter) idempotency(keys []keyEntry) {
 		}
 		keys = keys[n:]
 		e.put(recordKeys)
+	}
+}
+
+func (e *recordWriter) patterns(list []string) {
+	for len(list) > 0 {
+		n := min(len(list), entriesMax)
+		for _, pattern := range list[:n] {
+			e.record = pubcodec.AppendString(e.record, pattern)
+		}
+		list = list[n:]
+		e.put(recordPatterns)
 	}
 }
 

@@ -26,6 +26,15 @@ type Broker struct {
 	closed bool
 }
 
+// It forwards everything that a hub can ask of a membroker.
+var (
+	_ hub.ImmediateBroker = (*Broker)(nil)
+	_ hub.PatternBroker   = (*Broker)(nil)
+	_ hub.ClearingBroker  = (*Broker)(nil)
+	_ hub.ListingBroker   = (*Broker)(nil)
+	_ hub.HealthBroker    = (*Broker)(nil)
+)
+
 // New returns a Broker that keeps everything in local, which it closes with itself.
 func New(local *membroker.Broker) *Broker { return &Broker{local: local} }
 
@@ -76,38 +85,75 @@ func (b *Broker) Mute(ctx context.Context, channel string) error {
 	return b.muteFor(ctx, ours, channel)
 }
 
-// listenFor listens for the hub here, or for the guest.
-func (b *Broker) listenFor(ctx context.Context, who party, channel string) (top hub.Position, err error) {
+// ListenPattern implements hub.PatternBroker.
+func (b *Broker) ListenPattern(ctx context.Context, pattern string) error {
+	return b.listenPatternFor(ctx, ours, pattern)
+}
+
+// MutePattern implements hub.PatternBroker.
+func (b *Broker) MutePattern(ctx context.Context, pattern string) error {
+	return b.muteFor(ctx, ours, pattern)
+}
+
+// listener is where the histories are: the membroker here, or a remote.
+type listener interface {
+	Listen(ctx context.Context, channel string) (hub.Position, error)
+	Mute(ctx context.Context, channel string) error
+	ListenPattern(ctx context.Context, pattern string) error
+	MutePattern(ctx context.Context, pattern string) error
+}
+
+// listener returns r, or the membroker if that is nil.
+func (b *Broker) listener(r *remote) listener {
+	if r != nil {
+		return r
+	}
+	return b.local
+}
+
+// want notes that the hub here listens, or the guest, where there is one.
+func (b *Broker) want(ctx context.Context, who party, name string) error {
 	if h := b.house.Load(); h != nil {
-		if err := h.want(ctx, who, channel); err != nil {
-			return top, err
-		}
+		return h.want(ctx, who, name)
+	}
+	return nil
+}
+
+// listenFor listens to a channel for the hub here, or for the guest.
+func (b *Broker) listenFor(ctx context.Context, who party, channel string) (top hub.Position, err error) {
+	if err := b.want(ctx, who, channel); err != nil {
+		return top, err
 	}
 	err = b.anywhere(ctx, func(r *remote) error {
-		if r != nil {
-			top, err = r.Listen(ctx, channel)
-		} else {
-			top, err = b.local.Listen(ctx, channel)
-		}
+		top, err = b.listener(r).Listen(ctx, channel)
 		return err
 	})
 	return top, err
 }
 
-// muteFor mutes for the hub here, or for the guest: the other one may listen still.
-func (b *Broker) muteFor(ctx context.Context, who party, channel string) error {
+// listenPatternFor listens to a pattern for the hub here, or for the guest.
+func (b *Broker) listenPatternFor(ctx context.Context, who party, pattern string) error {
+	if err := b.want(ctx, who, pattern); err != nil {
+		return err
+	}
+	return b.anywhere(ctx, func(r *remote) error { return b.listener(r).ListenPattern(ctx, pattern) })
+}
+
+// muteFor mutes a channel or a pattern for the hub here, or for the guest: the other one
+// may listen still.
+func (b *Broker) muteFor(ctx context.Context, who party, name string) error {
 	h := b.house.Load()
-	if h != nil && !h.leave(who, channel) {
+	if h != nil && !h.leave(who, name) {
 		return nil
 	}
 	err := b.anywhere(ctx, func(r *remote) error {
-		if r != nil {
-			return r.Mute(ctx, channel)
+		if hub.IsPattern(name) {
+			return b.listener(r).MutePattern(ctx, name)
 		}
-		return b.local.Mute(ctx, channel)
+		return b.listener(r).Mute(ctx, name)
 	})
 	if h != nil {
-		h.left(channel)
+		h.left(name)
 	}
 	return err
 }

@@ -26,6 +26,9 @@ const (
 	frameList    = 6 // call after limit
 	frameHealth  = 7 // call
 
+	frameListenPattern = 8 // call pattern
+	frameMutePattern   = 9 // call pattern
+
 	// From it.
 	framePublished = 16 // ticket error position duplicate
 	frameReply     = 17 // call error, and what was asked for

@@ -96,6 +96,7 @@ func FuzzFrames(f *testing.F) {
 		return endFrame(add(beginFrame(nil, kind)), 0)
 	}
 	f.Add(frame(frameListen, func(b []byte) []byte { return pubcodec.AppendString(pubcodec.AppendUint(b, 1), "c") }))
+	f.Add(frame(frameListenPattern, func(b []byte) []byte { return pubcodec.AppendString(pubcodec.AppendUint(b, 1), "a/*") }))
 	f.Add(frame(framePublish, func(b []byte) []byte {
 		b = pubcodec.AppendRetention(pubcodec.AppendUint(b, 1), hub.Retention{Count: 1})
 		return pubcodec.AppendMessage(b, &hub.Message{Channel: "c", Data: []byte("x")})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/internal/pubcodec"
+	"github.com/godwit-io/godwit/hub/internal/trie"
 )
 
 // guest is a Broker in another process that has moved here: it asks, and is told of
@@ -16,9 +17,10 @@ type guest struct {
 	line   *line
 	calls  sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	listens map[string]struct{}
-	lost    map[string]struct{} // channels of which deliveries were left out
+	mu       sync.Mutex          // guards what follows
+	listens  map[string]struct{} // channels and patterns
+	patterns trie.Trie[struct{}] // the patterns of them
+	lost     map[string]struct{} // channels of which deliveries were left out
 }
 
 func newGuest(b *Broker, conn io.ReadWriteCloser) *guest {
@@ -45,8 +47,33 @@ func (g *guest) receive(p *hub.Publication) {
 func (g *guest) hears(channel string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, is := g.listens[channel]
-	return is
+	if _, is := g.listens[channel]; is {
+		return true
+	}
+	var room [8]struct{}
+	return g.patterns.Len() > 0 && len(g.patterns.Match(channel, room[:0])) > 0
+}
+
+// add adds a channel or a pattern; g.mu is held.
+func (g *guest) add(name string) {
+	if _, is := g.listens[name]; is {
+		return
+	}
+	g.listens[name] = struct{}{}
+	if hub.IsPattern(name) {
+		g.patterns.Add(name, struct{}{})
+	}
+}
+
+// remove removes a channel or a pattern; g.mu is held.
+func (g *guest) remove(name string) {
+	if _, is := g.listens[name]; !is {
+		return
+	}
+	delete(g.listens, name)
+	if hub.IsPattern(name) {
+		g.patterns.Remove(name, struct{}{})
+	}
 }
 
 // lose notes that something of a channel was not handed on, all for "". It is told when
@@ -121,6 +148,16 @@ func (g *guest) take(ctx context.Context, kind byte, f *pubcodec.Fields) error {
 	case frameMute:
 		channel := f.String()
 		answer = func(ctx context.Context) error { return g.mute(ctx, number, channel) }
+	case frameListenPattern, frameMutePattern:
+		pattern := f.String()
+		if f.Rest() == nil && hub.CheckPattern(pattern) != nil {
+			return errFrame
+		}
+		ask := g.broker.muteFor
+		if kind == frameListenPattern {
+			ask = g.broker.listenPatternFor
+		}
+		answer = func(ctx context.Context) error { return g.reply(number, ask(ctx, guests, pattern), nil) }
 	case frameHistory:
 		channel, q := f.String(), f.Query()
 		answer = func(ctx context.Context) error { return g.history(ctx, number, channel, q) }

@@ -19,14 +19,15 @@ const (
 )
 
 // hosting is who listens to what while a guest is there: the membroker, or the process
-// that it has moved to, is told to listen for both, and to stop when neither does.
+// that it has moved to, is told to listen for both, and to stop when neither
+// does. No channel has the text of a pattern as its name.
 type hosting struct {
 	guest *guest
 	done  chan struct{} // closed when the guest has gone
 
-	mu     sync.Mutex // guards what follows
-	ours   map[string]struct{}
-	muting map[string]chan struct{} // channels that are being muted
+	mu     sync.Mutex               // guards what follows
+	ours   map[string]struct{}      // channels and patterns
+	muting map[string]chan struct{} // those that are being muted
 }
 
 // muteTimeout is how long muting one channel may take when the guest has gone.
@@ -49,9 +50,12 @@ func (b *Broker) Host(conn io.ReadWriteCloser) (done <-chan struct{}, err error)
 	}
 	h := &hosting{guest: newGuest(b, conn), done: make(chan struct{}), ours: make(map[string]struct{}), muting: make(map[string]chan struct{})}
 	b.local.Listened(func(channel string) bool {
-		h.guest.listens[channel] = struct{}{}
+		h.guest.add(channel)
 		return true
 	})
+	for _, pattern := range b.local.ListenedPatterns() {
+		h.guest.add(pattern)
+	}
 	b.house.Store(h)
 	go b.hostLoop(h)
 	return h.done, nil
@@ -62,15 +66,15 @@ func (b *Broker) hostLoop(h *hosting) {
 	defer close(h.done)
 	h.guest.serve()
 	h.guest.mu.Lock()
-	channels := make([]string, 0, len(h.guest.listens))
-	for channel := range h.guest.listens {
-		channels = append(channels, channel)
+	names := make([]string, 0, len(h.guest.listens))
+	for name := range h.guest.listens {
+		names = append(names, name)
 	}
 	h.guest.mu.Unlock()
 	// Once the hub is closed, or the other process gone, there is nobody to tell.
-	for _, channel := range channels {
+	for _, name := range names {
 		ctx, cancel := context.WithTimeout(context.Background(), muteTimeout)
-		err := b.muteFor(ctx, guests, channel)
+		err := b.muteFor(ctx, guests, name)
 		cancel()
 		if errors.Is(err, hub.ErrClosed) || errors.Is(err, ErrGone) {
 			break
@@ -79,14 +83,14 @@ func (b *Broker) hostLoop(h *hosting) {
 	b.house.Store(nil)
 }
 
-// want notes that a party listens, before it is asked for. If the channel is being muted, that has
-// to be over first.
-func (h *hosting) want(ctx context.Context, who party, channel string) error {
+// want notes that a party listens to a channel or a pattern, before it is asked for. If
+// it is being muted, that has to be over first.
+func (h *hosting) want(ctx context.Context, who party, name string) error {
 	for {
 		h.mu.Lock()
-		muting := h.muting[channel]
+		muting := h.muting[name]
 		if muting == nil {
-			h.add(who, channel)
+			h.add(who, name)
 			h.mu.Unlock()
 			return nil
 		}
@@ -100,44 +104,44 @@ func (h *hosting) want(ctx context.Context, who party, channel string) error {
 }
 
 // add is called with h.mu held, which comes before the guest's.
-func (h *hosting) add(who party, channel string) {
+func (h *hosting) add(who party, name string) {
 	if who == ours {
-		h.ours[channel] = struct{}{}
+		h.ours[name] = struct{}{}
 		return
 	}
 	h.guest.mu.Lock()
-	h.guest.listens[channel] = struct{}{}
+	h.guest.add(name)
 	h.guest.mu.Unlock()
 }
 
 // leave notes that a party does not listen any more, and reports whether nobody does: then
-// the channel is to be muted, and left is called after that.
-func (h *hosting) leave(who party, channel string) bool {
+// it is to be muted, and left is called after that.
+func (h *hosting) leave(who party, name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.guest.mu.Lock()
 	defer h.guest.mu.Unlock()
 	other := h.ours
 	if who == ours {
-		delete(h.ours, channel)
+		delete(h.ours, name)
 		other = h.guest.listens
 	} else {
-		delete(h.guest.listens, channel)
+		h.guest.remove(name)
 	}
-	if _, is := other[channel]; is {
+	if _, is := other[name]; is {
 		return false
 	}
-	if h.muting[channel] == nil {
-		h.muting[channel] = make(chan struct{})
+	if h.muting[name] == nil {
+		h.muting[name] = make(chan struct{})
 	}
 	return true
 }
 
-func (h *hosting) left(channel string) {
+func (h *hosting) left(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if muting := h.muting[channel]; muting != nil {
-		delete(h.muting, channel)
+	if muting := h.muting[name]; muting != nil {
+		delete(h.muting, name)
 		close(muting)
 	}
 }

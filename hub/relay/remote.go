@@ -261,6 +261,16 @@ func (m *remote) Mute(ctx context.Context, channel string) error {
 	return m.ask(ctx, frameMute, &call{}, channelOnly(channel))
 }
 
+// ListenPattern has the contract of hub.PatternBroker.
+func (m *remote) ListenPattern(ctx context.Context, pattern string) error {
+	return m.ask(ctx, frameListenPattern, &call{}, channelOnly(pattern))
+}
+
+// MutePattern has the contract of hub.PatternBroker.
+func (m *remote) MutePattern(ctx context.Context, pattern string) error {
+	return m.ask(ctx, frameMutePattern, &call{}, channelOnly(pattern))
+}
+
 // Clear has the contract of hub.ClearingBroker.
 func (m *remote) Clear(ctx context.Context, channel string) error {
 	return m.ask(ctx, frameClear, &call{}, channelOnly(channel))

@@ -8,7 +8,6 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // The bound of a vector that the client of a session is told: it comes back in a command,
@@ -132,12 +131,12 @@ func (s *Session) tellVectors(now time.Time, isQuiet bool, out *Effects) {
 			continue
 		}
 		f.isNew, f.told = false, now
-		s.sendObject(out, func(dst []byte) []byte {
-			dst = append(dst, `{"vector":{"channel":`...)
-			dst = jsontext.AppendString(dst, f.pattern)
-			dst = append(dst, `,"vector":"`...)
-			dst = append(dst, f.tracker.String()...)
-			return append(dst, `"}}`...)
+		s.sendObject(out, func(w writer) writer {
+			outer := w.object(clientproto.KeyVector)
+			w.text(clientproto.KeyChannel, f.pattern)
+			w.text(clientproto.KeyVector, f.tracker.String())
+			w.end(outer)
+			return w
 		})
 	}
 }
