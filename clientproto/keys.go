@@ -85,6 +85,7 @@ const (
 	KeyCode
 	KeySubscribed
 	KeyUnsubscribed
+	KeyUnregistered
 	KeyVector
 )
 
@@ -169,6 +170,7 @@ var keyNames = [...]string{
 	KeyCode:           "code",
 	KeySubscribed:     "subscribed",
 	KeyUnsubscribed:   "unsubscribed",
+	KeyUnregistered:   "unregistered",
 	KeyVector:         "vector",
 }
 

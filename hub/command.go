@@ -239,6 +239,9 @@ func (s *Session) complete(c command, o Outcome) {
 // push queues the outcome of a command that was counted; s.mu is held. A success
 // without a tag is dropped.
 func (s *Session) push(c command, o Outcome) {
+	if c.tag >= ByServer && !s.noteByServer(&c, &o) {
+		return
+	}
 	if s.ended != endNot {
 		return
 	}

@@ -21,6 +21,9 @@ func (s *Session) SetIdentity(id *access.Identity) {
 	}
 	s.mu.Unlock()
 	s.expireWithIdentity()
+	if o := s.hub.options.Observer; o != nil && o.Identified != nil {
+		o.Identified(s)
+	}
 }
 
 // Transport is the name of the session's edge, as it was given to Connect.

@@ -148,6 +148,9 @@ type Observer struct {
 	Joined func(s *Session, channel string)
 	Left   func(s *Session, channel string)
 
+	// Identified is called when a session has another identity, see Session.SetIdentity.
+	Identified func(*Session)
+
 	// Subscribed, Gapped and Unsubscribed say how far a subscription has come, and are
 	// called at these moments only: when it has begun, when its edge has taken a gap, and
 	// when it has ended, by itself or with its session. Of one subscription, Gapped comes

@@ -346,22 +346,27 @@ func (s *Session) matching(channel string) []*channel {
 	return s.hub.patterns.match(channel)
 }
 
-// unsubscribePattern is Unsubscribe for a pattern: the channels that no other pattern of
+// unsubscribePattern is unsubscribe for a pattern: the channels that no other pattern of
 // the session matches end with it.
-func (s *Session) unsubscribePattern(tag uint64, pattern string) {
+func (s *Session) unsubscribePattern(tag uint64, pattern string, why error) bool {
 	s.mu.Lock()
 	sub := s.subs.get(pattern)
-	if sub == nil || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || s.ended != endNot || why == nil && s.isOverloaded() {
 		s.mu.Unlock()
-		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: pattern})
-		return
+		if why == nil {
+			s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: pattern})
+		}
+		return false
 	}
 	s.drop(sub)
 	begun := sub.asked == nil
 	if !begun {
-		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: pattern, Err: ErrUnsubscribed})
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: pattern, Err: cmp.Or(why, ErrUnsubscribed)})
 	}
-	s.outstanding++ // Unsubscribe itself
+	isTold := begun || why == nil
+	if isTold {
+		s.outstanding++ // Unsubscribe itself
+	}
 	var derived []string
 	if t := s.patterned(); t != nil && begun {
 		t.dropRecovery(sub)
@@ -393,7 +398,9 @@ func (s *Session) unsubscribePattern(tag uint64, pattern string) {
 			leaving = append(leaving, d)
 		}
 	}
-	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: pattern})
+	if isTold {
+		s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: pattern, Err: why})
+	}
 	wake := s.claimWake()
 	s.mu.Unlock()
 	for _, d := range leaving {
@@ -405,6 +412,7 @@ func (s *Session) unsubscribePattern(tag uint64, pattern string) {
 	if wake {
 		s.wake()
 	}
+	return true
 }
 
 // closePatterns returns the derived subscriptions of a session that is closed; s.mu is

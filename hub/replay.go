@@ -143,6 +143,10 @@ func (s *Session) takeQueue(dst []Push, t *portion) []Push {
 				s.commands.watches[q.sub].take(q.other.Changes)
 				continue
 			}
+			if q.other.Outcome != nil && q.other.Outcome.Tag == ByServer {
+				s.commands.server.untaken--
+				continue
+			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
 			s.noteCall(q.other.isCall)

@@ -81,6 +81,7 @@ type commands struct {
 	rpc       *sessionRPC              // nil until it calls a method, or registers for one
 	backlogs  *backlogs                // nil until a subscription has one
 	patterned *patterned               // nil without patterns
+	server    *serverSide              // nil until the server does something to it
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -142,6 +143,7 @@ func (s *Session) close(reason ending) {
 	}
 	s.emptyQueue()
 	s.subs, s.behind, s.read = subscriptions{}, nil, nil
+	s.failWaiting()
 	if c := s.commands; c != nil {
 		c.publishing, c.histories = nil, nil
 		if c.timer != nil {

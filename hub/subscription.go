@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -351,27 +352,34 @@ func (s *Session) refuse(sub *subscription, err error) {
 // Unsubscribe removes a channel, or a pattern by its text; its queued publications are dropped, and a
 // Subscribe that is under way has ErrUnsubscribed as its outcome. It does nothing
 // if the session does not have the channel.
-func (s *Session) Unsubscribe(tag uint64, channel string) {
+func (s *Session) Unsubscribe(tag uint64, channel string) { s.unsubscribe(tag, channel, nil) }
+
+// unsubscribe is Unsubscribe, or Remove if there is a reason. It returns false if there is
+// nothing to remove.
+func (s *Session) unsubscribe(tag uint64, channel string, why error) bool {
 	if IsPattern(channel) {
-		s.unsubscribePattern(tag, channel)
-		return
+		return s.unsubscribePattern(tag, channel, why)
 	}
 	matching, policy := s.matching(channel), s.hub.policy(channel)
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || s.ended != endNot || why == nil && s.isOverloaded() {
 		s.mu.Unlock()
-		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
-		return
+		if why == nil {
+			s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
+		}
+		return false
 	}
 	kept := s.keepDerived(sub, matching, policy)
 	s.drop(sub)
 	begun := sub.asked == nil
 	if !begun {
-		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: channel, Err: ErrUnsubscribed})
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: channel, Err: cmp.Or(why, ErrUnsubscribed)})
 	}
-	s.outstanding++ // Unsubscribe itself
-	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
+	if begun || why == nil {
+		s.outstanding++ // Unsubscribe itself
+		s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel, Err: why})
+	}
 	wake := s.claimWake()
 	s.mu.Unlock()
 	s.hub.enterDerived(kept)
@@ -381,6 +389,7 @@ func (s *Session) Unsubscribe(tag uint64, channel string) {
 	if wake {
 		s.wake()
 	}
+	return true
 }
 
 // excludes reports whether p is not for the session.
@@ -393,6 +402,7 @@ func (sub *subscription) excludes(p *Publication) bool {
 
 // drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
+	s.forgetByServer(sub)
 	s.subs.remove(sub)
 	s.forget(sub)
 }

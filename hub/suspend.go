@@ -20,11 +20,18 @@ func (s *Session) Suspend() {
 		s.read.abandon()
 		s.read = nil
 	}
+	var untold []*subscription
 	for sub := range s.subs.all() {
 		if sub.asked == nil {
 			s.rewind(sub) // a backlog, and what giveBack leaves because it would end the session
 		}
 		sub.stopRetry()
+		if s.isUntold(sub) { // its client is not going to ask for it again
+			if sub.catching {
+				untold = append(untold, sub)
+			}
+			continue
+		}
 		sub.traits |= suspended
 		// One that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
@@ -33,7 +40,7 @@ func (s *Session) Suspend() {
 	for _, sub := range derived { // a pattern begins anew, with a vector
 		s.forget(sub)
 	}
-	s.behind = nil
+	s.behind = untold
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
 	var watching []*watch
@@ -56,7 +63,7 @@ func (s *Session) Suspend() {
 func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, policies *func(string) *Policy, policy *Policy) bool {
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || sub.traits&suspended == 0 || tag >= ByServer || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()
 		return false
 	}

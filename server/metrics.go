@@ -28,6 +28,7 @@ type metrics struct {
 	deliverySeconds *prometheus.HistogramVec
 	ended           *prometheus.CounterVec
 	calls           callMetrics
+	sessions        sessionMetrics
 	panics          atomic.Uint64 // of handlers
 	trust           *trustMetrics
 }
@@ -65,6 +66,8 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 	)
 	m.calls = newCallMetrics()
 	m.registry.MustRegister(m.calls.total, m.calls.seconds)
+	m.sessions = newSessionMetrics()
+	m.registry.MustRegister(m.sessions.resumes, m.sessions.inbox)
 	m.trust = newTrustMetrics()
 	m.registry.MustRegister(m.trust.collectors()...)
 	if loops != nil {

@@ -27,6 +27,7 @@ func someMetrics() *metrics {
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer(nil)
 	m.hubObserver()
+	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
 	m.watchCertificates(func() []certificateExpiry { return []certificateExpiry{{domain: "chat.example"}} })
 	return m
 }

@@ -175,12 +175,17 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Header:         securityHeader,
 		Observer:       s.transportObserver(),
 
+		SessionTimeout:  c.Sessions.Timeout,
+		SessionBytesMax: c.Sessions.MessageBytes,
+		PingInterval:    c.Sessions.Ping,
+
 		Reconnect:         reconnect.Spread(c.Reconnect),
 		SessionsPerSecond: c.Limits.SessionsPerSecond,
 		Logger:            s.log,
 	})
 	if err == nil {
 		s.metrics.watchReconnects(s.channels.ReconnectWindow)
+		s.metrics.watchSessions(s.channels.SessionCounts)
 	}
 	return err
 }

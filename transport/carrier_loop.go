@@ -111,11 +111,11 @@ func (s *loopCarrier) OnDrain(c *engine.Conn) { s.OnWake(c) }
 // OnClose implements engine.Handler.
 func (s *loopCarrier) OnClose(c *engine.Conn, e *engine.CloseError) {
 	s.saidGoodbye(e)
-	s.close()
 	if s.end == "" {
 		s.end = loopEnd(e)
 	}
 	s.t.endSocket(&s.conversation, s.end, e)
+	s.close()
 }
 
 // loopEnd says which end a connection came to that this side did not close.

@@ -197,6 +197,7 @@ var commandErrors = []struct {
 }{
 	{hub.ErrSubscribed, clientproto.ProblemSubscribed, "this session is subscribed to the channel already"},
 	{hub.ErrUnsubscribed, clientproto.ProblemUnsubscribed, "it was unsubscribed before the subscription began"},
+	{hub.ErrRemoved, clientproto.ProblemUnsubscribed, "the server has unsubscribed this session"},
 	{hub.ErrTooManySubscriptions, clientproto.ProblemTooManySubscriptions, "this session has as many subscriptions as it may have"},
 	{hub.ErrNoMethod, clientproto.ProblemMethodUnknown, "nobody answers this method now"},
 	{hub.ErrCallTimeout, clientproto.ProblemCallTimeout, "it was not answered in time; whether it was done is not known"},

@@ -144,6 +144,7 @@ func (c *conversation) advance(m *scratch) {
 			c.asks = true
 			return
 		}
+		c.allowByServer()
 		command, refusal, ok := c.visitor.next(c.id())
 		if !ok {
 			c.asks = len(c.visitor.held) > 0
@@ -165,6 +166,16 @@ func (c *conversation) advance(m *scratch) {
 			kind = hub.CommandSubscribe
 		}
 		c.settle(hub.Outcome{Tag: command.Tag, Command: kind, Channel: command.Channel, Err: c.t.refusalOf(refusal)})
+	}
+}
+
+// allowByServer lets a client that is back subscribe again to what the server had
+// subscribed it to: that needed no grant of its own.
+func (c *conversation) allowByServer() {
+	if v := c.visitor; v.link != nil && c.session != nil && len(v.held) > 0 {
+		if first := &v.held[0]; first.Kind == hub.CommandSubscribe && first.Action != 0 && c.session.IsByServer(first.Channel) {
+			first.Action = 0
+		}
 	}
 }
 

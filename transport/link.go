@@ -64,8 +64,12 @@ func (l *link) stopTimer() {
 // connecting is a connect, or a refresh, that is under way.
 type connecting struct {
 	tag     uint64
-	resume  *seat // to be taken over; nil for none
-	isAsked bool  // the Guard is asked whose a token is
+	resume  *seat  // to be taken over; nil for none
+	isAsked bool   // the Guard is asked whose a token is
+	name    string // what the client says of itself
+
+	isResume bool       // the client wants to go on with a session
+	outcome  Resumption // if it can
 
 	// Guarded by the visitor's mutex:
 	isKnown bool
@@ -138,11 +142,14 @@ func (c *conversation) refuseLinked(err error, m *scratch) {
 // connect begins a session, or goes on with one that its client has had.
 func (c *conversation) connect(command *dialect.Command, m *scratch) {
 	l := c.link()
-	l.connecting = &connecting{tag: command.Tag}
+	l.connecting = &connecting{tag: command.Tag, name: command.Client}
 	if r := command.Resume; r.Session != "" {
+		l.connecting.isResume, l.connecting.outcome = true, SessionResumed
 		if s := c.t.findSeat(r.Session, r.Secret); s != nil && !s.isOlder(command.Tag) {
 			l.connecting.resume = s
-			s.claim(c)
+			if !s.claim(c) {
+				l.connecting.outcome = SessionTakenOver
+			}
 		}
 	}
 	c.showToken(command.Token)
@@ -219,6 +226,8 @@ func (c *conversation) proceed(m *scratch) {
 			return // it wakes
 		}
 		if l.seat != nil {
+			l.seat.introduce(o.name)
+			c.t.observe.resumed(l.seat.session.ID(), o.outcome)
 			c.connected(c.greeting(o.tag, true), m)
 			return
 		}
@@ -229,6 +238,10 @@ func (c *conversation) proceed(m *scratch) {
 		return
 	}
 	l.seat, c.session = seat, seat.session
+	seat.introduce(o.name)
+	if o.isResume {
+		c.t.observe.resumed(seat.session.ID(), SessionUnknown)
+	}
 	seat.noteConnect(o.tag)
 	c.connected(c.greeting(o.tag, false), m)
 }

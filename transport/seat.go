@@ -32,6 +32,7 @@ type seat struct {
 
 	mu       sync.Mutex // guards what follows
 	held     bool
+	client   string        // what the client says of itself, "" if it does not
 	claimant *conversation // that waits for it
 	left     leftBehind    // while nobody has it
 	timer    *time.Timer   // ends a session that nobody comes back to; nil while somebody has it, or claims it
@@ -71,7 +72,9 @@ func (b *bell) wake() {
 
 // seats are those of a Transport, by the ID of their session.
 type seats struct {
-	mu sync.Mutex // guards all
+	waiting atomic.Int64 // how many nobody has
+
+	mu sync.Mutex // guards what follows
 	m  map[string]*seat
 }
 
@@ -170,6 +173,7 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	}
 	left, s.left = s.left, leftBehind{}
 	s.held, s.claimant = true, nil
+	s.t.seats.waiting.Add(-1)
 	s.stopTimer()
 	s.holder.ring.Store(&c.wake)
 	s.news.Store(len(s.inbox) > 0)
@@ -223,6 +227,7 @@ func (s *seat) leave(left leftBehind) {
 	}
 	s.mu.Lock()
 	s.left, s.held = left, false
+	s.t.seats.waiting.Add(1)
 	claimant := s.claimant
 	if claimant == nil {
 		s.startTimer()
@@ -230,8 +235,11 @@ func (s *seat) leave(left leftBehind) {
 	quiet := func() { s.lookUnheld() }
 	s.holder.ring.Store(&quiet)
 	s.mu.Unlock()
-	if claimant != nil {
+	switch {
+	case claimant != nil:
 		claimant.wake()
+	case left.resumes:
+		s.t.observe.suspended(s.session.ID())
 	}
 	s.lookUnheld() // it may have ended before the bell was changed
 }
@@ -254,6 +262,9 @@ func (s *seat) giveUp(timer int) {
 	left := s.left
 	claimant := s.endLocked()
 	s.mu.Unlock()
+	if timer != 0 {
+		s.session.End(&hub.Ended{Reason: "its client did not come back within " + s.t.o.SessionTimeout.String()})
+	}
 	s.ended(claimant)
 	left.leave()
 }
@@ -275,6 +286,9 @@ func (s *seat) end() {
 func (s *seat) endLocked() (claimant *conversation) {
 	claimant = s.claimant
 	s.isOver = true
+	if !s.held {
+		s.t.seats.waiting.Add(-1)
+	}
 	s.claimant, s.left, s.inbox = nil, leftBehind{}, nil
 	s.stopTimer()
 	return claimant
@@ -304,6 +318,7 @@ func (s *seat) deliver(frame []byte) error {
 		return errSessionUnknown
 	case s.bytes > 0 && s.bytes+len(frame) > inboxBytesMax:
 		s.mu.Unlock()
+		s.t.observe.inboxRefused()
 		return errInboxFull
 	}
 	s.inbox = append(s.inbox, frame)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // call tells of a call that the session is to answer, or that needs no answer any more:
@@ -79,12 +80,16 @@ func (w *writer) digest(page *hub.Page) {
 	h := sha256.New()
 	var head []byte
 	for _, p := range page.Publications {
+		data := p.Data
+		if p.Kind == hub.JSON { // as it stands in an envelope
+			data = jsontext.AppendCompact(nil, data)
+		}
 		head = p.Position.AppendTo(head[:0])
 		head = append(head, 0)
-		head = strconv.AppendInt(head, int64(len(p.Data)), 10)
+		head = strconv.AppendInt(head, int64(len(data)), 10)
 		head = append(head, 0)
 		h.Write(head)
-		h.Write(p.Data)
+		h.Write(data)
 	}
 	w.int(clientproto.KeyCount, len(page.Publications))
 	from := page.Position

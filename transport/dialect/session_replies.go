@@ -16,10 +16,15 @@ const tagMessages = clientproto.IDMax + 1
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	s.followDeltas(o)
 	switch {
+	case o.Tag == hub.ByServer:
+		s.settlePattern(o)
+		s.tell(o, out)
 	case o.Tag == tagMessages:
 		if s.begin = o.Position.String(); o.Err != nil {
 			s.messages = ""
+			return
 		}
+		s.tell(o, out) // where they begin: the client comes back from there if none has come
 	case o.Err != nil:
 		s.isDigest(o)
 		s.fail(idOf(o.Tag), o.Err, out)
@@ -113,19 +118,24 @@ func (s *Session) replyFailure(id uint64, f *Failure, out *Effects) {
 		if id != 0 {
 			w.uint(clientproto.KeyID, id)
 		}
-		failed := w.object(clientproto.KeyError)
-		w.text(clientproto.KeyType, cmp.Or(f.Type, f.Problem.Type()))
-		w.text(clientproto.KeyTitle, cmp.Or(f.Title, f.Problem.Title))
-		w.text(clientproto.KeyDetail, f.Detail)
-		if f.RetryAfter > 0 {
-			w.millis(clientproto.KeyRetryAfterMs, f.RetryAfter)
-		}
-		if f.Data != nil {
-			w.json(clientproto.KeyData, f.Data)
-		}
-		w.end(failed)
+		w.failure(f)
 		return w
 	})
+}
+
+// failure writes the member error.
+func (w *writer) failure(f *Failure) {
+	failed := w.object(clientproto.KeyError)
+	w.text(clientproto.KeyType, cmp.Or(f.Type, f.Problem.Type()))
+	w.text(clientproto.KeyTitle, cmp.Or(f.Title, f.Problem.Title))
+	w.text(clientproto.KeyDetail, f.Detail)
+	if f.RetryAfter > 0 {
+		w.millis(clientproto.KeyRetryAfterMs, f.RetryAfter)
+	}
+	if f.Data != nil {
+		w.json(clientproto.KeyData, f.Data)
+	}
+	w.end(failed)
 }
 
 // connected writes the members of the reply to connect.

@@ -168,10 +168,12 @@ export const ProblemType = {
   AlreadyConnected: "already-connected",
   /** Already subscribed (409). Unsubscribe first, if you want to subscribe in another way. */
   AlreadySubscribed: "already-subscribed",
-  /** Unsubscribed in the meantime (409). Nothing: `unsubscribe` came before the subscription had begun. */
+  /** Unsubscribed in the meantime (409). Nothing: `unsubscribe` came before the subscription had begun, or the server has ended it. */
   Unsubscribed: "unsubscribed",
   /** Not subscribed (409). Subscribe first, to exactly this channel or pattern. */
   NotSubscribed: "not-subscribed",
+  /** Session of one channel (409). Only sessions of godwit.v1 (`transport` is `session`) can be subscribed to other channels. End this one, or have its client connect to `/connect`. */
+  SessionOfOneChannel: "session-of-one-channel",
   /** Already registered (409). Nothing: the session answers this method or pattern already. */
   AlreadyRegistered: "already-registered",
   /** Not registered (409). Register first, for exactly this method or pattern. */
@@ -304,6 +306,7 @@ export const keys = [
   "code",
   "subscribed",
   "unsubscribed",
+  "unregistered",
   "vector",
 ] as const
 
