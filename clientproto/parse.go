@@ -140,8 +140,25 @@ func (c *Command) checkWhole(given []string) string {
 		return fmt.Sprintf("%s has either data or data_base64", c.Verb)
 	case c.Verb == Publish && !has("data") && !has("data_base64"):
 		return "publish needs data, or data_base64 for bytes"
+	case c.Verb == Subscribe && hub.IsPattern(c.Channel) && c.checkPattern() != "":
+		return c.checkPattern()
+	case c.Vector != "" && !hub.IsPattern(c.Channel):
+		return fmt.Sprintf(`subscribe.since %s is no position; take one as the server gave it, "EPOCH:OFFSET"`, quoted(c.Vector))
 	case has("since") && has("last"):
 		return fmt.Sprintf("%s has either since, to continue from a position, or last, to begin with the newest", c.Verb)
+	}
+	return ""
+}
+
+// checkPattern says what a subscription to a pattern cannot have.
+func (c *Command) checkPattern() string {
+	switch {
+	case !c.Since.IsZero():
+		return `subscribe.since is a position, and a pattern has none; give the newest vector that the server has pushed for it`
+	case c.Last != 0:
+		return "subscribe.last is not for patterns, which have no newest publications; ask for the history of each channel"
+	case c.WithMembers:
+		return "subscribe.presence is not for patterns, which have no members; subscribe to each channel"
 	}
 	return ""
 }

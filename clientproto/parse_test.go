@@ -81,3 +81,21 @@ func TestCommandsAreRead(t *testing.T) {
 		}
 	}
 }
+
+// TestSinceIsOfItsKind: a pattern goes on with a vector, and a channel with a position.
+func TestSinceIsOfItsKind(t *testing.T) {
+	for fields, want := range map[string]string{
+		`"channel":"a/**","since":"AbC"`:   "",
+		`"channel":"a","since":"E:1"`:      "",
+		`"channel":"a/**","since":"E:1"`:   "subscribe.since is a position",
+		`"channel":"a","since":"AbC"`:      `subscribe.since "AbC" is no position`,
+		`"channel":"a/**","last":1`:        "subscribe.last is not for patterns",
+		`"channel":"a/*","presence":true`:  "subscribe.presence is not for patterns",
+		`"channel":"a/*","presence":false`: "",
+	} {
+		_, err := ParseCommand([]byte(`{"id":1,"subscribe":{` + fields + `}}`))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", fields, err, want)
+		}
+	}
+}

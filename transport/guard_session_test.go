@@ -27,14 +27,19 @@ func sessionWays() (list []way) {
 			text   string
 		}{
 			{access.Subscribe, `{"id":2,"subscribe":{"channel":"%s"}}`},
+			{access.Subscribe, `{"id":2,"subscribe":{"channel":"%s","rate":1000}}`}, // a pattern
 			{access.Publish, `{"id":2,"publish":{"channel":"%s","data":1}}`},
 			{access.History, `{"id":2,"history":{"channel":"%s"}}`},
 			{access.Presence, `{"id":2,"presence":{"channel":"%s"}}`},
 			{access.Call, `{"id":2,"rpc":{"method":"%s","timeout_ms":1}}`},
 			{access.Answer, `{"id":2,"register":{"method":"%s"}}`},
 		} {
+			name := "session over " + carrier.name + ": " + command.action.String()
+			if strings.Contains(command.text, "rate") {
+				name += " to a pattern"
+			}
 			list = append(list, way{
-				"session over " + carrier.name + ": " + command.action.String(), carrier.dialect, command.action,
+				name, carrier.dialect, command.action,
 				func(t *testing.T, v *venue, channel string, header http.Header) string {
 					return statusOfReply(t, converse(t, v, carrier.accept, fmt.Sprintf(command.text, channel), header))
 				},

@@ -3,6 +3,7 @@ package dialect
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
@@ -183,11 +184,8 @@ func (s *Socket) pushPattern(p *hub.Push, out *Effects) {
 	}
 }
 
-// closeBadRequest is the status 400 as a code.
-const closeBadRequest = 4400
-
 // refusePublish tells the client of a pattern that what it sent names no channel.
 func (s *Socket) refusePublish(out *Effects) {
-	e := ending{code: closeBadRequest, reason: "a pattern is no channel that could be published in; POST to the channel, or open a WebSocket on it"}
+	e := ending{code: clientproto.CloseBadFrame, reason: "a pattern is no channel that could be published in; POST to the channel, or open a WebSocket on it"}
 	s.sendText(e.appendError(nil), out)
 }

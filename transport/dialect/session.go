@@ -41,6 +41,7 @@ type Session struct {
 	waiting  [][]byte  // frames that came behind connect, until it is answered
 	content  []byte    // of the request, until Begin
 	poll     *pages    // of a carrier that is a long poll
+	patterns *patterns // those it is subscribed to; nil if there were none
 
 	acknowledged uint64   // the newest page of a poll that the client has, as its request says
 	backlog      [][]byte // what an earlier carrier has not brought to the client, until Begin
@@ -138,7 +139,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 		}
 		return
 	}
-	s.messages, s.begin, s.resumed = old.messages, old.begin, old.resumed
+	s.messages, s.begin, s.resumed, s.patterns = old.messages, old.begin, old.resumed, old.patterns
 	s.phase = phaseConnected
 	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
@@ -255,7 +256,7 @@ func (s *Session) ask(now time.Time, c *clientproto.Command, out *Effects) {
 }
 
 // do hands in a command of a session that is connected.
-func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
+func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 	command := Command{Tag: c.ID, Channel: c.Channel}
 	switch c.Verb {
 	case clientproto.Subscribe:
@@ -264,8 +265,12 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		if c.WithMembers {
 			command.Also = access.Presence
 		}
+		if !s.beginPattern(c, &command, out) {
+			return
+		}
 	case clientproto.Unsubscribe:
 		command.Kind = hub.CommandUnsubscribe
+		command.Tag = tagOf(c)
 	case clientproto.Publish:
 		command.Kind, command.Action = hub.CommandPublish, access.Publish
 		command.Message = hub.Message{Channel: c.Channel, Kind: c.Kind, Data: c.Data, IdempotencyKey: c.Idempotency}
@@ -310,6 +315,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	case clientproto.Ping:
 		s.reply(c.ID, out, nil)
 		s.redraw(out)
+		s.tellVectors(now, true, out)
 		return
 	case clientproto.End:
 		s.reply(c.ID, out, nil)
@@ -388,8 +394,10 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	for i := range pushes {
 		switch p := &pushes[i]; {
 		case p.Delivery != nil:
+			s.patterns.note(p)
 			s.deliver(p, out)
 		case p.Gap != nil:
+			s.patterns.note(p)
 			s.lose(p, out)
 		case p.Changes != nil:
 			for _, object := range s.framing.encoded(p.Changes) {
@@ -405,6 +413,9 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		if out.Closing != nil {
 			break
 		}
+	}
+	if len(pushes) > 0 && out.Closing == nil {
+		s.tellVectors(now, false, out)
 	}
 	if s.poll != nil {
 		if len(pushes) == 0 && now.Before(s.poll.until) {
@@ -449,9 +460,11 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 	}
 	switch {
 	case s.poll != nil:
+		s.tellVectors(now, true, out)
 		s.answerPoll(now, out)
 	case s.carried == carriedStream && len(out.Frames) == 0:
-		if s.redraw(out); len(out.Frames) == 0 {
+		s.redraw(out)
+		if s.tellVectors(now, true, out); len(out.Frames) == 0 {
 			out.Frames = append(out.Frames, s.framing.heartbeat)
 		}
 	}

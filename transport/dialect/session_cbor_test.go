@@ -111,6 +111,7 @@ func TestObjectsAreTheSameInCBOR(t *testing.T) {
 	pushes := []hub.Push{
 		outcome(hub.Outcome{Command: hub.CommandSubscribe, Position: at(5), Count: 3, Deltas: true}),
 		outcome(hub.Outcome{Command: hub.CommandSubscribe, Position: hub.Position{Epoch: LostEpoch}}),
+		outcome(hub.Outcome{Command: hub.CommandSubscribe, Vector: &hub.Vector{Began: now, Until: now}}), // then one is pushed, too
 		outcome(hub.Outcome{Command: hub.CommandUnsubscribe}),
 		outcome(hub.Outcome{Command: hub.CommandPublish, Position: at(1 << 40), Duplicate: true}),
 		outcome(hub.Outcome{Command: hub.CommandHistory, Page: hub.Page{Position: at(9), Publications: all, Gap: &hub.Gap{From: at(1), To: at(2), Reason: hub.GapExpired}}}),

@@ -17,6 +17,7 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	s.followDeltas(o)
 	switch {
 	case o.Tag == hub.ByServer:
+		s.settlePattern(o)
 		s.tell(o, out)
 	case o.Tag == tagMessages:
 		if s.begin = o.Position.String(); o.Err != nil {
@@ -26,12 +27,13 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 		s.tell(o, out) // where they begin: the client comes back from there if none has come
 	case o.Err != nil:
 		s.isDigest(o)
-		s.fail(o.Tag, o.Err, out)
+		s.fail(idOf(o.Tag), o.Err, out)
 	case o.Command == hub.CommandHistory && s.isDigest(o):
 		s.reply(o.Tag, out, func(w writer) writer { w.digest(&o.Page); return w })
 	default:
-		s.keep(o.Tag, o, nil)
-		s.replyOutcome(o.Tag, o, out)
+		s.settlePattern(o)
+		s.keep(idOf(o.Tag), o, nil)
+		s.replyOutcome(idOf(o.Tag), o, out)
 	}
 }
 
@@ -44,6 +46,10 @@ func (s *Session) replyOutcome(id uint64, o *hub.Outcome, out *Effects) {
 func (w *writer) outcome(o *hub.Outcome) {
 	switch o.Command {
 	case hub.CommandSubscribe:
+		if o.Vector != nil {
+			w.text(clientproto.KeyVector, o.Vector.String())
+			break
+		}
 		w.position(clientproto.KeyPosition, o.Position)
 		w.intIfAny(clientproto.KeyCount, o.Count)
 		if o.Deltas {
