@@ -33,15 +33,10 @@ type Session struct {
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
 	begin    string    // the position where those began
-	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
-	expires  time.Time // when the identity does; zero for never, or once the client was told
-	waiting  [][]byte  // frames that came behind connect, until it is answered
-	content  []byte    // of the request, until Begin
+	expires  instant   // when the identity does; zero for never, or once the client was told
 	poll     *pages    // of a carrier that is a long poll
-
-	acknowledged uint64   // the newest page of a poll that the client has, as its request says
-	backlog      [][]byte // what an earlier carrier has not brought to the client, until Begin
+	early    *early    // nil for a session that is connected and idle
 }
 
 // phase is how far the conversation has come.
@@ -88,13 +83,13 @@ func NewSessionPoll(o *SessionOptions, wait time.Duration) *Session {
 }
 
 // Acknowledge says that the client has received the pages of a poll up to a number.
-func (s *Session) Acknowledge(number uint64) { s.acknowledged = number }
+func (s *Session) Acknowledge(number uint64) { s.needEarly().acknowledged = number }
 
 // Transport implements Dialect.
 func (s *Session) Transport() string { return "session" }
 
 // SetContent gives the session the commands of its request, which it keeps.
-func (s *Session) SetContent(content []byte) { s.content = content }
+func (s *Session) SetContent(content []byte) { s.needEarly().content = content }
 
 // Agree tells what the handshake of a WebSocket has agreed on.
 func (s *Session) Agree(_ string, isCompressed bool) {
@@ -119,7 +114,7 @@ func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
 // the two.
 func (s *Session) Adopt(old *Session, isResumed bool) {
 	connect := s.newest
-	s.newest, s.recent, s.digests, s.expires = max(s.newest, old.newest), old.recent, old.digests, old.expires
+	s.newest, s.recent, s.expires = max(s.newest, old.newest), old.recent, old.expires
 	if isResumed {
 		s.resumed = connect
 		if s.messages == "" {
@@ -132,7 +127,8 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	if old.poll == nil {
 		return
 	}
-	isMissing := s.acknowledged != old.poll.number
+	e := s.needEarly()
+	isMissing := e.acknowledged != old.poll.number
 	switch {
 	case s.poll != nil:
 		s.poll.number, s.poll.pending = old.poll.number, old.poll.pending
@@ -140,9 +136,9 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 			s.poll.sent = old.poll.sent
 		}
 	case isMissing:
-		s.backlog = append(old.poll.sent, old.poll.pending...)
+		e.backlog = append(old.poll.sent, old.poll.pending...)
 	default:
-		s.backlog = old.poll.pending
+		e.backlog = old.poll.pending
 	}
 }
 
@@ -158,17 +154,19 @@ func (s *Session) Begin(now time.Time, out *Effects) {
 	case carriedPoll:
 		s.poll.begin(now, out)
 	}
-	for _, object := range s.backlog {
+	var e early
+	if s.early != nil {
+		e, s.early = *s.early, nil
+	}
+	for _, object := range e.backlog {
 		s.send(object, out)
 	}
-	s.backlog = nil
 	if s.phase == phaseNew {
 		s.due = now.Add(s.options.ConnectTimeout)
 	} else {
 		s.rest(now)
 	}
-	if content := s.content; content != nil {
-		s.content = nil
+	if content := e.content; content != nil {
 		s.Receive(now, Frame{Data: content}, out)
 	}
 }
@@ -178,7 +176,8 @@ func (s *Session) Receive(now time.Time, f Frame, out *Effects) {
 	data := f.Data
 	for len(data) > 0 && out.Closing == nil {
 		if s.phase == phaseConnecting {
-			s.waiting = append(s.waiting, bytes.Clone(data))
+			e := s.needEarly()
+			e.waiting = append(e.waiting, bytes.Clone(data))
 			return
 		}
 		var line []byte
@@ -255,7 +254,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		if c.Last == 0 {
 			command.Query.Last = DigestMax
 		}
-		s.digests = append(s.digests, c.ID)
+		command.Tag |= tagDigest
 	case clientproto.RPC:
 		command.Kind, command.Action, command.Channel = hub.CommandCall, access.Call, c.Method
 		command.Call = hub.Call{Method: c.Method, Kind: c.Kind, Data: c.Data, Timeout: c.Timeout}
@@ -299,7 +298,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 			s.fail(o.Tag, o.Err, out)
 			return
 		}
-		s.expires = o.Expires
+		s.expires = instantOf(o.Expires)
 		s.rest(now)
 		s.reply(o.Tag, out, func(dst []byte) []byte { return appendExpiry(dst, now, o.Expires) })
 		return
@@ -310,12 +309,14 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 		return
 	}
 	s.phase = phaseConnected
-	s.expires = o.Expires
+	s.expires = instantOf(o.Expires)
 	s.reply(o.Tag, out, func(dst []byte) []byte { return s.appendConnected(dst, now, o) })
 	s.subscribeMessages(o.User, out)
-	waiting := s.waiting
-	s.waiting = nil
-	for _, frame := range waiting {
+	var e early
+	if s.early != nil {
+		e, s.early = *s.early, nil
+	}
+	for _, frame := range e.waiting {
 		if out.Closing == nil {
 			s.Receive(now, Frame{Data: frame}, out)
 		}
@@ -389,8 +390,8 @@ func (s *Session) rest(now time.Time) {
 	if s.poll != nil {
 		s.due = s.poll.until
 	}
-	if !s.expires.IsZero() {
-		if at := s.expires.Add(-s.options.Expiring); s.due.IsZero() || at.Before(s.due) {
+	if s.expires != 0 {
+		if at := s.expires.time().Add(-s.options.Expiring); s.due.IsZero() || at.Before(s.due) {
 			s.due = at
 		}
 	}
@@ -406,13 +407,13 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		s.close(clientproto.CloseConnectTimeout, "no connect came in time", out)
 		return
 	}
-	if !s.expires.IsZero() && !now.Before(s.expires.Add(-s.options.Expiring)) {
+	if s.expires != 0 && !now.Before(s.expires.time().Add(-s.options.Expiring)) {
 		s.sendObject(out, func(dst []byte) []byte {
 			dst = append(dst, `{"expiring":{`...)
-			dst = appendMillis(dst, "after_ms", s.expires.Sub(now))
+			dst = appendMillis(dst, "after_ms", s.expires.time().Sub(now))
 			return append(dst, "}}"...)
 		})
-		s.expires = time.Time{}
+		s.expires = 0
 	}
 	switch {
 	case s.poll != nil:

@@ -13,17 +13,21 @@ import (
 // tagMessages is that of the subscription to the user's own channel. No client has it.
 const tagMessages = clientproto.IDMax + 1
 
+// tagDigest marks that of a history that is asked for to reply with its digest.
+const tagDigest = 1 << 63
+
 // settle replies to the command that o is the outcome of.
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
+	isDigest := o.Tag&tagDigest != 0
+	o.Tag &^= tagDigest
 	switch {
 	case o.Tag == tagMessages:
 		if s.begin = o.Position.String(); o.Err != nil {
 			s.messages = ""
 		}
 	case o.Err != nil:
-		s.isDigest(o)
 		s.fail(o.Tag, o.Err, out)
-	case o.Command == hub.CommandHistory && s.isDigest(o):
+	case isDigest:
 		s.reply(o.Tag, out, func(dst []byte) []byte { return appendDigest(dst, &o.Page) })
 	default:
 		s.reply(o.Tag, out, func(dst []byte) []byte { return appendOutcome(dst, o) })
