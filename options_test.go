@@ -133,7 +133,10 @@ var options = map[string]struct {
 		_, err := loadgen.Storm(t.Context(), "ws://127.0.0.1:1/", loadgen.Options{Storm: *o.(*loadgen.StormOptions)})
 		return err
 	}},
-	"loadgen.FanoutOptions": {reflect.TypeFor[loadgen.FanoutOptions](), nil}, // no numbers
+	"loadgen.FanoutOptions": {reflect.TypeFor[loadgen.FanoutOptions](), func(t *testing.T, o any) error {
+		_, err := loadgen.Fanout(t.Context(), "ws://127.0.0.1:1/", loadgen.Options{Fanout: *o.(*loadgen.FanoutOptions)})
+		return err
+	}},
 	"loadgen.PublishOptions": {reflect.TypeFor[loadgen.PublishOptions](), func(t *testing.T, o any) error {
 		_, err := loadgen.SSE(t.Context(), "http://127.0.0.1:1/", loadgen.Options{Publishing: *o.(*loadgen.PublishOptions)})
 		return err

@@ -86,7 +86,8 @@ type Decision struct {
 }
 
 // Decide answers whether id, which may be nil for Everybody, may do a in channel, a
-// valid name, or with a method, for the actions of those. What id is granted decides, then whether it is the user's own channel
+// valid name, or with a method, for the actions of those, or in all channels that channel, a pattern, matches: then one grant has to
+// cover it, or rules are those of all of them. What id is granted decides, then whether it is the user's own channel
 // that is read, then the rules of the channel, which may be nil; what neither allows is denied. Expiry is not looked at.
 func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 	d := Decision{Action: a, Channel: channel}
@@ -97,7 +98,7 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 		d.Allowed, d.Reason = true, "nothing is protected on this server: neither tokens, keys nor anonymous are configured"
 		return d
 	}
-	if p, granted, ok := id.Grants.Find(a, channel, id.User); ok {
+	if p, granted, ok := id.Grants.find(a, channel, id.User); ok {
 		d.Allowed = true
 		d.Reason = fmt.Sprintf("%s has the grant %s on %s", id, granted, p)
 		if granted != a {
@@ -115,7 +116,7 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 		d.Reason = fmt.Sprintf("everybody may %s there: %s", a.verb(), rules.Source)
 		return d
 	}
-	d.Reason = denial(id, a)
+	d.Reason = denial(id, a, !a.IsOfMethods() && IsPattern(channel))
 	return d
 }
 
@@ -127,7 +128,7 @@ func May(id *Identity, rules *Rules, a Action, channel string) bool {
 	if isOwn(a, channel, id.User) {
 		return true
 	}
-	_, _, ok := id.Grants.Find(a, channel, id.User)
+	_, _, ok := id.Grants.find(a, channel, id.User)
 	return ok
 }
 
@@ -145,12 +146,16 @@ func MayEverywhere(id *Identity, a Action) bool {
 	return false
 }
 
-func denial(id *Identity, a Action) string {
+func denial(id *Identity, a Action, isPattern bool) string {
 	granted := id.Grants.Patterns(a)
 	if len(granted) == 0 {
 		return fmt.Sprintf("%s has no grant to %s", id, a.verb())
 	}
-	return fmt.Sprintf("%s may %s on %s, none of which matches", id, a.verb(), list(granted))
+	none := "none of which matches"
+	if isPattern {
+		none = "none of which covers all that the pattern matches"
+	}
+	return fmt.Sprintf("%s may %s on %s, %s", id, a.verb(), list(granted), none)
 }
 
 // verb is what somebody does.
@@ -181,6 +186,9 @@ func (d Decision) Missing() string { return Missing(d.Action, d.Channel) }
 
 // Missing names the grant that a client needs.
 func Missing(a Action, channel string) string {
+	if !a.IsOfMethods() && IsPattern(channel) {
+		return fmt.Sprintf("this needs the grant %s on all that the pattern %s matches: on it, or on a wider one", a, quoted(channel))
+	}
 	what := "channel"
 	if a.IsOfMethods() {
 		what = "method"

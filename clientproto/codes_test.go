@@ -105,6 +105,9 @@ func tableRows() (rows []string) {
 	for _, r := range GapReasons() {
 		rows = append(rows, "gap "+r.Name)
 	}
+	for number, name := range Keys() {
+		rows = append(rows, "key "+strconv.Itoa(number)+" "+name)
+	}
 	return rows
 }
 
@@ -141,11 +144,11 @@ func reused(rows, retired, known []string) (faults []string) {
 	return faults
 }
 
-// keys are what a row has for itself alone. Problems share statuses.
+// keys are what a row has for itself alone: its name, and its number but for problems, which share statuses.
 func keys(row string) []string {
 	f := strings.Fields(row)
 	name := f[0] + " " + f[len(f)-1]
-	if f[0] == "close" {
+	if f[0] == "close" || f[0] == "key" {
 		return []string{f[0] + " " + f[1], name}
 	}
 	return []string{name}

@@ -7,4 +7,4 @@
 // to anything else: testdata/codes.golden remembers them all, and a test compares.
 package clientproto
 
-//go:generate go test -count=1 -run ^TestGenerated$ . -update
+//go:generate go test -count=1 -run "^Test(Generated|ProtocolHasTheKeys)$" . -update

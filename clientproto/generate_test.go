@@ -33,6 +33,37 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
+// The table of keys in the protocol is the one of the code.
+func TestProtocolHasTheKeys(t *testing.T) {
+	const path, begin, end = "../docs/protocol.md", "<!-- keys: made by go generate ./clientproto -->\n", "<!-- end of keys -->"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, isThere := strings.Cut(string(b), begin)
+	table, after, hasEnd := strings.Cut(rest, end)
+	if !isThere || !hasEnd {
+		t.Fatalf("%s has no table of keys", path)
+	}
+	want := "| | +0 | +1 | +2 | +3 | +4 | +5 | +6 | +7 |\n|---|---|---|---|---|---|---|---|---|\n"
+	for n := 0; n < len(keyNames); n += 8 {
+		want += "| " + strconv.Itoa(n) + " |"
+		for _, name := range keyNames[n:min(n+8, len(keyNames))] {
+			want += " `" + name + "` |"
+		}
+		want += strings.Repeat(" |", 8-min(8, len(keyNames)-n)) + "\n"
+	}
+	if table == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("the keys of %s are not those of the table; run %s", path, how)
+	}
+	if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func problemsPage() string {
 	var page strings.Builder
 	page.WriteString("# Problems\n\n" +
@@ -120,7 +151,12 @@ func typeScript() string {
 	for _, p := range Problems() {
 		fmt.Fprintf(&ts, "  /** %s (%d). %s */\n  %s: %q,\n", p.Title, p.Status, p.Remedy, pascal(p.Name), p.Name)
 	}
-	ts.WriteString("} as const\nexport type ProblemType = (typeof ProblemType)[keyof typeof ProblemType]\n")
+	ts.WriteString("} as const\nexport type ProblemType = (typeof ProblemType)[keyof typeof ProblemType]\n\n" +
+		"/** The names of members by their number in godwit.v1.cbor. Numbers are never reused. */\nexport const keys = [\n")
+	for _, name := range Keys() {
+		fmt.Fprintf(&ts, "  %q,\n", name)
+	}
+	fmt.Fprintf(&ts, "] as const\n\n/** The tag of CBOR for a byte string that is the text of a JSON value. */\nexport const tagJSON = %d\n", TagJSON)
 	return ts.String()
 }
 

@@ -64,9 +64,11 @@ var (
 	ProblemSubscribed = problem(409, "already-subscribed", "Already subscribed",
 		"Unsubscribe first, if you want to subscribe in another way.")
 	ProblemUnsubscribed = problem(409, "unsubscribed", "Unsubscribed in the meantime",
-		"Nothing: `unsubscribe` came before the subscription had begun.")
+		"Nothing: `unsubscribe` came before the subscription had begun, or the server has ended it.")
 	ProblemNotSubscribed = problem(409, "not-subscribed", "Not subscribed",
 		"Subscribe first, to exactly this channel or pattern.")
+	ProblemOneChannel = problem(409, "session-of-one-channel", "Session of one channel",
+		"Only sessions of godwit.v1 (`transport` is `session`) can be subscribed to other channels. End this one, or have its client connect to `/connect`.")
 	ProblemRegistered = problem(409, "already-registered", "Already registered",
 		"Nothing: the session answers this method or pattern already.")
 	ProblemNotRegistered = problem(409, "not-registered", "Not registered",

@@ -53,7 +53,7 @@ func (s *Server) acceptOnLoops(ln net.Listener) (bool, error) {
 // listen watches a listening socket.
 func (l *loop) listen(fd int32, config *tls.Config) {
 	a := &acceptor{fd: fd, key: int32(-1 - len(l.listeners)), config: config}
-	if l.stopping || l.server.closing.Load() {
+	if l.stopping || l.server.leaving.Load() {
 		a.close(l.system)
 		return
 	}

@@ -196,6 +196,7 @@ type Server struct {
 	overload   overload
 	stop       chan struct{}
 	closing    atomic.Bool
+	leaving    atomic.Bool  // nothing is accepted any more, see StopAccepting
 	count      atomic.Int64 // connections of all loops and of HTTP, but for those above the limit
 	overLimit  atomic.Int64 // connections above the limit, which are told so
 	date       atomic.Pointer[dateText]
@@ -308,7 +309,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	defer s.untrack(ln)
 	ok, err := s.acceptOnLoops(ln)
 	switch {
-	case err != nil && s.closing.Load():
+	case err != nil && s.leaving.Load():
 		return ErrServerClosed // ln was closed under us
 	case err != nil:
 		return err
@@ -322,7 +323,7 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) track(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing.Load() {
+	if s.leaving.Load() {
 		return false
 	}
 	if s.listeners == nil {
@@ -349,6 +350,9 @@ func (s *Server) acceptStreams(ln net.Listener) error {
 			if err == nil {
 				nc.Close()
 			}
+			return ErrServerClosed
+		case err != nil && s.leaving.Load():
+			<-s.stop
 			return ErrServerClosed
 		case err != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF)):
 			return fmt.Errorf("engine: %w", err)

@@ -94,7 +94,7 @@ func (l *loop) beginExchange(c *Conn, r Responder, value any, head *httphead.Hea
 	e := x.exchange
 	*e = exchange{number: e.number + 1, responder: r, phase: phaseAsked, ended: e.ended}
 	if head != nil {
-		e.headOnly, e.last = head.Method == http.MethodHead, head.Close
+		e.headOnly, e.last = head.Method == http.MethodHead, head.Close || l.server.leaving.Load()
 	}
 	c.value = value
 	c.mu.Unlock()

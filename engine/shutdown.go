@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -42,6 +43,33 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// StopAccepting stops listening, and leaves everything else as it is: connections that
+// are open are served, and told with their next response that it is the last. It is for
+// a server whose successor has the same socket, and in which connections wait for that
+// one; Shutdown is to follow. Serve returns with that. When StopAccepting returns, all that
+// were accepted are counted in Len.
+func (s *Server) StopAccepting() {
+	s.mu.Lock()
+	s.leaving.Store(true)
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	s.mu.Unlock()
+	began := true
+	s.once.Do(func() { began, s.startErr = false, ErrServerClosed })
+	if !began {
+		return
+	}
+	var stopping sync.WaitGroup
+	for _, l := range s.loops {
+		stopping.Add(1)
+		if !l.do(func() { l.stopAccepting(); stopping.Done() }) {
+			stopping.Done()
+		}
+	}
+	stopping.Wait()
+}
+
 // RegisterOnShutdown has Shutdown call f when nothing is accepted any more, and before
 // connections are told goodbye: what the application has going on with them ends
 // best in its own way. Shutdown goes on when f has returned. Close does not call it.
@@ -68,6 +96,7 @@ func (s *Server) Close() error {
 func (s *Server) quit() bool {
 	s.mu.Lock()
 	s.closing.Store(true)
+	s.leaving.Store(true)
 	for ln := range s.listeners {
 		ln.Close()
 	}

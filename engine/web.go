@@ -73,7 +73,7 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.TLS = f.tlsState()
 	}
 	upgrade := handshake.IsUpgrade(r.Header)
-	last := f != nil && f.last || upgrade && r.ProtoMajor == 1
+	last := f != nil && f.last || upgrade && r.ProtoMajor == 1 || h.server.leaving.Load() && !upgrade
 	if last {
 		w.Header().Set("Connection", "close")
 	}

@@ -12,20 +12,31 @@ import (
 
 func (h *Hub) askListen(ctx context.Context, channel string) (top Position, err error) {
 	defer h.recoverAs(&err, "Listen", channel)
+	if IsPattern(channel) {
+		return Position{}, h.patterns.broker.ListenPattern(ctx, channel)
+	}
 	return h.broker.Listen(ctx, channel)
 }
 
 func (h *Hub) askMute(ctx context.Context, channel string) (err error) {
 	defer h.recoverAs(&err, "Mute", channel)
+	if IsPattern(channel) {
+		return h.patterns.broker.MutePattern(ctx, channel)
+	}
 	return h.broker.Mute(ctx, channel)
 }
 
 // askHistory leaves a panic of an immediate Broker to its caller, whose page it was.
 func (h *Hub) askHistory(ctx context.Context, channel string, q Query) (page Page, err error) {
-	if !h.immediate {
+	if !h.immediate() {
 		defer h.recoverAs(&err, "History", channel)
 	}
 	return h.broker.History(ctx, channel, q)
+}
+
+func (h *Hub) askList(ctx context.Context, b ListingBroker, pattern string, q ListQuery) (list []ChannelInfo, err error) {
+	defer h.recoverAs(&err, "List", pattern)
+	return b.List(ctx, q)
 }
 
 // recoverAs is deferred around a call of the Broker. It makes an error of a panic,

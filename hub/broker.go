@@ -65,7 +65,9 @@ type Broker interface {
 type ImmediateBroker interface {
 	Broker
 
-	// IsImmediate reports whether that is so. It does not change.
+	// IsImmediate reports whether that is so now. It may change, at any time: a method
+	// that was called before it did may then wait, and the caller with it. It must
+	// be quick, and is asked with every publication.
 	IsImmediate() bool
 }
 

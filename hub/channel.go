@@ -25,21 +25,24 @@ type channelShard struct {
 	m  shrinkmap.Map[string, *channel]
 }
 
-// channel is the set of subscriptions to one name. What the Broker is asked for
-// follows the set, see settle.
+// channel is the set of subscriptions to one name, which may be a pattern's. What the
+// Broker is asked for follows the set, see settle.
 type channel struct {
-	name string
-	refs int // what needs the entry to stay; guarded by the shard
+	name    string
+	pattern *pattern // nil for one that is no pattern
+	refs    int      // what needs the entry to stay; guarded by the shard
 
 	mu        sync.Mutex // guards what follows and the index of subs
 	subs      []*subscription
 	lent      bool            // a delivery is reading the array of subs
 	isAsking  bool            // the Broker is being asked to Listen or Mute
+	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	listening bool            // the Broker's Listen is in force
 	top       Position        // newest position of the channel; zero when it is not known
-	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
 	waiting   []*subscription // for Listen
 	presence  *presence       // nil unless somebody watches the members
+	deltas    *deltas         // nil unless somebody wants deltas
+	derived   *derived        // subscriptions by patterns; nil until there is a pattern in the hub
 }
 
 func (c *channels) shard(name string) *channelShard {
@@ -77,6 +80,9 @@ func (c *channels) acquire(name string) *channel {
 	if !ok {
 		// The name may be a part of a long request that must not stay for it.
 		ch = &channel{name: strings.Clone(name)}
+		if IsPattern(name) {
+			ch.pattern = new(pattern)
+		}
 		s.m.Set(ch.name, ch)
 		c.count.Add(1)
 	}
@@ -153,6 +159,7 @@ func (ch *channel) removeLocked(sub *subscription) {
 	if ch.presence != nil {
 		ch.presence.leave(sub)
 	}
+	ch.waiveDeltas(sub)
 	last := len(ch.subs) - 1
 	if ch.lent || cap(ch.subs) > 64 && last < cap(ch.subs)/4 {
 		ch.subs = slices.Clone(ch.subs)
@@ -164,17 +171,27 @@ func (ch *channel) removeLocked(sub *subscription) {
 	ch.subs = ch.subs[:last]
 }
 
-// lend returns the subscribers for one delivery, of p, to visit without a lock.
-// A Broker makes one delivery at a time in a channel, so one flag is enough.
-func (ch *channel) lend(p Position) []*subscription {
+// lend returns the subscribers for one delivery, of p, to visit without a lock: those
+// of the channel, and those by patterns. previous is
+// the publication before p if the channel keeps that. It returns false if patterns have changed
+// since the latter were found: they are to be found again, see Hub.derive. A Broker
+// makes one delivery at a time in a channel, so one flag is enough.
+func (ch *channel) lend(p *Publication, generation uint64) (subs, derived []*subscription, previous *Publication, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	if generation > 0 {
+		if ch.derived == nil || ch.derived.generation != generation {
+			return nil, nil, nil, false
+		}
+		derived = ch.derived.subs
+		ch.derived.lent = len(derived) > 0
+	}
 	ch.lent = len(ch.subs) > 0
 	// Also when there are none: one may come before the Broker is asked to mute.
-	if !ch.top.isAfter(p) {
-		ch.top = p
+	if !ch.top.isAfter(p.Position) {
+		ch.top = p.Position
 	}
-	return ch.subs
+	return ch.subs, derived, ch.deltas.follow(p), true
 }
 
 // lose notes that deliveries were lost, so that the newest position is not known
@@ -183,6 +200,9 @@ func (ch *channel) lose() []*subscription {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.top, ch.hasLost = Position{}, true
+	if ch.derived != nil {
+		return slices.Concat(ch.subs, ch.derived.subs)
+	}
 	return slices.Clone(ch.subs)
 }
 
@@ -190,6 +210,9 @@ func (ch *channel) giveBack() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.lent = false
+	if ch.derived != nil {
+		ch.derived.lent = false
+	}
 }
 
 // snapshot is a copy of the subscribers.
@@ -222,7 +245,7 @@ func (h *Hub) settle(ch *channel) {
 		if wanted {
 			ask = h.listen
 		}
-		if h.immediate {
+		if h.immediate() {
 			ask(context.Background(), ch)
 			h.channels.release(ch)
 			continue

@@ -40,7 +40,7 @@ func (b *countingBroker) want(t *testing.T, listens, mutes int) {
 
 // bareHub is a hub of which channels need no more than this.
 func bareHub(t *testing.T, broker Broker, immediate bool) (*Hub, *channel) {
-	h := &Hub{broker: broker, immediate: immediate, channels: channels{seed: maphash.MakeSeed()}, calls: newCalls(4), pages: newPages(NoLimit)}
+	h := &Hub{broker: broker, immediate: func() bool { return immediate }, channels: channels{seed: maphash.MakeSeed()}, calls: newCalls(4), pages: newPages(NoLimit)}
 	h.options, _ = (*Options)(nil).effective()
 	t.Cleanup(h.calls.close)
 	return h, h.channels.acquire("c")
@@ -143,7 +143,7 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 		subs[i] = &subscription{}
 		ch.add(subs[i])
 	}
-	lent := ch.lend(Position{})
+	lent, _, _, _ := ch.lend(&Publication{Position: Position{}}, 0)
 	for _, sub := range subs[:150] {
 		ch.remove(sub)
 	}
@@ -175,12 +175,12 @@ func TestNewestPosition(t *testing.T) {
 		want      Position
 	}{
 		"nothing":                 {func(*channel) {}, at("e", 5)},
-		"an older delivery":       {func(ch *channel) { ch.lend(at("e", 4)) }, at("e", 5)},
-		"a newer delivery":        {func(ch *channel) { ch.lend(at("e", 6)) }, at("e", 6)},
-		"one of another epoch":    {func(ch *channel) { ch.lend(at("f", 1)) }, Position{}},
-		"a loss":                  {func(ch *channel) { ch.lend(at("e", 6)); ch.lose() }, Position{}},
-		"a delivery after that":   {func(ch *channel) { ch.lose(); ch.lend(at("e", 6)) }, at("e", 6)},
-		"one delivered to nobody": {func(ch *channel) { ch.removeLocked(ch.subs[0]); ch.lend(at("e", 6)) }, at("e", 6)},
+		"an older delivery":       {func(ch *channel) { ch.lend(&Publication{Position: at("e", 4)}, 0) }, at("e", 5)},
+		"a newer delivery":        {func(ch *channel) { ch.lend(&Publication{Position: at("e", 6)}, 0) }, at("e", 6)},
+		"one of another epoch":    {func(ch *channel) { ch.lend(&Publication{Position: at("f", 1)}, 0) }, Position{}},
+		"a loss":                  {func(ch *channel) { ch.lend(&Publication{Position: at("e", 6)}, 0); ch.lose() }, Position{}},
+		"a delivery after that":   {func(ch *channel) { ch.lose(); ch.lend(&Publication{Position: at("e", 6)}, 0) }, at("e", 6)},
+		"one delivered to nobody": {func(ch *channel) { ch.removeLocked(ch.subs[0]); ch.lend(&Publication{Position: at("e", 6)}, 0) }, at("e", 6)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, ch := bareHub(t, &countingBroker{}, true)
@@ -196,7 +196,7 @@ func TestNewestPosition(t *testing.T) {
 			if top, _ := ch.add(h.asking(ch)); !top.IsZero() {
 				t.Errorf("after a loss a newcomer is told %v", top)
 			}
-			ch.lend(at("e", 9))
+			ch.lend(&Publication{Position: at("e", 9)}, 0)
 			if top, _ := ch.add(h.asking(ch)); top != at("e", 9) {
 				t.Errorf("after the next delivery a newcomer is told %v", top)
 			}

@@ -48,18 +48,27 @@ func (b *strictBroker) Mute(ctx context.Context, channel string) (err error) {
 // TestChurn has sessions come and go so that channels lose their last
 // subscriber all the time. Whoever is subscribed gets what it publishes.
 func TestChurn(t *testing.T) {
-	for name, immediately := range map[string]bool{"immediate": true, "remote": false} {
-		t.Run(name, func(t *testing.T) { churn(t, immediately) })
+	for name, wrap := range map[string]func(hub.Broker) hub.Broker{
+		"immediate": func(b hub.Broker) hub.Broker { return immediate{b} },
+		"remote":    func(b hub.Broker) hub.Broker { return b },
+		"changing":  func(b hub.Broker) hub.Broker { return &changing{Broker: b} },
+	} {
+		t.Run(name, func(t *testing.T) { churn(t, wrap) })
 	}
 }
 
-func churn(t *testing.T, immediately bool) {
+// changing never waits, or may, whenever it is asked again.
+type changing struct {
+	hub.Broker
+	asked atomic.Uint32
+}
+
+func (c *changing) IsImmediate() bool { return c.asked.Add(1)%3 != 0 }
+
+func churn(t *testing.T, wrap func(hub.Broker) hub.Broker) {
 	const workers, rounds = 8, 400
 	broker := newBroker()
-	var strict hub.Broker = &strictBroker{Broker: broker, t: t}
-	if immediately {
-		strict = immediate{strict}
-	}
+	strict := wrap(&strictBroker{Broker: broker, t: t})
 	h := newHub(t, strict, &hub.Options{NoHistory: true, QueueCountMax: workers * rounds})
 	subscribe := func(e *edge, channel string) {
 		if err := e.trySubscribe(channel, hub.SubscribeOptions{}); err != nil {

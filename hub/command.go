@@ -44,7 +44,7 @@ func (s *Session) Publish(tag uint64, m Message) {
 	under.publishing = append(under.publishing, pendingPublish{c, m.Channel})
 	s.mu.Unlock()
 	s.hub.give(s.transport, m, p, s, c.ticket)
-	if !s.hub.immediate {
+	if !s.hub.immediate() {
 		s.expectAnswer()
 	}
 }
@@ -239,6 +239,9 @@ func (s *Session) complete(c command, o Outcome) {
 // push queues the outcome of a command that was counted; s.mu is held. A success
 // without a tag is dropped.
 func (s *Session) push(c command, o Outcome) {
+	if c.tag >= ByServer && !s.noteByServer(&c, &o) {
+		return
+	}
 	if s.ended != endNot {
 		return
 	}

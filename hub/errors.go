@@ -21,6 +21,9 @@ var (
 	ErrSubscribed           = errors.New("hub: session is subscribed to this channel already")
 	ErrUnsubscribed         = errors.New("hub: unsubscribed before the subscription began")
 	ErrTooManySubscriptions = errors.New("hub: session has too many subscriptions")
+
+	// ErrRemoved is a reason for Session.Remove that says nothing else.
+	ErrRemoved = errors.New("hub: unsubscribed by the server")
 )
 
 // Reasons for which a session ended, and answers of a hub that is ending.

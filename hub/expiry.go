@@ -16,18 +16,23 @@ func (e *expiry) has(p *Publication) bool {
 	return !e.now.Before(p.Attributes.Expires)
 }
 
-// passExpired appends a gap for p, or adds p to the gap that dst ends with.
-func (s *Session) passExpired(sub *subscription, p *Publication, dst []Push) []Push {
+// passExpired appends a gap from a position to p, or adds p to the gap that dst ends with.
+func (s *Session) passExpired(sub *subscription, p *Publication, from Position, dst []Push) []Push {
 	if n := len(dst); n > 0 {
 		last := &dst[n-1]
-		if last.Gap != nil && last.Gap.Reason == GapExpired && last.Channel == sub.channel.name && last.Gap.To == (Position{p.Position.Epoch, p.Previous}) {
+		if last.Gap != nil && last.Gap.Reason == GapExpired && last.Channel == sub.channel.name && last.Gap.To == from {
 			last.Gap.To = p.Position
 			last.Gap.Count++
+			s.hub.counters.omitted[GapExpired].Add(1)
 			return dst
 		}
 	}
-	s.hub.counters.gaps.Add(1)
-	return append(dst, Push{Channel: sub.channel.name, Gap: &Gap{
-		From: Position{p.Position.Epoch, p.Previous}, To: p.Position, Reason: GapExpired, Count: 1,
-	}})
+	return s.pushGap(sub, &Gap{From: from, To: p.Position, Reason: GapExpired, Count: 1}, dst)
+}
+
+// pushGap appends g, and counts it.
+func (s *Session) pushGap(sub *subscription, g *Gap, dst []Push) []Push {
+	s.hub.counters.gaps[g.Reason].Add(1)
+	s.hub.counters.omitted[g.Reason].Add(uint64(g.Count))
+	return append(dst, Push{Channel: sub.channel.name, Gap: g})
 }

@@ -20,6 +20,8 @@ const (
 	GapConflated                  // newer ones with the same key took their place, see Conflate
 	GapDropped                    // the client was too slow, see DropOldest
 	GapRate                       // there were more than the subscription's Rate
+
+	gapReasons // how many there are
 )
 
 // String is the reason as clients are told it.

@@ -21,10 +21,11 @@ import (
 // Broker or an edge is called.
 type Hub struct {
 	broker    Broker
-	immediate bool // the broker never waits
-	tellsGaps bool // to an Observer.Gapped
+	immediate func() bool // whether the broker never waits, now
+	tellsGaps bool        // to an Observer.Gapped
 	options   Options
 	channels  channels
+	patterns  patterns
 	calls     *calls    // of a broker that may wait
 	pages     *pages    // of histories that resuming subscriptions read
 	exchange  *exchange // of calls of methods
@@ -32,6 +33,7 @@ type Hub struct {
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
 	latest    atomic.Int64          // of uniqueNow
+	keys      sync.Map              // Policy.KeyPointer → *Form[string]
 	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
@@ -52,6 +54,7 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	}
 	h := &Hub{
 		broker:     broker,
+		immediate:  immediacy(broker),
 		options:    o,
 		channels:   channels{seed: maphash.MakeSeed()},
 		calls:      newCalls(o.CallsMax),
@@ -60,14 +63,20 @@ func New(broker Broker, opts *Options) (*Hub, error) {
 	}
 	h.exchange = newExchange(h)
 	h.tellsGaps = o.Observer != nil && o.Observer.Gapped != nil
-	if b, ok := broker.(ImmediateBroker); ok {
-		h.immediate = b.IsImmediate()
-	}
+	h.patterns.broker, _ = broker.(PatternBroker)
 	if err := broker.Start(receiver{h}); err != nil {
 		h.exchange.cancel()
 		return nil, brokerError(err)
 	}
 	return h, nil
+}
+
+// immediacy returns what says whether a Broker never waits.
+func immediacy(b Broker) func() bool {
+	if b, ok := b.(ImmediateBroker); ok {
+		return b.IsImmediate
+	}
+	return func() bool { return false }
 }
 
 // Connect opens a session. transport names the edge ("websocket", "sse", …) for
@@ -142,24 +151,7 @@ const paceInterval = 20 * time.Millisecond
 // then.
 func (h *Hub) ShutdownAtPace(ctx context.Context, perSecond int) error {
 	sessions, drained := h.end(ErrShutdown)
-	batch := len(sessions)
-	if perSecond < NoLimit {
-		batch = max(1, int(float64(perSecond)*paceInterval.Seconds()))
-	}
-	var pace *time.Ticker
-	for i, s := range sessions {
-		if i > 0 && i%batch == 0 && ctx.Err() == nil {
-			if pace == nil {
-				pace = time.NewTicker(paceInterval)
-				defer pace.Stop()
-			}
-			select {
-			case <-pace.C:
-			case <-ctx.Done():
-			}
-		}
-		s.end(endShutdown)
-	}
+	endAtPace(ctx, sessions, perSecond)
 	select {
 	case <-drained:
 		return nil
@@ -221,7 +213,7 @@ func (h *Hub) checkOpen() error {
 // never waits, or else in its turn. It returns false when the hub is closed: f is
 // not called then.
 func (h *Hub) call(channel string, f func(context.Context)) bool {
-	if h.immediate {
+	if h.immediate() {
 		f(context.Background())
 		return true
 	}
@@ -255,22 +247,28 @@ type receiver struct{ hub *Hub }
 // Receive hands p to every subscriber of its channel. No lock is held while it
 // goes over them but, for an instant each, the session's own.
 func (r receiver) Receive(p *Publication) {
-	ch := r.hub.channels.find(p.Channel)
+	ch, subs, derived, previous := r.hub.lend(p)
 	if ch == nil {
 		return
 	}
-	subs := ch.lend(p.Position)
 	defer ch.giveBack()
-	if len(subs) == 0 {
+	if len(subs)+len(derived) == 0 {
 		return
 	}
 	began := r.hub.beginDelivery(p)
-	d := &Delivery{Publication: p}
+	d := newDelivery(p, previous)
 	for _, sub := range subs {
-		sub.session.offer(sub, d)
+		if !sub.session.offer(sub, d) {
+			sub.session.offerAgain(ch, d)
+		}
+	}
+	for _, sub := range derived {
+		if !sub.session.offer(sub, d) {
+			sub.session.offerAgain(ch, d)
+		}
 	}
 	if !began.IsZero() {
-		r.hub.options.Observer.Delivered(p, len(subs), began)
+		r.hub.options.Observer.Delivered(p, len(subs)+len(derived), began)
 	}
 }
 
@@ -290,6 +288,7 @@ func (r receiver) Lost(name string) {
 	} else if ch := r.hub.channels.find(name); ch != nil {
 		channels = []*channel{ch}
 	}
+	r.hub.losePatterns(name)
 	for _, ch := range channels {
 		for _, sub := range ch.lose() {
 			sub.session.doubt(sub)

@@ -21,6 +21,9 @@ func (s *Session) SetIdentity(id *access.Identity) {
 	}
 	s.mu.Unlock()
 	s.expireWithIdentity()
+	if o := s.hub.options.Observer; o != nil && o.Identified != nil {
+		o.Identified(s)
+	}
 }
 
 // Transport is the name of the session's edge, as it was given to Connect.
@@ -42,8 +45,9 @@ func (s *Session) End(reason error) {
 	s.wake()
 }
 
-// WasEnded reports whether End was called, or the session's identity has expired. An edge
-// whose client is slow need not wait for it before it takes the reason.
+// WasEnded reports whether End was called, the session's identity has expired, or its
+// client was too slow. An edge whose client is slow need not wait for it before it takes
+// the reason.
 func (s *Session) WasEnded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

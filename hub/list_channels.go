@@ -12,7 +12,7 @@ import (
 // ChannelInfo is a channel that somebody is subscribed to or that has history.
 type ChannelInfo struct {
 	Name        string
-	Subscribers int // through this hub
+	Subscribers int // through this hub, those by patterns left out
 
 	// Publications is how many its history holds, and Position that of the newest
 	// one. They are zero if there is no history, or if the Broker is no ListingBroker.
@@ -26,7 +26,7 @@ func (h *Hub) Channels() []ChannelInfo {
 	channels := h.channels.all()
 	list := make([]ChannelInfo, 0, len(channels))
 	for _, ch := range channels {
-		if n := ch.len(); n > 0 {
+		if n := ch.len(); n > 0 && ch.pattern == nil {
 			list = append(list, ChannelInfo{Name: ch.name, Subscribers: n})
 		}
 	}
@@ -84,7 +84,7 @@ func (h *Hub) ListChannels(ctx context.Context, q ListQuery) ([]ChannelInfo, err
 	}
 	used := firstn.List[ChannelInfo]{Limit: q.Limit, Name: func(c ChannelInfo) string { return c.Name }}
 	for _, ch := range h.channels.all() {
-		if !used.Wants(ch.name) || !q.wants(ch.name) {
+		if ch.pattern != nil || !used.Wants(ch.name) || !q.wants(ch.name) {
 			continue
 		}
 		if n := ch.len(); n > 0 {

@@ -79,7 +79,7 @@ func (s *Session) Subscription(channel string) (state SubscriptionState, ok bool
 	}
 	return SubscriptionState{
 		Milestone: s.milestone(sub), Queued: int(sub.queued),
-		IsCatchingUp: sub.catching, IsFailing: sub.catching && sub.retry != nil, IsGapping: sub.traits&tellsGaps != 0,
+		IsCatchingUp: sub.catching, IsFailing: sub.catching && sub.rare != nil && sub.rare.retry != nil, IsGapping: sub.traits&tellsGaps != 0,
 	}, true
 }
 

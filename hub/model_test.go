@@ -27,6 +27,7 @@ type modelBroker struct {
 	receiver  hub.Receiver
 	epoch     int
 	note      func(format string, args ...any)
+	dress     func(*hub.Publication) // nil if nothing more is to be said of what is published
 	channels  map[string]*modelLog
 
 	mu    sync.Mutex // guards calls
@@ -165,6 +166,9 @@ func (b *modelBroker) publish(l *modelLog) {
 		p.Previous = 0 // none is held
 	}
 	p.Data = []byte(p.Position.String())
+	if b.dress != nil {
+		b.dress(p)
+	}
 	l.all = append(l.all, p)
 	b.note("published %v after %d", p.Position, p.Previous)
 	if l.listening {
@@ -198,6 +202,9 @@ func (b *modelBroker) newEpoch() {
 	}
 }
 
+// What may wait in a session of a modelRun.
+const modelCountMax, modelBytesMax = 3, 16
+
 // modelRun is what happens to a modelBroker and its clients.
 type modelRun struct {
 	t       *testing.T
@@ -207,6 +214,7 @@ type modelRun struct {
 	isQuiet bool // nothing is left to chance
 	names   []string
 	clients []*modelClient
+	slow    *slowModel // nil without policies
 	tag     uint64
 	trace   []string
 	told    milestones
@@ -224,6 +232,7 @@ type modelAccount struct {
 	o     hub.SubscribeOptions
 	begun bool
 	last  hub.Position
+	slowAccount
 }
 
 func (r *modelRun) choose(n int) int {
@@ -291,9 +300,16 @@ func (r *modelRun) step() {
 			r.b.newEpoch()
 		case 1, 2:
 			r.settle()
+		case 3:
+			if r.slow != nil {
+				r.slow.change()
+			}
 		}
 	}
 	synctest.Wait()
+	if r.slow != nil {
+		r.slow.checkBounds(client)
+	}
 }
 
 // during is what happens while an instant call is under way.
@@ -328,6 +344,10 @@ func (r *modelRun) subscribe(client *modelClient, l *modelLog) {
 		if n := len(l.all); n > 0 {
 			a.o.Since = l.all[r.choose(n)].Position
 		}
+	}
+	if r.slow != nil {
+		a.o.Rate = r.slow.wish()
+		r.slow.since(l, &a.o)
 	}
 	client.accounts[l.name] = a
 	r.b.note("subscribe %s %+v", l.name, a.o)
@@ -382,12 +402,17 @@ func (r *modelRun) take(client *modelClient) int {
 				r.failf("subscription since %v begins at %v", a.o.Since, o.Position)
 			default:
 				a.begun, a.last = true, o.Position
+				a.begin = o.Position
 				r.told.begins(r, client, p.Channel, o.Position)
 			}
 			continue
 		}
 		if a == nil || !a.begun {
 			r.failf("something of %s, which is not subscribed to: %s", p.Channel, describe(pushes))
+		}
+		if r.slow != nil {
+			r.slow.check(client, r.b.channels[p.Channel], a, p)
+			continue
 		}
 		r.check(r.b.channels[p.Channel], a, p)
 	}
@@ -432,6 +457,11 @@ func (r *modelRun) settle() {
 	r.rest()
 	<-time.After(time.Minute) // of the bubble: what is to be tried again is
 	r.rest()
+	if r.slow != nil {
+		r.slow.settle()
+		r.isQuiet = false
+		return
+	}
 	r.isQuiet = false
 	for i, client := range r.clients {
 		for name, a := range client.accounts {
@@ -482,7 +512,7 @@ func (r *modelRun) rest() {
 	}
 }
 
-func runModel(t *testing.T, data []byte, isInstant bool, keep int) {
+func runModel(t *testing.T, data []byte, isInstant bool, keep int, prepare func(*modelRun)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &modelRun{t: t, data: data, names: []string{"a", "b"}}
 		r.b = &modelBroker{t: t, isInstant: isInstant, keep: keep, choose: r.choose, during: r.during, channels: make(map[string]*modelLog)}
@@ -490,7 +520,14 @@ func runModel(t *testing.T, data []byte, isInstant bool, keep int) {
 		for _, name := range r.names {
 			r.b.channels[name] = &modelLog{name: name}
 		}
-		h := newHub(t, r.b, &hub.Options{QueueCountMax: 3, QueueBytesMax: 16, NoHistory: keep == 0, Observer: r.told.observer()}) // pages have two or three, too
+		if prepare != nil {
+			prepare(r)
+		}
+		h := newHub(t, r.b, &hub.Options{QueueCountMax: modelCountMax, QueueBytesMax: modelBytesMax, NoHistory: keep == 0, Observer: r.told.observer()}) // pages have two or three, too
+		if r.slow != nil {
+			r.slow.h = h
+			h.SetPolicies(r.slow.policy)
+		}
 		for range 2 {
 			r.clients = append(r.clients, &modelClient{connect(t, h), make(map[string]*modelAccount)})
 		}
@@ -524,7 +561,7 @@ func TestModel(t *testing.T) {
 					for i := range data {
 						data[i] = byte(random.Uint32())
 					}
-					runModel(t, data, isInstant, keep)
+					runModel(t, data, isInstant, keep, nil)
 				}
 			})
 		}
@@ -544,6 +581,6 @@ func FuzzModel(f *testing.F) {
 		if len(data) > 4096 {
 			t.Skip("longer runs find nothing that short ones do not")
 		}
-		runModel(t, data, isInstant, int(keep))
+		runModel(t, data, isInstant, int(keep), nil)
 	})
 }

@@ -47,8 +47,14 @@ type Options struct {
 	// of them may be read at once, the rest waits in turn. Default 2000.
 	HistoryPagesPerSecond int
 
-	// SubscriptionsMax bounds the channels of one session. Default 1000.
+	// SubscriptionsMax bounds the channels and patterns of one session. Default 1000.
 	SubscriptionsMax int
+
+	// PatternChannelsMax bounds the channels of one session whose positions are kept
+	// because patterns match them; others are found again when something is published
+	// in them. VectorChannelsMax bounds those of a Vector. Default 1000 each.
+	PatternChannelsMax int
+	VectorChannelsMax  int
 
 	// JoinWindow is for how long joins and leaves of a channel are collected before
 	// those who watch are told, see SubscribeOptions.Presence. Default 1 s. It is
@@ -74,6 +80,8 @@ const (
 	DefaultQueueCountMax       = DefaultRetentionCount / 2
 	DefaultQueueBytesMax       = 1 << 20
 	DefaultSubscriptionsMax    = 1000
+	DefaultPatternChannelsMax  = 1000
+	DefaultVectorChannelsMax   = 1000
 	DefaultCommandsMax         = 256
 	DefaultCallsMax            = 64
 
@@ -140,6 +148,9 @@ type Observer struct {
 	Joined func(s *Session, channel string)
 	Left   func(s *Session, channel string)
 
+	// Identified is called when a session has another identity, see Session.SetIdentity.
+	Identified func(*Session)
+
 	// Subscribed, Gapped and Unsubscribed say how far a subscription has come, and are
 	// called at these moments only: when it has begun, when its edge has taken a gap, and
 	// when it has ended, by itself or with its session. Of one subscription, Gapped comes
@@ -164,6 +175,8 @@ func (o *Options) effective() (Options, error) {
 		resolve("QueueCountMax", &e.QueueCountMax, DefaultQueueCountMax),
 		resolve("QueueBytesMax", &e.QueueBytesMax, DefaultQueueBytesMax),
 		resolve("SubscriptionsMax", &e.SubscriptionsMax, DefaultSubscriptionsMax),
+		resolve("PatternChannelsMax", &e.PatternChannelsMax, DefaultPatternChannelsMax),
+		resolve("VectorChannelsMax", &e.VectorChannelsMax, DefaultVectorChannelsMax),
 		resolve("CommandsMax", &e.CommandsMax, DefaultCommandsMax),
 		resolve("CallsMax", &e.CallsMax, DefaultCallsMax),
 		resolve("HistoryPagesPerSecond", &e.HistoryPagesPerSecond, DefaultHistoryPagesPerSecond),

@@ -35,6 +35,21 @@ type Policy struct {
 	// still be asked for.
 	JoinWindow time.Duration
 	NoJoins    bool
+	// Slow is what becomes of publications for clients that are slower than they come.
+	Slow SlowPolicy
+
+	// Rate, when positive, is how many publications a second a subscription is given at
+	// most, evenly. Of those that have to wait the newest of each key is kept, under every
+	// Slow policy; a Gap of the reason GapRate stands for what it replaces, and for the
+	// oldest where more wait than a queue holds. Keys take turns. A replay is not slowed
+	// down.
+	Rate int
+
+	// KeyPointer is a JSON pointer (RFC 6901) into payloads of the Kind JSON to the key of
+	// a publication that has none among its Attributes: a string, a number, true or false.
+	// Of members of the same name the first counts. It matters where a newer publication
+	// replaces one that waits. See CheckKeyPointer.
+	KeyPointer string
 }
 
 // ErrNoPresence is the answer to who is subscribed to a channel whose Policy keeps
@@ -49,13 +64,15 @@ var ErrNoJoins = fmt.Errorf("%w: nobody is told who comes and goes", ErrNoPresen
 // every publication and subscription: it must be quick, safe for concurrent use,
 // and return nil for a channel that is as Options say. Nil forgets all policies.
 // Histories that are longer than a new policy allows become shorter with their next
-// publication.
+// publication. Subscriptions that exist are looked at one by one: for those whose Slow,
+// Rate or KeyPointer changes, what waits is read from history.
 func (h *Hub) SetPolicies(policies func(channel string) *Policy) {
 	if policies == nil {
 		h.policies.Store(nil)
-		return
+	} else {
+		h.policies.Store(&policies)
 	}
-	h.policies.Store(&policies)
+	h.renew()
 }
 
 // noPolicy is that of a channel that is as Options say.
@@ -86,6 +103,12 @@ func (h *Hub) retention(p *Policy) Retention {
 		r.KeyAge = p.KeyAge
 	}
 	return r
+}
+
+// retains reports whether a channel with the policy p keeps any history.
+func (h *Hub) retains(p *Policy) bool {
+	r := h.retention(p)
+	return r.Count > 0 && r.Age > 0
 }
 
 // publicationBytesMax is the longest payload in a channel with the policy p.

@@ -18,7 +18,7 @@ func (s *Session) offerChanges(w *watch, o *owed) {
 // many members wait, one partial Changes takes the place of all: it stands at the end,
 // because a roster that is queued between must not come after it.
 func (s *Session) queueChanges(w *watch, o *owed) {
-	if s.ended != endNot || w.sub.gone || w.sub.asked != nil {
+	if s.ended != endNot || w.sub.gone || w.sub.asked != nil || s.watchOf(w.sub) != w {
 		return
 	}
 	c := o.Changes

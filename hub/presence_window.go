@@ -113,15 +113,22 @@ func (s *Session) beginWatch(sub *subscription, byUser bool) (count int) {
 // endWatch is called when sub has left its channel, which is watched.
 func (s *Session) endWatch(sub *subscription) {
 	s.mu.Lock()
-	var w *watch
-	if s.commands != nil {
-		w = s.commands.watches[sub]
-		delete(s.commands.watches, sub)
-	}
+	w := s.takeWatch(sub)
 	s.mu.Unlock()
 	if w != nil {
 		sub.channel.unwatch(w)
 	}
+}
+
+// takeWatch has nothing more queued for sub of its members, and nothing of what is. It
+// returns what is to be taken out of the channel, nil for none; s.mu is held.
+func (s *Session) takeWatch(sub *subscription) *watch {
+	w := s.watchOf(sub)
+	if w != nil {
+		s.dropChanges(sub)
+		delete(s.commands.watches, sub)
+	}
+	return w
 }
 
 func (ch *channel) watch(h *Hub, w *watch, window time.Duration) (count int) {

@@ -58,7 +58,7 @@ func (h *Hub) publish(ctx context.Context, m *Message) (Published, error) {
 
 // now is the time, if anybody asks how long publishing takes.
 func (h *Hub) now() (t time.Time) {
-	if !h.immediate || h.options.Observer != nil {
+	if !h.immediate() || h.options.Observer != nil {
 		t = time.Now()
 	}
 	return t
@@ -123,7 +123,7 @@ func (h *Hub) BeginPublish(transport string, m Message, to Completer, ticket uin
 		to.Published(ticket, Published{Err: err})
 		return
 	}
-	if !h.immediate {
+	if !h.immediate() {
 		p.expectAnswer()
 	}
 }
@@ -278,7 +278,7 @@ func (h *Hub) History(ctx context.Context, channel string, q Query) (page Page, 
 	if err := ctx.Err(); err != nil {
 		return Page{}, err
 	}
-	if h.immediate {
+	if h.immediate() {
 		page, err = h.askHistory(ctx, channel, q)
 		return page, h.brokerError(err)
 	}

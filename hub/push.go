@@ -44,19 +44,21 @@ type Changes struct {
 }
 
 // encodedChanges are Changes as they are sent.
-type encodedChanges struct {
+type encodedChanges [2]struct {
 	once    sync.Once
 	objects [][]byte
 }
 
 // Encoded returns what encode makes of c, which is made with the first call and shared
-// by everybody who watches: all have the same encode. It is safe for concurrent use.
-func (c *Changes) Encoded(encode func(*Changes) [][]byte) [][]byte {
+// by everybody who watches. There is room for two encodings, 0 and 1, each of which has
+// the same encode everywhere. It is safe for concurrent use.
+func (c *Changes) Encoded(encoding int, encode func(*Changes) [][]byte) [][]byte {
 	if c.shared == nil {
 		return encode(c)
 	}
-	c.shared.once.Do(func() { c.shared.objects = encode(c) })
-	return c.shared.objects
+	shared := &c.shared[encoding]
+	shared.once.Do(func() { shared.objects = encode(c) })
+	return shared.objects
 }
 
 // Command names what a session was asked to do.
@@ -80,12 +82,14 @@ type Outcome struct {
 	Tag       uint64 // as it was handed in with the command
 	Command   Command
 	Duplicate bool // of a publication, see Published
+	Deltas    bool // of a subscription, see SubscribeOptions
 	Channel   string
 	Err       error
 
 	// Position is where a publication stands, or where a subscription begins:
 	// asking for what came after it misses nothing.
 	Position Position
+	Vector   *Vector // where a subscription to a pattern begins; nobody may modify it
 	Page     Page    // of a history
 	Roster   *Roster // of presence
 

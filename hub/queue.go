@@ -2,20 +2,34 @@ package hub
 
 import "sync"
 
-// offer gives d to a subscription that the Broker delivers to.
-func (s *Session) offer(sub *subscription, d *Delivery) {
+// offer gives d to a subscription that the Broker delivers to. It returns false if that
+// is gone and the session has patterns: see offerAgain.
+func (s *Session) offer(sub *subscription, d *Delivery) (ok bool) {
 	s.mu.Lock()
+	if sub.gone {
+		ok = s.ended != endNot || s.patterned() == nil
+		s.mu.Unlock()
+		return ok
+	}
+	if sub.traits&(isFresh|isOpen|isUsed) != isUsed { // seldom
+		sub.touch(d.Publication)
+	}
 	s.enqueue(sub, d)
 	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
 	}
+	return true
 }
 
 // enqueue queues d, or notes that the subscription has missed it; s.mu is held.
 func (s *Session) enqueue(sub *subscription, d *Delivery) {
 	if s.ended != endNot || sub.gone {
+		return
+	}
+	if sub.traits&(hasBacklog|suspended) == hasBacklog && sub.asked == nil {
+		s.collect(sub, d)
 		return
 	}
 	p := d.Position
@@ -41,14 +55,20 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 		s.passOver(sub, p)
 		return
 	}
-	if n := int(s.queueCount); n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax) {
+	if s.isFull(d) {
 		s.giveBack()
-		if !sub.catching {
-			s.catchUp(sub, p)
+		if sub.traits&endsWhenSlow == 0 {
+			if !sub.catching {
+				s.catchUp(sub, p)
+			}
+			sub.seen = p
+			s.hub.counters.queueDrops.Add(1)
+			return
 		}
-		sub.seen = p
-		s.hub.counters.queueDrops.Add(1)
-		return
+		if s.isFull(d) { // with what its own kind has there
+			s.endAsSlow()
+			return
+		}
 	}
 	s.ensureQueue()
 	s.queue = append(s.queue, queued{sub: sub, delivery: d})
@@ -56,6 +76,12 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 	s.queueBytes += len(d.Data)
 	sub.queued++
 	sub.last = p
+}
+
+// isFull reports whether there is no room for d in the queue. One may always wait.
+func (s *Session) isFull(d *Delivery) bool {
+	n := int(s.queueCount)
+	return n > 0 && (n >= s.hub.options.QueueCountMax || s.queueBytes+len(d.Data) > s.hub.options.QueueBytesMax)
 }
 
 // passOver counts p as handed out, unless something before it waits; s.mu is held.
@@ -77,10 +103,13 @@ func (s *Session) catchUp(sub *subscription, seen Position) {
 // lost.
 func (s *Session) doubt(sub *subscription) {
 	s.mu.Lock()
+	if s.ended == endNot && !sub.gone && sub.backlog() != nil {
+		s.rewind(sub) // what is in it may follow a loss
+	}
 	switch {
 	case s.ended != endNot || sub.gone:
-	case sub.asked != nil:
-		sub.doubted = true
+	case sub.asked != nil, sub.traits&suspended != 0:
+		sub.traits |= isDoubted
 	case !sub.catching:
 		s.catchUp(sub, Position{})
 	case s.read != nil && s.read.sub == sub:
@@ -98,12 +127,19 @@ func (s *Session) doubt(sub *subscription) {
 // All of them go, not a part: history is read in pages, so going back a little
 // costs as much as going back a page, and an edge that is this slow is better
 // served by an empty queue than by one that is full again with the next
-// publication. Outcomes and gaps stay.
+// publication. Outcomes and backlogs stay, and so does what would end the session if
+// there were too much of it.
 func (s *Session) giveBack() {
-	kept := s.queue[:0]
+	kept, count, bytes := s.queue[:0], int32(0), 0
 	for _, q := range s.queue {
-		if q.other != nil {
+		if q.delivery == nil {
 			kept = append(kept, q)
+			continue
+		}
+		if q.sub.traits&endsWhenSlow != 0 {
+			kept = append(kept, q)
+			count++
+			bytes += len(q.delivery.Data)
 			continue
 		}
 		s.hub.counters.queueDrops.Add(1)
@@ -118,7 +154,7 @@ func (s *Session) giveBack() {
 		sub.last = Position{Epoch: q.delivery.Position.Epoch, Offset: sub.taken}
 	}
 	clear(s.queue[len(kept):])
-	s.queue, s.queueCount, s.queueBytes = kept, 0, 0
+	s.queue, s.queueCount, s.queueBytes = kept, count, bytes
 	if len(kept) == 0 {
 		s.emptyQueue()
 	}

@@ -21,14 +21,18 @@ import (
 // better end the session and let the client come back.
 //
 // Once the session has ended and everything queued before its end was taken,
-// Take returns the reason: ErrShutdown, ErrClosed, ErrTooManyCommands, an
+// Take returns the reason: ErrShutdown, ErrClosed, ErrTooManyCommands, ErrSlow, an
 // *access.Refusal of the cause Expired, or what End was called with. After Close it
 // returns the reason at once.
 func (s *Session) Take(dst []Push) ([]Push, error) {
 	begin := len(dst)
 	s.mu.Lock()
 	s.woken = false
-	dst, n, bytes := s.takeQueue(dst)
+	var taken portion
+	dst = s.takeQueue(dst, &taken)
+	if t := s.patterned(); t != nil {
+		t.missed = nil // it is taken, or another one follows it
+	}
 	var noted []toldGap
 	if s.hub.tellsGaps && hasGap(dst[begin:]) {
 		noted = s.noteGaps(nil, dst[begin:])
@@ -40,7 +44,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 			s.woken = true
 		}
 		s.mu.Unlock()
-		s.countDeliveries(n, bytes)
+		s.countDeliveries(&taken)
 		if noted != nil {
 			s.tellGaps(noted)
 		}
@@ -52,7 +56,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	if len(s.queue) > 0 { // it goes before what is read from history
 		s.woken = true
 		s.mu.Unlock()
-		s.countDeliveries(n, bytes)
+		s.countDeliveries(&taken)
 		if noted != nil {
 			s.tellGaps(noted)
 		}
@@ -61,32 +65,38 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 	}
 	read, ask := s.nextRead()
 	s.mu.Unlock()
-	s.countDeliveries(n, bytes)
+	s.countDeliveries(&taken)
 	if ask && (!read.isPaced || s.hub.pages.enter(s, read)) {
-		s.hub.call(read.sub.channel.name, func(ctx context.Context) { s.readPage(ctx, read) })
+		s.askPage(read)
 	}
 
+	taken = portion{}
 	s.mu.Lock()
 	if s.read == read && read != nil && read.arrived {
 		s.read = nil
 		begin = len(dst)
-		dst, n, bytes = s.takePage(read, dst)
+		dst = s.takePage(read, dst, &taken)
 		if s.hub.tellsGaps && hasGap(dst[begin:]) {
 			noted = s.noteGaps(noted, dst[begin:])
 		}
-	} else {
-		n, bytes = 0, 0
 	}
 	resumed := s.takeStalled()
-	wake := s.claimWake()
+	recovers := s.needsRecovery()
+	wake := !recovers && s.claimWake()
 	s.mu.Unlock()
-	s.countDeliveries(n, bytes)
+	s.countDeliveries(&taken)
 	if noted != nil {
 		s.tellGaps(noted)
 	}
 	s.nextHistory()
 	if resumed {
 		s.hub.exchange.resume(s)
+	}
+	if recovers {
+		s.continueRecovery()
+		s.mu.Lock()
+		wake = s.claimRecovery()
+		s.mu.Unlock()
 	}
 	if wake {
 		s.wake()
@@ -99,22 +109,31 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 // encoding.
 const takeBytesMax = 256 << 10
 
+// portion is what one Take moves.
+type portion struct {
+	count, bytes int // of the publications that were handed out
+	held         int // payload that the edge holds then, at most, with what has expired
+	expired      expiry
+}
+
+// isLast reports whether a publication of so many bytes has to wait for the next Take.
+func (t *portion) isLast(bytes int) bool { return t.held > 0 && t.held+bytes > takeBytesMax }
+
 // takeQueue moves what is queued into dst, or a first part of it, and counts its
 // publications; s.mu is held.
-func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
-	var expired expiry
-	taken, takenBytes := 0, 0 // also what has expired
+func (s *Session) takeQueue(dst []Push, t *portion) []Push {
 	for i := range s.queue {
 		q := &s.queue[i]
-		if q.other == nil && taken > 0 && takenBytes+len(q.delivery.Data) > takeBytesMax {
-			left := copy(s.queue, s.queue[i:])
-			clear(s.queue[left:])
-			s.queue = s.queue[:left]
-			s.queueCount -= int32(taken)
-			s.queueBytes -= takenBytes
-			return dst, n, bytes
-		}
-		if q.other != nil {
+		d := q.delivery
+		if d == nil {
+			if q.other == nil {
+				var isWhole bool
+				if dst, isWhole = s.takeBacklog(q.sub, dst, t); !isWhole {
+					s.cutQueue(i)
+					return dst
+				}
+				continue
+			}
 			if q.other.Call != nil || q.other.isWithdrawn {
 				dst = s.takeCall(q.other, dst)
 				continue
@@ -124,25 +143,41 @@ func (s *Session) takeQueue(dst []Push) (_ []Push, n, bytes int) {
 				s.commands.watches[q.sub].take(q.other.Changes)
 				continue
 			}
+			if q.other.Outcome != nil && q.other.Outcome.Tag == ByServer {
+				s.commands.server.untaken--
+				continue
+			}
 			s.outstanding--
 			s.notePage(q.other.isPage)
 			s.noteCall(q.other.isCall)
 			continue
 		}
-		if expired.has(q.delivery.Publication) {
-			dst = s.passExpired(q.sub, q.delivery.Publication, dst)
-		} else {
-			dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: q.delivery})
-			n++
-			bytes += len(q.delivery.Data)
+		if t.isLast(len(d.Data)) {
+			s.cutQueue(i)
+			return dst
 		}
+		if t.expired.has(d.Publication) {
+			dst = s.passExpired(q.sub, d.Publication, Position{d.Position.Epoch, q.sub.taken}, dst)
+		} else {
+			dst = append(dst, Push{Channel: q.sub.channel.name, Delivery: d})
+			t.count++
+			t.bytes += len(d.Data)
+		}
+		t.held += len(d.Data)
 		q.sub.queued--
-		q.sub.taken = q.delivery.Position.Offset
-		taken++
-		takenBytes += len(q.delivery.Data)
+		q.sub.taken = d.Position.Offset
+		s.queueCount--
+		s.queueBytes -= len(d.Data)
 	}
 	s.emptyQueue()
-	return dst, n, bytes
+	return dst
+}
+
+// cutQueue removes the first n that are queued; s.mu is held.
+func (s *Session) cutQueue(n int) {
+	left := copy(s.queue, s.queue[n:])
+	clear(s.queue[left:])
+	s.queue = s.queue[:left]
 }
 
 // reading is a page of history on its way. A session reads one at a time: pages
@@ -151,6 +186,7 @@ type reading struct {
 	sub   *subscription
 	since Position // where sub was
 	seen  Position // the newest delivery before the page was asked for
+	goal  Position // where the backlog of sub began then, zero if it did not
 
 	isPaced bool // it waits for its turn, see pages
 	hasTurn bool // it may be asked for now
@@ -216,12 +252,25 @@ func (s *Session) nextRead() (r *reading, ask bool) {
 	sub := s.behind[0]
 	s.behind = slices.Delete(s.behind, 0, 1)
 	s.read = &reading{sub: sub, since: sub.last, seen: sub.seen, isPaced: sub.traits&resumes != 0}
+	if b := sub.backlog(); b != nil {
+		s.read.goal = b.begin()
+	}
 	return s.read, true
 }
 
-// readPage asks the Broker for the page.
-func (s *Session) readPage(ctx context.Context, r *reading) {
-	if !s.hub.immediate {
+// askPage has the page read: at once if the Broker never waits, or else in its turn.
+func (s *Session) askPage(r *reading) {
+	if s.hub.immediate() {
+		s.readPage(context.Background(), r, true)
+		return
+	}
+	s.hub.calls.add(r.sub.channel.name, func(ctx context.Context) { s.readPage(ctx, r, false) })
+}
+
+// readPage asks the Broker for the page, inPlace if it is Take that waits for it.
+// Whether the Broker waits may have changed since that was decided.
+func (s *Session) readPage(ctx context.Context, r *reading, inPlace bool) {
+	if !inPlace {
 		limited, cancel := context.WithCancel(ctx)
 		defer cancel()
 		s.mu.Lock()
@@ -236,8 +285,7 @@ func (s *Session) readPage(ctx context.Context, r *reading) {
 	page, err := s.hub.askHistory(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
 	s.mu.Lock()
 	r.page, r.err, r.arrived = page, err, true
-	// Take itself has asked an immediate Broker, and looks now.
-	wake := !s.hub.immediate && s.claimWake()
+	wake := !inPlace && s.claimWake() // or else Take looks now
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -246,77 +294,114 @@ func (s *Session) readPage(ctx context.Context, r *reading) {
 
 // takePage appends the pushes of a page, and decides whether its subscription
 // is live now; s.mu is held.
-func (s *Session) takePage(r *reading, dst []Push) (_ []Push, n, bytes int) {
+func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 	sub := r.sub
 	if r.err != nil {
 		s.retryLater(sub)
-		return append(dst, Push{Channel: sub.channel.name, Behind: fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), r.err)}), 0, 0
+		return append(dst, Push{Channel: sub.channel.name, Behind: fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), r.err)})
 	}
-	sub.retry = nil
-	publications, position, cut := s.fit(r.page)
-	gap := r.page.Gap
-	canRead := !s.hub.options.NoHistory
-	behind := cut || r.doubted // the rest is asked for from here
-	if !behind && r.seen.isAfter(position) {
-		// It was delivered before the page was asked for, so it can be read unless
-		// it was not kept. Reading again would find nothing again.
-		if len(publications) > 0 || gap != nil && canRead {
-			behind = true
-		} else {
-			position = r.seen
-			gap = &Gap{From: r.since, To: position}
-		}
+	if sub.rare != nil {
+		sub.rare.retry = nil
 	}
-	// Now at most the deliveries are missing that came since the page was asked for.
-	// A delivery of another epoch that came before that is older than the page.
-	var held []*Delivery
-	if newest := sub.seen; !behind && newest.isNews(position) && newest != r.seen {
-		switch {
-		case r.canReach(position, newest):
-			held = r.held
-		case newest.isAfter(position) && !canRead && len(publications) == 0:
-			// There is nothing to read: later deliveries are not kept either.
-			position = newest
-			gap = &Gap{From: r.since, To: position}
-		default:
-			behind = true
-		}
+	part, held := s.join(r)
+	if sub.traits&isStarting != 0 {
+		part.publications, part.gap = s.beginAfter(sub, &r.page, part.publications, part.gap, !part.behind)
 	}
-	if gap != nil {
-		dst = append(dst, Push{Channel: sub.channel.name, Gap: gap})
-		s.hub.counters.gaps.Add(1)
+	from := r.since
+	if part.gap != nil {
+		dst = s.pushGap(sub, part.gap, dst)
+		from = part.gap.To
 	}
-	deliveries := make([]Delivery, len(publications))
-	for i, p := range publications {
+	deliveries := make([]Delivery, len(part.publications))
+	for i, p := range part.publications {
 		deliveries[i].Publication = p
-		dst = s.takeOne(sub, &deliveries[i], dst, &n, &bytes)
+		dst = s.takeOne(sub, &deliveries[i], from, dst, t)
+		from = p.Position
 	}
 	for _, d := range held {
-		if d.Position.isNews(position) {
-			dst = s.takeOne(sub, d, dst, &n, &bytes)
-			position = d.Position
+		if d.Position.isNews(part.position) {
+			dst = s.takeOne(sub, d, part.position, dst, t)
+			part.position = d.Position
 		}
 	}
-	sub.last, sub.taken = position, position.Offset
-	if behind {
+	sub.last, sub.taken = part.position, part.position.Offset
+	if part.behind {
 		s.behind = append(s.behind, sub)
 	} else {
 		sub.catching, sub.seen = false, Position{}
 		sub.traits &^= resumes
 	}
-	return dst, n, bytes
+	if b := sub.backlog(); b != nil {
+		b.isPlaced = true
+		if !part.behind {
+			s.settleBacklog(sub)
+			s.release(sub)
+		}
+	}
+	return dst
 }
 
-// takeOne appends a publication of a page, unless it is the session's own.
-func (s *Session) takeOne(sub *subscription, d *Delivery, dst []Push, n, bytes *int) []Push {
+// part is what is taken of a page.
+type part struct {
+	gap          *Gap // before the publications
+	publications []*Publication
+	position     Position // where the subscription is then
+	behind       bool     // more has to be read
+}
+
+// join decides how far a page goes, and which of the deliveries that came meanwhile
+// follow it; s.mu is held.
+func (s *Session) join(r *reading) (part, []*Delivery) {
+	sub := r.sub
+	if b := sub.backlog(); b != nil && !b.to.IsZero() {
+		if p, ok := s.joinBacklog(r, b); ok {
+			return p, nil
+		}
+		s.discard(sub)
+	}
+	canRead := !s.hub.options.NoHistory
+	p := part{gap: r.page.Gap}
+	var cut bool
+	p.publications, p.position, cut = s.fit(r.page)
+	p.behind = cut || r.doubted // the rest is asked for from here
+	if !p.behind && r.seen.isAfter(p.position) {
+		// It was delivered before the page was asked for, so it can be read unless
+		// it was not kept. Reading again would find nothing again.
+		if len(p.publications) > 0 || p.gap != nil && canRead {
+			p.behind = true
+		} else {
+			p.position = r.seen
+			p.gap = &Gap{From: r.since, To: p.position}
+		}
+	}
+	// Now at most the deliveries are missing that came since the page was asked for.
+	// A delivery of another epoch that came before that is older than the page.
+	if newest := sub.seen; !p.behind && newest.isNews(p.position) && newest != r.seen {
+		switch {
+		case r.canReach(p.position, newest):
+			return p, r.held
+		case newest.isAfter(p.position) && !canRead && len(p.publications) == 0:
+			// There is nothing to read: later deliveries are not kept either.
+			p.position = newest
+			p.gap = &Gap{From: r.since, To: p.position}
+		default:
+			p.behind = true
+		}
+	}
+	return p, nil
+}
+
+// takeOne appends a publication of a page, which comes after from, unless it is the
+// session's own.
+func (s *Session) takeOne(sub *subscription, d *Delivery, from Position, dst []Push, t *portion) []Push {
 	if sub.excludes(d.Publication) {
 		return dst
 	}
-	if new(expiry).has(d.Publication) {
-		return s.passExpired(sub, d.Publication, dst)
+	if t.expired.has(d.Publication) {
+		return s.passExpired(sub, d.Publication, from, dst)
 	}
-	*n++
-	*bytes += len(d.Data)
+	t.count++
+	t.bytes += len(d.Data)
 	return append(dst, Push{Channel: sub.channel.name, Delivery: d})
 }
 
@@ -335,10 +420,10 @@ func (s *Session) fit(page Page) (publications []*Publication, position Position
 	return publications, page.Position, len(publications) >= replayCountMax
 }
 
-func (s *Session) countDeliveries(count, bytes int) {
-	if count > 0 {
-		s.hub.counters.deliveries.Add(uint64(count))
-		s.hub.counters.deliveryBytes.Add(uint64(bytes))
+func (s *Session) countDeliveries(t *portion) {
+	if t.count > 0 {
+		s.hub.counters.deliveries.Add(uint64(t.count))
+		s.hub.counters.deliveryBytes.Add(uint64(t.bytes))
 	}
 }
 
@@ -357,18 +442,19 @@ const (
 
 // retryLater has sub read its history again after a pause; s.mu is held.
 func (s *Session) retryLater(sub *subscription) {
-	if sub.retry == nil {
-		sub.retry = &retry{pause: retryMin}
+	rare := sub.needRare()
+	if rare.retry == nil {
+		rare.retry = &retry{pause: retryMin}
 	} else {
-		sub.retry.pause = min(2*sub.retry.pause, retryMax)
+		rare.retry.pause = min(2*rare.retry.pause, retryMax)
 	}
-	pause := sub.retry.pause/2 + rand.N(sub.retry.pause/2)
-	r := sub.retry
+	r := rare.retry
+	pause := r.pause/2 + rand.N(r.pause/2)
 	r.timer = time.AfterFunc(pause, func() {
 		s.mu.Lock()
 		wake := false
 		// It may have been stopped this moment, by Suspend.
-		if sub.retry == r && !sub.gone && s.ended == endNot {
+		if !sub.gone && s.ended == endNot && rare.retry == r {
 			s.behind = append(s.behind, sub)
 			wake = s.claimWake()
 		}
@@ -379,8 +465,10 @@ func (s *Session) retryLater(sub *subscription) {
 	})
 }
 
-func (r *retry) stop() {
-	if r != nil {
-		r.timer.Stop()
+// stopRetry forgets that reading the history failed; session.mu is held.
+func (sub *subscription) stopRetry() {
+	if sub.rare != nil && sub.rare.retry != nil {
+		sub.rare.retry.timer.Stop()
+		sub.rare.retry = nil
 	}
 }

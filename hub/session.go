@@ -77,8 +77,11 @@ type commands struct {
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
 
-	watches map[*subscription]*watch // those that are told of members
-	rpc     *sessionRPC              // nil until it calls a method, or registers for one
+	watches   map[*subscription]*watch // those that are told of members
+	rpc       *sessionRPC              // nil until it calls a method, or registers for one
+	backlogs  *backlogs                // nil until a subscription has one
+	patterned *patterned               // nil without patterns
+	server    *serverSide              // nil until the server does something to it
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -89,7 +92,8 @@ func (s *Session) needCommands() *commands {
 	return s.commands
 }
 
-// queued is a push that waits to be taken: a publication, or other.
+// queued is a push that waits to be taken: a publication, or other. With neither it is
+// the place of the backlog of sub.
 type queued struct {
 	sub      *subscription // of a publication or Changes
 	delivery *Delivery
@@ -124,9 +128,10 @@ func (s *Session) close(reason ending) {
 	}
 	hasCalls := s.commands != nil && s.commands.rpc != nil
 	var leaving, waiting []*subscription
+	derived := s.closePatterns()
 	for sub := range s.subs.all() {
 		sub.gone = true
-		sub.retry.stop()
+		sub.stopRetry()
 		if sub.asked == nil {
 			leaving = append(leaving, sub)
 		} else {
@@ -138,6 +143,7 @@ func (s *Session) close(reason ending) {
 	}
 	s.emptyQueue()
 	s.subs, s.behind, s.read = subscriptions{}, nil, nil
+	s.failWaiting()
 	if c := s.commands; c != nil {
 		c.publishing, c.histories = nil, nil
 		if c.timer != nil {
@@ -146,10 +152,14 @@ func (s *Session) close(reason ending) {
 		if c.expiry != nil {
 			c.expiry.Stop()
 		}
+		c.backlogs.stop()
 	}
 	s.woken = true
 	why := s.reason()
 	s.mu.Unlock()
+	for _, sub := range derived {
+		s.hub.leaveDerived(sub)
+	}
 	for _, sub := range leaving {
 		s.leave(sub)
 	}

@@ -18,7 +18,11 @@ type Stats struct {
 	Deliveries       uint64 // taken by edges
 	DeliveryBytes    uint64
 	QueueDrops       uint64 // publications given back by full queues, to be read from history
-	Gaps             uint64 // gaps announced
+	Gaps             uint64 // gaps announced, whatever their reason
+
+	// GapsByReason are the gaps of each reason, with the publications that they stand
+	// for. How many of those were lost is not known. It has every reason.
+	GapsByReason map[GapReason]GapStats
 
 	Calls         int // gauge: calls without an outcome
 	Registrations int // gauge: of sessions, for methods
@@ -33,6 +37,12 @@ func (h *Hub) SessionCount() int {
 	return h.sessions.Len()
 }
 
+// GapStats are those of gaps that were announced.
+type GapStats struct {
+	Gaps         uint64
+	Publications uint64
+}
+
 type counters struct {
 	subscriptions    atomic.Int64
 	publications     atomic.Uint64
@@ -41,7 +51,8 @@ type counters struct {
 	deliveries       atomic.Uint64
 	deliveryBytes    atomic.Uint64
 	queueDrops       atomic.Uint64
-	gaps             atomic.Uint64
+	gaps             [gapReasons]atomic.Uint64
+	omitted          [gapReasons]atomic.Uint64
 }
 
 // Stats may be called at any time; it takes no lock that delivery needs. The
@@ -52,6 +63,12 @@ func (h *Hub) Stats() Stats {
 	sessions := maps.Clone(h.transports)
 	h.mu.Unlock()
 	calls, registrations, handlers := h.exchange.stats()
+	gaps, total := make(map[GapReason]GapStats, gapReasons), uint64(0)
+	for reason := range gapReasons {
+		n := h.counters.gaps[reason].Load()
+		gaps[reason] = GapStats{Gaps: n, Publications: h.counters.omitted[reason].Load()}
+		total += n
+	}
 	return Stats{
 		Sessions:         sessions,
 		Subscriptions:    int(h.counters.subscriptions.Load()),
@@ -63,7 +80,8 @@ func (h *Hub) Stats() Stats {
 		Deliveries:       h.counters.deliveries.Load(),
 		DeliveryBytes:    h.counters.deliveryBytes.Load(),
 		QueueDrops:       h.counters.queueDrops.Load(),
-		Gaps:             h.counters.gaps.Load(),
+		Gaps:             total,
+		GapsByReason:     gaps,
 		Calls:            calls,
 		Registrations:    registrations,
 		Handlers:         handlers,

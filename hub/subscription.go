@@ -19,7 +19,7 @@ type subscription struct {
 	channel *channel
 	since   int64 // when it was asked for, in nanoseconds of Unix time; unique in the hub
 	index   int32 // in channel.subs; guarded by channel.mu
-	waits   int32 // its place in channel.waiting, from 1; guarded by channel.mu
+	waits   int32 // its place in channel.waiting, from 1, or where a derived one is; guarded by channel.mu
 
 	// Guarded by session.mu:
 
@@ -29,14 +29,27 @@ type subscription struct {
 	seen     Position // newest the Broker delivered before it was live
 	queued   int32    // entries of the session's queue
 	catching bool
-	doubted  bool // deliveries were lost before it had begun
 	gone     bool // unsubscribed: nothing of it is handed out any more
 	traits   traits
-	retry    *retry // nil unless reading the history fails
+	rare     *rare // what few subscriptions need; nil until this one does
 }
 
-// traits of a subscription share a byte: one more field is the next size class.
-type traits uint8
+// rare is what few subscriptions need.
+type rare struct {
+	retry   *retry   // nil unless reading the history fails
+	backlog *backlog // nil unless it has terms that need one
+}
+
+// needRare returns sub.rare; session.mu is held, or nobody else has sub yet.
+func (sub *subscription) needRare() *rare {
+	if sub.rare == nil {
+		sub.rare = &rare{}
+	}
+	return sub.rare
+}
+
+// traits of a subscription share two bytes: one more field is the next size class.
+type traits uint16
 
 const (
 	excludesOwn   traits = 1 << iota // what the session published is left out
@@ -45,16 +58,26 @@ const (
 	tellsGaps                        // the Observer is being told of gaps
 	endsAfterGaps                    // and is then to be told that it has ended
 	resumes                          // it has not been live yet: its pages are paced
+	hasBacklog                       // what waits is in rare.backlog, and not in the session's queue
+	endsWhenSlow                     // a full queue ends the session
+	isMatched                        // of a pattern: it is in the trie
+	isOpen                           // it has begun, and what is on its way is for it, too; see Session.beginWithin
+	isFresh                          // of a derived one: it was made for a publication that it has not been offered yet
+	isUsed                           // something was offered to it since it was last looked at, see patterned.victim
+	isStarting                       // of a derived one: where it begins is looked for, see patterned.starts
+	isDoubted                        // deliveries were lost before it had begun, or was resumed
 )
 
 // asked is how a subscription is to begin.
 type asked struct {
-	tag   uint64
-	since Position
-	last  int
+	tag    uint64
+	since  Position
+	last   int
+	vector *Vector // of a pattern
 
 	watches bool // the members
 	byUser  bool
+	deltas  bool
 }
 
 // SubscribeOptions says where a subscription begins and what it leaves out. The
@@ -70,8 +93,17 @@ type SubscribeOptions struct {
 	// from then on follows. A negative number is refused.
 	Last int
 
+	// Vector, not nil, continues a subscription to a pattern: each channel in it from its
+	// position, and others from the beginning that it has. It is for patterns only, which
+	// have neither Since nor Last. The hub keeps it; it must not be modified any more.
+	Vector *Vector
+
 	// ExcludeSelf leaves out what this session published, also in replays.
 	ExcludeSelf bool
+
+	// Rate, when positive, is how many publications a second the subscription is given
+	// at most, see Policy.Rate; the smaller of both counts. A negative number is refused.
+	Rate int
 
 	// Presence has the session told of members that come and go, with Push.Changes,
 	// from the outcome on, which has the Count. They are collected for JoinWindow, and
@@ -83,6 +115,11 @@ type SubscribeOptions struct {
 	// the first session and goes with the last one. Sessions of which it is not known
 	// who they are do not count.
 	PresenceByUser bool
+
+	// Deltas has deliveries know the publication before them, see Delivery.Base, for
+	// an edge that sends what has changed. The channel keeps its newest publication in
+	// memory meanwhile. The outcome says whether it is so.
+	Deltas bool
 }
 
 // Subscribe adds a channel to the session. Its outcome says where the
@@ -91,16 +128,32 @@ type SubscribeOptions struct {
 // suspended meanwhile, ErrTooManySubscriptions, ErrNoPresence, ErrNoJoins, or an error
 // wrapping an *OptionError or the Broker's.
 //
+// channel may be a pattern, see CheckPattern. Everything that is published after the
+// outcome, in any channel that it matches, is then pushed as of that channel, with what
+// history holds of those in Vector before; the outcome has a Vector in the place of a
+// position. However many patterns and channels of the session match a publication, it
+// is given once: as the subscription to its channel says if there is one, else by the
+// patterns. That subscription goes on where the patterns have come, if it asks for
+// nothing older, and if it does, what it asks for may be given again; when it ends and a
+// pattern is left, the channel goes on. A subscriber by a pattern is no member of the
+// channels.
+//
+// A session keeps the positions of Options.PatternChannelsMax channels. What is
+// published in others while all of them are behind is a Gap of the pattern without
+// positions. Other errors for patterns are ErrNotSupported, if the Broker is no
+// PatternBroker, and a *VectorError.
+//
 // Replay is read from the Broker page by page as the edge takes it, so a long
 // history is never held in the queue.
 func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	command := command{tag: tag, kind: CommandSubscribe}
-	if err := cmp.Or(CheckChannel(channel), resolve("Last", &o.Last, 0)); err != nil {
+	if err := s.checkSubscribe(channel, &o); err != nil {
 		s.answer(command, Outcome{Channel: channel, Err: err})
 		return
 	}
+	policies := s.hub.policies.Load()
 	policy := s.hub.policy(channel)
-	if o.Since.IsZero() && o.Last == 0 && policy.LastValue {
+	if o.Since.IsZero() && o.Last == 0 && !IsPattern(channel) && policy.LastValue {
 		o.Last = 1
 	}
 	if o.Presence {
@@ -109,7 +162,9 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 			return
 		}
 	}
-	if s.resume(tag, channel, &o) {
+	if IsPattern(channel) {
+		s.endSuspended(channel)
+	} else if s.resume(tag, channel, &o, policies, policy) {
 		return
 	}
 	ch := s.hub.channels.acquire(channel)
@@ -117,11 +172,12 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 		session: s,
 		channel: ch,
 		since:   s.hub.uniqueNow(),
-		asked:   &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser},
+		asked:   &asked{tag: tag, since: o.Since, last: o.Last, vector: o.Vector, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas},
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
 	}
+	s.hub.agree(sub, policy.terms(o.Rate), o.Rate)
 	if err := s.reserve(sub); err != nil {
 		s.hub.channels.release(ch)
 		s.answer(command, Outcome{Channel: ch.name, Err: err})
@@ -133,7 +189,11 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	s.hub.counters.subscriptions.Add(1)
 	// Deliveries begin first, and history is read later, by Take. Publications in
 	// between are noted, so none is missed.
-	if top, listening := ch.add(sub); listening {
+	top, listening := ch.add(sub)
+	if s.hub.policies.Load() != policies { // renew may not have seen it
+		s.renew(sub, s.hub.policy(channel))
+	}
+	if listening {
 		s.admit(sub, top)
 	} else {
 		s.hub.settle(ch)
@@ -165,6 +225,8 @@ func (s *Session) admit(sub *subscription, top Position) {
 	switch {
 	case gone:
 		s.leave(sub)
+	case sub.channel.pattern != nil:
+		s.beginPattern(sub)
 	case !from.since.IsZero():
 		s.begin(sub, from, from.since, top)
 	case from.last <= 0 && !top.IsZero():
@@ -208,6 +270,10 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	if from.watches {
 		count = s.beginWatch(sub, from.byUser)
 	}
+	matching := s.matching(sub.channel.name)
+	if from.deltas {
+		sub.channel.wantDeltas(sub)
+	}
 	s.mu.Lock()
 	if sub.gone {
 		s.mu.Unlock()
@@ -220,24 +286,45 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 		s.admit(sub, sub.channel.newest())
 		return
 	}
-	if position == top && sub.asked.since.IsZero() && sub.seen.isNews(top) {
+	replaced, goesOn := s.replaceDerived(sub)
+	if replaced == nil && position == top {
+		if within, ok := s.beginWithin(sub, matching, position); ok {
+			position, top = within, within
+		}
+	}
+	switch {
+	case goesOn:
+		position = sub.last
+	case position == top && sub.asked.since.IsZero() && sub.seen.isNews(top):
 		position, top = sub.seen, sub.seen
 	}
-	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count})
+	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Position: position, Count: count, Deltas: sub.asked.deltas})
+	if b := sub.backlog(); b != nil {
+		b.isPlaced = sub.asked.since.IsZero()
+	}
 	sub.asked = nil
-	sub.last, sub.taken = position, position.Offset
+	if !goesOn {
+		sub.last, sub.taken = position, position.Offset
+	}
+	var ended *watch
 	switch {
 	case sub.traits&suspended != 0:
 		sub.catching = true // until it is subscribed to again
-	case position == top && !sub.doubted && !sub.seen.isNews(position):
+		ended = s.takeWatch(sub)
+	case goesOn:
+	case position == top && sub.traits&isDoubted == 0 && !sub.seen.isNews(position):
 		sub.seen = Position{}
 	default:
-		sub.traits |= resumes
+		sub.traits = sub.traits&^isDoubted | resumes // what was lost is read now
 		s.catchUp(sub, sub.seen)
 	}
 	begun := s.milestone(sub)
 	wake := s.claimWake()
 	s.mu.Unlock()
+	s.hub.leaveDerived(replaced)
+	if ended != nil {
+		sub.channel.unwatch(ended)
+	}
 	if o := s.hub.options.Observer; o != nil && o.Subscribed != nil {
 		o.Subscribed(s, begun)
 	}
@@ -262,32 +349,47 @@ func (s *Session) refuse(sub *subscription, err error) {
 	}
 }
 
-// Unsubscribe removes a channel; its queued publications are dropped, and a
+// Unsubscribe removes a channel, or a pattern by its text; its queued publications are dropped, and a
 // Subscribe that is under way has ErrUnsubscribed as its outcome. It does nothing
 // if the session does not have the channel.
-func (s *Session) Unsubscribe(tag uint64, channel string) {
+func (s *Session) Unsubscribe(tag uint64, channel string) { s.unsubscribe(tag, channel, nil) }
+
+// unsubscribe is Unsubscribe, or Remove if there is a reason. It returns false if there is
+// nothing to remove.
+func (s *Session) unsubscribe(tag uint64, channel string, why error) bool {
+	if IsPattern(channel) {
+		return s.unsubscribePattern(tag, channel, why)
+	}
+	matching, policy := s.matching(channel), s.hub.policy(channel)
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || s.ended != endNot || why == nil && s.isOverloaded() {
 		s.mu.Unlock()
-		s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
-		return
+		if why == nil {
+			s.answer(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
+		}
+		return false
 	}
+	kept := s.keepDerived(sub, matching, policy)
 	s.drop(sub)
 	begun := sub.asked == nil
 	if !begun {
-		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: channel, Err: ErrUnsubscribed})
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: channel, Err: cmp.Or(why, ErrUnsubscribed)})
 	}
-	s.outstanding++ // Unsubscribe itself
-	s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel})
+	if begun || why == nil {
+		s.outstanding++ // Unsubscribe itself
+		s.push(command{tag: tag, kind: CommandUnsubscribe}, Outcome{Channel: channel, Err: why})
+	}
 	wake := s.claimWake()
 	s.mu.Unlock()
+	s.hub.enterDerived(kept)
 	if begun || sub.channel.withdraw(sub) {
 		s.leave(sub)
 	}
 	if wake {
 		s.wake()
 	}
+	return true
 }
 
 // excludes reports whether p is not for the session.
@@ -300,33 +402,36 @@ func (sub *subscription) excludes(p *Publication) bool {
 
 // drop forgets sub and its queued publications; s.mu is held.
 func (s *Session) drop(sub *subscription) {
-	sub.gone = true
-	sub.retry.stop()
-	s.dropChanges(sub)
+	s.forgetByServer(sub)
 	s.subs.remove(sub)
+	s.forget(sub)
+}
+
+// forget is drop for a subscription that is in no set any more.
+func (s *Session) forget(sub *subscription) {
+	sub.gone = true
+	sub.stopRetry()
+	s.dropChanges(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {
 		s.read.abandon()
 		s.read = nil
 	}
-	if sub.queued > 0 {
-		s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
-			if q.sub == sub {
-				s.queueBytes -= len(q.delivery.Data)
-				s.queueCount--
-			}
-			return q.sub == sub
-		})
-		sub.queued = 0
-	}
+	s.empty(sub)
+	s.unqueue(sub)
 }
 
 // leave takes sub out of its channel, which ends with its last subscription.
 func (s *Session) leave(sub *subscription) {
+	if sub.channel.pattern != nil {
+		s.leavePattern(sub)
+	}
 	if sub.channel.remove(sub) {
 		s.endWatch(sub)
 	}
-	s.tellUnsubscribed(sub)
+	if sub.channel.pattern == nil {
+		s.tellUnsubscribed(sub)
+	}
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
 		s.mu.Lock()
 		joined := sub.traits&hasJoined != 0

@@ -20,35 +20,50 @@ func (s *Session) Suspend() {
 		s.read.abandon()
 		s.read = nil
 	}
-	s.behind = nil
+	var untold []*subscription
 	for sub := range s.subs.all() {
-		sub.retry.stop()
-		sub.retry = nil
+		if sub.asked == nil {
+			s.rewind(sub) // a backlog, and what giveBack leaves because it would end the session
+		}
+		sub.stopRetry()
+		if s.isUntold(sub) { // its client is not going to ask for it again
+			if sub.catching {
+				untold = append(untold, sub)
+			}
+			continue
+		}
 		sub.traits |= suspended
 		// One that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
 	}
+	derived := s.closePatterns()
+	for _, sub := range derived { // a pattern begins anew, with a vector
+		s.forget(sub)
+	}
+	s.behind = untold
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
-	var watching []*subscription
+	var watching []*watch
 	if s.commands != nil {
 		for sub := range s.commands.watches {
-			s.dropChanges(sub)
-			watching = append(watching, sub)
+			watching = append(watching, s.takeWatch(sub))
 		}
 	}
 	s.mu.Unlock()
-	for _, sub := range watching {
-		s.endWatch(sub)
+	for _, sub := range derived {
+		s.hub.leaveDerived(sub)
+	}
+	for _, w := range watching {
+		w.sub.channel.unwatch(w)
 	}
 }
 
 // resume subscribes to a channel again that the session was subscribed to when it was
 // suspended. It returns false if there is none.
-func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
+func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, policies *func(string) *Policy, policy *Policy) bool {
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
+	if sub == nil || sub.traits&suspended == 0 || tag >= ByServer || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()
 		return false
 	}
@@ -57,16 +72,20 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 	if !hasBegun { // before it was suspended; it begins as it is asked now
 		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: ErrUnsubscribed})
 	}
-	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser}
+	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas}
 	sub.catching = false // it is told of deliveries like one that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {
 		sub.traits |= excludesOwn
 	}
+	s.hub.agree(sub, policy.terms(o.Rate), o.Rate) // nothing waits in the backlog that it had
 	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {
 		s.wake()
+	}
+	if s.hub.policies.Load() != policies { // renew may have been there before
+		s.renew(sub, s.hub.policy(channel))
 	}
 	if !hasBegun {
 		return true
@@ -75,6 +94,30 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions) bool {
 	s.admit(sub, sub.channel.newest())
 	s.hub.channels.release(sub.channel)
 	return true
+}
+
+// endSuspended ends a subscription to a pattern that was suspended, as it is subscribed to
+// again: it begins anew, where a Vector says.
+func (s *Session) endSuspended(pattern string) {
+	s.mu.Lock()
+	sub := s.subs.get(pattern)
+	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
+		s.mu.Unlock()
+		return
+	}
+	s.drop(sub)
+	begun := sub.asked == nil
+	if !begun {
+		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: pattern, Err: ErrUnsubscribed})
+	}
+	wake := s.claimWake()
+	s.mu.Unlock()
+	if begun || sub.channel.withdraw(sub) {
+		s.leave(sub)
+	}
+	if wake {
+		s.wake()
+	}
 }
 
 // newest is the newest position of the channel, if that is known.

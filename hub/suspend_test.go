@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -69,6 +70,62 @@ func TestSuspendedSessionGoesOnFromWhereItsClientIs(t *testing.T) {
 	}
 }
 
+// TestSuspendedBacklogIsReadFromHistory has what waited for a rate, or would have ended
+// the session, handed out after the client said where it is, and nothing before.
+func TestSuspendedBacklogIsReadFromHistory(t *testing.T) {
+	for name, policy := range map[string]hub.Policy{
+		"rate": {Rate: 1}, "conflate": {Slow: hub.Conflate}, "drop-oldest": {Slow: hub.DropOldest}, "disconnect": {Slow: hub.Disconnect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t, newBroker(), nil)
+				h.SetPolicies(func(string) *hub.Policy { return &policy })
+				s := connect(t, h)
+				s.Subscribe(1, "a", hub.SubscribeOptions{})
+				at := publish(t, h, "a", "x")
+				s.drain()
+				waited := publish(t, h, "a", "x", "x")
+				s.Suspend()
+				if count, bytes := s.Backlogs(); count != 0 || bytes != 0 {
+					t.Errorf("%d of %d bytes wait in a suspended session", count, bytes)
+				}
+				missed := publish(t, h, "a", "x")
+				<-time.After(time.Minute) // a timer of the rate has passed
+				if pushes := s.drain(); len(pushes) != 0 {
+					t.Fatalf("a suspended session handed out %v", pushes)
+				}
+				if count, _ := s.Backlogs(); count != 0 {
+					t.Errorf("%d wait in a suspended session", count)
+				}
+				s.Subscribe(2, "a", hub.SubscribeOptions{Since: at, Rate: 2})
+				var got []hub.Position
+				for _, p := range s.drain() {
+					switch {
+					case p.Gap != nil:
+						t.Errorf("gap %+v", p.Gap)
+					case p.Delivery != nil:
+						got = append(got, p.Delivery.Position)
+					}
+				}
+				if len(got) != 3 || got[1] != waited || got[2] != missed {
+					t.Errorf("got %v after %v, want two up to %v, and %v", got, at, waited, missed)
+				}
+				// The rate that was asked for anew holds: a second has at most two.
+				publish(t, h, "a", "x", "x", "x", "x", "x")
+				delivered := 0
+				for _, p := range s.drain() {
+					if p.Delivery != nil {
+						delivered++
+					}
+				}
+				if delivered > 2 {
+					t.Errorf("%d publications were handed out at once with a rate of 2", delivered)
+				}
+			})
+		})
+	}
+}
+
 // TestSubscriptionThatHadNotBegunIsAskedForAnew: the session was suspended while the
 // Broker was asked to listen, and its client is back before the answer. It begins once,
 // as it was asked for last.
@@ -110,6 +167,77 @@ func TestSubscriptionThatHadNotBegunIsAskedForAnew(t *testing.T) {
 		}
 		if len(got) != 2 || got[0] != second || got[1] != third {
 			t.Errorf("got %v, want %v and %v", got, second, third)
+		}
+	})
+}
+
+// TestSuspendedPatternIsSilentUntilItsVectorComes: what was queued and what is published
+// meanwhile, also in a channel that is new, comes after the vector was given, once.
+func TestSuspendedPatternIsSilentUntilItsVectorComes(t *testing.T) {
+	h := newHub(t, newBroker(), nil)
+	s := connect(t, h)
+	s.Subscribe(1, "a/*", hub.SubscribeOptions{})
+	pushes := s.drain()
+	if len(pushes) != 1 || pushes[0].Outcome == nil || pushes[0].Outcome.Vector == nil {
+		t.Fatalf("the pattern begins with %v", pushes)
+	}
+	vector := pushes[0].Outcome.Vector
+	publish(t, h, "a/1", "x")
+	s.Suspend()
+	publish(t, h, "a/1", "x")
+	publish(t, h, "a/2", "x")
+	if pushes := s.drain(); len(pushes) != 0 {
+		t.Fatalf("a suspended session handed out %v", pushes)
+	}
+	s.Subscribe(2, "a/*", hub.SubscribeOptions{Vector: vector})
+	publish(t, h, "a/2", "x")
+	got := make(map[string]int)
+	for range 10 { // a page is read at a time
+		for _, p := range s.drain() {
+			switch {
+			case p.Outcome != nil && (p.Outcome.Tag != 2 || p.Outcome.Err != nil):
+				t.Errorf("outcome %+v", p.Outcome)
+			case p.Gap != nil:
+				t.Errorf("gap %+v of %s", p.Gap, p.Channel)
+			case p.Delivery != nil:
+				got[p.Channel]++
+			}
+		}
+	}
+	if got["a/1"] != 2 || got["a/2"] != 2 {
+		t.Errorf("got %v, want two of each channel", got)
+	}
+}
+
+// TestSuspendedSubscriptionWatchesNothing, also if it begins only now.
+func TestSuspendedSubscriptionWatchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &gateBroker{Broker: newBroker(), gate: make(chan error, 1)}
+		h := newHub(t, slow, nil)
+		s, other := connect(t, h), connect(t, h)
+		s.Subscribe(1, "c", hub.SubscribeOptions{Presence: true})
+		synctest.Wait()
+		s.Suspend()
+		slow.gate <- nil
+		synctest.Wait()
+		other.Subscribe(1, "c", hub.SubscribeOptions{})
+		<-time.After(2 * hub.DefaultJoinWindow)
+		for _, p := range s.drain() {
+			if p.Changes != nil {
+				t.Errorf("it is told of %+v", p.Changes)
+			}
+		}
+		s.Subscribe(2, "c", hub.SubscribeOptions{Presence: true})
+		other.Unsubscribe(2, "c")
+		<-time.After(2 * hub.DefaultJoinWindow)
+		changes := 0
+		for _, p := range s.drain() {
+			if p.Changes != nil {
+				changes++
+			}
+		}
+		if changes != 1 {
+			t.Errorf("it is told of %d changes when it is resumed", changes)
 		}
 	})
 }

@@ -42,7 +42,7 @@ func Fanout(ctx context.Context, target string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fanout{broadcast: newBroadcast(r, 1), typ: ws.MessageText, subscribers: make([]*subscriber, r.o.Connections)}
+	f := &fanout{broadcast: newBroadcast(r, 1), typ: ws.MessageText, subscribers: make([]*subscriber, r.o.Connections), hurry: make(chan struct{})}
 	f.write = f.send
 	if r.o.Binary {
 		f.typ = ws.MessageBinary
@@ -63,12 +63,14 @@ func Fanout(ctx context.Context, target string, o Options) (*Report, error) {
 	if err := f.openPublisher(ctx, d); err != nil {
 		return nil, err
 	}
+	f.openSlow(ctx, d)
 	if err := f.probe(ctx); err != nil {
 		return nil, err
 	}
 	r.work.Go(func() { f.publish(0) })
 	r.measure(ctx)
 	f.drain(ctx)
+	f.drainSlow(ctx)
 	f.close()
 	r.latency.collect()
 	f.account()
@@ -81,6 +83,8 @@ type fanout struct {
 	typ         ws.MessageType
 	subscribers []*subscriber
 	publisher   *ws.Conn
+	slow        []*slowPeer
+	hurry       chan struct{} // closed when the slow peers are to read all that there is
 }
 
 func (f *fanout) openPublisher(ctx context.Context, d *dialer) error {
@@ -132,6 +136,11 @@ func (f *fanout) close() {
 		conns = append(conns, s.conn)
 		if f.cut.Load() {
 			_ = s.conn.CloseNow()
+		}
+	}
+	for _, p := range f.slow {
+		if p.conn != nil { // it is not asked to read a farewell
+			_ = p.conn.CloseNow()
 		}
 	}
 	closeAll(conns)

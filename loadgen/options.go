@@ -27,6 +27,7 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultRounds           = 3
 	DefaultPublishers       = 1
+	DefaultSlowBytes        = 1000
 )
 
 // The limits of Options.
@@ -137,6 +138,12 @@ type FanoutOptions struct {
 	// Default: the payload alone. If it is set, subscribers look for payloads
 	// anywhere in what they get, and otherwise every message must be one.
 	Publish string
+
+	// Slow is how many more subscribers there are that read only SlowBytes of payload a
+	// second, by default 1000, and are not measured themselves. Their figures are in
+	// Report.Slow. On a channel of Godwit's they ask for envelopes. Default none.
+	Slow      int
+	SlowBytes int
 }
 
 // PublishOptions say how something is published with a request over HTTP.
@@ -207,6 +214,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 		negative("Duration", o.Duration), negative("Warmup", warmup), negative("Drain", o.Drain), negative("HandshakeTimeout", o.HandshakeTimeout),
 		negative("Storm.Rounds", o.Storm.Rounds), negative("Storm.Spread", o.Storm.Spread), negative("Storm.Calm", o.Storm.Calm),
 		negative("Publishing.Publishers", o.Publishing.Publishers),
+		negative("Fanout.Slow", o.Fanout.Slow), negative("Fanout.SlowBytes", o.Fanout.SlowBytes),
 	); err != nil {
 		return o, err
 	}
@@ -232,6 +240,7 @@ func (o Options) withDefaults(kind Kind, target string) (Options, error) {
 	}
 	orDefault(&o.Storm.Rounds, DefaultRounds)
 	orDefault(&o.Storm.Calm, stormPause)
+	orDefault(&o.Fanout.SlowBytes, DefaultSlowBytes)
 	switch {
 	case o.Connections > ConnectionsMax:
 		return o, invalid("%d connections: there must be 1 to %d", o.Connections, ConnectionsMax)

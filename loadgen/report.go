@@ -95,6 +95,9 @@ type Report struct {
 	// are not in it.
 	Opening *Latency `json:"opening,omitempty"`
 
+	// Slow are the subscribers that read slowly, of Fanout.
+	Slow *SlowPeers `json:"slow,omitempty"`
+
 	// Publishing is what became of the requests that published, of SSE.
 	Publishing *Publishing `json:"publishing,omitempty"`
 

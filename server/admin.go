@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/godwit-io/godwit/transport"
@@ -20,6 +21,7 @@ type admin struct {
 	http      *http.Server
 	loopback  bool
 	failed    chan error
+	stopping  sync.Once
 }
 
 // profileTimeout is how long an answer may take there: a profile or a trace takes as long
@@ -75,7 +77,9 @@ func (a *admin) start(log *slog.Logger) {
 }
 
 // stop ends it, with the requests that are under way as long as ctx allows.
-func (a *admin) stop(ctx context.Context) {
+func (a *admin) stop(ctx context.Context) { a.stopping.Do(func() { a.end(ctx) }) }
+
+func (a *admin) end(ctx context.Context) {
 	if a.http.Shutdown(ctx) != nil {
 		_ = a.http.Close()
 	}

@@ -83,6 +83,7 @@ type Config struct {
 	History   History
 	Limits    Limits
 	Reconnect Reconnect
+	Sessions  Sessions
 	Flight    Flight
 
 	// Driver is what carries WebSockets: "engine", an event loop for each core, or
@@ -114,6 +115,12 @@ type Config struct {
 	// DrainTimeout is how long Run waits for connections to end after its context
 	// did and the DrainDelay has passed (drain_timeout). Default 10 s.
 	DrainTimeout time.Duration
+
+	// PIDFile is a file that has the ID of the process that serves, for godwit serve
+	// --upgrade and for others that send signals (pid_file). It is written when the
+	// server serves, by each process that takes over, and removed at the end. Default
+	// none.
+	PIDFile string
 
 	Log     Log
 	Tracing Tracing
@@ -168,6 +175,22 @@ type Reconnect struct {
 	DelayMin  time.Duration // reconnect.delay_min: nobody comes back before; default 1 s
 	WindowMin time.Duration // reconnect.window_min: the window with few sessions; default 2 s
 	WindowMax time.Duration // reconnect.window_max: with as many as there can be; default 1 min
+}
+
+// Sessions says how long sessions of /connect wait for their clients, and what they take.
+type Sessions struct {
+	// Timeout is how long a session waits for its client after its connection was lost,
+	// or between two polls (sessions.timeout). Default 30 s.
+	Timeout time.Duration
+
+	// MessageBytes is the longest message of a client, which may hold many commands
+	// (sessions.message_bytes). It is raised to what a publication of
+	// limits.publication_bytes needs. Default 256 KiB.
+	MessageBytes int
+
+	// Ping is the silence after which a client asks whether its connection lives
+	// (sessions.ping). Default 25 s.
+	Ping time.Duration
 }
 
 // Flight says what is remembered of sessions, to explain why one was not given a

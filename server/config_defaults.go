@@ -1,6 +1,7 @@
 package server
 
 import (
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -31,17 +32,21 @@ const (
 	DefaultLogFormat        = "text"
 	DefaultLogLevel         = "info"
 
-	DefaultSubscriptions                = hub.DefaultSubscriptionsMax
-	DefaultConnectionsPerAddress        = 1000
-	DefaultConnectionsPerUser           = 100
-	DefaultHandshakesPerSecond          = 100
-	DefaultRequestsPerSecond            = 500
-	DefaultHistoryPagesPerSecond        = hub.DefaultHistoryPagesPerSecond
-	DefaultSessionsPerSecond            = transport.DefaultSessionsPerSecond
-	DefaultReconnectSessionsPerSecond   = reconnect.DefaultSessionsPerSecond
-	DefaultReconnectDelayMin            = reconnect.DefaultDelayMin
-	DefaultReconnectWindowMin           = reconnect.DefaultWindowMin
-	DefaultReconnectWindowMax           = reconnect.DefaultWindowMax
+	DefaultSubscriptions              = hub.DefaultSubscriptionsMax
+	DefaultConnectionsPerAddress      = 1000
+	DefaultConnectionsPerUser         = 100
+	DefaultHandshakesPerSecond        = 100
+	DefaultRequestsPerSecond          = 500
+	DefaultHistoryPagesPerSecond      = hub.DefaultHistoryPagesPerSecond
+	DefaultSessionsPerSecond          = transport.DefaultSessionsPerSecond
+	DefaultReconnectSessionsPerSecond = reconnect.DefaultSessionsPerSecond
+	DefaultReconnectDelayMin          = reconnect.DefaultDelayMin
+	DefaultReconnectWindowMin         = reconnect.DefaultWindowMin
+	DefaultReconnectWindowMax         = reconnect.DefaultWindowMax
+
+	DefaultSessionTimeout               = transport.DefaultSessionTimeout
+	DefaultSessionMessageBytes          = transport.DefaultSessionBytesMax
+	DefaultSessionPing                  = transport.DefaultPingInterval
 	DefaultPublicationsPerSecondSession = 100
 	DefaultPublicationsPerSecondUser    = 200
 	DefaultPublicationsPerSecondAddress = 500
@@ -80,6 +85,9 @@ func (c Config) normalized(report func(key, text string)) Config {
 }
 
 func (c Config) withDefaults() Config {
+	if c.PIDFile != "" {
+		c.PIDFile = filepath.Clean(c.PIDFile) // one spelling, however it was read
+	}
 	if c.Listen == nil {
 		c.Listen = []string{DefaultListen}
 	}
@@ -115,6 +123,9 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.PublicationsPerSecondSession, DefaultPublicationsPerSecondSession)
 	fill(&c.Limits.PublicationsPerSecondUser, DefaultPublicationsPerSecondUser)
 	fill(&c.Limits.PublicationsPerSecondAddress, DefaultPublicationsPerSecondAddress)
+	fill(&c.Sessions.Timeout, DefaultSessionTimeout)
+	fill(&c.Sessions.MessageBytes, DefaultSessionMessageBytes)
+	fill(&c.Sessions.Ping, DefaultSessionPing)
 	if c.Flight.Bytes == nil {
 		c.Flight.Bytes = new(DefaultFlightBytes)
 	}

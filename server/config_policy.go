@@ -1,7 +1,11 @@
 package server
 
 import (
+	"errors"
+	"slices"
 	"strings"
+
+	"github.com/godwit-io/godwit/hub"
 )
 
 // PolicyOf returns how a channel behaves: the first of Channels that matches, with
@@ -30,7 +34,30 @@ func (c *Config) PolicyOf(channel string) (ChannelPolicy, int) {
 	fill(&p.Joins, DefaultJoins)
 	fill(&p.PublicationBytes, c.Limits.PublicationBytes)
 	fill(&p.Idempotency, DefaultIdempotency)
+	fill(&p.Slow, hub.ReadHistory.String())
 	return p, index
+}
+
+// slowPolicies are the values of channels[].slow.
+func slowPolicies() []string {
+	var names []string
+	for p := hub.ReadHistory; p <= hub.Conflate; p++ {
+		names = append(names, p.String())
+	}
+	return names
+}
+
+// slowPolicy is the policy of a name of slowPolicies, ReadHistory for none.
+func slowPolicy(name string) hub.SlowPolicy {
+	return hub.SlowPolicy(max(0, slices.Index(slowPolicies(), name)))
+}
+
+func checkKeyPointer(pointer string) string {
+	var wrong *hub.OptionError
+	if errors.As(hub.CheckKeyPointer(pointer), &wrong) {
+		return wrong.Reason
+	}
+	return ""
 }
 
 // defaultOf is the setting that a setting of channels is taken from when it is not

@@ -76,6 +76,18 @@ type ChannelPolicy struct {
 
 	// Idempotency is how long an idempotency key is remembered. Default 5 minutes.
 	Idempotency time.Duration
+
+	// Slow is what becomes of publications for a client that is slower than they come:
+	// history, disconnect, drop-oldest or conflate, see hub.SlowPolicy. Default history.
+	Slow string
+
+	// Rate is how many publications a second a subscriber is given at most, the newest of
+	// each key. 0 is no maximum.
+	Rate int
+
+	// Key is a JSON pointer to the key of a publication that has none of its own. It needs
+	// Rate, or Slow to be conflate.
+	Key string
 }
 
 // Rates are publications per second. Zero is no rate of the channel's own: those of

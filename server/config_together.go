@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/flight"
 )
 
@@ -144,6 +145,9 @@ func (p *ChannelPolicy) check(key string, limits *Limits, report func(key, text 
 	}
 	if p.PublicationBytes > limits.PublicationBytes {
 		report(key+".publication_bytes", fmt.Sprintf("%d is more than limits.publication_bytes (%d) lets in", p.PublicationBytes, limits.PublicationBytes))
+	}
+	if p.Key != "" && p.Rate == 0 && slowPolicy(p.Slow) != hub.Conflate {
+		report(key+".key", "nothing replaces anything in these channels; set slow: conflate, or a rate")
 	}
 }
 

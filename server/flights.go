@@ -25,6 +25,14 @@ func (s *Server) transportObserver() *transport.Observer {
 		code, reason := howItEnded(end, err)
 		s.flight.Disconnect(session, code, reason)
 	}
+	o.Suspended = func(session string) { s.flight.Suspend(session, 0, "") } // Disconnected has said how
+	o.Resumed = func(session string, how transport.Resumption) {
+		s.metrics.sessions.resumed(how)
+		if how != transport.SessionUnknown {
+			s.flight.Resume(session, transport.Session)
+		}
+	}
+	o.InboxRefused = s.metrics.sessions.inbox.Inc
 	return o
 }
 

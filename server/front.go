@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/transport"
@@ -22,6 +23,10 @@ type front interface {
 	serve(ln net.Listener, secure *tls.Config) error
 
 	counts() connectionCounts
+
+	// stopAccepting stops accepting, and leaves everything else as it is: connections are
+	// told with their next response that it is the last.
+	stopAccepting()
 
 	// shutdown stops accepting, has end end what goes on, and waits for the
 	// connections to end as long as ctx allows. It returns how many were cut then.
@@ -98,6 +103,8 @@ func (f *loopFront) serve(ln net.Listener, secure *tls.Config) error {
 	return f.engine.Serve(ln)
 }
 
+func (f *loopFront) stopAccepting() { f.engine.StopAccepting() }
+
 func (f *loopFront) counts() connectionCounts {
 	counts := connectionCounts{open: f.engine.Len()}
 	for _, s := range f.engine.Stats() {
@@ -126,30 +133,59 @@ func (f *loopFront) shutdown(ctx context.Context, end func()) (cut int) {
 
 // httpFront has net/http at the front, where there is no poller, or by choice.
 type httpFront struct {
-	http  *http.Server
-	conns *connections
+	http    *http.Server
+	conns   *connections
+	leaving atomic.Bool
+	serving sync.WaitGroup // calls of serve; added to under mu
+
+	mu        sync.Mutex // guards what follows
+	listeners []net.Listener
 }
 
 func (s *Server) newHTTPFront() *httpFront {
 	conns := newConnections(s.config.Limits.Connections, s.edge, s.log)
-	f := &httpFront{conns: conns, http: &http.Server{
-		Handler:           s,
+	f := &httpFront{conns: conns}
+	f.http = &http.Server{
+		Handler:           f.sayLast(s),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       s.config.KeepaliveTimeout,
 		// net/http adds 4 KiB of its own to what it is told, and takes 0 for 1 MiB.
 		MaxHeaderBytes: max(1, s.config.Limits.HeaderBytes-4<<10),
 		ConnContext:    conns.connContext,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what peers did wrong
-	}}
+	}
 	return f
 }
 
+// sayLast tells clients that the connection ends, when nothing is accepted any more.
+func (f *httpFront) sayLast(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.leaving.Load() && !handshake.IsUpgrade(r.Header) {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func (f *httpFront) serve(ln net.Listener, secure *tls.Config) error {
+	f.mu.Lock()
+	f.listeners = append(f.listeners, ln)
+	f.serving.Add(1)
+	f.mu.Unlock()
+	defer f.serving.Done()
 	ln = f.conns.listener(ln)
 	if secure != nil {
 		ln = tls.NewListener(ln, secure) // net/http sees HTTP/2 in what was agreed on
 	}
 	return f.http.Serve(ln)
+}
+
+func (f *httpFront) stopAccepting() {
+	f.leaving.Store(true)
+	f.mu.Lock()
+	_ = closeAll(f.listeners) // Serve returns with an error that nobody waits for yet
+	f.mu.Unlock()
+	f.serving.Wait() // what was accepted is counted then
 }
 
 func (f *httpFront) counts() connectionCounts { return f.conns.counts() }

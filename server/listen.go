@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/godwit-io/godwit/server/handover"
 	"github.com/godwit-io/godwit/server/systemd"
 )
 
@@ -37,17 +38,52 @@ var listenConfig = net.ListenConfig{
 func (s *Server) listenEach(ctx context.Context, list []string) (listeners []net.Listener, err error) {
 	for _, address := range list {
 		var more []net.Listener
-		if name, ok := strings.CutPrefix(address, systemdPrefix); ok {
+		name, isLent := strings.CutPrefix(address, systemdPrefix)
+		taken := s.before.takeFor(ctx, address)
+		switch {
+		case taken != nil:
+			more, err = s.listenTaken(taken)
+		case isLent:
 			more, err = s.listenInherited(name)
-		} else {
+		default:
 			more, err = listenOn(ctx, s.config, address)
 		}
 		if err != nil {
 			return nil, errors.Join(err, closeAll(listeners))
 		}
+		if taken == nil {
+			s.note(address, isLent, more)
+		}
 		listeners = append(listeners, more...)
 	}
 	return listeners, nil
+}
+
+// note notes what listeners were bound for, and returns them.
+func (s *Server) note(address string, isLent bool, listeners []net.Listener) []net.Listener {
+	for _, ln := range listeners {
+		s.bindings = append(s.bindings, handover.Socket{Listener: ln, Spec: address, IsLent: isLent})
+	}
+	return listeners
+}
+
+// listenTaken has the sockets of the process before this one.
+func (s *Server) listenTaken(taken []handover.Socket) ([]net.Listener, error) {
+	listeners := s.noteTaken(taken)
+	for _, ln := range listeners {
+		if err := checkReach(s.config, ln.Addr()); err != nil {
+			return nil, errors.Join(err, closeAll(listeners))
+		}
+	}
+	return listeners, nil
+}
+
+func (s *Server) noteTaken(taken []handover.Socket) (listeners []net.Listener) {
+	for _, b := range taken {
+		s.bindings = append(s.bindings, b)
+		listeners = append(listeners, b.Listener)
+	}
+	return listeners
 }
 
 // inherited are the sockets of this process. Each can be had once.

@@ -29,6 +29,7 @@ func (s *Server) serveAPI() error {
 		Explain:       s.guard.Explain,
 		Flight:        s.flight,
 		IdentifyToken: s.identifyToken,
+		SessionState:  s.channels.SessionState,
 		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
 		IsRevoked:     func(id *access.Identity) bool { return s.guard.Settings().Identities.IsRevoked(id) },
 		Info:          s.info,

@@ -28,6 +28,7 @@ type metrics struct {
 	deliverySeconds *prometheus.HistogramVec
 	ended           *prometheus.CounterVec
 	calls           callMetrics
+	sessions        sessionMetrics
 	panics          atomic.Uint64 // of handlers
 	trust           *trustMetrics
 }
@@ -65,6 +66,8 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 	)
 	m.calls = newCallMetrics()
 	m.registry.MustRegister(m.calls.total, m.calls.seconds)
+	m.sessions = newSessionMetrics()
+	m.registry.MustRegister(m.sessions.resumes, m.sessions.inbox)
 	m.trust = newTrustMetrics()
 	m.registry.MustRegister(m.trust.collectors()...)
 	if loops != nil {
@@ -162,7 +165,8 @@ var (
 	descDeliveries    = desc("deliveries_total", "Publications handed to a transport for one client.")
 	descDelBytes      = desc("delivery_bytes_total", "Payload bytes of the publications handed to a transport for one client.")
 	descDrops         = desc("queue_drops_total", "Publications taken out of the queue of a slow client, which then reads them from history.")
-	descGaps          = desc("gaps_total", "Gaps announced to clients: history no longer held what they missed.")
+	descGaps          = desc("gaps_total", "Gaps announced to clients, by reason: lost (history no longer held what they missed), expired, conflated, dropped, rate.", "reason")
+	descGapPubs       = desc("gap_publications_total", "Publications in gaps announced to clients, by reason: expired, conflated, dropped, rate. How many were lost is not known.", "reason")
 	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descCallsOpen     = desc("rpc_calls_open", "Calls of methods that have no outcome yet.")
 	descRegistrations = desc("rpc_registrations", "Registrations of clients that answer calls now.")
@@ -176,7 +180,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
-		descDeliveries, descDelBytes, descDrops, descGaps, descPagesWaiting, descCallsOpen, descRegistrations, descHistChannels, descHistory, descHistBytes, descEvicted,
+		descDeliveries, descDelBytes, descDrops, descGaps, descGapPubs, descPagesWaiting, descCallsOpen, descRegistrations, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
 	}
@@ -187,8 +191,8 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	counter := func(d *prometheus.Desc, value uint64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value))
+	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
 	conns := c.conns()
 	gauge(descConnections, float64(conns.open))
@@ -209,7 +213,12 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descDeliveries, h.Deliveries)
 	counter(descDelBytes, h.DeliveryBytes)
 	counter(descDrops, h.QueueDrops)
-	counter(descGaps, h.Gaps)
+	for reason, gaps := range h.GapsByReason {
+		counter(descGaps, gaps.Gaps, reason.String())
+		if reason != hub.GapLost {
+			counter(descGapPubs, gaps.Publications, reason.String())
+		}
+	}
 	gauge(descPagesWaiting, float64(h.PagesWaiting))
 
 	b := c.broker()

@@ -27,6 +27,7 @@ func someMetrics() *metrics {
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer(nil)
 	m.hubObserver()
+	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
 	m.watchCertificates(func() []certificateExpiry { return []certificateExpiry{{domain: "chat.example"}} })
 	return m
 }
@@ -84,7 +85,8 @@ func TestMetricsCollector(t *testing.T) {
 	c := &statsCollector{
 		hub: func() hub.Stats {
 			return hub.Stats{Sessions: map[string]int{transport.SSE: 2}, Subscriptions: 3, Channels: 4, Publications: 5, Duplicates: 6,
-				PublicationBytes: 7, Deliveries: 8, DeliveryBytes: 9, QueueDrops: 10, Gaps: 11}
+				PublicationBytes: 7, Deliveries: 8, DeliveryBytes: 9, QueueDrops: 10, Gaps: 11,
+				GapsByReason: map[hub.GapReason]hub.GapStats{hub.GapLost: {Gaps: 11}, hub.GapConflated: {Gaps: 19, Publications: 20}}}
 		},
 		broker: func() membroker.Stats {
 			return membroker.Stats{Channels: 12, Publications: 13, Bytes: 14, Evicted: 15}
@@ -93,7 +95,8 @@ func TestMetricsCollector(t *testing.T) {
 	}
 	want := map[string]string{
 		"subscriptions": "3", "channels": "4", "publications_total": "5", "publication_duplicates_total": "6",
-		"publication_bytes_total": "7", "deliveries_total": "8", "delivery_bytes_total": "9", "queue_drops_total": "10", "gaps_total": "11",
+		"publication_bytes_total": "7", "deliveries_total": "8", "delivery_bytes_total": "9", "queue_drops_total": "10",
+		`gaps_total{reason="lost"}`: "11", `gaps_total{reason="conflated"}`: "19", `gap_publications_total{reason="conflated"}`: "20",
 		"history_channels": "12", "history_publications": "13", "history_bytes": "14", "history_evicted_total": "15",
 		"tcp_connections": "16", "tcp_connections_refused_total": "17", "tcp_accept_errors_total": "18",
 		`connections{transport="sse"}`: "2", `connections{transport="websocket"}`: "0",

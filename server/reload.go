@@ -17,8 +17,8 @@ const reloadTimeout = 30 * time.Second
 // trusted, what channels are like, what the application is asked, and rates. All of it
 // changes or nothing does. What needs a restart is left as it is, and named in needs.
 // Connections that are open stay; what their clients do from now on is decided by c, and
-// sessions end that c does not allow: of back ends whose keys are gone, and with
-// subscriptions that are granted no more.
+// sessions end that c does not allow, of back ends whose keys are gone for example. One
+// of many channels loses those that are granted no more, and goes on with the others.
 func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err error) {
 	defer func() { s.metrics.reloaded(err) }()
 	c, err = c.normalize()
@@ -50,8 +50,7 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.channels.SetPace(reconnect.Spread(c.Reconnect), c.Limits.SessionsPerSecond)
 	for _, session := range s.hub.Sessions() {
-		s.recheck(session, session.ChannelsAskedFor()...)
-		s.recheckMethods(session, session.Methods()...)
+		s.recheckAll(session)
 	}
 	s.level.Set(levelOf(c.Log))
 	s.log.Info("reloaded", "changed", strings.Join(changed, " "), "needs_restart", strings.Join(needs, " "))

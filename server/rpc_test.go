@@ -107,6 +107,15 @@ func TestRegistrationsAfterAReload(t *testing.T) {
 	}
 	s := start(t, config(key, "'math/*', one"))
 	worker := s.guard.Settings().Identities.Check(t.Context(), secret, time.Now()).Identity
+	take := func(session *hub.Session) error { // why a registration was ended, or the session
+		pushes, err := session.Take(nil)
+		for _, p := range pushes {
+			if p.Outcome != nil && p.Outcome.Tag == hub.ByServer && p.Outcome.Command == hub.CommandUnregister {
+				return p.Outcome.Err
+			}
+		}
+		return err
+	}
 	register := func(pattern string) (*hub.Session, error) {
 		t.Helper()
 		session, err := s.hub.ConnectAs(worker, "test", nil)
@@ -115,8 +124,7 @@ func TestRegistrationsAfterAReload(t *testing.T) {
 		}
 		t.Cleanup(session.Close)
 		session.Register(0, pattern, hub.RegisterOptions{})
-		_, err = session.Take(nil)
-		return session, err
+		return session, take(session)
 	}
 	var refusal *access.Refusal
 	// An edge that forgot to ask, or asked a moment before a reload.
@@ -134,7 +142,7 @@ func TestRegistrationsAfterAReload(t *testing.T) {
 	if _, err := s.Reload(t.Context(), config(key, "one")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := math.Take(nil); !errors.As(err, &refusal) || refusal.Cause != access.Denied || !strings.Contains(refusal.Reason, `the grant answer on method "math/*"`) {
+	if err := take(math); !errors.As(err, &refusal) || refusal.Cause != access.Denied || math.HasEnded() || !strings.Contains(refusal.Reason, `the grant answer on method "math/*"`) {
 		t.Errorf("what is granted no more: %v", err)
 	}
 	if _, err := one.Take(nil); err != nil {

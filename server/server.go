@@ -17,8 +17,10 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
+	"github.com/godwit-io/godwit/server/handover"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/systemd"
 	"github.com/godwit-io/godwit/server/tracing"
@@ -42,6 +44,7 @@ type Server struct {
 	methods   map[string]func() // those that the application answers, by pattern, and what ends that; guarded by reloading
 	log       *slog.Logger
 	origins   *handshake.Origins
+	broker    *relay.Broker
 	hub       *hub.Hub
 	channels  *transport.Transport
 	welcome   http.Handler
@@ -60,7 +63,15 @@ type Server struct {
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
-	used      bool // Serve or Close was called
+	bindings  []handover.Socket // all that were bound, also for operators and authorities
+	before    *predecessor      // nil: this process takes nobody's place
+	used      bool              // Serve or Close was called
+	serves    bool              // it accepts connections
+
+	upgrading  sync.Mutex                // held by HandOver
+	handedOver atomic.Pointer[successor] // nil until another process has taken over
+	replaced   chan struct{}             // closed then
+	pid        pidFile
 
 	loopback atomic.Bool // guard the Host header
 	draining atomic.Bool
@@ -75,7 +86,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, welcome: welcome.Handler(ThisBuild().Version)}
+	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version)}
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))
@@ -90,13 +101,14 @@ func New(c Config) (*Server, error) {
 	if err := s.tls.load(&c.TLS, s.log); err != nil {
 		return nil, c.located(err)
 	}
-	broker, err := membroker.New(&membroker.Options{
+	local, err := membroker.New(&membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.broker = relay.New(local)
 	var loops *engineCollector
 	if c.Driver == driverEngine {
 		front := s.newLoopFront()
@@ -105,7 +117,7 @@ func New(c Config) (*Server, error) {
 	} else {
 		s.front = s.newHTTPFront()
 	}
-	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, broker.Stats, s.front.counts, loops)
+	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, s.broker.Stats, s.front.counts, loops)
 	if s.tracer, err = s.newTracer(&c.Tracing); err != nil {
 		return nil, err
 	}
@@ -120,7 +132,7 @@ func New(c Config) (*Server, error) {
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
-	if err = s.serveHub(broker); err == nil {
+	if err = s.serveHub(s.broker); err == nil {
 		err = s.serveAPI()
 	}
 	if err != nil {
@@ -163,12 +175,17 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Header:         securityHeader,
 		Observer:       s.transportObserver(),
 
+		SessionTimeout:  c.Sessions.Timeout,
+		SessionBytesMax: c.Sessions.MessageBytes,
+		PingInterval:    c.Sessions.Ping,
+
 		Reconnect:         reconnect.Spread(c.Reconnect),
 		SessionsPerSecond: c.Limits.SessionsPerSecond,
 		Logger:            s.log,
 	})
 	if err == nil {
 		s.metrics.watchReconnects(s.channels.ReconnectWindow)
+		s.metrics.watchSessions(s.channels.SessionCounts)
 	}
 	return err
 }
@@ -192,7 +209,7 @@ func (s *Server) Listen(ctx context.Context) error {
 // listenBeside binds what is needed beside listeners, and notes all of them; mu is held.
 // It closes them after an error.
 func (s *Server) listenBeside(ctx context.Context, listeners []net.Listener) error {
-	if err := s.tls.listen(ctx, &s.config.TLS.ACME, listeners, s.log); err != nil {
+	if err := s.tls.listen(ctx, &s.config.TLS.ACME, listeners, s.listenOpen, s.log); err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
 	if err := s.listenAdmin(ctx); err != nil {
@@ -260,7 +277,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		s.mu.Unlock()
 		return errors.Join(errors.New("server: it listens already"), ln.Close())
 	}
-	err := s.listenBeside(ctx, []net.Listener{ln})
+	err := s.listenBeside(ctx, s.note(ln.Addr().String(), false, []net.Listener{ln}))
 	s.mu.Unlock()
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -277,6 +294,11 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 		return errors.New("server: it was run or closed before")
 	}
 	s.loopback.Store(addressesAre(isLoopback, listeners))
+	if s.before != nil {
+		if err := s.load(ctx); err != nil {
+			return errors.Join(err, s.release())
+		}
+	}
 	s.log.Info("serving", "address", addresses(listeners), "version", ThisBuild().Version, "origins", s.origins.String(),
 		"tls", s.IsSecure(), "insecure", s.config.Insecure, "demo", s.Demo())
 	if !s.Local() && !s.config.IsProtected() {
@@ -303,7 +325,11 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	if s.admin != nil {
 		s.admin.start(s.log)
 	}
-	s.tellManager(systemd.Ready)
+	s.begin()
+	defer s.pid.remove()
+	if s.before == nil { // or else the one before tells, whom the manager knows
+		s.tellManager(systemd.Ready)
+	}
 	left := len(listeners)
 	var err error
 	select {
@@ -312,14 +338,28 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 		s.delayDrain()
 	case err = <-failed:
 		left--
+	case <-s.replaced:
 	}
 	stopDemo()
 	demo.Wait()
+	if next := s.handedOver.Load(); next != nil {
+		s.retire(ctx, next)
+	}
 	s.drain()
 	for range left {
 		<-failed // it was shut down
 	}
 	return err
+}
+
+// begin notes that the server serves.
+func (s *Server) begin() {
+	s.mu.Lock()
+	s.serves = true
+	s.mu.Unlock()
+	if err := s.pid.write(); err != nil {
+		s.log.Error("cannot write the file of the process ID", "error", err)
+	}
 }
 
 func (s *Server) publish(ctx context.Context, m hub.Message) error {
@@ -345,6 +385,7 @@ func (s *Server) drain() {
 		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
 		}
+		s.waitForGuest(ctx)
 	})
 	if s.admin != nil { // it has told how the rest has ended
 		s.admin.stop(ctx)
@@ -378,14 +419,32 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.used = true
+	return s.releaseLocked()
+}
+
+// release closes what New and Listen took.
+func (s *Server) release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.releaseLocked()
+}
+
+func (s *Server) releaseLocked() error {
 	closeSettings(context.Background(), s.guard.Settings())
 	s.closeTracer()
 	s.tls.stop()
-	var admin error
+	var admin, before error
 	if s.admin != nil {
 		admin = s.admin.close()
 	}
-	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin)
+	if s.before != nil {
+		s.before.offer.Close()
+		before = s.before.conn.Close()
+		if errors.Is(before, net.ErrClosed) {
+			before = nil
+		}
+	}
+	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before)
 }
 
 // tellManager tells systemd, where it has started this process.

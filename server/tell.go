@@ -8,6 +8,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/transport"
 )
 
 // teller passes on to the application what the hub observes.
@@ -38,23 +39,50 @@ func (s *Server) hubObserver() *hub.Observer {
 		joined(session, channel)
 		s.recheck(session, channel)
 	}
+	o.Identified = s.recheckAll // a new token may grant less
 	o.Registered = func(session *hub.Session, pattern string) { s.recheckMethods(session, pattern) }
 	s.flight.Observe(o)
 	return o
 }
 
-// recheckMethods ends a session that may not answer what it has registered for.
+// recheckMethods takes registrations from a session that may not answer the methods any
+// more, and ends one that cannot go on at all.
 func (s *Server) recheckMethods(session *hub.Session, patterns ...string) {
-	if refusal := s.guard.StandsToAnswer(session.Identity(), patterns...); refusal != nil {
+	if refusal := s.guard.StandsToAnswer(session.Identity()); refusal != nil {
 		session.End(refusal)
+		return
+	}
+	for _, pattern := range patterns {
+		if refusal := s.guard.StandsToAnswer(session.Identity(), pattern); refusal != nil {
+			session.RemoveMethod(pattern, refusal)
+		}
 	}
 }
 
-// recheck ends a session that cannot go on with subscriptions to channels.
+// recheck takes channels from a session that may not read them any more, and ends one that
+// cannot go on at all. A session of one channel ends with it. What the server itself has
+// subscribed a session to needs no grant.
 func (s *Server) recheck(session *hub.Session, channels ...string) {
-	if refusal := s.guard.Stands(session.Identity(), channels...); refusal != nil {
+	if refusal := s.guard.Stands(session.Identity()); refusal != nil {
 		session.End(refusal)
+		return
 	}
+	for _, channel := range channels {
+		switch refusal := s.guard.Stands(session.Identity(), channel); {
+		case refusal == nil:
+		case session.Transport() != transport.Session:
+			session.End(refusal)
+			return
+		case !session.IsByServer(channel):
+			session.Remove(channel, refusal)
+		}
+	}
+}
+
+// recheckAll is recheck and recheckMethods for all that a session has.
+func (s *Server) recheckAll(session *hub.Session) {
+	s.recheck(session, session.ChannelsAskedFor()...)
+	s.recheckMethods(session, session.Methods()...)
 }
 
 // observe has o tell the teller.
@@ -65,6 +93,9 @@ func (t *teller) observe(o *hub.Observer) {
 }
 
 func (t *teller) joined(s *hub.Session, channel string) {
+	if hub.IsPattern(channel) {
+		return // it makes no member of any channel
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.hooks()
@@ -75,6 +106,9 @@ func (t *teller) joined(s *hub.Session, channel string) {
 }
 
 func (t *teller) left(s *hub.Session, channel string) {
+	if hub.IsPattern(channel) {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.hooks()

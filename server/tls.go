@@ -25,6 +25,7 @@ type tlsSource struct {
 	http     *http.Server // at port 80, for HTTP-01
 	httpLn   []net.Listener
 	managing context.CancelFunc
+	stopping sync.Once
 	running  sync.WaitGroup
 }
 
@@ -44,12 +45,12 @@ func (t *tlsSource) load(c *TLS, log *slog.Logger) error {
 }
 
 // listen binds what the authority asks at, if there is one. listeners are those of the
-// server.
-func (t *tlsSource) listen(ctx context.Context, c *ACME, listeners []net.Listener, log *slog.Logger) error {
+// server, and open binds an address that others are meant to reach.
+func (t *tlsSource) listen(ctx context.Context, c *ACME, listeners []net.Listener, open func(context.Context, string) ([]net.Listener, error), log *slog.Logger) error {
 	if len(c.Domains) == 0 {
 		return nil
 	}
-	ln, err := listenOpen(ctx, c.HTTP)
+	ln, err := open(ctx, c.HTTP)
 	if err != nil {
 		return err
 	}
@@ -103,6 +104,10 @@ func (t *tlsSource) start(log *slog.Logger) {
 
 // stop ends that, also where start was not called.
 func (t *tlsSource) stop() {
+	t.stopping.Do(t.end)
+}
+
+func (t *tlsSource) end() {
 	if t.managing != nil {
 		t.managing()
 	}
@@ -144,7 +149,10 @@ func (t *tlsSource) expiries(domains []string) (all []certificateExpiry) {
 func (s *Server) IsSecure() bool { return s.config.TLS.IsOn() }
 
 // listenOpen listens at an address that other machines are meant to reach.
-func listenOpen(ctx context.Context, address string) ([]net.Listener, error) {
+func (s *Server) listenOpen(ctx context.Context, address string) ([]net.Listener, error) {
+	if taken := s.before.takeFor(ctx, address); taken != nil {
+		return s.noteTaken(taken), nil
+	}
 	addrs, err := resolve(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
@@ -153,5 +161,5 @@ func listenOpen(ctx context.Context, address string) ([]net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s, for tls.acme.http: %w", address, explainTCP(err))
 	}
-	return listeners, nil
+	return s.note(address, false, listeners), nil
 }

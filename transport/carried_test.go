@@ -181,6 +181,7 @@ type carriedStage struct {
 
 	// As it was before the act.
 	members, published, histories int
+	holder                        *func() // of the seat of a session that a is about to poll
 }
 
 func (s *carriedStage) isVirtual() bool { return s.carrier.isVirtual }
@@ -188,7 +189,16 @@ func (s *carriedStage) isVirtual() bool { return s.carrier.isVirtual }
 // note waits until the server knows who has gone, and takes down how it is then.
 func (s *carriedStage) note(a *act, p *player) {
 	s.t.Helper()
-	if !s.isVirtual() {
+	switch {
+	case s.isVirtual():
+	case p.script.usesSessions(): // they outlive their clients, except one that says goodbye
+		if seat := s.seatOf(a.path, p); seat != nil {
+			s.holder = seat.holder.ring.Load()
+		}
+		for _, id := range p.ended {
+			until(s.t, "known that a session has ended", func() bool { return s.venue.transport.hub.FindSession(id) == nil })
+		}
+	default:
 		until(s.t, "known who is gone", func() bool { return s.countSessions() == s.countPresent() })
 	}
 	s.members = s.countMembers(a.path)
@@ -254,6 +264,12 @@ func (s *carriedStage) wait(a *act, p *player) {
 	if len(a.heard) > 0 {
 		return
 	}
+	if p.script.usesSessions() {
+		if a.verb == verbGets {
+			s.awaitPoll(a.path, p)
+		}
+		return
+	}
 	switch {
 	case a.verb == verbOpens, a.isPoll():
 		until(s.t, "subscribed", func() bool { return s.countMembers(a.path) > s.members })
@@ -262,6 +278,26 @@ func (s *carriedStage) wait(a *act, p *player) {
 	case a.verb == verbPosts, a.verb == verbSays:
 		p.broker.await(s.t, "publish", s.published+1)
 	}
+}
+
+// awaitPoll waits until the poll at path has the session.
+func (s *carriedStage) awaitPoll(path string, p *player) {
+	until(s.t, "polled", func() bool {
+		seat := s.seatOf(path, p)
+		if seat == nil {
+			return true
+		}
+		seat.mu.Lock()
+		defer seat.mu.Unlock()
+		return seat.held && seat.holder.ring.Load() != s.holder
+	})
+}
+
+// seatOf is that of the session which a path names, nil if it is not here.
+func (s *carriedStage) seatOf(path string, p *player) *seat {
+	_, id, _ := strings.Cut(p.actual(path), "?session=")
+	id, _, _ = strings.Cut(id, ".")
+	return s.venue.transport.seats.find(id)
 }
 
 // carried is a client on a carrier. A goroutine makes lines of what it hears.
@@ -385,11 +421,11 @@ func (c *carried) breaks(ctx context.Context, err error) {
 // ask is a request of HTTP.
 func (c *carried) ask(ctx context.Context, a *act) {
 	v := c.stage.venue
-	method, body := http.MethodGet, io.Reader(nil)
-	if a.verb == verbPosts {
-		method, body = http.MethodPost, strings.NewReader(a.data)
+	body := io.Reader(nil)
+	if a.data != "" || a.verb == verbPosts {
+		body = strings.NewReader(a.data)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, v.url, body)
+	r, err := http.NewRequestWithContext(ctx, a.requestMethod(), v.url, body)
 	if err != nil {
 		c.breaks(ctx, err)
 		return
@@ -463,17 +499,27 @@ func (c *carried) say(isBinary bool, data string) {
 }
 
 // leave returns when the client has left; the server may not know it yet.
-func (c *carried) leave() {
+func (c *carried) leave() { c.depart(true) }
+
+// vanish is leave without a word.
+func (c *carried) vanish() { c.depart(false) }
+
+func (c *carried) depart(isPolite bool) {
 	c.mu.Lock()
 	conn := c.conn
 	c.mu.Unlock()
-	if conn != nil {
+	switch {
+	case conn == nil:
+	case isPolite:
 		_ = conn.Close(ws.StatusNormal, "")
+	default:
+		_ = conn.CloseNow()
 	}
 	c.stop()
 	<-c.done
 	for _, line := range c.hear(-1) {
-		if conn == nil || line != heardClose(uint16(ws.StatusNormal), "") {
+		isOwn := conn != nil && (line == heardClose(uint16(ws.StatusNormal), "") || !isPolite && line == heardClose(uint16(wire.CloseAbnormal), ""))
+		if !isOwn {
 			c.stage.faults = append(c.stage.faults, fmt.Sprintf("a client that left had heard %q, too", line))
 		}
 	}
@@ -497,7 +543,7 @@ func (s *carriedStage) finish(p *player) {
 		for _, line := range c.hear(-1) {
 			isEnd := line == heardEnd || line == heardClose(uint16(ws.StatusGoingAway), "going away") ||
 				line == "< retry: 2000" || line == "<" || // an EventSource is told when to come back
-				strings.HasPrefix(line, "< 200 ") || strings.HasPrefix(line, "is refused: 503 ")
+				strings.HasPrefix(line, "< 200 ") || strings.Contains(line, `{"end":{"code":1001,`) || line == "<" || strings.HasPrefix(line, "is refused: 503 ")
 			if !isEnd {
 				s.faults = append(s.faults, fmt.Sprintf("at the end a client had heard %q, too", line))
 			}

@@ -183,11 +183,11 @@ var start = time.Now()
 
 // OnEnd implements engine.Responder.
 func (s *exchangeCarrier) OnEnd(_ engine.Exchange, err error) {
-	s.close()
 	if s.end == "" {
 		s.end = exchangeEnd(err)
 	}
 	s.t.endStream(&s.conversation, s.end)
+	s.close()
 }
 
 // exchangeEnd says which end an exchange came to whose response was not complete.

@@ -22,20 +22,37 @@ type goroutineCarrier struct {
 	woken   signal
 	resumed signal // the client may be read again
 
-	mu sync.Mutex // serialises the calls of the conversation
+	mu        sync.Mutex // serialises the calls of the conversation
+	isWritten bool       // nothing is written any more; guarded by mu
+
+	// writing is held from a call to the end of its write, where both goroutines have
+	// something to write: in a session. It is locked before mu.
+	writing  sync.Mutex
+	isSpoken bool // by a session
+}
+
+// inOrder calls f, which has a turn and writes what it leads to, while the other
+// goroutine does not.
+func (s *goroutineCarrier) inOrder(f func()) {
+	if s.isSpoken {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+	}
+	f()
 }
 
 // serveOnGoroutines makes r a WebSocket, when the dialect has begun.
 func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &goroutineCarrier{woken: newSignal(), resumed: newSignal()}
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.woken.wake, d.visitor
+	s.isSpoken = s.link() != nil
 	m := s.open(w, r, &d.asker)
 	if m == nil {
 		return
 	}
 	header := make(http.Header)
-	if position := m.effects.Answer.Position; !position.IsZero() {
-		header.Set(headerPosition, position.String())
+	if begin := m.effects.Answer.Begin(); begin != "" {
+		header.Set(headerPosition, begin)
 	}
 	defer s.close()
 	var err error
@@ -58,6 +75,7 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 	}
 	_, isCompressed := s.conn.Compression()
 	d.socket.Agree(s.conn.Subprotocol(), isCompressed)
+	s.setTimer()
 	end, err := s.apply(r.Context(), m)
 	switch {
 	case err != nil:
@@ -118,10 +136,13 @@ func (s *goroutineCarrier) run(ctx context.Context) (end dialect.End) {
 			if v := recover(); v != nil {
 				panicked = fmt.Sprintf("%v\n\nin the goroutine that writes to a WebSocket:\n%s", v, debug.Stack())
 				s.fail()
+				s.endWriting()
 				wrote <- EndFailure
 			}
 		}()
-		wrote <- s.write(ctx)
+		end := s.write(ctx)
+		s.endWriting()
+		wrote <- end
 	}()
 	returned := false
 	defer func() {
@@ -161,8 +182,15 @@ func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 			return readEnd(err)
 		}
 		m := scratches.Get().(*scratch)
-		s.inTurn(func() { s.receive(typ == ws.MessageBinary, data, m) })
-		if end, err := s.apply(ctx, m); end != "" {
+		var end dialect.End
+		s.inOrder(func() {
+			s.inTurn(func() {
+				s.receive(typ == ws.MessageBinary, data, m)
+				s.setTimer()
+			})
+			end, err = s.apply(ctx, m)
+		})
+		if end != "" {
 			return end
 		} else if err != nil {
 			return EndClient
@@ -184,10 +212,17 @@ func (s *goroutineCarrier) inTurn(f func()) {
 	f()
 }
 
-// mustWait reports whether the client is to be read no more.
+// mustWait reports whether the client is to be read no more. Once nothing is written
+// there is nobody to say that it may be read again, and the connection is about to end.
 func (s *goroutineCarrier) mustWait() (wait bool) {
-	s.inTurn(func() { wait = s.isBusy() })
+	s.inTurn(func() { wait = !s.isWritten && s.isBusy() })
 	return wait
+}
+
+// endWriting has the goroutine that reads wait no more.
+func (s *goroutineCarrier) endWriting() {
+	s.inTurn(func() { s.isWritten = true })
+	s.resumed.wake()
 }
 
 // readEnd says which end an error of Read is.
@@ -215,8 +250,15 @@ func (s *goroutineCarrier) write(ctx context.Context) dialect.End {
 		case <-s.woken:
 		}
 		m := scratches.Get().(*scratch)
-		s.inTurn(func() { s.take(m) })
-		end, err := s.apply(ctx, m)
+		var end dialect.End
+		var err error
+		s.inOrder(func() {
+			s.inTurn(func() {
+				s.take(m)
+				s.setTimer()
+			})
+			end, err = s.apply(ctx, m)
+		})
 		if err != nil {
 			if ctx.Err() == nil && errors.Is(err, ws.ErrWriteTimeout) {
 				return EndSlow

@@ -103,6 +103,9 @@ func (s *loopCarrier) apply(c *engine.Conn, m *scratch) {
 		s.leavePresence()
 		_ = c.Close(engine.StatusCode(e.Closing.Code), e.Closing.Reason)
 	}
+	if s.end == "" {
+		s.setTimer()
+	}
 	m.recycle()
 }
 
@@ -112,11 +115,11 @@ func (s *loopCarrier) OnDrain(c *engine.Conn) { s.OnWake(c) }
 // OnClose implements engine.Handler.
 func (s *loopCarrier) OnClose(c *engine.Conn, e *engine.CloseError) {
 	s.saidGoodbye(e)
-	s.close()
 	if s.end == "" {
 		s.end = loopEnd(e)
 	}
 	s.t.endSocket(&s.conversation, s.end, e)
+	s.close()
 }
 
 // loopEnd says which end a connection came to that this side did not close.
@@ -197,8 +200,8 @@ func (o *opening) admission() engine.Admission {
 	if o.s.link() != nil {
 		a.Limits = o.s.t.sessionLimits
 	}
-	if !answer.Position.IsZero() {
-		a.Header = http.Header{headerPosition: {answer.Position.String()}}
+	if begin := answer.Begin(); begin != "" {
+		a.Header = http.Header{headerPosition: {begin}}
 	}
 	return a
 }

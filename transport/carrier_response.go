@@ -57,6 +57,11 @@ func (t *Transport) endStream(c *conversation, end dialect.End) {
 		t.observe.disconnected(c.id(), end, nil)
 		t.o.Logger.Debug("stream ended", "transport", name, "channel", stream.Channel(), "session", c.id(), "end", string(end))
 	}
+	if session, ok := c.dialect.(*dialect.Session); ok && !session.IsPolled() {
+		t.observe.ended(Session, end)
+		t.observe.disconnected(c.id(), end, nil)
+		t.o.Logger.Debug("stream ended", "transport", Session, "session", c.id(), "end", string(end))
+	}
 }
 
 // run serves until the dialect, the client or the server ends it.

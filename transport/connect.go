@@ -112,7 +112,7 @@ func (t *Transport) decideGoOn(a *asked, d decision, q *connectQuery) decision {
 	}
 	switch a.method {
 	case http.MethodDelete:
-		seat.session.End(&hub.Ended{Code: 4000, Reason: "ended by the client"})
+		seat.session.End(&hub.Ended{Code: clientproto.CloseNormal, Reason: "ended by the client"})
 		d.response = new(response)
 		t.begin(&d.asker, d.response, http.StatusNoContent)
 		return d
@@ -197,6 +197,7 @@ var commandErrors = []struct {
 }{
 	{hub.ErrSubscribed, clientproto.ProblemSubscribed, "this session is subscribed to the channel already"},
 	{hub.ErrUnsubscribed, clientproto.ProblemUnsubscribed, "it was unsubscribed before the subscription began"},
+	{hub.ErrRemoved, clientproto.ProblemUnsubscribed, "the server has unsubscribed this session"},
 	{hub.ErrTooManySubscriptions, clientproto.ProblemTooManySubscriptions, "this session has as many subscriptions as it may have"},
 	{hub.ErrNoMethod, clientproto.ProblemMethodUnknown, "nobody answers this method now"},
 	{hub.ErrCallTimeout, clientproto.ProblemCallTimeout, "it was not answered in time; whether it was done is not known"},

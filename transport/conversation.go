@@ -24,6 +24,7 @@ type conversation struct {
 	visitor *visitor     // nil where nothing is guarded
 	asks    bool         // the visitor has commands that wait: it is not looked at with every delivery
 	paused  bool         // the client is not read, as it is busy; of a carrier that reads
+	isOver  bool         // the dialect has said its last: what the client has sent before it knew counts for nothing
 
 	mu      sync.Mutex // guards what follows
 	settled *settled   // outcomes of commands that no session was needed for, in order
@@ -48,17 +49,24 @@ func (c *conversation) begin(m *scratch) {
 	}
 }
 
-// note notes the end of a session that could go on with another carrier.
+// note notes the end of the conversation, and of a session that could go on with another
+// carrier.
 func (c *conversation) note(m *scratch) {
-	if closing := m.effects.Closing; closing != nil && closing.IsLast {
-		if l := c.link(); l != nil {
-			l.isOver = true
-		}
+	closing := m.effects.Closing
+	if closing == nil {
+		return
+	}
+	c.isOver = true
+	if l := c.link(); l != nil && closing.IsLast {
+		l.isOver = true
 	}
 }
 
 // receive gives the dialect a frame of the client.
 func (c *conversation) receive(binary bool, data []byte, m *scratch) {
+	if c.isOver {
+		return
+	}
 	c.dialect.Receive(time.Now(), dialect.Frame{Binary: binary, Data: data}, &m.effects)
 	c.perform(m)
 	c.note(m)
@@ -66,6 +74,9 @@ func (c *conversation) receive(binary bool, data []byte, m *scratch) {
 
 // expire tells the dialect that its deadline has passed.
 func (c *conversation) expire(now time.Time, m *scratch) {
+	if c.isOver {
+		return
+	}
 	c.dialect.Expire(now, &m.effects)
 	c.perform(m)
 	c.note(m)
@@ -73,6 +84,9 @@ func (c *conversation) expire(now time.Time, m *scratch) {
 
 // take gives the dialect what it is owed. More may be: then wake is called again.
 func (c *conversation) take(m *scratch) {
+	if c.isOver {
+		return
+	}
 	defer c.note(m)
 	if c.link() != nil && !c.takeLinked(m) {
 		return
@@ -102,6 +116,7 @@ func (c *conversation) take(m *scratch) {
 		c.dialect.End(ended, &m.effects)
 	}
 	c.perform(m)
+	c.expireLinked(m)
 	c.wakeForInbox()
 }
 
@@ -129,6 +144,7 @@ func (c *conversation) advance(m *scratch) {
 			c.asks = true
 			return
 		}
+		c.allowByServer()
 		command, refusal, ok := c.visitor.next(c.id())
 		if !ok {
 			c.asks = len(c.visitor.held) > 0
@@ -150,6 +166,16 @@ func (c *conversation) advance(m *scratch) {
 			kind = hub.CommandSubscribe
 		}
 		c.settle(hub.Outcome{Tag: command.Tag, Command: kind, Channel: command.Channel, Err: c.t.refusalOf(refusal)})
+	}
+}
+
+// allowByServer lets a client that is back subscribe again to what the server had
+// subscribed it to: that needed no grant of its own.
+func (c *conversation) allowByServer() {
+	if v := c.visitor; v.link != nil && c.session != nil && len(v.held) > 0 {
+		if first := &v.held[0]; first.Kind == hub.CommandSubscribe && first.Action != 0 && c.session.IsByServer(first.Channel) {
+			first.Action = 0
+		}
 	}
 }
 

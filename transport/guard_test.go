@@ -45,6 +45,10 @@ var ways = append(sessionWays(), []way{
 	{"presence", "NewPresence", access.Presence, tryPresence},
 	{"HEAD of events", "NewEvents", access.Subscribe, tryHead("text/event-stream")},
 	{"HEAD of lines", "NewLines", access.Subscribe, tryHead("application/x-ndjson")},
+	{"WebSocket on a pattern", "NewSocket", access.Subscribe, trySocket},
+	{"events of a pattern", "NewEvents", access.Subscribe, tryRead("text/event-stream", "")},
+	{"lines of a pattern", "NewLines", access.Subscribe, tryRead("application/x-ndjson", "")},
+	{"HEAD of a pattern", "NewEvents", access.Subscribe, tryHead("text/event-stream")},
 	{"HEAD of a page", "NewPage", access.History, tryHead("application/json")},
 }...)
 
@@ -234,18 +238,22 @@ func tryWays(t *testing.T, c carrier, late bool) {
 					if granted != 0 {
 						grants = granted.String() + " " + where
 					}
+					channel := "mine"
+					if strings.Contains(w.name, "pattern") { // a wider one is granted
+						channel, grants = "mine/*", grants+"/**"
+					}
 					if strings.Contains(w.name, "message of") { // it needs the socket, too
 						grants += " subscribe mine"
 					}
 					header := http.Header{"Grants": {grants}, "User": {user}}
 					want := "ok"
-					if granted != w.action && granted != access.Manage || where != "mine" {
+					if granted != w.action && (granted != access.Manage || w.action.IsOfMethods()) || where != "mine" {
 						want = "403"
 						if user == "" {
 							want = "401"
 						}
 					}
-					if got := w.try(t, v, "mine", header); got != want {
+					if got := w.try(t, v, channel, header); got != want {
 						t.Errorf("%s as %q with %s: %s, want %s", w.name, user, grants, got, want)
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -37,8 +38,8 @@ func routeOf(path string) (route, bool) {
 	return route{}, false
 }
 
-// channelName decodes a name segment by segment and checks it. The error is
-// fit for a detail.
+// channelName decodes a name, or a pattern, segment by segment and checks it. The error
+// is fit for a detail.
 func channelName(escaped string) (string, error) {
 	if escaped != "" && !strings.Contains(escaped, "%") && hub.CheckChannel(escaped) == nil {
 		return escaped, nil // as nearly always
@@ -60,14 +61,22 @@ func channelName(escaped string) (string, error) {
 		return "", errors.New("the name of the channel is missing: write " + ChannelsPath + "NAME; a channel exists because it is used, so any name will do")
 	}
 	var fault *hub.NameError
-	if err := hub.CheckChannel(name); errors.As(err, &fault) {
+	check := hub.CheckChannel
+	if hub.IsPattern(name) {
+		check = hub.CheckPattern
+	}
+	if err := check(name); errors.As(err, &fault) {
 		return "", nameDetail(fault)
 	}
 	return name, nil
 }
 
 func nameDetail(fault *hub.NameError) error {
-	return errors.New("channel name " + quote(fault.Name) + ": " + fault.Problem)
+	kind := "channel name "
+	if hub.IsPattern(fault.Name) {
+		kind = "pattern "
+	}
+	return errors.New(kind + quote(fault.Name) + ": " + fault.Problem)
 }
 
 // The methods of the two resources, for Allow.
@@ -142,6 +151,8 @@ func (t *Transport) decide(a *asked) decision {
 		return t.refused(d, &refusal{problem: ProblemChannelName, detail: err.Error()})
 	}
 	switch {
+	case hub.IsPattern(channel) && (route.presence || a.method == http.MethodPost):
+		return t.refused(d, &refusal{problem: ProblemChannelName, detail: "the pattern " + quote(channel) + " can only be read; name one channel to publish or to see who is subscribed"})
 	case route.presence:
 		q, err := parsePresenceQuery(a.query)
 		if err != nil {
@@ -267,15 +278,22 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 		return &refusal{problem: ProblemSessionUnknown, detail: "there is no such session here; connect again, with the positions that you have"}
 	}
 	var name *hub.NameError
+	var vector *hub.VectorError
 	var refused *access.Refusal
 	var ended *hub.Ended
 	switch {
 	case errors.As(err, &refused):
 		return refuseAccess(refused)
+	case errors.As(err, &ended) && ended.Code == clientproto.CloseSessionUnknown:
+		return &refusal{problem: ProblemSessionUnknown, detail: "the session has to be resumed: " + ended.Reason}
 	case errors.As(err, &ended):
 		return &refusal{problem: ProblemForbidden, detail: ended.Reason}
 	case errors.As(err, &name):
 		return &refusal{problem: ProblemChannelName, detail: nameDetail(name).Error()}
+	case errors.As(err, &vector):
+		return &refusal{problem: ProblemPosition, detail: detail(err)}
+	case errors.Is(err, hub.ErrNotSupported):
+		return &refusal{problem: ProblemBroker, detail: "the broker behind this server has no patterns; name one channel"}
 	case errors.Is(err, hub.ErrTooLarge):
 		return &refusal{problem: ProblemTooLarge, detail: detail(err)}
 	case errors.Is(err, hub.ErrTextNotUTF8):

@@ -12,19 +12,64 @@ import (
 
 // link is what a conversation has whose session outlives its carrier.
 type link struct {
-	seat       *seat       // that it has; nil before connect
-	wants      *seat       // that it is going to have, or delivers to; nil for a new one
-	delivers   bool        // to wants
-	connecting *connecting // connect or refresh, until it is answered
-	outdated   int         // how many held commands come from the connection before
-	isOver     bool        // the session does not go on
+	seat       *seat         // that it has; nil before connect
+	wants      *seat         // that it is going to have, or delivers to; nil for a new one
+	connecting *connecting   // connect, until it is answered
+	timer      *time.Timer   // wakes a WebSocket at alarm; nil without
+	alarm      time.Duration // on the clock of sinceStart
+	outdated   int32         // how many held commands come from the connection before
+	delivers   bool          // to wants
+	isOver     bool          // the session does not go on
+}
+
+// setTimer has the conversation woken at the deadline of its dialect. It is for
+// WebSockets: other carriers have timers of their own.
+func (c *conversation) setTimer() {
+	l := c.link()
+	if l == nil {
+		return
+	}
+	deadline := c.dialect.Deadline()
+	switch {
+	case deadline.IsZero():
+		l.stopTimer()
+	case l.timer == nil:
+		l.alarm = sinceStart(deadline)
+		l.timer = time.AfterFunc(time.Until(deadline), c.wake)
+	case l.alarm != sinceStart(deadline):
+		l.alarm = sinceStart(deadline)
+		l.timer.Reset(time.Until(deadline))
+	}
+}
+
+// expireLinked does what is due when the timer may have woken the conversation.
+func (c *conversation) expireLinked(m *scratch) {
+	if l := c.link(); l == nil || l.timer == nil || m.effects.Closing != nil {
+		return
+	}
+	now := time.Now()
+	if deadline := c.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
+		c.dialect.Expire(now, &m.effects)
+		c.perform(m)
+	}
+}
+
+func (l *link) stopTimer() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
 }
 
 // connecting is a connect, or a refresh, that is under way.
 type connecting struct {
 	tag     uint64
-	resume  *seat // to be taken over; nil for none
-	isAsked bool  // the Guard is asked whose a token is
+	resume  *seat  // to be taken over; nil for none
+	isAsked bool   // the Guard is asked whose a token is
+	name    string // what the client says of itself
+
+	isResume bool       // the client wants to go on with a session
+	outcome  Resumption // if it can
 
 	// Guarded by the visitor's mutex:
 	isKnown bool
@@ -53,6 +98,9 @@ func (v *visitor) linked(l *link) *visitor {
 // errSessionUnknown is the answer to a request for a session that is not here.
 var errSessionUnknown = errors.New("transport: there is no such session here")
 
+// errTakenOver is the answer to a carrier in whose place another one has come.
+var errTakenOver = &hub.Ended{Code: clientproto.CloseTakenOver, Reason: "the session goes on elsewhere"}
+
 // errResumeByPositions is the answer to a carrier that cannot say where it is.
 var errResumeByPositions = &hub.Ended{Code: clientproto.CloseSessionUnknown, Reason: "connect again, with the positions that you have"}
 
@@ -65,7 +113,7 @@ func (c *conversation) beginLinked(m *scratch) {
 	case !done:
 		return // it wakes
 	case isRefused:
-		c.refuseLinked(errSessionUnknown, m)
+		c.refuseLinked(l.wants.refusal(), m)
 		return
 	case left.resumes:
 		l.wants.leave(left)
@@ -94,10 +142,14 @@ func (c *conversation) refuseLinked(err error, m *scratch) {
 // connect begins a session, or goes on with one that its client has had.
 func (c *conversation) connect(command *dialect.Command, m *scratch) {
 	l := c.link()
-	l.connecting = &connecting{tag: command.Tag}
+	l.connecting = &connecting{tag: command.Tag, name: command.Client}
 	if r := command.Resume; r.Session != "" {
-		if l.connecting.resume = c.t.findSeat(r.Session, r.Secret); l.connecting.resume != nil {
-			l.connecting.resume.claim(c)
+		l.connecting.isResume, l.connecting.outcome = true, SessionResumed
+		if s := c.t.findSeat(r.Session, r.Secret); s != nil && !s.isOlder(command.Tag) {
+			l.connecting.resume = s
+			if !s.claim(c) {
+				l.connecting.outcome = SessionTakenOver
+			}
 		}
 	}
 	c.showToken(command.Token)
@@ -174,6 +226,8 @@ func (c *conversation) proceed(m *scratch) {
 			return // it wakes
 		}
 		if l.seat != nil {
+			l.seat.introduce(o.name)
+			c.t.observe.resumed(l.seat.session.ID(), o.outcome)
 			c.connected(c.greeting(o.tag, true), m)
 			return
 		}
@@ -184,6 +238,11 @@ func (c *conversation) proceed(m *scratch) {
 		return
 	}
 	l.seat, c.session = seat, seat.session
+	seat.introduce(o.name)
+	if o.isResume {
+		c.t.observe.resumed(seat.session.ID(), SessionUnknown)
+	}
+	seat.noteConnect(o.tag)
 	c.connected(c.greeting(o.tag, false), m)
 }
 
@@ -205,6 +264,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		seat.leave(left)
 		return true
 	}
+	seat.noteConnect(o.tag)
 	seat.session.Suspend()
 	if v.client != nil {
 		seat.session.SetIdentity(v.client.Identity)
@@ -216,7 +276,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 	old.link = v.link
 	c.visitor = old
 	c.visitor.link.seat, c.session = seat, seat.session
-	c.visitor.link.outdated = len(old.held)
+	c.visitor.link.outdated = int32(len(old.held))
 	c.dialect.(*dialect.Session).Adopt(left.dialect, true)
 	c.adopt(&left)
 	c.wake() // there may be something already
@@ -363,6 +423,7 @@ func (c *conversation) letGo() {
 // closeLinked is close for a conversation whose session outlives its carrier.
 func (c *conversation) closeLinked() {
 	l := c.link()
+	l.stopTimer()
 	if l.wants != nil {
 		l.wants.withdraw(c)
 	}

@@ -28,6 +28,18 @@ type Observer struct {
 	// another error, nil if there was none. The session may have ended before.
 	Disconnected func(session string, end End, err error)
 
+	// Suspended is called when a session of ConnectPath has lost its carrier and waits for
+	// another, after Disconnected; not between two polls, or when another has taken it over.
+	Suspended func(session string)
+
+	// Resumed is called with what became of the wish of a client to go on with a session.
+	// With SessionUnknown, session is that of the new one.
+	Resumed func(session string, how Resumption)
+
+	// InboxRefused is called when commands are refused that came by a request of their own,
+	// because too many wait for the session that they are for.
+	InboxRefused func()
+
 	// OriginRefused is called when a page of another origin is refused, with what
 	// its request said; origin is "" if it did not say.
 	OriginRefused func(origin, host string)
@@ -44,6 +56,16 @@ const (
 	EndLost     = dialect.EndLost
 	EndRefused  = dialect.EndRefused
 	EndFailure  = dialect.EndFailure
+)
+
+// Resumption says what became of the wish of a client to go on with a session.
+type Resumption string
+
+// The outcomes.
+const (
+	SessionResumed   Resumption = "resumed"    // it had no carrier
+	SessionTakenOver Resumption = "taken-over" // it still had another one
+	SessionUnknown   Resumption = "unknown"    // it is not here, or is somebody else's: a new one begins
 )
 
 // observer is an *Observer that may be nil.
@@ -75,6 +97,24 @@ func (o observer) sessionRefused(transport string) {
 func (o observer) disconnected(session string, end End, err error) {
 	if o.Observer != nil && o.Disconnected != nil {
 		o.Disconnected(session, end, err)
+	}
+}
+
+func (o observer) suspended(session string) {
+	if o.Observer != nil && o.Suspended != nil {
+		o.Suspended(session)
+	}
+}
+
+func (o observer) resumed(session string, how Resumption) {
+	if o.Observer != nil && o.Resumed != nil {
+		o.Resumed(session, how)
+	}
+}
+
+func (o observer) inboxRefused() {
+	if o.Observer != nil && o.InboxRefused != nil {
+		o.InboxRefused()
 	}
 }
 

@@ -255,7 +255,7 @@ func TestSessionsTooMany(t *testing.T) {
 	if response, _ := s.do("GET", "/channels/chat?since=lost:1", fields{"Prefer", "wait=10"}, ""); response.StatusCode != 200 {
 		t.Errorf("a long poll that goes on: %s", response.Status)
 	}
-	if got := fmt.Sprint(refused); got != "map[longpoll:1 ndjson:1 session:1 sse:2 websocket:2]" {
+	if got := fmt.Sprint(refused); got != "map[longpoll:1 ndjson:1 session:2 sse:2 websocket:1]" {
 		t.Errorf("the observer was told of %s", got)
 	}
 	if got := s.hub.Stats().Sessions; len(got) != 0 {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -28,7 +30,8 @@ type stage interface {
 // client is a client of a script. It hears lines, as they stand behind its name.
 type client interface {
 	say(isBinary bool, data string)
-	leave()
+	leave()  // in good order
+	vanish() // without a word
 
 	// hear takes up to n lines, or all there are if n is negative.
 	hear(n int) []string
@@ -42,7 +45,15 @@ type player struct {
 	hub     *hub.Hub
 	broker  *troubled
 	clients []*cast // in the order in which they came
+
+	sessions []namedSession // that clients were given
+	ended    []string       // IDs of those whose client has said goodbye
+	versions []string       // of members, in the order in which they were heard of
+	calls    []string       // IDs of calls, in the same order
 }
+
+// namedSession is a session as a script calls it.
+type namedSession struct{ name, id, secret string }
 
 // cast is a client and the name it has.
 type cast struct {
@@ -63,10 +74,61 @@ func (s *script) site() (h hub.Options, o Options) {
 			o.BodyBytesMax = n
 		case "commands":
 			h.CommandsMax = n
+		case "subscriptions":
+			h.SubscriptionsMax = n
+		case "calls":
+			h.RPC.SessionOpenMax = n
+		case "registrations":
+			h.RPC.RegistrationsMax = n
+		case "guard":
+			o.Guard = scriptGuard{}
 		}
 	}
 	return h, o
 }
+
+// scriptGuard is the Guard of scripts. A token is the name of a user, with a point and
+// for how long it is valid behind it or without: ann, ann.60s. Everybody may everything,
+// but not in channels below secret; below often too much is asked for, and below undecided
+// the guard fails.
+type scriptGuard struct{}
+
+func (g scriptGuard) Identify(r *Request, done func(*Client, error)) {
+	token, ok := strings.CutPrefix(r.Get("Authorization"), "Bearer ")
+	if !ok {
+		done(&Client{Identity: &access.Identity{Kind: access.Anonymous}}, nil)
+		return
+	}
+	g.IdentifyToken(nil, strings.Clone(token), done)
+}
+
+func (scriptGuard) IdentifyToken(_ *Client, token string, done func(*Client, error)) {
+	user, age, _ := strings.Cut(token, ".")
+	id := &access.Identity{Kind: access.Token, User: user}
+	switch d, err := time.ParseDuration(age); {
+	case token == "wrong":
+		done(nil, &access.Refusal{Cause: access.Unauthenticated, Reason: "the token is wrong"})
+		return
+	case err == nil:
+		id.Expires = time.Now().Add(d)
+	}
+	done(&Client{Identity: id}, nil)
+}
+
+func (scriptGuard) Authorize(c *Client, act *Act, _ func(error)) (bool, error) {
+	kind, _, _ := strings.Cut(act.Channel, "/")
+	switch kind {
+	case "secret":
+		return true, Deny(c.Identity, act)
+	case "often":
+		return true, &access.Refusal{Cause: access.TooMany, Reason: "at most one a minute", RetryAfter: 3 * time.Second}
+	case "undecided":
+		return true, errBroken
+	}
+	return true, nil
+}
+
+func (scriptGuard) Leave(*Client) {}
 
 // play plays the script and returns it with what is heard now. isBlind says that
 // the stage has no way to know when everything was heard: as many lines are
@@ -115,6 +177,7 @@ func (p *player) hear(a *act, isBlind bool) (all []heard) {
 			} else {
 				text = strings.TrimPrefix(text, "< ")
 			}
+			p.learn(c.name, text)
 			all = append(all, heard{who: c.name, text: p.normal(text)})
 			c.over = c.over || isLast(c.name, text)
 		}
@@ -143,7 +206,7 @@ func isLast(name, text string) bool {
 func (p *player) do(a *act) {
 	p.t.Helper()
 	switch a.verb {
-	case verbOpens, verbGets, verbPosts:
+	case verbOpens, verbGets, verbPosts, verbDeletes:
 		if c := p.find(a.who); c != nil && !c.over && a.who != "" && a.verb == verbOpens {
 			p.t.Fatalf("%s:%d: %s is there already", p.script.file, a.line, a.who)
 		}
@@ -157,9 +220,14 @@ func (p *player) do(a *act) {
 		p.clients = append(p.clients, &cast{client: p.stage.open(&request), name: a.who})
 	case verbSays:
 		p.present(a).say(a.binary, p.actual(a.data))
-	case verbLeaves:
+	case verbLeaves, verbVanishes:
 		c := p.present(a)
-		c.leave()
+		if a.verb == verbVanishes {
+			c.vanish()
+		} else {
+			c.leave()
+			p.noteGoodbye(a.who)
+		}
 		c.over = true
 		p.clients = slices.DeleteFunc(p.clients, func(o *cast) bool { return o == c })
 	case verbFails:
@@ -204,11 +272,71 @@ func (p *player) find(name string) *cast {
 var (
 	shownPosition = regexp.MustCompile(`\b([E-F]):(\d+)\b`)
 	shownTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	shownVector   = regexp.MustCompile(`\bA[Q-Za-f][A-Za-z0-9_-]{27,}`)
 	shownID       = regexp.MustCompile(`"id":"[a-z0-9]{20,}"`)
+	shownSession  = regexp.MustCompile(`"session":"([a-z0-9]+)","secret":"([a-z0-9]+)"`)
+	shownVersion  = regexp.MustCompile(`("version"|"previous"):(\d{9,})`)
+	shownCall     = regexp.MustCompile(`"call":\{"id":(\d+),`)
+	shownDelay    = regexp.MustCompile(`"reconnect":\{"after_ms":\d+\}`)
+	shownCursor   = regexp.MustCompile(`"cursor":"[^"]*"`)
+	shownTimeout  = regexp.MustCompile(`"timeout_ms":\d+`)
+	sessionName   = regexp.MustCompile(`\b[A-Z]{2,}\d?(-SECRET)?\b`)
 )
+
+// learn takes down the session that a client is given.
+func (p *player) learn(who, text string) {
+	if m := shownCall.FindStringSubmatch(text); m != nil {
+		p.calls = append(p.calls, m[1])
+	}
+	m := shownSession.FindStringSubmatch(text)
+	if m == nil || who == "" || slices.ContainsFunc(p.sessions, func(s namedSession) bool { return s.id == m[1] }) {
+		return
+	}
+	name, n := strings.ToUpper(who), 1
+	for _, s := range p.sessions {
+		if strings.TrimRight(s.name, "0123456789") == name {
+			n++
+		}
+	}
+	if n > 1 {
+		name += strconv.Itoa(n)
+	}
+	p.sessions = append(p.sessions, namedSession{name, m[1], m[2]})
+}
+
+// noteGoodbye takes down that the session of a WebSocket is over.
+func (p *player) noteGoodbye(who string) {
+	for _, a := range p.script.acts {
+		if a.who == who && a.verb == verbOpens && a.kind != WebSocket {
+			return
+		}
+	}
+	for _, s := range p.sessions {
+		if strings.TrimRight(s.name, "0123456789") == strings.ToUpper(who) {
+			p.ended = append(p.ended, s.id)
+		}
+	}
+}
 
 // actual puts the epochs of the broker where a script has E or F.
 func (p *player) actual(text string) string {
+	text = sessionName.ReplaceAllStringFunc(text, func(shown string) string {
+		if n, ok := strings.CutPrefix(shown, "CALL"); ok {
+			if i, err := strconv.Atoi(n); err == nil && i >= 1 && i <= len(p.calls) {
+				return p.calls[i-1]
+			}
+		}
+		name, isSecret := strings.CutSuffix(shown, "-SECRET")
+		for _, s := range p.sessions {
+			switch {
+			case s.name == name && isSecret:
+				return s.secret
+			case s.name == name:
+				return s.id
+			}
+		}
+		return shown
+	})
 	return shownPosition.ReplaceAllStringFunc(text, func(shown string) string {
 		if i := int(shown[0] - 'E'); i < len(p.broker.epochs) {
 			return p.broker.epochs[i] + shown[1:]
@@ -219,11 +347,43 @@ func (p *player) actual(text string) string {
 
 // normal is the inverse of actual, and hides times and IDs.
 func (p *player) normal(text string) string {
+	text = shownVector.ReplaceAllStringFunc(text, showVector)
 	for i, epoch := range p.broker.epochs {
 		text = strings.ReplaceAll(text, epoch+":", string(rune('E'+i))+":")
 	}
+	for _, s := range p.sessions {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, s.id, s.name), s.secret, s.name+"-SECRET")
+	}
+	for i, id := range p.calls {
+		text = strings.ReplaceAll(text, `"id":`+id+`,`, `"id":CALL`+strconv.Itoa(i+1)+`,`)
+	}
+	text = shownVersion.ReplaceAllStringFunc(text, func(shown string) string {
+		name, version, _ := strings.Cut(shown, ":")
+		i := slices.Index(p.versions, version)
+		if i < 0 {
+			i = len(p.versions)
+			p.versions = append(p.versions, version)
+		}
+		return name + ":V" + strconv.Itoa(i+1)
+	})
+	text = shownDelay.ReplaceAllString(text, `"reconnect":{"after_ms":N}`)
+	text = shownCursor.ReplaceAllString(text, `"cursor":"C"`)
+	text = shownTimeout.ReplaceAllString(text, `"timeout_ms":N`)
 	text = shownTime.ReplaceAllString(text, "T")
 	return shownID.ReplaceAllString(text, `"id":"I"`)
+}
+
+// showVector is a vector as V(channel=position …).
+func showVector(text string) string {
+	v, err := hub.ParseVector(text)
+	if err != nil {
+		return text
+	}
+	var positions []string
+	for _, channel := range slices.Sorted(maps.Keys(v.Positions)) {
+		positions = append(positions, channel+"="+v.Positions[channel].String())
+	}
+	return "V(" + strings.Join(positions, " ") + ")"
 }
 
 // The lines that clients hear.
@@ -272,7 +432,7 @@ func heardAnswer(status int, body string, field func(name string) string) string
 			text += " (" + name + ": " + value + ")"
 		}
 	}
-	return text
+	return strings.TrimRight(text, " ")
 }
 
 // compare reports where what was heard differs from the script.

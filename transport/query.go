@@ -13,6 +13,8 @@ import (
 // query is what the parameters of a read ask for.
 type query struct {
 	since    hub.Position // zero: not given
+	vector   *hub.Vector  // since, of a pattern; nil: not given
+	pattern  bool         // it is a pattern that is read
 	last     int          // -1: not given
 	limit    int          // 0: not given
 	self     bool         // deliver what the same WebSocket published; default true
@@ -30,8 +32,11 @@ func (f positionFault) Error() string { return string(f) }
 // parseQuery reads the parameters of a read. Every error says which parameter
 // is wrong and what would be right. Parameters of other names are somebody
 // else's, and may be anything.
-func parseQuery(raw string) (query, error) {
-	q := query{last: -1, self: true}
+func parseQuery(raw string) (query, error) { return parseQueryOf("", raw) }
+
+// parseQueryOf is parseQuery for a read of channel, which may be a pattern.
+func parseQueryOf(channel, raw string) (query, error) {
+	q := query{last: -1, self: true, pattern: hub.IsPattern(channel)}
 	seen := make(map[string]int)
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -48,6 +53,9 @@ func parseQuery(raw string) (query, error) {
 		if err := q.set(name, value); err != nil {
 			return q, err
 		}
+	}
+	if q.pattern && q.last >= 0 {
+		return q, errors.New("last is for one channel: a pattern has no newest publications; leave it out, and ask for the history of each channel")
 	}
 	if !q.since.IsZero() && q.last >= 0 {
 		return q, errors.New("since and last exclude each other: give since to continue from a position, last to begin with the newest publications")
@@ -73,6 +81,9 @@ func isLastEventID(name string) bool {
 func (q *query) set(name, value string) (err error) {
 	switch name {
 	case "since":
+		if q.pattern {
+			return q.setVector(value)
+		}
 		var position *hub.PositionError
 		if q.since, err = hub.ParsePosition(value); errors.As(err, &position) {
 			return positionFault("since=" + quote(value) + ": " + position.Problem +
@@ -92,6 +103,24 @@ func (q *query) set(name, value string) (err error) {
 		q.lastEventID = value
 	}
 	return err
+}
+
+// setVector parses since of a pattern.
+func (q *query) setVector(value string) (err error) {
+	if q.vector, err = hub.ParseVector(value); err != nil {
+		return positionFault("since=" + quote(value) + ": " + vectorProblem(err) +
+			"; what continues a pattern is a vector as the server gave it, from an id, the header " + headerPosition + ` or {"vector":…}`)
+	}
+	return nil
+}
+
+// vectorProblem is an error of hub.ParseVector without what it is about.
+func vectorProblem(err error) string {
+	var fault *hub.VectorError
+	if errors.As(err, &fault) {
+		return fault.Problem
+	}
+	return detail(err)
 }
 
 // countMax bounds last and limit; histories and pages are bounded far below.

@@ -15,7 +15,7 @@ func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *ref
 	if chosen == mediaNone {
 		return nil, refuseMedia()
 	}
-	q, err := parseQuery(a.query)
+	q, err := parseQueryOf(channel, a.query)
 	if err != nil {
 		return nil, refuseQuery(err)
 	}
@@ -25,10 +25,18 @@ func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *ref
 		if id == "" {
 			id = q.lastEventID
 		}
-		resumeEvents(id, &q)
-		return dialect.NewEvents(channel, q.from(), &t.streams), nil
+		lost := resumeEvents(id, &q)
+		events := dialect.NewEvents(channel, q.from(), &t.streams)
+		if lost && q.pattern {
+			events.LostVector()
+		}
+		return events, nil
 	case mediaLines:
 		return dialect.NewLines(channel, q.from(), &t.streams), nil
+	}
+	if q.pattern {
+		return nil, &refusal{problem: ProblemChannelName, detail: "a page is of one channel, and so is a long poll; read the pattern " + quote(channel) +
+			" as text/event-stream, as application/x-ndjson or over a WebSocket"}
 	}
 	return dialect.NewPage(t.pageRequest(a, channel, q)), nil
 }
@@ -51,7 +59,7 @@ func refuseMedia() *refusal {
 
 // from is where a stream begins.
 func (q *query) from() hub.SubscribeOptions {
-	return hub.SubscribeOptions{Since: q.since, Last: max(0, q.last)}
+	return hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector}
 }
 
 // resumeEvents lets Last-Event-ID replace since and last: they are where the
@@ -60,16 +68,23 @@ func (q *query) from() hub.SubscribeOptions {
 //
 // An id that is no position is taken for one that is lost, which is announced
 // with a gap. It is not refused: an EventSource gives up for good when it is,
-// and a page can neither see nor change what its EventSource sends.
-func resumeEvents(id string, q *query) {
+// and a page can neither see nor change what its EventSource sends. The stream of a
+// pattern then begins with what is published from now on, and with a gap.
+func resumeEvents(id string, q *query) (lost bool) {
 	if id == "" {
-		return
+		return false
+	}
+	if q.pattern {
+		var err error
+		q.vector, err = hub.ParseVector(id)
+		return err != nil
 	}
 	position, err := hub.ParsePosition(id)
 	if err != nil {
 		position = hub.Position{Epoch: dialect.LostEpoch}
 	}
 	q.since, q.last = position, -1
+	return err != nil
 }
 
 // pageRequest is what q asks for. With since or last, or neither, the page holds

@@ -132,6 +132,48 @@ func (c *modelClient) notice(isAll bool) (any bool) {
 // everything.
 func (r *recoveryRun) settle() {
 	r.notef("everything comes to rest")
+	r.rest()
+	passes := 0
+	if r.watches() {
+		passes = 1
+	}
+	if r.hasRates() {
+		passes = 6 // one publication of each key, at one a second
+	}
+	for ; passes > 0 && r.fault == ""; passes-- {
+		<-time.After(joinsPass)
+		r.wait()
+		r.rest()
+	}
+	for _, c := range r.clients {
+		c.checkRest()
+		for _, a := range c.accounts {
+			if a.presence {
+				c.checkRoster(a)
+			}
+		}
+	}
+	r.checkTwice()
+}
+
+// hasRates reports whether somebody is given what is newest a while later.
+func (r *recoveryRun) hasRates() bool {
+	for _, p := range r.policies {
+		if p.Rate > 0 {
+			return true
+		}
+	}
+	for _, c := range r.clients {
+		for _, a := range c.accounts {
+			if a.rate > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *recoveryRun) rest() {
 	for round := 0; r.fault == ""; round++ {
 		any := r.broker.letGo(true)
 		r.guard.decideAll()
@@ -154,8 +196,14 @@ func (r *recoveryRun) settle() {
 			r.failf("it does not come to rest")
 		}
 	}
-	for _, c := range r.clients {
-		c.checkRest()
+}
+
+// checkTwice checks that nothing was published twice.
+func (r *recoveryRun) checkTwice() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, fault := range r.twice {
+		r.failf("%s", fault)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -20,7 +21,10 @@ type heardObject struct {
 	heardPublication
 	Gap     *heardGap
 	Message *heardPublication
-	End     *struct {
+
+	Join, Leave, Presence *heardChanges
+
+	End *struct {
 		Code      int
 		Reconnect bool
 	}
@@ -36,6 +40,9 @@ type heardReply struct {
 	Count                 int
 	From                  hub.Position
 	SHA256                string
+	Version               uint64
+	Members               []heardMember
+	Cursor                string
 }
 
 type heardPublication struct {
@@ -79,6 +86,12 @@ func (c *modelClient) hear(object []byte) {
 			c.messages = &account{channel: o.Message.Channel, self: true, isOpen: true}
 		}
 		c.publication(c.messages, o.Message)
+	case o.Join != nil:
+		c.changed(o.Join, "join")
+	case o.Leave != nil:
+		c.changed(o.Leave, "leave")
+	case o.Presence != nil:
+		c.changed(o.Presence, "presence")
 	case o.Channel != "":
 		c.r.heard.publications++
 		if a := c.accountOf(o.Channel); a != nil {
@@ -159,21 +172,62 @@ func (c *modelClient) gap(a *account, g *heardGap) {
 		c.failf("a gap of %s from %v to %v", a.channel, g.From, g.To)
 	}
 	a.position = g.To
-	if g.Reason != "lost" {
-		c.failf("the reason of a gap is %q", g.Reason)
+	from := uint64(0)
+	switch {
+	case before.Epoch == g.To.Epoch:
+		from = before.Offset
+	case before.IsZero() && g.From.Epoch == g.To.Epoch:
+		from = g.From.Offset // what came before the first message is not known
 	}
-	// What is held now was held when the gap was found.
-	begin, newest := c.r.broker.held(a.channel)
-	if newest.Epoch != g.To.Epoch {
+	missed := c.r.truth(a.channel, g.To.Epoch).after(from)
+	missed = missed[:len(missed)-len(c.r.truth(a.channel, g.To.Epoch).after(g.To.Offset))]
+	switch g.Reason {
+	case "lost":
+		// What is held now was held when the gap was found.
+		begin, newest := c.r.broker.held(a.channel)
+		for _, p := range missed {
+			if newest.Epoch == g.To.Epoch && p.offset > begin.Offset {
+				c.failf("a gap of %s from %v to %v, and %d is held", a.channel, g.From, g.To, p.offset)
+				return
+			}
+		}
+	case "expired":
+		c.r.heard.expired++
+		for _, p := range missed {
+			if !c.isOwn(a, &p) && (p.expires.IsZero() || time.Now().Before(p.expires)) {
+				c.failf("%d of %s has expired, as a gap from %v to %v says, and it has not", p.offset, a.channel, g.From, g.To)
+				return
+			}
+		}
+	default:
+		c.leftOut(a, g, missed)
+	}
+	if g.Count > len(missed) {
+		c.failf("a gap of %s from %v to %v has %d, and there are %d", a.channel, g.From, g.To, g.Count, len(missed))
+	}
+}
+
+// leftOut checks a gap of what was left out on purpose.
+func (c *modelClient) leftOut(a *account, g *heardGap, missed []truePublication) {
+	policy := c.r.policies[a.channel]
+	if policy == nil {
+		policy = &hub.Policy{}
+	}
+	c.r.heard.leftOut++
+	isReplaced := false
+	switch {
+	case g.Reason == "dropped" && (policy.Slow == hub.DropOldest || policy.Slow == hub.Conflate):
+	case g.Reason == "conflated" && policy.Slow == hub.Conflate, g.Reason == "rate" && (a.rate > 0 || policy.Rate > 0):
+		isReplaced = c.r.queueMax > 100 // else the oldest are left out, too
+	default:
+		c.failf("a gap of %s from %v to %v has the reason %q", a.channel, g.From, g.To, g.Reason)
 		return
 	}
-	from := uint64(0)
-	if before.Epoch == g.To.Epoch {
-		from = before.Offset
-	}
-	for _, p := range c.r.truth(a.channel, g.To.Epoch).after(from) {
-		if p.offset > begin.Offset && p.offset <= g.To.Offset {
-			c.failf("a gap of %s from %v to %v, and %d is held", a.channel, g.From, g.To, p.offset)
+	newer := c.r.truth(a.channel, g.To.Epoch)
+	for _, p := range missed {
+		hasNewer := slices.ContainsFunc(newer.after(p.offset), func(q truePublication) bool { return q.key == p.key })
+		if isReplaced && !hasNewer && !c.isOwn(a, &p) {
+			c.failf("%d of %s is left out because of a newer one, as a gap from %v to %v says, and there is none", p.offset, a.channel, g.From, g.To)
 			return
 		}
 	}
@@ -208,6 +262,8 @@ func (c *modelClient) reply(o *heardObject, object []byte) {
 		c.published(asked.own, o.OK.Position)
 	case "history":
 		c.history(asked, o.OK)
+	case "presence":
+		c.members(asked, o.OK)
 	case "digest":
 		c.digest(asked, o.OK)
 	}
@@ -257,6 +313,9 @@ func (c *modelClient) subscribed(asked *askedModel, ok *heardReply) {
 		c.failf("%s is subscribed to twice", a.channel)
 	}
 	a.isOpen = true
+	if a.presence {
+		c.readRoster(a)
+	}
 	if !asked.since.IsZero() {
 		if ok.Position != asked.since {
 			c.failf("a subscription since %v begins at %v", asked.since, ok.Position)

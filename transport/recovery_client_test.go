@@ -70,6 +70,9 @@ type account struct {
 	last     int          // how it begins, without a position
 	self     bool
 	isOpen   bool // on this connection
+	rate     int  // publications a second at most, 0 for all
+	presence bool
+	roster   *roster // of this connection
 }
 
 func newModelClient(r *recoveryRun, i int) *modelClient {
@@ -135,7 +138,7 @@ func (c *modelClient) abandon() {
 	}
 	clear(c.asked)
 	for _, a := range c.accounts {
-		a.isOpen = false
+		a.isOpen, a.roster = false, nil
 	}
 }
 
@@ -188,6 +191,12 @@ func (c *modelClient) subscribe(a *account) string {
 	if !a.self {
 		options += `,"self":false`
 	}
+	if a.presence {
+		options += `,"presence":true`
+	}
+	if a.rate > 0 {
+		options += fmt.Sprintf(`,"rate":%d`, a.rate)
+	}
 	return fmt.Sprintf(`{"id":%d,"subscribe":{"channel":%q%s}}`, id, a.channel, options)
 }
 
@@ -218,9 +227,13 @@ func (c *modelClient) ask() {
 		if len(c.again) >= 30 {
 			return
 		}
-		o := &ownPublication{id: c.next(), channel: channel, raw: r.payload(c.user + "-")}
+		hasKey, prefix := r.isOne(3), "-"
+		if hasKey {
+			prefix = "-k"
+		}
+		o := &ownPublication{id: c.next(), channel: channel, raw: r.payload(c.user + prefix)}
 		options := ""
-		if r.isOne(3) {
+		if hasKey {
 			options = fmt.Sprintf(`,"idempotency_key":%q`, o.raw)
 		}
 		o.line = fmt.Sprintf(`{"id":%d,"publish":{"channel":%q,"data":%q%s}}`, o.id, channel, o.raw, options)
@@ -240,7 +253,10 @@ func (c *modelClient) ask() {
 	case 0, 1, 2, 3:
 		switch {
 		case a == nil:
-			a = &account{channel: channel, self: !r.isOne(3), last: r.roll(4)}
+			a = &account{channel: channel, self: !r.isOne(3), last: r.roll(4), presence: r.isOne(4)}
+			if r.isOne(5) {
+				a.rate = 1 + r.roll(5)
+			}
 			c.accounts[channel] = a
 			c.say(c.subscribe(a))
 		case a.isOpen && r.isOne(3) && !c.isLeaving(channel):
@@ -319,7 +335,7 @@ func (c *modelClient) poll() (any bool) {
 
 // mayGoOn reports whether the session has to be there.
 func (c *modelClient) mayGoOn() bool {
-	return !c.hasEnded && c.node == c.r.node && time.Since(c.heardAt) < DefaultSessionTimeout
+	return !c.hasEnded && !c.r.disconnects && c.node == c.r.node && time.Since(c.heardAt) < DefaultSessionTimeout
 }
 
 // receive has the client receive so many bytes.

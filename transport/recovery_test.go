@@ -72,7 +72,7 @@ type recoveryScript struct {
 
 // heardCounts say that a test was one.
 type heardCounts struct {
-	publications, messages, gaps, resumed, begun, replies, repeated int
+	publications, messages, gaps, resumed, begun, replies, repeated, changes, expired, leftOut int
 }
 
 func (n *heardCounts) add(m heardCounts) {
@@ -83,6 +83,9 @@ func (n *heardCounts) add(m heardCounts) {
 	n.begun += m.begun
 	n.replies += m.replies
 	n.repeated += m.repeated
+	n.changes += m.changes
+	n.expired += m.expired
+	n.leftOut += m.leftOut
 }
 
 // recoveryStep is one thing that happens. What it leaves to chance is drawn from a seed

@@ -21,6 +21,8 @@ type modelWire struct {
 	c      *conversation
 	woken  atomic.Bool
 
+	carried *carriedWire // instead of c, over a network
+
 	up   [][]byte // sent by the client and not received
 	down []byte   // sent by the server and not received
 
@@ -58,6 +60,10 @@ func (r *recoveryRun) dialectOf(kind wireKind) *dialect.Session {
 // open begins a conversation with commands, connect first.
 func (r *recoveryRun) open(client *modelClient, kind wireKind, commands []byte) *modelWire {
 	w := &modelWire{r: r, client: client, kind: kind, node: r.node}
+	if r.carried != nil {
+		r.carried.open(w, commands)
+		return w
+	}
 	d := r.dialectOf(kind)
 	var v *visitor
 	if r.isGuarded {
@@ -74,6 +80,11 @@ func (r *recoveryRun) open(client *modelClient, kind wireKind, commands []byte) 
 
 // goOn is a request for a session that exists. It returns nil if there is none.
 func (r *recoveryRun) goOn(client *modelClient, kind wireKind, id, secret string, ack uint64) *modelWire {
+	if r.carried != nil {
+		w := &modelWire{r: r, client: client, kind: kind, node: r.node}
+		r.carried.goOn(w, id, secret, ack)
+		return w
+	}
 	seat := r.transport.findSeat(id, secret)
 	if seat == nil {
 		return nil
@@ -96,6 +107,9 @@ func (w *modelWire) begin(d dialect.Dialect, v *visitor) {
 // post hands commands to a session by a request of its own. It reports whether the
 // session is there.
 func (r *recoveryRun) post(id, secret string, commands []byte) bool {
+	if r.carried != nil {
+		return r.carried.post(id, secret, commands)
+	}
 	seat := r.transport.findSeat(id, secret)
 	if seat == nil {
 		return false
@@ -140,6 +154,9 @@ func (r *recoveryRun) arrive(s stray) {
 
 // turn has the server send what the session is owed.
 func (w *modelWire) turn() (any bool) {
+	if w.carried != nil {
+		return w.carried.take(w)
+	}
 	if w.isEnded || w.isGone || len(w.down) > w.r.backlogMax && !w.c.mustAttend() {
 		return false
 	}
@@ -158,11 +175,15 @@ func (w *modelWire) turn() (any bool) {
 
 // receive has the server receive one message of a socket.
 func (w *modelWire) receive() (any bool) {
-	if len(w.up) == 0 || w.isEnded || w.isGone || w.c.isBusy() {
+	if len(w.up) == 0 || w.isEnded || w.isGone || w.c != nil && w.c.isBusy() {
 		return false
 	}
 	message := w.up[0]
 	w.up = w.up[1:]
+	if w.carried != nil {
+		w.carried.say(message)
+		return true
+	}
 	m := scratches.Get().(*scratch)
 	w.c.receive(false, message, m)
 	w.apply(m)
@@ -190,15 +211,26 @@ func (w *modelWire) apply(m *scratch) {
 
 // hangUp has the server know that the carrier is no more.
 func (w *modelWire) hangUp() {
-	if !w.isGone {
-		w.isGone, w.isEnded = true, true
-		w.c.close()
-		w.forget()
+	if w.isGone {
+		return
 	}
+	w.isGone, w.isEnded = true, true
+	if w.carried != nil {
+		w.carried.close()
+	} else {
+		w.c.close()
+	}
+	w.forget()
 }
 
 // goodbye closes a WebSocket in good order.
 func (w *modelWire) goodbye() {
+	if w.carried != nil {
+		w.carried.goodbye()
+		w.isCut = true
+		w.hangUp()
+		return
+	}
 	w.c.saidGoodbye(&driver.CloseError{Code: 1000, Sent: 1000})
 	w.isCut = true
 	w.hangUp()
@@ -208,6 +240,9 @@ func (w *modelWire) goodbye() {
 func (w *modelWire) cut() {
 	w.isCut = true
 	w.down, w.up = nil, nil
+	if w.carried != nil {
+		w.hangUp()
+	}
 	w.forget()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
@@ -24,19 +25,25 @@ type recoveryRun struct {
 	heard heardCounts
 
 	// How the server is, for the whole script:
-	isLate     bool // its broker takes its time
-	isGuarded  bool
-	retention  hub.Retention
-	queueMax   int
-	backlogMax int // bytes in a carrier at which no more is taken
+	isLate    bool // its broker takes its time
+	isGuarded bool
+	retention hub.Retention
+	queueMax  int
+	policies  map[string]*hub.Policy // of channels for slow clients
+
+	disconnects bool // one of them ends sessions
+	backlogMax  int  // bytes in a carrier at which no more is taken
 
 	hub       *hub.Hub
 	transport *Transport
 	broker    *truthBroker
 	node      int // ascends with each start
 	guard     *lateGuard
+	carried   *carriedRecovery // nil without sockets
 
 	names   []string
+	mu      sync.Mutex // guards truths, copies and twice
+	twice   []string
 	truths  map[string]*truth // by channel and epoch
 	copies  map[string]int    // how often a payload was published by a session, or with a key in an epoch
 	clients []*modelClient
@@ -54,6 +61,7 @@ type truePublication struct {
 	raw       string
 	publisher string
 	key       string
+	expires   time.Time // zero for never
 }
 
 // after returns the publications behind an offset.
@@ -73,7 +81,15 @@ func (l *truth) after(offset uint64) []truePublication {
 	return l.publications[i:]
 }
 
-func (r *recoveryRun) truth(channel, epoch string) *truth { return r.truths[channel+" "+epoch] }
+func (r *recoveryRun) truth(channel, epoch string) *truth {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.truths[channel+" "+epoch]
+	if l == nil {
+		return nil
+	}
+	return &truth{l.publications}
+}
 
 func newRecoveryRun(seed uint64, tell func(string)) *recoveryRun {
 	r := &recoveryRun{
@@ -84,6 +100,18 @@ func newRecoveryRun(seed uint64, tell func(string)) *recoveryRun {
 	r.retention = hub.Retention{Count: []int{3, 12, 1000}[r.roll(3)], Age: []time.Duration{time.Minute, 2 * time.Second}[r.roll(2)], KeyAge: 24 * time.Hour}
 	r.queueMax = []int{3, 500}[r.roll(2)]
 	r.backlogMax = []int{200, 100 << 10}[r.roll(2)]
+	r.policies = make(map[string]*hub.Policy)
+	for _, name := range r.names {
+		if r.isOne(2) {
+			p := &hub.Policy{Slow: []hub.SlowPolicy{hub.Disconnect, hub.DropOldest, hub.Conflate}[r.roll(3)]}
+			if r.isOne(3) {
+				p.Rate = 1 + r.roll(5)
+			}
+			r.policies[name] = p
+			r.disconnects = r.disconnects || p.Slow == hub.Disconnect
+			r.notef("policy of %s: %v, rate %d", name, p.Slow, p.Rate)
+		}
+	}
 	r.notef("late %v, guarded %v, retention %v, queue %d, backlog %d", r.isLate, r.isGuarded, r.retention, r.queueMax, r.backlogMax)
 	r.start()
 	for i := range 3 {
@@ -116,6 +144,8 @@ func (r *recoveryRun) start() {
 	if r.hub, err = hub.New(r.broker, &hub.Options{Retention: r.retention, QueueCountMax: r.queueMax}); err != nil {
 		panic(err)
 	}
+	policies := r.policies
+	r.hub.SetPolicies(func(channel string) *hub.Policy { return policies[channel] })
 	o := &Options{Logger: quiet()}
 	if r.isGuarded {
 		o.Guard = r.guard
@@ -181,6 +211,9 @@ func (r *recoveryRun) publish(channel string) {
 	if r.isOne(5) {
 		m.Attributes = &hub.Attributes{Event: "e", Key: fmt.Sprint("k", r.roll(3))}
 	}
+	if r.isOne(8) {
+		m.Attributes = &hub.Attributes{Expires: time.Now().Add([]time.Duration{50 * time.Millisecond, time.Second}[r.roll(2)])}
+	}
 	r.notef("published in %s: %s", channel, m.Data)
 	r.hub.BeginPublish("", m, ignored{}, 0)
 }
@@ -189,38 +222,39 @@ type ignored struct{}
 
 func (ignored) Published(uint64, hub.Published) {}
 
-// accepted takes down what the broker has accepted.
-func (r *recoveryRun) accepted(m *hub.Message, p hub.Published) {
-	if p.Err != nil || p.Duplicate {
-		return
-	}
-	name := m.Channel + " " + p.Position.Epoch
+// note takes down a publication, the first time that it is seen.
+func (r *recoveryRun) note(p *hub.Publication) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := p.Channel + " " + p.Position.Epoch
 	l := r.truths[name]
 	if l == nil {
 		l = &truth{}
 		r.truths[name] = l
 	}
-	wire := string(m.Data)
-	if m.Kind == hub.Text {
+	wire := string(p.Data)
+	if p.Kind == hub.Text {
 		wire = `"` + wire + `"`
 	} else {
 		wire = fmt.Sprintf(`{"n":%s}`, wire[len(`{"n": `):len(wire)-1])
 	}
-	one := truePublication{offset: p.Position.Offset, wire: wire, raw: string(m.Data), publisher: m.Publisher}
-	if m.Attributes != nil {
-		one.key = m.Attributes.Key
+	one := truePublication{offset: p.Position.Offset, wire: wire, raw: string(p.Data), publisher: p.Publisher}
+	if p.Attributes != nil {
+		one.key, one.expires = p.Attributes.Key, p.Attributes.Expires
 	}
-	if n := len(l.publications); n > 0 && l.publications[n-1].offset >= one.offset {
-		r.failf("%s is published at %v, behind %d", wire, p.Position, l.publications[n-1].offset)
+	i := len(l.publications) - len(l.after(one.offset-1))
+	if i < len(l.publications) && l.publications[i].offset == one.offset {
+		return
 	}
-	l.publications = append(l.publications, one)
-	if m.Publisher != "" {
-		name := one.raw + " " + m.Publisher
-		if m.IdempotencyKey != "" {
+	// A copy, as somebody may be reading it.
+	l.publications = slices.Insert(slices.Clip(l.publications), i, one)
+	if p.Publisher != "" {
+		name := one.raw + " " + p.Publisher
+		if strings.Contains(one.raw, "k") { // with an idempotency key
 			name = one.raw + " " + p.Position.Epoch
 		}
 		if r.copies[name]++; r.copies[name] > 1 {
-			r.failf("%s is published twice, then at %v", wire, p.Position)
+			r.twice = append(r.twice, fmt.Sprintf("%s is published twice, then at %v", wire, p.Position))
 		}
 	}
 }
@@ -230,6 +264,8 @@ func (r *recoveryRun) accepted(m *hub.Message, p hub.Published) {
 type truthBroker struct {
 	*membroker.Broker
 	r *recoveryRun
+
+	publishing sync.Mutex // so that whatever can be read was noted
 
 	mu      sync.Mutex // guards what follows
 	gates   []chan error
@@ -247,7 +283,9 @@ type trueCompleter struct {
 
 func (c *trueCompleter) Published(ticket uint64, p hub.Published) {
 	b := c.b
-	b.r.accepted(&c.m, p)
+	if p.Err == nil && !p.Duplicate {
+		b.r.note(&hub.Publication{Channel: c.m.Channel, Position: p.Position, Kind: c.m.Kind, Data: c.m.Data, Publisher: c.m.Publisher, Attributes: c.m.Attributes})
+	}
 	if !b.r.isLate {
 		c.to.Published(ticket, p)
 		return
@@ -258,7 +296,22 @@ func (c *trueCompleter) Published(ticket uint64, p hub.Published) {
 }
 
 func (b *truthBroker) Publish(m hub.Message, retention hub.Retention, to hub.Completer, ticket uint64) {
+	b.publishing.Lock()
+	defer b.publishing.Unlock()
 	b.Broker.Publish(m, retention, &trueCompleter{b, m, to}, ticket)
+}
+
+func (b *truthBroker) Start(r hub.Receiver) error { return b.Broker.Start(&noting{r, b.r}) }
+
+// noting takes publications down before they are delivered.
+type noting struct {
+	hub.Receiver
+	r *recoveryRun
+}
+
+func (n *noting) Receive(p *hub.Publication) {
+	n.r.note(p)
+	n.Receiver.Receive(p)
 }
 
 // pass waits until the script lets a call through.
@@ -304,6 +357,8 @@ func (b *truthBroker) History(ctx context.Context, channel string, q hub.Query) 
 	if err := b.pass(ctx); err != nil {
 		return hub.Page{}, err
 	}
+	b.publishing.Lock()
+	defer b.publishing.Unlock()
 	return b.Broker.History(ctx, channel, q)
 }
 

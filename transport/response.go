@@ -124,8 +124,8 @@ func (t *Transport) answer(a *asker, d *dialect.Answer, out *response, e *dialec
 	}
 	t.begin(a, out, d.Status)
 	out.set("Content-Type", d.ContentType)
-	if !d.Position.IsZero() {
-		out.set(headerPosition, d.Position.String())
+	if begin := d.Begin(); begin != "" {
+		out.set(headerPosition, begin)
 	}
 	if d.HasWait {
 		out.set("Preference-Applied", "wait="+strconv.FormatInt(int64(d.Wait/time.Second), 10))

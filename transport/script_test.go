@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,7 +31,13 @@ import (
 //	ann gets /channels/chat (Prefer: wait=20)
 //	ann posts /channels/chat hello
 //	ann < 201 {"position":"E:2"}             heard: an answer
+//	ann opens sse /connect                   a session: sse and ndjson by POST, with
+//	  {"id":1,"connect":{}}                  its body on lines of their own
+//	ann posts /connect (Prefer: wait=20)     … and long polling
+//	  {"id":1,"connect":{}}
+//	ann vanishes                             as when its network has gone
 //	post /channels/chat (Content-Type: application/json) {"a":1}
+//	delete /connect?session=ANN.ANN-SECRET
 //	get /channels/chat?last=1                requests that are answered at once
 //	200 {"channel":"chat", …}                heard: their answer
 //	ann leaves
@@ -46,8 +53,11 @@ import (
 //	the broker restarts                      without what it knew
 //	only without carriers: why
 //
-// E is the epoch of the broker, F that after its restart; T stands for a time and
-// I for the ID of a session.
+// E is the epoch of the broker, F that after its restart; T stands for a time, I for
+// the ID of a session, and V(chat/a=E:1) for a vector. ANN and ANN-SECRET are the ID and
+// the secret of the first session that ann was given, ANN2 and ANN2-SECRET those of the
+// second; CALL1, CALL2 and so on are IDs of calls, V1, V2 and so on versions of members,
+// C is a cursor, and N is a delay that is drawn, or what is left of a timeout.
 type script struct {
 	file    string
 	options map[string]int // of with
@@ -60,6 +70,7 @@ type act struct {
 	line   int
 	before []string // comments and blank lines
 	text   string
+	more   []string // further lines of data
 	heard  []heard
 
 	verb    verb
@@ -94,8 +105,10 @@ const (
 	verbOpens
 	verbGets
 	verbPosts
+	verbDeletes
 	verbSays
 	verbLeaves
+	verbVanishes
 	verbPass
 	verbShutsDown
 	verbFails
@@ -108,10 +121,12 @@ const (
 )
 
 // isRequest reports whether a client begins with it.
-func (v verb) isRequest() bool { return v == verbOpens || v == verbGets || v == verbPosts }
+func (v verb) isRequest() bool {
+	return v == verbOpens || v == verbGets || v == verbPosts || v == verbDeletes
+}
 
 // scriptOptions are the limits that a script may set.
-var scriptOptions = []string{"history", "publication-bytes", "body-bytes", "commands"}
+var scriptOptions = []string{"history", "publication-bytes", "body-bytes", "commands", "guard", "subscriptions", "calls", "registrations"}
 
 var brokerMethods = []string{"publish", "listen", "mute", "history"}
 
@@ -132,6 +147,17 @@ func parseScript(file, text string) (*script, error) {
 		fail := func(err error) (*script, error) { return nil, fmt.Errorf("%s:%d: %q: %w", file, i+1, line, err) }
 		if line == "" || strings.HasPrefix(line, "#") {
 			before = append(before, line)
+			continue
+		}
+		if more, ok := strings.CutPrefix(line, "  "); ok {
+			if len(s.acts) == 0 || len(before) > 0 || !s.acts[len(s.acts)-1].takesLines() {
+				return fail(errors.New("lines of data stand right below what they are sent with, which is a message or a request for " + ConnectPath))
+			}
+			last := &s.acts[len(s.acts)-1]
+			if last.more = append(last.more, line); last.data != "" {
+				last.data += "\n"
+			}
+			last.data += more
 			continue
 		}
 		if who, ok := hearer(line); ok {
@@ -164,6 +190,34 @@ func parseScript(file, text string) (*script, error) {
 	return s, nil
 }
 
+// takesLines reports whether lines of data may follow.
+func (a *act) takesLines() bool {
+	isRequest := (a.verb == verbPosts || a.verb == verbOpens && a.kind != WebSocket) && a.isConnect()
+	return (isRequest || a.verb == verbSays && !a.binary) && len(a.heard) == 0
+}
+
+// isConnect reports whether a is a request for sessions.
+func (a *act) isConnect() bool {
+	path, _, _ := strings.Cut(a.path, "?")
+	return path == ConnectPath
+}
+
+// usesSessions reports whether the script is about sessions.
+func (s *script) usesSessions() bool {
+	return slices.ContainsFunc(s.acts, func(a act) bool { return a.isConnect() })
+}
+
+// requestMethod is the method of the request of a.
+func (a *act) requestMethod() string {
+	switch {
+	case a.verb == verbDeletes:
+		return http.MethodDelete
+	case a.verb == verbPosts, a.verb == verbOpens && a.data != "":
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
 // add checks an act against those before it.
 func (s *script) add(a act) error {
 	known := func(name string) bool {
@@ -182,7 +236,7 @@ func (s *script) add(a act) error {
 		if s.alone == "" {
 			s.alone = timePasses
 		}
-	case (a.verb == verbSays || a.verb == verbLeaves) && !known(a.who):
+	case (a.verb == verbSays || a.verb == verbLeaves || a.verb == verbVanishes) && !known(a.who):
 		return fmt.Errorf("%s is not there; open something first: %s opens websocket /channels/…", a.who, a.who)
 	}
 	s.acts = append(s.acts, a)
@@ -225,6 +279,8 @@ func parseAct(line string) (act, error) {
 		return parseRequest(act{verb: verbGets}, rest)
 	case "post":
 		return parseRequest(act{verb: verbPosts}, rest)
+	case "delete":
+		return parseRequest(act{verb: verbDeletes}, rest)
 	case "the":
 		return parseBroker(rest)
 	}
@@ -259,13 +315,18 @@ func parseAct(line string) (act, error) {
 		var err error
 		a.data, err = parseData(data)
 		return a, err
+	case "vanishes":
+		if rest == "" {
+			a.verb = verbVanishes
+			return a, nil
+		}
 	case "leaves":
 		if rest == "" {
 			a.verb = verbLeaves
 			return a, nil
 		}
 	}
-	return a, errors.New("a client opens, gets, posts, leaves, or sends with >; it hears with <, is open, is refused: and hears the end")
+	return a, errors.New("a client opens, gets, posts, leaves, vanishes, or sends with >; it hears with <, is open, is refused: and hears the end")
 }
 
 // parseRequest parses a path, fields in parentheses, and the body of a post.
@@ -281,6 +342,9 @@ func parseRequest(a act, rest string) (act, error) {
 		}
 		a.fields = append(a.fields, field[1], field[2])
 		rest = rest[len(field[0]):]
+	}
+	if a.isConnect() && rest == "" {
+		return a, nil // lines may follow
 	}
 	if a.verb != verbPosts {
 		if rest != "" {
@@ -400,7 +464,7 @@ func parseBroker(rest string) (act, error) {
 func (s *script) String() string {
 	var b strings.Builder
 	for _, a := range s.acts {
-		for _, line := range append(slices.Clone(a.before), a.text) {
+		for _, line := range slices.Concat(a.before, []string{a.text}, a.more) {
 			b.WriteString(line + "\n")
 		}
 		for _, h := range a.heard {

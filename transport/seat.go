@@ -35,10 +35,12 @@ type seat struct {
 
 	mu       sync.Mutex
 	timers   uint32        // how many there have been
+	client   string        // what the client says of itself, "" if it does not
 	claimant *conversation // that waits for it
 	left     *leftBehind   // nil while somebody has it
 	timer    *time.Timer   // ends a session that nobody comes back to; nil while somebody has it, or claims it
 	inbox    *inbox        // frames that came by other requests, nil for none
+	connect  uint64        // the ID of the newest connect that had it
 }
 
 // secret is that of a session: 26 characters of base 32, of 130 random bits.
@@ -61,7 +63,7 @@ type leftBehind struct {
 	visitor    *visitor
 	settled    *settled    // outcomes that were not taken
 	refreshing *connecting // a refresh that is under way
-	outdated   int         // see link
+	outdated   int32       // see link
 	resumes    bool        // the next one has to say where it is: what was sent last may be lost
 }
 
@@ -84,7 +86,9 @@ func (b *bell) wake() {
 
 // seats are those of a Transport, by the ID of their session.
 type seats struct {
-	mu sync.Mutex // guards all
+	waiting atomic.Int64 // how many nobody has
+
+	mu sync.Mutex // guards what follows
 	m  map[string]*seat
 }
 
@@ -153,6 +157,22 @@ func (s *seat) claim(c *conversation) (isFree bool) {
 	return isFree
 }
 
+// isOlder reports whether a connect with this ID was sent before the one that had the
+// seat last: IDs ascend over all connections of a session (docs/protocol.md §2.1). Whose
+// it is may have been found out only now, and its client is on a newer connection.
+func (s *seat) isOlder(connect uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return connect != 0 && connect < s.connect
+}
+
+// noteConnect notes the ID of a connect that has the seat now.
+func (s *seat) noteConnect(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connect = id
+}
+
 // takeOver gives the seat to c, if it is free and c is still the one that claims it.
 // done is false while c has to wait; it is refused if the session is over or somebody
 // else claims the seat.
@@ -169,10 +189,21 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 		left, s.left = *s.left, nil
 	}
 	s.held, s.claimant = true, nil
+	s.t.seats.waiting.Add(-1)
 	s.stopTimer()
 	s.holder.ring.Store(&c.wake)
 	s.news.Store(s.inbox != nil)
 	return left, true, false
+}
+
+// refusal is why a claim was not granted.
+func (s *seat) refusal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isOver {
+		return errSessionUnknown
+	}
+	return errTakenOver
 }
 
 // withdraw ends the claim of c, which goes away.
@@ -212,6 +243,7 @@ func (s *seat) leave(left leftBehind) {
 	}
 	s.mu.Lock()
 	s.left, s.held = &left, false
+	s.t.seats.waiting.Add(1)
 	claimant := s.claimant
 	if claimant == nil {
 		s.startTimer()
@@ -219,8 +251,11 @@ func (s *seat) leave(left leftBehind) {
 	quiet := func() { s.lookUnheld() }
 	s.holder.ring.Store(&quiet)
 	s.mu.Unlock()
-	if claimant != nil {
+	switch {
+	case claimant != nil:
 		claimant.wake()
+	case left.resumes:
+		s.t.observe.suspended(s.session.ID())
 	}
 	s.lookUnheld() // it may have ended before the bell was changed
 }
@@ -243,6 +278,9 @@ func (s *seat) giveUp(timer uint32) {
 	left := s.left
 	claimant := s.endLocked()
 	s.mu.Unlock()
+	if timer != 0 {
+		s.session.End(&hub.Ended{Reason: "its client did not come back within " + s.t.o.SessionTimeout.String()})
+	}
 	s.ended(claimant)
 	if left != nil {
 		left.leave()
@@ -266,6 +304,9 @@ func (s *seat) end() {
 func (s *seat) endLocked() (claimant *conversation) {
 	claimant = s.claimant
 	s.isOver = true
+	if !s.held {
+		s.t.seats.waiting.Add(-1)
+	}
 	s.claimant, s.left, s.inbox = nil, nil, nil
 	s.stopTimer()
 	return claimant
@@ -295,6 +336,7 @@ func (s *seat) deliver(frame []byte) error {
 		return errSessionUnknown
 	case s.inbox != nil && s.inbox.bytes+len(frame) > inboxBytesMax:
 		s.mu.Unlock()
+		s.t.observe.inboxRefused()
 		return errInboxFull
 	}
 	if s.inbox == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
@@ -171,4 +172,99 @@ func TestSessionThatWasClaimedAndNotTakenEnds(t *testing.T) {
 		}
 		_ = on.hub.Close()
 	})
+}
+
+// TestConnectThatIsLateResumesNothing: its client is on a newer connection, and sent it
+// before.
+func TestConnectThatIsLateResumesNothing(t *testing.T) {
+	guard := &userGuard{}
+	on := newTalkTransport(t, guard)
+	a, heard := newTalk(t, on, on.newLines(), guard.visit(), nil, `{"id":1,"connect":{}}`)
+	a.c.close()
+	unknown := &visitor{guard: guard}
+	b, none := newTalk(t, on, on.newLines(), unknown, nil, resumption(t, 2, replyTo(t, heard, 1)))
+	if len(none) != 0 {
+		t.Fatalf("somebody who is not known is answered with %q", none)
+	}
+	c, resumed := newTalk(t, on, on.newLines(), guard.visit(), nil, resumption(t, 3, replyTo(t, heard, 1)))
+	defer c.c.close()
+	unknown.know(&Client{Identity: &access.Identity{Kind: access.Token, User: "ann"}}, nil)
+	if got := replyTo(t, b.hear(), 2); !strings.Contains(got, `"resumed":false`) {
+		t.Errorf("the late one is told %s", got)
+	}
+	b.c.close()
+	if more := c.say(`{"id":4,"ping":{}}`); !strings.Contains(replyTo(t, resumed, 3), `"resumed":true`) || len(more) != 1 {
+		t.Errorf("the newer one is told %q and %q", resumed, more)
+	}
+}
+
+// TestNothingIsDoneForACarrierThatHasLetGo: what its client had sent before it knew is not
+// received. Nobody would be asked whether it may, and there would be no reply.
+func TestNothingIsDoneForACarrierThatHasLetGo(t *testing.T) {
+	guard := &userGuard{}
+	on := newTalkTransport(t, guard)
+	a, heard := newTalk(t, on, on.newLines(), guard.visit(), nil, `{"id":1,"connect":{}}`)
+	b, waits := newTalk(t, on, on.newLines(), guard.visit(), nil, resumption(t, 2, replyTo(t, heard, 1)))
+	defer b.c.close()
+	if end := a.hear(); len(waits) != 0 || len(end) != 1 || !strings.Contains(end[0], "4409") {
+		t.Fatalf("heard %q and %q", waits, end)
+	}
+	guard.refuses = true
+	if got := a.say(`{"id":3,"publish":{"channel":"c","data":"x"}}`); len(got) != 0 {
+		t.Errorf("it is answered with %q", got)
+	}
+	page, err := on.hub.History(t.Context(), "c", hub.Query{})
+	if err != nil || len(page.Publications) != 0 {
+		t.Errorf("published without a grant: %v, %v", page.Publications, err)
+	}
+	guard.refuses = false
+	b.hear()
+	if got := replyTo(t, b.say(`{"id":3,"publish":{"channel":"c","data":"x"}}`), 3); !strings.Contains(got, `"ok"`) {
+		t.Errorf("sent again it is answered with %s", got)
+	}
+	a.c.close()
+}
+
+// TestBusyCarrierEndsWhenItsSessionGoesOnElsewhere, although it reads nothing any more.
+func TestBusyCarrierEndsWhenItsSessionGoesOnElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan End, 10)
+		guard := &userGuard{}
+		h := newHub(t, nil, nil)
+		v := serveInMemory(t, h, Options{Logger: quiet(), Guard: identifiedGuard{guard}, Observer: &Observer{Ended: func(_ string, end End) { ended <- end }}})
+		defer v.close()
+		a := openSession(t, v, nil)
+		a.connect("")
+		guard.isLate = true
+		var lines []string
+		for id := range heldMax + 1 {
+			lines = append(lines, fmt.Sprintf(`{"id":%d,"publish":{"channel":"c","data":"x"}}`, id+2))
+		}
+		a.say(lines...)
+		synctest.Wait()
+		guard.isLate = false
+		b := openSession(t, v, nil)
+		if !b.connect(a.session) {
+			t.Error("it was not resumed")
+		}
+		if end := a.hear(`{"end"`); !strings.Contains(end, "4409") {
+			t.Errorf("heard %s", end)
+		}
+		_ = a.conn.CloseNow()
+		<-time.After(time.Minute)
+		if len(ended) != 1 {
+			t.Errorf("%d carriers have ended", len(ended))
+		}
+		_ = b.conn.CloseNow()
+		_ = h.Shutdown(t.Context())
+		_ = h.Close()
+		v.client.CloseIdleConnections()
+	})
+}
+
+// identifiedGuard knows everybody.
+type identifiedGuard struct{ *userGuard }
+
+func (g identifiedGuard) Identify(_ *Request, done func(*Client, error)) {
+	done(&Client{Identity: &access.Identity{Kind: access.Token, User: "ann"}}, nil)
 }

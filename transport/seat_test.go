@@ -289,3 +289,26 @@ func TestLateCommandsOfAnEarlierConnection(t *testing.T) {
 		t.Errorf("the subscription or the publication is lost: %s", got)
 	}
 }
+
+// TestPollThatIsLateAcknowledgesNothing of a connection that is newer.
+func TestPollThatIsLateAcknowledgesNothing(t *testing.T) {
+	on := newTalkTransport(t, nil)
+	poll := func(ack uint64) *dialect.Session {
+		d := dialect.NewSessionPoll(&on.sessions, 0)
+		d.Acknowledge(ack)
+		return d
+	}
+	a, heard := newTalk(t, on, poll(0), nil, nil, `{"id":1,"connect":{}}`)
+	reply := replyTo(t, heard, 1)
+	a.c.close()
+	late := a.page
+	b, heard := newTalk(t, on, poll(0), nil, nil, resumption(t, 2, reply))
+	replyTo(t, heard, 2)
+	b.c.close() // and its page is lost
+	c, heard := newTalk(t, on, poll(late), nil, seatOf(t, on, reply))
+	replyTo(t, heard, 2)
+	c.c.close()
+	d, heard := newTalk(t, on, poll(b.page-1), nil, seatOf(t, on, reply))
+	replyTo(t, heard, 2)
+	d.c.close()
+}

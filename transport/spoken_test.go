@@ -36,6 +36,7 @@ type spoken struct {
 	stage    *spokenStage
 	path     string
 	isSocket bool
+	opening  bool // something that lasts
 	isWoken  atomic.Bool
 	inbound  []dialect.Frame // that are not read yet, because the session is busy
 	lines    []string
@@ -45,7 +46,7 @@ type spoken struct {
 }
 
 func (s *spokenStage) open(a *act) client {
-	c := &spoken{stage: s, path: a.path, isSocket: a.kind == WebSocket}
+	c := &spoken{stage: s, path: a.path, isSocket: a.kind == WebSocket, opening: a.kind != ""}
 	at, query, _ := strings.Cut(a.path, "?")
 	on, ok := routeOf(at)
 	if !ok || on.presence {
@@ -53,6 +54,10 @@ func (s *spokenStage) open(a *act) client {
 		return c
 	}
 	asked := a.asked(at, query)
+	if on.connect {
+		c.openSession(a, asked)
+		return c
+	}
 	channel, err := channelName(on.name)
 	if err != nil {
 		c.refuse(&refusal{problem: ProblemChannelName}, a.kind != "")
@@ -63,7 +68,14 @@ func (s *spokenStage) open(a *act) client {
 		c.refuse(refused, a.kind != "")
 		return c
 	}
-	c.conversation = conversation{t: s.transport, dialect: d, wake: func() {
+	c.converse(d, nil)
+	return c
+}
+
+// converse begins the conversation.
+func (c *spoken) converse(d dialect.Dialect, v *visitor) {
+	s := c.stage
+	c.conversation = conversation{t: s.transport, dialect: d, visitor: v, wake: func() {
 		c.isWoken.Store(true)
 		s.woken.wake()
 	}}
@@ -71,17 +83,44 @@ func (s *spokenStage) open(a *act) client {
 	m := new(scratch)
 	c.begin(m)
 	c.apply(m)
-	return c
+}
+
+// openSession is a request for ConnectPath.
+func (c *spoken) openSession(a *act, asked *asked) {
+	t := c.stage.transport
+	var d decision
+	if c.isSocket {
+		d = t.decideSocket(asked)
+		d.dialect = d.socket
+	} else {
+		d = t.decide(asked)
+	}
+	if d.content != nil && d.response == nil {
+		if len(a.data) > t.o.SessionBytesMax {
+			d = t.refused(d, refuseTooLarge(t.o.SessionBytesMax, "sent"))
+		} else if a.data != "" {
+			d.content.SetContent([]byte(a.data))
+		}
+	}
+	if r := d.response; r != nil {
+		header := http.Header{}
+		for _, f := range r.fields {
+			header.Add(f.name, f.value)
+		}
+		prefix := "< "
+		if c.opening {
+			prefix = "is refused: "
+		}
+		c.hears(prefix + answered(r.status, header, r.body))
+		c.end()
+		return
+	}
+	c.converse(d.dialect, t.visitOf(&d, asked, c.isSocket))
 }
 
 // asked is the request of a.
 func (a *act) asked(path, query string) *asked {
-	method := http.MethodGet
-	header := a.header()
-	if a.verb == verbPosts {
-		method = http.MethodPost
-	}
-	return &asked{method: method, path: path, query: query, http: &http.Request{Header: header}}
+	return &asked{method: a.requestMethod(), path: path, query: query, http: &http.Request{Header: a.header(), Body: http.NoBody}}
 }
 
 // header is the header of the request of a.
@@ -115,11 +154,11 @@ func (t *Transport) dialectOf(a *act, asked *asked, channel string) (dialect.Dia
 		fill(&m, []byte(a.data))
 		return dialect.NewPost(m), nil
 	case a.kind == WebSocket:
-		q, err := parseQuery(asked.query)
+		q, err := parseQueryOf(channel, asked.query)
 		if err != nil {
 			return nil, refuseQuery(err)
 		}
-		d := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+		d := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector, ExcludeSelf: !q.self})
 		if q.json {
 			d.PublishJSON()
 		}
@@ -191,7 +230,14 @@ func (c *spoken) read() {
 	}
 }
 
-func (c *spoken) leave() { c.end() }
+func (c *spoken) leave() {
+	if l := c.link(); l != nil && c.isSocket {
+		l.isOver = true // it has closed in good order
+	}
+	c.end()
+}
+
+func (c *spoken) vanish() { c.end() }
 
 // wait goes on until nobody has anything to do, for as long as a says.
 func (s *spokenStage) wait(a *act, _ *player) {
@@ -262,7 +308,7 @@ func (c *spoken) apply(m *scratch) {
 		}
 		c.answered = true
 		if a.Err != nil {
-			c.refuse(c.stage.transport.refuseHub(c.path, a.Err), c.isSocket || c.isStream())
+			c.refuse(c.stage.transport.refuseHub(c.path, a.Err), c.opening)
 			return
 		}
 		if a.IsWhole {
@@ -282,7 +328,7 @@ func (c *spoken) apply(m *scratch) {
 			c.end()
 			return
 		}
-		c.hears(heardOpen(a.Position.String()))
+		c.hears(heardOpen(a.Begin()))
 	}
 	for _, frame := range e.Frames {
 		c.hearsFrame(frame)
@@ -299,11 +345,6 @@ func (c *spoken) apply(m *scratch) {
 		c.hears(heardEnd)
 	}
 	c.end()
-}
-
-func (c *spoken) isStream() bool {
-	_, ok := c.dialect.(*dialect.Stream)
-	return ok
 }
 
 func (c *spoken) hearsFrame(frame []byte) {

@@ -93,6 +93,10 @@ func (b *troubled) restart() {
 	b.mu.Unlock()
 	_ = fresh.Start(receiver) // it is new
 	for _, channel := range channels {
+		if hub.IsPattern(channel) {
+			_ = fresh.ListenPattern(context.Background(), channel)
+			continue
+		}
 		_, _ = fresh.Listen(context.Background(), channel)
 	}
 	b.noteEpoch()
@@ -258,6 +262,33 @@ func (b *troubled) Listen(ctx context.Context, channel string) (hub.Position, er
 	b.listening[channel] = true
 	b.mu.Unlock()
 	return b.now().Listen(ctx, channel)
+}
+
+// ListenPattern has the trouble of listening to a channel of that name.
+func (b *troubled) ListenPattern(ctx context.Context, pattern string) error {
+	t, gate := b.begin("listen", pattern)
+	if err := b.wait(ctx, t, gate); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.listening[pattern] = true
+	b.mu.Unlock()
+	return b.now().(hub.PatternBroker).ListenPattern(ctx, pattern)
+}
+
+func (b *troubled) MutePattern(ctx context.Context, pattern string) error {
+	t, gate := b.begin("mute", pattern)
+	if err := b.wait(ctx, t, gate); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	delete(b.listening, pattern)
+	b.mu.Unlock()
+	return b.now().(hub.PatternBroker).MutePattern(ctx, pattern)
+}
+
+func (b *troubled) List(ctx context.Context, q hub.ListQuery) ([]hub.ChannelInfo, error) {
+	return b.now().(hub.ListingBroker).List(ctx, q)
 }
 
 func (b *troubled) Mute(ctx context.Context, channel string) error {

@@ -53,14 +53,14 @@ func (t *Transport) decideSocket(a *asked) decision {
 	if err != nil {
 		return refuse(&refusal{problem: ProblemChannelName, detail: err.Error()})
 	}
-	q, err := parseQuery(a.query)
+	q, err := parseQueryOf(channel, a.query)
 	if err != nil {
 		return refuse(refuseQuery(err))
 	}
 	if d.response = t.admitSession(&d.asker, WebSocket); d.response != nil {
 		return d
 	}
-	socket := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), ExcludeSelf: !q.self})
+	socket := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector, ExcludeSelf: !q.self})
 	if q.json {
 		socket.PublishJSON()
 	}

@@ -79,9 +79,13 @@ server that sends what it gets to everybody.
 
 Other protocols are spoken with --subscribe, what each subscriber says first, and
 --publish, what the publisher sends, with {payload} where the payload goes. Then
-subscribers look for the payload anywhere in what they get.`, `  godwit bench fanout ws://127.0.0.1:8000/channels/bench
+subscribers look for the payload anywhere in what they get.
+
+With --slow there are more subscribers that read 1 kB a second: the figures of the
+others say what they cost, and a line of their own what they got.`, `  godwit bench fanout ws://127.0.0.1:8000/channels/bench
   godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 5000 --rate 50
   godwit bench fanout ws://127.0.0.1:8000/channels/bench --rate 50 --find connections --p99 20ms
+  godwit bench fanout ws://127.0.0.1:8000/channels/bench --connections 1000 --rate 50 --slow 100
   godwit bench fanout ws://127.0.0.1:8080/chat --subscribe 'JOIN bench' --publish 'SAY {payload}'`)
 	b.connectionFlags(cmd, loadgen.DefaultConnections, "`N` subscribers")
 	b.messageFlags(cmd, "publications on their way, without --rate", "publications a second")
@@ -89,6 +93,8 @@ subscribers look for the payload anywhere in what they get.`, `  godwit bench fa
 	f.StringArrayVar(&b.options.Fanout.Subscribe, "subscribe", nil, "`TEXT` that each subscriber sends first; repeatable (default none)")
 	f.StringVar(&b.options.Fanout.Publish, "publish", "", "`TEXT` to publish, with {payload} in it (default the payload alone)")
 	f.StringArrayVar(&b.options.Fanout.PublisherFirst, "publisher-first", nil, "`TEXT` that the publisher sends first; repeatable (default none)")
+	f.IntVar(&b.options.Fanout.Slow, "slow", 0, "`N` more subscribers that read slowly and are not measured (default none)")
+	f.IntVar(&b.options.Fanout.SlowBytes, "slow-bytes", loadgen.DefaultSlowBytes, "`BYTES` that each of them reads a second")
 	f.StringVar(&b.options.Fanout.PublisherURL, "publisher-url", "", "`URL` of the publisher's connection (default the same; on a channel with self=0)")
 	b.findFlags(cmd, "connections at a --rate, or rate")
 	b.timeFlags(cmd)

@@ -69,7 +69,7 @@ func TestConfigPrint(t *testing.T) {
 func TestConfigExplain(t *testing.T) {
 	file := writeConfig(t, "channels:\n  - match: scores/**\n    history: {count: 5}\n")
 	r := do(t, "", "config", "explain", "scores/final", "--config", file)
-	want := "channels[0], match \"scores/**\", at " + file + ":2:5\n  history.count      5      " + file + ":3:22\n  history.age        10m    default\n"
+	want := "channels[0], match \"scores/**\", at " + file + ":2:5\n  history.count      5        " + file + ":3:22\n  history.age        10m      default\n"
 	if r.code != exitOK || r.errOut != "" || !strings.HasPrefix(r.out, want) {
 		t.Errorf("got  %+v\nwant %q", r, want)
 	}

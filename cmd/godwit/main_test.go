@@ -121,7 +121,14 @@ func launch(t *testing.T, args ...string) *process {
 
 func launchEnv(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return launchAs(t, os.Args[0], env, args...)
+}
+
+// launchAs is launchEnv of the program at another path.
+func launchAs(t *testing.T, path string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{cmd: command(context.Background(), args...), ended: make(chan struct{})}
+	p.cmd.Path, p.cmd.Args[0] = path, path
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.out, p.errOut = &transcript{more: make(chan struct{})}, &transcript{more: make(chan struct{})}
 	var err error

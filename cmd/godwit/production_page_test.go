@@ -103,10 +103,10 @@ func newMachine(t *testing.T) *machine {
 		// On loopback, where the server of the page does not listen, it answers only to names in the list.
 		"origins: [https://example.com] ", "origins: [https://example.com, https://live.example.com] ",
 		"/etc/systemd/system/", m.root+"/etc/systemd/system/", "/etc/godwit", m.root+"/etc/godwit",
-		"/usr/local/bin/", m.root+"/usr/local/bin/", "/var/lib/godwit", m.root+"/var/lib/godwit",
+		"/usr/local/bin/", m.root+"/usr/local/bin/", "/var/lib/godwit", m.root+"/var/lib/godwit", "/run/godwit", m.root+"/run/godwit",
 		"127.0.0.1:8001", "127.0.0.1:"+strconv.Itoa(adminPort), "127.0.0.1:8000", "127.0.0.1:"+strconv.Itoa(plain),
 		`":443"`, "127.0.0.1:"+strconv.Itoa(m.tls), "listen 443", "listen 127.0.0.1:"+strconv.Itoa(m.tls))
-	for _, dir := range []string{"etc/systemd/system", "etc/godwit", "usr/local/bin", "var/lib/godwit", "root", "elsewhere", "bin"} {
+	for _, dir := range []string{"etc/systemd/system", "etc/godwit", "usr/local/bin", "var/lib/godwit", "run/godwit", "root", "elsewhere", "bin"} {
 		if err := os.MkdirAll(filepath.Join(m.root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -215,6 +215,7 @@ type service struct {
 	states  *net.UnixConn
 	mu      sync.Mutex
 	cmd     *exec.Cmd // nil: it does not run
+	main    int       // the process that is the service, as it has said; 0: that of cmd
 	isReady bool
 }
 
@@ -324,10 +325,42 @@ func (s *service) ready() error {
 			log, _ := os.ReadFile(s.root + "/journal")
 			return fmt.Errorf("it does not say that it is ready: %w\n%s", err, log)
 		}
+		s.follow(string(b[:n]))
 		if strings.Contains(string(b[:n]), "READY=1") {
 			return nil
 		}
 	}
+}
+
+// follow notes which process the service says that it is.
+func (s *service) follow(said string) {
+	if _, text, is := strings.Cut(said, "MAINPID="); is {
+		text, _, _ = strings.Cut(text, "\n")
+		s.main, _ = strconv.Atoi(text)
+	}
+}
+
+// catchUp reads what the service has said since.
+func (s *service) catchUp() {
+	b := make([]byte, 4096)
+	for {
+		_ = s.states.SetReadDeadline(time.Now().Add(time.Millisecond)) // or nothing is read
+		n, err := s.states.Read(b)
+		if err != nil {
+			return
+		}
+		s.follow(string(b[:n]))
+	}
+}
+
+// hasEnded reports whether a process that is nobody's child here has ended.
+func hasEnded(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(text), ") ")
+	return strings.HasPrefix(state, "Z")
 }
 
 // reload runs ExecReload.
@@ -349,13 +382,28 @@ func (s *service) stop() error {
 	if s.cmd == nil {
 		return nil
 	}
-	cmd := s.cmd
-	s.cmd = nil
+	s.catchUp()
+	cmd, main := s.cmd, s.main
+	s.cmd, s.main = nil, 0
 	kill, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	defer context.AfterFunc(kill, func() { _ = cmd.Process.Kill() })()
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if main == 0 {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		return cmd.Wait()
+	}
+	if err := syscall.Kill(main, syscall.SIGTERM); err != nil {
 		return err
 	}
-	return cmd.Wait()
+	for !hasEnded(main) {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-kill.Done():
+			_ = syscall.Kill(main, syscall.SIGKILL)
+			return fmt.Errorf("process %d does not end", main)
+		}
+	}
+	return cmd.Wait() // it has ended when its clients had moved over
 }

@@ -108,7 +108,7 @@ func TestProductionPage(t *testing.T) {
 	}
 	m.alerts(t, p.with(t, "yaml", "alert:"))
 	m.run(t, "unset TOKEN_SECRET; set -a; . /etc/godwit/environment; set +a")
-	step("install -m 755 godwit /usr/local/bin/godwit\ngodwit config", "ok\n")
+	step("install -m 755 godwit /usr/local/bin/godwit\ngodwit serve --upgrade", "upgraded: process ", "ok\n")
 	for _, b := range p.blocks {
 		if b.language == "sh" && !done[b.text] {
 			t.Errorf("no test runs\n%s", b.text)

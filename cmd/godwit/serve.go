@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 
 func newServe() *cobra.Command {
 	var config string
+	var upgrade bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -38,6 +40,13 @@ SIGHUP reads the configuration again. What can change while the server runs does
 all of it or, if anything is wrong, nothing: tokens, keys, anonymous, channels,
 hooks, rates and the level of the log. The log says what needs a restart.
 
+SIGUSR2 has a new process of the program take its place, on Linux: with the same
+arguments, and the configuration as it is by then. Nobody is refused meanwhile and
+nothing is lost: histories, positions and revocations go over, and clients are told
+to come back at a pace. If the new one cannot serve, nothing changes. The same is
+done by "godwit serve --upgrade" with the arguments of the server, which waits for
+the outcome and finds the server by pid_file.
+
 It logs to standard error. On a terminal, and unless the log is JSON, it says on
 standard output what is where; elsewhere it prints nothing there, and the line
 "serving" of the log has the address.`,
@@ -45,7 +54,8 @@ standard output what is where; elsewhere it prints nothing there, and the line
   godwit serve --listen 127.0.0.1:9000 --history-count 100 --history-age 1h
   godwit serve --origin https://app.example.com --origin 'http://localhost:*'
   godwit serve --config godwit.yaml
-  GODWIT_LOG_LEVEL=debug godwit serve`,
+  GODWIT_LOG_LEVEL=debug godwit serve
+  godwit serve --config godwit.yaml --upgrade             # the one that runs, without a pause`,
 		Args: arguments(0, 0),
 	}
 	flags := cmd.Flags()
@@ -74,6 +84,8 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		}
 	}
 
+	flags.BoolVar(&upgrade, "upgrade", false, "have the server that runs with this configuration replaced by a new process, without a pause (default false)")
+
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var overrides []server.Override
 		for _, s := range settings {
@@ -86,9 +98,15 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		if err != nil {
 			return err
 		}
+		if upgrade {
+			return requestUpgrade(cmd.Context(), cmd.OutOrStdout(), c)
+		}
 		s, err := server.New(c)
 		if err != nil {
 			return err
+		}
+		if err := takeOver(cmd.Context(), s); err != nil {
+			return errors.Join(err, s.Close())
 		}
 		if err := s.Listen(cmd.Context()); err != nil {
 			_ = s.Close() // it was never used
@@ -100,9 +118,20 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		}
 		defer skipDelayOnSignal(s)()
 		defer reloadOnSignal(cmd.Context(), s, load)()
+		defer upgradeOnSignal(cmd.Context(), s)()
 		return s.Run(cmd.Context())
 	}
 	return cmd
+}
+
+// takeOver has s take the place of the process that has started this one for that, if
+// there is one.
+func takeOver(ctx context.Context, s *server.Server) error {
+	conn, err := server.Predecessor()
+	if conn == nil || err != nil {
+		return err
+	}
+	return s.TakeOver(ctx, conn)
 }
 
 // skipDelayOnSignal has the second signal end the delay before the drain, if it

@@ -188,8 +188,10 @@ type envelope struct {
 	Data       json.RawMessage `json:"data"`
 	DataBase64 []byte          `json:"data_base64"`
 	Gap        *struct {
-		From hub.Position `json:"from"`
-		To   hub.Position `json:"to"`
+		From   hub.Position `json:"from"`
+		To     hub.Position `json:"to"`
+		Reason string       `json:"reason"` // empty where something was lost
+		Count  int          `json:"count"`
 	} `json:"gap"`
 }
 
@@ -312,6 +314,10 @@ func (f *follower) receive(message []byte) error {
 	}
 	if e.Gap != nil {
 		f.since = e.Gap.To
+		if e.Gap.Reason != "" {
+			f.printer.note("%s: %d publications after %s, up to %s, were left out (%s)", f.channel, e.Gap.Count, e.Gap.From, e.Gap.To, e.Gap.Reason)
+			return nil
+		}
 		from := "what came after " + e.Gap.From.String()
 		if e.Gap.From.IsZero() {
 			from = "something"

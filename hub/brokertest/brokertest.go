@@ -71,6 +71,11 @@ func (s Suite) Run(t *testing.T) {
 		{"RetentionByAge", s.inTime(retentionByAge)},
 		{"PositionsSurviveSilence", s.inTime(positionsSurviveSilence)},
 
+		{"PatternDelivers", patternDelivers},
+		{"PatternsAreOne", patternsAreOne},
+		{"PatternsWhilePublishing", patternsWhilePublishing},
+		{"PatternsWithoutHistory", patternsWithoutHistory},
+
 		{"Clear", clearForgets},
 		{"List", listOfChannels},
 		{"ListForgets", s.inTime(listForgets)},

@@ -17,6 +17,7 @@ const (
 	Listen  Method = "Listen"
 	Mute    Method = "Mute"
 	History Method = "History"
+	List    Method = "List"
 )
 
 // Trouble is what happens to the calls of a method. The zero Trouble is none.
@@ -201,6 +202,43 @@ func (b *Troubled) Mute(ctx context.Context, channel string) error {
 		return err
 	}
 	return b.inner.Mute(ctx, channel)
+}
+
+// ListenPattern implements hub.PatternBroker, if inner does. Its trouble is that of
+// Listen, for the pattern in the place of a channel.
+func (b *Troubled) ListenPattern(ctx context.Context, pattern string) error {
+	inner, ok := b.inner.(hub.PatternBroker)
+	if !ok {
+		return hub.ErrNotSupported
+	}
+	if err := b.wait(ctx, b.of(Listen, pattern)); err != nil {
+		return err
+	}
+	return inner.ListenPattern(ctx, pattern)
+}
+
+// MutePattern implements hub.PatternBroker, if inner does.
+func (b *Troubled) MutePattern(ctx context.Context, pattern string) error {
+	inner, ok := b.inner.(hub.PatternBroker)
+	if !ok {
+		return hub.ErrNotSupported
+	}
+	if err := b.wait(ctx, b.of(Mute, pattern)); err != nil {
+		return err
+	}
+	return inner.MutePattern(ctx, pattern)
+}
+
+// List implements hub.ListingBroker, if inner does. Its trouble is that of every channel.
+func (b *Troubled) List(ctx context.Context, q hub.ListQuery) ([]hub.ChannelInfo, error) {
+	inner, ok := b.inner.(hub.ListingBroker)
+	if !ok {
+		return nil, hub.ErrNotSupported
+	}
+	if err := b.wait(ctx, b.of(List, "")); err != nil {
+		return nil, err
+	}
+	return inner.List(ctx, q)
 }
 
 // History implements hub.Broker. The page is what inner has when the trouble is over.

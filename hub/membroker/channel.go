@@ -9,12 +9,13 @@ import (
 )
 
 // shard is a part of the channels under one lock. The lock order is shard, then
-// idempotency; no two shards are locked at once.
+// idempotency or patterns; no two shards are locked at once.
 type shard struct {
 	mu        sync.Mutex // guards what follows, and the channels in it
 	channels  channelMap
 	expiring  expiryHeap // the channels that hold history
 	forgotten forgotten  // how far others had come
+	track     *track     // of what changes; nil unless a Snapshot is being made
 }
 
 type channelMap = shrinkmap.Map[string, *channel]
@@ -25,6 +26,8 @@ type channel struct {
 	hash      uint64
 	top       uint64 // the newest offset
 	listening bool
+	isMatched bool   // by a pattern, as of the generation of verdictOf; see Broker.isMatched
+	verdictOf uint64 // of patterns
 	history   history
 
 	dueAt    moment // when it is to be swept; not later than history.due

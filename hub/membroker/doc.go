@@ -18,6 +18,7 @@
 // and no other goroutine between the two unless several publish to one channel
 // at the same moment. Then one of them delivers for all, in order.
 //
-// Everything is lost with the process. The next one begins another epoch, and
-// subscribers that resume are told so.
+// Everything is lost with the process, unless another one has taken it over: see
+// Snapshot. Without that the next one begins another epoch, and subscribers that
+// resume are told so.
 package membroker

@@ -58,6 +58,18 @@ func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally)
 		goneWith = math.MaxUint64
 	}
 	e := held{p, goneWith, now.add(r.Age)}
+	h.lower(e)
+	h.held.push(e)
+	t = tally{1, charge(p)}
+	gone := 0
+	for h.held.at(gone).goneWith <= p.Position.Offset {
+		gone++
+	}
+	return t.plus(h.drop(gone))
+}
+
+// lower has those that are held go no later than e, which is newer.
+func (h *history) lower(e held) {
 	for i := h.held.len() - 1; i >= 0; i-- {
 		older := h.held.at(i)
 		if older.goneWith <= e.goneWith && older.goneAfter <= e.goneAfter {
@@ -66,13 +78,6 @@ func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally)
 		older.goneWith = min(older.goneWith, e.goneWith)
 		older.goneAfter = min(older.goneAfter, e.goneAfter)
 	}
-	h.held.push(e)
-	t = tally{1, charge(p)}
-	gone := 0
-	for h.held.at(gone).goneWith <= p.Position.Offset {
-		gone++
-	}
-	return t.plus(h.drop(gone))
 }
 
 // expire drops the publications that are too old.

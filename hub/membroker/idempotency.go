@@ -20,6 +20,7 @@ type idempotency struct {
 	mu    sync.Mutex // guards what follows; taken with a shard's lock held
 	seen  shrinkmap.Map[keyHash, keySeen]
 	order ring[keyHash] // as they came
+	total uint64        // how many have come
 }
 
 // keyHash stands for a channel and a key in it: a fixed size however long they
@@ -57,11 +58,17 @@ func (i *idempotency) remember(key keyHash, offset uint64, age time.Duration) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.push(key)
+	i.seen.Set(key, keySeen{offset, i.clock().add(age)})
+}
+
+// push puts a key behind the others, the oldest of which makes room; mu is held.
+func (i *idempotency) push(key keyHash) {
 	if i.order.len() >= i.keysMax {
 		i.seen.Delete(i.order.pop())
 	}
-	i.seen.Set(key, keySeen{offset, i.clock().add(age)})
 	i.order.push(key)
+	i.total++
 }
 
 // expire forgets keys that are too old, and reports how many are left.

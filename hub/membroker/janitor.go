@@ -120,6 +120,7 @@ func (b *Broker) evictShard(s *shard, enough int64) {
 		if b.bytes.Load() <= enough {
 			return
 		}
+		s.note(c)
 		older := (c.history.held.len() + 1) / 2
 		b.count(c.history.drop(older))
 		b.evicted.Add(uint64(older))

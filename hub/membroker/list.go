@@ -37,7 +37,7 @@ func (b *Broker) List(ctx context.Context, q hub.ListQuery) ([]hub.ChannelInfo, 
 func (b *Broker) appendHeld(dst []hub.ChannelInfo, s *shard, after string, wants func(string) bool) ([]hub.ChannelInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := b.checkOpen(); err != nil {
+	if err := b.checkReadable(); err != nil {
 		return nil, err
 	}
 	now := b.clock()

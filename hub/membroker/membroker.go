@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"hash/maphash"
 	"math"
 	"strings"
 	"sync"
@@ -19,12 +18,14 @@ import (
 type Broker struct {
 	options Options
 	epoch   string
-	seed    maphash.Seed
+	key     nameKey
 	began   time.Time
 
 	shards [shardCount]shard
 	floors floors
 	keys   idempotency
+
+	patterns patterns
 
 	channels     atomic.Int64 // in all shards; never more than ChannelsMax
 	publications atomic.Int64 // held
@@ -34,15 +35,26 @@ type Broker struct {
 	evicting  sync.Mutex // taken before any shard; guards evictFrom
 	evictFrom int        // the shard that was last evicted from
 
-	life     sync.Mutex // guards Start against Close
+	life     sync.Mutex // guards Start against Close and Snapshot, and what follows
+	snapshot *Snapshot  // nil unless one is being made
+	restored bool       // Restore has begun
 	receiver hub.Receiver
-	started  atomic.Bool
-	closed   atomic.Bool
-	delivery sync.WaitGroup // every goroutine that delivers; added to under a shard's lock
+	stage    atomic.Uint32             // of its life, see the stages below
+	aside    atomic.Pointer[Publisher] // gets what is published while it is frozen; set before it is
+	delivery sync.WaitGroup            // every goroutine that delivers; added to under a shard's lock
 	janitor  janitor
 }
 
 const shardCount = 64
+
+// The stages of a Broker's life, changed under Broker.life.
+const (
+	stageNew    = iota
+	stageOpen   // between Start and Close
+	stageFrozen // a Snapshot of it goes to another, see Snapshot.Freeze
+	stageMoved  // another has everything
+	stageClosed
+)
 
 var errStart = errors.New("membroker: Start is called once, before any other method")
 
@@ -57,7 +69,7 @@ func New(o *Options) (*Broker, error) {
 	b := &Broker{
 		options: options,
 		epoch:   rand.Text()[:10], // 50 bits
-		seed:    maphash.MakeSeed(),
+		key:     newNameKey(),
 		began:   time.Now(),
 		janitor: newJanitor(),
 	}
@@ -76,14 +88,14 @@ func (b *Broker) clock() moment { return moment(time.Since(b.began)) }
 func (b *Broker) Start(r hub.Receiver) error {
 	b.life.Lock()
 	defer b.life.Unlock()
-	if b.closed.Load() {
+	switch stage := b.stage.Load(); {
+	case stage == stageClosed:
 		return hub.ErrClosed
-	}
-	if b.started.Load() || r == nil {
+	case stage != stageNew || r == nil:
 		return errStart
 	}
 	b.receiver = r
-	b.started.Store(true)
+	b.stage.Store(stageOpen)
 	go b.janitorLoop()
 	return nil
 }
@@ -92,15 +104,25 @@ func (b *Broker) Start(r hub.Receiver) error {
 func (b *Broker) Close() error {
 	b.life.Lock()
 	defer b.life.Unlock()
-	if b.closed.Swap(true) {
+	before := b.stage.Swap(stageClosed)
+	if before == stageClosed {
 		return hub.ErrClosed
 	}
 	close(b.janitor.stop)
-	if b.started.Load() {
+	if before != stageNew {
 		<-b.janitor.done
 	}
 	// Calls that get a shard's lock after this find the broker closed.
-	var answers []answer
+	answers := b.drop()
+	b.delivery.Wait()
+	for i := range answers {
+		answers[i].give() // they were accepted
+	}
+	return nil
+}
+
+// drop lets go of everything that is held, and returns the answers that are owed.
+func (b *Broker) drop() (answers []answer) {
 	for i := range b.shards {
 		s := &b.shards[i]
 		s.mu.Lock()
@@ -111,32 +133,41 @@ func (b *Broker) Close() error {
 			c.answers = nil
 		}
 		s.channels, s.expiring, s.forgotten = channelMap{}, nil, forgotten{}
+		s.track = nil
 		s.mu.Unlock()
 	}
+	b.patterns.clear()
 	b.keys.clear()
 	b.channels.Store(0)
 	b.publications.Store(0)
 	b.bytes.Store(0)
-	b.delivery.Wait()
-	for i := range answers {
-		answers[i].give() // they were accepted
-	}
-	return nil
+	return answers
 }
 
-// checkOpen returns nil between Start and Close.
+// checkOpen returns nil between Start and Close, unless the broker is frozen or has
+// moved.
 func (b *Broker) checkOpen() error {
-	switch {
-	case b.closed.Load():
-		return hub.ErrClosed
-	case !b.started.Load():
+	switch b.stage.Load() {
+	case stageOpen:
+		return nil
+	case stageNew:
 		return errStart
+	case stageClosed:
+		return hub.ErrClosed
 	}
-	return nil
+	return ErrFrozen
+}
+
+// checkReadable is checkOpen for what changes nothing that a Snapshot is about.
+func (b *Broker) checkReadable() error {
+	if b.stage.Load() == stageFrozen {
+		return nil
+	}
+	return b.checkOpen()
 }
 
 func (b *Broker) locate(channel string) (*shard, uint64) {
-	hash := maphash.String(b.seed, channel)
+	hash := b.key.of(channel)
 	return &b.shards[hash%shardCount], hash
 }
 
@@ -144,12 +175,17 @@ func (b *Broker) locate(channel string) (*shard, uint64) {
 func (b *Broker) IsImmediate() bool { return true }
 
 // Health implements hub.HealthBroker.
-func (b *Broker) Health(context.Context) error { return b.checkOpen() }
+func (b *Broker) Health(context.Context) error { return b.checkReadable() }
 
 // Publish implements hub.Broker. It delivers to the Receiver and answers before
 // it returns, unless another publisher is delivering in the channel: that one
 // then delivers this publication too, and, when much is pending, answers.
 func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
+	b.publish(m, r, to, ticket, false)
+}
+
+// publish is Publish, also of a Broker that is frozen if that is meant.
+func (b *Broker) publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64, evenFrozen bool) {
 	var key *keyHash
 	if m.IdempotencyKey != "" {
 		hash := hashKey(&m)
@@ -157,7 +193,7 @@ func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticke
 	}
 	s, hash := b.locate(m.Channel)
 	s.mu.Lock()
-	a, err := b.accept(s, hash, &m, r, key)
+	a, err := b.accept(s, hash, &m, r, key, evenFrozen)
 	p := hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: a.offset}, Duplicate: a.duplicate}
 	waits := err == nil && a.channel != nil && len(a.channel.pending) > pendingMax
 	if waits {
@@ -165,6 +201,10 @@ func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticke
 	}
 	s.mu.Unlock()
 	if err != nil {
+		if err == ErrFrozen {
+			(*b.aside.Load()).Publish(m, r, to, ticket)
+			return
+		}
 		to.Published(ticket, hub.Published{Err: err})
 		return
 	}
@@ -200,8 +240,8 @@ type accepted struct {
 }
 
 // accept gives m its position; s.mu is held.
-func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash) (a accepted, err error) {
-	if err := b.checkOpen(); err != nil {
+func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash, evenFrozen bool) (a accepted, err error) {
+	if err := b.checkOpen(); err != nil && !(evenFrozen && err == ErrFrozen) {
 		return a, err
 	}
 	if key != nil {
@@ -214,6 +254,7 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 		return a, err
 	}
 	now := time.Now() // read once: it is a good part of what publishing costs
+	s.note(c)
 	previous := c.top
 	c.top++
 	p := &hub.Publication{
@@ -233,7 +274,7 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 	b.count(c.history.add(p, r, moment(now.Sub(b.began))))
 	s.reschedule(c)
 	a = accepted{offset: c.top, channel: c}
-	if c.listening {
+	if c.listening || b.isMatched(c) {
 		c.pending = append(c.pending, p)
 		if !c.delivering {
 			c.delivering, a.deliver = true, true
@@ -274,7 +315,7 @@ func (b *Broker) deliver(s *shard, c *channel, limit int) {
 			answers[i].give()
 		}
 		for _, p := range batch {
-			if b.closed.Load() {
+			if b.stage.Load() == stageClosed {
 				break
 			}
 			b.receiver.Receive(p)
@@ -299,11 +340,14 @@ func (b *Broker) channel(s *shard, hash uint64, name string) (*channel, error) {
 
 // forgetIdle forgets c if nothing needs it any more; s.mu is held.
 func (b *Broker) forgetIdle(s *shard, c *channel) {
-	if !c.isIdle() || b.closed.Load() {
+	if !c.isIdle() || b.stage.Load() >= stageMoved {
 		return
 	}
 	if c.top != s.forgotten.of(c.hash, &b.floors) { // or else nothing was published since it came
 		s.forgotten.remember(c.hash, c.top, &b.floors)
+		if s.track != nil {
+			s.track.forgot = append(s.track.forgot, c.hash)
+		}
 	}
 	s.channels.Delete(c.name)
 	b.channels.Add(-1)
@@ -332,7 +376,10 @@ func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, erro
 	if err != nil {
 		return hub.Position{}, err
 	}
-	c.listening = true
+	if !c.listening {
+		s.note(c)
+		c.listening = true
+	}
 	return hub.Position{Epoch: b.epoch, Offset: c.top}, nil
 }
 
@@ -356,7 +403,11 @@ func (b *Broker) mute(channel string) ([]answer, error) {
 	if !ok {
 		return nil, nil
 	}
+	s.note(c)
 	c.listening = false
+	if b.isMatched(c) {
+		return nil, nil // what is pending is for a pattern, too
+	}
 	batch, answers := c.takePending()
 	c.returnBatch(batch)
 	b.forgetIdle(s, c)
@@ -371,7 +422,7 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 	s, hash := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := b.checkOpen(); err != nil {
+	if err := b.checkReadable(); err != nil {
 		return hub.Page{}, err
 	}
 	c, ok := s.channels.Get(channel)
@@ -398,6 +449,7 @@ func (b *Broker) Clear(_ context.Context, channel string) error {
 	if !ok {
 		return nil
 	}
+	s.note(c)
 	b.count(c.history.drop(c.history.held.len()))
 	s.reschedule(c)
 	b.forgetIdle(s, c)

@@ -58,6 +58,14 @@ func rows(r *loadgen.Report) []row {
 		}
 		add("publishing", "%s", text)
 	}
+	if s := r.Slow; s != nil {
+		text := fmt.Sprintf("%s at %s a second; %s publications, %s left out; %s have the newest",
+			loadgen.Count(float64(s.Peers)), loadgen.Bytes(float64(s.BytesPerSecond)), loadgen.Count(float64(s.Received)), loadgen.Count(float64(s.LeftOut)), loadgen.Count(float64(s.Newest)))
+		if s.Ended > 0 {
+			text += fmt.Sprintf(", %s were disconnected", loadgen.Count(float64(s.Ended)))
+		}
+		add("slow peers", "%s", text)
+	}
 	if s := r.Server; s != nil {
 		text := fmt.Sprintf("%.2f cores", s.Cores)
 		if s.CoresMax > 0 {

@@ -41,6 +41,11 @@ var cells = []struct{ request, row, answers string }{
 	{"DELETE sessions/{a}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 204 404 204 404"},
 	{"DELETE sessions/{ab}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 403 403 404 204 404"},
 	{"DELETE sessions/{idle}", "`DELETE /sessions/ID`", "404 404 404 404 404 404 404 404 404 204 404"},
+	{"GET sessions/{a}", "`GET /sessions/ID`", "404 404 404 404 404 404 404 200 404 200 404"},
+	{"POST sessions/{a}/subscriptions", "`POST /sessions/ID/subscriptions`", "401 403 403 403 403 403 403 409 403 409 403"}, // it is of one channel
+	{"DELETE sessions/{a}/subscriptions/a", "`DELETE /sessions/ID/subscriptions/NAME`", "401 403 403 403 403 403 403 409 403 409 403"},
+	{"POST users/ann/subscriptions", "`POST /users/USER/subscriptions`", "401 403 403 403 403 403 403 200 403 200 403"},
+	{"DELETE users/ann/subscriptions/a", "`DELETE /users/USER/subscriptions/NAME`", "401 403 403 403 403 403 403 200 403 200 403"},
 	{"DELETE users/ann/sessions", "`DELETE /users/USER/sessions`", "401 403 403 403 403 403 403 403 403 200 403"},
 	{"POST users/ann/messages", "`POST /users/USER/messages`", "401 403 403 403 403 403 403 403 201 201 403"},
 	{"POST call/a", "`POST /call/METHOD`", "401 403 403 403 403 403 403 403 403 403 404"}, // allowed, and nobody answers it
@@ -84,7 +89,11 @@ func TestEveryCell(t *testing.T) {
 				request = strings.Replace(request, mark, f.session(nil, channels...).ID(), 1)
 			}
 			method, path, _ := strings.Cut(request, " ")
-			a := f.do(who, method, path, bodies[path])
+			body := bodies[path]
+			if strings.HasSuffix(path, "/subscriptions") {
+				body = `{"channel":"a"}`
+			}
+			a := f.do(who, method, path, body)
 			if fmt.Sprint(a.status) != want {
 				t.Errorf("%s by %s: %d, want %s: %s", cell.request, caller.name, a.status, want, a.body)
 			}
@@ -93,7 +102,7 @@ func TestEveryCell(t *testing.T) {
 			}
 			for _, rt := range routes {
 				clean, _, _ := strings.Cut(path, "?")
-				if _, ok := rt.match(clean); ok && rt.method == method {
+				if _, _, ok := rt.match(clean); ok && rt.method == method {
 					tried[rt.method+rt.path] = true
 				}
 			}
@@ -215,7 +224,7 @@ func TestPathsAndMethods(t *testing.T) {
 		{"GET", "publish", 405, "POST"},
 		{"PUT", "channels", 405, "GET, HEAD"},
 		{"OPTIONS", "batch", 405, "POST"},
-		{"GET", "sessions/x", 405, "DELETE"},
+		{"PUT", "sessions/x", 405, "GET, HEAD, DELETE"},
 		{"GET", "users/ann/messages", 405, "POST"},
 		{"GET", "", 404, ""},
 		{"GET", "publish/", 404, ""},

@@ -38,8 +38,9 @@ type api struct {
 	foreign *http.CrossOriginProtection
 }
 
-// route is an operation: a method and a path below Prefix, which may have one part
-// in braces. That of a channel or a method may have slashes, sent as they are or encoded.
+// route is an operation: a method and a path below Prefix, which may have parts in
+// braces. That of a channel or a method may have slashes, sent as they are or encoded; the
+// last one of two is such a part.
 type route struct {
 	method, path string
 	serve        func(*call) *fault
@@ -54,7 +55,12 @@ var routes = []route{
 	{"DELETE", "channels/{channel}/history", (*call).clearHistory, nil},
 	{"GET", "channels/{channel}/presence", (*call).listMembers, []string{"limit", "cursor", "by", "count"}},
 	{"GET", "sessions", (*call).listSessions, []string{"user", "channel", "limit", "cursor"}},
+	{"GET", "sessions/{session}", (*call).showSession, nil},
 	{"DELETE", "sessions/{session}", (*call).endSession, nil},
+	{"POST", "sessions/{session}/subscriptions", (*call).subscribeSession, nil},
+	{"DELETE", "sessions/{session}/subscriptions/{channel}", (*call).unsubscribeSession, nil},
+	{"POST", "users/{user}/subscriptions", (*call).subscribeUser, nil},
+	{"DELETE", "users/{user}/subscriptions/{channel}", (*call).unsubscribeUser, nil},
 	{"DELETE", "users/{user}/sessions", (*call).endSessionsOfUser, nil},
 	{"POST", "users/{user}/messages", (*call).publishToUser, nil},
 	{"POST", "call/{method}", (*call).callMethod, nil},
@@ -63,21 +69,31 @@ var routes = []route{
 	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}},
 }
 
-// match returns what stands in the place of the braces.
-func (rt *route) match(path string) (part string, ok bool) {
+// match returns what stands in the place of the braces: the second part is "" if there is
+// one.
+func (rt *route) match(path string) (part, second string, ok bool) {
 	before, rest, hasPart := strings.Cut(rt.path, "{")
 	if !hasPart {
-		return "", path == rt.path
+		return "", "", path == rt.path
 	}
 	name, after, _ := strings.Cut(rest, "}")
 	if part, ok = strings.CutPrefix(path, before); !ok {
-		return "", false
+		return "", "", false
+	}
+	if between, _, hasSecond := strings.Cut(after, "{"); hasSecond {
+		if part, second, ok = strings.Cut(part, between); !ok || second == "" {
+			return "", "", false
+		}
+		after = ""
 	}
 	if part, ok = strings.CutSuffix(part, after); !ok || part == "" || name != "channel" && name != "method" && strings.Contains(part, "/") {
-		return "", false
+		return "", "", false
 	}
 	part, err := url.PathUnescape(part)
-	return part, err == nil
+	if err == nil {
+		second, err = url.PathUnescape(second)
+	}
+	return part, second, err == nil
 }
 
 // call is a request, and who makes it.
@@ -87,6 +103,7 @@ type call struct {
 	r     *http.Request
 	id    *access.Identity
 	part  string // of the path
+	last  string // the second part of the path, if it has two
 	trace string // the span of the request, as hub.Attributes.Trace; "" if none is recorded
 	query map[string]string
 
@@ -128,12 +145,12 @@ func (c *call) find(path string) (*route, *fault) {
 	var allowed []string
 	for i := range routes {
 		rt := &routes[i]
-		part, ok := rt.match(path)
+		part, last, ok := rt.match(path)
 		if !ok {
 			continue
 		}
 		if c.r.Method == rt.method || c.r.Method == http.MethodHead && rt.method == http.MethodGet {
-			c.part = part
+			c.part, c.last = part, last
 			return rt, nil
 		}
 		if allowed = append(allowed, rt.method); rt.method == http.MethodGet {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
 	"github.com/godwit-io/godwit/transport"
@@ -82,6 +83,14 @@ func (a *api) faultOf(err error) *fault {
 		return &fault{problem: transport.ProblemParameter, detail: "cursor is none of this list; give back what the page before said, or none for the first page"}
 	case errors.Is(err, hub.ErrNoPresence):
 		return &fault{problem: transport.ProblemNoPresence, detail: "who is subscribed to this channel is not shown"}
+	case errors.Is(err, hub.ErrSubscribed):
+		return &fault{problem: &transport.Problem{Problem: clientproto.ProblemSubscribed}, detail: "the session is subscribed to this channel already"}
+	case errors.Is(err, hub.ErrUnsubscribed), errors.Is(err, hub.ErrRemoved):
+		return &fault{problem: &transport.Problem{Problem: clientproto.ProblemUnsubscribed}, detail: "the session was unsubscribed before the subscription began"}
+	case errors.Is(err, hub.ErrTooManySubscriptions):
+		return &fault{problem: &transport.Problem{Problem: clientproto.ProblemTooManySubscriptions}, detail: "the session has as many subscriptions as it may have"}
+	case errors.Is(err, hub.ErrTooManyCommands):
+		return &fault{problem: transport.ProblemOverload, detail: "the session has not been told yet of so many subscriptions that there may be no more; try again later"}
 	case errors.Is(err, hub.ErrNotSupported):
 		return &fault{problem: transport.ProblemNotSupported, detail: "the broker behind this server cannot do that"}
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):

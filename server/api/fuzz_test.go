@@ -125,9 +125,10 @@ func FuzzCursor(f *testing.F) {
 func FuzzPath(f *testing.F) {
 	f.Add("channels/a%2Fb/history")
 	f.Add("users/ann/sessions")
+	f.Add("users/ann/subscriptions/a/b")
 	f.Fuzz(func(t *testing.T, path string) {
 		for i := range routes {
-			part, ok := routes[i].match(path)
+			part, _, ok := routes[i].match(path)
 			if !ok {
 				continue
 			}
@@ -135,7 +136,7 @@ func FuzzPath(f *testing.F) {
 				t.Errorf("%q is %s of %q", path, routes[i].path, part)
 			}
 			for j := range routes {
-				if _, ok := routes[j].match(path); ok && routes[i].method == routes[j].method && i != j {
+				if _, _, ok := routes[j].match(path); ok && routes[i].method == routes[j].method && i != j {
 					t.Errorf("%q is %s and %s", path, routes[i].path, routes[j].path)
 				}
 			}

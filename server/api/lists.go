@@ -196,6 +196,24 @@ func (c *call) appendSession(dst []byte, s *hub.Session, asked string) []byte {
 			dst = textMember(dst, "expires", id.Expires.UTC().Format(time.RFC3339))
 		}
 	}
+	if c.o.SessionState != nil {
+		if state, ok := c.o.SessionState(s.ID()); ok {
+			dst = textMember(dst, "state", stateNames[state.IsAttached])
+			if c.manages(s) {
+				dst = textMember(dst, "client", state.Client)
+			}
+		}
+	}
+	if methods := s.Methods(); len(methods) > 0 && c.managesAll() {
+		dst = append(member(dst, "methods"), '[')
+		for i, name := range methods {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = jsontext.AppendString(dst, name)
+		}
+		dst = append(dst, ']')
+	}
 	dst = append(member(dst, "channels"), '[')
 	for _, name := range s.Channels() {
 		if name != asked && !c.may(access.Manage, name) {

@@ -273,7 +273,7 @@ func (f *fixture) validate(r *http.Request, a answered) error {
 		return errors.New("no X-Content-Type-Options")
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), Prefix)
-	i := slices.IndexFunc(routes, func(rt route) bool { _, ok := rt.match(path); return ok })
+	i := slices.IndexFunc(routes, func(rt route) bool { _, _, ok := rt.match(path); return ok })
 	if i < 0 || r.Method == http.MethodHead {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/godwit-io/godwit/internal/option"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/transport"
 )
 
 // Options are what New needs. Hub and Identify are required; the zero value of every
@@ -44,6 +45,10 @@ type Options struct {
 	// Flight remembers what became of sessions, for explain of a publication. Without it
 	// that is not supported.
 	Flight *flight.Recorder
+
+	// SessionState says of a session of /connect whether it has a connection, and what its
+	// client says of itself; ok is false of any other. Nil: nothing is said of either.
+	SessionState func(session string) (state transport.SessionState, ok bool)
 
 	// IdentifyToken says whose a token is, for explain; it may wait. Without it
 	// explain of a token is not supported.

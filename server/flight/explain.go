@@ -173,12 +173,16 @@ type story struct {
 
 	opened, closed, disconnected *Event // nil if it has not happened or was forgotten
 	suspended                    *Event // while it has no connection
+	waits                        []wait // times without a connection that are over, oldest first
 	isOpen                       bool
 	isKnown                      bool    // nothing of it was forgotten
 	paths                        []*path // by since
 	refused                      *Event  // the newest refusal to subscribe
 	events                       []Event
 }
+
+// wait is a time in which a session had no connection and waited to be resumed.
+type wait struct{ lost, resumed *Event }
 
 // gather reads everything that bears on the question. The order matters: how far
 // subscriptions have come is read first, and then the gaps that may lie before that. The
@@ -308,16 +312,24 @@ func (st *story) finish(floor int64, live *hub.SubscriptionState) {
 		case Disconnected:
 			st.disconnected = e
 		case Suspended:
+			if d := st.disconnected; e.Code == 0 && e.Reason == "" && d != nil { // which has come just before
+				e.Code, e.Reason = d.Code, d.Reason
+			}
 			st.suspended = e
 		case Resumed:
-			st.suspended, st.transport = nil, e.Transport
+			if st.suspended != nil {
+				st.waits = append(st.waits, wait{st.suspended, e})
+			}
+			st.suspended, st.disconnected, st.transport = nil, nil, e.Transport
 		case Refused:
 			if e.Action == access.Subscribe {
 				st.refused = e
 			}
 		case Subscribed:
 			p := of(e.Since)
-			p.began, p.excludesOwn = e, e.ExcludesOwn
+			if p.excludesOwn = e.ExcludesOwn; p.began == nil || isEarlier(e.Position, p.began.Position) {
+				p.began = e // else the session was resumed, and goes on from where it was
+			}
 		case Gapped:
 			p := of(e.Since)
 			p.gaps = append(p.gaps, e)
@@ -337,6 +349,9 @@ func (st *story) finish(floor int64, live *hub.SubscriptionState) {
 	}
 	slices.SortFunc(st.paths, func(a, b *path) int { return a.since.Compare(b.since) })
 }
+
+// isEarlier reports whether a is before b, of one epoch.
+func isEarlier(a, b hub.Position) bool { return a.Epoch == b.Epoch && a.Offset < b.Offset }
 
 // readHistory finds out what there is at the position.
 func (f *finding) readHistory(ctx context.Context, h *hub.Hub) error {

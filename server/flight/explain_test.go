@@ -169,6 +169,42 @@ var scenes = []struct {
 		s.r.Resume(ann.ID(), "sse")
 		return s.of(ann, s.publish(1))
 	}},
+	{"published while it waited", hub.Options{}, func(s *scene) Question {
+		ann := subscribed(s.session("one", "ann"), hub.SubscribeOptions{})
+		had := s.publish(2)
+		take(s.t, ann)
+		s.r.Disconnect(ann.ID(), 1006, "no close frame")
+		s.r.Suspend(ann.ID(), 0, "")
+		ann.Suspend()
+		p := s.publish(1)
+		s.r.Resume(ann.ID(), "session")
+		ann.Subscribe(0, "chat", hub.SubscribeOptions{Since: had})
+		take(s.t, ann)
+		return s.of(ann, p)
+	}},
+	{"given before it was resumed", hub.Options{}, func(s *scene) Question {
+		ann := subscribed(s.session("one", "ann"), hub.SubscribeOptions{})
+		first, had := s.publish(1), s.publish(1)
+		take(s.t, ann)
+		s.r.Suspend(ann.ID(), 1006, "no close frame")
+		ann.Suspend()
+		s.r.Resume(ann.ID(), "session")
+		ann.Subscribe(0, "chat", hub.SubscribeOptions{Since: had})
+		take(s.t, ann)
+		return s.of(ann, first)
+	}},
+	{"waited in vain", hub.Options{}, func(s *scene) Question {
+		ann := subscribed(s.session("one", "ann"), hub.SubscribeOptions{})
+		s.publish(1)
+		take(s.t, ann)
+		s.r.Disconnect(ann.ID(), 1006, "no close frame")
+		s.r.Suspend(ann.ID(), 0, "")
+		ann.Suspend()
+		p := s.publish(1)
+		ann.End(&hub.Ended{Reason: "its client did not come back within 30s"})
+		ann.Close()
+		return s.of(ann, p)
+	}},
 	{"connection ended", hub.Options{}, func(s *scene) Question {
 		ann := subscribed(s.session("one", "ann"), hub.SubscribeOptions{})
 		s.publish(1)

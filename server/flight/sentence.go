@@ -80,12 +80,32 @@ func (f *finding) givenText(st *story, p *path) string {
 		}
 	}
 	fmt.Fprintf(&b, ". Everything up to %s was handed to its connection; whether that has arrived is not known here.", p.taken())
-	if p.ended != nil && p.ended.IsClosed {
+	b.WriteString(f.waited(st))
+	if p.ended != nil && p.ended.IsClosed && st.suspended != nil {
+		fmt.Fprintf(&b, " Its connection was lost at %s%s, and the session waited to be resumed until %s.",
+			f.clock(st.suspended.Time), in(st.suspended), f.clock(p.ended.Time))
+	} else if p.ended != nil && p.ended.IsClosed {
 		fmt.Fprintf(&b, " The connection ended at %s%s.", f.clock(p.ended.Time), st.how())
 	} else if st.suspended != nil {
 		fmt.Fprintf(&b, " The connection was lost at %s%s.", f.clock(st.suspended.Time), in(st.suspended))
 	}
 	return b.String()
+}
+
+// waited says that a session had no connection when the publication came, "" if it had one
+// or that is not known.
+func (f *finding) waited(st *story) string {
+	published := f.answer.Publication
+	if published == nil {
+		return ""
+	}
+	for _, w := range st.waits {
+		if !published.Time.Before(w.lost.Time) && !published.Time.After(w.resumed.Time) {
+			return fmt.Sprintf(" It was published while the session had no connection: its connection was lost at %s%s, and the session waited to be resumed until %s.",
+				f.clock(w.lost.Time), in(w.lost), f.clock(w.resumed.Time))
+		}
+	}
+	return ""
 }
 
 // beginning says where a subscription began, if that is known.
@@ -167,6 +187,10 @@ func (f *finding) forgottenText(st *story) string {
 // next is another one of the session, which began after it, or nil.
 func (f *finding) after(st *story, p, next *path) (Outcome, string) {
 	a := f.answer
+	if p.ended.IsClosed && st.suspended != nil {
+		return Ended, fmt.Sprintf("%s was offline: its connection was lost at %s%s, and the session waited to be resumed until %s, when it had been given %s, and %s.",
+			st.Name(), f.clock(st.suspended.Time), in(st.suspended), f.clock(p.ended.Time), p.share(), f.comeBack(st, p.ended.Time))
+	}
 	if p.ended.IsClosed {
 		return Ended, fmt.Sprintf("%s was offline: its connection ended at %s%s, when it had been given %s, and %s.",
 			st.Name(), f.clock(p.ended.Time), st.how(), p.share(), f.comeBack(st, p.ended.Time))

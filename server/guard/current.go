@@ -106,10 +106,13 @@ func (g *Guard) Stands(id *access.Identity, channels ...string) *access.Refusal 
 		return refusal
 	}
 	for _, channel := range channels {
-		if id.Kind != access.Key && s.Hooks.AsksSubscribe(channel) {
+		if id.Kind != access.Key && s.asksSubscribe(channel) {
 			continue
 		}
-		if !access.May(id, s.Policies.Find(channel).rules(), access.Subscribe, channel) {
+		if refusal := s.refusePattern(id, access.Subscribe, channel); refusal != nil {
+			return refusal
+		}
+		if !access.May(id, s.Policies.rules(channel), access.Subscribe, channel) {
 			return transport.Deny(id, &transport.Act{Action: access.Subscribe, Channel: channel})
 		}
 	}

@@ -231,6 +231,10 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 		g.tell(c, act, refusal)
 		return true, refusal
 	}
+	if refusal := s.refusePattern(known.Identity, act.Action, act.Channel); refusal != nil {
+		g.tell(c, act, refusal)
+		return true, refusal
+	}
 	c = known
 	switch {
 	case s.asksToRead(c.Identity, act.Action, act.Channel):
@@ -268,7 +272,40 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 // Back ends are not asked about.
 func (s *Settings) asksToRead(id *access.Identity, a access.Action, channel string) bool {
 	isRead := a == access.Subscribe || id.Kind == access.Open && (a == access.History || a == access.Presence)
-	return isRead && id.Kind != access.Key && s.Hooks.AsksSubscribe(channel)
+	return isRead && id.Kind != access.Key && s.asksSubscribe(channel)
+}
+
+// asksSubscribe reports whether the application is asked about a channel, or about a
+// pattern as a whole.
+func (s *Settings) asksSubscribe(channel string) bool {
+	if !access.IsPattern(channel) {
+		return s.Hooks.AsksSubscribe(channel)
+	}
+	pattern, err := access.ParsePattern(channel)
+	if err != nil {
+		return false
+	}
+	all, _ := s.Hooks.AsksSubscribeAll(pattern)
+	return all
+}
+
+// refusePattern refuses a pattern about a part of which the application decides: it can
+// be asked about a channel, and about a pattern that is all its own.
+func (s *Settings) refusePattern(id *access.Identity, a access.Action, channel string) *access.Refusal {
+	if !access.IsPattern(channel) || id.Kind == access.Key {
+		return nil
+	}
+	if a != access.Subscribe {
+		return &access.Refusal{Cause: access.Denied, Reason: "a pattern can only be subscribed to; name one channel"}
+	}
+	pattern, err := access.ParsePattern(channel)
+	if err != nil {
+		return &access.Refusal{Cause: access.Denied, Reason: err.Error()}
+	}
+	if all, some := s.Hooks.AsksSubscribeAll(pattern); some && !all {
+		return &access.Refusal{Cause: access.Denied, Reason: "the application decides about some channels that this pattern matches; subscribe to these by name, and to a pattern without them"}
+	}
+	return nil
 }
 
 // asksToPublish reports whether the application decides about a publication.
@@ -293,7 +330,7 @@ func (s *Settings) client(c *transport.Client) (*transport.Client, *access.Refus
 
 // decide decides without the application. The error is nil or an *access.Refusal.
 func (g *Guard) decide(s *Settings, c *transport.Client, act *transport.Act) error {
-	if !access.May(c.Identity, s.Policies.Find(act.Channel).rules(), act.Action, act.Channel) {
+	if !access.May(c.Identity, s.Policies.rules(act.Channel), act.Action, act.Channel) {
 		return transport.Deny(c.Identity, act)
 	}
 	if act.Action == access.Publish {
@@ -343,12 +380,12 @@ func (g *Guard) Explain(id *access.Identity, a access.Action, channel string) ac
 		d.Reason = fmt.Sprintf(decides, "publish")
 		return d
 	}
-	return access.Decide(id, s.Policies.Find(channel).rules(), a, channel)
+	return access.Decide(id, s.Policies.rules(channel), a, channel)
 }
 
 // Rules are what everybody may do in a channel, nil for none.
 func (g *Guard) Rules(channel string) *access.Rules {
-	return g.settings.Load().Policies.Find(channel).rules()
+	return g.settings.Load().Policies.rules(channel)
 }
 
 // pick copies the fields of a request that hooks hand on: cookies only if they count.

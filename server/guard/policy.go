@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
@@ -72,6 +73,42 @@ func (p *Policies) OfHub(channel string) *hub.Policy {
 		return &policy.Hub
 	}
 	return nil
+}
+
+// FindAll is rules for all channels that a pattern matches: they allow what the policy
+// of every one of them allows. It returns nil if that is nothing, as it is where some may
+// have no policy.
+func (p *Policies) FindAll(pattern access.Pattern) *access.Rules {
+	if p == nil {
+		return nil
+	}
+	allowed := access.Actions()
+	for i := range p.list {
+		policy := &p.list[i]
+		if !policy.Match.Intersects(pattern, "") {
+			continue
+		}
+		allowed = slices.DeleteFunc(allowed, func(a access.Action) bool { return !slices.Contains(policy.Rules.Allowed, a) })
+		if len(allowed) == 0 {
+			return nil
+		}
+		if policy.Match.Covers(pattern, "") { // no later one counts for any of them
+			return &access.Rules{Source: policy.Rules.Source, Allowed: allowed}
+		}
+	}
+	return nil
+}
+
+// rules are those of a channel, or of all that a pattern matches.
+func (p *Policies) rules(channel string) *access.Rules {
+	if !access.IsPattern(channel) {
+		return p.Find(channel).rules()
+	}
+	pattern, err := access.ParsePattern(channel)
+	if err != nil {
+		return nil
+	}
+	return p.FindAll(pattern)
 }
 
 // rules of a channel, nil for none.

@@ -122,6 +122,22 @@ func (h *Hooks) AsksSubscribe(channel string) bool {
 	return h != nil && h.subscribe != nil && matches(h.subscribe.channels, channel)
 }
 
+// AsksSubscribeAll reports whether the application decides about every channel that a
+// pattern matches, and whether about any of them.
+func (h *Hooks) AsksSubscribeAll(pattern access.Pattern) (all, some bool) {
+	if h == nil || h.subscribe == nil {
+		return false, false
+	}
+	if h.subscribe.channels == nil {
+		return true, true
+	}
+	for _, p := range h.subscribe.channels {
+		all = all || p.Covers(pattern, "")
+		some = some || p.Intersects(pattern, "")
+	}
+	return all, some
+}
+
 // AsksPublish reports whether the application decides what may be published in
 // channel. It does not allocate.
 func (h *Hooks) AsksPublish(channel string) bool {

@@ -1,8 +1,10 @@
 package identity_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,17 +90,40 @@ func TestRevocation(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			for _, id := range open {
-				if !ids.IsRevoked(id) {
-					t.Errorf("an open session of %+v goes on", id)
-				}
+			// Those that another process has taken over are the same.
+			var carried bytes.Buffer
+			if err := ids.WriteRevocations(&carried); err != nil {
+				t.Fatal(err)
 			}
-			for _, id := range kept {
-				if ids.IsRevoked(id) {
-					t.Errorf("an open session of %+v does not go on", id)
+			next := newIdentities(t, &identity.Options{Issuers: []identity.Issuer{{Secret: secret}, {PEM: publicPEM(edKey())}}})
+			if err := next.ReadRevocations(&carried); err != nil {
+				t.Fatal(err)
+			}
+			for _, ids := range []*identity.Identities{ids, next} {
+				for _, id := range open {
+					if !ids.IsRevoked(id) {
+						t.Errorf("an open session of %+v goes on", id)
+					}
+				}
+				for _, id := range kept {
+					if ids.IsRevoked(id) {
+						t.Errorf("an open session of %+v does not go on", id)
+					}
 				}
 			}
 		})
+	}
+}
+
+// A process that knows no tokens hands over nothing, and takes nothing.
+func TestCarryNothing(t *testing.T) {
+	var none *identity.Identities
+	var b bytes.Buffer
+	if err := errors.Join(none.WriteRevocations(&b), none.ReadRevocations(&b), none.WriteRevocations(&b), withSecret(t).ReadRevocations(&b)); err != nil {
+		t.Error(err)
+	}
+	if err := withSecret(t).ReadRevocations(strings.NewReader("{")); err == nil {
+		t.Error("half of it was taken")
 	}
 }
 

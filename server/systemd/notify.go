@@ -3,6 +3,7 @@ package systemd
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 )
 
@@ -11,6 +12,9 @@ const (
 	Ready    = "READY=1"
 	Stopping = "STOPPING=1"
 )
+
+// MainPID is the state that another process is the service now.
+func MainPID(pid int) string { return "MAINPID=" + strconv.Itoa(pid) }
 
 // Notify tells the manager at socket, the value of NOTIFY_SOCKET, of states, and returns
 // an error if it could not. An empty socket is no manager.

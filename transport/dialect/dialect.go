@@ -29,7 +29,8 @@ type Dialect interface {
 	Push(now time.Time, pushes []hub.Push, out *Effects)
 
 	// End says that the session has ended, and why: hub.ErrShutdown,
-	// hub.ErrClosed, hub.ErrTooManyCommands, a *hub.Ended or an *access.Refusal.
+	// hub.ErrClosed, hub.ErrTooManyCommands, hub.ErrSlow, a *hub.Ended or an
+	// *access.Refusal.
 	End(reason error, out *Effects)
 
 	// Deadline is when Expire is to be called; the zero time is never. It may
@@ -110,6 +111,7 @@ type Answer struct {
 	Status      int // of HTTP
 	ContentType string
 	Position    hub.Position // where the client may go on, zero for none
+	Vector      string       // the same of a pattern, "" for none
 	Wait        time.Duration
 	HasWait     bool // the request's preference for Wait was applied
 	Replayed    bool // the idempotency key of the request has been seen
@@ -117,6 +119,14 @@ type Answer struct {
 	// IsWhole says that Frames has the whole body; otherwise it goes on until
 	// Closing.
 	IsWhole bool
+}
+
+// Begin is the text of where the client may go on, "" for none.
+func (a *Answer) Begin() string {
+	if a.Vector != "" {
+		return a.Vector
+	}
+	return a.Position.String()
 }
 
 // Closing is the end of a conversation. Code and Reason are for carriers on which

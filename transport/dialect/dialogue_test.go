@@ -50,6 +50,10 @@ func expiredGap(from, to uint64) hub.Push {
 	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to), Reason: hub.GapExpired}}
 }
 
+func leftOut(from, to uint64, reason hub.GapReason, count int) hub.Push {
+	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to), Reason: reason, Count: count}}
+}
+
 func behind() hub.Push { return hub.Push{Channel: "c", Behind: broken} }
 
 func subscribed(n uint64) hub.Push {
@@ -173,6 +177,20 @@ func TestDialects(t *testing.T) {
 			{nil, `subscribe c`},
 			{pushes(subscribed(7), expiredGap(7, 9)), `answer 101 at e:7; text "{\"gap\":{\"from\":\"e:7\",\"to\":\"e:9\",\"reason\":\"expired\"}}"`},
 		}},
+		{"a socket that is not given everything", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7), leftOut(7, 9, hub.GapConflated, 2), delivered(10, "a"), leftOut(10, 11, hub.GapRate, 1), leftOut(11, 12, hub.GapDropped, 1), delivered(13, "b")), `answer 101; text "a"; text "b"`},
+		}},
+		{"a socket with envelopes that is not given everything", NewSocket("c", true, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7), leftOut(7, 9, hub.GapConflated, 2), leftOut(9, 12, hub.GapDropped, 3)), `answer 101 at e:7; ` +
+				`text "{\"gap\":{\"from\":\"e:7\",\"to\":\"e:9\",\"reason\":\"conflated\",\"count\":2}}"; text "{\"gap\":{\"from\":\"e:9\",\"to\":\"e:12\",\"reason\":\"dropped\",\"count\":3}}"`},
+		}},
+		{"a socket that is too slow", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(7)), `answer 101`},
+			{hub.ErrSlow, `close 4507 too slow, slow`},
+		}},
 		{"a socket that may not subscribe", NewSocket("c", false, hub.SubscribeOptions{}), []turn{
 			{nil, `subscribe c`},
 			{pushes(failed(hub.CommandSubscribe, denied)), `refuse a grant is missing; over, refused`},
@@ -227,6 +245,11 @@ func TestDialects(t *testing.T) {
 			{15*time.Second - 1, ``},
 			{time.Duration(1), `":\n\n"`},
 			{pushes(delivered(10, "c"), behind()), `"id: e:10\ndata: c\n\n"; over, failure`},
+		}},
+		{"events that are not all given", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(3), leftOut(3, 7, hub.GapRate, 4), delivered(8, "a")), `answer 200 text/event-stream; charset=utf-8 at e:3; "retry: 2000\nid: e:3\nevent: position\ndata: e:3\n\n"; "id: e:7\nevent: gap\ndata: {\"from\":\"e:3\",\"to\":\"e:7\",\"reason\":\"rate\",\"count\":4}\n\n"; "id: e:8\ndata: a\n\n"`},
+			{hub.ErrSlow, `"event: end\ndata: {\"code\":4507,\"reason\":\"too slow\",\"reconnect\":true}\n\n"; over, slow`},
 		}},
 		{"events that may not be had", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
 			{nil, `subscribe c`},
@@ -297,6 +320,12 @@ func TestDialects(t *testing.T) {
 			{pushes(gap(4, 9)), `"{\"gap\":{\"from\":\"e:4\",\"to\":\"e:9\"}}\n"`},
 			{15 * time.Second, `"{}\n"`},
 			{hub.ErrShutdown, `over, shutdown`},
+		}},
+		{"lines that are not all given", NewLines("c", hub.SubscribeOptions{}, options), []turn{
+			{nil, `subscribe c`},
+			{pushes(subscribed(3)), `answer 200 application/x-ndjson at e:3; "{}\n"`},
+			{pushes(leftOut(3, 7, hub.GapDropped, 4)), `"{\"gap\":{\"from\":\"e:3\",\"to\":\"e:7\",\"reason\":\"dropped\",\"count\":4}}\n"`},
+			{hub.ErrSlow, `"{\"end\":{\"code\":4507,\"reason\":\"too slow\",\"reconnect\":true}}\n"; over, slow`},
 		}},
 		{"lines that are refused", NewLines("c", hub.SubscribeOptions{}, options), []turn{
 			{nil, `subscribe c`},

@@ -2,12 +2,10 @@ package dialect
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // ending is the end of a conversation, or a refusal, as a client is told.
@@ -23,6 +21,8 @@ func endingOf(err error) (e ending, ok bool) {
 	var refusal *access.Refusal
 	var ended *hub.Ended
 	switch {
+	case errors.Is(err, hub.ErrSlow):
+		return ending{clientproto.CloseTooSlow, "too slow", clientproto.FindCode(clientproto.CloseTooSlow).Reconnect.CanReturn()}, true
 	case errors.As(err, &ended):
 		return ending{ended.Code, cut(ended.Reason), ended.Reconnect}, true
 	case !errors.As(err, &refusal):
@@ -58,17 +58,28 @@ func cut(reason string) string {
 }
 
 // closing is e where the client is told by a close frame.
-func (e *ending) closing() *Closing { return &Closing{End: EndRefused, Code: e.code, Reason: e.reason} }
+func (e *ending) closing() *Closing {
+	end := EndRefused
+	if e.code == clientproto.CloseTooSlow {
+		end = EndSlow
+	}
+	return &Closing{End: end, Code: e.code, Reason: e.reason}
+}
 
 // appendTo appends {"code":4401,"reason":"token expired","reconnect":false}.
 func (e *ending) appendTo(dst []byte) []byte {
-	dst = append(dst, `{"code":`...)
-	dst = strconv.AppendUint(dst, uint64(e.code), 10)
-	dst = append(dst, `,"reason":`...)
-	dst = jsontext.AppendString(dst, e.reason)
-	dst = append(dst, `,"reconnect":`...)
-	dst = strconv.AppendBool(dst, e.reconnect)
-	return append(dst, '}')
+	w := writer{b: dst}
+	w.ending(e)
+	return w.b
+}
+
+// ending writes what appendTo describes.
+func (w *writer) ending(e *ending) {
+	outer := w.begin()
+	w.uint(clientproto.KeyCode, uint64(e.code))
+	w.text(clientproto.KeyReason, e.reason)
+	w.bool(clientproto.KeyReconnect, e.reconnect)
+	w.end(outer)
 }
 
 // appendError appends {"error":…}, for a command that was refused in a conversation

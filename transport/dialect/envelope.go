@@ -1,11 +1,8 @@
 package dialect
 
 import (
-	"encoding/base64"
-	"time"
-
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // appendEnvelope appends p as one line of JSON, without a line end:
@@ -16,64 +13,52 @@ import (
 // between its tokens, and Binary is "data_base64" instead of "data", as in
 // CloudEvents. "event", "user" and "key" stand before it when there are any.
 func appendEnvelope(dst []byte, p *hub.Publication) []byte {
-	dst = append(dst, `{"channel":`...)
-	dst = jsontext.AppendString(dst, p.Channel)
-	dst = append(dst, `,"position":`...)
-	dst = AppendPosition(dst, p.Position)
-	dst = append(dst, `,"time":"`...)
-	dst = p.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, `",`...)
+	w := writer{b: dst}
+	w.envelope(p)
+	return w.b
+}
+
+// envelope writes p.
+func (w *writer) envelope(p *hub.Publication) {
+	outer := w.begin()
+	w.envelopeHead(p)
+	w.data(p.Kind, p.Data)
+	w.end(outer)
+}
+
+// envelopeHead writes what stands before the payload.
+func (w *writer) envelopeHead(p *hub.Publication) {
+	w.text(clientproto.KeyChannel, p.Channel)
+	w.position(clientproto.KeyPosition, p.Position)
+	w.time(clientproto.KeyTime, p.Time)
 	if a := p.Attributes; a != nil {
-		dst = appendAttribute(dst, "event", a.Event)
-		dst = appendAttribute(dst, "user", a.User)
-		dst = appendAttribute(dst, "key", a.Key)
+		w.textIfAny(clientproto.KeyEvent, a.Event)
+		w.textIfAny(clientproto.KeyUser, a.User)
+		w.textIfAny(clientproto.KeyKey, a.Key)
 	}
-	dst = appendData(dst, p.Kind, p.Data)
-	return append(dst, '}')
 }
 
-// appendData appends "data":…, or "data_base64":….
-func appendData(dst []byte, kind hub.Kind, data []byte) []byte {
-	switch kind {
-	case hub.Text:
-		dst = append(dst, `"data":`...)
-		return jsontext.AppendString(dst, data)
-	case hub.JSON:
-		dst = append(dst, `"data":`...)
-		return jsontext.AppendCompact(dst, data)
-	}
-	dst = append(dst, `"data_base64":"`...)
-	dst = base64.StdEncoding.AppendEncode(dst, data)
-	return append(dst, '"')
-}
-
-// appendAttribute appends "name":"value", if there is a value.
-func appendAttribute(dst []byte, name, value string) []byte {
-	if value == "" {
-		return dst
-	}
-	dst = append(dst, '"')
-	dst = append(dst, name...)
-	dst = append(dst, `":`...)
-	dst = jsontext.AppendString(dst, value)
-	return append(dst, ',')
-}
-
-// appendGap appends {"from":…,"to":…}, and "reason":"expired" if nothing was lost. From is null when it is not known what
-// the client had.
+// appendGap appends {"from":…,"to":…}. From is null when it is not known what the client had.
+// Where nothing was lost, "reason" says why it was left out, and "count" how many publications
+// that were.
 func appendGap(dst []byte, g *hub.Gap) []byte {
-	from := g.From
-	if from.Epoch == LostEpoch {
-		from = hub.Position{}
+	w := writer{b: dst}
+	w.gap(g)
+	return w.b
+}
+
+// gap writes what appendGap describes.
+func (w *writer) gap(g *hub.Gap) {
+	outer := w.begin()
+	w.position(clientproto.KeyFrom, g.From)
+	w.position(clientproto.KeyTo, g.To)
+	if g.Reason != hub.GapLost {
+		w.text(clientproto.KeyReason, g.Reason.String())
 	}
-	dst = append(dst, `{"from":`...)
-	dst = AppendPosition(dst, from)
-	dst = append(dst, `,"to":`...)
-	dst = AppendPosition(dst, g.To)
-	if g.Reason == hub.GapExpired {
-		dst = append(dst, `,"reason":"expired"`...)
+	if g.Count > 0 {
+		w.int(clientproto.KeyCount, g.Count)
 	}
-	return append(dst, '}')
+	w.end(outer)
 }
 
 // AppendPosition appends a position as a JSON string, null for no place at all.

@@ -30,6 +30,10 @@ import (
 //	event: gap
 //	data: {"from":"f3Zb:18","to":"f3Zb:40"}
 //
+//	id: f3Zb:45
+//	event: gap
+//	data: {"from":"f3Zb:40","to":"f3Zb:45","reason":"conflated","count":5}
+//
 //	event: end
 //	data: {"code":4401,"reason":"token expired","reconnect":false}
 //
@@ -39,21 +43,31 @@ import (
 // publication has a name of its own. The
 // id of a gap is where it ends, so that resuming goes on behind it.
 var events = streamFormat{
-	transport:       "sse",
-	contentType:     "text/event-stream; charset=utf-8", // without it some read Latin-1
-	form:            formEvent,
-	appendOpen:      appendEventOpen,
-	appendGap:       appendEventGap,
-	appendEnd:       appendEventEnd,
-	appendRetry:     AppendRetry,
-	heartbeat:       []byte(":\n\n"),
+	transport:   "sse",
+	contentType: "text/event-stream; charset=utf-8", // without it some read Latin-1
+	form:        formEvent,
+	appendOpen:  appendEventOpen,
+	appendGap:   appendEventGap,
+	appendEnd:   appendEventEnd,
+	appendRetry: AppendRetry,
+	heartbeat:   []byte(":\n\n"),
+
+	patternForm:       formPatternEvent,
+	appendOpenPattern: appendEventOpenPattern,
+	appendChannelGap:  appendEventChannelGap,
+	appendID:          appendVectorID,
+
 	endsWhenRefused: true, // an EventSource gives up for good on any status but 200
 }
 
-func appendEventOpen(dst []byte, retry time.Duration, begin hub.Position) []byte {
+func appendRetry(dst []byte, retry time.Duration) []byte {
 	dst = append(dst, "retry: "...)
 	dst = strconv.AppendInt(dst, retry.Milliseconds(), 10)
-	dst = append(dst, '\n')
+	return append(dst, '\n')
+}
+
+func appendEventOpen(dst []byte, retry time.Duration, begin hub.Position) []byte {
+	dst = appendRetry(dst, retry)
 	if !begin.IsZero() {
 		dst = appendEventID(dst, begin)
 		dst = append(dst, "event: position\ndata: "...)

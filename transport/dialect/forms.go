@@ -11,12 +11,13 @@ import (
 // The forms of a publication on the wire. Each is encoded once and shared by
 // every client that is owed it.
 var (
-	formFrame           = hub.NewForm(encodeFrame)     // the bare payload as an unmasked WebSocket frame
-	formEnvelope        = hub.NewForm(encodeEnvelope)  // the envelope as an unmasked WebSocket text frame
-	formMessage         = hub.NewForm(prepareFrame)    // the same, for connections that compress
-	formEnvelopeMessage = hub.NewForm(prepareEnvelope) // the same
-	formEvent           = hub.NewForm(encodeEvent)     // a Server-Sent Event
-	formLine            = hub.NewForm(encodeLine)      // the envelope and a line feed
+	formFrame           = hub.NewForm(encodeFrame)        // the bare payload as an unmasked WebSocket frame
+	formEnvelope        = hub.NewForm(encodeEnvelope)     // the envelope as an unmasked WebSocket text frame
+	formMessage         = hub.NewForm(prepareFrame)       // the same, for connections that compress
+	formEnvelopeMessage = hub.NewForm(prepareEnvelope)    // the same
+	formEvent           = hub.NewForm(encodeEvent)        // a Server-Sent Event
+	formPatternEvent    = hub.NewForm(encodePatternEvent) // the envelope as an event without an id
+	formLine            = hub.NewForm(encodeLine)         // the envelope and a line feed
 )
 
 func encodeFrame(p *hub.Publication) []byte {

@@ -12,6 +12,7 @@ import (
 //	{"channel":"chat","position":"f3Zb:17","time":"…","data":"hello"}
 //	{}
 //	{"gap":{"from":"f3Zb:17","to":"f3Zb:40"}}
+//	{"gap":{"from":"f3Zb:40","to":"f3Zb:45","reason":"conflated","count":5}}
 //	{"end":{"code":4401,"reason":"token expired","reconnect":false}}
 //
 // Where the stream begins is in the Godwit-Position header.
@@ -28,6 +29,10 @@ var lines = streamFormat{
 		return append(e.appendTo(dst), "}\n"...)
 	},
 	heartbeat: []byte("{}\n"),
+
+	patternForm:       formLine,
+	appendOpenPattern: appendLineOpenPattern,
+	appendChannelGap:  appendLineChannelGap,
 }
 
 // appendGapObject appends {"gap":{"from":…,"to":…}}, which stands among

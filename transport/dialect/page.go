@@ -124,7 +124,7 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 func (p *Page) collect(pushes []hub.Push) (read history) {
 	for i, push := range pushes {
 		switch {
-		case push.Gap != nil && push.Gap.Reason == hub.GapExpired:
+		case push.Gap != nil && push.Gap.Reason != hub.GapLost: // left out on purpose: the next page is asked for from behind it
 			p.position = push.Gap.To
 		case push.Gap != nil && i == 0:
 			read.gap, p.position = true, push.Gap.To
@@ -178,7 +178,7 @@ func (p *Page) answer(read history, out *Effects) {
 // End answers a page that waits with an empty one: the client asks again, and
 // finds what serves it then.
 func (p *Page) End(reason error, out *Effects) {
-	if _, ok := endingOf(reason); ok || errors.Is(reason, hub.ErrTooManyCommands) {
+	if _, ok := endingOf(reason); ok && !errors.Is(reason, hub.ErrSlow) || errors.Is(reason, hub.ErrTooManyCommands) {
 		p.refuse(reason, out)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
@@ -91,42 +92,35 @@ func AppendRoster(dst []byte, r *hub.Roster, q *hub.PresenceQuery) []byte {
 
 // appendMembers appends an array of JSON.
 func appendMembers(dst []byte, members []hub.Member) []byte {
-	dst = append(dst, '[')
-	for i := range members {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendMember(dst, &members[i])
-	}
-	return append(dst, ']')
+	w := writer{b: dst}
+	w.members(members)
+	return w.b
 }
 
-// appendMember appends a session, or a user.
-func appendMember(dst []byte, m *hub.Member) []byte {
-	dst = append(dst, '{')
+// members writes an array.
+func (w *writer) members(members []hub.Member) {
+	w.array(len(members))
+	for i := range members {
+		w.item()
+		w.member(&members[i])
+	}
+	w.endList()
+}
+
+// member writes a session, or a user.
+func (w *writer) member(m *hub.Member) {
+	outer := w.begin()
 	if m.ID != "" {
-		dst = append(dst, `"id":`...)
-		dst = jsontext.AppendString(dst, m.ID)
-		dst = append(dst, `,"transport":`...)
-		dst = jsontext.AppendString(dst, m.Transport)
-		dst = append(dst, ',')
+		w.text(clientproto.KeyID, m.ID)
+		w.text(clientproto.KeyTransport, m.Transport)
 	}
-	dst = append(dst, `"since":"`...)
-	dst = m.Since.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, '"')
-	if m.User != "" {
-		dst = append(dst, `,"user":`...)
-		dst = jsontext.AppendString(dst, m.User)
-	}
+	w.time(clientproto.KeySince, m.Since)
+	w.textIfAny(clientproto.KeyUser, m.User)
 	if m.Info != "" {
-		dst = append(dst, `,"info":`...)
-		dst = jsontext.AppendCompact(dst, []byte(m.Info))
+		w.json(clientproto.KeyInfo, []byte(m.Info))
 	}
-	if m.Sessions > 0 {
-		dst = append(dst, `,"sessions":`...)
-		dst = strconv.AppendInt(dst, int64(m.Sessions), 10)
-	}
-	return append(dst, '}')
+	w.intIfAny(clientproto.KeySessions, m.Sessions)
+	w.end(outer)
 }
 
 // End implements Dialect.

@@ -32,7 +32,9 @@ type Session struct {
 	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
 	recent   *recent   // replies to commands that must not be done twice; nil without any
 	messages string    // the channel of the user's own messages, "" for none
+	deltas   deltas    // nil without any
 	begin    string    // the position where those began
+	pages    uint64    // the number of the newest page of polls before, of a carrier that is none
 	due      time.Time // when Expire has something to do
 	expires  instant   // when the identity does; zero for never, or once the client was told
 	poll     *pages    // of a carrier that is a long poll
@@ -92,8 +94,11 @@ func (s *Session) Transport() string { return "session" }
 func (s *Session) SetContent(content []byte) { s.needEarly().content = content }
 
 // Agree tells what the handshake of a WebSocket has agreed on.
-func (s *Session) Agree(_ string, isCompressed bool) {
-	if isCompressed {
+func (s *Session) Agree(subprotocol string, isCompressed bool) {
+	switch {
+	case subprotocol == SubprotocolCBOR:
+		s.framing = &cborFraming // which are sent as they are: there is little to compress
+	case isCompressed:
 		s.framing = &compressedFraming
 	}
 }
@@ -103,7 +108,10 @@ func (s *Session) Subprotocols() []string { return SessionSubprotocols }
 
 // SessionSubprotocols are the subprotocols of sessions, the preferred one first. A
 // client that offers none speaks the first.
-var SessionSubprotocols = []string{"godwit.v1"}
+var SessionSubprotocols = []string{"godwit.v1", SubprotocolCBOR}
+
+// SubprotocolCBOR is that of sessions whose objects are CBOR (docs/protocol.md §10).
+const SubprotocolCBOR = "godwit.v1.cbor"
 
 // IsPolled reports whether the session is between two long polls when its carrier has
 // answered.
@@ -114,6 +122,9 @@ func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
 // the two.
 func (s *Session) Adopt(old *Session, isResumed bool) {
 	connect := s.newest
+	// Pages are counted on, or a poll that comes late would acknowledge one of a newer
+	// connection.
+	s.setPage(old.page())
 	s.newest, s.recent, s.expires = max(s.newest, old.newest), old.recent, old.expires
 	if isResumed {
 		s.resumed = connect
@@ -124,6 +135,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	}
 	s.messages, s.begin, s.resumed = old.messages, old.begin, old.resumed
 	s.phase = phaseConnected
+	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
 		return
 	}
@@ -131,7 +143,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	isMissing := e.acknowledged != old.poll.number
 	switch {
 	case s.poll != nil:
-		s.poll.number, s.poll.pending = old.poll.number, old.poll.pending
+		s.poll.pending = old.poll.pending
 		if isMissing {
 			s.poll.sent = old.poll.sent
 		}
@@ -166,13 +178,24 @@ func (s *Session) Begin(now time.Time, out *Effects) {
 	} else {
 		s.rest(now)
 	}
-	if content := e.content; content != nil {
-		s.Receive(now, Frame{Data: content}, out)
-	}
+	s.Receive(now, Frame{Binary: s.framing.isCBOR, Data: e.content}, out)
 }
 
-// Receive takes commands, one on each line.
+// Receive takes commands, one on each line, or items of CBOR.
 func (s *Session) Receive(now time.Time, f Frame, out *Effects) {
+	s.receive(now, f, out)
+	s.answerReplies(now, out)
+}
+
+func (s *Session) receive(now time.Time, f Frame, out *Effects) {
+	if s.framing.isCBOR && !f.Binary {
+		s.close(clientproto.CloseUnsupportedData, "godwit.v1.cbor is binary messages", out)
+		return
+	}
+	if f.Binary && !s.framing.isCBOR { // docs/protocol.md §3.1
+		s.close(clientproto.CloseUnsupportedData, "commands are JSON, in text messages", out)
+		return
+	}
 	data := f.Data
 	for len(data) > 0 && out.Closing == nil {
 		if s.phase == phaseConnecting {
@@ -180,12 +203,18 @@ func (s *Session) Receive(now time.Time, f Frame, out *Effects) {
 			e.waiting = append(e.waiting, bytes.Clone(data))
 			return
 		}
-		var line []byte
-		line, data, _ = bytes.Cut(data, []byte{'\n'})
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue // a heartbeat of the client
+		var c clientproto.Command
+		var err error
+		if s.framing.isCBOR {
+			c, data, err = clientproto.ParseCommandCBOR(data)
+		} else {
+			var line []byte
+			line, data, _ = bytes.Cut(data, []byte{'\n'})
+			if line = bytes.TrimSpace(line); len(line) == 0 {
+				continue // a heartbeat of the client
+			}
+			c, err = clientproto.ParseCommand(line)
 		}
-		c, err := clientproto.ParseCommand(line)
 		if err != nil {
 			var wrong *clientproto.SyntaxError
 			errors.As(err, &wrong)
@@ -229,7 +258,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 	switch c.Verb {
 	case clientproto.Subscribe:
 		command.Kind, command.Action = hub.CommandSubscribe, access.Subscribe
-		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Presence: c.WithMembers, PresenceByUser: c.ByUser}
+		command.Subscribe = hub.SubscribeOptions{Since: c.Since, Last: c.Last, ExcludeSelf: c.ExcludeSelf, Rate: c.Rate, Presence: c.WithMembers, PresenceByUser: c.ByUser, Deltas: c.Delta != ""}
 		if c.WithMembers {
 			command.Also = access.Presence
 		}
@@ -282,7 +311,7 @@ func (s *Session) do(_ time.Time, c *clientproto.Command, out *Effects) {
 		return
 	case clientproto.End:
 		s.reply(c.ID, out, nil)
-		out.Closing = &Closing{End: EndClient, Code: clientproto.CloseNormal, Reason: "ended by the client", IsLast: true}
+		s.finish(&Closing{End: EndClient, Code: clientproto.CloseNormal, Reason: "ended by the client", IsLast: true}, out)
 		return
 	default:
 		s.refuse(c.ID, clientproto.ProblemNotSupported, c.Verb.String()+" is not supported here", out)
@@ -296,11 +325,13 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	if s.phase == phaseConnected { // of a refresh
 		if o.Err != nil {
 			s.fail(o.Tag, o.Err, out)
+			s.answerReplies(now, out)
 			return
 		}
 		s.expires = instantOf(o.Expires)
 		s.rest(now)
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendExpiry(dst, now, o.Expires) })
+		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
+		s.answerReplies(now, out)
 		return
 	}
 	if o.Err != nil {
@@ -310,7 +341,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	}
 	s.phase = phaseConnected
 	s.expires = instantOf(o.Expires)
-	s.reply(o.Tag, out, func(dst []byte) []byte { return s.appendConnected(dst, now, o) })
+	s.reply(o.Tag, out, func(w writer) writer { s.connected(&w, now, o); return w })
 	s.subscribeMessages(o.User, out)
 	var e early
 	if s.early != nil {
@@ -318,10 +349,11 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 	}
 	for _, frame := range e.waiting {
 		if out.Closing == nil {
-			s.Receive(now, Frame{Data: frame}, out)
+			s.receive(now, Frame{Binary: s.framing.isCBOR, Data: frame}, out)
 		}
 	}
 	s.rest(now)
+	s.answerReplies(now, out)
 }
 
 // noMessages stands in Session.messages for a client that wants none.
@@ -360,7 +392,7 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Gap != nil:
 			s.lose(p, out)
 		case p.Changes != nil:
-			for _, object := range p.Changes.Encoded(encodeChanges) {
+			for _, object := range s.framing.encoded(p.Changes) {
 				s.send(object, out)
 			}
 		case p.Behind != nil:
@@ -375,6 +407,10 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		}
 	}
 	if s.poll != nil {
+		if len(pushes) == 0 && now.Before(s.poll.until) {
+			s.linger(now, out)
+			return
+		}
 		s.answerPoll(now, out)
 	} else if len(out.Frames)+len(out.Messages) > before {
 		s.rest(now)
@@ -408,11 +444,7 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		return
 	}
 	if s.expires != 0 && !now.Before(s.expires.time().Add(-s.options.Expiring)) {
-		s.sendObject(out, func(dst []byte) []byte {
-			dst = append(dst, `{"expiring":{`...)
-			dst = appendMillis(dst, "after_ms", s.expires.time().Sub(now))
-			return append(dst, "}}"...)
-		})
+		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.time().Sub(now)); return w })
 		s.expires = 0
 	}
 	switch {
@@ -424,58 +456,4 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		}
 	}
 	s.rest(now)
-}
-
-// End tells the client why its session is over.
-func (s *Session) End(reason error, out *Effects) {
-	e, ok := endingOf(reason)
-	switch {
-	case ok:
-	case errors.Is(reason, hub.ErrTooManyCommands):
-		e = ending{code: clientproto.CloseTooMany, reason: "too many commands", reconnect: true}
-	case errors.Is(reason, hub.ErrShutdown), errors.Is(reason, hub.ErrClosed):
-		e = ending{code: clientproto.CloseGoingAway, reason: "going away", reconnect: true}
-	default:
-		e = ending{code: clientproto.CloseInternalError, reason: "internal error", reconnect: true}
-	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
-	s.finish(&Closing{End: endOf(reason), Code: e.code, Reason: e.reason, IsLast: true}, out)
-}
-
-// Refuse answers a request for a session that it cannot have. An event stream is opened
-// to say so: an EventSource does not let its page see the status of a response.
-func (s *Session) Refuse(err error, out *Effects) {
-	if s.framing != &eventFraming {
-		out.Answer = &Answer{Err: err}
-		out.Closing = &Closing{End: EndRefused}
-		return
-	}
-	out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
-	s.close(clientproto.CloseSessionUnknown, "there is no such session here; connect again, with the positions that you have", out)
-}
-
-// Leave tells the client of the old carrier that the session goes on at another.
-func (s *Session) Leave(out *Effects) {
-	e := ending{code: clientproto.CloseTakenOver, reason: "the session goes on elsewhere"}
-	if s.poll != nil { // the pages are those of the new carrier
-		out.Answer = &Answer{Err: &hub.Ended{Code: e.code, Reason: e.reason}}
-		out.Closing = &Closing{End: EndClient}
-		return
-	}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
-	s.finish(&Closing{End: EndClient, Code: e.code, Reason: e.reason}, out)
-}
-
-// close ends the conversation with a code.
-func (s *Session) close(code uint16, reason string, out *Effects) {
-	e := ending{code: code, reason: reason, reconnect: true}
-	s.sendObject(out, func(dst []byte) []byte { return append(e.appendTo(append(dst, `{"end":`...)), '}') })
-	s.finish(&Closing{End: EndRefused, Code: code, Reason: reason, IsLast: true}, out)
-}
-
-func (s *Session) finish(c *Closing, out *Effects) {
-	if s.poll != nil {
-		s.poll.answer(out)
-	}
-	out.Closing = c
 }

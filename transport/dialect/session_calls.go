@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
@@ -16,34 +17,30 @@ import (
 //	{"call":{"id":7,"method":"sum","user":"ann","session":"…","timeout_ms":9998,"data":[1,2]}}
 //	{"call_over":{"id":7,"reason":"canceled"}}
 func (s *Session) call(now time.Time, p *hub.CallPush, out *Effects) {
-	s.sendObject(out, func(dst []byte) []byte {
+	s.sendObject(out, func(w writer) writer {
 		c := p.Incoming
 		if c == nil {
-			dst = append(dst, `{"call_over":{"id":`...)
-			dst = appendUint(dst, p.ID)
-			dst = append(dst, `,"reason":`...)
-			dst = jsontext.AppendString(dst, overReason(p.Over))
-			return append(dst, "}}"...)
+			over := w.object(clientproto.KeyCallOver)
+			w.uint(clientproto.KeyID, p.ID)
+			w.text(clientproto.KeyReason, overReason(p.Over))
+			w.end(over)
+			return w
 		}
-		dst = append(dst, `{"call":{"id":`...)
-		dst = appendUint(dst, c.ID)
-		dst = append(dst, `,"method":`...)
-		dst = jsontext.AppendString(dst, c.Method)
-		dst = append(dst, ',')
-		dst = appendAttribute(dst, "user", c.User)
+		call := w.object(clientproto.KeyCall)
+		w.uint(clientproto.KeyID, c.ID)
+		w.text(clientproto.KeyMethod, c.Method)
+		w.textIfAny(clientproto.KeyUser, c.User)
 		if c.Info != "" {
-			dst = append(dst, `"info":`...)
-			dst = jsontext.AppendCompact(dst, []byte(c.Info))
-			dst = append(dst, ',')
+			w.json(clientproto.KeyInfo, []byte(c.Info))
 		}
-		dst = appendAttribute(dst, "session", c.Session)
-		dst = appendAttribute(dst, "trace", c.Trace)
-		dst = appendMillis(dst, "timeout_ms", c.Deadline.Sub(now))
+		w.textIfAny(clientproto.KeySession, c.Session)
+		w.textIfAny(clientproto.KeyTrace, c.Trace)
+		w.millis(clientproto.KeyTimeoutMs, c.Deadline.Sub(now))
 		if c.Data != nil {
-			dst = append(dst, ',')
-			dst = appendData(dst, c.Kind, c.Data)
+			w.data(c.Kind, c.Data)
 		}
-		return append(dst, "}}"...)
+		w.end(call)
+		return w
 	})
 }
 
@@ -63,33 +60,32 @@ func overReason(err error) string {
 // DigestMax is how many publications a digest is of at most.
 const DigestMax = 256
 
-// appendDigest appends the digest of a page (docs/protocol.md §9): a subscriber that has
+// digest writes the digest of a page (docs/protocol.md §9): a subscriber that has
 // the same publications computes the same.
 //
 // It is SHA-256 over each publication, the oldest first: its position, a zero byte, the
 // length of its payload in decimal, a zero byte, and its payload.
-func appendDigest(dst []byte, page *hub.Page) []byte {
+func (w *writer) digest(page *hub.Page) {
 	h := sha256.New()
 	var head []byte
 	for _, p := range page.Publications {
+		data := p.Data
+		if p.Kind == hub.JSON { // as it stands in an envelope
+			data = jsontext.AppendCompact(nil, data)
+		}
 		head = p.Position.AppendTo(head[:0])
 		head = append(head, 0)
-		head = strconv.AppendInt(head, int64(len(p.Data)), 10)
+		head = strconv.AppendInt(head, int64(len(data)), 10)
 		head = append(head, 0)
 		h.Write(head)
-		h.Write(p.Data)
+		h.Write(data)
 	}
-	dst = append(dst, `"count":`...)
-	dst = strconv.AppendInt(dst, int64(len(page.Publications)), 10)
-	dst = append(dst, `,"from":`...)
+	w.int(clientproto.KeyCount, len(page.Publications))
 	from := page.Position
 	if len(page.Publications) > 0 {
 		from = page.Publications[0].Position
 	}
-	dst = AppendPosition(dst, from)
-	dst = append(dst, `,"position":`...)
-	dst = AppendPosition(dst, page.Position)
-	dst = append(dst, `,"sha256":"`...)
-	dst = hex.AppendEncode(dst, h.Sum(nil))
-	return append(dst, '"')
+	w.position(clientproto.KeyFrom, from)
+	w.position(clientproto.KeyPosition, page.Position)
+	w.text(clientproto.KeySHA256, hex.EncodeToString(h.Sum(nil)))
 }

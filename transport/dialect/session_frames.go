@@ -3,6 +3,7 @@ package dialect
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -10,46 +11,54 @@ import (
 
 // framing is how the objects of a session stand on its carrier.
 type framing struct {
+	isCBOR      bool // the objects, which are JSON otherwise
 	contentType string
 	opening     []byte // with which a stream begins
 	heartbeat   []byte // of a stream
 
 	publication *hub.Form[[]byte]
 	message     *hub.Form[[]byte] // a publication to the user: {"message":…}
+	deltas      *deltaForms[[]byte]
 	wrap        func(dst, object []byte) []byte
 
 	// Of a WebSocket that compresses: they stand in Effects.Messages.
 	prepared        *hub.Form[*driver.Prepared]
 	preparedMessage *hub.Form[*driver.Prepared]
+	preparedDeltas  *deltaForms[*driver.Prepared]
 }
 
 var (
-	socketFraming     = framing{publication: formEnvelope, message: formMessageFrame, wrap: appendTextFrame}
-	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared}
+	socketFraming = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
+	cborFraming   = framing{
+		isCBOR: true, publication: formFrameCBOR, message: formMessageFrameCBOR, deltas: deltaFramesCBOR, wrap: appendBinaryFrame,
+	}
+	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared, preparedDeltas: deltaPrepared}
 	lineFraming       = framing{
 		contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
-		publication: formLine, message: formMessageLine,
+		publication: formLine, message: formMessageLine, deltas: deltaLines,
 		wrap: func(dst, object []byte) []byte { return append(append(dst, object...), '\n') },
 	}
 	eventFraming = framing{
 		contentType: events.contentType, opening: []byte(":\n\n"), heartbeat: events.heartbeat,
-		publication: formObjectEvent, message: formMessageEvent, wrap: appendObjectEvent,
+		publication: formObjectEvent, message: formMessageEvent, deltas: deltaEvents, wrap: appendObjectEvent,
 	}
 	pollFraming = framing{
-		publication: formObject, message: formMessageObject,
+		publication: formObject, message: formMessageObject, deltas: deltaObjects,
 		wrap: func(dst, object []byte) []byte { return append(dst, object...) },
 	}
 )
 
 // The forms of a publication that only sessions have.
 var (
-	formObject          = hub.NewForm(encodeObject)
-	formObjectEvent     = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeObject(p)) })
-	formMessageObject   = hub.NewForm(encodeMessage)
-	formMessageFrame    = hub.NewForm(func(p *hub.Publication) []byte { return appendTextFrame(nil, encodeMessage(p)) })
-	formMessagePrepared = hub.NewForm(func(p *hub.Publication) *driver.Prepared { return prepareText(encodeMessage(p)) })
-	formMessageLine     = hub.NewForm(func(p *hub.Publication) []byte { return append(encodeMessage(p), '\n') })
-	formMessageEvent    = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeMessage(p)) })
+	formObject           = hub.NewForm(encodeObject)
+	formObjectEvent      = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeObject(p)) })
+	formFrameCBOR        = hub.NewForm(func(p *hub.Publication) []byte { return encodeCBOR(p, false) })
+	formMessageFrameCBOR = hub.NewForm(func(p *hub.Publication) []byte { return encodeCBOR(p, true) })
+	formMessageObject    = hub.NewForm(encodeMessage)
+	formMessageFrame     = hub.NewForm(func(p *hub.Publication) []byte { return appendTextFrame(nil, encodeMessage(p)) })
+	formMessagePrepared  = hub.NewForm(func(p *hub.Publication) *driver.Prepared { return prepareText(encodeMessage(p)) })
+	formMessageLine      = hub.NewForm(func(p *hub.Publication) []byte { return append(encodeMessage(p), '\n') })
+	formMessageEvent     = hub.NewForm(func(p *hub.Publication) []byte { return appendObjectEvent(nil, encodeMessage(p)) })
 )
 
 func encodeObject(p *hub.Publication) []byte {
@@ -60,6 +69,33 @@ func encodeObject(p *hub.Publication) []byte {
 func encodeMessage(p *hub.Publication) []byte {
 	dst := append(make([]byte, 0, envelopeSize(p)), `{"message":`...)
 	return append(appendEnvelope(dst, p), '}')
+}
+
+// encodeCBOR is a frame with an envelope, or with {"message":…}.
+func encodeCBOR(p *hub.Publication, isMessage bool) []byte {
+	w := writer{b: make([]byte, 0, len(p.Data)+len(p.Channel)+64), isCBOR: true}
+	if isMessage {
+		outer := w.begin()
+		w.name(clientproto.KeyMessage)
+		w.envelope(p)
+		w.end(outer)
+	} else {
+		w.envelope(p)
+	}
+	return appendBinaryFrame(nil, w.b)
+}
+
+// appendBinaryFrame appends payload as a whole unmasked binary frame.
+func appendBinaryFrame(dst, payload []byte) []byte {
+	return wire.AppendFrame(dst, true, wire.Binary, payload)
+}
+
+// encoded are the objects of changes of members, made once for each encoding.
+func (f *framing) encoded(c *hub.Changes) [][]byte {
+	if f.isCBOR {
+		return c.Encoded(1, encodeChangesCBOR)
+	}
+	return c.Encoded(0, encodeChanges)
 }
 
 // appendObjectEvent appends an object, which has no line end, as the data of an event.
@@ -79,9 +115,23 @@ func (s *Session) send(object []byte, out *Effects) {
 	s.sendFrame(f.wrap(make([]byte, 0, len(object)+wire.HeaderBytesMax), object), out)
 }
 
-// sendObject sends what encode makes.
-func (s *Session) sendObject(out *Effects, encode func(dst []byte) []byte) {
-	s.send(encode(make([]byte, 0, 128)), out)
+// sendObject sends an object with the members that encode writes. It has the writer by
+// value, which so needs no memory of its own.
+func (s *Session) sendObject(out *Effects, encode func(w writer) writer) {
+	w := writer{b: make([]byte, 0, 128), isCBOR: s.framing.isCBOR}
+	outer := w.begin()
+	w = encode(w)
+	w.end(outer)
+	s.send(w.b, out)
+}
+
+// sendEnd sends {"end":…}.
+func (s *Session) sendEnd(e *ending, out *Effects) {
+	s.sendObject(out, func(w writer) writer {
+		w.name(clientproto.KeyEnd)
+		w.ending(e)
+		return w
+	})
 }
 
 func (s *Session) sendFrame(frame []byte, out *Effects) {
@@ -96,12 +146,18 @@ func (s *Session) sendFrame(frame []byte, out *Effects) {
 func (s *Session) deliver(p *hub.Push, out *Effects) {
 	f := s.framing
 	isMessage := s.messages != "" && p.Channel == s.messages
+	last := s.deltas[p.Delivery.Channel] // nil for one who is sent no deltas
 	if f.prepared != nil {
 		form := f.prepared
 		if isMessage {
 			form = f.preparedMessage
 		}
-		m := form.Of(p.Delivery)
+		var m *driver.Prepared
+		if last == nil {
+			m = form.Of(p.Delivery)
+		} else {
+			m = f.preparedDeltas.of(p.Delivery, last)
+		}
 		out.Messages = append(out.Messages, m)
 		out.Delivered.add(p.Delivery.Publication, len(m.Frame()), s.opened)
 		return
@@ -110,7 +166,12 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 	if isMessage {
 		form = f.message
 	}
-	frame := form.Of(p.Delivery)
+	var frame []byte
+	if last == nil {
+		frame = form.Of(p.Delivery)
+	} else {
+		frame = f.deltas.of(p.Delivery, last)
+	}
 	s.sendFrame(frame, out)
 	out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
 }
@@ -126,6 +187,22 @@ type pages struct {
 	number  uint64    // of the newest page
 	sent    [][]byte  // the objects in it, nil once the client has them
 	pending [][]byte
+}
+
+// page is the number of the newest page that the session has sent, on any carrier.
+func (s *Session) page() uint64 {
+	if s.poll != nil {
+		return s.poll.number
+	}
+	return s.pages
+}
+
+func (s *Session) setPage(number uint64) {
+	if s.poll != nil {
+		s.poll.number = number
+	} else {
+		s.pages = number
+	}
 }
 
 // begin answers at once if the client has not received the newest page.
@@ -147,6 +224,30 @@ func (s *Session) answerPoll(now time.Time, out *Effects) {
 	out.Closing = &Closing{End: EndClient}
 }
 
+// repliesLinger is how long replies to a poll wait for those to the commands that came
+// with theirs.
+const repliesLinger = 10 * time.Millisecond
+
+// answerReplies has a poll answered with replies that are made without the hub: no push
+// comes for them.
+func (s *Session) answerReplies(now time.Time, out *Effects) {
+	switch {
+	case s.poll == nil || len(s.poll.pending) == 0 || s.phase == phaseConnecting:
+	case len(out.Commands) == 0:
+		s.answerPoll(now, out)
+	default:
+		s.linger(now, out)
+	}
+}
+
+// linger has a poll answered soon, if there is something to answer it with.
+func (s *Session) linger(now time.Time, out *Effects) {
+	if len(s.poll.pending) > 0 && out.Closing == nil && s.poll.until.After(now.Add(repliesLinger)) {
+		s.poll.until = now.Add(repliesLinger)
+		s.rest(now)
+	}
+}
+
 // answer makes a page of what there is.
 func (p *pages) answer(out *Effects) {
 	p.number++
@@ -155,16 +256,18 @@ func (p *pages) answer(out *Effects) {
 }
 
 // give answers with the newest page.
-func (p *pages) give(out *Effects) {
+func (p *pages) give(out *Effects) { givePage(p.number, p.sent, out) }
+
+func givePage(number uint64, objects [][]byte, out *Effects) {
 	size := 64
-	for _, object := range p.sent {
+	for _, object := range objects {
 		size += len(object) + 1
 	}
 	page := make([]byte, 0, size)
 	page = append(page, `{"poll":`...)
-	page = appendUint(page, p.number)
+	page = appendUint(page, number)
 	page = append(page, `,"messages":[`...)
-	for i, object := range p.sent {
+	for i, object := range objects {
 		if i > 0 {
 			page = append(page, ',')
 		}

@@ -7,93 +7,92 @@ import (
 
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
 // tagMessages is that of the subscription to the user's own channel. No client has it.
 const tagMessages = clientproto.IDMax + 1
 
 // tagDigest marks that of a history that is asked for to reply with its digest.
-const tagDigest = 1 << 63
+const tagDigest = 1 << 62
 
 // settle replies to the command that o is the outcome of.
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	isDigest := o.Tag&tagDigest != 0
 	o.Tag &^= tagDigest
+	s.followDeltas(o)
 	switch {
+	case o.Tag == hub.ByServer:
+		s.tell(o, out)
 	case o.Tag == tagMessages:
 		if s.begin = o.Position.String(); o.Err != nil {
 			s.messages = ""
+			return
 		}
+		s.tell(o, out) // where they begin: the client comes back from there if none has come
 	case o.Err != nil:
 		s.fail(o.Tag, o.Err, out)
 	case isDigest:
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendDigest(dst, &o.Page) })
+		s.reply(o.Tag, out, func(w writer) writer { w.digest(&o.Page); return w })
 	default:
-		s.reply(o.Tag, out, func(dst []byte) []byte { return appendOutcome(dst, o) })
+		s.keep(o.Tag, o, nil)
+		s.replyOutcome(o.Tag, o, out)
 	}
 }
 
-// appendOutcome appends the members of ok.
-func appendOutcome(dst []byte, o *hub.Outcome) []byte {
+// replyOutcome replies that a command was done.
+func (s *Session) replyOutcome(id uint64, o *hub.Outcome, out *Effects) {
+	s.reply(id, out, func(w writer) writer { w.outcome(o); return w })
+}
+
+// outcome writes the members of ok.
+func (w *writer) outcome(o *hub.Outcome) {
 	switch o.Command {
 	case hub.CommandSubscribe:
-		position := o.Position
-		if position.Epoch == LostEpoch {
-			position = hub.Position{}
-		}
-		dst = append(dst, `"position":`...)
-		dst = AppendPosition(dst, position)
-		if o.Count > 0 {
-			dst = append(dst, `,"count":`...)
-			dst = strconv.AppendInt(dst, int64(o.Count), 10)
+		w.position(clientproto.KeyPosition, o.Position)
+		w.intIfAny(clientproto.KeyCount, o.Count)
+		if o.Deltas {
+			w.text(clientproto.KeyDelta, clientproto.DeltaFossil)
 		}
 	case hub.CommandPublish:
-		dst = append(dst, `"position":`...)
-		dst = AppendPosition(dst, o.Position)
+		w.position(clientproto.KeyPosition, o.Position)
 		if o.Duplicate {
-			dst = append(dst, `,"duplicate":true`...)
+			w.bool(clientproto.KeyDuplicate, true)
 		}
 	case hub.CommandHistory:
-		dst = append(dst, `"position":`...)
-		dst = AppendPosition(dst, o.Page.Position)
-		dst = append(dst, `,"publications":[`...)
-		for i, p := range o.Page.Publications {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendEnvelope(dst, p)
+		w.position(clientproto.KeyPosition, o.Page.Position)
+		w.list(clientproto.KeyPublications, len(o.Page.Publications))
+		for _, p := range o.Page.Publications {
+			w.item()
+			w.envelope(p)
 		}
-		dst = append(dst, ']')
+		w.endList()
 		if o.Page.Gap != nil {
-			dst = append(dst, `,"gap":`...)
-			dst = appendGap(dst, o.Page.Gap)
+			w.name(clientproto.KeyGap)
+			w.gap(o.Page.Gap)
 		}
 	case hub.CommandCall:
-		dst = appendData(dst, o.Answer.Kind, o.Answer.Data)
+		w.data(o.Answer.Kind, o.Answer.Data)
 	case CommandCancel:
-		dst = append(dst, `"canceled":`...)
-		dst = strconv.AppendBool(dst, !o.Duplicate)
+		w.bool(clientproto.KeyCanceled, !o.Duplicate)
 	case hub.CommandPresence:
-		dst = appendPresence(dst, o.Roster)
+		w.roster(o.Roster)
 	}
-	return dst
 }
 
-// reply sends {"id":…,"ok":{…}} with the members that encode appends, nil for none.
-func (s *Session) reply(id uint64, out *Effects, encode func(dst []byte) []byte) {
+// reply sends {"id":…,"ok":{…}} with the members that encode writes, nil for none.
+func (s *Session) reply(id uint64, out *Effects, encode func(w writer) writer) {
 	if id == 0 {
 		return
 	}
-	object := append(make([]byte, 0, 128), `{"id":`...)
-	object = appendUint(object, id)
-	object = append(object, `,"ok":{`...)
-	if encode != nil {
-		object = encode(object)
-	}
-	object = append(object, "}}"...)
-	s.keep(id, object)
-	s.send(object, out)
+	s.sendObject(out, func(w writer) writer {
+		w.uint(clientproto.KeyID, id)
+		ok := w.object(clientproto.KeyOK)
+		if encode != nil {
+			w = encode(w)
+		}
+		w.end(ok)
+		return w
+	})
 }
 
 // fail replies that a command was not done, because of an error of the hub.
@@ -107,54 +106,54 @@ func (s *Session) refuse(id uint64, problem *clientproto.Problem, detail string,
 }
 
 func (s *Session) sendFailure(id uint64, f Failure, out *Effects) {
-	object := append(make([]byte, 0, 256), '{')
-	if id != 0 {
-		object = append(object, `"id":`...)
-		object = appendUint(object, id)
-		object = append(object, ',')
-	}
-	object = append(object, `"error":{"type":`...)
-	object = jsontext.AppendString(object, cmp.Or(f.Type, f.Problem.Type()))
-	object = append(object, `,"title":`...)
-	object = jsontext.AppendString(object, cmp.Or(f.Title, f.Problem.Title))
-	object = append(object, `,"detail":`...)
-	object = jsontext.AppendString(object, f.Detail)
-	if f.RetryAfter > 0 {
-		object = append(object, ',')
-		object = appendMillis(object, "retry_after_ms", f.RetryAfter)
-	}
-	if f.Data != nil {
-		object = append(object, `,"data":`...)
-		object = jsontext.AppendCompact(object, f.Data)
-	}
-	object = append(object, "}}"...)
-	s.keep(id, object)
-	s.send(object, out)
+	s.keep(id, nil, &f)
+	s.replyFailure(id, &f, out)
 }
 
-// appendConnected appends the members of the reply to connect.
-func (s *Session) appendConnected(dst []byte, now time.Time, o *Connected) []byte {
-	dst = append(dst, `"session":`...)
-	dst = jsontext.AppendString(dst, o.Session)
-	dst = append(dst, `,"secret":`...)
-	dst = jsontext.AppendString(dst, o.Secret)
-	if o.User != "" {
-		dst = append(dst, `,"user":`...)
-		dst = jsontext.AppendString(dst, o.User)
+// replyFailure sends {"id":…,"error":{…}}, without an ID if the command had none.
+func (s *Session) replyFailure(id uint64, f *Failure, out *Effects) {
+	s.sendObject(out, func(w writer) writer {
+		if id != 0 {
+			w.uint(clientproto.KeyID, id)
+		}
+		w.failure(f)
+		return w
+	})
+}
+
+// failure writes the member error.
+func (w *writer) failure(f *Failure) {
+	failed := w.object(clientproto.KeyError)
+	w.text(clientproto.KeyType, cmp.Or(f.Type, f.Problem.Type()))
+	w.text(clientproto.KeyTitle, cmp.Or(f.Title, f.Problem.Title))
+	w.text(clientproto.KeyDetail, f.Detail)
+	if f.RetryAfter > 0 {
+		w.millis(clientproto.KeyRetryAfterMs, f.RetryAfter)
 	}
-	dst = append(dst, `,"resumed":`...)
-	dst = strconv.AppendBool(dst, o.IsResumed)
-	dst = append(dst, `,"reconnect":{`...)
+	if f.Data != nil {
+		w.json(clientproto.KeyData, f.Data)
+	}
+	w.end(failed)
+}
+
+// connected writes the members of the reply to connect.
+func (s *Session) connected(w *writer, now time.Time, o *Connected) {
+	w.text(clientproto.KeySession, o.Session)
+	w.text(clientproto.KeySecret, o.Secret)
+	w.textIfAny(clientproto.KeyUser, o.User)
+	w.bool(clientproto.KeyResumed, o.IsResumed)
 	var delay time.Duration
 	delay, s.drawnAt = s.options.Reconnect(FirstDelay)
-	dst = appendMillis(dst, "after_ms", delay)
-	dst = append(dst, `},`...)
-	dst = appendMillis(dst, "ping_ms", s.options.PingInterval)
-	if !o.Expires.IsZero() {
-		dst = append(dst, ',')
-		dst = appendExpiry(dst, now, o.Expires)
-	}
-	return dst
+	w.after(clientproto.KeyReconnect, delay)
+	w.millis(clientproto.KeyPingMs, s.options.PingInterval)
+	w.expiry(now, o.Expires)
+}
+
+// after writes a member that says after which time, such as {"after_ms":1015}.
+func (w *writer) after(k clientproto.Key, d time.Duration) {
+	outer := w.object(k)
+	w.millis(clientproto.KeyAfterMs, d)
+	w.end(outer)
 }
 
 // redraw tells the client another time to come back after, if the one that it has does
@@ -162,53 +161,32 @@ func (s *Session) appendConnected(dst []byte, now time.Time, o *Connected) []byt
 func (s *Session) redraw(out *Effects) {
 	delay, at := s.options.Reconnect(s.drawnAt)
 	if s.drawnAt = at; delay > 0 {
-		s.sendObject(out, func(dst []byte) []byte {
-			dst = append(dst, `{"reconnect":{`...)
-			dst = appendMillis(dst, "after_ms", delay)
-			return append(dst, "}}"...)
-		})
+		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyReconnect, delay); return w })
 	}
 }
 
-// appendExpiry appends when the token ends, as a time from now: the clocks of clients
-// are wrong.
-func appendExpiry(dst []byte, now, expires time.Time) []byte {
-	if expires.IsZero() {
-		return dst
+// expiry writes when the token ends, as a time from now: the clocks of clients are
+// wrong. It writes nothing for never.
+func (w *writer) expiry(now, expires time.Time) {
+	if !expires.IsZero() {
+		w.millis(clientproto.KeyExpiresAfterMs, expires.Sub(now))
 	}
-	return appendMillis(dst, "expires_after_ms", expires.Sub(now))
-}
-
-func appendMillis(dst []byte, name string, d time.Duration) []byte {
-	dst = append(dst, '"')
-	dst = append(dst, name...)
-	dst = append(dst, `":`...)
-	return strconv.AppendInt(dst, max(0, d.Milliseconds()), 10)
 }
 
 func appendUint(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n, 10) }
 
 // lose tells of a gap: {"gap":{"channel":…,"from":…,"to":…,"reason":"lost"}}.
 func (s *Session) lose(p *hub.Push, out *Effects) {
-	s.sendObject(out, func(dst []byte) []byte {
-		from := p.Gap.From
-		if from.Epoch == LostEpoch {
-			from = hub.Position{}
-		}
-		dst = append(dst, `{"gap":{"channel":`...)
-		dst = jsontext.AppendString(dst, p.Channel)
-		dst = append(dst, `,"from":`...)
-		dst = AppendPosition(dst, from)
-		dst = append(dst, `,"to":`...)
-		dst = AppendPosition(dst, p.Gap.To)
-		dst = append(dst, `,"reason":"`...)
-		dst = append(dst, p.Gap.Reason.String()...)
-		dst = append(dst, '"')
-		if p.Gap.Count > 0 {
-			dst = append(dst, `,"count":`...)
-			dst = strconv.AppendInt(dst, int64(p.Gap.Count), 10)
-		}
-		return append(dst, "}}"...)
+	s.deltas.forget(p.Channel)
+	s.sendObject(out, func(w writer) writer {
+		gap := w.object(clientproto.KeyGap)
+		w.text(clientproto.KeyChannel, p.Channel)
+		w.position(clientproto.KeyFrom, p.Gap.From)
+		w.position(clientproto.KeyTo, p.Gap.To)
+		w.text(clientproto.KeyReason, p.Gap.Reason.String())
+		w.intIfAny(clientproto.KeyCount, int(p.Gap.Count))
+		w.end(gap)
+		return w
 	})
 }
 
@@ -221,10 +199,13 @@ type recent struct {
 }
 
 type recentReply struct {
-	id    uint64
-	reply []byte // nil while there is none
-	turn  uint64 // of the reply; those that a client has not received are the last ones
+	id      uint64
+	outcome *hub.Outcome // nil unless it was done
+	failure *Failure     // nil unless it was not; neither is set while there is no reply
+	turn    uint64       // of the reply; those that a client has not received are the last ones
 }
+
+func (r *recentReply) isReplied() bool { return r.outcome != nil || r.failure != nil }
 
 // recentMax is how many are kept. It bounds how many commands a client may have under
 // way whose replies it wants to be repeated.
@@ -249,7 +230,7 @@ func (s *Session) note(id uint64) {
 	for i := range r.replies {
 		one := &r.replies[i]
 		isOlder := one.turn < oldest.turn || one.turn == 0 && one.id < oldest.id
-		if (one.reply != nil) == (oldest.reply != nil) && isOlder || one.reply != nil && oldest.reply == nil {
+		if one.isReplied() == oldest.isReplied() && isOlder || one.isReplied() && !oldest.isReplied() {
 			oldest = one
 		}
 	}
@@ -257,15 +238,16 @@ func (s *Session) note(id uint64) {
 	*oldest = recentReply{id: id}
 }
 
-// keep keeps a reply if there is a place for it.
-func (s *Session) keep(id uint64, object []byte) {
+// keep keeps what a command was replied to with, if there is a place for it. It may be
+// repeated in another encoding.
+func (s *Session) keep(id uint64, o *hub.Outcome, f *Failure) {
 	if s.recent == nil || id == 0 {
 		return
 	}
 	for i := range s.recent.replies {
 		if r := &s.recent.replies[i]; r.id == id {
 			s.recent.replied++
-			r.reply, r.turn = object, s.recent.replied
+			r.outcome, r.failure, r.turn = o, f, s.recent.replied
 			return
 		}
 	}
@@ -293,8 +275,11 @@ func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	}
 	for i := range s.recent.replies {
 		if r := &s.recent.replies[i]; r.id == c.ID {
-			if r.reply != nil {
-				s.send(r.reply, out)
+			switch {
+			case r.outcome != nil:
+				s.replyOutcome(c.ID, r.outcome, out)
+			case r.failure != nil:
+				s.replyFailure(c.ID, r.failure, out)
 			}
 			return true // else the reply is going to come
 		}
@@ -307,59 +292,53 @@ func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	return true
 }
 
-// appendPresence appends the members of the reply to presence.
-func appendPresence(dst []byte, r *hub.Roster) []byte {
-	dst = append(dst, `"count":`...)
-	dst = strconv.AppendInt(dst, int64(r.Count), 10)
-	if r.Users > 0 {
-		dst = append(dst, `,"users":`...)
-		dst = strconv.AppendInt(dst, int64(r.Users), 10)
-	}
+// roster writes the members of the reply to presence.
+func (w *writer) roster(r *hub.Roster) {
+	w.int(clientproto.KeyCount, r.Count)
+	w.intIfAny(clientproto.KeyUsers, r.Users)
 	if r.Version != 0 {
-		dst = append(dst, `,"version":`...)
-		dst = appendUint(dst, r.Version)
+		w.uint(clientproto.KeyVersion, r.Version)
 	}
 	if r.Members != nil {
-		dst = append(dst, `,"members":`...)
-		dst = appendMembers(dst, r.Members)
+		w.name(clientproto.KeyMembers)
+		w.members(r.Members)
 	}
-	if r.Next != "" {
-		dst = append(dst, `,"cursor":`...)
-		dst = jsontext.AppendString(dst, r.Next)
-	}
-	return dst
+	w.textIfAny(clientproto.KeyCursor, r.Next)
 }
 
 // encodeChanges is what everybody who watches the members of a channel is sent: a join,
 // a leave, or both with the same version; or the count alone if there are too many to
 // name.
-func encodeChanges(c *hub.Changes) (objects [][]byte) {
+func encodeChanges(c *hub.Changes) (objects [][]byte) { return objectsOfChanges(c, false) }
+
+func encodeChangesCBOR(c *hub.Changes) (objects [][]byte) { return objectsOfChanges(c, true) }
+
+func objectsOfChanges(c *hub.Changes, isCBOR bool) (objects [][]byte) {
 	if c.IsPartial {
-		return [][]byte{appendChanges("presence", c, nil)}
+		return [][]byte{objectOfChanges(clientproto.KeyPresence, c, nil, isCBOR)}
 	}
 	if len(c.Joined) > 0 {
-		objects = append(objects, appendChanges("join", c, c.Joined))
+		objects = append(objects, objectOfChanges(clientproto.KeyJoin, c, c.Joined, isCBOR))
 	}
 	if len(c.Left) > 0 {
-		objects = append(objects, appendChanges("leave", c, c.Left))
+		objects = append(objects, objectOfChanges(clientproto.KeyLeave, c, c.Left, isCBOR))
 	}
 	return objects
 }
 
-func appendChanges(name string, c *hub.Changes, members []hub.Member) []byte {
-	dst := append(make([]byte, 0, 128*(len(members)+1)), `{"`...)
-	dst = append(dst, name...)
-	dst = append(dst, `":{"channel":`...)
-	dst = jsontext.AppendString(dst, c.Channel)
-	dst = append(dst, `,"count":`...)
-	dst = strconv.AppendInt(dst, int64(c.Count), 10)
-	dst = append(dst, `,"version":`...)
-	dst = appendUint(dst, c.Version)
-	dst = append(dst, `,"previous":`...)
-	dst = appendUint(dst, c.Previous)
+func objectOfChanges(k clientproto.Key, c *hub.Changes, members []hub.Member, isCBOR bool) []byte {
+	w := writer{b: make([]byte, 0, 128*(len(members)+1)), isCBOR: isCBOR}
+	outer := w.begin()
+	changes := w.object(k)
+	w.text(clientproto.KeyChannel, c.Channel)
+	w.int(clientproto.KeyCount, c.Count)
+	w.uint(clientproto.KeyVersion, c.Version)
+	w.uint(clientproto.KeyPrevious, c.Previous)
 	if members != nil {
-		dst = append(dst, `,"members":`...)
-		dst = appendMembers(dst, members)
+		w.name(clientproto.KeyMembers)
+		w.members(members)
 	}
-	return append(dst, "}}"...)
+	w.end(changes)
+	w.end(outer)
+	return w.b
 }

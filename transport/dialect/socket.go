@@ -23,12 +23,14 @@ type Socket struct {
 	opensToRefuse bool
 	from          *hub.SubscribeOptions // nil once it was asked for
 	opened        int64                 // in nanoseconds of Unix time
+	progress      *progress             // nil unless it is of a pattern
 }
 
 // NewSocket returns the dialect of a WebSocket on channel that begins where from
-// says.
+// says. One on a pattern has envelopes, and publishes nothing.
 func NewSocket(channel string, envelope bool, from hub.SubscribeOptions) *Socket {
-	return &Socket{channel: channel, envelope: envelope, from: &from}
+	p := newProgress(channel)
+	return &Socket{channel: channel, envelope: envelope || p != nil, from: &from, progress: p}
 }
 
 // OverSocket is a Dialect for WebSockets.
@@ -85,6 +87,10 @@ func (s *Socket) Begin(now time.Time, out *Effects) {
 
 // Receive publishes.
 func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
+	if s.progress != nil {
+		s.refusePublish(out)
+		return
+	}
 	kind := hub.Text
 	switch {
 	case f.Binary:
@@ -100,13 +106,17 @@ func (s *Socket) Receive(_ time.Time, f Frame, out *Effects) {
 }
 
 // Push sends.
-func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
+func (s *Socket) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	form := formFrame
 	if s.envelope {
 		form = formEnvelope
 	}
 	for i := range pushes {
+		if p := &pushes[i]; s.progress != nil && (p.Delivery != nil || p.Gap != nil) {
+			s.pushPattern(p, out)
+		}
 		switch p := &pushes[i]; {
+		case p.Gap != nil && s.progress != nil:
 		case p.Delivery != nil && s.compress:
 			s.sendMessage(p.Delivery, out)
 		case p.Delivery != nil:
@@ -128,6 +138,9 @@ func (s *Socket) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		if out.Closing != nil {
 			return
 		}
+	}
+	if s.progress != nil && s.progress.tracker != nil && s.progress.isDue(now) {
+		s.sendText(s.progress.appendObject(nil, now), out)
 	}
 }
 
@@ -178,6 +191,12 @@ func (s *Socket) answer(o *hub.Outcome, out *Effects) {
 		return
 	}
 	out.Answer = &Answer{Status: 101}
+	if s.progress != nil && o.Vector != nil {
+		s.progress.begin(o.Vector)
+		s.progress.isNew = true
+		out.Answer.Vector = s.progress.tracker.String()
+		return
+	}
 	if s.envelope { // there, the client follows positions
 		out.Answer.Position = o.Position
 	}
@@ -226,6 +245,9 @@ func (s *Socket) Expire(time.Time, *Effects) {}
 func endOf(err error) End {
 	if errors.Is(err, hub.ErrShutdown) || errors.Is(err, hub.ErrClosed) {
 		return EndShutdown
+	}
+	if errors.Is(err, hub.ErrSlow) {
+		return EndSlow
 	}
 	if _, ok := endingOf(err); ok {
 		return EndRefused

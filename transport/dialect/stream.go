@@ -7,7 +7,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Stream is a channel as a response that goes on until the client or the server
+// Stream is a channel, or all that a pattern matches, as a response that goes on until the client or the server
 // leaves.
 type Stream struct {
 	listener
@@ -21,6 +21,7 @@ type Stream struct {
 	isPage    bool      // the client is a page in a browser
 	issuedAt  int32     // what the last delay was drawn at, see StreamOptions.Reconnect
 	heartbeat time.Time // when the next one is due, zero before the stream is open
+	progress  *progress // nil unless it is of a pattern
 }
 
 // StreamOptions are the same for all streams of a server.
@@ -47,6 +48,12 @@ type streamFormat struct {
 	appendRetry func(dst []byte, retry time.Duration) []byte // nil if clients are not told
 	heartbeat   []byte
 
+	// Of a pattern:
+	patternForm       *hub.Form[[]byte]
+	appendOpenPattern func(dst []byte, retry time.Duration, vector string) []byte
+	appendChannelGap  func(dst []byte, channel string, g *hub.Gap) []byte
+	appendID          func(dst []byte, vector string) []byte // before each event; nil for vectors of their own
+
 	// endsWhenRefused opens and ends a stream that cannot be served now instead
 	// of refusing it, for clients that come back after the one and give up for
 	// good after the other.
@@ -56,12 +63,12 @@ type streamFormat struct {
 // NewEvents returns the dialect of Server-Sent Events on channel, and NewLines
 // that of a line of JSON each. They begin where from says; o is shared.
 func NewEvents(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
-	return &Stream{format: &events, channel: channel, from: &from, options: o}
+	return &Stream{format: &events, channel: channel, from: &from, options: o, progress: newProgress(channel)}
 }
 
 // NewLines is described at NewEvents.
 func NewLines(channel string, from hub.SubscribeOptions, o *StreamOptions) *Stream {
-	return &Stream{format: &lines, channel: channel, from: &from, options: o}
+	return &Stream{format: &lines, channel: channel, from: &from, options: o, progress: newProgress(channel)}
 }
 
 // Transport implements Dialect.
@@ -108,6 +115,8 @@ func (s *Stream) Begin(now time.Time, out *Effects) {
 func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	for i := range pushes {
 		switch p := &pushes[i]; {
+		case s.progress != nil && (p.Delivery != nil || p.Gap != nil):
+			s.pushPattern(now, p, out)
 		case p.Delivery != nil:
 			b := s.format.form.Of(p.Delivery)
 			out.Frames = append(out.Frames, b)
@@ -123,6 +132,9 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		if out.Closing != nil {
 			return
 		}
+	}
+	if s.progress != nil && s.format.appendID == nil && len(out.Frames) > 0 && s.progress.isDue(now) {
+		out.Frames = append(out.Frames, append(s.progress.appendObject(nil, now), '\n'))
 	}
 	if len(out.Frames) == 0 {
 		return
@@ -181,6 +193,10 @@ func (s *Stream) answer(o *hub.Outcome, out *Effects) {
 	if s.format.appendRetry != nil {
 		delay, s.issuedAt = s.options.Reconnect(FirstDelay)
 	}
+	if s.progress != nil && o.Vector != nil {
+		s.openPattern(o.Vector, delay, out)
+		return
+	}
 	out.Frames = append(out.Frames, s.format.appendOpen(nil, delay, position))
 }
 
@@ -202,13 +218,20 @@ func (s *Stream) End(reason error, out *Effects) {
 	}
 }
 
-// Deadline is when a heartbeat is due.
-func (s *Stream) Deadline() time.Time { return s.heartbeat }
+// Deadline is when a heartbeat is due, or a vector.
+func (s *Stream) Deadline() time.Time {
+	if p := s.progress; p != nil && p.isNew && s.format.appendID == nil {
+		if due := p.told.Add(vectorInterval); due.Before(s.heartbeat) {
+			return due
+		}
+	}
+	return s.heartbeat
+}
 
-// Expire sends a heartbeat.
+// Expire sends a heartbeat, or a vector.
 func (s *Stream) Expire(now time.Time, out *Effects) {
 	if !s.refresh(out) {
-		out.Frames = append(out.Frames, s.format.heartbeat)
+		out.Frames = append(out.Frames, s.heartbeatOf(now))
 	}
 	s.heartbeat = now.Add(s.options.Heartbeat)
 }

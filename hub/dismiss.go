@@ -1,0 +1,62 @@
+package hub
+
+import (
+	"context"
+	"time"
+)
+
+// dismissInterval is how often DismissAtPace looks for sessions that have come since.
+const dismissInterval = 200 * time.Millisecond
+
+// DismissAtPace ends every session with ErrShutdown, so many a second as ShutdownAtPace
+// does, and refuses nothing meanwhile: those that are open publish and subscribe as
+// ever, and new ones, which may still come, end as well. It is for a hub whose
+// successor serves already. It returns nil when no session is left; when ctx is done,
+// those that are left are ended at once, and its error is returned.
+func (h *Hub) DismissAtPace(ctx context.Context, perSecond int) error {
+	for {
+		endAtPace(ctx, h.Sessions(), perSecond)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if h.isEmpty() {
+			return nil
+		}
+		again := time.NewTimer(dismissInterval)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+		}
+	}
+}
+
+// endAtPace ends so many sessions a second, at least one, and all that are left when
+// ctx is done.
+func endAtPace(ctx context.Context, sessions []*Session, perSecond int) {
+	batch := len(sessions)
+	if perSecond < NoLimit {
+		batch = max(1, int(float64(perSecond)*paceInterval.Seconds()))
+	}
+	var pace *time.Ticker
+	for i, s := range sessions {
+		if i > 0 && i%batch == 0 && ctx.Err() == nil {
+			if pace == nil {
+				pace = time.NewTicker(paceInterval)
+				defer pace.Stop()
+			}
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+			}
+		}
+		s.end(endShutdown)
+	}
+}
+
+// isEmpty reports whether no session is open.
+func (h *Hub) isEmpty() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions.Len() == 0
+}

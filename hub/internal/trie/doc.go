@@ -1,0 +1,2 @@
+// Package trie finds the patterns that match the name of a channel.
+package trie
