@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -393,6 +394,12 @@ func (c *modelClient) digest(asked *askedModel, ok *heardReply) {
 		}
 		n++
 		raw := p.raw
+		if strings.HasPrefix(raw, "{") { // JSON, as it stands in an envelope
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, []byte(raw)); err == nil {
+				raw = compact.String()
+			}
+		}
 		fmt.Fprintf(h, "%s:%d\x00%d\x00%s", ok.Position.Epoch, p.offset, len(raw), raw)
 	}
 	if n != ok.Count || hex.EncodeToString(h.Sum(nil)) != ok.SHA256 {

@@ -411,7 +411,9 @@ func (c *modelClient) finish(w *modelWire) {
 		return
 	}
 	c.wire, c.in = nil, nil
-	c.ack = page.Poll
+	if page.Poll > 0 { // docs/protocol.md §6.4
+		c.ack = page.Poll
+	}
 	c.notef("page %d", page.Poll)
 	for _, object := range page.Messages {
 		if c.isUp() {
