@@ -179,7 +179,7 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 		return
 	}
 	if agreed.subprotocol != "" {
-		agreed.subprotocol = s.keepSubprotocol(agreed.subprotocol)
+		agreed.subprotocol = keepSubprotocol(agreed.subprotocol, s.Subprotocols, agreed.admission.Subprotocols)
 	}
 	c.mu.Lock()
 	l.applyAgreement(c, &agreed)
@@ -419,12 +419,12 @@ func (s *Server) respond(dst []byte, accepted *handshake.Accepted, agreed *agree
 	return handshake.AppendResponse(dst, accepted, extension, agreed.admission.Header)
 }
 
-// keepSubprotocol returns subprotocol in memory that is not the request's, if possible
-// without a copy.
-func (s *Server) keepSubprotocol(subprotocol string) string {
-	for _, known := range s.Subprotocols {
-		if known == subprotocol {
-			return known
+// keepSubprotocol returns subprotocol in memory that is not the request's, without a copy
+// if it is in one of the lists that the server and its program have.
+func keepSubprotocol(subprotocol string, lists ...[]string) string {
+	for _, list := range lists {
+		if i := slices.Index(list, subprotocol); i >= 0 {
+			return list[i]
 		}
 	}
 	return strings.Clone(subprotocol)

@@ -59,7 +59,11 @@ func (s *loopCarrier) OnOpen(c *engine.Conn) {
 // OnMessage gives the dialect what the client sends.
 func (s *loopCarrier) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
 	m := scratches.Get().(*scratch)
+	wasConnected := s.session != nil
 	s.receive(typ == engine.MessageBinary, p, m)
+	if !wasConnected && s.session != nil {
+		s.take(m) // what its first commands have brought goes with the greeting, in one write
+	}
 	s.apply(c, m)
 	if !s.paused && s.isBusy() {
 		s.paused = true

@@ -25,22 +25,36 @@ import (
 type seat struct {
 	t       *Transport
 	session *hub.Session
-	secret  string
 	holder  bell
+	secret  secret
+
+	held   bool // like all that follows but news, guarded by mu
+	isOver bool
 
 	news atomic.Bool // somebody claims the seat, or frames were delivered to it
 
-	mu       sync.Mutex // guards what follows
-	held     bool
+	mu       sync.Mutex
+	timers   uint32        // how many there have been
 	client   string        // what the client says of itself, "" if it does not
 	claimant *conversation // that waits for it
-	left     leftBehind    // while nobody has it
+	left     *leftBehind   // nil while somebody has it
 	timer    *time.Timer   // ends a session that nobody comes back to; nil while somebody has it, or claims it
-	timers   int           // how many there have been
-	inbox    [][]byte      // frames that came by other requests
-	bytes    int           // of them
+	inbox    *inbox        // frames that came by other requests, nil for none
 	connect  uint64        // the ID of the newest connect that had it
-	isOver   bool
+}
+
+// secret is that of a session: 26 characters of base 32, of 130 random bits.
+type secret [26]byte
+
+func newSecret() (s secret) {
+	copy(s[:], strings.ToLower(rand.Text()))
+	return s
+}
+
+// inbox has frames for the conversation that has the seat.
+type inbox struct {
+	frames [][]byte
+	bytes  int // of them
 }
 
 // leftBehind is the state of a conversation, for the next one.
@@ -101,7 +115,7 @@ func (s *seats) remove(x *seat) {
 
 // newSeat opens a session for c, which has the seat.
 func (t *Transport) newSeat(c *conversation) (*seat, error) {
-	s := &seat{t: t, secret: strings.ToLower(rand.Text()), held: true}
+	s := &seat{t: t, secret: newSecret(), held: true}
 	s.holder.ring.Store(&c.wake)
 	session, err := t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), s.holder.wake)
 	if err != nil {
@@ -115,7 +129,7 @@ func (t *Transport) newSeat(c *conversation) (*seat, error) {
 // findSeat returns the seat of a session, if secret is its own.
 func (t *Transport) findSeat(id, secret string) *seat {
 	s := t.seats.find(id)
-	if s == nil || subtle.ConstantTimeCompare([]byte(secret), []byte(s.secret)) != 1 {
+	if s == nil || subtle.ConstantTimeCompare([]byte(secret), s.secret[:]) != 1 {
 		return nil
 	}
 	return s
@@ -171,12 +185,14 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	case s.held:
 		return left, false, false
 	}
-	left, s.left = s.left, leftBehind{}
+	if s.left != nil {
+		left, s.left = *s.left, nil
+	}
 	s.held, s.claimant = true, nil
 	s.t.seats.waiting.Add(-1)
 	s.stopTimer()
 	s.holder.ring.Store(&c.wake)
-	s.news.Store(len(s.inbox) > 0)
+	s.news.Store(s.inbox != nil)
 	return left, true, false
 }
 
@@ -226,7 +242,7 @@ func (s *seat) leave(left leftBehind) {
 		s.session.Suspend()
 	}
 	s.mu.Lock()
-	s.left, s.held = left, false
+	s.left, s.held = &left, false
 	s.t.seats.waiting.Add(1)
 	claimant := s.claimant
 	if claimant == nil {
@@ -253,7 +269,7 @@ func (s *seat) lookUnheld() {
 
 // giveUp ends the session if nobody has its seat. timer is the number of the timer that
 // says so, 0 for none.
-func (s *seat) giveUp(timer int) {
+func (s *seat) giveUp(timer uint32) {
 	s.mu.Lock()
 	if s.held || s.isOver || timer != 0 && timer != s.timers {
 		s.mu.Unlock()
@@ -266,7 +282,9 @@ func (s *seat) giveUp(timer int) {
 		s.session.End(&hub.Ended{Reason: "its client did not come back within " + s.t.o.SessionTimeout.String()})
 	}
 	s.ended(claimant)
-	left.leave()
+	if left != nil {
+		left.leave()
+	}
 }
 
 // end is the end of the session, called by the conversation that has the seat.
@@ -289,7 +307,7 @@ func (s *seat) endLocked() (claimant *conversation) {
 	if !s.held {
 		s.t.seats.waiting.Add(-1)
 	}
-	s.claimant, s.left, s.inbox = nil, leftBehind{}, nil
+	s.claimant, s.left, s.inbox = nil, nil, nil
 	s.stopTimer()
 	return claimant
 }
@@ -316,13 +334,16 @@ func (s *seat) deliver(frame []byte) error {
 	case s.isOver:
 		s.mu.Unlock()
 		return errSessionUnknown
-	case s.bytes > 0 && s.bytes+len(frame) > inboxBytesMax:
+	case s.inbox != nil && s.inbox.bytes+len(frame) > inboxBytesMax:
 		s.mu.Unlock()
 		s.t.observe.inboxRefused()
 		return errInboxFull
 	}
-	s.inbox = append(s.inbox, frame)
-	s.bytes += len(frame)
+	if s.inbox == nil {
+		s.inbox = new(inbox)
+	}
+	s.inbox.frames = append(s.inbox.frames, frame)
+	s.inbox.bytes += len(frame)
 	s.mu.Unlock()
 	s.news.Store(true)
 	s.holder.wake()
@@ -334,7 +355,9 @@ func (s *seat) attend() (frames [][]byte, isClaimed bool) {
 	s.news.Store(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	frames, s.inbox, s.bytes = s.inbox, nil, 0
+	if s.inbox != nil {
+		frames, s.inbox = s.inbox.frames, nil
+	}
 	return frames, s.claimant != nil
 }
 
@@ -342,9 +365,12 @@ func (s *seat) attend() (frames [][]byte, isClaimed bool) {
 func (s *seat) putBack(frames [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range frames {
-		s.bytes += len(f)
+	if s.inbox == nil {
+		s.inbox = new(inbox)
 	}
-	s.inbox = append(frames, s.inbox...)
+	for _, f := range frames {
+		s.inbox.bytes += len(f)
+	}
+	s.inbox.frames = append(frames, s.inbox.frames...)
 	s.news.Store(true)
 }

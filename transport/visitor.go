@@ -21,24 +21,47 @@ import (
 type visitor struct {
 	guard Guard
 
-	waiting atomic.Int32 // how many commands are held
-
 	// The carrier's:
 	held     []dialect.Command // the first one is being asked about, or is next
-	borrowed bool              // held is in the memory of a scratch
-	act      Act               // what the Guard is asked about
-	later    func(error)       // v.decide, nil until it was needed
+	question *question         // what the Guard is asked; nil until it was asked something
 	link     *link             // nil unless the session outlives its carrier
 
-	mu       sync.Mutex // guards what follows
-	wake     func()     // nil until the conversation has begun
-	isKnown  bool       // client or err is set
+	waiting  atomic.Int32 // how many commands are held
+	borrowed bool         // the carrier's: held is in the memory of a scratch
+
+	hasEnded bool // like all that follows, guarded by mu
+	isKnown  bool // client or err is set
+	asks     bool // about the first of held
+	mu       sync.Mutex
+	wake     func() // nil until the conversation has begun
 	client   *Client
 	err      error // why it is not known who it is
-	asks     bool  // about the first of held
-	decided  bool  // verdict is the answer
-	verdict  error
-	hasEnded bool
+}
+
+// question is what the Guard is asked, one after the other. A visitor that is asked about
+// nothing has none.
+type question struct {
+	act   Act         // the carrier's
+	later func(error) // decide of the visitor
+
+	decided bool // verdict is the answer; both are guarded by the visitor's mutex
+	verdict error
+}
+
+// answer returns the answer to the question, if there is one; v.mu is held.
+func (v *visitor) answer() (decided bool, verdict error) {
+	if v.question == nil {
+		return false, nil
+	}
+	return v.question.decided, v.question.verdict
+}
+
+// forget makes room for the next question; v.mu is held.
+func (v *visitor) forget() {
+	v.asks = false
+	if q := v.question; q != nil {
+		q.decided, q.verdict = false, nil
+	}
 }
 
 // visit asks the Guard who makes a request. It returns nil where there is none.
@@ -110,11 +133,11 @@ func (v *visitor) know(c *Client, err error) {
 // decide is told whether the act that was asked about is allowed.
 func (v *visitor) decide(err error) {
 	v.mu.Lock()
-	if !v.asks || v.decided {
+	if !v.asks || v.question.decided {
 		v.mu.Unlock()
 		return
 	}
-	v.decided, v.verdict = true, err
+	v.question.decided, v.question.verdict = true, err
 	wake := v.wake
 	v.mu.Unlock()
 	wake()
@@ -166,7 +189,8 @@ func (v *visitor) next(session string) (command dialect.Command, refusal error, 
 	}
 	v.mu.Lock()
 	isKnown, err := v.isKnown, v.err
-	asks, decided, verdict := v.asks, v.decided, v.verdict
+	asks := v.asks
+	decided, verdict := v.answer()
 	v.mu.Unlock()
 	switch {
 	case !isKnown || asks && !decided:
@@ -182,22 +206,24 @@ func (v *visitor) next(session string) (command dialect.Command, refusal error, 
 	if also := v.held[0].Also; verdict == nil && also != 0 {
 		v.held[0].Action, v.held[0].Also = also, 0
 		v.mu.Lock()
-		v.asks, v.decided, v.verdict = false, false, nil
+		v.forget()
 		v.mu.Unlock()
 		return v.next(session)
 	}
 	command = v.held[0]
-	if v.act.Message != nil {
-		command.Message = *v.act.Message
+	if q := v.question; q != nil {
+		if q.act.Message != nil {
+			command.Message = *q.act.Message
+		}
+		q.act = Act{}
 	}
 	v.held[0] = dialect.Command{}
 	if v.held = v.held[1:]; len(v.held) == 0 {
 		v.held = nil
 	}
 	v.waiting.Add(-1)
-	v.act = Act{}
 	v.mu.Lock()
-	v.asks, v.decided, v.verdict = false, false, nil
+	v.forget()
 	v.mu.Unlock()
 	return command, verdict, true
 }
@@ -205,25 +231,26 @@ func (v *visitor) next(session string) (command dialect.Command, refusal error, 
 // ask asks about the first command that is held.
 func (v *visitor) ask(session string) (decided bool, verdict error) {
 	command := &v.held[0]
-	v.act = Act{Action: command.Action, Channel: command.Channel, Session: session}
+	if v.question == nil {
+		v.question = &question{later: v.decide}
+	}
+	q := v.question
+	q.act = Act{Action: command.Action, Channel: command.Channel, Session: session}
 	if command.Kind == hub.CommandPublish {
 		m := command.Message // the array of held may be replaced while the Guard has it
 		if user := v.client.Identity.User; user != "" {
 			m.Attributes = withUser(m.Attributes, user)
 		}
-		v.act.Message = &m
-	}
-	if v.later == nil {
-		v.later = v.decide
+		q.act.Message = &m
 	}
 	v.mu.Lock()
 	v.asks = true
 	v.mu.Unlock()
-	decided, verdict = v.guard.Authorize(v.client, &v.act, v.later)
+	decided, verdict = v.guard.Authorize(v.client, &q.act, q.later)
 	if !decided {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		return v.decided, v.verdict // it may have come meanwhile
+		return q.decided, q.verdict // it may have come meanwhile
 	}
 	return true, verdict
 }

@@ -35,16 +35,11 @@ type Session struct {
 	deltas   deltas    // nil without any
 	begin    string    // the position where those began
 	pages    uint64    // the number of the newest page of polls before, of a carrier that is none
-	digests  []uint64  // the IDs of digests whose history is asked for
 	due      time.Time // when Expire has something to do
-	expires  time.Time // when the identity does; zero for never, or once the client was told
-	waiting  [][]byte  // frames that came behind connect, until it is answered
-	content  []byte    // of the request, until Begin
+	expires  instant   // when the identity does; zero for never, or once the client was told
 	poll     *pages    // of a carrier that is a long poll
 	patterns *patterns // those it is subscribed to; nil if there were none
-
-	acknowledged uint64   // the newest page of a poll that the client has, as its request says
-	backlog      [][]byte // what an earlier carrier has not brought to the client, until Begin
+	early    *early    // nil for a session that is connected and idle
 }
 
 // phase is how far the conversation has come.
@@ -91,13 +86,13 @@ func NewSessionPoll(o *SessionOptions, wait time.Duration) *Session {
 }
 
 // Acknowledge says that the client has received the pages of a poll up to a number.
-func (s *Session) Acknowledge(number uint64) { s.acknowledged = number }
+func (s *Session) Acknowledge(number uint64) { s.needEarly().acknowledged = number }
 
 // Transport implements Dialect.
 func (s *Session) Transport() string { return "session" }
 
 // SetContent gives the session the commands of its request, which it keeps.
-func (s *Session) SetContent(content []byte) { s.content = content }
+func (s *Session) SetContent(content []byte) { s.needEarly().content = content }
 
 // Agree tells what the handshake of a WebSocket has agreed on.
 func (s *Session) Agree(subprotocol string, isCompressed bool) {
@@ -131,7 +126,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	// Pages are counted on, or a poll that comes late would acknowledge one of a newer
 	// connection.
 	s.setPage(old.page())
-	s.newest, s.recent, s.digests, s.expires = max(s.newest, old.newest), old.recent, old.digests, old.expires
+	s.newest, s.recent, s.expires = max(s.newest, old.newest), old.recent, old.expires
 	if isResumed {
 		s.resumed = connect
 		if s.messages == "" {
@@ -145,7 +140,8 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	if old.poll == nil {
 		return
 	}
-	isMissing := s.acknowledged != old.poll.number
+	e := s.needEarly()
+	isMissing := e.acknowledged != old.poll.number
 	switch {
 	case s.poll != nil:
 		s.poll.pending = old.poll.pending
@@ -153,9 +149,9 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 			s.poll.sent = old.poll.sent
 		}
 	case isMissing:
-		s.backlog = append(old.poll.sent, old.poll.pending...)
+		e.backlog = append(old.poll.sent, old.poll.pending...)
 	default:
-		s.backlog = old.poll.pending
+		e.backlog = old.poll.pending
 	}
 }
 
@@ -171,18 +167,19 @@ func (s *Session) Begin(now time.Time, out *Effects) {
 	case carriedPoll:
 		s.poll.begin(now, out)
 	}
-	for _, object := range s.backlog {
+	var e early
+	if s.early != nil {
+		e, s.early = *s.early, nil
+	}
+	for _, object := range e.backlog {
 		s.send(object, out)
 	}
-	s.backlog = nil
 	if s.phase == phaseNew {
 		s.due = now.Add(s.options.ConnectTimeout)
 	} else {
 		s.rest(now)
 	}
-	content := s.content
-	s.content = nil
-	s.Receive(now, Frame{Binary: s.framing.isCBOR, Data: content}, out)
+	s.Receive(now, Frame{Binary: s.framing.isCBOR, Data: e.content}, out)
 }
 
 // Receive takes commands, one on each line, or items of CBOR.
@@ -203,7 +200,8 @@ func (s *Session) receive(now time.Time, f Frame, out *Effects) {
 	data := f.Data
 	for len(data) > 0 && out.Closing == nil {
 		if s.phase == phaseConnecting {
-			s.waiting = append(s.waiting, bytes.Clone(data))
+			e := s.needEarly()
+			e.waiting = append(e.waiting, bytes.Clone(data))
 			return
 		}
 		var c clientproto.Command
@@ -290,7 +288,7 @@ func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 		if c.Last == 0 {
 			command.Query.Last = DigestMax
 		}
-		s.digests = append(s.digests, c.ID)
+		command.Tag |= tagDigest
 	case clientproto.RPC:
 		command.Kind, command.Action, command.Channel = hub.CommandCall, access.Call, c.Method
 		command.Call = hub.Call{Method: c.Method, Kind: c.Kind, Data: c.Data, Timeout: c.Timeout}
@@ -336,7 +334,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 			s.answerReplies(now, out)
 			return
 		}
-		s.expires = o.Expires
+		s.expires = instantOf(o.Expires)
 		s.rest(now)
 		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
 		s.answerReplies(now, out)
@@ -348,12 +346,14 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 		return
 	}
 	s.phase = phaseConnected
-	s.expires = o.Expires
+	s.expires = instantOf(o.Expires)
 	s.reply(o.Tag, out, func(w writer) writer { s.connected(&w, now, o); return w })
 	s.subscribeMessages(o.User, out)
-	waiting := s.waiting
-	s.waiting = nil
-	for _, frame := range waiting {
+	var e early
+	if s.early != nil {
+		e, s.early = *s.early, nil
+	}
+	for _, frame := range e.waiting {
 		if out.Closing == nil {
 			s.receive(now, Frame{Binary: s.framing.isCBOR, Data: frame}, out)
 		}
@@ -437,8 +437,8 @@ func (s *Session) rest(now time.Time) {
 	if s.poll != nil {
 		s.due = s.poll.until
 	}
-	if !s.expires.IsZero() {
-		if at := s.expires.Add(-s.options.Expiring); s.due.IsZero() || at.Before(s.due) {
+	if s.expires != 0 {
+		if at := s.expires.time().Add(-s.options.Expiring); s.due.IsZero() || at.Before(s.due) {
 			s.due = at
 		}
 	}
@@ -454,9 +454,9 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		s.close(clientproto.CloseConnectTimeout, "no connect came in time", out)
 		return
 	}
-	if !s.expires.IsZero() && !now.Before(s.expires.Add(-s.options.Expiring)) {
-		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.Sub(now)); return w })
-		s.expires = time.Time{}
+	if s.expires != 0 && !now.Before(s.expires.time().Add(-s.options.Expiring)) {
+		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.time().Sub(now)); return w })
+		s.expires = 0
 	}
 	switch {
 	case s.poll != nil:

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -60,16 +59,6 @@ func overReason(err error) string {
 
 // DigestMax is how many publications a digest is of at most.
 const DigestMax = 256
-
-// isDigest reports whether the history of o was read for a digest, and forgets it.
-func (s *Session) isDigest(o *hub.Outcome) bool {
-	i := slices.Index(s.digests, o.Tag)
-	if i < 0 || o.Command != hub.CommandHistory {
-		return false
-	}
-	s.digests = slices.Delete(s.digests, i, i+1)
-	return true
-}
 
 // digest writes the digest of a page (docs/protocol.md §9): a subscriber that has
 // the same publications computes the same.

@@ -12,8 +12,13 @@ import (
 // tagMessages is that of the subscription to the user's own channel. No client has it.
 const tagMessages = clientproto.IDMax + 1
 
+// tagDigest marks that of a history that is asked for to reply with its digest.
+const tagDigest = 1 << 62
+
 // settle replies to the command that o is the outcome of.
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
+	isDigest := o.Tag&tagDigest != 0
+	o.Tag &^= tagDigest
 	s.followDeltas(o)
 	switch {
 	case o.Tag == hub.ByServer:
@@ -26,9 +31,8 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 		}
 		s.tell(o, out) // where they begin: the client comes back from there if none has come
 	case o.Err != nil:
-		s.isDigest(o)
 		s.fail(idOf(o.Tag), o.Err, out)
-	case o.Command == hub.CommandHistory && s.isDigest(o):
+	case isDigest:
 		s.reply(o.Tag, out, func(w writer) writer { w.digest(&o.Page); return w })
 	default:
 		s.settlePattern(o)

@@ -1,0 +1,38 @@
+package dialect
+
+import (
+	"math"
+	"time"
+)
+
+// early is what a session has only until it has begun, or is connected.
+type early struct {
+	waiting      [][]byte // frames that came behind connect, until it is answered
+	content      []byte   // of the request, until Begin
+	acknowledged uint64   // the newest page of a poll that the client has, as its request says
+	backlog      [][]byte // what an earlier carrier has not brought to the client, until Begin
+}
+
+// needEarly returns s.early.
+func (s *Session) needEarly() *early {
+	if s.early == nil {
+		s.early = new(early)
+	}
+	return s.early
+}
+
+// instant is a wall time in nanoseconds of Unix time, a third of a time.Time; 0 for none.
+type instant int64
+
+// instantOf has what is too far away for an instant, in the year 2262, be the last one.
+func instantOf(t time.Time) instant {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Unix() >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	}
+	return instant(t.UnixNano())
+}
+
+func (i instant) time() time.Time { return time.Unix(0, int64(i)) }

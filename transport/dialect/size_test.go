@@ -1,0 +1,29 @@
+package dialect
+
+import (
+	"math"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// An idle session has one of these, besides what its carrier, the engine and the hub have.
+func TestSizes(t *testing.T) {
+	if size := unsafe.Sizeof(Session{}); size > 160 {
+		t.Errorf("Session has grown to %d bytes; 160 is a size class of the allocator, and the next is 176", size)
+	}
+}
+
+func TestInstantKeepsATime(t *testing.T) {
+	if i := instantOf(time.Time{}); i != 0 {
+		t.Errorf("instantOf(zero) = %d, want 0: none", i)
+	}
+	at := time.Date(2026, 11, 30, 9, 30, 0, 500, time.UTC)
+	if got := instantOf(at).time(); !got.Equal(at) {
+		t.Errorf("an instant of %v is %v", at, got)
+	}
+	far := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) // as tokens have that are to last
+	if i := instantOf(far); i != math.MaxInt64 {
+		t.Errorf("instantOf(%v) = %d, want the last one there is", far, i)
+	}
+}
