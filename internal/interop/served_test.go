@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,10 @@ func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host s
 	if err != nil {
 		t.Fatalf("cannot build the program: %v", err)
 	}
-	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	if !slices.Contains(args, "--listen") {
+		args = append([]string{"--listen", "127.0.0.1:0"}, args...)
+	}
+	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
 	cmd.Env = append(os.Environ(), "GODWIT_HEARTBEAT="+heartbeat.String())
 	out, err := cmd.StderrPipe()
 	if err == nil {

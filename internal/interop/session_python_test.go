@@ -1,0 +1,64 @@
+package interop
+
+import (
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pythonClient is the folder of a client that was written from docs/protocol.md.
+const pythonClient = "../../examples/python-client"
+
+// python finds Python with the package that the client needs.
+func python(t *testing.T) string {
+	t.Helper()
+	path := program(t, "/usr/bin/python3", "python3")
+	if out, err := exec.Command(path, "-c", "import websockets").CombinedOutput(); err != nil {
+		missing(t, "python3-websockets is not installed: "+string(out))
+	}
+	return path
+}
+
+// TestSessionPythonCut: while 2,000 numbers are published the subscriber's connections
+// are cut, and the server is killed once. Nothing is lost, repeated or in another order
+// but for the loss that a gap announces.
+func TestSessionPythonCut(t *testing.T) {
+	path := python(t)
+	host, process := launchGodwit(t, 15*time.Second)
+	b := newBreaker(t, host)
+	told := programEvents(t, path, "-B", "testdata/python/numbers.py", pythonClient,
+		"ws://"+b.Addr().String()+"/connect", "ws://"+host+"/connect")
+	cuts := 0
+	for {
+		line, ok := told.next()
+		switch {
+		case !ok:
+			t.Fatal("the client ended, or said nothing for long")
+		case line == "whole":
+			if cuts != 7 {
+				t.Fatalf("%d cuts, want 7", cuts)
+			}
+			return
+		case line == "published 1000":
+			if err := process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			for { // until the address is free
+				conn, err := net.Dial("tcp", host)
+				if err != nil {
+					break
+				}
+				conn.Close()
+			}
+			launchGodwit(t, 15*time.Second, "--listen", host)
+			cuts++
+		case strings.HasPrefix(line, "published "):
+			b.cut(host)
+			cuts++
+		default:
+			t.Fatalf("the client says %q", line)
+		}
+	}
+}
