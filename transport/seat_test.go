@@ -230,14 +230,14 @@ func TestMessagesGoOn(t *testing.T) {
 	a.c.close()
 	first := publishText(t, on, "@ann", "one")
 	b, resumed := newTalk(t, on, on.newLines(), guard.visit(), nil, resumption(t, 2, replyTo(t, heard, 1)))
-	if len(resumed) != 2 || !strings.Contains(resumed[1], `{"message":`) || !strings.Contains(resumed[1], `"one"`) {
+	if len(resumed) != 3 || !strings.Contains(resumed[2], `{"message":`) || !strings.Contains(resumed[2], `"one"`) {
 		t.Errorf("the first message was lost: %q", resumed)
 	}
 	b.c.close()
 	publishText(t, on, "@ann", "two")
 	connect := strings.Replace(resumption(t, 3, replyTo(t, heard, 1)), `}}}`, fmt.Sprintf(`},"messages":%q}}`, first), 1)
 	c, resumed := newTalk(t, on, on.newLines(), guard.visit(), nil, connect)
-	if len(resumed) != 2 || !strings.Contains(resumed[1], `"two"`) {
+	if len(resumed) != 3 || !strings.Contains(resumed[2], `"two"`) {
 		t.Errorf("behind %v there is %q", first, resumed)
 	}
 	c.c.close()

@@ -292,7 +292,7 @@ func (s *Settings) asksSubscribe(channel string) bool {
 // refusePattern refuses a pattern about a part of which the application decides: it can
 // be asked about a channel, and about a pattern that is all its own.
 func (s *Settings) refusePattern(id *access.Identity, a access.Action, channel string) *access.Refusal {
-	if !access.IsPattern(channel) || id.Kind == access.Key {
+	if !access.IsPattern(channel) || id.Kind == access.Key || a == access.Answer { // grants alone decide about methods
 		return nil
 	}
 	if a != access.Subscribe {
