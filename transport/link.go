@@ -72,7 +72,9 @@ func (c *conversation) beginLinked(m *scratch) {
 		c.refuseLinked(errResumeByPositions, m)
 		return
 	}
-	c.dialect.(*dialect.Session).Adopt(left.dialect, false)
+	d := c.dialect.(*dialect.Session)
+	d.Adopt(left.dialect, false)
+	l.wants.settle(d)
 	l.seat, l.wants = l.wants, nil
 	c.session = l.seat.session
 	left.visitor.begin(c.wake)
@@ -200,7 +202,11 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		return true
 	}
 	v, old := c.visitor, left.visitor
-	if (v.client == nil) != (old.client == nil) || v.client != nil && !isSameUser(v.client.Identity, old.client.Identity) {
+	before := old.identity()
+	if old == nil { // nobody has had it here, see ImportSessions
+		before = seat.session.Identity()
+	}
+	if (v.client == nil) != (before == nil) || v.client != nil && !isSameUser(v.client.Identity, before) {
 		// It is the session of somebody else, whatever its secret says.
 		seat.leave(left)
 		return true
@@ -208,16 +214,22 @@ func (c *conversation) resume(o *connecting) (done bool) {
 	seat.session.Suspend()
 	if v.client != nil {
 		seat.session.SetIdentity(v.client.Identity)
-		old.become(v.client)
-		v.client = nil
 	}
-	old.drop(left.refreshing)
-	old.begin(c.wake)
-	old.link = v.link
-	c.visitor = old
+	if old != nil {
+		if v.client != nil {
+			old.become(v.client)
+			v.client = nil
+		}
+		old.drop(left.refreshing)
+		old.begin(c.wake)
+		old.link = v.link
+		c.visitor = old
+		c.visitor.link.outdated = len(old.held)
+	}
 	c.visitor.link.seat, c.session = seat, seat.session
-	c.visitor.link.outdated = len(old.held)
-	c.dialect.(*dialect.Session).Adopt(left.dialect, true)
+	d := c.dialect.(*dialect.Session)
+	d.Adopt(left.dialect, true)
+	seat.settle(d)
 	c.adopt(&left)
 	c.wake() // there may be something already
 	return true

@@ -28,6 +28,8 @@ type seat struct {
 	secret  string
 	holder  bell
 
+	isRestored bool // it comes from another process, see ImportSessions
+
 	news atomic.Bool // somebody claims the seat, or frames were delivered to it
 
 	mu       sync.Mutex // guards what follows
@@ -39,6 +41,8 @@ type seat struct {
 	inbox    [][]byte      // frames that came by other requests
 	bytes    int           // of them
 	isOver   bool
+	dialect  *dialect.Session // of the conversation that has the seat, or has left it
+	patience time.Duration    // beyond SessionTimeout, of a client that has not come back to this process yet
 }
 
 // leftBehind is the state of a conversation, for the next one.
@@ -104,6 +108,7 @@ func (t *Transport) newSeat(c *conversation) (*seat, error) {
 		return nil, err
 	}
 	s.session = session
+	s.dialect = c.dialect.(*dialect.Session)
 	t.seats.add(s)
 	return s, nil
 }
@@ -159,6 +164,13 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	return left, true, false
 }
 
+// settle says that the conversation of d has the seat, and all that d adopts.
+func (s *seat) settle(d *dialect.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dialect, s.patience = d, 0
+}
+
 // withdraw ends the claim of c, which goes away.
 func (s *seat) withdraw(c *conversation) {
 	s.mu.Lock()
@@ -176,7 +188,7 @@ func (s *seat) withdraw(c *conversation) {
 func (s *seat) startTimer() {
 	s.timers++
 	n := s.timers
-	s.timer = time.AfterFunc(s.t.o.SessionTimeout, func() { s.giveUp(n) })
+	s.timer = time.AfterFunc(s.t.o.SessionTimeout+s.patience, func() { s.giveUp(n) })
 }
 
 // stopTimer is for one that has come back; s.mu is held. A timer that has passed

@@ -3,6 +3,7 @@ package dialect
 import (
 	"cmp"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/godwit-io/godwit/clientproto"
@@ -17,7 +18,8 @@ const tagMessages = clientproto.IDMax + 1
 func (s *Session) settle(o *hub.Outcome, out *Effects) {
 	switch {
 	case o.Tag == tagMessages:
-		if s.begin = o.Position.String(); o.Err != nil {
+		begin := o.Position.String()
+		if s.begin.Store(&begin); o.Err != nil {
 			s.messages = ""
 		}
 	case o.Err != nil:
@@ -211,6 +213,7 @@ func (s *Session) lose(p *hub.Push, out *Effects) {
 // recent are the replies to the newest commands that must not be done twice. A client
 // that has lost its connection sends the ones without a reply again.
 type recent struct {
+	mu        sync.Mutex // guards what follows, against State
 	replies   []recentReply
 	replied   uint64 // how many replies there have been
 	forgotten uint64 // the highest ID of a command that is not among them any more
@@ -219,26 +222,53 @@ type recent struct {
 type recentReply struct {
 	id    uint64
 	reply []byte // nil while there is none
+	kind  recentKind
 	turn  uint64 // of the reply; those that a client has not received are the last ones
 }
+
+// recentKind says what became of a command if its reply is not known.
+type recentKind uint8
+
+const (
+	recentOther   recentKind = iota // the reply is going to come
+	recentPublish                   // the same, of a publication
+	recentUnknown                   // nobody knows, see RestoreSession
+)
 
 // recentMax is how many are kept. It bounds how many commands a client may have under
 // way whose replies it wants to be repeated.
 const recentMax = 64
 
+// find returns the entry of a command, nil if there is none; r.mu is held.
+func (r *recent) find(id uint64) *recentReply {
+	for i := range r.replies {
+		if r.replies[i].id == id {
+			return &r.replies[i]
+		}
+	}
+	return nil
+}
+
 // note keeps a place for the reply to a command that must not be done twice. The one
 // that was replied to first loses its own: a command without a reply may be asked about
 // however many have come since.
-func (s *Session) note(id uint64) {
+func (s *Session) note(id uint64, isPublish bool) {
 	if id == 0 {
 		return
 	}
-	if s.recent == nil {
-		s.recent = &recent{}
+	r := s.recent.Load()
+	if r == nil {
+		r = &recent{}
+		s.recent.Store(r)
 	}
-	r := s.recent
+	kind := recentOther
+	if isPublish {
+		kind = recentPublish
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.replies) < recentMax {
-		r.replies = append(r.replies, recentReply{id: id})
+		r.replies = append(r.replies, recentReply{id: id, kind: kind})
 		return
 	}
 	oldest := &r.replies[0]
@@ -250,20 +280,20 @@ func (s *Session) note(id uint64) {
 		}
 	}
 	r.forgotten = max(r.forgotten, oldest.id)
-	*oldest = recentReply{id: id}
+	*oldest = recentReply{id: id, kind: kind}
 }
 
 // keep keeps a reply if there is a place for it.
 func (s *Session) keep(id uint64, object []byte) {
-	if s.recent == nil || id == 0 {
+	recent := s.recent.Load()
+	if recent == nil || id == 0 {
 		return
 	}
-	for i := range s.recent.replies {
-		if r := &s.recent.replies[i]; r.id == id {
-			s.recent.replied++
-			r.reply, r.turn = object, s.recent.replied
-			return
-		}
+	recent.mu.Lock()
+	defer recent.mu.Unlock()
+	if r := recent.find(id); r != nil {
+		recent.replied++
+		r.reply, r.turn = object, recent.replied
 	}
 }
 
@@ -284,18 +314,26 @@ func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	default:
 		return false
 	}
-	if s.recent == nil {
+	recent := s.recent.Load()
+	if recent == nil {
 		return false
 	}
-	for i := range s.recent.replies {
-		if r := &s.recent.replies[i]; r.id == c.ID {
-			if r.reply != nil {
-				s.send(r.reply, out)
-			}
-			return true // else the reply is going to come
-		}
+	recent.mu.Lock()
+	known, forgotten := recentReply{}, recent.forgotten
+	if r := recent.find(c.ID); r != nil {
+		known = *r
 	}
-	if c.ID > s.recent.forgotten {
+	recent.mu.Unlock()
+	switch {
+	case known.reply != nil:
+		s.send(known.reply, out)
+		return true
+	case known.kind == recentUnknown:
+		s.refuse(c.ID, clientproto.ProblemCommand, "it was sent to a server that was replaced; what became of it is not known", out)
+		return true
+	case known.id != 0:
+		return true // the reply is going to come
+	case c.ID > forgotten:
 		return false
 	}
 	s.refuse(c.ID, clientproto.ProblemCommand,

@@ -1,0 +1,269 @@
+package transport
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/base64"
+	varint "encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// SessionsVersion is that of what ExportSessions writes. A version is read by itself and
+// the next.
+const SessionsVersion = 1
+
+const (
+	replyBytesMax   = 64 << 10 // of a reply that goes over
+	repliesBytesMax = 64 << 20 // of all of them
+	recordBytesMax  = 8 << 20  // of a session
+	identityPresent = 1
+)
+
+// errSessions is the error for what ExportSessions has not written.
+var errSessions = errors.New("transport: sessions are malformed")
+
+// MoveSessions says whether sessions are going to go on in another process, which has the
+// same Broker by then. From then on every publication of a session has an idempotency key,
+// made of the session and the command: if its client asks for it again there, as no reply
+// has come, it is not published twice. ImportSessions keeps this up for its sessions.
+func (t *Transport) MoveSessions(isMoving bool) { t.isMoving.Store(isMoving) }
+
+// keyed returns the message of a publication, with a key if the same command may come again
+// where its reply is not known.
+func (c *conversation) keyed(command *dialect.Command) hub.Message {
+	m := command.Message
+	l := c.link()
+	if l == nil || l.seat == nil || m.IdempotencyKey != "" || command.Tag == 0 || !l.seat.isRestored && !c.t.isMoving.Load() {
+		return m
+	}
+	// IDs of sessions are public, and nobody else is to know the key.
+	sum := sha256.Sum256(strconv.AppendUint([]byte(l.seat.secret+"/"), command.Tag, 10))
+	m.IdempotencyKey = "session:" + base64.RawURLEncoding.EncodeToString(sum[:18])
+	return m
+}
+
+// ExportSessions writes the sessions of ConnectPath as they are at this moment, for
+// ImportSessions in another process: who they are, and what has become of their commands.
+// Subscriptions are not in it: a client that resumes subscribes again, from its positions.
+// The sessions go on. It returns the error of w.
+func (t *Transport) ExportSessions(w io.Writer) error {
+	t.seats.mu.Lock()
+	seats := make([]*seat, 0, len(t.seats.m))
+	for _, s := range t.seats.m {
+		seats = append(seats, s)
+	}
+	t.seats.mu.Unlock()
+	out := bufio.NewWriterSize(w, 64<<10)
+	var record, length []byte
+	left := repliesBytesMax
+	for _, s := range seats {
+		s.mu.Lock()
+		d, isOver := s.dialect, s.isOver
+		s.mu.Unlock()
+		if isOver || s.session.HasEnded() {
+			continue
+		}
+		state := d.State()
+		for i := range state.Replies {
+			if n := len(state.Replies[i].Reply); n > replyBytesMax || n > left {
+				state.Replies[i].Reply = nil
+			} else {
+				left -= n
+			}
+		}
+		record = appendSession(record[:0], s, &state)
+		length = varint.AppendUvarint(length[:0], uint64(len(record)))
+		out.Write(length) // Flush has its error
+		out.Write(record)
+	}
+	return out.Flush()
+}
+
+// A session is its ID, secret, identity, and state. Strings have their length before
+// them.
+func appendSession(dst []byte, s *seat, state *dialect.SessionState) []byte {
+	dst = appendText(appendText(dst, s.session.ID()), s.secret)
+	if id := s.session.Identity(); id == nil {
+		dst = append(dst, 0)
+	} else {
+		dst = append(dst, identityPresent, byte(id.Kind))
+		dst = appendText(appendText(appendText(dst, id.User), id.Name), id.ID)
+		dst = appendMoment(appendMoment(dst, id.Expires), id.IssuedAt)
+	}
+	dst = varint.AppendUvarint(dst, state.Newest)
+	dst = varint.AppendUvarint(dst, state.Forgotten)
+	dst = appendText(dst, state.Messages)
+	dst = varint.AppendUvarint(dst, uint64(len(state.Replies)))
+	for _, r := range state.Replies {
+		dst = varint.AppendUvarint(dst, r.ID)
+		dst = appendText(dst, string(r.Reply)) // no reply is empty
+	}
+	return dst
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(varint.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+func appendMoment(dst []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return varint.AppendVarint(dst, 0)
+	}
+	return varint.AppendVarint(dst, t.UnixNano())
+}
+
+// sessionFields takes what appendSession has appended. After an error everything is zero.
+type sessionFields struct {
+	b   []byte
+	err error
+}
+
+func (f *sessionFields) fail() { f.b, f.err = nil, errSessions }
+
+func (f *sessionFields) uint() uint64 {
+	n, size := varint.Uvarint(f.b)
+	if size <= 0 {
+		f.fail()
+		return 0
+	}
+	f.b = f.b[size:]
+	return n
+}
+
+func (f *sessionFields) moment() (t time.Time) {
+	n, size := varint.Varint(f.b)
+	if size <= 0 {
+		f.fail()
+		return t
+	}
+	f.b = f.b[size:]
+	if n != 0 {
+		t = time.Unix(0, n)
+	}
+	return t
+}
+
+func (f *sessionFields) byte() byte {
+	if len(f.b) == 0 {
+		f.fail()
+		return 0
+	}
+	b := f.b[0]
+	f.b = f.b[1:]
+	return b
+}
+
+func (f *sessionFields) text() string {
+	n := f.uint()
+	if n > uint64(len(f.b)) {
+		f.fail()
+		return ""
+	}
+	s := string(f.b[:n])
+	f.b = f.b[n:]
+	return s
+}
+
+// importedSession is one that parseSession has read.
+type importedSession struct {
+	id, secret string
+	identity   *access.Identity
+	state      dialect.SessionState
+}
+
+func parseSession(b []byte) (s importedSession, err error) {
+	f := &sessionFields{b: b}
+	s.id, s.secret = f.text(), f.text()
+	switch f.byte() {
+	case 0:
+	case identityPresent:
+		id := &access.Identity{Kind: access.Kind(f.byte())}
+		id.User, id.Name, id.ID = f.text(), f.text(), f.text()
+		id.Expires, id.IssuedAt = f.moment(), f.moment()
+		if id.Kind > access.Application {
+			f.fail()
+		}
+		s.identity = id
+	default:
+		f.fail()
+	}
+	s.state.Newest, s.state.Forgotten = f.uint(), f.uint()
+	s.state.Messages = f.text()
+	for n := f.uint(); n > 0 && f.err == nil; n-- {
+		r := dialect.StateReply{ID: f.uint()}
+		if reply := f.text(); reply != "" {
+			r.Reply = []byte(reply)
+		}
+		s.state.Replies = append(s.state.Replies, r)
+	}
+	if len(f.b) > 0 || len(s.secret) != len(s.id) || s.id == "" {
+		f.fail()
+	}
+	return s, f.err
+}
+
+// ImportSessions takes over what ExportSessions has written in another process, in this
+// version or the one before. Each session waits for its client to resume it, for patience
+// longer than SessionTimeout: so long may the other process have it. It is not a member of
+// any channel meanwhile, and its identity may do nothing: the client shows its own again.
+// After an error some of them may be there.
+func (t *Transport) ImportSessions(r io.Reader, patience time.Duration) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	var b []byte
+	for {
+		n, err := varint.ReadUvarint(in)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("transport: cannot read sessions: %w", err)
+		case n > recordBytesMax:
+			return errSessions
+		}
+		// Memory grows with what has arrived, and not with what was announced.
+		for b = b[:0]; uint64(len(b)) < n; {
+			have := len(b)
+			b = append(b, make([]byte, min(int(n)-have, max(have, 4<<10)))...)
+			if _, err := io.ReadFull(in, b[have:]); err != nil {
+				return fmt.Errorf("transport: cannot read sessions: %w", err)
+			}
+		}
+		s, err := parseSession(b)
+		if err != nil {
+			return err
+		}
+		if err := t.restore(&s, patience); err != nil {
+			return err
+		}
+	}
+}
+
+// restore has a session wait for its client.
+func (t *Transport) restore(from *importedSession, patience time.Duration) error {
+	if t.seats.find(from.id) != nil {
+		return errSessions
+	}
+	s := &seat{t: t, secret: from.secret, isRestored: true, patience: patience, dialect: dialect.RestoreSession(&t.sessions, &from.state)}
+	s.left = leftBehind{dialect: s.dialect, resumes: true}
+	quiet := func() { s.lookUnheld() }
+	session, err := t.hub.Restore(from.id, from.identity, s.dialect.Transport(), s.holder.wake)
+	if err != nil {
+		return err
+	}
+	s.session = session
+	t.seats.add(s)
+	s.holder.ring.Store(&quiet)
+	s.mu.Lock()
+	s.startTimer()
+	s.mu.Unlock()
+	s.lookUnheld() // its identity may have expired before the bell was there
+	return nil
+}
