@@ -225,6 +225,9 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		old.link = v.link
 		c.visitor = old
 		c.visitor.link.outdated = len(old.held)
+	} else {
+		v.hold(seat.registrations())
+		v.keep()
 	}
 	c.visitor.link.seat, c.session = seat, seat.session
 	d := c.dialect.(*dialect.Session)

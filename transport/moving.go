@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 
@@ -52,7 +53,8 @@ func (c *conversation) keyed(command *dialect.Command) hub.Message {
 
 // ExportSessions writes the sessions of ConnectPath as they are at this moment, for
 // ImportSessions in another process: who they are, and what has become of their commands.
-// Subscriptions are not in it: a client that resumes subscribes again, from its positions.
+// Subscriptions are not in it, as a client that resumes subscribes again, from its positions;
+// registrations are.
 // The sessions go on. It returns the error of w.
 func (t *Transport) ExportSessions(w io.Writer) error {
 	t.seats.mu.Lock()
@@ -66,8 +68,11 @@ func (t *Transport) ExportSessions(w io.Writer) error {
 	left := repliesBytesMax
 	for _, s := range seats {
 		s.mu.Lock()
-		d, isOver := s.dialect, s.isOver
+		d, methods, isOver := s.dialect, s.methods, s.isOver
 		s.mu.Unlock()
+		if methods == nil {
+			methods = s.session.Registrations()
+		}
 		if isOver || s.session.HasEnded() {
 			continue
 		}
@@ -79,7 +84,7 @@ func (t *Transport) ExportSessions(w io.Writer) error {
 				left -= n
 			}
 		}
-		record = appendSession(record[:0], s, &state)
+		record = appendSession(record[:0], s, &state, methods)
 		length = varint.AppendUvarint(length[:0], uint64(len(record)))
 		out.Write(length) // Flush has its error
 		out.Write(record)
@@ -87,9 +92,9 @@ func (t *Transport) ExportSessions(w io.Writer) error {
 	return out.Flush()
 }
 
-// A session is its ID, secret, identity, and state. Strings have their length before
-// them.
-func appendSession(dst []byte, s *seat, state *dialect.SessionState) []byte {
+// A session is its ID, secret, identity, state, and registrations. Strings have their
+// length before them.
+func appendSession(dst []byte, s *seat, state *dialect.SessionState, methods map[string]hub.RegisterOptions) []byte {
 	dst = appendText(appendText(dst, s.session.ID()), s.secret)
 	if id := s.session.Identity(); id == nil {
 		dst = append(dst, 0)
@@ -105,6 +110,10 @@ func appendSession(dst []byte, s *seat, state *dialect.SessionState) []byte {
 	for _, r := range state.Replies {
 		dst = varint.AppendUvarint(dst, r.ID)
 		dst = appendText(dst, string(r.Reply)) // no reply is empty
+	}
+	dst = varint.AppendUvarint(dst, uint64(len(methods)))
+	for pattern, o := range methods {
+		dst = varint.AppendUvarint(appendText(dst, pattern), uint64(o.ConcurrentMax))
 	}
 	return dst
 }
@@ -177,6 +186,7 @@ type importedSession struct {
 	id, secret string
 	identity   *access.Identity
 	state      dialect.SessionState
+	methods    map[string]hub.RegisterOptions // nil for none
 }
 
 func parseSession(b []byte) (s importedSession, err error) {
@@ -204,6 +214,13 @@ func parseSession(b []byte) (s importedSession, err error) {
 		}
 		s.state.Replies = append(s.state.Replies, r)
 	}
+	for n := f.uint(); n > 0 && f.err == nil; n-- {
+		if s.methods == nil {
+			s.methods = make(map[string]hub.RegisterOptions)
+		}
+		pattern, most := f.text(), f.uint()
+		s.methods[pattern] = hub.RegisterOptions{ConcurrentMax: int(min(most, math.MaxInt32))}
+	}
 	if len(f.b) > 0 || len(s.secret) != len(s.id) || s.id == "" {
 		f.fail()
 	}
@@ -214,6 +231,7 @@ func parseSession(b []byte) (s importedSession, err error) {
 // version or the one before. Each session waits for its client to resume it, for patience
 // longer than SessionTimeout: so long may the other process have it. It is not a member of
 // any channel meanwhile, and its identity may do nothing: the client shows its own again.
+// It registers for its methods when its client is back, as far as that one still may.
 // After an error some of them may be there.
 func (t *Transport) ImportSessions(r io.Reader, patience time.Duration) error {
 	in := bufio.NewReaderSize(r, 64<<10)
@@ -246,12 +264,23 @@ func (t *Transport) ImportSessions(r io.Reader, patience time.Duration) error {
 	}
 }
 
+// registrations are the commands with which a session registers for its methods again.
+func (s *seat) registrations() (commands []dialect.Command) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pattern, o := range s.methods {
+		commands = append(commands, dialect.Command{Kind: hub.CommandRegister, Action: access.Answer, Channel: pattern, Register: o})
+	}
+	return commands
+}
+
 // restore has a session wait for its client.
 func (t *Transport) restore(from *importedSession, patience time.Duration) error {
 	if t.seats.find(from.id) != nil {
 		return errSessions
 	}
-	s := &seat{t: t, secret: from.secret, isRestored: true, patience: patience, dialect: dialect.RestoreSession(&t.sessions, &from.state)}
+	s := &seat{t: t, secret: from.secret, isRestored: true, patience: patience, methods: from.methods,
+		dialect: dialect.RestoreSession(&t.sessions, &from.state)}
 	s.left = leftBehind{dialect: s.dialect, resumes: true}
 	quiet := func() { s.lookUnheld() }
 	session, err := t.hub.Restore(from.id, from.identity, s.dialect.Transport(), s.holder.wake)

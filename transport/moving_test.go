@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -41,8 +42,9 @@ func TestMovedSession(t *testing.T) {
 	}
 	defer never()
 	a, heard := newTalk(t, old, old.newLines(), guard.visit(), nil,
-		`{"id":1,"connect":{}}`, `{"id":2,"publish":{"channel":"c","data":"x"}}`, `{"id":3,"rpc":{"method":"never"}}`)
+		`{"id":1,"connect":{}}`, `{"id":2,"publish":{"channel":"c","data":"x"}}`, `{"id":3,"rpc":{"method":"never"}}`, `{"id":7,"register":{"method":"sum/*","concurrency":2}}`)
 	defer a.c.close()
+	replyTo(t, heard, 7)
 	imported(t, next, exported(t, old), time.Minute)
 	if got := replyTo(t, a.say(`{"id":4,"publish":{"channel":"c","data":"y"}}`), 4); !strings.Contains(got, `:2"}`) {
 		t.Errorf("a session that was exported is answered with %s", got)
@@ -62,12 +64,38 @@ func TestMovedSession(t *testing.T) {
 	if id := s.Identity(); id == nil || id.User != "ann" || s.ID() != a.c.session.ID() {
 		t.Errorf("it is %s of %v", s.ID(), id)
 	}
+	// What it answers comes to it here, from when it was resumed.
+	called := make(chan error, 1)
+	go func() {
+		_, err := next.hub.Call(t.Context(), nil, hub.Call{Method: "sum/1", Kind: hub.Text, Data: []byte("?")})
+		called <- err
+	}()
+	var call string
+	for call == "" {
+		select {
+		case err := <-called:
+			t.Fatal("nobody is registered: ", err)
+		case <-time.After(time.Millisecond):
+			call = strings.Join(b.hear(), "")
+		}
+	}
+	number := regexp.MustCompile(`"call":{"id":(\d+)`).FindStringSubmatch(call)
+	if number == nil {
+		t.Fatalf("a call is %s", call)
+	}
+	b.say(`{"id":8,"answer":{"call":` + number[1] + `,"data":"3"}}`)
+	if err := <-called; err != nil {
+		t.Error(err)
+	}
 	// It goes on like one that has begun here, and moves once more.
 	b.c.close()
 	third := newTalkTransport(t, guard)
 	imported(t, third, exported(t, next), 0)
 	c, resumed := newTalk(t, third, third.newLines(), guard.visit(), nil, resumption(t, 6, replyTo(t, heard, 1)), `{"id":2,"publish":{"channel":"c","data":"x"}}`)
 	defer c.c.close()
+	if got := c.c.session.Registrations(); len(got) != 1 || got["sum/*"].ConcurrentMax != 2 {
+		t.Errorf("it is registered for %v", got)
+	}
 	if got, was := replyTo(t, resumed, 2), replyTo(t, heard, 2); got != was {
 		t.Errorf("the reply was %s and is repeated as %s", was, got)
 	}

@@ -41,8 +41,9 @@ type seat struct {
 	inbox    [][]byte      // frames that came by other requests
 	bytes    int           // of them
 	isOver   bool
-	dialect  *dialect.Session // of the conversation that has the seat, or has left it
-	patience time.Duration    // beyond SessionTimeout, of a client that has not come back to this process yet
+	dialect  *dialect.Session               // of the conversation that has the seat, or has left it
+	methods  map[string]hub.RegisterOptions // that it is to register for when its client is back, see ImportSessions
+	patience time.Duration                  // beyond SessionTimeout, of a client that has not come back to this process yet
 }
 
 // leftBehind is the state of a conversation, for the next one.
@@ -168,7 +169,7 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 func (s *seat) settle(d *dialect.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dialect, s.patience = d, 0
+	s.dialect, s.patience, s.methods = d, 0, nil
 }
 
 // withdraw ends the claim of c, which goes away.
