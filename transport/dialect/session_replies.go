@@ -3,7 +3,7 @@ package dialect
 import (
 	"cmp"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/clientproto"
@@ -212,11 +212,43 @@ func (s *Session) lose(p *hub.Push, out *Effects) {
 
 // recent are the replies to the newest commands that must not be done twice. A client
 // that has lost its connection sends the ones without a reply again.
+//
+// The carrier alone changes them; State reads them at any time.
 type recent struct {
-	mu        sync.Mutex // guards what follows, against State
-	replies   []recentReply
-	replied   uint64 // how many replies there have been
-	forgotten uint64 // the highest ID of a command that is not among them any more
+	places    atomic.Pointer[[]place]
+	replied   uint64        // how many replies there have been
+	forgotten atomic.Uint64 // the highest ID of a command that is not among them any more
+}
+
+// place is that of a reply, nil while it is free. What it points to is not modified.
+type place = atomic.Pointer[recentReply]
+
+func (r *recent) list() []place {
+	if list := r.places.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// add adds an entry if there is room for it.
+func (r *recent) add(one *recentReply) bool {
+	list := r.list()
+	for i := range list {
+		if list[i].Load() == nil {
+			list[i].Store(one)
+			return true
+		}
+	}
+	if len(list) >= recentMax {
+		return false
+	}
+	more := make([]place, min(max(2, 2*len(list)), recentMax))
+	for i := range list {
+		more[i].Store(list[i].Load())
+	}
+	more[len(list)].Store(one)
+	r.places.Store(&more)
+	return true
 }
 
 type recentReply struct {
@@ -239,11 +271,12 @@ const (
 // way whose replies it wants to be repeated.
 const recentMax = 64
 
-// find returns the entry of a command, nil if there is none; r.mu is held.
-func (r *recent) find(id uint64) *recentReply {
-	for i := range r.replies {
-		if r.replies[i].id == id {
-			return &r.replies[i]
+// find returns the place of a command, nil if there is none.
+func (r *recent) find(id uint64) *place {
+	list := r.list()
+	for i := range list {
+		if one := list[i].Load(); one != nil && one.id == id {
+			return &list[i]
 		}
 	}
 	return nil
@@ -265,22 +298,21 @@ func (s *Session) note(id uint64, isPublish bool) {
 	if isPublish {
 		kind = recentPublish
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.replies) < recentMax {
-		r.replies = append(r.replies, recentReply{id: id, kind: kind})
+	entry := &recentReply{id: id, kind: kind}
+	if r.add(entry) {
 		return
 	}
-	oldest := &r.replies[0]
-	for i := range r.replies {
-		one := &r.replies[i]
+	list := r.list()
+	at, oldest := 0, list[0].Load()
+	for i := range list {
+		one := list[i].Load()
 		isOlder := one.turn < oldest.turn || one.turn == 0 && one.id < oldest.id
 		if (one.reply != nil) == (oldest.reply != nil) && isOlder || one.reply != nil && oldest.reply == nil {
-			oldest = one
+			at, oldest = i, one
 		}
 	}
-	r.forgotten = max(r.forgotten, oldest.id)
-	*oldest = recentReply{id: id, kind: kind}
+	r.forgotten.Store(max(r.forgotten.Load(), oldest.id)) // before it is, see State
+	list[at].Store(entry)
 }
 
 // keep keeps a reply if there is a place for it.
@@ -289,11 +321,9 @@ func (s *Session) keep(id uint64, object []byte) {
 	if recent == nil || id == 0 {
 		return
 	}
-	recent.mu.Lock()
-	defer recent.mu.Unlock()
-	if r := recent.find(id); r != nil {
+	if at := recent.find(id); at != nil {
 		recent.replied++
-		r.reply, r.turn = object, recent.replied
+		at.Store(&recentReply{id: id, reply: object, kind: at.Load().kind, turn: recent.replied})
 	}
 }
 
@@ -318,12 +348,10 @@ func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	if recent == nil {
 		return false
 	}
-	recent.mu.Lock()
-	known, forgotten := recentReply{}, recent.forgotten
-	if r := recent.find(c.ID); r != nil {
-		known = *r
+	var known recentReply
+	if at := recent.find(c.ID); at != nil {
+		known = *at.Load()
 	}
-	recent.mu.Unlock()
 	switch {
 	case known.reply != nil:
 		s.send(known.reply, out)
@@ -333,7 +361,7 @@ func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 		return true
 	case known.id != 0:
 		return true // the reply is going to come
-	case c.ID > forgotten:
+	case c.ID > recent.forgotten.Load():
 		return false
 	}
 	s.refuse(c.ID, clientproto.ProblemCommand,

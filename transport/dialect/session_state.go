@@ -36,11 +36,15 @@ func (s *Session) State() SessionState {
 	if r == nil {
 		return state
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	state.Forgotten = r.forgotten
+	var replies []recentReply
+	list := r.list()
+	for i := range list {
+		if one := list[i].Load(); one != nil {
+			replies = append(replies, *one)
+		}
+	}
+	state.Forgotten = r.forgotten.Load() // after: what has left its place meanwhile counts
 	// In the order of the replies: those that a client has not received are the last.
-	replies := slices.Clone(r.replies)
 	slices.SortFunc(replies, func(a, b recentReply) int { return cmp.Compare(a.turn, b.turn) })
 	state.Replies = make([]StateReply, 0, len(replies))
 	for i := range replies {
@@ -62,19 +66,20 @@ func RestoreSession(o *SessionOptions, state *SessionState) *Session {
 	if len(state.Replies) == 0 && state.Forgotten == 0 {
 		return s
 	}
-	r := &recent{forgotten: state.Forgotten}
+	r := &recent{}
+	r.forgotten.Store(state.Forgotten)
 	replies := state.Replies
 	for len(replies) > recentMax {
-		r.forgotten = max(r.forgotten, replies[0].ID)
+		r.forgotten.Store(max(r.forgotten.Load(), replies[0].ID))
 		replies = replies[1:]
 	}
 	for _, one := range replies {
-		entry := recentReply{id: one.ID, reply: bytes.Clone(one.Reply), kind: recentUnknown}
+		entry := &recentReply{id: one.ID, reply: bytes.Clone(one.Reply), kind: recentUnknown}
 		if one.Reply != nil {
 			r.replied++
 			entry.turn = r.replied
 		}
-		r.replies = append(r.replies, entry)
+		r.add(entry)
 	}
 	s.recent.Store(r)
 	return s
