@@ -40,6 +40,9 @@ var (
 // Session.IsBusy.
 var ErrTooManyCommands = errors.New("hub: too many commands without an outcome")
 
+// ErrSessionID is the answer of Hub.Restore to what is no ID of a session.
+var ErrSessionID = errors.New("hub: this is no ID of a session")
+
 // ErrTooManyChannels is a Broker's answer when it would have to hold the state
 // of one more channel than its limit allows.
 var ErrTooManyChannels = errors.New("hub: too many channels")

@@ -92,15 +92,24 @@ func (h *Hub) Connect(transport string, wake func()) (*Session, error) {
 // ConnectAs is Connect for a client of which it is known who it is; id may be nil.
 // When id expires, the session ends with an *access.Refusal of the cause Expired.
 func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Session, error) {
+	return h.open(strings.ToLower(rand.Text()), id, transport, wake) // at least 128 bits
+}
+
+// Restore is ConnectAs for a session that was opened by a Hub in another process and has
+// that one's ID, which no other session here may have. It has no subscriptions. It returns
+// ErrSessionID for what is no ID of a session.
+func (h *Hub) Restore(session string, id *access.Identity, transport string, wake func()) (*Session, error) {
+	if len(session) != len(rand.Text()) || strings.Trim(session, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+		return nil, ErrSessionID
+	}
+	return h.open(session, id, transport, wake)
+}
+
+func (h *Hub) open(session string, id *access.Identity, transport string, wake func()) (*Session, error) {
 	if wake == nil {
 		wake = func() {}
 	}
-	s := &Session{
-		hub:       h,
-		id:        strings.ToLower(rand.Text()), // at least 128 bits
-		transport: transport,
-		wake:      wake,
-	}
+	s := &Session{hub: h, id: session, transport: transport, wake: wake}
 	s.identity.Store(id)
 	if err := h.remember(s); err != nil {
 		return nil, err

@@ -104,6 +104,23 @@ func (s *Session) Methods() []string {
 	return slices.Sorted(maps.Keys(p.registrations))
 }
 
+// Registrations are the patterns for which the session has registered, and how; nil for
+// none. The map is the caller's.
+func (s *Session) Registrations() map[string]RegisterOptions {
+	x := s.hub.exchange
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p, ok := x.parties.Get(s)
+	if !ok || len(p.registrations) == 0 {
+		return nil
+	}
+	m := make(map[string]RegisterOptions, len(p.registrations))
+	for pattern, r := range p.registrations {
+		m[pattern] = RegisterOptions{ConcurrentMax: r.max}
+	}
+	return m
+}
+
 // AnswerCall answers a call that the session was given; id is that of the
 // IncomingCall. It keeps a.Data. The outcome is ErrNoCall when the call is over, or one
 // of the errors of a payload: the call is open then, and may be answered again.

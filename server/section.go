@@ -7,6 +7,7 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/handover"
+	"github.com/godwit-io/godwit/transport"
 )
 
 // section is a part of what a server knows that goes to the process which takes its place.
@@ -39,6 +40,11 @@ func (s *Server) sections() []section {
 			name: "histories-rest", version: membroker.SnapshotVersion, needed: true, late: true,
 			write: func(w io.Writer, _ int, m *relay.Move) error { return m.WriteRest(w) },
 			read:  func(r io.Reader, _ int) error { return s.broker.Restore(r) },
+		},
+		{
+			name: "sessions", version: transport.SessionsVersion, late: true,
+			write: func(w io.Writer, _ int, _ *relay.Move) error { return s.channels.ExportSessions(w) },
+			read:  func(r io.Reader, _ int) error { return s.channels.ImportSessions(r, s.config.DrainTimeout) },
 		},
 		{
 			name: "revocations", version: 1, late: true,

@@ -54,7 +54,7 @@ type successor struct {
 
 // HandOver gives everything the server has to the one at the other end of conn, which has
 // called TakeOver: the listening sockets, the histories with their positions, idempotency
-// keys and revocations. Nothing is refused meanwhile. When it returns nil, the other one
+// keys, sessions and revocations. Nothing is refused meanwhile. When it returns nil, the other one
 // serves, and Run drains: the clients that are still here are told to come back, at a pace,
 // and until then publish to the other one and receive from it.
 //
@@ -105,8 +105,10 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	if err != nil {
 		return fail(err)
 	}
+	s.channels.MoveSessions(true)
 	failMoved := func(err error) error {
 		err = fail(err)
+		s.channels.MoveSessions(false)
 		move.Abort() // not before: two must not give out the same positions
 		return err
 	}

@@ -209,7 +209,7 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 		if c.session == nil {
 			c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
 		} else {
-			c.session.Publish(command.Tag, command.Message)
+			c.session.Publish(command.Tag, c.keyed(command))
 		}
 	case hub.CommandHistory:
 		if c.session != nil {

@@ -120,7 +120,9 @@ func (c *conversation) beginLinked(m *scratch) {
 		c.refuseLinked(errResumeByPositions, m)
 		return
 	}
-	c.dialect.(*dialect.Session).Adopt(left.dialect, false)
+	d := c.dialect.(*dialect.Session)
+	d.Adopt(left.dialect, false)
+	l.wants.settle(d)
 	l.seat, l.wants = l.wants, nil
 	c.session = l.seat.session
 	left.visitor.begin(c.wake)
@@ -259,7 +261,11 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		return true
 	}
 	v, old := c.visitor, left.visitor
-	if (v.client == nil) != (old.client == nil) || v.client != nil && !isSameUser(v.client.Identity, old.client.Identity) {
+	before := old.identity()
+	if old == nil { // nobody has had it here, see ImportSessions
+		before = seat.session.Identity()
+	}
+	if (v.client == nil) != (before == nil) || v.client != nil && !isSameUser(v.client.Identity, before) {
 		// It is the session of somebody else, whatever its secret says.
 		seat.leave(left)
 		return true
@@ -268,16 +274,25 @@ func (c *conversation) resume(o *connecting) (done bool) {
 	seat.session.Suspend()
 	if v.client != nil {
 		seat.session.SetIdentity(v.client.Identity)
-		old.become(v.client)
-		v.client = nil
 	}
-	old.drop(left.refreshing)
-	old.begin(c.wake)
-	old.link = v.link
-	c.visitor = old
+	if old != nil {
+		if v.client != nil {
+			old.become(v.client)
+			v.client = nil
+		}
+		old.drop(left.refreshing)
+		old.begin(c.wake)
+		old.link = v.link
+		c.visitor = old
+		c.visitor.link.outdated = int32(len(old.held))
+	} else {
+		v.hold(left.registrations())
+		v.keep()
+	}
 	c.visitor.link.seat, c.session = seat, seat.session
-	c.visitor.link.outdated = int32(len(old.held))
-	c.dialect.(*dialect.Session).Adopt(left.dialect, true)
+	d := c.dialect.(*dialect.Session)
+	d.Adopt(left.dialect, true)
+	seat.settle(d)
 	c.adopt(&left)
 	c.wake() // there may be something already
 	return true

@@ -31,6 +31,8 @@ type seat struct {
 	held   bool // like all that follows but news, guarded by mu
 	isOver bool
 
+	isRestored bool // it comes from another process, see ImportSessions
+
 	news atomic.Bool // somebody claims the seat, or frames were delivered to it
 
 	mu       sync.Mutex
@@ -41,6 +43,8 @@ type seat struct {
 	timer    *time.Timer   // ends a session that nobody comes back to; nil while somebody has it, or claims it
 	inbox    *inbox        // frames that came by other requests, nil for none
 	connect  uint64        // the ID of the newest connect that had it
+
+	dialect *dialect.Session // of the conversation that has the seat, or has left it
 }
 
 // secret is that of a session: 26 characters of base 32, of 130 random bits.
@@ -60,11 +64,15 @@ type inbox struct {
 // leftBehind is the state of a conversation, for the next one.
 type leftBehind struct {
 	dialect    *dialect.Session
-	visitor    *visitor
+	visitor    *visitor    // nil if nobody has had the seat in this process
 	settled    *settled    // outcomes that were not taken
 	refreshing *connecting // a refresh that is under way
 	outdated   int32       // see link
 	resumes    bool        // the next one has to say where it is: what was sent last may be lost
+
+	// Of a session that comes from another process, see ImportSessions:
+	patience time.Duration                  // how much longer than SessionTimeout it waits
+	methods  map[string]hub.RegisterOptions // that it is to register for when its client is back
 }
 
 // leave says that there is no next one.
@@ -122,6 +130,7 @@ func (t *Transport) newSeat(c *conversation) (*seat, error) {
 		return nil, err
 	}
 	s.session = session
+	s.dialect = c.dialect.(*dialect.Session)
 	t.seats.add(s)
 	return s, nil
 }
@@ -196,6 +205,13 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	return left, true, false
 }
 
+// settle says that the conversation of d has the seat, and all that d adopts.
+func (s *seat) settle(d *dialect.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dialect = d
+}
+
 // refusal is why a claim was not granted.
 func (s *seat) refusal() error {
 	s.mu.Lock()
@@ -223,7 +239,11 @@ func (s *seat) withdraw(c *conversation) {
 func (s *seat) startTimer() {
 	s.timers++
 	n := s.timers
-	s.timer = time.AfterFunc(s.t.o.SessionTimeout, func() { s.giveUp(n) })
+	patience := s.t.o.SessionTimeout
+	if s.left != nil {
+		patience += s.left.patience
+	}
+	s.timer = time.AfterFunc(patience, func() { s.giveUp(n) })
 }
 
 // stopTimer is for one that has come back; s.mu is held. A timer that has passed

@@ -12,8 +12,9 @@ func TestSizes(t *testing.T) {
 	}
 	// A session that outlives its carrier has these as well; clients that nothing is asked
 	// about have no question.
-	if size := unsafe.Sizeof(seat{}); size > 128 {
-		t.Errorf("seat has grown to %d bytes; 128 is a size class of the allocator, and the next is 144", size)
+	// The dialect is what ExportSessions needs to know of a session that is in use.
+	if size := unsafe.Sizeof(seat{}); size > 144 {
+		t.Errorf("seat has grown to %d bytes; 144 is a size class of the allocator, and the next is 160", size)
 	}
 	if size := unsafe.Sizeof(visitor{}); size > 112 {
 		t.Errorf("visitor has grown to %d bytes; 112 is a size class of the allocator, and the next is 128", size)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/engine"
@@ -245,6 +246,7 @@ type Transport struct {
 	pacing  pacing
 
 	seats         seats
+	isMoving      atomic.Bool // see MoveSessions
 	sessions      dialect.SessionOptions
 	sessionLimits *engine.Options // of WebSockets of sessions on the engine
 }

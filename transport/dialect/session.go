@@ -3,6 +3,7 @@ package dialect
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -29,18 +30,20 @@ type Session struct {
 	notice  notice // how long before the identity expires the client is told
 	drawnAt int32  // see SessionOptions.Reconnect
 
-	newest   uint64    // the newest ID of a command
-	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
-	recent   *recent   // replies to commands that must not be done twice; nil without any
+	resumed  uint64    // the ID of the connect with which the session went on, 0 if it is new
 	messages string    // the channel of the user's own messages, "" for none
 	deltas   deltas    // nil without any
-	begin    string    // the position where those began
 	pages    uint64    // the number of the newest page of polls before, of a carrier that is none
 	due      time.Time // when Expire has something to do
 	expires  instant   // when the identity does; zero for never, or once the client was told
 	poll     *pages    // of a carrier that is a long poll
 	patterns *patterns // those it is subscribed to; nil if there were none
 	early    *early    // nil for a session that is connected and idle
+
+	// Written by the carrier, and read by State from anywhere:
+	newest atomic.Uint64          // the newest ID of a command
+	recent atomic.Pointer[recent] // replies to commands that must not be done twice; nil without any
+	begin  atomic.Pointer[string] // the position where the user's own messages began; nil if they have not
 }
 
 // phase is how far the conversation has come.
@@ -123,20 +126,24 @@ func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
 // the client begins with commands that say where it is; else nothing is missing between
 // the two.
 func (s *Session) Adopt(old *Session, isResumed bool) {
-	connect := s.newest
+	connect := s.newest.Load()
 	// Pages are counted on, or a poll that comes late would acknowledge one of a newer
 	// connection.
 	s.setPage(old.page())
-	s.newest, s.recent = max(s.newest, old.newest), old.recent
+	s.newest.Store(max(connect, old.newest.Load()))
+	s.recent.Store(old.recent.Load())
 	s.expires, s.notice = old.expires, old.notice
 	if isResumed {
 		s.resumed = connect
 		if s.messages == "" {
-			s.messages = old.begin // the client has had none since then
+			if begin := old.begin.Load(); begin != nil {
+				s.messages = *begin // the client has had none since then
+			}
 		}
 		return
 	}
-	s.messages, s.begin, s.resumed, s.patterns = old.messages, old.begin, old.resumed, old.patterns
+	s.messages, s.resumed, s.patterns = old.messages, old.resumed, old.patterns
+	s.begin.Store(old.begin.Load())
 	s.phase = phaseConnected
 	s.deltas = old.deltas // the client has had everything up to here, or is given it first
 	if old.poll == nil {
@@ -244,14 +251,17 @@ func (s *Session) ask(now time.Time, c *clientproto.Command, out *Effects) {
 		} else if c.Messages != "" {
 			s.messages = c.Messages // where they go on, until the channel is known
 		}
-		s.newest = c.ID
+		s.newest.Store(c.ID)
 		out.Commands = append(out.Commands, Command{Kind: CommandConnect, Tag: c.ID, Token: c.Token, Client: c.Client, Resume: c.Resume})
 		return
 	}
-	if c.ID != 0 && c.ID <= s.newest && s.isOld(c, out) {
+	newest := s.newest.Load()
+	if c.ID != 0 && c.ID <= newest && s.isOld(c, out) {
 		return
 	}
-	s.newest = max(s.newest, c.ID)
+	if c.ID > newest {
+		s.newest.Store(c.ID)
+	}
 	s.do(now, c, out)
 }
 
@@ -277,7 +287,7 @@ func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 		if c.Event != "" || c.Key != "" {
 			command.Message.Attributes = &hub.Attributes{Event: c.Event, Key: c.Key}
 		}
-		s.note(c.ID)
+		s.note(c.ID, true)
 	case clientproto.History:
 		command.Kind, command.Action = hub.CommandHistory, access.History
 		command.Query = hub.Query{Since: c.Since, Last: c.Last, Limit: c.Limit}
@@ -294,7 +304,7 @@ func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 	case clientproto.RPC:
 		command.Kind, command.Action, command.Channel = hub.CommandCall, access.Call, c.Method
 		command.Call = hub.Call{Method: c.Method, Kind: c.Kind, Data: c.Data, Timeout: c.Timeout}
-		s.note(c.ID)
+		s.note(c.ID, false)
 	case clientproto.Cancel:
 		command.Kind, command.Target = CommandCancel, c.Target
 	case clientproto.Register:
@@ -309,7 +319,7 @@ func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 		} else {
 			command.Call = hub.Call{Kind: c.Kind, Data: c.Data}
 		}
-		s.note(c.ID)
+		s.note(c.ID, false)
 	case clientproto.Refresh:
 		command.Kind, command.Token = CommandRefresh, c.Token
 	case clientproto.Ping:

@@ -118,11 +118,16 @@ func (s *Session) send(object []byte, out *Effects) {
 // sendObject sends an object with the members that encode writes. It has the writer by
 // value, which so needs no memory of its own.
 func (s *Session) sendObject(out *Effects, encode func(w writer) writer) {
-	w := writer{b: make([]byte, 0, 128), isCBOR: s.framing.isCBOR}
+	s.send(encodeMembers(s.framing.isCBOR, encode), out)
+}
+
+// encodeMembers returns an object with the members that encode writes.
+func encodeMembers(isCBOR bool, encode func(w writer) writer) []byte {
+	w := writer{b: make([]byte, 0, 128), isCBOR: isCBOR}
 	outer := w.begin()
 	w = encode(w)
 	w.end(outer)
-	s.send(w.b, out)
+	return w.b
 }
 
 // sendEnd sends {"end":…}.

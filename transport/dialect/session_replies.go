@@ -3,6 +3,7 @@ package dialect
 import (
 	"cmp"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/clientproto"
@@ -25,7 +26,8 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 		s.settlePattern(o)
 		s.tell(o, out)
 	case o.Tag == tagMessages:
-		if s.begin = o.Position.String(); o.Err != nil {
+		begin := o.Position.String()
+		if s.begin.Store(&begin); o.Err != nil {
 			s.messages = ""
 			return
 		}
@@ -44,6 +46,23 @@ func (s *Session) settle(o *hub.Outcome, out *Effects) {
 // replyOutcome replies that a command was done.
 func (s *Session) replyOutcome(id uint64, o *hub.Outcome, out *Effects) {
 	s.reply(id, out, func(w writer) writer { w.outcome(o); return w })
+}
+
+// encodeReply returns the reply as JSON, nil while there is none.
+func (r *recentReply) encodeReply() []byte {
+	if r.reply != nil {
+		return *r.reply
+	}
+	o, f := r.outcome.Load(), r.failure.Load()
+	switch {
+	case o != nil:
+		return encodeMembers(false, func(w writer) writer {
+			return w.done(r.id, func(w writer) writer { w.outcome(o); return w })
+		})
+	case f != nil:
+		return encodeMembers(false, func(w writer) writer { return w.failed(r.id, f) })
+	}
+	return nil
 }
 
 // outcome writes the members of ok.
@@ -90,15 +109,17 @@ func (s *Session) reply(id uint64, out *Effects, encode func(w writer) writer) {
 	if id == 0 {
 		return
 	}
-	s.sendObject(out, func(w writer) writer {
-		w.uint(clientproto.KeyID, id)
-		ok := w.object(clientproto.KeyOK)
-		if encode != nil {
-			w = encode(w)
-		}
-		w.end(ok)
-		return w
-	})
+	s.sendObject(out, func(w writer) writer { return w.done(id, encode) })
+}
+
+func (w writer) done(id uint64, encode func(w writer) writer) writer {
+	w.uint(clientproto.KeyID, id)
+	ok := w.object(clientproto.KeyOK)
+	if encode != nil {
+		w = encode(w)
+	}
+	w.end(ok)
+	return w
 }
 
 // fail replies that a command was not done, because of an error of the hub.
@@ -118,13 +139,15 @@ func (s *Session) sendFailure(id uint64, f Failure, out *Effects) {
 
 // replyFailure sends {"id":…,"error":{…}}, without an ID if the command had none.
 func (s *Session) replyFailure(id uint64, f *Failure, out *Effects) {
-	s.sendObject(out, func(w writer) writer {
-		if id != 0 {
-			w.uint(clientproto.KeyID, id)
-		}
-		w.failure(f)
-		return w
-	})
+	s.sendObject(out, func(w writer) writer { return w.failed(id, f) })
+}
+
+func (w writer) failed(id uint64, f *Failure) writer {
+	if id != 0 {
+		w.uint(clientproto.KeyID, id)
+	}
+	w.failure(f)
+	return w
 }
 
 // failure writes the member error.
@@ -198,63 +221,132 @@ func (s *Session) lose(p *hub.Push, out *Effects) {
 
 // recent are the replies to the newest commands that must not be done twice. A client
 // that has lost its connection sends the ones without a reply again.
+//
+// The carrier alone changes them; State reads them at any time.
 type recent struct {
-	replies   []recentReply
-	replied   uint64 // how many replies there have been
-	forgotten uint64 // the highest ID of a command that is not among them any more
+	places    atomic.Pointer[[]place]
+	replied   uint64        // how many replies there have been
+	forgotten atomic.Uint64 // the highest ID of a command that is not among them any more
 }
 
+// place is that of a reply, nil while it is free.
+type place = atomic.Pointer[recentReply]
+
+func (r *recent) list() []place {
+	if list := r.places.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// add adds an entry if there is room for it.
+func (r *recent) add(one *recentReply) bool {
+	list := r.list()
+	for i := range list {
+		if list[i].Load() == nil {
+			list[i].Store(one)
+			return true
+		}
+	}
+	if len(list) >= recentMax {
+		return false
+	}
+	more := make([]place, min(max(2, 2*len(list)), recentMax))
+	for i := range list {
+		more[i].Store(list[i].Load())
+	}
+	more[len(list)].Store(one)
+	r.places.Store(&more)
+	return true
+}
+
+// recentReply is what became of a command: one of outcome, failure and reply, or none
+// while there is no reply. What they point to is not modified.
 type recentReply struct {
 	id      uint64
-	outcome *hub.Outcome // nil unless it was done
-	failure *Failure     // nil unless it was not; neither is set while there is no reply
-	turn    uint64       // of the reply; those that a client has not received are the last ones
+	kind    recentKind
+	reply   *[]byte                     // as JSON, of a session that was restored
+	turn    atomic.Uint64               // of the reply; those that a client has not received are the last ones
+	outcome atomic.Pointer[hub.Outcome] // of one that was done
+	failure atomic.Pointer[Failure]     // of one that was not
 }
 
-func (r *recentReply) isReplied() bool { return r.outcome != nil || r.failure != nil }
+func (r *recentReply) isReplied() bool {
+	return r.reply != nil || r.outcome.Load() != nil || r.failure.Load() != nil
+}
+
+// recentKind says what becomes of a command that has no reply.
+type recentKind uint8
+
+const (
+	recentOther   recentKind = iota // the reply is going to come
+	recentPublish                   // the same, of a publication
+	recentUnknown                   // nobody knows, see RestoreSession
+)
 
 // recentMax is how many are kept. It bounds how many commands a client may have under
 // way whose replies it wants to be repeated.
 const recentMax = 64
 
+// find returns the entry of a command, nil if there is none.
+func (r *recent) find(id uint64) *recentReply {
+	list := r.list()
+	for i := range list {
+		if one := list[i].Load(); one != nil && one.id == id {
+			return one
+		}
+	}
+	return nil
+}
+
 // note keeps a place for the reply to a command that must not be done twice. The one
 // that was replied to first loses its own: a command without a reply may be asked about
 // however many have come since.
-func (s *Session) note(id uint64) {
+func (s *Session) note(id uint64, isPublish bool) {
 	if id == 0 {
 		return
 	}
-	if s.recent == nil {
-		s.recent = &recent{}
+	r := s.recent.Load()
+	if r == nil {
+		r = &recent{}
+		s.recent.Store(r)
 	}
-	r := s.recent
-	if len(r.replies) < recentMax {
-		r.replies = append(r.replies, recentReply{id: id})
+	kind := recentOther
+	if isPublish {
+		kind = recentPublish
+	}
+	entry := &recentReply{id: id, kind: kind}
+	if r.add(entry) {
 		return
 	}
-	oldest := &r.replies[0]
-	for i := range r.replies {
-		one := &r.replies[i]
-		isOlder := one.turn < oldest.turn || one.turn == 0 && one.id < oldest.id
+	list := r.list()
+	at, oldest := 0, list[0].Load()
+	for i := range list {
+		one := list[i].Load()
+		turn, earliest := one.turn.Load(), oldest.turn.Load()
+		isOlder := turn < earliest || turn == 0 && one.id < oldest.id
 		if one.isReplied() == oldest.isReplied() && isOlder || one.isReplied() && !oldest.isReplied() {
-			oldest = one
+			at, oldest = i, one
 		}
 	}
-	r.forgotten = max(r.forgotten, oldest.id)
-	*oldest = recentReply{id: id}
+	r.forgotten.Store(max(r.forgotten.Load(), oldest.id)) // before it is, see State
+	list[at].Store(entry)
 }
 
 // keep keeps what a command was replied to with, if there is a place for it. It may be
 // repeated in another encoding.
 func (s *Session) keep(id uint64, o *hub.Outcome, f *Failure) {
-	if s.recent == nil || id == 0 {
+	recent := s.recent.Load()
+	if recent == nil || id == 0 {
 		return
 	}
-	for i := range s.recent.replies {
-		if r := &s.recent.replies[i]; r.id == id {
-			s.recent.replied++
-			r.outcome, r.failure, r.turn = o, f, s.recent.replied
-			return
+	if r := recent.find(id); r != nil {
+		recent.replied++
+		r.turn.Store(recent.replied) // before the reply is there, see State
+		if o != nil {
+			r.outcome.Store(o)
+		} else {
+			r.failure.Store(f)
 		}
 	}
 }
@@ -276,26 +368,36 @@ func (s *Session) isOld(c *clientproto.Command, out *Effects) bool {
 	default:
 		return false
 	}
-	if s.recent == nil {
+	recent := s.recent.Load()
+	if recent == nil {
 		return false
 	}
-	for i := range s.recent.replies {
-		if r := &s.recent.replies[i]; r.id == c.ID {
-			switch {
-			case r.outcome != nil:
-				s.replyOutcome(c.ID, r.outcome, out)
-			case r.failure != nil:
-				s.replyFailure(c.ID, r.failure, out)
-			}
-			return true // else the reply is going to come
-		}
+	if known := recent.find(c.ID); known != nil {
+		s.repeat(known, out)
+		return true
 	}
-	if c.ID > s.recent.forgotten {
+	if c.ID > recent.forgotten.Load() {
 		return false
 	}
 	s.refuse(c.ID, clientproto.ProblemCommand,
 		"ids ascend, and this one is not above the newest; what became of an earlier command with it is not known any more", out)
 	return true
+}
+
+// repeat replies again to a command, unless its reply is going to come.
+func (s *Session) repeat(known *recentReply, out *Effects) {
+	o, f := known.outcome.Load(), known.failure.Load()
+	switch {
+	case o != nil:
+		s.replyOutcome(known.id, o, out)
+	case f != nil:
+		s.replyFailure(known.id, f, out)
+	case known.reply != nil && !s.framing.isCBOR:
+		s.send(*known.reply, out)
+	case known.kind == recentUnknown:
+		s.replyFailure(known.id, &Failure{Problem: clientproto.ProblemCommand,
+			Detail: "it was sent to a server that was replaced; what became of it is not known"}, out)
+	}
 }
 
 // roster writes the members of the reply to presence.
