@@ -21,8 +21,12 @@ const (
 
 // onNoPanel are metrics that the dashboard does not show, each with why.
 var onNoPanel = map[string]string{
-	"godwit_worker_busy_seconds_total": "serve has no handlers that block; what waits is on a panel",
-	"godwit_hook_events_queued_bytes":  "the number of events says the same",
+	"godwit_worker_busy_seconds_total":       "serve has no handlers that block; what waits is on a panel",
+	"godwit_hook_events_queued_bytes":        "the number of events says the same",
+	"godwit_flight_bytes":                    "it is for explanations, and bounded by flight.bytes",
+	"godwit_flight_events":                   "it is for explanations, and bounded by flight.bytes",
+	"godwit_flight_evicted_total":            "it is for explanations, and bounded by flight.bytes",
+	"godwit_flight_oldest_timestamp_seconds": "it is for explanations, and bounded by flight.bytes",
 }
 
 // metric is a row of the table of docs/metrics.md.
