@@ -200,6 +200,11 @@ func (ch *channel) lose() []*subscription {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.top, ch.hasLost = Position{}, true
+	return ch.allLocked()
+}
+
+// allLocked is a copy of the subscribers, with those by patterns; mu is held.
+func (ch *channel) allLocked() []*subscription {
 	if ch.derived != nil {
 		return slices.Concat(ch.subs, ch.derived.subs)
 	}
@@ -213,6 +218,13 @@ func (ch *channel) giveBack() {
 	if ch.derived != nil {
 		ch.derived.lent = false
 	}
+}
+
+// snapshotAll is a copy of the subscribers, with those by patterns.
+func (ch *channel) snapshotAll() []*subscription {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.allLocked()
 }
 
 // snapshot is a copy of the subscribers.
