@@ -14,7 +14,7 @@ import (
 // channels holds the channels that have subscribers, and no others.
 type channels struct {
 	seed   maphash.Seed
-	count  atomic.Int64
+	count  atomic.Int64 // of those that are no patterns
 	shards [channelShards]channelShard
 }
 
@@ -82,9 +82,10 @@ func (c *channels) acquire(name string) *channel {
 		ch = &channel{name: strings.Clone(name)}
 		if IsPattern(name) {
 			ch.pattern = new(pattern)
+		} else {
+			c.count.Add(1)
 		}
 		s.m.Set(ch.name, ch)
-		c.count.Add(1)
 	}
 	ch.refs++
 	return ch
@@ -104,7 +105,9 @@ func (c *channels) release(ch *channel) {
 	defer s.mu.Unlock()
 	if ch.refs--; ch.refs == 0 {
 		s.m.Delete(ch.name)
-		c.count.Add(-1)
+		if ch.pattern == nil {
+			c.count.Add(-1)
+		}
 	}
 }
 
