@@ -46,14 +46,14 @@ type Reconnect uint8
 const (
 	ReconnectDelayed  Reconnect = iota // comes back as it is, after its delay
 	ReconnectNewToken                  // comes back with another token
-	ReconnectAfresh                    // comes back without the session or the position that it had
+	ReconnectAfresh                    // comes back without the session, or the position, that is not here any more
 	ReconnectNever                     // does not come back by itself
 )
 
 var reconnects = [...]struct{ name, meaning string }{
 	ReconnectDelayed:  {"delayed", "Come back as before, after the delay that the server gave you, or else after a random time that grows with every failure."},
 	ReconnectNewToken: {"new-token", "Get another token and come back with it. With the same one it would end in the same way."},
-	ReconnectAfresh:   {"afresh", "Come back without the session or the position that you had, and read what you show again."},
+	ReconnectAfresh:   {"afresh", "Come back, but not as before: after 4404 send `connect` again, and subscribe with the positions that you have as `since`, as `resume` may begin a new session; after 4410 come back without the position, and read what you show again."},
 	ReconnectNever:    {"never", "Do not come back by yourself: it would end in the same way, or it is over."},
 }
 

@@ -90,9 +90,10 @@ func codesPage() string {
 		"`clientproto/codes_table.go` and `clientproto/codes_gap.go` by " + how + ".\n\n" +
 		"## Ends\n\n" +
 		"A WebSocket ends with one of these as its close code. Where there is no close frame, the same codes are in the `end` of a stream:\n" +
-		"`{\"code\":4401,\"reason\":\"token expired\",\"reconnect\":false}`. `reason` is for people. `reconnect` is true where the table says " + ReconnectDelayed.String() + "; a Go\n" +
+		"`{\"code\":4401,\"reason\":\"token expired\",\"reconnect\":false}`. `reason` is for people. `reconnect` is true where the table says " + ReconnectDelayed.String() + ": the\n" +
+		"client comes back as it is. It is false where something has to be different, which the table says, or where it stays away. A Go\n" +
 		"program that ends a session with a code of its own decides itself. Own codes are statuses of HTTP with 4000 added. After a code that is not\n" +
-		"here a client does the same as after " + strconv.Itoa(CloseAbnormal) + ".\n\n" +
+		"here a client goes by `reconnect`, or if there is only a close frame does the same as after " + strconv.Itoa(CloseAbnormal) + ".\n\n" +
 		"| code | name | meaning | reconnect | what ends with it |\n|---|---|---|---|---|\n")
 	for _, c := range Codes() {
 		fmt.Fprintf(&page, "| <a id=\"%d\"></a>%d | `%s` | %s | %s | %s |\n", c.Number, c.Number, c.Name, c.Meaning, c.Reconnect, ends(c.Carriers))

@@ -46,7 +46,7 @@ var (
 	ProblemNotFound = problem(404, "not-found", "Not found",
 		"Channels are below `/channels/`, presence is below `/presence/`, the server API is below `/api/v1/`; a session may have ended.")
 	ProblemSessionUnknown = problem(404, "session-unknown", "No such session",
-		"Connect without `resume`: the session has ended, or was on a server that is gone. Give the positions that you have as `since`.")
+		"Connect again, and give the positions that you have as `since`: the session has ended, was on a server that is gone, or has to be resumed.")
 	ProblemMethodUnknown = problem(404, "unknown-method", "Nothing answers this method",
 		"Call a method that the application, or a session that is connected now, answers.")
 	ProblemCallUnknown = problem(404, "unknown-call", "No such call",

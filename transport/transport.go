@@ -150,7 +150,8 @@ type Options struct {
 	// sends a ping, to know that its connection lives. Default 25 s.
 	PingInterval time.Duration
 
-	// Expiring is how long before its token ends a session is told so. Default 30 s.
+	// Expiring is how long before its token ends a session is told so, or a fifth of the
+	// time that the token had when it was shown if that is less. Default 30 s.
 	Expiring time.Duration
 
 	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.

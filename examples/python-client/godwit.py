@@ -147,6 +147,7 @@ class Subscription(AsyncIterator[Event]):
         self._error: Exception | None = None
         self._over = False
         self._pattern = "*" in channel.split("/") or channel.endswith("**")
+        self._newest: dict[str, str] = {}  # of a pattern, the newest position of each channel
 
     async def __anext__(self) -> Event:
         event = _END if self._over and self._events.empty() else await self._events.get()
@@ -166,12 +167,12 @@ class Subscription(AsyncIterator[Event]):
         if self._over:
             return
         at = event.position if isinstance(event, Publication) else event.to if isinstance(event, Gap) else None
-        if at is not None:
-            if self._pattern:  # a vector (5.5)
-                if isinstance(self.position, dict):
-                    self.position.setdefault("channels", {})[event.channel] = at
-            else:
-                self.position = at
+        if at is not None and self._pattern:  # position is a vector, and the server says it (5.5)
+            if isinstance(event, Publication) and not _is_new(at, self._newest.get(event.channel)):
+                return  # repeated
+            self._newest[event.channel] = at
+        elif at is not None:
+            self.position = at
         self._events.put_nowait(event)
 
     def _end(self, error: Exception | None = None) -> None:
@@ -501,8 +502,15 @@ class Client:
         elif "message" in o:
             self.messages._put(Publication.read(o["message"]))
         elif "subscribed" in o:  # 5.4
-            s = self._subscriptions.setdefault(o["subscribed"]["channel"], Subscription(o["subscribed"]["channel"], {}))
+            channel = o["subscribed"]["channel"]
+            if channel.startswith("@"):  # messages to the user (5.6)
+                s = self.messages
+            else:
+                s = self._subscriptions.setdefault(channel, Subscription(channel, {}))
             s.position = o["subscribed"].get("position")
+        elif "vector" in o:
+            if s := self._subscriptions.get(o["vector"]["channel"]):
+                s.position = o["vector"]["vector"]
         elif "unsubscribed" in o:
             if s := self._subscriptions.pop(o["unsubscribed"]["channel"], None):
                 s._end(Problem(o["unsubscribed"].get("error", {})))
@@ -570,7 +578,7 @@ class Client:
                 begun.set_exception(problem)
             return
         if s.position is None:
-            s.position = ok.get("position")
+            s.position = ok.get("vector" if s._pattern else "position")
         if begun and not begun.done():
             begun.set_result(None)
 
@@ -639,6 +647,15 @@ def _data(data: Any) -> dict[str, Any]:
 
 def _payload(o: dict[str, Any]) -> Any:
     return base64.b64decode(o["data_base64"]) if "data_base64" in o else o.get("data")
+
+
+def _is_new(position: str, newest: str | None) -> bool:
+    """Whether a position comes after the newest of its channel, or is of another history (5.5)."""
+    if newest is None:
+        return True
+    epoch, _, number = position.rpartition(":")
+    before, _, of_newest = newest.rpartition(":")
+    return epoch != before or int(number) > int(of_newest)
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -2,7 +2,9 @@ package interop
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +62,20 @@ func TestSessionPythonCut(t *testing.T) {
 		default:
 			t.Fatalf("the client says %q", line)
 		}
+	}
+}
+
+// TestSessionPython: the client's commands, with tokens that are refreshed.
+func TestSessionPython(t *testing.T) {
+	path := python(t)
+	const secret = "only for this test, of 32 bytes."
+	config := filepath.Join(t.TempDir(), "godwit.yaml")
+	if err := os.WriteFile(config, []byte("tokens:\n  - secret: \""+secret+"\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := serveGodwit(t, 15*time.Second, "--config", config)
+	told := programEvents(t, path, "-B", "testdata/python/tour.py", pythonClient, "ws://"+host+"/connect", secret)
+	if line, ok := told.next(); !ok || line != "whole" {
+		t.Fatalf("the client says %q", line)
 	}
 }

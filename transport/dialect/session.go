@@ -26,7 +26,8 @@ type Session struct {
 	opened  int64 // in nanoseconds of Unix time
 	phase   phase
 	carried carried
-	drawnAt int32 // see SessionOptions.Reconnect
+	notice  notice // how long before the identity expires the client is told
+	drawnAt int32  // see SessionOptions.Reconnect
 
 	newest   uint64    // the newest ID of a command
 	resumed  uint64    // that of the connect with which the session went on, 0 if it is new
@@ -126,7 +127,8 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	// Pages are counted on, or a poll that comes late would acknowledge one of a newer
 	// connection.
 	s.setPage(old.page())
-	s.newest, s.recent, s.expires = max(s.newest, old.newest), old.recent, old.expires
+	s.newest, s.recent = max(s.newest, old.newest), old.recent
+	s.expires, s.notice = old.expires, old.notice
 	if isResumed {
 		s.resumed = connect
 		if s.messages == "" {
@@ -334,7 +336,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 			s.answerReplies(now, out)
 			return
 		}
-		s.expires = instantOf(o.Expires)
+		s.expiresAt(now, o.Expires)
 		s.rest(now)
 		s.reply(o.Tag, out, func(w writer) writer { w.expiry(now, o.Expires); return w })
 		s.answerReplies(now, out)
@@ -346,7 +348,7 @@ func (s *Session) Connected(now time.Time, o *Connected, out *Effects) {
 		return
 	}
 	s.phase = phaseConnected
-	s.expires = instantOf(o.Expires)
+	s.expiresAt(now, o.Expires)
 	s.reply(o.Tag, out, func(w writer) writer { s.connected(&w, now, o); return w })
 	s.subscribeMessages(o.User, out)
 	var e early
@@ -438,7 +440,7 @@ func (s *Session) rest(now time.Time) {
 		s.due = s.poll.until
 	}
 	if s.expires != 0 {
-		if at := s.expires.time().Add(-s.options.Expiring); s.due.IsZero() || at.Before(s.due) {
+		if at := s.tellsExpiring(); s.due.IsZero() || at.Before(s.due) {
 			s.due = at
 		}
 	}
@@ -454,7 +456,7 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 		s.close(clientproto.CloseConnectTimeout, "no connect came in time", out)
 		return
 	}
-	if s.expires != 0 && !now.Before(s.expires.time().Add(-s.options.Expiring)) {
+	if s.expires != 0 && !now.Before(s.tellsExpiring()) {
 		s.sendObject(out, func(w writer) writer { w.after(clientproto.KeyExpiring, s.expires.time().Sub(now)); return w })
 		s.expires = 0
 	}

@@ -14,7 +14,7 @@ type SessionOptions struct {
 	Heartbeat      time.Duration // the silence after which a stream is sent something
 	ConnectTimeout time.Duration // for the first command to come
 	PingInterval   time.Duration // what a client is told: how long to be silent before it pings
-	Expiring       time.Duration // how long before its token ends a client is told
+	Expiring       time.Duration // how long before its token ends a client is told, or a fifth of its time if that is less
 	// Reconnect draws the time that a client waits before it comes back, see StreamOptions.
 	Reconnect func(drawnAt int32) (delay time.Duration, at int32)
 

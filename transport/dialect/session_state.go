@@ -36,3 +36,24 @@ func instantOf(t time.Time) instant {
 }
 
 func (i instant) time() time.Time { return time.Unix(0, int64(i)) }
+
+// notice is a part of SessionOptions.Expiring, in as many as noticeAll.
+type notice uint16
+
+const noticeAll = math.MaxUint16
+
+// expiresAt takes until when the identity is good, zero for ever. The client is told
+// when a fifth of that is left, or Expiring before if that is later: had it been told at
+// once of a token that lives shortly, it would get the next one at once, and so on.
+func (s *Session) expiresAt(now, at time.Time) {
+	s.expires, s.notice = instantOf(at), noticeAll
+	if fifth := max(0, at.Sub(now)/5); fifth < s.options.Expiring {
+		s.notice = notice(noticeAll * float64(fifth) / float64(s.options.Expiring))
+	}
+}
+
+// tellsExpiring is when the client is told that its identity expires, if it does.
+func (s *Session) tellsExpiring() time.Time {
+	before := float64(s.options.Expiring) * float64(s.notice) / noticeAll
+	return s.expires.time().Add(-time.Duration(before))
+}

@@ -55,7 +55,7 @@ export const Reconnect = {
   Delayed: "delayed",
   /** Get another token and come back with it. With the same one it would end in the same way. */
   NewToken: "new-token",
-  /** Come back without the session or the position that you had, and read what you show again. */
+  /** Come back, but not as before: after 4404 send `connect` again, and subscribe with the positions that you have as `since`, as `resume` may begin a new session; after 4410 come back without the position, and read what you show again. */
   Afresh: "afresh",
   /** Do not come back by yourself: it would end in the same way, or it is over. */
   Never: "never",
@@ -150,7 +150,7 @@ export const ProblemType = {
   BadSecret: "bad-secret",
   /** Not found (404). Channels are below `/channels/`, presence is below `/presence/`, the server API is below `/api/v1/`; a session may have ended. */
   NotFound: "not-found",
-  /** No such session (404). Connect without `resume`: the session has ended, or was on a server that is gone. Give the positions that you have as `since`. */
+  /** No such session (404). Connect again, and give the positions that you have as `since`: the session has ended, was on a server that is gone, or has to be resumed. */
   SessionUnknown: "session-unknown",
   /** Nothing answers this method (404). Call a method that the application, or a session that is connected now, answers. */
   UnknownMethod: "unknown-method",
