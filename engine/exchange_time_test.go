@@ -268,3 +268,29 @@ func TestNotUnderstood(t *testing.T) {
 		}
 	})
 }
+
+// A client that has ended its side in the middle of a later request is not waited for: the
+// rest of it will not come.
+func TestLaterContentIsCutOff(t *testing.T) {
+	timed(t, &engine.Server{}, func(t *testing.T, h *loopSite, c *raw) {
+		c.send(t, []byte("GET /later HTTP/1.1\r\nHost: x\r\n\r\nPOST /y HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbod"))
+		x := next(t, h.asked)
+		if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := x.Respond(200, nil, []byte("late")); err != nil {
+			t.Fatal(err)
+		}
+		c.expectBody(t, "late")
+		if err := next(t, h.ended); err != nil {
+			t.Error(err)
+		}
+		if err := next(t, h.ended); !errors.Is(err, engine.ErrClientGone) {
+			t.Error(err)
+		}
+		c.ends(t)
+		after(t, began, 0)
+	})
+}

@@ -72,6 +72,8 @@ func (l *loop) serveRequest(c *Conn, p []byte, n int) bool {
 		l.reportTooLarge(c, e, length)
 	case length <= int64(len(rest)):
 		l.deliverBody(c, e, rest[:length], rest[length:])
+	case e.ended:
+		l.loseClient(c, errors.New("it ended its side of the connection in the middle of a request"))
 	default:
 		e.phase = phaseBody
 		e.left = length - int64(len(rest))

@@ -14,7 +14,7 @@ import (
 // channels holds the channels that have subscribers, and no others.
 type channels struct {
 	seed   maphash.Seed
-	count  atomic.Int64
+	count  atomic.Int64 // of those that are no patterns
 	shards [channelShards]channelShard
 }
 
@@ -82,9 +82,10 @@ func (c *channels) acquire(name string) *channel {
 		ch = &channel{name: strings.Clone(name)}
 		if IsPattern(name) {
 			ch.pattern = new(pattern)
+		} else {
+			c.count.Add(1)
 		}
 		s.m.Set(ch.name, ch)
-		c.count.Add(1)
 	}
 	ch.refs++
 	return ch
@@ -104,7 +105,9 @@ func (c *channels) release(ch *channel) {
 	defer s.mu.Unlock()
 	if ch.refs--; ch.refs == 0 {
 		s.m.Delete(ch.name)
-		c.count.Add(-1)
+		if ch.pattern == nil {
+			c.count.Add(-1)
+		}
 	}
 }
 
@@ -200,6 +203,11 @@ func (ch *channel) lose() []*subscription {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.top, ch.hasLost = Position{}, true
+	return ch.allLocked()
+}
+
+// allLocked is a copy of the subscribers, with those by patterns; mu is held.
+func (ch *channel) allLocked() []*subscription {
 	if ch.derived != nil {
 		return slices.Concat(ch.subs, ch.derived.subs)
 	}
@@ -213,6 +221,13 @@ func (ch *channel) giveBack() {
 	if ch.derived != nil {
 		ch.derived.lent = false
 	}
+}
+
+// snapshotAll is a copy of the subscribers, with those by patterns.
+func (ch *channel) snapshotAll() []*subscription {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.allLocked()
 }
 
 // snapshot is a copy of the subscribers.

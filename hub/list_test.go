@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/godwit-io/godwit/hub"
@@ -101,4 +102,43 @@ func TestListSessions(t *testing.T) {
 	if len(even) != 5 || h.FindSession("") != nil {
 		t.Errorf("%d are subscribed, want 5", len(even))
 	}
+}
+
+// A pattern is no channel, wherever channels are counted, listed or asked about.
+func TestPatternsAreNoChannels(t *testing.T) {
+	h := newHub(t, nil, nil)
+	e := connectUser(t, h, "ann")
+	e.subscribe("room/*", hub.SubscribeOptions{})
+	e.subscribe("**", hub.SubscribeOptions{})
+	check := func(channels int, list string) {
+		t.Helper()
+		if s := h.Stats(); s.Channels != channels {
+			t.Errorf("%d channels are counted, want %d", s.Channels, channels)
+		}
+		if got := h.Channels(); len(got) != 0 {
+			t.Errorf("channels with subscribers are %v", got)
+		}
+		got, err := h.ListChannels(t.Context(), hub.ListQuery{Limit: 10})
+		var names []string
+		for _, c := range got {
+			names = append(names, fmt.Sprint(c.Name, " ", c.Subscribers))
+		}
+		if err != nil || strings.Join(names, ",") != list {
+			t.Errorf("the list is %q (%v), want %q", names, err, list)
+		}
+		if n, err := h.PresenceCount("room/8"); err != nil || n != 0 {
+			t.Errorf("a pattern has made %d members (%v)", n, err)
+		}
+		if n, err := h.PresenceCount("room/*"); err == nil {
+			t.Errorf("a pattern has %d members", n)
+		}
+		if _, err := h.ListMembers("room/*", hub.PresenceQuery{}); err == nil {
+			t.Error("a pattern has a roster")
+		}
+	}
+	check(0, "")
+	publish(t, h, "room/8", "1")
+	check(1, "room/8 0") // it is given to somebody
+	e.Close()
+	check(0, "room/8 0")
 }

@@ -12,7 +12,8 @@ type Milestone struct {
 	Channel string
 
 	// Since is when the subscription was asked for. No two subscriptions of a Hub have
-	// the same, so it tells those of one session to one channel apart.
+	// the same, so it tells those of one session to one channel apart. Of a pattern it is
+	// when the subscription began.
 	Since time.Time
 
 	// Position is where the subscription begins, of Observer.Subscribed, and else the

@@ -196,3 +196,31 @@ func TestSinceIsUnique(t *testing.T) {
 		t.Errorf("%d subscriptions", len(seen))
 	}
 }
+
+// The Observer is told of patterns by their text, with no position.
+func TestPatternsHaveMilestones(t *testing.T) {
+	var told milestones
+	h := newHub(t, newBroker(), &hub.Options{Observer: told.observer()})
+	e := connect(t, h)
+	e.subscribe("a/*", hub.SubscribeOptions{ExcludeSelf: true})
+	e.subscribe("a/**", hub.SubscribeOptions{})
+	publish(t, h, "a/b", "1", "2")
+	e.drain()
+	e.unsubscribe("a/*")
+	e.Close()
+	for i, want := range []struct {
+		kind, channel         string
+		excludesOwn, isClosed bool
+	}{{"begins", "a/*", true, false}, {"begins", "a/**", false, false}, {"ends", "a/*", true, false}, {"ends", "a/**", false, true}} {
+		if i >= len(told.told) {
+			t.Fatalf("told %d milestones", len(told.told))
+		}
+		m := told.told[i]
+		if m.kind != want.kind || m.Channel != want.channel || !m.Position.IsZero() || m.ExcludesOwn != want.excludesOwn || m.IsClosed != want.isClosed || m.Since.IsZero() {
+			t.Errorf("milestone %d is %s, %+v; want %+v", i, m.kind, m.Milestone, want)
+		}
+	}
+	if len(told.told) != 4 {
+		t.Errorf("told %+v", told.told)
+	}
+}

@@ -156,6 +156,10 @@ type Observer struct {
 	// when it has ended, by itself or with its session. Of one subscription, Gapped comes
 	// in the order of its gaps and before Unsubscribed; Subscribed comes at about the time
 	// of the first. None is called with a lock of the hub held.
+	//
+	// A subscription to a pattern has the pattern as its Channel and no Position. It may go
+	// on from before it has begun, by a Vector. Of the channels that it matches nothing is
+	// told; Gapped is of what stands for more than one of them.
 	Subscribed   func(s *Session, m Milestone)
 	Gapped       func(s *Session, m Milestone)
 	Unsubscribed func(s *Session, m Milestone)

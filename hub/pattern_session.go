@@ -111,9 +111,13 @@ func (s *Session) beginPattern(sub *subscription) {
 	sub.asked = nil
 	sub.since = began.UnixNano()
 	sub.traits |= isMatched
+	begun := s.milestone(sub)
 	wake := s.claimRecovery()
 	s.mu.Unlock()
 	h.patterns.begun(sub.channel, generation)
+	if o := h.options.Observer; o != nil && o.Subscribed != nil {
+		o.Subscribed(s, begun)
+	}
 	if wake {
 		s.wake()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
@@ -79,4 +80,44 @@ func TestPolicyWhereOptionsKeepNothing(t *testing.T) {
 			t.Errorf("%s holds %d publications, %v; want %d", channel, len(page.Publications), err, held)
 		}
 	}
+}
+
+// Policies that change reach those who are given the channel by a pattern.
+func TestPoliciesChangeUnderPattern(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil, &hub.Options{QueueCountMax: 3})
+		set := func(p *hub.Policy) {
+			h.SetPolicies(func(channel string) *hub.Policy {
+				if channel == "a/*" {
+					t.Error("a pattern was asked for its policy")
+				}
+				return p
+			})
+		}
+		e := connect(t, h)
+		e.subscribe("a/*", hub.SubscribeOptions{Rate: 1})
+		fast := connect(t, h)
+		fast.subscribe("a/**", hub.SubscribeOptions{})
+		publish(t, h, "a/b", "1")
+		e.drain()
+		fast.drain()
+
+		set(&hub.Policy{Slow: hub.DropOldest})
+		publish(t, h, "a/b", "2", "3", "4", "5", "6")
+		if all := fast.drain(); len(all) != 4 || all[0].Gap == nil || all[0].Gap.Reason != hub.GapDropped || describe(all[1:]) != "4 5 6" {
+			t.Errorf("of five, with the new policy, it takes %s", describe(all))
+		}
+
+		set(&hub.Policy{Slow: hub.Disconnect})
+		publish(t, h, "a/b", "7", "8", "9")
+		want(t, fast.drain(), "7 8 9")
+		publish(t, h, "a/b", "10", "11", "12", "13")
+		if !fast.WasEnded() {
+			t.Error("a session that is too slow goes on, which the newest policy does not allow")
+		}
+		<-time.After(time.Minute)
+		if all := e.drain(); len(all) == 0 || all[len(all)-1].Delivery == nil || string(all[len(all)-1].Delivery.Data) != "13" {
+			t.Errorf("with a rate of its own it takes %s", describe(all))
+		}
+	})
 }

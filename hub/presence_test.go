@@ -429,16 +429,20 @@ func TestChannelThatTellsNobody(t *testing.T) {
 		h.join("ann")
 		h.at(10 * time.Millisecond)
 		h.told("w", "+ann =2")
-		for want, off := range map[error]*hub.Policy{hub.ErrNoPresence: {NoPresence: true}, hub.ErrNoJoins: {NoJoins: true}} {
-			set(off)
+		for _, c := range []struct {
+			want error
+			off  hub.Policy
+		}{{hub.ErrNoPresence, hub.Policy{NoPresence: true}}, {hub.ErrNoJoins, hub.Policy{NoJoins: true}}} {
+			set(&c.off)
 			e := connect(t, h.h)
-			if err := e.trySubscribe("c", hub.SubscribeOptions{Presence: true}); err != want || !errors.Is(err, hub.ErrNoPresence) {
-				t.Errorf("%+v: %v", off, err)
+			if err := e.trySubscribe("c", hub.SubscribeOptions{Presence: true}); err != c.want || !errors.Is(err, hub.ErrNoPresence) {
+				t.Errorf("%+v: %v", c.off, err)
 			}
 			if err := e.trySubscribe("c", hub.SubscribeOptions{}); err != nil {
-				t.Errorf("%+v: %v", off, err)
+				t.Errorf("%+v: %v", c.off, err)
 			}
 			<-time.After(time.Minute)
+			synctest.Wait()
 			h.told("w") // it watched before that
 		}
 		set(nil)
@@ -447,9 +451,13 @@ func TestChannelThatTellsNobody(t *testing.T) {
 		}
 		h.join("bob")
 		<-time.After(time.Minute)
+		synctest.Wait()
 		all := h.edge("w").drain()
-		if c := all[0].Changes; len(all) != 1 || c.Previous != c.Version-1 || c.Count != 5 {
-			t.Errorf("told %+v", all)
+		if len(all) != 1 || all[0].Changes == nil {
+			t.Fatalf("told %+v", all)
+		}
+		if c := all[0].Changes; c.Previous != c.Version-1 || c.Count != 5 {
+			t.Errorf("told %+v", c)
 		}
 	})
 }

@@ -99,8 +99,11 @@ func (h *Hub) agree(sub *subscription, t terms, wish int) {
 // renew has the subscriptions that exist be served as the policies say now.
 func (h *Hub) renew() {
 	for _, ch := range h.channels.all() {
+		if ch.pattern != nil {
+			continue // it is given nothing itself; the channels that it matches have policies
+		}
 		p := h.policy(ch.name)
-		for _, sub := range ch.snapshot() {
+		for _, sub := range ch.snapshotAll() {
 			sub.session.renew(sub, p)
 		}
 	}

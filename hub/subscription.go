@@ -429,9 +429,7 @@ func (s *Session) leave(sub *subscription) {
 	if sub.channel.remove(sub) {
 		s.endWatch(sub)
 	}
-	if sub.channel.pattern == nil {
-		s.tellUnsubscribed(sub)
-	}
+	s.tellUnsubscribed(sub)
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
 		s.mu.Lock()
 		joined := sub.traits&hasJoined != 0

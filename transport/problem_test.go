@@ -2,8 +2,11 @@ package transport
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/godwit-io/godwit/ws/handshake"
 )
 
 func TestProblemWrite(t *testing.T) {
@@ -19,5 +22,17 @@ func TestProblemWrite(t *testing.T) {
 	if len(got) != 4 || got["type"] != "https://godwit.io/problems/bad-channel-name" || got["title"] != "Bad channel name" ||
 		got["status"] != 400.0 || got["detail"] != "quoted \"name\"\n\x00\u2028" {
 		t.Errorf("document: %s", w.Body)
+	}
+}
+
+// What a fault says of its status is not said of every problem of that kind.
+func TestFaultsLeaveTheTableAlone(t *testing.T) {
+	before := *ProblemUpgrade.Problem
+	p := problemOf(&handshake.Fault{Rule: handshake.RuleKey, Status: http.StatusTeapot})
+	if p.Status != http.StatusTeapot || p.Name != before.Name {
+		t.Errorf("the problem is %+v", *p.Problem)
+	}
+	if *ProblemUpgrade.Problem != before {
+		t.Errorf("the problem of everybody is %+v now", *ProblemUpgrade.Problem)
 	}
 }

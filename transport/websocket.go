@@ -158,30 +158,31 @@ func (t *Transport) Problem(r *engine.Request, f *handshake.Fault) (contentType 
 
 // problemOf is the problem that a fault is, with the status of the fault.
 func problemOf(f *handshake.Fault) *Problem {
-	p := *ProblemUpgrade
+	p := ProblemUpgrade
 	switch {
 	case f.Rule == handshake.RuleOrigin && f.Status == http.StatusForbidden:
-		p = *ProblemOrigin
+		p = ProblemOrigin
 	case f.Rule == handshake.RuleMethod:
-		p = *ProblemMethod
+		p = ProblemMethod
 	case f.Rule == engine.RuleConnsMax, f.Rule == engine.RuleAddresses:
-		p = *ProblemTooManyConnections
+		p = ProblemTooManyConnections
 	case f.Rule == engine.RuleOverload:
-		p = *ProblemOverload
+		p = ProblemOverload
 	case f.Rule == engine.RuleShutdown:
-		p = *ProblemShutdown
+		p = ProblemShutdown
 	case f.Rule == engine.RuleBodyTimeout:
-		p = *ProblemBodyTimeout
+		p = ProblemBodyTimeout
 	case f.Status == http.StatusUpgradeRequired:
-		p = *ProblemUpgradeVersion
+		p = ProblemUpgradeVersion
 	case f.Rule != "": // of the handshake
 	case f.Status == http.StatusInternalServerError:
-		p = *ProblemInternal
+		p = ProblemInternal
 	default:
-		p = *ProblemRequest
+		p = ProblemRequest
 	}
-	p.Status = f.Status
-	return &p
+	answer := *p.Problem // the one in the table is everybody's
+	answer.Status = f.Status
+	return &Problem{&answer}
 }
 
 // Refuse answers a request for a channel that cannot be served now, and why says. An

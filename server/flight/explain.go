@@ -179,6 +179,9 @@ type story struct {
 	paths                        []*path // by since
 	refused                      *Event  // the newest refusal to subscribe
 	events                       []Event
+	patterns                     []string // of an open one, that match the channel
+	matching                     []Event  // of subscriptions to patterns that match the channel
+	spans                        []*span  // what these say, oldest first
 }
 
 // wait is a time in which a session had no connection and waited to be resumed.
@@ -200,7 +203,7 @@ func (f *finding) gather(h *hub.Hub) {
 		if f.user == "" {
 			f.user = user
 		}
-		f.stories[s.ID()] = &story{id: s.ID(), user: user, transport: s.Transport(), isOpen: true}
+		f.stories[s.ID()] = &story{id: s.ID(), user: user, transport: s.Transport(), isOpen: true, patterns: patternsOf(s, q.Channel)}
 		if state, ok := stateOf(s, q.Channel); ok {
 			live[s.ID()] = &state
 		}
@@ -223,7 +226,7 @@ func (f *finding) gather(h *hub.Hub) {
 // keepToChannel forgets the sessions that have had nothing to do with the channel.
 func (f *finding) keepToChannel() {
 	for id, st := range f.stories {
-		if len(st.paths) == 0 && !slices.ContainsFunc(st.events, func(e Event) bool { return e.Kind == Refused }) {
+		if len(st.paths) == 0 && len(st.spans) == 0 && !slices.ContainsFunc(st.events, func(e Event) bool { return e.Kind == Refused }) {
 			delete(f.stories, id)
 		}
 	}
@@ -268,7 +271,13 @@ func (f *finding) read(r *record) {
 		f.visits = append(f.visits, visit{string(r.session), r.time})
 	}
 	st := f.stories[string(r.session)]
-	if st == nil || len(r.channel) > 0 && string(r.channel) != f.answer.Channel {
+	if st == nil {
+		return
+	}
+	if len(r.channel) > 0 && string(r.channel) != f.answer.Channel {
+		if matches(string(r.channel), f.answer.Channel) {
+			st.matching = append(st.matching, r.event())
+		}
 		return
 	}
 	st.events = append(st.events, r.event())
@@ -342,6 +351,7 @@ func (st *story) finish(floor int64, live *hub.SubscriptionState) {
 		p := of(live.Since)
 		p.live, p.excludesOwn = live, live.ExcludesOwn
 	}
+	st.span()
 	st.isKnown = st.opened != nil && st.opened.Time.UnixNano() > floor
 	for _, p := range st.paths {
 		p.isKnown = st.isKnown || p.since.UnixNano() > floor

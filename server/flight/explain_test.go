@@ -274,6 +274,47 @@ var scenes = []struct {
 		subscribed(ann, hub.SubscribeOptions{})
 		return s.of(ann, p)
 	}},
+	{"by a pattern", hub.Options{}, func(s *scene) Question {
+		ann := s.session("one", "ann")
+		ann.Subscribe(0, "*", hub.SubscribeOptions{})
+		ann.Subscribe(0, "chat/*", hub.SubscribeOptions{})
+		p := s.publish(1)
+		take(s.t, ann)
+		return s.of(ann, p)
+	}},
+	{"by a pattern, as far as may be known", hub.Options{}, func(s *scene) Question {
+		ann := s.session("one", "ann")
+		ann.Subscribe(0, "*", hub.SubscribeOptions{})
+		return Question{User: "ann", Channel: "chat", Position: s.publish(1), OnlyChannel: true}
+	}},
+	{"by a pattern, since a time that is forgotten", hub.Options{}, func(s *scene) Question {
+		ann := s.session("one", "ann")
+		ann.Subscribe(0, "*", hub.SubscribeOptions{})
+		s.forget()
+		s.r.skew = 0
+		return s.of(ann, s.publish(1))
+	}},
+	{"by a pattern, and by its name later", hub.Options{}, func(s *scene) Question {
+		ann := s.session("one", "ann")
+		ann.Subscribe(0, "**", hub.SubscribeOptions{})
+		p := s.publish(1)
+		take(s.t, ann)
+		return s.of(subscribed(ann, hub.SubscribeOptions{}), p)
+	}},
+	{"by a pattern, but not any more", hub.Options{}, func(s *scene) Question {
+		s.r.skew = 0
+		ann := s.session("one", "ann")
+		ann.Subscribe(0, "*", hub.SubscribeOptions{})
+		ann.Unsubscribe(0, "*")
+		return s.of(ann, s.publish(1))
+	}},
+	{"by a pattern, until it ended", hub.Options{}, func(s *scene) Question {
+		s.r.skew = 0
+		ann := s.session("one", "ann")
+		ann.Subscribe(0, "*", hub.SubscribeOptions{})
+		ann.Close()
+		return s.of(ann, s.publish(1))
+	}},
 	{"not yet", hub.Options{}, func(s *scene) Question {
 		ann := s.session("one", "ann")
 		p := s.publish(1)

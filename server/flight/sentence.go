@@ -10,6 +10,18 @@ import (
 
 // judge says what became of the publication for a session.
 func (f *finding) judge(st *story) (Outcome, string) {
+	outcome, text := f.judgePaths(st)
+	switch outcome {
+	case NotSubscribed, Offline, Denied, Ended: // by name
+		if by, also, ok := f.judgePatterns(st); ok {
+			return by, also
+		}
+	}
+	return outcome, text
+}
+
+// judgePaths is judge as far as subscriptions by name go.
+func (f *finding) judgePaths(st *story) (Outcome, string) {
 	at, recent := f.answer.Position, f.isRecent()
 	// Of several subscriptions, one after the other, the best place counts.
 	order := [...]place{placeGiven, placePending, placeGap, placeUnknown, placeAfter, placeBefore}
