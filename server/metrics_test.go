@@ -22,7 +22,9 @@ import (
 )
 
 func someMetrics() *metrics {
-	m := newMetrics(func() hub.Stats { return hub.Stats{GapsByReason: map[hub.GapReason]hub.GapStats{hub.GapLost: {}, hub.GapConflated: {}}} }, func() membroker.Stats { return membroker.Stats{} },
+	m := newMetrics(func() hub.Stats {
+		return hub.Stats{GapsByReason: map[hub.GapReason]hub.GapStats{hub.GapLost: {}, hub.GapConflated: {}}}
+	}, func() membroker.Stats { return membroker.Stats{} },
 		func() connectionCounts { return connectionCounts{} },
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer(nil)
