@@ -126,9 +126,7 @@ func (s *Server) refuseOverLimit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Retry-After", "5")
-	p := *transport.ProblemTooManyConnections
-	p.Status = why.Status
-	p.Write(w, why.Reason)
+	transport.ProblemTooManyConnections.WithStatus(why.Status).Write(w, why.Reason)
 }
 
 // serveHealth says that the process is alive, to what restarts it otherwise.

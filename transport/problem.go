@@ -49,6 +49,14 @@ var (
 	ProblemTooManyConnections = &Problem{clientproto.ProblemTooManyConnections}
 )
 
+// WithStatus is p with another status: the rows of the table are everybody's, and are not
+// modified.
+func (p *Problem) WithStatus(status int) *Problem {
+	row := *p.Problem
+	row.Status = status
+	return &Problem{&row}
+}
+
 // Write answers a request with the problem. detail says what is wrong with this
 // request and what would be right; text of the client in it must be quoted and
 // bounded. Headers that belong to the status (Allow, Retry-After, …) are the

@@ -180,9 +180,7 @@ func problemOf(f *handshake.Fault) *Problem {
 	default:
 		p = ProblemRequest
 	}
-	answer := *p.Problem // the one in the table is everybody's
-	answer.Status = f.Status
-	return &Problem{&answer}
+	return p.WithStatus(f.Status)
 }
 
 // Refuse answers a request for a channel that cannot be served now, and why says. An
