@@ -103,7 +103,7 @@ var settings = table([]row[Config]{
 	{"limits.publications_per_second_session", func(c *Config) any { return &c.Limits.PublicationsPerSecondSession }, number(1, 10_000_000), "Publications of one session"},
 	{"limits.publications_per_second_user", func(c *Config) any { return &c.Limits.PublicationsPerSecondUser }, number(1, 10_000_000), "Publications of one user"},
 	{"limits.publications_per_second_address", func(c *Config) any { return &c.Limits.PublicationsPerSecondAddress }, number(1, 10_000_000), "Publications of one address"},
-	{"flight.bytes", func(c *Config) any { return &c.Flight.Bytes }, number(0, 1<<34), "Memory for what became of sessions, which explanations are made from; 0 is none"},
+	{"flight.bytes", func(c *Config) any { return &c.Flight.Bytes }, number(0, 1<<30), "Memory for what became of sessions, which explanations are made from; 0 is none"},
 	{"reconnect.sessions_per_second", func(c *Config) any { return &c.Reconnect.SessionsPerSecond }, number(1, 10_000_000), "Sessions that come back when all have lost the server"},
 	{"reconnect.delay_min", func(c *Config) any { return &c.Reconnect.DelayMin }, duration(time.Millisecond, time.Hour), "No client comes back before"},
 	{"reconnect.window_min", func(c *Config) any { return &c.Reconnect.WindowMin }, duration(time.Millisecond, time.Hour), "Time over which a few clients come back"},

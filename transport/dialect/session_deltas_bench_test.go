@@ -60,7 +60,7 @@ func benchmarkFanout(b *testing.B, rows int, wantsDeltas bool) {
 	payloads := make([][]byte, 64)
 	for i := range payloads {
 		var text strings.Builder
-		fmt.Fprintf(&text, `{"time":%d,"rows":[`, 1_796_031_000_000+i*250)
+		fmt.Fprintf(&text, `{"time":%d,"rows":[`, int64(1_796_031_000_000)+int64(i)*250)
 		for j := range rows {
 			price := 10_000 + j*37
 			if (i+j)%(1+rows/4) == 0 {
