@@ -3,6 +3,7 @@ package flight
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func largest(kind Kind) Event {
 	position := hub.Position{Epoch: strings.Repeat("e", hub.EpochBytesMax), Offset: 1<<64 - 1}
 	return Event{
 		Kind: kind, Session: long, User: long, Channel: long, Transport: long, Reason: long, Position: position,
-		Gap: hub.Gap{From: position, To: position, Reason: hub.GapRate, Count: 1<<63 - 1},
+		Gap: hub.Gap{From: position, To: position, Reason: hub.GapRate, Count: math.MaxInt},
 	}
 }
 
