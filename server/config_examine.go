@@ -154,7 +154,7 @@ func (e *Examination) warn() {
 	}
 	for i := range c.Channels {
 		for j := range i {
-			if covers(c.Channels[j].Match.String(), c.Channels[i].Match.String()) {
+			if c.Channels[j].Match.Covers(c.Channels[i].Match, "") {
 				e.note(fmt.Sprintf("channels[%d].match", i), "it never counts, because channels[%d] comes first, and its %q matches the same channels", j, c.Channels[j].Match)
 				break
 			}

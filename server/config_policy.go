@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -70,24 +69,4 @@ func defaultOf(key string) string {
 		return "limits.publication_bytes"
 	}
 	return ""
-}
-
-// covers reports whether pattern a matches every channel that b matches.
-func covers(a, b string) bool {
-	wide, narrow := strings.Split(a, "/"), strings.Split(b, "/")
-	for i, segment := range wide {
-		switch {
-		case i >= len(narrow):
-			return false
-		case strings.HasPrefix(segment, "*") && i == 0 && strings.HasPrefix(narrow[0], "@"):
-			return false
-		case segment == "**":
-			return true
-		case narrow[i] == "**":
-			return false
-		case segment != "*" && segment != narrow[i]:
-			return false
-		}
-	}
-	return len(wide) == len(narrow)
 }
