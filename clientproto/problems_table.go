@@ -41,8 +41,6 @@ var (
 		"Nothing: the policy of this channel keeps to itself who is subscribed.")
 	ProblemOrigin = problem(403, "origin-not-allowed", "Origin not allowed",
 		"Serve the page from this server's own origin, or add its origin to the server's list.")
-	ProblemSecret = problem(403, "bad-secret", "Wrong secret of a session",
-		"Resume with the secret that the reply to `connect` gave, or connect without `resume`.")
 	ProblemNotFound = problem(404, "not-found", "Not found",
 		"Channels are below `/channels/`, presence is below `/presence/`, the server API is below `/api/v1/`; a session may have ended.")
 	ProblemSessionUnknown = problem(404, "session-unknown", "No such session",

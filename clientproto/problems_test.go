@@ -20,12 +20,12 @@ func TestProblemTable(t *testing.T) {
 }
 
 func TestProblemDocument(t *testing.T) {
-	b := ProblemSecret.AppendTo([]byte("x"), "quoted \"name\"\n\x00\u2028", []byte(`,"n":1`))
+	b := ProblemNoPresence.AppendTo([]byte("x"), "quoted \"name\"\n\x00\u2028", []byte(`,"n":1`))
 	var got map[string]any
 	if b[0] != 'x' || b[len(b)-1] != '\n' || json.Unmarshal(b[1:], &got) != nil {
 		t.Fatalf("%s", b)
 	}
-	if len(got) != 5 || got["type"] != "https://godwit.io/problems/bad-secret" || got["title"] != ProblemSecret.Title ||
+	if len(got) != 5 || got["type"] != "https://godwit.io/problems/presence-off" || got["title"] != ProblemNoPresence.Title ||
 		got["status"] != 403.0 || got["detail"] != "quoted \"name\"\n\x00\u2028" || got["n"] != 1.0 {
 		t.Errorf("document: %s", b)
 	}

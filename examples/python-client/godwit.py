@@ -380,7 +380,7 @@ class Client:
                 log.info("connection lost: %s", error)
                 if isinstance(error, Problem):  # connect failed
                     after = error.retry_after_ms and error.retry_after_ms / 1000
-                    if error.name in ("bad-secret", "session-unknown"):
+                    if error.name == "session-unknown":
                         self._resume, after = None, 0.0
                     elif error.name == "unauthorized" and self._token and not tried_token:
                         tried_token, after = True, 0.0

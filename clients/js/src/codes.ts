@@ -146,8 +146,6 @@ export const ProblemType = {
   PresenceOff: "presence-off",
   /** Origin not allowed (403). Serve the page from this server's own origin, or add its origin to the server's list. */
   OriginNotAllowed: "origin-not-allowed",
-  /** Wrong secret of a session (403). Resume with the secret that the reply to `connect` gave, or connect without `resume`. */
-  BadSecret: "bad-secret",
   /** Not found (404). Channels are below `/channels/`, presence is below `/presence/`, the server API is below `/api/v1/`; a session may have ended. */
   NotFound: "not-found",
   /** No such session (404). Connect again, and give the positions that you have as `since`: the session has ended, was on a server that is gone, or has to be resumed. */
