@@ -91,7 +91,7 @@ func TestPatternsThatAreNone(t *testing.T) {
 func FuzzPattern(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"chat/*", "chat/a", ""}, {"**", "@ann", ""}, {"inbox/{user}", "inbox/ann", "ann"},
-		{"a/*/{user}/**", "a/b/u/c/d", "u"}, {"x{user}y{user}", "x1y1", "1"}, {"*", "a", "*"},
+		{"a/*/{user}/**", "a/b/u/c/d", "u"}, {"x{user}y{user}", "x1y1", "1"}, {"*", "a", "*"}, {"{user}", "@", "@"},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}
@@ -134,6 +134,8 @@ func matchesPlainly(text, channel, user string) bool {
 			if strings.ReplaceAll(segment, access.UserMark, own[1:]) != have[i] {
 				return false
 			}
+		case i == 0 && strings.Contains(segment, access.UserMark) && strings.HasPrefix(have[0], "@"):
+			return false // the channel of a user is meant by patterns with its "@" alone
 		case segment != "*" && strings.ReplaceAll(segment, access.UserMark, user) != have[i]:
 			return false
 		}

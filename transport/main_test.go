@@ -275,6 +275,7 @@ func (s *site) expectGone() {
 	for len(s.hub.Stats().Sessions) > 0 { // a WebSocket outlives its handler
 		select {
 		case <-s.gone:
+		case <-time.After(10 * time.Millisecond): // a session is told to have ended before it has left the hub
 		case <-expired:
 			s.t.Fatalf("sessions are left behind: %v", s.hub.Stats().Sessions)
 		}
