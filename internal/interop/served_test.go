@@ -25,8 +25,10 @@ func TestMain(m *testing.M) {
 	// later, has the last word.
 	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if binaryDir != "" {
-			_ = os.RemoveAll(binaryDir)
+		for _, dir := range []string{binaryDir, packagesDir} {
+			if dir != "" {
+				_ = os.RemoveAll(dir)
+			}
 		}
 		os.Exit(code)
 	}))

@@ -1,0 +1,198 @@
+package interop
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/ws"
+)
+
+// protocolsConfig is a server with every protocol, whose limits are those of a
+// test that sends all it has at once.
+const protocolsConfig = `
+demo: false
+heartbeat: 15s
+origins: [%s]
+history: {count: 50000}
+limits:
+  publications_per_second_session: 1000000
+  publications_per_second_address: 1000000
+  requests_per_second: 1000000
+  handshakes_per_second: 1000000
+`
+
+// serveProtocols runs a server with every protocol, for pages of these origins
+// besides its own. More is more of its configuration.
+func serveProtocols(t *testing.T, more string, origins ...string) (host string) {
+	t.Helper()
+	host, _ = launchProtocols(t, more, "127.0.0.1:0", origins...)
+	return host
+}
+
+// launchProtocols is serveProtocols at an address, with a process that can be killed.
+func launchProtocols(t *testing.T, more, listen string, origins ...string) (host string, process *os.Process) {
+	t.Helper()
+	for i, o := range origins {
+		origins[i] = strconv.Quote(o)
+	}
+	path := write(t, t.TempDir(), "godwit.yaml", fmt.Sprintf(protocolsConfig, strings.Join(origins, ", "))+more)
+	return launchGodwit(t, 15*time.Second, "--config", path, "--listen", listen)
+}
+
+// restart kills a server and starts another at its address.
+func restart(t *testing.T, process *os.Process, host, more string, origins ...string) {
+	t.Helper()
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for { // until the address is free
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	launchProtocols(t, more, host, origins...)
+}
+
+// numbersCount is how many numbered messages go each way.
+const numbersCount = 10_000
+
+// numbered checks that from each sender come all numbers, in order, once. A
+// message is the sender's name, a dash and the number.
+type numbered struct {
+	next map[string]int // the number that is due from each
+	open int            // senders that are not done
+}
+
+func newNumbered(senders ...string) *numbered {
+	n := &numbered{next: map[string]int{}, open: len(senders)}
+	for _, s := range senders {
+		n.next[s] = 0
+	}
+	return n
+}
+
+// take returns an error if text is not what is due, and whether that was all.
+func (n *numbered) take(text string) (done bool, err error) {
+	i := strings.LastIndexByte(text, '-')
+	if i < 0 {
+		return false, fmt.Errorf("it heard %q, which is no number", brief(text))
+	}
+	due, known := n.next[text[:i]]
+	if got, err := strconv.Atoi(text[i+1:]); err != nil || !known || got != due || due == numbersCount {
+		return false, fmt.Errorf("it heard %s, and %s-%d was due", brief(text), text[:i], due)
+	}
+	n.next[text[:i]]++
+	if due == numbersCount-1 {
+		n.open--
+	}
+	return n.open == 0, nil
+}
+
+// bare is a WebSocket of a channel in this process: the other side of the clients.
+func bare(t *testing.T, host, channel, query string) *near {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(background, patience)
+	defer cancel()
+	conn, _, err := ws.Dial(ctx, "ws://"+host+"/channels/"+channel+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newNear(t, conn)
+}
+
+// numbers has an actor and a WebSocket of the channel send each other
+// numbersCount messages at the same time. send has the actor send; text is what a
+// message says that it heard, "" for something else. The actor hears itself, too,
+// if it is among its own senders.
+func numbers(t *testing.T, host, channel string, a *actor, hearsItself bool, send func(prefix string), text func(seen) string) {
+	t.Helper()
+	n := bare(t, host, channel, "?self=0")
+	written := make(chan error, 1)
+	go func() {
+		for i := range numbersCount {
+			if err := n.Write(background, ws.MessageText, []byte("socket-"+strconv.Itoa(i))); err != nil {
+				written <- err
+				return
+			}
+		}
+		written <- nil
+	}()
+	send(a.conn + "-")
+	senders := []string{"socket"}
+	if hearsItself {
+		senders = append(senders, a.conn)
+	}
+	for due, done := newNumbered(senders...), false; !done; {
+		e, ok := a.saw.next()
+		if !ok {
+			t.Fatalf("%s heard no more, and what is due is %v", a.conn, due.next)
+		}
+		if s := text(e); s != "" {
+			var err error
+			if done, err = due.take(s); err != nil {
+				t.Fatalf("%s: %v", a.conn, err)
+			}
+		} else if e.Event != "upgraded" && e.Event != "state" {
+			t.Fatalf("%s tells %v among the numbers", a.conn, e)
+		}
+	}
+	for due, done := newNumbered(a.conn), false; !done; {
+		m, ok := n.messages.next()
+		if !ok {
+			t.Fatalf("the WebSocket heard no more, and what is due is %v", due.next)
+		}
+		var err error
+		if done, err = due.take(string(m.Data)); err != nil {
+			t.Fatalf("the WebSocket: %v", err)
+		}
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// post publishes to a channel, and returns the answer.
+func post(t *testing.T, host, channel, typ, body string, header ...string) *http.Response {
+	t.Helper()
+	return request(t, http.DefaultClient, http.MethodPost, "http://"+host+"/channels/"+channel, body, append([]string{"Content-Type", typ}, header...)...)
+}
+
+// socketioConfig has what is off unless it is asked for.
+const socketioConfig = `
+socketio: {eio3: true}
+`
+
+// tokensSecret signs the tokens of servers that have tokensConfig.
+const tokensSecret = "only for this test, of 32 bytes."
+
+// tokensConfig has clients that may nothing without a token.
+const tokensConfig = `
+tokens: [{secret: "` + tokensSecret + `"}]
+`
+
+// hs256 is a token with these claims.
+func hs256(t *testing.T, claims string) string {
+	t.Helper()
+	encode := base64.RawURLEncoding.EncodeToString
+	text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode([]byte(claims))
+	mac := hmac.New(sha256.New, []byte(tokensSecret))
+	mac.Write([]byte(text))
+	return text + "." + encode(mac.Sum(nil))
+}
+
+// sockjsConfig has every transport, and the client that iframes need from a site.
+func sockjsConfig(site string) string {
+	return fmt.Sprintf("\nsockjs: {jsonp: true, htmlfile: true, client_url: %q}\n", site+"/node_modules/sockjs-client/dist/sockjs.js")
+}
