@@ -358,6 +358,11 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		}
 		if err == nil && answer.Changed {
 			m.Kind, m.Data = answer.Kind, answer.Data
+			if a := m.Attributes; a != nil && !a.Shape.Fits(m.Kind, m.Data) {
+				plain := *a
+				plain.Shape = 0
+				m.Attributes = &plain
+			}
 		}
 		g.tell(c, act, err)
 		later(err)
