@@ -197,7 +197,7 @@ func (o *opening) admission() engine.Admission {
 		return admission(&out)
 	}
 	a := engine.Admission{Handler: o.s, Limits: o.s.t.limits, Subprotocols: o.s.dialect.(dialect.OverSocket).Subprotocols()}
-	if o.s.link() != nil {
+	if o.s.clock() != nil {
 		a.Limits = o.s.t.sessionLimits
 	}
 	if begin := answer.Begin(); begin != "" {
