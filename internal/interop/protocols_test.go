@@ -2,9 +2,7 @@ package interop
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -83,42 +81,56 @@ func newNumbered(senders ...string) *numbered {
 	return n
 }
 
-// take returns an error if text is not what is due, and whether that was all.
-func (n *numbered) take(text string) (done bool, err error) {
+// take says whether text was all that was due, and fails if something else was.
+func (n *numbered) take(t *testing.T, who, text string) (done bool) {
+	t.Helper()
 	i := strings.LastIndexByte(text, '-')
 	if i < 0 {
-		return false, fmt.Errorf("it heard %q, which is no number", brief(text))
+		t.Fatalf("%s heard %s, which is no number", who, brief(text))
 	}
 	due, known := n.next[text[:i]]
 	if got, err := strconv.Atoi(text[i+1:]); err != nil || !known || got != due || due == numbersCount {
-		return false, fmt.Errorf("it heard %s, and %s-%d was due", brief(text), text[:i], due)
+		t.Fatalf("%s heard %s, and %s-%d was due", who, brief(text), text[:i], due)
 	}
 	n.next[text[:i]]++
 	if due == numbersCount-1 {
 		n.open--
 	}
-	return n.open == 0, nil
+	return n.open == 0
 }
 
 // bare is a WebSocket of a channel in this process: the other side of the clients.
-func bare(t *testing.T, host, channel, query string) *near {
+func bare(t *testing.T, host, channel, query string, header ...string) *near {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background, patience)
 	defer cancel()
-	conn, _, err := ws.Dial(ctx, "ws://"+host+"/channels/"+channel+query, nil)
+	o := &ws.DialOptions{Header: http.Header{}}
+	for i := 0; i < len(header); i += 2 {
+		o.Header.Set(header[i], header[i+1])
+	}
+	conn, _, err := ws.Dial(ctx, "ws://"+host+"/channels/"+channel+query, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newNear(t, conn)
 }
 
+// ignored is what an actor tells beside the messages.
+const ignored = "\x00"
+
 // numbers has an actor and a WebSocket of the channel send each other
 // numbersCount messages at the same time. send has the actor send; text is what a
-// message says that it heard, "" for something else. The actor hears itself, too,
-// if it is among its own senders.
-func numbers(t *testing.T, host, channel string, a *actor, hearsItself bool, send func(prefix string), text func(seen) string) {
+// message says that it heard, "" for what is no message. The actor hears itself, too,
+// if it is among its own senders. Header is what the WebSocket shows.
+func numbers(t *testing.T, host, channel string, a *actor, hearsItself bool, send func(prefix string), text func(seen) string, header ...string) {
 	t.Helper()
-	n := bare(t, host, channel, "?self=0")
+	numbersWith(t, bare(t, host, channel, "?self=0", header...), a, hearsItself, send, text, func(data string) string { return data })
+}
+
+// numbersWith is numbers with a WebSocket that there is already, and with what the
+// actor sent in what that hears.
+func numbersWith(t *testing.T, n *near, a *actor, hearsItself bool, send func(prefix string), text func(seen) string, sent func(string) string) {
+	t.Helper()
 	written := make(chan error, 1)
 	go func() {
 		for i := range numbersCount {
@@ -134,29 +146,27 @@ func numbers(t *testing.T, host, channel string, a *actor, hearsItself bool, sen
 	if hearsItself {
 		senders = append(senders, a.conn)
 	}
-	for due, done := newNumbered(senders...), false; !done; {
+	due := newNumbered(senders...)
+	for done := false; !done; {
 		e, ok := a.saw.next()
 		if !ok {
 			t.Fatalf("%s heard no more, and what is due is %v", a.conn, due.next)
 		}
 		if s := text(e); s != "" {
-			var err error
-			if done, err = due.take(s); err != nil {
-				t.Fatalf("%s: %v", a.conn, err)
+			if s != ignored {
+				done = due.take(t, a.conn, s)
 			}
 		} else if e.Event != "upgraded" && e.Event != "state" {
 			t.Fatalf("%s tells %v among the numbers", a.conn, e)
 		}
 	}
-	for due, done := newNumbered(a.conn), false; !done; {
+	due = newNumbered(a.conn)
+	for done := false; !done; {
 		m, ok := n.messages.next()
 		if !ok {
 			t.Fatalf("the WebSocket heard no more, and what is due is %v", due.next)
 		}
-		var err error
-		if done, err = due.take(string(m.Data)); err != nil {
-			t.Fatalf("the WebSocket: %v", err)
-		}
+		done = due.take(t, "the WebSocket", sent(string(m.Data)))
 	}
 	if err := <-written; err != nil {
 		t.Fatal(err)
@@ -177,22 +187,42 @@ socketio: {eio3: true}
 // tokensSecret signs the tokens of servers that have tokensConfig.
 const tokensSecret = "only for this test, of 32 bytes."
 
+// serverKey is one of a back end, at servers that have openConfig or tokensConfig. Such
+// a key is all that reaches closed channels without a signature.
+const serverKey = "gk_onlyforthesetestsofothers"
+
+// keysConfig has serverKey.
+var keysConfig = fmt.Sprintf(`
+keys:
+  - name: back-end
+    hash: "sha256:%x"
+    grants: {subscribe: ["**"], publish: ["**"], history: ["**"], presence: ["**"], manage: ["**"]}
+`, sha256.Sum256([]byte(serverKey)))
+
+// openConfig is keysConfig, and everybody may everything that is not closed.
+var openConfig = keysConfig + `
+anonymous: {subscribe: ["**"], publish: ["**"], history: ["**"], presence: ["**"]}
+`
+
 // tokensConfig has clients that may nothing without a token.
 const tokensConfig = `
 tokens: [{secret: "` + tokensSecret + `"}]
 `
 
-// hs256 is a token with these claims.
-func hs256(t *testing.T, claims string) string {
-	t.Helper()
-	encode := base64.RawURLEncoding.EncodeToString
-	text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode([]byte(claims))
-	mac := hmac.New(sha256.New, []byte(tokensSecret))
-	mac.Write([]byte(text))
-	return text + "." + encode(mac.Sum(nil))
-}
-
 // sockjsConfig has every transport, and the client that iframes need from a site.
 func sockjsConfig(site string) string {
 	return fmt.Sprintf("\nsockjs: {jsonp: true, htmlfile: true, client_url: %q}\n", site+"/node_modules/sockjs-client/dist/sockjs.js")
+}
+
+// splitHost returns the name and the port of an address.
+func splitHost(t *testing.T, host string) (name string, port int) {
+	t.Helper()
+	name, text, err := net.SplitHostPort(host)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, port
 }

@@ -222,7 +222,7 @@ func TestSocketIORestart(t *testing.T) {
 // and does not try again; the token of the server is what an application hands to the
 // library.
 func TestSocketIOCredentials(t *testing.T) {
-	token := hs256(t, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["secret"],"publish":["secret"]}}`)
+	token := signedJWT(tokensSecret, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["secret"],"publish":["secret"]}}`)
 	eachSocketIO(t, socketioConfig+tokensConfig, func(t *testing.T, host string, s *stage, library, name string) {
 		credentials := func(token string) map[string]any {
 			if library == "socket.io-client-2" { // which has no auth yet

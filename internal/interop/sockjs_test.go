@@ -148,7 +148,7 @@ func TestSockJSRestart(t *testing.T) {
 func TestSockJSCredentials(t *testing.T) {
 	all, origin := stages(t)
 	host := serveProtocols(t, sockjsConfig(origin)+tokensConfig, origin)
-	token := hs256(t, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["secret"],"publish":["secret"]}}`)
+	token := signedJWT(tokensSecret, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["secret"],"publish":["secret"]}}`)
 	for _, s := range all {
 		for what, query := range map[string]string{"none": "", "wrong": "?token=" + token + "x"} {
 			began := time.Now()

@@ -17,7 +17,10 @@ const libraries = {
   "socket.io-client": () => script("socket.io-client/dist/socket.io.js", "io"),
   "socket.io-client-3": () => script("socket.io-client-3/dist/socket.io.js", "io"),
   "socket.io-client-2": () => script("socket.io-client-2/dist/socket.io.js", "io"),
-  "engine.io-client": async () => (await script("engine.io-client/dist/engine.io.js", "eio")).Socket,
+  "engine.io-client": async () => {
+    const eio = await script("engine.io-client/dist/engine.io.js", "eio")
+    return function (url, options) { return eio(url, options) } // new makes what it returns
+  },
   "sockjs-client": () => script("sockjs-client/dist/sockjs.js", "SockJS"),
   "pusher-js": () => script("pusher-js/dist/web/pusher-with-encryption.js", "Pusher"),
   "pusher-js-7": () => script("pusher-js-7/dist/web/pusher-with-encryption.js", "Pusher"),

@@ -36,6 +36,9 @@ export function open(Pusher, { key, options }, tell) {
     numbers({ channel, name, prefix, count }) {
       for (let i = 0; i < count; i++) pusher.channel(channel).trigger(name, prefix + i)
     },
+    id() {
+      tell("id", { id: pusher.connection.socket_id })
+    },
     signin() {
       pusher.signin()
     },
