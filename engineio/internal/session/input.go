@@ -7,7 +7,7 @@ import "github.com/godwit-io/godwit/engineio/internal/packet"
 func (s *Session) Poll(now Time, fx *Effects) Verdict {
 	pl := s.polling
 	switch {
-	case s.phase == phaseEnded:
+	case s.phase == phaseEnded || s.phase == phaseNew:
 		return Unknown
 	case pl == nil:
 		return Misplaced
@@ -16,6 +16,7 @@ func (s *Session) Poll(now Time, fx *Effects) Verdict {
 		return Overlaps
 	}
 	pl.waiting = true
+	pl.owes = pl.owes || pl.queue.messages > 0
 	if pl.probe == probeAnswered {
 		pl.holdUntil = now.after(NoopDelay)
 	}
@@ -35,7 +36,7 @@ func (s *Session) PollLost(fx *Effects) {
 func (s *Session) Post(fx *Effects) Verdict {
 	pl := s.polling
 	switch {
-	case s.phase == phaseEnded:
+	case s.phase == phaseEnded || s.phase == phaseNew:
 		return Unknown
 	case pl == nil:
 		return Misplaced
@@ -174,7 +175,7 @@ func (s *Session) upgrade(now Time, fx *Effects) {
 	if s.awaiting {
 		s.beat = max(s.beat, now.after(s.set.PingTimeout)) // it may not have seen the ping yet
 	}
-	if pl.queue.messages > 0 {
+	if pl.owes || pl.queue.messages > 0 {
 		fx.add(Drained, nil)
 	}
 	if s.phase == phaseClosing {

@@ -46,6 +46,7 @@ type polling struct {
 	queue   queue
 	waiting bool // a poll is
 	posting bool // a POST is under way
+	owes    bool // somebody waits for the queue to be empty
 
 	probe      probe
 	holdUntil  Time // when a poll that waits gets a noop; 0: it does not
@@ -63,15 +64,20 @@ const (
 	probeAnswered
 )
 
+// New returns a session that begins with Start. With base64 its client cannot take bytes.
+func New(set *Settings, version int, base64 bool) Session {
+	return Session{set: set, version: uint8(version), base64: base64}
+}
+
 // Start begins the session: with the open packet, over the WebSocket or in the answer to
 // the first Poll.
-func (s *Session) Start(now Time, set *Settings, sid string, version int, onSocket, base64 bool, fx *Effects) {
-	*s = Session{set: set, version: uint8(version), base64: base64, phase: phaseOpen}
-	s.beat = now.after(set.PingInterval)
-	if version == 3 {
-		s.beat = s.beat.after(set.PingTimeout)
+func (s *Session) Start(now Time, sid string, onSocket bool, fx *Effects) {
+	s.phase = phaseOpen
+	s.beat = now.after(s.set.PingInterval)
+	if s.version == 3 {
+		s.beat = s.beat.after(s.set.PingTimeout)
 	}
-	p := packet.Packet{Type: packet.Open, Data: set.appendOpen(nil, sid, !onSocket && set.CanUpgrade)}
+	p := packet.Packet{Type: packet.Open, Data: s.set.appendOpen(nil, sid, !onSocket && s.set.CanUpgrade)}
 	if onSocket {
 		fx.add(Send, s.AppendFrame(nil, p))
 		return
@@ -92,18 +98,30 @@ func (s *Session) IsPlain() bool { return s.polling == nil && s.version == 4 && 
 // HasEnded reports whether the session is over.
 func (s *Session) HasEnded() bool { return s.phase == phaseEnded }
 
+// HandsOn reports whether messages that have arrived are for the application: not when this
+// side has ended the session.
+func (s *Session) HandsOn() bool {
+	switch s.reason {
+	case QueueFull, ForcedClose, ShuttingDown, Panicked:
+		return false
+	}
+	return s.phase != phaseNew
+}
+
 // Reason is why it is.
 func (s *Session) Reason() Reason { return s.reason }
 
 // Version is that of the protocol.
 func (s *Session) Version() int { return int(s.version) }
 
-// Buffered is how many bytes of messages wait for a poll.
+// Buffered is how many bytes of messages wait for a poll. Whoever learns that there are some
+// may wait for Drained.
 func (s *Session) Buffered() int {
-	if s.polling == nil {
+	if s.polling == nil || s.polling.queue.messages == 0 {
 		return 0
 	}
-	return s.polling.queue.bytes
+	s.polling.owes = true
+	return max(s.polling.queue.bytes, 1)
 }
 
 // AppendFrame appends the WebSocket frame of p.
@@ -153,7 +171,6 @@ func (s *Session) Flush(fx *Effects) {
 	if pl == nil || !pl.waiting || pl.queue.isEmpty() || s.phase == phaseEnded {
 		return
 	}
-	had := pl.queue.messages > 0
 	encoding := packet.V4
 	if s.version == 3 {
 		encoding = packet.V3Text
@@ -165,7 +182,8 @@ func (s *Session) Flush(fx *Effects) {
 	pl.queue.all(func(p packet.Packet) { payload = encoding.Append(payload, p) })
 	pl.queue.clear()
 	s.answer(payload, encoding == packet.V3Octets, fx)
-	if had {
+	if pl.owes {
+		pl.owes = false
 		fx.add(Drained, nil)
 	}
 	if s.phase == phaseClosing {
@@ -219,7 +237,7 @@ func (s *Session) Shut(now Time, reason Reason, fx *Effects) {
 
 // End ends the session now.
 func (s *Session) End(reason Reason, fx *Effects) {
-	if s.phase == phaseEnded {
+	if s.phase == phaseEnded || s.phase == phaseNew {
 		return
 	}
 	if pl := s.polling; pl == nil {
