@@ -22,6 +22,7 @@ import (
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
 	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -128,6 +129,10 @@ var options = map[string]struct {
 		}
 		defer h.Close()
 		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
+	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
+		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

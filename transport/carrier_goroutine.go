@@ -26,9 +26,9 @@ type goroutineCarrier struct {
 	isWritten bool       // nothing is written any more; guarded by mu
 
 	// writing is held from a call to the end of its write, where both goroutines have
-	// something to write: in a session. It is locked before mu.
+	// something to write: in a session, and in a Protocol. It is locked before mu.
 	writing  sync.Mutex
-	isSpoken bool // by a session
+	isSpoken bool // by a session, or a Protocol
 }
 
 // inOrder calls f, which has a turn and writes what it leads to, while the other
@@ -45,7 +45,7 @@ func (s *goroutineCarrier) inOrder(f func()) {
 func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &goroutineCarrier{woken: newSignal(), resumed: newSignal()}
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.socket, s.woken.wake, d.visitor
-	s.isSpoken = s.link() != nil
+	s.isSpoken = s.clock() != nil
 	m := s.open(w, r, &d.asker)
 	if m == nil {
 		return
@@ -58,7 +58,7 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 	var err error
 	s.conn, err = ws.Accept(w, r, &ws.AcceptOptions{
 		Options: ws.Options{
-			MessageBytesMax: t.messageBytesMax(s.link() != nil),
+			MessageBytesMax: t.messageBytesMax(s.clock() != nil),
 			PingInterval:    t.o.Heartbeat,
 			WriteTimeout:    t.o.WriteTimeout,
 			Compression:     t.o.Compression,
@@ -105,6 +105,7 @@ func (s *goroutineCarrier) open(w http.ResponseWriter, r *http.Request, a *asker
 	}()
 	s.begin(m)
 	for m.effects.Answer == nil {
+		s.setTimer() // of a dialect that takes its time
 		select {
 		case <-s.woken:
 		case <-r.Context().Done():

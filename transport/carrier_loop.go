@@ -171,6 +171,7 @@ func (t *Transport) openOnLoop(d *decision) (engine.Admission, *opening) {
 	}
 	returned = true
 	if o.first.effects.Answer == nil {
+		s.setTimer() // of a dialect that takes its time
 		return engine.Admission{Pending: o, PendingTimeout: pendingTimeout}, o
 	}
 	return o.admission(), o
@@ -197,7 +198,7 @@ func (o *opening) admission() engine.Admission {
 		return admission(&out)
 	}
 	a := engine.Admission{Handler: o.s, Limits: o.s.t.limits, Subprotocols: o.s.dialect.(dialect.OverSocket).Subprotocols()}
-	if o.s.link() != nil {
+	if o.s.clock() != nil {
 		a.Limits = o.s.t.sessionLimits
 	}
 	if begin := answer.Begin(); begin != "" {

@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
@@ -25,6 +27,7 @@ type conversation struct {
 	asks    bool         // the visitor has commands that wait: it is not looked at with every delivery
 	paused  bool         // the client is not read, as it is busy; of a carrier that reads
 	isOver  bool         // the dialect has said its last: what the client has sent before it knew counts for nothing
+	hasLeft bool         // the dialect was told that the conversation is over
 
 	mu      sync.Mutex // guards what follows
 	settled *settled   // outcomes of commands that no session was needed for, in order
@@ -116,7 +119,7 @@ func (c *conversation) take(m *scratch) {
 		c.dialect.End(ended, &m.effects)
 	}
 	c.perform(m)
-	c.expireLinked(m)
+	c.expireTimed(m)
 	c.wakeForInbox()
 }
 
@@ -186,6 +189,8 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 		c.connect(command, m)
 	case dialect.CommandRefresh:
 		c.refresh(command, m)
+	case dialect.CommandIdentify:
+		c.identify(command)
 	case dialect.CommandDeliver:
 		c.settle(hub.Outcome{Tag: command.Tag, Err: c.link().wants.deliver(command.Data)})
 	case hub.CommandCall:
@@ -233,18 +238,47 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 		}
 		c.settle(o)
 	case hub.CommandSubscribe:
-		if c.session == nil {
-			session, err := c.t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), c.wake)
-			if err != nil {
-				c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})
-				return
-			}
-			c.session = session
+		if err := c.enter(c.visitor.identity()); err != nil {
+			c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})
+			return
 		}
 		c.session.Subscribe(command.Tag, command.Channel, command.Subscribe)
 	default: // it was only to be allowed
 		c.settle(hub.Outcome{Tag: command.Tag, Command: hub.CommandSubscribe, Channel: command.Channel})
 	}
+}
+
+// enter begins the session, if there is none yet.
+func (c *conversation) enter(id *access.Identity) error {
+	if c.session != nil {
+		return nil
+	}
+	session, err := c.t.hub.ConnectAs(id, c.dialect.Transport(), c.wake)
+	if err == nil {
+		c.session = session
+	}
+	return err
+}
+
+// identify begins the session, and says who its client is.
+func (c *conversation) identify(command *dialect.Command) {
+	isNew := c.session == nil
+	err := c.enter(cmp.Or(command.As, c.visitor.identity()))
+	if err == nil && !isNew && command.As != nil {
+		c.session.SetIdentity(command.As)
+	}
+	if opener, ok := c.spoken().(dialect.Opener); ok && err == nil && isNew {
+		opener.Opened(c.session.ID())
+	}
+	c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Err: err})
+}
+
+// spoken is the dialect without what a Protocol needs around it.
+func (c *conversation) spoken() dialect.Dialect {
+	if d, ok := c.dialect.(*timed); ok {
+		return d.OverSocket
+	}
+	return c.dialect
 }
 
 // Published implements hub.Completer.
@@ -305,10 +339,17 @@ func (c *conversation) close() {
 		c.closeLinked()
 		return
 	}
+	if k := c.clock(); k != nil {
+		k.stop()
+	}
 	if c.session != nil {
 		c.session.Close()
 	}
 	c.visitor.leave()
+	if d, ok := c.spoken().(dialect.Leaver); ok && !c.hasLeft {
+		c.hasLeft = true
+		d.Left()
+	}
 }
 
 // scratch is what a carrier needs for a moment and nobody keeps: an idle

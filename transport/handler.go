@@ -16,9 +16,20 @@ import (
 
 // route is what a request is for.
 type route struct {
-	connect  bool   // ConnectPath
-	presence bool   // below PresencePath, else below ChannelsPath
-	name     string // what follows, still percent-encoded
+	protocol Protocol // whose path it is, nil for those of channels
+	connect  bool     // ConnectPath
+	presence bool     // below PresencePath, else below ChannelsPath
+	name     string   // what follows, still percent-encoded
+}
+
+// routeOf is what a request for a path, as it was sent, is for.
+func (t *Transport) routeOf(path string) (route, bool) {
+	for _, p := range t.o.Protocols {
+		if p.Serves(path) {
+			return route{protocol: p}, true
+		}
+	}
+	return routeOf(path)
 }
 
 // routeOf reads the path as it was sent, because decoding it first would make
@@ -121,7 +132,10 @@ func (t *Transport) decide(a *asked) decision {
 	if !ok {
 		return d
 	}
-	if route.connect {
+	switch {
+	case route.protocol != nil:
+		return t.refused(d, &refusal{problem: ProblemUpgrade, close: true, detail: "there is only a WebSocket at " + quote(a.path) + "; ask for it with the fields of an opening handshake"})
+	case route.connect:
 		return t.decideConnect(a, d)
 	}
 	methods := channelMethods
@@ -204,7 +218,7 @@ func (t *Transport) tellsPage(a *asked) bool {
 // recognize notes in d what every response to a needs, and returns what a is for.
 // It reports false for what is not served here, and has refused it.
 func (t *Transport) recognize(a *asked, d *decision) (route, bool) {
-	route, ok := routeOf(a.path)
+	route, ok := t.routeOf(a.path)
 	d.asker = asker{path: a.path, isPresence: route.presence, isHead: a.method == http.MethodHead}
 	// A read by a page of another origin is answered all the same: it changes
 	// nothing, and the browser does not let the page see the answer.

@@ -12,53 +12,13 @@ import (
 
 // link is what a conversation has whose session outlives its carrier.
 type link struct {
-	seat       *seat         // that it has; nil before connect
-	wants      *seat         // that it is going to have, or delivers to; nil for a new one
-	connecting *connecting   // connect, until it is answered
-	timer      *time.Timer   // wakes a WebSocket at alarm; nil without
-	alarm      time.Duration // on the clock of sinceStart
-	outdated   int32         // how many held commands come from the connection before
-	delivers   bool          // to wants
-	isOver     bool          // the session does not go on
-}
-
-// setTimer has the conversation woken at the deadline of its dialect. It is for
-// WebSockets: other carriers have timers of their own.
-func (c *conversation) setTimer() {
-	l := c.link()
-	if l == nil {
-		return
-	}
-	deadline := c.dialect.Deadline()
-	switch {
-	case deadline.IsZero():
-		l.stopTimer()
-	case l.timer == nil:
-		l.alarm = sinceStart(deadline)
-		l.timer = time.AfterFunc(time.Until(deadline), c.wake)
-	case l.alarm != sinceStart(deadline):
-		l.alarm = sinceStart(deadline)
-		l.timer.Reset(time.Until(deadline))
-	}
-}
-
-// expireLinked does what is due when the timer may have woken the conversation.
-func (c *conversation) expireLinked(m *scratch) {
-	if l := c.link(); l == nil || l.timer == nil || m.effects.Closing != nil {
-		return
-	}
-	now := time.Now()
-	if deadline := c.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
-		c.dialect.Expire(now, &m.effects)
-		c.perform(m)
-	}
-}
-
-func (l *link) stopTimer() {
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
-	}
+	seat       *seat       // that it has; nil before connect
+	wants      *seat       // that it is going to have, or delivers to; nil for a new one
+	connecting *connecting // connect, until it is answered
+	clock                  // of a WebSocket
+	outdated   int32       // how many held commands come from the connection before
+	delivers   bool        // to wants
+	isOver     bool        // the session does not go on
 }
 
 // connecting is a connect, or a refresh, that is under way.
@@ -438,7 +398,7 @@ func (c *conversation) letGo() {
 // closeLinked is close for a conversation whose session outlives its carrier.
 func (c *conversation) closeLinked() {
 	l := c.link()
-	l.stopTimer()
+	l.stop()
 	if l.wants != nil {
 		l.wants.withdraw(c)
 	}

@@ -11,7 +11,7 @@ import (
 // the zero Route. Streams, pages, long polls and publications are served on the
 // loops then.
 func (t *Transport) Route(r *engine.Request) engine.Route {
-	if _, ok := routeOf(r.Path()); !ok {
+	if _, ok := t.routeOf(r.Path()); !ok {
 		return engine.Route{}
 	}
 	var d decision
@@ -75,7 +75,7 @@ func (t *Transport) newExchange(d *decision) *exchangeCarrier {
 // for others are left to Server.HTTP. Channels are WebSockets on the loops then.
 // The Server's Origins must be those of the Transport.
 func (t *Transport) Admit(r *engine.Request) engine.Admission {
-	if _, ok := routeOf(r.Path()); !ok {
+	if _, ok := t.routeOf(r.Path()); !ok {
 		return engine.Admission{HTTP: true}
 	}
 	asked := askedLoop(r)

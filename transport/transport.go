@@ -155,6 +155,10 @@ type Options struct {
 	// time that the token had when it was shown if that is less. Default 30 s.
 	Expiring time.Duration
 
+	// Protocols are spoken by WebSockets at paths of their own, which come before
+	// channels. They are not modified. Default: none.
+	Protocols []Protocol
+
 	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.
 	// What is sent to many is compressed once for all, and never in a way that refers
 	// to earlier messages; demand with ServerNoContextTakeover that no memory is kept
@@ -284,9 +288,10 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 	return t, nil
 }
 
-// messageBytesMax is the longest message of a WebSocket.
-func (t *Transport) messageBytesMax(isSession bool) int64 {
-	if isSession {
+// messageBytesMax is the longest message of a WebSocket, which has commands or is a
+// publication.
+func (t *Transport) messageBytesMax(hasCommands bool) int64 {
+	if hasCommands {
 		return int64(t.o.SessionBytesMax)
 	}
 	return int64(t.o.BodyBytesMax)
@@ -294,6 +299,6 @@ func (t *Transport) messageBytesMax(isSession bool) int64 {
 
 // Serves reports whether r is for this Transport.
 func (t *Transport) Serves(r *http.Request) bool {
-	_, ok := routeOf(r.URL.EscapedPath())
+	_, ok := t.routeOf(r.URL.EscapedPath())
 	return ok
 }

@@ -234,11 +234,14 @@ func (v *visitor) ask(session string) (decided bool, verdict error) {
 	if v.question == nil {
 		v.question = &question{later: v.decide}
 	}
-	q := v.question
+	q, client := v.question, v.client
+	if command.As != nil {
+		client = &Client{Identity: command.As, Address: v.client.Address, State: v.client.State}
+	}
 	q.act = Act{Action: command.Action, Channel: command.Channel, Session: session}
 	if command.Kind == hub.CommandPublish {
 		m := command.Message // the array of held may be replaced while the Guard has it
-		if user := v.client.Identity.User; user != "" {
+		if user := client.Identity.User; user != "" {
 			m.Attributes = withUser(m.Attributes, user)
 		}
 		q.act.Message = &m
@@ -246,7 +249,7 @@ func (v *visitor) ask(session string) (decided bool, verdict error) {
 	v.mu.Lock()
 	v.asks = true
 	v.mu.Unlock()
-	decided, verdict = v.guard.Authorize(v.client, &q.act, q.later)
+	decided, verdict = v.guard.Authorize(client, &q.act, q.later)
 	if !decided {
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -38,6 +38,9 @@ func (t *Transport) decideSocket(a *asked) decision {
 		f.close = true
 		return t.refused(d, f)
 	}
+	if route.protocol != nil {
+		return t.decideProtocol(a, d, route.protocol)
+	}
 	if route.connect {
 		if d.response = t.admitSession(&d.asker, Session); d.response != nil {
 			d.response.isLast = true

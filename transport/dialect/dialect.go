@@ -49,9 +49,13 @@ type Frame struct {
 // Command is something to ask the session for. Which fields count depends on
 // Kind.
 type Command struct {
-	Kind      hub.Command   // 0 asks for nothing but the permission
-	Action    access.Action // what the client has to be allowed
-	Also      access.Action // and this, too; 0 for nothing more
+	Kind   hub.Command   // 0 asks for nothing but the permission
+	Action access.Action // what the client has to be allowed
+	Also   access.Action // and this, too; 0 for nothing more
+	// As is who has to be allowed it, nil for the client itself: a client that shows a
+	// signature for one channel is somebody else there. With CommandIdentify it is who the
+	// client is from then on.
+	As        *access.Identity
 	Tag       uint64
 	Channel   string
 	Message   hub.Message          // CommandPublish
@@ -159,9 +163,9 @@ type Batch struct {
 	Oldest   time.Time // of the publications newer than the conversation, zero if none
 }
 
-// add counts p, which left as size bytes in a conversation that began at since, in
+// Add counts p, which left as size bytes in a conversation that began at since, in
 // nanoseconds of Unix time.
-func (b *Batch) add(p *hub.Publication, size int, since int64) {
+func (b *Batch) Add(p *hub.Publication, size int, since int64) {
 	b.N++
 	b.Bytes += size
 	if p.Time.UnixNano() >= since && (b.Oldest.IsZero() || p.Time.Before(b.Oldest)) {

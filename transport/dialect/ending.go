@@ -43,6 +43,20 @@ func endingOf(err error) (e ending, ok bool) {
 	return e, true
 }
 
+// ClosingOf is how a conversation ends for err: a refusal, or what End is given.
+func ClosingOf(err error) *Closing {
+	if e, ok := endingOf(err); ok {
+		return e.closing()
+	}
+	if errors.Is(err, hub.ErrShutdown) || errors.Is(err, hub.ErrClosed) {
+		return &Closing{End: EndShutdown, Code: clientproto.CloseGoingAway, Reason: "going away"}
+	}
+	if errors.Is(err, hub.ErrTooManyCommands) {
+		return &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "too many commands"}
+	}
+	return &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "internal error"}
+}
+
 // reasonBytesMax is what a close frame has room for (RFC 6455 §5.5).
 const reasonBytesMax = 123
 

@@ -157,7 +157,7 @@ func (p *Page) answer(read history, out *Effects) {
 			p.position = read.publications[i-1].Position
 			break
 		}
-		out.Delivered.add(publication, len(items)-begin, p.opened)
+		out.Delivered.Add(publication, len(items)-begin, p.opened)
 	}
 	body := make([]byte, 0, len(items)+len(p.request.Channel)+128)
 	body = append(body, `{"channel":`...)

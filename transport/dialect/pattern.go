@@ -94,7 +94,7 @@ func (s *Stream) pushPattern(now time.Time, p *hub.Push, out *Effects) {
 	}
 	b := s.format.patternForm.Of(p.Delivery)
 	out.Frames = append(out.Frames, b)
-	out.Delivered.add(p.Delivery.Publication, len(b), s.opened)
+	out.Delivered.Add(p.Delivery.Publication, len(b), s.opened)
 }
 
 // openPattern begins a stream of a pattern.

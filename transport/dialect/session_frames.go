@@ -164,7 +164,7 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 			m = f.preparedDeltas.of(p.Delivery, last)
 		}
 		out.Messages = append(out.Messages, m)
-		out.Delivered.add(p.Delivery.Publication, len(m.Frame()), s.opened)
+		out.Delivered.Add(p.Delivery.Publication, len(m.Frame()), s.opened)
 		return
 	}
 	form := f.publication
@@ -178,7 +178,7 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 		frame = f.deltas.of(p.Delivery, last)
 	}
 	s.sendFrame(frame, out)
-	out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
+	out.Delivered.Add(p.Delivery.Publication, len(frame), s.opened)
 }
 
 // pages are the state of a session that is polled. Each answer is a page with a number;

@@ -39,7 +39,27 @@ const (
 	CommandRefresh
 	CommandCancel  // of Target, a call of the session
 	CommandDeliver // frames for a session that is on another carrier
+
+	// CommandIdentify begins the session of the hub, if there is none yet, and makes As its
+	// identity, if that is not nil. Its outcome is a push with the tag; before it, a
+	// dialect that is an Opener is told the session.
+	CommandIdentify
 )
+
+// Opener is a Dialect that wants to know its session before it subscribes to anything, see
+// CommandIdentify.
+type Opener interface {
+	// Opened tells the ID of the session of the hub.
+	Opened(session string)
+}
+
+// Leaver is a Dialect that wants to know when its conversation is over, such as one that
+// counts those there are.
+type Leaver interface {
+	// Left is called last, once, however the conversation has ended, and also if its
+	// handshake has failed.
+	Left()
+}
 
 // Connected is the outcome of CommandConnect and CommandRefresh.
 type Connected struct {

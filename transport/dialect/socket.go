@@ -122,7 +122,7 @@ func (s *Socket) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Delivery != nil:
 			frame := form.Of(p.Delivery)
 			out.Frames = append(out.Frames, frame)
-			out.Delivered.add(p.Delivery.Publication, len(frame), s.opened)
+			out.Delivered.Add(p.Delivery.Publication, len(frame), s.opened)
 		case p.Gap != nil && s.envelope:
 			s.sendText(appendGapObject(nil, p.Gap), out)
 		case p.Gap != nil && p.Gap.Reason != hub.GapLost: // nothing was lost, and there is no place to say so
@@ -152,7 +152,7 @@ func (s *Socket) sendMessage(d *hub.Delivery, out *Effects) {
 	}
 	m := form.Of(d)
 	out.Messages = append(out.Messages, m)
-	out.Delivered.add(d.Publication, len(m.Frame()), s.opened)
+	out.Delivered.Add(d.Publication, len(m.Frame()), s.opened)
 }
 
 // sendText sends what is no publication.
@@ -224,15 +224,7 @@ func (s *Socket) End(reason error, out *Effects) {
 		s.answer(&hub.Outcome{Err: reason}, out)
 		return
 	}
-	if e, ok := endingOf(reason); ok {
-		out.Closing = e.closing()
-		return
-	}
-	if errors.Is(reason, hub.ErrTooManyCommands) {
-		out.Closing = &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "too many commands"}
-		return
-	}
-	out.Closing = &Closing{End: EndShutdown, Code: clientproto.CloseGoingAway, Reason: "going away"}
+	out.Closing = ClosingOf(reason)
 }
 
 // Deadline is never: the carrier pings.

@@ -120,7 +120,7 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Delivery != nil:
 			b := s.format.form.Of(p.Delivery)
 			out.Frames = append(out.Frames, b)
-			out.Delivered.add(p.Delivery.Publication, len(b), s.opened)
+			out.Delivered.Add(p.Delivery.Publication, len(b), s.opened)
 		case p.Gap != nil:
 			out.Frames = append(out.Frames, s.format.appendGap(nil, p.Gap))
 		case p.Behind != nil:
