@@ -1,5 +1,8 @@
 // The actors in a page, with the builds that are made for pages.
-import { stage } from "./actors.mjs"
+import { drivers, stage } from "./actors.mjs"
+import * as native from "./native.mjs"
+
+Object.assign(drivers, native)
 
 const base = new URL("node_modules/", import.meta.url)
 
@@ -37,7 +40,7 @@ const loaded = {}
 const events = []
 let more = () => {}
 const run = stage(
-  (name) => (loaded[name] ??= libraries[name]()),
+  (name) => name && (loaded[name] ??= libraries[name]()),
   (event) => {
     events.push(event)
     more()

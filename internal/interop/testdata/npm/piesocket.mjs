@@ -8,7 +8,7 @@ import { shown } from "./values.mjs"
 //	open      channel, id
 //	refused   channel, text
 //	message   channel, name, data, meta: what a listener of everything was called with
-//	frame     channel, data: what came, as text
+//	frame     channel, data: what came, text or bytes
 //	failed, closed   channel
 export function open(PieSocket, { options }, tell) {
   const pie = new PieSocket(options)
@@ -19,7 +19,7 @@ export function open(PieSocket, { options }, tell) {
         const c = await pie.subscribe(channel)
         channels[channel] = c
         c.listen("*", (name, data, meta) => tell("message", { channel, name, data: shown(data), meta: shown(meta) }))
-        c.on("message", (e) => tell("frame", { channel, data: e.data instanceof Blob ? "bytes" : e.data }))
+        c.on("message", async (e) => tell("frame", { channel, data: e.data instanceof Blob ? shown(await e.data.arrayBuffer()) : e.data }))
         c.on("error", () => tell("failed", { channel }))
         c.on("close", (e) => tell("closed", { channel, code: e.code, text: e.reason }))
         tell("open", { channel, id: c.uuid })
