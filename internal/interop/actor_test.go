@@ -300,6 +300,9 @@ func (a *actor) until(t *testing.T, what string, is func(seen) bool) seen {
 		if is(e) {
 			return e
 		}
+		if e.Event == "threw" {
+			t.Fatalf("waiting for %s of %s: %s", what, a.conn, e.Text)
+		}
 		if before = append(before, e.String()); len(before) > 20 {
 			before = before[1:]
 		}

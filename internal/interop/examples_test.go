@@ -129,7 +129,7 @@ func exampleServer(t *testing.T) func(host string) []string {
 // TestExampleLaravelEcho: what the README's shell broadcasts is shown.
 func TestExampleLaravelEcho(t *testing.T) {
 	x := openExample(t, startChromium(t), "laravel-echo", exampleServer(t))
-	x.until(t, `document.querySelector("#state").textContent === "connected" && echo.channel("orders").subscription.subscribed`)
+	x.until(t, `document.querySelector("#state").textContent === "connected" && Echo.channel("orders").subscription.subscribed`)
 	body(t, post(t, x.host, `orders?event=App%5CEvents%5COrderShipped`, "application/json", `{"id":7,"to":"Alaska"}`), http.StatusCreated)
 	x.until(t, list("#orders")+` === "Order 7 is on its way to Alaska."`)
 }

@@ -32,7 +32,7 @@ const libraries = {
   "laravel-echo": async () => ({
     Pusher: await libraries["pusher-js"](),
     io: await libraries["socket.io-client"](),
-    Echo: await script("laravel-echo/dist/echo.iife.js", "Echo"),
+    Echo: (await script("laravel-echo/dist/echo.iife.js", "Echo")).default,
   }),
 }
 

@@ -9,7 +9,7 @@ drivers.pusherapi = pusherapi
 const require = createRequire(import.meta.url)
 const libraries = {
   "engine.io-client": async () => (await import("engine.io-client")).Socket,
-  "laravel-echo": () => ({ Echo: require("laravel-echo").default, Pusher: require("pusher-js"), io: require("socket.io-client") }),
+  "laravel-echo": async () => ({ Echo: (await import("laravel-echo")).default, Pusher: require("pusher-js"), io: require("socket.io-client") }),
 }
 
 const run = stage(
