@@ -35,6 +35,7 @@ type Session struct {
 	value     any
 	number    uint64
 	transport Transport
+	isOwn     bool // handler came from Options.Decide
 }
 
 // carrier is what a Session is made of.

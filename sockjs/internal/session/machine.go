@@ -57,6 +57,9 @@ func (m *Machine) Init(l *Limits, now time.Time) { *m = Machine{limits: l, idle:
 // Phase returns how far the session is.
 func (m *Machine) Phase() Phase { return m.phase }
 
+// IsAccepted reports whether the session is or was open.
+func (m *Machine) IsAccepted() bool { return m.accepted }
+
 // IsAttached reports whether there is a receiver.
 func (m *Machine) IsAttached() bool { return m.attached }
 
@@ -86,12 +89,17 @@ func (m *Machine) Attach(now time.Time, f frames.Format) bool {
 // Touch says that a client has asked, and was told the farewell.
 func (m *Machine) Touch(now time.Time) { m.idle = now }
 
-// Detach says that the receiver has gone before its response was complete, or that a
-// response did not reach the client. Something may be lost, so the session is closed.
+// Detach says that the receiver has gone before its response was complete.
 func (m *Machine) Detach(now time.Time) {
 	if m.attached {
 		m.attached, m.idle = false, now
 	}
+	m.Interrupt(now)
+}
+
+// Interrupt says that a response did not reach the client. Something may be lost, so the
+// session is closed.
+func (m *Machine) Interrupt(now time.Time) {
 	if m.phase < Closed {
 		m.Close(now, 1002, "Connection interrupted")
 		m.Drop()
