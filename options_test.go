@@ -16,6 +16,7 @@ import (
 
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/engineio"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/inspect"
@@ -74,6 +75,10 @@ var options = map[string]struct {
 		s := o.(*engine.Server)
 		s.Handler = engine.NopHandler{}
 		return s.ListenAndServe("127.0.0.1:0")
+	}},
+	"engineio.Options": {reflect.TypeFor[engineio.Options](), func(_ *testing.T, o any) error {
+		_, err := engineio.New(engineio.NopHandler{}, o.(*engineio.Options))
+		return err
 	}},
 	"hub.Options": {reflect.TypeFor[hub.Options](), func(t *testing.T, o any) error {
 		_, err := hub.New(newBroker(t), o.(*hub.Options))

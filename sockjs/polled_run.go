@@ -19,7 +19,7 @@ func (p *polled) settle() {
 // what they write leaves there, or else by a worker.
 func (p *polled) schedule() {
 	p.mu.Lock()
-	if p.has(isRunning|isPosted) || p.due() == nothing {
+	if p.has(isRunning|isPosted) || p.due() == callNothing {
 		p.mu.Unlock()
 		return
 	}
@@ -35,13 +35,13 @@ func (p *polled) schedule() {
 type callback uint8
 
 const (
-	nothing callback = iota
-	open
-	wake
-	message
-	drain
-	finish
-	remove
+	callNothing callback = iota
+	callOpen
+	callMessage
+	callWake
+	callDrain
+	callClose
+	callRemove // the Server is to forget the session
 )
 
 // due returns the callback that comes next; mu is held.
@@ -50,23 +50,23 @@ func (p *polled) due() callback {
 	switch {
 	case p.has(isEnded):
 		if isOver && !p.has(isGone) {
-			return remove
+			return callRemove
 		}
-		return nothing
+		return callNothing
 	case !p.has(isOpened) && p.machine.IsAccepted():
-		return open
+		return callOpen
 	case p.closing != nil && !p.closing.IsRemote:
-		return finish
+		return callClose
 	case len(p.inbox) > 0 && p.has(isOpened) && !p.has(isPaused):
-		return message
+		return callMessage
 	case p.closing != nil:
-		return finish
+		return callClose
 	case p.has(isWoken):
-		return wake
+		return callWake
 	case p.has(owesDrain) && p.has(isOpened) && !p.has(isWriting) && p.waiting() == 0:
-		return drain
+		return callDrain
 	}
-	return nothing
+	return callNothing
 }
 
 // run makes the callbacks that are due, until there are none. It returns at once if that
@@ -83,32 +83,32 @@ func (p *polled) run() {
 		next := p.due()
 		var d *delivery
 		switch next {
-		case nothing:
+		case callNothing:
 			p.state &^= isRunning
 			p.mu.Unlock()
 			p.flush(false)
 			p.mu.Lock()
-			if p.has(isRunning|isPosted) || p.due() == nothing {
+			if p.has(isRunning|isPosted) || p.due() == callNothing {
 				p.arm()
 				p.mu.Unlock()
 				return
 			}
 			p.state |= isRunning // it was drained at once
 			continue
-		case open:
+		case callOpen:
 			p.state |= isOpened
-		case wake:
+		case callWake:
 			p.state &^= isWoken
-		case drain:
+		case callDrain:
 			p.state &^= owesDrain
-		case finish:
+		case callClose:
 			p.state |= isEnded
-		case remove:
+		case callRemove:
 			p.state |= isGone
 			if p.timer != nil {
 				p.timer.Stop()
 			}
-		case message:
+		case callMessage:
 			d, p.inbox = p.inbox[0], p.inbox[1:]
 			p.inboxBytes -= d.batch.Bytes()
 		}
@@ -121,24 +121,24 @@ func (p *polled) run() {
 
 // call makes one callback.
 func (p *polled) call(c callback, d *delivery) {
-	if c == remove {
+	if c == callRemove {
 		p.server.remove(p)
 		return
 	}
-	if c == finish {
+	if c == callClose {
 		p.finish()
 		return
 	}
 	if !p.server.guarded(&p.Session, func() {
 		switch c {
-		case open:
+		case callOpen:
 			p.server.opened(&p.Session)
 			p.handler.OnOpen(&p.Session)
-		case wake:
+		case callWake:
 			p.handler.OnWake(&p.Session)
-		case drain:
+		case callDrain:
 			p.handler.OnDrain(&p.Session)
-		case message:
+		case callMessage:
 			p.hand(d)
 		}
 	}) {

@@ -123,7 +123,7 @@ func (s *Server) Route(r *engine.Request) engine.Route {
 	case !ok:
 		return engine.Route{}
 	case r.Fault() != nil:
-		return engine.Route{Responder: engine.NopResponder{}} // the engine refuses it
+		return (&answer{status: http.StatusServiceUnavailable}).route().OnLoop() // the engine answers with the fault
 	}
 	return s.route(head, base, rest).OnLoop()
 }
