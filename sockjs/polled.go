@@ -241,30 +241,48 @@ func (p *polled) forget() {
 	p.server.remove(p)
 }
 
-// attach makes r the receiver, or returns the frame that it is to be told instead. isOver
-// says that there is no such session any more.
-func (p *polled) attach(r *receiver) (told []byte, isLater, isOver bool) {
+// verdict is what becomes of a request that wants to receive.
+type verdict uint8
+
+const (
+	isReceiver  verdict = iota
+	isSecond            // there is another one
+	isToldOfEnd         // the session is closed
+	isUnknown           // there is no such session any more
+)
+
+// attach makes r the receiver, if there is no other one. isOften says that the client has
+// asked many times.
+func (p *polled) attach(r *receiver) (v verdict, isOften bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	r.session = p
 	if p.receiver != nil && p.receiver.hasGone() {
 		p.detach(now, nil) // its end has not been noticed yet
 	}
-	if p.machine.Phase() == session.Over {
-		return nil, false, true
-	}
-	if p.machine.HasOnlyFarewell() {
+	switch {
+	case p.machine.Phase() == session.Over:
+		return isUnknown, false
+	case p.machine.HasOnlyFarewell():
 		p.machine.Touch(now)
-		p.notices++
-		return p.machine.Farewell(), p.notices > noticesAtOnce, false
+		v = isToldOfEnd
+	case !p.machine.Attach(now, r.format):
+		v = isSecond
+	default:
+		p.receiver = r
+		p.server.receivers.Add(1)
+		return isReceiver, false
 	}
-	if !p.machine.Attach(now, r.format) {
-		p.notices++
-		return anotherReceiver, p.notices > noticesAtOnce, false
-	}
-	r.session, p.receiver = p, r
-	p.server.receivers.Add(1)
-	return nil, false, false
+	p.notices++
+	return v, p.notices > noticesAtOnce
+}
+
+// farewell is what the client is told of the end.
+func (p *polled) farewell() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.machine.Farewell()
 }
 
 var anotherReceiver = frames.AppendClose(nil, uint16(CloseAnotherReceiver), reasonAnother)

@@ -216,7 +216,7 @@ func (p *polled) flush(isRunner bool) {
 		if len(out) == 0 {
 			break
 		}
-		scratch = out
+		scratch, r.carries = out, true
 		if isLast {
 			p.forgetReceiver()
 		}

@@ -19,8 +19,15 @@ type receiver struct {
 	ctx     context.Context // of a request of net/http; nil on a loop
 
 	exchange httpcarrier.Exchange // nil until OnBody; guarded by the session's mu
+	carries  bool                 // something of the session is in it; guarded by the session's mu
 	begun    bool                 // the response has; belongs to the one who writes
+	isSecond bool                 // there was another receiver; this and isOften belong to the request
+	isOften  bool                 // and its client has asked many times
 }
+
+// secondPatience is how long a second receiver waits for the end of the first: a client that
+// has given up the first may be seen asking again before it is seen leaving.
+const secondPatience = 50 * time.Millisecond
 
 // formats are those of the transports.
 var formats = [transportCount]frames.Kind{
@@ -48,8 +55,7 @@ func (s *Server) receive(r *httpcarrier.Request, base, name string, t Transport)
 	if h := r.HTTP(); h != nil {
 		in.ctx = h.Context()
 	}
-	told, isLater := s.attach(r, in, base, name, t)
-	if told != nil {
+	if told, isLater := s.attach(r, in, base, name, t); told != nil {
 		return (&notice{format: format, fields: in.fields, frame: told, isLater: isLater}).route()
 	}
 	return httpcarrier.Route{Responder: in, BodyBytesMax: ignoredBytesMax, EndsWithInput: true, Limits: responseLimits}
@@ -59,21 +65,27 @@ func (s *Server) receive(r *httpcarrier.Request, base, name string, t Transport)
 func (s *Server) attach(r *httpcarrier.Request, in *receiver, base, name string, t Transport) (told []byte, isLater bool) {
 	key := sessionKey(base, name)
 	for {
-		p, refusal := s.find(key, in, t)
+		p, isNew, refusal := s.find(key, in, t)
 		switch {
 		case refusal != nil:
 			return refusal, false
-		case in.session == p: // it is new
+		case isNew:
 			p.addr = r.RemoteAddr()
 			p.begin(&Request{head: r, base: base, transport: t})
 			return nil, false
 		}
-		told, isLater, isOver := p.attach(in)
-		if !isOver {
-			p.schedule()
-			return told, isLater
+		v, isOften := p.attach(in)
+		p.schedule() // the end of the last receiver may have been noticed
+		switch v {
+		case isToldOfEnd:
+			return p.farewell(), isOften
+		case isSecond:
+			in.isSecond, in.isOften = true, isOften
+		case isUnknown:
+			s.remove(p)
+			continue
 		}
-		s.remove(p)
+		return nil, false
 	}
 }
 
@@ -153,14 +165,22 @@ func (r *receiver) write(p []byte, isLast bool) error {
 
 // OnBody implements httpcarrier.Responder. What the request has brought is of no use.
 func (r *receiver) OnBody(x httpcarrier.Exchange, _ []byte) {
+	if r.isSecond {
+		patience := secondPatience
+		if r.isOften {
+			patience = noticeDelay
+		}
+		x.WakeAt(time.Now().Add(patience))
+		return
+	}
 	p := r.session
 	p.mu.Lock()
-	isReceiver := p.receiver == r
-	if isReceiver {
+	isIt := p.receiver == r
+	if isIt {
 		r.exchange = x
 	}
 	p.mu.Unlock()
-	if !isReceiver {
+	if !isIt {
 		x.Abort() // its client was seen leaving
 		return
 	}
@@ -168,11 +188,37 @@ func (r *receiver) OnBody(x httpcarrier.Exchange, _ []byte) {
 	p.run()
 }
 
+// contend asks again whether r can be the receiver.
+func (r *receiver) contend(x httpcarrier.Exchange) {
+	p := r.session
+	told := anotherReceiver
+	switch v, _ := p.attach(r); v {
+	case isReceiver:
+		r.isSecond = false
+		r.OnBody(x, nil)
+		return
+	case isToldOfEnd:
+		told = p.farewell()
+	case isUnknown:
+		told = interrupted
+	}
+	p.schedule()
+	(&notice{format: r.format, fields: r.fields, frame: told}).OnWake(x)
+}
+
+var interrupted = frames.AppendClose(nil, uint16(CloseInterrupted), reasonInterrupted)
+
 // OnTooLarge implements httpcarrier.Responder.
 func (r *receiver) OnTooLarge(x httpcarrier.Exchange, _ int64) { r.OnBody(x, nil) }
 
 // OnWake implements httpcarrier.Responder.
-func (r *receiver) OnWake(httpcarrier.Exchange) { r.session.run() }
+func (r *receiver) OnWake(x httpcarrier.Exchange) {
+	if r.isSecond {
+		r.contend(x)
+		return
+	}
+	r.session.run()
+}
 
 // OnDrain implements httpcarrier.Responder.
 func (r *receiver) OnDrain(httpcarrier.Exchange) {
@@ -189,7 +235,7 @@ func (r *receiver) OnEnd(_ httpcarrier.Exchange, err error) {
 	switch {
 	case p.receiver == r:
 		p.detach(now, err)
-	case err != nil && p.machine.Phase() == session.Open:
+	case err != nil && r.carries && p.machine.Phase() == session.Open:
 		p.interrupt(now, err)
 	}
 	p.mu.Unlock()

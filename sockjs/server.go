@@ -197,15 +197,15 @@ func (s *Server) mayBegin() (code Code, reason string) {
 
 // find returns the session of a name. A new one has the receiver in. refusal is the frame
 // that a client is told for which there is none.
-func (s *Server) find(key string, in *receiver, t Transport) (p *polled, refusal []byte) {
+func (s *Server) find(key string, in *receiver, t Transport) (p *polled, isNew bool, refusal []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p = s.sessions[key]; p != nil {
-		return p, nil
+		return p, false, nil
 	}
 	if code, reason := s.mayBegin(); code != 0 {
 		s.refusals.Add(1)
-		return nil, frames.AppendClose(nil, uint16(code), reason)
+		return nil, false, frames.AppendClose(nil, uint16(code), reason)
 	}
 	now := time.Now()
 	p = &polled{key: key, receiver: in, state: isRunning}
@@ -216,7 +216,7 @@ func (s *Server) find(key string, in *receiver, t Transport) (p *polled, refusal
 	s.receivers.Add(1)
 	s.live.Add(1)
 	s.sessions[key] = p
-	return p, nil
+	return p, true, nil
 }
 
 // lookup returns the session of a name, nil if there is none.

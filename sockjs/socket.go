@@ -48,6 +48,7 @@ const (
 	socketAccepted                         // the session is to be opened
 	socketOpen                             // it is
 	socketWoken                            // Wake was called before there was a connection
+	socketBroken                           // the client has sent what is no frame
 	socketDone                             // OnClose was called
 )
 
@@ -171,6 +172,9 @@ func (s *socket) receive(typ MessageType, p []byte) {
 	batch := batches.get()
 	defer batches.put(batch)
 	if err := frames.ParseFrame(batch, p); err != nil || typ != driver.MessageText {
+		s.mu.Lock()
+		s.state |= socketBroken
+		s.mu.Unlock()
 		s.close(CloseBroken, reasonBroken)
 		return
 	}
@@ -282,8 +286,10 @@ func (s *socket) end(code Code, reason string) bool {
 // sayGoodbye ends the connection of a session that was closed. Errors say that it has
 // ended.
 func (s *socket) sayGoodbye() {
-	code, reason := s.closing.Code, s.closing.Reason
-	if s.transport == WebSocket {
+	s.mu.Lock()
+	code, reason, isBroken := s.closing.Code, s.closing.Reason, s.has(socketBroken)
+	s.mu.Unlock()
+	if s.transport == WebSocket && !isBroken { // who sends what is no frame gets none
 		_ = s.conn.Write(driver.MessageText, frames.AppendClose(nil, uint16(code), reason))
 	}
 	status := wire.CloseCode(code)
