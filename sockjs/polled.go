@@ -166,6 +166,18 @@ func (p *polled) buffered() int {
 	return n
 }
 
+// isCrowded implements carrier.
+func (p *polled) isCrowded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := &p.server.o
+	if p.machine.Count() < max(1, o.QueueMessagesMax/2) && p.waiting() <= o.QueueBytesMax/2 {
+		return false
+	}
+	p.state |= owesDrain
+	return p.closing == nil
+}
+
 // waiting is how many bytes wait; mu is held.
 func (p *polled) waiting() int { return p.machine.Queued() + p.receiver.buffered() }
 

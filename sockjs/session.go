@@ -43,6 +43,7 @@ type carrier interface {
 	send(typ MessageType, p []byte) error
 	writeFrames(frames [][]byte) error
 	buffered() int
+	isCrowded() bool // half of what may wait does; OnDrain comes
 	close(code Code, reason string)
 	wake()
 	wakeAt(t time.Time)

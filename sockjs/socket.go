@@ -464,6 +464,16 @@ func (s *socket) buffered() int {
 	return 0
 }
 
+// isCrowded implements carrier. How many messages wait, the connection does not say; none is
+// shorter than smallestFrame.
+func (s *socket) isCrowded() bool {
+	o := &s.server.o
+	return s.buffered() > min(o.QueueBytesMax/2, o.QueueMessagesMax/2*smallestFrame) && !s.isClosing()
+}
+
+// smallestFrame is the length of an empty message, with the head of its frame.
+const smallestFrame = len(`..a[""]`)
+
 // close implements carrier.
 func (s *socket) close(code Code, reason string) {
 	s.mu.Lock()

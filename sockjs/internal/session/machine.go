@@ -63,6 +63,9 @@ func (m *Machine) IsAccepted() bool { return m.accepted }
 // IsAttached reports whether there is a receiver.
 func (m *Machine) IsAttached() bool { return m.attached }
 
+// Count returns how many messages wait.
+func (m *Machine) Count() int { return m.count }
+
 // Queued returns how many bytes of messages wait.
 func (m *Machine) Queued() int { return len(m.queue) }
 
