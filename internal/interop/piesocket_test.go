@@ -31,7 +31,7 @@ func newPiesocketScene(t *testing.T) *piesocketScene {
 	x.host = serveProtocols(t, appsConfig("")+openConfig+config, site.URL)
 	x.client = authority.client(t, false)
 	x.dial = &ws.DialOptions{TLSConfig: authority.tls, Header: http.Header{"Authorization": {"Bearer " + serverKey}}}
-	x.page = openPageStage(t, startChromium(t), site.URL, site)
+	x.page = openPageStage(t, sharedChromium(t), site.URL, site)
 	return x
 }
 

@@ -226,7 +226,7 @@ func TestPusherWithoutWebSocket(t *testing.T) {
 	site := packagesSite(t)
 	app := newApplication(t)
 	host := serveProtocols(t, appsConfig("")+openConfig, site.URL)
-	page := openPageStage(t, startChromium(t), site.URL, site)
+	page := openPageStage(t, sharedChromium(t), site.URL, site)
 	for _, library := range pusherReleases {
 		for _, transport := range []string{"xhr_streaming", "xhr_polling"} {
 			t.Run(library+" "+transport, func(t *testing.T) {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	// Parallel tests wait for other programs. The command line, which is read
 	// later, has the last word.
 	_ = flag.Set("test.parallel", "8")
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(suite{m}, goleak.Cleanup(func(code int) {
 		for _, dir := range []string{binaryDir, packagesDir} {
 			if dir != "" {
 				_ = os.RemoveAll(dir)
@@ -32,6 +32,14 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code)
 	}))
+}
+
+// suite is all tests, and what they share.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	defer stopSharedChromium()
+	return s.M.Run()
 }
 
 var binaryDir string

@@ -21,7 +21,7 @@ var socketioTransports = [][]string{{"polling", "websocket"}, {"polling"}, {"web
 func stages(t *testing.T) (all []*stage, origin string) {
 	t.Helper()
 	site := packagesSite(t)
-	return []*stage{startNodeStage(t), openPageStage(t, startChromium(t), site.URL, site)}, site.URL
+	return []*stage{startNodeStage(t), openPageStage(t, sharedChromium(t), site.URL, site)}, site.URL
 }
 
 // openSocketIO connects to a namespace, and returns a client that is connected.
