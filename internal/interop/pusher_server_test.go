@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPusherServerLibrary: the calls of a back end, and what it is told.
@@ -311,5 +313,34 @@ func TestLaravelEcho(t *testing.T) {
 				bob.do(t, "close")
 			})
 		}
+	}
+}
+
+// TestLaravelEchoSocketIO: the broadcaster that laravel-echo has for Socket.IO.
+func TestLaravelEchoSocketIO(t *testing.T) {
+	all, origin := stages(t)
+	host := serveProtocols(t, "\nsocketio: {echo: true}\n", origin)
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) {
+			channel := "orders." + s.name
+			a := s.open(t, s.name, "echo", "laravel-echo", "options", map[string]any{"broadcaster": "socket.io", "host": "http://" + host})
+			a.untilEvent(t, "open")
+			a.do(t, "listen", "kind", "channel", "channel", channel, "names", []string{"OrderShipped"})
+			until := time.Now().Add(patience)
+			for { // the library is not told when it has subscribed
+				presence := body(t, get(t, http.DefaultClient, "http://"+host+"/presence/"+channel), http.StatusOK)
+				if strings.Contains(presence, `"count":1`) {
+					break
+				}
+				if time.Now().After(until) {
+					t.Fatalf("it does not subscribe: %s", presence)
+				}
+			}
+			body(t, post(t, host, channel+`?event=App%5CEvents%5COrderShipped`, "application/json", `{"id":7}`), http.StatusCreated)
+			if data := a.event(t, channel, "OrderShipped"); !sameJSON(t, data, `{"id":7}`) {
+				t.Errorf("the event has %s", data)
+			}
+			a.do(t, "close")
+		})
 	}
 }

@@ -250,3 +250,50 @@ func TestSocketIOCredentials(t *testing.T) {
 		a.do(t, "close")
 	})
 }
+
+// TestSocketIORecovery: with recovery on, a client whose connection is cut comes back as
+// who it was, and gets what was said meanwhile, once and in order.
+func TestSocketIORecovery(t *testing.T) {
+	all, origin := stages(t)
+	host := serveProtocols(t, "\nsocketio: {recovery: 2m}\n", origin)
+	for _, s := range all {
+		for _, transports := range socketioTransports {
+			t.Run(s.name+" "+strings.Join(transports, " then "), func(t *testing.T) {
+				channel := "recovery/" + s.name + transports[0] + transports[len(transports)-1]
+				b := newBreaker(t, host)
+				a := s.open(t, channel, "socketio", "socket.io-client", "url", "http://"+b.Addr().String(), "namespace", "/"+channel, "options", map[string]any{"transports": transports})
+				opened := a.untilEvent(t, "open")
+				if len(transports) == 2 {
+					a.untilEvent(t, "upgraded")
+				}
+				say := func(text string) {
+					t.Helper()
+					body(t, post(t, host, channel+"?event=news", "text/plain", text), http.StatusCreated)
+				}
+				say("one")
+				a.hears(t, "news", `["one"]`)
+				b.cut("")
+				a.untilEvent(t, "closed")
+				say("two")
+				say("three")
+				b.turn(host)
+				var got []string
+				var again seen
+				for again.Event == "" || len(got) < 2 {
+					e := a.until(t, "what was missed", func(e seen) bool { return e.Event == "open" || e.Event == "message" })
+					if e.Event == "open" {
+						again = e
+					} else {
+						got = append(got, said(e))
+					}
+				}
+				say("four")
+				a.hears(t, "news", `["four"]`)
+				if !again.Recovered || again.ID != opened.ID || strings.Join(got, " ") != "two three" {
+					t.Errorf("it is back as %s (recovered: %t), was %s, and heard %q", again.ID, again.Recovered, opened.ID, got)
+				}
+				a.do(t, "close")
+			})
+		}
+	}
+}
