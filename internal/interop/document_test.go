@@ -27,16 +27,22 @@ func TestDocument(t *testing.T) {
 		}
 	}
 
-	manifest, err := os.ReadFile(filepath.FromSlash("testdata/node/package.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var node struct{ Dependencies map[string]string }
-	if err := json.Unmarshal(manifest, &node); err != nil {
-		t.Fatal(err)
-	}
-	if version := "ws " + node.Dependencies["ws"]; !strings.Contains(text, version) {
-		t.Errorf("the document does not say %q", version)
+	for _, name := range []string{"testdata/node/package.json", "testdata/npm/package.json"} {
+		manifest, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var node struct{ Dependencies map[string]string }
+		if err := json.Unmarshal(manifest, &node); err != nil {
+			t.Fatal(err)
+		}
+		for dependency, version := range node.Dependencies {
+			// An alias has the name of the package before the version.
+			version = version[strings.LastIndexByte(version, '@')+1:]
+			if !strings.Contains(text, version) {
+				t.Errorf("%s: the document does not say which %s it is: %s", name, dependency, version)
+			}
+		}
 	}
 	for _, s := range scenarios {
 		if !strings.Contains(text, "| "+s.name+" |") {

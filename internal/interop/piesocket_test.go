@@ -3,9 +3,12 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-io/godwit/ws"
 )
@@ -14,6 +17,8 @@ import (
 // of Chromium.
 type piesocketScene struct {
 	host, origin string
+	config       string
+	process      *os.Process
 	client       *http.Client
 	dial         *ws.DialOptions
 	page         *stage
@@ -27,8 +32,8 @@ func newPiesocketScene(t *testing.T) *piesocketScene {
 	authority := &proxy{}
 	cert, key := authority.certify(t)
 	dir := t.TempDir()
-	config := fmt.Sprintf("\ntls: {cert: %q, key: %q}\n", write(t, dir, "cert.pem", cert), write(t, dir, "key.pem", key))
-	x.host = serveProtocols(t, appsConfig("")+openConfig+config, site.URL)
+	x.config = appsConfig("") + openConfig + fmt.Sprintf("\ntls: {cert: %q, key: %q}\n", write(t, dir, "cert.pem", cert), write(t, dir, "key.pem", key))
+	x.host, x.process = launchProtocols(t, x.config, "127.0.0.1:0", site.URL)
 	x.client = authority.client(t, false)
 	x.dial = &ws.DialOptions{TLSConfig: authority.tls, Header: http.Header{"Authorization": {"Bearer " + serverKey}}}
 	x.page = openPageStage(t, sharedChromium(t), site.URL, site)
@@ -192,5 +197,32 @@ func TestPieSocketCredentials(t *testing.T) {
 			}
 			return e.Event == "idle"
 		})
+	}
+}
+
+// TestPieSocketRestart: after kill -9 the client is back by itself.
+func TestPieSocketRestart(t *testing.T) {
+	x := newPiesocketScene(t)
+	a := x.subscribe(t, "ann", "restart", nil)
+	restart(t, x.process, x.host, x.config, x.origin)
+	a.untilEvent(t, "closed")
+	ask := func(method, path, data string) string {
+		t.Helper()
+		response := request(t, x.client, method, "https://"+x.host+path, data, "Content-Type", "text/plain", "Authorization", "Bearer "+serverKey)
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(answer)
+	}
+	for until := time.Now().Add(patience); !strings.Contains(ask(http.MethodGet, "/presence/restart", ""), `"count":1`); {
+		if time.Now().After(until) {
+			t.Fatal("it does not come back")
+		}
+	}
+	ask(http.MethodPost, "/channels/restart?event=news", "after")
+	if news := a.until(t, "news", func(e seen) bool { return e.Name == "news" }); !sameJSON(t, string(news.Data), `"after"`) {
+		t.Errorf("it heard %v", news)
 	}
 }

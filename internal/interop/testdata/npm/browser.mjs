@@ -28,7 +28,7 @@ const libraries = {
   "pusher-js": () => script("pusher-js/dist/web/pusher-with-encryption.js", "Pusher"),
   "pusher-js-7": () => script("pusher-js-7/dist/web/pusher-with-encryption.js", "Pusher"),
   "pusher-js-4": () => script("pusher-js-4/dist/web/pusher.js", "Pusher"),
-  "piesocket-js": () => script("piesocket-js/dist/piesocket.js", "PieSocket"),
+  "piesocket-js": async () => (await script("piesocket-js/dist/piesocket.js", "PieSocket")).default,
   "laravel-echo": async () => ({
     Pusher: await libraries["pusher-js"](),
     io: await libraries["socket.io-client"](),
