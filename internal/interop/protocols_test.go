@@ -40,10 +40,11 @@ func serveProtocols(t *testing.T, more string, origins ...string) (host string) 
 // launchProtocols is serveProtocols at an address, with a process that can be killed.
 func launchProtocols(t *testing.T, more, listen string, origins ...string) (host string, process *os.Process) {
 	t.Helper()
-	for i, o := range origins {
-		origins[i] = strconv.Quote(o)
+	var quoted []string
+	for _, o := range origins {
+		quoted = append(quoted, strconv.Quote(o))
 	}
-	path := write(t, t.TempDir(), "godwit.yaml", fmt.Sprintf(protocolsConfig, strings.Join(origins, ", "))+more)
+	path := write(t, t.TempDir(), "godwit.yaml", fmt.Sprintf(protocolsConfig, strings.Join(quoted, ", "))+more)
 	return launchGodwit(t, 15*time.Second, "--config", path, "--listen", listen)
 }
 
