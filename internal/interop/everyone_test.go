@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -249,6 +252,7 @@ func TestEveryoneHearsEveryone(t *testing.T) {
 		tables.WriteString("\n|" + strings.Repeat("---|", len(s.messages)+1) + "\n" + strings.Join(rows, "\n") + "\n")
 	}
 	x.nothingMore(t)
+	fmt.Fprintf(&tables, "\n### Who is there\n\n`GET /presence/everyone` shows each of them, with what carries it: %s.\n", x.presence(t))
 
 	page, err := os.ReadFile(filepath.FromSlash(everyonePage))
 	if err != nil {
@@ -270,6 +274,31 @@ func TestEveryoneHearsEveryone(t *testing.T) {
 		return
 	}
 	t.Errorf("what is heard is not what the page says (-update writes it):\n%s", differences(old, tables.String()))
+}
+
+// presence is what carries the members of the channel. Each client has its own.
+func (x *everyone) presence(t *testing.T) string {
+	t.Helper()
+	response := request(t, x.client, http.MethodGet, "https://"+x.host+"/presence/"+everyoneChannel, "", "Authorization", "Bearer "+serverKey)
+	var answer struct {
+		Count       int
+		Connections []struct{ Transport string }
+	}
+	if err := json.Unmarshal([]byte(body(t, response, http.StatusOK)), &answer); err != nil {
+		t.Fatal(err)
+	}
+	carriers := map[string]int{}
+	for _, c := range answer.Connections {
+		carriers[c.Transport]++
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(carriers)) {
+		names = append(names, fmt.Sprintf("%d `%s`", carriers[name], name))
+	}
+	if answer.Count != 10 { // a WebSocket and a SockJS more than there are protocols
+		t.Errorf("%d are there: %s", answer.Count, names)
+	}
+	return strings.Join(names, ", ")
 }
 
 // nothingMore has one last message come to everyone, so that a second copy of another
