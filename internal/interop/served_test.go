@@ -90,7 +90,9 @@ func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host s
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
+	var said strings.Builder
 	for host == "" && lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
 		if m := address.FindStringSubmatch(lines.Text()); m != nil {
 			host = m[1]
 		}
@@ -110,7 +112,7 @@ func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host s
 		_ = cmd.Wait()
 	})
 	if host == "" {
-		t.Fatal("the program does not say where it listens")
+		t.Fatalf("the program does not say where it listens:\n%s", said.String())
 	}
 	return host, cmd.Process
 }
