@@ -35,7 +35,7 @@ apps:
     key: ` + appKey + `
     secret: ` + appSecret + `
     client_events: true
-    limits: {client_events_per_second: 1000000, publications_per_second: 1000000}
+    limits: {client_events_per_second: 10000, publications_per_second: 1000000}
     watchlist: true` + hooks + `
 `
 }
