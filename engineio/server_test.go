@@ -103,6 +103,49 @@ func TestSessionsMax(t *testing.T) {
 	})
 }
 
+// Who was let in and finds no place any more is not forgotten by whoever counts.
+func TestAbandoned(t *testing.T) {
+	decides := make(chan func(engineio.Verdict), 10)
+	abandoned := make(chan struct{}, 10)
+	opened := make(chan struct{}, 10)
+	allow := func(_ *engineio.Request, decide func(engineio.Verdict)) { decides <- decide }
+	h := hooks{open: func(*engineio.Socket) { opened <- struct{}{} }}
+	onBoth(t, engineio.Options{SessionsMax: 2, Allow: allow}, h, func(t *testing.T, s *site) {
+		var clients sync.WaitGroup
+		defer clients.Wait()
+		for range 2 {
+			clients.Go(func() { _, _ = s.try(t.Context(), "GET", poll4, "") })
+			clients.Go(func() {
+				conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"?"+socket4, nil)
+				if err == nil {
+					_ = conn.CloseNow()
+				}
+			})
+		}
+		var all []func(engineio.Verdict)
+		for range 4 {
+			all = append(all, next(t, decides))
+		}
+		for range 2 {
+			all[0](engineio.Verdict{Abandoned: func() { abandoned <- struct{}{} }})
+			next(t, opened)
+			all = all[1:]
+		}
+		for _, decide := range all {
+			decide(engineio.Verdict{Abandoned: func() { abandoned <- struct{}{} }})
+		}
+		// A WebSocket may have gone before, so there may have been a place.
+		for range 2 {
+			select {
+			case <-abandoned:
+			case <-opened:
+			case <-time.After(patience):
+				t.Fatal("nothing came of a handshake")
+			}
+		}
+	})
+}
+
 func TestTransports(t *testing.T) {
 	onBoth(t, engineio.Options{Transports: []engineio.Transport{engineio.WebSocket}}, hooks{}, func(t *testing.T, s *site) {
 		if a := s.do(t, "GET", poll4, ""); a.status != 400 || !strings.Contains(a.body, `"code":0`) {

@@ -208,7 +208,9 @@ func TestCloseWaits(t *testing.T) {
 
 // Allow that does not decide does not keep anybody for ever.
 func TestUndecided(t *testing.T) {
-	inTime(t, engineio.Options{Allow: func(*engineio.Request, func(engineio.Verdict)) {}}, hooks{}, func(t *testing.T, s *site) {
+	var late []func(engineio.Verdict)
+	allow := func(_ *engineio.Request, decide func(engineio.Verdict)) { late = append(late, decide) }
+	inTime(t, engineio.Options{Allow: allow}, hooks{}, func(t *testing.T, s *site) {
 		began := time.Now()
 		if a := s.do(t, "GET", poll4, ""); a.status != 503 || a.header.Get("Retry-After") == "" {
 			t.Errorf("%+v", a)
@@ -227,6 +229,13 @@ func TestUndecided(t *testing.T) {
 		}
 		if s.server.Len() != 0 {
 			t.Error("there is a session")
+		}
+		abandoned := 0
+		for _, decide := range late {
+			decide(engineio.Verdict{Abandoned: func() { abandoned++ }})
+		}
+		if len(late) != 2 || abandoned != 2 {
+			t.Errorf("%d of %d were abandoned", abandoned, len(late))
 		}
 	})
 }
