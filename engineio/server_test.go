@@ -36,10 +36,7 @@ func TestAllow(t *testing.T) {
 			decide(engineio.Verdict{Status: 500}) // is too late
 			return
 		}
-		go func() {
-			time.Sleep(time.Millisecond) // any time at all
-			decide(verdict)
-		}()
+		time.AfterFunc(time.Millisecond, func() { decide(verdict) })
 	}
 	values := make(chan any, 1)
 	h := hooks{open: func(s *engineio.Socket) { values <- s.Value() }}

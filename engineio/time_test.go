@@ -113,11 +113,11 @@ func TestPollersThatNeverComeBack(t *testing.T) {
 		for range 100 {
 			s.open(t)
 		}
-		time.Sleep(45*time.Second - time.Millisecond)
+		<-time.After(45*time.Second - time.Millisecond)
 		if n := s.server.Len(); n != 100 {
 			t.Errorf("%d sessions are left early", n)
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 		synctest.Wait()
 		if stats := s.server.Stats(); s.server.Len() != 0 || stats.Polling != 0 || stats.Closed[engineio.ReasonPingTimeout] != 100 {
 			t.Errorf("%+v", stats)
