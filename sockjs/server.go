@@ -69,7 +69,7 @@ func New(h Handler, o *Options) (*Server, error) {
 	for i, most := range []int{options.BodyBytesMax, options.MessageBytesMax} {
 		s.sockets[i] = &engine.Options{
 			MessageBytesMax: int64(most), PingInterval: options.Heartbeat, PingTimeout: pingTimeout,
-			QueueBytesMax: options.QueueBytesMax, QueueMessagesMax: options.QueueMessagesMax,
+			QueueBytesMax: options.QueueBytesMax,
 		}
 	}
 	if options.SockJSURL != "" {

@@ -440,7 +440,7 @@ func TestDrain(t *testing.T) {
 			t.Error(n)
 		}
 		_ = session.Send("abc")
-		if n := session.Buffered(); n != len(`"abc"`) {
+		if n := session.Buffered(); n != 1024 {
 			t.Error(n)
 		}
 		p.expect(`a["abc"]`)
