@@ -34,8 +34,8 @@ type Handler interface {
 	// is held, see Options.Decide.
 	OnWake(s *Session)
 
-	// OnDrain is called when nothing waits for the client any more after something did,
-	// see Session.Buffered.
+	// OnDrain is called when nothing waits for the client any more, after Session.Buffered
+	// said that something does.
 	OnDrain(s *Session)
 
 	// OnClose is called once, after everything else. err is never nil. The methods of s

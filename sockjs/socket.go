@@ -33,6 +33,7 @@ type early struct {
 	received []received
 	wakeAt   time.Time
 	decideBy time.Time
+	isAsked  bool // OnDrain is to follow
 }
 
 type received struct {
@@ -122,6 +123,9 @@ func (s *socket) proceed() {
 		s.conn.WakeAt(e.wakeAt)
 		s.server.opened(&s.Session)
 		s.call(func() { s.handler.OnOpen(&s.Session) })
+		if e.isAsked && s.conn.Buffered() == 0 { // or else the connection calls
+			s.OnDrain(s.conn)
+		}
 		for _, m := range e.received {
 			s.receive(m.typ, m.data)
 		}
@@ -328,6 +332,7 @@ func (s *socket) buffered() int {
 	defer s.mu.Unlock()
 	switch {
 	case s.early != nil:
+		s.early.isAsked = len(s.early.queue) > 0
 		return len(s.early.queue)
 	case s.conn != nil:
 		return s.conn.Buffered()
