@@ -21,8 +21,9 @@ export function open(io, { url, namespace = "/", options }, tell) {
     engine.on("upgrade", ({ name }) => tell("upgraded", { transport: name }))
   })
   socket.on("connect", () => tell("open", { id: socket.id, transport, recovered: socket.recovered }))
-  socket.on("connect_error", (error) => tell("refused", { text: error.message ?? String(error), data: error.data }))
-  if (old) socket.on("error", (error) => tell("refused", { text: error.message ?? String(error), data: error.data }))
+  const refused = (error) => (typeof error === "string" ? tell("refused", { text: error }) : tell("refused", { text: error.message, data: error.data ?? error }))
+  socket.on("connect_error", refused)
+  if (old) socket.on("error", refused) // what the server says of it, as it is
   socket.on("disconnect", (reason) => tell("closed", { text: reason }))
   const got = (name, args) => {
     const more = typeof args.at(-1) === "function" ? { wantsAck: true } : {}
