@@ -99,7 +99,8 @@ type Options struct {
 	// unless it says something else. Default: none.
 	Cookie *http.Cookie
 
-	// Compression, if not nil, accepts permessage-deflate on WebSockets. Default: none.
+	// Compression, if not nil, accepts permessage-deflate on WebSockets of net/http; on event
+	// loops engine.Server.Options count. Default: none.
 	Compression *deflate.Options
 
 	// Allow, if not nil, decides about a handshake that is in order. It must not block, and
