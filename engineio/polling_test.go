@@ -189,7 +189,7 @@ type raw struct {
 	in *bufio.Reader
 }
 
-func (s *site) raw(t *testing.T) *raw {
+func (s *site) raw(t testing.TB) *raw {
 	address, _, _ := strings.Cut(strings.TrimPrefix(s.url, "http://"), "/")
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *site) raw(t *testing.T) *raw {
 	return &raw{c, bufio.NewReader(c)}
 }
 
-func (c *raw) response(t *testing.T) *http.Response {
+func (c *raw) response(t testing.TB) *http.Response {
 	t.Helper()
 	r, err := http.ReadResponse(c.in, nil)
 	if err != nil {

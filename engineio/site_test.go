@@ -131,7 +131,7 @@ func onHTTP(t *testing.T, server *engineio.Server, _ *handshake.Origins) string 
 	return ln.Addr().String()
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
