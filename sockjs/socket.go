@@ -87,6 +87,7 @@ func (s *socket) abandon(err error) {
 
 // OnOpen implements httpcarrier.Handler.
 func (s *socket) OnOpen(c httpcarrier.Conn) {
+	s.server.addSocket(s)
 	s.mu.Lock()
 	s.conn = c
 	isWoken := s.has(socketWoken)
