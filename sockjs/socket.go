@@ -325,8 +325,8 @@ func (s *socket) finish() {
 	s.state |= socketDone
 	err, wasOpen := s.closing, s.has(socketOpen)
 	s.mu.Unlock()
-	s.server.ended(&s.Session, err, wasOpen)
 	s.server.removeSocket(s)
+	s.server.ended(&s.Session, err, wasOpen)
 }
 
 // end closes the session; mu is held. Only the first call counts.
