@@ -102,6 +102,12 @@ func (s *Socket) leave() {
 	wakes := callWake
 	for {
 		s.mu.Lock()
+		if s.conn != nil && s.calls == 0 && s.inbox == nil { // nearly always
+			s.inTurn = false
+			s.arm()
+			s.mu.Unlock()
+			return
+		}
 		it, call := s.next(wakes)
 		if it == nil && call == 0 {
 			s.flush()
