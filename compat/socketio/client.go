@@ -20,7 +20,22 @@ type client struct {
 	conn   *packet.Conn
 	list   []*conversation
 	isBusy bool // it is not read
+	isOver bool
+
+	// A POST of a polling client can bring more at once than its hearers may miss before
+	// they have their turn. What is too much waits here: the rest of one POST, and what of
+	// a WebSocket has been read.
+	taken   int // messages since the last turn of the others
+	waiting []message
 }
+
+type message struct {
+	isBinary bool
+	data     []byte
+}
+
+// takenMax is how many messages of a client are taken before others have their turn.
+const takenMax = 128
 
 // handler gives what happens to sessions of Engine.IO to their clients.
 type handler struct{ server *Server }
@@ -55,17 +70,32 @@ func (h handler) OnOpen(s *engineio.Socket) {
 // OnMessage implements engineio.Handler.
 func (h handler) OnMessage(s *engineio.Socket, typ engineio.MessageType, data []byte) {
 	c := clientOf(s)
-	if c == nil {
+	if c == nil || c.isOver {
 		return
 	}
+	if c.taken == takenMax || c.isBusy {
+		c.waiting = append(c.waiting, message{typ == engineio.MessageBinary, slices.Clone(data)})
+		c.finish()
+		return
+	}
+	c.take(message{typ == engineio.MessageBinary, data})
+	c.finish()
+}
+
+// take does what a message says. Its data is only used until it returns.
+func (c *client) take(m message) {
+	if c.taken++; c.taken == takenMax {
+		c.socket.Wake()
+	}
 	read := c.conn.Text
-	if typ == engineio.MessageBinary {
+	if m.isBinary {
 		read = c.conn.Binary
 	}
-	p, ok, err := read(data)
+	p, ok, err := read(m.data)
 	switch {
 	case err != nil:
-		s.Close(closeProtocol, strings.TrimPrefix(err.Error(), "packet: "))
+		c.socket.Close(closeProtocol, strings.TrimPrefix(err.Error(), "packet: "))
+		c.end(transport.EndRefused, engineio.ReasonParseError)
 		return
 	case !ok:
 		return
@@ -74,7 +104,7 @@ func (h handler) OnMessage(s *engineio.Socket, typ engineio.MessageType, data []
 	case packet.Connect:
 		c.connect(&p)
 	case packet.ConnectError: // there are too many
-		_ = s.WritePackets(p.Frames()...)
+		_ = c.socket.WritePackets(p.Frames()...)
 	case packet.Disconnect:
 		c.leave(p.Namespace)
 	case packet.Event:
@@ -82,20 +112,43 @@ func (h handler) OnMessage(s *engineio.Socket, typ engineio.MessageType, data []
 			conv.tell(input{event: &p})
 		}
 	}
-	c.finish()
+}
+
+// takeWaiting takes what has waited, as much as it may.
+func (c *client) takeWaiting() {
+	for len(c.waiting) > 0 && c.taken < takenMax && !c.mustWait() && !c.isOver {
+		m := c.waiting[0]
+		c.waiting[0] = message{}
+		c.waiting = c.waiting[1:]
+		c.take(m)
+	}
+	if len(c.waiting) == 0 {
+		c.waiting = nil
+	}
+}
+
+// mustWait reports whether so much of what the client has sent is not done that no more
+// is taken.
+func (c *client) mustWait() bool {
+	for _, conv := range c.list {
+		if conv.isBusy() {
+			return true
+		}
+	}
+	return false
 }
 
 // OnWake implements engineio.Handler.
 func (h handler) OnWake(s *engineio.Socket) {
 	c := clientOf(s)
-	if c == nil {
+	if c == nil || c.isOver {
 		return
 	}
-	now := time.Now()
-	if err := c.conn.Expire(now); err != nil {
+	if err := c.conn.Expire(time.Now()); err != nil {
 		s.Close(closeProtocol, strings.TrimPrefix(err.Error(), "packet: "))
 		return
 	}
+	c.taken = 0
 	for i := len(c.list) - 1; i >= 0; i-- {
 		conv := c.list[i]
 		if conv.isWanted.Load() { // the client is on another connection by now
@@ -105,13 +158,14 @@ func (h handler) OnWake(s *engineio.Socket) {
 		}
 		conv.wake()
 	}
+	c.takeWaiting()
 	c.finish()
 }
 
 // OnDrain implements engineio.Handler.
 func (h handler) OnDrain(s *engineio.Socket) {
 	c := clientOf(s)
-	if c == nil {
+	if c == nil || c.isOver {
 		return
 	}
 	for _, conv := range c.list {
@@ -124,9 +178,21 @@ func (h handler) OnDrain(s *engineio.Socket) {
 
 // OnClose implements engineio.Handler.
 func (h handler) OnClose(s *engineio.Socket, reason engineio.Reason) {
-	if c := clientOf(s); c != nil {
-		c.end(endOf(reason), reason)
+	c := clientOf(s)
+	if c == nil {
+		return
 	}
+	for len(c.waiting) > 0 && !c.isOver { // it was sent before the end
+		c.taken = 0
+		n := len(c.waiting)
+		if c.takeWaiting(); len(c.waiting) == n {
+			break // nobody knows when it can be done
+		}
+	}
+	for _, conv := range c.list {
+		c.ask(conv)
+	}
+	c.end(endOf(reason), reason)
 }
 
 // endOf is why a conversation was over that this side has not ended.
@@ -239,6 +305,7 @@ func (c *client) remove(conv *conversation, end transport.End, reason string, is
 // end ends all conversations: their connection is over.
 func (c *client) end(end transport.End, reason engineio.Reason) {
 	isRecoverable := reason != engineio.ReasonParseError && reason != engineio.ReasonTooLarge && reason != engineio.ReasonPanic
+	c.isOver, c.waiting = true, nil
 	for len(c.list) > 0 {
 		c.remove(c.list[len(c.list)-1], end, reason.String(), isRecoverable)
 	}
@@ -247,16 +314,17 @@ func (c *client) end(end transport.End, reason engineio.Reason) {
 
 // finish does what calls of the carriers have led to.
 func (c *client) finish() {
-	isBusy := false
+	isBusy := len(c.waiting) > 0
 	for i := len(c.list) - 1; i >= 0; i-- { // one may be removed
 		conv := c.list[i]
 		c.ask(conv)
 		if conv.isClosing {
-			if conv.namespace.endsWith == endsTransport {
+			if conv.namespace.endsWith == endsTransport { // nothing waits until the client has heard it
 				c.socket.Close(conv.code, conv.reason)
-			} else {
-				c.remove(conv, transport.EndRefused, "server namespace disconnect", false)
+				c.end(transport.EndShutdown, engineio.ReasonForcedClose)
+				return
 			}
+			c.remove(conv, transport.EndRefused, "server namespace disconnect", false)
 			continue
 		}
 		isBusy = isBusy || conv.isBusy()
