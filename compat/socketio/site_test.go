@@ -29,6 +29,7 @@ type site struct {
 	server   *Server
 	url      string
 	left     chan string // sessions that have ended
+	heard    map[string]bool
 }
 
 // onBothDrivers runs a test on event loops and on goroutines.
@@ -46,7 +47,7 @@ func newSite(t *testing.T, driver string, o Options, channels transport.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, left: make(chan string, 1000)}
+	s := &site{t: t, left: make(chan string, 1000), heard: map[string]bool{}}
 	if s.hub, err = hub.New(b, &hub.Options{Observer: &hub.Observer{Closed: func(session *hub.Session, _ error) { s.left <- session.ID() }}}); err != nil {
 		t.Fatal(err)
 	}
@@ -111,13 +112,12 @@ func (s *site) publish(channel, event, text string) {
 // gone waits for the end of a session.
 func (s *site) gone(session string) {
 	s.t.Helper()
+	defer delete(s.heard, session) // one that is restored ends again
 	timeout := time.After(patience)
-	for {
+	for !s.heard[session] {
 		select {
 		case id := <-s.left:
-			if id == session {
-				return
-			}
+			s.heard[id] = true
 		case <-timeout:
 			s.t.Fatalf("session %s has not ended", session)
 		}
@@ -260,9 +260,29 @@ func (p *peer) expectEnd() uint16 {
 	if err == nil {
 		p.t.Fatalf("got %s, want the end", text)
 	}
+	return endCode(err)
+}
+
+// endCode is the close code of an end, 0 for another one.
+func endCode(err error) uint16 {
 	var end *ws.CloseError
 	if errors.As(err, &end) {
 		return uint16(end.Code)
 	}
 	return 0
+}
+
+// deadline waits until something is so that nobody tells of.
+func deadline(t *testing.T, is func() bool) {
+	t.Helper()
+	end := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal("it did not become so in time")
+		}
+	}
 }
