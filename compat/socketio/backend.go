@@ -83,8 +83,8 @@ type DisconnectRequest struct {
 	Reason string // in the words of Socket.IO, "transport close" for example
 }
 
-// errBackend is what a client is told of a Backend that does not answer.
-var errBackend = errors.New("socketio: the application does not answer")
+// ErrUnanswered is the error of a Backend whose application does not answer.
+var ErrUnanswered = errors.New("socketio: the application does not answer")
 
 // vouched is the identity of a client by what a Backend has answered, nil for none.
 func (a *ConnectAnswer) vouched(channel string) *access.Identity {

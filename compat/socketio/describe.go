@@ -21,7 +21,7 @@ func describe(t *transport.Transport) func(error) dialect.Failure {
 		switch {
 		case errors.As(err, &bad):
 			return dialect.Failure{Problem: clientproto.ProblemCommand, Detail: bad.Error()}
-		case errors.Is(err, errBackend):
+		case errors.Is(err, ErrUnanswered):
 			return dialect.Failure{Problem: clientproto.ProblemUndecided, Detail: "the application does not answer"}
 		case errors.Is(err, packet.ErrPlaceholder):
 			return dialect.Failure{Problem: clientproto.ProblemCommand, Detail: "a placeholder stands for no attachment"}

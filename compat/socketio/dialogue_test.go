@@ -200,6 +200,13 @@ func (p *player) command(c *dialect.Command) {
 		s = "history " + s + " " + c.Channel + " since " + c.Query.Since.String()
 	case hub.CommandPublish:
 		m := c.Message
+		shape := hub.Shape(0)
+		if m.Attributes != nil {
+			shape = m.Attributes.Shape
+		}
+		if err := hub.CheckChannel(c.Channel); err != nil || c.Channel != m.Channel || !shape.Fits(m.Kind, m.Data) || m.Kind == hub.JSON && !json.Valid(m.Data) {
+			p.t.Fatalf("no publication: %+v, %v", m, err)
+		}
 		s = fmt.Sprintf("publish %s %s %s %q", s, m.Channel, [...]string{"text", "binary", "json"}[m.Kind], m.Data)
 		if a := m.Attributes; a != nil {
 			s += fmt.Sprintf(" event=%q shape=%d exclude=%q", a.Event, a.Shape, a.Exclude)
@@ -320,7 +327,7 @@ func (p *player) server(line string) {
 		text := strings.TrimPrefix(line, "reply "+words[1]+" ")
 		got := &answered{number: number}
 		if text == "none" {
-			got.err = errBackend
+			got.err = ErrUnanswered
 		} else {
 			got.EventAnswer = p.eventAnswer(text)
 		}
@@ -347,7 +354,7 @@ func (p *player) connected(text string) *connected {
 		return &connected{err: &access.Refusal{Cause: access.Denied, Reason: "the application says no"}}
 	}
 	if text == "none" {
-		return &connected{err: errBackend}
+		return &connected{err: ErrUnanswered}
 	}
 	var said struct {
 		User string

@@ -48,36 +48,6 @@ func roomChannel(channel, room string) (string, error) {
 	return name, nil
 }
 
-// roomOf is the inverse of roomChannel, and returns "" for what is no room of the
-// namespace.
-func roomOf(channel, name string) string {
-	segment, ok := strings.CutPrefix(name, channel+"/")
-	if !ok || strings.Contains(segment, "/") {
-		return ""
-	}
-	var b strings.Builder
-	for rest := segment; ; {
-		before, after, found := strings.Cut(rest, "%")
-		b.WriteString(before)
-		if !found {
-			break
-		}
-		if len(after) < 2 {
-			return ""
-		}
-		var c byte
-		if _, err := fmt.Sscanf(after[:2], "%02X", &c); err != nil {
-			return ""
-		}
-		b.WriteByte(c)
-		rest = after[2:]
-	}
-	if escapeRoom(b.String()) != segment {
-		return ""
-	}
-	return b.String()
-}
-
 // parentOf is the channel of the namespace of which name could be a room, "" if there is
 // none.
 func parentOf(name string) string {

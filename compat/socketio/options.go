@@ -15,10 +15,12 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultPath       = "/socket.io/"
 	DefaultMain       = "main"
 	DefaultRecordsMax = 10_000
 )
+
+// defaultPath is that of Engine.IO for Socket.IO.
+const defaultPath = "/socket.io/"
 
 // OptionError says that an option cannot be as it is.
 type OptionError = driver.OptionError
@@ -27,7 +29,7 @@ type OptionError = driver.OptionError
 // negative one is refused; a nil *Options is all defaults.
 type Options struct {
 	// Engine are those of the transport below: its times, limits and origins. Its Path is
-	// DefaultPath unless it says otherwise, and its Allow is the Server's.
+	// "/socket.io/" unless it says otherwise, and its Allow is the Server's.
 	Engine engineio.Options
 
 	// Limits are what a client may make us hold; Legacy is the Server's.
@@ -77,7 +79,7 @@ type Options struct {
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Engine.Path == "" {
-		o.Engine.Path = DefaultPath
+		o.Engine.Path = defaultPath
 	}
 	if o.Main == "" {
 		o.Main = DefaultMain
@@ -97,8 +99,16 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Backend == nil && (o.AsksConnect || len(o.BackendEvents) > 0) {
 		return Options{}, &OptionError{Option: "Backend", Reason: "there is none, and AsksConnect or BackendEvents want to ask it"}
 	}
-	if o.Recovery < 0 {
-		return Options{}, &OptionError{Option: "Recovery", Reason: "it is negative; 0 is none"}
+	return o, cmp.Or(
+		driver.Resolve("Recovery", &o.Recovery, 0),
+		driver.Resolve("RecordsMax", &o.RecordsMax, DefaultRecordsMax),
+	)
+}
+
+// within is an error about an option of a field, which is then named as well.
+func within(field string, err error) error {
+	if e, ok := err.(*OptionError); ok {
+		return &OptionError{Option: field + "." + e.Option, Reason: e.Reason}
 	}
-	return o, cmp.Or(driver.Resolve("RecordsMax", &o.RecordsMax, DefaultRecordsMax))
+	return err
 }

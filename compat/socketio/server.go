@@ -40,7 +40,7 @@ func New(t *transport.Transport, o *Options) (*Server, error) {
 	}
 	s := &Server{channels: t, options: options, backend: options.Backend}
 	if s.limits, err = options.Limits.WithDefaults(); err != nil {
-		return nil, err
+		return nil, within("Limits", err)
 	}
 	rules, err := newRules(options.Rules)
 	if err != nil {
@@ -60,7 +60,8 @@ func New(t *transport.Transport, o *Options) (*Server, error) {
 	}
 	options.Engine.Allow = s.allow
 	if s.engine, err = engineio.New(handler{s}, &options.Engine); err != nil {
-		return nil, err
+		s.files.close()
+		return nil, within("Engine", err)
 	}
 	return s, nil
 }
@@ -113,6 +114,7 @@ func (s *Server) forgetAll() {
 	if s.records != nil {
 		s.records.close()
 	}
+	s.files.close()
 }
 
 // asks reports whether the Backend is asked about clients.
