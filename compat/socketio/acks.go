@@ -20,8 +20,9 @@ type ack struct {
 
 // waiting is a command whose outcome means something.
 type waiting struct {
-	ack  *ack   // nil if nobody waits
-	room string // the channel that is joined; "" for none
+	ack       *ack   // nil if nobody waits
+	room      string // the channel that is joined; "" for none
+	membersOf string // the channel whose members are asked for; "" for none
 }
 
 // await returns the tag of a command.
@@ -42,6 +43,9 @@ func (n *namespace) settleWaiting(o *hub.Outcome, out *dialect.Effects) {
 	}
 	delete(n.waiting, o.Tag)
 	err := o.Err
+	if w.membersOf != "" {
+		n.tellMembers(w.membersOf, o.Roster, out)
+	}
 	if w.room != "" {
 		err = n.entered(w.room, o, out)
 	}

@@ -191,11 +191,16 @@ func (p *player) command(c *dialect.Command) {
 		}
 	case hub.CommandSubscribe:
 		s = "subscribe " + s + " " + c.Channel
+		if c.Subscribe.Presence {
+			s += " with its members if may " + c.Also.String()
+		}
 		if !c.Subscribe.Since.IsZero() {
 			s += " since " + c.Subscribe.Since.String()
 		}
 	case hub.CommandUnsubscribe:
 		s = "unsubscribe " + s + " " + c.Channel
+	case hub.CommandPresence:
+		s = "presence " + s + " " + c.Channel
 	case hub.CommandHistory:
 		s = "history " + s + " " + c.Channel + " since " + c.Query.Since.String()
 	case hub.CommandPublish:
@@ -308,6 +313,21 @@ func (p *player) server(line string) {
 			publication.Attributes = &a
 		}
 		p.push(hub.Push{Channel: words[1], Delivery: &hub.Delivery{Publication: publication}})
+	case "members", "changes": // CHANNEL TAG USER…, and of changes +USER or -USER
+		members := func(sign string) (all []hub.Member) {
+			for _, user := range strings.Fields(strings.Join(words[3:], " ")) {
+				if name, ok := strings.CutPrefix(user, sign); ok {
+					all = append(all, hub.Member{User: name, Info: `{"of": "` + name + `"}`})
+				}
+			}
+			return all
+		}
+		if words[0] == "changes" {
+			p.push(hub.Push{Channel: words[1], Changes: &hub.Changes{Channel: words[1], Joined: members("+"), Left: members("-"), IsPartial: words[2] == "partial"}})
+			return
+		}
+		tag, _ := strconv.ParseUint(words[2], 10, 64)
+		p.push(hub.Push{Channel: words[1], Outcome: &hub.Outcome{Tag: tag, Command: hub.CommandPresence, Channel: words[1], Roster: &hub.Roster{Members: members("")}}})
 	case "gap":
 		p.push(hub.Push{Channel: p.n.channel, Gap: &hub.Gap{From: position(words[1]), To: position(words[2]), Count: 3}})
 	case "behind":

@@ -108,9 +108,10 @@ const asksMax = 16
 
 // room is a channel besides that of the namespace.
 type room struct {
-	hasJoined bool
-	isEcho    bool // a channel of Laravel Echo
-	isVouched bool // the Backend has joined it
+	hasJoined  bool
+	isEcho     bool // a channel of Laravel Echo
+	hasMembers bool // and its client is told who is there
+	isVouched  bool // the Backend has joined it
 }
 
 // The tags of the first commands. Those of others are greater.
@@ -245,6 +246,8 @@ func (n *namespace) Push(_ time.Time, pushes []hub.Push, out *dialect.Effects) {
 			}
 		case p.Behind != nil: // it is of no use to go on without the history: the client comes back
 			n.end(endsTransport, dialect.ClosingOf(p.Behind), out)
+		case p.Changes != nil:
+			n.tellChanges(p.Changes, out)
 		case p.Outcome != nil:
 			n.settle(p.Outcome, out)
 		}

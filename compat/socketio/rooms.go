@@ -71,6 +71,9 @@ func (n *namespace) subscribeRoom(channel string, r room, a *ack, since hub.Posi
 		Kind: hub.CommandSubscribe, Action: access.Subscribe, As: n.as, Channel: channel, Tag: n.await(waiting{ack: a, room: channel}),
 		Subscribe: hub.SubscribeOptions{Since: since, ExcludeSelf: n.excludesOwn},
 	}
+	if r.hasMembers {
+		command.Also, command.Subscribe.Presence, command.Subscribe.PresenceByUser = access.Presence, true, true
+	}
 	if r.isVouched {
 		command.Action = 0
 	}
@@ -97,6 +100,9 @@ func (n *namespace) entered(channel string, o *hub.Outcome, out *dialect.Effects
 		n.rooms[channel] = r
 		if n.record != nil {
 			n.record.entered(channel, r, o.Position)
+		}
+		if r.hasMembers {
+			n.askMembers(channel, out)
 		}
 	}
 	return nil
