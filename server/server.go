@@ -150,9 +150,13 @@ func New(c Config) (*Server, error) {
 		err = s.serveAPI()
 	}
 	if err != nil {
+		s.closeForeign()
+		if s.hub != nil {
+			_ = s.hub.Close() // and its broker; there is another error
+		}
 		s.closeTracer()
 		closeSettings(context.Background(), trust)
-		return nil, err
+		return nil, c.located(err)
 	}
 	return s, nil
 }
@@ -202,6 +206,9 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		SessionsPerSecond: c.Limits.SessionsPerSecond,
 		Logger:            s.log,
 	})
+	if err == nil {
+		err = s.makeForeignSessions()
+	}
 	if err == nil {
 		s.metrics.watchReconnects(s.channels.ReconnectWindow)
 		s.metrics.watchSessions(s.channels.SessionCounts)

@@ -11,8 +11,8 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// transportName is that of sessions in presence, statistics and metrics.
-const transportName = "socketio"
+// Transport is the name of sessions in presence, statistics and metrics.
+const Transport = "socketio"
 
 // settings are what all namespaces of a Server share.
 type settings struct {
@@ -123,7 +123,7 @@ const (
 )
 
 // Transport implements dialect.Dialect.
-func (n *namespace) Transport() string { return transportName }
+func (n *namespace) Transport() string { return Transport }
 
 // Opened implements dialect.Opener.
 func (n *namespace) Opened(session string) { n.session = session }

@@ -137,7 +137,7 @@ const arriveTimeout = 30 * time.Second
 // come back by themselves. A verdict about a client is told where it joins a namespace,
 // because a client that is refused here would try for ever.
 func (s *Server) allow(r *engineio.Request, decide func(engineio.Verdict)) {
-	if ok, after := s.channels.AdmitSession(transportName); !ok {
+	if ok, after := s.channels.AdmitSession(Transport); !ok {
 		decide(tooMany(after))
 		return
 	}
