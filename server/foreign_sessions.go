@@ -6,7 +6,6 @@ import (
 
 	"github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/engineio"
-	"github.com/godwit-io/godwit/ws/driver"
 )
 
 // recoveryTime is how long a client of Socket.IO that has lost its connection can go on
@@ -35,7 +34,7 @@ func (s *Server) makeSocketIO() error {
 		o.Recovery = recoveryTime
 	}
 	server, err := socketio.New(s.channels, o)
-	if wrong, ok := errors.AsType[*driver.OptionError](err); ok && wrong.Option == "ClientDir" {
+	if wrong, ok := errors.AsType[*socketio.OptionError](err); ok && wrong.Option == "ClientDir" {
 		return failed("socketio.client_dir", errors.New(wrong.Reason))
 	}
 	if err != nil {

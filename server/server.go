@@ -150,12 +150,7 @@ func New(c Config) (*Server, error) {
 		err = s.serveAPI()
 	}
 	if err != nil {
-		s.closeForeign()
-		if s.hub != nil {
-			_ = s.hub.Close() // and its broker; there is another error
-		}
-		s.closeTracer()
-		closeSettings(context.Background(), trust)
+		s.abandon(trust)
 		return nil, c.located(err)
 	}
 	return s, nil
