@@ -74,6 +74,8 @@ type Command struct {
 	Query     hub.Query            // CommandHistory
 	Presence  hub.PresenceQuery    // CommandPresence
 
+	Session string // CommandIdentify: the ID that the session is to have; "" for a new one
+
 	Token  string             // CommandConnect, CommandRefresh
 	Client string             // CommandConnect
 	Resume clientproto.Resume // CommandConnect
