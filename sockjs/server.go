@@ -111,7 +111,7 @@ func isHandshake(r *httpcarrier.Request) bool {
 	if r.Method() == http.MethodConnect { // over HTTP/2
 		return true
 	}
-	return r.Method() == http.MethodGet && r.IsUpgrade() && !strings.EqualFold(r.Get("Connection"), "close")
+	return r.Method() == http.MethodGet && r.IsUpgrade() && r.Get("Sec-WebSocket-Key") != "" && !strings.EqualFold(r.Get("Connection"), "close")
 }
 
 // Serves reports whether a path, as it was sent, is below a base of the Server.
