@@ -618,7 +618,7 @@ func TestNoLimit(t *testing.T) {
 			DecisionTimeout: no, Heartbeat: no, DisconnectDelay: no, ResponseLimit: no, MessageBytesMax: no, BodyBytesMax: no,
 			QueueMessagesMax: no, QueueBytesMax: no, SessionsMax: no,
 		}).peer(form)
-		text := strings.Repeat("x", 6<<20)
+		text := strings.Repeat("x", 5<<20)
 		if form == "raw" {
 			conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(p.s.base, "http")+"/websocket", &ws.DialOptions{Options: ws.Options{MessageBytesMax: no}})
 			if err != nil {
