@@ -340,7 +340,9 @@ func (s *Server) ended(session *Session, err *CloseError, wasOpen bool) {
 // returned. A WebSocket whose client does not say goodbye takes 5 seconds.
 func (s *Server) Close() error { return s.Shutdown(context.Background()) }
 
-// Shutdown is Close that waits no longer than ctx, whose error it returns then.
+// Shutdown is Close that waits no longer than ctx, whose error it returns then. Call it before
+// that of the HTTP server or engine.Server around, which would wait for clients that poll, and
+// cut the streams of others.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.isClosed = true
