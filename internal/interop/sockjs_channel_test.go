@@ -126,8 +126,14 @@ func TestSockJSRestart(t *testing.T) {
 	}
 	var clients []client
 	for _, s := range all {
-		// Of those in Chromium as many as there are connections to a host in a page.
-		for _, transport := range sockjsTransports[s.name][:min(4, len(sockjsTransports[s.name]))] {
+		// Streams in Node are left out: the client does not notice their end by a reset,
+		// whoever the server is. Of those in Chromium there are as many as a page has
+		// connections to a host.
+		transports := []string{"websocket", "xhr-polling"}
+		if s.name == "chromium" {
+			transports = append(transports, "xhr-streaming", "eventsource")
+		}
+		for _, transport := range transports {
 			clients = append(clients, client{openSockJS(t, s, s.name+transport, host, "restart", transport), transport})
 		}
 	}
