@@ -218,7 +218,7 @@ func meetEveryone(t *testing.T) *everyone {
 	x.sockjs = x.page.open(t, "SockJS", "sockjs", "sockjs-client", "url", https+"/sockjs/"+everyoneChannel)
 	x.jsonSockjs = x.page.open(t, "SockJS ?json=1", "sockjs", "sockjs-client", "url", https+"/sockjs/"+everyoneChannel+"?json=1")
 	name, port := splitHost(t, x.host)
-	x.pusher = x.page.open(t, "Pusher", "pusher", "pusher-js", "key", appKey, "options", map[string]any{"wsHost": name, "wssPort": port, "forceTLS": true, "enabledTransports": []string{"wss"}})
+	x.pusher = x.page.open(t, "Pusher", "pusher", "pusher-js", "key", appKey, "options", map[string]any{"wsHost": name, "wssPort": port, "forceTLS": true, "enabledTransports": []string{"ws", "wss"}})
 	x.pie = x.page.open(t, "PieSocket", "piesocket", "piesocket-js", "options", x.options(map[string]any{"notifySelf": 1}))
 	x.pie.do(t, "subscribe", "channel", everyoneChannel)
 	for _, a := range []*actor{x.events, x.socket, x.jsonSocket, x.session, x.socketio, x.sockjs, x.jsonSockjs, x.pusher, x.pie} {
