@@ -1,5 +1,5 @@
 // piesocket-js, as applications use it.
-import { shown } from "./values.mjs"
+import { shown, meant } from "./values.mjs"
 
 // open makes a client.
 //
@@ -31,7 +31,7 @@ export function open(PieSocket, { options }, tell) {
       channels[channel].publish(name, data, meta)
     },
     send({ channel, data }) {
-      channels[channel].send(data)
+      channels[channel].send(meant(data))
     },
     numbers({ channel, name, prefix, count }) {
       for (let i = 0; i < count; i++) channels[channel].publish(name, prefix + i)
