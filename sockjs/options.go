@@ -108,6 +108,7 @@ type Options struct {
 	// QueueMessagesMax and QueueBytesMax are how many messages, and bytes of them as they
 	// are sent, may wait for a client. One message may always wait. A session whose queue
 	// is full is closed with 1008, because a message was lost. Defaults 1,024 and 1 MiB.
+	// For a WebSocket QueueBytesMax counts, and the bounds of its driver.
 	QueueMessagesMax int
 	QueueBytesMax    int
 

@@ -9,9 +9,13 @@ import (
 	"github.com/godwit-io/godwit/sockjs/internal/session"
 )
 
-// settle is called behind a change, without mu.
+// settle is called behind a change, without mu. A callback that writes much does not wait
+// for its end.
 func (p *polled) settle() {
-	p.flush(false)
+	p.mu.Lock()
+	isUrgent := p.isHalfFull()
+	p.mu.Unlock()
+	p.flush(isUrgent)
 	p.schedule()
 }
 
@@ -192,10 +196,10 @@ func (p *polled) finish() {
 const flushBytes = 64 << 10
 
 // flush writes what there is to the receiver. While a callback is under way only the one who
-// makes it does.
-func (p *polled) flush(isRunner bool) {
+// makes it does, or whoever finds it urgent.
+func (p *polled) flush(isUrgent bool) {
 	p.mu.Lock()
-	if p.has(isWriting) || p.has(isRunning) && !isRunner {
+	if p.has(isWriting) || p.has(isRunning) && !isUrgent {
 		p.mu.Unlock()
 		return // it is done there
 	}

@@ -31,7 +31,6 @@ type Server struct {
 	iframe  *iframe            // nil without
 	prefix  string             // of the IDs of sessions
 	workers workers
-	live    sync.WaitGroup // sessions whose OnClose is to come
 
 	number, opens, refusals, received, sent atomic.Uint64
 	receivers                               atomic.Int64
@@ -39,6 +38,8 @@ type Server struct {
 	mu       sync.Mutex // guards what follows; not held while something is called
 	sessions map[string]*polled
 	open     map[*socket]struct{}
+	live     int           // sessions whose OnClose is to come, and goroutines of Serve
+	idle     chan struct{} // closed when live is 0; nil while nobody waits for that
 	isClosed bool
 }
 
@@ -68,7 +69,7 @@ func New(h Handler, o *Options) (*Server, error) {
 	for i, most := range []int{options.BodyBytesMax, options.MessageBytesMax} {
 		s.sockets[i] = &engine.Options{
 			MessageBytesMax: int64(most), PingInterval: options.Heartbeat, PingTimeout: pingTimeout,
-			QueueBytesMax: options.QueueBytesMax, QueueMessagesMax: options.QueueMessagesMax,
+			QueueBytesMax: options.QueueBytesMax,
 		}
 	}
 	if options.SockJSURL != "" {
@@ -169,7 +170,7 @@ func (s *Server) admit(r *httpcarrier.Request, base string, t Transport) (httpca
 	s.mu.Lock()
 	code, reason := s.mayBegin()
 	s.open[c] = struct{}{}
-	s.live.Add(1)
+	s.live++
 	s.mu.Unlock()
 	if code != 0 {
 		c.end(code, reason) // nobody knows it yet
@@ -214,7 +215,7 @@ func (s *Server) find(key string, in *receiver, t Transport) (p *polled, isNew b
 	p.machine.Attach(now, in.format)
 	in.session = p
 	s.receivers.Add(1)
-	s.live.Add(1)
+	s.live++
 	s.sessions[key] = p
 	return p, true, nil
 }
@@ -279,7 +280,7 @@ func (s *Server) opened(session *Session) {
 
 // ended makes the last call of a session.
 func (s *Server) ended(session *Session, err *CloseError, wasOpen bool) {
-	defer s.live.Done()
+	defer s.leave()
 	tell := s.o.Observer.Closed
 	if !wasOpen {
 		s.refusals.Add(1)
@@ -312,22 +313,50 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range all {
 		c.close(CloseGoingAway, "the server is going away")
 	}
-	done := make(chan struct{})
-	go func() {
-		s.live.Wait()
-		s.workers.wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.wait(ctx); err != nil {
+		return err
 	}
 	for _, c := range all {
 		if p, ok := c.(*polled); ok {
 			p.forget()
 		}
 	}
+	return nil
+}
+
+// join counts somebody for whom wait waits.
+func (s *Server) join() {
+	s.mu.Lock()
+	s.live++
+	s.mu.Unlock()
+}
+
+// leave undoes join.
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live--; s.live == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// wait returns when nobody is left, or the error of ctx.
+func (s *Server) wait(ctx context.Context) error {
+	s.mu.Lock()
+	if s.live > 0 && s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	idle := s.idle
+	s.mu.Unlock()
+	if idle != nil {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.workers.wait()
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,9 +232,9 @@ func TestPanics(t *testing.T) {
 				panic("in OnMessage")
 			}
 		})
-		var decides bool
+		var decides atomic.Bool
 		s := serve(h, &sockjs.Options{Decide: func(s *sockjs.Session, _ *sockjs.Request) sockjs.Handler {
-			if decides {
+			if decides.Load() {
 				panic("in Decide")
 			}
 			return nil
@@ -247,7 +248,7 @@ func TestPanics(t *testing.T) {
 		p.expect(`c[1011,"internal error"]`)
 		other.send(`["x"]`)
 		h.expect(t, "message x")
-		decides = true
+		decides.Store(true)
 		s.peer(form).expect(`c[1011,"internal error"]`)
 	})
 }
@@ -439,7 +440,7 @@ func TestDrain(t *testing.T) {
 			t.Error(n)
 		}
 		_ = session.Send("abc")
-		if n := session.Buffered(); n != len(`"abc"`) {
+		if n := session.Buffered(); n != 1024 {
 			t.Error(n)
 		}
 		p.expect(`a["abc"]`)

@@ -335,15 +335,13 @@ func (s *socket) buffered() int {
 	return 0
 }
 
-// isCrowded implements carrier. How many messages wait, the connection does not say; none is
-// shorter than smallestFrame.
+// isCrowded implements carrier. How many messages wait, the connection does not say.
 func (s *socket) isCrowded() bool {
-	o := &s.server.o
-	return s.buffered() > min(o.QueueBytesMax/2, o.QueueMessagesMax/2*smallestFrame) && !s.isClosing()
+	return s.buffered() > min(s.server.o.QueueBytesMax/2, crowdedBytes) && !s.isClosing()
 }
 
-// smallestFrame is the length of an empty message, with the head of its frame.
-const smallestFrame = len(`..a[""]`)
+// crowdedBytes are fewer of the smallest messages than a driver lets wait.
+const crowdedBytes = 64 << 10
 
 // close implements carrier.
 func (s *socket) close(code Code, reason string) {

@@ -120,13 +120,19 @@ func (m *Machine) Accept() {
 // Push lets a message wait, which is valid UTF-8. It returns ErrClosed, or ErrFull, which
 // has closed nothing yet. One message may always wait.
 func (m *Machine) Push(message []byte) error {
+	if m.phase <= Open && m.count > 0 && (m.count >= m.limits.QueueMessagesMax || len(m.queue)+len(message) >= m.limits.QueueBytesMax) {
+		return ErrFull
+	}
+	return m.PushMore(message)
+}
+
+// PushMore is Push for a message that came together with one that was pushed: it is never
+// too much.
+func (m *Machine) PushMore(message []byte) error {
 	if m.phase > Open {
 		return ErrClosed
 	}
 	if m.count > 0 {
-		if m.count >= m.limits.QueueMessagesMax || len(m.queue)+len(message) >= m.limits.QueueBytesMax {
-			return ErrFull
-		}
 		m.queue = append(m.queue, ',')
 	}
 	m.queue = frames.AppendString(m.queue, message)
