@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	channels "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -129,6 +130,10 @@ var options = map[string]struct {
 		}
 		defer h.Close()
 		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
+	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
+		_, err := channels.New(nil, o.(*channels.Options))
 		return err
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
