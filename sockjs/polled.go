@@ -173,17 +173,17 @@ func (p *polled) buffered() int {
 func (p *polled) isCrowded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.isHalfFull() {
+	if !p.isHalfFull() && p.receiver.buffered() < flushBytes {
 		return false
 	}
 	p.state |= owesDrain
 	return p.closing == nil
 }
 
-// isHalfFull reports whether half of what may wait does; mu is held.
+// isHalfFull reports whether half of what may wait for a request does; mu is held.
 func (p *polled) isHalfFull() bool {
 	o := &p.server.o
-	return p.machine.Count() >= max(1, o.QueueMessagesMax/2) || p.waiting() > o.QueueBytesMax/2
+	return p.machine.Count() >= max(1, o.QueueMessagesMax/2) || p.machine.Queued() > o.QueueBytesMax/2
 }
 
 // waiting is how many bytes wait; mu is held.

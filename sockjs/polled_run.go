@@ -204,7 +204,6 @@ func (p *polled) flush(isUrgent bool) {
 		return // it is done there
 	}
 	if !p.receiver.isReady() {
-		p.noteWaiting()
 		p.arm()
 		p.mu.Unlock()
 		return
@@ -213,8 +212,8 @@ func (p *polled) flush(isUrgent bool) {
 	scratch := scratches.get()
 	for {
 		r := p.receiver
-		if !r.isReady() || r.buffered() > flushBytes {
-			break // OnDrain comes
+		if !r.isReady() || !p.machine.HasNext() || r.buffered() > flushBytes {
+			break // or OnDrain comes
 		}
 		out, isLast := p.machine.Next(scratch[:0], time.Now())
 		if len(out) == 0 {
@@ -237,20 +236,12 @@ func (p *polled) flush(isUrgent bool) {
 		}
 	}
 	p.state &^= isWriting
-	p.noteWaiting()
 	isLost := p.has(isPosted) && p.receiver == nil // a wake of the receiver that has ended
 	p.arm()
 	p.mu.Unlock()
 	scratches.put(scratch)
 	if isLost {
 		p.server.workers.add(p)
-	}
-}
-
-// noteWaiting has OnDrain called when what waits has left; mu is held.
-func (p *polled) noteWaiting() {
-	if p.waiting() > 0 {
-		p.state |= owesDrain
 	}
 }
 

@@ -463,13 +463,9 @@ func TestPause(t *testing.T) {
 		h.expect(t, "open")
 		answered := make(chan int, 1)
 		go func() {
-			if form == "websocket" {
-				p.send(`["0"]`)
-				p.send(`["1"]`)
-				answered <- p.send(`["2"]`)
-				return
-			}
-			answered <- p.send(`["0","1","2"]`)
+			status := p.send(`["0","1","2"]`)
+			p.send(`["3"]`)
+			answered <- status
 		}()
 		session := <-paused
 		h.expect(t, "message 0", "message 1")
@@ -477,6 +473,10 @@ func TestPause(t *testing.T) {
 		h.expect(t, "wake") // and no message
 		session.ResumeReading()
 		h.expect(t, "message 2")
+		if form == "websocket" {
+			h.expect(t, "wake")
+		}
+		h.expect(t, "message 3")
 		if status := <-answered; status != 204 {
 			t.Error(status)
 		}

@@ -92,18 +92,12 @@ type Effect struct {
 }
 
 // Effects are what is to be done, in order. Data in them is the receiver's.
-type Effects struct {
-	list  []Effect
-	space [6]Effect
-}
+type Effects struct{ list []Effect }
 
 // All returns the effects.
 func (fx *Effects) All() []Effect { return fx.list }
 
 func (fx *Effects) add(kind Kind, data []byte) {
-	if fx.list == nil {
-		fx.list = fx.space[:0]
-	}
 	fx.list = append(fx.list, Effect{Kind: kind, Data: data})
 }
 

@@ -159,6 +159,19 @@ func (m *Machine) Close(now time.Time, code uint16, reason string) bool {
 // Drop forgets what waits: the client would miss something before it.
 func (m *Machine) Drop() { m.queue, m.count = nil, 0 }
 
+// HasNext reports whether Next has something.
+func (m *Machine) HasNext() bool {
+	switch {
+	case !m.attached:
+		return false
+	case !m.begun && !m.format.IsSingle():
+		return true
+	case m.phase == Undecided:
+		return false
+	}
+	return m.accepted && !m.greeted || len(m.queue) > 0 || m.phase == Closed || m.beat
+}
+
 // Next appends what the receiver is to be sent next, as one piece: the prelude, or a frame
 // in its format. Nothing is appended when there is nothing. isLast says that the response
 // ends behind it; the receiver is gone then.
