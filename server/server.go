@@ -205,6 +205,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 	if err == nil {
 		s.metrics.watchReconnects(s.channels.ReconnectWindow)
 		s.metrics.watchSessions(s.channels.SessionCounts)
+		err = s.makeSockJS()
 	}
 	return err
 }
