@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -116,6 +117,10 @@ type Options struct {
 	// whose clients are still to be told. More are refused with 1013. Default 100,000.
 	SessionsMax int
 
+	// Compression, if not nil, accepts permessage-deflate on WebSockets; the zero value of
+	// deflate.Options is a good one. Default: none.
+	Compression *deflate.Options
+
 	// Observer is told what happens. Default: nobody.
 	Observer *Observer
 
@@ -147,6 +152,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if u := o.SockJSURL; u != "" && (!strings.HasPrefix(u, "/") && !strings.HasPrefix(u, "http") || strings.ContainsAny(u, "\"<>\r\n")) {
 		return Options{}, &OptionError{Option: "SockJSURL", Reason: fmt.Sprintf(`%.100q is no URL of a script; it begins with "/" or "http"`, u)}
+	}
+	if o.Compression != nil {
+		if err := o.Compression.Validate(); err != nil {
+			return Options{}, &OptionError{Option: "Compression", Reason: err.Error()}
+		}
 	}
 	if o.Transports == nil {
 		o.Transports = DefaultTransports()

@@ -87,6 +87,7 @@ func (s *socket) abandon(err error) {
 
 // OnOpen implements httpcarrier.Handler.
 func (s *socket) OnOpen(c httpcarrier.Conn) {
+	s.server.addSocket(s)
 	s.mu.Lock()
 	s.conn = c
 	isWoken := s.has(socketWoken)
@@ -324,8 +325,8 @@ func (s *socket) finish() {
 	s.state |= socketDone
 	err, wasOpen := s.closing, s.has(socketOpen)
 	s.mu.Unlock()
-	s.server.ended(&s.Session, err, wasOpen)
 	s.server.removeSocket(s)
+	s.server.ended(&s.Session, err, wasOpen)
 }
 
 // end closes the session; mu is held. Only the first call counts.
