@@ -16,6 +16,7 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/socketio"
 	channels "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
@@ -136,6 +137,19 @@ var options = map[string]struct {
 	}},
 	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
 		_, err := channels.New(nil, o.(*channels.Options))
+		return err
+	}},
+	"compat/socketio.Options": {reflect.TypeFor[socketio.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		channels, err := transport.New(h, nil)
+		if err != nil {
+			return err
+		}
+		_, err = socketio.New(channels, o.(*socketio.Options))
 		return err
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {

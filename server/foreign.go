@@ -107,6 +107,9 @@ func (s *Server) Others() []Other {
 		key, hasApps = DevelopmentAppKey, true
 	}
 	var others []Other
+	if isOn(c.SocketIO.Enabled) {
+		others = append(others, Other{"Socket.IO", "http", "/", false})
+	}
 	if isOn(c.SockJS.Enabled) {
 		others = append(others, Other{"SockJS", "http", "/sockjs/CHANNEL", false})
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+
 	channels "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
@@ -34,10 +36,10 @@ func (s *Server) makeSockJSProtocol() (transport.Protocol, error) {
 
 // makeSockJS serves its sessions, when there is a Transport.
 func (s *Server) makeSockJS() error {
-	if !isOn(s.config.SockJS.Enabled) {
-		return nil
-	}
 	served, err := channels.New(s.channels, s.sockjsOptions())
+	if wrong, ok := errors.AsType[*channels.OptionError](err); ok && wrong.Option == "SockJS.SockJSURL" {
+		return failed("sockjs.client_url", errors.New(wrong.Reason))
+	}
 	if err != nil {
 		return err
 	}

@@ -150,9 +150,8 @@ func New(c Config) (*Server, error) {
 		err = s.serveAPI()
 	}
 	if err != nil {
-		s.closeTracer()
-		closeSettings(context.Background(), trust)
-		return nil, err
+		s.abandon(trust)
+		return nil, c.located(err)
 	}
 	return s, nil
 }
@@ -203,9 +202,11 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Logger:            s.log,
 	})
 	if err == nil {
+		err = s.makeForeignSessions()
+	}
+	if err == nil {
 		s.metrics.watchReconnects(s.channels.ReconnectWindow)
 		s.metrics.watchSessions(s.channels.SessionCounts)
-		err = s.makeSockJS()
 	}
 	return err
 }
