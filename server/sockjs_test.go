@@ -94,3 +94,10 @@ func TestSockJSProtected(t *testing.T) {
 		}
 	})
 }
+
+// A URL that is none is refused by the name of its setting.
+func TestSockJSClientURL(t *testing.T) {
+	if _, err := New(Config{SockJS: SockJS{ClientURL: "sockjs.js"}}); err == nil || !strings.Contains(err.Error(), "sockjs.client_url") {
+		t.Errorf("%v", err)
+	}
+}
