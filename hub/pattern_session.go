@@ -19,7 +19,9 @@ type patterned struct {
 	missed  *Gap                     // in the queue: what there was no derived subscription for
 
 	recoveries []*recovery
-	starts     map[*subscription]start // of derived ones whose beginning is looked for
+	isBehind   bool                        // some subscription of the session may be catching up
+	starts     map[*subscription]start     // of derived ones whose beginning is looked for
+	dated      map[*subscription]time.Time // since when those owe something that did not begin at a position of the client
 }
 
 // patterned returns what the session has of patterns, or nil; s.mu is held.
@@ -34,7 +36,7 @@ func (s *Session) patterned() *patterned {
 func (s *Session) needPatterned() *patterned {
 	c := s.needCommands()
 	if c.patterned == nil {
-		c.patterned = &patterned{derived: make(map[string]*subscription)}
+		c.patterned = &patterned{derived: make(map[string]*subscription), dated: make(map[*subscription]time.Time)}
 	}
 	return c.patterned
 }
@@ -97,16 +99,20 @@ func (s *Session) beginPattern(sub *subscription) {
 	generation := h.patterns.generation.Add(1)
 	began := time.Now()
 	vector := sub.asked.vector
+	var recovery *recovery
 	if vector != nil && sub.traits&suspended != 0 {
 		// It is continued when it is subscribed to again.
 	} else if vector != nil {
-		t.recoveries = append(t.recoveries, newRecovery(sub, vector))
+		recovery = newRecovery(sub, vector)
+		t.recoveries = append(t.recoveries, recovery)
 	} else {
 		vector = &Vector{Began: began.UTC().Round(0), Until: began.UTC().Round(0)}
 	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Vector: vector})
-	if began.Sub(vector.until()) > h.options.Retention.Age && sub.asked.vector != nil {
+	if recovery != nil && h.isBeyondHistory(vector, began) {
 		s.queueGap(sub.channel.name, &Gap{Reason: GapLost})
+	} else if recovery != nil {
+		recovery.isWithin = true
 	}
 	sub.asked = nil
 	sub.since = began.UnixNano()
@@ -169,9 +175,10 @@ func (s *Session) newDerived(ch *channel, c coverage, p *Publication, policy *Po
 	}
 	made = s.addDerived(ch, c, policy)
 	if r != nil {
-		s.startAt(made, from, p.Position)
+		s.startAt(made, t.earliest(ch.name, from), p.Position)
 		return made, let
 	}
+	t.dated[made] = p.Time
 	made.last = Position{p.Position.Epoch, p.Previous}
 	if last, ok := t.let.take(ch.name); ok && !p.Position.isNews(last) {
 		made.last = last // it has p
@@ -267,6 +274,7 @@ func (s *Session) forgetDerived(sub *subscription) {
 	t := s.patterned()
 	delete(t.derived, sub.channel.name)
 	delete(t.starts, sub)
+	delete(t.dated, sub)
 	if i := slices.Index(t.ring, sub); i >= 0 {
 		last := len(t.ring) - 1
 		t.ring[i], t.ring[last] = t.ring[last], nil

@@ -110,6 +110,9 @@ func (c *conversation) take(m *scratch) {
 	var ended error
 	if c.session != nil {
 		pushes, ended = c.session.Take(pushes)
+		if f, ok := c.dialect.(dialect.Follower); ok && f.FollowsPatterns() {
+			f.SetCaughtUp(c.session.HasCaughtUp())
+		}
 	}
 	m.pushes = pushes
 	if len(pushes) > 0 || c.link() != nil { // a poll is answered also with what needed no session
