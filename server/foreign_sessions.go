@@ -16,7 +16,12 @@ const recoveryTime = 2 * time.Minute
 // transports. They carry their conversations to the Transport, which is there.
 func (s *Server) makeForeignSessions() error {
 	if isOn(s.config.SocketIO.Enabled) {
-		return s.makeSocketIO()
+		if err := s.makeSocketIO(); err != nil {
+			return err
+		}
+	}
+	if isOn(s.config.SockJS.Enabled) {
+		return s.makeSockJS()
 	}
 	return nil
 }
