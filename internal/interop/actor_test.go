@@ -211,7 +211,13 @@ func openPageStage(t *testing.T, chromium context.Context, url string, site *htt
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	load := fmt.Sprintf("import(%q).then(() => {})", site.URL+"/browser.mjs")
-	if err := chromedp.Do(ctx, chromedp.Navigate(url), chromedp.Evaluate[chromedp.Void](load, chromedp.EvalAwaitPromise)); err != nil {
+	err := chromedp.Do(ctx) // a window, which must not end with the time for the page
+	if err == nil {
+		within, done := context.WithTimeout(ctx, patience)
+		err = chromedp.Do(within, chromedp.Navigate(url), chromedp.Evaluate[chromedp.Void](load, chromedp.EvalAwaitPromise))
+		done()
+	}
+	if err != nil {
 		cancel()
 		t.Fatalf("in the browser: %v", err)
 	}

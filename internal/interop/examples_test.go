@@ -60,7 +60,12 @@ func (x *example) open(t *testing.T, chromium context.Context, url string) {
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	x.ctx = ctx
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+	if err := chromedp.Do(ctx); err != nil { // a window, which must not end with the time for the page
+		t.Fatalf("in the browser: %v", err)
+	}
+	within, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(within, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("in the browser: %v", err)
 	}
 }
