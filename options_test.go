@@ -16,11 +16,13 @@ import (
 
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/engineio"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
 	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -74,6 +76,10 @@ var options = map[string]struct {
 		s.Handler = engine.NopHandler{}
 		return s.ListenAndServe("127.0.0.1:0")
 	}},
+	"engineio.Options": {reflect.TypeFor[engineio.Options](), func(_ *testing.T, o any) error {
+		_, err := engineio.New(engineio.NopHandler{}, o.(*engineio.Options))
+		return err
+	}},
 	"hub.Options": {reflect.TypeFor[hub.Options](), func(t *testing.T, o any) error {
 		_, err := hub.New(newBroker(t), o.(*hub.Options))
 		return err
@@ -123,6 +129,10 @@ var options = map[string]struct {
 		}
 		defer h.Close()
 		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
+	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
+		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

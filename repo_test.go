@@ -48,7 +48,7 @@ var layers = []policy.Layer{
 	{Packages: "engineio/...", May: []string{"engineio/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "Engine.IO is a protocol of its own, for programs that have never heard of channels"},
 	{Packages: "socketio/...", May: []string{"socketio/...", "engineio/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/driver", "internal/..."}, Reason: "Socket.IO is a protocol of its own, for programs that have never heard of channels"},
 	{Packages: "sockjs/...", May: []string{"sockjs/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "SockJS is a protocol of its own, for programs that have never heard of channels"},
-	{Packages: "compat/...", May: []string{"access", "compat/...", "engineio", "socketio", "sockjs", "transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/driver", "internal/..."}, Reason: "what maps a protocol of others to channels stands on that protocol and on the edge"},
+	{Packages: "compat/...", May: []string{"access", "compat/...", "engineio", "socketio/...", "sockjs", "transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/driver", "internal/..."}, Reason: "what maps a protocol of others to channels stands on that protocol and on the edge"},
 	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
 	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
@@ -56,7 +56,7 @@ var layers = []policy.Layer{
 	{Packages: "server/...", May: []string{"access", "server/...", "compat/...", "engineio", "socketio", "sockjs", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
 	{Packages: "cmd/...", May: []string{"access", "server/...", "compat/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
 	{Packages: "packaging/...", Reason: "what machines need is files; the tests look at them and build the program as others do"},
-	{Packages: "examples/...", May: []string{"access", "server/...", "compat/...", "engineio", "socketio", "sockjs", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
+	{Packages: "examples/...", May: []string{"access", "server/...", "compat/...", "engineio", "socketio/...", "sockjs", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
 }
 
 // arrows are the imports that matter enough to have a reason of their own.
@@ -100,7 +100,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "clientproto", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect"}
+var pure = []string{"access", "clientproto", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect", "socketio/packet"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -143,7 +143,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect", "server/api"}
+var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect", "server/api", "socketio/packet"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.
