@@ -38,6 +38,7 @@ var layers = []policy.Layer{
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "access", Reason: "who may do what is decided in one place, which needs nothing of ours"},
 	{Packages: "hub/internal/pubcodec", May: []string{"hub"}, Reason: "it is about what the hub and its brokers exchange"},
+	{Packages: "hub/internal/trie", May: []string{"access"}, Reason: "which patterns match is a matter of what patterns mean"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/relay", May: []string{"hub", "hub/membroker", "hub/internal/..."}, Reason: "what can move is the broker of this process, and how it moves is between the two"},
