@@ -31,8 +31,17 @@ func ParseMessage(b []byte) (Message, error) {
 	return m, nil
 }
 
-// jsonProblem is what encoding/json says, without its prefix.
-func jsonProblem(err error) string { return strings.TrimPrefix(err.Error(), "json: ") }
+// jsonProblem is what encoding/json says, without its prefix and its types.
+func jsonProblem(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Sprintf("%s is of the wrong type: %s", wrong.Field, wrong.Value)
+	case wrong != nil:
+		return "it is of the wrong type: " + wrong.Value
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
 
 // object reads the data of an event of the protocol into v: an object, or a string that
 // holds one.

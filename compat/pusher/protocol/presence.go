@@ -35,12 +35,17 @@ func (s *Socket) takeRoster(now time.Time, app *App, sub *subscription, o *hub.O
 	if r == nil {
 		return
 	}
-	next := ""
-	if o.Err == nil {
-		r.add(app.Forms.space, o.Roster)
-		next = o.Roster.Next
+	switch {
+	case o.Err != nil && sub.settling != nil:
+		out.Commands = append(out.Commands, dialect.Command{Kind: hub.CommandUnsubscribe, Channel: sub.channel})
+		s.notSubscribed(app, sub, o.Err, out)
+		return
+	case o.Err != nil:
+		r.isAsked, r.users = false, nil // the next change asks again
+		return
 	}
-	if next != "" && len(r.users) < 2*app.MembersMax {
+	r.add(app.Forms.space, o.Roster)
+	if next := o.Roster.Next; next != "" && len(r.users) < 2*app.MembersMax {
 		out.Commands = append(out.Commands, sub.askMembers(next))
 		return
 	}
@@ -114,4 +119,3 @@ func (s *Socket) changeMembers(app *App, sub *subscription, c *hub.Changes, out 
 		}
 	}
 }
-

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"slices"
+
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
@@ -118,12 +120,19 @@ func (w *watching) settle(o *hub.Outcome) bool {
 		return true // it is only seen
 	}
 	w.waiting--
-	if o.Err == nil && o.Count > 0 {
+	w.note(id, o.Err == nil && o.Count > 0)
+	return true
+}
+
+// note notes what the client is to be told of a user.
+func (w *watching) note(id string, isOnline bool) {
+	is := func(other string) bool { return other == id }
+	w.online, w.offline = slices.DeleteFunc(w.online, is), slices.DeleteFunc(w.offline, is)
+	if isOnline {
 		w.online = append(w.online, id)
 	} else {
 		w.offline = append(w.offline, id)
 	}
-	return true
 }
 
 // change notes that a user came or went, and reports whether it is one of the watchlist.
@@ -132,15 +141,10 @@ func (w *watching) change(c *hub.Changes) bool {
 		return false
 	}
 	id, ok := w.ids[c.Channel]
-	switch {
-	case !ok:
-		return false
-	case c.Count > 0:
-		w.online = append(w.online, id)
-	default:
-		w.offline = append(w.offline, id)
+	if ok {
+		w.note(id, c.Count > 0)
 	}
-	return true
+	return ok
 }
 
 // tellStatuses tells who of the watchlist came and went, once it is known of all.

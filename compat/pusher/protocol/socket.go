@@ -106,8 +106,8 @@ func (s *Socket) Opened(session string) {
 	s.id, _ = SocketID(session)
 }
 
-// Closed implements dialect.Closer.
-func (s *Socket) Closed() {
+// Left implements dialect.Leaver.
+func (s *Socket) Left() {
 	if s.meter != nil {
 		s.meter.Leave()
 		s.meter = nil

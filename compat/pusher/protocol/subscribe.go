@@ -28,13 +28,14 @@ type subscription struct {
 
 // settling is a subscription until it succeeds.
 type settling struct {
-	began  bool // in the hub
-	needs  int  // outcomes of commands about it
-	begin  hub.Position
-	count  int
-	cached *hub.Delivery // the newest event of a cache channel
-	held   []hub.Push    // publications and changes that came meanwhile
-	bytes  int           // of their payloads
+	began    bool // in the hub
+	needs    int  // outcomes of commands about it
+	begin    hub.Position
+	count    int
+	cached   *hub.Delivery // the newest event of a cache channel
+	isMissed bool          // there is none
+	held     []hub.Push    // publications and changes that came meanwhile
+	bytes    int           // of their payloads
 }
 
 // What is held until a subscription succeeds, as much as waits in a session.
@@ -204,7 +205,7 @@ func (s *Socket) settleSubscription(now time.Time, app *App, o *hub.Outcome, out
 	case o.Command == hub.CommandPresence:
 		s.takeRoster(now, app, sub, o, out)
 	case o.Command == hub.CommandHistory && sub.settling != nil:
-		sub.settling.cached = newestEvent(o, sub.settling.begin)
+		sub.settling.cached, sub.settling.isMissed = newestEvent(o, sub.settling.begin)
 		sub.settling.needs--
 		s.succeed(now, app, sub, out)
 	}
@@ -278,7 +279,7 @@ func (s *Socket) succeed(now time.Time, app *App, sub *subscription, out *dialec
 	switch {
 	case on.cached != nil:
 		s.deliver(app, on.cached, out)
-	case sub.traits.Has(Cached):
+	case on.isMissed:
 		s.event(eventCacheMiss, sub.name, []byte("{}"), out)
 		if app.Listener != nil {
 			app.Listener.CacheMiss(sub.channel)
@@ -332,10 +333,11 @@ func (on *settling) drop() (bytes int) {
 const cacheSearch = 16
 
 // newestEvent is what a new subscriber to a cache channel is given: the newest event up
-// to where its subscription begins that no client has sent, nil for none.
-func newestEvent(o *hub.Outcome, begin hub.Position) *hub.Delivery {
+// to where its subscription begins that no client has sent. If the history cannot be
+// read, it is not known that there is none.
+func newestEvent(o *hub.Outcome, begin hub.Position) (newest *hub.Delivery, isMissed bool) {
 	if o.Err != nil {
-		return nil
+		return nil, false
 	}
 	for i := len(o.Page.Publications) - 1; i >= 0; i-- {
 		p := o.Page.Publications[i]
@@ -345,7 +347,7 @@ func newestEvent(o *hub.Outcome, begin hub.Position) *hub.Delivery {
 		if p.Attributes != nil && isOfClient(p.Attributes.Event) {
 			continue
 		}
-		return &hub.Delivery{Publication: p}
+		return &hub.Delivery{Publication: p}, false
 	}
-	return nil
+	return nil, true
 }
