@@ -49,7 +49,7 @@ type Meter interface {
 type Listener interface {
 	// ClientEvent tells of an event that a client has published. user is its ID in a
 	// presence channel, else "".
-	ClientEvent(channel, event string, data []byte, isJSON bool, socket, user string)
+	ClientEvent(channel, event string, data []byte, socket, user string)
 
 	// CacheMiss tells that a cache channel had nothing for a new subscriber.
 	CacheMiss(channel string)

@@ -26,7 +26,6 @@ func isOfClient(event string) bool {
 type clientEvent struct {
 	channel, event, user string
 	data                 []byte
-	isJSON               bool
 }
 
 // publish publishes an event of the client.
@@ -75,7 +74,7 @@ func (s *Socket) publish(now time.Time, app *App, m *Message, out *dialect.Effec
 	if s.told == nil {
 		s.told = make(map[uint64]*clientEvent)
 	}
-	told := &clientEvent{channel: channel, event: m.Event, data: data, isJSON: kind == hub.JSON}
+	told := &clientEvent{channel: channel, event: m.Event, data: data}
 	if sub.members != nil {
 		told.user = sub.members.self.ID
 	}
@@ -89,7 +88,7 @@ func (s *Socket) published(app *App, o *hub.Outcome, out *dialect.Effects) {
 	var refusal *access.Refusal
 	switch {
 	case o.Err == nil && told != nil && app.Listener != nil:
-		app.Listener.ClientEvent(told.channel, told.event, told.data, told.isJSON, s.id, told.user)
+		app.Listener.ClientEvent(told.channel, told.event, told.data, s.id, told.user)
 	case o.Err == nil:
 	case errors.As(o.Err, &refusal):
 		s.fail(codeClientEvents, "Client event rejected: "+refusal.Reason, out)

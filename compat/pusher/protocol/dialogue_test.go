@@ -98,8 +98,8 @@ func (s *script) AllowPublication(time.Time) (bool, time.Duration) {
 func (s *script) Delivered(int) {}
 
 // ClientEvent and CacheMiss make it a Listener.
-func (s *script) ClientEvent(channel, event string, data []byte, isJSON bool, socket, user string) {
-	fmt.Fprintf(&s.out, "  tells client_event %s %s %s json=%v of %s user %q\n", channel, event, data, isJSON, socket, user)
+func (s *script) ClientEvent(channel, event string, data []byte, socket, user string) {
+	fmt.Fprintf(&s.out, "  tells client_event %s %s %s of %s user %q\n", channel, event, data, socket, user)
 }
 func (s *script) CacheMiss(channel string) { fmt.Fprintf(&s.out, "  tells cache_miss %s\n", channel) }
 
