@@ -17,6 +17,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/internal/privateaddr"
 	"github.com/godwit-io/godwit/server/tracing"
 )
 
@@ -278,7 +279,7 @@ func presence(r *reply, err error) error {
 }
 
 func isForbidden(err error) bool {
-	var forbidden *addressError
+	var forbidden *privateaddr.Error
 	return errors.As(err, &forbidden)
 }
 
