@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 )
 
 // Traits are what the prefix of a channel's name says about it.
@@ -165,4 +166,39 @@ func quoted(s string) string {
 		cut--
 	}
 	return fmt.Sprintf("%q…", s[:cut])
+}
+
+// reservedMark begins, in the hub, the name of an event that the hub has for itself, such
+// as "error".
+const reservedMark = "event:"
+
+// EventOfHub is what an event of a client or a back end is called in the hub. "message"
+// is what clients hear where there is no name, so it is none.
+func EventOfHub(event string) string {
+	switch {
+	case event == EventDefault:
+		return ""
+	case isReserved(event):
+		return reservedMark + event
+	}
+	return event
+}
+
+// eventOfClient is the inverse of EventOfHub.
+func eventOfClient(event string) string {
+	if name, ok := strings.CutPrefix(event, reservedMark); ok && isReserved(name) {
+		return name
+	}
+	return event
+}
+
+var reservedEvents = hub.ReservedEvents()
+
+func isReserved(event string) bool {
+	for _, reserved := range reservedEvents {
+		if event == reserved {
+			return true
+		}
+	}
+	return false
 }

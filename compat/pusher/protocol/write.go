@@ -79,7 +79,7 @@ func appendPublication(dst []byte, space Space, p *hub.Publication, position boo
 	}
 	event, user := "", ""
 	if a := p.Attributes; a != nil {
-		event, user = a.Event, a.User
+		event, user = eventOfClient(a.Event), a.User
 	}
 	isOfClient := len(event) > len(PrefixOfClients) && event[:len(PrefixOfClients)] == PrefixOfClients
 	if event == "" {
