@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -224,11 +225,15 @@ func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	if a.admission.Handler != nil {
 		c.needExtra().handler = a.admission.Handler
 	}
-	if a.subprotocol != "" || a.compressed {
-		r := c.needRare()
-		r.subprotocol, r.compression = a.subprotocol, a.compression
+	if a.subprotocol != "" {
+		if i := slices.Index(l.server.Subprotocols, a.subprotocol); i >= 0 && i < math.MaxUint16 {
+			c.spoken = uint16(i + 1)
+		} else {
+			c.needRare().subprotocol = a.subprotocol
+		}
 	}
 	if a.compressed {
+		c.needRare().compression = a.compression
 		c.proto.Compress(a.compression, l.server.settings.compression)
 	}
 }
