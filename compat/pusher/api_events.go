@@ -1,7 +1,6 @@
 package pusher
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,7 +212,6 @@ func (c *call) publish(r *http.Request, messages []hub.Message) *fault {
 	}
 	outcomes := make(published, len(messages)) // no outcome has to wait, also if nobody waits for it
 	for _, m := range messages {
-		m.Data = bytes.Clone(m.Data) // the hub keeps it
 		c.server.o.Hub.BeginPublish(protocol.Transport, m, outcomes, 0)
 	}
 	var failed error

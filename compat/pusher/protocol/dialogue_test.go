@@ -386,8 +386,16 @@ func (s *script) show(e *dialect.Effects) {
 		if err != nil || n == 0 || int(h.Length) != len(f)-n || h.Opcode != wire.Text || h.Masked || !h.Fin {
 			s.t.Errorf("%q is no frame", f)
 		}
-		if !json.Valid(f[n:]) {
-			s.t.Errorf("%q is not JSON", f[n:])
+		var m struct {
+			Event string
+			Data  json.RawMessage
+		}
+		var data string
+		if err := json.Unmarshal(f[n:], &m); err != nil || len(m.Data) == 0 {
+			s.t.Errorf("%q is no message", f[n:])
+		}
+		if isOfServer := strings.HasPrefix(m.Event, "pusher"); isOfServer && m.Event != eventError && (json.Unmarshal(m.Data, &data) != nil || !json.Valid([]byte(data))) {
+			s.t.Errorf("the data of %q is no string with JSON", f[n:])
 		}
 		fmt.Fprintf(w, "  < %s\n", f[n:])
 	}

@@ -131,7 +131,7 @@ func appendRoster(dst []byte, users []Member) []byte {
 	}
 	dst = append(dst, `},"count":`...)
 	dst = strconv.AppendInt(dst, int64(len(users)), 10)
-	return append(dst, "}"...)
+	return append(dst, "}}"...)
 }
 
 // appendInfo appends what is said of a user, null for nothing.
