@@ -69,8 +69,11 @@ func NewSpace(prefix string) (Space, error) {
 	if !strings.HasSuffix(prefix, "/") {
 		return Space{}, fmt.Errorf("pusher: the prefix %.64q does not end with a slash; write %.64q", prefix, prefix+"/")
 	}
-	if _, err := access.ParsePattern(prefix + "*"); err != nil {
-		return Space{}, fmt.Errorf("pusher: nothing can begin with the prefix %.64q: %w", prefix, err)
+	if err := hub.CheckChannel(prefix + "x"); err != nil {
+		return Space{}, fmt.Errorf("pusher: no channel begins with the prefix %.64q: %w", prefix, err)
+	}
+	if p, err := access.ParsePattern(prefix + "*"); err != nil || p.HasUser() || prefix[0] == '@' {
+		return Space{}, fmt.Errorf("pusher: the prefix %.64q has characters that mean something else in patterns; leave out @ and braces", prefix)
 	}
 	return Space{prefix}, nil
 }
