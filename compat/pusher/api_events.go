@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/compat/pusher/protocol"
@@ -206,7 +207,7 @@ func (p published) Published(_ uint64, o hub.Published) { p <- o }
 // publish publishes messages and waits for their outcomes.
 func (c *call) publish(r *http.Request, messages []hub.Message) *fault {
 	for range messages {
-		if ok, after := c.app.AllowPublication(c.server.o.Now()); !ok {
+		if ok, after := c.app.AllowPublication(time.Now()); !ok {
 			return &fault{status: 429, text: "the app publishes more than it may", after: after}
 		}
 	}
