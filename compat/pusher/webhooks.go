@@ -99,8 +99,10 @@ func (t *tellings) about(channel string) (a *app.App, space protocol.Space, name
 		return nil, space, ""
 	}
 	space = t.server.appOf(a).Forms.Space()
-	name, _ = space.Name(channel)
-	return a, space, name
+	if name, ok := space.Name(channel); ok {
+		return a, space, name
+	}
+	return nil, space, ""
 }
 
 // subscribed notes that a subscription has begun, or ended.
