@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/compat/app"
+	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -133,6 +135,20 @@ var options = map[string]struct {
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
 		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
+		return err
+	}},
+	"compat/pusher.Options": {reflect.TypeFor[pusher.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		p := o.(*pusher.Options)
+		p.Hub = h
+		if p.Apps, err = app.New(nil); err != nil {
+			return err
+		}
+		_, err = pusher.New(*p)
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

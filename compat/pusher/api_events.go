@@ -153,7 +153,7 @@ func (c *call) check(e *event, channels int) *fault {
 	if len(e.Channels) == 0 || len(e.Channels) > channels {
 		return refuse(400, "an event is for 1 to %d channels here, and this one for %d", channels, len(e.Channels))
 	}
-	if most := c.app.PublicationBytes(DefaultPublicationMax); len(*e.Data) > most {
+	if most := c.app.PublicationBytes(publicationBytesMax); len(*e.Data) > most {
 		return refuse(413, "The data content of this event exceeds the allowed maximum (%d bytes)", most)
 	}
 	attributes := hub.Attributes{Event: protocol.EventOfHub(e.Name)}

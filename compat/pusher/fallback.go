@@ -17,14 +17,17 @@ type fallback struct {
 	sock   *sockjs.Server
 }
 
+const (
+	messageBytesMax = 64 << 10 // of what a client says, which is 10 KiB of data at most
+	fallbackMax     = 10_000   // sessions
+)
+
 func newFallback(s *Server) (*fallback, error) {
 	f := &fallback{server: s}
 	sock, err := sockjs.New(sockjs.NopHandler{}, &sockjs.Options{
 		Match: f.match, Decide: f.decide, Origins: s.o.Origins, Logger: s.o.Logger,
 		Transports:      []sockjs.Transport{sockjs.XHRStreaming, sockjs.XHRPolling},
-		MessageBytesMax: DefaultFallbackBytesMax,
-		// pusher-js answers each heartbeat with a request, and counts on none.
-		Heartbeat: DefaultFallbackHeartbeat, DisconnectDelay: DefaultFallbackDelay, SessionsMax: DefaultFallbackSessions,
+		MessageBytesMax: messageBytesMax, BodyBytesMax: 4 * messageBytesMax, SessionsMax: fallbackMax,
 	})
 	f.sock = sock
 	return f, err

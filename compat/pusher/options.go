@@ -25,18 +25,16 @@ const (
 	DefaultActivityTimeout = 120 * time.Second
 	DefaultBodyBytesMax    = 1 << 20
 	DefaultCacheAge        = hub.DefaultRetentionAge
-	DefaultPublicationMax  = 10 << 10
 
-	DefaultWebhookDelay      = 3 * time.Second
-	DefaultWebhookRetry      = 5 * time.Minute
-	DefaultWebhookTimeout    = 10 * time.Second
-	DefaultWebhookEventsMax  = 10_000
-	DefaultWebhookBytesMax   = 16 << 20
-	DefaultFallbackBytesMax  = 64 << 10
-	DefaultFallbackSessions  = 10_000
-	DefaultFallbackDelay     = 5 * time.Second
-	DefaultFallbackHeartbeat = 25 * time.Second
+	DefaultWebhookDelay     = 3 * time.Second
+	DefaultWebhookRetry     = 5 * time.Minute
+	DefaultWebhookTimeout   = 10 * time.Second
+	DefaultWebhookEventsMax = 10_000
+	DefaultWebhookBytesMax  = 16 << 20
 )
+
+// What the protocol says where an app says nothing.
+const publicationBytesMax = 10 << 10
 
 // Options configures a Server. Hub and Apps are needed. The zero value of every other
 // field means its default, and a negative number is refused.

@@ -237,7 +237,7 @@ func (s *Server) newApp(a *app.App) *protocol.App {
 		Key: a.Key, Secret: string(a.Secret), Forms: forms,
 		ClientEvents: a.ClientEvents, SubscriptionCounts: a.SubscriptionCounts, Watchlist: a.Watchlist,
 		ActivityTimeout: s.o.ActivityTimeout, MembersMax: a.MembersMax,
-		ClientEventBytesMax: a.PublicationBytes(DefaultPublicationMax), ClientEventsPerSecond: a.ClientEventsPerSecond,
+		ClientEventBytesMax: a.PublicationBytes(publicationBytesMax), ClientEventsPerSecond: a.ClientEventsPerSecond,
 		Meter: a, Describe: s.describe,
 	}
 	if len(a.Webhooks) > 0 {

@@ -179,7 +179,7 @@ const reservedMark = "event:"
 // is what clients hear where there is no name, so it is none.
 func EventOfHub(event string) string {
 	switch {
-	case event == EventDefault:
+	case event == EventUnnamed:
 		return ""
 	case isReserved(event):
 		return reservedMark + event

@@ -99,7 +99,7 @@ func TestEventsOfTheHub(t *testing.T) {
 			}
 		}
 	}
-	if got := EventOfHub(EventDefault); got != "" {
+	if got := EventOfHub(EventUnnamed); got != "" {
 		t.Errorf("the event that stands for none is %q", got)
 	}
 }

@@ -31,9 +31,9 @@ const (
 	// PrefixOfClients begins the names of events that clients send themselves.
 	PrefixOfClients = "client-"
 
-	// EventDefault is the name under which clients hear a publication without one, and
+	// EventUnnamed is the name under which clients hear a publication without one, and
 	// EventBinary that of bytes.
-	EventDefault = "message"
+	EventUnnamed = "message"
 	EventBinary  = "binary"
 )
 
@@ -83,7 +83,7 @@ func appendPublication(dst []byte, space Space, p *hub.Publication, position boo
 	}
 	isOfClient := len(event) > len(PrefixOfClients) && event[:len(PrefixOfClients)] == PrefixOfClients
 	if event == "" {
-		event = EventDefault
+		event = EventUnnamed
 		if p.Kind == hub.Binary {
 			event = EventBinary
 		}
