@@ -289,7 +289,7 @@ func (s *script) outcome(verb, rest string) hub.Push {
 	return hub.Push{Channel: channel, Outcome: o}
 }
 
-// delivery is "CHANNEL OFFSET [event=E] [user=U] [json|bytes] DATA".
+// delivery is "CHANNEL OFFSET [event=E] [user=U] [json|framed|bytes] DATA".
 func (s *script) delivery(text string) *hub.Publication {
 	channel, rest, _ := strings.Cut(text, " ")
 	offset, rest, _ := strings.Cut(rest, " ")
@@ -309,6 +309,8 @@ func (s *script) delivery(text string) *hub.Publication {
 			a.User = value
 		case "json":
 			p.Kind = hub.JSON
+		case "framed":
+			p.Kind, a.Shape = hub.JSON, hub.ShapeFrame
 		case "bytes":
 			p.Kind = hub.Binary
 		default:

@@ -43,13 +43,13 @@ func (f *Forms) encode(p *hub.Publication, position bool) []byte {
 	if len(text) == 0 {
 		return nil
 	}
-	return frame(text)
+	return frameOf(text)
 }
 
 // sizeOf is about the length of an encoding.
 func sizeOf(p *hub.Publication) int { return len(p.Data) + len(p.Data)/8 + len(p.Channel) + 160 }
 
-func frame(text []byte) []byte {
+func frameOf(text []byte) []byte {
 	return wire.AppendFrame(make([]byte, 0, wire.HeaderBytesMax+len(text)), true, wire.Text, text)
 }
 
@@ -90,7 +90,7 @@ func (f *Forms) changes(c *hub.Changes, name string) *members {
 			}
 			one := &Member{ID: id, Info: []byte(list[i].Info)}
 			m.changes = append(m.changes, change{id, isAdded})
-			m.frames = append(m.frames, frame(appendEvent(nil, event, name, appendMember(nil, one, isAdded))))
+			m.frames = append(m.frames, frameOf(appendEvent(nil, event, name, appendMember(nil, one, isAdded))))
 		}
 	}
 	add(c.Joined, eventAdded, true)

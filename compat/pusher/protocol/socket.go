@@ -313,7 +313,7 @@ func (s *Socket) send(text []byte, out *dialect.Effects) {
 	if s.compress {
 		out.Messages = append(out.Messages, prepare(text))
 	} else {
-		out.Frames = append(out.Frames, frame(text))
+		out.Frames = append(out.Frames, frameOf(text))
 	}
 }
 
@@ -332,7 +332,7 @@ type fixed struct {
 	message *driver.Prepared
 }
 
-func newFixed(text []byte) fixed { return fixed{frame(text), prepare(text)} }
+func newFixed(text []byte) fixed { return fixed{frameOf(text), prepare(text)} }
 
 var (
 	ping = newFixed(appendEvent(nil, eventPing, "", []byte("{}")))

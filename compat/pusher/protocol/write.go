@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/godwit-io/godwit/compat/piesocket/frame"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/jsontext"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -77,9 +78,14 @@ func appendPublication(dst []byte, space Space, p *hub.Publication, position boo
 	if !ok {
 		return dst
 	}
-	event, user := "", ""
+	event, user, data := "", "", p.Data
 	if a := p.Attributes; a != nil {
 		event, user = eventOfClient(a.Event), a.User
+		if a.Shape&hub.ShapeFrame != 0 {
+			if payload, ok := frame.Payload(p.Data); ok {
+				data = payload // what else there is in a frame has no place in an event
+			}
+		}
 	}
 	isOfClient := len(event) > len(PrefixOfClients) && event[:len(PrefixOfClients)] == PrefixOfClients
 	if event == "" {
@@ -95,10 +101,10 @@ func appendPublication(dst []byte, space Space, p *hub.Publication, position boo
 		dst = append(dst, '"')
 		dst = base64.StdEncoding.AppendEncode(dst, p.Data)
 		dst = append(dst, '"')
-	case p.Kind == hub.JSON && isOfClient:
-		dst = jsontext.AppendCompact(dst, p.Data) // as the client has sent it: an object stays one
+	case p.Kind == hub.JSON && (isOfClient || len(data) < len(p.Data) && data[0] == '"'):
+		dst = jsontext.AppendCompact(dst, data) // as the client has sent it: an object stays one, and a string
 	default:
-		dst = jsontext.AppendString(dst, p.Data)
+		dst = jsontext.AppendString(dst, data)
 	}
 	if id, ok := space.ID(user); ok && isOfClient && TraitsOf(name).Has(Presence) {
 		dst = append(dst, `,"user_id":`...)
