@@ -1,14 +1,15 @@
 package protocol
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// App is what the sockets of an app go by. It is not modified once a Socket may see it,
-// and its fields are resolved: zero is zero.
+// App is what the sockets of an app go by. It is neither modified nor copied once a Socket
+// may see it, and its fields are resolved: zero is zero.
 type App struct {
 	Key    string
 	Secret string
@@ -28,6 +29,8 @@ type App struct {
 
 	// Describe is what a client is told of an error of the hub.
 	Describe func(error) dialect.Failure
+
+	nobody atomic.Pointer[access.Identity] // shared by all who have not signed in
 }
 
 // Meter counts what the sockets of an app do. Its methods are safe for concurrent use
@@ -78,7 +81,16 @@ func (a *App) identity(user string, info []byte, actions map[string][]string) *a
 // client is the identity of whoever has the app's key, and has perhaps signed in: the
 // app's public channels are theirs. No wildcard stands for one that is closed.
 func (a *App) client(user string, info []byte) *access.Identity {
-	return a.identity(user, info, map[string][]string{access.Subscribe.String(): {a.Forms.space.prefix + "*"}})
+	if user == "" {
+		if known := a.nobody.Load(); known != nil {
+			return known
+		}
+	}
+	id := a.identity(user, info, map[string][]string{access.Subscribe.String(): {a.Forms.space.prefix + "*"}})
+	if user == "" {
+		a.nobody.Store(id)
+	}
+	return id
 }
 
 // holder is the identity of whoever has shown a signature for a channel of the hub.

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -103,4 +104,21 @@ func BenchmarkDelivery(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(list)), "ns/receiver")
+}
+
+// A socket that is connected and subscribed to a channel, and idle, holds little.
+func TestIdleSocketsAreSmall(t *testing.T) {
+	const n, most = 2000, 1024
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	list := sockets(t, n, false)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if each := int(after.HeapAlloc-before.HeapAlloc) / n; each > most {
+		t.Errorf("each has %d bytes, and %d were allowed", each, most)
+	} else {
+		t.Logf("each has %d bytes", each)
+	}
+	runtime.KeepAlive(list)
 }

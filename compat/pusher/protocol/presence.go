@@ -45,7 +45,7 @@ func (s *Socket) takeRoster(now time.Time, app *App, sub *subscription, o *hub.O
 		return
 	}
 	r.add(app.Forms.space, o.Roster)
-	if next := o.Roster.Next; next != "" && len(r.users) < 2*app.MembersMax {
+	if next := o.Roster.Next; next != "" && len(r.users) <= app.MembersMax {
 		out.Commands = append(out.Commands, sub.askMembers(next))
 		return
 	}

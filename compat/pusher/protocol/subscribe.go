@@ -205,7 +205,7 @@ func (s *Socket) settleSubscription(now time.Time, app *App, o *hub.Outcome, out
 	case o.Command == hub.CommandPresence:
 		s.takeRoster(now, app, sub, o, out)
 	case o.Command == hub.CommandHistory && sub.settling != nil:
-		sub.settling.cached, sub.settling.isMissed = newestEvent(o, sub.settling.begin)
+		sub.settling.cached, sub.settling.isMissed = newestEvent(now, o, sub.settling.begin)
 		sub.settling.needs--
 		s.succeed(now, app, sub, out)
 	}
@@ -335,7 +335,7 @@ const cacheSearch = 16
 // newestEvent is what a new subscriber to a cache channel is given: the newest event up
 // to where its subscription begins that no client has sent. If the history cannot be
 // read, it is not known that there is none.
-func newestEvent(o *hub.Outcome, begin hub.Position) (newest *hub.Delivery, isMissed bool) {
+func newestEvent(now time.Time, o *hub.Outcome, begin hub.Position) (newest *hub.Delivery, isMissed bool) {
 	if o.Err != nil {
 		return nil, false
 	}
@@ -344,8 +344,8 @@ func newestEvent(o *hub.Outcome, begin hub.Position) (newest *hub.Delivery, isMi
 		if p.Position.Epoch == begin.Epoch && p.Position.Offset > begin.Offset {
 			continue // it is delivered
 		}
-		if p.Attributes != nil && isOfClient(p.Attributes.Event) {
-			continue
+		if a := p.Attributes; a != nil && (isOfClient(a.Event) || !a.Expires.IsZero() && !now.Before(a.Expires)) {
+			continue // nor is what is worth nothing any more
 		}
 		return &hub.Delivery{Publication: p}, false
 	}
