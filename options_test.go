@@ -16,7 +16,9 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/compat/socketio"
+	channels "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -147,6 +149,10 @@ var options = map[string]struct {
 		_, err = socketio.New(channels, o.(*socketio.Options))
 		return err
 	}},
+	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
+		_, err := channels.New(nil, o.(*channels.Options))
+		return err
+	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
 		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
 		return err
@@ -158,6 +164,20 @@ var options = map[string]struct {
 		}
 		o.(*piesocket.Options).Apps = apps
 		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
+		return err
+	}},
+	"compat/pusher.Options": {reflect.TypeFor[pusher.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		p := o.(*pusher.Options)
+		p.Hub = h
+		if p.Apps, err = app.New(nil); err != nil {
+			return err
+		}
+		_, err = pusher.New(*p)
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {
