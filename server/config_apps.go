@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/godwit-io/godwit/compat/app"
 )
@@ -51,9 +53,10 @@ type SocketIO struct {
 	// Main is the channel of the namespace "/" (socketio.main). Default "main".
 	Main string
 
-	// Recovery lets clients go on where they were after they have lost their connection
-	// (socketio.recovery). Default true.
-	Recovery *bool
+	// Recovery is for how long a client whose connection has ended can go on with its rooms
+	// and what it has missed (socketio.recovery). Default 0, not at all: with it, each event
+	// has its offset as one more argument, as with the reference server.
+	Recovery time.Duration
 
 	// EIO3 serves clients of version 2, too (socketio.eio3). Default not: its polling has
 	// no place for what keeps other pages out.
@@ -62,6 +65,29 @@ type SocketIO struct {
 	// ClientDir is a directory with socket.io.js, for pages that load it from the server
 	// (socketio.client_dir). Default none.
 	ClientDir string
+
+	// Echo understands Laravel Echo in the namespace "/" (socketio.echo). Default not.
+	Echo bool
+
+	// Rules say which events join and leave rooms, and go to them (socketio.rules). Default
+	// none: an event is a publication in the channel of its namespace.
+	Rules []SocketIORule
+
+	// BackendEvents are the events that Hooks.SocketIO is given, by name or by the beginning
+	// of one before a "*" (socketio.backend_events); they are not published. BackendConnect
+	// has it asked about each client that joins a namespace (socketio.backend_connect).
+	// Default: it is given and asked nothing.
+	BackendEvents  []string
+	BackendConnect bool
+}
+
+// SocketIORule is what an event of a client does instead of being published. Exactly one
+// of Subscribe, Unsubscribe and Publish is set: which argument, from 0, names the room.
+type SocketIORule struct {
+	Event       string
+	Subscribe   *int
+	Unsubscribe *int
+	Publish     *int
 }
 
 // SockJS says how clients of SockJS are served (sockjs).
@@ -179,6 +205,32 @@ const (
 func developmentApp(limits *Limits) app.App {
 	return app.App{
 		ID: DevelopmentAppID, Key: DevelopmentAppKey, Secret: []byte(DevelopmentAppSecret),
-		ClientEvents: true, SubscriptionCounts: true, Watchlist: true, ConnectionsMax: limits.Connections,
+		ClientEvents: true, Watchlist: true, ConnectionsMax: limits.Connections,
+	}
+}
+
+// check reports which rules are none.
+func (s *SocketIO) check(h *SocketIOHook, report func(key, text string)) {
+	if (s.BackendConnect || len(s.BackendEvents) > 0) && h.URL == "" {
+		report("hooks.socketio.url", "it is needed for socketio.backend_events and socketio.backend_connect: who is asked?")
+	}
+	var events []string
+	for i, r := range s.Rules {
+		key := fmt.Sprintf("socketio.rules[%d]", i)
+		set := 0
+		for _, index := range []*int{r.Subscribe, r.Unsubscribe, r.Publish} {
+			if index != nil {
+				set++
+			}
+		}
+		switch {
+		case r.Event == "":
+			report(key, "event is needed: which event is it about?")
+		case slices.Contains(events, r.Event):
+			report(key+".event", fmt.Sprintf("%q has a rule already, and an event means one thing", r.Event))
+		case set != 1:
+			report(key, "one of subscribe, unsubscribe and publish is needed: the number of the argument that names the room, from 0")
+		}
+		events = append(events, r.Event)
 	}
 }

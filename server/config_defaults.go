@@ -101,7 +101,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Hooks = c.Hooks.withDefaults()
 	fill(&c.Refusals.WebSocket, RefuseByClose)
-	for _, s := range []**bool{&c.SocketIO.Enabled, &c.SocketIO.Recovery, &c.SockJS.Enabled, &c.Pusher.Enabled, &c.Pusher.Fallback, &c.PieSocket.Enabled} {
+	for _, s := range []**bool{&c.SocketIO.Enabled, &c.SockJS.Enabled, &c.Pusher.Enabled, &c.Pusher.Fallback, &c.PieSocket.Enabled} {
 		if *s == nil {
 			*s = new(true)
 		}
@@ -169,6 +169,9 @@ func (h Hooks) withDefaults() Hooks {
 	if h.RPC.URL != "" {
 		fill(&h.RPC.Timeout, DefaultHookTimeout)
 	}
+	if h.SocketIO.URL != "" {
+		fill(&h.SocketIO.Timeout, DefaultHookTimeout)
+	}
 	if h.Events.URL != "" {
 		fill(&h.Events.Timeout, DefaultEventsTimeout)
 		fill(&h.Events.Retry, DefaultHookRetry)
@@ -181,7 +184,7 @@ func (h Hooks) withDefaults() Hooks {
 
 // areOn reports whether there is any.
 func (h *Hooks) areOn() bool {
-	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.RPC.URL != "" || h.Events.URL != ""
+	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.RPC.URL != "" || h.SocketIO.URL != "" || h.Events.URL != ""
 }
 
 // The drivers.

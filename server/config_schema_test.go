@@ -142,7 +142,13 @@ func TestSchemaRefusesTypingErrors(t *testing.T) {
 				}
 			}
 			if s.rule.sections != nil {
-				try(s.rule.sections, func(v any) any { return wrap(map[string]any{s.key: []any{v}}) }, s.key+"[0].")
+				try(s.rule.sections, func(v any) any {
+					var value any = []any{v}
+					for _, name := range slices.Backward(names) {
+						value = map[string]any{name: value}
+					}
+					return wrap(value)
+				}, s.key+"[0].")
 			}
 		}
 	}

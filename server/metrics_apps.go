@@ -5,11 +5,22 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/compat/socketio"
+	"github.com/godwit-io/godwit/compat/sockjs"
+	library "github.com/godwit-io/godwit/sockjs"
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = []string{piesocket.Transport, socketio.Transport}
+var foreignTransports = func() []string {
+	names := []string{protocol.Transport, piesocket.Transport, socketio.Transport}
+	for _, t := range library.AllTransports() {
+		if t != library.RawWebSocket { // it is that of a channel
+			names = append(names, sockjs.TransportName(t))
+		}
+	}
+	return names
+}()
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")

@@ -76,6 +76,9 @@ var settings = table([]row[Config]{
 	{"hooks.rpc.url", func(c *Config) any { return &c.Hooks.RPC.URL }, text(checkHookURL), "Answers calls of methods"},
 	{"hooks.rpc.timeout", func(c *Config) any { return &c.Hooks.RPC.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the call fails"},
 	{"hooks.rpc.methods", func(c *Config) any { return &c.Hooks.RPC.Methods }, channelPattern, "Methods that are answered"},
+	{"hooks.socketio.url", func(c *Config) any { return &c.Hooks.SocketIO.URL }, text(checkHookURL), "The application behind clients of Socket.IO"},
+	{"hooks.socketio.timeout", func(c *Config) any { return &c.Hooks.SocketIO.Timeout }, duration(10*time.Millisecond, time.Minute), "After it there is no answer"},
+	{"hooks.socketio.forward", func(c *Config) any { return &c.Hooks.SocketIO.Forward }, texts(checkFieldName), "Fields of the client's handshake that are handed on"},
 	{"hooks.events.url", func(c *Config) any { return &c.Hooks.Events.URL }, text(checkHookURL), "Told what happens"},
 	{"hooks.events.timeout", func(c *Config) any { return &c.Hooks.Events.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the delivery is tried again"},
 	{"hooks.events.channels", func(c *Config) any { return &c.Hooks.Events.Channels }, channelPattern, "Channels that are told about"},
@@ -88,9 +91,13 @@ var settings = table([]row[Config]{
 	{"apps", func(c *Config) any { return &c.Apps }, sections(appSettings), "Tenants whose keys clients of Pusher and PieSocket show"},
 	{"socketio.enabled", func(c *Config) any { return &c.SocketIO.Enabled }, anything, "Serve clients of Socket.IO"},
 	{"socketio.main", func(c *Config) any { return &c.SocketIO.Main }, text(checkMain), "The channel of the namespace /"},
-	{"socketio.recovery", func(c *Config) any { return &c.SocketIO.Recovery }, anything, "Let clients go on where they were"},
+	{"socketio.recovery", func(c *Config) any { return &c.SocketIO.Recovery }, duration(0, time.Hour), "How long a client can go on where it was"},
 	{"socketio.eio3", func(c *Config) any { return &c.SocketIO.EIO3 }, anything, "Serve clients of version 2, too"},
 	{"socketio.client_dir", func(c *Config) any { return &c.SocketIO.ClientDir }, path, "Directory with socket.io.js"},
+	{"socketio.echo", func(c *Config) any { return &c.SocketIO.Echo }, anything, "Understand Laravel Echo"},
+	{"socketio.rules", func(c *Config) any { return &c.SocketIO.Rules }, sections(socketIORules), "Events that join and leave rooms, and go to them"},
+	{"socketio.backend_events", func(c *Config) any { return &c.SocketIO.BackendEvents }, texts(checkSomething), "Events that hooks.socketio is given, such as order or cart:*"},
+	{"socketio.backend_connect", func(c *Config) any { return &c.SocketIO.BackendConnect }, anything, "Ask hooks.socketio about clients that join a namespace"},
 	{"sockjs.enabled", func(c *Config) any { return &c.SockJS.Enabled }, anything, "Serve clients of SockJS"},
 	{"sockjs.jsonp", func(c *Config) any { return &c.SockJS.JSONP }, anything, "Accept JSONP, for browsers that know nothing better"},
 	{"sockjs.htmlfile", func(c *Config) any { return &c.SockJS.HTMLFile }, anything, "Accept htmlfile, for browsers that know nothing better"},
@@ -173,6 +180,13 @@ var appSettings = table([]row[App]{
 	{"limits.client_events_per_second", func(a *App) any { return &a.Limits.ClientEventsPerSecond }, number(1, 10_000), "Pusher: publications of one connection"},
 	{"limits.publication_bytes", func(a *App) any { return &a.Limits.PublicationBytes }, number(1, 64<<20), "The longest payload"},
 	{"limits.members", func(a *App) any { return &a.Limits.Members }, number(1, 10_000), "Pusher: users in a presence channel"},
+})
+
+var socketIORules = table([]row[SocketIORule]{
+	{"event", func(r *SocketIORule) any { return &r.Event }, needed(text(checkSomething)), "The name of the event"},
+	{"subscribe", func(r *SocketIORule) any { return &r.Subscribe }, number(0, 9), "Argument that names the room to join, from 0"},
+	{"unsubscribe", func(r *SocketIORule) any { return &r.Unsubscribe }, number(0, 9), "Argument that names the room to leave, from 0"},
+	{"publish", func(r *SocketIORule) any { return &r.Publish }, number(0, 9), "Argument that names the room it goes to, from 0"},
 })
 
 var appWebhookSettings = table([]row[AppWebhook]{

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws"
@@ -49,7 +50,7 @@ func (s *socketIO) read() string {
 func TestSocketIOIsServed(t *testing.T) {
 	for _, driver := range []string{driverEngine, driverGoroutine} {
 		t.Run(driver, func(t *testing.T) {
-			s := start(t, Config{Driver: driver})
+			s := start(t, Config{Driver: driver, SocketIO: SocketIO{Recovery: time.Minute}})
 			c := s.socketIO(t)
 			c.send("40/chat,")
 			if said := c.read(); !strings.HasPrefix(said, `40/chat,{"sid":"`) || !strings.Contains(said, `"pid"`) {
