@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/godwit-io/godwit/compat/app"
 )
@@ -53,10 +52,11 @@ type SocketIO struct {
 	// Main is the channel of the namespace "/" (socketio.main). Default "main".
 	Main string
 
-	// Recovery is for how long a client whose connection has ended can go on with its rooms
-	// and what it has missed (socketio.recovery). Default 0, not at all: with it, each event
-	// has its offset as one more argument, as with the reference server.
-	Recovery time.Duration
+	// Recovery lets clients go on where they were for two minutes after they have lost their
+	// connection, with their rooms and what they have missed (socketio.recovery). Default
+	// true. With it each event has its offset as one more argument, as with the reference
+	// server.
+	Recovery *bool
 
 	// EIO3 serves clients of version 2, too (socketio.eio3). Default not: its polling has
 	// no place for what keeps other pages out.
@@ -66,8 +66,9 @@ type SocketIO struct {
 	// (socketio.client_dir). Default none.
 	ClientDir string
 
-	// Echo understands Laravel Echo in the namespace "/" (socketio.echo). Default not.
-	Echo bool
+	// LaravelEcho understands Laravel Echo, with its broadcaster for Socket.IO, in the
+	// namespace "/" (socketio.laravel_echo). Default not.
+	LaravelEcho bool
 
 	// Rules say which events join and leave rooms, and go to them (socketio.rules). Default
 	// none: an event is a publication in the channel of its namespace.

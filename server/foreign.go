@@ -162,16 +162,19 @@ func (s *Server) socketIOOptions() *socketio.Options {
 			Origins: s.origins, AllowEIO3: c.SocketIO.EIO3, SessionsMax: c.Limits.Connections, Compression: s.compression(),
 			MaxPayload: max(engineio.DefaultMaxPayload, requestBytes(c.Limits.PublicationBytes)), Log: s.log,
 		},
-		Main: c.SocketIO.Main, Recovery: c.SocketIO.Recovery, RecordsMax: c.Limits.Connections, ClientDir: c.SocketIO.ClientDir, Echo: c.SocketIO.Echo,
+		Main: c.SocketIO.Main, RecordsMax: c.Limits.Connections, ClientDir: c.SocketIO.ClientDir, Echo: c.SocketIO.LaravelEcho,
 		BackendEvents: c.SocketIO.BackendEvents, AsksConnect: c.SocketIO.BackendConnect, Forward: c.Hooks.SocketIO.Forward,
 		Address: s.edge.clientOf, Log: s.log,
+	}
+	if isOn(c.SocketIO.Recovery) {
+		o.Recovery = recoveryTime
 	}
 	o.Limits.PacketBytesMax = max(packetBytes, requestBytes(c.Limits.PublicationBytes))
 	if len(o.BackendEvents) > 0 || o.AsksConnect {
 		o.Backend = socketIOBackend{hooks.SocketIO(func() *hooks.Hooks { return s.guard.Settings().Hooks })}
 	}
 	for _, r := range c.SocketIO.Rules {
-		o.Rules = append(o.Rules, socketio.Rule{Event: r.Event, Subscribe: r.Subscribe, Unsubscribe: r.Unsubscribe, Publish: r.Publish})
+		o.Rules = append(o.Rules, socketio.Rule(r))
 	}
 	return o
 }
@@ -185,6 +188,10 @@ func (b socketIOBackend) Connect(r *socketio.ConnectRequest, answer func(*socket
 	shown.Query = guard.WithoutToken(r.Query)
 	b.Backend.Connect(&shown, answer)
 }
+
+// recoveryTime is how long a client of Socket.IO that has lost its connection can go on
+// where it was, as with the reference server where that is on.
+const recoveryTime = 2 * time.Minute
 
 // packetBytes is the longest packet of Socket.IO, with its attachments, where publications
 // are not longer.
