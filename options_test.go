@@ -136,6 +136,10 @@ var options = map[string]struct {
 		_, err = transport.New(h, o.(*transport.Options))
 		return err
 	}},
+	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
+		_, err := channels.New(nil, o.(*channels.Options))
+		return err
+	}},
 	"compat/socketio.Options": {reflect.TypeFor[socketio.Options](), func(t *testing.T, o any) error {
 		h, err := hub.New(newBroker(t), nil)
 		if err != nil {
@@ -149,21 +153,8 @@ var options = map[string]struct {
 		_, err = socketio.New(channels, o.(*socketio.Options))
 		return err
 	}},
-	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
-		_, err := channels.New(nil, o.(*channels.Options))
-		return err
-	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
 		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
-		return err
-	}},
-	"compat/piesocket.Options": {reflect.TypeFor[piesocket.Options](), func(t *testing.T, o any) error {
-		apps, err := app.New(nil)
-		if err != nil {
-			return err
-		}
-		o.(*piesocket.Options).Apps = apps
-		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
 		return err
 	}},
 	"compat/pusher.Options": {reflect.TypeFor[pusher.Options](), func(t *testing.T, o any) error {
@@ -178,6 +169,15 @@ var options = map[string]struct {
 			return err
 		}
 		_, err = pusher.New(*p)
+		return err
+	}},
+	"compat/piesocket.Options": {reflect.TypeFor[piesocket.Options](), func(t *testing.T, o any) error {
+		apps, err := app.New(nil)
+		if err != nil {
+			return err
+		}
+		o.(*piesocket.Options).Apps = apps
+		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

@@ -12,12 +12,10 @@ import (
 	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/compat/socketio"
-	"github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
-	library "github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -102,31 +100,16 @@ func (s *Server) servesPusher(path string) bool {
 	return s.pusher.ServesHTTP(path)
 }
 
-// protocolsBesides are those of s that are no more than a dialect, and need no key.
+// protocolsBesides are those that are no more than a dialect, and need no key.
 func (s *Server) protocolsBesides() ([]transport.Protocol, error) {
 	if !isOn(s.config.SockJS.Enabled) {
 		return nil, nil
 	}
-	raw, err := sockjs.NewProtocol(s.sockJSOptions())
+	raw, err := s.makeSockJSProtocol()
 	if err != nil {
 		return nil, err
 	}
 	return []transport.Protocol{raw}, nil
-}
-
-func (s *Server) sockJSOptions() *sockjs.Options {
-	c := &s.config
-	o := &sockjs.Options{SockJS: library.Options{
-		Origins: s.origins, MessageBytesMax: c.Limits.PublicationBytes, SockJSURL: c.SockJS.ClientURL,
-		Transports: library.DefaultTransports(), Logger: s.log,
-	}}
-	if c.SockJS.JSONP {
-		o.SockJS.Transports = append(o.SockJS.Transports, library.JSONPPolling)
-	}
-	if c.SockJS.HTMLFile {
-		o.SockJS.Transports = append(o.SockJS.Transports, library.HTMLFile)
-	}
-	return o
 }
 
 // mountForeign makes the protocols that have sessions of their own on the Transport.
@@ -136,11 +119,9 @@ func (s *Server) mountForeign() error {
 		s.pusher.Carry(s.channels)
 	}
 	if isOn(c.SockJS.Enabled) {
-		p, err := sockjs.New(s.channels, s.sockJSOptions())
-		if err != nil {
+		if err := s.makeSockJS(); err != nil {
 			return err
 		}
-		s.foreign = append(s.foreign, foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
 	}
 	if isOn(c.SocketIO.Enabled) {
 		p, err := socketio.New(s.channels, s.socketIOOptions())

@@ -8,19 +8,10 @@ import (
 	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/compat/sockjs"
-	library "github.com/godwit-io/godwit/sockjs"
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = func() []string {
-	names := []string{protocol.Transport, piesocket.Transport, socketio.Transport}
-	for _, t := range library.AllTransports() {
-		if t != library.RawWebSocket { // it is that of a channel
-			names = append(names, sockjs.TransportName(t))
-		}
-	}
-	return names
-}()
+var foreignTransports = append([]string{protocol.Transport, piesocket.Transport, socketio.Transport}, sockjs.TransportNames()...)
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")

@@ -50,6 +50,16 @@ func TransportName(t sockjs.Transport) string {
 	return transportNames[t]
 }
 
+// TransportNames are those of all sessions of SockJS, for metrics. The caller owns the slice.
+func TransportNames() (names []string) {
+	for _, t := range sockjs.AllTransports() {
+		if t != sockjs.RawWebSocket {
+			names = append(names, TransportName(t))
+		}
+	}
+	return names
+}
+
 // transportNames are made once, as each session has one of them.
 var transportNames = func() map[sockjs.Transport]string {
 	names := make(map[sockjs.Transport]string)

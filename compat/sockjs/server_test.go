@@ -3,6 +3,7 @@ package sockjs_test
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -402,6 +403,45 @@ func TestManyBetweenTwoPolls(t *testing.T) {
 				t.Fatalf("after %d: %.200q", got, text)
 			}
 			got += n
+		}
+	})
+}
+
+// Requests whose length is not announced are served, too: an event loop leaves them to
+// net/http, and the session is the same.
+func TestRequestsOfUnknownLength(t *testing.T) {
+	onBoth(t, siteOptions{}, func(t *testing.T, s *site) {
+		ask := func(path, body string) *http.Response {
+			t.Helper()
+			r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+path, io.MultiReader(strings.NewReader(body)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.ContentLength = -1
+			response, err := s.client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = response.Body.Close() })
+			return response
+		}
+		response := ask("/sockjs/chat/000/aaaaaaaa/xhr_streaming", "x")
+		in := bufio.NewReader(response.Body)
+		line(t, in)
+		if got := line(t, in); got != "o" {
+			t.Errorf("%q", got)
+		}
+		for range 3 {
+			if r := ask("/sockjs/chat/000/aaaaaaaa/xhr_send", `["hello"]`); r.StatusCode != 204 {
+				t.Errorf("%v", r)
+			}
+			if got := line(t, in); got != `a["hello"]` {
+				t.Errorf("%q", got)
+			}
+		}
+		_ = response.Body.Close()
+		if end := <-s.ended; end != transport.EndClient {
+			t.Errorf("%v", end)
 		}
 	})
 }
