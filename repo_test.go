@@ -26,6 +26,7 @@ var layers = []policy.Layer{
 	{Packages: "internal/policy", Reason: "the rules must not depend on what they judge"},
 	{Packages: "internal/drivertest", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/wstest"}, Reason: "what every driver does is stated from outside: it shares no code with the core it judges"},
 	{Packages: "internal/httpcarrier", May: []string{"engine", "ws", "ws/driver", "ws/handshake", "ws/wire", "internal/..."}, Reason: "it is where the two drivers look the same to protocols that have sessions of their own"},
+	{Packages: "internal/compatecho", May: []string{"engineio", "socketio", "sockjs", "engine", "ws/handshake"}, Reason: "it is a program of what the suites of other protocols test, made as its users would"},
 	{Packages: "internal/...", May: []string{"internal/..."}, Reason: "what is internal is a leaf that any layer may use"},
 	{Packages: "ws", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the goroutine driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "engine/internal/poller", Reason: "what waits for sockets knows no connection and no server"},
@@ -38,6 +39,7 @@ var layers = []policy.Layer{
 	{Packages: "engine/...", May: []string{"engine/...", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the event-loop driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "access", Reason: "who may do what is decided in one place, which needs nothing of ours"},
 	{Packages: "hub/internal/pubcodec", May: []string{"hub"}, Reason: "it is about what the hub and its brokers exchange"},
+	{Packages: "hub/internal/trie", May: []string{"access"}, Reason: "which patterns match is a matter of what patterns mean"},
 	{Packages: "hub/internal/...", Reason: "what is internal is a leaf"},
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/relay", May: []string{"hub", "hub/membroker", "hub/internal/..."}, Reason: "what can move is the broker of this process, and how it moves is between the two"},
@@ -100,7 +102,7 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "clientproto", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "transport/dialect", "socketio/packet"}
+var pure = []string{"access", "clientproto", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "compat/piesocket/frame", "transport/dialect", "socketio/packet"}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -128,11 +130,11 @@ var uses = []policy.Use{
 		Reason: "a pure package takes no lock: its driver decides who calls when",
 	},
 	{
-		From: []string{"..."}, Except: []string{"cmd/...", "examples/...", "packaging/release"}, Package: "os", Names: []string{"Exit"},
+		From: []string{"..."}, Except: []string{"cmd/...", "examples/...", "packaging/release", "internal/compatecho"}, Package: "os", Names: []string{"Exit"},
 		Reason: "only a command may end the process; a library returns an error",
 	},
 	{
-		From: []string{"..."}, Except: []string{"cmd/...", "examples/..."}, Package: "log",
+		From: []string{"..."}, Except: []string{"cmd/...", "examples/...", "internal/compatecho"}, Package: "log",
 		Names:  []string{"Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln"},
 		Reason: "only a command may end the process; a library returns an error",
 	},
@@ -143,7 +145,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "inspect", "server/api", "socketio/packet"}
+var parsers = []string{"access", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "transport", "compat/piesocket/frame", "inspect", "server/api", "socketio/packet"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

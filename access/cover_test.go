@@ -45,6 +45,12 @@ func TestCovers(t *testing.T) {
 		{"inbox/{user}/*", "inbox/*/*", false, true},
 		{"inbox/{user}/**", "inbox/bob/*", false, false},
 		{"{user}/*", "@ann/*", false, false},
+		{"**", "private-a/*", false, false},
+		{"a/**", "a/*/presence-b", false, false},
+		{"private-a/**", "private-a/*", true, true},
+		{"a/private-b", "a/*", false, false},
+		{"a/private-b/**", "a/**", false, false},
+		{"private-{user}/*", "private-ann/*", true, true},
 	} {
 		granted, asked := pattern(t, test.granted), pattern(t, test.asked)
 		if got := granted.Covers(asked, "ann"); got != test.covers {
@@ -58,7 +64,7 @@ func TestCovers(t *testing.T) {
 
 // TestCoversEveryName compares with what patterns match, on all short names.
 func TestCoversEveryName(t *testing.T) {
-	segments := []string{"a", "b", "@ann", "@bob", "ann"}
+	segments := []string{"a", "b", "@ann", "@bob", "ann", "private-ann"}
 	var names []string
 	var add func(prefix string, depth int)
 	add = func(prefix string, depth int) {
@@ -72,7 +78,7 @@ func TestCoversEveryName(t *testing.T) {
 	add("", 4)
 	random := rand.New(rand.NewPCG(1, 2))
 	text := func(more ...string) string {
-		choices := append([]string{"a", "b", "*", "*", "@ann", "ann"}, more...)
+		choices := append([]string{"a", "b", "*", "*", "@ann", "ann", "private-ann"}, more...)
 		var parts []string
 		for range 1 + random.IntN(3) {
 			parts = append(parts, choices[random.IntN(len(choices))])
@@ -83,7 +89,7 @@ func TestCoversEveryName(t *testing.T) {
 		return strings.Join(parts, "/")
 	}
 	for range 3000 {
-		granted, asked := pattern(t, text("{user}", "@{user}", "@bob")), pattern(t, text())
+		granted, asked := pattern(t, text("{user}", "@{user}", "@bob", "private-{user}")), pattern(t, text())
 		covers, intersects := true, false
 		for _, name := range names {
 			if asked.Matches(name, "") {

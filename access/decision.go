@@ -11,7 +11,7 @@ type Kind uint8
 
 // The kinds of identities.
 const (
-	Open        Kind = iota // nothing is protected: everybody may do everything
+	Open        Kind = iota // nothing is protected: everybody may do everything, closed channels excepted
 	Anonymous               // a client that has shown nothing
 	Token                   // the holder of a token
 	Key                     // a back end with a key
@@ -37,7 +37,8 @@ type Identity struct {
 	ID       string    // of the token, by which it can be revoked; "" for none
 }
 
-// Everybody is the identity of all clients where nothing is protected.
+// Everybody is the identity of all clients where nothing is protected. They may do
+// everything, except in channels that are closed (IsClosed).
 var Everybody = &Identity{Kind: Open, Grants: All()}
 
 // String says who it is, in a sentence.
@@ -94,11 +95,11 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 	if id == nil {
 		id = Everybody
 	}
-	if id.Kind == Open {
+	if id.Kind == Open && !isClosedTo(a, channel) {
 		d.Allowed, d.Reason = true, "nothing is protected on this server: neither tokens, keys nor anonymous are configured"
 		return d
 	}
-	if p, granted, ok := id.Grants.find(a, channel, id.User); ok {
+	if p, granted, ok := id.find(a, channel); ok {
 		d.Allowed = true
 		d.Reason = fmt.Sprintf("%s has the grant %s on %s", id, granted, p)
 		if granted != a {
@@ -117,23 +118,30 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 		return d
 	}
 	d.Reason = denial(id, a, !a.IsOfMethods() && IsPattern(channel))
+	if isClosedTo(a, channel) {
+		d.Reason += "; " + closedNote
+	}
 	return d
 }
 
 // May is Decide for those who need no reason. It does not allocate.
 func May(id *Identity, rules *Rules, a Action, channel string) bool {
-	if id == nil || id.Kind == Open || rules.allows(a) {
+	if rules.allows(a) {
 		return true
+	}
+	if id == nil || id.Kind == Open {
+		return !isClosedTo(a, channel)
 	}
 	if isOwn(a, channel, id.User) {
 		return true
 	}
-	_, _, ok := id.Grants.find(a, channel, id.User)
+	_, _, ok := id.find(a, channel)
 	return ok
 }
 
 // MayEverywhere reports whether id may do a in every channel there is or will be, those
-// of users left out unless a is Manage.
+// of users left out unless a is Manage. Closed channels are left out for everybody but a
+// Key: whoever lists channels has to ask about each of them with May.
 func MayEverywhere(id *Identity, a Action) bool {
 	if id == nil || id.Kind == Open {
 		return true
@@ -148,6 +156,9 @@ func MayEverywhere(id *Identity, a Action) bool {
 
 func denial(id *Identity, a Action, isPattern bool) string {
 	granted := id.Grants.Patterns(a)
+	if id.Kind == Open {
+		return "nothing is protected on this server, but no rule names this channel"
+	}
 	if len(granted) == 0 {
 		return fmt.Sprintf("%s has no grant to %s", id, a.verb())
 	}
@@ -187,7 +198,14 @@ func (d Decision) Missing() string { return Missing(d.Action, d.Channel) }
 // Missing names the grant that a client needs.
 func Missing(a Action, channel string) string {
 	if !a.IsOfMethods() && IsPattern(channel) {
-		return fmt.Sprintf("this needs the grant %s on all that the pattern %s matches: on it, or on a wider one", a, quoted(channel))
+		need := fmt.Sprintf("this needs the grant %s on all that the pattern %s matches: on it, or on a wider one", a, quoted(channel))
+		if IsClosed(channel) {
+			need += "; " + closedNote
+		}
+		return need
+	}
+	if isClosedTo(a, channel) {
+		return fmt.Sprintf("this needs a grant %s, or a rule, that names channel %s: %s", a, quoted(channel), closedNote)
 	}
 	what := "channel"
 	if a.IsOfMethods() {

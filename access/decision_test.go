@@ -52,6 +52,12 @@ func TestDecide(t *testing.T) {
 		{shop, nil, access.Answer, "math/add", `denied: the key "shop" has no grant to answer methods`},
 		{ann, everything, access.Call, "lobby", `denied: the token of user "ann" has no grant to call methods`},
 		{access.Everybody, nil, access.Answer, "a", "allowed: nothing is protected on this server: neither tokens, keys nor anonymous are configured"},
+		{nil, nil, access.Subscribe, "private-a", `denied: nothing is protected on this server, but no rule names this channel; a segment that begins with "private-" or "presence-" closes a channel, and no wildcard stands for it, so write the segment itself`},
+		{nil, open, access.Publish, "private-a", `allowed: everybody may publish there: channels[0], match "lobby"`},
+		{nil, nil, access.Call, "private-a", "allowed: nothing is protected on this server: neither tokens, keys nor anonymous are configured"},
+		{nobody, nil, access.Subscribe, "public/private-a", `denied: an anonymous client may subscribe on public/**, inbox/{user}, none of which matches; a segment that begins with "private-" or "presence-" closes a channel, and no wildcard stands for it, so write the segment itself`},
+		{shop, nil, access.Publish, "chat/private-a", `allowed: the key "shop" has the grant manage on **, which includes publish`},
+		{shop, nil, access.Subscribe, "presence-a/*", `allowed: the key "shop" has the grant manage on **, which includes subscribe`},
 		{shop, nil, access.Manage, "@ann", `allowed: the key "shop" has the grant manage on **`},
 	} {
 		d := access.Decide(row.id, row.rules, row.action, row.channel)
@@ -63,6 +69,9 @@ func TestDecide(t *testing.T) {
 		}
 	}
 	if got := access.Decide(ann, nil, access.History, "chat/a").Missing(); got != `this needs the grant history on channel "chat/a"` {
+		t.Error(got)
+	}
+	if got := access.Missing(access.Publish, "a/private-b"); got != `this needs a grant publish, or a rule, that names channel "a/private-b": a segment that begins with "private-" or "presence-" closes a channel, and no wildcard stands for it, so write the segment itself` {
 		t.Error(got)
 	}
 	if got := access.Missing(access.Call, "math/add"); got != `this needs the grant call on method "math/add"` {

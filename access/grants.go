@@ -74,14 +74,27 @@ func (g *Grants) Patterns(a Action) []Pattern {
 // Find returns the grant that lets user do a in channel, or with a method of that name.
 // Manage includes the other actions of channels; granted says under which action the
 // pattern stands. For Answer channel is a pattern of methods, all of which have to be
-// granted by one.
+// granted by one. Wildcards stand for what they do in a Pattern, and under Manage for
+// the channels of users, too; those of a Key reach further, see IsClosed.
 func (g *Grants) Find(a Action, channel, user string) (p Pattern, granted Action, ok bool) {
+	return g.findOne(a, channel, user, 0)
+}
+
+// by is what wildcards stand for that are granted under an action.
+func (r reach) by(granted Action) reach {
+	if granted == Manage {
+		r |= reachesUsers
+	}
+	return r
+}
+
+func (g *Grants) findOne(a Action, channel, user string, r reach) (p Pattern, granted Action, ok bool) {
 	for _, granted := range [...]Action{a, Manage} {
 		if granted == Manage && a.IsOfMethods() {
 			break
 		}
 		for _, p := range g.Patterns(granted) {
-			if a == Answer && p.coversMethods(channel, user) || a != Answer && p.matches(channel, user, granted == Manage) {
+			if a == Answer && p.coversMethods(channel, user) || a != Answer && p.matches(channel, user, r.by(granted)) {
 				return p, granted, true
 			}
 		}

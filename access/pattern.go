@@ -20,7 +20,8 @@ const PatternBytesMax = 255
 //
 // A wildcard in the first segment stands for none that begins with "@": those are
 // the channels of users, and a pattern for them is written with its "@". "@{user}" is
-// the channel of the user who asks, see UserChannel.
+// the channel of the user who asks, see UserChannel. A wildcard stands for no segment
+// that closes a channel either, and neither does the name of a user: see IsClosed.
 //
 // The zero Pattern matches nothing.
 type Pattern struct {
@@ -108,26 +109,37 @@ func (p Pattern) HasUser() bool { return p.hasUser }
 
 // Matches reports whether channel, which is the name of one, is among those that p
 // means when user asks. user is empty for somebody without a name.
-func (p Pattern) Matches(channel, user string) bool { return p.matches(channel, user, false) }
+func (p Pattern) Matches(channel, user string) bool { return p.matches(channel, user, 0) }
 
-// matches is Matches; with reserved a wildcard stands for a segment with "@", too.
-func (p Pattern) matches(channel, user string, reserved bool) bool {
+// reach is what the wildcards of a pattern stand for besides ordinary segments.
+type reach uint8
+
+const (
+	reachesUsers  reach = 1 << iota // first segments that begin with "@"
+	reachesClosed                   // segments that close a channel
+)
+
+// matches is Matches for wildcards that stand for more.
+func (p Pattern) matches(channel, user string, r reach) bool {
 	if p.hasUser && user == "" || channel == "" || p.IsZero() {
 		return false
 	}
 	pattern := p.text
 	for isFirst := true; ; isFirst = false {
 		if pattern == "" { // what is left is matched by **, or there is nothing left to match it
-			return p.rest && (!isFirst || reserved || channel[0] != '@')
+			return p.rest && (!isFirst || r&reachesUsers != 0 || channel[0] != '@') && (r&reachesClosed != 0 || !IsClosed(channel))
 		}
 		want, more, hasMore := strings.Cut(pattern, "/")
 		have, rest, hasRest := strings.Cut(channel, "/")
 		switch {
 		case want == "*":
-			if have == "" || isFirst && !reserved && have[0] == '@' {
+			if have == "" || isFirst && r&reachesUsers == 0 && have[0] == '@' || r&reachesClosed == 0 && Closes(have) {
 				return false
 			}
 		case p.hasUser && strings.Contains(want, UserMark):
+			if Closes(have) && !Closes(want) {
+				return false // or a user called "private-x" would have that channel
+			}
 			name := user
 			if isFirst && have[:min(1, len(have))] == "@" {
 				// The channel of a user: only a pattern with its "@" means it, or a user

@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,15 @@ func TestPatternsMatch(t *testing.T) {
 		{"to-{user}/**", "ann", "to-ann/a/b", "to-ann to-bob/a"},
 		{"{user}{user}", "ab", "abab", "ab ababab"},
 		{"{user}-{user}", "a-a", "a-a-a-a", "a-a"},
+		{"*", "", "private", "private-a presence-a private-"},
+		{"**", "", "a/private a/privately-b", "private-a a/presence-b a/b/private-c private-a/b"},
+		{"a/*/b", "", "a/x/b", "a/private-x/b"},
+		{"a/private-x/*", "", "a/private-x/b", "a/private-x/presence-b a/private-y/b"},
+		{"private-a/**", "", "private-a/b private-a/b/c", "private-a private-a/private-b private-a/b/private-c"},
+		{"{user}", "private-x", "", "private-x"},
+		{"pri{user}", "vate-x", "", "private-x"},
+		{"private-{user}", "ann", "private-ann", "private-bob"},
+		{"inbox/{user}", "presence-x", "", "inbox/presence-x"},
 	} {
 		p, err := access.ParsePattern(row.pattern)
 		if err != nil {
@@ -91,7 +101,7 @@ func TestPatternsThatAreNone(t *testing.T) {
 func FuzzPattern(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"chat/*", "chat/a", ""}, {"**", "@ann", ""}, {"inbox/{user}", "inbox/ann", "ann"},
-		{"a/*/{user}/**", "a/b/u/c/d", "u"}, {"x{user}y{user}", "x1y1", "1"}, {"*", "a", "*"}, {"{user}", "@", "@"},
+		{"a/*/{user}/**", "a/b/u/c/d", "u"}, {"x{user}y{user}", "x1y1", "1"}, {"a/**", "a/b/private-c", ""}, {"p{user}", "private-a", "rivate-a"}, {"*", "a", "*"}, {"{user}", "@", "@"},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}
@@ -113,6 +123,10 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
+func closesPlainly(segment string) bool {
+	return strings.HasPrefix(segment, "private-") || strings.HasPrefix(segment, "presence-")
+}
+
 func matchesPlainly(text, channel, user string) bool {
 	if strings.Contains(text, access.UserMark) && user == "" {
 		return false
@@ -123,6 +137,10 @@ func matchesPlainly(text, channel, user string) bool {
 		case i >= len(have):
 			return false
 		case strings.HasPrefix(segment, "*") && i == 0 && strings.HasPrefix(have[0], "@"):
+			return false
+		case segment == "*" && closesPlainly(have[i]), segment == "**" && slices.ContainsFunc(have[i:], closesPlainly):
+			return false
+		case strings.Contains(segment, access.UserMark) && closesPlainly(have[i]) && !closesPlainly(segment):
 			return false
 		case segment == "**":
 			return true

@@ -87,6 +87,9 @@ const (
 	KeyUnsubscribed
 	KeyUnregistered
 	KeyVector
+	KeyArgs
+	KeyAttachments
+	KeyFramed
 )
 
 // keyNames are the names, by number. New ones are added at the end.
@@ -172,6 +175,9 @@ var keyNames = [...]string{
 	KeyUnsubscribed:   "unsubscribed",
 	KeyUnregistered:   "unregistered",
 	KeyVector:         "vector",
+	KeyArgs:           "args",
+	KeyAttachments:    "attachments",
+	KeyFramed:         "framed",
 }
 
 // Keys returns the names of the keys, by their number. The caller owns the slice.

@@ -2,8 +2,12 @@ package engineio
 
 import (
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/engineio/internal/session"
+	"github.com/godwit-io/godwit/internal/httpcarrier"
 	"github.com/godwit-io/godwit/ws/driver"
 )
 
@@ -19,82 +23,183 @@ const (
 // Socket is one session of a client, whatever carries it. All methods are safe for
 // concurrent use and for use in callbacks, and none of them waits for the network. After
 // the end of the session they do nothing, and writes return ErrClosed.
-type Socket struct{ value any }
+type Socket struct {
+	server *Server
+	id     sid
+
+	// isDirect says that messages go to conn as they are, without a look at the session:
+	// conn does not change any more.
+	isDirect atomic.Bool
+
+	mu      sync.Mutex // guards what follows; locked before those of conn, of exchanges and of the table
+	session session.Session
+	conn    httpcarrier.Conn // the WebSocket, nil before there is one
+	polling *polling         // nil once there is
+	value   any
+	inbox   *inbox       // what the holder of the turn has to hand on after what it is doing
+	wakeAt  session.Time // of WakeAt, Never for none
+	alarm   session.Time // when the session is woken, 0 if it is not
+	calls   calls        // that the handler is owed
+	inTurn  bool         // somebody is calling the handler
+	paused  bool         // by PauseReading
+	woken   bool         // somebody was asked to take the turn
+}
+
+// calls are what the handler is called for, beside messages.
+type calls uint8
+
+const (
+	callWake calls = 1 << iota
+	callDrain
+	callClose
+)
+
+// polling is what a session needs before it has a WebSocket.
+type polling struct {
+	get    httpcarrier.Exchange // the one that waits, or the last; nil before the first
+	fields []byte               // of its answer
+	post   *post                // answered when reading is resumed
+	probe  httpcarrier.Conn     // a WebSocket that may become the session's
+	timer  *time.Timer
+	remote net.Addr
+}
 
 // SID returns the identifier of the session, 20 characters. It is a secret of the client:
 // whoever knows it can read and write in the session's name. Do not show it to others.
-func (s *Socket) SID() string { return "" }
+func (s *Socket) SID() string { return string(s.id[:]) }
 
 // Value returns what SetValue or Verdict.Value set, or nil.
-func (s *Socket) Value() any { return s.value }
+func (s *Socket) Value() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.value
+}
 
 // SetValue keeps something of the application's with the session.
-func (s *Socket) SetValue(v any) { s.value = v }
+func (s *Socket) SetValue(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.value = v
+}
 
 // Transport returns what carries the session now. It changes once at most, from
 // Polling to WebSocket.
-func (s *Socket) Transport() Transport { return Polling }
+func (s *Socket) Transport() Transport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport()
+}
+
+func (s *Socket) transport() Transport {
+	if s.session.IsPolling() {
+		return Polling
+	}
+	return WebSocket
+}
+
+// now is what a request of the session is judged by.
+func (s *Socket) now() (version int, on Transport, hasEnded bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session.Version(), s.transport(), s.session.HasEnded()
+}
 
 // Version returns the version of the protocol that the client speaks: 4, or 3 if
 // Options.AllowEIO3 is set.
-func (s *Socket) Version() int { return 4 }
+func (s *Socket) Version() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session.Version()
+}
 
 // RemoteAddr returns the client's address: of the handshake, and after an upgrade of the
-// WebSocket.
-func (s *Socket) RemoteAddr() net.Addr { return nil }
-
-// Write sends p as one message. It does not keep p. What is written in a callback leaves
-// when the callback has returned, all of it together.
-//
-// While a polling client has no request waiting, messages are kept for its next one. One
-// message may always be kept, whatever its size. Beyond Options.QueueBytesMax or
-// QueueMessagesMax, Write returns ErrQueueFull and the session ends with ReasonQueueFull,
-// because a session with a message missing is of no use to anybody; ask Buffered before if
-// you would rather leave something out. The other errors are ErrClosed, ErrMessageType,
-// ErrNotUTF8, and ErrSeparator on polling.
-func (s *Socket) Write(typ MessageType, p []byte) error { return nil }
-
-// WriteFrames sends messages that are encoded as WebSocket frames: each element is one or
-// more whole, unmasked, unfragmented text or binary frames, as wire.AppendFrame builds
-// them, whose payloads are the messages. They are neither modified nor kept. Text must be
-// valid UTF-8, which is not checked. The errors are those of Write, and ErrFrame.
-//
-// A text needs a byte more in Engine.IO than in a WebSocket, so its frame is built anew for
-// each Socket. WritePackets is the cheaper way.
-func (s *Socket) WriteFrames(frames ...[]byte) error { return nil }
-
-// WritePackets sends messages that AppendMessage has encoded; each element is one or more
-// of them. They are shared: neither modified nor kept, so that a message is encoded once
-// for any number of sockets. On a WebSocket they go out as they are, without a copy, and
-// without an allocation if frames is a slice that exists already. On polling, and for
-// clients of version 3, they are translated. The errors are those of WriteFrames.
-func (s *Socket) WritePackets(frames ...[]byte) error { return nil }
+// WebSocket. It is nil for a client without one.
+func (s *Socket) RemoteAddr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		return s.conn.RemoteAddr()
+	}
+	return s.polling.remote
+}
 
 // Buffered returns how many bytes are waiting: for a client that does not read, or that
-// has no poll waiting. OnDrain is called when it is zero again.
-func (s *Socket) Buffered() int { return 0 }
+// has no poll waiting. After it has returned more than zero, OnDrain is called when it is
+// zero again.
+func (s *Socket) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		return s.conn.Buffered()
+	}
+	return s.session.Buffered()
+}
 
 // Close ends the session when what was written has left: a polling client has 30 seconds
 // to fetch it. No more messages are handed on. On a WebSocket code and reason are those of
 // the close frame, of which browsers show nothing through Engine.IO clients; a code that
 // may not be sent is 1000. OnClose is called with ReasonForcedClose.
-func (s *Socket) Close(code uint16, reason string) {}
+func (s *Socket) Close(code uint16, reason string) {
+	s.shut(ReasonForcedClose, driver.StatusCode(code), reason)
+}
+
+func (s *Socket) shut(why Reason, code driver.StatusCode, text string) {
+	s.mu.Lock()
+	var fx session.Effects
+	s.session.Shut(s.server.now(), session.Reason(why), &fx)
+	s.applyClosing(&fx, code, text)
+	s.unlockForOthers()
+}
 
 // Wake has OnWake called soon, once for all calls of Wake until then, in turn with the
 // other calls for the session. It is cheap, and the way to tell a session from another
 // goroutine that there is something for it.
-func (s *Socket) Wake() {}
+func (s *Socket) Wake() {
+	s.mu.Lock()
+	if !s.session.HasEnded() {
+		s.calls |= callWake
+	}
+	s.unlockForOthers()
+}
 
 // WakeAt has OnWake called at t. It replaces an earlier WakeAt, and the zero t cancels it.
 // A t in the past is now. The call is never early, and may be 40 ms late.
-func (s *Socket) WakeAt(t time.Time) {}
+func (s *Socket) WakeAt(t time.Time) {
+	s.mu.Lock()
+	s.wakeAt = session.Never
+	if !t.IsZero() {
+		s.wakeAt = s.server.now() + session.Time(min(max(time.Until(t), 0), driver.Forever))
+	}
+	s.arm()
+	s.mu.Unlock()
+}
 
 // PauseReading stops handing on messages until ResumeReading, soon if not at once: for an
 // application whose commands wait for something. What the client sends meanwhile waits in
 // the network: a WebSocket is not read, and the POST of a polling client, whose messages
 // have been handed on, is not answered. Pongs wait, too, so a long pause ends the session
 // with ReasonPingTimeout.
-func (s *Socket) PauseReading() {}
+func (s *Socket) PauseReading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = true
+	if s.conn != nil {
+		s.conn.PauseReading()
+	}
+}
 
 // ResumeReading goes on where PauseReading has stopped.
-func (s *Socket) ResumeReading() {}
+func (s *Socket) ResumeReading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.paused {
+		return
+	}
+	s.paused = false
+	if s.polling != nil {
+		s.releasePost()
+	}
+	if s.conn != nil && !s.inbox.isLong() {
+		s.conn.ResumeReading()
+	}
+}

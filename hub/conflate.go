@@ -23,7 +23,7 @@ func (b *backlog) isLate(d *Delivery) bool {
 // conflate leaves out what waits and has been replaced, and has newer ones replace others
 // from now on; s.mu is held.
 func (s *Session) conflate(sub *subscription) {
-	b := sub.rare.backlog
+	b := sub.rare.Load().backlog
 	b.isConflating = true
 	newer := make(map[string]struct{}, b.count)
 	for w := b.newest; w != nil; {

@@ -80,7 +80,7 @@ func (s *Session) Subscription(channel string) (state SubscriptionState, ok bool
 	}
 	return SubscriptionState{
 		Milestone: s.milestone(sub), Queued: int(sub.queued),
-		IsCatchingUp: sub.catching, IsFailing: sub.catching && sub.rare != nil && sub.rare.retry != nil, IsGapping: sub.traits&tellsGaps != 0,
+		IsCatchingUp: sub.catching, IsFailing: sub.catching && sub.rare.Load() != nil && sub.rare.Load().retry != nil, IsGapping: sub.traits&tellsGaps != 0,
 	}, true
 }
 

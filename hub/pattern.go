@@ -16,7 +16,9 @@ func IsPattern(name string) bool { return strings.IndexByte(name, '*') >= 0 }
 // CheckPattern returns nil if pattern is one that can be subscribed to, else a
 // *NameError. It is written like the name of a channel; the segment "*" stands for any
 // one segment, and "**" at the end for any one or more. A wildcard in the first segment
-// stands for none that begins with "@": those are the channels of users.
+// stands for none that begins with "@": those are the channels of users. A wildcard
+// stands for no segment that closes a channel either (access.IsClosed): a pattern for
+// those has that segment.
 func CheckPattern(pattern string) error {
 	if !IsPattern(pattern) {
 		return &NameError{pattern, `it has no "*", so it is no pattern but the name of one channel`}

@@ -39,7 +39,7 @@ type patternClient struct {
 
 var (
 	modelPatterns = []string{"a/*", "**", "*/x", "a/**"}
-	modelChannels = []string{"a/x", "a/y", "b/x", "c", "a/b/x", "d/x", "e"}
+	modelChannels = []string{"a/x", "a/y", "b/x", "c", "a/b/x", "d/x", "e", "a/private-x"}
 )
 
 func modelMatches(pattern, channel string) bool {

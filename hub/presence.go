@@ -254,15 +254,15 @@ func (sub *subscription) member() Member {
 // memberOfUser is the user of sub.
 func (sub *subscription) memberOfUser(sessions int) Member {
 	m := Member{Since: time.Unix(0, sub.since).UTC(), Sessions: sessions}
-	if id := sub.session.Identity(); id != nil {
+	if id := sub.identity(); id != nil {
 		m.User, m.Info = id.User, string(id.Info)
 	}
 	return m
 }
 
-// user is who the session of sub is, "" if that is not known.
+// user is who sub is shown as, "" if that is not known.
 func (sub *subscription) user() string {
-	if id := sub.session.Identity(); id != nil {
+	if id := sub.identity(); id != nil {
 		return id.User
 	}
 	return ""

@@ -63,6 +63,11 @@ type Attributes struct {
 	// keeps it like others. Zero is never.
 	Expires time.Time
 
+	// Shape is how the payload is to be read, by those who can tell more of it than JSON
+	// says. An edge sets it that made the payload so; a payload of another Kind than JSON
+	// has none.
+	Shape Shape
+
 	// Trace is the span that the publication belongs to, as the header field
 	// traceparent of W3C Trace Context has it, "" for none. The hub only carries it:
 	// Observer.Publishing may replace it. It is not shown to subscribers.
@@ -89,10 +94,13 @@ func ReservedEvents() []string { return slices.Clone(reservedEvents) }
 // AttributeBytesMax is the length of the longest attribute.
 const AttributeBytesMax = 255
 
-// check returns an error that wraps ErrAttribute.
-func (a *Attributes) check() error {
+// check returns an error that wraps ErrAttribute. The payload is valid.
+func (a *Attributes) check(kind Kind, data []byte) error {
 	if slices.Contains(reservedEvents, a.Event) {
 		return fmt.Errorf("%w: event %s is a name that the server uses itself; choose another", ErrAttribute, quoted(a.Event))
+	}
+	if err := a.Shape.check(kind, data); err != nil {
+		return err
 	}
 	for _, attribute := range [...]struct{ name, value string }{{"event", a.Event}, {"user", a.User}, {"key", a.Key}, {"exclude", a.Exclude}, {"trace", a.Trace}} {
 		if problem := attributeProblem(attribute.value); problem != "" {

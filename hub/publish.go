@@ -231,7 +231,7 @@ func (h *Hub) check(m *Message, p *Policy) error {
 		return err
 	}
 	if a := m.Attributes; a != nil {
-		if err := a.check(); err != nil {
+		if err := a.check(m.Kind, m.Data); err != nil {
 			return err
 		}
 	}

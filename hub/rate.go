@@ -57,14 +57,14 @@ func (s *Session) delay(sub *subscription) {
 
 // undelay forgets that sub waits for its next interval; s.mu is held.
 func (s *Session) undelay(sub *subscription) {
-	if i := sub.rare.backlog.pace.delayed; i > 0 {
+	if i := sub.rare.Load().backlog.pace.delayed; i > 0 {
 		heap.Remove(&s.commands.backlogs.delayed, i-1)
 	}
 }
 
 // arm has the timer fire when the first of those that wait is due.
 func (all *backlogs) arm(s *Session) {
-	d := time.Until(all.delayed[0].rare.backlog.pace.next)
+	d := time.Until(all.delayed[0].rare.Load().backlog.pace.next)
 	if all.timer == nil {
 		all.timer = time.AfterFunc(d, s.releaseDelayed)
 	} else {
@@ -77,7 +77,7 @@ func (s *Session) releaseDelayed() {
 	s.mu.Lock()
 	all := s.needBacklogs()
 	if s.ended == endNot {
-		for len(all.delayed) > 0 && all.delayed[0].rare.backlog.pace.isDue() {
+		for len(all.delayed) > 0 && all.delayed[0].rare.Load().backlog.pace.isDue() {
 			s.release(heap.Pop(&all.delayed).(*subscription))
 		}
 		if len(all.delayed) > 0 {
@@ -97,18 +97,18 @@ type delayed []*subscription
 func (d delayed) Len() int { return len(d) }
 
 func (d delayed) Less(i, j int) bool {
-	return d[i].rare.backlog.pace.next.Before(d[j].rare.backlog.pace.next)
+	return d[i].rare.Load().backlog.pace.next.Before(d[j].rare.Load().backlog.pace.next)
 }
 
 func (d delayed) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
-	d[i].rare.backlog.pace.delayed, d[j].rare.backlog.pace.delayed = i+1, j+1
+	d[i].rare.Load().backlog.pace.delayed, d[j].rare.Load().backlog.pace.delayed = i+1, j+1
 }
 
 // Push implements heap.Interface.
 func (d *delayed) Push(sub any) {
 	*d = append(*d, sub.(*subscription))
-	sub.(*subscription).rare.backlog.pace.delayed = len(*d)
+	sub.(*subscription).rare.Load().backlog.pace.delayed = len(*d)
 }
 
 // Pop implements heap.Interface.
@@ -116,6 +116,6 @@ func (d *delayed) Pop() any {
 	last := len(*d) - 1
 	sub := (*d)[last]
 	*d = slices.Delete(*d, last, last+1)
-	sub.rare.backlog.pace.delayed = 0
+	sub.rare.Load().backlog.pace.delayed = 0
 	return sub
 }

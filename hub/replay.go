@@ -300,8 +300,8 @@ func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 		s.retryLater(sub)
 		return append(dst, Push{Channel: sub.channel.name, Behind: fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), r.err)})
 	}
-	if sub.rare != nil {
-		sub.rare.retry = nil
+	if sub.rare.Load() != nil {
+		sub.rare.Load().retry = nil
 	}
 	part, held := s.join(r)
 	if sub.traits&isStarting != 0 {
@@ -467,8 +467,8 @@ func (s *Session) retryLater(sub *subscription) {
 
 // stopRetry forgets that reading the history failed; session.mu is held.
 func (sub *subscription) stopRetry() {
-	if sub.rare != nil && sub.rare.retry != nil {
-		sub.rare.retry.timer.Stop()
-		sub.rare.retry = nil
+	if sub.rare.Load() != nil && sub.rare.Load().retry != nil {
+		sub.rare.Load().retry.timer.Stop()
+		sub.rare.Load().retry = nil
 	}
 }

@@ -100,13 +100,13 @@ func (r *route[T]) find(name string, isFirst bool) *T {
 	if found := r.next[segment].findRest(rest, more); found != nil {
 		return found
 	}
-	if isFirst && segment[0] == '@' {
+	if isFirst && segment[0] == '@' || access.Closes(segment) {
 		return nil // no wildcard stands for these, see access.Pattern
 	}
 	if found := r.next["*"].findRest(rest, more); found != nil {
 		return found
 	}
-	if everything := r.next["**"]; everything != nil {
+	if everything := r.next["**"]; everything != nil && !access.IsClosed(name) {
 		return everything.value
 	}
 	return nil

@@ -41,7 +41,7 @@ func TestRoutesAgainstAllPatterns(t *testing.T) {
 	var tree routes[string]
 	kept := map[string]access.Pattern{}
 	for range 20_000 {
-		pattern := name("a", "b", "@a", "*")
+		pattern := name("a", "b", "@a", "private-a", "*")
 		if r.IntN(3) == 0 {
 			pattern += "/**"
 		}
@@ -63,7 +63,7 @@ func TestRoutesAgainstAllPatterns(t *testing.T) {
 		kept[pattern] = p
 		tree.set(pattern, &pattern)
 
-		asked := name("a", "b", "c", "@a")
+		asked := name("a", "b", "c", "@a", "private-a")
 		best := ""
 		for text, p := range kept {
 			if p.Matches(asked, "") && (best == "" || specificity(text) < specificity(best)) {

@@ -84,8 +84,8 @@ func (t *terms) needsBacklog() bool { return t.replaces() || t.slow == DropOldes
 func (h *Hub) agree(sub *subscription, t terms, wish int) {
 	sub.traits &^= hasBacklog | endsWhenSlow
 	if !t.needsBacklog() {
-		if sub.rare != nil {
-			sub.rare.backlog = nil
+		if sub.rare.Load() != nil {
+			sub.rare.Load().backlog = nil
 		}
 		if t.slow == Disconnect {
 			sub.traits |= endsWhenSlow

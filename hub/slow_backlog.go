@@ -85,10 +85,10 @@ func newBacklog(t terms, wish int, keys *Form[string]) *backlog {
 
 // backlog returns that of sub, nil if it has none.
 func (sub *subscription) backlog() *backlog {
-	if sub.rare == nil {
+	if sub.rare.Load() == nil {
 		return nil
 	}
-	return sub.rare.backlog
+	return sub.rare.Load().backlog
 }
 
 // hasNews reports whether there is something to hand out.
@@ -164,7 +164,7 @@ func (b *backlog) clear() (count, bytes int) {
 
 // collect takes a publication into the backlog of sub; s.mu is held.
 func (s *Session) collect(sub *subscription, d *Delivery) {
-	b, p := sub.rare.backlog, d.Position
+	b, p := sub.rare.Load().backlog, d.Position
 	reached := b.to
 	if reached.IsZero() && b.isPlaced {
 		reached = sub.last
@@ -246,7 +246,7 @@ func (s *Session) empty(sub *subscription) (count int) {
 
 // settleBacklog notes that nothing is left to hand out, if that is so; s.mu is held.
 func (s *Session) settleBacklog(sub *subscription) {
-	if b := sub.rare.backlog; !sub.catching && !b.hasNews() && !b.to.IsZero() {
+	if b := sub.rare.Load().backlog; !sub.catching && !b.hasNews() && !b.to.IsZero() {
 		sub.last, sub.taken = b.to, b.to.Offset
 		b.to, b.isConflating = Position{}, false
 	}
@@ -255,7 +255,7 @@ func (s *Session) settleBacklog(sub *subscription) {
 // release gives the backlog its place in the session's queue, now or when its rate
 // allows; s.mu is held.
 func (s *Session) release(sub *subscription) {
-	b := sub.rare.backlog
+	b := sub.rare.Load().backlog
 	switch {
 	case b.isQueued || b.pace.isDelayed() || !b.hasNews():
 		return
@@ -272,7 +272,7 @@ func (s *Session) release(sub *subscription) {
 // leaveOut removes w from the backlog of sub; s.mu is held.
 func (s *Session) leaveOut(sub *subscription, w *waiting, reason GapReason) {
 	bytes := len(w.delivery.Data)
-	sub.rare.backlog.leaveOut(w, reason)
+	sub.rare.Load().backlog.leaveOut(w, reason)
 	s.account(sub, -1, -bytes)
 }
 
@@ -283,7 +283,7 @@ func (s *Session) bound() {
 	all, o := s.commands.backlogs, &s.hub.options
 	for all.count > 1 && (all.count > o.QueueCountMax || all.bytes > o.QueueBytesMax) {
 		heavy := all.heavy(all.bytes > o.QueueBytesMax)
-		b := heavy.rare.backlog
+		b := heavy.rare.Load().backlog
 		if b.terms.slow == Conflate && b.terms.rate == 0 && !b.isConflating {
 			s.conflate(heavy)
 			continue

@@ -74,7 +74,7 @@ func (p *part) endBefore(first, lead, since Position) {
 // takeBacklog moves what may be handed out of the backlog of sub into dst, with a gap for
 // what was left out. It reports whether that was all; s.mu is held.
 func (s *Session) takeBacklog(sub *subscription, dst []Push, t *portion) (_ []Push, isWhole bool) {
-	b := sub.rare.backlog
+	b := sub.rare.Load().backlog
 	for w := b.oldest; w != nil && !sub.catching; w = b.oldest {
 		d := w.delivery
 		if t.isLast(len(d.Data)) {
@@ -117,7 +117,7 @@ func (s *Session) takeOmission(sub *subscription, o omission, dst []Push) []Push
 	if o.count == 0 {
 		return dst
 	}
-	to := Position{sub.rare.backlog.to.Epoch, o.to}
+	to := Position{sub.rare.Load().backlog.to.Epoch, o.to}
 	dst = s.pushGap(sub, &Gap{From: sub.last, To: to, Reason: o.reason, Count: o.count}, dst)
 	sub.last, sub.taken = to, to.Offset
 	return dst

@@ -22,7 +22,7 @@ func (s *Session) needBacklogs() *backlogs {
 
 // account counts what came to the backlog of sub, or left it; s.mu is held.
 func (s *Session) account(sub *subscription, count, bytes int) {
-	all, b := s.needBacklogs(), sub.rare.backlog
+	all, b := s.needBacklogs(), sub.rare.Load().backlog
 	all.count += count
 	all.bytes += bytes
 	switch {
@@ -32,7 +32,7 @@ func (s *Session) account(sub *subscription, count, bytes int) {
 	case b.count == 0 && b.holds > 0:
 		last := len(all.holders) - 1
 		moved := all.holders[last]
-		all.holders[b.holds-1], moved.rare.backlog.holds = moved, b.holds
+		all.holders[b.holds-1], moved.rare.Load().backlog.holds = moved, b.holds
 		all.holders[last] = nil
 		all.holders = all.holders[:last]
 		b.holds = 0

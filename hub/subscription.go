@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync/atomic"
+
+	"github.com/godwit-io/godwit/access"
 )
 
 // subscription is one channel of one session. It begins, while the Broker is
@@ -31,21 +34,38 @@ type subscription struct {
 	catching bool
 	gone     bool // unsubscribed: nothing of it is handed out any more
 	traits   traits
-	rare     *rare // what few subscriptions need; nil until this one does
+
+	// rare is what few subscriptions need; nil until this one does, and then the same to
+	// the end. It is set with session.mu, and read by channels without.
+	rare atomic.Pointer[rare]
 }
 
 // rare is what few subscriptions need.
 type rare struct {
+	member *access.Identity // who is shown instead of the session's; nil for that; not modified
+
+	// Guarded by session.mu:
+
 	retry   *retry   // nil unless reading the history fails
 	backlog *backlog // nil unless it has terms that need one
 }
 
 // needRare returns sub.rare; session.mu is held, or nobody else has sub yet.
 func (sub *subscription) needRare() *rare {
-	if sub.rare == nil {
-		sub.rare = &rare{}
+	r := sub.rare.Load()
+	if r == nil {
+		r = &rare{}
+		sub.rare.Store(r)
 	}
-	return sub.rare
+	return r
+}
+
+// identity is who is shown as a member, nil if that is not known.
+func (sub *subscription) identity() *access.Identity {
+	if r := sub.rare.Load(); r != nil && r.member != nil {
+		return r.member
+	}
+	return sub.session.Identity()
 }
 
 // traits of a subscription share two bytes: one more field is the next size class.
@@ -116,6 +136,13 @@ type SubscribeOptions struct {
 	// who they are do not count.
 	PresenceByUser bool
 
+	// Member, not nil, is who is shown in the presence of the channel for this
+	// subscription, in the place of the session's identity: its User and its Info. What
+	// the session may do, and when it ends, is not concerned. A subscription that goes on
+	// after Suspend keeps who it began with, and one to a pattern, which is no member of
+	// any channel, shows nobody. It is not modified any more.
+	Member *access.Identity
+
 	// Deltas has deliveries know the publication before them, see Delivery.Base, for
 	// an edge that sends what has changed. The channel keeps its newest publication in
 	// memory meanwhile. The outcome says whether it is so.
@@ -176,6 +203,9 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 	}
 	if o.ExcludeSelf {
 		sub.traits = excludesOwn
+	}
+	if o.Member != nil {
+		sub.rare.Store(&rare{member: o.Member})
 	}
 	s.hub.agree(sub, policy.terms(o.Rate), o.Rate)
 	if err := s.reserve(sub); err != nil {

@@ -105,6 +105,7 @@ func (s *goroutineCarrier) open(w http.ResponseWriter, r *http.Request, a *asker
 	}()
 	s.begin(m)
 	for m.effects.Answer == nil {
+		s.setTimer() // of a dialect that takes its time
 		select {
 		case <-s.woken:
 		case <-r.Context().Done():

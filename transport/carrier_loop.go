@@ -171,6 +171,7 @@ func (t *Transport) openOnLoop(d *decision) (engine.Admission, *opening) {
 	}
 	returned = true
 	if o.first.effects.Answer == nil {
+		s.setTimer() // of a dialect that takes its time
 		return engine.Admission{Pending: o, PendingTimeout: pendingTimeout}, o
 	}
 	return o.admission(), o

@@ -27,6 +27,7 @@ type conversation struct {
 	asks    bool         // the visitor has commands that wait: it is not looked at with every delivery
 	paused  bool         // the client is not read, as it is busy; of a carrier that reads
 	isOver  bool         // the dialect has said its last: what the client has sent before it knew counts for nothing
+	hasLeft bool         // the dialect was told that the conversation is over
 
 	mu      sync.Mutex // guards what follows
 	settled *settled   // outcomes of commands that no session was needed for, in order
@@ -345,6 +346,10 @@ func (c *conversation) close() {
 		c.session.Close()
 	}
 	c.visitor.leave()
+	if d, ok := c.spoken().(dialect.Leaver); ok && !c.hasLeft {
+		c.hasLeft = true
+		d.Left()
+	}
 }
 
 // scratch is what a carrier needs for a moment and nobody keeps: an idle

@@ -25,8 +25,8 @@ func TestNoSequenceReachesAnExcludedChannel(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	channels := []string{"a", "b", "a/x", "a/y", "a/x/z", "inbox/ann", "inbox/bob", "@ann", "@bob"}
-	patterns := []string{"a", "b", "*", "**", "a/*", "a/**", "*/x", "inbox/{user}", "@{user}", "@ann"}
+	channels := []string{"a", "b", "a/x", "a/y", "a/x/z", "inbox/ann", "inbox/bob", "@ann", "@bob", "private-a", "a/presence-x"}
+	patterns := []string{"a", "b", "*", "**", "a/*", "a/**", "*/x", "inbox/{user}", "@{user}", "@ann", "private-a"}
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
 	h := newHub(t, nil, nil)

@@ -17,8 +17,8 @@ type Protocol interface {
 	// until Open returns. Pages are not shown why; a dialect that accepts the handshake,
 	// says what is wrong and closes can tell them.
 	//
-	// The dialect answers in Begin, with the Status 101. It may ignore compression: its
-	// Frames are sent as they are.
+	// The dialect answers with the Status 101, in Begin or, to have a client wait that comes
+	// back too fast, in Expire. It may ignore compression: its Frames are sent as they are.
 	Open(r *Request) (dialect.OverSocket, *Refusal)
 }
 

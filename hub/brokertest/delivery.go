@@ -19,6 +19,7 @@ func publicationIsDeliveredAsPublished(t *testing.T, f *fixture) {
 		{Channel: "a/b", Kind: hub.Binary, Data: []byte{0, 0xff, '\n'}},
 		{Channel: "a/b", Kind: hub.JSON, Data: []byte(` {"a": 1} `), IdempotencyKey: "k"},
 		{Channel: "a/b", Data: []byte("x"), Attributes: &hub.Attributes{Event: "joke", User: "ann", Key: "k/1", Exclude: "session", Expires: time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), Trace: "t"}},
+		{Channel: "a/b", Kind: hub.JSON, Data: []byte(`[1,{"$base64":"AA=="}]`), Attributes: &hub.Attributes{Event: "pair", Shape: hub.ShapeArgs | hub.ShapeAttachments}},
 		{Channel: "a/b"},
 	} {
 		earliest := time.Now()

@@ -55,6 +55,11 @@ type Route struct {
 	// EndsWithInput says that a client that closes its half has gone. It is for
 	// responses that last.
 	EndsWithInput bool
+
+	// Limits, if not nil, are those that count for a response: QueueBytesMax and
+	// WriteTimeout. They must not be modified. Default: the engine.Server's, and those of
+	// package driver over net/http.
+	Limits *engine.Options
 }
 
 // Conn is a WebSocket of a server: an *engine.Conn, or a *ws.Conn with two goroutines.
@@ -85,13 +90,17 @@ type Handler interface {
 
 // Admission is the decision about an opening handshake.
 type Admission struct {
-	Status  int // not 0 refuses, with Fields and Body
-	Fields  http.Header
-	Body    []byte
-	Handler Handler
+	Status  int         // not 0 refuses, with Fields and Body
+	Fields  http.Header // of the response, whatever it is
+	Body    []byte      // text/plain, unless Fields have a Content-Type
+	Handler Handler     // of one connection or of many
 
-	Limits       *engine.Options
-	Subprotocols []string
+	// Limits, if not nil, are those of the connection; they must not be modified.
+	// QueueMessagesMax counts on an event loop only. Default: the engine.Server's, and
+	// those of package driver over net/http.
+	Limits *engine.Options
+
+	Subprotocols []string // those spoken here, the preferred one first; nil: those of the server
 }
 
 var _ Exchange = engine.Exchange{}

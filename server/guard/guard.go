@@ -17,7 +17,7 @@ import (
 
 // Settings are what a Guard decides by. They are not modified once in use.
 type Settings struct {
-	Identities *identity.Identities // nil: everybody may do everything
+	Identities *identity.Identities // nil: everybody may do everything, except in closed channels
 	Hooks      *hooks.Hooks         // nil: the application is not asked
 	Policies   *Policies
 	Limits     Limits
@@ -28,7 +28,7 @@ type Settings struct {
 	users users
 }
 
-// isOpen reports whether everybody may do everything.
+// isOpen reports whether everybody may do everything, except in closed channels.
 func (s *Settings) isOpen() bool {
 	return (s.Identities == nil || s.Identities.IsOpen()) && (s.Hooks == nil || !s.Hooks.Asks())
 }
@@ -129,8 +129,8 @@ func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport
 			return
 		}
 	}
-	if own.isLocal && s.isOpen() {
-		done(nil, nil)
+	if own.isLocal && s.isOpen() && isOnlyOpen(r.Path()) {
+		done(nil, nil) // nothing is guarded
 		return
 	}
 	own.fields = pick(r, s.Forward)
@@ -358,6 +358,11 @@ func (g *Guard) askPublish(s *Settings, c *transport.Client, act *transport.Act,
 		}
 		if err == nil && answer.Changed {
 			m.Kind, m.Data = answer.Kind, answer.Data
+			if a := m.Attributes; a != nil && !a.Shape.Fits(m.Kind, m.Data) {
+				plain := *a
+				plain.Shape = 0
+				m.Attributes = &plain
+			}
 		}
 		g.tell(c, act, err)
 		later(err)

@@ -11,7 +11,8 @@ import (
 //
 // Text is a JSON string, JSON is the value itself without the white space
 // between its tokens, and Binary is "data_base64" instead of "data", as in
-// CloudEvents. "event", "user" and "key" stand before it when there are any.
+// CloudEvents. "event", "user" and "key" stand before it when there are any, and
+// "args", "attachments" and "framed" when the payload has such a shape.
 func appendEnvelope(dst []byte, p *hub.Publication) []byte {
 	w := writer{b: dst}
 	w.envelope(p)
@@ -35,6 +36,23 @@ func (w *writer) envelopeHead(p *hub.Publication) {
 		w.textIfAny(clientproto.KeyEvent, a.Event)
 		w.textIfAny(clientproto.KeyUser, a.User)
 		w.textIfAny(clientproto.KeyKey, a.Key)
+		w.shape(a.Shape)
+	}
+}
+
+// shape writes true for each bit, and nothing else.
+func (w *writer) shape(s hub.Shape) {
+	if s == 0 {
+		return
+	}
+	if s&hub.ShapeArgs != 0 {
+		w.bool(clientproto.KeyArgs, true)
+	}
+	if s&hub.ShapeAttachments != 0 {
+		w.bool(clientproto.KeyAttachments, true)
+	}
+	if s&hub.ShapeFrame != 0 {
+		w.bool(clientproto.KeyFramed, true)
 	}
 }
 

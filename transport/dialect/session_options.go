@@ -53,6 +53,14 @@ type Opener interface {
 	Opened(session string)
 }
 
+// Leaver is a Dialect that wants to know when its conversation is over, such as one that
+// counts those there are.
+type Leaver interface {
+	// Left is called last, once, however the conversation has ended, and also if its
+	// handshake has failed.
+	Left()
+}
+
 // Connected is the outcome of CommandConnect and CommandRefresh.
 type Connected struct {
 	Tag       uint64

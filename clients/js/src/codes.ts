@@ -306,6 +306,9 @@ export const keys = [
   "unsubscribed",
   "unregistered",
   "vector",
+  "args",
+  "attachments",
+  "framed",
 ] as const
 
 /** The tag of CBOR for a byte string that is the text of a JSON value. */

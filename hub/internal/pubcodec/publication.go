@@ -19,6 +19,9 @@ const (
 	hasAttributes
 )
 
+// The first byte of a content is its kind, and its shape above that.
+const shapeShift = 2
+
 // AppendPublication appends p without its channel and its epoch.
 func AppendPublication(dst []byte, p *hub.Publication) []byte {
 	dst = AppendUint(dst, p.Position.Offset)
@@ -126,7 +129,11 @@ func appendContent(dst []byte, kind hub.Kind, data []byte, publisher string, a *
 		set(!a.Expires.IsZero(), hasExpires)
 		set(a.Trace != "", hasTrace)
 	}
-	dst = append(dst, byte(kind), flags)
+	first := byte(kind)
+	if a != nil {
+		first |= byte(a.Shape) << shapeShift
+	}
+	dst = append(dst, first, flags)
 	dst = AppendBytes(dst, data)
 	if publisher != "" {
 		dst = AppendString(dst, publisher)
@@ -146,7 +153,8 @@ func appendContent(dst []byte, kind hub.Kind, data []byte, publisher string, a *
 }
 
 func (f *Fields) content() (kind hub.Kind, data []byte, publisher string, a *hub.Attributes) {
-	kind = hub.Kind(f.Byte())
+	first := f.Byte()
+	kind, shape := hub.Kind(first&(1<<shapeShift-1)), hub.Shape(first>>shapeShift)
 	flags := f.Byte()
 	data = bytes.Clone(f.Bytes())
 	if data == nil {
@@ -160,12 +168,12 @@ func (f *Fields) content() (kind hub.Kind, data []byte, publisher string, a *hub
 	}
 	publisher = text(hasPublisher)
 	if flags&hasAttributes == 0 {
-		if flags&^hasPublisher != 0 {
+		if flags&^hasPublisher != 0 || shape != 0 {
 			f.fail()
 		}
 		return kind, data, publisher, nil
 	}
-	a = &hub.Attributes{Event: text(hasEvent), User: text(hasUser), Key: text(hasKey), Exclude: text(hasExclude), Trace: text(hasTrace)}
+	a = &hub.Attributes{Event: text(hasEvent), User: text(hasUser), Key: text(hasKey), Exclude: text(hasExclude), Trace: text(hasTrace), Shape: shape}
 	if flags&hasExpires != 0 {
 		a.Expires = f.time()
 	}

@@ -3,11 +3,14 @@ package trie
 import (
 	"slices"
 	"strings"
+
+	"github.com/godwit-io/godwit/access"
 )
 
 // Trie holds values by pattern, segment by segment. In a pattern "*" is any one
 // segment, and "**" at its end any one or more. A wildcard in the first segment
-// stands for none that begins with "@".
+// stands for none that begins with "@", and no wildcard for a segment that closes a
+// channel (access.IsClosed).
 //
 //	scores/*    root ─ "scores" ─ *        values
 //	scores/**   root ─ "scores" (rest)     values
@@ -122,26 +125,41 @@ func (t *Trie[V]) Match(name string, dst []V) []V {
 	if name == "" {
 		return dst
 	}
-	return t.root.match(name, name[0] != '@', dst)
+	return t.root.match(name, openFrom(name), name[0] == '@', dst)
 }
 
-// match appends what matches the rest of a name, which is not empty. wild says whether
-// wildcards stand for its first segment.
-func (n *node[V]) match(name string, wild bool, dst []V) []V {
-	if wild {
+// openFrom is the length of the longest end of a name, in whole segments, of which none
+// closes the channel.
+func openFrom(name string) int {
+	open := len(name)
+	for rest, more := name, true; more; {
+		segment := rest
+		_, rest, more = strings.Cut(rest, "/")
+		if access.Closes(segment) {
+			open = len(rest)
+		}
+	}
+	return open
+}
+
+// match appends what matches the rest of a name, which is not empty. What is left of it
+// when it is no longer than open has no segment that closes the channel. With isUser no
+// wildcard stands for its first segment.
+func (n *node[V]) match(name string, open int, isUser bool, dst []V) []V {
+	if len(name) <= open && !isUser {
 		dst = append(dst, n.rest...)
 	}
 	segment, more, hasMore := strings.Cut(name, "/")
 	if next := n.children[segment]; next != nil {
 		if hasMore {
-			dst = next.match(more, true, dst)
+			dst = next.match(more, open, false, dst)
 		} else {
 			dst = append(dst, next.here...)
 		}
 	}
-	if n.star != nil && wild {
+	if n.star != nil && !isUser && !access.Closes(segment) {
 		if hasMore {
-			dst = n.star.match(more, true, dst)
+			dst = n.star.match(more, open, false, dst)
 		} else {
 			dst = append(dst, n.star.here...)
 		}

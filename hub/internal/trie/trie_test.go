@@ -15,7 +15,7 @@ import (
 // itself says.
 func TestTrie(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	segments := []string{"a", "b", "@a", "*"}
+	segments := []string{"a", "b", "@a", "private-a", "*"}
 	text := func(isPattern bool) string {
 		var parts []string
 		for range 1 + random.IntN(4) {

@@ -1,0 +1,83 @@
+package httpcarrier
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws/driver"
+)
+
+// OnLoop is a as an event loop carries it out.
+func (a Admission) OnLoop() engine.Admission {
+	admission := engine.Admission{Status: a.Status, Body: a.Body, Header: a.Fields, Limits: a.Limits, Subprotocols: a.Subprotocols}
+	if a.Status == 0 {
+		admission.Handler = &loopConn{handler: a.Handler}
+		return admission
+	}
+	if typ := a.Fields.Get("Content-Type"); typ != "" {
+		admission.ContentType = typ
+		admission.Header = a.Fields.Clone()
+		admission.Header.Del("Content-Type")
+	}
+	if a.Body == nil {
+		admission.Reason = http.StatusText(a.Status)
+	}
+	return admission
+}
+
+// loopConn is a Conn on a loop, and the engine.Handler that makes it one.
+type loopConn struct {
+	*engine.Conn // set by OnOpen
+	handler      Handler
+
+	mu    sync.Mutex  // guards what follows
+	timer *time.Timer // nil until WakeAt is called
+	ended bool
+}
+
+// WakeAt implements Conn. A timer that fires in this moment wakes all the same.
+func (c *loopConn) WakeAt(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended:
+	case t.IsZero():
+		if c.timer != nil {
+			c.timer.Stop()
+		}
+	case c.timer == nil:
+		c.timer = time.AfterFunc(time.Until(t), c.Wake)
+	default:
+		c.timer.Reset(time.Until(t))
+	}
+}
+
+// OnOpen implements engine.Handler.
+func (c *loopConn) OnOpen(conn *engine.Conn) {
+	c.Conn = conn
+	c.handler.OnOpen(c)
+}
+
+// OnMessage implements engine.Handler.
+func (c *loopConn) OnMessage(_ *engine.Conn, typ driver.MessageType, p []byte) {
+	c.handler.OnMessage(c, typ, p)
+}
+
+// OnWake implements engine.Waker.
+func (c *loopConn) OnWake(*engine.Conn) { c.handler.OnWake(c) }
+
+// OnDrain implements engine.Handler.
+func (c *loopConn) OnDrain(*engine.Conn) { c.handler.OnDrain(c) }
+
+// OnClose implements engine.Handler.
+func (c *loopConn) OnClose(_ *engine.Conn, err *driver.CloseError) {
+	c.mu.Lock()
+	c.ended = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+	c.handler.OnClose(c, err)
+}
