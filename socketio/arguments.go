@@ -7,7 +7,10 @@ import (
 )
 
 // Arguments are what an event or an acknowledgement says: any number of values. They are
-// the caller's and do not change.
+// the caller's and do not change. Among the arguments of Emit they stand for all their
+// values, so that an event is passed on as it came:
+//
+//	e.Socket().To("room").Emit(e.Name(), e.Arguments)
 type Arguments struct {
 	args        packet.Args
 	attachments [][]byte

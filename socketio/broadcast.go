@@ -36,8 +36,8 @@ func (b Broadcast) Volatile() Broadcast {
 }
 
 // Emit sends an event to the chosen sockets. It is encoded once for all of them. Values
-// become JSON as with encoding/json, a []byte or a Binary becomes bytes, and a
-// json.RawMessage is sent as it is.
+// become JSON as with encoding/json, a []byte or a Binary becomes bytes, a
+// json.RawMessage is sent as it is, and Arguments stand for all their values.
 //
 // Nothing is waited for: a nil error says nothing about who has got the event. A client
 // that does not read is ended when Options.Engine.QueueBytesMax waits for it. The error is

@@ -80,6 +80,9 @@ func (e *encoder) append(values []any) error {
 }
 
 func (e *encoder) appendValue(v any) error {
+	if all, ok := v.(Arguments); ok {
+		return e.appendArguments(&all)
+	}
 	if len(e.args) > 0 {
 		e.args = append(e.args, ',')
 	}
@@ -109,6 +112,21 @@ func (e *encoder) appendValue(v any) error {
 		return e.appendJSON(v)
 	}
 	return nil
+}
+
+// appendArguments appends all values of a, whose attachments get new numbers.
+func (e *encoder) appendArguments(a *Arguments) (err error) {
+	if len(a.args) == 0 {
+		return nil
+	}
+	if len(e.args) > 0 {
+		e.args = append(e.args, ',')
+	}
+	e.args, err = packet.AppendExpanded(e.args, a.args, a.attachments, func(dst, attachment []byte) []byte {
+		e.attachments = append(e.attachments, attachment)
+		return packet.AppendPlaceholder(dst, len(e.attachments)-1)
+	})
+	return err
 }
 
 func (e *encoder) appendAttachment(b []byte) {

@@ -21,7 +21,7 @@ type protocol interface {
 }
 
 // protocols make the servers, one in each file.
-var protocols = []func() (protocol, error){engineIO}
+var protocols = []func() (protocol, error){engineIO, socketIO}
 
 func main() {
 	driver := flag.String("driver", "engine", "what moves the bytes: engine, or nethttp")
