@@ -17,6 +17,7 @@ type client struct {
 	server    *Server
 	engine    session
 	handshake any
+	isLegacy  bool // Engine.IO 3, which clients 1 and 2 speak
 
 	mu      sync.Mutex // guards conn, sockets, cause and closed. It comes before Socket.mu.
 	conn    *packet.Conn
@@ -70,7 +71,7 @@ func newClient(s *Server, engine session, handshake any, now time.Time) *client 
 	if err != nil {
 		panic(err) // the options were checked when the server was made
 	}
-	return &client{server: s, engine: engine, handshake: handshake, conn: conn}
+	return &client{server: s, engine: engine, handshake: handshake, isLegacy: engine.Version() == 3, conn: conn}
 }
 
 // begin is called when the session begins.
@@ -185,7 +186,7 @@ func (c *client) connect(p *packet.Packet) {
 		return
 	}
 	s := &Socket{namespace: n, client: c, id: randomID()}
-	if c.engine.Version() == 3 {
+	if c.isLegacy {
 		s.id = c.engine.SID()
 		if n.name != packet.Main {
 			s.id = n.name + "#" + s.id

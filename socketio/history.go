@@ -115,7 +115,8 @@ func (t *trail) left(m membership, now uint64) {
 	t.past = append(t.past, past{m.room.name, m.from, now})
 }
 
-// emit numbers an event and sends it, to one socket or to the chosen ones.
+// emit numbers an event and sends it, to one socket or to the chosen ones. Clients 1 and 2,
+// which cannot recover, get it without the number.
 func (h *history) emit(p *packet.Packet, b *Broadcast, s *Socket) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -134,6 +135,9 @@ func (h *history) emit(p *packet.Packet, b *Broadcast, s *Socket) error {
 			return ErrClosed
 		}
 		e.namespace, e.to = s.namespace, s.id
+		if s.isLegacy() {
+			return s.write(p.Frames(), false)
+		}
 		h.append(e)
 		s.trail.sent = seq
 		return s.write(e.frames, true)
@@ -143,9 +147,17 @@ func (h *history) emit(p *packet.Packet, b *Broadcast, s *Socket) error {
 		e.sender = b.sender.id
 	}
 	h.append(e)
+	var plain [][]byte
 	for s := range b.sockets {
+		frames := e.frames
+		if s.isLegacy() {
+			if plain == nil {
+				plain = p.Frames()
+			}
+			frames = plain
+		}
 		s.trail.sent = seq
-		_ = s.write(e.frames, true) // it has ended meanwhile
+		_ = s.write(frames, true) // it has ended meanwhile
 	}
 	return nil
 }
@@ -222,6 +234,9 @@ func (h *history) stop() {
 func (h *history) opened(s *Socket) {
 	if !s.trail.recovered {
 		s.trail.opened = h.last()
+	}
+	if s.isLegacy() {
+		return
 	}
 	h.open[s.trail.pid] = s
 }

@@ -41,6 +41,9 @@ const (
 	stateClosed
 )
 
+// isLegacy reports whether the client is of version 1 or 2.
+func (s *Socket) isLegacy() bool { return s.client.isLegacy }
+
 // membership is that a Socket is in a room.
 type membership struct {
 	room *room
