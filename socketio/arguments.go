@@ -1,7 +1,10 @@
 package socketio
 
 import (
+	"bytes"
 	"encoding/json"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/socketio/packet"
 )
@@ -48,9 +51,9 @@ func (a *Arguments) Bind(dst ...any) error {
 
 func (a *Arguments) bind(arg []byte, dst any) error {
 	if len(a.attachments) > 0 {
-		if bytes := bytesOf(dst); bytes != nil {
+		if b := bytesOf(dst); b != nil {
 			if num, ok := packet.IsPlaceholder(arg); ok {
-				*bytes = a.attachments[num]
+				*b = a.attachments[num]
 				return nil
 			}
 		}
@@ -60,7 +63,37 @@ func (a *Arguments) bind(arg []byte, dst any) error {
 		}
 		arg = expanded
 	}
+	if bindPlain(arg, dst) {
+		return nil
+	}
 	return json.Unmarshal(arg, dst)
+}
+
+// bindPlain is json.Unmarshal for what most arguments are. It reports false if it did
+// nothing.
+func bindPlain(arg []byte, dst any) bool {
+	switch dst := dst.(type) {
+	case *string:
+		if arg[0] != '"' || bytes.IndexByte(arg, '\\') >= 0 || !utf8.Valid(arg) {
+			return false
+		}
+		*dst = string(arg[1 : len(arg)-1])
+		return true
+	case *int:
+		n, err := strconv.Atoi(string(arg))
+		if err != nil {
+			return false
+		}
+		*dst = n
+		return true
+	case *bool:
+		if string(arg) != "true" && string(arg) != "false" {
+			return false
+		}
+		*dst = arg[0] == 't'
+		return true
+	}
+	return false
 }
 
 // bytesOf returns what dst points to if that is bytes.

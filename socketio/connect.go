@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"errors"
 )
 
@@ -98,7 +99,8 @@ func (s *Socket) refuse(err error) {
 }
 
 // write sends frames to the client, after it was let in. logged says that the events of
-// the history are among them, which a client that recovers gets from there.
+// the history are among them, which a client that recovers gets from there. It does not
+// keep frames.
 func (s *Socket) write(frames [][]byte, logged bool) error {
 	switch s.state.Load() {
 	case stateOpen:
@@ -118,13 +120,14 @@ func (s *Socket) write(frames [][]byte, logged bool) error {
 		return nil
 	}
 	for _, f := range frames {
+		s.held = append(s.held, bytes.Clone(f))
 		s.heldBytes += len(f) + eventOverhead
 	}
 	if s.heldBytes > s.namespace.server.heldBytesMax {
+		s.held = nil
 		go s.client.close(ReasonQueueFull)
 		return ErrClosed
 	}
-	s.held = append(s.held, frames...)
 	return nil
 }
 

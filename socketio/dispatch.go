@@ -8,8 +8,8 @@ import (
 // eventOverhead is what an event counts besides its arguments, in bytes.
 const eventOverhead = 256
 
-// enqueue has the socket do something in turn. There is a goroutine while there is
-// something to do.
+// enqueue has the socket do something in turn. A worker has it while there is something to
+// do.
 func (s *Socket) enqueue(e *Event) {
 	s.client.pending.Add(int64(e.size))
 	s.mu.Lock()
@@ -21,19 +21,15 @@ func (s *Socket) enqueue(e *Event) {
 	s.tail = e
 	begin := !s.running
 	s.running = true
-	if begin {
-		s.client.server.workers.Add(1)
-	}
 	s.mu.Unlock()
 	if begin {
-		go s.workLoop()
+		s.client.server.workers.run(s)
 	}
 	s.client.pauseOrResume()
 }
 
-// workLoop does what is in the queue, and ends with it.
-func (s *Socket) workLoop() {
-	defer s.client.server.worked()
+// workAll does what is in the queue.
+func (s *Socket) workAll() {
 	for {
 		s.mu.Lock()
 		e := s.head

@@ -45,6 +45,19 @@ type encoder struct {
 	args        packet.Args
 	attachments [][]byte
 	buffer      bytes.Buffer
+
+	frame []byte    // of a packet for one receiver,
+	list  [1][]byte // and as a list
+}
+
+// frames returns the frames of p, which are e's if there is only one.
+func (e *encoder) frames(p *packet.Packet) [][]byte {
+	if len(p.Attachments) > 0 {
+		return p.Frames()
+	}
+	e.frame = p.AppendFrame(e.frame[:0])
+	e.list[0] = e.frame
+	return e.list[:]
 }
 
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
@@ -55,7 +68,7 @@ const encodeBytesKept = 64 << 10
 func (e *encoder) release() {
 	clear(e.attachments)
 	e.args, e.attachments = e.args[:0], e.attachments[:0]
-	if cap(e.args) <= encodeBytesKept && e.buffer.Cap() <= encodeBytesKept {
+	if cap(e.args) <= encodeBytesKept && cap(e.frame) <= encodeBytesKept && e.buffer.Cap() <= encodeBytesKept {
 		encoders.Put(e)
 	}
 }

@@ -56,5 +56,5 @@ func (e *Event) Ack(args ...any) error {
 		return ErrAcked
 	}
 	p := packet.Packet{Type: packet.Ack, Namespace: e.socket.namespace.name, ID: e.id, HasID: true, Args: enc.args, Attachments: enc.attachments}
-	return e.socket.write(p.Frames(), false)
+	return e.socket.write(enc.frames(&p), false)
 }

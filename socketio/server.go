@@ -30,9 +30,9 @@ type Server struct {
 	rooms   table[roomKey, *room]
 	sockets table[string, *Socket] // that are let in, by ID
 
-	workers  atomic.Int64 // goroutines that run handlers
+	workers  workers
 	stopping atomic.Bool
-	idle     chan struct{} // one is sent when the last worker has ended while stopping
+	idle     chan struct{} // one is sent when the last worker is done while stopping
 
 	received  atomic.Uint64
 	refused   atomic.Uint64
@@ -184,7 +184,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.history != nil {
 		s.history.stop()
 	}
-	for s.workers.Load() > 0 {
+	defer s.workers.stop()
+	for s.workers.busy.Load() > 0 {
 		select {
 		case <-s.idle:
 		case <-ctx.Done():
@@ -201,12 +202,13 @@ func (s *Server) Close() error {
 	if s.history != nil {
 		s.history.stop()
 	}
+	s.workers.stop()
 	return s.engine.Close()
 }
 
-// worked says that a worker has ended.
+// worked says that a worker has nothing to do any more.
 func (s *Server) worked() {
-	if s.workers.Add(-1) == 0 && s.stopping.Load() {
+	if s.workers.busy.Add(-1) == 0 && s.stopping.Load() {
 		select {
 		case s.idle <- struct{}{}:
 		default: // there is one
@@ -236,7 +238,7 @@ func (s *Server) Stats() Stats {
 		Engine:    s.engine.Stats(),
 		Sockets:   s.sockets.len(),
 		Rooms:     s.rooms.len(),
-		Handlers:  int(s.workers.Load()),
+		Handlers:  int(s.workers.busy.Load()),
 		Received:  s.received.Load(),
 		Refused:   s.refused.Load(),
 		Recovered: s.recovered.Load(),

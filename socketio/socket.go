@@ -123,7 +123,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 	if h := s.namespace.server.history; h != nil {
 		return h.emit(&p, nil, s)
 	}
-	return s.write(p.Frames(), false)
+	return s.write(e.frames(&p), false)
 }
 
 // EmitVolatile is as Emit, but does nothing if something is waiting for the client already.
@@ -137,7 +137,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 		return err
 	}
 	defer e.release()
-	return s.write(p.Frames(), false)
+	return s.write(e.frames(&p), false)
 }
 
 // EmitWithAck sends an event and waits for the client to acknowledge it, and returns with
