@@ -100,6 +100,12 @@ type Effects struct {
 // All returns the effects.
 func (fx *Effects) All() []Effect { return fx.list }
 
+// Reset empties fx, to be used again.
+func (fx *Effects) Reset() {
+	clear(fx.list)
+	fx.list = fx.list[:0]
+}
+
 func (fx *Effects) add(kind Kind, data []byte) {
 	if fx.list == nil {
 		fx.list = fx.space[:0]
