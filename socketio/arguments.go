@@ -130,8 +130,8 @@ func (a *Arguments) Values() ([]json.RawMessage, error) {
 // nil. With clients 1 and 2 it is the query of the namespace.
 type Auth json.RawMessage
 
-// Bind decodes the object into what dst points to. It leaves dst as it is, without an error, if the
-// client said nothing.
+// Bind decodes the object into what dst points to. It leaves dst as it is, without an
+// error, if the client said nothing.
 func (a Auth) Bind(dst any) error {
 	if len(a) == 0 {
 		return nil

@@ -41,8 +41,8 @@ func (b Broadcast) Volatile() Broadcast {
 //
 // Nothing is waited for: a nil error says nothing about who has got the event. A client
 // that does not read is ended when Options.Engine.QueueBytesMax waits for it. The error is
-// ErrEventName, ErrAttachments, ErrPlaceholder or one of encoding/json, and nothing has been sent
-// then.
+// ErrEventName, ErrAttachments, ErrPlaceholder or one of encoding/json, and nothing has
+// been sent then.
 func (b Broadcast) Emit(event string, args ...any) error {
 	p, e, err := b.namespace.encode(event, args)
 	if err != nil {

@@ -41,8 +41,9 @@ func (e *Event) Socket() *Socket { return e.socket }
 func (e *Event) WantsAck() bool { return e.asked.Load() }
 
 // Ack acknowledges the event: the arguments are what the client's callback is called with.
-// It may be called later, from any goroutine. The error is ErrAcked if the client does not ask, or
-// was answered already, ErrClosed, or as with Emit; after one of those nothing has been sent.
+// It may be called later, from any goroutine. The error is ErrAcked if the client does not
+// ask, or was answered already, ErrClosed, or as with Emit; after one of those nothing has
+// been sent.
 func (e *Event) Ack(args ...any) error {
 	if !e.asked.Load() {
 		return ErrAcked

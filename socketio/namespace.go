@@ -36,12 +36,14 @@ func (n *Namespace) Len() int { return n.everyone.len() }
 // client, ErrTryLater has it try again, and any other error is logged and told as
 // "Refused".
 //
-// What f emits to the Socket arrives after the client has been told that it is in. f may take time;
-// the client waits, and events of others to it wait as well. Without OnConnect everybody may join.
+// What f emits to the Socket arrives after the client has been told that it is in. f may
+// take time; the client waits, and events of others to it wait as well. Without OnConnect
+// everybody may join.
 func (n *Namespace) OnConnect(f func(s *Socket, auth Auth) error) { n.onConnect.Store(&f) }
 
-// OnDisconnect sets what is called when a Socket that was let in has ended: last, after
-// the handlers of all its events. The Socket is in no room any more, but Rooms says in which it was.
+// OnDisconnect sets what is called when a Socket that was let in has ended: last, after the
+// handlers of all its events. The Socket is in no room any more, but Rooms says in which it
+// was.
 func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) { n.onDisconnect.Store(&f) }
 
 // On sets the handler of an event, for every Socket that has none of its own. The events

@@ -72,8 +72,8 @@ type Options struct {
 }
 
 // Recovery is how clients recover whose connection broke for a short time: with the same
-// ID, in the same rooms, with the same Data, and with every event that they have missed. See the
-// documentation of the package.
+// ID, in the same rooms, with the same Data, and with every event that they have missed.
+// See the documentation of the package.
 type Recovery struct {
 	// Time is how long after the end of its connection a client may recover. Default 2
 	// minutes.

@@ -93,8 +93,8 @@ func (s *Server) Namespace(name string) *Namespace {
 }
 
 // Dynamic has namespaces come into being when a client asks for them, if match says that
-// their name may be. setUp gives such a namespace its handlers, and it ends
-// with its last client. Neither may call methods of the server. If several calls of Dynamic match, the
+// their name may be. setUp gives such a namespace its handlers, and it ends with its last
+// client. Neither may call methods of the server. If several calls of Dynamic match, the
 // first counts.
 //
 //	server.Dynamic(regexp.MustCompile(`^/team-[0-9]+$`).MatchString, func(n *socketio.Namespace) {
@@ -176,8 +176,8 @@ func (s *Server) Admit(r *engine.Request) engine.Admission { return s.engine.Adm
 
 // Shutdown ends the server in good order: nobody new gets in, every connection is closed
 // when what was written has left, and the handlers of what came before and OnDisconnect
-// have returned when Shutdown does. Clients try to come back, so that they find the next server. When ctx
-// ends first, connections are cut off and its error returned.
+// have returned when Shutdown does. Clients try to come back, so that they find the next
+// server. When ctx ends first, connections are cut off and its error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	err := s.engine.Shutdown(ctx)

@@ -88,8 +88,8 @@ func (s *Socket) Data() any {
 	return s.data
 }
 
-// On sets the handler of an event for this socket. It goes before that of the Namespace, and is as
-// Namespace.On otherwise. A handler for all sockets costs less memory.
+// On sets the handler of an event for this socket. It goes before that of the Namespace,
+// and is as Namespace.On otherwise. A handler for all sockets costs less memory.
 func (s *Socket) On(event string, f func(e *Event)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,8 +210,8 @@ func (s *Socket) forget(id uint64) {
 	}
 }
 
-// acked hands an acknowledgement to who waits for it. One that nobody waits for, because it comes
-// too late, twice or unasked, is dropped.
+// acked hands an acknowledgement to who waits for it. One that nobody waits for, because it
+// comes too late, twice or unasked, is dropped.
 func (s *Socket) acked(p *packet.Packet) {
 	s.mu.Lock()
 	answer, ok := s.acks[p.ID]

@@ -212,7 +212,8 @@ func TestBytes(t *testing.T) {
 			t.Errorf("11 attachments inside: %v", err)
 		}
 		p.take()
-		// What a client makes look like a placeholder is data, and must not be relayed with bytes.
+		// What a client makes look like a placeholder is data, and must not be relayed with
+		// bytes.
 		fake := json.RawMessage(`{"_placeholder":true,"num":9}`)
 		if err := n.Emit("x", fake); err != nil {
 			t.Error(err)
