@@ -34,7 +34,7 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, a Admission) (*
 		// Hijack would work, send that response, and leave us to write behind it.
 		return nil, errResponded
 	}
-	return s.upgrade(w, r, func(*Request) Admission { return a })
+	return s.upgrade(w, r, func(*Request) Admission { return a }, false)
 }
 
 var errResponded = errors.New("engine: the handler has begun a response with WriteHeader or Write, so this cannot become a WebSocket: call Upgrade before, and give it what the response is to have in Admission.Header")
@@ -43,7 +43,9 @@ var errResponded = errors.New("engine: the handler has begun a response with Wri
 var errGiven = errors.New("engine: the request is for HTTP")
 
 // upgrade makes a WebSocket of a request if admit accepts it.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, admit func(*Request) Admission) (*Conn, error) {
+//
+// With mayGive a handshake that is not in order may be for HTTP, too.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, admit func(*Request) Admission, mayGive bool) (*Conn, error) {
 	if err := s.start(); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
@@ -53,6 +55,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, admit func(*Req
 		Method: r.Method, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Host: r.Host,
 		Secure: r.TLS != nil, Content: r.ContentLength != 0, Header: r.Header,
 	}, seen, admit)
+	if fault != nil && mayGive && s.isRefusedByHTTP(seen, &agreed, fault) {
+		return nil, errGiven
+	}
 	if fault != nil {
 		for name, values := range fault.Header {
 			w.Header()[name] = values

@@ -39,6 +39,7 @@ type guarded struct {
 	extra    *extra // nil for most; the loop reads the pointer without the lock
 	rtt      uint32 // microseconds, of the newest ping that was answered; 0: none was
 	flags    flags
+	spoken   uint16 // the place in Server.Subprotocols of the one agreed on, from 1; 0: none, or rare has it
 }
 
 // loopOnly is the part of a Conn that is used by its loop, without the lock.
@@ -76,7 +77,7 @@ type extra struct {
 // rare is what even fewer have.
 type rare struct {
 	mail        *mailbox // in front of a handler that blocks; nil if there never was one
-	subprotocol string
+	subprotocol string   // one that is not of Server.Subprotocols
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
@@ -132,6 +133,9 @@ const (
 func (c *Conn) Subprotocol() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.spoken > 0 {
+		return c.loop.server.Subprotocols[c.spoken-1]
+	}
 	if r := c.rareState(); r != nil {
 		return r.subprotocol
 	}

@@ -10,6 +10,9 @@ import (
 )
 
 func TestWakeAt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for times to come")
+	}
 	t.Parallel() // it waits for time to pass
 	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
 	for name, tt := range map[string]struct {

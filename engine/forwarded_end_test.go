@@ -72,6 +72,9 @@ const hugePost = "POST /http HTTP/1.1\r\nHost: x\r\nContent-Length: 4194304\r\n\
 // A client that sends more than HTTP reads gets the answer when it has sent all, and
 // is not reset.
 func TestHTTPAnswersWhileTheClientSends(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a timeout")
+	}
 	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	for name, listen := range map[string]func(*testing.T, *engine.Server) *raw{

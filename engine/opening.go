@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -64,6 +65,7 @@ type agreement struct {
 	compression deflate.Params
 	admission   Admission
 	settings    *settings
+	isMisfit    bool     // the handshake was not in order
 	pending     *pending // of a connection that is adopted while its handshake waits
 }
 
@@ -149,6 +151,10 @@ func (l *loop) handleRequest(c *Conn, p []byte, n int) {
 	}
 	o.admit = Request{head: o.head, conn: c, remote: c.remote(), secure: o.request.Secure, over: c.excess()}
 	accepted, agreed, fault := s.check(&o.request, &o.admit, s.Admit)
+	if fault != nil && s.isRefusedByHTTP(&o.admit, &agreed, fault) {
+		l.forward(c, p, true)
+		return
+	}
 	if fault != nil {
 		l.noteRefusal(c)
 		o.seen = &o.admit
@@ -224,11 +230,15 @@ func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	if a.admission.Handler != nil {
 		c.needExtra().handler = a.admission.Handler
 	}
-	if a.subprotocol != "" || a.compressed {
-		r := c.needRare()
-		r.subprotocol, r.compression = a.subprotocol, a.compression
+	if a.subprotocol != "" {
+		if i := slices.Index(l.server.Subprotocols, a.subprotocol); i >= 0 && i < math.MaxUint16 {
+			c.spoken = uint16(i + 1)
+		} else {
+			c.needRare().subprotocol = a.subprotocol
+		}
 	}
 	if a.compressed {
+		c.needRare().compression = a.compression
 		c.proto.Compress(a.compression, l.server.settings.compression)
 	}
 }
@@ -344,6 +354,7 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	policy := handshake.Policy{Origins: s.Origins, Subprotocols: s.Subprotocols, Select: s.SelectSubprotocol}
 	accepted, fault := handshake.Check(r, &policy)
 	if fault != nil {
+		agreed.isMisfit = true
 		return accepted, agreed, fault
 	}
 	if s.closing.Load() {
@@ -364,6 +375,11 @@ func (s *Server) check(r *handshake.Request, seen *Request, admit func(*Request)
 	agreed.admission.choose(&accepted)
 	agreed.subprotocol = accepted.Subprotocol
 	return accepted, agreed, nil
+}
+
+// isRefusedByHTTP reports whether HTTP answers a handshake that is not in order.
+func (s *Server) isRefusedByHTTP(r *Request, agreed *agreement, f *handshake.Fault) bool {
+	return agreed.isMisfit && s.HTTP != nil && s.HTTPRefuses != nil && s.HTTPRefuses(r, f)
 }
 
 // choose chooses the subprotocol again, of those that a has.

@@ -167,6 +167,46 @@ func TestRefuse(t *testing.T) {
 	})
 }
 
+// A handshake that is not in order is answered by HTTP where that is wanted, the first on its
+// connection and one behind another request; a refusal of Admit is not.
+func TestHTTPRefuses(t *testing.T) {
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		s.Handler = echo{}
+		s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Upgrade") != "" {
+				w.WriteHeader(http.StatusTeapot)
+			}
+		})
+		s.HTTPRefuses = func(r *engine.Request, f *handshake.Fault) bool {
+			return strings.HasPrefix(r.Path(), "/own") && f.Status != 0
+		}
+		s.Admit = func(*engine.Request) engine.Admission { return engine.Admission{Status: 403} }
+		address := start(t, s)
+		for name, tt := range map[string]struct {
+			first, request string
+			status         int
+		}{
+			"method":  {"", strings.Replace(opening, "GET /", "POST /own", 1), 418},
+			"version": {"", strings.Replace(strings.Replace(opening, "13", "12", 1), "/", "/own", 1), 418},
+			"second":  {"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", strings.Replace(opening, "GET /", "POST /own", 1), 418},
+			"other":   {"", strings.Replace(opening, "13", "12", 1), 426},
+			"Admit":   {"", strings.Replace(opening, "/", "/own", 1), 403},
+		} {
+			c := connect(t, address)
+			if tt.first != "" {
+				c.send(t, []byte(tt.first))
+				c.response(t)
+			}
+			c.send(t, []byte(tt.request))
+			r := c.response(t)
+			if _, err := io.ReadAll(r.Body); r.StatusCode != tt.status || err != nil || !r.Close {
+				t.Errorf("%s: %v, %v", name, r, err)
+			}
+			c.ends(t)
+		}
+	})
+}
+
 // A handshake that nobody decides about is refused when its time is over.
 func TestPendingTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {

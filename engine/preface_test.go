@@ -268,6 +268,9 @@ func TestProxyHeaderOfOthers(t *testing.T) {
 
 // The header has to come in the time that a head has.
 func TestProxyHeaderTimeout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a timeout")
+	}
 	eachFront(t, func(t *testing.T, s *engine.Server, begin func() (string, *tls.Config)) {
 		s.Handler, s.ProxyHeader, s.HandshakeTimeout = echo{}, everyProxy, 300*time.Millisecond
 		address, _ := begin()

@@ -106,6 +106,12 @@ type Server struct {
 	// block. Default: the reason as plain text.
 	Refuse func(r *Request, f *handshake.Fault) (contentType string, body []byte)
 
+	// HTTPRefuses, if not nil, reports whether HTTP answers an opening handshake that is not
+	// in order, instead of the engine with f: for paths of protocols that say how it is
+	// refused. r and f have the rules that they have for Refuse, and r is never nil. HTTP sees the
+	// request as it came, and the connection ends behind its response.
+	HTTPRefuses func(r *Request, f *handshake.Fault) bool
+
 	// HandshakeTimeout is how long the head of a request may take to arrive, TLS
 	// before the first included. Default 10 seconds.
 	HandshakeTimeout time.Duration

@@ -199,6 +199,9 @@ func TestTLSStrangers(t *testing.T) {
 
 // However far a handshake came, it is cut when its time is over.
 func TestTLSHandshakeTimeout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a timeout")
+	}
 	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	drivers(t, func(t *testing.T, s *engine.Server) {

@@ -41,6 +41,9 @@ func (c *raw) lives(t *testing.T) {
 // When every place is taken by peers that do not go on, one who waits gets the
 // place of the slowest, and nobody else is ended.
 func TestTLSSlowPeersMakeRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for slow peers")
+	}
 	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	j := newJournal()
@@ -65,6 +68,9 @@ func TestTLSSlowPeersMakeRoom(t *testing.T) {
 
 // A byte now and then does not keep a place.
 func TestTLSDrippingPeersMakeRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for slow peers")
+	}
 	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	s := &engine.Server{Handler: echo{}, TLSHandshakesMax: 1, HandshakeTimeout: time.Hour}
@@ -93,6 +99,9 @@ func TestTLSDrippingPeersMakeRoom(t *testing.T) {
 
 // What this side needs for a handshake is not the peer's fault.
 func TestTLSWorkKeepsItsPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for slow peers")
+	}
 	t.Parallel() // it waits for time to pass
 	a := newAuthority(t)
 	certificate := a.certify(t, "a.example")

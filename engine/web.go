@@ -85,7 +85,7 @@ func (h *webHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.owe(false)
 	}
 	if upgrade {
-		_, err := h.server.upgrade(w, r, h.server.Admit)
+		_, err := h.server.upgrade(w, r, h.server.Admit, true)
 		if wrong, ok := errors.AsType[*OptionError](err); ok {
 			h.server.log().Error("engine: Admit returned what cannot be", "error", wrong)
 		}

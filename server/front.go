@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/internal/settle"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -42,10 +44,26 @@ type connectionCounts struct {
 
 // loopFront has event loops at the front: they serve the channels, and leave other
 // requests to net/http.
-type loopFront struct{ engine *engine.Server }
+type loopFront struct {
+	engine *engine.Server
+	came   *arrivals
+}
+
+// arrivals counts connections by address, and has memory given back when many have come.
+type arrivals struct {
+	engine.AddressCounter
+	settler settle.Settler
+}
+
+// Enter implements engine.AddressCounter.
+func (a *arrivals) Enter(client netip.Addr) bool {
+	a.settler.Opened()
+	return a.AddressCounter.Enter(client)
+}
 
 func (s *Server) newLoopFront() *loopFront {
-	return &loopFront{&engine.Server{
+	came := &arrivals{AddressCounter: s.edge}
+	return &loopFront{came: came, engine: &engine.Server{
 		Handler:          engine.NopHandler{},
 		HTTP:             s,
 		Route:            s.routeOnLoop,
@@ -55,7 +73,7 @@ func (s *Server) newLoopFront() *loopFront {
 		Origins:          s.origins,
 		Subprotocols:     transport.Subprotocols(),
 		ConnsMax:         s.config.Limits.Connections,
-		Addresses:        s.edge,
+		Addresses:        came,
 		ProxyHeader:      s.edge.proxyHeader(),
 		HeadBytesMax:     s.config.Limits.HeaderBytes,
 		HandshakeTimeout: headerTimeout,
@@ -125,6 +143,7 @@ func (f *loopFront) shutdown(ctx context.Context, end func()) (cut int) {
 	})
 	_ = f.engine.Shutdown(limited) // an error says that ctx has ended
 	_ = f.engine.Close()
+	f.came.settler.Stop()
 	if !stop() {
 		cut = <-left
 	}

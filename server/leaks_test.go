@@ -19,6 +19,9 @@ import (
 // in its log, with everything in it, nor in answers, metrics, the API or what it asks and
 // tells the application.
 func TestCredentialsAreNotTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it goes through all that is logged")
+	}
 	eachDriver(t, func(t *testing.T, driver string) {
 		var mu sync.Mutex
 		var told strings.Builder

@@ -115,6 +115,9 @@ func TestReloadTakesChannelsFromSessions(t *testing.T) {
 // A session that is resumed has not left: the application is told of one session and one
 // member, whatever becomes of connections.
 func TestResumedSessionsNeitherLeaveNorJoin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for windows of joins to pass")
+	}
 	types := make(chan string, 64)
 	application := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var body struct{ Events []struct{ Type string } }
@@ -196,6 +199,9 @@ func TestUnknownSessionsAreCounted(t *testing.T) {
 // A session that its client does not come back to ends, and what became of it is
 // explained: when the connection was lost, and until when the session waited.
 func TestSessionsThatWaitAreExplained(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a session to time out")
+	}
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := start(t, Config{Demo: new(false), Driver: driver, Sessions: Sessions{Timeout: time.Second}})
 		c := connectSession(t, s, "")

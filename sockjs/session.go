@@ -35,6 +35,7 @@ type Session struct {
 	value     any
 	number    uint64
 	transport Transport
+	isOwn     bool // handler came from Options.Decide
 }
 
 // carrier is what a Session is made of.
@@ -42,6 +43,7 @@ type carrier interface {
 	send(typ MessageType, p []byte) error
 	writeFrames(frames [][]byte) error
 	buffered() int
+	isCrowded() bool // half of what may wait does; OnDrain comes
 	close(code Code, reason string)
 	wake()
 	wakeAt(t time.Time)

@@ -203,6 +203,9 @@ func asClose(err error, to **ws.CloseError) bool {
 // Every way needs its grant: it works with that, and with no other, whoever carries
 // it and whenever the Guard decides.
 func TestEveryWayNeedsItsGrant(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it goes every way with every grant")
+	}
 	for _, c := range carriers {
 		t.Run(c.name, func(t *testing.T) {
 			for _, late := range []bool{false, true} {

@@ -313,6 +313,9 @@ func TestRapidResetIsBudgeted(t *testing.T) {
 
 // A header that goes on and on in CONTINUATION frames is cut, and not held.
 func TestEndlessContinuation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it sends for a second")
+	}
 	site := newSite(t, siteOptions{})
 	s := newH2Server(t, site.transport)
 	c := s.dial(t)

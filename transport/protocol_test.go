@@ -104,7 +104,9 @@ func (d *wordsDialect) Push(_ time.Time, pushes []hub.Push, out *dialect.Effects
 	}
 }
 
-func (d *wordsDialect) End(reason error, out *dialect.Effects) { out.Closing = dialect.ClosingOf(reason) }
+func (d *wordsDialect) End(reason error, out *dialect.Effects) {
+	out.Closing = dialect.ClosingOf(reason)
+}
 
 func (d *wordsDialect) Expire(_ time.Time, out *dialect.Effects) {
 	d.say(out, "nothing was said")

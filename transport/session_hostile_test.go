@@ -185,6 +185,9 @@ func TestSessionRequestsOfPages(t *testing.T) {
 // TestHostileRequests: what is wrong with a request is said, and the session that it names
 // goes on.
 func TestHostileRequests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for timeouts")
+	}
 	inVenues(t, func(t *testing.T, v *venue) {
 		if v.dial != nil {
 			t.Skip("net/http and a wire in memory wait for each other over a body that is refused")

@@ -51,6 +51,9 @@ func openUnread(t *testing.T, request string, p hub.Policy) (h *hub.Hub, nc net.
 // With the policy disconnect a client that does not read is ended without a time-out of
 // writing, and finds the reason behind what it had been sent.
 func TestClientThatIsTooSlowIsDisconnected(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills what the kernel keeps for clients")
+	}
 	told := map[string]string{
 		"websocket": "\x11\x9btoo slow", // 4507
 		"sse":       `data: {"code":4507,"reason":"too slow","reconnect":true}`,
@@ -85,6 +88,9 @@ func TestClientThatIsTooSlowIsDisconnected(t *testing.T) {
 // With the policy conflate a client that does not read for a while is told what was left
 // out, and has the newest of each key then.
 func TestClientThatIsSlowHasTheNewest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills what the kernel keeps for clients")
+	}
 	for name, request := range requestsOf("?envelope=1") {
 		t.Run(name, func(t *testing.T) {
 			h, nc, _ := openUnread(t, request, hub.Policy{Slow: hub.Conflate, KeyPointer: "/k"})

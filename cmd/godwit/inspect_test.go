@@ -57,6 +57,9 @@ func TestInspect(t *testing.T) {
 
 // The sample is sent only when it is asked for.
 func TestInspectSample(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for what an endpoint does in time")
+	}
 	t.Parallel()
 	echo := launch(t, "echo", "--listen", "127.0.0.1:0", "--compress")
 	text := echo.out.contains(t, "Ctrl-C")

@@ -250,6 +250,9 @@ func TestSubAcrossRestart(t *testing.T) {
 // A sub that breaks off continues after the last message it printed, and even
 // before the first one where it began.
 func TestFollowerResumes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits to come back")
+	}
 	t.Parallel()
 	s := newFlaky(t)
 	var out, errOut strings.Builder

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -21,7 +22,7 @@ type protocol interface {
 }
 
 // protocols make the servers, one in each file.
-var protocols = []func() (protocol, error){engineIO, socketIO}
+var protocols = slices.Concat([]func() (protocol, error){engineIO, socketIO}, sockJS)
 
 func main() {
 	driver := flag.String("driver", "engine", "what moves the bytes: engine, or nethttp")
@@ -62,7 +63,11 @@ func serve(driver, address string) error {
 	if err != nil {
 		return err
 	}
-	s := &engine.Server{Handler: engine.NopHandler{}, HTTP: all, Route: all.Route, Admit: all.Admit, Origins: anyone}
+	s := &engine.Server{
+		Handler: engine.NopHandler{}, HTTP: all, Route: all.Route, Admit: all.Admit, Origins: anyone,
+		// SockJS has answers of its own to handshakes that are not in order.
+		HTTPRefuses: func(r *engine.Request, _ *handshake.Fault) bool { return all.at(r.Path()) != nil },
+	}
 	return s.Serve(ln)
 }
 

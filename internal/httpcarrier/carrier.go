@@ -15,7 +15,7 @@ import (
 type Exchange interface {
 	Respond(status int, fields, body []byte) error
 	Begin(status int, fields []byte) error
-	Write(data ...[]byte) error // one chunk, which leaves by itself
+	Write(data ...[]byte) error // one chunk, which leaves by itself; with a slice that lasts it allocates nothing on a loop
 	End() error
 	Abort()
 	CloseAfter()
@@ -101,6 +101,37 @@ type Admission struct {
 	Limits *engine.Options
 
 	Subprotocols []string // those spoken here, the preferred one first; nil: those of the server
+
+	// Pending, if not nil, lets the client wait: it is called at once, and decide is called
+	// later, or before Pending returns, once and from any goroutine, with an Admission that
+	// has no Pending. All other fields but PendingTimeout count in that one only.
+	Pending func(decide func(Admission))
+
+	// PendingTimeout is the time for that decision; after it the client gets 503.
+	// Default engine.DefaultHandshakeTimeout; driver.NoLimit waits for ever.
+	PendingTimeout time.Duration
+
+	// Abandoned, if not nil, is called once instead of OnOpen if an accepted handshake does
+	// not become a WebSocket: the client has gone, or was told no after PendingTimeout.
+	Abandoned func()
+}
+
+// abandoned tells of an Admission that has come to nothing.
+func (a *Admission) abandoned() {
+	if a.Status == 0 && a.Abandoned != nil {
+		a.Abandoned()
+	}
+}
+
+// undecided is what an Admission is that decides nothing, where that was asked for.
+var undecided = Admission{Status: http.StatusInternalServerError}
+
+// decision is a, or a refusal if it decides nothing.
+func (a Admission) decision() Admission {
+	if a.Status == 0 && (a.Pending != nil || a.Handler == nil) {
+		return undecided
+	}
+	return a
 }
 
 var _ Exchange = engine.Exchange{}

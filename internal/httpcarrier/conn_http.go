@@ -25,7 +25,10 @@ import (
 // lasts as long as there are any, and what is written is sent by one that lasts as long as
 // something waits: a connection that is silent has one goroutine.
 func AcceptHTTP(w http.ResponseWriter, r *http.Request, origins *handshake.Origins, a Admission) error {
-	if a.Status != 0 {
+	if a.Pending != nil {
+		a = await(r, &a)
+	}
+	if a = a.decision(); a.Status != 0 {
 		refuseHTTP(w, r, &a)
 		return nil
 	}
@@ -50,6 +53,7 @@ func AcceptHTTP(w http.ResponseWriter, r *http.Request, origins *handshake.Origi
 	}
 	conn, err := ws.Accept(w, r, &o)
 	if err != nil {
+		a.abandoned()
 		return err
 	}
 	c.conn = conn

@@ -11,6 +11,17 @@ import (
 
 // OnLoop is a as an event loop carries it out.
 func (a Admission) OnLoop() engine.Admission {
+	switch {
+	case a.Pending != nil:
+		return engine.Admission{Pending: &loopPending{ask: a.Pending}, PendingTimeout: a.PendingTimeout}
+	case a.Abandoned != nil:
+		// Only of a handshake that waits does the engine tell what becomes of it.
+		return engine.Admission{Pending: &loopPending{ask: func(decide func(Admission)) { decide(a) }}}
+	}
+	return a.decision().onLoop()
+}
+
+func (a Admission) onLoop() engine.Admission {
 	admission := engine.Admission{Status: a.Status, Body: a.Body, Header: a.Fields, Limits: a.Limits, Subprotocols: a.Subprotocols}
 	if a.Status == 0 {
 		admission.Handler = &loopConn{handler: a.Handler}

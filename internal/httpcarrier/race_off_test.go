@@ -1,0 +1,5 @@
+//go:build !race
+
+package httpcarrier_test
+
+const raceEnabled = false
