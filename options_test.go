@@ -22,6 +22,7 @@ import (
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
 	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/socketio"
 	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
@@ -129,6 +130,10 @@ var options = map[string]struct {
 		}
 		defer h.Close()
 		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
+	"socketio.Options": {reflect.TypeFor[socketio.Options](), func(_ *testing.T, o any) error {
+		_, err := socketio.New(o.(*socketio.Options))
 		return err
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {

@@ -184,6 +184,7 @@ func TestRecoverTakesOver(t *testing.T) {
 }
 
 func TestNotRecovered(t *testing.T) {
+	const tooLate = time.Minute
 	tests := []struct {
 		name   string
 		limits Recovery
@@ -206,10 +207,7 @@ func TestNotRecovered(t *testing.T) {
 			s.Namespace("/").Socket(c.sid).Disconnect()
 			p.vanish(engineio.ReasonTransportClose)
 		}},
-		{"too late", Recovery{Time: time.Minute}, func(_ *Server, p *peer, _ *credentials) {
-			p.vanish(engineio.ReasonTransportClose)
-			time.Sleep(time.Minute + 16*time.Second)
-		}},
+		{"too late", Recovery{Time: tooLate - 16*time.Second}, func(_ *Server, p *peer, _ *credentials) { p.vanish(engineio.ReasonTransportClose) }},
 		{"too many", Recovery{ClientsMax: 1}, func(s *Server, p *peer, _ *credentials) {
 			p.vanish(engineio.ReasonTransportClose)
 			q := newPeer(p.t, s)
@@ -234,6 +232,9 @@ func TestNotRecovered(t *testing.T) {
 				c.read(p.take())
 				before := c
 				tt.act(s, p, &c)
+				if tt.limits.Time > 0 {
+					time.Sleep(tooLate)
+				}
 				synctest.Wait()
 				p, got := recoverer(t, s, &c)
 				if c.sid == before.sid || c.pid == before.pid || len(got) > 0 {

@@ -28,8 +28,11 @@ const (
 // and NoLimit that there is no limit, which is dangerous. A negative value is refused with
 // an *OptionError.
 type Options struct {
+	// Path is where the server is, see engineio.Options. Default "/socket.io/".
+	Path string
+
 	// Engine is about sessions and their transports: heartbeat, sizes, origins, who may
-	// connect at all. Its Path is "/socket.io/" by default. With AllowEIO3, clients 1 and 2
+	// connect at all. Its Path is not used. With AllowEIO3, clients 1 and 2
 	// may connect; the ID of a Socket of theirs is made of the identifier of their
 	// session, which is a secret, so do not show it to others then.
 	Engine engineio.Options
@@ -90,9 +93,8 @@ type Recovery struct {
 
 // withDefaults returns o with its defaults filled in. The error is an *OptionError.
 func (o Options) withDefaults() (Options, error) {
-	if o.Engine.Path == "" {
-		o.Engine.Path = DefaultPath
-	}
+	o.Path = cmp.Or(o.Path, DefaultPath)
+	o.Engine.Path = o.Path
 	payload := o.Engine.MaxPayload
 	if payload <= 0 {
 		payload = engineio.DefaultMaxPayload

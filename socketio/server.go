@@ -3,6 +3,7 @@ package socketio
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -60,10 +61,11 @@ func New(o *Options) (*Server, error) {
 	if r := options.Recovery; r != nil {
 		s.history = newHistory(r, silence(&options.Engine))
 	}
-	if s.engine, err = engineio.New(engineHandler{server: s}, &options.Engine); err != nil {
-		return nil, err
+	s.engine, err = engineio.New(engineHandler{server: s}, &options.Engine)
+	if wrong, ok := errors.AsType[*OptionError](err); ok {
+		return nil, &OptionError{Option: "Engine." + wrong.Option, Reason: wrong.Reason}
 	}
-	return s, nil
+	return s, err
 }
 
 // silence is how long a client may be gone before it is noticed.
