@@ -55,7 +55,7 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	}
 	frames := p.Frames()
 	for s := range b.sockets {
-		if b.volatile && s.client.engine.Buffered() > 0 {
+		if b.volatile && s.isBehind() {
 			continue
 		}
 		_ = s.write(frames, false) // it has ended meanwhile

@@ -158,8 +158,8 @@ func (s *Socket) end(reason Reason) {
 	for _, m := range s.rooms {
 		s.leave(m.room)
 	}
-	for id, answer := range s.acks {
-		close(answer)
+	for id, answers := range s.acks {
+		answers <- Answer{Socket: s, Err: ErrClosed}
 		delete(s.acks, id)
 		s.client.awaited.Add(-1)
 	}

@@ -1,14 +1,12 @@
 package socketio
 
 import (
-	"context"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/godwit-io/godwit/engineio"
-	"github.com/godwit-io/godwit/socketio/packet"
 )
 
 // Socket is one client in one namespace. All methods are safe for concurrent use, and none
@@ -24,7 +22,7 @@ type Socket struct {
 	held         [][]byte   // written before the client was let in
 	heldBytes    int
 	rooms        []membership
-	acks         map[uint64]chan Arguments // awaited
+	acks         map[uint64]chan<- Answer // awaited
 	handlers     map[string]func(*Event)
 	onDisconnect func(Reason)
 	data         any
@@ -129,7 +127,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 // EmitVolatile is as Emit, but does nothing if something is waiting for the client already.
 // The event is not recovered either.
 func (s *Socket) EmitVolatile(event string, args ...any) error {
-	if s.client.engine.Buffered() > 0 {
+	if s.isBehind() {
 		return nil
 	}
 	p, e, err := s.namespace.encode(event, args)
@@ -140,89 +138,9 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	return s.write(e.frames(&p), false)
 }
 
-// EmitWithAck sends an event and waits for the client to acknowledge it, and returns with
-// what. Give ctx a timeout: a client need never answer. The error is that of ctx,
-// ErrClosed if the socket ends first, ErrNotConnected in OnConnect, ErrTooManyAcks, or as
-// with Broadcast.Emit.
-//
-// Meanwhile other events of the socket wait if a handler of it makes the call.
-func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Arguments, error) {
-	if err := ctx.Err(); err != nil {
-		return Arguments{}, err
-	}
-	p, e, err := s.namespace.encode(event, args)
-	if err != nil {
-		return Arguments{}, err
-	}
-	p.ID, p.HasID = s.namespace.acks.Add(1), true
-	frames := p.Frames()
-	e.release()
-
-	answer, err := s.await(p.ID)
-	if err != nil {
-		return Arguments{}, err
-	}
-	defer s.forget(p.ID)
-	s.client.pauseOrResume() // or the answer is not read
-	if err := s.write(frames, false); err != nil {
-		return Arguments{}, err
-	}
-	select {
-	case a, ok := <-answer:
-		if !ok {
-			return Arguments{}, ErrClosed
-		}
-		return a, nil
-	case <-ctx.Done():
-		return Arguments{}, ctx.Err()
-	}
-}
-
-// await makes room for an acknowledgement. The channel gets one, or is closed at the end
-// of the socket.
-func (s *Socket) await(id uint64) (<-chan Arguments, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch s.state.Load() {
-	case stateConnecting:
-		return nil, ErrNotConnected
-	case stateClosed:
-		return nil, ErrClosed
-	}
-	if len(s.acks) >= s.namespace.server.options.AcksMax {
-		return nil, ErrTooManyAcks
-	}
-	if s.acks == nil {
-		s.acks = make(map[uint64]chan Arguments)
-	}
-	answer := make(chan Arguments, 1)
-	s.acks[id] = answer
-	s.client.awaited.Add(1)
-	return answer, nil
-}
-
-func (s *Socket) forget(id uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.acks[id]; ok {
-		delete(s.acks, id)
-		s.client.awaited.Add(-1)
-	}
-}
-
-// acked hands an acknowledgement to who waits for it. One that nobody waits for, because it
-// comes too late, twice or unasked, is dropped.
-func (s *Socket) acked(p *packet.Packet) {
-	s.mu.Lock()
-	answer, ok := s.acks[p.ID]
-	if ok {
-		delete(s.acks, p.ID)
-		s.client.awaited.Add(-1)
-	}
-	s.mu.Unlock()
-	if ok {
-		answer <- s.client.arguments(p)
-	}
+// isBehind reports whether something is waiting for the client.
+func (s *Socket) isBehind() bool {
+	return s.state.Load() == stateConnecting || s.client.engine.Buffered() > 0
 }
 
 // To returns the sockets in any of the rooms, without this one.
