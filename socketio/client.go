@@ -86,6 +86,7 @@ func (c *client) begin() {
 func (c *client) expire(now time.Time) {
 	c.mu.Lock()
 	err := c.conn.Expire(now)
+	c.engine.WakeAt(c.conn.Deadline())
 	c.mu.Unlock()
 	if err != nil {
 		c.close(ReasonServerClose)

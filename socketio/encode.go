@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/internal/jsontext"
 	"github.com/godwit-io/godwit/socketio/packet"
@@ -117,7 +118,7 @@ func (e *encoder) appendValue(v any) error {
 	case Binary:
 		e.appendAttachment(v)
 	case json.RawMessage:
-		if !json.Valid(v) {
+		if !json.Valid(v) || !utf8.Valid(v) {
 			return errors.New("socketio: an argument is no valid JSON")
 		}
 		e.args = append(e.args, v...)

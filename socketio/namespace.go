@@ -39,12 +39,23 @@ func (n *Namespace) Len() int { return n.everyone.len() }
 // What f emits to the Socket arrives after the client has been told that it is in. f may
 // take time; the client waits, and events of others to it wait as well. Without OnConnect
 // everybody may join.
-func (n *Namespace) OnConnect(f func(s *Socket, auth Auth) error) { n.onConnect.Store(&f) }
+func (n *Namespace) OnConnect(f func(s *Socket, auth Auth) error) { set(&n.onConnect, f, f == nil) }
 
 // OnDisconnect sets what is called when a Socket that was let in has ended: last, after the
 // handlers of all its events. The Socket is in no room any more, but Rooms says in which it
 // was.
-func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) { n.onDisconnect.Store(&f) }
+func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
+	set(&n.onDisconnect, f, f == nil)
+}
+
+// set stores a function, or that there is none.
+func set[F any](where *atomic.Pointer[F], f F, isNil bool) {
+	if isNil {
+		where.Store(nil)
+		return
+	}
+	where.Store(&f)
+}
 
 // On sets the handler of an event, for every Socket that has none of its own. The events
 // of one Socket are handled one after another, in the order in which its client emitted
@@ -66,7 +77,7 @@ func (n *Namespace) On(event string, f func(e *Event)) {
 }
 
 // OnOther sets the handler of the events that have none. Default: they are dropped.
-func (n *Namespace) OnOther(f func(e *Event)) { n.other.Store(&f) }
+func (n *Namespace) OnOther(f func(e *Event)) { set(&n.other, f, f == nil) }
 
 // handler returns what handles an event, or nil.
 func (n *Namespace) handler(event string) func(*Event) {

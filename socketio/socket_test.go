@@ -237,8 +237,10 @@ func TestEmitRefuses(t *testing.T) {
 	if err := n.Emit("x", make(chan int)); err == nil {
 		t.Error("a channel is no JSON")
 	}
-	if err := n.Emit("x", json.RawMessage(`{`)); err == nil {
-		t.Error("half an object is no JSON")
+	for _, raw := range []string{`{`, ``, `1 2`, "\"\xff\""} {
+		if err := n.Emit("x", json.RawMessage(raw)); err == nil {
+			t.Errorf("%q is no JSON", raw)
+		}
 	}
 }
 
