@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/compat/app"
+	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -138,6 +140,15 @@ var options = map[string]struct {
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
 		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
+		return err
+	}},
+	"compat/piesocket.Options": {reflect.TypeFor[piesocket.Options](), func(t *testing.T, o any) error {
+		apps, err := app.New(nil)
+		if err != nil {
+			return err
+		}
+		o.(*piesocket.Options).Apps = apps
+		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {
