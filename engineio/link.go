@@ -3,7 +3,6 @@ package engineio
 import (
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/godwit-io/godwit/engineio/internal/packet"
 	"github.com/godwit-io/godwit/engineio/internal/session"
@@ -74,21 +73,15 @@ func (l *link) OnMessage(c httpcarrier.Conn, typ MessageType, p []byte) {
 	if one.Type != packet.Message || s.session.NeedsTime() {
 		now = s.server.now()
 	}
-	fx := effects.Get().(*session.Effects)
-	isMessage := s.session.Packet(now, one, fx)
-	s.apply(fx)
-	fx.Reset()
-	effects.Put(fx)
+	var fx session.Effects
+	isMessage := s.session.Packet(now, one, &fx)
+	s.apply(&fx)
 	if isMessage {
 		s.take(one)
 		return
 	}
 	s.unlock()
 }
-
-// effects are those of packets that came over a WebSocket: messages have none, and need not
-// allocate room for them.
-var effects = sync.Pool{New: func() any { return new(session.Effects) }}
 
 // take hands on a message of the WebSocket, or has whoever has the turn do it. It gives mu
 // back.

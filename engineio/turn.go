@@ -79,9 +79,6 @@ func (s *Socket) unlockForOthers() {
 
 // flush has what was written leave; mu is held.
 func (s *Socket) flush() {
-	if s.polling == nil {
-		return // on a WebSocket everything has left
-	}
 	var fx session.Effects
 	s.session.Flush(&fx)
 	s.apply(&fx)

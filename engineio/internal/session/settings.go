@@ -98,12 +98,6 @@ type Effects struct{ list []Effect }
 // All returns the effects.
 func (fx *Effects) All() []Effect { return fx.list }
 
-// Reset empties fx, to be used again.
-func (fx *Effects) Reset() {
-	clear(fx.list)
-	fx.list = fx.list[:0]
-}
-
 func (fx *Effects) add(kind Kind, data []byte) {
 	fx.list = append(fx.list, Effect{Kind: kind, Data: data})
 }
