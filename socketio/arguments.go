@@ -28,10 +28,10 @@ func (a *Arguments) Len() int { return a.args.Len() }
 //	var options struct{ Bold bool }
 //	err := e.Bind(&text, &options)
 //
-// Bytes that the client has sent fit a []byte or a Binary, at any depth. A
-// *json.RawMessage gets an argument as it came. Arguments after the last dst are left out.
-// The error is an *ArgumentError, also if there are fewer arguments than dst; what
-// came before it has been decoded.
+// Bytes that the client has sent fit a []byte or a Binary, at any depth. A *json.RawMessage
+// gets an argument as it came, with bytes as base64 in a string. Arguments after the last
+// dst are left out. The error is an *ArgumentError, also if there are fewer arguments than
+// dst; what came before it has been decoded.
 func (a *Arguments) Bind(dst ...any) error {
 	i := 0
 	for arg := range a.args.All() {

@@ -127,6 +127,9 @@ func newTestServer(t *testing.T, recovery *socketio.Recovery) *socketio.Server {
 	s, err := socketio.New(&socketio.Options{
 		Engine:   engineio.Options{MaxPayload: 10_000_000, QueueBytesMax: 32 << 20, AllowEIO3: true, PingInterval: 2 * time.Second},
 		Recovery: recovery,
+
+		// So that clients are stopped and go on, on every transport.
+		PendingBytesMax: 8 << 10,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,8 +37,8 @@ func (n *Namespace) Len() int { return n.everyone.len() }
 // "Refused".
 //
 // What f emits to the Socket arrives after the client has been told that it is in. f may
-// take time; the client waits, and events of others to it wait as well. Without OnConnect
-// everybody may join.
+// take time; the client waits, and events of others to it wait as well. Without OnConnect,
+// and with a nil f, everybody may join.
 func (n *Namespace) OnConnect(f func(s *Socket, auth Auth) error) { set(&n.onConnect, f, f == nil) }
 
 // OnDisconnect sets what is called when a Socket that was let in has ended: last, after the

@@ -6,7 +6,7 @@ import "github.com/godwit-io/godwit/engineio"
 // has one.
 type Reason string
 
-// The reasons. After those that begin with a transport, clients come back by themselves.
+// The reasons. After all but the first two, clients come back by themselves.
 const (
 	ReasonClientDisconnect Reason = "client namespace disconnect" // the client left
 	ReasonServerDisconnect Reason = "server namespace disconnect" // Socket.Disconnect was called
