@@ -165,7 +165,25 @@
 // See Options, and engineio.Options. A client whose limit is reached is refused, read no
 // further, or ended, and no other client is worse for it.
 //
-// # Below and above
+// # Coming from the server for Node
+//
+//	io.of("/chat")                          server.Namespace("/chat")
+//	io.of(/^\/team-\d+$/)                   server.Dynamic(match, setUp)
+//	io.use, io.on("connection")             Namespace.OnConnect, which decides, too
+//	socket.on("x", (a, b, callback) => …)   Namespace.On or Socket.On; e.Bind(&a, &b); e.Ack(…)
+//	socket.on("disconnecting"/"disconnect") OnDisconnect; Socket.Rooms still has the rooms
+//	io.to(r), socket.to(r), socket.broadcast Namespace.To(r), Socket.To(r), Socket.Others()
+//	socket.timeout(ms).emitWithAck          Socket.EmitWithAck, with a context
+//	socket.disconnect()                     Socket.Disconnect
+//	socket.disconnect(true)                 Socket.Disconnect in each namespace; Socket.Close has the client come back
+//	socket.data, socket.handshake           Socket.Data; what Options.Engine.Allow has kept
+//
+// What differs: errors of OnConnect are not told to clients unless they are made for it. A
+// packet for a namespace that the server has just closed is ignored, and does not end the
+// connection. A placeholder stands for one attachment, once. There are no adapters: a
+// Server is one process. There is no parser but the default one.
+//
+// # Below
 //
 // Package engineio is the transport, useful by itself. Package packet, in a folder of this
 // one, is the protocol without I/O.

@@ -157,8 +157,17 @@ func (s *Server) part(n *Namespace) {
 	}
 }
 
-// Emit sends an event to everybody in the namespace "/". See Broadcast.Emit.
-func (s *Server) Emit(event string, args ...any) error { return s.Namespace("/").Emit(event, args...) }
+// Emit sends an event to everybody in the namespace "/", if there is one. See
+// Broadcast.Emit.
+func (s *Server) Emit(event string, args ...any) error {
+	s.mu.Lock()
+	n := s.namespaces["/"]
+	s.mu.Unlock()
+	if n == nil {
+		return nil // nor is anybody in it
+	}
+	return n.Emit(event, args...)
+}
 
 // Serves reports whether path is the server's, with or without its last slash. It is the
 // path as it was sent, percent-encoded.

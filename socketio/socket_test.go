@@ -366,6 +366,9 @@ func TestLegacy(t *testing.T) {
 func TestServerEmit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, Options{})
+		if err := s.Emit("x"); err != nil || s.Stats().Namespaces != 0 {
+			t.Errorf("%v; an event for nobody has made a namespace that anybody can join", err)
+		}
 		s.Namespace("/")
 		s.Namespace("other")
 		p := newPeer(t, s)
