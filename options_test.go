@@ -16,6 +16,7 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	compatsocketio "github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -136,6 +137,19 @@ var options = map[string]struct {
 	}},
 	"socketio.Options": {reflect.TypeFor[socketio.Options](), func(_ *testing.T, o any) error {
 		_, err := socketio.New(o.(*socketio.Options))
+		return err
+	}},
+	"compat/socketio.Options": {reflect.TypeFor[compatsocketio.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		channels, err := transport.New(h, nil)
+		if err != nil {
+			return err
+		}
+		_, err = compatsocketio.New(channels, o.(*compatsocketio.Options))
 		return err
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
