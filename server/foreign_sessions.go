@@ -28,12 +28,18 @@ func (s *Server) makeSocketIO() error {
 			AllowEIO3: c.SocketIO.EIO3, Origins: s.origins, SessionsMax: c.Limits.Connections,
 			MaxPayload: max(engineio.DefaultMaxPayload, requestBytes(c.Limits.PublicationBytes)),
 		},
-		Main: c.SocketIO.Main, ClientDir: c.SocketIO.ClientDir, Address: s.edge.clientOf, Log: s.log,
+		Main: c.SocketIO.Main, ClientDir: c.SocketIO.ClientDir, Echo: c.SocketIO.LaravelEcho, Address: s.edge.clientOf, Log: s.log,
 	}
 	if isOn(c.SocketIO.Recovery) {
 		o.Recovery = recoveryTime
 	}
+	for _, r := range c.SocketIO.Rules {
+		o.Rules = append(o.Rules, socketio.Rule(r))
+	}
 	server, err := socketio.New(s.channels, o)
+	if wrong, ok := errors.AsType[*socketio.RuleError](err); ok {
+		return failed("socketio.rules", wrong)
+	}
 	if wrong, ok := errors.AsType[*socketio.OptionError](err); ok && wrong.Option == "ClientDir" {
 		return failed("socketio.client_dir", errors.New(wrong.Reason))
 	}
