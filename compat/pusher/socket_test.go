@@ -310,6 +310,23 @@ func TestFallback(t *testing.T) {
 	if h := hear(); h.Event != "e" || h.data() != "hello" {
 		t.Fatalf("heard %+v", h)
 	}
+	// A stream ends before pusher-js gives it up, and says that the client is to come back.
+	large, _ := json.Marshal(map[string]string{"name": "e", "channel": "news", "data": strings.Repeat("x", 10<<10)})
+	received := 0
+	for ended := false; !ended; {
+		f.trigger(string(large))
+		line := next()
+		received += len(line)
+		if ended = strings.HasSuffix(line, "]") && strings.HasPrefix(line, "c[4200"); received > 240<<10 {
+			t.Fatalf("%d bytes have come, and the stream goes on", received)
+		}
+		if !ended && received > streamBytesMax {
+			if line := next(); !strings.HasPrefix(line, "c[4200,") {
+				t.Fatalf("behind %d bytes comes %.100s", received, line)
+			}
+			ended = true
+		}
+	}
 	r := post(s.URL+"/pusher/app/nobody/1/abcdefgh/xhr?protocol=7", "")
 	body, _ := io.ReadAll(r.Body)
 	r.Body.Close()
