@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/compat/app"
+	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
@@ -149,6 +150,15 @@ var options = map[string]struct {
 			return err
 		}
 		_, err = pusher.New(*p)
+		return err
+	}},
+	"compat/piesocket.Options": {reflect.TypeFor[piesocket.Options](), func(t *testing.T, o any) error {
+		apps, err := app.New(nil)
+		if err != nil {
+			return err
+		}
+		o.(*piesocket.Options).Apps = apps
+		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

@@ -241,11 +241,20 @@ func (c *Conn) SetLimits(o *Options) error {
 }
 
 // Buffered returns how many bytes are waiting to be sent, their frames' headers
-// included.
+// included. Some may wait only for the end of a callback; whoever is told that something
+// waits may wait for OnDrain in any case.
 func (c *Conn) Buffered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.oweDrain()
 	return c.queued
+}
+
+// oweDrain has OnDrain called when what waits has left; mu is held.
+func (c *Conn) oweDrain() {
+	if c.queued > 0 {
+		c.flags |= owesDrain
+	}
 }
 
 // RTT returns the round trip of the newest ping that was answered, of Ping or of

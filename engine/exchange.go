@@ -114,8 +114,8 @@ type Responder interface {
 	OnWake(x Exchange)
 
 	// OnDrain is called when the queue is empty again after the network could not
-	// take everything at once, or after a write returned ErrQueueFull; see
-	// Exchange.Buffered. It is not called once the response is complete.
+	// take everything at once, after a write returned ErrQueueFull, or after
+	// Exchange.Buffered said that something waits. It is not called once the response is complete.
 	OnDrain(x Exchange)
 
 	// OnEnd is called once, after everything else. A nil err means that the response
@@ -286,7 +286,8 @@ func (e *exchange) needsWake(now wsproto.Time) bool {
 	return needs && (e.phase == phaseAsked || e.phase == phaseStream)
 }
 
-// Buffered returns how many bytes are waiting to be sent.
+// Buffered returns how many bytes are waiting to be sent. Some may wait only for the end
+// of a callback; whoever is told that something waits may wait for OnDrain in any case.
 func (x Exchange) Buffered() int {
 	if x.conn == nil {
 		return 0
@@ -296,6 +297,7 @@ func (x Exchange) Buffered() int {
 	if !ok {
 		return 0
 	}
+	c.oweDrain()
 	return c.queued
 }
 

@@ -17,8 +17,8 @@ type Handler interface {
 	// after Close or CloseNow was called.
 	OnMessage(c *Conn, typ MessageType, p []byte)
 
-	// OnDrain is called when a queue that the network could not take at once, or
-	// that had no room for a message, is empty again; see Conn.Buffered.
+	// OnDrain is called when a queue that the network could not take at once, that had no
+	// room for a message, or that Conn.Buffered was asked about, is empty again.
 	OnDrain(c *Conn)
 
 	// OnClose is called once, after everything else, if OnOpen was. err is that

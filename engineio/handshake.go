@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"net/http"
 	"sync"
 	"time"
 
@@ -88,9 +87,18 @@ func (o *opening) OnWake(x httpcarrier.Exchange) {
 	if v, ok := o.decision.made(); ok {
 		o.decided(x, v)
 	} else if !time.Now().Before(o.due) {
-		o.isOver = true
+		o.abandon()
 		o.server.refuse(x, problemUndecided, o.fields)
 	}
+}
+
+// abandon says that there will be no session, whatever is decided.
+func (o *opening) abandon() {
+	o.isOver = true
+	o.decision.await(func() {
+		v, _ := o.decision.made()
+		v.abandon()
+	})
 }
 
 func (o *opening) decided(x httpcarrier.Exchange, v Verdict) {
@@ -104,6 +112,7 @@ func (o *opening) decided(x httpcarrier.Exchange, v Verdict) {
 	s.mu.Lock()
 	if !o.server.table.add(s, Polling) {
 		s.mu.Unlock()
+		v.abandon()
 		o.server.refuse(x, problemFull, o.fields)
 		return
 	}
@@ -136,7 +145,7 @@ func (o *opening) decided(x httpcarrier.Exchange, v Verdict) {
 
 // OnTooLarge refuses a GET with content.
 func (o *opening) OnTooLarge(x httpcarrier.Exchange, _ int64) {
-	o.isOver = true
+	o.abandon()
 	o.server.refuse(x, problemRequest, o.fields)
 }
 
@@ -145,8 +154,10 @@ func (o *opening) OnDrain(httpcarrier.Exchange) {}
 
 // OnEnd ends a session whose client has gone.
 func (o *opening) OnEnd(x httpcarrier.Exchange, err error) {
-	o.isOver = true
-	if err != nil && o.socket != nil {
+	switch {
+	case !o.isOver:
+		o.abandon()
+	case err != nil && o.socket != nil:
 		o.socket.pollLost(x)
 	}
 }
@@ -156,60 +167,41 @@ func (s *Server) newSocket(version int, base64 bool, value any) *Socket {
 	return &Socket{server: s, id: s.newSID(), session: session.New(&s.settings, version, base64), value: value, wakeAt: session.Never}
 }
 
-// admit decides about an opening handshake, now or later: then what is returned is not nil,
-// and admitted is to be called when it is made.
-func (s *Server) admit(head *httpcarrier.Request) (httpcarrier.Admission, *admitting) {
+// admit decides about an opening handshake.
+func (s *Server) admit(head *httpcarrier.Request) httpcarrier.Admission {
 	a, wrong := s.ask(head)
 	if wrong != nil {
-		return s.refusal(wrong), nil
+		return s.refusal(wrong)
 	}
 	if a.socket != nil {
-		return httpcarrier.Admission{Handler: (*link)(a.socket), Limits: s.limits}, nil
+		return httpcarrier.Admission{Handler: (*link)(a.socket), Limits: s.limits}
 	}
-	later := &admitting{server: s, decision: s.judge(&a), version: a.version, base64: a.base64}
-	if v, ok := later.decision.made(); ok {
-		return later.admission(v), nil
+	d, version, base64 := s.judge(&a), a.version, a.base64
+	if v, ok := d.made(); ok {
+		return s.admission(&v, version, base64)
 	}
-	return httpcarrier.Admission{}, later
+	return httpcarrier.Admission{PendingTimeout: decideTimeout, Pending: func(decide func(httpcarrier.Admission)) {
+		d.await(func() {
+			v, _ := d.made()
+			decide(s.admission(&v, version, base64))
+		})
+	}}
 }
 
-// admitting is an opening handshake that waits for its decision.
-type admitting struct {
-	engine.NopResponder
-	server   *Server
-	decision *decision
-	version  int
-	base64   bool
-}
-
-func (l *admitting) admission(v Verdict) httpcarrier.Admission {
+// admission is what a verdict about an opening handshake makes of it.
+func (s *Server) admission(v *Verdict, version int, base64 bool) httpcarrier.Admission {
 	if wrong := v.problem(); wrong != nil {
-		return l.server.refusal(wrong)
+		return s.refusal(wrong)
 	}
-	s := l.server.newSocket(l.version, l.base64, v.Value)
-	return httpcarrier.Admission{Handler: (*link)(s), Limits: l.server.limits, Fields: v.Header}
-}
-
-// OnBody waits on an event loop.
-func (l *admitting) OnBody(x engine.Exchange, _ []byte) {
-	l.decision.await(func() {
-		v, _ := l.decision.made()
-		_ = x.Admit(l.admission(v).OnLoop()) // an error is of a client that has gone
-	})
-}
-
-// wait waits on a goroutine.
-func (l *admitting) wait(r *http.Request) httpcarrier.Admission {
-	made := make(chan struct{})
-	l.decision.await(func() { close(made) })
-	timer := time.NewTimer(decideTimeout)
-	defer timer.Stop()
-	select {
-	case <-made:
-		v, _ := l.decision.made()
-		return l.admission(v)
-	case <-timer.C:
-	case <-r.Context().Done():
+	socket, abandoned := s.newSocket(version, base64, v.Value), v.Abandoned
+	if !s.table.add(socket, WebSocket) {
+		v.abandon()
+		return s.refusal(problemFull)
 	}
-	return l.server.refusal(problemUndecided)
+	return httpcarrier.Admission{Handler: (*link)(socket), Limits: s.limits, Fields: v.Header, Abandoned: func() {
+		s.table.forget(socket)
+		if abandoned != nil {
+			abandoned()
+		}
+	}}
 }

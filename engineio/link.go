@@ -35,15 +35,13 @@ func (l *link) OnOpen(c httpcarrier.Conn) {
 // start begins a session on its WebSocket. It gives mu back.
 func (s *Socket) start(c httpcarrier.Conn) {
 	s.conn = c
-	if !s.server.table.add(s, WebSocket) {
-		s.mu.Unlock()
-		_ = c.Close(wire.CloseTryAgainLater, "too many sessions")
-		return
-	}
 	var fx session.Effects
 	s.session.Start(s.server.now(), s.SID(), true, &fx)
 	s.apply(&fx)
 	s.isDirect.Store(s.session.IsPlain())
+	if s.server.table.isClosed() {
+		s.end(session.ShuttingDown) // nobody else will
+	}
 	s.inTurn = true
 	s.mu.Unlock()
 	if s.open() {

@@ -124,6 +124,18 @@ type Verdict struct {
 
 	// Value becomes the Value of the Socket.
 	Value any
+
+	// Abandoned, if not nil, is called once instead of OnOpen if the client was let in and
+	// there is no session all the same, because it has gone or there are too many. It is for
+	// what Allow has counted, and must not block.
+	Abandoned func()
+}
+
+// abandon says that there is no session.
+func (v *Verdict) abandon() {
+	if v.Status == 0 && v.Abandoned != nil {
+		v.Abandoned()
+	}
 }
 
 // withDefaults returns o with its defaults filled in. The error is an *OptionError.

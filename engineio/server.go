@@ -87,11 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httpcarrier.ServeHTTP(w, r, s.route(head))
 		return
 	}
-	admission, later := s.admit(head)
-	if later != nil {
-		admission = later.wait(r)
-	}
-	_ = httpcarrier.AcceptHTTP(w, r, s.options.Origins, admission) // the client has been answered
+	_ = httpcarrier.AcceptHTTP(w, r, s.options.Origins, s.admit(head)) // the client has been answered
 }
 
 // Route serves a request on an event loop, see engine.Server.Route. A request for another
@@ -116,11 +112,7 @@ func (s *Server) Admit(r *engine.Request) engine.Admission {
 	if !s.Serves(r.Path()) {
 		return engine.Admission{Status: http.StatusNotFound}
 	}
-	admission, later := s.admit(httpcarrier.OfLoop(r))
-	if later != nil {
-		return engine.Admission{Pending: later, PendingTimeout: decideTimeout}
-	}
-	return admission.OnLoop()
+	return s.admit(httpcarrier.OfLoop(r)).OnLoop()
 }
 
 // route decides how a request is served.

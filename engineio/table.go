@@ -126,6 +126,22 @@ func (t *table) spawn(f func()) {
 	}()
 }
 
+// forget takes back that a session was added on its way to a WebSocket.
+func (t *table) forget(s *Socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.sockets, s.id)
+	t.stats.WebSocket--
+	t.stats.Opened--
+	t.checkIdle()
+}
+
+func (t *table) isClosed() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.closed
+}
+
 // upgraded notes that a session has moved.
 func (t *table) upgraded() {
 	t.mu.Lock()

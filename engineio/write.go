@@ -101,9 +101,12 @@ func (s *Socket) writeDirect(encoded [][]byte) error {
 		return nil
 	case errors.Is(err, ErrQueueFull):
 		s.mu.Lock()
+		wasOpen := s.session.IsOpen()
 		s.end(session.QueueFull)
 		s.unlockForOthers()
-		return ErrQueueFull
+		if wasOpen {
+			return ErrQueueFull
+		}
 	}
 	return ErrClosed // whatever ended the WebSocket
 }

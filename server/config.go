@@ -80,6 +80,16 @@ type Config struct {
 	Hooks    Hooks
 	Refusals Refusals
 
+	// Apps are the tenants whose keys clients of Pusher and PieSocket show (apps).
+	// Default: on a loopback server that is not protected, one for development; else
+	// none.
+	Apps []App
+
+	SocketIO  SocketIO
+	SockJS    SockJS
+	Pusher    Pusher
+	PieSocket PieSocket
+
 	History   History
 	Limits    Limits
 	Reconnect Reconnect
@@ -225,8 +235,8 @@ func (e *SettingError) Error() string {
 	return text
 }
 
-// IsProtected reports whether somebody has to say who they are: tokens, keys,
+// IsProtected reports whether somebody has to say who they are: tokens, keys, apps,
 // anonymous or hooks.connect are configured. What is not granted is then denied.
 func (c *Config) IsProtected() bool {
-	return len(c.Tokens) > 0 || len(c.Keys) > 0 || c.Anonymous != nil || c.Hooks.Connect.URL != ""
+	return len(c.Tokens) > 0 || len(c.Keys) > 0 || len(c.Apps) > 0 || c.Anonymous != nil || c.Hooks.Connect.URL != ""
 }

@@ -9,13 +9,13 @@ import (
 // changeable are the settings, or the sections of them, that a server can apply
 // while it runs.
 var changeable = []string{
-	"tokens", "keys", "anonymous", "channels", "hooks", "reconnect", "log.level", "limits.sessions_per_second",
+	"tokens", "keys", "anonymous", "channels", "hooks", "apps", "reconnect", "log.level", "limits.sessions_per_second",
 	"limits.connections_per_user", "limits.handshakes_per_second", "limits.requests_per_second",
 	"limits.publications_per_second_session", "limits.publications_per_second_user", "limits.publications_per_second_address",
 }
 
 // protecting are the settings that make a configuration protected.
-var protecting = []string{"tokens", "keys", "anonymous", "hooks.connect.url"}
+var protecting = []string{"tokens", "keys", "anonymous", "apps", "hooks.connect.url"}
 
 // Changes lists the keys in which two configurations differ: those that can be
 // applied while the server runs, and those that need it to start anew. Both have

@@ -60,6 +60,7 @@ const (
 	DefaultIdempotency     = membroker.DefaultIdempotencyWindow
 	DefaultTracingSample   = 0.01
 	DefaultTracingService  = "godwit"
+	DefaultSocketIOMain    = "main"
 )
 
 // normalize returns c with defaults filled in, or the first *SettingError that says
@@ -88,6 +89,9 @@ func (c Config) withDefaults() Config {
 	if c.PIDFile != "" {
 		c.PIDFile = filepath.Clean(c.PIDFile) // one spelling, however it was read
 	}
+	if c.SocketIO.ClientDir != "" {
+		c.SocketIO.ClientDir = filepath.Clean(c.SocketIO.ClientDir)
+	}
 	if c.Listen == nil {
 		c.Listen = []string{DefaultListen}
 	}
@@ -97,6 +101,12 @@ func (c Config) withDefaults() Config {
 	}
 	c.Hooks = c.Hooks.withDefaults()
 	fill(&c.Refusals.WebSocket, RefuseByClose)
+	for _, s := range []**bool{&c.SocketIO.Enabled, &c.SocketIO.Recovery, &c.SockJS.Enabled, &c.Pusher.Enabled, &c.Pusher.Fallback, &c.PieSocket.Enabled} {
+		if *s == nil {
+			*s = new(true)
+		}
+	}
+	fill(&c.SocketIO.Main, DefaultSocketIOMain)
 	fill(&c.History.Age, DefaultHistoryAge)
 	if c.History.Count == nil {
 		c.History.Count = new(DefaultHistoryCount)

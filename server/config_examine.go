@@ -57,6 +57,11 @@ func (e *Examination) LookUp() {
 		}
 	}
 	e.tryHooks()
+	if _, err := e.Config.resolveApps(); err != nil && e.Err() == nil {
+		if se, ok := errors.AsType[*SettingError](err); ok {
+			e.fail(se.Key, errors.New(se.Text))
+		}
+	}
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
 		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)

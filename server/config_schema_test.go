@@ -142,7 +142,7 @@ func TestSchemaRefusesTypingErrors(t *testing.T) {
 				}
 			}
 			if s.rule.sections != nil {
-				try(s.rule.sections, func(v any) any { return map[string]any{s.key: []any{v}} }, s.key+"[0].")
+				try(s.rule.sections, func(v any) any { return wrap(map[string]any{s.key: []any{v}}) }, s.key+"[0].")
 			}
 		}
 	}

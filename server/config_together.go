@@ -54,6 +54,7 @@ func (c *Config) checkTogether(report func(key, text string)) {
 		}
 	}
 	c.Hooks.check(report)
+	c.checkApps(report)
 	if n := c.Flight.Bytes; n != nil && *n > 0 && *n < flight.BytesMin {
 		report("flight.bytes", fmt.Sprintf("%d is too little to remember anything; at least %d are needed, or 0 for nothing", *n, flight.BytesMin))
 	}

@@ -104,12 +104,24 @@ func (s *Server) routeOnLoop(r *engine.Request) engine.Route {
 	if s.loopback.Load() && !hostAllowed(r.Host(), s.origins) {
 		return engine.Route{}
 	}
+	if f := s.foreignAt(r.Path()); f != nil {
+		if f.route == nil || r.Fault() != nil { // net/http has the answer to one that is too many
+			return engine.Route{}
+		}
+		return f.route(r)
+	}
 	return s.channels.Route(r)
 }
 
 func (s *Server) admitOnLoop(r *engine.Request) engine.Admission {
 	if s.loopback.Load() && !hostAllowed(r.Host(), s.origins) {
 		return engine.Admission{HTTP: true}
+	}
+	if f := s.foreignAt(r.Path()); f != nil {
+		if f.admit == nil {
+			return engine.Admission{HTTP: true}
+		}
+		return f.admit(r)
 	}
 	return s.channels.Admit(r)
 }

@@ -80,16 +80,21 @@ func newMetrics(hubStats func() hub.Stats, brokerStats func() membroker.Stats, c
 	return m
 }
 
+// sessionTransports are the names of all that sessions are carried by.
+func sessionTransports() []string {
+	return append([]string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session}, foreignTransports...)
+}
+
 // observer feeds the histograms. The series of every transport are made at once,
 // because the functions are on the path of delivery, and because a series that is
 // not there and one at zero must not look alike.
 func (m *metrics) observer(refusals *refusals) *transport.Observer {
 	delivery := make(map[string]prometheus.Observer)
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
+	for _, name := range sessionTransports() {
 		delivery[name] = m.deliverySeconds.WithLabelValues(name)
 	}
 	ended := make(map[string]map[transport.End]prometheus.Counter)
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON} {
+	for _, name := range append([]string{transport.WebSocket, transport.SSE, transport.NDJSON}, foreignTransports...) {
 		ended[name] = make(map[transport.End]prometheus.Counter)
 		for _, end := range []transport.End{
 			transport.EndClient, transport.EndShutdown, transport.EndSlow, transport.EndLost, transport.EndRefused, transport.EndFailure,
@@ -127,7 +132,7 @@ func (m *metrics) watchReconnects(window func() time.Duration) {
 // hubObserver feeds the histogram of publishing.
 func (m *metrics) hubObserver() *hub.Observer {
 	publish := make(map[string]prometheus.Observer)
-	for _, name := range []string{transport.WebSocket, transport.Post} {
+	for _, name := range append([]string{transport.WebSocket, transport.Post}, foreignTransports...) {
 		publish[name] = m.publishSeconds.WithLabelValues(name)
 	}
 	return &hub.Observer{
@@ -200,7 +205,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descFailed, conns.failed)
 
 	h := c.hub()
-	for _, name := range []string{transport.WebSocket, transport.SSE, transport.NDJSON, transport.LongPoll, transport.Session} {
+	for _, name := range sessionTransports() {
 		gauge(descSessions, float64(h.Sessions[name]), name)
 	}
 	gauge(descSubs, float64(h.Subscriptions))

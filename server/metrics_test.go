@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
@@ -30,6 +31,11 @@ func someMetrics() *metrics {
 	m.observer(nil)
 	m.hubObserver()
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
+	apps, err := app.New([]app.App{developmentApp(&Limits{})})
+	if err != nil {
+		panic(err)
+	}
+	m.watchApps(apps)
 	m.watchCertificates(func() []certificateExpiry { return []certificateExpiry{{domain: "chat.example"}} })
 	return m
 }

@@ -31,8 +31,12 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	defer s.tellManager(systemd.Ready)
 	now := s.Config()
 	if opens(&now, &c) {
-		return nil, &SettingError{Text: "with neither tokens, keys, anonymous nor hooks.connect everybody who can reach this address could do everything; " +
+		return nil, &SettingError{Text: "with neither tokens, keys, apps, anonymous nor hooks.connect everybody who can reach this address could do everything; " +
 			"set insecure if that is meant, or listen on loopback"}
+	}
+	apps, err := s.appsOf(&c)
+	if err != nil {
+		return nil, c.located(err)
 	}
 	changed, needs := Changes(now, c)
 	before := s.guard.Settings()
@@ -46,6 +50,7 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	}
 	trust.Hooks.TakeOver(before.Hooks)
 	s.guard.Replace(trust)
+	s.replaceApps(apps)
 	s.answerMethods(trust.Hooks)
 	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.channels.SetPace(reconnect.Spread(c.Reconnect), c.Limits.SessionsPerSecond)
@@ -70,7 +75,7 @@ func (s *Server) apply(c Config) bool {
 	}
 	next := *s.current.Load()
 	next.Tokens, next.Keys, next.Anonymous = c.Tokens, c.Keys, c.Anonymous
-	next.Channels, next.Hooks = c.Channels, c.Hooks
+	next.Channels, next.Hooks, next.Apps = c.Channels, c.Hooks, c.Apps
 	next.Log.Level = c.Log.Level
 	l, from := &next.Limits, &c.Limits
 	l.ConnectionsPerUser, l.HandshakesPerSecond, l.RequestsPerSecond = from.ConnectionsPerUser, from.HandshakesPerSecond, from.RequestsPerSecond

@@ -68,6 +68,11 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.channels.ServeHTTP(w, r)
 		return
 	}
+	other := s.foreignAt(r.URL.EscapedPath())
+	if !isForeign && !isOverLimit(r) && other != nil && !other.isBrief {
+		other.http.ServeHTTP(w, r)
+		return
+	}
 	if handshake.IsUpgrade(r.Header) {
 		// A proxy that has passed the request on may take what follows for a tunnel.
 		w.Header().Set("Connection", "close")
@@ -82,6 +87,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.refuseOverLimit(w, r)
 	case isForeign:
 		s.refuseHost(w, r, s.Addr())
+	case other != nil:
+		other.http.ServeHTTP(w, r)
 	case s.hasAdmin() && isForOperators(r.URL.Path):
 		transport.ProblemNotFound.Write(w, quote(r.URL.Path)+" is served at the addresses of admin.listen, and not here")
 	case s.serveOperations(w, r):

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
@@ -60,6 +61,9 @@ type Server struct {
 	flight    *flight.Recorder
 	api       http.Handler // the server API
 	refusals  refusals
+	apps      *app.Apps
+	foreign   []foreign                // protocols of others
+	keyed     []func(path string) bool // whose clients show the key of an app
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -128,7 +132,17 @@ func New(c Config) (*Server, error) {
 	}
 	s.flight = flight.New(*c.Flight.Bytes)
 	s.metrics.watchFlight(s.flight.Stats)
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
+	apps, err := c.resolveApps()
+	if err == nil {
+		s.apps, err = app.New(apps)
+	}
+	if err != nil {
+		s.closeTracer()
+		closeSettings(context.Background(), trust)
+		return nil, c.located(err)
+	}
+	s.metrics.watchApps(s.apps)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
@@ -164,7 +178,12 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 	}
 	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
 	s.answerMethods(s.guard.Settings().Hooks)
+	protocols, err := s.makeForeign()
+	if err != nil {
+		return err
+	}
 	s.channels, err = transport.New(s.hub, &transport.Options{
+		Protocols:      protocols,
 		Origins:        s.origins,
 		Credentials:    c.Credentials,
 		Guard:          s.guard,
@@ -294,6 +313,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 		return errors.New("server: it was run or closed before")
 	}
 	s.loopback.Store(addressesAre(isLoopback, listeners))
+	s.beginApps()
 	if s.before != nil {
 		if err := s.load(ctx); err != nil {
 			return errors.Join(err, s.release())
@@ -385,11 +405,13 @@ func (s *Server) drain() {
 		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
 		}
+		s.shutdownForeign(ctx)
 		s.waitForGuest(ctx)
 	})
 	if s.admin != nil { // it has told how the rest has ended
 		s.admin.stop(ctx)
 	}
+	s.closeForeign()
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer()
@@ -430,6 +452,7 @@ func (s *Server) release() error {
 }
 
 func (s *Server) releaseLocked() error {
+	s.closeForeign()
 	closeSettings(context.Background(), s.guard.Settings())
 	s.closeTracer()
 	s.tls.stop()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/identity"
 )
@@ -84,6 +85,20 @@ var settings = table([]row[Config]{
 	{"hooks.allow_private", func(c *Config) any { return &c.Hooks.AllowPrivate }, anything, "Let URLs lead to private addresses"},
 	{"hooks.concurrency", func(c *Config) any { return &c.Hooks.Concurrency }, number(1, 10_000), "Requests under way to one URL"},
 	{"refusals.websocket", func(c *Config) any { return &c.Refusals.WebSocket }, words(RefuseByClose, RefuseByStatus), "How a browser's WebSocket is told that it is refused"},
+	{"apps", func(c *Config) any { return &c.Apps }, sections(appSettings), "Tenants whose keys clients of Pusher and PieSocket show"},
+	{"socketio.enabled", func(c *Config) any { return &c.SocketIO.Enabled }, anything, "Serve clients of Socket.IO"},
+	{"socketio.main", func(c *Config) any { return &c.SocketIO.Main }, text(checkMain), "The channel of the namespace /"},
+	{"socketio.recovery", func(c *Config) any { return &c.SocketIO.Recovery }, anything, "Let clients go on where they were"},
+	{"socketio.eio3", func(c *Config) any { return &c.SocketIO.EIO3 }, anything, "Serve clients of version 2, too"},
+	{"socketio.client_dir", func(c *Config) any { return &c.SocketIO.ClientDir }, path, "Directory with socket.io.js"},
+	{"sockjs.enabled", func(c *Config) any { return &c.SockJS.Enabled }, anything, "Serve clients of SockJS"},
+	{"sockjs.jsonp", func(c *Config) any { return &c.SockJS.JSONP }, anything, "Accept JSONP, for browsers that know nothing better"},
+	{"sockjs.htmlfile", func(c *Config) any { return &c.SockJS.HTMLFile }, anything, "Accept htmlfile, for browsers that know nothing better"},
+	{"sockjs.client_url", func(c *Config) any { return &c.SockJS.ClientURL }, text(checkScriptURL), "Where the client's script is, for its page in an iframe"},
+	{"pusher.enabled", func(c *Config) any { return &c.Pusher.Enabled }, anything, "Serve clients of Pusher, where there are apps"},
+	{"pusher.path_prefix", func(c *Config) any { return &c.Pusher.PathPrefix }, text(checkPathPrefix), "What paths may begin with besides: what clients call wsPath"},
+	{"pusher.fallback", func(c *Config) any { return &c.Pusher.Fallback }, anything, "Serve clients of Pusher over HTTP, where they have no WebSocket"},
+	{"piesocket.enabled", func(c *Config) any { return &c.PieSocket.Enabled }, anything, "Serve clients of PieSocket, where there are apps"},
 	{"history.count", func(c *Config) any { return &c.History.Count }, number(0, 10_000_000), "Publications that each channel remembers"},
 	{"history.age", func(c *Config) any { return &c.History.Age }, duration(time.Millisecond, 10*365*24*time.Hour), "How long each channel remembers a publication"},
 	{"limits.publication_bytes", func(c *Config) any { return &c.Limits.PublicationBytes }, number(1, 64<<20), "The longest payload"},
@@ -140,6 +155,29 @@ var keySettings = table([]row[BackendKey]{
 	{"name", func(k *BackendKey) any { return &k.Name }, needed(text(checkKeyName)), "What the key is called in logs and lists"},
 	{"hash", func(k *BackendKey) any { return &k.Hash }, hash, "sha256: and 64 hexadecimal digits, as godwit key new prints it"},
 	{"grants", func(k *BackendKey) any { return &k.Grants }, needed(anything), "What the key may do: patterns for each action"},
+})
+
+var appSettings = table([]row[App]{
+	{"id", func(a *App) any { return &a.ID }, needed(anything), "In the URLs of back ends, and in counts"},
+	{"key", func(a *App) any { return &a.Key }, needed(anything), "What clients show; it is no secret"},
+	{"secret", func(a *App) any { return &a.Secret }, needed(secret), "With which the application signs, as env:NAME or file:PATH"},
+	{"prefix", func(a *App) any { return &a.Prefix }, anything, "Begins the names of the app's channels and users, such as shop/"},
+	{"enabled", func(a *App) any { return &a.Enabled }, anything, "Let clients and back ends of the app in"},
+	{"client_events", func(a *App) any { return &a.ClientEvents }, anything, "Pusher: clients publish in private and presence channels"},
+	{"subscription_counts", func(a *App) any { return &a.SubscriptionCounts }, anything, "Pusher: clients are told how many are subscribed"},
+	{"watchlist", func(a *App) any { return &a.Watchlist }, anything, "Pusher: clients are told which of some users are online"},
+	{"require_jwt", func(a *App) any { return &a.RequireJWT }, anything, "PieSocket: every channel needs a token"},
+	{"webhooks", func(a *App) any { return &a.Webhooks }, sections(appWebhookSettings), "Told what happens in the app's channels, as Pusher does"},
+	{"limits.connections", func(a *App) any { return &a.Limits.Connections }, number(1, 10_000_000), "Connections of clients"},
+	{"limits.publications_per_second", func(a *App) any { return &a.Limits.PublicationsPerSecond }, number(1, 10_000_000), "Publications of clients and back ends"},
+	{"limits.client_events_per_second", func(a *App) any { return &a.Limits.ClientEventsPerSecond }, number(1, 10_000), "Pusher: publications of one connection"},
+	{"limits.publication_bytes", func(a *App) any { return &a.Limits.PublicationBytes }, number(1, 64<<20), "The longest payload"},
+	{"limits.members", func(a *App) any { return &a.Limits.Members }, number(1, 10_000), "Pusher: users in a presence channel"},
+})
+
+var appWebhookSettings = table([]row[AppWebhook]{
+	{"url", func(h *AppWebhook) any { return &h.URL }, needed(text(checkHookURL)), "Where it is told"},
+	{"events", func(h *AppWebhook) any { return &h.Events }, words(app.WebhookEvents()...), "Events that are told"},
 })
 
 var channelSettings = table([]row[ChannelPolicy]{

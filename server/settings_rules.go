@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/ws/handshake"
@@ -295,4 +296,28 @@ func checkHash(hash string) string {
 		return strings.TrimPrefix(err.Error(), "identity: ")
 	}
 	return ""
+}
+
+func checkMain(channel string) string {
+	if err := hub.CheckChannel(channel); err != nil {
+		return strings.TrimPrefix(err.Error(), "hub: ")
+	}
+	return ""
+}
+
+// checkPathPrefix wants the beginning of a path that no other resource has.
+func checkPathPrefix(prefix string) string {
+	segments := strings.TrimPrefix(prefix, "/")
+	if segments == prefix || hub.CheckChannel(segments) != nil || strings.ContainsAny(segments, "%?# ") {
+		return strconv.Quote(prefix) + " is not the beginning of a path; write for example /pusher-js"
+	}
+	return ""
+}
+
+// checkScriptURL wants where a script is: at this server, or anywhere by https.
+func checkScriptURL(s string) string {
+	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") {
+		return ""
+	}
+	return checkTrustedURL(s)
 }

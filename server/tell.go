@@ -63,6 +63,10 @@ func (s *Server) recheckMethods(session *hub.Session, patterns ...string) {
 // cannot go on at all. A session of one channel ends with it. What the server itself has
 // subscribed a session to needs no grant.
 func (s *Server) recheck(session *hub.Session, channels ...string) {
+	if key, ok := keyOf(session.Identity()); ok {
+		s.recheckKeyed(session, key)
+		return
+	}
 	if refusal := s.guard.Stands(session.Identity()); refusal != nil {
 		session.End(refusal)
 		return

@@ -55,6 +55,10 @@ func failed(key string, err error) *SettingError {
 
 func (s *Server) identitiesOf(c *Config, before *guard.Settings) (*identity.Identities, error) {
 	o := &identity.Options{Anonymous: c.Anonymous, Logger: s.log}
+	if len(c.Apps) > 0 && o.Anonymous == nil {
+		// A server of apps is theirs: what nobody is granted is not open to everybody.
+		o.Anonymous = new(access.Grants)
+	}
 	if before != nil {
 		o.From = before.Identities
 	}

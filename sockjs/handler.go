@@ -30,12 +30,12 @@ type Handler interface {
 	OnMessage(s *Session, typ MessageType, data []byte)
 
 	// OnWake is called soon after Session.Wake, once for all calls until then, and when
-	// the time of Session.WakeAt has come. It may come before OnOpen for a session that
-	// is held, see Options.Decide.
+	// the time of Session.WakeAt has come; sometimes once more. It may come before OnOpen
+	// for a session that is held, see Options.Decide.
 	OnWake(s *Session)
 
-	// OnDrain is called when nothing waits for the client any more after something did,
-	// see Session.Buffered.
+	// OnDrain is called when nothing waits for the client any more, after Session.Buffered
+	// said that something does.
 	OnDrain(s *Session)
 
 	// OnClose is called once, after everything else. err is never nil. The methods of s

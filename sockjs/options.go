@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/driver"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -108,12 +109,17 @@ type Options struct {
 	// QueueMessagesMax and QueueBytesMax are how many messages, and bytes of them as they
 	// are sent, may wait for a client. One message may always wait. A session whose queue
 	// is full is closed with 1008, because a message was lost. Defaults 1,024 and 1 MiB.
+	// For a WebSocket QueueBytesMax counts, and the bounds of its driver.
 	QueueMessagesMax int
 	QueueBytesMax    int
 
 	// SessionsMax is how many sessions there may be, those included that have ended and
 	// whose clients are still to be told. More are refused with 1013. Default 100,000.
 	SessionsMax int
+
+	// Compression, if not nil, accepts permessage-deflate on WebSockets; the zero value of
+	// deflate.Options is a good one. Default: none.
+	Compression *deflate.Options
 
 	// Observer is told what happens. Default: nobody.
 	Observer *Observer
@@ -146,6 +152,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if u := o.SockJSURL; u != "" && (!strings.HasPrefix(u, "/") && !strings.HasPrefix(u, "http") || strings.ContainsAny(u, "\"<>\r\n")) {
 		return Options{}, &OptionError{Option: "SockJSURL", Reason: fmt.Sprintf(`%.100q is no URL of a script; it begins with "/" or "http"`, u)}
+	}
+	if o.Compression != nil {
+		if err := o.Compression.Validate(); err != nil {
+			return Options{}, &OptionError{Option: "Compression", Reason: err.Error()}
+		}
 	}
 	if o.Transports == nil {
 		o.Transports = DefaultTransports()

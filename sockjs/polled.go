@@ -82,7 +82,7 @@ func (p *polled) send(typ MessageType, data []byte) error {
 		return ErrNotUTF8
 	}
 	p.mu.Lock()
-	err := p.push(typ, data)
+	err := p.push(typ, data, p.machine.Push)
 	p.mu.Unlock()
 	p.settle()
 	return err
@@ -91,13 +91,15 @@ func (p *polled) send(typ MessageType, data []byte) error {
 // writeFrames implements carrier.
 func (p *polled) writeFrames(encoded [][]byte) error {
 	var err error
+	push := p.machine.Push // one call is as one message for the bounds of the queue
 	p.mu.Lock()
 	for _, f := range encoded {
 		for len(f) > 0 && err == nil {
 			var typ MessageType
 			var payload []byte
 			if typ, payload, f, err = cutFrame(f); err == nil {
-				err = p.push(typ, payload)
+				err = p.push(typ, payload, push)
+				push = p.machine.PushMore
 			}
 		}
 	}
@@ -117,14 +119,14 @@ func cutFrame(b []byte) (typ MessageType, payload, rest []byte, err error) {
 }
 
 // push queues a message; mu is held.
-func (p *polled) push(typ MessageType, data []byte) error {
+func (p *polled) push(typ MessageType, data []byte, push func([]byte) error) error {
 	if p.closing != nil {
 		return ErrClosed
 	}
 	if typ == MessageBinary {
 		data = base64.StdEncoding.AppendEncode(nil, data)
 	}
-	switch p.machine.Push(data) {
+	switch push(data) {
 	case nil:
 		p.server.sent.Add(1)
 		return nil
@@ -163,19 +165,25 @@ func (p *polled) buffered() int {
 	if n > 0 {
 		p.state |= owesDrain // whoever learns that may wait for OnDrain
 	}
-	return n
+	o := &p.server.o
+	return max(n, p.machine.Count()*(min(o.QueueBytesMax, DefaultQueueBytesMax)/o.QueueMessagesMax))
 }
 
 // isCrowded implements carrier.
 func (p *polled) isCrowded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o := &p.server.o
-	if p.machine.Count() < max(1, o.QueueMessagesMax/2) && p.waiting() <= o.QueueBytesMax/2 {
+	if !p.isHalfFull() && p.receiver.buffered() < flushBytes {
 		return false
 	}
 	p.state |= owesDrain
 	return p.closing == nil
+}
+
+// isHalfFull reports whether half of what may wait for a request does; mu is held.
+func (p *polled) isHalfFull() bool {
+	o := &p.server.o
+	return p.machine.Count() >= max(1, o.QueueMessagesMax/2) || p.machine.Queued() > o.QueueBytesMax/2
 }
 
 // waiting is how many bytes wait; mu is held.

@@ -9,9 +9,13 @@ import (
 	"github.com/godwit-io/godwit/sockjs/internal/session"
 )
 
-// settle is called behind a change, without mu.
+// settle is called behind a change, without mu. A callback that writes much does not wait
+// for its end.
 func (p *polled) settle() {
-	p.flush(false)
+	p.mu.Lock()
+	isUrgent := p.isHalfFull()
+	p.mu.Unlock()
+	p.flush(isUrgent)
 	p.schedule()
 }
 
@@ -192,15 +196,14 @@ func (p *polled) finish() {
 const flushBytes = 64 << 10
 
 // flush writes what there is to the receiver. While a callback is under way only the one who
-// makes it does.
-func (p *polled) flush(isRunner bool) {
+// makes it does, or whoever finds it urgent.
+func (p *polled) flush(isUrgent bool) {
 	p.mu.Lock()
-	if p.has(isWriting) || p.has(isRunning) && !isRunner {
+	if p.has(isWriting) || p.has(isRunning) && !isUrgent {
 		p.mu.Unlock()
 		return // it is done there
 	}
 	if !p.receiver.isReady() {
-		p.noteWaiting()
 		p.arm()
 		p.mu.Unlock()
 		return
@@ -209,8 +212,8 @@ func (p *polled) flush(isRunner bool) {
 	scratch := scratches.get()
 	for {
 		r := p.receiver
-		if !r.isReady() || r.buffered() > flushBytes {
-			break // OnDrain comes
+		if !r.isReady() || !p.machine.HasNext() || r.buffered() > flushBytes {
+			break // or OnDrain comes
 		}
 		out, isLast := p.machine.Next(scratch[:0], time.Now())
 		if len(out) == 0 {
@@ -233,20 +236,12 @@ func (p *polled) flush(isRunner bool) {
 		}
 	}
 	p.state &^= isWriting
-	p.noteWaiting()
 	isLost := p.has(isPosted) && p.receiver == nil // a wake of the receiver that has ended
 	p.arm()
 	p.mu.Unlock()
 	scratches.put(scratch)
 	if isLost {
 		p.server.workers.add(p)
-	}
-}
-
-// noteWaiting has OnDrain called when what waits has left; mu is held.
-func (p *polled) noteWaiting() {
-	if p.waiting() > 0 {
-		p.state |= owesDrain
 	}
 }
 

@@ -45,7 +45,7 @@ func (in *sender) OnBody(x httpcarrier.Exchange, body []byte) {
 	batch := batches.get()
 	err := in.parse(batch, body)
 	switch {
-	case err == nil && batch.Longest() > in.server.o.MessageBytesMax:
+	case err == frames.ErrTooMany, err == nil && batch.Longest() > in.server.o.MessageBytesMax:
 		in.OnTooLarge(x, 0)
 	case err == frames.ErrPayload:
 		_ = x.Respond(http.StatusInternalServerError, in.fields, []byte("Payload expected.\n"))

@@ -46,9 +46,9 @@ func (h *serving) OnOpen(s *Session) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Conn{session: s, cancel: cancel}
 	s.SetValue(c)
-	s.server.live.Add(1)
+	s.server.join()
 	go func() { // Server.Close waits for it
-		defer s.server.live.Done()
+		defer s.server.leave()
 		defer cancel()
 		code := CloseInternal
 		s.server.guarded(s, func() {

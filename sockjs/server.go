@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,7 +34,6 @@ type Server struct {
 	iframe  *iframe            // nil without
 	prefix  string             // of the IDs of sessions
 	workers workers
-	live    sync.WaitGroup // sessions whose OnClose is to come
 
 	number, opens, refusals, received, sent atomic.Uint64
 	receivers                               atomic.Int64
@@ -39,6 +41,10 @@ type Server struct {
 	mu       sync.Mutex // guards what follows; not held while something is called
 	sessions map[string]*polled
 	open     map[*socket]struct{}
+	opening  map[*socket]time.Time // since when handshakes are being answered
+	swept    time.Time             // when that was last looked through
+	live     int                   // sessions whose OnClose is to come, and goroutines of Serve
+	idle     chan struct{}         // closed when live is 0; nil while nobody waits for that
 	isClosed bool
 }
 
@@ -56,7 +62,7 @@ func New(h Handler, o *Options) (*Server, error) {
 		return nil, fmt.Errorf("sockjs: %w", &OptionError{Option: "Decide", Reason: "there is neither a Handler nor a Decide that gives one"})
 	}
 	s := &Server{
-		o: options, handler: h, sessions: make(map[string]*polled), open: make(map[*socket]struct{}),
+		o: options, handler: h, sessions: make(map[string]*polled), open: make(map[*socket]struct{}), opening: make(map[*socket]time.Time),
 		limits: session.Limits{
 			Heartbeat: options.Heartbeat, DisconnectDelay: options.DisconnectDelay, ResponseLimit: options.ResponseLimit,
 			QueueMessagesMax: options.QueueMessagesMax, QueueBytesMax: options.QueueBytesMax,
@@ -68,7 +74,7 @@ func New(h Handler, o *Options) (*Server, error) {
 	for i, most := range []int{options.BodyBytesMax, options.MessageBytesMax} {
 		s.sockets[i] = &engine.Options{
 			MessageBytesMax: int64(most), PingInterval: options.Heartbeat, PingTimeout: pingTimeout,
-			QueueBytesMax: options.QueueBytesMax, QueueMessagesMax: options.QueueMessagesMax,
+			QueueBytesMax: options.QueueBytesMax, Compression: options.Compression,
 		}
 	}
 	if options.SockJSURL != "" {
@@ -166,11 +172,16 @@ func (s *Server) admit(r *httpcarrier.Request, base string, t Transport) (httpca
 	}
 	c := &socket{early: new(early)}
 	c.Session = Session{server: s, carrier: c, number: s.number.Add(1), transport: t}
+	now := time.Now()
 	s.mu.Lock()
 	code, reason := s.mayBegin()
-	s.open[c] = struct{}{}
-	s.live.Add(1)
+	s.opening[c] = now
+	s.live++
+	lost := s.sweep(now)
 	s.mu.Unlock()
+	for _, c := range lost {
+		c.abandon(errHandshakeLost)
+	}
 	if code != 0 {
 		c.end(code, reason) // nobody knows it yet
 		c.handler = NopHandler{}
@@ -189,7 +200,7 @@ func (s *Server) mayBegin() (code Code, reason string) {
 	switch {
 	case s.isClosed:
 		return CloseGoingAway, "the server is going away"
-	case len(s.sessions)+len(s.open) >= s.o.SessionsMax:
+	case len(s.sessions)+len(s.open)+len(s.opening) >= s.o.SessionsMax:
 		return CloseTryAgainLater, "there are too many sessions; try again later"
 	}
 	return 0, ""
@@ -214,7 +225,7 @@ func (s *Server) find(key string, in *receiver, t Transport) (p *polled, isNew b
 	p.machine.Attach(now, in.format)
 	in.session = p
 	s.receivers.Add(1)
-	s.live.Add(1)
+	s.live++
 	s.sessions[key] = p
 	return p, true, nil
 }
@@ -235,9 +246,41 @@ func (s *Server) remove(p *polled) {
 	s.mu.Unlock()
 }
 
+// handshakeTimeout is after how long a handshake that was accepted must have become a
+// WebSocket. Mostly it does at once; a server that fails then tells nobody.
+const handshakeTimeout = 30 * time.Second
+
+var errHandshakeLost = errors.New("sockjs: the opening handshake was accepted and did not become a WebSocket")
+
+// sweep returns the sockets that will never be, from time to time; mu is held.
+func (s *Server) sweep(now time.Time) (lost []*socket) {
+	if now.Sub(s.swept) < handshakeTimeout {
+		return nil
+	}
+	s.swept = now
+	for c, since := range s.opening {
+		if now.Sub(since) >= handshakeTimeout {
+			lost = append(lost, c)
+		}
+	}
+	return lost
+}
+
+// addSocket says that a handshake has become a WebSocket.
+func (s *Server) addSocket(c *socket) {
+	s.mu.Lock()
+	if _, isKnown := s.opening[c]; isKnown {
+		delete(s.opening, c)
+		s.open[c] = struct{}{}
+	}
+	s.mu.Unlock()
+}
+
+// removeSocket forgets it.
 func (s *Server) removeSocket(c *socket) {
 	s.mu.Lock()
 	delete(s.open, c)
+	delete(s.opening, c)
 	s.mu.Unlock()
 }
 
@@ -279,7 +322,7 @@ func (s *Server) opened(session *Session) {
 
 // ended makes the last call of a session.
 func (s *Server) ended(session *Session, err *CloseError, wasOpen bool) {
-	defer s.live.Done()
+	defer s.leave()
 	tell := s.o.Observer.Closed
 	if !wasOpen {
 		s.refusals.Add(1)
@@ -308,20 +351,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for c := range s.open {
 		all = append(all, c)
 	}
+	opening := slices.Collect(maps.Keys(s.opening))
 	s.mu.Unlock()
 	for _, c := range all {
 		c.close(CloseGoingAway, "the server is going away")
 	}
-	done := make(chan struct{})
-	go func() {
-		s.live.Wait()
-		s.workers.wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return ctx.Err()
+	for _, c := range opening {
+		c.close(CloseGoingAway, "the server is going away")
+		c.abandon(nil) // one that becomes a WebSocket after all says goodbye
+	}
+	if err := s.wait(ctx); err != nil {
+		return err
 	}
 	for _, c := range all {
 		if p, ok := c.(*polled); ok {
@@ -331,10 +371,46 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// join counts somebody for whom wait waits.
+func (s *Server) join() {
+	s.mu.Lock()
+	s.live++
+	s.mu.Unlock()
+}
+
+// leave undoes join.
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live--; s.live == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// wait returns when nobody is left, or the error of ctx.
+func (s *Server) wait(ctx context.Context) error {
+	s.mu.Lock()
+	if s.live > 0 && s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	idle := s.idle
+	s.mu.Unlock()
+	if idle != nil {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.workers.wait()
+	return nil
+}
+
 // Stats returns the numbers of the Server.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	polled, sockets := len(s.sessions), len(s.open)
+	polled, sockets := len(s.sessions), len(s.open)+len(s.opening)
 	s.mu.Unlock()
 	return Stats{
 		Sessions: polled + sockets, Waiting: max(0, polled-int(s.receivers.Load())), WebSockets: sockets,

@@ -63,12 +63,14 @@ func (s *Session) Write(typ MessageType, p []byte) error { return s.carrier.send
 
 // WriteFrames sends messages, each of which is given as a whole, unmasked frame of a
 // WebSocket, as driver.Prepared has it: of text or of bytes, see Write. The frames may be
-// shared: they are neither modified nor kept. Besides the errors of Send it returns
-// ErrFrame.
+// shared: they are neither modified nor kept. For the bounds of the queue one call is one
+// message. Besides the errors of Send it returns ErrFrame.
 func (s *Session) WriteFrames(frames ...[]byte) error { return s.carrier.writeFrames(frames) }
 
 // Buffered returns how many bytes wait for the client, because it is slow or is not
-// asking for them at the moment.
+// asking for them at the moment. OnDrain comes when they have left. Where messages wait for
+// a request, each counts for at least QueueBytesMax/QueueMessagesMax bytes, 1 KiB by default:
+// whoever stops writing long before QueueBytesMax never finds the queue full.
 func (s *Session) Buffered() int { return s.carrier.buffered() }
 
 // Close ends the session: the client gets what was written before, then code and reason.

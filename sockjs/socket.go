@@ -22,6 +22,7 @@ type socket struct {
 
 	mu      sync.Mutex // guards what follows; not held while the handler is called
 	early   *early     // nil once the session is open
+	rest    *rest      // of a message that was not handed on whole; nil mostly
 	closing *CloseError
 	state   socketState
 }
@@ -33,6 +34,13 @@ type early struct {
 	received []received
 	wakeAt   time.Time
 	decideBy time.Time
+	isAsked  bool // OnDrain is to follow
+}
+
+// rest is what has arrived while the application does not read.
+type rest struct {
+	batch *frames.Batch
+	next  int
 }
 
 type received struct {
@@ -47,6 +55,7 @@ const (
 	socketAccepted                         // the session is to be opened
 	socketOpen                             // it is
 	socketWoken                            // Wake was called before there was a connection
+	socketPaused                           // OnMessage is not to be called
 	socketBroken                           // the client has sent what is no frame
 	socketDone                             // OnClose was called
 )
@@ -78,6 +87,7 @@ func (s *socket) abandon(err error) {
 
 // OnOpen implements httpcarrier.Handler.
 func (s *socket) OnOpen(c httpcarrier.Conn) {
+	s.server.addSocket(s)
 	s.mu.Lock()
 	s.conn = c
 	isWoken := s.has(socketWoken)
@@ -122,11 +132,14 @@ func (s *socket) proceed() {
 		s.conn.WakeAt(e.wakeAt)
 		s.server.opened(&s.Session)
 		s.call(func() { s.handler.OnOpen(&s.Session) })
+		if e.isAsked && s.conn.Buffered() == 0 { // or else the connection calls
+			s.OnDrain(s.conn)
+		}
 		for _, m := range e.received {
 			s.receive(m.typ, m.data)
 		}
 		if len(e.received) > 0 {
-			s.conn.ResumeReading()
+			s.pause(s.isPaused())
 		}
 	default:
 		s.mu.Unlock()
@@ -169,27 +182,63 @@ func (s *socket) receive(typ MessageType, p []byte) {
 		return
 	}
 	batch := batches.get()
-	defer batches.put(batch)
-	if err := frames.ParseFrame(batch, p); err != nil || typ != driver.MessageText {
+	switch err := frames.ParseFrame(batch, p); {
+	case err == frames.ErrTooMany, err == nil && batch.Longest() > s.server.o.MessageBytesMax:
+		s.close(CloseTooBig, "the message is longer than is taken here")
+	case err != nil || typ != driver.MessageText:
 		s.mu.Lock()
 		s.state |= socketBroken
 		s.mu.Unlock()
 		s.close(CloseBroken, reasonBroken)
+	default:
+		s.server.received.Add(uint64(batch.Len()))
+		s.hand(batch, 0)
 		return
 	}
-	if batch.Longest() > s.server.o.MessageBytesMax {
-		s.close(CloseTooBig, "the message is longer than is taken here")
-		return
-	}
-	s.server.received.Add(uint64(batch.Len()))
+	batches.put(batch)
+}
+
+// hand hands on messages from next on. The others wait when the application pauses.
+func (s *socket) hand(batch *frames.Batch, next int) {
 	s.call(func() {
-		for i := range batch.Len() {
-			s.handler.OnMessage(&s.Session, MessageText, batch.At(i))
-			if s.isClosing() {
+		for ; next < batch.Len(); next++ {
+			s.mu.Lock()
+			isClosing, isPaused := s.closing != nil, s.has(socketPaused)
+			if isPaused && !isClosing {
+				s.rest = &rest{batch, next}
+			}
+			s.mu.Unlock()
+			if isPaused && !isClosing {
+				batch = nil // it is in use
 				return
 			}
+			if isClosing {
+				return
+			}
+			s.handler.OnMessage(&s.Session, MessageText, batch.At(next))
 		}
 	})
+	if batch != nil {
+		batches.put(batch)
+	}
+}
+
+// goOn hands on what has waited, and has the connection read again.
+func (s *socket) goOn() {
+	s.mu.Lock()
+	left := s.rest
+	if left == nil || s.has(socketPaused) {
+		s.mu.Unlock()
+		return
+	}
+	s.rest = nil
+	s.mu.Unlock()
+	s.hand(left.batch, left.next)
+	s.mu.Lock()
+	if s.rest == nil && !s.has(socketPaused) {
+		s.conn.ResumeReading()
+	}
+	s.mu.Unlock()
 }
 
 // call makes a callback.
@@ -197,6 +246,12 @@ func (s *socket) call(f func()) {
 	if !s.server.guarded(&s.Session, f) {
 		s.close(CloseInternal, "internal error")
 	}
+}
+
+func (s *socket) isPaused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.has(socketPaused)
 }
 
 func (s *socket) isClosing() bool {
@@ -213,6 +268,7 @@ func (s *socket) OnWake(c httpcarrier.Conn) {
 	}
 	s.mu.Unlock()
 	s.proceed()
+	s.goOn()
 	if s.isClosing() {
 		return
 	}
@@ -269,8 +325,8 @@ func (s *socket) finish() {
 	s.state |= socketDone
 	err, wasOpen := s.closing, s.has(socketOpen)
 	s.mu.Unlock()
-	s.server.ended(&s.Session, err, wasOpen)
 	s.server.removeSocket(s)
+	s.server.ended(&s.Session, err, wasOpen)
 }
 
 // end closes the session; mu is held. Only the first call counts.
@@ -328,6 +384,7 @@ func (s *socket) buffered() int {
 	defer s.mu.Unlock()
 	switch {
 	case s.early != nil:
+		s.early.isAsked = len(s.early.queue) > 0
 		return len(s.early.queue)
 	case s.conn != nil:
 		return s.conn.Buffered()
@@ -335,15 +392,13 @@ func (s *socket) buffered() int {
 	return 0
 }
 
-// isCrowded implements carrier. How many messages wait, the connection does not say; none is
-// shorter than smallestFrame.
+// isCrowded implements carrier. How many messages wait, the connection does not say.
 func (s *socket) isCrowded() bool {
-	o := &s.server.o
-	return s.buffered() > min(o.QueueBytesMax/2, o.QueueMessagesMax/2*smallestFrame) && !s.isClosing()
+	return s.buffered() > min(s.server.o.QueueBytesMax/2, crowdedBytes) && !s.isClosing()
 }
 
-// smallestFrame is the length of an empty message, with the head of its frame.
-const smallestFrame = len(`..a[""]`)
+// crowdedBytes are fewer of the smallest messages than a driver lets wait.
+const crowdedBytes = 64 << 10
 
 // close implements carrier.
 func (s *socket) close(code Code, reason string) {
@@ -403,14 +458,20 @@ func (s *socket) accept() {
 // pause implements carrier.
 func (s *socket) pause(on bool) {
 	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if on {
+		s.state |= socketPaused
+	} else {
+		s.state &^= socketPaused
+	}
 	switch {
-	case conn == nil:
+	case s.conn == nil:
 	case on:
-		conn.PauseReading()
+		s.conn.PauseReading()
+	case s.rest != nil:
+		s.conn.Wake() // what has waited comes first
 	default:
-		conn.ResumeReading()
+		s.conn.ResumeReading()
 	}
 }
 

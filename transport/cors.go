@@ -40,6 +40,13 @@ func (t *Transport) allowUnsafe(a *asked) bool {
 	return hasOrigin && t.admits(a)
 }
 
+// AllowsUnsafe reports whether a request that net/http has read may change something, by
+// the same rules as a publication: it is for resources beside channels.
+func (t *Transport) AllowsUnsafe(r *http.Request) bool {
+	a := askedHTTP(r)
+	return t.allowUnsafe(&a)
+}
+
 func (t *Transport) refuseOrigin(a *asked) *refusal {
 	t.observe.originRefused(strings.Clone(a.get("Origin")), strings.Clone(a.host))
 	origin := "another origin, which is not given,"

@@ -184,6 +184,7 @@ func greet(w io.Writer, s *server.Server) {
 			fmt.Fprintf(w, "  metrics    http%s://%s/metrics\n\n", secure, host)
 		}
 	}
+	greetOthers(w, s)
 	c := s.Config()
 	isOpen := !c.IsProtected()
 	if isOpen {

@@ -18,6 +18,7 @@ func engineIO() (protocol, error) {
 		PingTimeout:  200 * time.Millisecond,
 		MaxPayload:   1_000_000,
 		Origins:      anyone,
+		AllowEIO3:    true,
 	})
 }
 

@@ -41,6 +41,11 @@ type Options struct {
 	// connection.
 	Address func(*transport.Request) netip.Addr
 
+	// Keyed reports whether the client of a request shows the key of an app, which its
+	// protocol looks at: neither tokens nor the hook connect count there. It must be quick
+	// and must not block. Default: none does.
+	Keyed func(*transport.Request) bool
+
 	// Refused is told of every refusal: of which action, 0 for none yet, and why. It
 	// must be quick and must not block.
 	Refused func(access.Action, access.Cause)
@@ -72,6 +77,9 @@ type Guard struct {
 func New(o Options, s *Settings) *Guard {
 	if o.Address == nil {
 		o.Address = func(r *transport.Request) netip.Addr { return r.RemoteAddr().Addr() }
+	}
+	if o.Keyed == nil {
+		o.Keyed = func(*transport.Request) bool { return false }
 	}
 	if o.Refused == nil {
 		o.Refused = func(access.Action, access.Cause) {}
@@ -138,6 +146,10 @@ func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport
 		g.welcome(s, c, access.Everybody, nil, done)
 		return
 	}
+	if g.o.Keyed(r) {
+		g.welcome(s, c, keyed, nil, done)
+		return
+	}
 	var asks *hooks.ConnectRequest
 	if s.Hooks.AsksConnect() {
 		asks = &hooks.ConnectRequest{
@@ -153,6 +165,10 @@ func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport
 		g.welcome(s, c, id, err, done)
 	})
 }
+
+// keyed is who a client is before its protocol says whose key it shows: somebody who may
+// do nothing.
+var keyed = &access.Identity{Kind: access.Application}
 
 // What a token or key that was shown came to.
 const (

@@ -75,7 +75,7 @@ func (s *Session) Packet(now Time, p packet.Packet, fx *Effects) bool {
 	case packet.Message:
 		return true
 	case packet.Close:
-		s.End(TransportClose, fx)
+		s.leave(now, fx)
 	case packet.Ping:
 		if s.version != 3 {
 			s.End(ParseError, fx) // heartbeats go the other way
@@ -91,6 +91,20 @@ func (s *Session) Packet(now Time, p packet.Packet, fx *Effects) bool {
 		s.beat = now.after(s.set.PingInterval)
 	}
 	return false // the others mean nothing from a client
+}
+
+// leave ends the session because the client said so. Its poll may come behind the POST that
+// said it, and is answered all the same.
+func (s *Session) leave(now Time, fx *Effects) {
+	pl := s.polling
+	if pl == nil || pl.waiting {
+		s.End(TransportClose, fx)
+		return
+	}
+	s.phase, s.reason = phaseClosing, TransportClose
+	pl.closeBy = now.after(NoopDelay)
+	pl.queue.clear()
+	pl.queue.add(packet.Packet{Type: packet.Noop})
 }
 
 // NeedsTime reports whether Packet uses the time for a message.

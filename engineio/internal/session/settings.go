@@ -8,7 +8,8 @@ import (
 // What no client notices, and so is no option.
 const (
 	// NoopDelay is how long a poll is held while an upgrade is under way. Without it client
-	// and server would spin; a client that waits for one noop only would hang without it, too.
+	// and server would spin. It is also how long a session that its client has closed waits
+	// for a poll that was on its way.
 	NoopDelay = 100 * time.Millisecond
 
 	// CloseTimeout is how long a polling client may take to fetch the end.
@@ -92,18 +93,12 @@ type Effect struct {
 }
 
 // Effects are what is to be done, in order. Data in them is the receiver's.
-type Effects struct {
-	list  []Effect
-	space [6]Effect
-}
+type Effects struct{ list []Effect }
 
 // All returns the effects.
 func (fx *Effects) All() []Effect { return fx.list }
 
 func (fx *Effects) add(kind Kind, data []byte) {
-	if fx.list == nil {
-		fx.list = fx.space[:0]
-	}
 	fx.list = append(fx.list, Effect{Kind: kind, Data: data})
 }
 

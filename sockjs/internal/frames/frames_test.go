@@ -252,6 +252,20 @@ func fuzzParse(f *testing.F, parse func(*Batch, []byte) error, bare bool) {
 	})
 }
 
+func TestMessagesMax(t *testing.T) {
+	most := "[" + strings.Repeat(`"",`, MessagesMax-1) + `""]`
+	var b Batch
+	if err := ParseMessages(&b, []byte(most)); err != nil || b.Len() != MessagesMax {
+		t.Error(err, b.Len())
+	}
+	b.Reset()
+	for _, more := range []string{most[:len(most)-1] + `,""]`, most[:len(most)-1] + `,"",`} {
+		if err := ParseMessages(&b, []byte(more)); !errors.Is(err, ErrTooMany) || b.Len() != 0 {
+			t.Error(err, b.Len())
+		}
+	}
+}
+
 func TestBatch(t *testing.T) {
 	var b Batch
 	if err := ParseMessages(&b, []byte(`["a","bcd","ef"]`)); err != nil || b.Longest() != 3 || b.Bytes() != 6+3*8 || b.Cap() < b.Bytes() {

@@ -11,7 +11,12 @@ import (
 var (
 	ErrBroken  = errors.New("frames: not JSON, or not UTF-8")
 	ErrPayload = errors.New("frames: no messages, or JSON that is no array of strings")
+	ErrTooMany = errors.New("frames: more messages at once than MessagesMax")
 )
+
+// MessagesMax is how many messages may come at once. Clients send at once what their page has
+// sent while they were busy.
+const MessagesMax = 1 << 16
 
 // Batch is the messages that a client has sent at once. The zero value is empty.
 type Batch struct {
@@ -52,7 +57,7 @@ func (b *Batch) Cap() int { return cap(b.text) + 8*cap(b.ends) }
 
 // ParseMessages appends the messages of a request to b: a JSON array of strings. A lone
 // surrogate becomes U+FFFD. It returns ErrPayload for nothing and for JSON of another
-// kind, and ErrBroken for what is no JSON or not UTF-8; b is as it was then.
+// kind, ErrBroken for what is no JSON or not UTF-8, and ErrTooMany; b is as it was then.
 func ParseMessages(b *Batch, data []byte) error {
 	p := parser{data: data}
 	p.space()
@@ -79,12 +84,16 @@ func ParseFrame(b *Batch, data []byte) error {
 // add appends what read finds, and nothing if it fails.
 func (b *Batch) add(p *parser, read func(*Batch) bool) error {
 	text, ends := len(b.text), len(b.ends)
-	if read(b) {
+	if read(b) && len(b.ends)-ends <= MessagesMax {
 		if p.space(); p.at == len(p.data) {
 			return nil
 		}
 	}
+	isTooMany := len(b.ends)-ends > MessagesMax
 	b.text, b.ends = b.text[:text], b.ends[:ends]
+	if isTooMany {
+		return ErrTooMany
+	}
 	if utf8.Valid(p.data) && json.Valid(p.data) {
 		return ErrPayload
 	}
@@ -124,8 +133,8 @@ func (p *parser) array(b *Batch) bool {
 	if p.next(']') {
 		return true
 	}
-	for {
-		if !p.text(b) {
+	for n := 0; ; n++ {
+		if n > MessagesMax || !p.text(b) {
 			return false
 		}
 		if p.next(']') {

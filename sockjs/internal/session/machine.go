@@ -120,13 +120,19 @@ func (m *Machine) Accept() {
 // Push lets a message wait, which is valid UTF-8. It returns ErrClosed, or ErrFull, which
 // has closed nothing yet. One message may always wait.
 func (m *Machine) Push(message []byte) error {
+	if m.phase <= Open && m.count > 0 && (m.count >= m.limits.QueueMessagesMax || len(m.queue)+len(message) >= m.limits.QueueBytesMax) {
+		return ErrFull
+	}
+	return m.PushMore(message)
+}
+
+// PushMore is Push for a message that came together with one that was pushed: it is never
+// too much.
+func (m *Machine) PushMore(message []byte) error {
 	if m.phase > Open {
 		return ErrClosed
 	}
 	if m.count > 0 {
-		if m.count >= m.limits.QueueMessagesMax || len(m.queue)+len(message) >= m.limits.QueueBytesMax {
-			return ErrFull
-		}
 		m.queue = append(m.queue, ',')
 	}
 	m.queue = frames.AppendString(m.queue, message)
@@ -152,6 +158,19 @@ func (m *Machine) Close(now time.Time, code uint16, reason string) bool {
 
 // Drop forgets what waits: the client would miss something before it.
 func (m *Machine) Drop() { m.queue, m.count = nil, 0 }
+
+// HasNext reports whether Next has something.
+func (m *Machine) HasNext() bool {
+	switch {
+	case !m.attached:
+		return false
+	case !m.begun && !m.format.IsSingle():
+		return true
+	case m.phase == Undecided:
+		return false
+	}
+	return m.accepted && !m.greeted || len(m.queue) > 0 || m.phase == Closed || m.beat
+}
 
 // Next appends what the receiver is to be sent next, as one piece: the prelude, or a frame
 // in its format. Nothing is appended when there is nothing. isLast says that the response

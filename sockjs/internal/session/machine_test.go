@@ -194,7 +194,11 @@ func FuzzMachine(f *testing.F) {
 				t.Fatalf("%d bytes wait", m.Queued())
 			}
 			for {
+				hasNext := m.HasNext()
 				out, isLast := m.Next(nil, now)
+				if hasNext != (len(out) > 0) {
+					t.Fatalf("%q, but there is something: %v", out, hasNext)
+				}
 				if len(out) == 0 {
 					break
 				}
