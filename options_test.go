@@ -17,6 +17,7 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher"
+	"github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -132,6 +133,19 @@ var options = map[string]struct {
 		}
 		defer h.Close()
 		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
+	"compat/socketio.Options": {reflect.TypeFor[socketio.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		channels, err := transport.New(h, nil)
+		if err != nil {
+			return err
+		}
+		_, err = socketio.New(channels, o.(*socketio.Options))
 		return err
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {

@@ -74,10 +74,8 @@ func (s *Server) askHandshake(a *asked, q *query, isUpgrade bool) *problem {
 		return problemRequest
 	case a.version == 0, a.version == 3 && !s.options.AllowEIO3:
 		return problemVersion
-	case !s.table.hasRoom():
-		return problemFull
 	}
-	return nil
+	return s.table.mayAdd()
 }
 
 // judgement is what Options.Allow decides about a handshake.

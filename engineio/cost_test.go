@@ -22,7 +22,7 @@ func TestSocketSize(t *testing.T) {
 }
 
 // upgrade makes the connection a WebSocket.
-func (c *raw) upgrade(t *testing.T, query string) {
+func (c *raw) upgrade(t testing.TB, query string) {
 	t.Helper()
 	fmt.Fprintf(c, "GET /engine.io/?%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", query)
 	if r := c.response(t); r.StatusCode != http.StatusSwitchingProtocols {
@@ -31,7 +31,7 @@ func (c *raw) upgrade(t *testing.T, query string) {
 }
 
 // frame returns the next frame, which is short.
-func (c *raw) frame(t *testing.T) string {
+func (c *raw) frame(t testing.TB) string {
 	t.Helper()
 	var head [2]byte
 	_, err := io.ReadFull(c.in, head[:])

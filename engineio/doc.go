@@ -35,8 +35,9 @@
 //	e := &engine.Server{Handler: engine.NopHandler{}, Route: server.Route, Admit: server.Admit}
 //	log.Fatal(e.ListenAndServe("127.0.0.1:3000"))
 //
-// A program that serves other paths, too, asks Serves first. On both drivers a Handler is called
-// in the same way.
+// A program that serves other paths, too, asks Serves first. The loops have an origin policy of
+// their own, engine.Server.Origins, which has to admit the same pages as Options.Origins. On both
+// drivers a Handler is called in the same way.
 //
 // # Callbacks
 //
@@ -134,8 +135,8 @@
 //
 // Socket.Close ends a session behind what was written. OnClose gets a Reason; a client that goes
 // without a word is ReasonTransportClose or, later, ReasonPingTimeout. Server.Shutdown closes
-// all sessions and waits for them. Call it before http.Server.Shutdown, which waits for polls
-// and does not know WebSockets; engine.Server.Shutdown ends everything itself.
+// all sessions and waits for them. Call it before http.Server.Shutdown or
+// engine.Server.Shutdown: both wait for polls, and the first does not know WebSockets.
 //
 // # Limits
 //

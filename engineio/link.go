@@ -74,12 +74,11 @@ func (l *link) OnMessage(c httpcarrier.Conn, typ MessageType, p []byte) {
 		now = s.server.now()
 	}
 	var fx session.Effects
-	isMessage := s.session.Packet(now, one, &fx)
-	s.apply(&fx)
-	if isMessage {
+	if s.session.Packet(now, one, &fx) { // a message has no effects
 		s.take(one)
 		return
 	}
+	s.apply(&fx)
 	s.unlock()
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 
@@ -52,8 +53,8 @@ type Options struct {
 
 	// PingInterval is the time between pings, and PingTimeout how long a client may take
 	// to answer one. A client notices within their sum that the server has gone. They are
-	// rounded down to milliseconds, and less than one is refused. Defaults 25 and 20
-	// seconds.
+	// rounded down to milliseconds; less than one is refused, and more than 24 days
+	// together, which a timer of a browser does not have. Defaults 25 and 20 seconds.
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
@@ -99,7 +100,8 @@ type Options struct {
 	// unless it says something else. Default: none.
 	Cookie *http.Cookie
 
-	// Compression, if not nil, accepts permessage-deflate on WebSockets. Default: none.
+	// Compression, if not nil, accepts permessage-deflate on WebSockets of net/http; on event
+	// loops engine.Server.Options count. Default: none.
 	Compression *deflate.Options
 
 	// Allow, if not nil, decides about a handshake that is in order. It must not block, and
@@ -138,6 +140,9 @@ func (v *Verdict) abandon() {
 	}
 }
 
+// timerMax is the longest time of a timer in JavaScript. A longer one goes off at once.
+const timerMax = math.MaxInt32 * time.Millisecond
+
 // withDefaults returns o with its defaults filled in. The error is an *OptionError.
 func (o Options) withDefaults() (Options, error) {
 	if o.Path == "" {
@@ -166,6 +171,9 @@ func (o Options) withDefaults() (Options, error) {
 		if *d.value = d.value.Truncate(time.Millisecond); *d.value == 0 {
 			return Options{}, &OptionError{Option: d.name, Reason: "it is less than a millisecond, the unit that clients are told it in"}
 		}
+	}
+	if longest := o.PingInterval + o.PingTimeout; longest > timerMax {
+		return Options{}, &OptionError{Option: "PingInterval", Reason: fmt.Sprintf("with PingTimeout it is %v; a timer of a browser has at most %v", longest, timerMax)}
 	}
 	if o.Transports == nil {
 		o.Transports = []Transport{Polling, WebSocket}
@@ -196,6 +204,8 @@ func (o Options) withDefaults() (Options, error) {
 		if err := o.Compression.Validate(); err != nil {
 			return Options{}, &OptionError{Option: "Compression", Reason: err.Error()}
 		}
+		own := *o.Compression
+		o.Compression = &own
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -80,6 +80,7 @@ type post struct {
 	socket   *Socket
 	fields   []byte
 	octets   bool // its content is binary
+	isLong   bool // it has more packets than are handed on at once
 	exchange httpcarrier.Exchange
 	isOver   bool // it was answered, or its session told
 }
@@ -113,6 +114,10 @@ func (p *post) OnBody(x httpcarrier.Exchange, body []byte) {
 	}
 }
 
+// packetsAtOnce is how many packets of a POST are handed on by an event loop; a goroutine
+// does the rest.
+const packetsAtOnce = 500
+
 // takePost hands on what a POST has brought, and answers it. The caller has the turn, and
 // has lost it if it returns false.
 func (s *Socket) takePost(p *post, body []byte) (ok bool) {
@@ -133,7 +138,15 @@ func (s *Socket) takePost(p *post, body []byte) (ok bool) {
 		s.mu.Unlock()
 		return true
 	}
-	for more := true; more; more = len(body) > 0 {
+	for count := 0; count == 0 || len(body) > 0; count++ {
+		if count == packetsAtOnce && !p.isLong {
+			p.isLong = true
+			s.putBack(item{post: p, data: body})
+			s.inTurn = false
+			s.mu.Unlock()
+			s.server.table.spawn(s.attend)
+			return false
+		}
 		one, n, err := encoding.Parse(body)
 		if err != nil {
 			s.end(session.ParseError)
@@ -146,6 +159,9 @@ func (s *Socket) takePost(p *post, body []byte) (ok bool) {
 		isMessage := s.session.Packet(s.server.now(), one, &fx)
 		s.apply(&fx)
 		if !isMessage {
+			if s.session.HasEnded() {
+				break
+			}
 			continue
 		}
 		s.mu.Unlock()

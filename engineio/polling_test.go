@@ -189,7 +189,7 @@ type raw struct {
 	in *bufio.Reader
 }
 
-func (s *site) raw(t *testing.T) *raw {
+func (s *site) raw(t testing.TB) *raw {
 	address, _, _ := strings.Cut(strings.TrimPrefix(s.url, "http://"), "/")
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *site) raw(t *testing.T) *raw {
 	return &raw{c, bufio.NewReader(c)}
 }
 
-func (c *raw) response(t *testing.T) *http.Response {
+func (c *raw) response(t testing.TB) *http.Response {
 	t.Helper()
 	r, err := http.ReadResponse(c.in, nil)
 	if err != nil {
@@ -250,6 +250,41 @@ func TestBadPosts(t *testing.T) {
 		if r := next(t, s.reasons); r != engineio.ReasonTransportError {
 			t.Errorf("a slow body: %v", r)
 		}
+	})
+}
+
+// A POST of very many packets does not hold up an event loop: its messages come all the
+// same, in order, and before those of the next.
+func TestLongPost(t *testing.T) {
+	const many = 20_000
+	heard := make(chan int, 1)
+	h := hooks{
+		open: func(s *engineio.Socket) { s.SetValue(new(int)) },
+		message: func(s *engineio.Socket, _ engineio.MessageType, data []byte) {
+			n := s.Value().(*int)
+			if string(data) != fmt.Sprint(*n) {
+				t.Errorf("got %s, want %d", data, *n)
+			}
+			if *n++; *n == many {
+				heard <- *n
+			}
+		},
+	}
+	onBoth(t, engineio.Options{}, h, func(t *testing.T, s *site) {
+		sid, _ := s.open(t)
+		for half := range 2 {
+			var b strings.Builder
+			for i := range many / 2 {
+				if i > 0 {
+					b.WriteByte(0x1e)
+				}
+				fmt.Fprintf(&b, "4%d", half*many/2+i)
+			}
+			if a := s.post(t, sid, b.String()); a.body != "ok" {
+				t.Fatalf("%+v", a)
+			}
+		}
+		next(t, heard)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
 	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -106,7 +107,7 @@ const bodyTimeout = 300 * time.Millisecond
 
 func onEngine(t *testing.T, server *engineio.Server, origins *handshake.Origins) string {
 	ln := listen(t)
-	e := &engine.Server{Handler: engine.NopHandler{}, Route: server.Route, Admit: server.Admit, Origins: origins, Loops: 2, BodyTimeout: bodyTimeout}
+	e := &engine.Server{Handler: engine.NopHandler{}, Route: server.Route, Admit: server.Admit, Origins: origins, Loops: 2, BodyTimeout: bodyTimeout, Options: engine.Options{Compression: &deflate.Options{}}}
 	done := make(chan error, 1)
 	go func() { done <- e.Serve(ln) }()
 	t.Cleanup(func() {
@@ -130,7 +131,7 @@ func onHTTP(t *testing.T, server *engineio.Server, _ *handshake.Origins) string 
 	return ln.Addr().String()
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-io/godwit/engineio"
 	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -70,6 +71,32 @@ func TestBase64OnWebSocket(t *testing.T) {
 		c.next()
 		c.say("bAQID")
 		c.hears("bAQID")
+	})
+}
+
+// Messages are compressed if that is agreed on, and those that were encoded before are not.
+func TestCompression(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	h := hooks{message: func(s *engineio.Socket, typ engineio.MessageType, data []byte) {
+		_ = s.Write(typ, data)
+		_ = s.WritePackets(engineio.AppendMessage(nil, typ, data))
+	}}
+	onBoth(t, engineio.Options{Compression: &deflate.Options{}}, h, func(t *testing.T, s *site) {
+		conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"?"+socket4, &ws.DialOptions{Options: ws.Options{Compression: &deflate.Options{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+		if _, ok := conn.Compression(); !ok {
+			t.Error("messages are not compressed")
+		}
+		c := &socket{t, conn}
+		c.next()
+		for range 3 {
+			c.say("4" + long)
+			c.hears("4" + long)
+			c.hears("4" + long)
+		}
 	})
 }
 

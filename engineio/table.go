@@ -49,11 +49,17 @@ func (t *table) get(id sid) *Socket {
 	return t.sockets[id]
 }
 
-// hasRoom reports whether one more session may begin.
-func (t *table) hasRoom() bool {
+// mayAdd says why no more sessions may begin, nil if they may.
+func (t *table) mayAdd() *problem {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return !t.closed && len(t.sockets) < t.max
+	switch {
+	case t.closed:
+		return problemBusy
+	case len(t.sockets) >= t.max:
+		return problemFull
+	}
+	return nil
 }
 
 // add adds a session, unless there are too many or the server ends.

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/godwit-io/godwit/engineio/internal/session"
@@ -30,13 +31,23 @@ const inboxBytesMax = 64 << 10
 
 func (b *inbox) isLong() bool { return b != nil && b.bytes > inboxBytesMax }
 
-// put keeps something for the holder of the turn, who has it from then on; mu is held.
-func (s *Socket) put(it item) {
+// put keeps something for the holder of the turn, who has a copy of it from then on; mu is
+// held.
+func (s *Socket) put(it item) { s.insert(it, false) }
+
+// putBack is put for the rest of what was being handed on.
+func (s *Socket) putBack(it item) { s.insert(it, true) }
+
+func (s *Socket) insert(it item, isFirst bool) {
 	if s.inbox == nil {
 		s.inbox = &inbox{}
 	}
 	it.data = append([]byte(nil), it.data...)
-	s.inbox.items = append(s.inbox.items, it)
+	if isFirst {
+		s.inbox.items = slices.Insert(s.inbox.items, 0, it)
+	} else {
+		s.inbox.items = append(s.inbox.items, it)
+	}
 	s.inbox.bytes += len(it.data)
 	if s.inbox.isLong() && s.conn != nil {
 		s.conn.PauseReading()
@@ -91,6 +102,12 @@ func (s *Socket) leave() {
 	wakes := callWake
 	for {
 		s.mu.Lock()
+		if s.conn != nil && s.calls == 0 && s.inbox == nil { // nearly always
+			s.inTurn = false
+			s.arm()
+			s.mu.Unlock()
+			return
+		}
 		it, call := s.next(wakes)
 		if it == nil && call == 0 {
 			s.flush()

@@ -32,41 +32,39 @@ func AppendMessage(dst []byte, typ MessageType, data []byte) []byte {
 // you would rather leave something out. The other errors are ErrClosed, ErrMessageType,
 // ErrNotUTF8, and ErrSeparator on polling.
 func (s *Socket) Write(typ MessageType, p []byte) error {
-	switch typ {
-	default:
+	switch {
+	case typ != MessageText && typ != MessageBinary:
 		return ErrMessageType
-	case MessageText:
-		var text wire.UTF8
-		if !text.Write(p) || !text.Done() {
+	case !s.isDirect.Load():
+		if typ == MessageText && !isUTF8(p) {
 			return ErrNotUTF8
 		}
-	case MessageBinary:
+		return s.write(packet.Packet{Type: packet.Message, Binary: typ == MessageBinary, Data: p})
+	case typ == MessageBinary:
+		return s.written(s.conn.Write(typ, p))
 	}
-	if s.isDirect.Load() {
-		m := frames.Get().(*frame)
-		defer m.recycle()
-		m.bytes = AppendMessage(m.bytes[:0], typ, p)
-		m.list[0] = m.bytes
-		return s.writeDirect(m.list[:])
-	}
-	return s.write(packet.Packet{Type: packet.Message, Binary: typ == MessageBinary, Data: p})
+	m := texts.Get().(*memory)
+	defer m.recycle()
+	m.bytes = append(append(m.bytes[:0], byte(packet.Message)), p...)
+	return s.written(s.conn.Write(typ, m.bytes))
 }
 
-// frame is memory for one message on its way to a WebSocket.
-type frame struct {
-	bytes []byte
-	list  [1][]byte
+func isUTF8(p []byte) bool {
+	var text wire.UTF8
+	return text.Write(p) && text.Done()
 }
 
-var frames = sync.Pool{New: func() any { return new(frame) }}
+// memory is where a text gets its type, on its way to a WebSocket.
+type memory struct{ bytes []byte }
 
-// frameKept is how long a frame may be whose memory is used again.
-const frameKept = 64 << 10
+var texts = sync.Pool{New: func() any { return new(memory) }}
 
-func (m *frame) recycle() {
-	m.list[0] = nil
-	if cap(m.bytes) <= frameKept {
-		frames.Put(m)
+// memoryKept is how long a text may be whose memory is used again.
+const memoryKept = 64 << 10
+
+func (m *memory) recycle() {
+	if cap(m.bytes) <= memoryKept {
+		texts.Put(m)
 	}
 }
 
@@ -83,22 +81,22 @@ func (s *Socket) WriteFrames(encoded ...[]byte) error { return s.writeMessages(e
 // WritePackets sends messages that AppendMessage has encoded; each element is one or more
 // of them. They are shared: neither modified nor kept, so that a message is encoded once
 // for any number of sockets. On a WebSocket they go out as they are, without a copy, and
-// without an allocation if encoded is a slice that exists already; they are not looked at
-// there, so what is wrong with them is the peer's to notice. On polling, and for
-// clients of version 3, they are translated. The errors are those of WriteFrames.
+// without an allocation if encoded is a slice that exists already. They are not looked at
+// there, so what is wrong with them is the peer's to notice, and not compressed. On polling,
+// and for clients of version 3, they are translated. The errors are those of WriteFrames.
 func (s *Socket) WritePackets(encoded ...[]byte) error {
 	if s.isDirect.Load() {
-		return s.writeDirect(encoded)
+		return s.written(s.conn.WriteFrames(encoded...))
 	}
 	return s.writeMessages(encoded, true)
 }
 
-// writeDirect sends frames that are packets over the WebSocket.
-func (s *Socket) writeDirect(encoded [][]byte) error {
-	err := s.conn.WriteFrames(encoded...) // conn has not changed since isDirect was set
+// written is what a write to the WebSocket has led to. conn has not changed since isDirect
+// was set.
+func (s *Socket) written(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, ErrNotUTF8):
+		return err
 	case errors.Is(err, ErrQueueFull):
 		s.mu.Lock()
 		wasOpen := s.session.IsOpen()
@@ -169,7 +167,7 @@ func (s *Socket) write(messages ...packet.Packet) error {
 		if len(b) == 0 {
 			return nil
 		}
-		return s.writeDirect([][]byte{b})
+		return s.written(s.conn.WriteFrames(b))
 	}
 	var fx session.Effects
 	var err error

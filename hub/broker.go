@@ -71,6 +71,15 @@ type ImmediateBroker interface {
 	IsImmediate() bool
 }
 
+// TransientBroker is a Broker whose histories begin with it, whatever was published before.
+type TransientBroker interface {
+	Broker
+
+	// Began is when that was. A client of a pattern whose Vector is older may have missed
+	// something in channels that the Vector does not name, and is told so.
+	Began() time.Time
+}
+
 // HealthBroker is a Broker that knows how it is.
 type HealthBroker interface {
 	Broker

@@ -31,6 +31,7 @@ type recovery struct {
 	listed    string              // the last one that was listed
 	isListed  bool                // there are no more
 	isWaiting bool                // for the Broker's list, or a pause
+	isWithin  bool                // histories went back to the vector when it began; until they are listed, they may end
 	isDoubted bool                // deliveries were lost since it began: when it is done, it begins again
 	outOfTurn map[string]struct{} // names whose turn has not come and that were attached
 	pause     time.Duration
@@ -141,6 +142,30 @@ func (t *patterned) claim(channel string, hasHistory bool) (*recovery, start) {
 	return nil, start{}
 }
 
+// earliest returns where a channel begins that a recovery would have begin with from: where
+// the first of all begins that have not come to it. Their clients are one, which has seen
+// what a vector says, so a position counts more than a time.
+func (t *patterned) earliest(channel string, from start) start {
+	for _, r := range t.recoveries {
+		p, ok := r.vector.Positions[channel]
+		if !ok || !r.matches.Matches(channel, "") {
+			continue
+		}
+		if from.position.IsZero() || p.Epoch == from.position.Epoch && p.Offset < from.position.Offset {
+			from = start{position: p}
+		}
+	}
+	if !from.position.IsZero() {
+		return from
+	}
+	for _, r := range t.recoveries { // what one of them owes is given
+		if other, ok := r.claim(channel); ok && other.after.Before(from.after) {
+			from = other
+		}
+	}
+	return from
+}
+
 // startAt has a derived subscription begin where a recovery says; s.mu is held.
 func (s *Session) startAt(sub *subscription, from start, seen Position) {
 	if from.position.IsZero() {
@@ -149,6 +174,7 @@ func (s *Session) startAt(sub *subscription, from start, seen Position) {
 			t.starts = make(map[*subscription]start)
 		}
 		t.starts[sub] = from
+		t.dated[sub] = from.after
 		sub.traits |= isStarting
 	}
 	sub.last, sub.taken = from.position, from.position.Offset
@@ -228,16 +254,24 @@ func (s *Session) attachNext(r *recovery, name string) bool {
 	}
 	from, claims := r.claim(name)
 	var made, let *subscription
+	d := s.patterned().derived[name]
+	if claims && d != nil && !s.patterned().covers(d, from) {
+		s.forgetDerived(d)
+		let = d
+	}
 	if claims && s.given(name) == nil {
-		room := false
-		if let, room = s.makeRoom(); !room {
+		room := let != nil
+		if !room {
+			let, room = s.makeRoom()
+		}
+		if !room {
 			r.wait(retryMin)
 			s.mu.Unlock()
 			return false
 		}
 		made = s.addDerived(ch, coverage{r.sub.traits & excludesOwn, r.sub.wish()}, policy)
 		made.traits &^= isFresh
-		s.startAt(made, from, Position{})
+		s.startAt(made, s.patterned().earliest(name, from), Position{})
 	}
 	if len(r.names) > 0 {
 		r.names = r.names[1:]
@@ -249,6 +283,20 @@ func (s *Session) attachNext(r *recovery, name string) bool {
 	s.hub.leaveDerived(let)
 	s.hub.enterDerived(made)
 	return true
+}
+
+// covers reports whether a derived subscription gives what a recovery owes of the channel
+// from where it says. The one that was made with a position began where the client is.
+func (t *patterned) covers(sub *subscription, from start) bool {
+	since, isDated := t.dated[sub]
+	switch {
+	case !isDated:
+		return true
+	case from.position.IsZero():
+		return !from.after.Before(since)
+	}
+	_, isStarting := t.starts[sub]
+	return !isStarting && from.position.Epoch == sub.last.Epoch && from.position.Offset >= sub.taken
 }
 
 // wait makes a pause; the session's mu is held.
@@ -300,7 +348,7 @@ func (s *Session) listed(r *recovery, infos []ChannelInfo, err error, canList bo
 			r.found = append(r.found, info.Name)
 			r.listed = info.Name
 		}
-		if !canList {
+		if !canList || r.isListed && r.isWithin && s.hub.isBeyondHistory(r.vector, time.Now()) {
 			s.queueGap(r.sub.channel.name, &Gap{Reason: GapLost})
 		}
 	}

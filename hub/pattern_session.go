@@ -19,7 +19,9 @@ type patterned struct {
 	missed  *Gap                     // in the queue: what there was no derived subscription for
 
 	recoveries []*recovery
-	starts     map[*subscription]start // of derived ones whose beginning is looked for
+	isBehind   bool                        // some subscription of the session may be catching up
+	starts     map[*subscription]start     // of derived ones whose beginning is looked for
+	dated      map[*subscription]time.Time // since when those owe something that did not begin at a position of the client
 }
 
 // patterned returns what the session has of patterns, or nil; s.mu is held.
@@ -34,9 +36,37 @@ func (s *Session) patterned() *patterned {
 func (s *Session) needPatterned() *patterned {
 	c := s.needCommands()
 	if c.patterned == nil {
-		c.patterned = &patterned{derived: make(map[string]*subscription)}
+		c.patterned = &patterned{derived: make(map[string]*subscription), dated: make(map[*subscription]time.Time)}
 	}
 	return c.patterned
+}
+
+// HasCaughtUp reports whether the session was given everything that was published in its
+// channels and those of its patterns until now. Until it has, a Vector must not say that its
+// client has come to the time of what it is given: something older may follow. It is for the
+// edge that takes, after Take.
+func (s *Session) HasCaughtUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.patterned()
+	if len(s.queue) > 0 || t != nil && len(t.recoveries) > 0 {
+		return false
+	}
+	if t == nil || !t.isBehind {
+		return true
+	}
+	for sub := range s.subs.all() {
+		if sub.catching {
+			return false
+		}
+	}
+	for _, sub := range t.ring {
+		if sub.catching {
+			return false
+		}
+	}
+	t.isBehind = false
+	return true
 }
 
 // given returns the subscription by which the session is given a channel, by its name
@@ -97,16 +127,20 @@ func (s *Session) beginPattern(sub *subscription) {
 	generation := h.patterns.generation.Add(1)
 	began := time.Now()
 	vector := sub.asked.vector
+	var recovery *recovery
 	if vector != nil && sub.traits&suspended != 0 {
 		// It is continued when it is subscribed to again.
 	} else if vector != nil {
-		t.recoveries = append(t.recoveries, newRecovery(sub, vector))
+		recovery = newRecovery(sub, vector)
+		t.recoveries = append(t.recoveries, recovery)
 	} else {
 		vector = &Vector{Began: began.UTC().Round(0), Until: began.UTC().Round(0)}
 	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Vector: vector})
-	if began.Sub(vector.until()) > h.options.Retention.Age && sub.asked.vector != nil {
+	if recovery != nil && h.isBeyondHistory(vector, began) {
 		s.queueGap(sub.channel.name, &Gap{Reason: GapLost})
+	} else if recovery != nil {
+		recovery.isWithin = true
 	}
 	sub.asked = nil
 	sub.since = began.UnixNano()
@@ -121,6 +155,15 @@ func (s *Session) beginPattern(sub *subscription) {
 	if wake {
 		s.wake()
 	}
+}
+
+// isBeyondHistory reports whether something may have been published since v in channels that
+// it does not name, of which no history knows now.
+func (h *Hub) isBeyondHistory(v *Vector, now time.Time) bool {
+	if b, ok := h.broker.(TransientBroker); ok && !v.until().After(b.Began()) {
+		return true
+	}
+	return now.Sub(v.until()) > h.options.Retention.Age
 }
 
 // attach gives the session a subscription to a channel that its pattern matches, for
@@ -169,9 +212,10 @@ func (s *Session) newDerived(ch *channel, c coverage, p *Publication, policy *Po
 	}
 	made = s.addDerived(ch, c, policy)
 	if r != nil {
-		s.startAt(made, from, p.Position)
+		s.startAt(made, t.earliest(ch.name, from), p.Position)
 		return made, let
 	}
+	t.dated[made] = p.Time
 	made.last = Position{p.Position.Epoch, p.Previous}
 	if last, ok := t.let.take(ch.name); ok && !p.Position.isNews(last) {
 		made.last = last // it has p
@@ -267,6 +311,7 @@ func (s *Session) forgetDerived(sub *subscription) {
 	t := s.patterned()
 	delete(t.derived, sub.channel.name)
 	delete(t.starts, sub)
+	delete(t.dated, sub)
 	if i := slices.Index(t.ring, sub); i >= 0 {
 		last := len(t.ring) - 1
 		t.ring[i], t.ring[last] = t.ring[last], nil

@@ -20,8 +20,8 @@ import (
 //
 // What history does not hold any more is announced as a Gap, too. Of a channel that is not
 // in the vector and whose history has ended entirely nothing is known: if Until is longer
-// ago than Options.Retention.Age, there may be such, and one Gap of the pattern, without
-// positions, says so. That some channels keep less than that is not taken into account.
+// ago than Options.Retention.Age, or than the Broker has begun (see TransientBroker), there
+// may be such, and one Gap of the pattern, without positions, says so. That some channels keep less than that is not taken into account.
 type Vector struct {
 	Began     time.Time           // when the client subscribed to the pattern for the first time
 	Until     time.Time           // of the newest publication that the client has seen; at least Began

@@ -96,6 +96,9 @@ func (s *Session) passOver(sub *subscription, p Position) {
 func (s *Session) catchUp(sub *subscription, seen Position) {
 	sub.catching = true
 	sub.seen = seen
+	if t := s.patterned(); t != nil {
+		t.isBehind = true
+	}
 	s.behind = append(s.behind, sub)
 }
 

@@ -1,5 +1,7 @@
 package hub
 
+import "slices"
+
 // Suspend has the session hand out no publications until its edge has a client again
 // that says where it is: what was queued is given back, and what is published from
 // now on is only noted. Members are not watched any more. Commands, outcomes and what
@@ -41,6 +43,7 @@ func (s *Session) Suspend() {
 		s.forget(sub)
 	}
 	s.behind = untold
+	s.dropPatternNews()
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
 	var watching []*watch
@@ -55,6 +58,21 @@ func (s *Session) Suspend() {
 	}
 	for _, w := range watching {
 		w.sub.channel.unwatch(w)
+	}
+}
+
+// dropPatternNews takes what is queued of patterns out of the queue: they begin anew, and
+// what they have missed is found again. s.mu is held.
+func (s *Session) dropPatternNews() {
+	if len(s.queue) == 0 {
+		return
+	}
+	before := len(s.queue)
+	s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
+		return q.other != nil && (q.other.Gap != nil || q.other.Behind != nil) && IsPattern(q.other.Channel)
+	})
+	if s.outstanding -= before - len(s.queue); len(s.queue) == 0 {
+		s.emptyQueue()
 	}
 }
 

@@ -100,6 +100,9 @@ func (s *Server) Others() []Other {
 		key, hasApps = DevelopmentAppKey, true
 	}
 	var others []Other
+	if isOn(c.SocketIO.Enabled) {
+		others = append(others, Other{"Socket.IO", "http", "/", false})
+	}
 	if hasApps && isOn(c.PieSocket.Enabled) {
 		others = append(others, Other{"PieSocket", "ws", "/v3/CHANNEL?api_key=" + key, true})
 	}

@@ -5,10 +5,11 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/socketio"
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = []string{piesocket.Transport}
+var foreignTransports = []string{piesocket.Transport, socketio.Transport}
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")

@@ -150,9 +150,8 @@ func New(c Config) (*Server, error) {
 		err = s.serveAPI()
 	}
 	if err != nil {
-		s.closeTracer()
-		closeSettings(context.Background(), trust)
-		return nil, err
+		s.abandon(trust)
+		return nil, c.located(err)
 	}
 	return s, nil
 }
@@ -202,6 +201,9 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		SessionsPerSecond: c.Limits.SessionsPerSecond,
 		Logger:            s.log,
 	})
+	if err == nil {
+		err = s.makeForeignSessions()
+	}
 	if err == nil {
 		s.metrics.watchReconnects(s.channels.ReconnectWindow)
 		s.metrics.watchSessions(s.channels.SessionCounts)

@@ -222,3 +222,13 @@ func rate(perSecond float64) ratelimit.Limit {
 	}
 	return ratelimit.PerSecond(perSecond, int(cmp.Or(2*perSecond, 1)))
 }
+
+// abandon gives back what was begun of a Server that cannot be made.
+func (s *Server) abandon(trust *guard.Settings) {
+	s.closeForeign()
+	if s.hub != nil {
+		_ = s.hub.Close() // and its broker; there is another error
+	}
+	s.closeTracer()
+	closeSettings(context.Background(), trust)
+}

@@ -95,7 +95,8 @@ func (s *exchangeCarrier) OnWake(x engine.Exchange) {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
-	if s.alarm != 0 {
+	s.take(m) // first: what is due may say that there is nothing
+	if s.alarm != 0 && m.effects.Closing == nil {
 		now := time.Now()
 		if sinceStart(now) >= s.alarm {
 			s.alarm = 0
@@ -103,9 +104,6 @@ func (s *exchangeCarrier) OnWake(x engine.Exchange) {
 		if deadline := s.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
 			s.expire(now, m)
 		}
-	}
-	if m.effects.Closing == nil {
-		s.take(m)
 	}
 	s.apply(m)
 }

@@ -102,7 +102,8 @@ func (s *responseCarrier) run(ctx context.Context) dialect.End {
 			s.take(m)
 		case now := <-timer.C:
 			m = scratches.Get().(*scratch)
-			if deadline := s.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
+			s.take(m) // first: what is due may say that there is nothing
+			if deadline := s.dialect.Deadline(); m.effects.Closing == nil && !deadline.IsZero() && !now.Before(deadline) {
 				s.expire(now, m)
 			}
 		}

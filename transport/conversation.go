@@ -110,6 +110,9 @@ func (c *conversation) take(m *scratch) {
 	var ended error
 	if c.session != nil {
 		pushes, ended = c.session.Take(pushes)
+		if f, ok := c.dialect.(dialect.Follower); ok && f.FollowsPatterns() {
+			f.SetCaughtUp(c.session.HasCaughtUp())
+		}
 	}
 	m.pushes = pushes
 	if len(pushes) > 0 || c.link() != nil { // a poll is answered also with what needed no session
@@ -250,12 +253,17 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 
 // enter begins the session, if there is none yet.
 func (c *conversation) enter(id *access.Identity) error {
-	if c.session != nil {
-		return nil
-	}
-	session, err := c.t.hub.ConnectAs(id, c.dialect.Transport(), c.wake)
-	if err == nil {
-		c.session = session
+	return c.enterAs("", id)
+}
+
+// enterAs is enter for a session that is to have an ID, if that is not "".
+func (c *conversation) enterAs(restored string, id *access.Identity) (err error) {
+	switch {
+	case c.session != nil:
+	case restored != "":
+		c.session, err = c.t.hub.Restore(restored, id, c.dialect.Transport(), c.wake)
+	default:
+		c.session, err = c.t.hub.ConnectAs(id, c.dialect.Transport(), c.wake)
 	}
 	return err
 }
@@ -263,7 +271,7 @@ func (c *conversation) enter(id *access.Identity) error {
 // identify begins the session, and says who its client is.
 func (c *conversation) identify(command *dialect.Command) {
 	isNew := c.session == nil
-	err := c.enter(cmp.Or(command.As, c.visitor.identity()))
+	err := c.enterAs(command.Session, cmp.Or(command.As, c.visitor.identity()))
 	if err == nil && !isNew && command.As != nil {
 		c.session.SetIdentity(command.As)
 	}

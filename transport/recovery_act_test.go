@@ -49,6 +49,17 @@ var recoveryActs = []struct {
 		r.notef("the history of %s is cleared", name)
 		_ = r.broker.Clear(context.Background(), name)
 	}},
+	{6, func(r *recoveryRun, _ *modelClient) { r.publish(patternNames[r.roll(len(patternNames))]) }},
+	{1, func(r *recoveryRun, _ *modelClient) {
+		name := patternNames[r.roll(len(patternNames))]
+		for range r.roll(12) {
+			r.publish(name)
+		}
+		if r.isOne(4) {
+			r.clear(name)
+		}
+	}},
+	{4, func(_ *recoveryRun, c *modelClient) { c.askPattern() }},
 	{8, func(r *recoveryRun, _ *modelClient) { r.broker.letGo(false) }},
 	{8, func(r *recoveryRun, _ *modelClient) { r.guard.decide() }},
 	{2, func(r *recoveryRun, _ *modelClient) {
@@ -147,6 +158,7 @@ func (r *recoveryRun) settle() {
 	}
 	for _, c := range r.clients {
 		c.checkRest()
+		c.checkPatternsRest()
 		for _, a := range c.accounts {
 			if a.presence {
 				c.checkRoster(a)

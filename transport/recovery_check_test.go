@@ -22,6 +22,7 @@ type heardObject struct {
 	heardPublication
 	Gap     *heardGap
 	Message *heardPublication
+	Vector  *heardVector
 
 	Join, Leave, Presence *heardChanges
 
@@ -30,6 +31,8 @@ type heardObject struct {
 		Reconnect bool
 	}
 }
+
+type heardVector struct{ Channel, Vector string }
 
 type heardReply struct {
 	Session, Secret, User string
@@ -44,6 +47,7 @@ type heardReply struct {
 	Version               uint64
 	Members               []heardMember
 	Cursor                string
+	Vector                string
 }
 
 type heardPublication struct {
@@ -74,7 +78,9 @@ func (c *modelClient) hear(object []byte) {
 		c.reply(&o, object)
 	case o.Gap != nil:
 		c.r.heard.gaps++
-		if a := c.accountOf(o.Gap.Channel); a != nil {
+		if c.patterns[o.Gap.Channel] != nil || isPatternName(o.Gap.Channel) {
+			c.patternGap(o.Gap)
+		} else if a := c.accountOf(o.Gap.Channel); a != nil {
 			c.gap(a, o.Gap)
 		}
 	case o.Message != nil:
@@ -87,6 +93,8 @@ func (c *modelClient) hear(object []byte) {
 			c.messages = &account{channel: o.Message.Channel, self: true, isOpen: true}
 		}
 		c.publication(c.messages, o.Message)
+	case o.Vector != nil:
+		c.setVector(o.Vector)
 	case o.Join != nil:
 		c.changed(o.Join, "join")
 	case o.Leave != nil:
@@ -95,7 +103,9 @@ func (c *modelClient) hear(object []byte) {
 		c.changed(o.Presence, "presence")
 	case o.Channel != "":
 		c.r.heard.publications++
-		if a := c.accountOf(o.Channel); a != nil {
+		if isPatternName(o.Channel) {
+			c.patternPublication(&o.heardPublication)
+		} else if a := c.accountOf(o.Channel); a != nil {
 			c.publication(a, &o.heardPublication)
 		}
 	case o.End != nil:
@@ -256,9 +266,14 @@ func (c *modelClient) reply(o *heardObject, object []byte) {
 	case "connect":
 		c.greeted(o.OK)
 	case "subscribe":
-		c.subscribed(asked, o.OK)
+		if asked.pattern != nil {
+			c.patternSubscribed(asked, o.OK)
+		} else {
+			c.subscribed(asked, o.OK)
+		}
 	case "unsubscribe":
 		delete(c.accounts, asked.channel)
+		delete(c.patterns, asked.channel)
 	case "publish":
 		c.published(asked.own, o.OK.Position)
 	case "history":
@@ -285,6 +300,7 @@ func (c *modelClient) failure(asked *askedModel, o *heardObject) {
 		c.done(asked.own)
 	case "subscribe":
 		delete(c.accounts, asked.channel)
+		delete(c.patterns, asked.channel)
 	}
 }
 

@@ -41,6 +41,10 @@ type modelClient struct {
 	again    []*ownPublication      // without a reply, in order
 	accounts map[string]*account    // of channels that it wants
 	messages *account
+
+	patterns map[string]*patternAccount
+	opened   int            // of them, on this connection
+	times    map[string]int // how often a position of a channel that they match has come on it
 }
 
 // askedModel is a command without a reply.
@@ -52,6 +56,8 @@ type askedModel struct {
 	since   hub.Position
 	last    int
 	top     hub.Position // of the channel when it was asked
+	pattern *patternAccount
+	isAgain bool // from a vector
 }
 
 // ownPublication is one that the client has made.
@@ -76,7 +82,10 @@ type account struct {
 }
 
 func newModelClient(r *recoveryRun, i int) *modelClient {
-	return &modelClient{r: r, user: fmt.Sprint("c", i), asked: make(map[uint64]*askedModel), accounts: make(map[string]*account)}
+	return &modelClient{
+		r: r, user: fmt.Sprint("c", i), asked: make(map[uint64]*askedModel), accounts: make(map[string]*account),
+		patterns: make(map[string]*patternAccount), times: make(map[string]int),
+	}
 }
 
 func (c *modelClient) notef(format string, args ...any) {
@@ -134,12 +143,18 @@ func (c *modelClient) abandon() {
 	for _, a := range c.asked {
 		if a.verb == "unsubscribe" { // it is not subscribed to again
 			delete(c.accounts, a.channel)
+			delete(c.patterns, a.channel)
 		}
 	}
 	clear(c.asked)
 	for _, a := range c.accounts {
 		a.isOpen, a.roster = false, nil
 	}
+	for _, a := range c.patterns {
+		a.isOpen = false
+	}
+	c.opened = 0
+	clear(c.times)
 }
 
 // reconnect opens a connection and says where it is (§6.2).
@@ -167,6 +182,7 @@ func (c *modelClient) reconnect(kind wireKind) {
 	for _, name := range slices.Sorted(maps.Keys(c.accounts)) {
 		lines = append(lines, c.subscribe(c.accounts[name]))
 	}
+	lines = append(lines, c.resubscribePatterns()...)
 	for _, o := range c.again {
 		o.sent++
 		c.asked[o.id] = &askedModel{verb: "publish", channel: o.channel, own: o}

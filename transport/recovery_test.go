@@ -72,7 +72,7 @@ type recoveryScript struct {
 
 // heardCounts say that a test was one.
 type heardCounts struct {
-	publications, messages, gaps, resumed, begun, replies, repeated, changes, expired, leftOut int
+	publications, messages, gaps, resumed, begun, replies, repeated, changes, expired, leftOut, matched, unnamed int
 }
 
 func (n *heardCounts) add(m heardCounts) {
@@ -86,6 +86,8 @@ func (n *heardCounts) add(m heardCounts) {
 	n.changes += m.changes
 	n.expired += m.expired
 	n.leftOut += m.leftOut
+	n.matched += m.matched
+	n.unnamed += m.unnamed
 }
 
 // recoveryStep is one thing that happens. What it leaves to chance is drawn from a seed

@@ -162,12 +162,12 @@ func (w *modelWire) turn() (any bool) {
 	}
 	m := scratches.Get().(*scratch)
 	now := time.Now()
-	if at := w.c.dialect.Deadline(); !at.IsZero() && !now.Before(at) {
-		w.c.expire(now, m)
-	}
-	if m.effects.Closing == nil && w.woken.Swap(false) {
+	if w.woken.Swap(false) {
 		any = true
 		w.c.take(m)
+	}
+	if at := w.c.dialect.Deadline(); m.effects.Closing == nil && !at.IsZero() && !now.Before(at) {
+		w.c.expire(now, m)
 	}
 	w.apply(m)
 	return any

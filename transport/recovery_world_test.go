@@ -34,6 +34,9 @@ type recoveryRun struct {
 	disconnects bool // one of them ends sessions
 	backlogMax  int  // bytes in a carrier at which no more is taken
 
+	began   time.Time
+	cleared map[string]uint64 // the newest offset that was removed, by channel that patterns match and epoch
+
 	hub       *hub.Hub
 	transport *Transport
 	broker    *truthBroker
@@ -94,7 +97,7 @@ func (r *recoveryRun) truth(channel, epoch string) *truth {
 func newRecoveryRun(seed uint64, tell func(string)) *recoveryRun {
 	r := &recoveryRun{
 		dice: dice(seed), tell: tell, names: []string{"a", "b", "c"},
-		truths: make(map[string]*truth), copies: make(map[string]int),
+		truths: make(map[string]*truth), copies: make(map[string]int), began: time.Now(), cleared: make(map[string]uint64),
 	}
 	r.isLate, r.isGuarded = r.isOne(3), r.isOne(2)
 	r.retention = hub.Retention{Count: []int{3, 12, 1000}[r.roll(3)], Age: []time.Duration{time.Minute, 2 * time.Second}[r.roll(2)], KeyAge: 24 * time.Hour}
@@ -151,6 +154,7 @@ func (r *recoveryRun) start() {
 		o.Guard = r.guard
 	}
 	r.transport = newTransport(r.hub, o)
+	<-time.After(time.Millisecond) // nothing is published at the moment at which histories begin
 }
 
 // stop ends a node, with or without a goodbye.

@@ -82,6 +82,9 @@ func New(o *Options) (*Broker, error) {
 	return b, nil
 }
 
+// Began implements hub.TransientBroker. A Broker that was restored has begun with the other.
+func (b *Broker) Began() time.Time { return b.began }
+
 func (b *Broker) clock() moment { return moment(time.Since(b.began)) }
 
 // Start implements hub.Broker.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
@@ -32,6 +33,7 @@ var (
 	_ hub.PatternBroker   = (*Broker)(nil)
 	_ hub.ClearingBroker  = (*Broker)(nil)
 	_ hub.ListingBroker   = (*Broker)(nil)
+	_ hub.TransientBroker = (*Broker)(nil)
 	_ hub.HealthBroker    = (*Broker)(nil)
 )
 
@@ -194,6 +196,9 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (page
 	})
 	return page, err
 }
+
+// Began implements hub.TransientBroker. It is the same wherever the histories are.
+func (b *Broker) Began() time.Time { return b.local.Began() }
 
 // Clear implements hub.ClearingBroker.
 func (b *Broker) Clear(ctx context.Context, channel string) error {

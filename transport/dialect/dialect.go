@@ -39,6 +39,17 @@ type Dialect interface {
 	Expire(now time.Time, out *Effects)
 }
 
+// Follower is a Dialect that tells its client how far it has come in the channels of
+// patterns.
+type Follower interface {
+	// FollowsPatterns reports whether it wants to know of that now.
+	FollowsPatterns() bool
+
+	// SetCaughtUp is called before Push and Expire. It says whether everything that was
+	// published by then has been given, or is in what Push takes.
+	SetCaughtUp(bool)
+}
+
 // Frame is a message of a client. Data is the carrier's, and only valid until
 // Receive returns.
 type Frame struct {
@@ -62,6 +73,8 @@ type Command struct {
 	Subscribe hub.SubscribeOptions // CommandSubscribe
 	Query     hub.Query            // CommandHistory
 	Presence  hub.PresenceQuery    // CommandPresence
+
+	Session string // CommandIdentify: the ID that the session is to have; "" for a new one
 
 	Token  string             // CommandConnect, CommandRefresh
 	Client string             // CommandConnect

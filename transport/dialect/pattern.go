@@ -39,10 +39,11 @@ const vectorInterval = time.Second
 // progress follows what a client is given of a pattern. The nil progress is that of a
 // conversation about one channel.
 type progress struct {
-	tracker *hub.VectorTracker
-	isLost  bool      // the client had a vector that makes no sense
-	isNew   bool      // the client has not been told of the newest vector
-	told    time.Time // when it was told of the last one
+	tracker  *hub.VectorTracker
+	isBehind bool      // something may follow that is older than what was given
+	isLost   bool      // the client had a vector that makes no sense
+	isNew    bool      // the client has not been told of the newest vector
+	told     time.Time // when it was told of the last one
 }
 
 // newProgress returns that of a conversation about channel.
@@ -61,6 +62,8 @@ func (p *progress) begin(v *hub.Vector) {
 // note notes what the client is given.
 func (p *progress) note(push *hub.Push) {
 	switch {
+	case push.Delivery != nil && p.isBehind:
+		p.tracker.Note(push.Channel, push.Delivery.Position, time.Time{})
 	case push.Delivery != nil:
 		p.tracker.Note(push.Channel, push.Delivery.Position, push.Delivery.Time)
 	case push.Gap != nil && !push.Gap.To.IsZero():
@@ -68,6 +71,19 @@ func (p *progress) note(push *hub.Push) {
 	}
 	p.isNew = true
 }
+
+// noteTime notes that nothing was published until now, if the client has everything.
+func (p *progress) noteTime(now time.Time) {
+	if !p.isBehind {
+		p.tracker.NoteTime(now)
+	}
+}
+
+// FollowsPatterns implements Follower.
+func (p *progress) FollowsPatterns() bool { return p != nil }
+
+// SetCaughtUp implements Follower.
+func (p *progress) SetCaughtUp(hasCaughtUp bool) { p.isBehind = !hasCaughtUp }
 
 // isDue reports whether the client is to be told of a vector among lines or messages.
 func (p *progress) isDue(now time.Time) bool {
@@ -113,7 +129,7 @@ func (s *Stream) heartbeatOf(now time.Time) []byte {
 	if s.progress == nil || s.progress.tracker == nil {
 		return s.format.heartbeat
 	}
-	s.progress.tracker.NoteTime(now)
+	s.progress.noteTime(now)
 	if s.format.appendID != nil {
 		return append(s.format.appendID([]byte(":\n"), s.progress.tracker.String()), '\n')
 	}

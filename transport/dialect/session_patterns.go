@@ -89,8 +89,19 @@ func (s *Session) settlePattern(o *hub.Outcome) {
 		}
 		s.patterns.forget(o.Channel)
 		f := &followed{pattern: o.Channel, matches: matches}
+		f.isBehind = true // until it is known
 		f.tracker = hub.NewVectorTracker(o.Vector, sessionVectorChannelsMax, hub.VectorTextBytesMax)
 		s.patterns.list = append(s.patterns.list, f)
+	}
+}
+
+// FollowsPatterns implements Follower.
+func (s *Session) FollowsPatterns() bool { return s.patterns != nil && len(s.patterns.list) > 0 }
+
+// SetCaughtUp implements Follower.
+func (s *Session) SetCaughtUp(hasCaughtUp bool) {
+	for _, f := range s.patterns.list {
+		f.SetCaughtUp(hasCaughtUp)
 	}
 }
 
@@ -124,7 +135,7 @@ func (s *Session) tellVectors(now time.Time, isQuiet bool, out *Effects) {
 	}
 	for _, f := range s.patterns.list {
 		if isQuiet && !now.Before(f.told.Add(vectorQuietInterval)) {
-			f.tracker.NoteTime(now)
+			f.noteTime(now)
 			f.isNew = true
 		}
 		if !f.isDue(now) {

@@ -56,7 +56,7 @@ func (s *Session) PostDone() {
 }
 
 // Packet is a packet of the client, from its POST or its WebSocket. It reports whether p is
-// a message for the application.
+// a message for the application, which has no effects.
 func (s *Session) Packet(now Time, p packet.Packet, fx *Effects) bool {
 	if s.phase != phaseOpen {
 		if s.phase == phaseClosing && p.Type == packet.Close {
