@@ -55,6 +55,13 @@ func (s *Server) makeForeign() (protocols []transport.Protocol, err error) {
 		s.keyed = append(s.keyed, s.ifApps(protocol.Serves))
 		s.foreign = append(s.foreign, foreign{serves: s.ifApps(api.Serves), http: api, isBrief: true})
 	}
+	if isOn(c.Pusher.Enabled) {
+		protocol, err := s.makePusher()
+		if err != nil {
+			return nil, err
+		}
+		protocols = append(protocols, ofApps{protocol, s})
+	}
 	return protocols, nil
 }
 
@@ -102,6 +109,9 @@ func (s *Server) Others() []Other {
 	var others []Other
 	if isOn(c.SocketIO.Enabled) {
 		others = append(others, Other{"Socket.IO", "http", "/", false})
+	}
+	if hasApps && isOn(c.Pusher.Enabled) {
+		others = append(others, Other{"Pusher", "ws", c.Pusher.PathPrefix + "/app/" + key, true})
 	}
 	if hasApps && isOn(c.PieSocket.Enabled) {
 		others = append(others, Other{"PieSocket", "ws", "/v3/CHANNEL?api_key=" + key, true})

@@ -5,11 +5,12 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/compat/socketio"
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = []string{piesocket.Transport, socketio.Transport}
+var foreignTransports = []string{piesocket.Transport, protocol.Transport, socketio.Transport}
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")

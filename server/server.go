@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/compat/app"
+	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
@@ -63,6 +64,7 @@ type Server struct {
 	refusals  refusals
 	apps      *app.Apps
 	foreign   []foreign                // protocols of others
+	pusher    *pusher.Server           // one of them, nil if it is off
 	keyed     []func(path string) bool // whose clients show the key of an app
 
 	mu        sync.Mutex // guards what follows
@@ -201,6 +203,9 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		SessionsPerSecond: c.Limits.SessionsPerSecond,
 		Logger:            s.log,
 	})
+	if err == nil && s.pusher != nil {
+		s.pusher.Carry(s.channels)
+	}
 	if err == nil {
 		err = s.makeForeignSessions()
 	}

@@ -41,6 +41,7 @@ func (s *Server) hubObserver() *hub.Observer {
 	}
 	o.Identified = s.recheckAll // a new token may grant less
 	o.Registered = func(session *hub.Session, pattern string) { s.recheckMethods(session, pattern) }
+	s.observePusher(o)
 	s.flight.Observe(o)
 	return o
 }

@@ -343,7 +343,7 @@ func TestFallback(t *testing.T) {
 
 // The endpoint for development signs for one app, and for pages of admitted origins.
 func TestDevelopment(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Development = "app" })
+	f := newFixture(t, func(o *Options) { o.Development = func() string { return "app" } })
 	s := f.serve()
 	ann := connect(t, s)
 	ask := func(path, origin string, form url.Values) (*http.Response, string) {
@@ -387,7 +387,13 @@ func TestDevelopment(t *testing.T) {
 	if r, body := ask("/pusher/auth", "https://evil.example", url.Values{"socket_id": {ann.id}, "channel_name": {"private-x"}}); r.StatusCode != 403 || strings.Contains(body, testKey) {
 		t.Errorf("another page: %s %s", r.Status, body)
 	}
-	if newFixture(t, nil).server.ServesHTTP("/pusher/auth") {
-		t.Error("it is served without being asked for")
+	other := newFixture(t, func(o *Options) { o.NoFallback = true })
+	for path, want := range map[string]bool{"/pusher/auth": false, "/pusher/user-auth": false, "/pusher/app/app-key/1/a/xhr": false, "/apps/app/channels": true} {
+		if got := other.server.ServesHTTP(path); got != want {
+			t.Errorf("%s is served: %v", path, got)
+		}
+		if status, _ := other.ask("POST", path, ""); !want && status != 404 {
+			t.Errorf("%s: %d", path, status)
+		}
 	}
 }
