@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/compat/socketio"
+	channels "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -133,6 +134,10 @@ var options = map[string]struct {
 		}
 		defer h.Close()
 		_, err = transport.New(h, o.(*transport.Options))
+		return err
+	}},
+	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
+		_, err := channels.New(nil, o.(*channels.Options))
 		return err
 	}},
 	"compat/socketio.Options": {reflect.TypeFor[socketio.Options](), func(t *testing.T, o any) error {

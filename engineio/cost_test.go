@@ -153,3 +153,42 @@ func TestEchoAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// pollingBytesMax is what a session over polling may have while nothing waits.
+const pollingBytesMax = 1200
+
+func TestIdlePollingMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	server, err := engineio.New(engineio.NopHandler{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c := (&site{url: "http://" + onEngine(t, server, nil) + "/"}).raw(t)
+	open := func() {
+		fmt.Fprintf(c, "GET /engine.io/?%s HTTP/1.1\r\nHost: x\r\n\r\n", poll4)
+		r, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != http.StatusOK {
+			t.Fatal(r.Status, err)
+		}
+		_ = r.Body.Close()
+	}
+	const many = 1000
+	for range 100 { // what there is once
+		open()
+	}
+	before := heap()
+	for range many {
+		open()
+	}
+	session := (heap() - before) / many
+	t.Logf("%d bytes for a session", session)
+	if session > pollingBytesMax {
+		t.Errorf("a session has %d bytes, want at most %d", session, pollingBytesMax)
+	}
+}

@@ -160,8 +160,8 @@ func (l *link) OnClose(c httpcarrier.Conn, end *driver.CloseError) {
 
 // reasonOf says why a WebSocket has ended that this package has not closed.
 func reasonOf(end *driver.CloseError) Reason {
-	if end == nil {
-		return ReasonTransportClose
+	if end == nil || end.Err == nil {
+		return ReasonTransportClose // in good order, where the client's code comes back to it
 	}
 	switch end.Sent {
 	case wire.CloseMessageTooBig:
@@ -173,7 +173,7 @@ func reasonOf(end *driver.CloseError) Reason {
 	case wire.CloseGoingAway:
 		return ReasonShuttingDown
 	}
-	if end.Err == nil || errors.Is(end.Err, io.EOF) || errors.Is(end.Err, io.ErrUnexpectedEOF) {
+	if errors.Is(end.Err, io.EOF) || errors.Is(end.Err, io.ErrUnexpectedEOF) {
 		return ReasonTransportClose
 	}
 	return ReasonTransportError

@@ -45,6 +45,11 @@ func TestWebSocket(t *testing.T) {
 		if r := next(t, s.reasons); r != engineio.ReasonTransportClose {
 			t.Error(r)
 		}
+		c, _ = s.openSocket(t)
+		_ = c.Close(ws.StatusGoingAway, "") // a page that is left; the answer has the same code
+		if r := next(t, s.reasons); r != engineio.ReasonTransportClose {
+			t.Error(r)
+		}
 		for says, want := range map[string]engineio.Reason{
 			"1": engineio.ReasonTransportClose, "abc": engineio.ReasonParseError, "": engineio.ReasonParseError, "2": engineio.ReasonParseError,
 			"4" + strings.Repeat("x", 1000): engineio.ReasonTooLarge,

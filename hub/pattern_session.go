@@ -41,34 +41,6 @@ func (s *Session) needPatterned() *patterned {
 	return c.patterned
 }
 
-// HasCaughtUp reports whether the session was given everything that was published in its
-// channels and those of its patterns until now. Until it has, a Vector must not say that its
-// client has come to the time of what it is given: something older may follow. It is for the
-// edge that takes, after Take.
-func (s *Session) HasCaughtUp() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.patterned()
-	if len(s.queue) > 0 || t != nil && len(t.recoveries) > 0 {
-		return false
-	}
-	if t == nil || !t.isBehind {
-		return true
-	}
-	for sub := range s.subs.all() {
-		if sub.catching {
-			return false
-		}
-	}
-	for _, sub := range t.ring {
-		if sub.catching {
-			return false
-		}
-	}
-	t.isBehind = false
-	return true
-}
-
 // given returns the subscription by which the session is given a channel, by its name
 // or by patterns, or nil; s.mu is held.
 func (s *Session) given(channel string) *subscription {
@@ -155,15 +127,6 @@ func (s *Session) beginPattern(sub *subscription) {
 	if wake {
 		s.wake()
 	}
-}
-
-// isBeyondHistory reports whether something may have been published since v in channels that
-// it does not name, of which no history knows now.
-func (h *Hub) isBeyondHistory(v *Vector, now time.Time) bool {
-	if b, ok := h.broker.(TransientBroker); ok && !v.until().After(b.Began()) {
-		return true
-	}
-	return now.Sub(v.until()) > h.options.Retention.Age
 }
 
 // attach gives the session a subscription to a channel that its pattern matches, for

@@ -62,6 +62,23 @@ type SocketIO struct {
 	// ClientDir is a directory with socket.io.js, for pages that load it from the server
 	// (socketio.client_dir). Default none.
 	ClientDir string
+
+	// Rules say which events join rooms, leave them, or go to one, instead of being
+	// published in the channel of the namespace (socketio.rules). Default: none do.
+	Rules []SocketIORule
+
+	// LaravelEcho has clients in the namespace "/" understood that are Laravel Echo with
+	// its broadcaster for Socket.IO (socketio.laravel_echo). Default not.
+	LaravelEcho bool
+}
+
+// SocketIORule says what an event means: one of its fields but the first is set, to the
+// index of the argument that names a room.
+type SocketIORule struct {
+	Event       string
+	Subscribe   *int
+	Unsubscribe *int
+	Publish     *int
 }
 
 // SockJS says how clients of SockJS are served (sockjs).

@@ -142,7 +142,13 @@ func TestSchemaRefusesTypingErrors(t *testing.T) {
 				}
 			}
 			if s.rule.sections != nil {
-				try(s.rule.sections, func(v any) any { return wrap(map[string]any{s.key: []any{v}}) }, s.key+"[0].")
+				try(s.rule.sections, func(v any) any {
+					v = []any{v}
+					for _, name := range slices.Backward(names) {
+						v = map[string]any{name: v}
+					}
+					return wrap(v)
+				}, s.key+"[0].")
 			}
 		}
 	}

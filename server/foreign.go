@@ -55,6 +55,13 @@ func (s *Server) makeForeign() (protocols []transport.Protocol, err error) {
 		s.keyed = append(s.keyed, s.ifApps(protocol.Serves))
 		s.foreign = append(s.foreign, foreign{serves: s.ifApps(api.Serves), http: api, isBrief: true})
 	}
+	if isOn(c.SockJS.Enabled) {
+		protocol, err := s.makeSockJSProtocol()
+		if err != nil {
+			return nil, err
+		}
+		protocols = append(protocols, protocol)
+	}
 	if isOn(c.Pusher.Enabled) {
 		protocol, err := s.makePusher()
 		if err != nil {
@@ -109,6 +116,9 @@ func (s *Server) Others() []Other {
 	var others []Other
 	if isOn(c.SocketIO.Enabled) {
 		others = append(others, Other{"Socket.IO", "http", "/", false})
+	}
+	if isOn(c.SockJS.Enabled) {
+		others = append(others, Other{"SockJS", "http", "/sockjs/CHANNEL", false})
 	}
 	if hasApps && isOn(c.Pusher.Enabled) {
 		others = append(others, Other{"Pusher", "ws", c.Pusher.PathPrefix + "/app/" + key, true})

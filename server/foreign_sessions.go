@@ -16,7 +16,12 @@ const recoveryTime = 2 * time.Minute
 // transports. They carry their conversations to the Transport, which is there.
 func (s *Server) makeForeignSessions() error {
 	if isOn(s.config.SocketIO.Enabled) {
-		return s.makeSocketIO()
+		if err := s.makeSocketIO(); err != nil {
+			return err
+		}
+	}
+	if isOn(s.config.SockJS.Enabled) {
+		return s.makeSockJS()
 	}
 	return nil
 }
@@ -28,12 +33,18 @@ func (s *Server) makeSocketIO() error {
 			AllowEIO3: c.SocketIO.EIO3, Origins: s.origins, SessionsMax: c.Limits.Connections,
 			MaxPayload: max(engineio.DefaultMaxPayload, requestBytes(c.Limits.PublicationBytes)),
 		},
-		Main: c.SocketIO.Main, ClientDir: c.SocketIO.ClientDir, Address: s.edge.clientOf, Log: s.log,
+		Main: c.SocketIO.Main, ClientDir: c.SocketIO.ClientDir, Echo: c.SocketIO.LaravelEcho, Address: s.edge.clientOf, Log: s.log,
 	}
 	if isOn(c.SocketIO.Recovery) {
 		o.Recovery = recoveryTime
 	}
+	for _, r := range c.SocketIO.Rules {
+		o.Rules = append(o.Rules, socketio.Rule(r))
+	}
 	server, err := socketio.New(s.channels, o)
+	if wrong, ok := errors.AsType[*socketio.RuleError](err); ok {
+		return failed("socketio.rules", wrong)
+	}
 	if wrong, ok := errors.AsType[*socketio.OptionError](err); ok && wrong.Option == "ClientDir" {
 		return failed("socketio.client_dir", errors.New(wrong.Reason))
 	}

@@ -7,10 +7,11 @@ import (
 	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/compat/socketio"
+	"github.com/godwit-io/godwit/compat/sockjs"
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = []string{piesocket.Transport, protocol.Transport, socketio.Transport}
+var foreignTransports = append([]string{piesocket.Transport, protocol.Transport, socketio.Transport}, sockjs.TransportNames()...)
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")

@@ -91,6 +91,8 @@ var settings = table([]row[Config]{
 	{"socketio.recovery", func(c *Config) any { return &c.SocketIO.Recovery }, anything, "Let clients go on where they were"},
 	{"socketio.eio3", func(c *Config) any { return &c.SocketIO.EIO3 }, anything, "Serve clients of version 2, too"},
 	{"socketio.client_dir", func(c *Config) any { return &c.SocketIO.ClientDir }, path, "Directory with socket.io.js"},
+	{"socketio.rules", func(c *Config) any { return &c.SocketIO.Rules }, sections(socketIORuleSettings), "Events that join rooms, leave them, or go to one"},
+	{"socketio.laravel_echo", func(c *Config) any { return &c.SocketIO.LaravelEcho }, anything, "Understand Laravel Echo's broadcaster for Socket.IO in the namespace /"},
 	{"sockjs.enabled", func(c *Config) any { return &c.SockJS.Enabled }, anything, "Serve clients of SockJS"},
 	{"sockjs.jsonp", func(c *Config) any { return &c.SockJS.JSONP }, anything, "Accept JSONP, for browsers that know nothing better"},
 	{"sockjs.htmlfile", func(c *Config) any { return &c.SockJS.HTMLFile }, anything, "Accept htmlfile, for browsers that know nothing better"},
@@ -178,6 +180,13 @@ var appSettings = table([]row[App]{
 var appWebhookSettings = table([]row[AppWebhook]{
 	{"url", func(h *AppWebhook) any { return &h.URL }, needed(text(checkHookURL)), "Where it is told"},
 	{"events", func(h *AppWebhook) any { return &h.Events }, words(app.WebhookEvents()...), "Events that are told"},
+})
+
+var socketIORuleSettings = table([]row[SocketIORule]{
+	{"event", func(r *SocketIORule) any { return &r.Event }, needed(anything), "The event that this is about"},
+	{"subscribe", func(r *SocketIORule) any { return &r.Subscribe }, number(0, 9), "The argument that names the room to join, from 0"},
+	{"unsubscribe", func(r *SocketIORule) any { return &r.Unsubscribe }, number(0, 9), "The argument that names the room to leave"},
+	{"publish", func(r *SocketIORule) any { return &r.Publish }, number(0, 9), "The argument that names the room to which the event goes, without it"},
 })
 
 var channelSettings = table([]row[ChannelPolicy]{

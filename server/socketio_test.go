@@ -95,7 +95,52 @@ func TestSocketIOIsServed(t *testing.T) {
 	if a := s.do(t, "GET", "/socket.io/?EIO=4&transport=polling", ""); a.StatusCode != http.StatusNotFound {
 		t.Error(a.StatusCode, a.body)
 	}
+	if _, err := New(Config{SocketIO: SocketIO{Rules: []SocketIORule{{Event: "join"}}}}); err == nil || !strings.Contains(err.Error(), "socketio.rules") {
+		t.Error(err)
+	}
 	if _, err := New(Config{SocketIO: SocketIO{ClientDir: "/nowhere/at/all"}}); err == nil || !strings.Contains(err.Error(), "socketio.client_dir") {
 		t.Error(err)
+	}
+}
+
+// Rules of the configuration make rooms, and Laravel Echo is understood where that is said.
+func TestSocketIOIsConfigured(t *testing.T) {
+	s := start(t, configured(t, `
+demo: false
+socketio:
+  main: lobby
+  recovery: false
+  laravel_echo: true
+  rules:
+    - {event: join, subscribe: 0}
+    - {event: msg, publish: 0}
+`))
+	c := s.socketIO(t)
+	c.send("40")
+	if said := c.read(); strings.Contains(said, "pid") {
+		t.Error(said)
+	}
+	c.send(`421["join","cats"]`)
+	if got := c.read(); !strings.HasPrefix(got, `431[{"position"`) {
+		t.Fatal(got)
+	}
+	if a := s.do(t, "POST", "/channels/lobby%2Fcats?event=x", "no"); a.StatusCode != http.StatusBadRequest {
+		t.Error(a.StatusCode, a.body)
+	}
+	s.do(t, "POST", "/channels/lobby/cats?event=x", "meow")
+	if got := c.read(); got != `42["x","meow"]` {
+		t.Error(got)
+	}
+	c.send(`42["msg","cats","purr"]`)
+	if got := c.read(); got != `42["msg","purr"]` {
+		t.Error(got)
+	}
+	c.send(`422["subscribe",{"channel":"orders.1"}]`)
+	if got := c.read(); !strings.HasPrefix(got, `432[{"position"`) {
+		t.Fatal(got)
+	}
+	s.do(t, "POST", "/channels/orders.1?event=shipped", "7")
+	if got := c.read(); got != `42["shipped","orders.1","7"]` {
+		t.Error(got)
 	}
 }

@@ -3,6 +3,7 @@ package sockjs
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/internal/httpcarrier"
@@ -50,6 +51,7 @@ func (s *Server) receive(r *httpcarrier.Request, base, name string, t Transport)
 			a.fields.add("Content-Type", typeText)
 			return a.route()
 		}
+		format.Callback = strings.Clone(format.Callback) // which may be in the memory of the request
 	}
 	in := &receiver{format: format, fields: s.receiverFields(r, t)}
 	if h := r.HTTP(); h != nil {

@@ -1,6 +1,7 @@
 package sockjs
 
 import (
+	"math"
 	"net/http"
 	"strings"
 
@@ -32,7 +33,7 @@ func (s *Server) send(r *httpcarrier.Request, base, name string, e endpoint) htt
 	if s.o.SetsCookie {
 		in.fields.addCookie(r)
 	}
-	return httpcarrier.Route{Responder: in, BodyBytesMax: s.o.BodyBytesMax}
+	return httpcarrier.Route{Responder: in, BodyBytesMax: min(s.o.BodyBytesMax, math.MaxInt-1)}
 }
 
 // OnBody implements httpcarrier.Responder.

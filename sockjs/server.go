@@ -111,7 +111,7 @@ func isHandshake(r *httpcarrier.Request) bool {
 	if r.Method() == http.MethodConnect { // over HTTP/2
 		return true
 	}
-	return r.Method() == http.MethodGet && r.IsUpgrade() && !strings.EqualFold(r.Get("Connection"), "close")
+	return r.Method() == http.MethodGet && r.IsUpgrade() && r.Get("Sec-WebSocket-Key") != "" && !strings.EqualFold(r.Get("Connection"), "close")
 }
 
 // Serves reports whether a path, as it was sent, is below a base of the Server.
@@ -340,7 +340,9 @@ func (s *Server) ended(session *Session, err *CloseError, wasOpen bool) {
 // returned. A WebSocket whose client does not say goodbye takes 5 seconds.
 func (s *Server) Close() error { return s.Shutdown(context.Background()) }
 
-// Shutdown is Close that waits no longer than ctx, whose error it returns then.
+// Shutdown is Close that waits no longer than ctx, whose error it returns then. Call it before
+// that of the HTTP server or engine.Server around, which would wait for clients that poll, and
+// cut the streams of others.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.isClosed = true

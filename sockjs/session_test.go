@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -572,5 +574,76 @@ func TestServerCloses(t *testing.T) {
 			t.Error("OnClose was not called before Shutdown returned")
 		}
 		s.peer(form).expect(`c[1001,` + reason + `]`)
+	})
+}
+
+// A callback belongs to its request, also while many wait on one loop.
+func TestCallbacksOfJSONP(t *testing.T) {
+	drivers(t, func(t *testing.T, serve func(h sockjs.Handler, o *sockjs.Options) *site) {
+		s := serve(echo{}, &sockjs.Options{Transports: sockjs.AllTransports(), Origins: anyone(t)})
+		const clients = 20
+		peers := make([]*peer, clients)
+		got := make([]string, clients)
+		var all sync.WaitGroup
+		for i := range peers {
+			p := s.peer("xhr").open()
+			peers[i] = p
+			all.Go(func() {
+				r := p.request(t.Context(), http.MethodGet, fmt.Sprintf("jsonp?c=callback%d", 10+i), nil)
+				defer r.Body.Close()
+				b, _ := io.ReadAll(r.Body)
+				got[i] = string(b)
+			})
+		}
+		for s.server.Stats().Waiting != 0 {
+			runtime.Gosched()
+		}
+		for i, p := range peers {
+			p.send(fmt.Sprintf(`["%d"]`, i))
+		}
+		all.Wait()
+		for i := range peers {
+			if want := fmt.Sprintf("/**/callback%d(\"a[\\\"%d\\\"]\");\r\n", 10+i, i); got[i] != want {
+				t.Errorf("%q, want %q", got[i], want)
+			}
+		}
+	})
+}
+
+// NoLimit is none.
+func TestNoLimit(t *testing.T) {
+	each(t, append([]string{"raw"}, forms...), func(t *testing.T, serve func(h sockjs.Handler, o *sockjs.Options) *site, form string) {
+		const no = sockjs.NoLimit
+		p := serve(echo{}, &sockjs.Options{
+			DecisionTimeout: no, Heartbeat: no, DisconnectDelay: no, ResponseLimit: no, MessageBytesMax: no, BodyBytesMax: no,
+			QueueMessagesMax: no, QueueBytesMax: no, SessionsMax: no,
+		}).peer(form)
+		text := strings.Repeat("x", 5<<20)
+		if form == "raw" {
+			conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(p.s.base, "http")+"/websocket", &ws.DialOptions{Options: ws.Options{MessageBytesMax: no}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.read(conn)
+			p.send(text)
+			if got := p.next(); got != text {
+				t.Errorf("%d bytes", len(got))
+			}
+			return
+		}
+		if form == "websocket" {
+			conn, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(p.url("websocket"), "http"), &ws.DialOptions{Options: ws.Options{MessageBytesMax: no}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.read(conn)
+		}
+		p.open()
+		if status := p.send(`["` + text + `"]`); status != 204 {
+			t.Error(status)
+		}
+		if got := p.received(); got != `a["`+text+`"]` {
+			t.Errorf("%d bytes", len(got))
+		}
 	})
 }

@@ -70,9 +70,18 @@ func (c *conversation) receive(binary bool, data []byte, m *scratch) {
 	if c.isOver {
 		return
 	}
+	c.follow()
 	c.dialect.Receive(time.Now(), dialect.Frame{Binary: binary, Data: data}, &m.effects)
 	c.perform(m)
 	c.note(m)
+}
+
+// follow tells a dialect that follows patterns whether its client has everything but what it
+// is about to be given.
+func (c *conversation) follow() {
+	if f, ok := c.dialect.(dialect.Follower); ok && c.session != nil && f.FollowsPatterns() {
+		f.SetCaughtUp(c.session.HasCaughtUp())
+	}
 }
 
 // expire tells the dialect that its deadline has passed.
@@ -80,6 +89,7 @@ func (c *conversation) expire(now time.Time, m *scratch) {
 	if c.isOver {
 		return
 	}
+	c.follow()
 	c.dialect.Expire(now, &m.effects)
 	c.perform(m)
 	c.note(m)
@@ -110,9 +120,7 @@ func (c *conversation) take(m *scratch) {
 	var ended error
 	if c.session != nil {
 		pushes, ended = c.session.Take(pushes)
-		if f, ok := c.dialect.(dialect.Follower); ok && f.FollowsPatterns() {
-			f.SetCaughtUp(c.session.HasCaughtUp())
-		}
+		c.follow()
 	}
 	m.pushes = pushes
 	if len(pushes) > 0 || c.link() != nil { // a poll is answered also with what needed no session

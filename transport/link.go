@@ -370,6 +370,7 @@ func (c *conversation) takeLinked(m *scratch) bool {
 			l.seat.putBack(frames[i:])
 			break
 		}
+		c.follow()
 		c.dialect.Receive(time.Now(), dialect.Frame{Data: frame}, &m.effects)
 		c.perform(m)
 	}

@@ -15,7 +15,7 @@ type Protocol interface {
 
 	// Open returns the dialect of an opening handshake, or why it is refused. r is valid
 	// until Open returns. Pages are not shown why; a dialect that accepts the handshake,
-	// says what is wrong and closes can tell them.
+	// says what is wrong and closes can tell them, and a *dialect.Socket is had to.
 	//
 	// The dialect answers with the Status 101, in Begin or, to have a client wait that comes
 	// back too fast, in Expire. It may ignore compression: its Frames are sent as they are.
@@ -38,6 +38,13 @@ func (t *Transport) decideProtocol(a *asked, d decision, p Protocol) decision {
 	}
 	if d.response = t.admitSession(&d.asker, spoken.Transport()); d.response != nil {
 		d.response.isLast = true
+		return d
+	}
+	if socket, ok := spoken.(*dialect.Socket); ok { // a channel at another path
+		if t.tellsPage(a) {
+			socket.OpenToRefuse()
+		}
+		d.socket = socket
 		return d
 	}
 	d.socket = &timed{OverSocket: spoken}

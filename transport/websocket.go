@@ -52,26 +52,38 @@ func (t *Transport) decideSocket(a *asked) decision {
 	if route.presence {
 		return refuse(&refusal{problem: ProblemUpgrade, detail: "there is no WebSocket below " + PresencePath + "; channels are below " + ChannelsPath})
 	}
-	channel, err := channelName(route.name)
-	if err != nil {
-		return refuse(&refusal{problem: ProblemChannelName, detail: err.Error()})
-	}
-	q, err := parseQueryOf(channel, a.query)
-	if err != nil {
-		return refuse(refuseQuery(err))
+	socket, wrong := ChannelSocket(route.name, a.query)
+	if wrong != nil {
+		return refuse(&refusal{problem: wrong.Problem, detail: wrong.Detail})
 	}
 	if d.response = t.admitSession(&d.asker, WebSocket); d.response != nil {
 		return d
-	}
-	socket := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector, ExcludeSelf: !q.self})
-	if q.json {
-		socket.PublishJSON()
 	}
 	if t.tellsPage(a) {
 		socket.OpenToRefuse()
 	}
 	d.socket = socket
 	return d
+}
+
+// ChannelSocket returns the dialect of a WebSocket of a channel, for protocols whose paths
+// name channels, too. name and query are as they were sent, percent-encoded; the parameters
+// that count are those of a channel's WebSocket. Otherwise it says what is wrong with them.
+func ChannelSocket(name, query string) (*dialect.Socket, *Refusal) {
+	channel, err := channelName(name)
+	if err != nil {
+		return nil, &Refusal{Problem: ProblemChannelName, Detail: err.Error()}
+	}
+	q, err := parseQueryOf(channel, query)
+	if err != nil {
+		wrong := refuseQuery(err)
+		return nil, &Refusal{Problem: wrong.problem, Detail: wrong.detail}
+	}
+	socket := dialect.NewSocket(channel, q.envelope, hub.SubscribeOptions{Since: q.since, Last: max(0, q.last), Vector: q.vector, ExcludeSelf: !q.self})
+	if q.json {
+		socket.PublishJSON()
+	}
+	return socket, nil
 }
 
 // serveWebSocket makes r a WebSocket.

@@ -128,15 +128,30 @@ func TestForeignOrigin(t *testing.T) {
 	})
 }
 
-func TestWrongLimits(t *testing.T) {
-	for name, limits := range map[string]*engine.Options{"QueueBytesMax": {QueueBytesMax: -1}, "PingInterval": {PingInterval: -1}} {
+// What cannot be is answered with 500, and whoever admitted it is told.
+func TestWrongAdmissions(t *testing.T) {
+	for name, a := range map[string]Admission{
+		"QueueBytesMax":    {Limits: &engine.Options{QueueBytesMax: -1}},
+		"PingInterval":     {Limits: &engine.Options{PingInterval: -1}},
+		"a field":          {Fields: http.Header{"Upgrade": {"x"}}},
+		"a field's value":  {Fields: http.Header{"X": {"a\r\nb"}}},
+		"all in order":     {Fields: http.Header{"X": {"a"}}, Limits: &engine.Options{QueueBytesMax: 1000}},
+		"a lot of options": {Limits: &engine.Options{QueueMessagesMax: 1, IdleTimeout: engine.NoLimit}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
-				w.accept(&socket{}, Admission{Limits: limits})
+				isWrong := name != "all in order" && name != "a lot of options"
+				abandoned := make(chan struct{}, 1)
+				a.Abandoned = func() { abandoned <- struct{}{} }
+				w.accept(&socket{}, a)
 				c := w.dial()
 				c.send(opening)
-				if r := c.head("GET"); r.StatusCode != 500 {
-					t.Errorf("%v", r)
+				r := c.head("GET")
+				if isWrong {
+					next(t, abandoned)
+				}
+				if (r.StatusCode == 500) != isWrong || (r.StatusCode == 101) == isWrong || len(abandoned) > 0 {
+					t.Errorf("%v, and it is abandoned: %v", r, len(abandoned))
 				}
 			})
 		})

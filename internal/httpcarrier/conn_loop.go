@@ -7,6 +7,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/ws/driver"
+	"github.com/godwit-io/godwit/ws/handshake"
 )
 
 // OnLoop is a as an event loop carries it out.
@@ -14,11 +15,40 @@ func (a Admission) OnLoop() engine.Admission {
 	switch {
 	case a.Pending != nil:
 		return engine.Admission{Pending: &loopPending{ask: a.Pending}, PendingTimeout: a.PendingTimeout}
-	case a.Abandoned != nil:
-		// Only of a handshake that waits does the engine tell what becomes of it.
-		return engine.Admission{Pending: &loopPending{ask: func(decide func(Admission)) { decide(a) }}}
+	case a.Abandoned != nil && !a.isInOrder():
+		a.abandoned()
+		return undecided.onLoop()
 	}
 	return a.decision().onLoop()
+}
+
+// isInOrder reports whether the engine will accept a. It asks at once what the engine would
+// find: of a handshake that has not waited, the engine does not tell what becomes of it.
+func (a *Admission) isInOrder() bool {
+	if l := a.Limits; l != nil {
+		most := l.QueueMessagesMax
+		if _, err := a.socketOptions().WithDefaults(); err != nil || driver.Resolve("QueueMessagesMax", &most, engine.DefaultQueueMessagesMax) != nil {
+			return false
+		}
+	}
+	if len(a.Fields) == 0 {
+		return true
+	}
+	_, err := handshake.AppendResponse(make([]byte, 0, 512), &handshake.Accepted{Key: anyKey}, "", handshake.Header(a.Fields))
+	return err == nil
+}
+
+// anyKey is the key of the example in RFC 6455 §1.3.
+const anyKey = "dGhlIHNhbXBsZSBub25jZQ=="
+
+// socketOptions are the limits of a that both drivers have.
+func (a *Admission) socketOptions() driver.Options {
+	l := a.Limits
+	return driver.Options{
+		MessageBytesMax: l.MessageBytesMax, FragmentsMax: l.FragmentsMax, Compression: l.Compression,
+		PingInterval: l.PingInterval, PingTimeout: l.PingTimeout, IdleTimeout: l.IdleTimeout,
+		WriteTimeout: l.WriteTimeout, CloseTimeout: l.CloseTimeout, QueueBytesMax: l.QueueBytesMax,
+	}
 }
 
 func (a Admission) onLoop() engine.Admission {

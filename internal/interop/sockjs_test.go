@@ -29,7 +29,7 @@ func TestSockJS(t *testing.T) {
 		missing(t, err.Error())
 	}
 	for _, driver := range []string{"loops", "goroutines"} {
-		host := serveSockJS(t, driver)
+		host := serveSockJS(t, driver, http.NotFoundHandler(), &sockjs.Options{Base: "/echo"})
 		for _, client := range sockJSClients {
 			for _, transport := range []string{"websocket", "xhr-streaming", "eventsource", "xhr-polling"} {
 				t.Run(driver+" "+client+" "+transport, func(t *testing.T) {
@@ -73,22 +73,29 @@ func sockJSEcho(ctx context.Context, c *sockjs.Conn) error {
 	return nil
 }
 
-// serveSockJS serves an echo at /echo until the test ends.
-func serveSockJS(t *testing.T, driver string) (host string) {
+// serveSockJS serves an echo with o, and everything else with other, until the test ends.
+func serveSockJS(t *testing.T, driver string, other http.Handler, o *sockjs.Options) (host string) {
 	t.Helper()
-	s, err := sockjs.New(sockjs.Serve(sockJSEcho), &sockjs.Options{Base: "/echo"})
+	s, err := sockjs.New(sockjs.Serve(sockJSEcho), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.Serves(r.URL.EscapedPath()) {
+			s.ServeHTTP(w, r)
+			return
+		}
+		other.ServeHTTP(w, r)
+	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &engine.Server{
-		Handler: engine.NopHandler{}, HTTP: s, Route: s.Route, Admit: s.Admit,
+		Handler: engine.NopHandler{}, HTTP: all, Route: s.Route, Admit: s.Admit, Origins: o.Origins,
 		HTTPRefuses: func(*engine.Request, *handshake.Fault) bool { return true },
 	}
-	h := &http.Server{Handler: s}
+	h := &http.Server{Handler: all}
 	serve, end := e.Serve, e.Close
 	if driver == "goroutines" {
 		serve, end = h.Serve, h.Close

@@ -45,7 +45,7 @@ type Follower interface {
 	// FollowsPatterns reports whether it wants to know of that now.
 	FollowsPatterns() bool
 
-	// SetCaughtUp is called before Push and Expire. It says whether everything that was
+	// SetCaughtUp is called before Receive, Push and Expire. It says whether everything that was
 	// published by then has been given, or is in what Push takes.
 	SetCaughtUp(bool)
 }

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"errors"
+
+	channels "github.com/godwit-io/godwit/compat/sockjs"
+	"github.com/godwit-io/godwit/sockjs"
+	"github.com/godwit-io/godwit/transport"
+)
+
+// sockjsOptions are those of SockJS.
+func (s *Server) sockjsOptions() *channels.Options {
+	c := &s.config
+	transports := sockjs.DefaultTransports()
+	if c.SockJS.HTMLFile {
+		transports = append(transports, sockjs.HTMLFile)
+	}
+	if c.SockJS.JSONP {
+		transports = append(transports, sockjs.JSONPPolling)
+	}
+	return &channels.Options{SockJS: sockjs.Options{
+		Origins:         s.origins,
+		Transports:      transports,
+		SockJSURL:       c.SockJS.ClientURL,
+		MessageBytesMax: c.Limits.PublicationBytes,
+		SessionsMax:     c.Limits.Connections, // those without a connection at the moment count, too
+		Observer:        &sockjs.Observer{OriginRefused: s.refusals.warnOrigin},
+		Logger:          s.log,
+	}}
+}
+
+// makeSockJSProtocol returns what serves its raw WebSockets.
+func (s *Server) makeSockJSProtocol() (transport.Protocol, error) {
+	return channels.NewProtocol(s.sockjsOptions())
+}
+
+// makeSockJS serves its sessions, when there is a Transport.
+func (s *Server) makeSockJS() error {
+	served, err := channels.New(s.channels, s.sockjsOptions())
+	if wrong, ok := errors.AsType[*channels.OptionError](err); ok && wrong.Option == "SockJS.SockJSURL" {
+		return failed("sockjs.client_url", errors.New(wrong.Reason))
+	}
+	if err != nil {
+		return err
+	}
+	s.foreign = append(s.foreign, foreign{
+		serves: served.Serves, http: served, route: served.Route, admit: served.Admit,
+		shutdown: served.Shutdown, close: served.Close,
+	})
+	return nil
+}
