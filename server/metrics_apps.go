@@ -11,7 +11,7 @@ import (
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = append([]string{piesocket.Transport, protocol.Transport, socketio.Transport}, sockjs.TransportNames()...)
+var foreignTransports = append([]string{protocol.Transport, piesocket.Transport, socketio.Transport}, sockjs.TransportNames()...)
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")
