@@ -16,8 +16,9 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
-	"github.com/godwit-io/godwit/compat/socketio"
-	channels "github.com/godwit-io/godwit/compat/sockjs"
+	"github.com/godwit-io/godwit/compat/pusher"
+	compatsocketio "github.com/godwit-io/godwit/compat/socketio"
+	compatsockjs "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
@@ -26,6 +27,7 @@ import (
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
 	"github.com/godwit-io/godwit/loadgen"
+	"github.com/godwit-io/godwit/socketio"
 	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
@@ -135,11 +137,15 @@ var options = map[string]struct {
 		_, err = transport.New(h, o.(*transport.Options))
 		return err
 	}},
-	"compat/sockjs.Options": {reflect.TypeFor[channels.Options](), func(_ *testing.T, o any) error {
-		_, err := channels.New(nil, o.(*channels.Options))
+	"compat/sockjs.Options": {reflect.TypeFor[compatsockjs.Options](), func(_ *testing.T, o any) error {
+		_, err := compatsockjs.New(nil, o.(*compatsockjs.Options))
 		return err
 	}},
-	"compat/socketio.Options": {reflect.TypeFor[socketio.Options](), func(t *testing.T, o any) error {
+	"socketio.Options": {reflect.TypeFor[socketio.Options](), func(_ *testing.T, o any) error {
+		_, err := socketio.New(o.(*socketio.Options))
+		return err
+	}},
+	"compat/socketio.Options": {reflect.TypeFor[compatsocketio.Options](), func(t *testing.T, o any) error {
 		h, err := hub.New(newBroker(t), nil)
 		if err != nil {
 			return err
@@ -149,11 +155,25 @@ var options = map[string]struct {
 		if err != nil {
 			return err
 		}
-		_, err = socketio.New(channels, o.(*socketio.Options))
+		_, err = compatsocketio.New(channels, o.(*compatsocketio.Options))
 		return err
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
 		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
+		return err
+	}},
+	"compat/pusher.Options": {reflect.TypeFor[pusher.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		p := o.(*pusher.Options)
+		p.Hub = h
+		if p.Apps, err = app.New(nil); err != nil {
+			return err
+		}
+		_, err = pusher.New(*p)
 		return err
 	}},
 	"compat/piesocket.Options": {reflect.TypeFor[piesocket.Options](), func(t *testing.T, o any) error {

@@ -43,6 +43,7 @@ type modelClient struct {
 	messages *account
 
 	patterns map[string]*patternAccount
+	begun    int            // how many of them have begun anew
 	opened   int            // of them, on this connection
 	times    map[string]int // how often a position of a channel that they match has come on it
 }

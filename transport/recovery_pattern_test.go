@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -24,6 +26,7 @@ type patternAccount struct {
 	vector  string // the newest, "" while there is none
 	isOpen  bool   // on this connection
 	known   map[string]patternKnown
+	begun   int         // the place among patterns that have begun; more than any while it has not
 	given   *hub.Vector // with which it went on, on this connection or the one before; nil for none
 }
 
@@ -42,7 +45,7 @@ func (c *modelClient) askPattern() {
 	a := c.patterns[name]
 	switch {
 	case a == nil:
-		a = &patternAccount{pattern: name, known: make(map[string]patternKnown)}
+		a = &patternAccount{pattern: name, known: make(map[string]patternKnown), begun: math.MaxInt}
 		c.patterns[name] = a
 		c.say(c.subscribePattern(a))
 	case a.isOpen && c.r.isOne(4) && !c.isLeaving(name):
@@ -64,16 +67,14 @@ func (c *modelClient) subscribePattern(a *patternAccount) string {
 	return fmt.Sprintf(`{"id":%d,"subscribe":{"channel":%q%s}}`, id, a.pattern, options)
 }
 
-// resubscribePatterns are the commands that ask for all patterns again: first for those
-// that go on, because a pattern that begins anew begins with what is newest.
+// resubscribePatterns are the commands that ask for all patterns again, in the order in
+// which they have begun (docs/protocol.md §6.2): what a later one has begun with is newer
+// than what the earlier ones may still be owed.
 func (c *modelClient) resubscribePatterns() (lines []string) {
-	names := slices.Sorted(maps.Keys(c.patterns))
-	for _, goesOn := range []bool{true, false} {
-		for _, name := range names {
-			if a := c.patterns[name]; (a.vector != "") == goesOn {
-				lines = append(lines, c.subscribePattern(a))
-			}
-		}
+	accounts := slices.Collect(maps.Values(c.patterns))
+	slices.SortFunc(accounts, func(a, b *patternAccount) int { return cmp.Compare(a.begun, b.begun) })
+	for _, a := range accounts {
+		lines = append(lines, c.subscribePattern(a))
 	}
 	return lines
 }
@@ -90,6 +91,8 @@ func (c *modelClient) patternSubscribed(asked *askedModel, ok *heardReply) {
 	a.isOpen, a.vector = true, ok.Vector
 	c.opened++
 	if !asked.isAgain {
+		c.begun++
+		a.begun = c.begun
 		c.expectFromNow(a)
 	}
 }
@@ -153,9 +156,24 @@ func (c *modelClient) patternPublication(p *heardPublication) {
 	wasTold := false
 	for _, a := range open {
 		wasTold = wasTold || a.known[p.Channel].isTold
-		c.advance(a, p, l)
+		c.advance(a, p)
 	}
 	c.share(p.Channel, p.Position, wasTold)
+}
+
+// missing is the first offset between two positions of an epoch that a pattern owes, 0 if
+// there is none.
+func (c *modelClient) missing(a *patternAccount, channel string, after, before hub.Position) uint64 {
+	for _, p := range c.r.truth(channel, before.Epoch).after(after.Offset) {
+		if p.offset >= before.Offset {
+			break
+		}
+		if !a.isGiven(channel) && p.offset <= c.r.cleared[channel+" "+before.Epoch] {
+			continue // it was removed before the vector knew anything of the channel
+		}
+		return p.offset
+	}
+	return 0
 }
 
 // isGiven reports whether the vector with which a pattern went on has a channel.
@@ -175,7 +193,7 @@ func (c *modelClient) share(channel string, at hub.Position, wasTold bool) {
 		if a.isOpen || before.position.Epoch == at.Epoch && before.position.Offset >= at.Offset {
 			continue
 		}
-		isNext := before.position.Epoch == at.Epoch && c.r.truth(channel, at.Epoch).after(before.position.Offset)[0].offset == at.Offset
+		isNext := before.position.Epoch == at.Epoch && c.missing(a, channel, before.position, at) == 0
 		if wasTold || isNext {
 			a.known[channel] = patternKnown{at, true}
 		}
@@ -183,7 +201,7 @@ func (c *modelClient) share(channel string, at hub.Position, wasTold bool) {
 }
 
 // advance notes a publication for a pattern, behind which none is missing.
-func (c *modelClient) advance(a *patternAccount, p *heardPublication, l *truth) {
+func (c *modelClient) advance(a *patternAccount, p *heardPublication) {
 	before := a.known[p.Channel]
 	isNew := before.position.Epoch != p.Position.Epoch
 	switch {
@@ -194,14 +212,8 @@ func (c *modelClient) advance(a *patternAccount, p *heardPublication, l *truth) 
 	case p.Position.Offset <= before.position.Offset:
 		return
 	default:
-		for _, missed := range l.after(before.position.Offset) {
-			if missed.offset >= p.Position.Offset {
-				break
-			}
-			if !a.isGiven(p.Channel) && missed.offset <= c.r.cleared[p.Channel+" "+p.Position.Epoch] {
-				continue // it was removed before the vector knew anything of the channel
-			}
-			c.failf("%v of %s comes after %v for %s, and %d did not", p.Position, p.Channel, before.position, a.pattern, missed.offset)
+		if missed := c.missing(a, p.Channel, before.position, p.Position); missed > 0 {
+			c.failf("%v of %s comes after %v for %s, and %d did not", p.Position, p.Channel, before.position, a.pattern, missed)
 			return
 		}
 	}
@@ -266,11 +278,11 @@ func (c *modelClient) patternGap(g *heardGap) {
 		before := a.known[g.Channel]
 		isLess := before.position.Epoch == g.To.Epoch && g.To.Offset <= before.position.Offset
 		if before.isTold && !g.From.IsZero() && g.From.Epoch == before.position.Epoch && g.From.Offset > before.position.Offset {
-			for _, p := range c.r.truth(g.Channel, before.position.Epoch).after(before.position.Offset) {
-				if p.offset <= g.From.Offset {
-					c.failf("a gap of %s from %v, and %s was at %v", g.Channel, g.From, a.pattern, before.position)
-					return
-				}
+			from := g.From
+			from.Offset++
+			if c.missing(a, g.Channel, before.position, from) > 0 {
+				c.failf("a gap of %s from %v, and %s was at %v", g.Channel, g.From, a.pattern, before.position)
+				return
 			}
 		}
 		if !isLess {

@@ -22,7 +22,7 @@ type protocol interface {
 }
 
 // protocols make the servers, one in each file.
-var protocols = slices.Concat([]func() (protocol, error){engineIO}, sockJS)
+var protocols = slices.Concat([]func() (protocol, error){engineIO, socketIO}, sockJS)
 
 func main() {
 	driver := flag.String("driver", "engine", "what moves the bytes: engine, or nethttp")

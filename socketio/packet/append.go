@@ -57,20 +57,24 @@ func (p *Packet) Frames() [][]byte {
 	return frames
 }
 
-// textFrame writes the text where it belongs in the frame: behind the longest header that
-// it may need, which is then written so that it ends where the text begins.
+// textFrame returns the frame of the text.
 func (p *Packet) textFrame() []byte {
-	const room = wire.HeaderBytesMax
-	size := room + 1 + 4 + len(p.Namespace) + 1 + 20 + len(p.Event) + len(p.Event)/8 + 5 + len(p.Args) + len(p.Data)
-	b := make([]byte, room, size)
-	b = append(b, '4')
-	b = p.AppendText(b)
-	length := len(b) - room
-	var head [room]byte
-	h := wire.AppendHeader(head[:0], wire.Header{Fin: true, Opcode: wire.Text, Length: int64(length)})
-	start := room - len(h)
-	copy(b[start:], h)
-	return b[start:len(b):len(b)]
+	size := 2*wire.HeaderBytesMax + len(p.Namespace) + 24 + len(p.Event) + len(p.Event)/8 + len(p.Args) + len(p.Data)
+	return p.AppendFrame(make([]byte, 0, size))
+}
+
+// AppendFrame appends the first of the packet's Frames to dst, which is the only one if
+// the packet has no attachments.
+func (p *Packet) AppendFrame(dst []byte) []byte {
+	// The text is written behind the longest header that it may need. It then moves to where
+	// its header ends.
+	start := len(dst)
+	dst = append(dst, make([]byte, wire.HeaderBytesMax)...)
+	dst = append(dst, '4')
+	dst = p.AppendText(dst)
+	text := dst[start+wire.HeaderBytesMax:]
+	end := wire.AppendHeader(dst[:start], wire.Header{Fin: true, Opcode: wire.Text, Length: int64(len(text))})
+	return append(end, text...)
 }
 
 func frame(op wire.Opcode, payload []byte) []byte {

@@ -80,10 +80,11 @@ func (a Args) AppendPlaceholder(num int) Args {
 	if len(a) > 0 {
 		a = append(a, ',')
 	}
-	return appendPlaceholder(a, num)
+	return AppendPlaceholder(a, num)
 }
 
-func appendPlaceholder(dst []byte, num int) []byte {
+// AppendPlaceholder appends the JSON that stands for attachment num.
+func AppendPlaceholder(dst []byte, num int) []byte {
 	dst = append(dst, `{"_placeholder":true,"num":`...)
 	return append(strconv.AppendInt(dst, int64(num), 10), '}')
 }

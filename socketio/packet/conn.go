@@ -224,16 +224,17 @@ func (c *Conn) IsJoined(namespace string) bool { return c.namespaces[namespace] 
 func (c *Conn) Deadline() time.Time { return c.deadline }
 
 // Expire returns ErrConnectTimeout, which ends the session, if the deadline has passed.
-// A client whose Connect waits for an answer is not too late.
+// A client whose Connect waits for an answer is not too late: it has another deadline.
 func (c *Conn) Expire(now time.Time) error {
 	if c.deadline.IsZero() || now.Before(c.deadline) {
 		return nil
 	}
-	c.deadline = time.Time{}
 	for _, s := range c.namespaces {
 		if s == asked {
+			c.deadline = now.Add(c.decoder.limits.ConnectTimeout)
 			return nil
 		}
 	}
+	c.deadline = time.Time{}
 	return ErrConnectTimeout
 }

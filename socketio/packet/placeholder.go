@@ -62,7 +62,7 @@ func AppendCollected(dst []byte, args Args, key string, attachments [][]byte) ([
 			continue
 		}
 		dst = append(dst, args[from:o.start]...)
-		dst = appendPlaceholder(dst, len(attachments))
+		dst = AppendPlaceholder(dst, len(attachments))
 		attachments = append(attachments, decoded)
 		from = o.end
 	}
@@ -106,6 +106,15 @@ func placeholders(args Args, attachments int) ([]place, error) {
 		places = append(places, place{o.span, num})
 	}
 	return places, nil
+}
+
+// CheckPlaceholders returns ErrPlaceholder if what looks like a placeholder in args is for
+// none of so many attachments, or two are for the same one. Receivers would close
+// their connections: ask it of arguments that come from elsewhere and are sent with
+// attachments.
+func CheckPlaceholders(args Args, attachments int) error {
+	_, err := placeholders(args, attachments)
+	return err
 }
 
 // IsPlaceholder reports whether a whole argument is a placeholder, and which attachment
