@@ -32,7 +32,7 @@ func newPiesocketScene(t *testing.T) *piesocketScene {
 	authority := &proxy{}
 	cert, key := authority.certify(t)
 	dir := t.TempDir()
-	x.config = appsConfig("") + openConfig + fmt.Sprintf("\ntls: {cert: %q, key: %q}\n", write(t, dir, "cert.pem", cert), write(t, dir, "key.pem", key))
+	x.config = appsConfig("") + openConfig + socketioConfig + fmt.Sprintf("\ntls: {cert: %q, key: %q}\n", write(t, dir, "cert.pem", cert), write(t, dir, "key.pem", key))
 	x.host, x.process = launchProtocols(t, x.config, "127.0.0.1:0", site.URL)
 	x.client = authority.client(t, false)
 	x.dial = &ws.DialOptions{TLSConfig: authority.tls, Header: http.Header{"Authorization": {"Bearer " + serverKey}}}

@@ -18,7 +18,7 @@ func TestProxiedProtocols(t *testing.T) {
 	}{{"nginx", nginxFor}, {"haproxy", haproxyFor}} {
 		for _, driver := range []string{"engine", "goroutine"} {
 			t.Run(kind.name+" "+driver, func(t *testing.T) {
-				host := serveProtocols(t, "\ndriver: "+driver+"\n")
+				host := serveProtocols(t, socketioConfig+"\ndriver: "+driver+"\n")
 				p := kind.start(t, host, 75*time.Second)
 				for i, transports := range socketioTransports {
 					t.Run("socket.io "+strings.Join(transports, " then "), func(t *testing.T) {

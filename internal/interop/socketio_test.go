@@ -266,7 +266,7 @@ func TestSocketIOCredentials(t *testing.T) {
 // who it was, and gets what was said meanwhile, once and in order.
 func TestSocketIORecovery(t *testing.T) {
 	all, origin := stages(t)
-	host := serveProtocols(t, "\nsocketio: {recovery: 2m}\n", origin)
+	host := serveProtocols(t, "\nsocketio: {recovery: true}\n", origin)
 	for _, s := range all {
 		for _, transports := range socketioTransports {
 			t.Run(s.name+" "+strings.Join(transports, " then "), func(t *testing.T) {
