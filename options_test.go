@@ -16,6 +16,7 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/pusher"
 	compatsocketio "github.com/godwit-io/godwit/compat/socketio"
 	compatsockjs "github.com/godwit-io/godwit/compat/sockjs"
 	"github.com/godwit-io/godwit/conformance"
@@ -159,6 +160,20 @@ var options = map[string]struct {
 	}},
 	"sockjs.Options": {reflect.TypeFor[sockjs.Options](), func(_ *testing.T, o any) error {
 		_, err := sockjs.New(sockjs.NopHandler{}, o.(*sockjs.Options))
+		return err
+	}},
+	"compat/pusher.Options": {reflect.TypeFor[pusher.Options](), func(t *testing.T, o any) error {
+		h, err := hub.New(newBroker(t), nil)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		p := o.(*pusher.Options)
+		p.Hub = h
+		if p.Apps, err = app.New(nil); err != nil {
+			return err
+		}
+		_, err = pusher.New(*p)
 		return err
 	}},
 	"compat/piesocket.Options": {reflect.TypeFor[piesocket.Options](), func(t *testing.T, o any) error {

@@ -157,8 +157,8 @@ func (o *opening) OnEnd(x httpcarrier.Exchange, err error) {
 	switch {
 	case !o.isOver:
 		o.abandon()
-	case o.socket != nil:
-		o.socket.pollEnded(x, err)
+	case err != nil && o.socket != nil:
+		o.socket.pollLost(x)
 	}
 }
 

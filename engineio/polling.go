@@ -59,17 +59,18 @@ func (p *poll) OnWake(httpcarrier.Exchange) {}
 func (p *poll) OnDrain(httpcarrier.Exchange) {}
 
 // OnEnd ends the session if the poll was given up, or its answer was not taken.
-func (p *poll) OnEnd(x httpcarrier.Exchange, err error) { p.socket.pollEnded(x, err) }
+func (p *poll) OnEnd(x httpcarrier.Exchange, err error) {
+	if err != nil {
+		p.socket.pollLost(x)
+	}
+}
 
-func (s *Socket) pollEnded(x httpcarrier.Exchange, err error) {
+func (s *Socket) pollLost(x httpcarrier.Exchange) {
 	s.mu.Lock()
 	if s.polling != nil && s.polling.get == x {
-		if err != nil {
-			var fx session.Effects
-			s.session.PollLost(&fx)
-			s.apply(&fx)
-		}
-		s.polling.get = nil
+		var fx session.Effects
+		s.session.PollLost(&fx)
+		s.apply(&fx)
 	}
 	s.unlock()
 }

@@ -56,7 +56,7 @@ const (
 
 // polling is what a session needs before it has a WebSocket.
 type polling struct {
-	get    httpcarrier.Exchange // the GET that waits, or whose answer is being sent; else nil
+	get    httpcarrier.Exchange // the one that waits, or the last; nil before the first
 	fields []byte               // of its answer
 	post   *post                // answered when reading is resumed
 	probe  httpcarrier.Conn     // a WebSocket that may become the session's

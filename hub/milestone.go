@@ -1,6 +1,10 @@
 package hub
 
-import "time"
+import (
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+)
 
 // Milestone is where a subscription is when an Observer is told of it.
 //
@@ -20,6 +24,10 @@ type Milestone struct {
 	// newest that was handed to the edge or left out on purpose.
 	Position Position
 
+	// Member is who is shown in the presence of the channel, see SubscribeOptions.Member;
+	// nil if that is not known. Nobody may modify it.
+	Member *access.Identity
+
 	Gap         *Gap // of Observer.Gapped; nobody may modify it
 	ExcludesOwn bool // see SubscribeOptions.ExcludeSelf
 	IsClosed    bool // of Observer.Unsubscribed: the session has ended, and the subscription with it
@@ -29,7 +37,7 @@ type Milestone struct {
 func (s *Session) milestone(sub *subscription) Milestone {
 	return Milestone{
 		Channel: sub.channel.name, Since: time.Unix(0, sub.since).UTC(), Position: sub.takenPosition(),
-		ExcludesOwn: sub.traits&excludesOwn != 0, IsClosed: s.closed,
+		ExcludesOwn: sub.traits&excludesOwn != 0, IsClosed: s.closed, Member: sub.identity(),
 	}
 }
 

@@ -3,10 +3,12 @@ package hub_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 )
 
@@ -222,5 +224,27 @@ func TestPatternsHaveMilestones(t *testing.T) {
 	}
 	if len(told.told) != 4 {
 		t.Errorf("told %+v", told.told)
+	}
+}
+
+// Who is shown in a channel is told where it begins and where it ends, also when the
+// session ends.
+func TestMilestonesSayWhoIsShown(t *testing.T) {
+	told := &milestones{}
+	h := newHub(t, nil, &hub.Options{Observer: told.observer()})
+	member := &access.Identity{User: "ann"}
+	e := connect(t, h)
+	e.SetIdentity(&access.Identity{User: "session"})
+	e.subscribe("c", hub.SubscribeOptions{Member: member})
+	e.subscribe("d", hub.SubscribeOptions{})
+	e.Close()
+	for channel, want := range map[string]string{"c": "begins ann, ends ann", "d": "begins session, ends session"} {
+		var got []string
+		for _, m := range told.of(e.Session, channel) {
+			got = append(got, m.kind+" "+m.Member.User)
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: told %q, want %q", channel, got, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/godwit-io/godwit/compat/app"
 )
@@ -51,8 +52,10 @@ type SocketIO struct {
 	// Main is the channel of the namespace "/" (socketio.main). Default "main".
 	Main string
 
-	// Recovery lets clients go on where they were after they have lost their connection
-	// (socketio.recovery). Default true.
+	// Recovery lets clients go on where they were for two minutes after they have lost their
+	// connection, with their rooms and what they have missed (socketio.recovery). Default
+	// true. With it each event has its offset as one more argument, as with the reference
+	// server.
 	Recovery *bool
 
 	// EIO3 serves clients of version 2, too (socketio.eio3). Default not: its polling has
@@ -63,17 +66,24 @@ type SocketIO struct {
 	// (socketio.client_dir). Default none.
 	ClientDir string
 
-	// Rules say which events join rooms, leave them, or go to one, instead of being
-	// published in the channel of the namespace (socketio.rules). Default: none do.
+	// LaravelEcho understands Laravel Echo, with its broadcaster for Socket.IO, in the
+	// namespace "/" (socketio.laravel_echo). Default not.
+	LaravelEcho bool
+
+	// Rules say which events join and leave rooms, and go to them (socketio.rules). Default
+	// none: an event is a publication in the channel of its namespace.
 	Rules []SocketIORule
 
-	// LaravelEcho has clients in the namespace "/" understood that are Laravel Echo with
-	// its broadcaster for Socket.IO (socketio.laravel_echo). Default not.
-	LaravelEcho bool
+	// BackendEvents are the events that Hooks.SocketIO is given, by name or by the beginning
+	// of one before a "*" (socketio.backend_events); they are not published. BackendConnect
+	// has it asked about each client that joins a namespace (socketio.backend_connect).
+	// Default: it is given and asked nothing.
+	BackendEvents  []string
+	BackendConnect bool
 }
 
-// SocketIORule says what an event means: one of its fields but the first is set, to the
-// index of the argument that names a room.
+// SocketIORule is what an event of a client does instead of being published. Exactly one
+// of Subscribe, Unsubscribe and Publish is set: which argument, from 0, names the room.
 type SocketIORule struct {
 	Event       string
 	Subscribe   *int
@@ -196,6 +206,32 @@ const (
 func developmentApp(limits *Limits) app.App {
 	return app.App{
 		ID: DevelopmentAppID, Key: DevelopmentAppKey, Secret: []byte(DevelopmentAppSecret),
-		ClientEvents: true, SubscriptionCounts: true, Watchlist: true, ConnectionsMax: limits.Connections,
+		ClientEvents: true, Watchlist: true, ConnectionsMax: limits.Connections,
+	}
+}
+
+// check reports which rules are none.
+func (s *SocketIO) check(h *SocketIOHook, report func(key, text string)) {
+	if (s.BackendConnect || len(s.BackendEvents) > 0) && h.URL == "" {
+		report("hooks.socketio.url", "it is needed for socketio.backend_events and socketio.backend_connect: who is asked?")
+	}
+	var events []string
+	for i, r := range s.Rules {
+		key := fmt.Sprintf("socketio.rules[%d]", i)
+		set := 0
+		for _, index := range []*int{r.Subscribe, r.Unsubscribe, r.Publish} {
+			if index != nil {
+				set++
+			}
+		}
+		switch {
+		case r.Event == "":
+			report(key, "event is needed: which event is it about?")
+		case slices.Contains(events, r.Event):
+			report(key+".event", fmt.Sprintf("%q has a rule already, and an event means one thing", r.Event))
+		case set != 1:
+			report(key, "one of subscribe, unsubscribe and publish is needed: the number of the argument that names the room, from 0")
+		}
+		events = append(events, r.Event)
 	}
 }

@@ -169,6 +169,9 @@ func (h Hooks) withDefaults() Hooks {
 	if h.RPC.URL != "" {
 		fill(&h.RPC.Timeout, DefaultHookTimeout)
 	}
+	if h.SocketIO.URL != "" {
+		fill(&h.SocketIO.Timeout, DefaultHookTimeout)
+	}
 	if h.Events.URL != "" {
 		fill(&h.Events.Timeout, DefaultEventsTimeout)
 		fill(&h.Events.Retry, DefaultHookRetry)
@@ -181,7 +184,7 @@ func (h Hooks) withDefaults() Hooks {
 
 // areOn reports whether there is any.
 func (h *Hooks) areOn() bool {
-	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.RPC.URL != "" || h.Events.URL != ""
+	return h.Connect.URL != "" || h.Subscribe.URL != "" || h.Publish.URL != "" || h.RPC.URL != "" || h.SocketIO.URL != "" || h.Events.URL != ""
 }
 
 // The drivers.

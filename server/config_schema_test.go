@@ -143,11 +143,11 @@ func TestSchemaRefusesTypingErrors(t *testing.T) {
 			}
 			if s.rule.sections != nil {
 				try(s.rule.sections, func(v any) any {
-					v = []any{v}
+					var value any = []any{v}
 					for _, name := range slices.Backward(names) {
-						v = map[string]any{name: v}
+						value = map[string]any{name: value}
 					}
-					return wrap(v)
+					return wrap(value)
 				}, s.key+"[0].")
 			}
 		}

@@ -103,6 +103,7 @@ type Hooks struct {
 	Subscribe ChannelHook
 	Publish   ChannelHook
 	RPC       RPCHook
+	SocketIO  SocketIOHook
 	Events    EventsHook
 
 	// Secrets sign what is sent, each of them, so that one can be replaced
@@ -139,6 +140,14 @@ type RPCHook struct {
 	URL     string           // hooks.rpc.url
 	Timeout time.Duration    // hooks.rpc.timeout: after it the call fails; default 3 s
 	Methods []access.Pattern // hooks.rpc.methods: those that are answered, default all; without {user}
+}
+
+// SocketIOHook is the application behind clients of Socket.IO, which is given what
+// SocketIO.BackendEvents and BackendConnect say. It is off without a URL.
+type SocketIOHook struct {
+	URL     string        // hooks.socketio.url
+	Timeout time.Duration // hooks.socketio.timeout: after it there is no answer; default 3 s
+	Forward []string      // hooks.socketio.forward: fields of the handshake that are handed on
 }
 
 // EventsHook tells the application what happens. It is off without a URL.

@@ -55,6 +55,7 @@ func (c *Config) checkTogether(report func(key, text string)) {
 	}
 	c.Hooks.check(report)
 	c.checkApps(report)
+	c.SocketIO.check(&c.Hooks.SocketIO, report)
 	if n := c.Flight.Bytes; n != nil && *n > 0 && *n < flight.BytesMin {
 		report("flight.bytes", fmt.Sprintf("%d is too little to remember anything; at least %d are needed, or 0 for nothing", *n, flight.BytesMin))
 	}
@@ -164,6 +165,7 @@ func (h *Hooks) check(report func(key, text string)) {
 		{"hooks.subscribe", h.Subscribe.URL, h.Subscribe.Timeout != 0 || h.Subscribe.Forward != nil || h.Subscribe.Channels != nil},
 		{"hooks.publish", h.Publish.URL, h.Publish.Timeout != 0 || h.Publish.Forward != nil || h.Publish.Channels != nil},
 		{"hooks.rpc", h.RPC.URL, h.RPC.Timeout != 0 || h.RPC.Methods != nil},
+		{"hooks.socketio", h.SocketIO.URL, h.SocketIO.Timeout != 0 || h.SocketIO.Forward != nil},
 		{"hooks.events", h.Events.URL, h.Events.Timeout != 0 || h.Events.Channels != nil || h.Events.Types != nil || h.Events.Retry != 0},
 	} {
 		if hook.url == "" && hook.isSet {

@@ -2,11 +2,20 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/pusher"
+	"github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/engineio"
+	"github.com/godwit-io/godwit/server/guard"
+	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -33,9 +42,9 @@ type foreign struct {
 	close    func() error
 }
 
-// makeForeign makes the protocols of others. It is called once, when there is a hub and no
-// Transport yet. The protocols that it returns are for the Transport.
-func (s *Server) makeForeign() (protocols []transport.Protocol, err error) {
+// makeKeyed makes the protocols whose clients show the key of an app. It is called once,
+// when there is a hub and no Transport yet; what it returns is for the Transport.
+func (s *Server) makeKeyed() (protocols []transport.Protocol, err error) {
 	c := &s.config
 	if isOn(c.PieSocket.Enabled) {
 		o := &piesocket.Options{
@@ -43,7 +52,7 @@ func (s *Server) makeForeign() (protocols []transport.Protocol, err error) {
 			BodyBytesMax: requestBytes(c.Limits.PublicationBytes),
 			Admits:       func(r *http.Request) bool { return s.channels.AllowsUnsafe(r) }, // it is there when there are requests
 		}
-		protocol, err := piesocket.NewProtocol(o)
+		p, err := piesocket.NewProtocol(o)
 		if err != nil {
 			return nil, err
 		}
@@ -51,19 +60,123 @@ func (s *Server) makeForeign() (protocols []transport.Protocol, err error) {
 		if err != nil {
 			return nil, err
 		}
-		protocols = append(protocols, ofApps{protocol, s})
-		s.keyed = append(s.keyed, s.ifApps(protocol.Serves))
+		protocols = append(protocols, ofApps{p, s})
+		s.keyed = append(s.keyed, s.ifApps(p.Serves))
 		s.foreign = append(s.foreign, foreign{serves: s.ifApps(api.Serves), http: api, isBrief: true})
 	}
-	if isOn(c.SockJS.Enabled) {
-		protocol, err := s.makeSockJSProtocol()
-		if err != nil {
+	if isOn(c.Pusher.Enabled) {
+		if s.pusher, err = s.makePusher(); err != nil {
 			return nil, err
 		}
-		protocols = append(protocols, protocol)
+		protocols = append(protocols, ofApps{s.pusher, s})
+		served := s.ifApps(s.servesPusher)
+		s.keyed = append(s.keyed, s.ifApps(s.pusher.Serves), served)
+		s.foreign = append(s.foreign, foreign{serves: served, http: s.pusher, route: s.pusher.Route, close: s.pusher.Close})
 	}
 	return protocols, nil
 }
+
+func (s *Server) makePusher() (*pusher.Server, error) {
+	c := &s.config
+	o := pusher.Options{
+		Hub: s.hub, Apps: s.apps, Prefix: c.Pusher.PathPrefix, Origins: s.origins, Logger: s.log,
+		BodyBytesMax: max(pusher.DefaultBodyBytesMax, requestBytes(c.Limits.PublicationBytes)), CacheAge: c.History.Age,
+		Webhooks: pusher.Webhooks{AllowPrivate: c.Hooks.AllowPrivate},
+	}
+	if s.isDeveloped(*c) {
+		o.Development = DevelopmentAppID // an app that there is on loopback alone
+	}
+	if s.tracer != nil {
+		o.Webhooks.Wrap = s.tracer.RoundTripper
+	}
+	return pusher.New(o)
+}
+
+// servesPusher reports whether a path is one of Pusher's that is no WebSocket.
+func (s *Server) servesPusher(path string) bool {
+	if !isOn(s.config.Pusher.Fallback) && strings.HasPrefix(strings.TrimPrefix(path, s.config.Pusher.PathPrefix), "/pusher/app/") {
+		return false
+	}
+	return s.pusher.ServesHTTP(path)
+}
+
+// protocolsBesides are those that are no more than a dialect, and need no key.
+func (s *Server) protocolsBesides() ([]transport.Protocol, error) {
+	if !isOn(s.config.SockJS.Enabled) {
+		return nil, nil
+	}
+	raw, err := s.makeSockJSProtocol()
+	if err != nil {
+		return nil, err
+	}
+	return []transport.Protocol{raw}, nil
+}
+
+// mountForeign makes the protocols that have sessions of their own on the Transport.
+func (s *Server) mountForeign() error {
+	c := &s.config
+	if s.pusher != nil {
+		s.pusher.Carry(s.channels)
+	}
+	if isOn(c.SockJS.Enabled) {
+		if err := s.makeSockJS(); err != nil {
+			return err
+		}
+	}
+	if isOn(c.SocketIO.Enabled) {
+		p, err := socketio.New(s.channels, s.socketIOOptions())
+		if wrong, ok := errors.AsType[*socketio.OptionError](err); ok && wrong.Option == "ClientDir" {
+			return failed("socketio.client_dir", errors.New(wrong.Reason))
+		}
+		if err != nil {
+			return err
+		}
+		s.foreign = append(s.foreign, foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
+	}
+	return nil
+}
+
+func (s *Server) socketIOOptions() *socketio.Options {
+	c := &s.config
+	o := &socketio.Options{
+		Engine: engineio.Options{
+			Origins: s.origins, AllowEIO3: c.SocketIO.EIO3, SessionsMax: c.Limits.Connections, Compression: s.compression(),
+			MaxPayload: max(engineio.DefaultMaxPayload, requestBytes(c.Limits.PublicationBytes)), Log: s.log,
+		},
+		Main: c.SocketIO.Main, RecordsMax: c.Limits.Connections, ClientDir: c.SocketIO.ClientDir, Echo: c.SocketIO.LaravelEcho,
+		BackendEvents: c.SocketIO.BackendEvents, AsksConnect: c.SocketIO.BackendConnect, Forward: c.Hooks.SocketIO.Forward,
+		Address: s.edge.clientOf, Log: s.log,
+	}
+	if isOn(c.SocketIO.Recovery) {
+		o.Recovery = recoveryTime
+	}
+	o.Limits.PacketBytesMax = max(packetBytes, requestBytes(c.Limits.PublicationBytes))
+	if len(o.BackendEvents) > 0 || o.AsksConnect {
+		o.Backend = socketIOBackend{hooks.SocketIO(func() *hooks.Hooks { return s.guard.Settings().Hooks })}
+	}
+	for _, r := range c.SocketIO.Rules {
+		o.Rules = append(o.Rules, socketio.Rule(r))
+	}
+	return o
+}
+
+// socketIOBackend is the application, which is not shown tokens.
+type socketIOBackend struct{ socketio.Backend }
+
+// Connect implements socketio.Backend.
+func (b socketIOBackend) Connect(r *socketio.ConnectRequest, answer func(*socketio.ConnectAnswer, error)) {
+	shown := *r
+	shown.Query = guard.WithoutToken(r.Query)
+	b.Backend.Connect(&shown, answer)
+}
+
+// recoveryTime is how long a client of Socket.IO that has lost its connection can go on
+// where it was, as with the reference server where that is on.
+const recoveryTime = 2 * time.Minute
+
+// packetBytes is the longest packet of Socket.IO, with its attachments, where publications
+// are not longer.
+const packetBytes = 4 << 20
 
 // requestBytes is room for a request in which a publication stands as JSON.
 func requestBytes(publicationBytes int) int { return 6*publicationBytes + 64<<10 }
@@ -113,6 +226,9 @@ func (s *Server) Others() []Other {
 	if isOn(c.SockJS.Enabled) {
 		others = append(others, Other{"SockJS", "http", "/sockjs/CHANNEL", false})
 	}
+	if hasApps && isOn(c.Pusher.Enabled) {
+		others = append(others, Other{"Pusher", "ws", c.Pusher.PathPrefix + "/app/" + key, true})
+	}
 	if hasApps && isOn(c.PieSocket.Enabled) {
 		others = append(others, Other{"PieSocket", "ws", "/v3/CHANNEL?api_key=" + key, true})
 	}
@@ -129,13 +245,22 @@ func (s *Server) foreignAt(path string) *foreign {
 	return nil
 }
 
+// pollersTimeout is how long a server that is stopping waits for clients that poll to come
+// and hear of it. One that is there always has a poll waiting, or comes back at once; one
+// that has vanished must not keep the server.
+const pollersTimeout = 2 * time.Second
+
 // shutdownForeign ends what of the protocols of others has not ended with the hub.
 func (s *Server) shutdownForeign(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pollersTimeout)
+	defer cancel()
+	var ending sync.WaitGroup
 	for _, f := range s.foreign {
 		if f.shutdown != nil {
-			_ = f.shutdown(ctx) // an error says that ctx has ended
+			ending.Go(func() { _ = f.shutdown(ctx) }) // an error says that ctx has ended
 		}
 	}
+	ending.Wait()
 }
 
 func (s *Server) closeForeign() {

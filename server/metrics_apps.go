@@ -5,12 +5,13 @@ import (
 
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
+	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/compat/sockjs"
 )
 
 // foreignTransports are the names of protocols of others in statistics and metrics.
-var foreignTransports = append([]string{piesocket.Transport, socketio.Transport}, sockjs.TransportNames()...)
+var foreignTransports = append([]string{protocol.Transport, piesocket.Transport, socketio.Transport}, sockjs.TransportNames()...)
 
 var (
 	descAppConnections  = desc("app_connections", "Clients of an app connected now, by its ID.", "app")

@@ -56,14 +56,19 @@ func limitKinds() []string {
 }
 
 var (
-	hookNames    = []string{"connect", "subscribe", "publish", hookRPC}
-	hookOutcomes = []hooks.Outcome{hooks.Allowed, hooks.Changed, hooks.Denied, hooks.Failed, hooks.Refused}
-	rpcOutcomes  = []hooks.Outcome{hooks.Answered, hooks.Errored, hooks.Canceled, hooks.Failed, hooks.Refused}
-	hookReasons  = []hooks.Reason{hooks.QueueFull, hooks.TooOld, hooks.Gone, hooks.Closed}
+	hookNames        = []string{"connect", "subscribe", "publish", hookRPC, hookSocketIO}
+	hookOutcomes     = []hooks.Outcome{hooks.Allowed, hooks.Changed, hooks.Denied, hooks.Failed, hooks.Refused}
+	rpcOutcomes      = []hooks.Outcome{hooks.Answered, hooks.Errored, hooks.Canceled, hooks.Failed, hooks.Refused}
+	socketIOOutcomes = []hooks.Outcome{hooks.Allowed, hooks.Denied, hooks.Answered, hooks.Errored, hooks.Failed, hooks.Refused}
+	hookReasons      = []hooks.Reason{hooks.QueueFull, hooks.TooOld, hooks.Gone, hooks.Closed}
 )
 
-// hookRPC is the hook that answers calls of methods.
-const hookRPC = "rpc"
+// hookRPC is the hook that answers calls of methods, and hookSocketIO that which is the
+// application behind clients of Socket.IO.
+const (
+	hookRPC      = "rpc"
+	hookSocketIO = "socketio"
+)
 
 func newTrustMetrics() *trustMetrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -77,7 +82,7 @@ func newTrustMetrics() *trustMetrics {
 			"action", "cause"),
 		limited:       counter("rate_limited_total", "What was refused because a limit was reached, by kind of limit.", "kind"),
 		verifications: counter("token_verifications_total", "Tokens and keys that clients have shown, by outcome: valid, invalid, unavailable (the keys of the issuer cannot be had).", "outcome"),
-		hookCalls: counter("hook_calls_total", "Questions to the application, by hook and outcome: allowed, changed, denied, failed, refused (not asked: too many wait, or it has not answered for a while); of rpc also answered, error, canceled.",
+		hookCalls: counter("hook_calls_total", "Questions to the application, by hook and outcome: allowed, changed, denied, failed, refused (not asked: too many wait, or it has not answered for a while); of rpc also answered, error, canceled, and of socketio answered, error.",
 			"hook", "outcome"),
 		hookSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "godwit_hook_duration_seconds", Buckets: latencyBuckets,
@@ -106,6 +111,9 @@ func newTrustMetrics() *trustMetrics {
 		outcomes := hookOutcomes
 		if hook == hookRPC {
 			outcomes = rpcOutcomes
+		}
+		if hook == hookSocketIO {
+			outcomes = socketIOOutcomes
 		}
 		for _, outcome := range outcomes {
 			t.hookCalls.WithLabelValues(hook, string(outcome))
@@ -244,7 +252,7 @@ func (c *trustCollector) Collect(ch chan<- prometheus.Metric) {
 	if c.hooks != nil {
 		h = c.hooks()
 	}
-	for i, q := range []hooks.QuestionStats{h.Connect, h.Subscribe, h.Publish, h.RPC} {
+	for i, q := range []hooks.QuestionStats{h.Connect, h.Subscribe, h.Publish, h.RPC, h.SocketIO} {
 		gauge(descHookRunning, float64(q.Running), hookNames[i])
 		gauge(descHookWaiting, float64(q.Waiting), hookNames[i])
 		gauge(descHookOpen, truth(q.Open), hookNames[i])

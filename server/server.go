@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/compat/app"
+	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
@@ -27,7 +28,6 @@ import (
 	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
-	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -62,6 +62,7 @@ type Server struct {
 	api       http.Handler // the server API
 	refusals  refusals
 	apps      *app.Apps
+	pusher    *pusher.Server           // nil if it is off
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app
 
@@ -154,61 +155,6 @@ func New(c Config) (*Server, error) {
 		return nil, c.located(err)
 	}
 	return s, nil
-}
-
-// serveHub makes the hub and what serves its channels.
-func (s *Server) serveHub(broker hub.Broker) (err error) {
-	c := &s.config
-	s.hub, err = hub.New(broker, &hub.Options{
-		Retention:           hub.Retention{Count: *c.History.Count, Age: c.History.Age},
-		NoHistory:           *c.History.Count == 0,
-		PublicationBytesMax: c.Limits.PublicationBytes,
-		QueueCountMax:       c.Limits.QueueCount,
-		QueueBytesMax:       c.Limits.QueueBytes,
-		SubscriptionsMax:    c.Limits.Subscriptions,
-
-		HistoryPagesPerSecond: c.Limits.HistoryPagesPerSecond,
-
-		Observer: s.hubObserver(),
-		Logger:   s.log,
-	})
-	if err != nil {
-		return err
-	}
-	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
-	s.answerMethods(s.guard.Settings().Hooks)
-	protocols, err := s.makeForeign()
-	if err != nil {
-		return err
-	}
-	s.channels, err = transport.New(s.hub, &transport.Options{
-		Protocols:      protocols,
-		Origins:        s.origins,
-		Credentials:    c.Credentials,
-		Guard:          s.guard,
-		RefuseByStatus: c.Refusals.WebSocket == RefuseByStatus,
-		BodyBytesMax:   c.Limits.PublicationBytes,
-		Heartbeat:      c.Heartbeat,
-		Compression:    s.compression(),
-		Header:         securityHeader,
-		Observer:       s.transportObserver(),
-
-		SessionTimeout:  c.Sessions.Timeout,
-		SessionBytesMax: c.Sessions.MessageBytes,
-		PingInterval:    c.Sessions.Ping,
-
-		Reconnect:         reconnect.Spread(c.Reconnect),
-		SessionsPerSecond: c.Limits.SessionsPerSecond,
-		Logger:            s.log,
-	})
-	if err == nil {
-		err = s.makeForeignSessions()
-	}
-	if err == nil {
-		s.metrics.watchReconnects(s.channels.ReconnectWindow)
-		s.metrics.watchSessions(s.channels.SessionCounts)
-	}
-	return err
 }
 
 // Listen binds the configured address, so that Addr is known. It refuses one

@@ -76,6 +76,9 @@ var settings = table([]row[Config]{
 	{"hooks.rpc.url", func(c *Config) any { return &c.Hooks.RPC.URL }, text(checkHookURL), "Answers calls of methods"},
 	{"hooks.rpc.timeout", func(c *Config) any { return &c.Hooks.RPC.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the call fails"},
 	{"hooks.rpc.methods", func(c *Config) any { return &c.Hooks.RPC.Methods }, channelPattern, "Methods that are answered"},
+	{"hooks.socketio.url", func(c *Config) any { return &c.Hooks.SocketIO.URL }, text(checkHookURL), "The application behind clients of Socket.IO"},
+	{"hooks.socketio.timeout", func(c *Config) any { return &c.Hooks.SocketIO.Timeout }, duration(10*time.Millisecond, time.Minute), "After it there is no answer"},
+	{"hooks.socketio.forward", func(c *Config) any { return &c.Hooks.SocketIO.Forward }, texts(checkFieldName), "Fields of the client's handshake that are handed on"},
 	{"hooks.events.url", func(c *Config) any { return &c.Hooks.Events.URL }, text(checkHookURL), "Told what happens"},
 	{"hooks.events.timeout", func(c *Config) any { return &c.Hooks.Events.Timeout }, duration(10*time.Millisecond, time.Minute), "After it the delivery is tried again"},
 	{"hooks.events.channels", func(c *Config) any { return &c.Hooks.Events.Channels }, channelPattern, "Channels that are told about"},
@@ -91,8 +94,10 @@ var settings = table([]row[Config]{
 	{"socketio.recovery", func(c *Config) any { return &c.SocketIO.Recovery }, anything, "Let clients go on where they were"},
 	{"socketio.eio3", func(c *Config) any { return &c.SocketIO.EIO3 }, anything, "Serve clients of version 2, too"},
 	{"socketio.client_dir", func(c *Config) any { return &c.SocketIO.ClientDir }, path, "Directory with socket.io.js"},
-	{"socketio.rules", func(c *Config) any { return &c.SocketIO.Rules }, sections(socketIORuleSettings), "Events that join rooms, leave them, or go to one"},
 	{"socketio.laravel_echo", func(c *Config) any { return &c.SocketIO.LaravelEcho }, anything, "Understand Laravel Echo's broadcaster for Socket.IO in the namespace /"},
+	{"socketio.rules", func(c *Config) any { return &c.SocketIO.Rules }, sections(socketIORules), "Events that join and leave rooms, and go to them"},
+	{"socketio.backend_events", func(c *Config) any { return &c.SocketIO.BackendEvents }, texts(checkSomething), "Events that hooks.socketio is given, such as order or cart:*"},
+	{"socketio.backend_connect", func(c *Config) any { return &c.SocketIO.BackendConnect }, anything, "Ask hooks.socketio about clients that join a namespace"},
 	{"sockjs.enabled", func(c *Config) any { return &c.SockJS.Enabled }, anything, "Serve clients of SockJS"},
 	{"sockjs.jsonp", func(c *Config) any { return &c.SockJS.JSONP }, anything, "Accept JSONP, for browsers that know nothing better"},
 	{"sockjs.htmlfile", func(c *Config) any { return &c.SockJS.HTMLFile }, anything, "Accept htmlfile, for browsers that know nothing better"},
@@ -177,16 +182,16 @@ var appSettings = table([]row[App]{
 	{"limits.members", func(a *App) any { return &a.Limits.Members }, number(1, 10_000), "Pusher: users in a presence channel"},
 })
 
+var socketIORules = table([]row[SocketIORule]{
+	{"event", func(r *SocketIORule) any { return &r.Event }, needed(text(checkSomething)), "The name of the event"},
+	{"subscribe", func(r *SocketIORule) any { return &r.Subscribe }, number(0, 9), "Argument that names the room to join, from 0"},
+	{"unsubscribe", func(r *SocketIORule) any { return &r.Unsubscribe }, number(0, 9), "Argument that names the room to leave, from 0"},
+	{"publish", func(r *SocketIORule) any { return &r.Publish }, number(0, 9), "Argument that names the room it goes to, from 0"},
+})
+
 var appWebhookSettings = table([]row[AppWebhook]{
 	{"url", func(h *AppWebhook) any { return &h.URL }, needed(text(checkHookURL)), "Where it is told"},
 	{"events", func(h *AppWebhook) any { return &h.Events }, words(app.WebhookEvents()...), "Events that are told"},
-})
-
-var socketIORuleSettings = table([]row[SocketIORule]{
-	{"event", func(r *SocketIORule) any { return &r.Event }, needed(anything), "The event that this is about"},
-	{"subscribe", func(r *SocketIORule) any { return &r.Subscribe }, number(0, 9), "The argument that names the room to join, from 0"},
-	{"unsubscribe", func(r *SocketIORule) any { return &r.Unsubscribe }, number(0, 9), "The argument that names the room to leave"},
-	{"publish", func(r *SocketIORule) any { return &r.Publish }, number(0, 9), "The argument that names the room to which the event goes, without it"},
 })
 
 var channelSettings = table([]row[ChannelPolicy]{

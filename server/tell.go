@@ -41,6 +41,10 @@ func (s *Server) hubObserver() *hub.Observer {
 	}
 	o.Identified = s.recheckAll // a new token may grant less
 	o.Registered = func(session *hub.Session, pattern string) { s.recheckMethods(session, pattern) }
+	if isOn(s.config.Pusher.Enabled) { // it is there when somebody subscribes
+		o.Subscribed = func(session *hub.Session, m hub.Milestone) { s.pusher.Subscribed(session, m) }
+		o.Unsubscribed = func(session *hub.Session, m hub.Milestone) { s.pusher.Unsubscribed(session, m) }
+	}
 	s.flight.Observe(o)
 	return o
 }

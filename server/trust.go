@@ -147,6 +147,7 @@ func hookOptions(c *Hooks) *hooks.Options {
 	if c.RPC.URL != "" {
 		o.RPC = &hooks.Question{URL: c.RPC.URL, Timeout: c.RPC.Timeout, Channels: c.RPC.Methods}
 	}
+	o.SocketIO = question(c.SocketIO.URL, &ChannelHook{Timeout: c.SocketIO.Timeout, Forward: c.SocketIO.Forward})
 	if e := &c.Events; e.URL != "" {
 		o.Events = &hooks.Events{URL: e.URL, Timeout: e.Timeout, Channels: e.Channels, Types: e.Types, Retry: e.Retry}
 	}

@@ -115,7 +115,10 @@ func tell(t *testing.T, c *ws.Conn, text string) {
 
 // Numbered messages of two clients come through once and in order.
 func TestNumberedMessages(t *testing.T) {
-	const messages = 10_000
+	messages := 10_000
+	if testing.Short() {
+		messages = 1000
+	}
 	o := &Options{Apps: apps(t, nil)}
 	onBothDrivers(t, o, func(t *testing.T, url string, _ *hub.Hub) {
 		a := dial(t, url+"/v3/room?api_key=shop-key")
@@ -206,7 +209,13 @@ func TestAcceptedLate(t *testing.T) {
 			t.Errorf("%d clients were accepted in %v", 3*acceptedBurst, took)
 		}
 	})
-	if n := o.Apps.ByID("1").Stats().Connections; n != 0 {
-		t.Errorf("%d connections are left", n)
+	// A handler of net/http may be at its end still.
+	late := time.After(patience)
+	for tick := time.NewTicker(time.Millisecond); o.Apps.ByID("1").Stats().Connections != 0; {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("%d connections are left", o.Apps.ByID("1").Stats().Connections)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package piesocket
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/godwit-io/godwit/access"
@@ -71,13 +72,14 @@ type memberList struct {
 }
 
 // members are those of a roster, the client itself among them: a roster is as it was when
-// the last changes were told, and clients look for themselves.
+// the last changes were told, and clients look for themselves. One that has come back is
+// there as the connection that it has lost.
 func (s *Socket) members(c *channel, r *hub.Roster) memberList {
 	list := memberList{array: []byte{'['}, count: r.Count, isCut: r.Next != ""}
 	hasOwn := false
 	for i := range r.Members {
 		m := &r.Members[i]
-		hasOwn = hasOwn || m.ID == s.session
+		hasOwn = hasOwn || m.ID == s.session || m.Transport == Transport && m.Info == string(c.options.Member.Info)
 		if i > 0 {
 			list.array = append(list.array, ',')
 		}
@@ -148,16 +150,25 @@ func (s *Socket) tellChanges(changes *hub.Changes, out *dialect.Effects) {
 }
 
 // sendChanges sends an event for each change: with the members there are in version 3,
-// and how many in version 4. A client is told of itself if it wants its own messages, too.
+// and how many in version 4. Those who left come first. A client that has come back with
+// another connection is the same member, and is not told of; nor is the client itself, unless
+// it wants its own messages, too.
 func (s *Socket) sendChanges(c *channel, changes *hub.Changes, all *memberList, out *dialect.Effects) {
+	for i := range changes.Left {
+		if m := &changes.Left[i]; !s.isAmong(changes.Joined, m) {
+			s.sendChange("member_left", c, m, changes.Count, all, out)
+		}
+	}
 	for i := range changes.Joined {
-		if m := &changes.Joined[i]; m.ID != s.session || s.notifiesSelf {
+		if m := &changes.Joined[i]; !s.isAmong(changes.Left, m) && (m.ID != s.session || s.notifiesSelf) {
 			s.sendChange("member_joined", c, m, changes.Count, all, out)
 		}
 	}
-	for i := range changes.Left {
-		s.sendChange("member_left", c, &changes.Left[i], changes.Count, all, out)
-	}
+}
+
+// isAmong reports whether a member with the same uuid and user is in a list.
+func (s *Socket) isAmong(list []hub.Member, m *hub.Member) bool {
+	return m.Transport == Transport && slices.ContainsFunc(list, func(o hub.Member) bool { return o.Transport == Transport && o.Info == m.Info })
 }
 
 func (s *Socket) sendChange(event string, c *channel, m *hub.Member, count int, all *memberList, out *dialect.Effects) {

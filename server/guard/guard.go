@@ -153,7 +153,7 @@ func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport
 	var asks *hooks.ConnectRequest
 	if s.Hooks.AsksConnect() {
 		asks = &hooks.ConnectRequest{
-			Path: strings.Clone(r.Path()), Query: withoutToken(r.Query()), Address: addressText(c.Address), Fields: own.fields,
+			Path: strings.Clone(r.Path()), Query: WithoutToken(r.Query()), Address: addressText(c.Address), Fields: own.fields,
 		}
 	}
 	s.Identities.Identify(r, func(id *access.Identity, err error) {
@@ -422,8 +422,8 @@ func pick(r *transport.Request, names []string) (fields [][2]string) {
 	return fields
 }
 
-// withoutToken is a query without what may be a token in it.
-func withoutToken(query string) string {
+// WithoutToken is a query without what may be a token in it.
+func WithoutToken(query string) string {
 	var kept []string
 	for part := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(part, "=")

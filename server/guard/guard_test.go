@@ -394,7 +394,7 @@ func TestQueriesWithoutTokens(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "", "token=x": "", "a=1&token=x&b=2": "a=1&b=2", "%74oken=x&a=1": "a=1", "tokens=1": "tokens=1",
 	} {
-		if got := withoutToken(query); got != want {
+		if got := WithoutToken(query); got != want {
 			t.Errorf("%q is told as %q, want %q", query, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
+	"github.com/godwit-io/godwit/internal/privateaddr"
 	"github.com/godwit-io/godwit/server/tracing"
 )
 
@@ -54,6 +56,7 @@ type asker struct {
 
 // call is one question under way.
 type call struct {
+	kind       string // of the message; "" is that of the hook
 	asked, due time.Time
 	ctx        context.Context // ends when nobody waits for the answer; nil: somebody does
 	fields     http.Header
@@ -221,7 +224,7 @@ func (a *asker) answer(c *call) (Outcome, error) {
 	ctx, cancel := context.WithDeadline(tracing.WithTrace(parent, c.trace), c.due)
 	defer cancel()
 	id := newID()
-	body := appendMessage(nil, a.hook, c.asked, c.data)
+	body := appendMessage(nil, cmp.Or(c.kind, a.hook), c.asked, c.data)
 	r, err := a.post(ctx, id, c.fields, body, a.most.answerBytes)
 	var failed *postError
 	if errors.As(err, &failed) && failed.unsent && !isForbidden(err) && pause(ctx, retryPause) {
@@ -278,7 +281,7 @@ func presence(r *reply, err error) error {
 }
 
 func isForbidden(err error) bool {
-	var forbidden *addressError
+	var forbidden *privateaddr.Error
 	return errors.As(err, &forbidden)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/privateaddr"
 )
 
 func TestConnect(t *testing.T) {
@@ -412,7 +413,7 @@ func TestNoRetryOfWhatIsForbidden(t *testing.T) {
 		dialled := 0
 		h.subscribe.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			dialled++
-			return nil, &net.OpError{Op: "dial", Net: network, Err: guard(ctx, network, "10.0.0.1:80", nil)}
+			return nil, &net.OpError{Op: "dial", Net: network, Err: privateaddr.Guard(ctx, network, "10.0.0.1:80", nil)}
 		}
 		began := time.Now()
 		refusal(t, subscribe(h, SubscribeRequest{Channel: "a"}))

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/privateaddr"
 	"github.com/godwit-io/godwit/internal/redact"
 )
 
@@ -58,7 +59,7 @@ func newEndpoint(hook, name, rawURL string, connections int, timeout time.Durati
 	if dial == nil {
 		d := &net.Dialer{Timeout: timeout, KeepAlive: dialKeepAlive}
 		if !o.AllowPrivate {
-			d.ControlContext = guard
+			d.ControlContext = privateaddr.Guard
 		}
 		dial = d.DialContext
 	}
@@ -105,8 +106,8 @@ func parseURL(name, raw string, allowPrivate bool) (*url.URL, error) {
 		return nil, &OptionError{name, redact.URL(u) + " has a fragment, which is never sent; leave out what follows #"}
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate {
-		if what := privacy(a); what != "" {
-			return nil, &OptionError{name, (&addressError{a, what}).Error()}
+		if what := privateaddr.What(a); what != "" {
+			return nil, &OptionError{name, (&privateaddr.Error{Addr: a, What: what}).Error()}
 		}
 	}
 	return u, nil

@@ -15,10 +15,10 @@ import (
 // goroutine, and none but Close waits for anything. A nil *Hooks asks nothing and tells
 // nothing.
 type Hooks struct {
-	connect, subscribe, publish, rpc *asker
-	methods                          []string // that rpc answers
-	events                           *teller
-	cancel                           context.CancelFunc
+	connect, subscribe, publish, rpc, socketio *asker
+	methods                                    []string // that rpc answers
+	events                                     *teller
+	cancel                                     context.CancelFunc
 }
 
 // New returns hooks that must be closed. Nil options are all defaults: nothing is
@@ -28,7 +28,7 @@ func New(o *Options) (*Hooks, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Connect == nil && e.Subscribe == nil && e.Publish == nil && e.RPC == nil && e.Events == nil {
+	if e.Connect == nil && e.Subscribe == nil && e.Publish == nil && e.RPC == nil && e.SocketIO == nil && e.Events == nil {
 		return &Hooks{cancel: func() {}}, nil
 	}
 	s, err := newSigner(e.Secrets)
@@ -46,6 +46,7 @@ func New(o *Options) (*Hooks, error) {
 		{"subscribe", "Subscribe", e.Subscribe, &h.subscribe},
 		{"publish", "Publish", e.Publish, &h.publish},
 		{"rpc", "RPC", e.RPC, &h.rpc},
+		{"socketio", "SocketIO", e.SocketIO, &h.socketio},
 	} {
 		if q.question != nil && err == nil {
 			*q.asker, err = newAsker(ctx, q.hook, q.name, q.question, &e, s)
@@ -241,8 +242,8 @@ func errNotAsked() error {
 
 // Stats are the state of hooks at a moment.
 type Stats struct {
-	Connect, Subscribe, Publish, RPC QuestionStats
-	Events                           EventStats
+	Connect, Subscribe, Publish, RPC, SocketIO QuestionStats
+	Events                                     EventStats
 }
 
 // QuestionStats are the state of a question.
@@ -269,7 +270,7 @@ func (h *Hooks) Stats() (s Stats) {
 	for _, q := range []struct {
 		asker *asker
 		stats *QuestionStats
-	}{{h.connect, &s.Connect}, {h.subscribe, &s.Subscribe}, {h.publish, &s.Publish}, {h.rpc, &s.RPC}} {
+	}{{h.connect, &s.Connect}, {h.subscribe, &s.Subscribe}, {h.publish, &s.Publish}, {h.rpc, &s.RPC}, {h.socketio, &s.SocketIO}} {
 		if q.asker != nil {
 			*q.stats = q.asker.stats()
 		}
@@ -291,7 +292,7 @@ func (h *Hooks) Close(ctx context.Context) error {
 	defer h.cancel()
 	defer context.AfterFunc(ctx, h.cancel)()
 	var closing sync.WaitGroup
-	for _, a := range []*asker{h.connect, h.subscribe, h.publish, h.rpc} {
+	for _, a := range []*asker{h.connect, h.subscribe, h.publish, h.rpc, h.socketio} {
 		if a != nil {
 			a.close()
 			closing.Go(a.workers.Wait)
@@ -302,7 +303,7 @@ func (h *Hooks) Close(ctx context.Context) error {
 		closing.Go(func() { lost = h.events.close() })
 	}
 	closing.Wait()
-	for _, a := range []*asker{h.connect, h.subscribe, h.publish, h.rpc} {
+	for _, a := range []*asker{h.connect, h.subscribe, h.publish, h.rpc, h.socketio} {
 		if a != nil {
 			a.client.CloseIdleConnections()
 		}

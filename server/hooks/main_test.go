@@ -138,7 +138,7 @@ func (a *application) Addr() net.Addr { return &net.TCPAddr{} }
 func (a *application) start(t *testing.T, o Options) *Hooks {
 	t.Helper()
 	const plain = "http://user:pass-word@app.example/hooks?token=query-secret"
-	for _, q := range []*Question{o.Connect, o.Subscribe, o.Publish, o.RPC} {
+	for _, q := range []*Question{o.Connect, o.Subscribe, o.Publish, o.RPC, o.SocketIO} {
 		if q != nil {
 			q.URL = plain
 		}

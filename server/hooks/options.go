@@ -24,6 +24,10 @@ type Options struct {
 	// RPC is where calls of methods are answered; nil: nowhere.
 	RPC *Question
 
+	// SocketIO is the application behind clients of Socket.IO, see the function SocketIO;
+	// nil: there is none.
+	SocketIO *Question
+
 	// Events is who is told. Nil: nobody.
 	Events *Events
 
@@ -79,7 +83,7 @@ type Question struct {
 	Timeout time.Duration
 
 	// Channels are those about which it is asked; nil: all. {user} cannot stand in them. The
-	// question about connecting has no channel, and ignores them. For RPC they are methods.
+	// questions about connecting and of Socket.IO ignore them. For RPC they are methods.
 	Channels []access.Pattern
 
 	// Forward names header fields of the client's request that are fields of the question's
@@ -176,7 +180,7 @@ const (
 // quick and must not block.
 type Observer struct {
 	// Answered is called once for each question: the hook is "connect", "subscribe",
-	// "publish" or "rpc", and took is the time from the call to the answer.
+	// "publish", "rpc" or "socketio", and took is the time from the call to the answer.
 	Answered func(hook string, outcome Outcome, took time.Duration)
 
 	// Told is called after each attempt to deliver events: Delivered or Failed.
@@ -206,7 +210,7 @@ func (o *Options) effective() (Options, error) {
 	for _, q := range []struct {
 		name     string
 		question **Question
-	}{{"Connect", &e.Connect}, {"Subscribe", &e.Subscribe}, {"Publish", &e.Publish}, {"RPC", &e.RPC}} {
+	}{{"Connect", &e.Connect}, {"Subscribe", &e.Subscribe}, {"Publish", &e.Publish}, {"RPC", &e.RPC}, {"SocketIO", &e.SocketIO}} {
 		if *q.question != nil {
 			copied := **q.question
 			*q.question = &copied

@@ -13,7 +13,7 @@ import (
 // Every number is refused by its name when it is negative.
 func TestNegativeOptions(t *testing.T) {
 	tried := 0
-	for _, part := range []string{"", "Connect", "Subscribe", "Publish", "RPC", "Events"} {
+	for _, part := range []string{"", "Connect", "Subscribe", "Publish", "RPC", "SocketIO", "Events"} {
 		structs := map[string]reflect.Type{"": reflect.TypeFor[Options](), "Events": reflect.TypeFor[Events]()}
 		of, ok := structs[part]
 		if !ok {
@@ -24,7 +24,7 @@ func TestNegativeOptions(t *testing.T) {
 				continue
 			}
 			o := &Options{
-				Connect: &Question{URL: testURL}, Subscribe: &Question{URL: testURL}, Publish: &Question{URL: testURL}, RPC: &Question{URL: testURL}, Events: &Events{URL: testURL},
+				Connect: &Question{URL: testURL}, Subscribe: &Question{URL: testURL}, Publish: &Question{URL: testURL}, RPC: &Question{URL: testURL}, SocketIO: &Question{URL: testURL}, Events: &Events{URL: testURL},
 				Secrets: [][]byte{[]byte(testSecret)},
 			}
 			value, name := reflect.ValueOf(o).Elem(), of.Field(i).Name
@@ -39,7 +39,7 @@ func TestNegativeOptions(t *testing.T) {
 			tried++
 		}
 	}
-	if tried != 3+4+6 {
+	if tried != 3+5+6 {
 		t.Errorf("tried %d numbers", tried)
 	}
 }

@@ -1,4 +1,4 @@
-package hooks
+package privateaddr
 
 import (
 	"context"
@@ -7,13 +7,14 @@ import (
 	"syscall"
 )
 
-// addressError says that a request would have gone where none goes.
-type addressError struct {
+// Error says that a request would have gone where none goes.
+type Error struct {
 	Addr netip.Addr
 	What string // what is there
 }
 
-func (e *addressError) Error() string {
+// Error names the address and what is there.
+func (e *Error) Error() string {
 	return fmt.Sprintf("%s is %s; requests go there only with allow_private", e.Addr, e.What)
 }
 
@@ -57,13 +58,13 @@ var (
 	nat64   = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the last four bytes are an IPv4 address
 )
 
-// privacy says what is at an address that is not of the public internet, and ""
-// of one that is.
-func privacy(a netip.Addr) string {
+// What says what is at an address that is not of the public internet, and "" of one that
+// is.
+func What(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	if nat64.Contains(a) {
 		b := a.As16()
-		return privacy(netip.AddrFrom4([4]byte(b[12:])))
+		return What(netip.AddrFrom4([4]byte(b[12:])))
 	}
 	for _, s := range special {
 		if s.prefix.Contains(a) {
@@ -76,16 +77,17 @@ func privacy(a netip.Addr) string {
 	return ""
 }
 
-// guard refuses to connect to private addresses. It is called between resolution
-// and connection, for the very address that is connected to, so that a name that resolves
-// differently the second time gains nothing.
-func guard(_ context.Context, _, address string, _ syscall.RawConn) error {
+// Guard refuses to connect to private addresses, with an *Error: it is the ControlContext
+// of a net.Dialer. It is called between resolution and connection, for the very address
+// that is connected to, so that a name that resolves differently the second time gains
+// nothing.
+func Guard(_ context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%q is not an address", address)
 	}
-	if what := privacy(ap.Addr()); what != "" {
-		return &addressError{ap.Addr(), what}
+	if what := What(ap.Addr()); what != "" {
+		return &Error{ap.Addr(), what}
 	}
 	return nil
 }

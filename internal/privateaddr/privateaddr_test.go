@@ -1,4 +1,4 @@
-package hooks
+package privateaddr
 
 import (
 	"net/netip"
@@ -14,7 +14,7 @@ func TestPrivateAddresses(t *testing.T) {
 		"fc00::1", "fd00:ec2::254", "ff02::1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1",
 		"2002:7f00:1::1", "2002:a00:1::", "3fff::1", "4000::1",
 	} {
-		if privacy(netip.MustParseAddr(a)) == "" {
+		if What(netip.MustParseAddr(a)) == "" {
 			t.Errorf("%s is not private", a)
 		}
 	}
@@ -23,7 +23,7 @@ func TestPrivateAddresses(t *testing.T) {
 		"172.15.255.255", "172.32.0.1", "192.167.255.255", "192.169.0.1", "198.17.255.255", "198.20.0.1", "223.255.255.255",
 		"::ffff:8.8.8.8", "64:ff9b::808:808", "2606:4700:4700::1111", "2a00:1450::1", "2001:4860:4860::8888",
 	} {
-		if what := privacy(netip.MustParseAddr(a)); what != "" {
+		if what := What(netip.MustParseAddr(a)); what != "" {
 			t.Errorf("%s is %s", a, what)
 		}
 	}
@@ -40,7 +40,7 @@ func FuzzPrivateAddresses(f *testing.F) {
 		if !ok {
 			return
 		}
-		what := privacy(a)
+		what := What(a)
 		if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
 			if what == "" {
 				t.Fatalf("%s is not private", a)
@@ -50,11 +50,11 @@ func FuzzPrivateAddresses(f *testing.F) {
 			mapped := netip.AddrFrom16(a.As16())
 			wrapped := nat64.Addr().As16()
 			copy(wrapped[12:], b)
-			if privacy(mapped) != what || privacy(netip.AddrFrom16(wrapped)) != what {
+			if What(mapped) != what || What(netip.AddrFrom16(wrapped)) != what {
 				t.Fatalf("%s is %q, and another as %s", a, what, mapped)
 			}
 		}
-		if err := guard(t.Context(), "tcp", netip.AddrPortFrom(a, 443).String(), nil); (err != nil) != (what != "") {
+		if err := Guard(t.Context(), "tcp", netip.AddrPortFrom(a, 443).String(), nil); (err != nil) != (what != "") {
 			t.Fatalf("%s: %v", a, err)
 		}
 	})

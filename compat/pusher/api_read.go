@@ -1,0 +1,162 @@
+package pusher
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/compat/pusher/protocol"
+	"github.com/godwit-io/godwit/hub"
+)
+
+// channels lists the channels that are occupied.
+func (c *call) channels(r *http.Request, _ string) (any, *fault) {
+	prefix := c.query.Get("filter_by_prefix")
+	asked, f := parseInfos(c.query.Get("info"), "user_count", "subscription_count")
+	if f != nil {
+		return nil, f
+	}
+	if asked.users && !strings.HasPrefix(prefix, "presence-") {
+		return nil, refuse(400, "user_count is of presence channels alone: ask with filter_by_prefix=presence-")
+	}
+	answer := channelsAnswer{Channels: map[string]channelAnswer{}}
+	for _, ch := range c.server.o.Hub.Channels() {
+		name, ok := c.space.Name(ch.Name)
+		if !ok || strings.HasPrefix(ch.Name, "@") || !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		answer.Channels[name] = c.infoOf(name, asked)
+		if r.Context().Err() != nil {
+			return nil, refuse(503, "the request was given up")
+		}
+	}
+	return answer, nil
+}
+
+// channel is one channel.
+func (c *call) channel(r *http.Request, name string) (any, *fault) {
+	channel, problem := c.space.Channel(name)
+	if problem != "" {
+		return nil, refuse(400, "%s", problem)
+	}
+	traits := protocol.TraitsOf(name)
+	asked, f := parseInfos(c.query.Get("info"), "user_count", "subscription_count", "cache")
+	switch {
+	case f != nil:
+		return nil, f
+	case asked.users && !traits.Has(protocol.Presence):
+		return nil, refuse(400, "user_count is of presence channels alone")
+	case asked.cache && !traits.Has(protocol.Cached):
+		return nil, refuse(400, "cache is of cache channels alone")
+	}
+	answer := c.infoOf(name, asked)
+	occupied := c.server.subscribers(channel) > 0
+	answer.Occupied = &occupied
+	if asked.cache {
+		cached, f := c.cached(r, channel)
+		if f != nil {
+			return nil, f
+		}
+		answer.Cache = &cached
+	}
+	return answer, nil
+}
+
+// subscribers is how many sessions are subscribed to a channel, whatever they speak.
+func (s *Server) subscribers(channel string) int {
+	r, err := s.o.Hub.ListMembers(channel, hub.PresenceQuery{CountOnly: true, IgnoresPolicy: true})
+	if err != nil {
+		return 0
+	}
+	return r.Count
+}
+
+// infoOf is what was asked for of a channel, as far as there is such a thing for it.
+func (c *call) infoOf(name string, asked infos) (a channelAnswer) {
+	channel, _ := c.space.Channel(name)
+	if asked.subscriptions {
+		n := c.server.subscribers(channel)
+		a.Subscriptions = &n
+	}
+	if asked.users && protocol.TraitsOf(name).Has(protocol.Presence) {
+		r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, CountOnly: true})
+		if err == nil {
+			a.Users = &r.Users
+		}
+	}
+	return a
+}
+
+// cached is the newest event of a cache channel, null if there is none.
+func (c *call) cached(r *http.Request, channel string) (json.RawMessage, *fault) {
+	page, err := c.server.o.Hub.History(r.Context(), channel, hub.Query{Last: cacheSearch, Limit: cacheSearch})
+	if err != nil {
+		return nil, c.failure(err)
+	}
+	for i := len(page.Publications) - 1; i >= 0; i-- {
+		p := page.Publications[i]
+		if p.Attributes != nil && strings.HasPrefix(p.Attributes.Event, protocol.PrefixOfClients) {
+			continue
+		}
+		data := string(p.Data)
+		if p.Kind == hub.Binary {
+			data = base64.StdEncoding.EncodeToString(p.Data)
+		}
+		left := c.server.o.CacheAge - c.server.o.Now().Sub(p.Time)
+		encoded, err := json.Marshal(map[string]any{"data": data, "ttl": max(1, int(left/time.Second))})
+		return encoded, asFault(err)
+	}
+	return json.RawMessage("null"), nil
+}
+
+// cacheSearch is how many of the newest publications are looked at for an event that is
+// none of a client's, as sockets do.
+const cacheSearch = 16
+
+func asFault(err error) *fault {
+	if err != nil {
+		return refuse(500, "the answer cannot be written")
+	}
+	return nil
+}
+
+// users lists the users in a presence channel.
+func (c *call) users(_ *http.Request, name string) (any, *fault) {
+	channel, problem := c.space.Channel(name)
+	switch {
+	case problem != "":
+		return nil, refuse(400, "%s", problem)
+	case !protocol.TraitsOf(name).Has(protocol.Presence):
+		return nil, refuse(400, "users are of presence channels alone")
+	}
+	type user struct {
+		ID string `json:"id"`
+	}
+	list := []user{}
+	r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, Limit: hub.NoLimit})
+	if err != nil {
+		return nil, c.failure(err)
+	}
+	for i := range r.Members {
+		if id, ok := c.space.ID(r.Members[i].User); ok {
+			list = append(list, user{id})
+		}
+	}
+	return map[string]any{"users": list}, nil
+}
+
+// terminated is why the connections of a user end.
+var terminated = &hub.Ended{Code: protocol.CodeUnauthorized, Reason: "You got disconnected by the app."}
+
+// terminate ends the connections of a user who has signed in.
+func (c *call) terminate(_ *http.Request, id string) (any, *fault) {
+	user := c.space.User(id)
+	c.server.o.Hub.EndSessions(func(s *hub.Session) bool {
+		who := s.Identity()
+		return s.Transport() == protocol.Transport && who != nil && who.Kind == access.Application && who.Name == c.app.Key && who.User == user
+	}, terminated)
+	return struct{}{}, nil
+}

@@ -1,0 +1,106 @@
+package protocol
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/transport/dialect"
+)
+
+// App is what the sockets of an app go by. It is neither modified nor copied once a Socket
+// may see it, and its fields are resolved: zero is zero.
+type App struct {
+	Key    string
+	Secret string
+	Forms  *Forms // of the app's space
+
+	ClientEvents       bool // clients may publish in private and presence channels
+	SubscriptionCounts bool // they are told how many are subscribed
+	Watchlist          bool // they are told who of their watchlist is online
+
+	ActivityTimeout       time.Duration // the silence after which clients ping
+	MembersMax            int           // users in a presence channel
+	ClientEventBytesMax   int           // of the data of a client event
+	ClientEventsPerSecond int           // of one connection
+
+	Meter    Meter    // counts what happens
+	Listener Listener // nil if nobody wants to know
+
+	// Describe is what a client is told of an error of the hub.
+	Describe func(error) dialect.Failure
+
+	nobody atomic.Pointer[access.Identity] // shared by all who have not signed in
+}
+
+// Meter counts what the sockets of an app do. Its methods are safe for concurrent use
+// and do not block.
+type Meter interface {
+	// Enter counts a connection, if there may be one more. Leave takes it back.
+	Enter() bool
+	Leave()
+
+	// AllowPublication counts a publication, if there may be one more at the moment now.
+	AllowPublication(now time.Time) (ok bool, retryAfter time.Duration)
+
+	// Delivered counts publications that were given to clients.
+	Delivered(n int)
+}
+
+// Listener is told what webhooks tell, as far as only a Socket knows it. Its methods are
+// safe for concurrent use and do not block; what they are given is theirs.
+type Listener interface {
+	// ClientEvent tells of an event that a client has published. user is its ID in a
+	// presence channel, else "".
+	ClientEvent(channel, event string, data []byte, socket, user string)
+
+	// CacheMiss tells that a cache channel had nothing for a new subscriber.
+	CacheMiss(channel string)
+}
+
+// Source is where a Socket finds its app.
+type Source interface {
+	// App is the app as it is configured now, nil if it is there no more.
+	App() *App
+}
+
+// Identity is who a client of an app is in a channel of the hub: with whatever a
+// signature of the application is worth there. user is "" for somebody without a name.
+func (a *App) identity(user string, info []byte, actions map[string][]string) *access.Identity {
+	grants, err := access.ParseGrants(actions)
+	if err != nil {
+		grants = access.Grants{} // a name that no grant can have is granted nothing
+	}
+	id := &access.Identity{Kind: access.Application, Name: a.Key, Info: info, Grants: grants}
+	if user != "" {
+		id.User = a.Forms.space.User(user)
+	}
+	return id
+}
+
+// client is the identity of whoever has the app's key, and has perhaps signed in: the
+// app's public channels are theirs. No wildcard stands for one that is closed.
+func (a *App) client(user string, info []byte) *access.Identity {
+	if user == "" {
+		if known := a.nobody.Load(); known != nil {
+			return known
+		}
+	}
+	id := a.identity(user, info, map[string][]string{access.Subscribe.String(): {a.Forms.space.prefix + "*"}})
+	if user == "" {
+		a.nobody.Store(id)
+	}
+	return id
+}
+
+// holder is the identity of whoever has shown a signature for a channel of the hub.
+func (a *App) holder(channel string, traits Traits, user string, info []byte) *access.Identity {
+	actions := map[string][]string{access.Subscribe.String(): {channel}}
+	if traits.Has(Presence) {
+		actions[access.Presence.String()] = []string{channel}
+	}
+	if a.ClientEvents {
+		actions[access.Publish.String()] = []string{channel}
+	}
+	return a.identity(user, info, actions)
+}
