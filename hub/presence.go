@@ -39,6 +39,10 @@ type PresenceQuery struct {
 	// CountOnly leaves out the members.
 	CountOnly bool
 
+	// Latest lists members as they are this moment, also where somebody watches and has
+	// not been told yet: the Roster has no Version. It is for those who only look.
+	Latest bool
+
 	// IgnoresPolicy lists members although the Policy of the channel has NoPresence: for
 	// those who run the server.
 	IgnoresPolicy bool
@@ -104,11 +108,11 @@ func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
 		return Roster{}, nil
 	}
 	if q.CountOnly {
-		if r, ok := ch.countMembers(q.ByUser); ok {
+		if r, ok := ch.countMembers(q.ByUser, q.Latest); ok {
 			return r, nil
 		}
 	}
-	all := ch.readRoster()
+	all := ch.readRoster(q.Latest)
 	r := Roster{Version: all.version, Count: len(all.sessions)}
 	if q.ByUser {
 		r.Users = len(all.byUser())
@@ -303,10 +307,13 @@ func (r *roster) byUser() []place {
 }
 
 // readRoster returns the members: as they are, or where somebody watches as they were
-// when the last window ended, which is sorted once.
-func (ch *channel) readRoster() *roster {
+// when the last window ended, unless isLatest, which is sorted once.
+func (ch *channel) readRoster(isLatest bool) *roster {
 	ch.mu.Lock()
 	p := ch.presence
+	if isLatest {
+		p = nil
+	}
 	if p != nil && p.roster != nil {
 		defer ch.mu.Unlock()
 		return p.roster
@@ -382,11 +389,15 @@ func sorted(places []place) []place {
 }
 
 // countMembers counts without looking at anybody, if it can.
-func (ch *channel) countMembers(byUser bool) (r Roster, ok bool) {
+func (ch *channel) countMembers(byUser, isLatest bool) (r Roster, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	p := ch.presence
 	switch {
+	case isLatest && byUser && p != nil && p.users != nil:
+		return Roster{Count: len(ch.subs), Users: len(p.users)}, true
+	case isLatest:
+		return Roster{Count: len(ch.subs)}, !byUser
 	case p == nil:
 		return Roster{Count: len(ch.subs)}, !byUser
 	case byUser && p.users == nil:

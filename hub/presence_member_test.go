@@ -109,3 +109,33 @@ func TestAMemberIsReadWhileABacklogBegins(t *testing.T) {
 		t.Errorf("%v, %v", r.Members, err)
 	}
 }
+
+// Whoever only looks sees members as they are, also those of whom nobody was told yet.
+func TestLatestMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.edge("watcher").watch(true)
+		<-time.After(hub.DefaultJoinWindow)
+		h.edge("x").subscribe("c", hub.SubscribeOptions{Member: &access.Identity{User: "ann"}})
+		h.edge("y").subscribe("c", hub.SubscribeOptions{Member: &access.Identity{User: "ann"}})
+		synctest.Wait()
+		for _, q := range []hub.PresenceQuery{{Latest: true}, {Latest: true, CountOnly: true}, {Latest: true, ByUser: true}, {Latest: true, ByUser: true, CountOnly: true}} {
+			r, err := h.h.ListMembers("c", q)
+			users, members := 0, 0
+			if q.ByUser {
+				users = 2
+			}
+			if !q.CountOnly {
+				if members = 3; q.ByUser {
+					members = 2
+				}
+			}
+			if err != nil || r.Count != 3 || r.Users != users || len(r.Members) != members || r.Version != 0 {
+				t.Errorf("%+v: %+v, %v", q, r, err)
+			}
+		}
+		if r, err := h.h.ListMembers("c", hub.PresenceQuery{ByUser: true}); err != nil || r.Users != 1 || r.Version == 0 {
+			t.Errorf("as it was told: %+v, %v", r, err)
+		}
+	})
+}

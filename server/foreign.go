@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -69,9 +68,10 @@ func (s *Server) makeKeyed() (protocols []transport.Protocol, err error) {
 			return nil, err
 		}
 		protocols = append(protocols, ofApps{s.pusher, s})
-		served := s.ifApps(s.servesPusher)
-		s.keyed = append(s.keyed, s.ifApps(s.pusher.Serves), served)
-		s.foreign = append(s.foreign, foreign{serves: served, http: s.pusher, route: s.pusher.Route, close: s.pusher.Close})
+		s.keyed = append(s.keyed, s.ifApps(s.pusher.Serves), s.ifApps(s.pusher.ServesHTTP))
+		s.foreign = append(s.foreign,
+			foreign{serves: s.ifApps(s.pusher.ServesBrief), http: s.pusher, isBrief: true},
+			foreign{serves: s.ifApps(s.pusher.ServesFallback), http: s.pusher, route: s.pusher.Route, close: s.pusher.Close})
 	}
 	return protocols, nil
 }
@@ -81,10 +81,7 @@ func (s *Server) makePusher() (*pusher.Server, error) {
 	o := pusher.Options{
 		Hub: s.hub, Apps: s.apps, Prefix: c.Pusher.PathPrefix, Origins: s.origins, Logger: s.log,
 		BodyBytesMax: max(pusher.DefaultBodyBytesMax, requestBytes(c.Limits.PublicationBytes)), CacheAge: c.History.Age,
-		Webhooks: pusher.Webhooks{AllowPrivate: c.Hooks.AllowPrivate},
-	}
-	if s.isDeveloped(*c) {
-		o.Development = DevelopmentAppID // an app that there is on loopback alone
+		Webhooks: pusher.Webhooks{AllowPrivate: c.Hooks.AllowPrivate}, Development: s.signingApp, NoFallback: !isOn(c.Pusher.Fallback),
 	}
 	if s.tracer != nil {
 		o.Webhooks.Wrap = s.tracer.RoundTripper
@@ -92,12 +89,13 @@ func (s *Server) makePusher() (*pusher.Server, error) {
 	return pusher.New(o)
 }
 
-// servesPusher reports whether a path is one of Pusher's that is no WebSocket.
-func (s *Server) servesPusher(path string) bool {
-	if !isOn(s.config.Pusher.Fallback) && strings.HasPrefix(strings.TrimPrefix(path, s.config.Pusher.PathPrefix), "/pusher/app/") {
-		return false
+// signingApp is the ID of the app for development, "" if there is none. Nobody else's
+// secret signs what anybody asks for, also if another app has that ID by now.
+func (s *Server) signingApp() string {
+	if a := s.apps.ByID(DevelopmentAppID); a == nil || !s.loopback.Load() || !a.Secret.Equal([]byte(DevelopmentAppSecret)) {
+		return ""
 	}
-	return s.pusher.ServesHTTP(path)
+	return DevelopmentAppID
 }
 
 // protocolsBesides are those that are no more than a dialect, and need no key.

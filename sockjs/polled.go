@@ -382,5 +382,6 @@ func (p *polled) take(d *delivery) (status int) {
 }
 
 // inboxMax is how many requests of a client may wait to be handed on. The SockJS client
-// makes one at a time.
-const inboxMax = 16
+// makes one at a time. pusher-js makes one for each message, all at once, so one that
+// subscribes to many channels has many under way.
+const inboxMax = 256

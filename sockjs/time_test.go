@@ -302,12 +302,12 @@ func TestInboxIsBounded(t *testing.T) {
 		s.expect("/0/a/xhr", "o")
 		go s.post("/0/a/xhr", "") // so that the session lives
 		synctest.Wait()
-		codes := make(chan int, 40)
-		for i := range 40 {
+		codes := make(chan int, 280)
+		for i := range 280 {
 			go func() { codes <- s.post("/0/a/xhr_send", fmt.Sprintf(`["%d"]`, i)).Code }()
 			synctest.Wait()
 		}
-		for range 40 - 16 {
+		for range 280 - 256 {
 			if code := <-codes; code != http.StatusServiceUnavailable {
 				t.Error(code)
 			}
@@ -317,10 +317,10 @@ func TestInboxIsBounded(t *testing.T) {
 		}
 		h.expect(t, "open")
 		(<-paused).ResumeReading()
-		for i := range 16 {
+		for i := range 256 {
 			h.expect(t, fmt.Sprintf("message %d", i))
 		}
-		for range 16 {
+		for range 256 {
 			if code := <-codes; code != http.StatusNoContent {
 				t.Error(code)
 			}

@@ -67,7 +67,7 @@ func (c *call) channel(r *http.Request, name string) (any, *fault) {
 
 // subscribers is how many sessions are subscribed to a channel, whatever they speak.
 func (s *Server) subscribers(channel string) int {
-	r, err := s.o.Hub.ListMembers(channel, hub.PresenceQuery{CountOnly: true, IgnoresPolicy: true})
+	r, err := s.o.Hub.ListMembers(channel, hub.PresenceQuery{CountOnly: true, Latest: true, IgnoresPolicy: true})
 	if err != nil {
 		return 0
 	}
@@ -82,7 +82,7 @@ func (c *call) infoOf(name string, asked infos) (a channelAnswer) {
 		a.Subscriptions = &n
 	}
 	if asked.users && protocol.TraitsOf(name).Has(protocol.Presence) {
-		r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, CountOnly: true})
+		r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, CountOnly: true, Latest: true})
 		if err == nil {
 			a.Users = &r.Users
 		}
@@ -136,7 +136,7 @@ func (c *call) users(_ *http.Request, name string) (any, *fault) {
 		ID string `json:"id"`
 	}
 	list := []user{}
-	r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, Limit: hub.NoLimit})
+	r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, Limit: hub.NoLimit, Latest: true})
 	if err != nil {
 		return nil, c.failure(err)
 	}

@@ -61,7 +61,7 @@ func (s *Server) serveAuth(w http.ResponseWriter, r *http.Request, isUser bool) 
 
 // sign makes the answer to a form.
 func (s *Server) sign(r *http.Request, isUser bool) (answer signed, err error) {
-	a := s.o.Apps.ByID(s.o.Development)
+	a := s.o.Apps.ByID(s.o.Development())
 	socket, channel := r.PostForm.Get("socket_id"), r.PostForm.Get("channel_name")
 	switch {
 	case a == nil || a.Disabled:

@@ -20,14 +20,22 @@ type fallback struct {
 const (
 	messageBytesMax = 64 << 10 // of what a client says, which is 10 KiB of data at most
 	fallbackMax     = 10_000   // sessions
+
+	// pusher-js gives up a stream when it has had 256 KiB, and then asks for another of the
+	// same session, which is over: something may have been lost on the way. A stream that
+	// the server ends it takes for a connection that is lost. So a session ends before,
+	// with the code by which the client comes back at once. What has gone out is counted
+	// without the escapes of SockJS, with which it is twice as long at most.
+	streamBytesMax = 120 << 10
+	responseMax    = 1 << 20
 )
 
 func newFallback(s *Server) (*fallback, error) {
 	f := &fallback{server: s}
 	sock, err := sockjs.New(sockjs.NopHandler{}, &sockjs.Options{
 		Match: f.match, Decide: f.decide, Origins: s.o.Origins, Logger: s.o.Logger,
-		Transports:      []sockjs.Transport{sockjs.XHRStreaming, sockjs.XHRPolling},
-		MessageBytesMax: messageBytesMax, BodyBytesMax: 4 * messageBytesMax, SessionsMax: fallbackMax,
+		Transports:    []sockjs.Transport{sockjs.XHRStreaming, sockjs.XHRPolling},
+		ResponseLimit: responseMax, MessageBytesMax: messageBytesMax, BodyBytesMax: 4 * messageBytesMax, SessionsMax: fallbackMax,
 	})
 	f.sock = sock
 	return f, err
@@ -73,8 +81,8 @@ func (f *fallback) decide(session *sockjs.Session, r *sockjs.Request) sockjs.Han
 		request = t.RequestOfLoop(r.Loop(), false)
 	}
 	key := strings.TrimPrefix(strings.TrimPrefix(r.Base(), f.server.o.Prefix), fallbackPath)
-	c := &conversation{visit: t.Visit(request)}
-	c.carrier = t.NewMessageCarrier(session, c.visit, "", f.server.open(strings.Clone(key), r.Query()), nil)
+	c := &conversation{visit: t.Visit(request), out: counted{Session: session}}
+	c.carrier = t.NewMessageCarrier(&c.out, c.visit, "", f.server.open(strings.Clone(key), r.Query()), nil)
 	return c
 }
 
@@ -82,7 +90,23 @@ func (f *fallback) decide(session *sockjs.Session, r *sockjs.Request) sockjs.Han
 type conversation struct {
 	carrier  *transport.MessageCarrier
 	visit    *transport.Visit
+	out      counted
 	isPaused bool
+}
+
+// counted is a session that counts the bytes of the messages that are written. They are
+// written in callbacks alone.
+type counted struct {
+	*sockjs.Session
+	written int
+}
+
+// WriteFrames implements transport.Messenger.
+func (c *counted) WriteFrames(frames ...[]byte) error {
+	for _, f := range frames {
+		c.written += len(f)
+	}
+	return c.Session.WriteFrames(frames...)
 }
 
 // OnOpen begins the conversation.
@@ -106,8 +130,12 @@ func (c *conversation) OnDrain(s *sockjs.Session) {
 	c.pace(s)
 }
 
-// pace has a client read no more while too much of what it sent is under way.
+// pace has a client read no more while too much of what it sent is under way, and ends a
+// session whose stream is long.
 func (c *conversation) pace(s *sockjs.Session) {
+	if c.out.written > streamBytesMax && s.Transport() == sockjs.XHRStreaming {
+		s.Close(protocol.CodeReconnect, "the stream is long; come back for another")
+	}
 	if isBusy := c.carrier.IsBusy(); isBusy != c.isPaused {
 		if c.isPaused = isBusy; isBusy {
 			s.PauseReading()

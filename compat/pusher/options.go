@@ -58,10 +58,13 @@ type Options struct {
 	// told: what the history of such channels keeps. Default 10 minutes.
 	CacheAge time.Duration
 
-	// Development, if not "", is the ID of an app for which anybody may ask the server to
-	// sign: /pusher/auth and /pusher/user-auth are an application's endpoints then. It is
-	// for trying things out on a loopback server. Default: none.
-	Development string
+	// Development, if not nil, returns the ID of an app for which anybody may ask the server
+	// to sign, "" for none: /pusher/auth and /pusher/user-auth are an application's endpoints
+	// then. It is for trying things out on a loopback server. Default: none.
+	Development func() string
+
+	// NoFallback leaves clients without a WebSocket unserved.
+	NoFallback bool
 
 	// Origins admits pages of other origins to the fallback transports and to what
 	// Development serves. Nil allows the same origin only. It is to be that of the
@@ -131,6 +134,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if err != nil {
 		return Options{}, fmt.Errorf("pusher: %w", err)
+	}
+	if o.Development == nil {
+		o.Development = func() string { return "" }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -82,28 +82,36 @@ func (s *Server) Serves(path string) bool {
 	return strings.HasPrefix(strings.TrimPrefix(path, s.o.Prefix), socketPath)
 }
 
-// ServesHTTP reports whether requests for a path, as it was sent, are the Server's.
-func (s *Server) ServesHTTP(path string) bool {
+// ServesHTTP reports whether requests for a path, as it was sent, are the Server's: those
+// of ServesBrief and of ServesFallback.
+func (s *Server) ServesHTTP(path string) bool { return s.ServesBrief(path) || s.ServesFallback(path) }
+
+// ServesBrief reports whether requests for a path are of the HTTP API, or for signatures of
+// the development app. Neither they nor their answers are long, and they have no deadlines
+// of their own.
+func (s *Server) ServesBrief(path string) bool {
 	path = strings.TrimPrefix(path, s.o.Prefix)
-	switch {
-	case strings.HasPrefix(path, apiPath), s.fallback.serves(path):
-		return true
-	}
-	return s.o.Development != "" && (path == authPath || path == userAuthPath)
+	return strings.HasPrefix(path, apiPath) || (path == authPath || path == userAuthPath) && s.o.Development() != ""
+}
+
+// ServesFallback reports whether requests for a path are of clients without a WebSocket,
+// see Route.
+func (s *Server) ServesFallback(path string) bool {
+	return !s.o.NoFallback && s.fallback.serves(strings.TrimPrefix(path, s.o.Prefix))
 }
 
 // ServeHTTP implements http.Handler, for the paths of ServesHTTP.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimPrefix(r.URL.EscapedPath(), s.o.Prefix)
-	switch {
-	case strings.HasPrefix(path, apiPath):
-		s.serveAPI(w, r, path)
-	case s.o.Development != "" && (path == authPath || path == userAuthPath):
-		s.serveAuth(w, r, path == userAuthPath)
-	case s.fallback.serves(path):
+	path := r.URL.EscapedPath()
+	switch own := strings.TrimPrefix(path, s.o.Prefix); {
+	case s.ServesFallback(path):
 		s.fallback.ServeHTTP(w, r)
-	default:
+	case !s.ServesBrief(path):
 		http.NotFound(w, r)
+	case strings.HasPrefix(own, apiPath):
+		s.serveAPI(w, r, own)
+	default:
+		s.serveAuth(w, r, own == userAuthPath)
 	}
 }
 

@@ -310,6 +310,23 @@ func TestFallback(t *testing.T) {
 	if h := hear(); h.Event != "e" || h.data() != "hello" {
 		t.Fatalf("heard %+v", h)
 	}
+	// A stream ends before pusher-js gives it up, and says that the client is to come back.
+	large, _ := json.Marshal(map[string]string{"name": "e", "channel": "news", "data": strings.Repeat("x", 10<<10)})
+	received := 0
+	for ended := false; !ended; {
+		f.trigger(string(large))
+		line := next()
+		received += len(line)
+		if ended = strings.HasSuffix(line, "]") && strings.HasPrefix(line, "c[4200"); received > 240<<10 {
+			t.Fatalf("%d bytes have come, and the stream goes on", received)
+		}
+		if !ended && received > streamBytesMax {
+			if line := next(); !strings.HasPrefix(line, "c[4200,") {
+				t.Fatalf("behind %d bytes comes %.100s", received, line)
+			}
+			ended = true
+		}
+	}
 	r := post(s.URL+"/pusher/app/nobody/1/abcdefgh/xhr?protocol=7", "")
 	body, _ := io.ReadAll(r.Body)
 	r.Body.Close()
@@ -326,7 +343,7 @@ func TestFallback(t *testing.T) {
 
 // The endpoint for development signs for one app, and for pages of admitted origins.
 func TestDevelopment(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Development = "app" })
+	f := newFixture(t, func(o *Options) { o.Development = func() string { return "app" } })
 	s := f.serve()
 	ann := connect(t, s)
 	ask := func(path, origin string, form url.Values) (*http.Response, string) {
@@ -370,7 +387,13 @@ func TestDevelopment(t *testing.T) {
 	if r, body := ask("/pusher/auth", "https://evil.example", url.Values{"socket_id": {ann.id}, "channel_name": {"private-x"}}); r.StatusCode != 403 || strings.Contains(body, testKey) {
 		t.Errorf("another page: %s %s", r.Status, body)
 	}
-	if newFixture(t, nil).server.ServesHTTP("/pusher/auth") {
-		t.Error("it is served without being asked for")
+	other := newFixture(t, func(o *Options) { o.NoFallback = true })
+	for path, want := range map[string]bool{"/pusher/auth": false, "/pusher/user-auth": false, "/pusher/app/app-key/1/a/xhr": false, "/apps/app/channels": true} {
+		if got := other.server.ServesHTTP(path); got != want {
+			t.Errorf("%s is served: %v", path, got)
+		}
+		if status, _ := other.ask("POST", path, ""); !want && status != 404 {
+			t.Errorf("%s: %d", path, status)
+		}
 	}
 }
