@@ -182,7 +182,7 @@ func post(t *testing.T, host, channel, typ, body string, header ...string) *http
 
 // socketioConfig has what is off unless it is asked for.
 const socketioConfig = `
-socketio: {eio3: true, recovery: false}
+socketio: {eio3: true}
 `
 
 // tokensSecret signs the tokens of servers that have tokensConfig.

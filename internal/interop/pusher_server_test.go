@@ -318,7 +318,7 @@ func TestLaravelEcho(t *testing.T) {
 // TestLaravelEchoSocketIO: the broadcaster that laravel-echo has for Socket.IO.
 func TestLaravelEchoSocketIO(t *testing.T) {
 	all, origin := stages(t)
-	host := serveProtocols(t, "\nsocketio: {laravel_echo: true, recovery: false}\n", origin)
+	host := serveProtocols(t, "\nsocketio: {laravel_echo: true}\n", origin)
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
 			channel := "orders." + s.name
