@@ -87,15 +87,16 @@ func TestPieSocketNumbers(t *testing.T) {
 	})
 }
 
-// TestPieSocket: frames with events, messages of any text, and who is there.
+// TestPieSocket: frames with events, messages of any text, and who is there. Who that is
+// the application says, with tokens.
 func TestPieSocket(t *testing.T) {
 	x := newPiesocketScene(t)
-	ann := x.subscribe(t, "ann", "presence-room", map[string]any{"presence": 1, "userId": "ann"})
+	ann := x.subscribe(t, "ann", "presence-room", map[string]any{"presence": 1, "forceAuth": true})
 	list := ann.until(t, "a list", func(e seen) bool { return e.Name == "system:member_list" })
 	if users := memberUsers(t, list.Data); users != "ann" {
 		t.Errorf("the list has %s", users)
 	}
-	bob := x.subscribe(t, "bob", "presence-room", map[string]any{"presence": 1, "userId": "bob", "notifySelf": 1})
+	bob := x.subscribe(t, "bob", "presence-room", map[string]any{"presence": 1, "forceAuth": true, "authEndpoint": x.app.URL + "/piesocket/auth?user=bob", "notifySelf": 1})
 	bobsList := bob.until(t, "a list", func(e seen) bool { return e.Name == "system:member_list" })
 	if users := memberUsers(t, bobsList.Data); users != "ann bob" {
 		t.Errorf("the list of the second has %s", users)
