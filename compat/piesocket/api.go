@@ -141,7 +141,7 @@ func nameOf(raw json.RawMessage) string {
 func (a *API) publish(w http.ResponseWriter, r *http.Request, owner *app.App, channel string, message json.RawMessage) {
 	full := owner.Channel(channel)
 	switch err := hub.CheckChannel(full); {
-	case channel == "" || strings.Contains(channel, "/"):
+	case channel == "" || strings.Contains(channel, "/") || full[0] == '@':
 		fail(w, http.StatusBadRequest, "channelId is not the name of a channel")
 		return
 	case err != nil:

@@ -58,6 +58,8 @@ func (s *Socket) newChannel(ask *asked, now time.Time) (*channel, *refusal) {
 		return bad("the name of the channel is missing: write /v%d/CHANNEL", s.version)
 	case strings.ContainsAny(ask.name, "/{}"):
 		return bad("the name of the channel has %q, %q or %q", "/", "{", "}")
+	case c.full[0] == '@':
+		return bad("channels that begin with %q belong to users", "@")
 	}
 	if err := hub.CheckChannel(c.full); err != nil {
 		return bad("%s", textOf(err))
