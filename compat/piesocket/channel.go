@@ -71,7 +71,7 @@ func (s *Socket) newChannel(ask *asked, now time.Time) (*channel, *refusal) {
 	if ask.user != "" {
 		c.member.user = jsontext.AppendString(nil, ask.user)
 	}
-	needsToken := s.app.RequireJWT || strings.HasPrefix(c.name, access.PrivatePrefix)
+	needsToken := s.app.RequireJWT || access.Closes(c.name) && !(s.app.OpenPresence && strings.HasPrefix(c.name, access.PresencePrefix))
 	if ask.token != "" || needsToken {
 		token, err := ParseToken(ask.token, s.app.Secret, now)
 		if err == nil && token.Channel != c.name {

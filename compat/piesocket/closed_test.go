@@ -10,6 +10,43 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 )
 
+// A key, which stands in every page, opens no channel that is closed to others, whatever
+// the spelling: not as the channel of the URL, nor beside it, nor as what is sent to one user.
+func TestKeyOpensNoClosedChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, prefix := range []string{"shop/", ""} {
+			own, err := app.New([]app.App{{ID: "1", Key: "shop-key", Secret: []byte(secret), Prefix: prefix}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newStage(t, &Options{Apps: own}, nil)
+			for _, name := range []string{"presence-room", "private-room", "private-encrypted-x", "%70resence-room", "presence%2Droom"} {
+				for _, version := range []string{"v3", "v4"} {
+					c := s.open("A", "/"+version+"/"+name+"?api_key=shop-key&presence=1&user=ann", "")
+					if heard := strings.Join(c.heard, "\n"); !strings.Contains(heard, "Authentication failed") || !strings.Contains(heard, "closed") {
+						t.Errorf("%s/%s: %s", version, name, heard)
+					}
+				}
+			}
+			s.open("B", "/v4/room?api_key=shop-key", "")
+			for _, name := range []string{"presence-room", "private-room"} {
+				s.say("B", `{"event":"system::subscribe","data":{"channel":"`+name+`","presence":true}}`)
+				s.say("B", `{"event":"x","data":1,"system::channel":"`+name+`"}`)
+				s.say("B", `{"event":"system::get_members","data":{"channel":"`+name+`"}}`)
+			}
+			for _, heard := range s.clients["B"].heard[1:] {
+				if !strings.Contains(heard, "error") {
+					t.Errorf("beside the channel of the URL: %s", heard)
+				}
+			}
+			if channels := s.hub.Channels(); len(channels) != 1 {
+				t.Errorf("there are the channels %+v", channels)
+			}
+			s.end()
+		}
+	})
+}
+
 // The channels of users are theirs: the key of an app without a prefix neither reads them
 // nor writes there.
 func TestKeyOpensNoChannelOfAUser(t *testing.T) {
