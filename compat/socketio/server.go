@@ -165,7 +165,10 @@ func (s *Server) allow(r *engineio.Request, decide func(engineio.Verdict)) {
 			return
 		}
 		a.lapse = time.AfterFunc(arriveTimeout, a.visit.Leave)
-		decide(engineio.Verdict{Value: a})
+		decide(engineio.Verdict{Value: a, Abandoned: func() {
+			a.lapse.Stop()
+			a.visit.Leave()
+		}})
 	})
 }
 
