@@ -3,11 +3,14 @@ package piesocket
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/godwit-io/godwit/compat/app"
+	"github.com/godwit-io/godwit/hub"
 )
 
 // A key, which stands in every page, opens no channel that is closed to others, whatever
@@ -74,6 +77,37 @@ func TestKeyOpensNoChannelOfAUser(t *testing.T) {
 		api.ServeHTTP(w, httptest.NewRequest("POST", "/api/publish", strings.NewReader(`{"key":"shop-key","secret":"`+secret+`","channelId":"@ann","message":"hi"}`)))
 		if w.Code != http.StatusBadRequest {
 			t.Errorf("the API: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// A client that was still waiting when its app was removed is not let in, and one that is
+// there says nothing more.
+func TestAppThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, &Options{}, nil)
+		defer s.end()
+		for range acceptedBurst {
+			s.protocol.returns.delay("shop-key", netip.MustParseAddr("192.0.2.1"), time.Now())
+		}
+		s.open("A", "/v4/room?api_key=shop-key", "")
+		s.open("late", "/v4/room?api_key=shop-key", "192.0.2.1:1000")
+		if heard := s.clients["late"].take(); len(heard) != 0 {
+			t.Fatalf("it does not wait: %q", heard)
+		}
+		if err := s.apps.Replace([]app.App{{ID: "1", Key: "shop-key", Secret: []byte("another secret of it"), Prefix: "shop/"}}); err != nil {
+			t.Fatal(err)
+		}
+		s.say("A", "hello")
+		<-time.After(2 * delayMin)
+		s.settle()
+		for _, name := range []string{"A", "late"} {
+			if heard := strings.Join(s.clients[name].take(), "\n"); !strings.Contains(heard, "the app was removed") || !strings.Contains(heard, "closed 4404") {
+				t.Errorf("%s hears %s", name, heard)
+			}
+		}
+		if page, err := s.hub.History(t.Context(), "shop/room", hub.Query{}); err != nil || len(page.Publications) != 0 {
+			t.Errorf("%+v, %v", page, err)
 		}
 	})
 }
