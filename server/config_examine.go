@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/identity"
@@ -57,11 +58,7 @@ func (e *Examination) LookUp() {
 		}
 	}
 	e.tryHooks()
-	if _, err := e.Config.resolveApps(); err != nil && e.Err() == nil {
-		if se, ok := errors.AsType[*SettingError](err); ok {
-			e.fail(se.Key, errors.New(se.Text))
-		}
-	}
+	e.tryApps()
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
 		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)
@@ -113,6 +110,31 @@ func (e *Examination) tryHooks() {
 		return
 	}
 	_ = h.Close(context.Background()) // it has nothing to wait for
+}
+
+// tryApps tries the secrets of apps. What else is wrong with apps has been said.
+func (e *Examination) tryApps() {
+	c := &e.Config
+	apps := make([]app.App, len(c.Apps))
+	for i := range c.Apps {
+		apps[i] = c.Apps[i].state(&c.Limits)
+		apps[i].Secret = make([]byte, app.SecretBytesMin) // a stand-in for one that there is not
+		if c.Apps[i].Secret.IsZero() {
+			continue
+		}
+		secret, err := c.Apps[i].Secret.Resolve()
+		if err != nil {
+			e.fail(fmt.Sprintf("apps[%d].secret", i), err)
+			continue
+		}
+		apps[i].Secret = secret
+	}
+	for _, fault := range app.Faults(apps) {
+		if fault.Field == "Secret" {
+			wrong := appFailed(fault)
+			e.fail(wrong.Key, errors.New(wrong.Text))
+		}
+	}
 }
 
 // tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
