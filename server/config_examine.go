@@ -59,6 +59,7 @@ func (e *Examination) LookUp() {
 	}
 	e.tryHooks()
 	e.tryApps()
+	e.tryClientDir()
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
 		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)
@@ -137,6 +138,25 @@ func (e *Examination) tryApps() {
 	}
 }
 
+// clientScript is what pages load from a server of Socket.IO.
+const clientScript = "socket.io.js"
+
+func (e *Examination) tryClientDir() {
+	dir := e.Config.SocketIO.ClientDir
+	if dir == "" {
+		return
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		e.fail("socketio.client_dir", fmt.Errorf("%s is not a directory that can be read", dir))
+		return
+	}
+	defer root.Close()
+	if _, err := root.Stat(clientScript); err != nil {
+		e.note("socketio.client_dir", "there is no %s in %s; that of npm is node_modules/socket.io-client/dist", clientScript, dir)
+	}
+}
+
 // tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
 func tryHookSecret(secret []byte) error {
 	h, err := hooks.New(&hooks.Options{Connect: &hooks.Question{URL: "https://app.example.com/"}, Secrets: [][]byte{secret}})
@@ -178,6 +198,9 @@ func (e *Examination) warn() {
 	}
 	if c.IsProtected() && reach != "" && !c.TLS.IsOn() && len(c.TrustedProxies) == 0 {
 		e.note("listen", "tokens and keys come to %s without TLS, so that others can read them on the way; configure tls, or trusted_proxies for what has it in front", reach)
+	}
+	if c.Hooks.SocketIO.URL != "" && len(c.SocketIO.BackendEvents) == 0 && !c.SocketIO.BackendConnect {
+		e.note("hooks.socketio.url", "it is never asked; socketio.backend_events says which events it is given, and socketio.backend_connect has it asked about clients")
 	}
 	for i := range c.Channels {
 		for j := range i {
