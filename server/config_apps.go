@@ -53,10 +53,10 @@ type SocketIO struct {
 	Main string
 
 	// Recovery lets clients go on where they were for two minutes after they have lost their
-	// connection, with their rooms and what they have missed (socketio.recovery). Default
-	// true. With it each event has its offset as one more argument, as with the reference
-	// server.
-	Recovery *bool
+	// connection, with their rooms and what they have missed (socketio.recovery). With it
+	// each event has its offset as one more argument, as with the reference server, so it
+	// is not the default.
+	Recovery bool
 
 	// EIO3 serves clients of version 2, too (socketio.eio3). Default not: its polling has
 	// no place for what keeps other pages out.

@@ -101,7 +101,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Hooks = c.Hooks.withDefaults()
 	fill(&c.Refusals.WebSocket, RefuseByClose)
-	for _, s := range []**bool{&c.SocketIO.Enabled, &c.SocketIO.Recovery, &c.SockJS.Enabled, &c.Pusher.Enabled, &c.Pusher.Fallback, &c.PieSocket.Enabled} {
+	for _, s := range []**bool{&c.SocketIO.Enabled, &c.SockJS.Enabled, &c.Pusher.Enabled, &c.Pusher.Fallback, &c.PieSocket.Enabled} {
 		if *s == nil {
 			*s = new(true)
 		}

@@ -145,7 +145,7 @@ func (s *Server) socketIOOptions() *socketio.Options {
 		BackendEvents: c.SocketIO.BackendEvents, AsksConnect: c.SocketIO.BackendConnect, Forward: c.Hooks.SocketIO.Forward,
 		Address: s.edge.clientOf, Log: s.log,
 	}
-	if isOn(c.SocketIO.Recovery) {
+	if c.SocketIO.Recovery {
 		o.Recovery = recoveryTime
 	}
 	o.Limits.PacketBytesMax = max(packetBytes, requestBytes(c.Limits.PublicationBytes))

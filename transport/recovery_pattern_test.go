@@ -72,7 +72,9 @@ func (c *modelClient) subscribePattern(a *patternAccount) string {
 // than what the earlier ones may still be owed.
 func (c *modelClient) resubscribePatterns() (lines []string) {
 	accounts := slices.Collect(maps.Values(c.patterns))
-	slices.SortFunc(accounts, func(a, b *patternAccount) int { return cmp.Compare(a.begun, b.begun) })
+	slices.SortFunc(accounts, func(a, b *patternAccount) int {
+		return cmp.Or(cmp.Compare(a.begun, b.begun), cmp.Compare(a.pattern, b.pattern))
+	})
 	for _, a := range accounts {
 		lines = append(lines, c.subscribePattern(a))
 	}

@@ -17,7 +17,9 @@ import (
 func TestABurstIsPublishedInOrder(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		s := start(Options{}, transport.Options{})
-		s.hub.SetPolicies(func(string) *hub.Policy { return &hub.Policy{Retention: hub.Retention{Count: 100_000, Age: hub.DefaultRetentionAge}} })
+		s.hub.SetPolicies(func(string) *hub.Policy {
+			return &hub.Policy{Retention: hub.Retention{Count: 100_000, Age: hub.DefaultRetentionAge}}
+		})
 		const path = "/socket.io/?EIO=4&transport=polling"
 		_, body := s.get(path)
 		var open struct{ SID string }
@@ -85,7 +87,9 @@ func TestAClientThatIsBusyIsReadNoMore(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		g := &slowly{Guard: transport.Identify(func(*transport.Request) (*access.Identity, error) { return access.Everybody, nil })}
 		s := start(Options{}, transport.Options{Guard: g})
-		s.hub.SetPolicies(func(string) *hub.Policy { return &hub.Policy{Retention: hub.Retention{Count: 100_000, Age: hub.DefaultRetentionAge}} })
+		s.hub.SetPolicies(func(string) *hub.Policy {
+			return &hub.Policy{Retention: hub.Retention{Count: 100_000, Age: hub.DefaultRetentionAge}}
+		})
 		p := s.join("/chat", "&self=0")
 		const n = 1000
 		sent := make(chan struct{})
