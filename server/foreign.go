@@ -219,7 +219,7 @@ func (s *Server) Others() []Other {
 	}
 	var others []Other
 	if isOn(c.SocketIO.Enabled) {
-		others = append(others, Other{"Socket.IO", "http", "/", false})
+		others = append(others, Other{"Socket.IO", "http", "/CHANNEL", false})
 	}
 	if isOn(c.SockJS.Enabled) {
 		others = append(others, Other{"SockJS", "http", "/sockjs/CHANNEL", false})
