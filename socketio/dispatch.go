@@ -9,7 +9,7 @@ import (
 const eventOverhead = 256
 
 // enqueue has the socket do something in turn. A worker has it while there is something to
-// do.
+// do, or whoever brings the first of it if handlers never wait.
 func (s *Socket) enqueue(e *Event) {
 	s.client.pending.Add(int64(e.size))
 	s.mu.Lock()
@@ -22,7 +22,11 @@ func (s *Socket) enqueue(e *Event) {
 	begin := !s.running
 	s.running = true
 	s.mu.Unlock()
-	if begin {
+	switch {
+	case begin && s.client.server.options.NeverBlocks:
+		s.workAll()
+		return
+	case begin:
 		s.client.server.workers.run(s)
 	}
 	s.client.pauseOrResume()

@@ -122,6 +122,9 @@
 // on. A client that is not read for long looks dead, so start a goroutine for what takes
 // many seconds.
 //
+// A program whose handlers never wait says so with Options.NeverBlocks: they are called
+// where an event arrives, and on an event loop what they emit leaves with one system call.
+//
 // A socket on which nothing happens has no goroutine. A handler that panics ends the
 // connection of its client, and is logged.
 //

@@ -65,6 +65,12 @@ type Options struct {
 	// it is four times as much. Default 1 MiB.
 	PendingBytesMax int
 
+	// NeverBlocks says that no handler ever waits for anything, EmitWithAck included: they
+	// are called where an event arrives, which spares the switch to a goroutine. On event
+	// loops a handler that waits all the same holds up every connection of its loop.
+	// Default: handlers may wait, and are called on goroutines.
+	NeverBlocks bool
+
 	// Recovery, if not nil, has clients whose connection broke go on where they were.
 	// Default: off.
 	Recovery *Recovery

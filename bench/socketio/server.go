@@ -11,7 +11,7 @@ import (
 
 // serve is a server, on event loops or goroutines, that does what node/server.js does.
 func serve(name string) error {
-	s, err := socketio.New(nil)
+	s, err := socketio.New(&socketio.Options{NeverBlocks: true}) // nor does a handler on Node
 	if err != nil {
 		return err
 	}

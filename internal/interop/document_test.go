@@ -27,16 +27,22 @@ func TestDocument(t *testing.T) {
 		}
 	}
 
-	manifest, err := os.ReadFile(filepath.FromSlash("testdata/node/package.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var node struct{ Dependencies map[string]string }
-	if err := json.Unmarshal(manifest, &node); err != nil {
-		t.Fatal(err)
-	}
-	if version := "ws " + node.Dependencies["ws"]; !strings.Contains(text, version) {
-		t.Errorf("the document does not say %q", version)
+	for _, name := range []string{"testdata/node/package.json", "testdata/npm/package.json"} {
+		manifest, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var node struct{ Dependencies map[string]string }
+		if err := json.Unmarshal(manifest, &node); err != nil {
+			t.Fatal(err)
+		}
+		for dependency, version := range node.Dependencies {
+			// An alias has the name of the package before the version.
+			version = version[strings.LastIndexByte(version, '@')+1:]
+			if !strings.Contains(text, version) {
+				t.Errorf("%s: the document does not say which %s it is: %s", name, dependency, version)
+			}
+		}
 	}
 	for _, s := range scenarios {
 		if !strings.Contains(text, "| "+s.name+" |") {
@@ -45,13 +51,19 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// TestLockFileNamesNoRegistry keeps the machine that wrote it out of the tree.
-func TestLockFileNamesNoRegistry(t *testing.T) {
-	lock, err := os.ReadFile(filepath.FromSlash("testdata/node/package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
+// TestLockFilesNameNoRegistry keeps the machine that wrote them out of the tree.
+func TestLockFilesNameNoRegistry(t *testing.T) {
+	names, err := filepath.Glob(filepath.FromSlash("testdata/*/package-lock.json"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no lock files: %v", err)
 	}
-	if text := string(lock); strings.Contains(text, "://") || !strings.Contains(text, `"integrity"`) {
-		t.Errorf("it has an address, or no checksum:\n%s", text)
+	for _, name := range names {
+		lock, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(lock); strings.Contains(text, `"resolved"`) || !strings.Contains(text, `"integrity"`) {
+			t.Errorf("%s has an address, or no checksum", name)
+		}
 	}
 }

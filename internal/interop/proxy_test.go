@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -44,7 +45,11 @@ type proxy struct {
 	said    bytes.Buffer
 }
 
-func nginx(t *testing.T, backend string) *proxy {
+func nginx(t *testing.T, backend string) *proxy { return nginxFor(t, backend, proxyTimeout) }
+
+func haproxy(t *testing.T, backend string) *proxy { return haproxyFor(t, backend, proxyTimeout) }
+
+func nginxFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 	t.Helper()
 	// In Debian it is where an ordinary user does not look.
 	name := program(t, "nginx", "/usr/sbin/nginx")
@@ -58,15 +63,15 @@ func nginx(t *testing.T, backend string) *proxy {
 		"listen 443 ssl http2;", "listen "+p.host+" ssl http2;",
 		"/etc/ssl/realtime.example.com.pem", "cert.pem",
 		"/etc/ssl/realtime.example.com.key", "key.pem",
-		"proxy_read_timeout 75s;", "proxy_read_timeout "+proxyTimeout.String()+";",
-		"proxy_send_timeout 75s;", "proxy_send_timeout "+proxyTimeout.String()+";",
+		"proxy_read_timeout 75s;", "proxy_read_timeout "+inSeconds(timeout)+";",
+		"proxy_send_timeout 75s;", "proxy_send_timeout "+inSeconds(timeout)+";",
 	))
 	p.args = []string{"-p", dir, "-e", "stderr", "-c", "nginx.conf"}
 	p.start(t)
 	return p
 }
 
-func haproxy(t *testing.T, backend string) *proxy {
+func haproxyFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 	t.Helper()
 	name := program(t, "haproxy", "/usr/sbin/haproxy")
 	p, dir := newProxy(t, name), t.TempDir()
@@ -75,14 +80,17 @@ func haproxy(t *testing.T, backend string) *proxy {
 	config := write(t, dir, "haproxy.cfg", adapt(t, "testdata/haproxy/haproxy.cfg",
 		"server godwit 127.0.0.1:8000", "server godwit "+backend,
 		"bind :443 ssl crt /etc/haproxy/realtime.example.com.pem", "bind "+p.host+" ssl crt "+both,
-		"timeout client 75s", "timeout client "+proxyTimeout.String(),
-		"timeout server 75s", "timeout server "+proxyTimeout.String(),
-		"timeout tunnel 75s", "timeout tunnel "+proxyTimeout.String(),
+		"timeout client 75s", "timeout client "+inSeconds(timeout),
+		"timeout server 75s", "timeout server "+inSeconds(timeout),
+		"timeout tunnel 75s", "timeout tunnel "+inSeconds(timeout),
 	))
 	p.args = []string{"-db", "-f", config}
 	p.start(t)
 	return p
 }
+
+// inSeconds is a time for configurations, which do not take 1m15s.
+func inSeconds(d time.Duration) string { return fmt.Sprintf("%.0fs", d.Seconds()) }
 
 func write(t *testing.T, dir, name, text string) string {
 	t.Helper()

@@ -24,12 +24,22 @@ func TestMain(m *testing.M) {
 	// Parallel tests wait for other programs. The command line, which is read
 	// later, has the last word.
 	_ = flag.Set("test.parallel", "8")
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if binaryDir != "" {
-			_ = os.RemoveAll(binaryDir)
+	goleak.VerifyTestMain(suite{m}, goleak.Cleanup(func(code int) {
+		for _, dir := range []string{binaryDir, packagesDir} {
+			if dir != "" {
+				_ = os.RemoveAll(dir)
+			}
 		}
 		os.Exit(code)
 	}))
+}
+
+// suite is all tests, and what they share.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	defer stopSharedChromium()
+	return s.M.Run()
 }
 
 var binaryDir string
@@ -80,7 +90,9 @@ func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host s
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
+	var said strings.Builder
 	for host == "" && lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
 		if m := address.FindStringSubmatch(lines.Text()); m != nil {
 			host = m[1]
 		}
@@ -100,7 +112,7 @@ func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host s
 		_ = cmd.Wait()
 	})
 	if host == "" {
-		t.Fatal("the program does not say where it listens")
+		t.Fatalf("the program does not say where it listens:\n%s", said.String())
 	}
 	return host, cmd.Process
 }
