@@ -156,8 +156,8 @@ func (c *Config) checkApps(report func(key, text string)) {
 			report(fmt.Sprintf("apps[%d].limits.publication_bytes", i), fmt.Sprintf("%d is more than limits.publication_bytes (%d) lets in", n, c.Limits.PublicationBytes))
 		}
 	}
-	if err := app.Check(stated); err != nil {
-		wrong := appFailed(err)
+	for _, fault := range app.Faults(stated) {
+		wrong := appFailed(fault)
 		report(wrong.Key, wrong.Text)
 	}
 }
