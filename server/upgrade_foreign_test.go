@@ -28,7 +28,7 @@ func TestHandOverOfOtherProtocols(t *testing.T) {
 		c.Listen = old.Config().Listen
 		type protocol struct{ name, path, hello, ends string }
 		protocols := []protocol{
-			{"Pusher", "/app/app-key?protocol=7", "pusher:connection_established", "closed 4200"},
+			{"Pusher", "/app/app-key?protocol=7", "pusher:connection_established", "closed 4100"},
 			{"Socket.IO", "/socket.io/?EIO=4&transport=websocket", `0{"sid":`, "closed 10"},
 			{"SockJS", "/sockjs/chat/000/abcdefgh/websocket", "o", "c[10"},
 			{"PieSocket", "/v4/chat?api_key=app-key", "system::connected", "closed 10"},
