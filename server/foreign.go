@@ -129,7 +129,9 @@ func (s *Server) mountForeign() error {
 		if err != nil {
 			return err
 		}
-		s.foreign = append(s.foreign, foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
+		s.foreign = append(s.foreign,
+			foreign{serves: p.ServesFile, http: p, isBrief: true},
+			foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
 	}
 	return nil
 }

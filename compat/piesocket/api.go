@@ -145,7 +145,7 @@ func nameOf(raw json.RawMessage) string {
 func (a *API) publish(w http.ResponseWriter, r *http.Request, owner *app.App, channel string, message json.RawMessage) {
 	full := owner.Channel(channel)
 	switch err := hub.CheckChannel(full); {
-	case channel == "" || strings.Contains(channel, "/"):
+	case channel == "" || strings.Contains(channel, "/") || full[0] == '@':
 		fail(w, http.StatusBadRequest, `channelId names no channel: write a name without "/", such as "chat"`)
 		return
 	case err != nil:
