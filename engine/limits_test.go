@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/engine"
+	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -25,6 +28,37 @@ func TestSetLimits(t *testing.T) {
 		}
 		c.send(t, text(strings.Repeat("x", 21)))
 		c.closes(t, 1009)
+	})
+}
+
+// Limits of an Admission count for what a compressed message inflates to, in both
+// directions.
+func TestCompressedLimits(t *testing.T) {
+	drivers(t, func(t *testing.T, s *engine.Server) {
+		s.Handler = echo{}
+		s.Options = engine.Options{MessageBytesMax: 500, Compression: &deflate.Options{}}
+		limits := map[string]*engine.Options{"/more": {MessageBytesMax: 1000}, "/less": {MessageBytesMax: 100}}
+		s.Admit = func(r *engine.Request) engine.Admission { return engine.Admission{Limits: limits[r.Path()]} }
+		address := start(t, s)
+		for path, most := range map[string]int{"/more": 1000, "/less": 100, "/": 500} {
+			client, _, err := ws.Dial(within(t), "ws://"+address+path, &ws.DialOptions{Options: ws.Options{Compression: &deflate.Options{}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.CloseNow()
+			if _, ok := client.Compression(); !ok {
+				t.Fatal("it does not compress")
+			}
+			for _, size := range []int{most, most + 1} {
+				if err := client.Write(within(t), ws.MessageText, bytes.Repeat([]byte("x"), size)); err != nil {
+					t.Fatal(err)
+				}
+				_, got, err := client.Read(within(t))
+				if isIn := size <= most; isIn && (err != nil || len(got) != size) || !isIn && ws.CloseStatus(err) != ws.StatusMessageTooBig {
+					t.Errorf("%s: %d bytes: got %d, %v", path, size, len(got), err)
+				}
+			}
+		}
 	})
 }
 

@@ -239,7 +239,7 @@ func (l *loop) applyAgreement(c *Conn, a *agreement) {
 	}
 	if a.compressed {
 		c.needRare().compression = a.compression
-		c.proto.Compress(a.compression, l.server.settings.compression)
+		c.proto.Compress(a.compression, c.settings.compression)
 	}
 }
 

@@ -85,7 +85,7 @@ type settings struct {
 	driver.Options
 	QueueMessagesMax int
 	protocol         wsproto.Config
-	compression      *deflate.Options // nil: none
+	compression      *deflate.Options // the server's, with the MessageBytesMax of these; nil: none
 }
 
 // newSettings returns an error that wraps an *OptionError if there is none.

@@ -182,7 +182,8 @@ type Admission struct {
 	Subprotocols []string
 
 	// Value and Handler are set before OnOpen, as by Conn.SetValue and
-	// Conn.SetHandler. Limits are as in Conn.SetLimits.
+	// Conn.SetHandler. Limits are as in Conn.SetLimits, and their MessageBytesMax
+	// counts for what a compressed message inflates to.
 	Value   any
 	Handler Handler
 	Limits  *Options

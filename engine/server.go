@@ -236,6 +236,12 @@ func (s *Server) limits(o *Options) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	made.compression = s.settings.compression
+	if made.compression != nil && made.MessageBytesMax != s.settings.MessageBytesMax {
+		inflated := *made.compression
+		inflated.MessageBytesMax = made.MessageBytesMax
+		made.compression = &inflated
+	}
 	s.shared.Store(&sharedLimits{o, made})
 	return made, nil
 }

@@ -25,6 +25,7 @@ type App struct {
 	SubscriptionCounts bool // Pusher: they are told how many are subscribed
 	Watchlist          bool // Pusher: they are told which of some users are online
 	RequireJWT         bool // PieSocket: every channel needs a token
+	OpenPresence       bool // PieSocket: channels that begin with presence- need none
 
 	Webhooks []AppWebhook
 	Limits   AppLimits
@@ -155,8 +156,8 @@ func (c *Config) checkApps(report func(key, text string)) {
 			report(fmt.Sprintf("apps[%d].limits.publication_bytes", i), fmt.Sprintf("%d is more than limits.publication_bytes (%d) lets in", n, c.Limits.PublicationBytes))
 		}
 	}
-	if err := app.Check(stated); err != nil {
-		wrong := appFailed(err)
+	for _, fault := range app.Faults(stated) {
+		wrong := appFailed(fault)
 		report(wrong.Key, wrong.Text)
 	}
 }
@@ -165,7 +166,7 @@ func (c *Config) checkApps(report func(key, text string)) {
 func (a *App) state(limits *Limits) app.App {
 	stated := app.App{
 		ID: a.ID, Key: a.Key, Prefix: a.Prefix, Disabled: !isOn(a.Enabled),
-		ClientEvents: a.ClientEvents, SubscriptionCounts: a.SubscriptionCounts, Watchlist: a.Watchlist, RequireJWT: a.RequireJWT,
+		ClientEvents: a.ClientEvents, SubscriptionCounts: a.SubscriptionCounts, Watchlist: a.Watchlist, RequireJWT: a.RequireJWT, OpenPresence: a.OpenPresence,
 		ConnectionsMax: a.Limits.Connections, PublicationsPerSecond: a.Limits.PublicationsPerSecond,
 		ClientEventsPerSecond: a.Limits.ClientEventsPerSecond, PublicationBytesMax: a.Limits.PublicationBytes, MembersMax: a.Limits.Members,
 	}
@@ -206,7 +207,7 @@ const (
 func developmentApp(limits *Limits) app.App {
 	return app.App{
 		ID: DevelopmentAppID, Key: DevelopmentAppKey, Secret: []byte(DevelopmentAppSecret),
-		ClientEvents: true, Watchlist: true, ConnectionsMax: limits.Connections,
+		ClientEvents: true, Watchlist: true, OpenPresence: true, ConnectionsMax: limits.Connections,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/identity"
@@ -57,11 +58,8 @@ func (e *Examination) LookUp() {
 		}
 	}
 	e.tryHooks()
-	if _, err := e.Config.resolveApps(); err != nil && e.Err() == nil {
-		if se, ok := errors.AsType[*SettingError](err); ok {
-			e.fail(se.Key, errors.New(se.Text))
-		}
-	}
+	e.tryApps()
+	e.tryClientDir()
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
 		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)
@@ -115,6 +113,50 @@ func (e *Examination) tryHooks() {
 	_ = h.Close(context.Background()) // it has nothing to wait for
 }
 
+// tryApps tries the secrets of apps. What else is wrong with apps has been said.
+func (e *Examination) tryApps() {
+	c := &e.Config
+	apps := make([]app.App, len(c.Apps))
+	for i := range c.Apps {
+		apps[i] = c.Apps[i].state(&c.Limits)
+		apps[i].Secret = make([]byte, app.SecretBytesMin) // a stand-in for one that there is not
+		if c.Apps[i].Secret.IsZero() {
+			continue
+		}
+		secret, err := c.Apps[i].Secret.Resolve()
+		if err != nil {
+			e.fail(fmt.Sprintf("apps[%d].secret", i), err)
+			continue
+		}
+		apps[i].Secret = secret
+	}
+	for _, fault := range app.Faults(apps) {
+		if fault.Field == "Secret" {
+			wrong := appFailed(fault)
+			e.fail(wrong.Key, errors.New(wrong.Text))
+		}
+	}
+}
+
+// clientScript is what pages load from a server of Socket.IO.
+const clientScript = "socket.io.js"
+
+func (e *Examination) tryClientDir() {
+	dir := e.Config.SocketIO.ClientDir
+	if dir == "" {
+		return
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		e.fail("socketio.client_dir", fmt.Errorf("%s is not a directory that can be read", dir))
+		return
+	}
+	defer root.Close()
+	if _, err := root.Stat(clientScript); err != nil {
+		e.note("socketio.client_dir", "there is no %s in %s; that of npm is node_modules/socket.io-client/dist", clientScript, dir)
+	}
+}
+
 // tryHookSecret says what is wrong with a secret of hooks. Nobody is asked.
 func tryHookSecret(secret []byte) error {
 	h, err := hooks.New(&hooks.Options{Connect: &hooks.Question{URL: "https://app.example.com/"}, Secrets: [][]byte{secret}})
@@ -156,6 +198,9 @@ func (e *Examination) warn() {
 	}
 	if c.IsProtected() && reach != "" && !c.TLS.IsOn() && len(c.TrustedProxies) == 0 {
 		e.note("listen", "tokens and keys come to %s without TLS, so that others can read them on the way; configure tls, or trusted_proxies for what has it in front", reach)
+	}
+	if c.Hooks.SocketIO.URL != "" && len(c.SocketIO.BackendEvents) == 0 && !c.SocketIO.BackendConnect {
+		e.note("hooks.socketio.url", "it is never asked; socketio.backend_events says which events it is given, and socketio.backend_connect has it asked about clients")
 	}
 	for i := range c.Channels {
 		for j := range i {

@@ -210,7 +210,7 @@ func (w *fileWalk) setting(s setting, at place, n ast.Node) {
 func (w *fileWalk) scalar(s setting, field any, key string, n ast.Node) {
 	word, ok := scalar(n)
 	if !ok || !accepts(field, n) {
-		w.fail(key, n, "want %s, got %s", wanted(field), s.describe(n))
+		w.fail(key, n, "want %s, got %s%s", wanted(field), s.describe(n), s.quoted(field, n))
 		return
 	}
 	if err := s.setScalar(field, word); err != nil {

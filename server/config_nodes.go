@@ -149,6 +149,18 @@ func (s setting) describe(n ast.Node) string {
 	return describe(n)
 }
 
+// quoted is what to do about n where text of any kind is wanted: a key may consist of
+// digits alone.
+func (s setting) quoted(field any, n ast.Node) string {
+	switch n.(type) {
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode:
+		if wanted(field) == "text" && len(s.rule.words) == 0 && !s.rule.isSecret {
+			return "; put it in quotes"
+		}
+	}
+	return ""
+}
+
 func describe(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.NullNode:

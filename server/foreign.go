@@ -60,7 +60,7 @@ func (s *Server) makeKeyed() (protocols []transport.Protocol, err error) {
 			return nil, err
 		}
 		protocols = append(protocols, ofApps{p, s})
-		s.keyed = append(s.keyed, s.ifApps(p.Serves))
+		s.keyed = append(s.keyed, p.Serves)
 		s.foreign = append(s.foreign, foreign{serves: s.ifApps(api.Serves), http: api, isBrief: true})
 	}
 	if isOn(c.Pusher.Enabled) {
@@ -68,7 +68,7 @@ func (s *Server) makeKeyed() (protocols []transport.Protocol, err error) {
 			return nil, err
 		}
 		protocols = append(protocols, ofApps{s.pusher, s})
-		s.keyed = append(s.keyed, s.ifApps(s.pusher.Serves), s.ifApps(s.pusher.ServesHTTP))
+		s.keyed = append(s.keyed, s.pusher.Serves, s.pusher.ServesHTTP)
 		s.foreign = append(s.foreign,
 			foreign{serves: s.ifApps(s.pusher.ServesBrief), http: s.pusher, isBrief: true},
 			foreign{serves: s.ifApps(s.pusher.ServesFallback), http: s.pusher, route: s.pusher.Route, close: s.pusher.Close})
@@ -129,7 +129,9 @@ func (s *Server) mountForeign() error {
 		if err != nil {
 			return err
 		}
-		s.foreign = append(s.foreign, foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
+		s.foreign = append(s.foreign,
+			foreign{serves: p.ServesFile, http: p, isBrief: true},
+			foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
 	}
 	return nil
 }
@@ -197,7 +199,25 @@ func (s *Server) ifApps(serves func(path string) bool) func(path string) bool {
 // isOfApps reports whether the clients of a path show the key of an app, and neither tokens
 // nor cookies.
 func (s *Server) isOfApps(path string) bool {
+	return len(s.apps.All()) > 0 && s.wantsApps(path)
+}
+
+// wantsApps reports whether the clients of a path would show the key of an app, if there
+// were any.
+func (s *Server) wantsApps(path string) bool {
 	return slices.ContainsFunc(s.keyed, func(serves func(string) bool) bool { return serves(path) })
+}
+
+// notFound says why nothing is served at a path, as it was sent, and what is where.
+func (s *Server) notFound(path string) string {
+	nothing := "nothing is served at " + quote(path)
+	switch {
+	case s.wantsApps(path):
+		return nothing + " without apps: clients of Pusher and PieSocket show the key of one, and apps in the configuration lists them"
+	case (path == sockjsPath || path == sockjsPath+"/") && isOn(s.config.SockJS.Enabled):
+		return nothing + "; clients of SockJS connect to a channel, at " + sockjsPath + "/CHANNEL"
+	}
+	return nothing + "; channels are below /channels/, presence is below /presence/, and / is a page to begin with"
 }
 
 // Other is a protocol of others that is served, and where its clients connect.
@@ -219,7 +239,7 @@ func (s *Server) Others() []Other {
 	}
 	var others []Other
 	if isOn(c.SocketIO.Enabled) {
-		others = append(others, Other{"Socket.IO", "http", "/", false})
+		others = append(others, Other{"Socket.IO", "http", "/CHANNEL", false})
 	}
 	if isOn(c.SockJS.Enabled) {
 		others = append(others, Other{"SockJS", "http", "/sockjs/CHANNEL", false})

@@ -46,7 +46,7 @@ func TestPusher(t *testing.T) {
 		if err := s.stop(); err != nil {
 			t.Fatal(err)
 		}
-		for heard := hears(t, c); !strings.Contains(heard, "closed 4200"); heard = hears(t, c) {
+		for heard := hears(t, c); !strings.Contains(heard, "closed 4100"); heard = hears(t, c) {
 			if strings.Contains(heard, "closed") {
 				t.Fatalf("the end is %s", heard)
 			}

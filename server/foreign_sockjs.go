@@ -8,6 +8,9 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
+// sockjsPath is what the paths of SockJS begin with, before the name of a channel.
+const sockjsPath = "/sockjs"
+
 // sockjsOptions are those of SockJS.
 func (s *Server) sockjsOptions() *channels.Options {
 	c := &s.config
@@ -18,7 +21,7 @@ func (s *Server) sockjsOptions() *channels.Options {
 	if c.SockJS.JSONP {
 		transports = append(transports, sockjs.JSONPPolling)
 	}
-	return &channels.Options{SockJS: sockjs.Options{
+	return &channels.Options{Path: sockjsPath + "/", SockJS: sockjs.Options{
 		Origins:         s.origins,
 		Transports:      transports,
 		SockJSURL:       c.SockJS.ClientURL,
@@ -44,7 +47,8 @@ func (s *Server) makeSockJS() error {
 		return err
 	}
 	s.foreign = append(s.foreign, foreign{
-		serves: served.Serves, http: served, route: served.Route, admit: served.Admit,
+		serves: func(path string) bool { return path != sockjsPath+"/" && served.Serves(path) },
+		http:   served, route: served.Route, admit: served.Admit,
 		shutdown: served.Shutdown, close: served.Close,
 	})
 	return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/ws"
 )
 
@@ -128,6 +129,21 @@ func listenTo(t *testing.T, s *running, channels ...string) (stop func()) {
 			_ = b.Close()
 		}
 	}
+}
+
+// Where nothing is served, it is said what is missing.
+func TestOtherProtocolsNotFound(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := start(t, Config{Driver: driver, Anonymous: &access.Grants{}})
+		for path, want := range map[string]string{
+			"/app/app-key": "without apps", "/v3/chat": "without apps", "/apps/app/events": "without apps",
+			"/sockjs": "/sockjs/CHANNEL", "/sockjs/": "/sockjs/CHANNEL", "/appendix": "/channels/",
+		} {
+			if a := s.do(t, "GET", path, ""); a.StatusCode != http.StatusNotFound || !strings.Contains(a.body, want) {
+				t.Errorf("%s: %s %s", path, a.Status, a.body)
+			}
+		}
+	})
 }
 
 // What is switched off is not there.

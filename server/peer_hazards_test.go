@@ -207,6 +207,22 @@ func TestNothingIsHeldForEver(t *testing.T) {
 		{"content that does not come to where nothing is", "PUT /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
 		{"content for a host that is not answered to", "POST /channels/c HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 10\r\n\r\n"},
 		{"an answer that is not taken", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+
+		// Protocols of others.
+		{"content of the API of Pusher", "POST /apps/app/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content for a signature", "POST /pusher/auth HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\n"},
+		{"content of the API of PieSocket", "POST /api/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content without a session of SockJS", "POST /sockjs/chat/0/s/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content for a new session of SockJS", "POST /sockjs/chat/0/s/xhr HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content without a session of Pusher", "POST /pusher/app/app-key/0/s/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"content without a session of Engine.IO", "POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		{"an answer of SockJS", "GET /sockjs/chat/info HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"an answer of Engine.IO", "GET /socket.io/?EIO=9 HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"an answer of the API of Pusher", "GET /apps/app/channels HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"an answer about a file of Socket.IO", "GET /socket.io/socket.io.js HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"a refused handshake of Engine.IO", strings.Replace(upgradeHead, "/channels/chat", "/socket.io/?EIO=4&transport=websocket", 1) + "Origin: https://evil.example\r\n\r\n"},
+		{"a refused handshake of SockJS", strings.Replace(upgradeHead, "/channels/chat", "/sockjs/chat/0/s/websocket", 1) + "Origin: https://evil.example\r\n\r\n"},
+		{"a refused handshake of PieSocket", strings.Replace(upgradeHead, "/channels/chat", "/v3/chat", 1) + "Origin: https://evil.example\r\n\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -95,8 +95,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
 		s.welcome.ServeHTTP(w, r)
 	default:
-		transport.ProblemNotFound.Write(w, "nothing is served at "+quote(r.URL.Path)+
-			"; channels are below /channels/, presence is below /presence/, and / is a page to begin with")
+		transport.ProblemNotFound.Write(w, s.notFound(r.URL.Path))
 	}
 }
 

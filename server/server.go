@@ -64,7 +64,7 @@ type Server struct {
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
 	foreign   []foreign                // protocols of others
-	keyed     []func(path string) bool // whose clients show the key of an app
+	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener

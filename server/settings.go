@@ -174,6 +174,7 @@ var appSettings = table([]row[App]{
 	{"subscription_counts", func(a *App) any { return &a.SubscriptionCounts }, anything, "Pusher: clients are told how many are subscribed"},
 	{"watchlist", func(a *App) any { return &a.Watchlist }, anything, "Pusher: clients are told which of some users are online"},
 	{"require_jwt", func(a *App) any { return &a.RequireJWT }, anything, "PieSocket: every channel needs a token"},
+	{"open_presence", func(a *App) any { return &a.OpenPresence }, anything, "PieSocket: a channel that begins with presence- needs no token"},
 	{"webhooks", func(a *App) any { return &a.Webhooks }, sections(appWebhookSettings), "Told what happens in the app's channels, as Pusher does"},
 	{"limits.connections", func(a *App) any { return &a.Limits.Connections }, number(1, 10_000_000), "Connections of clients"},
 	{"limits.publications_per_second", func(a *App) any { return &a.Limits.PublicationsPerSecond }, number(1, 10_000_000), "Publications of clients and back ends"},

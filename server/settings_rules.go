@@ -311,7 +311,17 @@ func checkPathPrefix(prefix string) string {
 	if segments == prefix || hub.CheckChannel(segments) != nil || strings.ContainsAny(segments, "%?# ") {
 		return strconv.Quote(prefix) + " is not the beginning of a path; write for example /pusher-js"
 	}
+	if first, _, _ := strings.Cut(segments, "/"); slices.Contains(takenPaths, first) {
+		return strconv.Quote(prefix) + " begins with /" + first + ", where something else is served; write for example /pusher-js"
+	}
 	return ""
+}
+
+// takenPaths are the first segments of what is served beside Pusher: a channel app/chat at
+// /channels/app/chat must not become a path of Pusher's.
+var takenPaths = []string{
+	"channels", "presence", "connect", "socket.io", "sockjs", "v3", "v4", "api", "app", "apps", "pusher",
+	"welcome", "metrics", "healthz", "readyz", "debug",
 }
 
 // checkScriptURL wants where a script is: at this server, or anywhere by https.

@@ -82,13 +82,13 @@
 //
 // # Limits
 //
-//	sessions                       100,000   1013     Options.SessionsMax
-//	what waits for a client        1,024, 1 MiB  1008  Options.QueueMessagesMax, QueueBytesMax
-//	a message of a client          1 MiB     413, 1009  Options.MessageBytesMax
-//	what comes at once             4 MiB, 65,536 messages  413, 1009  Options.BodyBytesMax
-//	requests that wait for a pause 16, 4 MiB  503
-//	a session without receiver     5 s                Options.DisconnectDelay
-//	a session that is held         10 s      1013     Options.DecisionTimeout
-//	a streaming response           128 KiB            Options.ResponseLimit
-//	who asks for a closed session  8 times at once, then once a second
+//	sessions                        100,000                 1013       Options.SessionsMax
+//	what waits for a client         1,024, 1 MiB            1008       Options.QueueMessagesMax, QueueBytesMax
+//	a message of a client           1 MiB                   413, 1009  Options.MessageBytesMax
+//	what comes at once              4 MiB, 65,536 messages  413, 1009  Options.BodyBytesMax
+//	requests that wait for a pause  16, 4 MiB               503
+//	a session without receiver      5 s                                Options.DisconnectDelay
+//	a session that is held          10 s                    1013       Options.DecisionTimeout
+//	a streaming response            128 KiB                            Options.ResponseLimit
+//	who asks for a closed session   8 times at once, then once a second
 package sockjs

@@ -3,6 +3,7 @@ package transport
 import (
 	"time"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
@@ -94,6 +95,10 @@ func (s *MessageCarrier) IsBusy() bool { return s.isBusy() }
 
 // Session is the ID of the session of the hub, "" while there is none.
 func (s *MessageCarrier) Session() string { return s.id() }
+
+// Identity is who the Guard says that the client is, nil for Everybody. It is known once the
+// dialect was told of the outcome of a CommandIdentify.
+func (s *MessageCarrier) Identity() *access.Identity { return s.visitor.identity() }
 
 // HasEnded reports whether this side has ended the conversation.
 func (s *MessageCarrier) HasEnded() bool { return s.end != "" }

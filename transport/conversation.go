@@ -296,7 +296,11 @@ func (c *conversation) enterAs(restored string, id *access.Identity) (err error)
 // identify begins the session, and says who its client is.
 func (c *conversation) identify(command *dialect.Command) {
 	isNew := c.session == nil
-	err := c.enterAs(command.Session, cmp.Or(command.As, c.visitor.identity()))
+	restored := command.Session
+	if !isSameClient(command.Owner, c.visitor.identity()) {
+		restored = ""
+	}
+	err := c.enterAs(restored, cmp.Or(command.As, c.visitor.identity()))
 	if err == nil && !isNew && command.As != nil {
 		c.session.SetIdentity(command.As)
 	}
@@ -304,6 +308,12 @@ func (c *conversation) identify(command *dialect.Command) {
 		opener.Opened(c.session.ID())
 	}
 	c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Err: err})
+}
+
+// isSameClient reports whether two identities, nil for Everybody, are of one client.
+func isSameClient(a, b *access.Identity) bool {
+	a, b = cmp.Or(a, access.Everybody), cmp.Or(b, access.Everybody)
+	return a.Kind == b.Kind && a.User == b.User && a.Name == b.Name
 }
 
 // spoken is the dialect without what a Protocol needs around it.

@@ -32,7 +32,7 @@ func greetOthers(w io.Writer, s *server.Server) {
 		fmt.Fprintf(w, "  %s%s  %s%s://%s%s\n", o.Name, strings.Repeat(" ", width-len(o.Name)), o.Scheme, secure, address(s.Addr()), o.Path)
 	}
 	if s.DevelopmentApp() && slices.ContainsFunc(others, func(o server.Other) bool { return o.NeedsApp }) {
-		fmt.Fprintf(w, "For development there is the app %s, with the key %s and the secret %s.\n", server.DevelopmentAppID, server.DevelopmentAppKey, server.DevelopmentAppSecret)
+		fmt.Fprintf(w, "The app for development has the ID %s, the key %s and the secret %s.\n", server.DevelopmentAppID, server.DevelopmentAppKey, server.DevelopmentAppSecret)
 	}
 	fmt.Fprintln(w)
 }

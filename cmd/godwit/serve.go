@@ -38,7 +38,7 @@ second signal ends it at once, or first the wait of --drain-delay.
 
 SIGHUP reads the configuration again. What can change while the server runs does,
 all of it or, if anything is wrong, nothing: tokens, keys, anonymous, channels,
-hooks, rates and the level of the log. The log says what needs a restart.
+hooks, apps, rates and the level of the log. The log says what needs a restart.
 
 SIGUSR2 has a new process of the program take its place, on Linux: with the same
 arguments, and the configuration as it is by then. Nobody is refused meanwhile and

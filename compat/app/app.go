@@ -38,7 +38,8 @@ type App struct {
 	ClientEvents       bool // clients may publish in private and presence channels of Pusher
 	SubscriptionCounts bool // they are told how many are subscribed
 	Watchlist          bool // they are told which of the users they name are online
-	RequireJWT         bool // every channel of PieSocket needs a token, not only private ones
+	RequireJWT         bool // every channel of PieSocket needs a token, not only closed ones
+	OpenPresence       bool // presence channels of PieSocket need no token, although those of Pusher need a signature
 
 	// Webhooks are told what happens in the app's channels.
 	Webhooks []Webhook

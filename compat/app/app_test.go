@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +101,29 @@ func TestRefused(t *testing.T) {
 		} else if a.Secret != nil && strings.Contains(err.Error(), "q-secret") {
 			t.Errorf("%s: the error has the secret: %v", name, err)
 		}
+	}
+}
+
+// Everything that is wrong is said, of each app, and what is missing twice is not said to
+// be that of another app.
+func TestFaults(t *testing.T) {
+	broken := app.App{Secret: []byte("short"), Prefix: "shop", MembersMax: -1, Webhooks: []app.Webhook{{Events: []string{"x"}}}}
+	same := news()
+	same.Key, same.Prefix = shop().Key, shop().Prefix+"eu/"
+	var got []string
+	for _, fault := range app.Faults([]app.App{shop(), broken, broken, same}) {
+		got = append(got, fmt.Sprint(fault.Index, fault.Field))
+	}
+	one := func(i int) []string {
+		var all []string
+		for _, field := range []string{"ID", "Key", "Secret", "Prefix", "MembersMax", "Webhooks", "Webhooks"} {
+			all = append(all, fmt.Sprint(i, field))
+		}
+		return all
+	}
+	want := slices.Concat(one(1), one(2), []string{"3Key", "2Prefix"})
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -23,29 +23,42 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("app: apps[%d]: %s: %s", e.Index, e.Field, e.Problem)
 }
 
-// Check fills in the defaults of apps. The error, a *FieldError, says what is wrong
-// with one of them, or with two of them together.
+// Check fills in the defaults of apps. The error, a *FieldError, is the first of Faults.
 func Check(apps []App) error {
+	if faults := Faults(apps); len(faults) > 0 {
+		return faults[0]
+	}
+	return nil
+}
+
+// Faults fills in the defaults of apps and returns everything that is wrong with one of
+// them, or with two of them together. It is empty for apps that can be used.
+func Faults(apps []App) []*FieldError {
+	var faults []*FieldError
 	ids, keys := make(map[string]int), make(map[string]int)
 	for i := range apps {
 		a := &apps[i]
-		if field, problem := a.check(); problem != "" {
-			return &FieldError{i, field, problem}
+		report := func(field, problem string) { faults = append(faults, &FieldError{i, field, problem}) }
+		a.check(report)
+		taken := func(field, name string, by map[string]int) {
+			if j, isTaken := by[name]; isTaken {
+				report(field, fmt.Sprintf("%q is that of apps[%d], too; each app needs its own", name, j))
+			} else if name != "" {
+				by[name] = i
+			}
 		}
-		if j, isTaken := ids[a.ID]; isTaken {
-			return &FieldError{i, "ID", fmt.Sprintf("%q is that of apps[%d], too; each app needs its own", a.ID, j)}
-		}
-		if j, isTaken := keys[a.Key]; isTaken {
-			return &FieldError{i, "Key", fmt.Sprintf("%q is that of apps[%d], too; each app needs its own", a.Key, j)}
-		}
-		ids[a.ID], keys[a.Key] = i, i
+		taken("ID", a.ID, ids)
+		taken("Key", a.Key, keys)
 	}
-	return checkPrefixes(apps)
+	if shared := checkPrefixes(apps); shared != nil {
+		faults = append(faults, shared)
+	}
+	return faults
 }
 
 // checkPrefixes refuses apps that would share channels. In the order of prefixes
 // whatever one begins comes right after it.
-func checkPrefixes(apps []App) error {
+func checkPrefixes(apps []App) *FieldError {
 	order := make([]int, len(apps))
 	for i := range order {
 		order[i] = i
@@ -69,19 +82,20 @@ func checkPrefixes(apps []App) error {
 	return nil
 }
 
-func (a *App) check() (field, problem string) {
-	switch {
-	case !isName(a.ID):
-		return "ID", nameProblem(a.ID)
-	case !isName(a.Key):
-		return "Key", nameProblem(a.Key)
-	case len(a.Secret) == 0:
-		return "Secret", "it is needed: with what are signatures checked?"
-	case len(a.Secret) < SecretBytesMin:
-		return "Secret", fmt.Sprintf("it has %d bytes and could be guessed; at least %d are needed", len(a.Secret), SecretBytesMin)
+func (a *App) check(report func(field, problem string)) {
+	if !isName(a.ID) {
+		report("ID", nameProblem(a.ID))
+	}
+	if !isName(a.Key) {
+		report("Key", nameProblem(a.Key))
+	}
+	if len(a.Secret) == 0 {
+		report("Secret", "it is needed: with what are signatures checked?")
+	} else if len(a.Secret) < SecretBytesMin {
+		report("Secret", fmt.Sprintf("it has %d bytes and could be guessed; at least %d are needed", len(a.Secret), SecretBytesMin))
 	}
 	if problem := prefixProblem(a.Prefix); problem != "" {
-		return "Prefix", problem
+		report("Prefix", problem)
 	}
 	for _, n := range []struct {
 		name     string
@@ -95,23 +109,23 @@ func (a *App) check() (field, problem string) {
 		{"MembersMax", &a.MembersMax, DefaultMembersMax},
 	} {
 		if wrong := option.Resolve(n.value, n.fallback); wrong != "" {
-			return n.name, wrong
+			report(n.name, wrong)
 		}
 	}
 	if len(a.Webhooks) > WebhooksMax {
-		return "Webhooks", fmt.Sprintf("there are %d; at most %d are possible", len(a.Webhooks), WebhooksMax)
+		report("Webhooks", fmt.Sprintf("there are %d; at most %d are possible", len(a.Webhooks), WebhooksMax))
+		return
 	}
 	for _, hook := range a.Webhooks {
 		if hook.URL == "" {
-			return "Webhooks", "one has no URL; write for example https://app.example.com/webhook"
+			report("Webhooks", "one has no URL; write for example https://app.example.com/webhook")
 		}
 		for _, event := range hook.Events {
 			if !slices.Contains(WebhookEvents(), event) {
-				return "Webhooks", strconv.Quote(event) + " is not one of " + strings.Join(WebhookEvents(), ", ")
+				report("Webhooks", strconv.Quote(event)+" is not one of "+strings.Join(WebhookEvents(), ", "))
 			}
 		}
 	}
-	return "", ""
 }
 
 func isName(s string) bool {

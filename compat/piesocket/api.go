@@ -105,7 +105,7 @@ func (a *API) servePublish(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, `the body is not {"key":…,"secret":…,"channelId":…,"message":…}`)
 		return
 	}
-	owner, refused := a.authenticate(p.Key, p.Secret)
+	owner, refused := a.authenticate(p.Key, p.Secret, "members of the body")
 	if refused != "" {
 		fail(w, http.StatusUnauthorized, refused)
 		return
@@ -117,7 +117,11 @@ func (a *API) servePublish(w http.ResponseWriter, r *http.Request) {
 }
 
 // authenticate returns the app whose key and secret a request shows, or why there is none.
-func (a *API) authenticate(key, secret string) (*app.App, string) {
+// where says in which place they belong.
+func (a *API) authenticate(key, secret, where string) (*app.App, string) {
+	if key == "" || secret == "" {
+		return nil, "key or secret is missing: they are " + where
+	}
 	owner := a.o.Apps.ByKey(key)
 	if owner == nil || owner.Disabled || !owner.Secret.Equal([]byte(secret)) {
 		return nil, "key and secret are those of no app here"
@@ -141,8 +145,8 @@ func nameOf(raw json.RawMessage) string {
 func (a *API) publish(w http.ResponseWriter, r *http.Request, owner *app.App, channel string, message json.RawMessage) {
 	full := owner.Channel(channel)
 	switch err := hub.CheckChannel(full); {
-	case channel == "" || strings.Contains(channel, "/"):
-		fail(w, http.StatusBadRequest, "channelId is not the name of a channel")
+	case channel == "" || strings.Contains(channel, "/") || full[0] == '@':
+		fail(w, http.StatusBadRequest, `channelId names no channel: write a name without "/", such as "chat"`)
 		return
 	case err != nil:
 		fail(w, http.StatusBadRequest, "channelId: "+textOf(err))
@@ -203,7 +207,7 @@ func (a *API) read(answer func(*app.App) []byte) func(http.ResponseWriter, *http
 			fail(w, http.StatusMethodNotAllowed, "use GET")
 			return
 		}
-		owner, refused := a.authenticate(r.Header.Get("Key"), r.Header.Get("Secret"))
+		owner, refused := a.authenticate(r.Header.Get("Key"), r.Header.Get("Secret"), "fields of the header")
 		if refused != "" {
 			fail(w, http.StatusUnauthorized, refused)
 			return

@@ -38,7 +38,7 @@ func TestAPI(t *testing.T) {
 			{"version 4", "POST", "/api/v4/publish", `{` + good + `,"roomId":7,"message":"{\"event\":\"e\",\"data\":1}"}`, 200, `{"success":true}`, `B {"event":"e","data":1}`},
 			{"a number", "POST", "/api/publish", `{` + good + `,"channelId":"room","message":7}`, 200, `{"success":true}`, "A 7"},
 			{"nothing", "POST", "/api/publish", "", 400, `{"error":"the body is not`, ""},
-			{"no key", "POST", "/api/publish", `{"channelId":"room","message":1}`, 401, "key and secret", ""},
+			{"no key", "POST", "/api/publish", `{"channelId":"room","message":1}`, 401, "members of the body", ""},
 			{"another secret", "POST", "/api/publish", `{"key":"shop-key","secret":"a secret of the news","channelId":"room","message":1}`, 401, "key and secret", ""},
 			{"an app that is off", "POST", "/api/publish", `{"key":"old-key","secret":"a secret of the old","channelId":"room","message":1}`, 401, "key and secret", ""},
 			{"no channel", "POST", "/api/publish", `{` + good + `,"message":1}`, 400, "channelId", ""},
@@ -83,6 +83,9 @@ func TestAPI(t *testing.T) {
 			}
 			if status, got := read(path, "shop-key", "wrong"); status != 401 {
 				t.Errorf("%s with another secret: %d %s", path, status, got)
+			}
+			if status, got := read(path, "shop-key", ""); status != 401 || !strings.Contains(got, "fields of the header") {
+				t.Errorf("%s without a secret: %d %s", path, status, got)
 			}
 		}
 		if _, got := read("/api/connections", "news-key", "a secret of the news"); got != "{}" {

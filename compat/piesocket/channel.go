@@ -58,6 +58,8 @@ func (s *Socket) newChannel(ask *asked, now time.Time) (*channel, *refusal) {
 		return bad("the name of the channel is missing: write /v%d/CHANNEL", s.version)
 	case strings.ContainsAny(ask.name, "/{}"):
 		return bad("the name of the channel has %q, %q or %q", "/", "{", "}")
+	case c.full[0] == '@':
+		return bad("channels that begin with %q belong to users", "@")
 	}
 	if err := hub.CheckChannel(c.full); err != nil {
 		return bad("%s", textOf(err))
@@ -69,7 +71,7 @@ func (s *Socket) newChannel(ask *asked, now time.Time) (*channel, *refusal) {
 	if ask.user != "" {
 		c.member.user = jsontext.AppendString(nil, ask.user)
 	}
-	needsToken := s.app.RequireJWT || strings.HasPrefix(c.name, access.PrivatePrefix)
+	needsToken := s.app.RequireJWT || access.Closes(c.name) && !(s.app.OpenPresence && strings.HasPrefix(c.name, access.PresencePrefix))
 	if ask.token != "" || needsToken {
 		token, err := ParseToken(ask.token, s.app.Secret, now)
 		if err == nil && token.Channel != c.name {

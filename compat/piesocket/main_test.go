@@ -37,7 +37,7 @@ const secret = "a secret of the shop"
 // apps are those of most tests: two tenants, and one that is switched off.
 func apps(t testing.TB, change func(shop *app.App)) *app.Apps {
 	t.Helper()
-	shop := app.App{ID: "1", Key: "shop-key", Secret: []byte(secret), Prefix: "shop/"}
+	shop := app.App{ID: "1", Key: "shop-key", Secret: []byte(secret), Prefix: "shop/", OpenPresence: true}
 	if change != nil {
 		change(&shop)
 	}

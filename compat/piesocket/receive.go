@@ -28,7 +28,11 @@ func isSystem(event string) bool {
 
 // Receive takes a message of the client.
 func (s *Socket) Receive(now time.Time, f dialect.Frame, out *dialect.Effects) {
-	if s.held != nil || !s.entered {
+	switch {
+	case s.held != nil || !s.entered:
+		return
+	case s.isAppGone():
+		s.refuse(refuseApp, out)
 		return
 	}
 	if f.Binary {

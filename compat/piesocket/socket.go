@@ -115,6 +115,9 @@ func (s *Socket) begin(now time.Time, out *dialect.Effects) {
 	s.opened = now.UnixNano()
 	s.answered = true
 	out.Answer = &dialect.Answer{Status: 101}
+	if s.refusal == nil && s.isAppGone() { // while the client was waiting
+		s.refusal = refuseApp
+	}
 	if s.refusal != nil {
 		s.refuse(s.refusal, out)
 		return
@@ -128,6 +131,12 @@ func (s *Socket) begin(now time.Time, out *dialect.Effects) {
 	s.command(dialect.Command{Kind: dialect.CommandIdentify, As: s.primary.as}, pending{identifies, s.primary}, out)
 	s.subscribe(s.primary, out)
 }
+
+// isAppGone reports whether the app that the client was let in by is there no more.
+func (s *Socket) isAppGone() bool { return s.protocol.o.Apps.Current(s.app) == nil }
+
+// refuseApp is for clients of an app that is gone.
+var refuseApp = &refusal{code: closeUnknown, text: "the app was removed, or its key or secret have changed"}
 
 // command hands in a command that has an outcome.
 func (s *Socket) command(c dialect.Command, p pending, out *dialect.Effects) {

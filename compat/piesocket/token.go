@@ -53,6 +53,8 @@ func ParseToken(text string, secret []byte, now time.Time) (Token, error) {
 		return Token{}, errors.New("piesocket: the token has expired")
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return Token{}, errors.New("piesocket: the token has no claim exp, which says when it ends")
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid) && parsed != nil && parsed.Method == jwt.SigningMethodHS256:
+		return Token{}, errors.New("piesocket: the token's signature is invalid: it has to be made with the secret of the app")
 	case err != nil:
 		return Token{}, fmt.Errorf("piesocket: %w", err)
 	case len(secret) == 0 || !parsed.Valid:

@@ -46,7 +46,7 @@ func TestTokens(t *testing.T) {
 		"alg none":              {"sub=room exp=1h alg=none", "signing method none", ""},
 		"HS384":                 {"sub=room exp=1h alg=HS384", "signing method HS384", ""},
 		"HS512":                 {"sub=room exp=1h alg=HS512", "signing method HS512", ""},
-		"another secret":        {"sub=room exp=1h key=another_secret", "signature is invalid", ""},
+		"another secret":        {"sub=room exp=1h key=another_secret", "signature is invalid: it has to be made with the secret", ""},
 		"crit":                  {"sub=room exp=1h crit=b64", "crit", ""},
 	} {
 		got, err := ParseToken(sign(t, c.words, start), []byte(secret), start)

@@ -142,6 +142,8 @@ func (c *call) check(e *event, channels int) *fault {
 		return refuse(400, "name is missing")
 	case n > protocol.EventNameMax:
 		return refuse(400, "name is %d characters long; at most %d are allowed", n, protocol.EventNameMax)
+	case protocol.IsOfServer(e.Name):
+		return refuse(400, "name begins with pusher: or pusher_internal:, which are the server's own events")
 	case e.Data == nil:
 		return refuse(400, "data is missing; it is a string")
 	case e.Channel != nil && e.Channels != nil:

@@ -220,13 +220,13 @@ func TestAppsThatChange(t *testing.T) {
 	}
 }
 
-// A server that goes away sends its clients to the next one at once.
+// A server that goes away has its clients come back, and leaves the next one a second.
 func TestShutdown(t *testing.T) {
 	f := newFixture(t, nil)
 	ann := connect(t, f.serve())
 	done := make(chan error, 1)
 	go func() { done <- f.hub.Shutdown(context.Background()) }()
-	if got := ann.closed(); got != protocol.CodeReconnect {
+	if got := ann.closed(); got != protocol.CodeOverCapacity {
 		t.Errorf("ann is closed with %d", got)
 	}
 	if err := <-done; err != nil {

@@ -52,8 +52,8 @@ type ConnectAnswer struct {
 	Info json.RawMessage
 
 	// Grants are what it may do, nil for everything that is done with messages in the
-	// channel of the namespace and in its rooms. They count only with a User, and those of
-	// the client do not count then.
+	// channel of the namespace and in its rooms; but for nothing where that is the channel of
+	// a user. They count only with a User, and those of the client do not count then.
 	Grants *access.Grants
 
 	// Join names rooms of the namespace that the client is in from the beginning.
@@ -94,6 +94,9 @@ func (a *ConnectAnswer) vouched(channel string) *access.Identity {
 	id := &access.Identity{Kind: access.Application, User: a.User, Info: a.Info}
 	if a.Grants != nil {
 		id.Grants = *a.Grants
+		return id
+	}
+	if channel[0] == '@' { // it belongs to a user, who may read it anyway
 		return id
 	}
 	own := []string{channel, channel + "/**"}

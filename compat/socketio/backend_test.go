@@ -129,3 +129,17 @@ func TestBackend(t *testing.T) {
 		})
 	})
 }
+
+// Who is let into the namespace of a user's channel by an application that lets everybody in
+// everywhere has not got that channel.
+func TestNoGrantForTheChannelOfAnother(t *testing.T) {
+	answer := &ConnectAnswer{User: "bob"}
+	for channel, want := range map[string]bool{"chat": true, "private-x": true, "@bob": true, "@ann": false, "@ann/x": false} {
+		if got := access.May(answer.vouched(channel), nil, access.Subscribe, channel); got != want {
+			t.Errorf("bob may subscribe to %s: %v", channel, got)
+		}
+	}
+	if access.May(answer.vouched("@ann"), nil, access.Publish, "@ann") {
+		t.Error("bob may publish to @ann")
+	}
+}

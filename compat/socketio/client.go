@@ -255,7 +255,10 @@ func (c *client) connect(p *packet.Packet) {
 	}
 	n := &conv.namespace
 	n.pid = newPID()
-	n.remembers = func(r *record) { records.enter(r, conv) }
+	n.remembers = func(r *record) {
+		r.client = conv.carrier.Identity()
+		records.enter(r, conv)
+	}
 	if auth.PID == "" {
 		conv.begin(nil, "")
 		return

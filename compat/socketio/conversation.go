@@ -114,7 +114,7 @@ func (c *conversation) begin(r *record, offset string) {
 	if r != nil {
 		if positions, ok := r.at(offset); ok {
 			n.recovery = &recovering{record: r, positions: positions}
-			n.restores = r.session
+			n.restores, n.owner = r.session, r.client
 		}
 	}
 	t := c.client.server.channels

@@ -49,9 +49,22 @@ func (n *namespace) receiveEcho(p *packet.Packet, out *dialect.Effects) bool {
 	case "unsubscribe":
 		n.unsubscribeRoom(said.Channel, ackOf(p), out)
 	default:
+		if !strings.HasPrefix(said.Event, whisperPrefix) {
+			n.refuse(p, &eventError{p.Event, "the event of a whisper begins with " + whisperPrefix}, out)
+			return true
+		}
 		n.whisper(&said, p, out)
 	}
 	return true
+}
+
+// whisperPrefix begins the events that clients send to each other.
+const whisperPrefix = "client-"
+
+// isOfEcho reports whether an event has a name that Laravel Echo takes for what the server
+// itself says.
+func isOfEcho(event string) bool {
+	return strings.HasPrefix(event, "presence:") || event == "subscription_error"
 }
 
 // whisper publishes an event of a client to the other subscribers of a channel.

@@ -39,9 +39,13 @@ func (f *forms) encode(p *hub.Publication, namespace string) []byte {
 	return joined(&out)
 }
 
-// encodeEcho is p as Laravel Echo has it: the event with the channel and the data.
+// encodeEcho is p as Laravel Echo has it: the event with the channel and the data. Others
+// may publish under any name; one that would be taken for the server's is none.
 func (f *forms) encodeEcho(p *hub.Publication) []byte {
 	out := eventOf(p)
+	if isOfEcho(out.Event) {
+		out.Event = messageEvent
+	}
 	out.Namespace = packet.Main
 	args := packet.Args(nil).AppendString(p.Channel)
 	if len(out.Args) == 0 {

@@ -52,12 +52,13 @@ type namespace struct {
 	joins     []string         // rooms that the Backend has answered with
 	numbers   uint64           // of asks and of tags
 	waiting   map[uint64]waiting
-	rooms     map[string]room // by channel
-	pid       string          // "" without recovery
-	record    *record         // nil without recovery, and before it has joined
-	recovery  *recovering     // what is gone on with; nil for nothing
-	restores  string          // the ID that the session is to have, "" for a new one
-	remembers func(*record)   // called when the client has joined, with recovery
+	rooms     map[string]room  // by channel
+	pid       string           // "" without recovery
+	record    *record          // nil without recovery, and before it has joined
+	recovery  *recovering      // what is gone on with; nil for nothing
+	restores  string           // the ID that the session is to have, "" for a new one
+	owner     *access.Identity // whose session that was
+	remembers func(*record)    // called when the client has joined, with recovery
 }
 
 type phase uint8
@@ -137,7 +138,7 @@ func (n *namespace) Expire(time.Time, *dialect.Effects) {}
 // Begin finds out who the client is.
 func (n *namespace) Begin(now time.Time, out *dialect.Effects) {
 	n.opened, n.numbers = now.UnixNano(), tagLast
-	out.Commands = append(out.Commands, dialect.Command{Kind: dialect.CommandIdentify, Tag: tagIdentify, Session: n.restores})
+	out.Commands = append(out.Commands, dialect.Command{Kind: dialect.CommandIdentify, Tag: tagIdentify, Session: n.restores, Owner: n.owner})
 	if !n.asksConnect {
 		n.join(out)
 	}
@@ -303,8 +304,16 @@ func (n *namespace) identified(o *hub.Outcome, out *dialect.Effects) {
 	case n.phase != phaseOpening:
 	case o.Err != nil:
 		n.fail(o.Err, out)
-	case n.asksConnect:
-		n.asks = append(n.asks, ask{})
+	default:
+		isOther := n.restores != "" && n.session != n.restores // than the one who was there
+		if isOther {
+			n.recovery = nil
+		}
+		if n.asksConnect {
+			n.asks = append(n.asks, ask{})
+		} else if isOther {
+			n.join(out)
+		}
 	}
 }
 

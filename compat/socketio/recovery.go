@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
@@ -25,8 +26,9 @@ const pairsMax = 128
 //	chat/x ─► 3                     ▲ the client has this: chat 18, chat/x 4
 type record struct {
 	pid, name, channel string
-	session            string // the ID of its session
-	user               string // by the Backend
+	session            string           // the ID of its session
+	user               string           // by the Backend
+	client             *access.Identity // by the Guard
 
 	rooms     map[string]room
 	begin     map[string]hub.Position // of each channel, before the pairs

@@ -188,3 +188,50 @@ func TestPositionsOfSeveralChannels(t *testing.T) {
 		t.Errorf("without the room: %v, %v", positions, ok)
 	}
 }
+
+// Whoever has the pid of a client and is somebody else does not go on as that client: not
+// with its id, nor in rooms that the application has let it into.
+func TestNobodyElseGoesOn(t *testing.T) {
+	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
+		g := &tokens{t: t, grants: map[string]string{"ann": "subscribe chat, publish chat", "bob": "subscribe chat, publish chat"}}
+		a := &application{event: func(r *EventRequest) (*EventAnswer, error) {
+			return &EventAnswer{Join: []string{"staff"}}, nil
+		}}
+		s := start(Options{Recovery: time.Minute, Backend: a, BackendEvents: []string{"join"}}, transport.Options{Guard: g})
+		ann := s.dial("&user=ann")
+		ann.join("/chat", "")
+		ann.send(`42/chat,1["join"]`)
+		ann.read()
+		s.publish("chat", "n", "1")
+		auth := fmt.Sprintf(`{"pid":%q,"offset":%q}`, ann.pid, lastOffset(t, ann.read()))
+		_ = ann.conn.CloseNow()
+		s.gone(ann.sid)
+		bob := s.dial("&user=bob")
+		if bob.join("/chat", auth); bob.sid == ann.sid || bob.pid == ann.pid {
+			t.Errorf("bob goes on as ann")
+		}
+		s.publish("chat/staff", "n", "secret")
+		s.publish("chat", "n", "2")
+		if got := bob.read(); !strings.HasPrefix(got, `42/chat,["n","2","`) {
+			t.Errorf("bob hears %s", got)
+		}
+
+		// Ann herself does, with a new token as well as with that of before.
+		ann = s.dial("&user=bob")
+		ann.join("/chat", `{"token":"ann"}`)
+		ann.send(`42/chat,1["join"]`)
+		ann.read()
+		s.publish("chat", "n", "3")
+		auth = fmt.Sprintf(`{"pid":%q,"offset":%q,"token":"ann"}`, ann.pid, lastOffset(t, ann.read()))
+		_ = ann.conn.CloseNow()
+		s.gone(ann.sid)
+		again := s.dial("&user=bob")
+		if again.join("/chat", auth); again.sid != ann.sid || again.pid != ann.pid {
+			t.Errorf("ann does not go on")
+		}
+		s.publish("chat/staff", "n", "4")
+		if got := again.read(); !strings.HasPrefix(got, `42/chat,["n","4","`) {
+			t.Errorf("ann hears %s", got)
+		}
+	})
+}

@@ -70,6 +70,10 @@ func New(t *transport.Transport, o *Options) (*Server, error) {
 // file of the client.
 func (s *Server) Serves(path string) bool { return s.engine.Serves(path) || s.files.serves(path) }
 
+// ServesFile reports whether path is that of a file of the client. Such a request has no
+// deadlines but those that it comes with.
+func (s *Server) ServesFile(path string) bool { return s.files.serves(path) }
+
 // ServeHTTP serves a request that net/http has read, for a path that Serves is about.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.files.serves(r.URL.EscapedPath()) {
@@ -161,7 +165,10 @@ func (s *Server) allow(r *engineio.Request, decide func(engineio.Verdict)) {
 			return
 		}
 		a.lapse = time.AfterFunc(arriveTimeout, a.visit.Leave)
-		decide(engineio.Verdict{Value: a})
+		decide(engineio.Verdict{Value: a, Abandoned: func() {
+			a.lapse.Stop()
+			a.visit.Leave()
+		}})
 	})
 }
 

@@ -61,8 +61,12 @@ func AcceptHTTP(w http.ResponseWriter, r *http.Request, origins *handshake.Origi
 	return nil
 }
 
-// refuseHTTP answers a request that does not become a WebSocket.
+// refuseHTTP answers a request that does not become a WebSocket. A client that neither sends
+// what it has announced nor takes the answer has as long as for a write.
 func refuseHTTP(w http.ResponseWriter, r *http.Request, a *Admission) {
+	control, patience := http.NewResponseController(w), time.Now().Add(driver.DefaultWriteTimeout)
+	_ = control.SetReadDeadline(patience) // what has no deadlines never blocks
+	_ = control.SetWriteDeadline(patience)
 	h := w.Header()
 	for name, values := range a.Fields {
 		h[name] = values

@@ -74,7 +74,10 @@ type Command struct {
 	Query     hub.Query            // CommandHistory
 	Presence  hub.PresenceQuery    // CommandPresence
 
-	Session string // CommandIdentify: the ID that the session is to have; "" for a new one
+	// CommandIdentify: the ID that the session is to have, "" for a new one, and whose that
+	// was, nil for Everybody. A client that is somebody else has a new one all the same.
+	Session string
+	Owner   *access.Identity
 
 	Token  string             // CommandConnect, CommandRefresh
 	Client string             // CommandConnect

@@ -187,8 +187,18 @@ func EventOfHub(event string) string {
 	return event
 }
 
-// eventOfClient is the inverse of EventOfHub.
+// IsOfServer reports whether an event has a name that clients take for what the server itself
+// says, such as pusher_internal:member_removed.
+func IsOfServer(event string) bool {
+	return strings.HasPrefix(event, "pusher:") || strings.HasPrefix(event, "pusher_internal:")
+}
+
+// eventOfClient is the inverse of EventOfHub. Other protocols have clients publish under any
+// name: one that would be taken for the server's is none.
 func eventOfClient(event string) string {
+	if IsOfServer(event) {
+		return ""
+	}
 	if name, ok := strings.CutPrefix(event, reservedMark); ok && isReserved(name) {
 		return name
 	}

@@ -244,8 +244,10 @@ func (s *Socket) End(reason error, out *dialect.Effects) {
 	var refusal *access.Refusal
 	switch {
 	case errors.Is(reason, hub.ErrShutdown), errors.Is(reason, hub.ErrClosed):
-		// Not an error for the client: it goes where it is sent, at once.
-		out.Closing = &dialect.Closing{End: dialect.EndShutdown, Code: CodeReconnect, Reason: "the server is going away"}
+		// Not an error for the client, which comes back after a second: by then a server
+		// that has been started again listens. pusher-js that came at once and found
+		// nobody would wait for 15 seconds.
+		out.Closing = &dialect.Closing{End: dialect.EndShutdown, Code: CodeOverCapacity, Reason: "the server is going away"}
 	case errors.Is(reason, hub.ErrSlow):
 		s.close(CodeOverCapacity, "too slow", dialect.EndSlow, out)
 	case errors.As(reason, &ended) && ended.Reconnect:
