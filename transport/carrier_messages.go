@@ -82,16 +82,7 @@ func (s *MessageCarrier) OnWake() {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
-	s.take(m) // first: what is due may say that there is nothing
-	if s.alarm != 0 && m.effects.Closing == nil {
-		now := time.Now()
-		if sinceStart(now) >= s.alarm {
-			s.alarm = 0
-		}
-		if deadline := s.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
-			s.expire(now, m)
-		}
-	}
+	s.takeInTime(&s.alarm, m)
 	s.apply(m)
 }
 

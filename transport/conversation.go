@@ -134,6 +134,23 @@ func (c *conversation) take(m *scratch) {
 	c.wakeForInbox()
 }
 
+// takeInTime gives the dialect what it is owed, and tells it that its deadline has passed if
+// it has: last, because what is due may say that there is nothing. alarm is when the carrier
+// is woken for that, on the clock of sinceStart, or 0; it is set to 0 once it has gone off.
+func (c *conversation) takeInTime(alarm *time.Duration, m *scratch) {
+	c.take(m)
+	if *alarm == 0 || m.effects.Closing != nil {
+		return
+	}
+	now := time.Now()
+	if sinceStart(now) >= *alarm {
+		*alarm = 0
+	}
+	if deadline := c.dialect.Deadline(); !deadline.IsZero() && !now.Before(deadline) {
+		c.expire(now, m)
+	}
+}
+
 // perform does what the dialect commands, as far as it is allowed.
 func (c *conversation) perform(m *scratch) {
 	e := &m.effects

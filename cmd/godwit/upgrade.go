@@ -59,6 +59,12 @@ const (
 	upgradeInterval = 50 * time.Millisecond // of looking at the file of its process ID
 )
 
+// isWrittenAnew reports whether a file was replaced. One that was replaced twice may have the
+// place on the disk that the first one had.
+func isWrittenAnew(before, now os.FileInfo) bool {
+	return !os.SameFile(before, now) || !before.ModTime().Equal(now.ModTime())
+}
+
 // requestUpgrade tells the server that runs with c to be replaced by a new process, and
 // waits until it is.
 func requestUpgrade(ctx context.Context, out io.Writer, c server.Config) error {
@@ -86,18 +92,16 @@ func requestUpgrade(ctx context.Context, out io.Writer, c server.Config) error {
 		case <-ctx.Done():
 			return fmt.Errorf("process %d has not said what became of it; its log does", pid)
 		}
-		now, err := os.Stat(c.PIDFile)
-		if err != nil || os.SameFile(before, now) {
+		next, err := server.ReadPIDFile(c.PIDFile)
+		if err != nil {
 			continue // it may be replaced just now
 		}
-		next, err := server.ReadPIDFile(c.PIDFile)
-		switch {
-		case err != nil:
-		case next == pid:
-			return fmt.Errorf("process %d was not replaced and goes on as before; its log says why", pid)
-		default:
+		if next != pid {
 			_, err := fmt.Fprintf(out, "upgraded: process %d serves, and process %d ends when its clients have moved over\n", next, pid)
 			return err
+		}
+		if now, err := os.Stat(c.PIDFile); err == nil && isWrittenAnew(before, now) {
+			return fmt.Errorf("process %d was not replaced and goes on as before; its log says why", pid)
 		}
 	}
 }
