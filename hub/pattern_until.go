@@ -7,7 +7,7 @@ import "time"
 // HasCaughtUp reports whether the session was given everything that was published in its
 // channels and those of its patterns until now. Until it has, a Vector must not say that its
 // client has come to the time of what it is given: something older may follow. It is for the
-// edge that takes, after Take.
+// edge: after Take, and before it says anything else.
 func (s *Session) HasCaughtUp() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -135,3 +135,18 @@ func (a Admission) decision() Admission {
 }
 
 var _ Exchange = engine.Exchange{}
+
+// wakeAt returns a timer that calls wake at t, which timer, nil for none yet, may become; the
+// zero t stops it.
+func wakeAt(timer *time.Timer, t time.Time, wake func()) *time.Timer {
+	switch {
+	case timer == nil && !t.IsZero():
+		return time.AfterFunc(time.Until(t), wake)
+	case timer == nil:
+	case t.IsZero():
+		timer.Stop()
+	default:
+		timer.Reset(time.Until(t))
+	}
+	return timer
+}

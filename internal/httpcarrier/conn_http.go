@@ -359,16 +359,8 @@ func (c *httpConn) Wake() {
 func (c *httpConn) WakeAt(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.over:
-	case t.IsZero():
-		if c.timer != nil {
-			c.timer.Stop()
-		}
-	case c.timer == nil:
-		c.timer = time.AfterFunc(time.Until(t), c.Wake)
-	default:
-		c.timer.Reset(time.Until(t))
+	if !c.over {
+		c.timer = wakeAt(c.timer, t, c.Wake)
 	}
 }
 

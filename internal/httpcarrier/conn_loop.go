@@ -82,16 +82,8 @@ type loopConn struct {
 func (c *loopConn) WakeAt(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.ended:
-	case t.IsZero():
-		if c.timer != nil {
-			c.timer.Stop()
-		}
-	case c.timer == nil:
-		c.timer = time.AfterFunc(time.Until(t), c.Wake)
-	default:
-		c.timer.Reset(time.Until(t))
+	if !c.ended {
+		c.timer = wakeAt(c.timer, t, c.Wake)
 	}
 }
 
