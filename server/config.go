@@ -90,6 +90,19 @@ type Config struct {
 	Pusher    Pusher
 	PieSocket PieSocket
 
+	// Data is a directory for histories, positions, idempotency keys and revocations, which
+	// then outlive the process (data). It is created if it is not there, and belongs to one server
+	// at a time. It excludes Broker. Default none: everything is in memory.
+	Data string
+
+	// Sync says when what was accepted is safe from a failure of power, with Data: SyncAlways,
+	// before it is acknowledged, or SyncInterval, within a second (sync). What was acknowledged is
+	// safe from the end of the process either way. Default SyncInterval.
+	Sync string
+
+	Broker  Broker
+	Cluster Cluster
+
 	History   History
 	Limits    Limits
 	Reconnect Reconnect

@@ -61,6 +61,8 @@ const (
 	DefaultTracingSample   = 0.01
 	DefaultTracingService  = "godwit"
 	DefaultSocketIOMain    = "main"
+	DefaultSync            = SyncInterval
+	DefaultBrokerAway      = 10 * time.Second
 )
 
 // normalize returns c with defaults filled in, or the first *SettingError that says
@@ -133,6 +135,12 @@ func (c Config) withDefaults() Config {
 	fill(&c.Limits.PublicationsPerSecondSession, DefaultPublicationsPerSecondSession)
 	fill(&c.Limits.PublicationsPerSecondUser, DefaultPublicationsPerSecondUser)
 	fill(&c.Limits.PublicationsPerSecondAddress, DefaultPublicationsPerSecondAddress)
+	if c.Data != "" {
+		fill(&c.Sync, DefaultSync)
+	}
+	if c.Broker.IsOn() {
+		fill(&c.Broker.Away, DefaultBrokerAway)
+	}
 	fill(&c.Sessions.Timeout, DefaultSessionTimeout)
 	fill(&c.Sessions.MessageBytes, DefaultSessionMessageBytes)
 	fill(&c.Sessions.Ping, DefaultSessionPing)

@@ -14,6 +14,56 @@ type Admin struct {
 	Listen []string
 }
 
+// Values of Config.Sync.
+const (
+	SyncAlways   = "always"
+	SyncInterval = "interval"
+)
+
+// Broker says what keeps histories and connects nodes. The zero value is this process
+// alone.
+type Broker struct {
+	// URL are the servers of a broker (broker.url): nats:// or tls:// for NATS JetStream,
+	// redis:// or rediss:// for Redis and Valkey; several are those of one cluster. They may
+	// have a user and a password, and be references, such as env:NATS_URL.
+	URL []Secret
+
+	User     string // broker.user: if the URL has none
+	Password Secret // broker.password: of User, or of nobody
+
+	TLS BrokerTLS
+
+	// Away is how long the broker may be away before /readyz says so (broker.away).
+	// Subscribers stay meanwhile, and are told that they are behind. Default 10 s.
+	Away time.Duration
+}
+
+// IsOn reports whether there is one outside of this process.
+func (b *Broker) IsOn() bool { return len(b.URL) > 0 }
+
+// BrokerTLS is how the broker is verified, and convinced. The zero value trusts the
+// authorities of the system and shows no certificate.
+type BrokerTLS struct {
+	CA   string // broker.tls.ca: a PEM file with the authorities that are trusted instead
+	Cert string // broker.tls.cert: a PEM file with the certificate that is shown
+	Key  string // broker.tls.key: a PEM file with its private key
+}
+
+// Cluster says how this node appears to the others that use the same broker.
+type Cluster struct {
+	// Name is what people call this node (cluster.name). Default the name of the machine.
+	Name string
+
+	// Listen is the address at which other nodes hand on requests of clients whose sessions
+	// are here (cluster.listen), host:port. Default a free port of the address from which the broker is
+	// reached.
+	Listen string
+
+	// Advertise is how other nodes reach Listen, host:port (cluster.advertise). Default
+	// the address that was bound.
+	Advertise string
+}
+
 // TLS says with which certificate the server answers. The zero value is no TLS.
 // Cert and Key belong together, and exclude ACME.
 type TLS struct {

@@ -21,6 +21,7 @@ func (c *Config) checkTogether(report func(key, text string)) {
 			" could not hold one publication; at least limits.publication_bytes ("+
 			strconv.Itoa(c.Limits.PublicationBytes)+") is needed")
 	}
+	c.checkBroker(report)
 	c.Reconnect.check(&c.Limits, report)
 	if len(c.Listen) == 0 {
 		report("listen", "the list is empty; write an address, for example "+DefaultListen)
@@ -171,5 +172,44 @@ func (h *Hooks) check(report func(key, text string)) {
 		if hook.url == "" && hook.isSet {
 			report(hook.key, "a url is needed: who is asked or told?")
 		}
+	}
+}
+
+// checkBroker reports what does not go together of what keeps histories.
+func (c *Config) checkBroker(report func(key, text string)) {
+	b := &c.Broker
+	if c.Data != "" && b.IsOn() {
+		report("data", "broker.url has a broker, which keeps the histories; leave one of the two out")
+	}
+	if c.Sync != "" && c.Data == "" {
+		report("sync", "it says when data is written, and data is not set; write for example data: /var/lib/godwit")
+	}
+	for i, u := range b.URL {
+		if u.IsLiteral() {
+			if text := checkBrokerURL(u.text); text != "" {
+				report(fmt.Sprintf("broker.url[%d]", i), text)
+			}
+		}
+	}
+	if !b.IsOn() {
+		for _, of := range []struct {
+			key   string
+			isSet bool
+		}{
+			{"broker.user", b.User != ""},
+			{"broker.password", !b.Password.IsZero()},
+			{"broker.tls.ca", b.TLS.CA != ""},
+			{"broker.tls.cert", b.TLS.Cert != ""},
+			{"broker.away", b.Away != 0},
+			{"cluster.listen", c.Cluster.Listen != ""},
+			{"cluster.advertise", c.Cluster.Advertise != ""},
+		} {
+			if of.isSet {
+				report(of.key, "it needs a broker; write for example broker: {url: nats://localhost}")
+			}
+		}
+	}
+	if (b.TLS.Cert == "") != (b.TLS.Key == "") {
+		report("broker.tls.cert", "broker.tls.cert and broker.tls.key belong together; set both or none")
 	}
 }

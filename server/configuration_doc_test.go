@@ -21,6 +21,7 @@ func TestConfigurationDoc(t *testing.T) {
 		TLS:     TLS{ACME: ACME{Domains: []string{"a.example"}, Storage: "acme"}},
 		Hooks:   Hooks{Connect: ConnectHook{URL: "http://a"}, Subscribe: ChannelHook{URL: "http://a"}, Publish: ChannelHook{URL: "http://a"}, RPC: RPCHook{URL: "http://a"}, SocketIO: SocketIOHook{URL: "http://a"}, Events: EventsHook{URL: "http://a"}, Secrets: []Secret{{"env:A"}}},
 		Tracing: Tracing{Endpoint: "http://a"},
+		Broker:  Broker{URL: []Secret{{"nats://a"}}},
 	}.normalize()
 	if err != nil {
 		t.Fatal(err)

@@ -135,14 +135,14 @@ func (s *Server) load(ctx context.Context) error {
 		_ = h.SetDeadline(time.Time{})
 	}
 	var err error
-	if p.guest, err = s.broker.Host(h.Stream()); err != nil {
+	if p.guest, err = s.local.Host(h.Stream()); err != nil {
 		return fmt.Errorf("cannot take over from process %d: %w", p.offer.PID, err)
 	}
 	for _, file := range p.owned {
 		file.SetUnlinkOnClose(true)
 	}
 	p.offer.Close() // sockets of addresses that the configuration does not have any more
-	stats := s.broker.Stats()
+	stats := s.brokerStats()
 	s.log.Info("taken over", "pid", p.offer.PID, "took", time.Since(began).Round(time.Millisecond).String(),
 		"channels", stats.Channels, "publications", stats.Publications, "bytes", stats.Bytes)
 	return nil

@@ -34,12 +34,12 @@ func (s *Server) sections() []section {
 		{
 			name: "histories", version: membroker.SnapshotVersion, needed: true,
 			write: func(w io.Writer, _ int, m *relay.Move) error { return m.WriteBulk(w) },
-			read:  func(r io.Reader, _ int) error { return s.broker.Restore(r) },
+			read:  func(r io.Reader, _ int) error { return s.local.Restore(r) },
 		},
 		{
 			name: "histories-rest", version: membroker.SnapshotVersion, needed: true, late: true,
 			write: func(w io.Writer, _ int, m *relay.Move) error { return m.WriteRest(w) },
-			read:  func(r io.Reader, _ int) error { return s.broker.Restore(r) },
+			read:  func(r io.Reader, _ int) error { return s.local.Restore(r) },
 		},
 		{
 			name: "sessions", version: transport.SessionsVersion, late: true,

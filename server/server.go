@@ -18,7 +18,6 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -45,7 +44,8 @@ type Server struct {
 	methods   map[string]func() // those that the application answers, by pattern, and what ends that; guarded by reloading
 	log       *slog.Logger
 	origins   *handshake.Origins
-	broker    *relay.Broker
+	broker    hub.Broker
+	local     *relay.Broker // the broker, if it is in this process; else nil
 	hub       *hub.Hub
 	channels  *transport.Transport
 	welcome   http.Handler
@@ -106,14 +106,9 @@ func New(c Config) (*Server, error) {
 	if err := s.tls.load(&c.TLS, s.log); err != nil {
 		return nil, c.located(err)
 	}
-	local, err := membroker.New(&membroker.Options{
-		HistoryBytesMax: int64(c.Limits.HistoryBytes),
-		ChannelsMax:     c.Limits.Channels,
-	})
-	if err != nil {
-		return nil, err
+	if err := s.makeBroker(); err != nil {
+		return nil, c.located(err)
 	}
-	s.broker = relay.New(local)
 	var loops *engineCollector
 	if c.Driver == driverEngine {
 		front := s.newLoopFront()
@@ -122,7 +117,7 @@ func New(c Config) (*Server, error) {
 	} else {
 		s.front = s.newHTTPFront()
 	}
-	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, s.broker.Stats, s.front.counts, loops)
+	s.metrics = newMetrics(func() hub.Stats { return s.hub.Stats() }, s.brokerStats, s.front.counts, loops)
 	if s.tracer, err = s.newTracer(&c.Tracing); err != nil {
 		return nil, err
 	}

@@ -331,3 +331,19 @@ func checkScriptURL(s string) string {
 	}
 	return checkTrustedURL(s)
 }
+
+// brokerSchemes are those of broker.url.
+var brokerSchemes = []string{"nats", "tls", "redis", "rediss"}
+
+// checkBrokerURL says what is wrong with the URL of a broker, without showing it: it may
+// have a password.
+func checkBrokerURL(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return "it is no URL; write for example nats://localhost:4222 or redis://localhost:6379"
+	case !slices.Contains(brokerSchemes, u.Scheme):
+		return fmt.Sprintf("there is no broker for %s://; use nats://, tls:// (NATS), redis:// or rediss://", u.Scheme)
+	}
+	return ""
+}

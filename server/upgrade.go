@@ -101,7 +101,7 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 		return fail(fmt.Errorf("the other program relays by version %d, and this one by %d", g.Relay, relay.Version))
 	}
 
-	move, err := s.broker.Move()
+	move, err := s.local.Move()
 	if err != nil {
 		return fail(err)
 	}

@@ -363,7 +363,7 @@ func TestHandOverFails(t *testing.T) {
 // stillServes publishes and reads.
 func (r *running) stillServes(t *testing.T, text string) {
 	t.Helper()
-	if !r.broker.IsImmediate() {
+	if !r.local.IsImmediate() {
 		t.Error("the broker still may wait")
 	}
 	if a := r.do(t, "POST", "/channels/chat", text, "Content-Type", "text/plain"); a.StatusCode/100 != 2 {
