@@ -110,7 +110,7 @@ func (s Secret) below(dir string) Secret {
 
 // below is path, which is relative to dir if it is relative.
 func below(dir, path string) string {
-	if path == "" || dir == "" || filepath.IsAbs(path) {
+	if path == "" || dir == "" || dir == "." || filepath.IsAbs(path) {
 		return path
 	}
 	return filepath.Join(dir, path)
