@@ -20,7 +20,7 @@ race: ## every test, with the race detector
 ci: ## everything a change must pass
 	.ci/run
 
-fuzz: ## every fuzz target, FUZZTIME each (default 2s)
+fuzz: ## every fuzz target, FUZZTIME each (default 1s)
 	.ci/run fuzz
 
 bench: ## every benchmark, in the form benchstat reads

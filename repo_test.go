@@ -27,6 +27,7 @@ var layers = []policy.Layer{
 	{Packages: "internal/drivertest", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/wstest"}, Reason: "what every driver does is stated from outside: it shares no code with the core it judges"},
 	{Packages: "internal/httpcarrier", May: []string{"engine", "ws", "ws/driver", "ws/handshake", "ws/wire", "internal/..."}, Reason: "it is where the two drivers look the same to protocols that have sessions of their own"},
 	{Packages: "internal/compatecho", May: []string{"engineio", "socketio", "sockjs", "engine", "ws/handshake"}, Reason: "it is a program of what the suites of other protocols test, made as its users would"},
+	{Packages: "internal/witness", May: []string{"hub"}, Reason: "what clients were given is judged by positions, and by nothing that gave it to them"},
 	{Packages: "internal/...", May: []string{"internal/..."}, Reason: "what is internal is a leaf that any layer may use"},
 	{Packages: "ws", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "the goroutine driver stands on the protocol core, and shares its words with the other driver"},
 	{Packages: "engine/internal/poller", Reason: "what waits for sockets knows no connection and no server"},
@@ -79,7 +80,9 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "hub/brokertest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "github.com/getkin/kin-openapi/...", Reason: "the description of the API is checked by tests; the server only shows it"},
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
-	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/drivertest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/clustertest", "internal/drivertest", "internal/natstest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/clustertest", Reason: "test support must not reach a binary"},
 
 	{From: "ws/...", To: "math/rand/...", Except: []string{"ws/wstest"}, Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
 	{From: "internal/wsproto", To: "math/rand/...", Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
