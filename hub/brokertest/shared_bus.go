@@ -148,17 +148,18 @@ func (h *hearing) loop() {
 
 // give gives a message when it is due, unless this has ended.
 func (h *hearing) give(m heard) bool {
-	late := time.NewTimer(time.Until(m.due))
-	defer late.Stop()
-	if m.due.IsZero() {
-		late.Reset(0)
-	}
-	select {
-	case <-late.C:
-	case <-h.stopped:
-		return false
-	case <-h.of.closing:
-		return false
+	// No timer is made for what is due: one that has expired when it is waited for crashes the
+	// race detector of Go 1.26 in a bubble.
+	if wait := time.Until(m.due); !m.due.IsZero() && wait > 0 {
+		late := time.NewTimer(wait)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-h.stopped:
+			return false
+		case <-h.of.closing:
+			return false
+		}
 	}
 	select {
 	case <-h.stopped:

@@ -19,16 +19,16 @@ func (n *Node) loop() {
 		}
 		defer stop()
 	}
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(beatInterval)
 	defer timer.Stop()
 	for {
+		timer.Reset(max(time.Until(n.due()), time.Nanosecond))
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-timer.C:
 		case <-n.kick:
 		}
-		timer.Reset(time.Until(n.due()))
 	}
 }
 
