@@ -51,6 +51,7 @@ var cells = []struct{ request, row, answers string }{
 	{"POST call/a", "`POST /call/METHOD`", "401 403 403 403 403 403 403 403 403 403 404"}, // allowed, and nobody answers it
 	{"POST revocations", "`POST /revocations`", "401 403 403 403 403 403 403 403 403 200 403"},
 	{"GET info", "`GET /info`", "401 403 403 403 403 403 403 403 403 200 403"},
+	{"GET cluster", "`GET /cluster`", "401 403 403 403 403 403 403 403 403 200 403"},
 	{"GET explain?action=publish&channel=a", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200 403"},
 	{"GET explain?user=ann&channel=a&position=e:1", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200 403"},
 }
@@ -76,6 +77,7 @@ func TestEveryCell(t *testing.T) {
 			f := newFixture(t, func(o *Options) {
 				o.Revoke = func(identity.Revocation) error { return nil }
 				o.IsRevoked = func(*access.Identity) bool { return false }
+				o.Cluster = func() any { return struct{}{} }
 				o.Flight = flight.New(flight.BytesMin)
 			})
 			who := caller.name
