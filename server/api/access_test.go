@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -77,7 +78,9 @@ func TestEveryCell(t *testing.T) {
 			f := newFixture(t, func(o *Options) {
 				o.Revoke = func(identity.Revocation) error { return nil }
 				o.IsRevoked = func(*access.Identity) bool { return false }
-				o.Cluster = func() any { return struct{}{} }
+				o.Cluster = func() any {
+					return json.RawMessage(`{"node":"","broker":{"kind":"memory","state":"up","lag_seconds":0},"nodes":[],"bus":{"sent":0,"received":0,"malformed":0,"unanswered":0}}`)
+				}
 				o.Flight = flight.New(flight.BytesMin)
 			})
 			who := caller.name
