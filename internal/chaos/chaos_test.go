@@ -19,7 +19,7 @@ func planFor(t *testing.T, short time.Duration) plan {
 	if testing.Short() {
 		t.Skip("it starts several servers, and kills them for a while")
 	}
-	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(200 * short.Seconds())}
+	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(200 * short.Seconds()), anyhow: true}
 	if text := os.Getenv("GODWIT_CHAOS_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -51,7 +51,7 @@ func enough(t *testing.T, p plan, acknowledged int) {
 func TestChaosMemory(t *testing.T) {
 	p := planFor(t, 8*time.Second)
 	c := clustertest.Start(t, clustertest.Options{Settings: settings})
-	if v := run(t, p, c.Nodes, nil, "", 0); v != nil {
+	if v := run(t, p, c.Nodes, byFate(nil, "", 0)); v != nil {
 		enough(t, p, v.Acknowledged)
 	}
 }

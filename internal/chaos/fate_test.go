@@ -71,6 +71,13 @@ func newFate(w *world, members []victim, what string, away int) *fate {
 	return f
 }
 
+// byFate is a disturbance by chance.
+func byFate(members []victim, what string, away int) disturbance {
+	return func(w *world, ctx, patience context.Context) error {
+		return newFate(w, members, what, away).run(ctx, patience)
+	}
+}
+
 // run acts until ctx ends, and then waits until what it has begun is over and everybody is
 // there again.
 func (f *fate) run(ctx context.Context, heal context.Context) error {
