@@ -2,6 +2,7 @@ package natsbroker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/godwit-io/godwit/hub"
 )
@@ -328,4 +328,4 @@ func (b *Broker) saw(seq uint64) {
 func (b *Broker) now() time.Time { return time.Now().Add(time.Duration(b.skew.Load())) }
 
 // newID returns a text that no other has.
-func newID() string { return nuid.Next() }
+func newID() string { return rand.Text()[:12] }

@@ -125,6 +125,9 @@ const (
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
+// IsPrefix reports whether s can be Options.Prefix.
+func IsPrefix(s string) bool { return prefixForm.MatchString(s) }
+
 // effective returns o with every default filled in.
 func (o *Options) effective() (Options, error) {
 	e := Options{}
@@ -146,12 +149,14 @@ func (o *Options) effective() (Options, error) {
 	)
 	switch {
 	case err != nil:
-	case !prefixForm.MatchString(e.Prefix):
+	case !IsPrefix(e.Prefix):
 		err = refuse("Prefix", "has 1 to 32 letters, digits, - and _")
 	case e.Storage != StorageMemory && e.Storage != StorageFile:
 		err = refuse("Storage", "is memory or file")
-	case e.Replicas < 0 || e.Replicas > ReplicasMax:
-		err = refuse("Replicas", fmt.Sprintf("is at most %d", ReplicasMax))
+	case e.Replicas < 0:
+		err = refuse("Replicas", fmt.Sprintf("%d is negative; 0 is the default", e.Replicas))
+	case e.Replicas > ReplicasMax:
+		err = refuse("Replicas", fmt.Sprintf("%d is more than %d", e.Replicas, ReplicasMax))
 	case (e.Cert == "") != (e.Key == ""):
 		err = refuse("Cert", "needs Key, and Key needs Cert")
 	}
