@@ -25,6 +25,9 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.joinCluster(); err != nil {
+		return err
+	}
 	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
 	s.answerMethods(s.guard.Settings().Hooks)
 	protocols, err := s.makeKeyed()
