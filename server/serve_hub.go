@@ -47,6 +47,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Header:         securityHeader,
 		Observer:       s.transportObserver(),
 
+		Node:            s.nodeName(),
 		SessionTimeout:  c.Sessions.Timeout,
 		SessionBytesMax: c.Sessions.MessageBytes,
 		PingInterval:    c.Sessions.Ping,

@@ -66,6 +66,9 @@ type Server struct {
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
+	nodes *nodes             // nil: there are no others
+	joins *clusterNeighbours // of nodes, nil without a broker for several nodes
+
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
 	bindings  []handover.Socket // all that were bound, also for operators and authorities
@@ -86,7 +89,10 @@ type Server struct {
 // New returns a Server for c, which it checks: the error is a *SettingError that
 // says what would be right. It opens nothing yet. A Server that is not going to
 // Run must be closed.
-func New(c Config) (*Server, error) {
+func New(c Config) (*Server, error) { return newServer(c, func(*Server) {}) }
+
+// newServer is New, with a call of prepare before anything is made.
+func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	c, err := c.normalize()
 	if err != nil {
 		return nil, err
@@ -99,6 +105,11 @@ func New(c Config) (*Server, error) {
 		s.log = newLogger(os.Stderr, c.Log.Format, &s.level)
 	}
 	s.refusals.log = s.log
+	if c.Broker.IsOn() {
+		s.joins = &clusterNeighbours{}
+		s.nodes = s.newNodes(cluster.NewID(), s.joins)
+	}
+	prepare(s)
 	if s.origins, err = handshake.ParseOrigins(c.Origins); err != nil {
 		return nil, err // normalize has parsed them one by one
 	}
@@ -175,6 +186,10 @@ func (s *Server) listenBeside(ctx context.Context, listeners []net.Listener) err
 		return errors.Join(err, closeAll(listeners))
 	}
 	if err := s.listenAdmin(ctx); err != nil {
+		s.tls.stop()
+		return errors.Join(err, closeAll(listeners))
+	}
+	if err := s.listenNodes(ctx); err != nil {
 		s.tls.stop()
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -288,6 +303,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	if s.admin != nil {
 		s.admin.start(s.log)
 	}
+	s.startNodes()
 	s.begin()
 	defer s.pid.remove()
 	if s.before == nil { // or else the one before tells, whom the manager knows
@@ -344,6 +360,7 @@ func (s *Server) drain() {
 	cut := s.front.shutdown(ctx, func() {
 		n := s.hub.SessionCount()
 		pace := drainPace(n, s.config.DrainTimeout)
+		s.leaveNodes()
 		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
 		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
@@ -354,6 +371,7 @@ func (s *Server) drain() {
 	if s.admin != nil { // it has told how the rest has ended
 		s.admin.stop(ctx)
 	}
+	s.stopNodes(ctx)
 	s.closeForeign()
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
@@ -410,7 +428,7 @@ func (s *Server) releaseLocked() error {
 			before = nil
 		}
 	}
-	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before)
+	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before, s.closeNodes())
 }
 
 // tellManager tells systemd, where it has started this process.
