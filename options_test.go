@@ -23,6 +23,8 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/brokertest"
+	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/inspect"
 	"github.com/godwit-io/godwit/internal/policy"
@@ -88,6 +90,14 @@ var options = map[string]struct {
 	}},
 	"hub.Options": {reflect.TypeFor[hub.Options](), func(t *testing.T, o any) error {
 		_, err := hub.New(newBroker(t), o.(*hub.Options))
+		return err
+	}},
+	"hub/cluster.Options": {reflect.TypeFor[cluster.Options](), func(t *testing.T, o any) error {
+		shared := brokertest.NewShared(newBroker(t))
+		n, err := cluster.Join(t.Context(), shared.NewBroker(), o.(*cluster.Options))
+		if err == nil {
+			n.Close()
+		}
 		return err
 	}},
 	"hub.SubscribeOptions": {reflect.TypeFor[hub.SubscribeOptions](), func(t *testing.T, o any) error {

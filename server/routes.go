@@ -97,6 +97,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case s.serveOperations(w, r):
 	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
 		s.welcome.ServeHTTP(w, r)
+	case s.serveClient(w, r):
 	default:
 		transport.ProblemNotFound.Write(w, s.notFound(r.URL.Path))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -49,6 +50,7 @@ type Server struct {
 	hub       *hub.Hub
 	channels  *transport.Transport
 	welcome   http.Handler
+	client    map[string]clientFile // the client for browsers
 	metrics   *metrics
 	front     front
 	edge      *edge
@@ -97,7 +99,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version)}
+	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version), client: clientFiles(ThisBuild().Version)}
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))

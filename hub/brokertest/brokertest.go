@@ -76,6 +76,14 @@ func (s Suite) Run(t *testing.T) {
 		{"PatternsWhilePublishing", patternsWhilePublishing},
 		{"PatternsWithoutHistory", patternsWithoutHistory},
 
+		{"Bus", busCarries},
+		{"BusStops", busStops},
+		{"BusTopics", busTopics},
+		{"BusBounds", busBounds},
+		{"BusConcurrently", busConcurrently},
+		{"BusMissed", busMissed},
+		{"BusCloses", busCloses},
+
 		{"Clear", clearForgets},
 		{"List", listOfChannels},
 		{"ListForgets", s.inTime(listForgets)},

@@ -1,0 +1,232 @@
+package redistest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a server may take to start, to stop and to be ready.
+const patience = 60 * time.Second
+
+// Require returns the path of redis-server, or skips the test with the reason.
+func Require(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
+			t.Fatal("redis-server is not installed, and GODWIT_REQUIRE_ALL is set")
+		}
+		t.Skip("redis-server is not installed")
+	}
+	return program
+}
+
+// Server is a redis-server, or a sentinel, in a process of its own. Its methods are safe
+// for concurrent use, but Kill, Stop, Start, Pause and Resume are called one at a time.
+type Server struct {
+	program string
+	dir     string
+	port    int
+	bus     int      // the port for other servers of a cluster, 0 for none
+	args    []string // after the file of the configuration
+
+	mu      sync.Mutex // guards what follows
+	cmd     *exec.Cmd  // nil unless it runs
+	ended   chan struct{}
+	said    bytes.Buffer
+	refused bool // a port was taken by somebody else
+}
+
+// Start starts a server on a free port of 127.0.0.1 that keeps nothing on the disk, unless
+// args, which are directives such as "--appendonly yes", say something else. It is killed
+// when the test ends.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return start(t, false, "", args...)
+}
+
+// start starts a server with a configuration file of its own, which it may write to.
+func start(t testing.TB, isCluster bool, config string, args ...string) *Server {
+	t.Helper()
+	program := Require(t)
+	var err error
+	for range 5 { // somebody else may have got the port meanwhile
+		s := &Server{program: program, dir: t.TempDir(), args: args}
+		if s.port, err = freePort(); err == nil && isCluster {
+			s.bus, err = freePort()
+		}
+		if err == nil {
+			err = s.configure(config)
+		}
+		if err == nil {
+			err = s.Start()
+		}
+		if err == nil {
+			t.Cleanup(func() {
+				_ = s.Resume()
+				_ = s.Kill()
+				if t.Failed() {
+					t.Logf("the server at %s said last:\n%s", s.Address(), s.tail())
+				}
+			})
+			return s
+		}
+		if !s.refused {
+			break
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+func freePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (s *Server) configure(more string) error {
+	lines := []string{
+		"bind 127.0.0.1",
+		"port " + strconv.Itoa(s.port),
+		"dir " + s.dir,
+		"daemonize no",
+	}
+	if !strings.Contains(more, "sentinel monitor") {
+		lines = append(lines, `save ""`, "appendonly no", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1")
+	}
+	if s.bus != 0 {
+		lines = append(lines, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-port "+strconv.Itoa(s.bus))
+	}
+	return os.WriteFile(s.config(), []byte(strings.Join(lines, "\n")+"\n"+more), 0o600)
+}
+
+func (s *Server) config() string { return filepath.Join(s.dir, "redis.conf") }
+
+// Start starts the server again, at the same address and with what is on its disk, and
+// waits until it answers.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	if s.cmd != nil {
+		s.mu.Unlock()
+		return errors.New("redistest: the server runs")
+	}
+	cmd := exec.Command(s.program, append([]string{s.config()}, s.args...)...)
+	s.said.Reset()
+	cmd.Stdout = &locked{s}
+	cmd.Stderr = cmd.Stdout
+	err := cmd.Start()
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	ended := make(chan struct{})
+	s.cmd, s.ended = cmd, ended
+	s.mu.Unlock()
+	go func() {
+		_ = cmd.Wait() // it was killed
+		close(ended)
+	}()
+	return s.awaitPong(ended)
+}
+
+// locked is what the server says.
+type locked struct{ s *Server }
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if strings.Contains(string(b), "Address already in use") {
+		l.s.refused = true
+	}
+	return l.s.said.Write(b)
+}
+
+func (s *Server) tail() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(s.said.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-15):], "\n")
+}
+
+// awaitPong waits until the server answers, even if it is with an error.
+func (s *Server) awaitPong(ended <-chan struct{}) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		if answer, err := s.Do("PING"); err == nil && answer == "PONG" || err != nil && strings.HasPrefix(err.Error(), "NOAUTH") {
+			return nil
+		}
+		select {
+		case <-ended:
+			s.mu.Lock()
+			s.cmd = nil
+			s.mu.Unlock()
+			return fmt.Errorf("redistest: the server ended: %s", s.tail())
+		case <-limit.C:
+			return fmt.Errorf("redistest: the server does not answer after %v: %s", patience, s.tail())
+		case <-tick.C:
+		}
+	}
+}
+
+// Address is where the server is, or was, host:port.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL is redis:// and Address.
+func (s *Server) URL() string { return "redis://" + s.Address() }
+
+// PID is the ID of the server's process, 0 if it does not run.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return 0
+	}
+	return s.cmd.Process.Pid
+}
+
+// Kill ends the server at once, as kill -9 does, and waits for that.
+func (s *Server) Kill() error { return s.end((*os.Process).Kill) }
+
+// Stop has the server end as operators would, and waits for that.
+func (s *Server) Stop() error {
+	return s.end(func(p *os.Process) error { return p.Signal(os.Interrupt) })
+}
+
+func (s *Server) end(how func(*os.Process) error) error {
+	s.mu.Lock()
+	cmd, ended := s.cmd, s.ended
+	s.cmd = nil
+	s.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	if err := how(cmd.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-limit.C:
+		_ = cmd.Process.Kill()
+		return fmt.Errorf("redistest: the server has not ended after %v", patience)
+	}
+}
