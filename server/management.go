@@ -33,6 +33,7 @@ func (s *Server) serveAPI() error {
 		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
 		IsRevoked:     func(id *access.Identity) bool { return s.guard.Settings().Identities.IsRevoked(id) },
 		Info:          s.info,
+		Cluster:       s.cluster,
 		Logger:        s.log,
 	})
 	if err != nil {

@@ -58,8 +58,8 @@ func (s *Server) sidPrefix() string {
 	return s.nodes.id + nodeSeparator
 }
 
-// nodeName is how clients of /connect give this node back, "" if there are no others.
-func (s *Server) nodeName() string {
+// nodeID is how clients of /connect give this node back, "" if there are no others.
+func (s *Server) nodeID() string {
 	if s.nodes == nil {
 		return ""
 	}

@@ -2,54 +2,17 @@ package server
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 
 	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/server/forward"
 )
 
-// clusterNeighbours are the other nodes as package cluster knows them. Until this one has
-// joined them there are none.
-type clusterNeighbours struct {
-	node atomic.Pointer[cluster.Node]
-
-	mu      sync.Mutex // guards what follows
-	waiting []func(*cluster.Node)
-}
-
-// join says that this node has joined the others.
-func (c *clusterNeighbours) join(n *cluster.Node) {
-	c.mu.Lock()
-	waiting := c.waiting
-	c.waiting = nil
-	c.node.Store(n)
-	c.mu.Unlock()
-	for _, f := range waiting {
-		f(n)
-	}
-}
-
-// whenJoined calls f once this node has joined.
-func (c *clusterNeighbours) whenJoined(f func(*cluster.Node)) {
-	c.mu.Lock()
-	n := c.node.Load()
-	if n == nil {
-		c.waiting = append(c.waiting, f)
-	}
-	c.mu.Unlock()
-	if n != nil {
-		f(n)
-	}
-}
+// clusterNeighbours are the other nodes as package cluster knows them.
+type clusterNeighbours struct{ of *cluster.Node }
 
 // Node implements neighbours.
-func (c *clusterNeighbours) Node(id string) (forward.Node, bool) {
-	n := c.node.Load()
-	if n == nil {
-		return forward.Node{}, false
-	}
-	p, ok := n.Peer(id)
+func (c clusterNeighbours) Node(id string) (forward.Node, bool) {
+	p, ok := c.of.Peer(id)
 	if !ok || p.Address == "" {
 		return forward.Node{}, false
 	}
@@ -57,43 +20,33 @@ func (c *clusterNeighbours) Node(id string) (forward.Node, bool) {
 }
 
 // IDs implements neighbours.
-func (c *clusterNeighbours) IDs() (ids []string) {
-	if n := c.node.Load(); n != nil {
-		for _, p := range n.Peers() {
-			if p.Address != "" {
-				ids = append(ids, p.ID)
-			}
+func (c clusterNeighbours) IDs() (ids []string) {
+	for _, p := range c.of.Peers() {
+		if p.Address != "" {
+			ids = append(ids, p.ID)
 		}
 	}
 	return ids
 }
 
 // Ask implements neighbours.
-func (c *clusterNeighbours) Ask(ctx context.Context, node, kind string, data []byte) ([]byte, error) {
-	n := c.node.Load()
-	if n == nil {
-		return nil, cluster.ErrUnknownNode
-	}
-	return n.Ask(ctx, node, kind, data)
-}
-
-// Handle implements neighbours.
-func (c *clusterNeighbours) Handle(kind string, f func(ctx context.Context, from string, data []byte) ([]byte, error)) {
-	c.whenJoined(func(n *cluster.Node) { n.Handle(kind, f) })
+func (c clusterNeighbours) Ask(ctx context.Context, node, kind string, data []byte) ([]byte, error) {
+	return c.of.Ask(ctx, node, kind, data)
 }
 
 // SetAddress implements neighbours.
-func (c *clusterNeighbours) SetAddress(address, token string) {
-	c.whenJoined(func(n *cluster.Node) { n.SetAddress(address, token) })
+func (c clusterNeighbours) SetAddress(address, token string) { c.of.SetAddress(address, token) }
+
+// Handle implements neighbours.
+func (c clusterNeighbours) Handle(kind string, f func(ctx context.Context, from string, data []byte) ([]byte, error)) {
+	c.of.Handle(kind, f)
 }
 
 // WatchGone implements neighbours.
-func (c *clusterNeighbours) WatchGone(f func(id string)) {
-	c.whenJoined(func(n *cluster.Node) {
-		n.Watch(func(change cluster.Change) {
-			if change.Kind == cluster.Died || change.Kind == cluster.Left {
-				f(change.Peer.ID)
-			}
-		})
+func (c clusterNeighbours) WatchGone(f func(id string)) {
+	c.of.Watch(func(change cluster.Change) {
+		if change.Kind == cluster.Died || change.Kind == cluster.Left {
+			f(change.Peer.ID)
+		}
 	})
 }

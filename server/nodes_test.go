@@ -341,26 +341,26 @@ func TestNodesStrangers(t *testing.T) {
 	w := &town{}
 	a := w.begin(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	b := w.begin(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
-	gate := "http://" + a.nodes.listener.Addr().String()
+	gate := "http://" + a.Server.nodes.listener.Addr().String()
 	ask := func(header ...string) answer {
 		return (&running{url: gate}).do(t, "GET", "/sockjs/chat/info", "", header...)
 	}
 	origin := (&forward.Origin{Node: "NODE2", Peer: "192.0.2.1:1"}).String()
 	for _, header := range [][]string{
-		{}, {forward.FieldToken, ""}, {forward.FieldToken, "x"}, {forward.FieldToken, b.nodes.token, forward.FieldOrigin, origin},
+		{}, {forward.FieldToken, ""}, {forward.FieldToken, "x"}, {forward.FieldToken, b.Server.nodes.token, forward.FieldOrigin, origin},
 	} {
 		if p := ask(header...); p.StatusCode != http.StatusUnauthorized || strings.Contains(p.body, "websocket") {
 			t.Errorf("%q: %s %s", header, p.Status, p.body)
 		}
 	}
-	if p := ask(forward.FieldToken, a.nodes.token); p.StatusCode != http.StatusBadRequest {
+	if p := ask(forward.FieldToken, a.Server.nodes.token); p.StatusCode != http.StatusBadRequest {
 		t.Errorf("from nowhere: %s %s", p.Status, p.body)
 	}
-	if p := ask(forward.FieldToken, a.nodes.token, forward.FieldOrigin, origin); p.StatusCode != 200 {
+	if p := ask(forward.FieldToken, a.Server.nodes.token, forward.FieldOrigin, origin); p.StatusCode != 200 {
 		t.Errorf("with the token: %s %s", p.Status, p.body)
 	}
 	for _, path := range []string{"/metrics", "/api/v1/channels", "/", "/healthz", "/apps/app/channels"} {
-		p := (&running{url: gate}).do(t, "GET", path, "", forward.FieldToken, a.nodes.token, forward.FieldOrigin, origin)
+		p := (&running{url: gate}).do(t, "GET", path, "", forward.FieldToken, a.Server.nodes.token, forward.FieldOrigin, origin)
 		if p.StatusCode != 404 {
 			t.Errorf("%s is served to nodes: %s", path, p.Status)
 		}
@@ -380,7 +380,7 @@ func TestNodesStrangers(t *testing.T) {
 	}
 
 	// A node that is gone: its token is worth nothing where another is now.
-	stale := forward.Node{ID: "NODE1", Address: strings.TrimPrefix(gate, "http://"), Token: b.nodes.token}
+	stale := forward.Node{ID: "NODE1", Address: strings.TrimPrefix(gate, "http://"), Token: b.Server.nodes.token}
 	w.mu.Lock()
 	w.members["NODE1"].node = stale
 	w.mu.Unlock()

@@ -159,6 +159,14 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 		transport.ProblemShutdown.Write(w, "the server is going away; send new requests to another")
 		return
 	}
+	if s.config.Broker.IsOn() {
+		if why := s.away.unready(s.config.Broker.Away); why != "" {
+			transport.ProblemBroker.Write(w, why)
+			return
+		}
+		writeOK(w)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), readinessTimeout)
 	defer cancel()
 	if err := s.hub.Health(ctx); err != nil {

@@ -38,7 +38,8 @@ const headerTimeout = 10 * time.Second
 // Server is a whole Godwit server. Create it with New, then call Run; or Listen
 // first, to know the address before it serves. It serves once.
 type Server struct {
-	config    Config                 // as it began
+	config    Config // as it began
+	began     time.Time
 	current   atomic.Pointer[Config] // as it is
 	level     slog.LevelVar
 	reloading sync.Mutex        // held by a reload
@@ -65,11 +66,12 @@ type Server struct {
 	refusals  refusals
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
+	node      *cluster.Node            // nil: there are no others
+	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
-	nodes *nodes             // nil: there are no others
-	joins *clusterNeighbours // of nodes, nil without a broker for several nodes
+	nodes *nodes // nil: there are no others
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -99,7 +101,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version), client: clientFiles(ThisBuild().Version)}
+	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version), client: clientFiles(ThisBuild().Version)}
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))
@@ -107,10 +109,6 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		s.log = newLogger(os.Stderr, c.Log.Format, &s.level)
 	}
 	s.refusals.log = s.log
-	if c.Broker.IsOn() {
-		s.joins = &clusterNeighbours{}
-		s.nodes = s.newNodes(cluster.NewID(), s.joins)
-	}
 	prepare(s)
 	if s.origins, err = handshake.ParseOrigins(c.Origins); err != nil {
 		return nil, err // normalize has parsed them one by one
@@ -155,6 +153,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
+	s.metrics.watchCluster(s)
 	if err = s.serveHub(s.broker); err == nil {
 		err = s.serveAPI()
 	}
@@ -306,6 +305,8 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 		s.admin.start(s.log)
 	}
 	s.startNodes()
+	stopWatching := s.watchBroker()
+	defer stopWatching()
 	s.begin()
 	defer s.pid.remove()
 	if s.before == nil { // or else the one before tells, whom the manager knows
@@ -338,6 +339,9 @@ func (s *Server) begin() {
 	s.mu.Lock()
 	s.serves = true
 	s.mu.Unlock()
+	if s.node != nil {
+		s.node.SetState(cluster.StateServing)
+	}
 	if err := s.pid.write(); err != nil {
 		s.log.Error("cannot write the file of the process ID", "error", err)
 	}
@@ -350,7 +354,7 @@ func (s *Server) publish(ctx context.Context, m hub.Message) error {
 
 // drain ends what goes on, in good order as long as DrainTimeout allows.
 func (s *Server) drain() {
-	s.draining.Store(true)
+	s.beginDraining()
 	open := s.front.counts().open
 	s.log.Info("stopping", "connections", open, "limit", s.config.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
@@ -375,6 +379,7 @@ func (s *Server) drain() {
 	}
 	s.stopNodes(ctx)
 	s.closeForeign()
+	s.leaveCluster(ctx)
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer()
@@ -416,6 +421,7 @@ func (s *Server) release() error {
 
 func (s *Server) releaseLocked() error {
 	s.closeForeign()
+	s.leaveCluster(context.Background())
 	closeSettings(context.Background(), s.guard.Settings())
 	s.closeTracer()
 	s.tls.stop()

@@ -162,9 +162,25 @@ func (c *call) info() *fault {
 	if f := c.authorizeAll(); f != nil {
 		return f
 	}
-	b, err := json.Marshal(c.o.Info())
+	return c.answerJSON(c.o.Info())
+}
+
+// cluster is GET cluster.
+func (c *call) cluster() *fault {
+	if f := c.authorizeAll(); f != nil {
+		return f
+	}
+	if c.o.Cluster == nil {
+		return &fault{problem: transport.ProblemNotSupported, detail: "this server knows of no others"}
+	}
+	return c.answerJSON(c.o.Cluster())
+}
+
+// answerJSON answers what a function of Options says.
+func (c *call) answerJSON(v any) *fault {
+	b, err := json.Marshal(v)
 	if err != nil {
-		c.o.Logger.Error("what GET info answers is no JSON", "error", err)
+		c.o.Logger.Error("what the server says of itself is no JSON", "error", err)
 		return &fault{problem: transport.ProblemInternal, detail: "the server does not know what to say of itself; its log says more"}
 	}
 	return c.answer(http.StatusOK, append(b, '\n'))

@@ -66,6 +66,7 @@ var routes = []route{
 	{"POST", "call/{method}", (*call).callMethod, nil},
 	{"POST", "revocations", (*call).revoke, nil},
 	{"GET", "info", (*call).info, nil},
+	{"GET", "cluster", (*call).cluster, nil},
 	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}},
 }
 

@@ -65,6 +65,10 @@ type Options struct {
 	// empty object.
 	Info func() any
 
+	// Cluster is what GET /cluster answers, as encoding/json makes JSON of it. Nil: it is not
+	// supported.
+	Cluster func() any
+
 	// BodyBytesMax bounds a body, and a line of a stream. Default 1 MiB.
 	// BatchBytesMax bounds the body of a batch. Default 8 MiB.
 	BodyBytesMax  int
