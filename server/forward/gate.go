@@ -21,6 +21,7 @@ const (
 	headTimeout  = 10 * time.Second
 	idleTimeout  = 2 * time.Minute
 	strangersMax = 256 // connections over which nobody has shown the token yet
+	warnInterval = time.Minute
 )
 
 // Gate is where other nodes hand requests on to this one.
@@ -31,6 +32,7 @@ type Gate struct {
 	log     *slog.Logger
 	taken   atomic.Uint64
 	refused atomic.Uint64
+	warned  atomic.Int64 // when the log had a refusal last, in seconds
 
 	strangers atomic.Int64
 	serving   sync.WaitGroup
@@ -126,7 +128,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	shown := r.Header.Values(FieldToken)
 	if len(shown) != 1 || subtle.ConstantTimeCompare([]byte(shown[0]), []byte(g.token)) != 1 {
 		g.refused.Add(1)
-		g.log.Warn("a request to the address for other nodes did not show the token of this one", "remote", r.RemoteAddr)
+		level := slog.LevelDebug
+		if now, last := time.Now().Unix(), g.warned.Load(); now-last >= int64(warnInterval/time.Second) && g.warned.CompareAndSwap(last, now) {
+			level = slog.LevelWarn
+		}
+		g.log.Log(r.Context(), level, "a request to the address for other nodes did not show the token of this one", "remote", r.RemoteAddr)
 		w.Header().Set("Connection", "close")
 		w.Header().Set(FieldToken, "unknown") // another node sees that the answer is not the protocol's
 		http.Error(w, "This address is for the other nodes of a cluster.", http.StatusUnauthorized)
