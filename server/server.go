@@ -67,6 +67,7 @@ type Server struct {
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
+	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
