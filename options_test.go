@@ -238,6 +238,7 @@ var otherOptions = map[string]string{
 	"server/hooks.Options":             "a test of its package tries all of it: nothing below the product imports the product",
 	"server/identity.Options":          "this package does not import the product; TestNegativeOptions there holds it to the same",
 	"server/api.Options":               "a test of its package tries all of it: nothing below the product imports the product",
+	"server/natsbroker.Options":        "a test of its package tries all of it: nothing below the product imports the product",
 	"server/guard.Options":             "it has functions and no number",
 	"server.Config":                    "a setting is refused by the name that it has in files, with a server.SettingError",
 }
