@@ -234,6 +234,7 @@ var options = map[string]struct {
 var otherOptions = map[string]string{
 	"transport/dialect.StreamOptions":  "package transport makes it of options that were judged",
 	"transport/dialect.SessionOptions": "package transport makes it of options that were judged",
+	"server/diskbroker.Options":        "a test of its package tries all of it: nothing below the product imports the product",
 	"server/tracing.Options":           "a test of its package tries all of it: nothing below the product imports the product",
 	"server/hooks.Options":             "a test of its package tries all of it: nothing below the product imports the product",
 	"server/identity.Options":          "this package does not import the product; TestNegativeOptions there holds it to the same",
