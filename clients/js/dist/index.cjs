@@ -40,7 +40,7 @@ var Emitter = class {
     const listeners = this.C.get(type) ?? [];
     if (!listeners.some(({ call }) => call === listener)) {
       this.C.set(type, [...listeners, { call: listener, once: !!options.once }]);
-      this.Ba(type);
+      this.Ca(type);
     }
     options.signal?.addEventListener("abort", off, { once: true });
     return off;
@@ -52,17 +52,17 @@ var Emitter = class {
     if (!before || left.length === before.length) return;
     if (left.length > 0) this.C.set(type, left);
     else this.C.delete(type);
-    this.Ca();
+    this.Da();
   }
   /** @internal */
   get Ua() {
     return this.C.size > 0;
   }
   /** @internal */
-  Ba(_type) {
+  Ca(_type) {
   }
   /** @internal */
-  Ca() {
+  Da() {
   }
   /** @internal */
   d(type, event) {
@@ -135,26 +135,26 @@ var Roster = class extends Emitter {
   _name;
   w = /* @__PURE__ */ new Map();
   W = -1;
-  ia = 0;
+  ka = 0;
   c;
   g;
   X;
   // what came while pages are read
-  ja = 0;
+  la = 0;
   /** Who is there, as far as it is known; those who came first are first. */
   get members() {
     return [...this.w.values()];
   }
   /** How many are there. */
   get count() {
-    return this.ia;
+    return this.ka;
   }
   /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
   async get({ by, ...options } = {}) {
     return (await this.Va(by, options)).members;
   }
   /** @internal */
-  Ba() {
+  Ca() {
     this.g?.();
     this.g = void 0;
     if (this.c) return;
@@ -172,15 +172,15 @@ var Roster = class extends Emitter {
     this.e.attach(feed);
   }
   /** @internal */
-  Ca() {
+  Da() {
     if (this.Ua || this.g) return;
     this.g = this.e.later(this.e.grace, () => {
       this.g = void 0;
       if (this.c) this.e.detach(this.c);
       this.c = void 0;
-      this.ja++;
+      this.la++;
       this.w.clear();
-      this.ia = 0;
+      this.ka = 0;
     });
   }
   async Va(by, options = {}) {
@@ -195,15 +195,15 @@ var Roster = class extends Emitter {
   }
   // docs/protocol.md §5.3: all pages, and then each change of a greater version.
   async Wa() {
-    const reading = ++this.ja;
+    const reading = ++this.la;
     this.X = [];
     try {
       const { members, version: version2, count } = await this.Va(void 0);
-      if (reading !== this.ja) return;
+      if (reading !== this.la) return;
       const before = this.w;
       this.w = new Map(members.map((member) => [member.id, member]));
       this.W = version2;
-      this.ia = count;
+      this.ka = count;
       const early = this.X;
       this.X = void 0;
       for (const [id, member] of this.w) if (!before.has(id)) this.d("join", member);
@@ -211,7 +211,7 @@ var Roster = class extends Emitter {
       this.d("change", this);
       for (const line of early) this.x(line);
     } catch (error) {
-      if (reading === this.ja) this.d("error", error);
+      if (reading === this.la) this.d("error", error);
     }
   }
   x(line) {
@@ -221,7 +221,7 @@ var Roster = class extends Emitter {
     if (change.version < this.W) return;
     if (line.presence || change.version > this.W && change.previous > this.W) return void this.Wa();
     this.W = change.version;
-    this.ia = change.count;
+    this.ka = change.count;
     for (const member of change.members) {
       if (line.join) this.w.set(member.id, member);
       else this.w.delete(member.id);
@@ -241,7 +241,7 @@ var Channel = class extends Emitter {
   e;
   k;
   c;
-  n = /* @__PURE__ */ new Map();
+  o = /* @__PURE__ */ new Map();
   // the newest positions
   D;
   g;
@@ -317,7 +317,7 @@ var Channel = class extends Emitter {
     return iterator;
   }
   /** @internal */
-  Ba() {
+  Ca() {
     this.g?.();
     this.g = void 0;
     if (this.c) return;
@@ -325,7 +325,7 @@ var Channel = class extends Emitter {
     this.e.attach(feed);
   }
   /** @internal */
-  Ca() {
+  Da() {
     if (this.Ua || this.g) return;
     this.g = this.e.later(this.e.grace, () => {
       this.g = void 0;
@@ -335,12 +335,12 @@ var Channel = class extends Emitter {
   }
   Xa() {
     this.c = void 0;
-    this.n.clear();
+    this.o.clear();
   }
   qb() {
     const { since, last, rate } = this.k;
     let held = [];
-    if (since && !isPattern(this.name)) this.n.set(this.name, since);
+    if (since && !isPattern(this.name)) this.o.set(this.name, since);
     const feed = {
       name: this.name,
       since,
@@ -353,7 +353,7 @@ var Channel = class extends Emitter {
           const lines = held;
           held = void 0;
           this.D = ok.vector ?? ok.position;
-          if (!ok.publications && !isPattern(this.name) && ok.position && !this.n.has(this.name)) this.n.set(this.name, ok.position);
+          if (!ok.publications && !isPattern(this.name) && ok.position && !this.o.has(this.name)) this.o.set(this.name, ok.position);
           this.d("subscribed", this.D ?? "");
           for (const line of ok.publications ?? []) this.x(line);
           for (const line of lines) this.x(line);
@@ -384,12 +384,12 @@ var Channel = class extends Emitter {
   }
   // What this Channel has had already comes again for another, or after a vector (docs/protocol.md §5.5).
   Ya(channel, position) {
-    if (!isBehind(position, this.n.get(channel))) return false;
+    if (!isBehind(position, this.o.get(channel))) return false;
     if (isPattern(this.name)) {
-      this.n.delete(channel);
-      if (this.n.size >= channelsMax) this.n.delete(this.n.keys().next().value);
+      this.o.delete(channel);
+      if (this.o.size >= channelsMax) this.o.delete(this.o.keys().next().value);
     } else this.D = position;
-    this.n.set(channel, position);
+    this.o.set(channel, position);
     return true;
   }
 };
@@ -554,43 +554,43 @@ var Dialer = class {
     this.rb = _around;
     this.L = _told;
     this.E = [...kinds];
-    this.la(headStartMs);
+    this.na(headStartMs);
   }
   _isKnown;
   _around;
   _told;
   E;
   i = [];
-  ka;
+  ma;
   // what is written to
   Y = false;
-  s;
-  Da = {};
-  Ea = false;
+  t;
+  Ea = {};
+  Fa = false;
   send(lines) {
-    this.ka?.carrier.send(lines);
+    this.ma?.carrier.send(lines);
   }
   close(code) {
-    this.Ea = true;
-    clearTimeout(this.s);
-    for (const candidate of this.i) candidate.carrier.close(candidate === this.ka ? code : 4e3);
+    this.Fa = true;
+    clearTimeout(this.t);
+    for (const candidate of this.i) candidate.carrier.close(candidate === this.ma ? code : 4e3);
     this.i = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   tryBetter() {
-    if (this.Y && this.i.length === 1 && !this.Ea) this.Za("websocket");
+    if (this.Y && this.i.length === 1 && !this.Fa) this.Za("websocket");
   }
-  la(head) {
-    clearTimeout(this.s);
+  na(head) {
+    clearTimeout(this.t);
     const kind = this.E.shift();
     if (!kind) return;
-    this.s = setTimeout(() => this.la(stepMs), head);
+    this.t = setTimeout(() => this.na(stepMs), head);
     this.Za(kind);
   }
   Za(kind) {
     const candidate = { kind };
     this.i.push(candidate);
-    const isOurs = () => !this.Ea && this.i.includes(candidate);
+    const isOurs = () => !this.Fa && this.i.includes(candidate);
     try {
       candidate.carrier = open(kind, this.rb, {
         ready: () => isOurs() && this.sb(candidate),
@@ -604,10 +604,10 @@ var Dialer = class {
   sb(candidate) {
     if (this.Y) this._a(candidate);
     else if (this.E.length > 0 && candidate.kind === "websocket") {
-      clearTimeout(this.s);
-      this.s = setTimeout(() => this.la(stepMs), grantMs);
+      clearTimeout(this.t);
+      this.t = setTimeout(() => this.na(stepMs), grantMs);
     }
-    this.ka = candidate;
+    this.ma = candidate;
     this.L.ready(candidate.kind);
   }
   tb(candidate, lines) {
@@ -615,31 +615,31 @@ var Dialer = class {
       if (lines.length === 0) return;
       this._a(candidate);
       this.Y = true;
-      clearTimeout(this.s);
+      clearTimeout(this.t);
     }
     this.L.received(lines);
   }
   _a(candidate) {
     const others = this.i.filter((other) => other !== candidate);
     this.i = [candidate];
-    this.ka = candidate;
+    this.ma = candidate;
     for (const other of others) other.carrier?.close(4e3);
   }
   K(candidate, why) {
     this.i = this.i.filter((other) => other !== candidate);
-    if (why.status || !this.Da.status) this.Da = why;
+    if (why.status || !this.Ea.status) this.Ea = why;
     if (this.Y) {
       if (this.i.length > 0) return;
     } else {
       const isFirst = this.i.length === 0 && this.ub && !why.status;
       if (!isFirst && this.E.length > 0) {
-        if (this.i.length === 0) this.la(stepMs);
+        if (this.i.length === 0) this.na(stepMs);
         return;
       }
       if (this.i.length > 0) return;
     }
     this.close(4e3);
-    this.L.lost(this.Da);
+    this.L.lost(this.Ea);
   }
 };
 
@@ -654,7 +654,7 @@ var Fan = class {
   _run;
   _ask;
   F = /* @__PURE__ */ new Map();
-  ma = [];
+  oa = [];
   get size() {
     return this.F.size;
   }
@@ -664,13 +664,13 @@ var Fan = class {
     if (!branch) {
       branch = { feeds: /* @__PURE__ */ new Set([feed]), opener: feed, fields, matches: matcher(name) };
       this.F.set(name, branch);
-      if (isPattern(name)) this.ma.push(branch);
-      if (this.b.hasBegun(name)) this.Fa(branch, feed);
+      if (isPattern(name)) this.oa.push(branch);
+      if (this.b.hasBegun(name)) this.Ga(branch, feed);
       else this.a({ is: "subscribe", name, since, last, fields });
       return;
     }
     branch.feeds.add(feed);
-    if (this.b.hasBegun(name)) this.Fa(branch, feed);
+    if (this.b.hasBegun(name)) this.Ga(branch, feed);
   }
   detach(feed) {
     const branch = this.F.get(feed.name);
@@ -688,7 +688,7 @@ var Fan = class {
     }
     branch.opener.isFilled = true;
     for (const feed of branch.feeds) if (feed.isFilled) feed.begun(ok);
-    for (const feed of branch.feeds) if (!feed.isFilled && !this.Fa(branch, feed)) return;
+    for (const feed of branch.feeds) if (!feed.isFilled && !this.Ga(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
@@ -696,7 +696,7 @@ var Fan = class {
     const name = about?.channel;
     if (name === void 0) return false;
     let isWanted = this.$a(this.F.get(name), line);
-    for (const branch of this.ma) if (branch.matches(name)) isWanted = this.$a(branch, line) || isWanted;
+    for (const branch of this.oa) if (branch.matches(name)) isWanted = this.$a(branch, line) || isWanted;
     return isWanted;
   }
   $a(branch, line) {
@@ -709,10 +709,10 @@ var Fan = class {
   }
   Z(name, branch) {
     this.F.delete(name);
-    this.ma = this.ma.filter((other) => other !== branch);
+    this.oa = this.oa.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  Fa(branch, feed) {
+  Ga(branch, feed) {
     const { name, since, last, fields } = feed;
     const position = this.b.position(name);
     const needsMore = !!fields.presence && !branch.fields.presence;
@@ -751,7 +751,7 @@ var Follower = class {
     for (const line of lines) {
       const { id, ...command } = JSON.parse(line);
       const [verb] = Object.keys(command);
-      if (verb) this.Ga(id, verb, command[verb]);
+      if (verb) this.Ha(id, verb, command[verb]);
     }
   }
   /** end takes back what the tab has wanted. */
@@ -761,7 +761,7 @@ var Follower = class {
     this.M.clear();
     this.N.clear();
   }
-  Ga(id, verb, body) {
+  Ha(id, verb, body) {
     const ok = (ok2 = {}) => this.m.answer([{ id, ok: ok2 }]);
     switch (verb) {
       case "connect":
@@ -776,7 +776,7 @@ var Follower = class {
         this.O(body.channel);
         return ok();
       case "subscribe":
-        return this.Ha(id, body);
+        return this.Ia(id, body);
       case "cancel": {
         const ref = this.N.get(body.rpc);
         if (ref !== void 0) this.m.forget(ref);
@@ -797,7 +797,7 @@ var Follower = class {
     this.M.delete(name);
     if (feed) this.m.fan.detach(feed);
   }
-  Ha(id, { channel, since, last, ...fields }) {
+  Ia(id, { channel, since, last, ...fields }) {
     this.O(channel);
     let isAnswered = false;
     const feed = {
@@ -924,14 +924,16 @@ var windowMax = 32;
 var keyMs = 24e4;
 var Outbox = class {
   constructor(_exit) {
-    this.$ = _exit;
+    this.aa = _exit;
   }
   _exit;
   /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
   isStale = false;
+  /** Until when the server wants no publications, 0 for now. */
+  pausedUntil = 0;
   y = /* @__PURE__ */ new Map();
   // by ref
-  na = /* @__PURE__ */ new Map();
+  $ = /* @__PURE__ */ new Map();
   get size() {
     return this.y.size;
   }
@@ -940,57 +942,64 @@ var Outbox = class {
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
+    if (now >= this.pausedUntil) this.pausedUntil = 0;
     let underWay = 0;
     for (const { id, verb } of this.y.values()) if (id && isCounted(verb)) underWay++;
     for (const asked of this.y.values()) {
       if (asked.id) continue;
-      if (isCounted(asked.verb) && ++underWay > windowMax) break;
-      this.ab(asked, now, this.$.nextId());
+      if (isCounted(asked.verb) && (this.pausedUntil || ++underWay > windowMax)) continue;
+      this.ab(asked, now, this.aa.nextId());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
   goOn(isResumed, now) {
     const isSame = isResumed && !this.isStale;
     this.isStale = false;
-    this.na.clear();
+    this.$.clear();
     for (const asked of [...this.y.values()]) {
       if (!asked.id) continue;
       const isOnce = isCounted(asked.verb) && !asked.body.idempotency_key;
       if (isSame && isCounted(asked.verb)) this.ab(asked, now, asked.id);
       else if (isOnce || isCounted(asked.verb) && now - asked.sentAt > keyMs) {
-        this.Ia(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
+        this.Ja(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
       } else asked.id = 0;
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  replied(id, outcome) {
-    const asked = this.na.get(id);
-    if (asked) this.Ia(asked, outcome);
-    return !!asked;
+  replied(id, outcome, now) {
+    const asked = this.$.get(id);
+    if (!asked) return false;
+    const after = outcome.error?.retry_after_ms;
+    if (after && asked.body.idempotency_key) {
+      asked.id = 0;
+      this.$.delete(id);
+      this.pausedUntil = Math.max(this.pausedUntil, now + after);
+    } else this.Ja(asked, outcome);
+    return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
   forget(ref, isOpen) {
     const asked = this.y.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.verb === "rpc") this.$.send(JSON.stringify({ id: this.$.nextId(), cancel: { rpc: asked.id } }));
+    if (isOpen && asked.id && asked.verb === "rpc") this.aa.send(JSON.stringify({ id: this.aa.nextId(), cancel: { rpc: asked.id } }));
     this.Z(asked);
   }
   fail(error) {
-    for (const asked of [...this.y.values()]) this.Ia(asked, { error });
+    for (const asked of [...this.y.values()]) this.Ja(asked, { error });
   }
   ab(asked, now, id) {
     if (!asked.id) asked.sentAt = now;
     asked.id = id;
-    this.na.set(id, asked);
-    this.$.send(JSON.stringify({ id, [asked.verb]: asked.body }));
+    this.$.set(id, asked);
+    this.aa.send(JSON.stringify({ id, [asked.verb]: asked.body }));
   }
-  Ia(asked, outcome) {
+  Ja(asked, outcome) {
     this.Z(asked);
-    this.$.settled(asked.ref, outcome);
+    this.aa.settled(asked.ref, outcome);
   }
   Z(asked) {
     this.y.delete(asked.ref);
-    this.na.delete(asked.id);
+    this.$.delete(asked.id);
   }
 };
 function isCounted(verb) {
@@ -1018,34 +1027,34 @@ var Session = class {
   resume;
   P;
   Q;
-  oa = Infinity;
+  pa = Infinity;
   z = false;
   bb = 0;
   G = false;
   R = 0;
-  pa = /* @__PURE__ */ new Map();
+  qa = /* @__PURE__ */ new Map();
   // by the id of connect
-  t = new Outbox({
+  n = new Outbox({
     nextId: () => ++this.R,
     send: (line) => this.u([line]),
-    settled: (ref, outcome) => this.o.push({ do: "reply", ref, ...outcome })
+    settled: (ref, outcome) => this.p.push({ do: "reply", ref, ...outcome })
   });
   f = /* @__PURE__ */ new Map();
-  aa = /* @__PURE__ */ new Map();
-  ba;
-  ca = 0;
-  qa = 1e3;
-  Ja = 25e3;
-  ra = 0;
-  sa = 0;
-  p = 0;
+  ba = /* @__PURE__ */ new Map();
+  ca;
+  da = 0;
+  ra = 1e3;
+  sa = 25e3;
+  ta = 0;
+  ua = 0;
+  q = 0;
   // of dialling, or of the reply to a ping
   cb = 0;
-  ta;
+  va;
   // of connect
-  ua = false;
-  va = false;
-  o = [];
+  wa = false;
+  xa = false;
+  p = [];
   constructor(settings) {
     this.P = settings;
     this.Q = settings.token;
@@ -1060,10 +1069,10 @@ var Session = class {
   }
   /** How many commands wait for their reply. */
   get waiting() {
-    return this.t.size;
+    return this.n.size;
   }
   step(input, now) {
-    const effects = this.o = [];
+    const effects = this.p = [];
     const before = this.state + this.retryAt + this.kind;
     switch (input.is) {
       case "use":
@@ -1077,7 +1086,7 @@ var Session = class {
         if (this.state !== "closed") this.g("idle");
         break;
       case "follow":
-        this.wa(input.follow, now);
+        this.ya(input.follow, now);
         break;
       case "token":
         this.vb(input, now);
@@ -1086,35 +1095,35 @@ var Session = class {
         if (this.state === "connecting" || this.state === "open") this.wb(input.kind, now);
         break;
       case "received":
-        this.ra = now;
-        this.sa = 0;
+        this.ta = now;
+        this.ua = 0;
         for (const line of input.lines) this.xb(line, now);
         break;
       case "lost":
-        this.va = false;
+        this.xa = false;
         this.K(input, now);
         break;
       case "subscribe":
-        this.Ha(input);
+        this.Ia(input);
         break;
       case "unsubscribe":
         if (this.f.delete(input.name) && this.state === "open") this.O(input.name);
         break;
       case "ask":
-        this.t.ask(input.ref, input.verb, input.body);
-        if (this.state === "closed" && this.error) this.t.fail(this.error.problem);
-        this.xa(now);
+        this.n.ask(input.ref, input.verb, input.body);
+        if (this.state === "closed" && this.error) this.n.fail(this.error.problem);
+        this.ea(now);
         break;
       case "forget":
-        this.t.forget(input.ref, this.state === "open");
-        this.xa(now);
+        this.n.forget(input.ref, this.state === "open");
+        this.ea(now);
         break;
       case "wake":
         this.db(now);
         break;
       case "sleep":
         if (this.state === "connecting" || this.state === "open") {
-          this.ua = true;
+          this.wa = true;
           this.T(4e3);
           this.Ka(now, Infinity);
         }
@@ -1131,51 +1140,51 @@ var Session = class {
     this.state = "connecting";
     this.kind = "";
     this.cb = now;
-    this.p = now + dialMs;
-    this.pa.clear();
-    if (!this.G && this.P.hasTokens && (!this.Q || now >= this.oa)) this.La(this.Q ? "expired" : "first");
-    else this.ya();
+    this.q = now + dialMs;
+    this.qa.clear();
+    if (!this.G && this.P.hasTokens && (!this.Q || now >= this.pa)) this.La(this.Q ? "expired" : "first");
+    else this.za();
   }
-  ya() {
-    this.va = true;
-    this.o.push({ do: "dial" });
+  za() {
+    this.xa = true;
+    this.p.push({ do: "dial" });
   }
   La(reason) {
     this.z = true;
-    this.o.push({ do: "token", reason });
+    this.p.push({ do: "token", reason });
   }
   vb({ token, error }, now) {
     if (!this.z) return;
     this.z = false;
     if (token !== void 0) {
       this.Q = token;
-      this.oa = Infinity;
+      this.pa = Infinity;
     }
     if (this.state === "open") {
-      if (token !== void 0) this.u([this.da({ refresh: { token } })]);
+      if (token !== void 0) this.u([this.fa({ refresh: { token } })]);
     } else if (this.state === "connecting") {
-      this.p = now + dialMs;
+      this.q = now + dialMs;
       if (error) this.eb(now, error);
-      else this.ya();
+      else this.za();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
   wb(kind, now) {
-    if (this.state === "open") this.p = now + dialMs;
+    if (this.state === "open") this.q = now + dialMs;
     this.state = "connecting";
     this.R = Math.max(this.R, now * 1e3);
     const connect = { client: this.P.client };
     if (this.Q && !this.G) connect.token = this.Q;
     if (this.resume) connect.resume = this.resume;
-    if (this.ba) connect.messages = this.ba;
-    const lines = [this.da({ connect })];
-    this.pa.set(this.R, { kind, subs: this.aa = /* @__PURE__ */ new Map() });
+    if (this.ca) connect.messages = this.ca;
+    const lines = [this.fa({ connect })];
+    this.qa.set(this.R, { kind, subs: this.ba = /* @__PURE__ */ new Map() });
     for (const sub of this.f.values()) {
       sub.began = false;
-      lines.push(this.ea(sub));
+      lines.push(this.ga(sub));
     }
-    if (kind === "tab") this.p = now + tabMs;
+    if (kind === "tab") this.q = now + tabMs;
     this.u(lines);
   }
   Ab(ok, { kind, subs }, now) {
@@ -1185,27 +1194,27 @@ var Session = class {
     this.error = void 0;
     this.retryAt = 0;
     this.resume = { session: ok.session, secret: ok.secret };
-    this.qa = ok.reconnect?.after_ms ?? this.qa;
-    this.Ja = ok.ping_ms || 25e3;
-    this.ca = this.bb = 0;
-    this.oa = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
-    this.aa = subs;
+    this.ra = ok.reconnect?.after_ms ?? this.ra;
+    this.sa = ok.ping_ms || 25e3;
+    this.da = this.bb = 0;
+    this.pa = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
+    this.ba = subs;
     for (const sub of subs.values()) if (this.f.get(sub.name) !== sub) this.O(sub.name);
     const begins = new Set(subs.values());
-    for (const sub of this.f.values()) if (!begins.has(sub)) this.u([this.ea(sub)]);
-    this.t.goOn(!!ok.resumed && kind !== "tab", now);
-    this.xa(now);
+    for (const sub of this.f.values()) if (!begins.has(sub)) this.u([this.ga(sub)]);
+    this.n.goOn(!!ok.resumed && kind !== "tab", now);
+    this.ea(now);
   }
-  xa(now) {
-    if (this.state === "open") this.t.flush(now);
+  ea(now) {
+    if (this.state === "open") this.n.flush(now);
   }
-  wa(follow, now) {
+  ya(follow, now) {
     if (this.G === follow) return;
     this.G = follow;
-    this.t.isStale = true;
+    this.n.isStale = true;
     if (this.state !== "idle" && this.state !== "closed") {
       if (this.state !== "waiting") this.T(4e3);
-      this.ca = 0;
+      this.da = 0;
       this.S(now);
     }
   }
@@ -1214,9 +1223,9 @@ var Session = class {
     if (this.state !== "connecting" && this.state !== "open") return;
     const wasOpen = this.state === "open";
     const { code, status } = why;
-    const problem2 = why.problem ?? this.ta ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
+    const problem2 = why.problem ?? this.va ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
     const retryAfter = why.retryAfter ?? problem2.retry_after_ms;
-    this.ta = void 0;
+    this.va = void 0;
     let what = Reconnect.Delayed;
     if (status === 401) what = Reconnect.NewToken;
     else if (status === 404 && /session-unknown$/.test(problem2.type)) what = Reconnect.Afresh;
@@ -1229,7 +1238,7 @@ var Session = class {
     if (code === 4409) this.resume = void 0;
     if (what === Reconnect.Never) return this.g("closed");
     if (what === Reconnect.NewToken) {
-      this.oa = Infinity;
+      this.pa = Infinity;
       if (!this.P.hasTokens || this.bb++ > 0) return this.g("closed");
       this.state = "connecting";
       this.kind = "";
@@ -1241,7 +1250,7 @@ var Session = class {
   // docs/protocol.md §6.6
   eb(now, problem2, retryAfter = 0) {
     this.error ??= { problem: problem2 };
-    const most = Math.min(delayMaxMs, this.qa * 2 ** this.ca++);
+    const most = Math.min(delayMaxMs, this.ra * 2 ** this.da++);
     this.Ka(now, Math.max(retryAfter, most * (0.5 + this.P.random() / 2)));
   }
   Ka(now, ms) {
@@ -1255,102 +1264,104 @@ var Session = class {
     this.kind = "";
     this.z = false;
     this.resume = void 0;
-    this.ca = 0;
+    this.da = 0;
     for (const sub of this.f.values()) sub.began = false;
     if (state === "closed" && this.error) this.Bb(this.error.problem);
   }
   T(code) {
-    if (this.va) this.o.push({ do: "drop", code });
-    this.va = false;
+    if (this.xa) this.p.push({ do: "drop", code });
+    this.xa = false;
     this.kind = "";
   }
   Bb(error) {
-    this.t.fail(error);
-    for (const name of [...this.f.keys()]) this.fa(name, { error });
+    this.n.fail(error);
+    for (const name of [...this.f.keys()]) this.ha(name, { error });
   }
   db(now) {
     if (this.state === "waiting") {
-      this.ua = false;
-      this.ca = 0;
+      this.wa = false;
+      this.da = 0;
       this.S(now);
     } else if (this.state === "connecting" && !this.z && now - this.cb > freshMs) {
       this.T(4e3);
       this.S(now);
-    } else if (this.state === "open" && now - this.ra > freshMs) {
+    } else if (this.state === "open" && now - this.ta > freshMs) {
       this.Ma(now, probeMs);
     }
   }
   yb(now) {
     if (now < this.deadline) return;
     if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.ua) this.S(now);
+      if (now >= this.retryAt && !this.wa) this.S(now);
     } else if (this.state === "connecting") {
-      if (now < this.p || this.z) return;
+      if (now < this.q || this.z) return;
       this.fb(now);
     } else if (this.state === "open") {
-      if (!this.sa) {
-        if (now - this.ra >= this.Ja) this.Ma(now, this.kind === "tab" ? tabMs : patienceMs);
-      } else if (now - this.p > freshMs) {
+      if (!this.ua) {
+        if (now - this.ta >= this.sa) this.Ma(now, Math.min(this.sa, patienceMs));
+      } else if (now - this.q > freshMs) {
         this.Ma(now, probeMs);
-      } else if (now >= this.p) {
+      } else if (now >= this.q) {
         return this.fb(now);
       }
     }
+    this.ea(now);
     for (const sub of this.f.values()) {
       if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
         sub.retryAt = 0;
-        this.u([this.ea(sub)]);
+        this.u([this.ga(sub)]);
       }
     }
   }
   fb(now) {
     this.T(4e3);
-    if (this.G) this.o.push({ do: "steal" });
+    if (this.G) this.p.push({ do: "steal" });
     this.K({ problem: trouble("silent", "there was no answer") }, now);
   }
   Ma(now, patience) {
-    this.sa = now;
-    this.p = now + patience;
-    this.u([this.da({ ping: {} })]);
+    this.ua = now;
+    this.q = now + patience;
+    this.u([this.fa({ ping: {} })]);
   }
   zb(now) {
     let deadline = Infinity;
-    if (this.state === "waiting" && !this.ua) deadline = this.retryAt;
-    else if (this.state === "connecting" && !this.z) deadline = this.p;
+    if (this.state === "waiting" && !this.wa) deadline = this.retryAt;
+    else if (this.state === "connecting" && !this.z) deadline = this.q;
     else if (this.state === "open") {
-      deadline = this.sa ? this.p : this.ra + this.Ja;
+      deadline = this.ua ? this.q : this.ta + this.sa;
+      if (this.n.pausedUntil) deadline = Math.min(deadline, this.n.pausedUntil);
       for (const sub of this.f.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
     }
     this.deadline = Math.max(deadline, now);
   }
   // --- commands ---
-  da(command) {
+  fa(command) {
     return JSON.stringify({ id: ++this.R, ...command });
   }
   u(lines) {
-    this.o.push({ do: "send", lines });
+    this.p.push({ do: "send", lines });
   }
-  Ha({ name, since, last, fields }) {
+  Ia({ name, since, last, fields }) {
     const old = this.f.get(name);
     const sub = { name, since, last, fields, began: false, retryAt: 0 };
     this.f.set(name, sub);
-    if (this.state === "closed" && this.error) return this.fa(name, { error: this.error.problem });
+    if (this.state === "closed" && this.error) return this.ha(name, { error: this.error.problem });
     if (this.state !== "open") return;
     if (old) this.O(name);
-    this.u([this.ea(sub)]);
+    this.u([this.ga(sub)]);
   }
-  ea(sub) {
+  ga(sub) {
     const { name, since, last, fields } = sub;
-    const line = this.da({ subscribe: { channel: name, since, last: since ? void 0 : last, ...fields } });
-    this.aa.set(this.R, sub);
+    const line = this.fa({ subscribe: { channel: name, since, last: since ? void 0 : last, ...fields } });
+    this.ba.set(this.R, sub);
     return line;
   }
   O(channel) {
-    this.u([this.da({ unsubscribe: { channel } })]);
+    this.u([this.fa({ unsubscribe: { channel } })]);
   }
-  fa(name, outcome) {
+  ha(name, outcome) {
     if (outcome.error) this.f.delete(name);
-    this.o.push({ do: "begun", name, ...outcome });
+    this.p.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
   xb(line, now) {
@@ -1364,45 +1375,45 @@ var Session = class {
       const sub = this.f.get(line.vector.channel);
       if (sub?.began) sub.since = line.vector.vector;
     } else if (line.message) {
-      this.ba = line.message.position;
+      this.ca = line.message.position;
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed;
-      if (channel[0] === "@") this.ba = position ?? void 0;
+      if (channel[0] === "@") this.ca = position ?? void 0;
       else this.f.set(channel, { since: position, name: channel, fields: {}, began: true, retryAt: 0 });
     } else if (line.unsubscribed) {
-      return this.fa(line.unsubscribed.channel, { error: line.unsubscribed.error });
+      return this.ha(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
-      this.qa = line.reconnect.after_ms;
+      this.ra = line.reconnect.after_ms;
     } else if (line.expiring) {
       if (!this.z && this.P.hasTokens && !this.G) this.La("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
-      const problem2 = this.ta ?? trouble("ended", reason);
+      const problem2 = this.va ?? trouble("ended", reason);
       if (this.state === "connecting" || this.state === "open") this.T(4e3);
       return this.K({ code, reconnect, problem: problem2 }, now);
     }
-    this.o.push({ do: "push", line });
+    this.p.push({ do: "push", line });
   }
   gb(channel, position) {
     const sub = this.f.get(channel);
     if (sub?.began && isBehind(position, sub.since)) sub.since = position;
-    else if (!sub && channel[0] === "@") this.ba = position;
+    else if (!sub && channel[0] === "@") this.ca = position;
   }
   Cb({ id, ok, error }, now) {
-    const hello = this.pa.get(id);
+    const hello = this.qa.get(id);
     if (hello) {
-      this.pa.clear();
+      this.qa.clear();
       if (ok) this.Ab(ok, hello, now);
-      else this.ta = error;
+      else this.va = error;
       return;
     }
-    const sub = this.aa.get(id);
+    const sub = this.ba.get(id);
     if (sub) {
-      this.aa.delete(id);
+      this.ba.delete(id);
       if (this.f.get(sub.name) === sub) this.Db(sub, ok, error, now);
       return;
     }
-    if (this.t.replied(id, error ? { error } : { ok })) this.xa(now);
+    if (this.n.replied(id, error ? { error } : { ok }, now)) this.ea(now);
   }
   Db(sub, ok, error, now) {
     const { name } = sub;
@@ -1413,16 +1424,16 @@ var Session = class {
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
-        this.o.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
-        this.u([this.ea(sub)]);
+        this.p.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
+        this.u([this.ga(sub)]);
         return;
       }
-      if (!/already-subscribed$/.test(error.type)) return this.fa(name, { error });
+      if (!/already-subscribed$/.test(error.type)) return this.ha(name, { error });
     }
     sub.began = true;
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
-    this.fa(name, { ok: ok ?? { position: sub.since } });
+    this.ha(name, { ok: ok ?? { position: sub.since } });
   }
 };
 
@@ -1435,10 +1446,10 @@ var Tabs = class {
   id;
   j;
   A;
-  za;
+  Aa;
   hb;
   H = new AbortController();
-  q = /* @__PURE__ */ new Set();
+  r = /* @__PURE__ */ new Set();
   U = false;
   constructor(name, id, events) {
     this.j = name;
@@ -1449,38 +1460,38 @@ var Tabs = class {
     if (this.U) return;
     this.U = true;
     this.H = new AbortController();
-    this.za = new BroadcastChannel(this.j);
-    this.za.onmessage = ({ data }) => this.Eb(data);
-    this.ga(this.j + this.id, {}, () => new Promise((done) => this.H.signal.addEventListener("abort", done)));
-    this.ga(this.j, { ifAvailable: true }, (lock) => lock ? this.Na() : this.wa());
+    this.Aa = new BroadcastChannel(this.j);
+    this.Aa.onmessage = ({ data }) => this.Eb(data);
+    this.ia(this.j + this.id, {}, () => new Promise((done) => this.H.signal.addEventListener("abort", done)));
+    this.ia(this.j, { ifAvailable: true }, (lock) => lock ? this.Na() : this.ya());
   }
   /** leave gives the connection to another tab, if this one has it. */
   leave() {
     if (!this.U) return;
     this.U = this.isLeader = false;
-    this.ha({ from: this.id, bye: true });
-    this.za?.close();
+    this.ja({ from: this.id, bye: true });
+    this.Aa?.close();
     this.H.abort();
     this.hb?.();
-    this.q.clear();
+    this.r.clear();
   }
   /** steal takes the connection from a tab that does not answer. */
   steal() {
-    if (this.U && !this.isLeader) this.ga(this.j, { steal: true }, () => this.Na());
+    if (this.U && !this.isLeader) this.ia(this.j, { steal: true }, () => this.Na());
   }
   get hasFollowers() {
-    return this.q.size > 0;
+    return this.r.size > 0;
   }
   ask(lines) {
-    this.ha({ from: this.id, lines });
+    this.ja({ from: this.id, lines });
   }
   answer(to, lines) {
-    this.ha(to === void 0 ? { lines } : { to, lines });
+    this.ja(to === void 0 ? { lines } : { to, lines });
   }
   share(shared) {
-    this.ha({ shared });
+    this.ja({ shared });
   }
-  ga(name, options, held) {
+  ia(name, options, held) {
     const { signal } = this.H;
     const asked = navigator.locks.request(
       name,
@@ -1490,23 +1501,23 @@ var Tabs = class {
     asked.catch(() => {
       if (name !== this.j || signal.aborted || !this.isLeader) return;
       this.isLeader = false;
-      this.q.clear();
-      this.wa();
+      this.r.clear();
+      this.ya();
     });
   }
   Na() {
     if (this.isLeader) return void 0;
     this.isLeader = true;
-    this.ha({ leads: this.id });
+    this.ja({ leads: this.id });
     this.A.follow(false);
     return new Promise((release) => this.hb = release);
   }
-  wa() {
-    this.ga(this.j, {}, () => this.Na());
+  ya() {
+    this.ia(this.j, {}, () => this.Na());
     this.A.follow(true);
   }
-  ha(said) {
-    this.za?.postMessage(said);
+  ja(said) {
+    this.Aa?.postMessage(said);
   }
   Eb(said) {
     if (!this.U) return;
@@ -1518,9 +1529,9 @@ var Tabs = class {
       this.ib(said.from);
     } else if ("from" in said) {
       if (!this.isLeader) return;
-      if (!this.q.has(said.from)) {
-        this.q.add(said.from);
-        this.ga(this.j + said.from, {}, () => this.ib(said.from));
+      if (!this.r.has(said.from)) {
+        this.r.add(said.from);
+        this.ia(this.j + said.from, {}, () => this.ib(said.from));
       }
       this.A.commands(said.from, said.lines);
     } else if (!this.isLeader && (said.to === void 0 || said.to === this.id)) {
@@ -1528,7 +1539,7 @@ var Tabs = class {
     }
   }
   ib(from) {
-    if (this.q.delete(from)) this.A.left(from);
+    if (this.r.delete(from)) this.A.left(from);
   }
 };
 
@@ -1546,7 +1557,7 @@ var Godwit = class extends Emitter {
   b;
   I;
   e;
-  r;
+  s;
   h;
   V = new globalThis.Map();
   l;
@@ -1555,12 +1566,12 @@ var Godwit = class extends Emitter {
   Fb = 0;
   jb = [];
   Oa = false;
-  s;
+  t;
   v;
   Pa;
   Qa = upgradeFirstMs;
   Ra;
-  q;
+  r;
   L = "idle";
   kb = "";
   B = false;
@@ -1593,7 +1604,7 @@ var Godwit = class extends Emitter {
       },
       detach: (feed) => {
         this.I.detach(feed);
-        this.Aa();
+        this.Ba();
       },
       ask: (verb, body, options2) => this._(verb, body, options2),
       later
@@ -1688,7 +1699,7 @@ var Godwit = class extends Emitter {
       reply: (outcome) => {
         this.J.delete(ref);
         reply(outcome);
-        this.Aa();
+        this.Ba();
       }
     });
     this.lb();
@@ -1698,7 +1709,7 @@ var Godwit = class extends Emitter {
   Sa(ref) {
     if (!this.J.delete(ref)) return;
     this.a({ is: "forget", ref });
-    this.Aa();
+    this.Ba();
   }
   // --- the life of the connection ---
   lb() {
@@ -1720,7 +1731,7 @@ var Godwit = class extends Emitter {
     } else this.a({ is: "use" });
   }
   // _rest lets go when nobody has used anything for a while.
-  Aa() {
+  Ba() {
     if (this.v || this.B || this.I.size > 0 || this.J.size > 0) return;
     this.v = later(this.e.grace, () => {
       this.v = void 0;
@@ -1751,26 +1762,26 @@ var Godwit = class extends Emitter {
       for (let next; next = this.jb.shift(); ) {
         const effects = this.b.step(next, Date.now());
         this.Ib();
-        for (const effect of effects) this.Ga(effect);
+        for (const effect of effects) this.Ha(effect);
       }
     } finally {
       this.Oa = false;
     }
   }
   Ib() {
-    clearTimeout(this.s);
+    clearTimeout(this.t);
     const { deadline } = this.b;
-    if (deadline < Infinity) this.s = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
+    if (deadline < Infinity) this.t = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
-  Ga(effect) {
+  Ha(effect) {
     switch (effect.do) {
       case "send":
-        return this.r?.send(effect.lines);
+        return this.s?.send(effect.lines);
       case "dial":
-        return this.ya();
+        return this.za();
       case "drop":
-        this.r?.close(effect.code);
-        this.r = void 0;
+        this.s?.close(effect.code);
+        this.s = void 0;
         return;
       case "token":
         return this.Jb(effect.reason);
@@ -1799,10 +1810,10 @@ var Godwit = class extends Emitter {
     if (line.message) this.d("message", message(line.message));
     if (this.h?.isLeader && (isWanted || line.message)) this.h.answer(void 0, [line]);
   }
-  ya() {
-    this.r?.close(4e3);
+  za() {
+    this.s?.close(4e3);
     if (this.h && !this.h.isLeader) {
-      this.r = { send: (lines) => this.h?.ask(lines), close: () => {
+      this.s = { send: (lines) => this.h?.ask(lines), close: () => {
       } };
       this.a({ is: "ready", kind: "tab" });
       return;
@@ -1817,15 +1828,15 @@ var Godwit = class extends Emitter {
       }
     };
     const kinds = this.E();
-    const known = this.q ?? remembered(this.url);
+    const known = this.r ?? remembered(this.url);
     const first = kinds.find((kind) => kind === known);
     const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds;
     const dialer = new Dialer(order, !!first && this.nb++ % 3 < 2, around, {
-      ready: (kind) => this.r === dialer && this.a({ is: "ready", kind }),
-      received: (lines) => this.r === dialer && this.a({ is: "received", lines }),
-      lost: (why) => this.r === dialer && this.a({ is: "lost", ...why })
+      ready: (kind) => this.s === dialer && this.a({ is: "ready", kind }),
+      received: (lines) => this.s === dialer && this.a({ is: "received", lines }),
+      lost: (why) => this.s === dialer && this.a({ is: "lost", ...why })
     });
-    this.r = dialer;
+    this.s = dialer;
   }
   nb = 0;
   E() {
@@ -1860,7 +1871,7 @@ var Godwit = class extends Emitter {
       left: (from) => {
         this.V.get(from)?.end();
         this.V.delete(from);
-        this.Aa();
+        this.Ba();
       }
     });
   }
@@ -1884,7 +1895,7 @@ var Godwit = class extends Emitter {
     const { kind, resume } = this.b;
     if (kind && kind !== "tab") {
       this.nb = 0;
-      if (this.q !== kind) remember(this.url, this.q = kind);
+      if (this.r !== kind) remember(this.url, this.r = kind);
     }
     this.pb(kind);
     if (this.h?.isLeader) this.ob();
@@ -1905,7 +1916,7 @@ var Godwit = class extends Emitter {
     this.Pa = later(this.Qa, () => {
       this.Pa = void 0;
       this.Qa = Math.min(this.Qa * 2, upgradeMaxMs);
-      this.r?.tryBetter?.();
+      this.s?.tryBetter?.();
       this.pb(this.b.kind);
     });
   }

@@ -19,7 +19,7 @@ interface Hello {
 
 const dialMs = 15_000
 const patienceMs = 10_000 // for the reply to a ping
-const tabMs = 3_000 // another tab answers within this, or is frozen
+const tabMs = 3_000 // for another tab to say hello
 const probeMs = 3_000
 const freshMs = 5_000 // what was heard so lately needs no probe
 const delayMaxMs = 60_000
@@ -344,7 +344,7 @@ export class Session {
       this._silent(now)
     } else if (this.state === "open") {
       if (!this._pingedAt) {
-        if (now - this._heard >= this._pingMs) this._ping(now, this.kind === "tab" ? tabMs : patienceMs)
+        if (now - this._heard >= this._pingMs) this._ping(now, Math.min(this._pingMs, patienceMs))
       } else if (now - this._until > freshMs) {
         // This tick is far too late, because the machine slept: what has come is not read yet.
         this._ping(now, probeMs)
@@ -352,6 +352,7 @@ export class Session {
         return this._silent(now)
       }
     }
+    this._flush(now)
     for (const sub of this._subs.values()) {
       if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
         sub.retryAt = 0
@@ -378,6 +379,7 @@ export class Session {
     else if (this.state === "connecting" && !this._waitsForToken) deadline = this._until
     else if (this.state === "open") {
       deadline = this._pingedAt ? this._until : this._heard + this._pingMs
+      if (this._outbox.pausedUntil) deadline = Math.min(deadline, this._outbox.pausedUntil)
       for (const sub of this._subs.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt)
     }
     this.deadline = Math.max(deadline, now)
@@ -473,7 +475,7 @@ export class Session {
       return // or there is a newer one
     }
     // What nobody waits for is the reply to a ping, or to what was given up.
-    if (this._outbox.replied(id, error ? { error } : { ok })) this._flush(now)
+    if (this._outbox.replied(id, error ? { error } : { ok }, now)) this._flush(now)
   }
 
   private _subscribed(sub: Sub, ok: Line | undefined, error: Problem | undefined, now: number): void {
