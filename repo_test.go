@@ -45,6 +45,7 @@ var layers = []policy.Layer{
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/relay", May: []string{"hub", "hub/membroker", "hub/internal/..."}, Reason: "what can move is the broker of this process, and how it moves is between the two"},
 	{Packages: "hub/cluster", May: []string{"hub", "internal/option"}, Reason: "what nodes know of each other goes over any bus, so it knows no broker"},
+	{Packages: "hub/cluster/roster", May: []string{"hub", "hub/cluster"}, Reason: "who is where is a matter between hubs and nodes"},
 	{Packages: "hub/...", May: []string{"access", "hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
 	{Packages: "clientproto", May: []string{"hub", "internal/jsontext"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
 	{Packages: "transport/dialect", May: []string{"access", "clientproto", "hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
@@ -152,7 +153,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
+var parsers = []string{"access", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "hub/cluster/roster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "server/diskbroker", "server/forward", "server/natsbroker", "server/redisbroker", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

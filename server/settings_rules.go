@@ -16,6 +16,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/server/natsbroker"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -344,6 +345,13 @@ func checkBrokerURL(s string) string {
 		return "it is no URL; write for example nats://localhost:4222 or redis://localhost:6379"
 	case !slices.Contains(brokerSchemes, u.Scheme):
 		return fmt.Sprintf("there is no broker for %s://; use nats://, tls:// (NATS), redis:// or rediss://", u.Scheme)
+	}
+	return ""
+}
+
+func checkNATSPrefix(s string) string {
+	if !natsbroker.IsPrefix(s) {
+		return "it is not 1 to 32 letters, digits, - and _"
 	}
 	return ""
 }
