@@ -1,4 +1,4 @@
-import { Reconnect, reconnectAfter } from "./codes.js"
+import { codesAfter } from "./codes.js"
 import { Outbox } from "./outbox.js"
 import { isBehind, trouble, type Line, type Problem } from "./protocol.js"
 import type { Effect, Fields, Input, Lost, Settings, State, TokenReason } from "./steps.js"
@@ -257,23 +257,21 @@ export class Session {
   private _lost(why: Lost, now: number): void {
     if (this.state !== "connecting" && this.state !== "open") return
     const wasOpen = this.state === "open"
-    const { code, status } = why
+    const { code, status, reconnect } = why
     const problem = why.problem ?? this._lastError ?? trouble("lost", status ? "the server answered " + status : "the connection was lost")
     const retryAfter = why.retryAfter ?? problem.retry_after_ms
     this._lastError = undefined
-    let what: Reconnect = Reconnect.Delayed
-    if (status === 401) what = Reconnect.NewToken
-    else if (status === 404 && /session-unknown$/.test(problem.type)) what = Reconnect.Afresh
-    else if (status && status !== 408 && status !== 429 && status < 500) what = Reconnect.Never
-    else if (code) {
-      what = reconnectAfter[code as keyof typeof reconnectAfter] ?? (why.reconnect === false ? Reconnect.Never : Reconnect.Delayed)
-      // Another connection carries the session: another tab's, or one of ours that came late. This one begins anew.
-      if (code === 4409) what = Reconnect.Afresh
-    }
+    const has = (what: keyof typeof codesAfter) => codesAfter[what].includes(code!)
+    const isDelayed = !status || status === 408 || status === 429 || status > 499 || (status === 404 && /session-unknown$/.test(problem.type))
+    // What the server calls by a code of its own goes by `reconnect`.
+    const isKnown = has("never") || has("new-token") || has("afresh")
+    const needsToken = status === 401 || has("new-token")
+    // Another connection carries the session: another tab's, or one of ours that came late. This one begins anew.
+    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || (!isKnown && reconnect === false))
     this.error = { problem, code: code ?? status }
     if (code === 4409) this.resume = undefined
-    if (what === Reconnect.Never) return this._stop("closed")
-    if (what === Reconnect.NewToken) {
+    if (isOver) return this._stop("closed")
+    if (needsToken) {
       this._tokenEndsAt = Infinity
       if (!this._settings.hasTokens || this._refusals++ > 0) return this._stop("closed")
       this.state = "connecting"
