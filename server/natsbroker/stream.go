@@ -136,7 +136,7 @@ type streamState struct {
 }
 
 func (b *Broker) streamState(ctx context.Context) (streamState, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(ctx, stateTime)
 	defer cancel()
 	asked := time.Now()
 	s, err := b.js.Stream(ctx, b.names.stream)
@@ -213,10 +213,7 @@ func (b *Broker) updateStream(ctx context.Context, c jetstream.StreamConfig, cha
 
 // growStream has the stream keep what was asked for.
 func (b *Broker) growStream(ctx context.Context) error {
-	if b.era.Load() == nil {
-		return nil // it is made so
-	}
-	ctx, cancel := context.WithTimeout(ctx, setUpTime)
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
 	defer cancel()
 	s, err := b.js.Stream(ctx, b.names.stream)
 	if err == nil {
