@@ -131,6 +131,7 @@ var errNoStream = errors.New("natsbroker: the stream is not there")
 // streamState is what the leader says of the stream.
 type streamState struct {
 	first, last uint64
+	firstTime   time.Time // of the oldest message
 	created     time.Time
 	countMax    int64 // of a subject; -1 for no limit
 }
@@ -151,7 +152,7 @@ func (b *Broker) streamState(ctx context.Context) (streamState, error) {
 		b.skew.Store(int64(info.TimeStamp.Sub(asked.Add(time.Since(asked) / 2))))
 	}
 	b.setLimits(&info.Config)
-	return streamState{first: info.State.FirstSeq, last: info.State.LastSeq, created: info.Created, countMax: info.Config.MaxMsgsPerSubject}, nil
+	return streamState{first: info.State.FirstSeq, last: info.State.LastSeq, firstTime: info.State.FirstTime.UTC(), created: info.Created, countMax: info.Config.MaxMsgsPerSubject}, nil
 }
 
 func (b *Broker) setLimits(c *jetstream.StreamConfig) {
