@@ -1,6 +1,6 @@
 # Each target is the command it stands for; none of them is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run short test race ci fuzz bench soak fmt vet generate cover release image
+.PHONY: help run short test race ci fuzz bench soak chaos fmt vet generate cover release image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -28,6 +28,9 @@ bench: ## every benchmark, in the form benchstat reads
 
 soak: ## the engine under every kind of client for SOAK (default 10m): memory and descriptors stay flat
 	GODWIT_SOAK=$(or $(SOAK),10m) go test -count 1 -timeout 0 -run '^TestSoak$$' -v ./engine
+
+chaos: ## nodes and members of brokers killed under load, for CHAOS each (default 10m): nothing is lost, repeated or reordered without a gap
+	GODWIT_CHAOS=$(or $(CHAOS),10m) go test -count 1 -timeout 0 -run '^TestChaos' -v ./internal/chaos
 
 fmt: ## format the Go files
 	gofmt -w .

@@ -246,11 +246,14 @@ var options = map[string]struct {
 var otherOptions = map[string]string{
 	"transport/dialect.StreamOptions":  "package transport makes it of options that were judged",
 	"transport/dialect.SessionOptions": "package transport makes it of options that were judged",
+	"server/diskbroker.Options":        "a test of its package tries all of it: nothing below the product imports the product",
 	"server/tracing.Options":           "a test of its package tries all of it: nothing below the product imports the product",
 	"server/hooks.Options":             "a test of its package tries all of it: nothing below the product imports the product",
 	"server/identity.Options":          "this package does not import the product; TestNegativeOptions there holds it to the same",
 	"server/api.Options":               "a test of its package tries all of it: nothing below the product imports the product",
+	"server/natsbroker.Options":        "a test of its package tries all of it: nothing below the product imports the product",
 	"server/guard.Options":             "it has functions and no number",
+	"server/redisbroker.Options":       "a test of its package tries all of it: nothing below the product imports the product",
 	"server.Config":                    "a setting is refused by the name that it has in files, with a server.SettingError",
 }
 

@@ -45,6 +45,7 @@ var layers = []policy.Layer{
 	{Packages: "hub", May: []string{"access", "hub/internal/...", "internal/option"}, Reason: "the hub is channels and sessions, and whatever carries or keeps them plugs into it"},
 	{Packages: "hub/relay", May: []string{"hub", "hub/membroker", "hub/internal/..."}, Reason: "what can move is the broker of this process, and how it moves is between the two"},
 	{Packages: "hub/cluster", May: []string{"hub", "internal/option"}, Reason: "what nodes know of each other goes over any bus, so it knows no broker"},
+	{Packages: "hub/cluster/roster", May: []string{"hub", "hub/cluster"}, Reason: "who is where is a matter between hubs and nodes"},
 	{Packages: "hub/...", May: []string{"access", "hub", "hub/internal/...", "internal/option"}, Reason: "a broker sees the hub's public interface, as one written elsewhere would"},
 	{Packages: "clientproto", May: []string{"hub", "internal/jsontext"}, Reason: "godwit.v1 is a format, the same on both ends of any connection"},
 	{Packages: "transport/dialect", May: []string{"access", "clientproto", "hub", "ws/wire", "ws/driver", "internal/..."}, Reason: "a dialect is what bytes mean to a session: it knows no connection and no carrier"},
@@ -54,10 +55,11 @@ var layers = []policy.Layer{
 	{Packages: "sockjs/...", May: []string{"sockjs/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "SockJS is a protocol of its own, for programs that have never heard of channels"},
 	{Packages: "compat/...", May: []string{"access", "compat/...", "engineio", "socketio/...", "sockjs", "transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/driver", "internal/..."}, Reason: "what maps a protocol of others to channels stands on that protocol and on the edge"},
 	{Packages: "client/...", May: []string{"access", "client/...", "clientproto", "hub", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
+	{Packages: "clients/...", Reason: "what runs in other people's programs is files; it shares no code with the server that gives them out"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
 	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
-	{Packages: "server/...", May: []string{"access", "server/...", "compat/...", "engineio", "socketio", "sockjs", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
+	{Packages: "server/...", May: []string{"access", "server/...", "clients/...", "compat/...", "engineio", "socketio", "sockjs", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
 	{Packages: "cmd/...", May: []string{"access", "server/...", "compat/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
 	{Packages: "packaging/...", Reason: "what machines need is files; the tests look at them and build the program as others do"},
 	{Packages: "examples/...", May: []string{"access", "server/...", "compat/...", "engineio", "socketio/...", "sockjs", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
@@ -79,6 +81,7 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "internal/drivertest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "hub/brokertest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "github.com/getkin/kin-openapi/...", Reason: "the description of the API is checked by tests; the server only shows it"},
+	{From: "...", To: "github.com/evanw/esbuild/...", Reason: "bundles are made when the source changes, and committed; no program has a bundler in it"},
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},
@@ -150,7 +153,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "client/internal/session", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
+var parsers = []string{"access", "client/internal/session", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "hub/cluster/roster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "server/diskbroker", "server/forward", "server/natsbroker", "server/redisbroker", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

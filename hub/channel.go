@@ -30,17 +30,18 @@ type channelShard struct {
 type channel struct {
 	name    string
 	pattern *pattern // nil for one that is no pattern
-	refs    int      // what needs the entry to stay; guarded by the shard
+	refs    int32    // what needs the entry to stay; guarded by the shard
 
 	mu        sync.Mutex // guards what follows and the index of subs
+	lent      bool       // a delivery is reading the array of subs
+	isAsking  bool       // the Broker is being asked to Listen or Mute
+	hasLost   bool       // deliveries were lost since the Broker was asked to Listen
+	listening bool       // the Broker's Listen is in force
 	subs      []*subscription
-	lent      bool            // a delivery is reading the array of subs
-	isAsking  bool            // the Broker is being asked to Listen or Mute
-	hasLost   bool            // deliveries were lost since the Broker was asked to Listen
-	listening bool            // the Broker's Listen is in force
 	top       Position        // newest position of the channel; zero when it is not known
 	waiting   []*subscription // for Listen
 	presence  *presence       // nil unless somebody watches the members
+	shared    *shared         // what other hubs are told of the members, and told us; nil without any
 	deltas    *deltas         // nil unless somebody wants deltas
 	derived   *derived        // subscriptions by patterns; nil until there is a pattern in the hub
 }
@@ -124,9 +125,13 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 		ch.waiting = append(ch.waiting, sub)
 		sub.waits = int32(len(ch.waiting))
 	}
-	if ch.presence != nil {
-		ch.presence.join(sub)
+	if s := ch.shared; s != nil && s.remotes != nil {
+		s.remotes.enter(sub)
 	}
+	if ch.presence != nil {
+		ch.presence.join(sub.session.id, sub)
+	}
+	ch.share(sub, true)
 	return ch.top, ch.listening
 }
 
@@ -160,8 +165,9 @@ func (ch *channel) remove(sub *subscription) (isWatched bool) {
 
 func (ch *channel) removeLocked(sub *subscription) {
 	if ch.presence != nil {
-		ch.presence.leave(sub)
+		ch.presence.leave(sub.session.id, sub)
 	}
+	ch.share(sub, false)
 	ch.waiveDeltas(sub)
 	last := len(ch.subs) - 1
 	if ch.lent || cap(ch.subs) > 64 && last < cap(ch.subs)/4 {

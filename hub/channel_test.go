@@ -140,14 +140,14 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 	ch := all.acquire("c")
 	subs := make([]*subscription, 200)
 	for i := range subs {
-		subs[i] = &subscription{}
+		subs[i] = &subscription{session: &Session{hub: &Hub{}}}
 		ch.add(subs[i])
 	}
 	lent, _, _, _ := ch.lend(&Publication{Position: Position{}}, 0)
 	for _, sub := range subs[:150] {
 		ch.remove(sub)
 	}
-	late := &subscription{}
+	late := &subscription{session: &Session{hub: &Hub{}}}
 	ch.add(late)
 	for i, sub := range lent {
 		if sub != subs[i] {

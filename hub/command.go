@@ -165,8 +165,10 @@ func (s *Session) nextHistory() {
 	under.isHistory = true
 	s.mu.Unlock()
 	if a.members != nil {
-		s.answerPresence(a.command, a.channel, *a.members)
-		s.nextHistory()
+		s.hub.whenKnown(a.channel, a.members, func(elsewhere int) {
+			s.answerPresence(a.command, a.channel, *a.members, elsewhere)
+			s.nextHistory()
+		})
 		return
 	}
 	s.hub.call(a.channel, func(ctx context.Context) {

@@ -32,9 +32,10 @@ type Hub struct {
 	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	counters  counters
 	policies  atomic.Pointer[func(channel string) *Policy]
-	latest    atomic.Int64          // of uniqueNow
-	keys      sync.Map              // Policy.KeyPointer → *Form[string]
-	ending    atomic.Pointer[error] // to ErrShutdown or ErrClosed once it is so; changed under mu
+	latest    atomic.Int64           // of uniqueNow
+	mirror    atomic.Pointer[Mirror] // nil without Neighbours
+	keys      sync.Map               // Policy.KeyPointer → *Form[string]
+	ending    atomic.Pointer[error]  // to ErrShutdown or ErrClosed once it is so; changed under mu
 
 	mu         sync.Mutex // guards what follows
 	sessions   shrinkmap.Map[*Session, struct{}]
@@ -181,6 +182,7 @@ func (h *Hub) Close() error {
 		s.close(endClosed)
 	}
 	h.pages.close()
+	h.mirror.Load().close()
 	h.exchange.close()
 	h.calls.close()
 	return brokerError(h.broker.Close())

@@ -21,6 +21,7 @@ func (s *Session) SetIdentity(id *access.Identity) {
 	}
 	s.mu.Unlock()
 	s.expireWithIdentity()
+	s.shareIdentity()
 	if o := s.hub.options.Observer; o != nil && o.Identified != nil {
 		o.Identified(s)
 	}

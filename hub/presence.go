@@ -76,9 +76,9 @@ const (
 // ErrCursor is the answer to a PresenceQuery whose After was never a Next.
 var ErrCursor = errors.New("hub: this is no cursor of a list of members")
 
-// PresenceCount returns how many sessions are subscribed to channel through this hub,
-// at a cost that does not depend on how many there are. It returns a *NameError or
-// ErrNoPresence.
+// PresenceCount returns how many sessions are subscribed to channel, through this hub and
+// as far as is known here through its Neighbours, at a cost that does not depend on how many
+// there are. It returns a *NameError or ErrNoPresence.
 func (h *Hub) PresenceCount(channel string) (int, error) {
 	if err := h.checkPresence(channel, false); err != nil {
 		return 0, err
@@ -87,15 +87,23 @@ func (h *Hub) PresenceCount(channel string) (int, error) {
 	if ch == nil {
 		return 0, nil
 	}
-	return ch.len(), nil
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.members(), nil
 }
 
 // ListMembers returns a page of the sessions subscribed to channel through this hub, or
-// of their users. Its cost grows with the members there are, also beyond the page,
+// of their users, and through its Neighbours as far as that is known here: it waits for
+// nobody, see Members. Its cost grows with the members there are, also beyond the page,
 // where nobody watches; where somebody does, only once for each window. CountOnly
 // costs nothing without ByUser. It returns a *NameError, ErrNoPresence, ErrCursor or an
 // error wrapping an *OptionError.
 func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
+	return h.listMembers(channel, q, 0)
+}
+
+// listMembers is ListMembers where so many members are elsewhere, if it is not kept who.
+func (h *Hub) listMembers(channel string, q PresenceQuery, elsewhere int) (Roster, error) {
 	if err := h.checkPresence(channel, q.IgnoresPolicy); err != nil {
 		return Roster{}, err
 	}
@@ -105,10 +113,10 @@ func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
 	}
 	ch := h.channels.find(channel)
 	if ch == nil {
-		return Roster{}, nil
+		return Roster{Count: elsewhere}, nil
 	}
 	if q.CountOnly {
-		if r, ok := ch.countMembers(q.ByUser, q.Latest); ok {
+		if r, ok := ch.countMembers(q.ByUser, q.Latest, elsewhere); ok {
 			return r, nil
 		}
 	}
@@ -145,7 +153,7 @@ func (s *Session) Presence(tag uint64, channel string, q PresenceQuery) {
 		return
 	}
 	if q.CountOnly {
-		s.answerPresence(c, channel, q)
+		s.hub.whenKnown(channel, &q, func(elsewhere int) { s.answerPresence(c, channel, q, elsewhere) })
 		return
 	}
 	c.isPage = true
@@ -158,9 +166,9 @@ func (s *Session) Presence(tag uint64, channel string, q PresenceQuery) {
 }
 
 // answerPresence reads a Roster and queues it.
-func (s *Session) answerPresence(c command, channel string, q PresenceQuery) {
+func (s *Session) answerPresence(c command, channel string, q PresenceQuery, elsewhere int) {
 	for tries := 1; ; tries++ {
-		r, err := s.hub.ListMembers(channel, q)
+		r, err := s.hub.listMembers(channel, q, elsewhere)
 		o := Outcome{Channel: channel, Err: err}
 		if err == nil {
 			o.Roster = &r
@@ -188,7 +196,7 @@ func (s *Session) answerPresence(c command, channel string, q PresenceQuery) {
 type place struct {
 	since    int64 // in nanoseconds of Unix time
 	id       string
-	sub      *subscription
+	who      attendee
 	sessions int // of a user
 }
 
@@ -244,9 +252,9 @@ func (r *Roster) cut(all []place, after *place, limit int) {
 // member is who stands there.
 func (p *place) member() Member {
 	if p.sessions > 0 {
-		return p.sub.memberOfUser(p.sessions)
+		return p.who.memberOfUser(p.sessions)
 	}
-	return p.sub.member()
+	return p.who.member()
 }
 
 func (sub *subscription) member() Member {
@@ -290,7 +298,7 @@ func (r *roster) byUser() []place {
 		index := make(map[string]int)
 		for i := range r.sessions {
 			p := &r.sessions[i]
-			user := p.sub.user()
+			user := p.who.user()
 			if user == "" {
 				continue
 			}
@@ -319,19 +327,20 @@ func (ch *channel) readRoster(isLatest bool) *roster {
 		return p.roster
 	}
 	if p == nil {
-		subs := slices.Clone(ch.subs)
+		there := ch.crowd()
+		there.subs = slices.Clone(there.subs)
 		ch.mu.Unlock()
-		return newRoster(0, subs)
+		return newRoster(0, there)
 	}
 	version, windows, older, since := p.version, p.windows, p.older, p.since
-	var subs []*subscription
+	var there crowd
 	if older == nil {
-		subs = p.before(ch.subs)
+		there = p.before()
 	}
 	ch.mu.Unlock()
 	var r *roster
 	if older == nil {
-		r = newRoster(version, subs)
+		r = newRoster(version, there)
 	} else {
 		r = older.after(version, since)
 	}
@@ -343,16 +352,22 @@ func (ch *channel) readRoster(isLatest bool) *roster {
 	return r
 }
 
-func newRoster(version uint64, subs []*subscription) *roster {
-	places := make([]place, len(subs))
-	for i, sub := range subs {
-		places[i] = sub.place()
+func newRoster(version uint64, there crowd) *roster {
+	places := make([]place, 0, there.len())
+	for _, sub := range there.subs {
+		places = append(places, sub.place())
+	}
+	for _, m := range there.remote {
+		places = append(places, m.place())
+	}
+	for _, who := range there.others {
+		places = append(places, who.place())
 	}
 	return &roster{version: version, sessions: sorted(places)}
 }
 
 // after is the roster that r has become by changes.
-func (r *roster) after(version uint64, changes map[*Session]change) *roster {
+func (r *roster) after(version uint64, changes map[string]change) *roster {
 	var left, joined []place
 	for _, c := range changes {
 		if c.left != nil {
@@ -366,7 +381,7 @@ func (r *roster) after(version uint64, changes map[*Session]change) *roster {
 	places := make([]place, 0, len(r.sessions)-len(left)+len(joined))
 	for i := range r.sessions {
 		p := &r.sessions[i]
-		if len(left) > 0 && left[0].sub == p.sub {
+		if len(left) > 0 && left[0].who == p.who {
 			left = left[1:]
 			continue
 		}
@@ -380,7 +395,7 @@ func (r *roster) after(version uint64, changes map[*Session]change) *roster {
 }
 
 func (sub *subscription) place() place {
-	return place{since: sub.since, id: sub.session.id, sub: sub}
+	return place{since: sub.since, id: sub.session.id, who: sub}
 }
 
 func sorted(places []place) []place {
@@ -389,17 +404,21 @@ func sorted(places []place) []place {
 }
 
 // countMembers counts without looking at anybody, if it can.
-func (ch *channel) countMembers(byUser, isLatest bool) (r Roster, ok bool) {
+func (ch *channel) countMembers(byUser, isLatest bool, elsewhere int) (r Roster, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	p := ch.presence
+	count := ch.members()
+	if ch.shared == nil || ch.shared.remotes == nil {
+		count += elsewhere
+	}
 	switch {
 	case isLatest && byUser && p != nil && p.users != nil:
-		return Roster{Count: len(ch.subs), Users: len(p.users)}, true
+		return Roster{Count: count, Users: len(p.users)}, true
 	case isLatest:
-		return Roster{Count: len(ch.subs)}, !byUser
+		return Roster{Count: count}, !byUser
 	case p == nil:
-		return Roster{Count: len(ch.subs)}, !byUser
+		return Roster{Count: count}, !byUser
 	case byUser && p.users == nil:
 		return r, false
 	}

@@ -12,28 +12,19 @@ type usersPresence struct {
 
 // userChange is a user of whom a session came or went since the last window.
 type userChange struct {
-	before int           // sessions at its beginning
-	sub    *subscription // the last one that came, else one that went
+	before int      // sessions at its beginning
+	who    attendee // the last one that came, else one that went
 }
 
-// beginUsers counts the users, for one more that watches. subs are the members.
-func (p *presence) beginUsers(subs []*subscription) {
+// beginUsers counts the users, for one more that watches; the mutex of the channel is held.
+func (p *presence) beginUsers() {
 	if p.watching++; p.watching > 1 {
 		return
 	}
 	p.users, p.previous = make(map[string]int), p.version
-	if len(p.changed) == 0 {
-		for _, sub := range subs {
-			if user := sub.user(); user != "" {
-				p.users[user]++
-			}
-		}
-		p.usersCount = len(p.users)
-		return
-	}
-	// A window runs: what was there before it, and then what has changed.
-	for _, sub := range p.before(subs) {
-		if user := sub.user(); user != "" {
+	// If a window runs: what was there before it, and then what has changed.
+	for who := range p.before().all {
+		if user := who.user(); user != "" {
 			p.users[user]++
 		}
 	}
@@ -54,16 +45,22 @@ func (p *presence) endUsers() {
 	}
 }
 
-func (p *usersPresence) joinUser(sub *subscription) {
-	if user := sub.user(); p.users != nil && user != "" {
-		p.touch(user, sub, true)
+func (p *usersPresence) joinUser(who attendee) {
+	if p.users == nil {
+		return
+	}
+	if user := who.user(); user != "" {
+		p.touch(user, who, true)
 		p.users[user]++
 	}
 }
 
-func (p *usersPresence) leaveUser(sub *subscription) {
-	if user := sub.user(); p.users != nil && user != "" {
-		p.touch(user, sub, false)
+func (p *usersPresence) leaveUser(who attendee) {
+	if p.users == nil {
+		return
+	}
+	if user := who.user(); user != "" {
+		p.touch(user, who, false)
 		if p.users[user]--; p.users[user] == 0 {
 			delete(p.users, user)
 		}
@@ -71,13 +68,13 @@ func (p *usersPresence) leaveUser(sub *subscription) {
 }
 
 // touch notes how many sessions a user had before the first change of a window.
-func (p *usersPresence) touch(user string, sub *subscription, joins bool) {
+func (p *usersPresence) touch(user string, who attendee, joins bool) {
 	c, ok := p.touched[user]
 	if !ok {
-		c = userChange{p.users[user], sub}
+		c = userChange{p.users[user], who}
 	}
 	if joins {
-		c.sub = sub
+		c.who = who
 	}
 	if p.touched == nil {
 		p.touched = make(map[string]userChange)
@@ -100,7 +97,8 @@ func (p *usersPresence) endUsersWindow(version uint64) (n news) {
 	if n.changes > 0 && n.changes <= ChangesMax {
 		for user, c := range p.touched {
 			now := p.users[user]
-			at := place{since: c.sub.since, id: c.sub.session.id, sub: c.sub, sessions: now}
+			at := c.who.place()
+			at.sessions = now
 			switch {
 			case c.before == 0 && now > 0:
 				n.joined = append(n.joined, at)

@@ -74,13 +74,13 @@ type presence struct {
 	roster  *roster // nil until it is asked for
 	windows uint64  // how many have ended, also without news
 
-	changed map[*Session]change // since then
+	changed map[string]change // since then, by the ID of the session
 
 	// The roster of the window before, if that was asked for, and what had changed when
 	// the last one ended: the roster is made of these without sorting. Neither is
 	// modified.
 	older *roster
-	since map[*Session]change
+	since map[string]change
 
 	usersPresence
 }
@@ -88,8 +88,8 @@ type presence struct {
 // change is what became of a session's membership since the last window. Both are set
 // when it went and came back.
 type change struct {
-	left   *subscription // it was there
-	joined *subscription // it is there
+	left   attendee // it was there
+	joined attendee // it is there
 }
 
 // isNews reports whether a client that knew the last roster sees a difference.
@@ -107,6 +107,9 @@ func (s *Session) beginWatch(sub *subscription, byUser bool) (count int) {
 	under.watches[sub] = w
 	s.mu.Unlock()
 	window := s.hub.joinWindow(s.hub.policy(sub.channel.name))
+	if m := s.hub.mirror.Load(); m != nil {
+		m.neighbours.Watch(sub.channel.name)
+	}
 	return sub.channel.watch(s.hub, w, window)
 }
 
@@ -136,19 +139,22 @@ func (ch *channel) watch(h *Hub, w *watch, window time.Duration) (count int) {
 	defer ch.mu.Unlock()
 	p := ch.presence
 	if p == nil {
-		p = &presence{channel: ch, hub: h, window: window, version: uint64(time.Now().UnixMilli()), count: len(ch.subs)}
+		p = &presence{channel: ch, hub: h, window: window, version: uint64(time.Now().UnixMilli()), count: ch.members()}
 		ch.presence = p
 	}
 	w.index = len(p.watches)
 	p.watches = append(p.watches, w)
 	if w.byUser {
-		p.beginUsers(ch.subs)
+		p.beginUsers()
 		return len(p.users)
 	}
-	return len(ch.subs)
+	return ch.members()
 }
 
 func (ch *channel) unwatch(w *watch) {
+	if m := w.sub.session.hub.mirror.Load(); m != nil {
+		defer m.neighbours.Unwatch(ch.name)
+	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	p := ch.presence
@@ -173,35 +179,35 @@ func (ch *channel) unwatch(w *watch) {
 	}
 }
 
-// join notes that sub is a member now.
-func (p *presence) join(sub *subscription) {
-	c := p.changed[sub.session]
-	c.joined = sub
-	p.note(sub.session, c)
-	p.joinUser(sub)
+// join notes that who, of a session, is a member now.
+func (p *presence) join(session string, who attendee) {
+	c := p.changed[session]
+	c.joined = who
+	p.note(session, c)
+	p.joinUser(who)
 }
 
-// leave notes that sub is no member any more.
-func (p *presence) leave(sub *subscription) {
-	c := p.changed[sub.session]
-	if c.joined == sub {
+// leave notes that who, of a session, is no member any more.
+func (p *presence) leave(session string, who attendee) {
+	c := p.changed[session]
+	if c.joined == who {
 		c.joined = nil
 	} else {
-		c.left = sub
+		c.left = who
 	}
-	p.note(sub.session, c)
-	p.leaveUser(sub)
+	p.note(session, c)
+	p.leaveUser(who)
 }
 
-func (p *presence) note(s *Session, c change) {
+func (p *presence) note(session string, c change) {
 	if c == (change{}) {
-		delete(p.changed, s)
+		delete(p.changed, session)
 		return
 	}
 	if p.changed == nil {
-		p.changed = make(map[*Session]change)
+		p.changed = make(map[string]change)
 	}
-	p.changed[s] = c
+	p.changed[session] = c
 	p.arm()
 }
 
@@ -218,24 +224,31 @@ func (p *presence) arm() {
 	}
 }
 
-// before returns the members at the end of the last window, of those that there are
-// now.
-func (p *presence) before(subs []*subscription) []*subscription {
+// before returns the members at the end of the last window; the mutex of the channel is
+// held.
+func (p *presence) before() crowd {
+	now := p.channel.crowd()
 	if len(p.changed) == 0 {
-		return slices.Clone(subs)
+		now.subs = slices.Clone(now.subs)
+		return now
 	}
-	members := make([]*subscription, 0, len(subs))
-	for _, sub := range subs {
-		if p.changed[sub.session].joined != sub {
-			members = append(members, sub)
+	was := crowd{subs: make([]*subscription, 0, len(now.subs))}
+	for _, sub := range now.subs {
+		if p.changed[sub.session.id].joined != attendee(sub) {
+			was.subs = append(was.subs, sub)
+		}
+	}
+	for _, m := range now.remote {
+		if p.changed[m.id].joined != attendee(m) {
+			was.remote = append(was.remote, m)
 		}
 	}
 	for _, c := range p.changed {
 		if c.left != nil {
-			members = append(members, c.left)
+			was.others = append(was.others, c.left)
 		}
 	}
-	return members
+	return was
 }
 
 // tell ends the window: those who watch are given one Changes of it. It is called by
@@ -288,7 +301,7 @@ type news struct {
 
 // end begins a new version of the roster, and returns what is new in it.
 func (p *presence) end() (sessions, users news) {
-	count := len(p.channel.subs)
+	count := p.channel.members()
 	for _, c := range p.changed {
 		if c.isNews() {
 			sessions.changes++
@@ -340,9 +353,9 @@ func (n *news) owed(channel string) *owed {
 		members := make([]Member, len(places))
 		for i := range places {
 			if n.byUser {
-				members[i] = places[i].sub.memberOfUser(places[i].sessions)
+				members[i] = places[i].who.memberOfUser(places[i].sessions)
 			} else {
-				members[i] = places[i].sub.member()
+				members[i] = places[i].who.member()
 			}
 			bytes += members[i].bytes()
 		}

@@ -287,6 +287,14 @@ func (s *Session) admit(sub *subscription, top Position) {
 // from is how it was to begin when it was admitted. If the session was suspended and
 // resumed meanwhile it is asked for anew, and admitted again.
 func (s *Session) begin(sub *subscription, from *asked, position, top Position) {
+	if m := s.hub.mirror.Load(); m == nil || !from.watches ||
+		m.neighbours.Complete(sub.channel.name, false, func() { s.beginKnowing(sub, from, position, top) }) {
+		s.beginKnowing(sub, from, position, top)
+	}
+}
+
+// beginKnowing is begin, once it is known who is in the channel if that is to be told.
+func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
 		s.mu.Lock()
 		isFirst := sub.traits&hasJoined == 0 // and it is not resumed

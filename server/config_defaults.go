@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/hooks"
+	"github.com/godwit-io/godwit/server/natsbroker"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/transport/reconnect"
 )
@@ -140,6 +141,8 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Broker.IsOn() {
 		fill(&c.Broker.Away, DefaultBrokerAway)
+		fill(&c.Broker.NATS.Storage, natsbroker.DefaultStorage)
+		fill(&c.Broker.NATS.Prefix, natsbroker.DefaultPrefix)
 	}
 	fill(&c.Sessions.Timeout, DefaultSessionTimeout)
 	fill(&c.Sessions.MessageBytes, DefaultSessionMessageBytes)

@@ -33,6 +33,9 @@ type Broker struct {
 
 	TLS BrokerTLS
 
+	// NATS is for a broker of that kind.
+	NATS BrokerNATS
+
 	// Away is how long the broker may be away before /readyz says so (broker.away).
 	// Subscribers stay meanwhile, and are told that they are behind. Default 10 s.
 	Away time.Duration
@@ -47,6 +50,25 @@ type BrokerTLS struct {
 	CA   string // broker.tls.ca: a PEM file with the authorities that are trusted instead
 	Cert string // broker.tls.cert: a PEM file with the certificate that is shown
 	Key  string // broker.tls.key: a PEM file with its private key
+}
+
+// BrokerNATS is how NATS JetStream is used. The zero value is for a server or a cluster that
+// has nothing else to do.
+type BrokerNATS struct {
+	// Credentials is a .creds file (broker.nats.credentials), read with every connection.
+	Credentials string
+
+	// Replicas is how many servers keep each publication (broker.nats.replicas), at most
+	// 5. Default 3 in a cluster, and 1 for a server alone.
+	Replicas int
+
+	// Storage is where they keep it (broker.nats.storage): "memory" or "file". It is about a
+	// stream that does not exist yet. Default memory.
+	Storage string
+
+	// Prefix begins all subjects (broker.nats.prefix). Servers with the same are one
+	// cluster. Default gw.
+	Prefix string
 }
 
 // Cluster says how this node appears to the others that use the same broker.

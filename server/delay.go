@@ -20,7 +20,7 @@ func (s *Server) delayDrain() {
 	if s.config.DrainDelay == 0 {
 		return
 	}
-	s.draining.Store(true)
+	s.beginDraining()
 	s.log.Info("not ready any more", "drain_delay", s.config.DrainDelay.String())
 	timer := time.NewTimer(s.config.DrainDelay)
 	defer timer.Stop()

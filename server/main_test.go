@@ -88,13 +88,20 @@ func start(t *testing.T, c Config) *running {
 // startAltered starts a server of which alter has replaced something.
 func startAltered(t *testing.T, c Config, alter func(s *Server)) *running {
 	t.Helper()
+	return startPrepared(t, c, func(*Server) {}, alter)
+}
+
+// startPrepared starts a server that prepare has had before anything was made, and alter
+// before it listens.
+func startPrepared(t *testing.T, c Config, prepare, alter func(s *Server)) *running {
+	t.Helper()
 	r := &running{log: new(logBuffer)}
 	c.Listen = []string{"127.0.0.1:0"}
 	c.Logger = r.log.logger()
 	if c.Demo == nil {
 		c.Demo = new(false)
 	}
-	s, err := New(c)
+	s, err := newServer(c, prepare)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ func someMetrics() *metrics {
 		&engineCollector{func() []engine.Stats { return make([]engine.Stats, 1) }, func() engine.SharedStats { return engine.SharedStats{} }})
 	m.observer(nil)
 	m.hubObserver()
+	m.watchCluster(&Server{})
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
 	apps, err := app.New([]app.App{developmentApp(&Limits{})})
 	if err != nil {

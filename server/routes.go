@@ -64,6 +64,9 @@ var securityHeader = http.Header{
 // channel names that are not clean paths.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	isForeign := s.loopback.Load() && !hostAllowed(r.Host, s.origins) && !isProbe(r)
+	if !isForeign && !isOverLimit(r) && s.serveElsewhere(w, r) {
+		return
+	}
 	if !isForeign && !isOverLimit(r) && s.channels.Serves(r) {
 		s.channels.ServeHTTP(w, r)
 		return
@@ -94,6 +97,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case s.serveOperations(w, r):
 	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
 		s.welcome.ServeHTTP(w, r)
+	case s.serveClient(w, r):
 	default:
 		transport.ProblemNotFound.Write(w, s.notFound(r.URL.Path))
 	}
@@ -153,6 +157,14 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close")
 		transport.ProblemShutdown.Write(w, "the server is going away; send new requests to another")
+		return
+	}
+	if s.config.Broker.IsOn() {
+		if why := s.away.unready(s.config.Broker.Away); why != "" {
+			transport.ProblemBroker.Write(w, why)
+			return
+		}
+		writeOK(w)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readinessTimeout)

@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -37,7 +38,8 @@ const headerTimeout = 10 * time.Second
 // Server is a whole Godwit server. Create it with New, then call Run; or Listen
 // first, to know the address before it serves. It serves once.
 type Server struct {
-	config    Config                 // as it began
+	config    Config // as it began
+	began     time.Time
 	current   atomic.Pointer[Config] // as it is
 	level     slog.LevelVar
 	reloading sync.Mutex        // held by a reload
@@ -49,6 +51,7 @@ type Server struct {
 	hub       *hub.Hub
 	channels  *transport.Transport
 	welcome   http.Handler
+	client    map[string]clientFile // the client for browsers
 	metrics   *metrics
 	front     front
 	edge      *edge
@@ -63,8 +66,13 @@ type Server struct {
 	refusals  refusals
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
+	node      *cluster.Node            // nil: there are no others
+	catching  []*catchingUp            // what is asked of other nodes when something was missed
+	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
+
+	nodes *nodes // nil: there are no others
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -86,12 +94,15 @@ type Server struct {
 // New returns a Server for c, which it checks: the error is a *SettingError that
 // says what would be right. It opens nothing yet. A Server that is not going to
 // Run must be closed.
-func New(c Config) (*Server, error) {
+func New(c Config) (*Server, error) { return newServer(c, func(*Server) {}) }
+
+// newServer is New, with a call of prepare before anything is made.
+func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	c, err := c.normalize()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version)}
+	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version), client: clientFiles(ThisBuild().Version)}
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))
@@ -99,6 +110,7 @@ func New(c Config) (*Server, error) {
 		s.log = newLogger(os.Stderr, c.Log.Format, &s.level)
 	}
 	s.refusals.log = s.log
+	prepare(s)
 	if s.origins, err = handshake.ParseOrigins(c.Origins); err != nil {
 		return nil, err // normalize has parsed them one by one
 	}
@@ -142,6 +154,7 @@ func New(c Config) (*Server, error) {
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
+	s.metrics.watchCluster(s)
 	if err = s.serveHub(s.broker); err == nil {
 		err = s.serveAPI()
 	}
@@ -175,6 +188,10 @@ func (s *Server) listenBeside(ctx context.Context, listeners []net.Listener) err
 		return errors.Join(err, closeAll(listeners))
 	}
 	if err := s.listenAdmin(ctx); err != nil {
+		s.tls.stop()
+		return errors.Join(err, closeAll(listeners))
+	}
+	if err := s.listenNodes(ctx); err != nil {
 		s.tls.stop()
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -288,6 +305,9 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	if s.admin != nil {
 		s.admin.start(s.log)
 	}
+	s.startNodes()
+	stopWatching := s.watchBroker()
+	defer stopWatching()
 	s.begin()
 	defer s.pid.remove()
 	if s.before == nil { // or else the one before tells, whom the manager knows
@@ -320,6 +340,9 @@ func (s *Server) begin() {
 	s.mu.Lock()
 	s.serves = true
 	s.mu.Unlock()
+	if s.node != nil {
+		s.node.SetState(cluster.StateServing)
+	}
 	if err := s.pid.write(); err != nil {
 		s.log.Error("cannot write the file of the process ID", "error", err)
 	}
@@ -332,7 +355,7 @@ func (s *Server) publish(ctx context.Context, m hub.Message) error {
 
 // drain ends what goes on, in good order as long as DrainTimeout allows.
 func (s *Server) drain() {
-	s.draining.Store(true)
+	s.beginDraining()
 	open := s.front.counts().open
 	s.log.Info("stopping", "connections", open, "limit", s.config.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
@@ -344,6 +367,7 @@ func (s *Server) drain() {
 	cut := s.front.shutdown(ctx, func() {
 		n := s.hub.SessionCount()
 		pace := drainPace(n, s.config.DrainTimeout)
+		s.leaveNodes()
 		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
 		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
@@ -354,7 +378,9 @@ func (s *Server) drain() {
 	if s.admin != nil { // it has told how the rest has ended
 		s.admin.stop(ctx)
 	}
+	s.stopNodes(ctx)
 	s.closeForeign()
+	s.leaveCluster(ctx)
 	_ = s.hub.Close()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer()
@@ -396,6 +422,7 @@ func (s *Server) release() error {
 
 func (s *Server) releaseLocked() error {
 	s.closeForeign()
+	s.leaveCluster(context.Background())
 	closeSettings(context.Background(), s.guard.Settings())
 	s.closeTracer()
 	s.tls.stop()
@@ -410,7 +437,7 @@ func (s *Server) releaseLocked() error {
 			before = nil
 		}
 	}
-	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before)
+	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before, s.closeNodes())
 }
 
 // tellManager tells systemd, where it has started this process.

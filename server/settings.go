@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/server/natsbroker"
 )
 
 // envPrefix begins the environment variable of every setting: history.count is
@@ -108,12 +109,16 @@ var settings = table([]row[Config]{
 	{"piesocket.enabled", func(c *Config) any { return &c.PieSocket.Enabled }, anything, "Serve clients of PieSocket, where there are apps"},
 	{"data", func(c *Config) any { return &c.Data }, path, "Directory for histories, positions, idempotency keys and revocations"},
 	{"sync", func(c *Config) any { return &c.Sync }, words(SyncAlways, SyncInterval), "When what was accepted is safe from a failure of power"},
-	{"broker.url", func(c *Config) any { return &c.Broker.URL }, secret, "Servers of a broker: nats://, tls://, redis:// or rediss://, or a reference such as env:NATS_URL"},
+	{"broker.url", func(c *Config) any { return &c.Broker.URL }, oneOr(secret), "Servers of a broker: nats://, tls://, redis:// or rediss://, or a reference such as env:NATS_URL"},
 	{"broker.user", func(c *Config) any { return &c.Broker.User }, text(checkSomething), "Who this server is to the broker, if the URL has nobody"},
 	{"broker.password", func(c *Config) any { return &c.Broker.Password }, secret, "The password for the broker, as env:NAME or file:PATH"},
 	{"broker.tls.ca", func(c *Config) any { return &c.Broker.TLS.CA }, path, "PEM file with the authorities that the broker's certificate is of"},
 	{"broker.tls.cert", func(c *Config) any { return &c.Broker.TLS.Cert }, path, "PEM file with the certificate that the broker is shown"},
 	{"broker.tls.key", func(c *Config) any { return &c.Broker.TLS.Key }, path, "PEM file with its private key"},
+	{"broker.nats.credentials", func(c *Config) any { return &c.Broker.NATS.Credentials }, path, "File with the credentials for NATS, .creds"},
+	{"broker.nats.replicas", func(c *Config) any { return &c.Broker.NATS.Replicas }, number(0, natsbroker.ReplicasMax), "NATS servers that keep each publication"},
+	{"broker.nats.storage", func(c *Config) any { return &c.Broker.NATS.Storage }, words(natsbroker.StorageMemory, natsbroker.StorageFile), "Where NATS keeps histories"},
+	{"broker.nats.prefix", func(c *Config) any { return &c.Broker.NATS.Prefix }, text(checkNATSPrefix), "What the subjects begin with; servers with the same are one cluster"},
 	{"broker.away", func(c *Config) any { return &c.Broker.Away }, duration(time.Millisecond, time.Hour), "How long the broker may be away before /readyz says so"},
 	{"cluster.name", func(c *Config) any { return &c.Cluster.Name }, text(checkSomething), "What people call this node"},
 	{"cluster.listen", func(c *Config) any { return &c.Cluster.Listen }, text(checkHostPort), "Address at which other nodes hand on requests"},

@@ -16,6 +16,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/server/natsbroker"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -58,6 +59,12 @@ var (
 // needed is r in a section of a list that makes no sense without it.
 func needed(r rule) rule {
 	r.isNeeded = true
+	return r
+}
+
+// oneOr is r of a list of which one may stand without brackets.
+func oneOr(r rule) rule {
+	r.mayBeOne = true
 	return r
 }
 
@@ -321,7 +328,7 @@ func checkPathPrefix(prefix string) string {
 // /channels/app/chat must not become a path of Pusher's.
 var takenPaths = []string{
 	"channels", "presence", "connect", "socket.io", "sockjs", "v3", "v4", "api", "app", "apps", "pusher",
-	"welcome", "metrics", "healthz", "readyz", "debug",
+	"welcome", "client.mjs", "client.js", "metrics", "healthz", "readyz", "debug",
 }
 
 // checkScriptURL wants where a script is: at this server, or anywhere by https.
@@ -344,6 +351,13 @@ func checkBrokerURL(s string) string {
 		return "it is no URL; write for example nats://localhost:4222 or redis://localhost:6379"
 	case !slices.Contains(brokerSchemes, u.Scheme):
 		return fmt.Sprintf("there is no broker for %s://; use nats://, tls:// (NATS), redis:// or rediss://", u.Scheme)
+	}
+	return ""
+}
+
+func checkNATSPrefix(s string) string {
+	if !natsbroker.IsPrefix(s) {
+		return "it is not 1 to 32 letters, digits, - and _"
 	}
 	return ""
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"text/tabwriter"
@@ -15,14 +13,6 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/flight"
-)
-
-const (
-	// explainTimeout bounds the question, from the connection to the end of the answer.
-	explainTimeout = 30 * time.Second
-
-	// explanationBytesMax is more than any explanation has.
-	explanationBytesMax = 16 << 20
 )
 
 func newExplain() *cobra.Command {
@@ -71,7 +61,7 @@ allowed to do is explained by "godwit access explain".`,
 			if token, err = bearer(token); err != nil {
 				return err
 			}
-			body, err := fetchExplanation(cmd.Context(), u, token)
+			body, err := fetchReport(cmd.Context(), u, token)
 			if err != nil {
 				return err
 			}
@@ -96,34 +86,6 @@ allowed to do is explained by "godwit access explain".`,
 	tokenFlag(cmd, &token)
 	flags.BoolVar(&asJSON, "json", false, "print the answer of the server, which is JSON (default false)")
 	return cmd
-}
-
-// fetchExplanation asks a server.
-func fetchExplanation(ctx context.Context, u *url.URL, token string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	defer client.CloseIdleConnections()
-	response, err := client.Do(r)
-	if err != nil {
-		return nil, unreachable(u, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, refusal(response)
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, explanationBytesMax))
-	if err != nil {
-		return nil, unreachable(u, err)
-	}
-	return body, nil
 }
 
 // printExplanation prints the sentences, and below them what they are known from.

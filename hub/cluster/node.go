@@ -92,7 +92,7 @@ func Join(ctx context.Context, bus hub.BusBroker, opts *Options) (*Node, error) 
 	n := &Node{
 		bus: bus, options: o, id: o.ID, began: time.Now(),
 		kick: make(chan struct{}, 1), joined: make(chan struct{}), bye: make(chan struct{}),
-		state: StateServing, address: o.Address, token: o.Token,
+		state: o.State, address: o.Address, token: o.Token,
 		asks: make(map[uint64]*ask), handlers: make(map[string]Handler),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))

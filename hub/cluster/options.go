@@ -29,6 +29,9 @@ type Options struct {
 	// told who has called Node.HandleNote. Default: no note.
 	Note func() []byte
 
+	// State is what the node does at first. Default StateServing.
+	State State
+
 	// Load is called with every beat and returns at once. Default: nothing is told.
 	Load func() Load
 
@@ -103,6 +106,10 @@ func (o *Options) effective() (Options, error) {
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
 	}
+	if e.State == "" {
+		e.State = StateServing
+	}
+	e.State = State(cut(string(e.State)))
 	e.Name, e.Version = cut(e.Name), cut(e.Version)
 	for name, text := range map[string]string{"Address": e.Address, "Token": e.Token} {
 		if len(text) > textBytesMax {

@@ -7,6 +7,7 @@ type State string
 
 // The states of a node. Other versions may have others.
 const (
+	StateStarting State = "starting" // nothing is to be sent to it yet
 	StateServing  State = "serving"
 	StateDraining State = "draining" // its clients are told to come back, and find another node
 )

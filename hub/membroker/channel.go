@@ -11,20 +11,27 @@ import (
 // shard is a part of the channels under one lock. The lock order is shard, then
 // idempotency or patterns; no two shards are locked at once.
 type shard struct {
+	index uint8 // in Broker.shards
+
 	mu        sync.Mutex // guards what follows, and the channels in it
 	channels  channelMap
 	expiring  expiryHeap // the channels that hold history
 	forgotten forgotten  // how far others had come
 	track     *track     // of what changes; nil unless a Snapshot is being made
+
+	// preparing are the idempotency keys of what a Journal has not written yet.
+	preparing shrinkmap.Map[keyHash, uint64]
 }
 
 type channelMap = shrinkmap.Map[string, *channel]
 
-// channel exists while it has a listener, history, or a delivery under way.
+// channel exists while it has a listener, history, a publication that is being written, or a
+// delivery under way.
 type channel struct {
 	name      string
 	hash      uint64
 	top       uint64 // the newest offset
+	ahead     uint32 // how many publications after top a Journal has not written yet
 	listening bool
 	isMatched bool   // by a pattern, as of the generation of verdictOf; see Broker.isMatched
 	verdictOf uint64 // of patterns
@@ -60,7 +67,7 @@ func (c *channel) returnBatch(batch []*hub.Publication) {
 }
 
 func (c *channel) isIdle() bool {
-	return !c.listening && !c.delivering && c.history.held.len() == 0
+	return !c.listening && !c.delivering && c.ahead == 0 && c.history.held.len() == 0
 }
 
 // reschedule puts c where its history belongs in the heap, after a change.

@@ -29,6 +29,9 @@ func (j *janitor) wake() {
 
 func (b *Broker) janitorLoop() {
 	defer close(b.janitor.done)
+	if !b.janitor.awaitRouse() { // it begins asleep
+		return
+	}
 	ticker := time.NewTicker(janitorInterval)
 	defer ticker.Stop()
 	for {
@@ -55,10 +58,14 @@ func (b *Broker) sleep() bool {
 	if b.hasExpiring() && b.janitor.asleep.CompareAndSwap(true, false) {
 		return true
 	}
+	return b.janitor.awaitRouse()
+}
+
+func (j *janitor) awaitRouse() bool {
 	select {
-	case <-b.janitor.rouse:
+	case <-j.rouse:
 		return true
-	case <-b.janitor.stop:
+	case <-j.stop:
 		return false
 	}
 }

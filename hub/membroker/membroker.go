@@ -2,7 +2,6 @@ package membroker
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"math"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
 // Broker is a hub.Broker that keeps everything in this process. All methods are
@@ -68,13 +68,14 @@ func New(o *Options) (*Broker, error) {
 	}
 	b := &Broker{
 		options: options,
-		epoch:   rand.Text()[:10], // 50 bits
+		epoch:   newEpoch(),
 		key:     newNameKey(),
 		began:   time.Now(),
 		janitor: newJanitor(),
 	}
 	each := b.options.ChannelsMax / shardCount
 	for i := range b.shards {
+		b.shards[i].index = uint8(i)
 		// Hashes are not spread evenly: this is room for all, almost always.
 		b.shards[i].forgotten.max = each + 5*int(math.Sqrt(float64(each))) + 8
 	}
@@ -99,11 +100,16 @@ func (b *Broker) Start(r hub.Receiver) error {
 	}
 	b.receiver = r
 	b.stage.Store(stageOpen)
+	b.janitor.asleep.Store(true)
+	if b.hasExpiring() { // a Recovery came first
+		b.janitor.wake()
+	}
 	go b.janitorLoop()
 	return nil
 }
 
-// Close implements hub.Broker. It must not be called from a Receiver.
+// Close implements hub.Broker. It must not be called from a Receiver, nor with a Journal
+// from a Completer. It returns the error of the Journal.
 func (b *Broker) Close() error {
 	b.life.Lock()
 	defer b.life.Unlock()
@@ -115,13 +121,17 @@ func (b *Broker) Close() error {
 	if before != stageNew {
 		<-b.janitor.done
 	}
+	var err error
+	if b.options.Journal != nil {
+		err = b.options.Journal.Close()
+	}
 	// Calls that get a shard's lock after this find the broker closed.
 	answers := b.drop()
 	b.delivery.Wait()
 	for i := range answers {
 		answers[i].give() // they were accepted
 	}
-	return nil
+	return err
 }
 
 // drop lets go of everything that is held, and returns the answers that are owed.
@@ -136,7 +146,7 @@ func (b *Broker) drop() (answers []answer) {
 			c.answers = nil
 		}
 		s.channels, s.expiring, s.forgotten = channelMap{}, nil, forgotten{}
-		s.track = nil
+		s.track, s.preparing = nil, shrinkmap.Map[keyHash, uint64]{}
 		s.mu.Unlock()
 	}
 	b.patterns.clear()
@@ -178,11 +188,17 @@ func (b *Broker) locate(channel string) (*shard, uint64) {
 func (b *Broker) IsImmediate() bool { return true }
 
 // Health implements hub.HealthBroker.
-func (b *Broker) Health(context.Context) error { return b.checkReadable() }
+func (b *Broker) Health(ctx context.Context) error {
+	if err := b.checkReadable(); err != nil || b.options.Journal == nil {
+		return err
+	}
+	return b.options.Journal.Health(ctx)
+}
 
 // Publish implements hub.Broker. It delivers to the Receiver and answers before
 // it returns, unless another publisher is delivering in the channel: that one
-// then delivers this publication too, and, when much is pending, answers.
+// then delivers this publication too, and, when much is pending, answers. With a Journal
+// it delivers and answers when that has written it.
 func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	b.publish(m, r, to, ticket, false)
 }
@@ -193,6 +209,10 @@ func (b *Broker) publish(m hub.Message, r hub.Retention, to hub.Completer, ticke
 	if m.IdempotencyKey != "" {
 		hash := hashKey(&m)
 		key = &hash
+	}
+	if b.options.Journal != nil {
+		b.prepare(&m, r, key, to, ticket, evenFrozen)
+		return
 	}
 	s, hash := b.locate(m.Channel)
 	s.mu.Lock()
@@ -211,17 +231,22 @@ func (b *Broker) publish(m hub.Message, r hub.Retention, to hub.Completer, ticke
 		to.Published(ticket, hub.Published{Err: err})
 		return
 	}
-	if b.bytes.Load() > b.options.HistoryBytesMax {
-		b.evict()
-	}
-	if key != nil || r.Count > 0 && r.Age > 0 {
-		b.janitor.wake()
-	}
+	b.tidy(key, r)
 	if a.deliver {
 		b.deliver(s, a.channel, deliverMax)
 	}
 	if !waits {
 		to.Published(ticket, p)
+	}
+}
+
+// tidy makes room for a publication that was accepted, and sees that it goes in time.
+func (b *Broker) tidy(key *keyHash, r hub.Retention) {
+	if b.bytes.Load() > b.options.HistoryBytesMax {
+		b.evict()
+	}
+	if key != nil || r.Count > 0 && r.Age > 0 {
+		b.janitor.wake()
 	}
 }
 
@@ -233,60 +258,6 @@ type answer struct {
 }
 
 func (a *answer) give() { a.to.Published(a.ticket, a.p) }
-
-// accepted is the outcome of accept.
-type accepted struct {
-	offset    uint64
-	duplicate bool
-	channel   *channel // nil for a duplicate
-	deliver   bool     // the caller is to deliver what is pending
-}
-
-// accept gives m its position; s.mu is held.
-func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, key *keyHash, evenFrozen bool) (a accepted, err error) {
-	if err := b.checkOpen(); err != nil && !(evenFrozen && err == ErrFrozen) {
-		return a, err
-	}
-	if key != nil {
-		if offset, ok := b.keys.offset(*key); ok {
-			return accepted{offset: offset, duplicate: true}, nil
-		}
-	}
-	c, err := b.channel(s, hash, m.Channel)
-	if err != nil {
-		return a, err
-	}
-	now := time.Now() // read once: it is a good part of what publishing costs
-	s.note(c)
-	previous := c.top
-	c.top++
-	p := &hub.Publication{
-		Channel:   c.name,
-		Position:  hub.Position{Epoch: b.epoch, Offset: c.top},
-		Previous:  previous,
-		Time:      now.UTC().Round(0), // without the monotonic reading
-		Kind:      m.Kind,
-		Data:      m.Data,
-		Publisher: m.Publisher,
-
-		Attributes: m.Attributes,
-	}
-	if key != nil {
-		b.keys.remember(*key, c.top, r.KeyAge)
-	}
-	b.count(c.history.add(p, r, moment(now.Sub(b.began))))
-	s.reschedule(c)
-	a = accepted{offset: c.top, channel: c}
-	if c.listening || b.isMatched(c) {
-		c.pending = append(c.pending, p)
-		if !c.delivering {
-			c.delivering, a.deliver = true, true
-			b.delivery.Add(1)
-		}
-	}
-	b.forgetIdle(s, c)
-	return a, nil
-}
 
 // deliver hands pending publications to the Receiver until none is left. After limit
 // publications, if that is not 0, it leaves the rest to a goroutine; also when
@@ -441,38 +412,30 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 }
 
 // Clear implements hub.ClearingBroker.
-func (b *Broker) Clear(_ context.Context, channel string) error {
+func (b *Broker) Clear(ctx context.Context, channel string) error {
+	if b.options.Journal != nil {
+		return b.prepareClear(ctx, channel)
+	}
 	s, _ := b.locate(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := b.checkOpen(); err != nil {
 		return err
 	}
-	c, ok := s.channels.Get(channel)
-	if !ok {
-		return nil
+	if c, ok := s.channels.Get(channel); ok {
+		b.clear(s, c, c.top)
 	}
-	s.note(c)
-	b.count(c.history.drop(c.history.held.len()))
-	s.reschedule(c)
-	b.forgetIdle(s, c)
 	return nil
 }
 
-// Stats are gauges of what a Broker holds, and a counter.
-type Stats struct {
-	Channels     int    // with a listener or history
-	Publications int    // in all histories
-	Bytes        int64  // what they count against Options.HistoryBytesMax
-	Evicted      uint64 // publications dropped early because that was reached
-}
-
-// Stats may be called at any time and takes no lock.
-func (b *Broker) Stats() Stats {
-	return Stats{
-		Channels:     int(b.channels.Load()),
-		Publications: int(b.publications.Load()),
-		Bytes:        b.bytes.Load(),
-		Evicted:      b.evicted.Load(),
+// clear drops what c holds up to an offset, s.mu being held.
+func (b *Broker) clear(s *shard, c *channel, offset uint64) {
+	s.note(c)
+	n := 0
+	for n < c.history.held.len() && c.history.held.at(n).publication.Position.Offset <= offset {
+		n++
 	}
+	b.count(c.history.drop(n))
+	s.reschedule(c)
+	b.forgetIdle(s, c)
 }

@@ -31,6 +31,10 @@ type Options struct {
 	// IdempotencyKeysMax bounds the keys remembered for all channels together;
 	// the oldest is forgotten first. Default 100,000, which takes about 10 MB.
 	IdempotencyKeysMax int
+
+	// Journal writes down what the Broker accepts before it is accepted. Default nil: everything is
+	// lost with the process. The Broker closes it.
+	Journal Journal
 }
 
 // Defaults of Options.

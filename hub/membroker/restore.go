@@ -76,6 +76,9 @@ type recordReader struct {
 	broker *Broker
 	b      []byte // the record
 
+	raised  *floors // nil for those of the broker
+	isState bool    // of Broker.WriteState: what has passed since counts in full
+
 	begun    bool // the head was there
 	isRest   bool // floors were, which come with the rest
 	shard    *shard
@@ -189,7 +192,7 @@ func (d *recordReader) head(f *pubcodec.Fields) error {
 		return errRecord
 	}
 	b := d.broker
-	if b.restored {
+	if b.restored && !d.isState {
 		if b.epoch != epoch || b.key != key {
 			return errRecord // it is the rest of something else
 		}
@@ -198,8 +201,11 @@ func (d *recordReader) head(f *pubcodec.Fields) error {
 	b.restored = true
 	now := time.Now()
 	passed := max(0, now.Sub(time.Unix(0, wall))) // since it was written
+	if !d.isState {
+		passed = min(passed, time.Hour)
+	}
 	b.epoch, b.key = epoch, key
-	b.began = now.Add(-time.Duration(clock)).Add(-min(passed, time.Hour))
+	b.began = now.Add(-time.Duration(clock)).Add(-passed)
 	return nil
 }
 
@@ -343,18 +349,29 @@ func (d *recordReader) floors(f *pubcodec.Fields) {
 			f.Err = errRecord
 		}
 		if f.Err == nil {
-			d.broker.floors.raise(place<<52, offset)
+			d.raise(place, offset)
 		}
 	}
 }
 
+func (d *recordReader) raise(place, offset uint64) {
+	f := d.raised
+	if f == nil {
+		f = &d.broker.floors
+	}
+	f.raise(place<<52, offset)
+}
+
+// allKeys has newest return all keys.
+const allKeys = math.MaxUint64
+
 // newest returns the keys that came after the first n, oldest first, and how many have
-// come in all. With math.MaxUint64 it is all of them.
+// come in all. With allKeys it is all of them.
 func (i *idempotency) newest(n uint64) (keys []keyEntry, total uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	first := 0
-	if n != math.MaxUint64 {
+	if n != allKeys {
 		first = max(0, i.order.len()-int(min(i.total-n, math.MaxInt32)))
 	}
 	keys = make([]keyEntry, 0, i.order.len()-first)

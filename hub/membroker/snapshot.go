@@ -115,7 +115,7 @@ func (s *Snapshot) WriteBulk(w io.Writer) error {
 			return e.err
 		}
 	}
-	keys, total := b.keys.newest(math.MaxUint64)
+	keys, total := b.keys.newest(allKeys)
 	s.keys = total
 	e.idempotency(keys)
 	return e.end()
@@ -130,13 +130,18 @@ func (s *shard) copyAll() (channels []copied, entries []forgottenEntry) {
 	for _, c := range s.channels.All {
 		channels = append(channels, c.copyOf(0))
 	}
-	entries = make([]forgottenEntry, 0, s.forgotten.order.len())
-	for i := range s.forgotten.order.len() {
-		hash := *s.forgotten.order.at(i)
-		r, _ := s.forgotten.offsets.Get(hash)
+	return channels, s.forgotten.all()
+}
+
+// all are the entries, in their order.
+func (f *forgotten) all() []forgottenEntry {
+	entries := make([]forgottenEntry, 0, f.order.len())
+	for i := range f.order.len() {
+		hash := *f.order.at(i)
+		r, _ := f.offsets.Get(hash)
 		entries = append(entries, forgottenEntry{hash, r})
 	}
-	return channels, entries
+	return entries
 }
 
 // Freeze has the Broker stand still: what is published goes to p from now on, and Listen,

@@ -41,7 +41,7 @@ const (
 )
 
 // NotesMax is how many notes a Record keeps: the last ones.
-const NotesMax = 40
+const NotesMax = 16
 
 // NewRecord begins the record of a client and a channel. Truth.Check is given it later.
 func NewRecord(client, channel string) *Record { return &Record{client: client, channel: channel} }

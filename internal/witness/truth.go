@@ -59,6 +59,13 @@ func (t *Truth) Acknowledged() int {
 	return t.accepted
 }
 
+// Sent is how many were sent.
+func (t *Truth) Sent() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sent)
+}
+
 // Newest is the position that was acknowledged last in a channel. When nothing else is
 // under way it is where every client has to come.
 func (t *Truth) Newest(channel string) hub.Position {

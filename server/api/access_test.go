@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -51,6 +52,7 @@ var cells = []struct{ request, row, answers string }{
 	{"POST call/a", "`POST /call/METHOD`", "401 403 403 403 403 403 403 403 403 403 404"}, // allowed, and nobody answers it
 	{"POST revocations", "`POST /revocations`", "401 403 403 403 403 403 403 403 403 200 403"},
 	{"GET info", "`GET /info`", "401 403 403 403 403 403 403 403 403 200 403"},
+	{"GET cluster", "`GET /cluster`", "401 403 403 403 403 403 403 403 403 200 403"},
 	{"GET explain?action=publish&channel=a", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200 403"},
 	{"GET explain?user=ann&channel=a&position=e:1", "`GET /explain`", "401 403 403 403 403 403 403 200 403 200 403"},
 }
@@ -76,6 +78,9 @@ func TestEveryCell(t *testing.T) {
 			f := newFixture(t, func(o *Options) {
 				o.Revoke = func(identity.Revocation) error { return nil }
 				o.IsRevoked = func(*access.Identity) bool { return false }
+				o.Cluster = func() any {
+					return json.RawMessage(`{"node":"","broker":{"kind":"memory","state":"up","lag_seconds":0},"nodes":[],"bus":{"sent":0,"received":0,"malformed":0,"unanswered":0}}`)
+				}
 				o.Flight = flight.New(flight.BytesMin)
 			})
 			who := caller.name

@@ -16,7 +16,9 @@ import (
 // ended is why a session ends that was ended here. The client is not to come back.
 var ended = &hub.Ended{Code: clientproto.CloseForbidden, Reason: "session ended by the server"}
 
-// revoked is why a session ends whose token was revoked.
+// ErrRevoked is why a session ends whose token was revoked.
+var ErrRevoked error = revoked
+
 var revoked = &access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"}
 
 // endSession is DELETE sessions/{session}. It ends subscriptions to all channels of
@@ -98,7 +100,13 @@ func (c *call) revoke() *fault {
 	if err := c.o.Revoke(r); err != nil {
 		return c.revokeFault(err)
 	}
+	if c.o.TellRevoked != nil && !c.isForNode {
+		c.o.TellRevoked(r)
+	}
 	n := c.o.Hub.EndSessions(func(s *hub.Session) bool { return c.o.IsRevoked(s.Identity()) }, revoked)
+	if c.o.EndedFor != nil && c.isForNode {
+		n = max(n, c.o.EndedFor(r)) // those have gone already
+	}
 	var which []any // what it does not name is not what it is about
 	if r.User != "" {
 		which = append(which, "user", r.User)
@@ -162,9 +170,25 @@ func (c *call) info() *fault {
 	if f := c.authorizeAll(); f != nil {
 		return f
 	}
-	b, err := json.Marshal(c.o.Info())
+	return c.answerJSON(c.o.Info())
+}
+
+// cluster is GET cluster.
+func (c *call) cluster() *fault {
+	if f := c.authorizeAll(); f != nil {
+		return f
+	}
+	if c.o.Cluster == nil {
+		return &fault{problem: transport.ProblemNotSupported, detail: "this server knows of no others"}
+	}
+	return c.answerJSON(c.o.Cluster())
+}
+
+// answerJSON answers what a function of Options says.
+func (c *call) answerJSON(v any) *fault {
+	b, err := json.Marshal(v)
 	if err != nil {
-		c.o.Logger.Error("what GET info answers is no JSON", "error", err)
+		c.o.Logger.Error("what the server says of itself is no JSON", "error", err)
 		return &fault{problem: transport.ProblemInternal, detail: "the server does not know what to say of itself; its log says more"}
 	}
 	return c.answer(http.StatusOK, append(b, '\n'))

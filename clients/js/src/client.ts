@@ -1,0 +1,498 @@
+import type { Transport } from "./carriers.js"
+import { Channel, payload, problem, randomId, type AskOptions, type ChannelOptions, type Link, type Message, message } from "./channel.js"
+import { Dialer } from "./dial.js"
+import { Emitter } from "./emitter.js"
+import { Fan } from "./fan.js"
+import { Follower } from "./follower.js"
+import { watchPage } from "./page.js"
+import { GodwitError, type Line, type Problem } from "./protocol.js"
+import { Session } from "./session.js"
+import type { Effect, Input, State, TokenReason } from "./steps.js"
+import { canShare, Tabs, type Shared } from "./tabs.js"
+import { version } from "./version.js"
+
+export interface GodwitOptions {
+  /**
+   * A token, or what gets one. It is asked again when the token ends (`expired`) or is not taken (`refused`). Without, the server
+   * decides what somebody unknown may do.
+   */
+  token?: string | ((reason: TokenReason) => string | Promise<string>)
+  /**
+   * Whether the tabs of a browser that have the same URL share one connection. Default true, where the page is served over https
+   * or from localhost. A string keeps those apart whose strings differ: the id of the user, where a browser may have several.
+   */
+  tabs?: boolean | string
+  /** The ways to connect, in the order in which they are tried. Default websocket, stream, sse, poll. */
+  transports?: Transport[]
+  /** How long a subscription, and then the connection, outlives the last who used it, in milliseconds. Default 5000. */
+  grace?: number
+  /** How many publications and questions may wait for their reply before more are refused. Default 1000. */
+  queue?: number
+  /** Name and version of the program, for the server's logs. */
+  client?: string
+  /** In place of the platform's own. */
+  fetch?: typeof fetch
+  WebSocket?: typeof WebSocket
+}
+
+export interface GodwitEvents {
+  /** The state, the transport or the time of the next attempt is another. */
+  state: State
+  /** The connection is there. */
+  open: Godwit
+  /** It was there, and is not any more. */
+  close: GodwitError | undefined
+  /** Why there is no connection; in the state `closed` nothing more is tried. */
+  error: GodwitError
+  /** A message to the user, in the user's own channel. */
+  message: Message
+}
+
+interface Waiting {
+  reply(outcome: { ok?: Line; error?: Problem }): void
+}
+
+const upgradeFirstMs = 10_000
+const upgradeMaxMs = 600_000
+const timerMaxMs = 2 ** 31 - 1
+
+/**
+ * A connection to a Godwit server. It connects when something is used for the first time, comes back by itself, and closes when
+ * nothing was used for some seconds. Map says what the channels have, by name or pattern.
+ */
+export class Godwit<Map extends object = Record<string, unknown>> extends Emitter<GodwitEvents> {
+  /** The address of the server, with a slash at its end. */
+  readonly url: string
+
+  private _options: GodwitOptions
+  private _session: Session
+  private _fan: Fan
+  private _link: Link
+  private _dialer: { send(lines: string[]): void; close(code: number): void; tryBetter?(): void } | undefined
+  private _tabs: Tabs | undefined
+  private _followers = new globalThis.Map<string, Follower>()
+  private _shared: Shared | undefined // what the leader says, while another tab has the connection
+  private _waiting = new globalThis.Map<number, Waiting>()
+  private _ref = 0
+  private _inputs: Input[] = []
+  private _isStepping = false
+  private _timer: ReturnType<typeof setTimeout> | undefined
+  private _idle: (() => void) | undefined
+  private _upgrade: (() => void) | undefined
+  private _upgradeMs = upgradeFirstMs
+  private _unwatch: (() => void) | undefined
+  private _known: Transport | undefined
+  private _told = "idle" as State
+  private _toldAll = ""
+  private _isClosed = false
+
+  /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
+  constructor(url?: string | URL, options: GodwitOptions = {}) {
+    super()
+    const base = typeof document === "undefined" ? undefined : document.baseURI
+    const at = new URL(url ?? ".", base)
+    at.protocol = at.protocol.replace(/^ws/, "http")
+    this.url = at.href.replace(/[?#].*$/, "").replace(/\/?$/, "/")
+    this._options = options
+    const { token } = options
+    this._session = new Session({
+      client: options.client ?? "godwit-js/" + version,
+      hasTokens: typeof token === "function",
+      token: typeof token === "string" ? token : undefined,
+      random: Math.random,
+    })
+    this._fan = new Fan(
+      this._session,
+      (input) => this._run(input),
+      (verb, body) => this._ask(verb, body, { timeout: 30_000 }),
+    )
+    this._link = {
+      grace: options.grace ?? 5000,
+      attach: (feed) => {
+        this._use()
+        if (this._isClosed) queueMicrotask(() => feed.failed({ type: "urn:godwit:client:closed", title: "this client was closed" }))
+        else this._fan.attach(feed)
+      },
+      detach: (feed) => {
+        this._fan.detach(feed)
+        this._rest()
+      },
+      ask: (verb, body, options) => this._ask(verb, body, options),
+      later,
+    }
+  }
+
+  /** What the connection is doing; in a tab that shares another one's, what that is doing. */
+  get state(): State {
+    const { state } = this._session
+    if (this._isClosed) return "closed"
+    return state !== "closed" && state !== "idle" && this._shared ? (this._shared.state as State) : state
+  }
+
+  /** When the next attempt is made, in the state `waiting`. */
+  get retryAt(): Date | undefined {
+    const at = this._shared?.retryAt ?? this._session.retryAt
+    return this.state === "waiting" && isFinite(at) ? new Date(at) : undefined
+  }
+
+  /** Why the connection is not there. */
+  get error(): GodwitError | undefined {
+    const { error } = this._session
+    return error && this.state !== "open" ? new GodwitError(error.problem, error.code) : undefined
+  }
+
+  /** What carries the connection, "" while there is none. */
+  get transport(): Transport | "" {
+    return (this._shared?.transport ?? this._session.kind) as Transport | ""
+  }
+
+  /** Whether another tab has the connection. */
+  get isShared(): boolean {
+    return !!this._shared
+  }
+
+  /** Who the server says this is. */
+  get user(): string | undefined {
+    return this._shared?.user ?? this._session.user
+  }
+
+  /** The id of the session, which others see as that of a member. */
+  get session(): string | undefined {
+    return (this._shared?.resume ?? this._session.resume)?.session
+  }
+
+  /** channel is a channel, or with a pattern several. */
+  channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>
+  channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>
+  channel(name: string, options: ChannelOptions = {}): Channel {
+    return new Channel(this._link, name, options)
+  }
+
+  /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
+  async rpc<T = unknown>(method: string, data?: unknown, { timeout = 30_000, signal }: AskOptions = {}): Promise<T> {
+    const body: Line = { method, timeout_ms: Math.max(1, Math.min(timeout, 60_000)), ...(data === undefined ? {} : payload(data)) }
+    // The server's own error says more than ours, so it has the time to come.
+    const ok = await this._ask("rpc", body, { timeout: timeout + 5000, signal })
+    return message(ok).data as T
+  }
+
+  /** reconnect tries at once, also after the server has said that it would do no good. */
+  reconnect(): void {
+    if (!this._isClosed) this._run({ is: "again" })
+  }
+
+  /** close ends the connection for good: what waits fails. */
+  close(): void {
+    if (this._isClosed) return
+    this._isClosed = true
+    this._end()
+    const error = { type: "urn:godwit:client:closed", title: "this client was closed" }
+    for (const { reply } of [...this._waiting.values()]) reply({ error })
+  }
+
+  // --- commands ---
+
+  private _ask(verb: string, body: Line, { timeout, signal }: AskOptions = {}): Promise<Line> {
+    return new Promise((done, failed) => {
+      if (signal?.aborted) return failed(signal.reason)
+      const ref = this._command(verb, body, ({ ok, error }) => {
+        stop?.()
+        signal?.removeEventListener("abort", aborted)
+        if (ok) done(ok)
+        else failed(new GodwitError(error!))
+      })
+      if (ref === 0) return
+      const aborted = () => {
+        this._forget(ref)
+        stop?.()
+        failed(signal!.reason)
+      }
+      const late = () => {
+        this._forget(ref)
+        signal?.removeEventListener("abort", aborted)
+        failed(problem("timeout", "there was no reply in time; whether it was done is not known"))
+      }
+      const stop = timeout === undefined ? undefined : later(timeout, late)
+      signal?.addEventListener("abort", aborted)
+    })
+  }
+
+  private _command(verb: string, body: Line, reply: Waiting["reply"]): number {
+    const why = this._isClosed ? ["closed", "this client was closed"] : this._waiting.size >= (this._options.queue ?? 1000) ? ["queue", "too many commands wait for the connection"] : undefined
+    if (why) {
+      queueMicrotask(() => reply({ error: { type: "urn:godwit:client:" + why[0], title: why[1]! } }))
+      return 0
+    }
+    const ref = ++this._ref
+    this._waiting.set(ref, {
+      reply: (outcome) => {
+        this._waiting.delete(ref)
+        reply(outcome)
+        this._rest()
+      },
+    })
+    this._use()
+    this._run({ is: "ask", ref, verb, body })
+    return ref
+  }
+
+  private _forget(ref: number): void {
+    if (!this._waiting.delete(ref)) return
+    this._run({ is: "forget", ref })
+    this._rest()
+  }
+
+  // --- the life of the connection ---
+
+  private _use(): void {
+    this._idle?.()
+    this._idle = undefined
+    if (this._isClosed || this._session.state !== "idle") return
+    this._unwatch ??= watchPage({
+      wake: () => this._run({ is: "wake" }),
+      sleep: (isLeft) => this._sleep(isLeft),
+      resume: () => {
+        this._tabs?.join()
+        this._run({ is: "wake" })
+      },
+    })
+    const { tabs = true } = this._options
+    if (tabs && canShare()) {
+      this._tabs ??= this._makeTabs("godwit " + this.url + (tabs === true ? "" : " " + tabs))
+      this._tabs.join() // it says who connects
+    } else this._run({ is: "use" })
+  }
+
+  // _rest lets go when nobody has used anything for a while.
+  private _rest(): void {
+    if (this._idle || this._isClosed || this._fan.size > 0 || this._waiting.size > 0) return
+    this._idle = later(this._link.grace, () => {
+      this._idle = undefined
+      this._end()
+    })
+  }
+
+  private _end(): void {
+    this._idle?.()
+    this._idle = undefined
+    this._run({ is: "leave" })
+    this._tabs?.leave()
+    this._shared = undefined
+    this._unwatch?.()
+    this._unwatch = undefined
+    this._tell()
+  }
+
+  private _sleep(isLeft: boolean): void {
+    // A page that is left ends its session, unless another tab goes on with it.
+    if (!isLeft || this._tabs?.hasFollowers) this._run({ is: "sleep" })
+    this._tabs?.leave()
+    this._shared = undefined
+  }
+
+  // --- one step after another ---
+
+  private _run(input: Input): void {
+    this._inputs.push(input)
+    if (this._isStepping) return
+    this._isStepping = true
+    try {
+      for (let next; (next = this._inputs.shift()); ) {
+        const effects = this._session.step(next, Date.now())
+        this._arm()
+        for (const effect of effects) this._do(effect)
+      }
+    } finally {
+      this._isStepping = false
+    }
+  }
+
+  private _arm(): void {
+    clearTimeout(this._timer)
+    const { deadline } = this._session
+    if (deadline < Infinity) this._timer = setTimeout(() => this._run({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs))
+  }
+
+  private _do(effect: Effect): void {
+    switch (effect.do) {
+      case "send":
+        return this._dialer?.send(effect.lines)
+      case "dial":
+        return this._dial()
+      case "drop":
+        this._dialer?.close(effect.code)
+        this._dialer = undefined
+        return
+      case "token":
+        return this._getToken(effect.reason)
+      case "reply":
+        return this._waiting.get(effect.ref)?.reply(effect)
+      case "begun":
+        return this._fan.begun(effect.name, effect.ok, effect.error)
+      case "push":
+        return this._push(effect.line)
+      case "steal":
+        return this._tabs?.steal()
+      case "state":
+        return this._tell()
+    }
+  }
+
+  private _getToken(reason: TokenReason): void {
+    const { token } = this._options
+    const get = async () => (typeof token === "function" ? token(reason) : token!)
+    get().then(
+      (token) => this._run({ is: "token", token }),
+      (error) => this._run({ is: "token", error: { type: "urn:godwit:client:token", title: "no token was to be had: " + (error?.message ?? error) } }),
+    )
+  }
+
+  private _push(line: Line): void {
+    const isWanted = this._fan.push(line)
+    if (line.message) this._emit("message", message(line.message))
+    if (this._tabs?.isLeader && (isWanted || line.message)) this._tabs.answer(undefined, [line])
+  }
+
+  private _dial(): void {
+    this._dialer?.close(4000)
+    if (this._tabs && !this._tabs.isLeader) {
+      this._dialer = { send: (lines) => this._tabs?.ask(lines), close: () => {} }
+      this._run({ is: "ready", kind: "tab" })
+      return
+    }
+    const around = {
+      url: this.url + "connect",
+      fetch: this._options.fetch ?? globalThis.fetch,
+      WebSocket: this._options.WebSocket ?? globalThis.WebSocket,
+      session: () => {
+        const { resume } = this._session
+        return resume ? resume.session + "." + resume.secret : ""
+      },
+    }
+    const kinds = this._kinds()
+    const known = this._known ?? remembered(this.url)
+    const first = kinds.find((kind) => kind === known)
+    const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds
+    // Every third attempt tries everything: the network may be another.
+    const dialer = new Dialer(order, !!first && this._attempts++ % 3 < 2, around, {
+      ready: (kind) => this._dialer === dialer && this._run({ is: "ready", kind }),
+      received: (lines) => this._dialer === dialer && this._run({ is: "received", lines }),
+      lost: (why) => this._dialer === dialer && this._run({ is: "lost", ...why }),
+    })
+    this._dialer = dialer
+  }
+
+  private _attempts = 0
+
+  private _kinds(): Transport[] {
+    const hasSocket = !!(this._options.WebSocket ?? globalThis.WebSocket)
+    return (this._options.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket)
+  }
+
+  // --- other tabs ---
+
+  private _makeTabs(name: string): Tabs {
+    return new Tabs(name, randomId(), {
+      follow: (follow) => {
+        if (!follow) this._shared = undefined
+        else this._shared ??= { state: "connecting", retryAt: 0, transport: "" }
+        for (const follower of this._followers.values()) follower.end()
+        this._followers.clear()
+        this._run({ is: "follow", follow })
+        this._run({ is: "use" })
+      },
+      leader: () => this._run({ is: "lost" }),
+      received: (lines) => this._run({ is: "received", lines }),
+      shared: (shared) => {
+        this._shared = shared
+        this._session.resume = shared.resume
+        this._tell()
+      },
+      commands: (from, lines) => {
+        let follower = this._followers.get(from)
+        if (!follower) this._followers.set(from, (follower = this._makeFollower(from)))
+        this._idle?.()
+        this._idle = undefined
+        follower.take(lines)
+      },
+      left: (from) => {
+        this._followers.get(from)?.end()
+        this._followers.delete(from)
+        this._rest()
+      },
+    })
+  }
+
+  private _makeFollower(id: string): Follower {
+    return new Follower({
+      fan: this._fan,
+      answer: (lines) => this._tabs?.answer(id, lines),
+      ask: (verb, body, reply) => this._command(verb, body, reply),
+      forget: (ref) => this._forget(ref),
+      welcome: () => {
+        this._share()
+        return { ...this._session.resume, user: this._session.user }
+      },
+    })
+  }
+
+  private _share(): void {
+    const { state, retryAt, kind, user, resume } = this._session
+    this._tabs?.share({ state, retryAt, transport: kind, user, resume })
+  }
+
+  private _tell(): void {
+    const { kind, resume } = this._session
+    if (kind && kind !== "tab") {
+      this._attempts = 0
+      if (this._known !== kind) remember(this.url, (this._known = kind as Transport))
+    }
+    this._planUpgrade(kind)
+    if (this._tabs?.isLeader) this._share()
+    const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join()
+    if (all === this._toldAll) return
+    this._toldAll = all
+    const { state } = this
+    const before = this._told
+    this._told = state
+    this._emit("state", state)
+    if (state === "open" && before !== "open") this._emit("open", this as never)
+    if (state !== "open" && before === "open") this._emit("close", this.error)
+    if ((state === "waiting" || state === "closed") && before !== state && this.error) this._emit("error", this.error)
+  }
+
+  // What carries the session is replaced by a WebSocket when that gets through.
+  private _planUpgrade(kind: string): void {
+    if (this._upgrade || kind === "" || kind === "tab" || kind === "websocket" || !this._kinds().includes("websocket")) return
+    this._upgrade = later(this._upgradeMs, () => {
+      this._upgrade = undefined
+      this._upgradeMs = Math.min(this._upgradeMs * 2, upgradeMaxMs)
+      this._dialer?.tryBetter?.()
+      this._planUpgrade(this._session.kind)
+    })
+  }
+}
+
+function later(ms: number, then: () => void): () => void {
+  const timer = setTimeout(then, Math.min(ms, timerMaxMs))
+  return () => clearTimeout(timer)
+}
+
+// The transport that has worked is tried first as long as the tab lives, also after a reload.
+const storageKey = (url: string) => "godwit transport " + url
+
+function remembered(url: string): string | undefined {
+  try {
+    return sessionStorage.getItem(storageKey(url)) ?? undefined
+  } catch {
+    return undefined // there is none, or it is forbidden
+  }
+}
+
+function remember(url: string, kind: Transport): void {
+  try {
+    sessionStorage.setItem(storageKey(url), kind)
+  } catch {
+    // It is asked again then.
+  }
+}

@@ -1,0 +1,189 @@
+package natsbroker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// era is what the numbers of the stream mean: an epoch begins behind base. It does not
+// change.
+type era struct {
+	epoch   string
+	base    uint64
+	created time.Time // when the stream was made that it is about
+}
+
+func (e *era) position(offset uint64) hub.Position {
+	return hub.Position{Epoch: e.epoch, Offset: offset}
+}
+
+// record is an era in the bucket. It is JSON, so that an operator can read it.
+type record struct {
+	Version int       `json:"version"`
+	Epoch   string    `json:"epoch"`
+	Created time.Time `json:"created"` // the stream
+	Base    uint64    `json:"base"`
+
+	// High is how far the stream has come: written once a second by whichever node has
+	// seen more. A stream that ends before that has lost its end.
+	High uint64 `json:"high"`
+}
+
+const recordVersion = 1
+
+// floorLag is how far floor may be behind the stream. It is not moved for less, so that what is of
+// no channel does not move the position of an empty one.
+const floorLag = 1000
+
+func (r *record) era() *era { return &era{epoch: r.Epoch, base: r.Base, created: r.Created} }
+
+// ParseRecord reads a record.
+func ParseRecord(data []byte) (record, error) {
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("natsbroker: the record of the epoch is not readable: %w", err)
+	}
+	if r.Version != recordVersion {
+		return r, fmt.Errorf("natsbroker: the record of the epoch is of version %d, and this program knows %d", r.Version, recordVersion)
+	}
+	if _, err := hub.ParsePosition(r.era().position(r.Base).String()); err != nil {
+		return r, fmt.Errorf("natsbroker: the record of the epoch is wrong: %w", err)
+	}
+	return r, nil
+}
+
+// readRecord reads the record from the leader of the bucket. Without one it is nil; the
+// revision is for writeRecord.
+func (b *Broker) readRecord(ctx context.Context) (*record, uint64, error) {
+	m, err := b.getFromLeader(ctx, "KV_"+b.names.bucket, getRequest{LastFor: b.names.record})
+	if err != nil || m == nil {
+		return nil, 0, err
+	}
+	r, err := ParseRecord(m.data)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &r, m.seq, nil
+}
+
+// errRecordChanged is the answer to writing a record that another node has written
+// meanwhile.
+var errRecordChanged = errors.New("natsbroker: another node has changed the epoch")
+
+// writeRecord replaces the record of that revision.
+func (b *Broker) writeRecord(ctx context.Context, r *record, revision uint64) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	answer, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{
+		Subject: b.names.record, Data: data,
+		Header: nats.Header{nats.ExpectedLastSubjSeqHdr: {strconv.FormatUint(revision, 10)}},
+	})
+	if err != nil {
+		return fmt.Errorf("natsbroker: writing the record of the epoch: %w", err)
+	}
+	a, err := ParseAck("KV_"+b.names.bucket, answer.Data)
+	switch {
+	case err != nil:
+		return err
+	case a.err != nil && a.err.ErrCode == codeWrongLast:
+		return errRecordChanged
+	case a.err != nil:
+		return a.err
+	}
+	return nil
+}
+
+// verify finds out which era the stream is in, and begins a new one if what was
+// promised of the last one does not hold: the stream is another one, or ends before it has
+// ended already.
+func (b *Broker) verify(ctx context.Context) error {
+	for {
+		now, known := b.era.Load(), b.known.Load()
+		r, revision, err := b.readRecord(ctx)
+		if err != nil {
+			return err
+		}
+		s, err := b.streamState(ctx) // after the record: what that says has happened
+		if err != nil {
+			return err
+		}
+		if r != nil && r.Created.Equal(s.created) && s.last >= r.High && (now == nil || now.epoch != r.Epoch || s.last >= known) {
+			b.adopt(r, s.last)
+			return nil
+		}
+		next := record{Version: recordVersion, Epoch: rand.Text()[:10], Created: s.created, Base: s.last, High: s.last}
+		switch err := b.writeRecord(ctx, &next, revision); {
+		case err == nil:
+			if r != nil {
+				b.log.Warn("natsbroker: the stream has lost what it had; a new epoch begins, and subscribers are told of a gap",
+					"epoch", next.Epoch, "before", r.Epoch, "last", s.last, "expected", max(r.High, known))
+			}
+			b.adopt(&next, s.last)
+			return nil
+		case !errors.Is(err, errRecordChanged):
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// adopt goes on in the era of a record.
+func (b *Broker) adopt(r *record, last uint64) {
+	now := b.era.Load()
+	if now != nil && now.epoch == r.Epoch {
+		raise(&b.known, last)
+		return
+	}
+	b.known.Store(max(r.Base, last))
+	b.floor.Store(max(r.Base, last))
+	b.era.Store(r.era())
+	if now == nil {
+		return
+	}
+	b.restartTrackers(r.Base)
+	b.receiver.Lost("")
+}
+
+// poll looks whether the era is still that of the record, and notes how far the stream
+// has come.
+func (b *Broker) poll(ctx context.Context) error {
+	now, known := b.era.Load(), b.known.Load()
+	r, revision, err := b.readRecord(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := b.streamState(ctx)
+	if err != nil {
+		return err
+	}
+	if r == nil || r.Epoch != now.epoch || !r.Created.Equal(s.created) || s.last < max(known, r.High) {
+		return errRecordChanged
+	}
+	raise(&b.known, s.last)
+	if s.last > b.floor.Load()+floorLag { // the position of an empty channel should not become old
+		raise(&b.floor, s.last)
+	}
+	if s.last <= r.High {
+		return nil
+	}
+	r.High = s.last
+	if err := b.writeRecord(ctx, r, revision); err != nil && !errors.Is(err, errRecordChanged) {
+		return err
+	}
+	return nil // or another node has written
+}
