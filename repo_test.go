@@ -110,7 +110,29 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "client/internal/session", "clientproto", "engineio/internal/packet", "engineio/internal/session", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "compat/piesocket/frame", "transport/dialect", "socketio/packet", "sockjs/internal/frames", "sockjs/internal/session", "compat/pusher/protocol"}
+var pure = []string{
+	"access",
+	"client/internal/session",
+	"clientproto",
+	"compat/piesocket/frame",
+	"compat/pusher/protocol",
+	"engine/internal/httphead",
+	"engineio/internal/packet",
+	"engineio/internal/session",
+	"internal/httpsyntax",
+	"internal/jsontext",
+	"internal/redact",
+	"internal/scale",
+	"internal/tracecontext",
+	"internal/wsproto",
+	"socketio/packet",
+	"sockjs/internal/frames",
+	"sockjs/internal/session",
+	"transport/dialect",
+	"ws/deflate",
+	"ws/handshake",
+	"ws/wire",
+}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -153,7 +175,39 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "client/internal/session", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "hub/cluster/roster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "server/diskbroker", "server/forward", "server/natsbroker", "server/redisbroker", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
+var parsers = []string{
+	"access",
+	"client/internal/session",
+	"compat/piesocket",
+	"compat/piesocket/frame",
+	"compat/pusher",
+	"compat/pusher/protocol",
+	"engine",
+	"engine/internal/httphead",
+	"engineio",
+	"engineio/internal/packet",
+	"hub",
+	"hub/cluster",
+	"hub/cluster/roster",
+	"inspect",
+	"internal/hops",
+	"internal/proxyproto",
+	"internal/redact",
+	"internal/scale",
+	"internal/tracecontext",
+	"internal/wsproto",
+	"server/api",
+	"server/diskbroker",
+	"server/forward",
+	"server/natsbroker",
+	"server/redisbroker",
+	"socketio/packet",
+	"sockjs/internal/frames",
+	"transport",
+	"ws/deflate",
+	"ws/handshake",
+	"ws/wire",
+}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.
