@@ -1,6 +1,6 @@
 # Each target is the command it stands for; none of them is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run short test race ci fuzz bench soak chaos fmt vet generate cover release image
+.PHONY: help run short test race ci fuzz bench soak chaos clientchaos fmt vet generate cover release image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
