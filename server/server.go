@@ -74,6 +74,8 @@ type Server struct {
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
+	nodes *nodes // nil: there are no others
+
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
 	bindings  []handover.Socket // all that were bound, also for operators and authorities
@@ -194,6 +196,10 @@ func (s *Server) listenBeside(ctx context.Context, listeners []net.Listener) err
 		s.tls.stop()
 		return errors.Join(err, closeAll(listeners))
 	}
+	if err := s.listenNodes(ctx); err != nil {
+		s.tls.stop()
+		return errors.Join(err, closeAll(listeners))
+	}
 	s.listeners = listeners
 	return nil
 }
@@ -304,6 +310,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	if s.admin != nil {
 		s.admin.start(s.log)
 	}
+	s.startNodes()
 	stopWatching := s.watchBroker()
 	defer stopWatching()
 	s.begin()
@@ -365,6 +372,7 @@ func (s *Server) drain() {
 	cut := s.front.shutdown(ctx, func() {
 		n := s.hub.SessionCount()
 		pace := drainPace(n, s.config.DrainTimeout)
+		s.leaveNodes()
 		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
 		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
@@ -375,6 +383,7 @@ func (s *Server) drain() {
 	if s.admin != nil { // it has told how the rest has ended
 		s.admin.stop(ctx)
 	}
+	s.stopNodes(ctx)
 	s.closeForeign()
 	s.leaveCluster(ctx)
 	_ = s.hub.Close()
@@ -433,7 +442,7 @@ func (s *Server) releaseLocked() error {
 			before = nil
 		}
 	}
-	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before)
+	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before, s.closeNodes())
 }
 
 // tellManager tells systemd, where it has started this process.
