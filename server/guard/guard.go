@@ -102,14 +102,13 @@ func New(o Options, s *Settings) *Guard {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.UserCounted == nil {
-		o.UserCounted = func(string, int) {}
-	}
-	if o.UserElsewhere == nil {
-		o.UserElsewhere = func(string) int { return 0 }
-	}
 	g := &Guard{o: o, limiter: newLimiter(o.Limited)}
-	g.limiter.counted, g.limiter.elsewhere = o.UserCounted, o.UserElsewhere
+	if o.UserCounted != nil {
+		g.limiter.counted = o.UserCounted
+	}
+	if o.UserElsewhere != nil {
+		g.limiter.elsewhere = o.UserElsewhere
+	}
 	g.settings.Store(s)
 	return g
 }

@@ -65,6 +65,8 @@ type inChannel struct{ session, channel string }
 func newLimiter(limited func(kind string)) limiter {
 	return limiter{
 		limited:    limited,
+		counted:    func(string, int) {},
+		elsewhere:  func(string) int { return 0 },
 		users:      ratelimit.NewCounts[string](),
 		handshakes: ratelimit.NewTable[netip.Addr](keysMax),
 		requests:   ratelimit.NewTable[netip.Addr](keysMax),
