@@ -85,6 +85,7 @@ type Server struct {
 
 	upgrading  sync.Mutex                // held by HandOver
 	handedOver atomic.Pointer[successor] // nil until another process has taken over
+	links      []link                    // to such processes, where they have nothing to say to each other; guarded by mu
 	replaced   chan struct{}             // closed then
 	pid        pidFile
 
@@ -387,6 +388,7 @@ func (s *Server) drain() {
 	s.closeForeign()
 	s.leaveCluster(ctx)
 	_ = s.hub.Close()
+	s.unfollow()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer()
 	if cut > 0 {
