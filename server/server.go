@@ -67,6 +67,8 @@ type Server struct {
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
+	users     *tally                   // connections of users; nil if there are no other nodes
+	tallies   []*tally                 // all that nodes add up
 	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
@@ -151,7 +153,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		return nil, c.located(err)
 	}
 	s.metrics.watchApps(s.apps)
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified, UserCounted: s.countUser, UserElsewhere: s.userElsewhere}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
@@ -162,6 +164,9 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		s.abandon(trust)
 		return nil, c.located(err)
+	}
+	if s.node != nil {
+		s.node.Begin() // everything that others ask and tell has a handler
 	}
 	return s, nil
 }
