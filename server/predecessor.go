@@ -121,6 +121,9 @@ func (s *Server) load(ctx context.Context) error {
 	if err := s.receiveSections(h); err != nil {
 		return fail(err)
 	}
+	if err := s.adoptData(); err != nil {
+		return fail(err)
+	}
 	if err := h.Send(handover.Loaded, nil); err != nil {
 		return fail(err)
 	}

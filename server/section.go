@@ -53,6 +53,7 @@ func (s *Server) sections() []section {
 			},
 			read: func(r io.Reader, _ int) error { return s.guard.Settings().Identities.ReadRevocations(r) },
 		},
+		s.leaseSection(), // the last one: everything else that can fail has not
 	}
 }
 

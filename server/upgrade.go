@@ -109,6 +109,7 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	failMoved := func(err error) error {
 		err = fail(err)
 		s.channels.MoveSessions(false)
+		s.keepData()
 		move.Abort() // not before: two must not give out the same positions
 		return err
 	}
@@ -131,6 +132,7 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	_ = h.SetDeadline(time.Time{})
 	gone := move.Commit(h.Stream())
 	frozen := time.Since(froze)
+	s.leaveData()
 	s.log.Info("handed over to another process", "pid", g.PID, "version", g.Build, "took", bulk.Round(time.Millisecond).String(), "publishers_waited", frozen.Round(time.Microsecond).String())
 	s.keepFiles()
 	if gone == nil { // the server was closed meanwhile
