@@ -241,6 +241,7 @@ var otherOptions = map[string]string{
 	"server/api.Options":               "a test of its package tries all of it: nothing below the product imports the product",
 	"server/natsbroker.Options":        "a test of its package tries all of it: nothing below the product imports the product",
 	"server/guard.Options":             "it has functions and no number",
+	"server/redisbroker.Options":       "a test of its package tries all of it: nothing below the product imports the product",
 	"server.Config":                    "a setting is refused by the name that it has in files, with a server.SettingError",
 }
 

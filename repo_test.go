@@ -153,7 +153,7 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "hub/cluster/roster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "server/diskbroker", "server/natsbroker", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
+var parsers = []string{"access", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "hub/cluster/roster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "server/diskbroker", "server/forward", "server/natsbroker", "server/redisbroker", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

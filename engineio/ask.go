@@ -45,7 +45,7 @@ func (s *Server) ask(head *httpcarrier.Request) (a asked, wrong *problem) {
 	if q.sid == "" {
 		return a, s.askHandshake(&a, &q, isUpgrade)
 	}
-	id, ok := sidOf(q.sid)
+	id, ok := s.sidOf(q.sid)
 	if ok {
 		a.socket = s.table.get(id)
 	}

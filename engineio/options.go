@@ -94,6 +94,11 @@ type Options struct {
 	// are no pages.
 	Origins *handshake.Origins
 
+	// SIDPrefix begins the SID of every session, in front of its 20 random characters, so
+	// that whoever passes requests on sees whose they are: see Server.SessionOf. At most 32
+	// letters, digits, dots, hyphens and underscores. Default: none.
+	SIDPrefix string
+
 	// Cookie, if not nil, is set by the answer to a handshake over polling, with the
 	// session's SID as its value: for balancers that need one to find the way back. Nothing
 	// here reads it. An empty Path means "/", HttpOnly is always set, and SameSite is Lax
@@ -143,6 +148,25 @@ func (v *Verdict) abandon() {
 // timerMax is the longest time of a timer in JavaScript. A longer one goes off at once.
 const timerMax = math.MaxInt32 * time.Millisecond
 
+// sidPrefixMax is the longest Options.SIDPrefix.
+const sidPrefixMax = 32
+
+// checkSIDPrefix says what is wrong with a prefix, "" if nothing is. It stands in URLs, in
+// JSON and in cookies as it is.
+func checkSIDPrefix(prefix string) string {
+	if len(prefix) > sidPrefixMax {
+		return fmt.Sprintf("it has %d characters; at most %d may be", len(prefix), sidPrefixMax)
+	}
+	for _, c := range []byte(prefix) {
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '.', c == '_':
+		default:
+			return fmt.Sprintf("%q is not a letter, a digit, a dot, a hyphen or an underscore", c)
+		}
+	}
+	return ""
+}
+
 // withDefaults returns o with its defaults filled in. The error is an *OptionError.
 func (o Options) withDefaults() (Options, error) {
 	if o.Path == "" {
@@ -185,6 +209,9 @@ func (o Options) withDefaults() (Options, error) {
 		if t != Polling && t != WebSocket {
 			return Options{}, &OptionError{Option: "Transports", Reason: fmt.Sprintf("%d is no Transport", t)}
 		}
+	}
+	if text := checkSIDPrefix(o.SIDPrefix); text != "" {
+		return Options{}, &OptionError{Option: "SIDPrefix", Reason: text}
 	}
 	if o.Cookie != nil {
 		own := *o.Cookie

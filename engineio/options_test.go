@@ -25,6 +25,8 @@ func TestOptions(t *testing.T) {
 		{"an unknown transport", "Transports", engineio.Options{Transports: []engineio.Transport{7}}},
 		{"a cookie without a name", "Cookie", engineio.Options{Cookie: &http.Cookie{}}},
 		{"a negative option of another", "Compression", engineio.Options{Compression: &deflate.Options{HistoryBits: -1}}},
+		{"a prefix that is long", "SIDPrefix", engineio.Options{SIDPrefix: strings.Repeat("a", 33)}},
+		{"a prefix that is not for URLs", "SIDPrefix", engineio.Options{SIDPrefix: "a/b"}},
 		{"a negative number", "MaxPayload", engineio.Options{MaxPayload: -1}},
 	} {
 		_, err := engineio.New(engineio.NopHandler{}, &c.o)

@@ -328,3 +328,30 @@ func TestUnknownSessions(t *testing.T) {
 		}
 	})
 }
+
+// A prefix is a part of the SID, and a SID without it is nobody's.
+func TestSIDPrefix(t *testing.T) {
+	onBoth(t, engineio.Options{SIDPrefix: "node-1."}, hooks{}, func(t *testing.T, s *site) {
+		_, sid, _ := strings.Cut(s.do(t, "GET", poll4, "").body, `"sid":"`)
+		sid, _, _ = strings.Cut(sid, `"`)
+		random, ok := strings.CutPrefix(sid, "node-1.")
+		if !ok || len(random) != 20 {
+			t.Fatal(sid)
+		}
+		if a := s.post(t, sid, "4hello"); a.body != "ok" {
+			t.Errorf("%+v", a)
+		}
+		for query, want := range map[string]string{
+			"EIO=4&sid=" + sid: sid, "sid=" + strings.ReplaceAll(sid, ".", "%2E"): sid, "sid=" + random: random, "sid=node-2." + random: "node-2." + random, "sid=" + sid + "x": sid + "x", "": "",
+		} {
+			if got, isHere := s.server.SessionOf(query); got != want || isHere != (want == sid) {
+				t.Errorf("%q: %q, %t", query, got, isHere)
+			}
+		}
+		for _, other := range []string{random, "node-2." + random, "node-1.x"} {
+			if a := s.post(t, other, "4hello"); a.status != 400 || !strings.Contains(a.body, "Session ID unknown") {
+				t.Errorf("%q: %+v", other, a)
+			}
+		}
+	})
+}

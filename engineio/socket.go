@@ -64,9 +64,10 @@ type polling struct {
 	remote net.Addr
 }
 
-// SID returns the identifier of the session, 20 characters. It is a secret of the client:
-// whoever knows it can read and write in the session's name. Do not show it to others.
-func (s *Socket) SID() string { return string(s.id[:]) }
+// SID returns the identifier of the session, Options.SIDPrefix and 20 characters. It is a
+// secret of the client: whoever knows it can read and write in the session's name. Do not
+// show it to others.
+func (s *Socket) SID() string { return s.server.options.SIDPrefix + string(s.id[:]) }
 
 // Value returns what SetValue or Verdict.Value set, or nil.
 func (s *Socket) Value() any {

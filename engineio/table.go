@@ -3,6 +3,7 @@ package engineio
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -22,10 +23,22 @@ func newSID() (s sid) {
 	return s
 }
 
-// sidOf returns what may be a SID. What is of another length never was one.
-func sidOf(text string) (s sid, ok bool) {
-	copy(s[:], text)
-	return s, len(text) == sidLength
+// sidOf returns what may be a SID of this server, without its prefix. What is of another
+// length never was one.
+func (s *Server) sidOf(text string) (id sid, ok bool) {
+	text, ok = strings.CutPrefix(text, s.options.SIDPrefix)
+	copy(id[:], text)
+	return id, ok && len(text) == sidLength
+}
+
+// SessionOf returns the SID that the query of a request names, as it was sent, "" for one
+// that begins a session, and whether that session is here. See Options.SIDPrefix.
+func (s *Server) SessionOf(query string) (sid string, isHere bool) {
+	sid = parseQuery(query).sid
+	if id, ok := s.sidOf(sid); ok {
+		isHere = s.table.get(id) != nil
+	}
+	return sid, isHere
 }
 
 // table is the sessions of a server, and what is counted of them.

@@ -43,6 +43,8 @@ func (s *Server) makeRemoteBroker() error {
 		return err
 	}
 	switch scheme {
+	case "redis", "rediss":
+		return s.makeRedisBroker(urls)
 	case "nats", "tls":
 		return s.makeNATSBroker(urls)
 	}

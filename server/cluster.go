@@ -67,6 +67,9 @@ func (s *Server) leaveCluster(ctx context.Context) {
 	if s.node == nil {
 		return
 	}
+	for _, c := range s.catching {
+		c.close()
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if err := s.node.Leave(ctx); err != nil {

@@ -86,6 +86,9 @@ func (e *edge) clientOf(r *transport.Request) netip.Addr {
 	case r.Loop() != nil:
 		return e.clientAddress(peer, r.Loop().Fields())
 	case r.HTTP() != nil:
+		if client, ok := handedOnFrom(r.HTTP()); ok {
+			return client
+		}
 		return e.clientAddress(peer, fieldsOf(r.HTTP().Header))
 	}
 	return peer.Unmap()
@@ -93,6 +96,9 @@ func (e *edge) clientOf(r *transport.Request) netip.Addr {
 
 // clientOfHTTP is clientAddress for a request of net/http.
 func (e *edge) clientOfHTTP(r *http.Request) netip.Addr {
+	if client, ok := handedOnFrom(r); ok {
+		return client
+	}
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero value on a Unix socket
 	return e.clientAddress(peer.Addr(), fieldsOf(r.Header))
 }

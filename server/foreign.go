@@ -13,6 +13,7 @@ import (
 	"github.com/godwit-io/godwit/compat/socketio"
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/engineio"
+	"github.com/godwit-io/godwit/internal/httpcarrier"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/transport"
@@ -34,6 +35,10 @@ type foreign struct {
 	// them to http.
 	route func(*engine.Request) engine.Route
 	admit func(*engine.Request) engine.Admission
+
+	// session says where the session of a request may be that is not here, see elsewhere.
+	// Nil is for a protocol whose sessions are all in one request.
+	session func(*httpcarrier.Request) whereabouts
 
 	// shutdown ends what has not ended with the hub, as long as ctx allows; close ends the
 	// rest. Either may be nil.
@@ -71,7 +76,8 @@ func (s *Server) makeKeyed() (protocols []transport.Protocol, err error) {
 		s.keyed = append(s.keyed, s.pusher.Serves, s.pusher.ServesHTTP)
 		s.foreign = append(s.foreign,
 			foreign{serves: s.ifApps(s.pusher.ServesBrief), http: s.pusher, isBrief: true},
-			foreign{serves: s.ifApps(s.pusher.ServesFallback), http: s.pusher, route: s.pusher.Route, close: s.pusher.Close})
+			foreign{serves: s.ifApps(s.pusher.ServesFallback), http: s.pusher, route: s.pusher.Route, session: s.pusherSession, close: s.pusher.Close})
+		s.answerHas(kindPusher, s.pusher.HasSession)
 	}
 	return protocols, nil
 }
@@ -87,6 +93,17 @@ func (s *Server) makePusher() (*pusher.Server, error) {
 		o.Webhooks.Wrap = s.tracer.RoundTripper
 	}
 	return pusher.New(o)
+}
+
+// The kinds of sessions whose names are chosen by clients.
+const (
+	kindPusher = "pusher"
+	kindSockJS = "sockjs"
+)
+
+func (s *Server) pusherSession(r *httpcarrier.Request) whereabouts {
+	name, isHere := s.pusher.SessionOf(r.Path())
+	return placeOfName(kindPusher, r.Path(), name, isHere)
 }
 
 // signingApp is the ID of the app for development, "" if there is none. Nobody else's
@@ -131,7 +148,10 @@ func (s *Server) mountForeign() error {
 		}
 		s.foreign = append(s.foreign,
 			foreign{serves: p.ServesFile, http: p, isBrief: true},
-			foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, shutdown: p.Shutdown, close: p.Close})
+			foreign{serves: p.Serves, http: p, route: p.Route, admit: p.Admit, session: func(r *httpcarrier.Request) whereabouts {
+				sid, isHere := p.SessionOf(r.Query())
+				return placeOfSID(sid, isHere, r.IsUpgrade())
+			}, shutdown: p.Shutdown, close: p.Close})
 	}
 	return nil
 }
@@ -141,6 +161,7 @@ func (s *Server) socketIOOptions() *socketio.Options {
 	o := &socketio.Options{
 		Engine: engineio.Options{
 			Origins: s.origins, AllowEIO3: c.SocketIO.EIO3, SessionsMax: c.Limits.Connections, Compression: s.compression(),
+			SIDPrefix:  s.sidPrefix(),
 			MaxPayload: max(engineio.DefaultMaxPayload, requestBytes(c.Limits.PublicationBytes)), Log: s.log,
 		},
 		Main: c.SocketIO.Main, RecordsMax: c.Limits.Connections, ClientDir: c.SocketIO.ClientDir, Echo: c.SocketIO.LaravelEcho,

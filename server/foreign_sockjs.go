@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	channels "github.com/godwit-io/godwit/compat/sockjs"
+	"github.com/godwit-io/godwit/internal/httpcarrier"
 	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/transport"
 )
@@ -49,7 +50,12 @@ func (s *Server) makeSockJS() error {
 	s.foreign = append(s.foreign, foreign{
 		serves: func(path string) bool { return path != sockjsPath+"/" && served.Serves(path) },
 		http:   served, route: served.Route, admit: served.Admit,
+		session: func(r *httpcarrier.Request) whereabouts {
+			name, isHere := served.SessionOf(r.Path())
+			return placeOfName(kindSockJS, r.Path(), name, isHere)
+		},
 		shutdown: served.Shutdown, close: served.Close,
 	})
+	s.answerHas(kindSockJS, served.Has)
 	return nil
 }

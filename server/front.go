@@ -104,6 +104,9 @@ func (s *Server) routeOnLoop(r *engine.Request) engine.Route {
 	if s.loopback.Load() && !hostAllowed(r.Host(), s.origins) {
 		return engine.Route{}
 	}
+	if s.isElsewhereOnLoop(r) {
+		return engine.Route{}
+	}
 	if f := s.foreignAt(r.Path()); f != nil {
 		if f.route == nil || r.Fault() != nil { // net/http has the answer to one that is too many
 			return engine.Route{}
@@ -115,6 +118,9 @@ func (s *Server) routeOnLoop(r *engine.Request) engine.Route {
 
 func (s *Server) admitOnLoop(r *engine.Request) engine.Admission {
 	if s.loopback.Load() && !hostAllowed(r.Host(), s.origins) {
+		return engine.Admission{HTTP: true}
+	}
+	if s.isElsewhereOnLoop(r) {
 		return engine.Admission{HTTP: true}
 	}
 	if f := s.foreignAt(r.Path()); f != nil {

@@ -20,7 +20,7 @@ func isManagement(path string) bool {
 
 // serveAPI makes the server API.
 func (s *Server) serveAPI() error {
-	handler, err := api.New(&api.Options{
+	o := &api.Options{
 		Hub:           s.hub,
 		Identify:      s.identify,
 		Rules:         s.guard.Rules,
@@ -34,9 +34,16 @@ func (s *Server) serveAPI() error {
 		Info:          s.info,
 		Cluster:       s.cluster,
 		Logger:        s.log,
-	})
+	}
+	s.acrossNodes(o)
+	handler, err := api.New(o)
 	if err != nil {
 		return err
+	}
+	if s.node != nil {
+		s.node.Handle(askAPI, func(ctx context.Context, _ string, request []byte) ([]byte, error) {
+			return handler.AnswerNode(ctx, request), nil
+		})
 	}
 	s.api = s.tracer.Handler(handler)
 	return nil

@@ -64,6 +64,9 @@ var securityHeader = http.Header{
 // channel names that are not clean paths.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	isForeign := s.loopback.Load() && !hostAllowed(r.Host, s.origins) && !isProbe(r)
+	if !isForeign && !isOverLimit(r) && s.serveElsewhere(w, r) {
+		return
+	}
 	if !isForeign && !isOverLimit(r) && s.channels.Serves(r) {
 		s.channels.ServeHTTP(w, r)
 		return

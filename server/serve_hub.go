@@ -28,6 +28,9 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 	if err := s.joinCluster(); err != nil {
 		return err
 	}
+	if s.node != nil {
+		s.nodes = s.newNodes(s.node.ID(), clusterNeighbours{s.node})
+	}
 	s.hub.SetPolicies(s.guard.Settings().Policies.OfHub)
 	s.answerMethods(s.guard.Settings().Hooks)
 	protocols, err := s.makeKeyed()
@@ -50,6 +53,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Header:         securityHeader,
 		Observer:       s.transportObserver(),
 
+		Node:            s.nodeID(),
 		SessionTimeout:  c.Sessions.Timeout,
 		SessionBytesMax: c.Sessions.MessageBytes,
 		PingInterval:    c.Sessions.Ping,

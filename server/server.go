@@ -69,9 +69,12 @@ type Server struct {
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
+	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
+
+	nodes *nodes // nil: there are no others
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -195,6 +198,10 @@ func (s *Server) listenBeside(ctx context.Context, listeners []net.Listener) err
 		s.tls.stop()
 		return errors.Join(err, closeAll(listeners))
 	}
+	if err := s.listenNodes(ctx); err != nil {
+		s.tls.stop()
+		return errors.Join(err, closeAll(listeners))
+	}
 	s.listeners = listeners
 	return nil
 }
@@ -310,6 +317,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	if s.admin != nil {
 		s.admin.start(s.log)
 	}
+	s.startNodes()
 	stopWatching := s.watchBroker()
 	defer stopWatching()
 	s.begin()
@@ -371,6 +379,7 @@ func (s *Server) drain() {
 	cut := s.front.shutdown(ctx, func() {
 		n := s.hub.SessionCount()
 		pace := drainPace(n, s.config.DrainTimeout)
+		s.leaveNodes()
 		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
 		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
 			left.Store(new(s.hub.Stats().Sessions))
@@ -381,6 +390,7 @@ func (s *Server) drain() {
 	if s.admin != nil { // it has told how the rest has ended
 		s.admin.stop(ctx)
 	}
+	s.stopNodes(ctx)
 	s.closeForeign()
 	s.leaveCluster(ctx)
 	s.closeHub()
@@ -446,7 +456,7 @@ func (s *Server) releaseLocked() error {
 			before = nil
 		}
 	}
-	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before)
+	return errors.Join(s.hub.Close(), closeAll(s.listeners), admin, before, s.closeNodes())
 }
 
 // tellManager tells systemd, where it has started this process.

@@ -209,6 +209,7 @@ func (s *Server) retire(ctx context.Context, next *successor) {
 	open := s.front.counts().open
 	s.log.Info("replaced; clients are told to come back", "connections", open, "limit", s.config.DrainTimeout.String())
 	s.front.stopAccepting()
+	s.leaveNodes()
 	s.tls.stop() // certificates are the other one's; what was agreed on stays
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.DrainTimeout)
 	defer cancel()

@@ -40,6 +40,38 @@ func TestSplitPath(t *testing.T) {
 	}
 }
 
+// A session is known by its name until it has ended.
+func TestSessionOf(t *testing.T) {
+	s, err := New(NopHandler{}, &Options{Base: "/a", Transports: AllTransports()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"", "/a", "/a/", "/a/info", "/a/websocket", "/a/0/s/websocket", "/a/0/s/other", "/a/0./s/xhr", "/b/0/s/xhr", "/a/iframe.html"} {
+		if name, isHere := s.SessionOf(path); name != "" || isHere {
+			t.Errorf("%q is of %q, %t", path, name, isHere)
+		}
+	}
+	name, isHere := s.SessionOf("/a/0/s/xhr")
+	if name == "" || isHere || s.Has(name) {
+		t.Fatalf("%q, %t", name, isHere)
+	}
+	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/a/0/s/xhr", nil))
+	for _, path := range []string{"/a/0/s/xhr", "/a/1/s/xhr_send", "/a/2/s/eventsource", "/a/0/s/jsonp_send"} {
+		if got, isHere := s.SessionOf(path); got != name || !isHere || !s.Has(name) {
+			t.Errorf("%q is of %q, %t", path, got, isHere)
+		}
+	}
+	if other, isHere := s.SessionOf("/a/0/t/xhr"); other == name || isHere {
+		t.Errorf("another one is %q, %t", other, isHere)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s.Has(name) {
+		t.Error("it has ended, and is there")
+	}
+}
+
 // FuzzServe asks a Server anything. What SplitPath finds is what the Server serves.
 func FuzzServe(f *testing.F) {
 	for _, seed := range [][2]string{{"GET", "/a/info"}, {"POST", "/a/0/s/xhr"}, {"GET", "/a/0/s/jsonp?c=x"}, {"OPTIONS", "/a/0/s/xhr_send"}, {"GET", "/websocket"}, {"GET", "/a/iframe-.html"}} {

@@ -147,6 +147,26 @@ func (s *Server) Admit(r *engine.Request) engine.Admission {
 	return a.OnLoop()
 }
 
+// SessionOf returns a name for the session that a request with this path is for, if that
+// is one which goes on from request to request, and whether it is here. The name is "" for
+// other paths. It is chosen by the client, and secret.
+func (s *Server) SessionOf(path string) (name string, isHere bool) {
+	base, rest, ok := s.match(path)
+	if !ok || rest == "" || rest[0] != '/' {
+		return "", false
+	}
+	session, e, ok := parseSession(rest)
+	if !ok || e.transport == WebSocket {
+		return "", false
+	}
+	name = sessionKey(base, session)
+	return name, s.Has(name)
+}
+
+// Has reports whether there is a session of a name that SessionOf has returned, here or on
+// another Server of the same options.
+func (s *Server) Has(name string) bool { return s.lookup(name) != nil }
+
 // socketTransport is what a WebSocket at rest would be, 0 if there is none.
 func (s *Server) socketTransport(rest string) Transport {
 	if rest == "" || rest[0] != '/' {

@@ -293,7 +293,7 @@ func (c *conversation) greeting(tag uint64, isResumed bool) *dialect.Connected {
 	seat := c.link().seat
 	id := c.visitor.identity()
 	o := &dialect.Connected{
-		Tag: tag, Session: seat.session.ID(), Secret: string(seat.secret[:]), IsResumed: isResumed,
+		Tag: tag, Session: seat.session.ID(), Secret: c.t.shown(&seat.secret), IsResumed: isResumed,
 		Expires: expiresAt(id),
 	}
 	if id != nil {

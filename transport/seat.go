@@ -135,10 +135,17 @@ func (t *Transport) newSeat(c *conversation) (*seat, error) {
 	return s, nil
 }
 
-// findSeat returns the seat of a session, if secret is its own.
+// findSeat returns the seat of a session, if secret is its own. Which node is named behind
+// it does not matter: a session may have come from another process.
 func (t *Transport) findSeat(id, secret string) *seat {
 	s := t.seats.find(id)
-	if s == nil || subtle.ConstantTimeCompare([]byte(secret), s.secret[:]) != 1 {
+	if s == nil {
+		return nil
+	}
+	if n := len(s.secret); len(secret) > n && secret[n] == nodeSeparator {
+		secret = secret[:n]
+	}
+	if subtle.ConstantTimeCompare([]byte(secret), s.secret[:]) != 1 {
 		return nil
 	}
 	return s

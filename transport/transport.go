@@ -155,6 +155,11 @@ type Options struct {
 	// time that the token had when it was shown if that is less. Default 30 s.
 	Expiring time.Duration
 
+	// Node, if not empty, is the name of this node among those that share the Broker. It
+	// becomes a part of the secrets of sessions, so that whoever passes requests on sees whose they
+	// are: see SessionNode. At most 32 letters and digits. Default: none.
+	Node string
+
 	// Protocols are spoken by WebSockets at paths of their own, which come before
 	// channels. They are not modified. Default: none.
 	Protocols []Protocol
@@ -211,6 +216,9 @@ func (o *Options) withDefaults() (Options, error) {
 		driver.Resolve("Expiring", &out.Expiring, DefaultExpiring),
 	)
 	if err != nil {
+		return Options{}, fmt.Errorf("transport: %w", err)
+	}
+	if err := checkNode(out.Node); err != nil {
 		return Options{}, fmt.Errorf("transport: %w", err)
 	}
 	out.PageLimit = min(out.PageLimit, out.PageLimitMax)

@@ -63,6 +63,15 @@ func (f *fallback) Close() error { return f.sock.Close() }
 // the loop. The zero Route is for paths that are not theirs.
 func (s *Server) Route(r *engine.Request) engine.Route { return s.fallback.sock.Route(r) }
 
+// SessionOf returns a name for the session of the fallback transports that a request with
+// this path is for, and whether it is here; see sockjs.Server.SessionOf.
+func (s *Server) SessionOf(path string) (name string, isHere bool) {
+	return s.fallback.sock.SessionOf(path)
+}
+
+// HasSession reports whether there is a session of a name that SessionOf has returned.
+func (s *Server) HasSession(name string) bool { return s.fallback.sock.Has(name) }
+
 // decide begins a session, see sockjs.Options.Decide.
 func (f *fallback) decide(session *sockjs.Session, r *sockjs.Request) sockjs.Handler {
 	t := f.server.transport.Load()

@@ -95,6 +95,10 @@ func (s *Server) Admit(r *engine.Request) engine.Admission {
 	return s.engine.Admit(r)
 }
 
+// SessionOf returns the SID that the query of a request for Engine.IO names, "" for one that
+// begins a session, and whether that session is here. See engineio.Options.SIDPrefix.
+func (s *Server) SessionOf(query string) (sid string, isHere bool) { return s.engine.SessionOf(query) }
+
 // Stats returns the figures of Engine.IO, as they are now.
 func (s *Server) Stats() engineio.Stats { return s.engine.Stats() }
 

@@ -70,6 +70,13 @@ func (s *Server) Route(r *engine.Request) engine.Route { return s.sessions.Route
 // Admit decides about an opening handshake on an event loop. It is for engine.Server.Admit.
 func (s *Server) Admit(r *engine.Request) engine.Admission { return s.sessions.Admit(r) }
 
+// SessionOf returns a name for the session that a request with this path is for, and whether
+// it is here; see sockjs.Server.SessionOf.
+func (s *Server) SessionOf(path string) (name string, isHere bool) { return s.sessions.SessionOf(path) }
+
+// Has reports whether there is a session of a name that SessionOf has returned.
+func (s *Server) Has(name string) bool { return s.sessions.Has(name) }
+
 // Stats returns the numbers of the sessions. Those that have no receiver at the moment count,
 // too: they are sessions of the hub like any other.
 func (s *Server) Stats() sockjs.Stats { return s.sessions.Stats() }

@@ -16,7 +16,9 @@ import (
 // ended is why a session ends that was ended here. The client is not to come back.
 var ended = &hub.Ended{Code: clientproto.CloseForbidden, Reason: "session ended by the server"}
 
-// revoked is why a session ends whose token was revoked.
+// ErrRevoked is why a session ends whose token was revoked.
+var ErrRevoked error = revoked
+
 var revoked = &access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"}
 
 // endSession is DELETE sessions/{session}. It ends subscriptions to all channels of
@@ -99,7 +101,13 @@ func (c *call) revoke() *fault {
 	if written != nil && !errors.Is(written, ErrNotWritten) {
 		return c.revokeFault(written)
 	}
+	if c.o.TellRevoked != nil && !c.isForNode {
+		c.o.TellRevoked(r)
+	}
 	n := c.o.Hub.EndSessions(func(s *hub.Session) bool { return c.o.IsRevoked(s.Identity()) }, revoked)
+	if c.o.EndedFor != nil && c.isForNode {
+		n = max(n, c.o.EndedFor(r)) // those have gone already
+	}
 	var which []any // what it does not name is not what it is about
 	if r.User != "" {
 		which = append(which, "user", r.User)

@@ -1,0 +1,254 @@
+package forward
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Node is another node.
+type Node struct {
+	ID      string
+	Address string // of its Gate, host:port
+	Token   string // that its Gate wants to see
+}
+
+// Bounds of a Forwarder.
+const (
+	dialTimeout  = 3 * time.Second
+	bodyTimeout  = 30 * time.Second // for the content of a request, where nothing else bounds it
+	writeTimeout = 10 * time.Second // for what a client is given to be taken
+	idleConns    = 256              // to one node
+)
+
+// requestsMaxUsual is how many requests are handed on at a time.
+const requestsMaxUsual = 100_000
+
+// ErrLost is why a request is given up whose node has gone.
+var ErrLost = errors.New("forward: the node that has the session is gone")
+
+var (
+	errLeaving = errors.New("forward: this node is going away")
+	errClosed  = errors.New("forward: closed")
+)
+
+// Forwarder hands requests on. All methods are safe for concurrent use.
+type Forwarder struct {
+	self        string
+	requestsMax int
+	transport   *http.Transport
+	log         *slog.Logger
+
+	handed, failed atomic.Uint64
+
+	mu       sync.Mutex // guards what follows
+	requests map[*request]struct{}
+	reason   error // no more are handed on, or none that last
+}
+
+// request is one that is handed on.
+type request struct {
+	node   string
+	lasts  bool
+	cancel context.CancelCauseFunc
+
+	wasRead  atomic.Bool // something of its content
+	answered atomic.Bool // its client has been
+	err      error
+}
+
+// New returns a Forwarder of the node self. requestsMax is how many requests are handed on at
+// a time; 0 is 100,000.
+func New(self string, requestsMax int, log *slog.Logger) *Forwarder {
+	return &Forwarder{
+		self: self, requestsMax: cmp.Or(requestsMax, requestsMaxUsual), log: log, requests: make(map[*request]struct{}),
+		transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+			MaxIdleConnsPerHost:   idleConns,
+			IdleConnTimeout:       idleTimeout / 2, // before the other side gives it up
+			ExpectContinueTimeout: time.Second,
+			DisableCompression:    true,
+		},
+	}
+}
+
+// Outcome is what became of a request.
+type Outcome int
+
+// Outcomes.
+const (
+	Answered    Outcome = iota // its client has been answered, or has gone
+	Unreachable                // the node cannot be reached, and nothing was read: it may be answered here
+	Busy                       // too many are handed on; nothing was read
+	Failed                     // the node was lost on the way; its client was told nothing
+)
+
+// Forward hands r on to a node and its answer back, as it comes. A request that lasts, such
+// as a stream or a WebSocket, ends when this node leaves.
+//
+// Fields that are set in w already are replaced by those of the answer.
+func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, origin Origin, lasts bool) Outcome {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	q := &request{node: to.ID, lasts: lasts, cancel: cancel}
+	if !f.add(q) {
+		return Busy
+	}
+	defer f.remove(q)
+	f.handed.Add(1)
+	control := http.NewResponseController(w)
+	if r.ContentLength != 0 {
+		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // not everything has deadlines, nor needs them
+	}
+	origin.Node = f.self
+	header := origin.String()
+	own := w.Header().Clone()
+	clear(w.Header())
+	proxy := &httputil.ReverseProxy{
+		Transport: f.transport,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", to.Address, p.In.Host
+			p.Out.URL.RawQuery = p.In.URL.RawQuery
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if values := p.In.Header.Values(name); len(values) > 0 {
+					p.Out.Header[http.CanonicalHeaderKey(name)] = values
+				}
+			}
+			p.Out.Header[FieldToken] = []string{to.Token}
+			p.Out.Header[FieldOrigin] = []string{header}
+		},
+		FlushInterval: -1, // at once
+		ErrorHandler:  func(_ http.ResponseWriter, _ *http.Request, err error) { q.err = err },
+		ErrorLog:      slog.NewLogLogger(f.log.Handler(), slog.LevelDebug),
+		ModifyResponse: func(p *http.Response) error {
+			if p.StatusCode == http.StatusUnauthorized && p.Header.Get(FieldToken) != "" {
+				return ErrLost
+			}
+			q.answered.Store(true)
+			return nil
+		},
+	}
+	out := r.WithContext(ctx)
+	out.Body = &content{r.Body, q, control}
+	proxy.ServeHTTP(&patient{w, control}, out)
+	_ = control.SetWriteDeadline(time.Time{})
+	switch {
+	case q.err == nil:
+		return Answered
+	case r.Context().Err() != nil:
+		return Answered // its client has gone
+	case q.answered.Load():
+		panic(http.ErrAbortHandler) // a WebSocket that could not be handed back; it is not known what has been said
+	}
+	f.failed.Add(1)
+	cause := cmp.Or(context.Cause(ctx), q.err)
+	f.log.Debug("a request could not be handed on", "node", to.ID, "address", to.Address, "error", cause)
+	for name, values := range own {
+		w.Header()[name] = values
+	}
+	if q.wasRead.Load() {
+		return Failed
+	}
+	return Unreachable
+}
+
+// add counts a request that begins.
+func (f *Forwarder) add(q *request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.requests) >= f.requestsMax || f.reason == errClosed || f.reason != nil && q.lasts {
+		return false
+	}
+	f.requests[q] = struct{}{}
+	return true
+}
+
+func (f *Forwarder) remove(q *request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.requests, q)
+}
+
+// end gives up requests.
+func (f *Forwarder) end(reason error, concerns func(*request) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for q := range f.requests {
+		if concerns(q) {
+			q.cancel(reason)
+		}
+	}
+}
+
+// Lost says that a node is gone: what waits for it waits no more.
+func (f *Forwarder) Lost(node string) {
+	f.end(ErrLost, func(q *request) bool { return q.node == node })
+}
+
+// Leave ends what lasts, so that its clients come back to another node. The rest goes on.
+func (f *Forwarder) Leave() {
+	f.mu.Lock()
+	f.reason = cmp.Or(f.reason, errLeaving)
+	f.mu.Unlock()
+	f.end(errLeaving, func(q *request) bool { return q.lasts })
+}
+
+// Close ends everything.
+func (f *Forwarder) Close() {
+	f.mu.Lock()
+	f.reason = errClosed
+	f.mu.Unlock()
+	f.end(errClosed, func(*request) bool { return true })
+	f.transport.CloseIdleConnections()
+}
+
+// Counts returns how many requests were handed on, and of these how many could not be
+// answered by their node; and how many are under way.
+func (f *Forwarder) Counts() (handed, failed uint64, underWay int) {
+	f.mu.Lock()
+	underWay = len(f.requests)
+	f.mu.Unlock()
+	return f.handed.Load(), f.failed.Load(), underWay
+}
+
+// content is that of a request.
+type content struct {
+	io.ReadCloser
+	of      *request
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if n > 0 {
+		c.of.wasRead.Store(true)
+	}
+	if err != nil {
+		_ = c.control.SetReadDeadline(time.Time{}) // from here on only the client's leaving is read
+	}
+	return n, err
+}
+
+// patient gives a client time for each part of what it is given.
+type patient struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+// Write implements io.Writer.
+func (p *patient) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return p.ResponseWriter.Write(b)
+}
+
+// Unwrap lets an http.ResponseController find the rest.
+func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -1,0 +1,166 @@
+package forward
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// NewToken returns a secret that nobody can guess.
+func NewToken() string { return rand.Text() + rand.Text() }
+
+// Bounds of a Gate.
+const (
+	headTimeout  = 10 * time.Second
+	idleTimeout  = 2 * time.Minute
+	strangersMax = 256 // connections over which nobody has shown the token yet
+	warnInterval = time.Minute
+)
+
+// Gate is where other nodes hand requests on to this one.
+type Gate struct {
+	token   string
+	serve   http.Handler
+	http    *http.Server
+	log     *slog.Logger
+	taken   atomic.Uint64
+	refused atomic.Uint64
+	warned  atomic.Int64 // when the log had a refusal last, in seconds
+
+	strangers atomic.Int64
+	serving   sync.WaitGroup
+}
+
+// NewGate returns a Gate that has serve serve the requests of those who show token. What
+// serve sees of a request is as if its client had asked here: its RemoteAddr, whether it
+// came over TLS (without a certificate or what else there is to know of that), and its
+// fields. OriginOf says the rest. headerBytesMax is how large the head of a request of a
+// client may be.
+func NewGate(token string, serve http.Handler, headerBytesMax int, log *slog.Logger) *Gate {
+	g := &Gate{token: token, serve: serve, log: log}
+	g.http = &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: headTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytesMax + originBytesMax + 1<<10,
+		ConnContext:       g.welcome,
+		ConnState:         g.watch,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return g
+}
+
+// visitor is a connection to a Gate.
+type visitor struct {
+	net.Conn
+	isStranger atomic.Bool
+}
+
+type visitorKey struct{}
+
+func (g *Gate) welcome(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, visitorKey{}, nc)
+}
+
+// watch counts those that are no strangers any more because they are gone.
+func (g *Gate) watch(nc net.Conn, state http.ConnState) {
+	if v, ok := nc.(*visitor); ok && (state == http.StateClosed || state == http.StateHijacked) {
+		g.know(v)
+	}
+}
+
+func (g *Gate) know(v *visitor) {
+	if v.isStranger.CompareAndSwap(true, false) {
+		g.strangers.Add(-1)
+	}
+}
+
+// door accepts connections for a Gate.
+type door struct {
+	net.Listener
+	gate *Gate
+}
+
+// Accept implements net.Listener.
+func (d door) Accept() (net.Conn, error) {
+	for {
+		nc, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if d.gate.strangers.Add(1) > strangersMax {
+			d.gate.strangers.Add(-1)
+			_ = nc.Close() // whoever it is has shown nothing
+			continue
+		}
+		v := &visitor{Conn: nc}
+		v.isStranger.Store(true)
+		return v, nil
+	}
+}
+
+// Serve serves the connections of ln, which it closes, until Close. It returns at once.
+func (g *Gate) Serve(ln net.Listener) {
+	g.serving.Go(func() {
+		if err := g.http.Serve(door{ln, g}); err != http.ErrServerClosed {
+			g.log.Error("requests that other nodes hand on are not served any more", "address", ln.Addr().String(), "error", err)
+		}
+	})
+}
+
+// Shutdown ends it, with the requests that are under way as long as ctx allows.
+func (g *Gate) Shutdown(ctx context.Context) {
+	if g.http.Shutdown(ctx) != nil {
+		_ = g.http.Close() // there is nothing left to wait for
+	}
+	g.serving.Wait()
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	shown := r.Header.Values(FieldToken)
+	if len(shown) != 1 || subtle.ConstantTimeCompare([]byte(shown[0]), []byte(g.token)) != 1 {
+		g.refused.Add(1)
+		level := slog.LevelDebug
+		if now, last := time.Now().Unix(), g.warned.Load(); now-last >= int64(warnInterval/time.Second) && g.warned.CompareAndSwap(last, now) {
+			level = slog.LevelWarn
+		}
+		g.log.Log(r.Context(), level, "a request to the address for other nodes did not show the token of this one", "remote", r.RemoteAddr)
+		w.Header().Set("Connection", "close")
+		w.Header().Set(FieldToken, "unknown") // another node sees that the answer is not the protocol's
+		http.Error(w, "This address is for the other nodes of a cluster.", http.StatusUnauthorized)
+		return
+	}
+	origins := r.Header.Values(FieldOrigin)
+	if len(origins) != 1 {
+		http.Error(w, errOrigin.Error(), http.StatusBadRequest)
+		return
+	}
+	origin, err := ParseOrigin(origins[0])
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if v, ok := r.Context().Value(visitorKey{}).(*visitor); ok {
+		g.know(v)
+	}
+	g.taken.Add(1)
+	r = withOrigin(r, origin)
+	r.Header.Del(FieldToken)
+	r.Header.Del(FieldOrigin)
+	r.RemoteAddr, r.TLS = origin.Peer, nil
+	if origin.IsSecure {
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+	}
+	g.serve.ServeHTTP(w, r)
+}
+
+// Counts returns how many requests were let in, and refused.
+func (g *Gate) Counts() (taken, refused uint64) { return g.taken.Load(), g.refused.Load() }
