@@ -85,6 +85,7 @@ type Server struct {
 
 	upgrading  sync.Mutex                // held by HandOver
 	handedOver atomic.Pointer[successor] // nil until another process has taken over
+	links      []link                    // to such processes, where they have nothing to say to each other; guarded by mu
 	replaced   chan struct{}             // closed then
 	pid        pidFile
 
@@ -394,6 +395,7 @@ func (s *Server) drain() {
 	s.closeForeign()
 	s.leaveCluster(ctx)
 	s.closeHub()
+	s.unfollow()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer()
 	if cut > 0 {
