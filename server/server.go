@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -65,12 +66,13 @@ type Server struct {
 	api       http.Handler // the server API
 	refusals  refusals
 	apps      *app.Apps
-	pusher    *pusher.Server           // nil if it is off
-	node      *cluster.Node            // nil: there are no others
-	catching  []*catchingUp            // what is asked of other nodes when something was missed
-	away      away                     // since when the broker is
-	foreign   []foreign                // protocols of others
-	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
+	pusher    *pusher.Server                // nil if it is off
+	node      *cluster.Node                 // nil: there are no others
+	roster    atomic.Pointer[roster.Roster] // who is in channels through other nodes; nil: there are none
+	catching  []*catchingUp                 // what is asked of other nodes when something was missed
+	away      away                          // since when the broker is
+	foreign   []foreign                     // protocols of others
+	keyed     []func(path string) bool      // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
 
