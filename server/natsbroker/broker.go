@@ -40,10 +40,11 @@ type Broker struct {
 	limits atomic.Pointer[limits]
 	skew   atomic.Int64 // how far the servers' clock is ahead, in nanoseconds
 
-	disturbed chan struct{} // something may be wrong with the connection or the stream
-	growing   chan struct{} // the stream is to keep more
-	checking  chan struct{} // something may have been lost
-	fresh     chan struct{} // channels are listened to that were not
+	disturbed chan struct{}                      // something may be wrong with the connection or the stream
+	underWay  atomic.Pointer[context.CancelFunc] // ends what manageLoop does
+	growing   chan struct{}                      // the stream is to keep more
+	checking  chan struct{}                      // something may have been lost
+	fresh     chan struct{}                      // channels are listened to that were not
 	wanted    wanted
 
 	ring     ring
@@ -136,7 +137,7 @@ func (b *Broker) Start(r hub.Receiver) error {
 		return err
 	}
 	b.stage.Store(stageOpen)
-	for _, loop := range []func(){b.manageLoop, b.sweepLoop, b.checkLoop, b.sendLoop, b.busLoop, b.busSendLoop} {
+	for _, loop := range []func(){b.manageLoop, b.growLoop, b.sweepLoop, b.checkLoop, b.sendLoop, b.busLoop, b.busSendLoop} {
 		b.loops.Go(loop)
 	}
 	for _, waiting := range b.arrivals {

@@ -132,6 +132,7 @@ func reconnectDelay(attempts int) time.Duration {
 func (b *Broker) disconnected(err error) {
 	b.ring.stall()
 	b.gate.set(false)
+	b.interrupt()
 	if err == nil {
 		err = errors.New("the connection has ended")
 	}
@@ -140,6 +141,7 @@ func (b *Broker) disconnected(err error) {
 }
 
 func (b *Broker) connected() {
+	b.interrupt()
 	b.log.Info("natsbroker: connected to NATS", "server", b.nc.ConnectedAddr())
 	b.bus.missed()
 	b.suspect()

@@ -120,6 +120,7 @@ const (
 	unlistedMax  = 65_536 // channels that are remembered because patterns match them
 	busBytesMax  = 16 << 20
 	requestTime  = 2 * time.Second // for an answer of the server
+	stateTime    = time.Second     // for what the leader of the stream says; it may just be elected
 	pollInterval = time.Second
 )
 
