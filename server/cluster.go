@@ -19,11 +19,12 @@ func (s *Server) joinCluster() (err error) {
 	}
 	rates := &loadRates{server: s}
 	s.node, err = cluster.Join(context.Background(), bus, &cluster.Options{
-		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Load: rates.load, Log: s.log,
+		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Waits: true, Load: rates.load, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
+	s.users = s.newTally("users", s.leastOfUser, nil)
 	s.node.Watch(func(c cluster.Change) {
 		switch c.Kind {
 		case cluster.Joined:
@@ -66,6 +67,9 @@ const leaveTimeout = 2 * time.Second
 func (s *Server) leaveCluster(ctx context.Context) {
 	if s.node == nil {
 		return
+	}
+	for _, t := range s.tallies {
+		t.close()
 	}
 	for _, c := range s.catching {
 		c.close()
