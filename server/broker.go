@@ -17,15 +17,17 @@ func (s *Server) makeBroker() error {
 	switch {
 	case s.broker != nil: // of a test
 		return nil
-	case c.Data != "":
-		return &SettingError{Key: "data", Text: errNoBroker.Error()}
 	case c.Broker.IsOn():
 		return s.makeRemoteBroker()
 	}
-	local, err := membroker.New(&membroker.Options{
+	memory := membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
-	})
+	}
+	if c.Data != "" {
+		return s.makeDiskBroker(memory)
+	}
+	local, err := membroker.New(&memory)
 	if err != nil {
 		return err
 	}
