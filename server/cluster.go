@@ -20,6 +20,7 @@ func (s *Server) joinCluster() (err error) {
 	rates := &loadRates{server: s}
 	s.node, err = cluster.Join(context.Background(), bus, &cluster.Options{
 		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Waits: true, Load: rates.load, Log: s.log,
+		Note: func() []byte { return s.roster.Load().Note() },
 	})
 	if err != nil {
 		return err
@@ -79,6 +80,7 @@ func (s *Server) leaveCluster(ctx context.Context) {
 	if err := s.node.Leave(ctx); err != nil {
 		s.log.Warn("the other nodes may not know that this one has left; they notice it in a few seconds", "error", err)
 	}
+	s.closeRoster()
 }
 
 // loadRates makes rates of what is counted.

@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -77,6 +78,8 @@ type Server struct {
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
+
+	roster atomic.Pointer[roster.Roster] // who is in channels through other nodes; nil: there are none
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
