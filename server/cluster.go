@@ -21,6 +21,7 @@ func (s *Server) joinCluster() (err error) {
 	s.node, err = cluster.Join(context.Background(), bus, &cluster.Options{
 		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Waits: true, Load: rates.load, Log: s.log,
 		AsksMax: asksMax, HandlersMax: handlersMax,
+		Note: func() []byte { return s.roster.Load().Note() },
 	})
 	if err != nil {
 		return err
@@ -90,6 +91,7 @@ func (s *Server) leaveCluster(ctx context.Context) {
 	if s.calling != nil {
 		s.calling.close()
 	}
+	s.closeRoster()
 }
 
 // loadRates makes rates of what is counted.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func (s *Server) load(ctx context.Context) error {
 	if err := s.receiveSections(h); err != nil {
 		return fail(err)
 	}
-	if err := s.awaitBroker(ctx); err != nil {
+	if err := cmp.Or(s.adoptData(), s.awaitBroker(ctx)); err != nil {
 		return fail(err)
 	}
 	if err := h.Send(handover.Loaded, nil); err != nil {

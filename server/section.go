@@ -71,6 +71,7 @@ func (s *Server) otherSections() []section {
 			},
 			read: func(r io.Reader, _ int) error { return s.guard.Settings().Identities.ReadRevocations(r) },
 		},
+		s.leaseSection(), // the last one: everything else that can fail has not
 	}
 }
 

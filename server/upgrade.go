@@ -114,6 +114,7 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	failMoved := func(err error) error {
 		err = fail(err)
 		s.channels.MoveSessions(false)
+		s.keepData()
 		if move != nil {
 			move.Abort() // not before: two must not give out the same positions
 		}
@@ -143,6 +144,7 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	if move != nil {
 		gone = move.Commit(h.Stream())
 		frozen = time.Since(froze)
+		s.leaveData()
 	} else {
 		gone = s.follow(h.Stream())
 	}
