@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher"
@@ -193,6 +194,17 @@ var options = map[string]struct {
 		}
 		o.(*piesocket.Options).Apps = apps
 		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
+		return err
+	}},
+	"client.Options":        {reflect.TypeFor[client.Options](), nil},
+	"client.PublishOptions": {reflect.TypeFor[client.PublishOptions](), nil},
+	"client.SubscribeOptions": {reflect.TypeFor[client.SubscribeOptions](), func(t *testing.T, o any) error {
+		c, err := client.Start("http://127.0.0.1:1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.Subscribe("chat", o.(*client.SubscribeOptions))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

@@ -10,7 +10,6 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/api"
-	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -30,7 +29,7 @@ func (s *Server) serveAPI() error {
 		Flight:        s.flight,
 		IdentifyToken: s.identifyToken,
 		SessionState:  s.channels.SessionState,
-		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
+		Revoke:        s.revoke,
 		IsRevoked:     func(id *access.Identity) bool { return s.guard.Settings().Identities.IsRevoked(id) },
 		Info:          s.info,
 		Cluster:       s.cluster,

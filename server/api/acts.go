@@ -97,8 +97,9 @@ func (c *call) revoke() *fault {
 	if f != nil {
 		return f
 	}
-	if err := c.o.Revoke(r); err != nil {
-		return c.revokeFault(err)
+	written := c.o.Revoke(r)
+	if written != nil && !errors.Is(written, ErrNotWritten) {
+		return c.revokeFault(written)
 	}
 	if c.o.TellRevoked != nil && !c.isForNode {
 		c.o.TellRevoked(r)
@@ -118,8 +119,15 @@ func (c *call) revoke() *fault {
 		which = append(which, "before", r.Before)
 	}
 	c.o.Logger.Info("tokens revoked", append(which, "ended", n, "by", c.id.String())...)
+	if written != nil {
+		return &fault{problem: transport.ProblemBroker, detail: "the tokens are revoked now, and that could not be written down: this server forgets it when it ends; ask again when its disk takes it"}
+	}
 	return c.answerEnded(n)
 }
+
+// ErrNotWritten is the error of Options.Revoke if something is revoked, and could not be written where it
+// outlives the process.
+var ErrNotWritten = errors.New("api: what was revoked could not be written")
 
 func (c *call) revokeFault(err error) *fault {
 	switch {
