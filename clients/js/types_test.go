@@ -115,6 +115,12 @@ func TestTypes(t *testing.T) {
 		}
 		run(t, dir, bin("tsc"), "--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom", "--types", "", name)
 	}
+	// And every entry that needs no framework is there for import and for require.
+	node := program(t, "node")
+	for _, entry := range []string{"", "/core", "/codes", "/svelte"} {
+		run(t, dir, node, "--input-type=module", "-e", `import * as all from "@godwit/client`+entry+`"; if (Object.keys(all).length === 0) process.exit(1)`)
+		run(t, dir, node, "--input-type=commonjs", "-e", `if (Object.keys(require("@godwit/client`+entry+`")).length === 0) process.exit(1)`)
+	}
 	run(t, dir, bin("publint"), "--strict")
 	// Resolution of TypeScript 4 and earlier finds no sub-paths.
 	run(t, dir, bin("attw"), "--pack", ".", "--profile", "node16")
