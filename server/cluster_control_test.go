@@ -256,3 +256,51 @@ func TestClusterRevocation(t *testing.T) {
 	}
 	stays.ends()
 }
+
+// TestClusterConnectionsPerUser: the connections of a user to all nodes count.
+func TestClusterConnectionsPerUser(t *testing.T) {
+	key := identity.NewKey()
+	s := startSeveral(t, 2, func(_ int, c *Config) {
+		name := c.Cluster.Name
+		*c = configured(t, fmt.Sprintf(protected, identity.HashKey(key))+"limits: {connections_per_user: 3}\n")
+		c.Cluster.Name = name
+	})
+	ann := []string{"Authorization", "Bearer " + newToken(t, "ann", time.Hour, `{"subscribe":["**"]}`)}
+	knows := func(one *running, n int) {
+		t.Helper()
+		timeout := time.NewTimer(patience)
+		defer timeout.Stop()
+		for one.users.ofOthers("ann") != n {
+			select {
+			case <-timeout.C:
+				t.Fatalf("a node knows of %d connections of ann elsewhere, want %d", one.users.ofOthers("ann"), n)
+			default:
+				one.do(t, "GET", "/healthz", "")
+			}
+		}
+	}
+	refused := func(one *running) bool {
+		a := one.do(t, "GET", "/channels/a?last=0", "", append(ann, "Accept", "application/json")...)
+		return a.StatusCode == http.StatusTooManyRequests
+	}
+	first := s.read(s.all[0], "a", ann...)
+	s.read(s.all[0], "a", ann...)
+	knows(s.all[1], 2)
+	s.read(s.all[1], "a", ann...)
+	if !refused(s.all[1]) {
+		t.Error("a fourth connection was not refused where the user has one")
+	}
+	knows(s.all[0], 1)
+	if !refused(s.all[0]) {
+		t.Error("a fourth connection was not refused where the user has two")
+	}
+	_ = first.body.Close()
+	knows(s.all[1], 1)
+	if refused(s.all[1]) {
+		t.Error("after one has gone a third connection is refused")
+	}
+	if err := s.all[0].stop(); err != nil {
+		t.Error(err)
+	}
+	knows(s.all[1], 0)
+}

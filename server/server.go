@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -69,12 +70,16 @@ type Server struct {
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
+	users     *tally                   // connections of users; nil if there are no other nodes
+	tallies   []*tally                 // all that nodes add up
 	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
+
+	roster atomic.Pointer[roster.Roster] // who is in channels through other nodes; nil: there are none
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -154,7 +159,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		return nil, c.located(err)
 	}
 	s.metrics.watchApps(s.apps)
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified, UserCounted: s.countUser, UserElsewhere: s.userElsewhere}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
@@ -166,6 +171,9 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		s.abandon(trust)
 		return nil, c.located(err)
+	}
+	if s.node != nil {
+		s.node.Begin() // everything that others ask and tell has a handler
 	}
 	return s, nil
 }
