@@ -98,6 +98,20 @@ func (s *Server) elsewhere(r *httpcarrier.Request) (p whereabouts, ok bool) {
 	return p, ok
 }
 
+// knowsOthers reports whether this node can know all others, so that requests for their
+// sessions find them.
+func (s *Server) knowsOthers() bool {
+	if s.node == nil {
+		return true
+	}
+	select {
+	case <-s.node.Joined():
+		return true
+	default:
+		return false
+	}
+}
+
 // isStreamWanted reports whether the answer to r would be an event stream or lines.
 func isStreamWanted(r *httpcarrier.Request) bool {
 	accept := r.Get("Accept")

@@ -301,7 +301,12 @@ type streamed struct {
 
 func open(t *testing.T, r *running, method, path string, header ...string) *streamed {
 	t.Helper()
-	q, err := http.NewRequestWithContext(t.Context(), method, r.url+path, nil)
+	return openBody(t, r, method, path, "", header...)
+}
+
+func openBody(t *testing.T, r *running, method, path, body string, header ...string) *streamed {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
