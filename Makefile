@@ -1,6 +1,6 @@
 # Each target is the command it stands for; none of them is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run short test race ci fuzz bench soak chaos fmt vet generate cover release image
+.PHONY: help run short test race ci fuzz bench soak chaos clientchaos fmt vet generate cover release image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -31,6 +31,9 @@ soak: ## the engine under every kind of client for SOAK (default 10m): memory an
 
 chaos: ## nodes and members of brokers killed under load, for CHAOS each (default 10m): nothing is lost, repeated or reordered without a gap
 	GODWIT_CHAOS=$(or $(CHAOS),10m) go test -count 1 -timeout 0 -run '^TestChaos' -v ./internal/chaos
+
+clientchaos: ## the JavaScript client reading and publishing MESSAGES (default 100000) while its connections are cut
+	GODWIT_CHAOS=$(or $(MESSAGES),100000) go test -count 1 -timeout 0 -run '^TestClientChaos$$' -v ./internal/interop
 
 fmt: ## format the Go files
 	gofmt -w .

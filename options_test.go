@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/compat/piesocket"
 	"github.com/godwit-io/godwit/compat/pusher"
@@ -195,6 +196,17 @@ var options = map[string]struct {
 		_, err = piesocket.NewProtocol(o.(*piesocket.Options))
 		return err
 	}},
+	"client.Options":        {reflect.TypeFor[client.Options](), nil},
+	"client.PublishOptions": {reflect.TypeFor[client.PublishOptions](), nil},
+	"client.SubscribeOptions": {reflect.TypeFor[client.SubscribeOptions](), func(t *testing.T, o any) error {
+		c, err := client.Start("http://127.0.0.1:1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.Subscribe("chat", o.(*client.SubscribeOptions))
+		return err
+	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {
 		_, err := loadgen.Echo(t.Context(), "ws://127.0.0.1:1/", *o.(*loadgen.Options))
 		return err
@@ -241,6 +253,7 @@ var otherOptions = map[string]string{
 	"server/api.Options":               "a test of its package tries all of it: nothing below the product imports the product",
 	"server/natsbroker.Options":        "a test of its package tries all of it: nothing below the product imports the product",
 	"server/guard.Options":             "it has functions and no number",
+	"server/redisbroker.Options":       "a test of its package tries all of it: nothing below the product imports the product",
 	"server.Config":                    "a setting is refused by the name that it has in files, with a server.SettingError",
 }
 

@@ -54,7 +54,7 @@ var layers = []policy.Layer{
 	{Packages: "socketio/...", May: []string{"socketio/...", "engineio/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/driver", "internal/..."}, Reason: "Socket.IO is a protocol of its own, for programs that have never heard of channels"},
 	{Packages: "sockjs/...", May: []string{"sockjs/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "ws/driver", "internal/..."}, Reason: "SockJS is a protocol of its own, for programs that have never heard of channels"},
 	{Packages: "compat/...", May: []string{"access", "compat/...", "engineio", "socketio/...", "sockjs", "transport/...", "clientproto", "hub", "engine", "ws", "ws/wire", "ws/handshake", "ws/driver", "internal/..."}, Reason: "what maps a protocol of others to channels stands on that protocol and on the edge"},
-	{Packages: "client", May: []string{"clientproto", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
+	{Packages: "client/...", May: []string{"access", "client/...", "clientproto", "hub", "ws", "ws/wire", "ws/handshake"}, Reason: "a program that uses the client must not link the server"},
 	{Packages: "clients/...", Reason: "what runs in other people's programs is files; it shares no code with the server that gives them out"},
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
 	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
@@ -110,7 +110,29 @@ var outside = []policy.Outside{
 
 // pure packages are functions from bytes to bytes: they can be fuzzed, simulated
 // and driven by anything.
-var pure = []string{"access", "clientproto", "engineio/internal/packet", "engineio/internal/session", "ws/wire", "ws/handshake", "ws/deflate", "internal/httpsyntax", "internal/jsontext", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine/internal/httphead", "compat/piesocket/frame", "transport/dialect", "socketio/packet", "sockjs/internal/frames", "sockjs/internal/session", "compat/pusher/protocol"}
+var pure = []string{
+	"access",
+	"client/internal/session",
+	"clientproto",
+	"compat/piesocket/frame",
+	"compat/pusher/protocol",
+	"engine/internal/httphead",
+	"engineio/internal/packet",
+	"engineio/internal/session",
+	"internal/httpsyntax",
+	"internal/jsontext",
+	"internal/redact",
+	"internal/scale",
+	"internal/tracecontext",
+	"internal/wsproto",
+	"socketio/packet",
+	"sockjs/internal/frames",
+	"sockjs/internal/session",
+	"transport/dialect",
+	"ws/deflate",
+	"ws/handshake",
+	"ws/wire",
+}
 
 func pureArrows() (arrows []policy.Arrow) {
 	for _, p := range pure {
@@ -153,7 +175,39 @@ var uses = []policy.Use{
 }
 
 // parsers are the packages that read what a peer sends.
-var parsers = []string{"access", "engineio", "engineio/internal/packet", "ws/wire", "ws/handshake", "ws/deflate", "internal/hops", "internal/proxyproto", "internal/redact", "internal/tracecontext", "internal/wsproto", "engine", "engine/internal/httphead", "hub", "hub/cluster", "hub/cluster/roster", "transport", "compat/piesocket", "compat/piesocket/frame", "inspect", "server/api", "server/diskbroker", "server/forward", "server/natsbroker", "socketio/packet", "sockjs/internal/frames", "compat/pusher", "compat/pusher/protocol"}
+var parsers = []string{
+	"access",
+	"client/internal/session",
+	"compat/piesocket",
+	"compat/piesocket/frame",
+	"compat/pusher",
+	"compat/pusher/protocol",
+	"engine",
+	"engine/internal/httphead",
+	"engineio",
+	"engineio/internal/packet",
+	"hub",
+	"hub/cluster",
+	"hub/cluster/roster",
+	"inspect",
+	"internal/hops",
+	"internal/proxyproto",
+	"internal/redact",
+	"internal/scale",
+	"internal/tracecontext",
+	"internal/wsproto",
+	"server/api",
+	"server/diskbroker",
+	"server/forward",
+	"server/natsbroker",
+	"server/redisbroker",
+	"socketio/packet",
+	"sockjs/internal/frames",
+	"transport",
+	"ws/deflate",
+	"ws/handshake",
+	"ws/wire",
+}
 
 // longFiles lists the source files that may pass fileLinesMax, each with the
 // reason that makes it easier to read whole.

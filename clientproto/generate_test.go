@@ -140,7 +140,19 @@ func typeScript() string {
 		"/** What a client does after each code; after one that is not here it does the same as after CloseCode.Abnormal. */\n" +
 		"export const reconnectAfter: Readonly<Record<CloseCode, Reconnect>> = {\n")
 	for _, c := range Codes() {
-		fmt.Fprintf(&ts, "  [CloseCode.%s]: Reconnect.%s,\n", pascal(c.Name), pascal(c.Reconnect.String()))
+		// Literals, which a bundler can leave out where they are not used.
+		fmt.Fprintf(&ts, "  %d: %q, // %s\n", c.Number, c.Reconnect.String(), pascal(c.Name))
+	}
+	ts.WriteString("}\n\n/** The same the other way round, and shorter: the codes of each but Reconnect.Delayed. */\n" +
+		"export const codesAfter: Readonly<Record<Exclude<Reconnect, \"delayed\">, readonly number[]>> = {\n")
+	for _, r := range reconnects[1:] {
+		var numbers []string
+		for _, c := range Codes() {
+			if c.Reconnect.String() == r.name {
+				numbers = append(numbers, strconv.Itoa(int(c.Number)))
+			}
+		}
+		fmt.Fprintf(&ts, "  %q: [%s],\n", r.name, strings.Join(numbers, ", "))
 	}
 	ts.WriteString("}\n\n/** Why publications were not delivered. Only Lost is a loss: the others were left out on purpose. */\nexport const GapReason = {\n")
 	for _, r := range GapReasons() {

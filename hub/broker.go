@@ -172,6 +172,10 @@ type Page struct {
 	// gives this page again.
 	Begin Position
 
+	// WholeAfter is set by a Broker that knows it for a page that asked from the oldest: of what was
+	// accepted after that time nothing was missing before the page. Zero is unknown.
+	WholeAfter time.Time
+
 	// Gap is set when publications after Query.Since could not be served: some
 	// are not held any more, or Since is of another epoch or newer than the
 	// channel's newest. The page then begins with the oldest that is held, and

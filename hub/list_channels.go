@@ -36,8 +36,11 @@ func (h *Hub) Channels() []ChannelInfo {
 
 // ListQuery selects channels from a list that is ordered by name.
 type ListQuery struct {
-	After string                 // only names that come after it, byte by byte
-	Limit int                    // at most so many; it is positive
+	After string // only names that come after it, byte by byte
+	Limit int    // at most so many; it is positive
+	// OnlySubscribed leaves out what has no subscribers through this hub: the Broker is not asked.
+	OnlySubscribed bool
+
 	Match func(name string) bool // only those for which it returns true; nil for all. It is called with no lock held
 }
 
@@ -76,7 +79,7 @@ func (h *Hub) ListChannels(ctx context.Context, q ListQuery) ([]ChannelInfo, err
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var held []ChannelInfo
-	if b, ok := h.broker.(ListingBroker); ok {
+	if b, ok := h.broker.(ListingBroker); ok && !q.OnlySubscribed {
 		var err error
 		if held, err = b.List(ctx, q); err != nil {
 			return nil, h.brokerError(err)

@@ -434,9 +434,11 @@ func (s *Session) beginAfter(sub *subscription, page *Page, publications []*Publ
 		sub.traits &^= isStarting
 		return publications, gap
 	}
-	// What was before the oldest that is held may have been later than that.
+	// What was before the oldest that is held may have been later than that, unless the
+	// Broker knows better.
 	begin := Position{page.Begin.Epoch, 0}
-	lost := gap == nil && !from.hasRead && page.Begin.Offset > 0
+	isWhole := !page.WholeAfter.IsZero() && page.WholeAfter.Before(from.after)
+	lost := gap == nil && !from.hasRead && page.Begin.Offset > 0 && !isWhole
 	first := 0
 	for first < len(publications) && publications[first].Time.Before(from.after) {
 		first++

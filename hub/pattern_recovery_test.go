@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/brokertest"
+	"github.com/godwit-io/godwit/hub/membroker"
 )
 
 // sorted shows pushes of channels in the order of the channels.
@@ -148,6 +150,46 @@ func TestPatternResumesWithLoss(t *testing.T) {
 			t.Errorf("took %q after an hour", got)
 		}
 	})
+}
+
+// wholeBroker says from when on its histories are whole.
+type wholeBroker struct {
+	*membroker.Broker
+	whole time.Time
+}
+
+func (b *wholeBroker) History(ctx context.Context, channel string, q hub.Query) (hub.Page, error) {
+	page, err := b.Broker.History(ctx, channel, q)
+	page.WholeAfter = b.whole
+	return page, err
+}
+
+// TestPatternResumesWhole: where offsets do not begin at 1, something may seem to be missing
+// before the oldest publication of a channel. The broker may know that nothing is.
+func TestPatternResumesWhole(t *testing.T) {
+	for after, want := range map[time.Duration]string{
+		-time.Second: "b:2 b:3",
+		time.Second:  "b:gap(0-1) b:2 b:3",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			broker := &wholeBroker{Broker: newBroker()}
+			h := newHub(t, broker, &hub.Options{Retention: hub.Retention{Count: 2}})
+			e := connect(t, h)
+			v := away(t, e, "*", 10)
+			broker.whole = v.Began.Add(after)
+			step()
+			publish(t, h, "a", "1")
+			v = follow(e, v, 10)
+			e.Close()
+			step()
+			publish(t, h, "b", "1", "2", "3")
+			f := connect(t, h)
+			f.Subscribe(0, "*", hub.SubscribeOptions{Vector: v})
+			if got := sorted(f.drain()); got != want {
+				t.Errorf("whole %v after it began: took %q, want %q", after, got, want)
+			}
+		})
+	}
 }
 
 // TestPatternResumesInAnotherEpoch is a restart.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/natsbroker"
@@ -16,15 +17,17 @@ func (s *Server) makeBroker() error {
 	switch {
 	case s.broker != nil: // of a test
 		return nil
-	case c.Data != "":
-		return &SettingError{Key: "data", Text: errNoBroker.Error()}
 	case c.Broker.IsOn():
 		return s.makeRemoteBroker()
 	}
-	local, err := membroker.New(&membroker.Options{
+	memory := membroker.Options{
 		HistoryBytesMax: int64(c.Limits.HistoryBytes),
 		ChannelsMax:     c.Limits.Channels,
-	})
+	}
+	if c.Data != "" {
+		return s.makeDiskBroker(memory)
+	}
+	local, err := membroker.New(&memory)
 	if err != nil {
 		return err
 	}
@@ -41,6 +44,8 @@ func (s *Server) makeRemoteBroker() error {
 		return err
 	}
 	switch scheme {
+	case "redis", "rediss":
+		return s.makeRedisBroker(urls)
 	case "nats", "tls":
 		return s.makeNATSBroker(urls)
 	}
@@ -108,10 +113,24 @@ func (s *Server) makeNATSBroker(urls []string) error {
 		AwayMax:         b.Away,
 		Logger:          s.log,
 	})
+	var wrong *hub.OptionError
+	if errors.As(err, &wrong) {
+		if key := natsSettings[wrong.Option]; key != "" {
+			return &SettingError{Key: key, Text: wrong.Reason}
+		}
+	}
 	if err == nil {
 		s.broker = broker
 	}
 	return err
+}
+
+// natsSettings are the settings that options of the broker come from, where what is wrong is
+// known only when it is made.
+var natsSettings = map[string]string{
+	"Credentials": "broker.nats.credentials",
+	"CA":          "broker.tls.ca",
+	"Cert":        "broker.tls.cert",
 }
 
 var errNoBroker = errors.New("this program has no such broker")

@@ -19,11 +19,13 @@ func (s *Server) joinCluster() (err error) {
 	}
 	rates := &loadRates{server: s}
 	s.node, err = cluster.Join(context.Background(), bus, &cluster.Options{
-		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Load: rates.load, Log: s.log,
+		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Waits: true, Load: rates.load, Log: s.log,
+		Note: func() []byte { return s.roster.Load().Note() },
 	})
 	if err != nil {
 		return err
 	}
+	s.users = s.newTally("users", s.leastOfUser, nil)
 	s.node.Watch(func(c cluster.Change) {
 		switch c.Kind {
 		case cluster.Joined:
@@ -67,11 +69,18 @@ func (s *Server) leaveCluster(ctx context.Context) {
 	if s.node == nil {
 		return
 	}
+	for _, t := range s.tallies {
+		t.close()
+	}
+	for _, c := range s.catching {
+		c.close()
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if err := s.node.Leave(ctx); err != nil {
 		s.log.Warn("the other nodes may not know that this one has left; they notice it in a few seconds", "error", err)
 	}
+	s.closeRoster()
 }
 
 // loadRates makes rates of what is counted.

@@ -124,8 +124,8 @@ func TestCluster(t *testing.T) {
 	}
 	for _, i := range []int{0, 2} {
 		one := s.all[i]
-		s.await(one, func() bool { return len(one.node.Peers()) == 1 })
-		if log := one.log.String(); !strings.Contains(log, "another node has left") || strings.Contains(log, "is not heard any more") {
+		s.await(one, func() bool { return strings.Contains(one.log.String(), "another node has left") })
+		if log := one.log.String(); len(one.node.Peers()) != 1 || strings.Contains(log, "is not heard any more") {
 			t.Errorf("node %d did not hear a goodbye: %s", i, log)
 		}
 	}

@@ -185,7 +185,8 @@ func (e *Examination) note(key, format string, args ...any) {
 func (e *Examination) warn() {
 	c := &e.Config
 	for _, s := range secretsIn(settings, c, "") {
-		if s.secret.IsLiteral() && !strings.HasSuffix(s.key, ".key") { // a public key is no secret
+		isOpen := strings.HasSuffix(s.key, ".key") || strings.HasPrefix(s.key, "broker.url") && !s.secret.hasPassword()
+		if s.secret.IsLiteral() && !isOpen { // a public key is no secret, nor is the address of a server
 			e.note(s.key, "the secret stands there itself; env:NAME or file:PATH keeps it out of files that are passed around")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,6 +115,13 @@ func below(dir, path string) string {
 		return path
 	}
 	return filepath.Join(dir, path)
+}
+
+// hasPassword reports whether what was written down is a URL with a user or a password, or
+// no URL at all.
+func (s Secret) hasPassword() bool {
+	u, err := url.Parse(s.text)
+	return err != nil || u.Host == "" || u.User != nil || u.RawQuery != ""
 }
 
 // String is the reference, "(secret)" for a secret that was written down, or "".

@@ -10,7 +10,6 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/server/api"
-	"github.com/godwit-io/godwit/server/identity"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -21,7 +20,7 @@ func isManagement(path string) bool {
 
 // serveAPI makes the server API.
 func (s *Server) serveAPI() error {
-	handler, err := api.New(&api.Options{
+	o := &api.Options{
 		Hub:           s.hub,
 		Identify:      s.identify,
 		Rules:         s.guard.Rules,
@@ -30,14 +29,21 @@ func (s *Server) serveAPI() error {
 		Flight:        s.flight,
 		IdentifyToken: s.identifyToken,
 		SessionState:  s.channels.SessionState,
-		Revoke:        func(r identity.Revocation) error { return s.guard.Settings().Identities.Revoke(r) },
+		Revoke:        s.revoke,
 		IsRevoked:     func(id *access.Identity) bool { return s.guard.Settings().Identities.IsRevoked(id) },
 		Info:          s.info,
 		Cluster:       s.cluster,
 		Logger:        s.log,
-	})
+	}
+	s.acrossNodes(o)
+	handler, err := api.New(o)
 	if err != nil {
 		return err
+	}
+	if s.node != nil {
+		s.node.Handle(askAPI, func(ctx context.Context, _ string, request []byte) ([]byte, error) {
+			return handler.AnswerNode(ctx, request), nil
+		})
 	}
 	s.api = s.tracer.Handler(handler)
 	return nil

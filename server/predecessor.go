@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,6 +122,9 @@ func (s *Server) load(ctx context.Context) error {
 	if err := s.receiveSections(h); err != nil {
 		return fail(err)
 	}
+	if err := cmp.Or(s.adoptData(), s.awaitBroker(ctx)); err != nil {
+		return fail(err)
+	}
 	if err := h.Send(handover.Loaded, nil); err != nil {
 		return fail(err)
 	}
@@ -130,12 +134,14 @@ func (s *Server) load(ctx context.Context) error {
 	if err := h.Send(handover.Serving, nil); err != nil {
 		return fail(err)
 	}
-	// From here on the other one relays.
+	// From here on the other one relays, or goes on with the broker that both use.
 	if ctx.Err() == nil {
 		_ = h.SetDeadline(time.Time{})
 	}
 	var err error
-	if p.guest, err = s.local.Host(h.Stream()); err != nil {
+	if s.local == nil {
+		p.guest = s.follow(h.Stream())
+	} else if p.guest, err = s.local.Host(h.Stream()); err != nil {
 		return fmt.Errorf("cannot take over from process %d: %w", p.offer.PID, err)
 	}
 	for _, file := range p.owned {

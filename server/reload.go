@@ -50,6 +50,9 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	}
 	trust.Hooks.TakeOver(before.Hooks)
 	s.guard.Replace(trust)
+	if s.users != nil {
+		s.users.review() // of the limit
+	}
 	s.replaceApps(apps)
 	s.answerMethods(trust.Hooks)
 	s.hub.SetPolicies(trust.Policies.OfHub)

@@ -30,9 +30,21 @@ type section struct {
 
 // sections are all parts, in the order in which they go.
 func (s *Server) sections() []section {
+	var parts []section
+	if s.local != nil {
+		parts = s.historySections()
+	}
+	return append(parts, s.otherSections()...)
+}
+
+// sectionHistories is the part that only those have who keep histories themselves.
+const sectionHistories = "histories"
+
+// historySections are those of a server that keeps histories itself.
+func (s *Server) historySections() []section {
 	return []section{
 		{
-			name: "histories", version: membroker.SnapshotVersion, needed: true,
+			name: sectionHistories, version: membroker.SnapshotVersion, needed: true,
 			write: func(w io.Writer, _ int, m *relay.Move) error { return m.WriteBulk(w) },
 			read:  func(r io.Reader, _ int) error { return s.local.Restore(r) },
 		},
@@ -41,6 +53,12 @@ func (s *Server) sections() []section {
 			write: func(w io.Writer, _ int, m *relay.Move) error { return m.WriteRest(w) },
 			read:  func(r io.Reader, _ int) error { return s.local.Restore(r) },
 		},
+	}
+}
+
+// otherSections are those of every server.
+func (s *Server) otherSections() []section {
+	return []section{
 		{
 			name: "sessions", version: transport.SessionsVersion, late: true,
 			write: func(w io.Writer, _ int, _ *relay.Move) error { return s.channels.ExportSessions(w) },
@@ -53,6 +71,7 @@ func (s *Server) sections() []section {
 			},
 			read: func(r io.Reader, _ int) error { return s.guard.Settings().Identities.ReadRevocations(r) },
 		},
+		s.leaseSection(), // the last one: everything else that can fail has not
 	}
 }
 

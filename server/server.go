@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -48,6 +49,8 @@ type Server struct {
 	origins   *handshake.Origins
 	broker    hub.Broker
 	local     *relay.Broker // the broker, if it is in this process; else nil
+	disk      *disk         // its directory; nil for none
+	diskSyncs diskSyncs
 	hub       *hub.Hub
 	channels  *transport.Transport
 	welcome   http.Handler
@@ -67,11 +70,16 @@ type Server struct {
 	apps      *app.Apps
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
+	users     *tally                   // connections of users; nil if there are no other nodes
+	tallies   []*tally                 // all that nodes add up
+	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is
 	foreign   []foreign                // protocols of others
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
+
+	roster atomic.Pointer[roster.Roster] // who is in channels through other nodes; nil: there are none
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -82,6 +90,7 @@ type Server struct {
 
 	upgrading  sync.Mutex                // held by HandOver
 	handedOver atomic.Pointer[successor] // nil until another process has taken over
+	links      []link                    // to such processes, where they have nothing to say to each other; guarded by mu
 	replaced   chan struct{}             // closed then
 	pid        pidFile
 
@@ -109,6 +118,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		s.log = newLogger(os.Stderr, c.Log.Format, &s.level)
 	}
 	s.refusals.log = s.log
+	s.diskSyncs = newDiskSyncs()
 	prepare(s)
 	if s.origins, err = handshake.ParseOrigins(c.Origins); err != nil {
 		return nil, err // normalize has parsed them one by one
@@ -149,17 +159,21 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		return nil, c.located(err)
 	}
 	s.metrics.watchApps(s.apps)
-	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified}, trust)
+	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified, UserCounted: s.countUser, UserElsewhere: s.userElsewhere}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
 	s.metrics.watchCluster(s)
+	s.metrics.watchDisk(s)
 	if err = s.serveHub(s.broker); err == nil {
 		err = s.serveAPI()
 	}
 	if err != nil {
 		s.abandon(trust)
 		return nil, c.located(err)
+	}
+	if s.node != nil {
+		s.node.Begin() // everything that others ask and tell has a handler
 	}
 	return s, nil
 }
@@ -172,6 +186,9 @@ func (s *Server) Listen(ctx context.Context) error {
 	defer s.mu.Unlock()
 	if s.used || s.listeners != nil {
 		return errors.New("server: Listen was called before")
+	}
+	if err := s.openData(ctx); err != nil {
+		return err
 	}
 	listeners, err := s.listenEach(ctx, s.config.Listen)
 	if err != nil {
@@ -255,7 +272,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		s.mu.Unlock()
 		return errors.Join(errors.New("server: it listens already"), ln.Close())
 	}
-	err := s.listenBeside(ctx, s.note(ln.Addr().String(), false, []net.Listener{ln}))
+	err := s.openData(ctx)
+	if err != nil {
+		err = errors.Join(err, ln.Close())
+	} else {
+		err = s.listenBeside(ctx, s.note(ln.Addr().String(), false, []net.Listener{ln}))
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -380,7 +402,8 @@ func (s *Server) drain() {
 	s.stopNodes(ctx)
 	s.closeForeign()
 	s.leaveCluster(ctx)
-	_ = s.hub.Close()
+	s.closeHub()
+	s.unfollow()
 	closeSettings(ctx, s.guard.Settings())
 	s.closeTracer()
 	if cut > 0 {
@@ -388,6 +411,13 @@ func (s *Server) drain() {
 		return
 	}
 	s.log.Info("stopped")
+}
+
+// closeHub closes the hub, and with it the broker.
+func (s *Server) closeHub() {
+	if err := s.hub.Close(); err != nil && s.disk != nil {
+		s.log.Error("the data directory is read again in full when it is opened", "error", err)
+	}
 }
 
 // drainPerSecond is how many sessions a second are told to come back elsewhere, at

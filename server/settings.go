@@ -109,7 +109,7 @@ var settings = table([]row[Config]{
 	{"piesocket.enabled", func(c *Config) any { return &c.PieSocket.Enabled }, anything, "Serve clients of PieSocket, where there are apps"},
 	{"data", func(c *Config) any { return &c.Data }, path, "Directory for histories, positions, idempotency keys and revocations"},
 	{"sync", func(c *Config) any { return &c.Sync }, words(SyncAlways, SyncInterval), "When what was accepted is safe from a failure of power"},
-	{"broker.url", func(c *Config) any { return &c.Broker.URL }, secret, "Servers of a broker: nats://, tls://, redis:// or rediss://, or a reference such as env:NATS_URL"},
+	{"broker.url", func(c *Config) any { return &c.Broker.URL }, oneOr(secret), "Servers of a broker: nats://, tls://, redis:// or rediss://, or a reference such as env:NATS_URL"},
 	{"broker.user", func(c *Config) any { return &c.Broker.User }, text(checkSomething), "Who this server is to the broker, if the URL has nobody"},
 	{"broker.password", func(c *Config) any { return &c.Broker.Password }, secret, "The password for the broker, as env:NAME or file:PATH"},
 	{"broker.tls.ca", func(c *Config) any { return &c.Broker.TLS.CA }, path, "PEM file with the authorities that the broker's certificate is of"},

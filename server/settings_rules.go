@@ -62,6 +62,12 @@ func needed(r rule) rule {
 	return r
 }
 
+// oneOr is r of a list of which one may stand without brackets.
+func oneOr(r rule) rule {
+	r.mayBeOne = true
+	return r
+}
+
 func sections(rows []setting) rule { return rule{sections: rows} }
 
 func text(check func(string) string) rule { return rule{check: checkText(check)} }

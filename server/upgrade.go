@@ -101,15 +101,23 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 		return fail(fmt.Errorf("the other program relays by version %d, and this one by %d", g.Relay, relay.Version))
 	}
 
-	move, err := s.local.Move()
-	if err != nil {
+	if err := s.keepsAs(g.Sections); err != nil {
 		return fail(err)
+	}
+	var move *relay.Move // nil if the histories are in a broker that the other one uses, too
+	if s.local != nil {
+		if move, err = s.local.Move(); err != nil {
+			return fail(err)
+		}
 	}
 	s.channels.MoveSessions(true)
 	failMoved := func(err error) error {
 		err = fail(err)
 		s.channels.MoveSessions(false)
-		move.Abort() // not before: two must not give out the same positions
+		s.keepData()
+		if move != nil {
+			move.Abort() // not before: two must not give out the same positions
+		}
 		return err
 	}
 	within(bulkTimeout)
@@ -122,15 +130,24 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 	within(freezeTimeout)
 	freezing, cancel := context.WithTimeout(ctx, freezeTimeout)
 	defer cancel()
-	if err := move.Freeze(freezing); err != nil {
-		return failMoved(fmt.Errorf("deliveries do not end: %w", err))
+	if move != nil {
+		if err := move.Freeze(freezing); err != nil {
+			return failMoved(fmt.Errorf("deliveries do not end: %w", err))
+		}
 	}
 	if err := s.sendRest(h, g.Sections, move); err != nil {
 		return failMoved(err)
 	}
 	_ = h.SetDeadline(time.Time{})
-	gone := move.Commit(h.Stream())
-	frozen := time.Since(froze)
+	var gone <-chan struct{}
+	frozen := time.Duration(0) // nobody waits for a broker
+	if move != nil {
+		gone = move.Commit(h.Stream())
+		frozen = time.Since(froze)
+		s.leaveData()
+	} else {
+		gone = s.follow(h.Stream())
+	}
 	s.log.Info("handed over to another process", "pid", g.PID, "version", g.Build, "took", bulk.Round(time.Millisecond).String(), "publishers_waited", frozen.Round(time.Microsecond).String())
 	s.keepFiles()
 	if gone == nil { // the server was closed meanwhile

@@ -41,9 +41,15 @@ func handoverPair(t *testing.T) (here, there *net.UnixConn) {
 // what became of HandOver.
 func (r *running) succeed(t *testing.T, c Config) (next *running, handedOver error) {
 	t.Helper()
+	return r.succeedPrepared(t, c, func(*Server) {})
+}
+
+// succeedPrepared is succeed by one that prepare has changed before it was made.
+func (r *running) succeedPrepared(t *testing.T, c Config, prepare func(*Server)) (next *running, handedOver error) {
+	t.Helper()
 	next = &running{log: new(logBuffer)}
 	c.Logger, c.Demo = next.log.logger(), new(false)
-	s, err := New(c)
+	s, err := newServer(c, prepare)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +294,7 @@ func TestHandOverFails(t *testing.T) {
 			return errors.Join(err, c.Send(handover.Loaded, nil))
 		}, "malformed"},
 		"with another relay": {func(c *handover.Conn) error { return hello(c, old) }, "relays by version"},
-		"without histories":  {func(c *handover.Conn) error { return hello(c, few) }, `does not understand the part "histories"`},
+		"without histories":  {func(c *handover.Conn) error { return hello(c, few) }, "keeps histories in a broker and this one itself"},
 		"in the middle":      {func(c *handover.Conn) error { return errors.Join(hello(c, good), first(c)) }, ""},
 		"when it has loaded": {func(c *handover.Conn) error {
 			return errors.Join(hello(c, good), sections(c), c.Send(handover.Failed, []byte("cannot load")))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -15,7 +16,15 @@ import (
 const how = "`go generate ./clients/js`"
 
 // entries are what the package can be imported as, besides its name.
-var entries = []string{"index", "codes", "react", "svelte", "vue"}
+var entries = []string{"index", "core", "codes", "react", "svelte", "vue"}
+
+// ownNames are those of properties that are only ours, besides those that begin with an
+// underscore. What goes over the wire or to other tabs is not among them, nor what users see.
+var ownNames = []string{
+	"isLeader", "hasFollowers", "pausedUntil", "began", "feeds", "opener", "isFilled", "carrier", "hasTokens", "sentAt", "isStale",
+	"hasBegun", "attach", "detach", "settled", "nextId", "failed", "begun", "follower", "ref", "verb", "goOn", "replied", "tryBetter",
+	"ready", "received", "lost", "later", "matches", "kind", "deadline", "wake", "sleep", "subs",
+}
 
 // bundle makes one file of a TypeScript entry. Names that begin with an underscore are ours, and
 // made short: a bundler of our users could not do that.
@@ -26,7 +35,7 @@ func bundle(t *testing.T, entry string, change func(*api.BuildOptions)) []byte {
 		Bundle:        true,
 		Format:        api.FormatESModule,
 		Target:        api.ES2022,
-		MangleProps:   "^_",
+		MangleProps:   "^_|^(" + strings.Join(ownNames, "|") + ")$",
 		LegalComments: api.LegalCommentsNone,
 		LogLevel:      api.LogLevelSilent,
 		Banner:        map[string]string{"js": notice},

@@ -12,6 +12,11 @@ const hearAgainAfter = time.Second
 
 // loop hears, and then does what is due until the node ends.
 func (n *Node) loop() {
+	select {
+	case <-n.begun:
+	case <-n.ctx.Done():
+		return
+	}
 	for _, topic := range []string{topicNode + n.id, topicAll} {
 		stop := n.hear(topic)
 		if stop == nil {

@@ -35,6 +35,8 @@ type Node struct {
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
 	kick    chan struct{} // the loop is to look what is due
+	begun   chan struct{} // closed when it may join
+	begin   sync.Once
 	joined  chan struct{} // closed when the others are known
 	bye     chan struct{} // closed when the goodbye has come back
 	events  events
@@ -91,17 +93,23 @@ func Join(ctx context.Context, bus hub.BusBroker, opts *Options) (*Node, error) 
 	}
 	n := &Node{
 		bus: bus, options: o, id: o.ID, began: time.Now(),
-		kick: make(chan struct{}, 1), joined: make(chan struct{}), bye: make(chan struct{}),
+		kick: make(chan struct{}, 1), begun: make(chan struct{}), joined: make(chan struct{}), bye: make(chan struct{}),
 		state: o.State, address: o.Address, token: o.Token,
 		asks: make(map[uint64]*ask), handlers: make(map[string]Handler),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	n.core = newCore(n.id, n.began)
 	n.events.init(o.ToldBytesMax, o.Log)
+	if !o.Waits {
+		n.Begin()
+	}
 	n.loops.Go(n.loop)
 	n.loops.Go(func() { n.events.loop(n.ctx.Done()) })
 	return n, nil
 }
+
+// Begin has a node join for which Options.Waits was set.
+func (n *Node) Begin() { n.begin.Do(func() { close(n.begun) }) }
 
 // ID is Options.ID.
 func (n *Node) ID() string { return n.id }

@@ -61,6 +61,25 @@ func TestJoin(t *testing.T) {
 	})
 }
 
+// TestBegin: a node that waits is not there until it may join, and can leave before.
+func TestBegin(t *testing.T) {
+	inBubble(t, func(b *bus) {
+		there := b.join("there", cluster.Options{})
+		waits, never := b.join("waits", cluster.Options{Waits: true}), b.join("never", cluster.Options{Waits: true})
+		pass(time.Minute)
+		there.want()
+		waits.want()
+		waits.Begin()
+		waits.Begin()
+		<-waits.Joined()
+		waits.want("joined there")
+		if err := never.Leave(b.t.Context()); err != nil {
+			t.Error(err)
+		}
+		there.want("joined waits")
+	})
+}
+
 // TestLeave: a goodbye is heard at once.
 func TestLeave(t *testing.T) {
 	inBubble(t, func(b *bus) {

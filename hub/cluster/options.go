@@ -32,6 +32,10 @@ type Options struct {
 	// State is what the node does at first. Default StateServing.
 	State State
 
+	// Waits has the node join only when Node.Begin is called: so that there are handlers for
+	// what others ask and tell from the first moment. Default: it joins at once.
+	Waits bool
+
 	// Load is called with every beat and returns at once. Default: nothing is told.
 	Load func() Load
 

@@ -26,8 +26,8 @@ func startChromium(t *testing.T) context.Context {
 }
 
 // runChromium starts a program with a folder of its own. stop ends it and waits for it.
-func runChromium(ctx context.Context, path, dir string) (_ context.Context, stop func(), err error) {
-	ctx, cancel := chromedp.NewExecAllocator(ctx, append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+func runChromium(ctx context.Context, path, dir string, more ...chromedp.ExecAllocatorOption) (_ context.Context, stop func(), err error) {
+	ctx, cancel := chromedp.NewExecAllocator(ctx, append(slices.Concat(chromedp.DefaultExecAllocatorOptions[:], more),
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot
 		chromedp.DisableGPU,

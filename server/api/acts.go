@@ -16,7 +16,9 @@ import (
 // ended is why a session ends that was ended here. The client is not to come back.
 var ended = &hub.Ended{Code: clientproto.CloseForbidden, Reason: "session ended by the server"}
 
-// revoked is why a session ends whose token was revoked.
+// ErrRevoked is why a session ends whose token was revoked.
+var ErrRevoked error = revoked
+
 var revoked = &access.Refusal{Cause: access.Unauthenticated, Reason: "token revoked"}
 
 // endSession is DELETE sessions/{session}. It ends subscriptions to all channels of
@@ -95,10 +97,17 @@ func (c *call) revoke() *fault {
 	if f != nil {
 		return f
 	}
-	if err := c.o.Revoke(r); err != nil {
-		return c.revokeFault(err)
+	written := c.o.Revoke(r)
+	if written != nil && !errors.Is(written, ErrNotWritten) {
+		return c.revokeFault(written)
+	}
+	if c.o.TellRevoked != nil && !c.isForNode {
+		c.o.TellRevoked(r)
 	}
 	n := c.o.Hub.EndSessions(func(s *hub.Session) bool { return c.o.IsRevoked(s.Identity()) }, revoked)
+	if c.o.EndedFor != nil && c.isForNode {
+		n = max(n, c.o.EndedFor(r)) // those have gone already
+	}
 	var which []any // what it does not name is not what it is about
 	if r.User != "" {
 		which = append(which, "user", r.User)
@@ -110,8 +119,15 @@ func (c *call) revoke() *fault {
 		which = append(which, "before", r.Before)
 	}
 	c.o.Logger.Info("tokens revoked", append(which, "ended", n, "by", c.id.String())...)
+	if written != nil {
+		return &fault{problem: transport.ProblemBroker, detail: "the tokens are revoked now, and that could not be written down: this server forgets it when it ends; ask again when its disk takes it"}
+	}
 	return c.answerEnded(n)
 }
+
+// ErrNotWritten is the error of Options.Revoke if something is revoked, and could not be written where it
+// outlives the process.
+var ErrNotWritten = errors.New("api: what was revoked could not be written")
 
 func (c *call) revokeFault(err error) *fault {
 	switch {

@@ -24,15 +24,16 @@ const (
 // A request of another site's page that would change something is refused, whoever
 // the browser says it is. Streams end when the Hub shuts down; other requests are
 // answered.
-func New(o *Options) (http.Handler, error) {
+func New(o *Options) (*API, error) {
 	e, err := o.effective()
 	if err != nil {
 		return nil, err
 	}
-	return &api{o: e, page: makePage(), foreign: http.NewCrossOriginProtection()}, nil
+	return &API{o: e, page: makePage(), foreign: http.NewCrossOriginProtection()}, nil
 }
 
-type api struct {
+// API is the Handler that New returns.
+type API struct {
 	o       Options
 	page    page
 	foreign *http.CrossOriginProtection
@@ -45,29 +46,30 @@ type route struct {
 	method, path string
 	serve        func(*call) *fault
 	query        []string // the parameters that it knows
+	across       *across  // nil if it is not about the sessions of other nodes
 }
 
 // routes are all operations. openapi.json describes the same ones.
 var routes = []route{
-	{"POST", "publish", (*call).publish, nil},
-	{"POST", "batch", (*call).batch, nil},
-	{"GET", "channels", (*call).listChannels, []string{"match", "limit", "cursor"}},
-	{"DELETE", "channels/{channel}/history", (*call).clearHistory, nil},
-	{"GET", "channels/{channel}/presence", (*call).listMembers, []string{"limit", "cursor", "by", "count"}},
-	{"GET", "sessions", (*call).listSessions, []string{"user", "channel", "limit", "cursor"}},
-	{"GET", "sessions/{session}", (*call).showSession, nil},
-	{"DELETE", "sessions/{session}", (*call).endSession, nil},
-	{"POST", "sessions/{session}/subscriptions", (*call).subscribeSession, nil},
-	{"DELETE", "sessions/{session}/subscriptions/{channel}", (*call).unsubscribeSession, nil},
-	{"POST", "users/{user}/subscriptions", (*call).subscribeUser, nil},
-	{"DELETE", "users/{user}/subscriptions/{channel}", (*call).unsubscribeUser, nil},
-	{"DELETE", "users/{user}/sessions", (*call).endSessionsOfUser, nil},
-	{"POST", "users/{user}/messages", (*call).publishToUser, nil},
-	{"POST", "call/{method}", (*call).callMethod, nil},
-	{"POST", "revocations", (*call).revoke, nil},
-	{"GET", "info", (*call).info, nil},
-	{"GET", "cluster", (*call).cluster, nil},
-	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}},
+	{"POST", "publish", (*call).publish, nil, nil},
+	{"POST", "batch", (*call).batch, nil, nil},
+	{"GET", "channels", (*call).listChannels, []string{"match", "limit", "cursor"}, &across{merge: mergeChannels}},
+	{"DELETE", "channels/{channel}/history", (*call).clearHistory, nil, nil},
+	{"GET", "channels/{channel}/presence", (*call).listMembers, []string{"limit", "cursor", "by", "count"}, nil},
+	{"GET", "sessions", (*call).listSessions, []string{"user", "channel", "limit", "cursor"}, &across{merge: mergeSessions}},
+	{"GET", "sessions/{session}", (*call).showSession, nil, &across{isOne: true}},
+	{"DELETE", "sessions/{session}", (*call).endSession, nil, &across{isOne: true}},
+	{"POST", "sessions/{session}/subscriptions", (*call).subscribeSession, nil, &across{isOne: true}},
+	{"DELETE", "sessions/{session}/subscriptions/{channel}", (*call).unsubscribeSession, nil, &across{isOne: true}},
+	{"POST", "users/{user}/subscriptions", (*call).subscribeUser, nil, &across{merge: mergeCounts}},
+	{"DELETE", "users/{user}/subscriptions/{channel}", (*call).unsubscribeUser, nil, &across{merge: mergeCounts}},
+	{"DELETE", "users/{user}/sessions", (*call).endSessionsOfUser, nil, &across{merge: mergeCounts}},
+	{"POST", "users/{user}/messages", (*call).publishToUser, nil, nil},
+	{"POST", "call/{method}", (*call).callMethod, nil, nil},
+	{"POST", "revocations", (*call).revoke, nil, &across{merge: mergeCounts}},
+	{"GET", "info", (*call).info, nil, nil},
+	{"GET", "cluster", (*call).cluster, nil, nil},
+	{"GET", "explain", (*call).explain, []string{"token", "action", "channel", "session", "user", "position"}, &across{merge: mergeExplanations, alone: asksForDecision}},
 }
 
 // match returns what stands in the place of the braces: the second part is "" if there is
@@ -99,12 +101,14 @@ func (rt *route) match(path string) (part, second string, ok bool) {
 
 // call is a request, and who makes it.
 type call struct {
-	*api
-	w     http.ResponseWriter
-	r     *http.Request
-	id    *access.Identity
-	part  string // of the path
-	last  string // the second part of the path, if it has two
+	*API
+	w         http.ResponseWriter
+	r         *http.Request
+	id        *access.Identity
+	part      string // of the path
+	last      string // the second part of the path, if it has two
+	isForNode bool   // another node asks, for its caller
+
 	trace string // the span of the request, as hub.Attributes.Trace; "" if none is recorded
 	query map[string]string
 
@@ -112,7 +116,7 @@ type call struct {
 }
 
 // ServeHTTP implements http.Handler.
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), Prefix)
 	switch {
 	case r.URL.Path == DocsPath, r.URL.Path == DocsPath+"/":
@@ -126,14 +130,18 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *api) serve(w http.ResponseWriter, r *http.Request, path string) {
-	c := &call{api: a, w: w, r: r, trace: tracing.Trace(r.Context())}
+func (a *API) serve(w http.ResponseWriter, r *http.Request, path string) {
+	c := &call{API: a, w: w, r: r, trace: tracing.Trace(r.Context())}
 	rt, f := c.find(path)
 	if f == nil {
 		r.Pattern = rt.method + " " + Prefix + rt.path // as a ServeMux does, for whoever has wrapped this
 		f = c.admit(rt)
 	}
-	if f == nil {
+	switch {
+	case f != nil:
+	case c.isAcross(rt):
+		f = c.serveAcross(rt)
+	default:
 		f = rt.serve(c)
 	}
 	if f != nil {

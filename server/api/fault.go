@@ -61,7 +61,7 @@ func (f *fault) appendTo(dst []byte) []byte {
 }
 
 // faultOf is what a client is told of an error.
-func (a *api) faultOf(err error) *fault {
+func (a *API) faultOf(err error) *fault {
 	var refused *access.Refusal
 	var name *hub.NameError
 	switch {
@@ -108,7 +108,7 @@ func (a *api) faultOf(err error) *fault {
 }
 
 // identifyFault is what a client is told of an error of Identify.
-func (a *api) identifyFault(err error) *fault {
+func (a *API) identifyFault(err error) *fault {
 	var refused *access.Refusal
 	if errors.As(err, &refused) {
 		return &fault{refusal: refused}

@@ -81,7 +81,7 @@ func (c *call) listChannels() *fault {
 	if f != nil {
 		return f
 	}
-	channels, err := c.o.Hub.ListChannels(c.r.Context(), hub.ListQuery{After: after, Limit: limit + 1, Match: func(name string) bool {
+	channels, err := c.o.Hub.ListChannels(c.r.Context(), hub.ListQuery{After: after, Limit: limit + 1, OnlySubscribed: c.isForNode, Match: func(name string) bool {
 		return c.may(access.Manage, name) && isAsked(name)
 	}})
 	if err != nil {

@@ -42,7 +42,7 @@ func key(t testing.TB, name, grants string) *access.Identity {
 type fixture struct {
 	t    testing.TB
 	hub  *hub.Hub
-	api  *api
+	api  *API
 	http *httptest.Server
 	root *access.Identity
 
@@ -77,7 +77,7 @@ func newFixtureOn(t testing.TB, broker hub.Broker, ho *hub.Options, change func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.api = made.(*api)
+	f.api = made
 	f.http = httptest.NewServer(f.api)
 	t.Cleanup(func() {
 		f.http.Close()

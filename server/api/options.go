@@ -61,9 +61,18 @@ type Options struct {
 	Revoke    func(identity.Revocation) error
 	IsRevoked func(*access.Identity) bool
 
+	// TellRevoked tells all other nodes of a revocation, and EndedFor is how many sessions of
+	// this node have ended because another one has told it of that. Nil: there are no others.
+	TellRevoked func(identity.Revocation)
+	EndedFor    func(identity.Revocation) int
+
 	// Info is what GET /info answers, as encoding/json makes JSON of it. Nil: an
 	// empty object.
 	Info func() any
+
+	// Others asks all other nodes that are alive what API.AnswerNode answers there, and returns what
+	// each has answered. Nil: there are no others.
+	Others func(ctx context.Context, request []byte) ([]NodeAnswer, error)
 
 	// Cluster is what GET /cluster answers, as encoding/json makes JSON of it. Nil: it is not
 	// supported.

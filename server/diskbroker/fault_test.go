@@ -167,7 +167,7 @@ func TestFailsUnderLoad(t *testing.T) {
 				channel := fmt.Sprintf("c%d", i)
 				for k := range 150 {
 					if i == 0 && k == 50 {
-						disk.set(func(d *faulty) { d.room = 3000 })
+						disk.set(func(d *faulty) { d.room = 800 })
 					}
 					if i == 0 && k == 100 {
 						disk.set(func(d *faulty) { d.room = -1 })

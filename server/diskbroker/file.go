@@ -70,4 +70,13 @@ func (b *Broker) replace(path string, write func(io.Writer) error) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
+// WriteFile writes a file beside those of the Broker, in place of what it was, so that it is there whole, or the old one is. The
+// directory is open. The name is none of the Broker's own.
+func (b *Broker) WriteFile(name string, data []byte) error {
+	return b.replace(b.path(name), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 const temporarySuffix = ".tmp"

@@ -117,6 +117,11 @@ func (b *Broker) runBehind(c *contents, lease *Lease) error {
 		return err
 	}
 	log := b.journal.log
+	if n := len(c.states); n > 0 {
+		if info, err := os.Stat(b.statePath(c.states[n-1])); err == nil {
+			b.stateBytes.Store(info.Size())
+		}
+	}
 	for _, n := range c.segments {
 		if n > lease.Segment {
 			continue

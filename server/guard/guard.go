@@ -58,6 +58,12 @@ type Options struct {
 	// must be quick and must not block.
 	Limited func(kind string)
 
+	// UserCounted is told of every connection and request of a user that begins, with 1, and that has
+	// ended, with -1; UserElsewhere is how many the user has on other nodes, as far as is known. Both must
+	// be quick and must not block. Default: there are no other nodes.
+	UserCounted   func(user string, n int)
+	UserElsewhere func(user string) int
+
 	// Verified is told of every token or key that was shown: which of Verifications it
 	// came to. It must be quick and must not block.
 	Verified func(outcome string)
@@ -97,6 +103,12 @@ func New(o Options, s *Settings) *Guard {
 		o.Now = time.Now
 	}
 	g := &Guard{o: o, limiter: newLimiter(o.Limited)}
+	if o.UserCounted != nil {
+		g.limiter.counted = o.UserCounted
+	}
+	if o.UserElsewhere != nil {
+		g.limiter.elsewhere = o.UserElsewhere
+	}
 	g.settings.Store(s)
 	return g
 }

@@ -48,7 +48,9 @@ func LimitKinds() []string {
 
 // limiter counts. What it has counted stays when limits are changed.
 type limiter struct {
-	limited func(kind string)
+	limited   func(kind string)
+	counted   func(user string, n int)
+	elsewhere func(user string) int
 
 	users                *ratelimit.Counts[string]
 	handshakes, requests *ratelimit.Table[netip.Addr]
@@ -63,6 +65,8 @@ type inChannel struct{ session, channel string }
 func newLimiter(limited func(kind string)) limiter {
 	return limiter{
 		limited:    limited,
+		counted:    func(string, int) {},
+		elsewhere:  func(string) int { return 0 },
 		users:      ratelimit.NewCounts[string](),
 		handshakes: ratelimit.NewTable[netip.Addr](keysMax),
 		requests:   ratelimit.NewTable[netip.Addr](keysMax),
@@ -113,7 +117,7 @@ func (l *limiter) enter(user string, limits *Limits) *access.Refusal {
 	if most == 0 {
 		most = int(^uint(0) >> 1)
 	}
-	if !l.users.Acquire(user, most) {
+	if !l.users.Acquire(user, max(most-l.elsewhere(user), 0)) {
 		l.limited(LimitUser)
 		return &access.Refusal{
 			Cause:      access.TooMany,
@@ -121,10 +125,14 @@ func (l *limiter) enter(user string, limits *Limits) *access.Refusal {
 			RetryAfter: retryWhenFull,
 		}
 	}
+	l.counted(user, 1)
 	return nil
 }
 
-func (l *limiter) leave(user string) { l.users.Release(user) }
+func (l *limiter) leave(user string) {
+	l.users.Release(user)
+	l.counted(user, -1)
+}
 
 // publication counts a publication. It is refused by the first limit that it is
 // above; those before have counted it.

@@ -40,10 +40,11 @@ type Broker struct {
 	limits atomic.Pointer[limits]
 	skew   atomic.Int64 // how far the servers' clock is ahead, in nanoseconds
 
-	disturbed chan struct{} // something may be wrong with the connection or the stream
-	growing   chan struct{} // the stream is to keep more
-	checking  chan struct{} // something may have been lost
-	fresh     chan struct{} // channels are listened to that were not
+	disturbed chan struct{}                      // something may be wrong with the connection or the stream
+	underWay  atomic.Pointer[context.CancelFunc] // ends what manageLoop does
+	growing   chan struct{}                      // the stream is to keep more
+	checking  chan struct{}                      // something may have been lost
+	fresh     chan struct{}                      // channels are listened to that were not
 	wanted    wanted
 
 	ring     ring
@@ -90,9 +91,13 @@ const (
 )
 
 // New returns a Broker, which is the caller's to close until a hub has it. It connects to
-// nothing yet. The error wraps a *hub.OptionError.
+// nothing yet, but reads the files that the options name. The error wraps a
+// *hub.OptionError.
 func New(o *Options) (*Broker, error) {
 	options, err := o.effective()
+	if err == nil {
+		err = options.checkFiles()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +141,7 @@ func (b *Broker) Start(r hub.Receiver) error {
 		return err
 	}
 	b.stage.Store(stageOpen)
-	for _, loop := range []func(){b.manageLoop, b.sweepLoop, b.checkLoop, b.sendLoop, b.busLoop, b.busSendLoop} {
+	for _, loop := range []func(){b.manageLoop, b.growLoop, b.sweepLoop, b.checkLoop, b.sendLoop, b.busLoop, b.busSendLoop} {
 		b.loops.Go(loop)
 	}
 	for _, waiting := range b.arrivals {
@@ -203,6 +208,23 @@ func (b *Broker) await(ctx context.Context) (*era, error) {
 	}
 }
 
+// serve is await for those who ask from outside: when the broker has been away for long,
+// they are told at once.
+func (b *Broker) serve(ctx context.Context) (*era, error) {
+	if err := b.checkAway(); err != nil {
+		return nil, err
+	}
+	return b.await(ctx)
+}
+
+// checkAway returns an error when the broker has been away for longer than AwayMax.
+func (b *Broker) checkAway() error {
+	if since := b.gate.closedSince(); !since.IsZero() && time.Since(since) > b.options.AwayMax {
+		return b.away(errors.New("it does not answer"))
+	}
+	return nil
+}
+
 // failed makes of an error of a call what its caller is told.
 func (b *Broker) failed(err error) error {
 	if err != nil && b.isClosed() {
@@ -234,10 +256,7 @@ func (b *Broker) Health(ctx context.Context) error {
 		_, err := b.await(ctx)
 		return err
 	}
-	if since := b.gate.closedSince(); !since.IsZero() && time.Since(since) > b.options.AwayMax {
-		return b.away(errors.New("it does not answer"))
-	}
-	return nil
+	return b.checkAway()
 }
 
 // gate is open while the broker can serve.

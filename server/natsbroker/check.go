@@ -1,7 +1,6 @@
 package natsbroker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -119,8 +118,16 @@ func (b *Broker) beacon(ctx context.Context) (seq uint64, err error) {
 	return seq, err
 }
 
-// start is what a repair begins behind; 0 if it is not known.
-func (t *tracker) start() uint64 { return cmp.Or(t.last, t.base) }
+// start is what a repair begins behind, if that is known.
+func (t *tracker) start() (seq uint64, isKnown bool) {
+	switch t.place {
+	case placeBase:
+		return t.base, true
+	case placeLast:
+		return t.last, true
+	}
+	return 0, false
+}
 
 // isIdle reports whether nothing is followed.
 func (b *Broker) isIdle() bool {
@@ -143,7 +150,7 @@ func (b *Broker) isIdle() bool {
 func (b *Broker) recheck(f suspicion) {
 	s, t := b.shard(f.t.channel), f.t
 	s.mu.Lock()
-	if t.gone || t.start() >= f.seq || t.start() == 0 {
+	if start, isKnown := t.start(); t.gone || !isKnown || start >= f.seq {
 		s.mu.Unlock()
 		return
 	}
@@ -168,8 +175,8 @@ type looked struct {
 func (b *Broker) findLost(ctx context.Context, until uint64, onlyFresh bool) (found []suspicion, err error) {
 	var all []looked
 	b.eachTracker(func(t *tracker) {
-		if !onlyFresh || t.fresh {
-			all = append(all, looked{t, t.subject, t.start(), t.checked})
+		if start, isKnown := t.start(); isKnown && (!onlyFresh || t.fresh) {
+			all = append(all, looked{t, t.subject, start, t.checked})
 		}
 		t.fresh = false
 	})
@@ -314,7 +321,7 @@ func (b *Broker) replayed(m *stored, one *pattern) {
 			s.mu.Unlock()
 			return
 		}
-		t.last = m.seq - 1 // what was before has been delivered, or comes before
+		t.last, t.place = m.seq-1, placeLast // what was before has been delivered, or comes before
 	}
 	if t.last >= m.seq {
 		s.mu.Unlock()

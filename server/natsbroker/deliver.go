@@ -118,7 +118,7 @@ func (t *tracker) judge(a *arrival, now *era) (isNext, isOld bool) {
 	switch {
 	case a.seq <= t.last || a.seq <= now.base:
 		return false, true
-	case t.last == 0 || a.before == 0 || a.before <= now.base:
+	case t.place != placeLast || a.before == 0 || a.before <= now.base:
 		// Nothing is known of the one before, or the stream holds none: a loss before that is found by the
 		// checks, and is none that could be read.
 		return true, false
@@ -131,12 +131,12 @@ func (t *tracker) judge(a *arrival, now *era) (isNext, isOld bool) {
 func (b *Broker) hand(s *shard, t *tracker, now *era, m *stored, before uint64) {
 	previous := before
 	switch {
-	case before != 0 && before == t.last:
+	case before != 0 && before == t.last && t.place == placeLast:
 		previous = t.previous // which is not before where that is no publication
 	case before <= now.base:
 		previous = 0
 	}
-	t.last, t.previous = m.seq, m.offset()
+	t.last, t.previous, t.place = m.seq, m.offset(), placeLast
 	s.mu.Unlock()
 	b.saw(m.seq)
 	if !m.meta.isMark && !b.isClosed() {
@@ -153,7 +153,7 @@ func (b *Broker) repair(s *shard, t *tracker) {
 		return
 	}
 	s.mu.Lock()
-	from := t.start()
+	from, _ := t.start()
 	t.overflow, t.suspect = false, false
 	s.mu.Unlock()
 	if err := b.readLost(s, t, from); err != nil && !errors.Is(err, errEraChanged) && !b.isClosed() {
@@ -161,8 +161,8 @@ func (b *Broker) repair(s *shard, t *tracker) {
 		b.log.Warn("natsbroker: what a channel has lost could not be read; its subscribers read it themselves", "channel", t.channel, "error", err)
 		b.receiver.Lost(t.channel)
 		s.mu.Lock()
-		if n := len(t.held); n > 0 && t.start() == from {
-			t.last, t.previous = t.held[0].before, t.held[0].before
+		if start, _ := t.start(); len(t.held) > 0 && start == from {
+			t.last, t.previous, t.place = t.held[0].before, t.held[0].before, placeLast
 		}
 		s.mu.Unlock()
 	}

@@ -13,7 +13,7 @@ import (
 // it has no room for more: what is too much is left out here.
 func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.Page, error) {
 	for {
-		now, err := b.await(ctx)
+		now, err := b.serve(ctx)
 		if err != nil {
 			return hub.Page{}, err
 		}
@@ -69,7 +69,28 @@ func (b *Broker) history(ctx context.Context, now *era, channel string, q hub.Qu
 			return hub.Page{}, err
 		}
 	}
-	return run.page(b, now, channel, q, isMissing), nil
+	page = run.page(b, now, channel, q, isMissing)
+	if q.Since.IsZero() && q.Last == 0 && len(run.list) > 0 {
+		err = b.sayWhole(ctx, now, run, &page)
+	}
+	return page, err
+}
+
+// sayWhole says of a page from the oldest what is known of what was before it.
+func (b *Broker) sayWhole(ctx context.Context, now *era, r *run, page *hub.Page) error {
+	if r.kept > 0 {
+		page.WholeAfter = r.list[r.kept-1].time
+		return nil
+	}
+	s, err := b.state(ctx)
+	switch {
+	case err != nil || s.isFull(r):
+	case s.first <= now.base+1: // it never had anything else
+		page.Begin = now.position(0)
+	default: // it drops the oldest first
+		page.WholeAfter = s.firstTime
+	}
+	return err
 }
 
 // offset is that of the newest publication when s is the newest message.
@@ -229,8 +250,13 @@ func (b *Broker) isMissing(ctx context.Context, r *run, since uint64) (bool, err
 	if err != nil {
 		return false, err
 	}
-	isFull := s.countMax > 0 && uint64(len(r.list))+r.pending >= uint64(s.countMax)
-	return since+1 < s.first || isFull, nil
+	return since+1 < s.first || s.isFull(r), nil
+}
+
+// isFull reports whether the stream may have dropped something of a channel because it
+// holds so much of it.
+func (s *streamState) isFull(r *run) bool {
+	return s.countMax > 0 && uint64(len(r.list))+r.pending >= uint64(s.countMax)
 }
 
 // page makes of a run what was asked for.

@@ -36,8 +36,9 @@ type tracker struct {
 	fresh   bool               // it may not be known to all servers that it is listened to
 	gone    bool               // it is no longer in its shard
 
-	last     uint64 // the number of the newest message that was delivered, 0 if there was none
-	base     uint64 // with last 0: what is behind it is owed, if it is not 0
+	place    place  // what is known of where the channel is
+	last     uint64 // with placeLast: what is behind it has not been delivered, and is owed
+	base     uint64 // with placeBase: what is behind it is owed
 	previous uint64 // the offset that a publication behind it names as the one before
 	checked  uint64 // up to there nothing is missing
 	busy     bool
@@ -45,6 +46,15 @@ type tracker struct {
 	overflow bool // more came than held has room for
 	suspect  bool // something may be missing behind last, though nothing says so
 }
+
+// place says what is known of where a channel is.
+type place uint8
+
+const (
+	placeUnknown place = iota // what comes is delivered
+	placeBase                 // so it is; what came before and is behind base is read when that is noticed
+	placeLast                 // what comes has to follow
+)
 
 // arrival is a message that came.
 type arrival struct {
@@ -59,7 +69,7 @@ func (b *Broker) shard(channel string) *shard {
 // Listen implements hub.Broker.
 func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, error) {
 	for {
-		now, err := b.await(ctx)
+		now, err := b.serve(ctx)
 		if err != nil {
 			return hub.Position{}, err
 		}
@@ -165,8 +175,8 @@ func (b *Broker) endListen(t *tracker, now *era, top *stored, floor uint64, err 
 		}
 	}
 	if !t.joining || err != nil && t.asking > 0 {
-		if err == nil && t.last == 0 && t.base == 0 && isCurrent {
-			t.base, t.checked = floor, floor
+		if err == nil && t.place == placeUnknown && isCurrent {
+			t.place, t.base, t.checked = placeBase, floor, floor
 			if top != nil {
 				t.base, t.checked = top.seq, top.seq
 			}
@@ -175,8 +185,10 @@ func (b *Broker) endListen(t *tracker, now *era, top *stored, floor uint64, err 
 		return isCurrent
 	}
 	t.joining = false
+	t.place = placeLast
 	switch {
 	case err != nil:
+		t.place = placeUnknown
 	case !isCurrent:
 		t.last = b.era.Load().base
 	case top != nil:
@@ -247,7 +259,7 @@ func (b *Broker) closeTrackers() {
 // restartTrackers has all channels begin behind base.
 func (b *Broker) restartTrackers(base uint64) {
 	b.eachTracker(func(t *tracker) {
-		t.last, t.previous, t.checked = base, 0, base
+		t.place, t.last, t.previous, t.checked = placeLast, base, 0, base
 		t.held, t.overflow = nil, false
 	})
 }
@@ -294,7 +306,7 @@ func (p *patterns) matches(channel string) bool {
 
 // ListenPattern implements hub.PatternBroker.
 func (b *Broker) ListenPattern(ctx context.Context, text string) error {
-	if _, err := b.await(ctx); err != nil {
+	if _, err := b.serve(ctx); err != nil {
 		return err
 	}
 	if err := b.addPattern(text); err != nil {

@@ -27,16 +27,54 @@ func (b *Broker) manageLoop() {
 		case <-b.disturbed:
 			b.recover()
 			failed = 0
-		case <-b.growing:
-			if err := b.growStream(b.stop); err != nil && !b.isClosed() {
-				b.log.Error("natsbroker: the stream cannot keep as much as is asked for", "error", err)
-			}
 		case <-poll.C:
-			if err := b.poll(b.stop); err == nil {
+			ctx, cancel := b.attempt(setUpTime)
+			err := b.poll(ctx)
+			cancel()
+			if err == nil {
 				failed = 0
 			} else if failed++; failed > 1 || errors.Is(err, errRecordChanged) || errors.Is(err, errNoStream) {
 				b.disturb()
 			}
+		}
+	}
+}
+
+// attempt is a context for what manageLoop does, which ends when the connection does.
+func (b *Broker) attempt(most time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(b.stop, most)
+	b.underWay.Store(&cancel)
+	return ctx, func() {
+		b.underWay.Store(nil)
+		cancel()
+	}
+}
+
+// interrupt ends what manageLoop does: its requests went with a connection that has
+// broken.
+func (b *Broker) interrupt() {
+	if cancel := b.underWay.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
+
+// growLoop has the stream keep what is asked for.
+func (b *Broker) growLoop() {
+	for {
+		select {
+		case <-b.stop.Done():
+			return
+		case <-b.growing:
+		}
+		if _, err := b.await(b.stop); err != nil {
+			return
+		}
+		if err := b.growStream(b.stop); err != nil && !b.isClosed() {
+			b.log.Error("natsbroker: the stream cannot keep as much as is asked for; it is tried again", "error", err)
+			if b.pause(b.stop, setUpTime) != nil {
+				return
+			}
+			nudge(b.growing)
 		}
 	}
 }
@@ -46,7 +84,7 @@ func (b *Broker) recover() {
 	b.ring.stall()
 	wait := setUpWaitMin
 	for {
-		ctx, cancel := context.WithTimeout(b.stop, setUpTime)
+		ctx, cancel := b.attempt(setUpTime)
 		err := b.setUp(ctx)
 		cancel()
 		if err == nil {
@@ -58,6 +96,10 @@ func (b *Broker) recover() {
 		}
 		if b.gate.blame(err) && b.nc.IsConnected() {
 			b.log.Warn("natsbroker: NATS cannot be used; it is tried again", "error", err)
+		}
+		if errors.Is(err, context.DeadlineExceeded) && b.nc.IsConnected() && b.nc.FlushTimeout(requestTime) != nil && b.nc.IsConnected() {
+			// The connection stands, and the server behind it does not answer at all.
+			_ = b.nc.ForceReconnect() // it fails if the connection was closed
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -87,16 +129,18 @@ func (b *Broker) setUp(ctx context.Context) error {
 	if err := checkVersion(b.nc.ConnectedServerVersion()); err != nil {
 		return err
 	}
-	if _, err := b.streamState(ctx); err != nil || b.era.Load() == nil {
+	if _, err := b.streamState(ctx); errors.Is(err, errNoStream) || b.era.Load() == nil {
 		if err := b.makeStreams(ctx); err != nil {
 			return err
 		}
-	}
-	if err := b.verify(ctx); err != nil {
+	} else if err != nil {
 		return err
 	}
-	_, err := b.putBeacon(ctx)
-	return err
+	// Before anything is concluded from the state of the stream: whoever says that may be alone.
+	if _, err := b.putBeacon(ctx); err != nil {
+		return b.explain("publishing to the stream "+b.names.stream, err)
+	}
+	return b.verify(ctx)
 }
 
 // putBeacon stores a message of no channel, and returns its number: the stream has a
@@ -116,7 +160,6 @@ func (b *Broker) putBeacon(ctx context.Context) (uint64, error) {
 	case a.err != nil:
 		return 0, a.err
 	}
-	raise(&b.known, a.seq)
 	return a.seq, nil
 }
 

@@ -68,8 +68,9 @@ type Options struct {
 	PendingMax      int
 	PendingBytesMax int64
 
-	// AwayMax is for how long the broker may be away before Health says so; if it has never
-	// been there, it does at once. Default 10 s.
+	// AwayMax is for how long the broker may be away before Health says so, and whoever
+	// asks or publishes is told at once instead of waiting; if it has never been there,
+	// Health does at once. Default 10 s.
 	AwayMax time.Duration
 
 	// CheckInterval is how often channels are looked at for publications that were
@@ -120,6 +121,7 @@ const (
 	unlistedMax  = 65_536 // channels that are remembered because patterns match them
 	busBytesMax  = 16 << 20
 	requestTime  = 2 * time.Second // for an answer of the server
+	stateTime    = time.Second     // for what the leader of the stream says; it may just be elected
 	pollInterval = time.Second
 )
 

@@ -131,12 +131,13 @@ var errNoStream = errors.New("natsbroker: the stream is not there")
 // streamState is what the leader says of the stream.
 type streamState struct {
 	first, last uint64
+	firstTime   time.Time // of the oldest message
 	created     time.Time
 	countMax    int64 // of a subject; -1 for no limit
 }
 
 func (b *Broker) streamState(ctx context.Context) (streamState, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(ctx, stateTime)
 	defer cancel()
 	asked := time.Now()
 	s, err := b.js.Stream(ctx, b.names.stream)
@@ -151,7 +152,7 @@ func (b *Broker) streamState(ctx context.Context) (streamState, error) {
 		b.skew.Store(int64(info.TimeStamp.Sub(asked.Add(time.Since(asked) / 2))))
 	}
 	b.setLimits(&info.Config)
-	return streamState{first: info.State.FirstSeq, last: info.State.LastSeq, created: info.Created, countMax: info.Config.MaxMsgsPerSubject}, nil
+	return streamState{first: info.State.FirstSeq, last: info.State.LastSeq, firstTime: info.State.FirstTime.UTC(), created: info.Created, countMax: info.Config.MaxMsgsPerSubject}, nil
 }
 
 func (b *Broker) setLimits(c *jetstream.StreamConfig) {
@@ -213,10 +214,7 @@ func (b *Broker) updateStream(ctx context.Context, c jetstream.StreamConfig, cha
 
 // growStream has the stream keep what was asked for.
 func (b *Broker) growStream(ctx context.Context) error {
-	if b.era.Load() == nil {
-		return nil // it is made so
-	}
-	ctx, cancel := context.WithTimeout(ctx, setUpTime)
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
 	defer cancel()
 	s, err := b.js.Stream(ctx, b.names.stream)
 	if err == nil {

@@ -59,28 +59,55 @@ var Reconnect = {
   Never: "never"
 };
 var reconnectAfter = {
-  [CloseCode.Normal]: Reconnect.Never,
-  [CloseCode.GoingAway]: Reconnect.Delayed,
-  [CloseCode.ProtocolError]: Reconnect.Never,
-  [CloseCode.UnsupportedData]: Reconnect.Never,
-  [CloseCode.NoStatus]: Reconnect.Delayed,
-  [CloseCode.Abnormal]: Reconnect.Delayed,
-  [CloseCode.InvalidData]: Reconnect.Never,
-  [CloseCode.PolicyViolation]: Reconnect.Never,
-  [CloseCode.TooBig]: Reconnect.Never,
-  [CloseCode.InternalError]: Reconnect.Delayed,
-  [CloseCode.ServiceRestart]: Reconnect.Delayed,
-  [CloseCode.TryAgainLater]: Reconnect.Delayed,
-  [CloseCode.BadGateway]: Reconnect.Delayed,
-  [CloseCode.BadFrame]: Reconnect.Never,
-  [CloseCode.Unauthorized]: Reconnect.NewToken,
-  [CloseCode.Forbidden]: Reconnect.Never,
-  [CloseCode.SessionUnknown]: Reconnect.Afresh,
-  [CloseCode.ConnectTimeout]: Reconnect.Delayed,
-  [CloseCode.TakenOver]: Reconnect.Never,
-  [CloseCode.PositionLost]: Reconnect.Afresh,
-  [CloseCode.TooMany]: Reconnect.Delayed,
-  [CloseCode.TooSlow]: Reconnect.Delayed
+  1e3: "never",
+  // Normal
+  1001: "delayed",
+  // GoingAway
+  1002: "never",
+  // ProtocolError
+  1003: "never",
+  // UnsupportedData
+  1005: "delayed",
+  // NoStatus
+  1006: "delayed",
+  // Abnormal
+  1007: "never",
+  // InvalidData
+  1008: "never",
+  // PolicyViolation
+  1009: "never",
+  // TooBig
+  1011: "delayed",
+  // InternalError
+  1012: "delayed",
+  // ServiceRestart
+  1013: "delayed",
+  // TryAgainLater
+  1014: "delayed",
+  // BadGateway
+  4400: "never",
+  // BadFrame
+  4401: "new-token",
+  // Unauthorized
+  4403: "never",
+  // Forbidden
+  4404: "afresh",
+  // SessionUnknown
+  4408: "delayed",
+  // ConnectTimeout
+  4409: "never",
+  // TakenOver
+  4410: "afresh",
+  // PositionLost
+  4429: "delayed",
+  // TooMany
+  4507: "delayed"
+  // TooSlow
+};
+var codesAfter = {
+  "new-token": [4401],
+  "afresh": [4404, 4410],
+  "never": [1e3, 1002, 1003, 1007, 1008, 1009, 4400, 4403, 4409]
 };
 var GapReason = {
   /** The history does not hold them any more. */
@@ -301,6 +328,7 @@ export {
   GapReason,
   ProblemType,
   Reconnect,
+  codesAfter,
   keys,
   problemBase,
   reconnectAfter,

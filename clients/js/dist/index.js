@@ -3,41 +3,43 @@
 
 // src/emitter.ts
 var Emitter = class {
-  C = /* @__PURE__ */ new Map();
+  constructor() {
+    this.E = /* @__PURE__ */ new Map();
+  }
   /** on calls listener at each event of that type, and returns how to stop. */
   on(type, listener, options = {}) {
     const off = () => this.off(type, listener);
     if (options.signal?.aborted) return off;
-    const listeners = this.C.get(type) ?? [];
+    const listeners = this.E.get(type) ?? [];
     if (!listeners.some(({ call }) => call === listener)) {
-      this.C.set(type, [...listeners, { call: listener, once: !!options.once }]);
-      this.Ba(type);
+      this.E.set(type, [...listeners, { call: listener, once: !!options.once }]);
+      this.Oa(type);
     }
     options.signal?.addEventListener("abort", off, { once: true });
     return off;
   }
   /** off ends what on began. */
   off(type, listener) {
-    const before = this.C.get(type);
+    const before = this.E.get(type);
     const left = before?.filter(({ call }) => call !== listener) ?? [];
     if (!before || left.length === before.length) return;
-    if (left.length > 0) this.C.set(type, left);
-    else this.C.delete(type);
-    this.Ca();
+    if (left.length > 0) this.E.set(type, left);
+    else this.E.delete(type);
+    this.Pa();
   }
   /** @internal */
-  get Ua() {
-    return this.C.size > 0;
+  get kb() {
+    return this.E.size > 0;
   }
   /** @internal */
-  Ba(_type) {
+  Oa(_type) {
   }
   /** @internal */
-  Ca() {
+  Pa() {
   }
   /** @internal */
-  d(type, event) {
-    const listeners = this.C.get(type);
+  h(type, event) {
+    const listeners = this.E.get(type);
     for (const { call, once } of listeners ?? []) {
       if (once) this.off(type, call);
       try {
@@ -54,36 +56,27 @@ var Emitter = class {
 
 // src/protocol.ts
 var GodwitError = class extends Error {
-  /** The URI of the problem. */
-  type;
-  /** The name of the problem: what its type ends with, such as `forbidden`. */
-  problem;
-  /** What the application that answered a call has added. */
-  data;
-  /** After how many milliseconds it may be tried again, if the server says so. */
-  retryAfter;
-  /** The code with which the connection ended (docs/codes.md), or the status of a refused request. */
-  code;
-  constructor(problem2, code) {
-    super(problem2.detail || problem2.title);
+  constructor(problem, code) {
+    super(problem.detail || problem.title);
     this.name = "GodwitError";
-    this.type = problem2.type;
-    this.problem = problem2.type.replace(/^.*[/:]/, "");
-    this.data = problem2.data;
-    this.retryAfter = problem2.retry_after_ms;
+    this.type = problem.type;
+    this.problem = problem.type.replace(/^.*[/:]/, "");
+    this.data = problem.data;
+    this.retryAfter = problem.retry_after_ms;
     this.code = code;
   }
 };
-function trouble(name, detail) {
-  return { type: "urn:godwit:client:" + name, title: detail };
+function trouble(name, title) {
+  return { type: "urn:godwit:client:" + name, title };
 }
+var wasClosed = trouble("closed", "this client was closed");
 function isPattern(name) {
-  return /(^|\/)\*\*?(\/|$)/.test(name);
+  return name.includes("*");
 }
 function matcher(name) {
   if (!isPattern(name)) return (channel) => channel === name;
-  const parts = name.split("/").map((part) => part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/[^\w]/g, "\\$&"));
-  const pattern = new RegExp("^" + parts.join("/") + "$", "s");
+  const parts = name.split("/").map((part) => part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/\W/g, "\\$&"));
+  const pattern = new RegExp(`^${parts.join("/")}$`, "s");
   return (channel) => pattern.test(channel);
 }
 function isBehind(a, b) {
@@ -94,139 +87,20 @@ function isBehind(a, b) {
   return a.length !== b.length ? a.length > b.length : a > b;
 }
 
-// src/presence.ts
-var Roster = class extends Emitter {
-  /** @internal */
-  constructor(_link, _name) {
-    super();
-    this.e = _link;
-    this.j = _name;
-  }
-  _link;
-  _name;
-  w = /* @__PURE__ */ new Map();
-  W = -1;
-  ia = 0;
-  c;
-  g;
-  X;
-  // what came while pages are read
-  ja = 0;
-  /** Who is there, as far as it is known; those who came first are first. */
-  get members() {
-    return [...this.w.values()];
-  }
-  /** How many are there. */
-  get count() {
-    return this.ia;
-  }
-  /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
-  async get({ by, ...options } = {}) {
-    return (await this.Va(by, options)).members;
-  }
-  /** @internal */
-  Ba() {
-    this.g?.();
-    this.g = void 0;
-    if (this.c) return;
-    const feed = this.c = {
-      name: this.j,
-      fields: { presence: true },
-      begun: () => this.c === feed && void this.Wa(),
-      failed: (error) => {
-        if (this.c !== feed) return;
-        this.c = void 0;
-        this.d("error", new GodwitError(error));
-      },
-      push: (line) => this.c === feed && this.x(line)
-    };
-    this.e.attach(feed);
-  }
-  /** @internal */
-  Ca() {
-    if (this.Ua || this.g) return;
-    this.g = this.e.later(this.e.grace, () => {
-      this.g = void 0;
-      if (this.c) this.e.detach(this.c);
-      this.c = void 0;
-      this.ja++;
-      this.w.clear();
-      this.ia = 0;
-    });
-  }
-  async Va(by, options = {}) {
-    const members = [];
-    let cursor;
-    for (; ; ) {
-      const ok = await this.e.ask("presence", { channel: this.j, limit: 1e3, cursor, by }, { timeout: 3e4, ...options });
-      members.push(...ok.members);
-      cursor = ok.cursor;
-      if (!cursor) return { members, version: ok.version ?? -1, count: ok.count };
-    }
-  }
-  // docs/protocol.md §5.3: all pages, and then each change of a greater version.
-  async Wa() {
-    const reading = ++this.ja;
-    this.X = [];
-    try {
-      const { members, version: version2, count } = await this.Va(void 0);
-      if (reading !== this.ja) return;
-      const before = this.w;
-      this.w = new Map(members.map((member) => [member.id, member]));
-      this.W = version2;
-      this.ia = count;
-      const early = this.X;
-      this.X = void 0;
-      for (const [id, member] of this.w) if (!before.has(id)) this.d("join", member);
-      for (const [id, member] of before) if (!this.w.has(id)) this.d("leave", member);
-      this.d("change", this);
-      for (const line of early) this.x(line);
-    } catch (error) {
-      if (reading === this.ja) this.d("error", error);
-    }
-  }
-  x(line) {
-    const change = line.join ?? line.leave ?? line.presence;
-    if (!change || change.channel !== this.j) return;
-    if (this.X) return void this.X.push(line);
-    if (change.version < this.W) return;
-    if (line.presence || change.version > this.W && change.previous > this.W) return void this.Wa();
-    this.W = change.version;
-    this.ia = change.count;
-    for (const member of change.members) {
-      if (line.join) this.w.set(member.id, member);
-      else this.w.delete(member.id);
-      this.d(line.join ? "join" : "leave", member);
-    }
-    this.d("change", this);
-  }
-};
-
 // src/channel.ts
 var channelsMax = 1e3;
 var Channel = class extends Emitter {
-  /** The name or the pattern. */
-  name;
-  /** Who is there, live as long as somebody listens to it. */
-  presence;
-  e;
-  k;
-  c;
-  n = /* @__PURE__ */ new Map();
-  // the newest positions
-  D;
-  g;
   /** @internal */
   constructor(link, name, options) {
     super();
+    this.t = /* @__PURE__ */ new Map();
     this.name = name;
     this.e = link;
     this.k = options;
-    this.presence = new Roster(link, name);
   }
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
   get position() {
-    return this.D;
+    return this.aa;
   }
   /**
    * publish resolves with the position when the server has accepted it. While there is no connection it waits. It is done once,
@@ -288,79 +162,77 @@ var Channel = class extends Emitter {
     return iterator;
   }
   /** @internal */
-  Ba() {
-    this.g?.();
-    this.g = void 0;
-    if (this.c) return;
-    const feed = this.c = this.qb();
-    this.e.attach(feed);
+  Oa() {
+    this.i?.();
+    this.i = void 0;
+    if (this.f) return;
+    const feed = this.f = this.Qb();
+    this.e.ba(feed);
   }
   /** @internal */
-  Ca() {
-    if (this.Ua || this.g) return;
-    this.g = this.e.later(this.e.grace, () => {
-      this.g = void 0;
-      if (this.c) this.e.detach(this.c);
-      this.Xa();
+  Pa() {
+    if (this.kb || this.i) return;
+    this.i = this.e.lb(this.e.grace, () => {
+      this.i = void 0;
+      if (this.f) this.e.P(this.f);
+      this.mb();
     });
   }
-  Xa() {
-    this.c = void 0;
-    this.n.clear();
+  mb() {
+    this.f = void 0;
+    this.t.clear();
   }
-  qb() {
+  Qb() {
     const { since, last, rate } = this.k;
     let held = [];
-    if (since && !isPattern(this.name)) this.n.set(this.name, since);
+    if (since && !isPattern(this.name)) this.t.set(this.name, since);
     const feed = {
       name: this.name,
       since,
       last,
       fields: rate ? { rate } : {},
-      begun: (ok) => {
-        if (this.c !== feed) return;
-        this.D ??= ok.position ?? ok.vector;
+      Q: (ok) => {
+        if (this.f !== feed) return;
+        const lines = held ?? [];
         if (held) {
-          const lines = held;
-          held = void 0;
-          this.D = ok.vector ?? ok.position;
-          if (!ok.publications && !isPattern(this.name) && ok.position && !this.n.has(this.name)) this.n.set(this.name, ok.position);
-          this.d("subscribed", this.D ?? "");
-          for (const line of ok.publications ?? []) this.x(line);
-          for (const line of lines) this.x(line);
-        } else this.d("subscribed", this.D ?? "");
+          this.aa = ok.vector ?? ok.position;
+          if (!ok.publications && !isPattern(this.name) && !since) this.t.set(this.name, ok.position);
+        }
+        held = void 0;
+        this.h("subscribed", this.aa ?? "");
+        for (const line of [...ok.publications ?? [], ...lines]) this.F(line);
       },
-      failed: (error) => {
-        if (this.c !== feed) return;
-        this.Xa();
-        this.d("error", new GodwitError(error));
+      ta: (error) => {
+        if (this.f !== feed) return;
+        this.mb();
+        this.h("error", new GodwitError(error));
       },
       push: (line) => {
-        if (this.c !== feed) return;
+        if (this.f !== feed) return;
         if (held) held.push(line);
-        else this.x(line);
+        else this.F(line);
       }
     };
     return feed;
   }
-  x(line) {
+  F(line) {
     if (line.position) {
-      if (this.Ya(line.channel, line.position)) this.d("message", message(line));
+      if (this.nb(line.channel, line.position)) this.h("message", message(line));
     } else if (line.vector) {
-      if (line.vector.channel === this.name) this.D = line.vector.vector;
+      if (line.vector.channel === this.name) this.aa = line.vector.vector;
     } else if (line.gap) {
       const gap = gapOf(line.gap, this.name);
-      if (!gap.to || this.Ya(gap.channel, gap.to)) this.d("gap", gap);
+      if (!gap.to || this.nb(gap.channel, gap.to)) this.h("gap", gap);
     }
   }
   // What this Channel has had already comes again for another, or after a vector (docs/protocol.md §5.5).
-  Ya(channel, position) {
-    if (!isBehind(position, this.n.get(channel))) return false;
+  nb(channel, position) {
+    if (!isBehind(position, this.t.get(channel))) return false;
     if (isPattern(this.name)) {
-      this.n.delete(channel);
-      if (this.n.size >= channelsMax) this.n.delete(this.n.keys().next().value);
-    } else this.D = position;
-    this.n.set(channel, position);
+      this.t.delete(channel);
+      if (this.t.size >= channelsMax) this.t.delete(this.t.keys().next().value);
+    } else this.aa = position;
+    this.t.set(channel, position);
     return true;
   }
 };
@@ -386,9 +258,6 @@ function payload(data) {
 function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
 }
-function problem(name, detail) {
-  return new GodwitError(trouble(name, detail));
-}
 
 // src/carriers.ts
 var batchMax = 6e4;
@@ -398,9 +267,9 @@ function open(transport, around, told) {
 }
 function webSocket({ url, WebSocket }, told) {
   const socket = new WebSocket(url.replace(/^http/, "ws"), "godwit.v1");
-  socket.onopen = () => told.ready();
-  socket.onmessage = ({ data }) => told.received(parse(data));
-  socket.onclose = ({ code }) => told.lost({ code });
+  socket.onopen = () => told.ua();
+  socket.onmessage = ({ data }) => told.G(parse(data));
+  socket.onclose = ({ code }) => told.va({ code });
   socket.onerror = () => {
   };
   return {
@@ -423,15 +292,15 @@ function requests(transport, around, told) {
     if (isOver) return;
     isOver = true;
     abort.abort();
-    told.lost(why);
+    told.va(why);
   };
   const ask = async (init, query = "") => {
     const { fetch } = around;
     const response = await fetch(around.url + query, { ...init, signal, cache: "no-store" });
     if (response.ok) return response;
-    const problem2 = await response.json().catch(() => void 0);
+    const problem = await response.json().catch(() => void 0);
     const seconds = Number(response.headers.get("Retry-After"));
-    const why = { status: response.status, problem: problem2?.type ? problem2 : void 0, retryAfter: seconds > 0 ? seconds * 1e3 : void 0 };
+    const why = { status: response.status, problem: problem?.type ? problem : void 0, retryAfter: seconds > 0 ? seconds * 1e3 : void 0 };
     if (response.status === 429 && hasBegun && init.method === "POST") {
       await wait(why.retryAfter ?? 1e3, signal);
       return signal.aborted ? void 0 : ask(init, query);
@@ -447,7 +316,7 @@ function requests(transport, around, told) {
     while (transport === "poll" && response) {
       const { poll, messages } = await response.json();
       if (isOver) return;
-      told.received(messages);
+      told.G(messages);
       response = isOver ? void 0 : await ask({ headers: { Accept: accept, Prefer: "wait=" + waitSeconds, ...field() } }, "?ack=" + poll);
     }
     if (!response) return;
@@ -463,7 +332,7 @@ function requests(transport, around, told) {
       const end = rest.lastIndexOf("\n") + 1;
       const text = rest.slice(0, end);
       rest = (/^retry:.*\n/m.exec(text)?.[0] ?? "") + rest.slice(end);
-      told.received(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
+      told.G(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
     }
   };
   const post = async () => {
@@ -477,7 +346,7 @@ function requests(transport, around, told) {
     isPosting = false;
   };
   const failed = () => lost({});
-  queueMicrotask(() => isOver || told.ready());
+  queueMicrotask(() => isOver || told.ua());
   return {
     send(lines) {
       if (!isAsked) {
@@ -521,273 +390,173 @@ var Dialer = class {
    * tried.
    */
   constructor(kinds, _isKnown, _around, _told) {
-    this.ub = _isKnown;
-    this.rb = _around;
-    this.L = _told;
-    this.E = [...kinds];
-    this.la(headStartMs);
+    this.Vb = _isKnown;
+    this.Sb = _around;
+    this.S = _told;
+    this.o = [];
+    // what is written to
+    this.ca = false;
+    this.Qa = {};
+    this.Ra = false;
+    this.H = [...kinds];
+    this.xa(headStartMs);
   }
-  _isKnown;
-  _around;
-  _told;
-  E;
-  i = [];
-  ka;
-  // what is written to
-  Y = false;
-  s;
-  Da = {};
-  Ea = false;
   send(lines) {
-    this.ka?.carrier.send(lines);
+    this.wa?.Sa.send(lines);
   }
   close(code) {
-    this.Ea = true;
-    clearTimeout(this.s);
-    for (const candidate of this.i) candidate.carrier.close(candidate === this.ka ? code : 4e3);
-    this.i = [];
+    this.Ra = true;
+    clearTimeout(this.u);
+    for (const candidate of this.o) candidate.Sa.close(candidate === this.wa ? code : 4e3);
+    this.o = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
-  tryBetter() {
-    if (this.Y && this.i.length === 1 && !this.Ea) this.Za("websocket");
+  Rb() {
+    if (this.ca && this.o.length === 1 && !this.Ra) this.ob("websocket");
   }
-  la(head) {
-    clearTimeout(this.s);
-    const kind = this.E.shift();
+  xa(head) {
+    clearTimeout(this.u);
+    const kind = this.H.shift();
     if (!kind) return;
-    this.s = setTimeout(() => this.la(stepMs), head);
-    this.Za(kind);
+    this.u = setTimeout(() => this.xa(stepMs), head);
+    this.ob(kind);
   }
-  Za(kind) {
-    const candidate = { kind };
-    this.i.push(candidate);
-    const isOurs = () => !this.Ea && this.i.includes(candidate);
+  ob(kind) {
+    const candidate = { b: kind };
+    this.o.push(candidate);
+    const isOurs = () => !this.Ra && this.o.includes(candidate);
     try {
-      candidate.carrier = open(kind, this.rb, {
-        ready: () => isOurs() && this.sb(candidate),
-        received: (lines) => isOurs() && this.tb(candidate, lines),
-        lost: (why) => isOurs() && this.K(candidate, why)
+      candidate.Sa = open(kind, this.Sb, {
+        ua: () => isOurs() && this.Tb(candidate),
+        G: (lines) => isOurs() && this.Ub(candidate, lines),
+        va: (why) => isOurs() && this.R(candidate, why)
       });
     } catch {
-      queueMicrotask(() => isOurs() && this.K(candidate, {}));
+      queueMicrotask(() => isOurs() && this.R(candidate, {}));
     }
   }
-  sb(candidate) {
-    if (this.Y) this._a(candidate);
-    else if (this.E.length > 0 && candidate.kind === "websocket") {
-      clearTimeout(this.s);
-      this.s = setTimeout(() => this.la(stepMs), grantMs);
+  Tb(candidate) {
+    if (this.ca) this.pb(candidate);
+    else if (this.H.length > 0 && candidate.b === "websocket") {
+      clearTimeout(this.u);
+      this.u = setTimeout(() => this.xa(stepMs), grantMs);
     }
-    this.ka = candidate;
-    this.L.ready(candidate.kind);
+    this.wa = candidate;
+    this.S.ua(candidate.b);
   }
-  tb(candidate, lines) {
-    if (!this.Y) {
+  Ub(candidate, lines) {
+    if (!this.ca) {
       if (lines.length === 0) return;
-      this._a(candidate);
-      this.Y = true;
-      clearTimeout(this.s);
+      this.pb(candidate);
+      this.ca = true;
+      clearTimeout(this.u);
     }
-    this.L.received(lines);
+    this.S.G(lines);
   }
-  _a(candidate) {
-    const others = this.i.filter((other) => other !== candidate);
-    this.i = [candidate];
-    this.ka = candidate;
-    for (const other of others) other.carrier?.close(4e3);
+  pb(candidate) {
+    const others = this.o.filter((other) => other !== candidate);
+    this.o = [candidate];
+    this.wa = candidate;
+    for (const other of others) other.Sa?.close(4e3);
   }
-  K(candidate, why) {
-    this.i = this.i.filter((other) => other !== candidate);
-    if (why.status || !this.Da.status) this.Da = why;
-    if (this.Y) {
-      if (this.i.length > 0) return;
-    } else {
-      const isFirst = this.i.length === 0 && this.ub && !why.status;
-      if (!isFirst && this.E.length > 0) {
-        if (this.i.length === 0) this.la(stepMs);
-        return;
-      }
-      if (this.i.length > 0) return;
-    }
+  R(candidate, why) {
+    this.o = this.o.filter((other) => other !== candidate);
+    if (why.status || !this.Qa.status) this.Qa = why;
+    if (this.o.length > 0) return;
+    if (!this.ca && this.H.length > 0 && !(this.Vb && !why.status)) return this.xa(stepMs);
     this.close(4e3);
-    this.L.lost(this.Da);
+    this.S.va(this.Qa);
   }
 };
 
 // src/fan.ts
 var Fan = class {
   constructor(_session, _run, _ask) {
-    this.b = _session;
+    this.c = _session;
     this.a = _run;
-    this._ = _ask;
+    this.ea = _ask;
+    this.I = /* @__PURE__ */ new Map();
+    this.ya = [];
   }
-  _session;
-  _run;
-  _ask;
-  F = /* @__PURE__ */ new Map();
-  ma = [];
   get size() {
-    return this.F.size;
+    return this.I.size;
   }
-  attach(feed) {
+  ba(feed) {
     const { name, since, last, fields } = feed;
-    let branch = this.F.get(name);
+    let branch = this.I.get(name);
     if (!branch) {
-      branch = { feeds: /* @__PURE__ */ new Set([feed]), opener: feed, fields, matches: matcher(name) };
-      this.F.set(name, branch);
-      if (isPattern(name)) this.ma.push(branch);
-      if (this.b.hasBegun(name)) this.Fa(branch, feed);
+      branch = { y: /* @__PURE__ */ new Set([feed]), qb: feed, fields, Wb: matcher(name) };
+      this.I.set(name, branch);
+      if (isPattern(name)) this.ya.push(branch);
+      if (this.c.rb(name)) this.Ta(branch, feed);
       else this.a({ is: "subscribe", name, since, last, fields });
       return;
     }
-    branch.feeds.add(feed);
-    if (this.b.hasBegun(name)) this.Fa(branch, feed);
+    branch.y.add(feed);
+    if (this.c.rb(name)) this.Ta(branch, feed);
   }
-  detach(feed) {
-    const branch = this.F.get(feed.name);
-    if (!branch?.feeds.delete(feed) || branch.feeds.size > 0) return;
-    this.Z(feed.name, branch);
+  P(feed) {
+    const branch = this.I.get(feed.name);
+    if (!branch?.y.delete(feed) || branch.y.size > 0) return;
+    this.da(feed.name, branch);
     this.a({ is: "unsubscribe", name: feed.name });
   }
-  begun(name, ok, error) {
-    const branch = this.F.get(name);
+  Q(name, ok, error) {
+    const branch = this.I.get(name);
     if (!branch) return;
     if (error) {
-      this.Z(name, branch);
-      for (const feed of branch.feeds) feed.failed(error);
+      this.da(name, branch);
+      for (const feed of branch.y) feed.ta(error);
       return;
     }
-    branch.opener.isFilled = true;
-    for (const feed of branch.feeds) if (feed.isFilled) feed.begun(ok);
-    for (const feed of branch.feeds) if (!feed.isFilled && !this.Fa(branch, feed)) return;
+    branch.qb.Ua = true;
+    for (const feed of branch.y) if (feed.Ua) feed.Q(ok);
+    for (const feed of branch.y) if (!feed.Ua && !this.Ta(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
     const about = line.position ? line : line.gap ?? line.join ?? line.leave ?? line.presence ?? line.vector;
     const name = about?.channel;
     if (name === void 0) return false;
-    let isWanted = this.$a(this.F.get(name), line);
-    for (const branch of this.ma) if (branch.matches(name)) isWanted = this.$a(branch, line) || isWanted;
+    let isWanted = this.sb(this.I.get(name), line);
+    for (const branch of this.ya) if (branch.Wb(name)) isWanted = this.sb(branch, line) || isWanted;
     return isWanted;
   }
-  $a(branch, line) {
+  sb(branch, line) {
     let isWanted = false;
-    for (const feed of branch?.feeds ?? []) {
+    for (const feed of branch?.y ?? []) {
       if (feed.push) feed.push(line);
       else isWanted = true;
     }
     return isWanted;
   }
-  Z(name, branch) {
-    this.F.delete(name);
-    this.ma = this.ma.filter((other) => other !== branch);
+  da(name, branch) {
+    this.I.delete(name);
+    this.ya = this.ya.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  Fa(branch, feed) {
+  Ta(branch, feed) {
     const { name, since, last, fields } = feed;
-    const position = this.b.position(name);
+    const position = this.c.position(name);
     const needsMore = !!fields.presence && !branch.fields.presence;
     const isEarlier = !!since && since !== position && (isPattern(name) || isBehind(position, since));
     if (needsMore || isEarlier || branch.fields.rate && branch.fields.rate !== fields.rate) {
-      branch.opener = feed;
-      branch.fields = { presence: fields.presence || branch.fields.presence, rate: branch.fields.rate && fields.rate && Math.max(branch.fields.rate, fields.rate) };
+      branch.qb = feed;
+      branch.fields = { presence: fields.presence || branch.fields.presence };
       this.a({ is: "subscribe", name, since: isEarlier ? since : position, fields: branch.fields });
       return false;
     }
     const begin = (ok) => {
-      if (!branch.feeds.has(feed)) return;
-      feed.isFilled = true;
-      feed.begun(ok);
+      if (!branch.y.has(feed)) return;
+      feed.Ua = true;
+      feed.Q(ok);
     };
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
     else {
-      this._("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
+      this.ea("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
     }
     return true;
-  }
-};
-
-// src/follower.ts
-var followerPingMs = 3e3;
-var Follower = class {
-  constructor(_leader) {
-    this.m = _leader;
-  }
-  _leader;
-  M = /* @__PURE__ */ new Map();
-  N = /* @__PURE__ */ new Map();
-  /** take does the commands of the tab. */
-  take(lines) {
-    for (const line of lines) {
-      const { id, ...command } = JSON.parse(line);
-      const [verb] = Object.keys(command);
-      if (verb) this.Ga(id, verb, command[verb]);
-    }
-  }
-  /** end takes back what the tab has wanted. */
-  end() {
-    for (const feed of this.M.values()) this.m.fan.detach(feed);
-    for (const ref of this.N.values()) this.m.forget(ref);
-    this.M.clear();
-    this.N.clear();
-  }
-  Ga(id, verb, body) {
-    const ok = (ok2 = {}) => this.m.answer([{ id, ok: ok2 }]);
-    switch (verb) {
-      case "connect":
-        this.end();
-        return ok({ ...this.m.welcome(), resumed: false, ping_ms: followerPingMs });
-      case "ping":
-        return ok();
-      case "end":
-        this.end();
-        return ok();
-      case "unsubscribe":
-        this.O(body.channel);
-        return ok();
-      case "subscribe":
-        return this.Ha(id, body);
-      case "cancel": {
-        const ref = this.N.get(body.rpc);
-        if (ref !== void 0) this.m.forget(ref);
-        this.N.delete(body.rpc);
-        return ok();
-      }
-      default: {
-        const ref = this.m.ask(verb, body, (outcome) => {
-          this.N.delete(id);
-          this.m.answer([{ id, ...outcome }]);
-        });
-        if (ref > 0) this.N.set(id, ref);
-      }
-    }
-  }
-  O(name) {
-    const feed = this.M.get(name);
-    this.M.delete(name);
-    if (feed) this.m.fan.detach(feed);
-  }
-  Ha(id, { channel, since, last, ...fields }) {
-    this.O(channel);
-    let isAnswered = false;
-    const feed = {
-      name: channel,
-      since,
-      last,
-      fields,
-      begun: (ok) => {
-        if (!isAnswered) this.m.answer([{ id, ok }]);
-        isAnswered = true;
-      },
-      failed: (error) => {
-        this.M.delete(channel);
-        this.m.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
-        isAnswered = true;
-      }
-    };
-    this.M.set(channel, feed);
-    this.m.fan.attach(feed);
   }
 };
 
@@ -797,97 +566,22 @@ function watchPage(life) {
   };
   const end = new AbortController();
   const { signal } = end;
-  const wake = () => life.wake();
+  const wake = () => life.Xb();
   addEventListener("online", wake, { signal });
   if (typeof document === "undefined") return () => end.abort();
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake(), { signal });
-  document.addEventListener("freeze", () => life.sleep(false), { signal });
+  document.addEventListener("freeze", () => life.tb(false), { signal });
   document.addEventListener("resume", () => life.resume(), { signal });
-  addEventListener("pagehide", ({ persisted }) => life.sleep(!persisted), { signal });
+  addEventListener("pagehide", ({ persisted }) => life.tb(!persisted), { signal });
   addEventListener("pageshow", ({ persisted }) => persisted && life.resume(), { signal });
   return () => end.abort();
 }
 
 // src/codes.ts
-var CloseCode = {
-  /** It was closed because it has done what it was for. */
-  Normal: 1e3,
-  /** The server is shutting down or hands over to another. */
-  GoingAway: 1001,
-  /** The client violated RFC 6455. */
-  ProtocolError: 1002,
-  /** The client sent a type of message, text or binary, that is not the one of its subprotocol. */
-  UnsupportedData: 1003,
-  /** The connection was closed without a code. It is reported to the client by its own library and never sent. */
-  NoStatus: 1005,
-  /** The connection broke without a close frame. It is reported to the client by its own library and never sent. */
-  Abnormal: 1006,
-  /** The client sent text that is not UTF-8, or that is not JSON where JSON is expected. */
-  InvalidData: 1007,
-  /** Something between client and server does not allow the connection. */
-  PolicyViolation: 1008,
-  /** The client sent a message that is longer than the server accepts. */
-  TooBig: 1009,
-  /** The server or its broker failed, or a ping was not answered in time. */
-  InternalError: 1011,
-  /** Something between client and server restarts. */
-  ServiceRestart: 1012,
-  /** The server cannot serve or decide now. */
-  TryAgainLater: 1013,
-  /** Something between client and server got no valid answer from the server. */
-  BadGateway: 1014,
-  /** The client sent something to which no reply is possible, because it is no command with an id. */
-  BadFrame: 4400,
-  /** There is no token, or it is not valid, has expired or was revoked. */
-  Unauthorized: 4401,
-  /** A grant is missing, or the session was ended by the application. */
-  Forbidden: 4403,
-  /** There is no such session here, or not any more. */
-  SessionUnknown: 4404,
-  /** The client did not send the command `connect` in time. */
-  ConnectTimeout: 4408,
-  /** Another connection carries the session now. */
-  TakenOver: 4409,
-  /** History does not hold any more what came after the position of the client. */
-  PositionLost: 4410,
-  /** The client asks too often, or for too much at once. */
-  TooMany: 4429,
-  /** The client takes messages more slowly than they come, and the channel's policy does not wait for it. */
-  TooSlow: 4507
-};
-var Reconnect = {
-  /** Come back as before, after the delay that the server gave you, or else after a random time that grows with every failure. */
-  Delayed: "delayed",
-  /** Get another token and come back with it. With the same one it would end in the same way. */
-  NewToken: "new-token",
-  /** Come back, but not as before: after 4404 send `connect` again, and subscribe with the positions that you have as `since`, as `resume` may begin a new session; after 4410 come back without the position, and read what you show again. */
-  Afresh: "afresh",
-  /** Do not come back by yourself: it would end in the same way, or it is over. */
-  Never: "never"
-};
-var reconnectAfter = {
-  [CloseCode.Normal]: Reconnect.Never,
-  [CloseCode.GoingAway]: Reconnect.Delayed,
-  [CloseCode.ProtocolError]: Reconnect.Never,
-  [CloseCode.UnsupportedData]: Reconnect.Never,
-  [CloseCode.NoStatus]: Reconnect.Delayed,
-  [CloseCode.Abnormal]: Reconnect.Delayed,
-  [CloseCode.InvalidData]: Reconnect.Never,
-  [CloseCode.PolicyViolation]: Reconnect.Never,
-  [CloseCode.TooBig]: Reconnect.Never,
-  [CloseCode.InternalError]: Reconnect.Delayed,
-  [CloseCode.ServiceRestart]: Reconnect.Delayed,
-  [CloseCode.TryAgainLater]: Reconnect.Delayed,
-  [CloseCode.BadGateway]: Reconnect.Delayed,
-  [CloseCode.BadFrame]: Reconnect.Never,
-  [CloseCode.Unauthorized]: Reconnect.NewToken,
-  [CloseCode.Forbidden]: Reconnect.Never,
-  [CloseCode.SessionUnknown]: Reconnect.Afresh,
-  [CloseCode.ConnectTimeout]: Reconnect.Delayed,
-  [CloseCode.TakenOver]: Reconnect.Never,
-  [CloseCode.PositionLost]: Reconnect.Afresh,
-  [CloseCode.TooMany]: Reconnect.Delayed,
-  [CloseCode.TooSlow]: Reconnect.Delayed
+var codesAfter = {
+  "new-token": [4401],
+  "afresh": [4404, 4410],
+  "never": [1e3, 1002, 1003, 1007, 1008, 1009, 4400, 4403, 4409]
 };
 
 // src/outbox.ts
@@ -895,73 +589,81 @@ var windowMax = 32;
 var keyMs = 24e4;
 var Outbox = class {
   constructor(_exit) {
-    this.$ = _exit;
+    this.ga = _exit;
+    /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
+    this.Va = false;
+    /** Until when the server wants no publications, 0 for now. */
+    this.J = 0;
+    this.z = /* @__PURE__ */ new Map();
+    // by ref
+    this.fa = /* @__PURE__ */ new Map();
   }
-  _exit;
-  /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
-  isStale = false;
-  y = /* @__PURE__ */ new Map();
-  // by ref
-  na = /* @__PURE__ */ new Map();
   get size() {
-    return this.y.size;
+    return this.z.size;
   }
   ask(ref, verb, body) {
-    this.y.set(ref, { ref, verb, body, id: 0, sentAt: 0 });
+    this.z.set(ref, { A: ref, v: verb, body, id: 0, ub: 0 });
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
+    if (now >= this.J) this.J = 0;
     let underWay = 0;
-    for (const { id, verb } of this.y.values()) if (id && isCounted(verb)) underWay++;
-    for (const asked of this.y.values()) {
+    for (const { id, v: verb } of this.z.values()) if (id && isCounted(verb)) underWay++;
+    for (const asked of this.z.values()) {
       if (asked.id) continue;
-      if (isCounted(asked.verb) && ++underWay > windowMax) break;
-      this.ab(asked, now, this.$.nextId());
+      if (isCounted(asked.v) && (this.J || ++underWay > windowMax)) continue;
+      this.vb(asked, now, this.ga.wb());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
-  goOn(isResumed, now) {
-    const isSame = isResumed && !this.isStale;
-    this.isStale = false;
-    this.na.clear();
-    for (const asked of [...this.y.values()]) {
+  Yb(isResumed, now) {
+    const isSame = isResumed && !this.Va;
+    this.Va = false;
+    this.fa.clear();
+    for (const asked of [...this.z.values()]) {
       if (!asked.id) continue;
-      const isOnce = isCounted(asked.verb) && !asked.body.idempotency_key;
-      if (isSame && isCounted(asked.verb)) this.ab(asked, now, asked.id);
-      else if (isOnce || isCounted(asked.verb) && now - asked.sentAt > keyMs) {
-        this.Ia(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
+      const isOnce = isCounted(asked.v) && !asked.body.idempotency_key;
+      if (isSame && isCounted(asked.v)) this.vb(asked, now, asked.id);
+      else if (isOnce || isCounted(asked.v) && now - asked.ub > keyMs) {
+        this.Wa(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
       } else asked.id = 0;
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  replied(id, outcome) {
-    const asked = this.na.get(id);
-    if (asked) this.Ia(asked, outcome);
-    return !!asked;
+  Zb(id, outcome, now) {
+    const asked = this.fa.get(id);
+    if (!asked) return false;
+    const after = outcome.error?.retry_after_ms;
+    if (after && asked.body.idempotency_key) {
+      asked.id = 0;
+      this.fa.delete(id);
+      this.J = Math.max(this.J, now + after);
+    } else this.Wa(asked, outcome);
+    return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
   forget(ref, isOpen) {
-    const asked = this.y.get(ref);
+    const asked = this.z.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.verb === "rpc") this.$.send(JSON.stringify({ id: this.$.nextId(), cancel: { rpc: asked.id } }));
-    this.Z(asked);
+    if (isOpen && asked.id && asked.v === "rpc") this.ga.send(JSON.stringify({ id: this.ga.wb(), cancel: { rpc: asked.id } }));
+    this.da(asked);
   }
   fail(error) {
-    for (const asked of [...this.y.values()]) this.Ia(asked, { error });
+    for (const asked of [...this.z.values()]) this.Wa(asked, { error });
   }
-  ab(asked, now, id) {
-    if (!asked.id) asked.sentAt = now;
+  vb(asked, now, id) {
+    if (!asked.id) asked.ub = now;
     asked.id = id;
-    this.na.set(id, asked);
-    this.$.send(JSON.stringify({ id, [asked.verb]: asked.body }));
+    this.fa.set(id, asked);
+    this.ga.send(JSON.stringify({ id, [asked.v]: asked.body }));
   }
-  Ia(asked, outcome) {
-    this.Z(asked);
-    this.$.settled(asked.ref, outcome);
+  Wa(asked, outcome) {
+    this.da(asked);
+    this.ga._b(asked.A, outcome);
   }
-  Z(asked) {
-    this.y.delete(asked.ref);
-    this.na.delete(asked.id);
+  da(asked) {
+    this.z.delete(asked.A);
+    this.fa.delete(asked.id);
   }
 };
 function isCounted(verb) {
@@ -976,406 +678,396 @@ var probeMs = 3e3;
 var freshMs = 5e3;
 var delayMaxMs = 6e4;
 var Session = class {
-  state = "idle";
-  /** When it is tried again, while waiting. */
-  retryAt = 0;
-  /** Why it is waiting or closed. */
-  error;
-  /** The carrier: "" while there is none. */
-  kind = "";
-  user;
-  deadline = Infinity;
-  /** The session and its secret, to go on with. */
-  resume;
-  P;
-  Q;
-  oa = Infinity;
-  z = false;
-  bb = 0;
-  G = false;
-  R = 0;
-  pa = /* @__PURE__ */ new Map();
-  // by the id of connect
-  t = new Outbox({
-    nextId: () => ++this.R,
-    send: (line) => this.u([line]),
-    settled: (ref, outcome) => this.o.push({ do: "reply", ref, ...outcome })
-  });
-  f = /* @__PURE__ */ new Map();
-  aa = /* @__PURE__ */ new Map();
-  ba;
-  ca = 0;
-  qa = 1e3;
-  Ja = 25e3;
-  ra = 0;
-  sa = 0;
-  p = 0;
-  // of dialling, or of the reply to a ping
-  cb = 0;
-  ta;
-  // of connect
-  ua = false;
-  va = false;
-  o = [];
   constructor(settings) {
-    this.P = settings;
-    this.Q = settings.token;
+    this.state = "idle";
+    /** When it is tried again, while waiting. */
+    this.retryAt = 0;
+    /** The carrier: "" while there is none. */
+    this.b = "";
+    this.Xa = Infinity;
+    this.za = Infinity;
+    this.B = false;
+    this.xb = 0;
+    this.K = false;
+    this.V = 0;
+    this.Aa = /* @__PURE__ */ new Map();
+    // by the id of connect
+    this.m = new Outbox({
+      wb: () => ++this.V,
+      send: (line) => this.w([line]),
+      _b: (ref, outcome) => this.p.push({ do: "reply", A: ref, ...outcome })
+    });
+    this.g = /* @__PURE__ */ new Map();
+    this.ha = /* @__PURE__ */ new Map();
+    this.ja = 0;
+    this.Ba = 1e3;
+    this.Ca = 25e3;
+    this.Da = 0;
+    this.Ea = 0;
+    this.q = 0;
+    // of dialling, or of the reply to a ping
+    this.yb = 0;
+    // of connect
+    this.Ga = false;
+    this.Ha = false;
+    this.p = [];
+    this.T = settings;
+    this.U = settings.token;
   }
   /** The newest position or vector of a subscription. */
   position(name) {
-    return this.f.get(name)?.since;
+    return this.g.get(name)?.since;
   }
   /** Whether a subscription has begun on this connection. */
-  hasBegun(name) {
-    return !!this.f.get(name)?.began;
+  rb(name) {
+    return !!this.g.get(name)?.L;
   }
   /** How many commands wait for their reply. */
   get waiting() {
-    return this.t.size;
+    return this.m.size;
   }
   step(input, now) {
-    const effects = this.o = [];
-    const before = this.state + this.retryAt + this.kind;
+    const effects = this.p = [];
+    const before = this.state + this.retryAt + this.b;
     switch (input.is) {
       case "use":
-        if (this.state === "idle") this.S(now);
+        if (this.state === "idle") this.W(now);
         break;
       case "again":
-        if (this.state === "closed") this.S(now);
-        else this.db(now);
+        if (this.state === "closed") this.W(now);
+        else this.zb(now);
         break;
       case "leave":
-        if (this.state !== "closed") this.g("idle");
+        if (this.state !== "closed") this.i("idle");
         break;
       case "follow":
-        this.wa(input.follow, now);
+        this.Ia(input.follow, now);
         break;
       case "token":
-        this.vb(input, now);
+        this.$b(input, now);
         break;
       case "ready":
-        if (this.state === "connecting" || this.state === "open") this.wb(input.kind, now);
+        if (this.state === "connecting" || this.state === "open") this.ac(input.b, now);
         break;
       case "received":
-        this.ra = now;
-        this.sa = 0;
-        for (const line of input.lines) this.xb(line, now);
+        this.Da = now;
+        this.Ea = 0;
+        for (const line of input.lines) this.bc(line, now);
         break;
       case "lost":
-        this.va = false;
-        this.K(input, now);
+        this.Ha = false;
+        this.R(input, now);
         break;
       case "subscribe":
-        this.Ha(input);
+        this.Ya(input);
         break;
       case "unsubscribe":
-        if (this.f.delete(input.name) && this.state === "open") this.O(input.name);
+        if (this.g.delete(input.name) && this.state === "open") this.X(input.name);
         break;
       case "ask":
-        this.t.ask(input.ref, input.verb, input.body);
-        if (this.state === "closed" && this.error) this.t.fail(this.error.problem);
-        this.xa(now);
+        this.m.ask(input.A, input.v, input.body);
+        if (this.state === "closed" && this.error) this.m.fail(this.error.problem);
+        this.ka(now);
         break;
       case "forget":
-        this.t.forget(input.ref, this.state === "open");
-        this.xa(now);
+        this.m.forget(input.A, this.state === "open");
+        this.ka(now);
         break;
       case "wake":
-        this.db(now);
+        this.zb(now);
         break;
       case "sleep":
         if (this.state === "connecting" || this.state === "open") {
-          this.ua = true;
-          this.T(4e3);
-          this.Ka(now, Infinity);
+          this.Ga = true;
+          this.Y(4e3);
+          this.Za(now, Infinity);
         }
         break;
       case "tick":
-        this.yb(now);
+        this.cc(now);
     }
-    if (before !== this.state + this.retryAt + this.kind) effects.push({ do: "state" });
-    this.zb(now);
+    if (before !== this.state + this.retryAt + this.b) effects.push({ do: "state" });
+    this.dc(now);
     return effects;
   }
   // --- connecting ---
-  S(now) {
+  W(now) {
     this.state = "connecting";
-    this.kind = "";
-    this.cb = now;
-    this.p = now + dialMs;
-    this.pa.clear();
-    if (!this.G && this.P.hasTokens && (!this.Q || now >= this.oa)) this.La(this.Q ? "expired" : "first");
-    else this.ya();
+    this.b = "";
+    this.yb = now;
+    this.q = now + dialMs;
+    this.Aa.clear();
+    if (!this.K && this.T._a && (!this.U || now >= this.za)) this.$a(this.U ? "expired" : "first");
+    else this.Ja();
   }
-  ya() {
-    this.va = true;
-    this.o.push({ do: "dial" });
+  Ja() {
+    this.Ha = true;
+    this.p.push({ do: "dial" });
   }
-  La(reason) {
-    this.z = true;
-    this.o.push({ do: "token", reason });
+  $a(reason) {
+    this.B = true;
+    this.p.push({ do: "token", reason });
   }
-  vb({ token, error }, now) {
-    if (!this.z) return;
-    this.z = false;
+  $b({ token, error }, now) {
+    if (!this.B) return;
+    this.B = false;
     if (token !== void 0) {
-      this.Q = token;
-      this.oa = Infinity;
+      this.U = token;
+      this.za = Infinity;
     }
     if (this.state === "open") {
-      if (token !== void 0) this.u([this.da({ refresh: { token } })]);
+      if (token !== void 0) this.w([this.la({ refresh: { token } })]);
     } else if (this.state === "connecting") {
-      this.p = now + dialMs;
-      if (error) this.eb(now, error);
-      else this.ya();
+      this.q = now + dialMs;
+      if (error) this.Ab(now, error);
+      else this.Ja();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  wb(kind, now) {
-    if (this.state === "open") this.p = now + dialMs;
+  ac(kind, now) {
+    if (this.state === "open") this.q = now + dialMs;
     this.state = "connecting";
-    this.R = Math.max(this.R, now * 1e3);
-    const connect = { client: this.P.client };
-    if (this.Q && !this.G) connect.token = this.Q;
+    this.V = Math.max(this.V, now * 1e3);
+    const connect = { client: this.T.client };
+    if (this.U && !this.K) connect.token = this.U;
     if (this.resume) connect.resume = this.resume;
-    if (this.ba) connect.messages = this.ba;
-    const lines = [this.da({ connect })];
-    this.pa.set(this.R, { kind, subs: this.aa = /* @__PURE__ */ new Map() });
-    for (const sub of this.f.values()) {
-      sub.began = false;
-      lines.push(this.ea(sub));
+    if (this.ia) connect.messages = this.ia;
+    const lines = [this.la({ connect })];
+    this.Aa.set(this.V, { b: kind, ec: this.ha = /* @__PURE__ */ new Map() });
+    for (const sub of this.g.values()) {
+      sub.L = false;
+      lines.push(this.ma(sub));
     }
-    if (kind === "tab") this.p = now + tabMs;
-    this.u(lines);
+    if (kind === "tab") this.q = now + tabMs;
+    this.w(lines);
   }
-  Ab(ok, { kind, subs }, now) {
+  fc(ok, { b: kind, ec: subs }, now) {
     this.state = "open";
-    this.kind = kind;
+    this.b = kind;
     this.user = ok.user;
     this.error = void 0;
     this.retryAt = 0;
     this.resume = { session: ok.session, secret: ok.secret };
-    this.qa = ok.reconnect?.after_ms ?? this.qa;
-    this.Ja = ok.ping_ms || 25e3;
-    this.ca = this.bb = 0;
-    this.oa = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
-    this.aa = subs;
-    for (const sub of subs.values()) if (this.f.get(sub.name) !== sub) this.O(sub.name);
+    this.Ba = ok.reconnect?.after_ms ?? this.Ba;
+    this.Ca = ok.ping_ms || 25e3;
+    this.ja = this.xb = 0;
+    this.za = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
+    this.ha = subs;
+    for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.X(sub.name);
     const begins = new Set(subs.values());
-    for (const sub of this.f.values()) if (!begins.has(sub)) this.u([this.ea(sub)]);
-    this.t.goOn(!!ok.resumed && kind !== "tab", now);
-    this.xa(now);
+    for (const sub of this.g.values()) if (!begins.has(sub)) this.w([this.ma(sub)]);
+    this.m.Yb(!!ok.resumed && kind !== "tab", now);
+    this.ka(now);
   }
-  xa(now) {
-    if (this.state === "open") this.t.flush(now);
+  ka(now) {
+    if (this.state === "open") this.m.flush(now);
   }
-  wa(follow, now) {
-    if (this.G === follow) return;
-    this.G = follow;
-    this.t.isStale = true;
+  Ia(follow, now) {
+    if (this.K === follow) return;
+    this.K = follow;
+    this.m.Va = true;
     if (this.state !== "idle" && this.state !== "closed") {
-      if (this.state !== "waiting") this.T(4e3);
-      this.ca = 0;
-      this.S(now);
+      if (this.state !== "waiting") this.Y(4e3);
+      this.ja = 0;
+      this.W(now);
     }
   }
   // --- losing ---
-  K(why, now) {
+  R(why, now) {
     if (this.state !== "connecting" && this.state !== "open") return;
     const wasOpen = this.state === "open";
-    const { code, status } = why;
-    const problem2 = why.problem ?? this.ta ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
-    const retryAfter = why.retryAfter ?? problem2.retry_after_ms;
-    this.ta = void 0;
-    let what = Reconnect.Delayed;
-    if (status === 401) what = Reconnect.NewToken;
-    else if (status === 404 && /session-unknown$/.test(problem2.type)) what = Reconnect.Afresh;
-    else if (status && status !== 408 && status !== 429 && status < 500) what = Reconnect.Never;
-    else if (code) {
-      what = reconnectAfter[code] ?? (why.reconnect === false ? Reconnect.Never : Reconnect.Delayed);
-      if (code === 4409) what = Reconnect.Afresh;
-    }
-    this.error = { problem: problem2, code: code ?? status };
+    const { code, status, reconnect } = why;
+    const problem = why.problem ?? this.Fa ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
+    const retryAfter = why.retryAfter ?? problem.retry_after_ms;
+    this.Fa = void 0;
+    const has = (what) => codesAfter[what].includes(code);
+    const isDelayed = !status || status === 408 || status === 429 || status > 499 || status === 404 && /session-unknown$/.test(problem.type);
+    const isKnown = has("never") || has("new-token") || has("afresh");
+    const needsToken = status === 401 || has("new-token");
+    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || !isKnown && reconnect === false);
+    this.error = { problem, code: code ?? status };
     if (code === 4409) this.resume = void 0;
-    if (what === Reconnect.Never) return this.g("closed");
-    if (what === Reconnect.NewToken) {
-      this.oa = Infinity;
-      if (!this.P.hasTokens || this.bb++ > 0) return this.g("closed");
+    if (isOver) return this.i("closed");
+    if (needsToken) {
+      this.za = Infinity;
+      if (!this.T._a || this.xb++ > 0) return this.i("closed");
       this.state = "connecting";
-      this.kind = "";
-      return this.La("refused");
+      this.b = "";
+      return this.$a("refused");
     }
-    if (this.G) return this.Ka(now, wasOpen ? 0 : 500);
-    this.eb(now, problem2, retryAfter);
+    if (this.K) return this.Za(now, wasOpen ? 0 : 500);
+    this.Ab(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
-  eb(now, problem2, retryAfter = 0) {
-    this.error ??= { problem: problem2 };
-    const most = Math.min(delayMaxMs, this.qa * 2 ** this.ca++);
-    this.Ka(now, Math.max(retryAfter, most * (0.5 + this.P.random() / 2)));
+  Ab(now, problem, retryAfter = 0) {
+    this.error ??= { problem };
+    const most = Math.min(delayMaxMs, this.Ba * 2 ** this.ja++);
+    this.Za(now, Math.max(retryAfter, most * (0.5 + this.T.random() / 2)));
   }
-  Ka(now, ms) {
+  Za(now, ms) {
     this.state = "waiting";
-    this.kind = "";
+    this.b = "";
     this.retryAt = now + ms;
   }
-  g(state) {
-    if (this.state === "open" || this.state === "connecting") this.T(1e3);
+  i(state) {
+    if (this.state === "open" || this.state === "connecting") this.Y(1e3);
     this.state = state;
-    this.kind = "";
-    this.z = false;
+    this.b = "";
+    this.B = false;
     this.resume = void 0;
-    this.ca = 0;
-    for (const sub of this.f.values()) sub.began = false;
-    if (state === "closed" && this.error) this.Bb(this.error.problem);
+    this.ja = 0;
+    for (const sub of this.g.values()) sub.L = false;
+    if (state === "closed" && this.error) this.gc(this.error.problem);
   }
-  T(code) {
-    if (this.va) this.o.push({ do: "drop", code });
-    this.va = false;
-    this.kind = "";
+  Y(code) {
+    if (this.Ha) this.p.push({ do: "drop", code });
+    this.Ha = false;
+    this.b = "";
   }
-  Bb(error) {
-    this.t.fail(error);
-    for (const name of [...this.f.keys()]) this.fa(name, { error });
-  }
-  db(now) {
-    if (this.state === "waiting") {
-      this.ua = false;
-      this.ca = 0;
-      this.S(now);
-    } else if (this.state === "connecting" && !this.z && now - this.cb > freshMs) {
-      this.T(4e3);
-      this.S(now);
-    } else if (this.state === "open" && now - this.ra > freshMs) {
-      this.Ma(now, probeMs);
-    }
-  }
-  yb(now) {
-    if (now < this.deadline) return;
-    if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.ua) this.S(now);
-    } else if (this.state === "connecting") {
-      if (now < this.p || this.z) return;
-      this.fb(now);
-    } else if (this.state === "open") {
-      if (!this.sa) {
-        if (now - this.ra >= this.Ja) this.Ma(now, this.kind === "tab" ? tabMs : patienceMs);
-      } else if (now - this.p > freshMs) {
-        this.Ma(now, probeMs);
-      } else if (now >= this.p) {
-        return this.fb(now);
-      }
-    }
-    for (const sub of this.f.values()) {
-      if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
-        sub.retryAt = 0;
-        this.u([this.ea(sub)]);
-      }
-    }
-  }
-  fb(now) {
-    this.T(4e3);
-    if (this.G) this.o.push({ do: "steal" });
-    this.K({ problem: trouble("silent", "there was no answer") }, now);
-  }
-  Ma(now, patience) {
-    this.sa = now;
-    this.p = now + patience;
-    this.u([this.da({ ping: {} })]);
+  gc(error) {
+    this.m.fail(error);
+    for (const name of [...this.g.keys()]) this.na(name, { error });
   }
   zb(now) {
-    let deadline = Infinity;
-    if (this.state === "waiting" && !this.ua) deadline = this.retryAt;
-    else if (this.state === "connecting" && !this.z) deadline = this.p;
-    else if (this.state === "open") {
-      deadline = this.sa ? this.p : this.ra + this.Ja;
-      for (const sub of this.f.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
+    if (this.state === "waiting") {
+      this.Ga = false;
+      this.ja = 0;
+      this.W(now);
+    } else if (this.state === "connecting" && !this.B && now - this.yb > freshMs) {
+      this.Y(4e3);
+      this.W(now);
+    } else if (this.state === "open" && now - this.Da > freshMs) {
+      this.ab(now, probeMs);
     }
-    this.deadline = Math.max(deadline, now);
+  }
+  cc(now) {
+    if (now < this.Xa) return;
+    if (this.state === "waiting") {
+      if (now >= this.retryAt && !this.Ga) this.W(now);
+    } else if (this.state === "connecting") {
+      if (now < this.q || this.B) return;
+      this.Bb(now);
+    } else if (this.state === "open") {
+      if (!this.Ea) {
+        if (now - this.Da >= this.Ca) this.ab(now, Math.min(this.Ca, patienceMs));
+      } else if (now - this.q > freshMs) {
+        this.ab(now, probeMs);
+      } else if (now >= this.q) {
+        return this.Bb(now);
+      }
+    }
+    this.ka(now);
+    for (const sub of this.g.values()) {
+      if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
+        sub.retryAt = 0;
+        this.w([this.ma(sub)]);
+      }
+    }
+  }
+  Bb(now) {
+    this.Y(4e3);
+    if (this.K) this.p.push({ do: "steal" });
+    this.R({ problem: trouble("silent", "there was no answer") }, now);
+  }
+  ab(now, patience) {
+    this.Ea = now;
+    this.q = now + patience;
+    this.w([this.la({ ping: {} })]);
+  }
+  dc(now) {
+    let deadline = Infinity;
+    if (this.state === "waiting" && !this.Ga) deadline = this.retryAt;
+    else if (this.state === "connecting" && !this.B) deadline = this.q;
+    else if (this.state === "open") {
+      deadline = this.Ea ? this.q : this.Da + this.Ca;
+      if (this.m.J) deadline = Math.min(deadline, this.m.J);
+      for (const sub of this.g.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
+    }
+    this.Xa = Math.max(deadline, now);
   }
   // --- commands ---
-  da(command) {
-    return JSON.stringify({ id: ++this.R, ...command });
+  la(command) {
+    return JSON.stringify({ id: ++this.V, ...command });
   }
-  u(lines) {
-    this.o.push({ do: "send", lines });
+  w(lines) {
+    this.p.push({ do: "send", lines });
   }
-  Ha({ name, since, last, fields }) {
-    const old = this.f.get(name);
-    const sub = { name, since, last, fields, began: false, retryAt: 0 };
-    this.f.set(name, sub);
-    if (this.state === "closed" && this.error) return this.fa(name, { error: this.error.problem });
+  Ya({ name, since, last, fields }) {
+    const old = this.g.get(name);
+    const sub = { name, since, last, fields, L: false, retryAt: 0 };
+    this.g.set(name, sub);
+    if (this.state === "closed" && this.error) return this.na(name, { error: this.error.problem });
     if (this.state !== "open") return;
-    if (old) this.O(name);
-    this.u([this.ea(sub)]);
+    if (old) this.X(name);
+    this.w([this.ma(sub)]);
   }
-  ea(sub) {
+  ma(sub) {
     const { name, since, last, fields } = sub;
-    const line = this.da({ subscribe: { channel: name, since, last: since ? void 0 : last, ...fields } });
-    this.aa.set(this.R, sub);
+    const line = this.la({ subscribe: { channel: name, since, last: since ? void 0 : last, ...fields } });
+    this.ha.set(this.V, sub);
     return line;
   }
-  O(channel) {
-    this.u([this.da({ unsubscribe: { channel } })]);
+  X(channel) {
+    this.w([this.la({ unsubscribe: { channel } })]);
   }
-  fa(name, outcome) {
-    if (outcome.error) this.f.delete(name);
-    this.o.push({ do: "begun", name, ...outcome });
+  na(name, outcome) {
+    if (outcome.error) this.g.delete(name);
+    this.p.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
-  xb(line, now) {
+  bc(line, now) {
     if (line.position && line.channel) {
-      this.gb(line.channel, line.position);
+      this.Cb(line.channel, line.position);
     } else if (line.id || line.error) {
-      return this.Cb(line, now);
+      return this.hc(line, now);
     } else if (line.gap) {
-      if (line.gap.to) this.gb(line.gap.channel, line.gap.to);
+      if (line.gap.to) this.Cb(line.gap.channel, line.gap.to);
     } else if (line.vector) {
-      const sub = this.f.get(line.vector.channel);
-      if (sub?.began) sub.since = line.vector.vector;
+      const sub = this.g.get(line.vector.channel);
+      if (sub?.L) sub.since = line.vector.vector;
     } else if (line.message) {
-      this.ba = line.message.position;
+      this.ia = line.message.position;
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed;
-      if (channel[0] === "@") this.ba = position ?? void 0;
-      else this.f.set(channel, { since: position, name: channel, fields: {}, began: true, retryAt: 0 });
+      if (channel[0] === "@") this.ia = position ?? void 0;
+      else this.g.set(channel, { since: position, name: channel, fields: {}, L: true, retryAt: 0 });
     } else if (line.unsubscribed) {
-      return this.fa(line.unsubscribed.channel, { error: line.unsubscribed.error });
+      return this.na(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
-      this.qa = line.reconnect.after_ms;
+      this.Ba = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.z && this.P.hasTokens && !this.G) this.La("expired");
+      if (!this.B && this.T._a && !this.K) this.$a("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
-      const problem2 = this.ta ?? trouble("ended", reason);
-      if (this.state === "connecting" || this.state === "open") this.T(4e3);
-      return this.K({ code, reconnect, problem: problem2 }, now);
+      const problem = this.Fa ?? trouble("ended", reason);
+      if (this.state === "connecting" || this.state === "open") this.Y(4e3);
+      return this.R({ code, reconnect, problem }, now);
     }
-    this.o.push({ do: "push", line });
+    this.p.push({ do: "push", line });
   }
-  gb(channel, position) {
-    const sub = this.f.get(channel);
-    if (sub?.began && isBehind(position, sub.since)) sub.since = position;
-    else if (!sub && channel[0] === "@") this.ba = position;
+  Cb(channel, position) {
+    const sub = this.g.get(channel);
+    if (sub?.L && isBehind(position, sub.since)) sub.since = position;
+    else if (!sub && channel[0] === "@") this.ia = position;
   }
-  Cb({ id, ok, error }, now) {
-    const hello = this.pa.get(id);
+  hc({ id, ok, error }, now) {
+    const hello = this.Aa.get(id);
     if (hello) {
-      this.pa.clear();
-      if (ok) this.Ab(ok, hello, now);
-      else this.ta = error;
+      this.Aa.clear();
+      if (ok) this.fc(ok, hello, now);
+      else this.Fa = error;
       return;
     }
-    const sub = this.aa.get(id);
+    const sub = this.ha.get(id);
     if (sub) {
-      this.aa.delete(id);
-      if (this.f.get(sub.name) === sub) this.Db(sub, ok, error, now);
+      this.ha.delete(id);
+      if (this.g.get(sub.name) === sub) this.ic(sub, ok, error, now);
       return;
     }
-    if (this.t.replied(id, error ? { error } : { ok })) this.xa(now);
+    if (this.m.Zb(id, error ? { error } : { ok }, now)) this.ka(now);
   }
-  Db(sub, ok, error, now) {
+  ic(sub, ok, error, now) {
     const { name } = sub;
     if (error) {
       if (error.retry_after_ms) {
@@ -1384,122 +1076,16 @@ var Session = class {
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
-        this.o.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
-        this.u([this.ea(sub)]);
+        this.p.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
+        this.w([this.ma(sub)]);
         return;
       }
-      if (!/already-subscribed$/.test(error.type)) return this.fa(name, { error });
+      if (!/already-subscribed$/.test(error.type)) return this.na(name, { error });
     }
-    sub.began = true;
+    sub.L = true;
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
-    this.fa(name, { ok: ok ?? { position: sub.since } });
-  }
-};
-
-// src/tabs.ts
-function canShare() {
-  return typeof document !== "undefined" && typeof BroadcastChannel === "function" && !!globalThis.navigator?.locks;
-}
-var Tabs = class {
-  isLeader = false;
-  id;
-  j;
-  A;
-  za;
-  hb;
-  H = new AbortController();
-  q = /* @__PURE__ */ new Set();
-  U = false;
-  constructor(name, id, events) {
-    this.j = name;
-    this.id = id;
-    this.A = events;
-  }
-  join() {
-    if (this.U) return;
-    this.U = true;
-    this.H = new AbortController();
-    this.za = new BroadcastChannel(this.j);
-    this.za.onmessage = ({ data }) => this.Eb(data);
-    this.ga(this.j + this.id, {}, () => new Promise((done) => this.H.signal.addEventListener("abort", done)));
-    this.ga(this.j, { ifAvailable: true }, (lock) => lock ? this.Na() : this.wa());
-  }
-  /** leave gives the connection to another tab, if this one has it. */
-  leave() {
-    if (!this.U) return;
-    this.U = this.isLeader = false;
-    this.ha({ from: this.id, bye: true });
-    this.za?.close();
-    this.H.abort();
-    this.hb?.();
-    this.q.clear();
-  }
-  /** steal takes the connection from a tab that does not answer. */
-  steal() {
-    if (this.U && !this.isLeader) this.ga(this.j, { steal: true }, () => this.Na());
-  }
-  get hasFollowers() {
-    return this.q.size > 0;
-  }
-  ask(lines) {
-    this.ha({ from: this.id, lines });
-  }
-  answer(to, lines) {
-    this.ha(to === void 0 ? { lines } : { to, lines });
-  }
-  share(shared) {
-    this.ha({ shared });
-  }
-  ga(name, options, held) {
-    const { signal } = this.H;
-    const asked = navigator.locks.request(
-      name,
-      options.ifAvailable || options.steal ? options : { ...options, signal },
-      (lock) => signal.aborted ? void 0 : held(lock)
-    );
-    asked.catch(() => {
-      if (name !== this.j || signal.aborted || !this.isLeader) return;
-      this.isLeader = false;
-      this.q.clear();
-      this.wa();
-    });
-  }
-  Na() {
-    if (this.isLeader) return void 0;
-    this.isLeader = true;
-    this.ha({ leads: this.id });
-    this.A.follow(false);
-    return new Promise((release) => this.hb = release);
-  }
-  wa() {
-    this.ga(this.j, {}, () => this.Na());
-    this.A.follow(true);
-  }
-  ha(said) {
-    this.za?.postMessage(said);
-  }
-  Eb(said) {
-    if (!this.U) return;
-    if ("leads" in said) {
-      if (!this.isLeader) this.A.leader();
-    } else if ("shared" in said) {
-      if (!this.isLeader) this.A.shared(said.shared);
-    } else if ("bye" in said) {
-      this.ib(said.from);
-    } else if ("from" in said) {
-      if (!this.isLeader) return;
-      if (!this.q.has(said.from)) {
-        this.q.add(said.from);
-        this.ga(this.j + said.from, {}, () => this.ib(said.from));
-      }
-      this.A.commands(said.from, said.lines);
-    } else if (!this.isLeader && (said.to === void 0 || said.to === this.id)) {
-      this.A.received(said.lines);
-    }
-  }
-  ib(from) {
-    if (this.q.delete(from)) this.A.left(from);
+    this.na(name, { ok: ok ?? { position: sub.since } });
   }
 };
 
@@ -1511,271 +1097,268 @@ var upgradeFirstMs = 1e4;
 var upgradeMaxMs = 6e5;
 var timerMaxMs = 2 ** 31 - 1;
 var Godwit = class extends Emitter {
-  /** The address of the server, with a slash at its end. */
-  url;
-  k;
-  b;
-  I;
-  e;
-  r;
-  h;
-  V = new globalThis.Map();
-  l;
-  // what the leader says, while another tab has the connection
-  J = new globalThis.Map();
-  Fb = 0;
-  jb = [];
-  Oa = false;
-  s;
-  v;
-  Pa;
-  Qa = upgradeFirstMs;
-  Ra;
-  q;
-  L = "idle";
-  kb = "";
-  B = false;
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-  constructor(url, options = {}) {
+  constructor(url, options = {}, share) {
     super();
+    this.N = new globalThis.Map();
+    this.jc = 0;
+    this.Eb = [];
+    this.bb = false;
+    this.db = upgradeFirstMs;
+    this.S = "idle";
+    this.Fb = "";
+    this.x = false;
+    this.Kb = 0;
+    this.Db = share;
     const base = typeof document === "undefined" ? void 0 : document.baseURI;
     const at = new URL(url ?? ".", base);
     at.protocol = at.protocol.replace(/^ws/, "http");
     this.url = at.href.replace(/[?#].*$/, "").replace(/\/?$/, "/");
     this.k = options;
     const { token } = options;
-    this.b = new Session({
+    this.c = new Session({
       client: options.client ?? "godwit-js/" + version,
-      hasTokens: typeof token === "function",
+      _a: typeof token === "function",
       token: typeof token === "string" ? token : void 0,
       random: Math.random
     });
-    this.I = new Fan(
-      this.b,
+    this.M = new Fan(
+      this.c,
       (input) => this.a(input),
-      (verb, body) => this._(verb, body, { timeout: 3e4 })
+      (verb, body) => this.ea(verb, body, { timeout: 3e4 })
     );
     this.e = {
       grace: options.grace ?? 5e3,
-      attach: (feed) => {
-        this.lb();
-        if (this.B) queueMicrotask(() => feed.failed({ type: "urn:godwit:client:closed", title: "this client was closed" }));
-        else this.I.attach(feed);
+      ba: (feed) => {
+        this.Gb();
+        if (this.x) queueMicrotask(() => feed.ta(wasClosed));
+        else this.M.ba(feed);
       },
-      detach: (feed) => {
-        this.I.detach(feed);
-        this.Aa();
+      P: (feed) => {
+        this.M.P(feed);
+        this.Ka();
       },
-      ask: (verb, body, options2) => this._(verb, body, options2),
-      later
+      ask: (verb, body, options2) => this.ea(verb, body, options2),
+      lb: later
     };
   }
   /** What the connection is doing; in a tab that shares another one's, what that is doing. */
   get state() {
-    const { state } = this.b;
-    if (this.B) return "closed";
-    return state !== "closed" && state !== "idle" && this.l ? this.l.state : state;
+    const { state } = this.c;
+    if (this.x) return "closed";
+    return state !== "closed" && state !== "idle" ? this.d?.shared?.state ?? state : state;
   }
   /** When the next attempt is made, in the state `waiting`. */
   get retryAt() {
-    const at = this.l?.retryAt ?? this.b.retryAt;
+    const at = this.d?.shared?.retryAt ?? this.c.retryAt;
     return this.state === "waiting" && isFinite(at) ? new Date(at) : void 0;
   }
   /** Why the connection is not there. */
   get error() {
-    const { error } = this.b;
+    const { error } = this.c;
     return error && this.state !== "open" ? new GodwitError(error.problem, error.code) : void 0;
   }
   /** What carries the connection, "" while there is none. */
   get transport() {
-    return this.l?.transport ?? this.b.kind;
+    return this.d?.shared?.transport ?? this.c.b;
   }
   /** Whether another tab has the connection. */
   get isShared() {
-    return !!this.l;
+    return !!this.d?.shared;
   }
   /** Who the server says this is. */
   get user() {
-    return this.l?.user ?? this.b.user;
+    return this.d?.shared?.user ?? this.c.user;
   }
   /** The id of the session, which others see as that of a member. */
   get session() {
-    return (this.l?.resume ?? this.b.resume)?.session;
+    return (this.d?.shared?.resume ?? this.c.resume)?.session;
   }
   channel(name, options = {}) {
-    return new Channel(this.e, name, options);
+    return this.Hb(this.e, name, options);
+  }
+  /** @internal */
+  Hb(link, name, options) {
+    return new Channel(link, name, options);
   }
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
   async rpc(method, data, { timeout = 3e4, signal } = {}) {
     const body = { method, timeout_ms: Math.max(1, Math.min(timeout, 6e4)), ...data === void 0 ? {} : payload(data) };
-    const ok = await this._("rpc", body, { timeout: timeout + 5e3, signal });
+    const ok = await this.ea("rpc", body, { timeout: timeout + 5e3, signal });
     return message(ok).data;
   }
   /** reconnect tries at once, also after the server has said that it would do no good. */
   reconnect() {
-    if (!this.B) this.a({ is: "again" });
+    if (!this.x) this.a({ is: "again" });
   }
   /** close ends the connection for good: what waits fails. */
   close() {
-    if (this.B) return;
-    this.B = true;
-    this.H();
-    const error = { type: "urn:godwit:client:closed", title: "this client was closed" };
-    for (const { reply } of [...this.J.values()]) reply({ error });
+    if (this.x) return;
+    this.x = true;
+    this.O();
+    for (const { reply } of [...this.N.values()]) reply({ error: wasClosed });
   }
   // --- commands ---
-  _(verb, body, { timeout, signal } = {}) {
+  ea(verb, body, { timeout, signal } = {}) {
     return new Promise((done, failed) => {
+      const give = (reason) => {
+        end();
+        this.Ib(ref);
+        failed(reason);
+      };
+      const aborted = () => give(signal.reason);
       if (signal?.aborted) return failed(signal.reason);
-      const ref = this.mb(verb, body, ({ ok, error }) => {
-        stop?.();
-        signal?.removeEventListener("abort", aborted);
+      const ref = this.Jb(verb, body, ({ ok, error }) => {
+        end();
         if (ok) done(ok);
         else failed(new GodwitError(error));
       });
-      if (ref === 0) return;
-      const aborted = () => {
-        this.Sa(ref);
+      const stop = timeout && ref ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time; whether it was done is not known")))) : void 0;
+      const end = () => {
         stop?.();
-        failed(signal.reason);
-      };
-      const late = () => {
-        this.Sa(ref);
         signal?.removeEventListener("abort", aborted);
-        failed(problem("timeout", "there was no reply in time; whether it was done is not known"));
       };
-      const stop = timeout === void 0 ? void 0 : later(timeout, late);
       signal?.addEventListener("abort", aborted);
     });
   }
-  mb(verb, body, reply) {
-    const why = this.B ? ["closed", "this client was closed"] : this.J.size >= (this.k.queue ?? 1e3) ? ["queue", "too many commands wait for the connection"] : void 0;
-    if (why) {
-      queueMicrotask(() => reply({ error: { type: "urn:godwit:client:" + why[0], title: why[1] } }));
+  Jb(verb, body, reply) {
+    const isFull = this.N.size >= (this.k.queue ?? 1e3);
+    if (this.x || isFull) {
+      queueMicrotask(() => reply({ error: this.x ? wasClosed : trouble("queue", "too many commands wait for the connection") }));
       return 0;
     }
-    const ref = ++this.Fb;
-    this.J.set(ref, {
+    const ref = ++this.jc;
+    this.N.set(ref, {
       reply: (outcome) => {
-        this.J.delete(ref);
+        this.N.delete(ref);
         reply(outcome);
-        this.Aa();
+        this.Ka();
       }
     });
-    this.lb();
-    this.a({ is: "ask", ref, verb, body });
+    this.Gb();
+    this.a({ is: "ask", A: ref, v: verb, body });
     return ref;
   }
-  Sa(ref) {
-    if (!this.J.delete(ref)) return;
-    this.a({ is: "forget", ref });
-    this.Aa();
+  Ib(ref) {
+    if (!this.N.delete(ref)) return;
+    this.a({ is: "forget", A: ref });
+    this.Ka();
   }
   // --- the life of the connection ---
-  lb() {
-    this.v?.();
-    this.v = void 0;
-    if (this.B || this.b.state !== "idle") return;
-    this.Ra ??= watchPage({
-      wake: () => this.a({ is: "wake" }),
-      sleep: (isLeft) => this.Gb(isLeft),
+  Gb() {
+    this.fb();
+    if (this.x || this.c.state !== "idle") return;
+    this.eb ??= watchPage({
+      Xb: () => this.a({ is: "wake" }),
+      tb: (isLeft) => this.kc(isLeft),
       resume: () => {
-        this.h?.join();
+        this.d?.join();
         this.a({ is: "wake" });
       }
     });
     const { tabs = true } = this.k;
-    if (tabs && canShare()) {
-      this.h ??= this.Hb("godwit " + this.url + (tabs === true ? "" : " " + tabs));
-      this.h.join();
-    } else this.a({ is: "use" });
+    if (tabs)
+      this.d ??= this.Db?.("godwit 1 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
+        session: this.c,
+        fan: this.M,
+        run: (input) => this.a(input),
+        command: (verb, body, reply) => this.Jb(verb, body, reply),
+        forget: (ref) => this.Ib(ref),
+        busy: () => this.fb(),
+        rest: () => this.Ka(),
+        tell: () => this.gb()
+      });
+    if (this.d) this.d.join();
+    else this.a({ is: "use" });
+  }
+  fb() {
+    this.oa?.();
+    this.oa = void 0;
   }
   // _rest lets go when nobody has used anything for a while.
-  Aa() {
-    if (this.v || this.B || this.I.size > 0 || this.J.size > 0) return;
-    this.v = later(this.e.grace, () => {
-      this.v = void 0;
-      this.H();
+  Ka() {
+    if (this.oa || this.x || this.M.size > 0 || this.N.size > 0) return;
+    this.oa = later(this.e.grace, () => {
+      this.oa = void 0;
+      this.O();
     });
   }
-  H() {
-    this.v?.();
-    this.v = void 0;
+  O() {
+    this.fb();
     this.a({ is: "leave" });
-    this.h?.leave();
-    this.l = void 0;
-    this.Ra?.();
-    this.Ra = void 0;
-    this.Ta();
+    this.d?.leave();
+    this.eb?.();
+    this.eb = void 0;
+    this.gb();
   }
-  Gb(isLeft) {
-    if (!isLeft || this.h?.hasFollowers) this.a({ is: "sleep" });
-    this.h?.leave();
-    this.l = void 0;
+  kc(isLeft) {
+    if (!isLeft || this.d?.hb) this.a({ is: "sleep" });
+    this.d?.leave();
   }
   // --- one step after another ---
   a(input) {
-    this.jb.push(input);
-    if (this.Oa) return;
-    this.Oa = true;
+    this.Eb.push(input);
+    if (this.bb) return;
+    this.bb = true;
     try {
-      for (let next; next = this.jb.shift(); ) {
-        const effects = this.b.step(next, Date.now());
-        this.Ib();
-        for (const effect of effects) this.Ga(effect);
+      for (let next; next = this.Eb.shift(); ) {
+        const effects = this.c.step(next, Date.now());
+        this.lc();
+        for (const effect of effects) this.ib(effect);
       }
     } finally {
-      this.Oa = false;
+      this.bb = false;
     }
   }
-  Ib() {
-    clearTimeout(this.s);
-    const { deadline } = this.b;
-    if (deadline < Infinity) this.s = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
+  lc() {
+    clearTimeout(this.u);
+    const { Xa: deadline } = this.c;
+    if (deadline < Infinity) this.u = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
-  Ga(effect) {
+  ib(effect) {
     switch (effect.do) {
       case "send":
         return this.r?.send(effect.lines);
       case "dial":
-        return this.ya();
+        return this.Ja();
       case "drop":
         this.r?.close(effect.code);
         this.r = void 0;
         return;
       case "token":
-        return this.Jb(effect.reason);
+        return this.mc(effect.reason);
       case "reply":
-        return this.J.get(effect.ref)?.reply(effect);
+        return this.N.get(effect.A)?.reply(effect);
       case "begun":
-        return this.I.begun(effect.name, effect.ok, effect.error);
+        return this.M.Q(effect.name, effect.ok, effect.error);
       case "push":
-        return this.x(effect.line);
+        return this.F(effect.line);
       case "steal":
-        return this.h?.steal();
+        return this.d?.steal();
       case "state":
-        return this.Ta();
+        return this.gb();
     }
   }
-  Jb(reason) {
+  mc(reason) {
     const { token } = this.k;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
       (token2) => this.a({ is: "token", token: token2 }),
-      (error) => this.a({ is: "token", error: { type: "urn:godwit:client:token", title: "no token was to be had: " + (error?.message ?? error) } })
+      (error) => this.a({ is: "token", error: trouble("token", "no token was to be had: " + (error?.message ?? error)) })
     );
   }
-  x(line) {
-    const isWanted = this.I.push(line);
-    if (line.message) this.d("message", message(line.message));
-    if (this.h?.isLeader && (isWanted || line.message)) this.h.answer(void 0, [line]);
+  F(line) {
+    const isWanted = this.M.push(line);
+    if (line.message) this.h("message", message(line.message));
+    if (this.d?.j && (isWanted || line.message)) this.d.push(line);
   }
-  ya() {
+  Ja() {
     this.r?.close(4e3);
-    if (this.h && !this.h.isLeader) {
-      this.r = { send: (lines) => this.h?.ask(lines), close: () => {
+    const sharing = this.d;
+    if (sharing && !sharing.j) {
+      this.r = { send: (lines) => sharing.ask(lines), close() {
       } };
-      this.a({ is: "ready", kind: "tab" });
+      this.a({ is: "ready", b: "tab" });
       return;
     }
     const around = {
@@ -1783,101 +1366,52 @@ var Godwit = class extends Emitter {
       fetch: this.k.fetch ?? globalThis.fetch,
       WebSocket: this.k.WebSocket ?? globalThis.WebSocket,
       session: () => {
-        const { resume } = this.b;
+        const { resume } = this.c;
         return resume ? resume.session + "." + resume.secret : "";
       }
     };
-    const kinds = this.E();
-    const known = this.q ?? remembered(this.url);
+    const kinds = this.H();
+    const known = this.s ?? remembered(this.url);
     const first = kinds.find((kind) => kind === known);
     const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds;
-    const dialer = new Dialer(order, !!first && this.nb++ % 3 < 2, around, {
-      ready: (kind) => this.r === dialer && this.a({ is: "ready", kind }),
-      received: (lines) => this.r === dialer && this.a({ is: "received", lines }),
-      lost: (why) => this.r === dialer && this.a({ is: "lost", ...why })
+    const dialer = new Dialer(order, !!first && this.Kb++ % 3 < 2, around, {
+      ua: (kind) => this.r === dialer && this.a({ is: "ready", b: kind }),
+      G: (lines) => this.r === dialer && this.a({ is: "received", lines }),
+      va: (why) => this.r === dialer && this.a({ is: "lost", ...why })
     });
     this.r = dialer;
   }
-  nb = 0;
-  E() {
+  H() {
     const hasSocket = !!(this.k.WebSocket ?? globalThis.WebSocket);
     return (this.k.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
   }
-  // --- other tabs ---
-  Hb(name) {
-    return new Tabs(name, randomId(), {
-      follow: (follow) => {
-        if (!follow) this.l = void 0;
-        else this.l ??= { state: "connecting", retryAt: 0, transport: "" };
-        for (const follower of this.V.values()) follower.end();
-        this.V.clear();
-        this.a({ is: "follow", follow });
-        this.a({ is: "use" });
-      },
-      leader: () => this.a({ is: "lost" }),
-      received: (lines) => this.a({ is: "received", lines }),
-      shared: (shared) => {
-        this.l = shared;
-        this.b.resume = shared.resume;
-        this.Ta();
-      },
-      commands: (from, lines) => {
-        let follower = this.V.get(from);
-        if (!follower) this.V.set(from, follower = this.Kb(from));
-        this.v?.();
-        this.v = void 0;
-        follower.take(lines);
-      },
-      left: (from) => {
-        this.V.get(from)?.end();
-        this.V.delete(from);
-        this.Aa();
-      }
-    });
-  }
-  Kb(id) {
-    return new Follower({
-      fan: this.I,
-      answer: (lines) => this.h?.answer(id, lines),
-      ask: (verb, body, reply) => this.mb(verb, body, reply),
-      forget: (ref) => this.Sa(ref),
-      welcome: () => {
-        this.ob();
-        return { ...this.b.resume, user: this.b.user };
-      }
-    });
-  }
-  ob() {
-    const { state, retryAt, kind, user, resume } = this.b;
-    this.h?.share({ state, retryAt, transport: kind, user, resume });
-  }
-  Ta() {
-    const { kind, resume } = this.b;
+  gb() {
+    const { b: kind, resume } = this.c;
     if (kind && kind !== "tab") {
-      this.nb = 0;
-      if (this.q !== kind) remember(this.url, this.q = kind);
+      this.Kb = 0;
+      if (this.s !== kind) remember(this.url, this.s = kind);
     }
-    this.pb(kind);
-    if (this.h?.isLeader) this.ob();
+    this.Lb(kind);
+    if (this.d?.j) this.d.share();
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join();
-    if (all === this.kb) return;
-    this.kb = all;
+    if (all === this.Fb) return;
+    this.Fb = all;
     const { state } = this;
-    const before = this.L;
-    this.L = state;
-    this.d("state", state);
-    if (state === "open" && before !== "open") this.d("open", this);
-    if (state !== "open" && before === "open") this.d("close", this.error);
-    if ((state === "waiting" || state === "closed") && before !== state && this.error) this.d("error", this.error);
+    const before = this.S;
+    this.S = state;
+    this.h("state", state);
+    if (state === "open" && before !== "open") this.h("open", this);
+    if (state !== "open" && before === "open") this.h("close", this.error);
+    if ((state === "waiting" || state === "closed") && before !== state && this.error) this.h("error", this.error);
   }
   // What carries the session is replaced by a WebSocket when that gets through.
-  pb(kind) {
-    if (this.Pa || kind === "" || kind === "tab" || kind === "websocket" || !this.E().includes("websocket")) return;
-    this.Pa = later(this.Qa, () => {
-      this.Pa = void 0;
-      this.Qa = Math.min(this.Qa * 2, upgradeMaxMs);
-      this.r?.tryBetter?.();
-      this.pb(this.b.kind);
+  Lb(kind) {
+    if (this.cb || kind === "" || kind === "tab" || kind === "websocket" || !this.H().includes("websocket")) return;
+    this.cb = later(this.db, () => {
+      this.cb = void 0;
+      this.db = Math.min(this.db * 2, upgradeMaxMs);
+      this.r?.Rb?.();
+      this.Lb(this.c.b);
     });
   }
 };
@@ -1899,9 +1433,385 @@ function remember(url, kind) {
   } catch {
   }
 }
+
+// src/presence.ts
+var Roster = class extends Emitter {
+  /** @internal */
+  constructor(_link, _name) {
+    super();
+    this.e = _link;
+    this.l = _name;
+    this.C = /* @__PURE__ */ new Map();
+    this.pa = -1;
+    this.La = 0;
+    // what came while pages are read
+    this.Ma = 0;
+  }
+  /** Who is there, as far as it is known; those who came first are first. */
+  get members() {
+    return [...this.C.values()];
+  }
+  /** How many are there. */
+  get count() {
+    return this.La;
+  }
+  /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
+  async get({ by, ...options } = {}) {
+    return (await this.Mb(by, options)).members;
+  }
+  /** @internal */
+  Oa() {
+    this.i?.();
+    this.i = void 0;
+    if (this.f) return;
+    const feed = this.f = {
+      name: this.l,
+      fields: { presence: true },
+      Q: () => this.f === feed && void this.Nb(),
+      ta: (error) => {
+        if (this.f !== feed) return;
+        this.f = void 0;
+        this.h("error", new GodwitError(error));
+      },
+      push: (line) => this.f === feed && this.F(line)
+    };
+    this.e.ba(feed);
+  }
+  /** @internal */
+  Pa() {
+    if (this.kb || this.i) return;
+    this.i = this.e.lb(this.e.grace, () => {
+      this.i = void 0;
+      if (this.f) this.e.P(this.f);
+      this.f = void 0;
+      this.Ma++;
+      this.C.clear();
+      this.La = 0;
+    });
+  }
+  async Mb(by, options = {}) {
+    const members = [];
+    let cursor;
+    for (; ; ) {
+      const ok = await this.e.ask("presence", { channel: this.l, limit: 1e3, cursor, by }, { timeout: 3e4, ...options });
+      members.push(...ok.members);
+      cursor = ok.cursor;
+      if (!cursor) return { members, version: ok.version ?? -1, count: ok.count };
+    }
+  }
+  // docs/protocol.md §5.3: all pages, and then each change of a greater version.
+  async Nb() {
+    const reading = ++this.Ma;
+    this.qa = [];
+    try {
+      const { members, version: version2, count } = await this.Mb(void 0);
+      if (reading !== this.Ma) return;
+      const before = this.C;
+      this.C = new Map(members.map((member) => [member.id, member]));
+      this.pa = version2;
+      this.La = count;
+      const early = this.qa;
+      this.qa = void 0;
+      for (const [id, member] of this.C) if (!before.has(id)) this.h("join", member);
+      for (const [id, member] of before) if (!this.C.has(id)) this.h("leave", member);
+      this.h("change", this);
+      for (const line of early) this.F(line);
+    } catch (error) {
+      if (reading === this.Ma) this.h("error", error);
+    }
+  }
+  F(line) {
+    const change = line.join ?? line.leave ?? line.presence;
+    if (!change || change.channel !== this.l) return;
+    if (this.qa) return void this.qa.push(line);
+    if (change.version < this.pa) return;
+    if (line.presence || change.version > this.pa && change.previous > this.pa) return void this.Nb();
+    this.pa = change.version;
+    this.La = change.count;
+    for (const member of change.members) {
+      if (line.join) this.C.set(member.id, member);
+      else this.C.delete(member.id);
+      this.h(line.join ? "join" : "leave", member);
+    }
+    this.h("change", this);
+  }
+};
+
+// src/follower.ts
+var followerPingMs = 3e3;
+var Follower = class {
+  constructor(_leader) {
+    this.n = _leader;
+    this.Z = /* @__PURE__ */ new Map();
+    this._ = /* @__PURE__ */ new Map();
+  }
+  /** take does the commands of the tab. */
+  take(lines) {
+    for (const line of lines) {
+      const { id, ...command } = JSON.parse(line);
+      const [verb] = Object.keys(command);
+      if (verb) this.ib(id, verb, command[verb]);
+    }
+  }
+  /** end takes back what the tab has wanted. */
+  end() {
+    for (const feed of this.Z.values()) this.n.fan.P(feed);
+    for (const ref of this._.values()) this.n.forget(ref);
+    this.Z.clear();
+    this._.clear();
+  }
+  ib(id, verb, body) {
+    const ok = (ok2 = {}) => this.n.answer([{ id, ok: ok2 }]);
+    switch (verb) {
+      case "connect":
+        this.end();
+        return ok({ ...this.n.welcome(), resumed: false, ping_ms: followerPingMs });
+      case "ping":
+        return ok();
+      case "end":
+        this.end();
+        return ok();
+      case "unsubscribe":
+        this.X(body.channel);
+        return ok();
+      case "subscribe":
+        return this.Ya(id, body);
+      case "cancel": {
+        const ref = this._.get(body.rpc);
+        if (ref !== void 0) this.n.forget(ref);
+        this._.delete(body.rpc);
+        return ok();
+      }
+      default: {
+        const ref = this.n.ask(verb, body, (outcome) => {
+          this._.delete(id);
+          this.n.answer([{ id, ...outcome }]);
+        });
+        if (ref > 0) this._.set(id, ref);
+      }
+    }
+  }
+  X(name) {
+    const feed = this.Z.get(name);
+    this.Z.delete(name);
+    if (feed) this.n.fan.P(feed);
+  }
+  Ya(id, { channel, since, last, ...fields }) {
+    this.X(channel);
+    let isAnswered = false;
+    const feed = {
+      name: channel,
+      since,
+      last,
+      fields,
+      Q: (ok) => {
+        if (!isAnswered) this.n.answer([{ id, ok }]);
+        isAnswered = true;
+      },
+      ta: (error) => {
+        this.Z.delete(channel);
+        this.n.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
+        isAnswered = true;
+      }
+    };
+    this.Z.set(channel, feed);
+    this.n.fan.ba(feed);
+  }
+};
+
+// src/tabs.ts
+var Tabs = class {
+  constructor(name, id, events) {
+    this.j = false;
+    this.O = new AbortController();
+    this.s = /* @__PURE__ */ new Set();
+    this.$ = false;
+    this.l = name;
+    this.id = id;
+    this.D = events;
+  }
+  join() {
+    if (this.$) return;
+    this.$ = true;
+    this.O = new AbortController();
+    this.Na = new BroadcastChannel(this.l);
+    this.Na.onmessage = ({ data }) => this.nc(data);
+    this.ra(this.l + this.id, {}, () => new Promise((done) => this.O.signal.addEventListener("abort", done)));
+    this.ra(this.l, { ifAvailable: true }, (lock) => lock ? this.jb() : this.Ia());
+  }
+  /** leave gives the connection to another tab, if this one has it. */
+  leave() {
+    if (!this.$) return;
+    this.$ = this.j = false;
+    this.sa({ from: this.id, bye: true });
+    this.Na?.close();
+    this.O.abort();
+    this.Ob?.();
+    this.s.clear();
+  }
+  /** steal takes the connection from a tab that does not answer. */
+  steal() {
+    if (this.$ && !this.j) this.ra(this.l, { steal: true }, () => this.jb());
+  }
+  get hb() {
+    return this.s.size > 0;
+  }
+  ask(lines) {
+    this.sa({ from: this.id, lines });
+  }
+  answer(to, lines) {
+    this.sa(to === void 0 ? { lines } : { to, lines });
+  }
+  share(shared) {
+    this.sa({ shared });
+  }
+  ra(name, options, held) {
+    const { signal } = this.O;
+    const asked = navigator.locks.request(
+      name,
+      options.ifAvailable || options.steal ? options : { ...options, signal },
+      (lock) => signal.aborted ? void 0 : held(lock)
+    );
+    asked.catch(() => {
+      if (name !== this.l || signal.aborted || !this.j) return;
+      this.j = false;
+      this.s.clear();
+      this.Ia();
+    });
+  }
+  jb() {
+    if (this.j) return void 0;
+    this.j = true;
+    this.sa({ leads: this.id });
+    this.D.follow(false);
+    return new Promise((release) => this.Ob = release);
+  }
+  Ia() {
+    this.ra(this.l, {}, () => this.jb());
+    this.D.follow(true);
+  }
+  sa(said) {
+    this.Na?.postMessage(said);
+  }
+  nc(said) {
+    if (!this.$) return;
+    if ("leads" in said) {
+      if (!this.j) this.D.leader();
+    } else if ("shared" in said) {
+      if (!this.j) this.D.shared(said.shared);
+    } else if ("bye" in said) {
+      this.Pb(said.from);
+    } else if ("from" in said) {
+      if (!this.j) return;
+      if (!this.s.has(said.from)) {
+        this.s.add(said.from);
+        this.ra(this.l + said.from, {}, () => this.Pb(said.from));
+      }
+      this.D.commands(said.from, said.lines);
+    } else if (!this.j && (said.to === void 0 || said.to === this.id)) {
+      this.D.G(said.lines);
+    }
+  }
+  Pb(from) {
+    if (this.s.delete(from)) this.D.left(from);
+  }
+};
+
+// src/sharing.ts
+function canShare() {
+  return typeof document !== "undefined" && typeof BroadcastChannel === "function" && !!globalThis.navigator?.locks;
+}
+function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, tell }) {
+  if (!canShare()) return void 0;
+  const followers = /* @__PURE__ */ new Map();
+  const follower = (from) => {
+    const known = followers.get(from);
+    if (known) return known;
+    const made = new Follower({
+      fan,
+      answer: (lines) => tabs.answer(from, lines),
+      ask: command,
+      forget,
+      welcome: () => {
+        sharing.share();
+        return { ...session.resume, user: session.user };
+      }
+    });
+    followers.set(from, made);
+    return made;
+  };
+  const tabs = new Tabs(name, id, {
+    follow(follow) {
+      sharing.shared = follow ? sharing.shared ?? { state: "connecting", retryAt: 0, transport: "" } : void 0;
+      for (const follower2 of followers.values()) follower2.end();
+      followers.clear();
+      run({ is: "follow", follow });
+      run({ is: "use" });
+    },
+    leader: () => run({ is: "lost" }),
+    G: (lines) => run({ is: "received", lines }),
+    shared(shared) {
+      sharing.shared = shared;
+      session.resume = shared.resume;
+      tell();
+    },
+    commands(from, lines) {
+      busy();
+      follower(from).take(lines);
+    },
+    left(from) {
+      followers.get(from)?.end();
+      followers.delete(from);
+      rest();
+    }
+  });
+  const sharing = {
+    shared: void 0,
+    get j() {
+      return tabs.j;
+    },
+    get hb() {
+      return tabs.hb;
+    },
+    join: () => tabs.join(),
+    leave() {
+      tabs.leave();
+      sharing.shared = void 0;
+    },
+    steal: () => tabs.steal(),
+    ask: (lines) => tabs.ask(lines),
+    push: (line) => tabs.answer(void 0, [line]),
+    share() {
+      const { state, retryAt, b: kind, user, resume } = session;
+      tabs.share({ state, retryAt, transport: kind, user, resume });
+    }
+  };
+  return sharing;
+}
+
+// src/index.ts
+var Channel2 = class extends Channel {
+  /** Who is there, live as long as somebody listens to it. A pattern has no members. */
+  get presence() {
+    return this.oc ??= new Roster(this.e, this.name);
+  }
+};
+var Godwit2 = class extends Godwit {
+  /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
+  constructor(url, options) {
+    super(url, options, shareTabs);
+  }
+  channel(name, options) {
+    return super.channel(name, options);
+  }
+  /** @internal */
+  Hb(link, name, options) {
+    return new Channel2(link, name, options);
+  }
+};
 export {
-  Channel,
-  Godwit,
+  Channel2 as Channel,
+  Godwit2 as Godwit,
   GodwitError,
   Roster,
   version

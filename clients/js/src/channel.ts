@@ -1,7 +1,6 @@
 import { Emitter } from "./emitter.js"
 import type { Feed } from "./fan.js"
-import { Roster } from "./presence.js"
-import { GodwitError, isBehind, isPattern, trouble, type Line, type Problem } from "./protocol.js"
+import { GodwitError, isBehind, isPattern, type Line, type Problem } from "./protocol.js"
 
 /** A publication. */
 export interface Message<T = unknown> {
@@ -105,10 +104,9 @@ const channelsMax = 1000 // of a pattern, whose positions are kept
 export class Channel<T = unknown> extends Emitter<ChannelEvents<T>> implements AsyncIterable<Item<T>> {
   /** The name or the pattern. */
   readonly name: string
-  /** Who is there, live as long as somebody listens to it. */
-  readonly presence: Roster
 
-  private _link: Link
+  /** @internal */
+  protected _link: Link
   private _options: ChannelOptions
   private _feed: Feed | undefined
   private _at = new Map<string, string>() // the newest positions
@@ -121,7 +119,6 @@ export class Channel<T = unknown> extends Emitter<ChannelEvents<T>> implements A
     this.name = name
     this._link = link
     this._options = options
-    this.presence = new Roster(link, name)
   }
 
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
@@ -229,16 +226,14 @@ export class Channel<T = unknown> extends Emitter<ChannelEvents<T>> implements A
       fields: rate ? { rate } : {},
       begun: (ok) => {
         if (this._feed !== feed) return
-        this._position ??= ok.position ?? ok.vector
+        const lines = held ?? []
         if (held) {
-          const lines = held
-          held = undefined
           this._position = ok.vector ?? ok.position
-          if (!ok.publications && !isPattern(this.name) && ok.position && !this._at.has(this.name)) this._at.set(this.name, ok.position)
-          this._emit("subscribed", this._position ?? "")
-          for (const line of ok.publications ?? []) this._push(line)
-          for (const line of lines) this._push(line)
-        } else this._emit("subscribed", this._position ?? "")
+          if (!ok.publications && !isPattern(this.name) && !since) this._at.set(this.name, ok.position)
+        }
+        held = undefined
+        this._emit("subscribed", this._position ?? "")
+        for (const line of [...(ok.publications ?? []), ...lines]) this._push(line)
       },
       failed: (error: Problem) => {
         if (this._feed !== feed) return
@@ -304,9 +299,4 @@ export function payload(data: unknown): Line {
 /** randomId is unlike any other. crypto.randomUUID wants https. */
 export function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("")
-}
-
-/** problem is an error of the client itself. */
-export function problem(name: string, detail: string): GodwitError {
-  return new GodwitError(trouble(name, detail))
 }

@@ -1,14 +1,13 @@
 import type { Transport } from "./carriers.js"
-import { Channel, payload, problem, randomId, type AskOptions, type ChannelOptions, type Link, type Message, message } from "./channel.js"
+import { Channel, payload, randomId, type AskOptions, type ChannelOptions, type Link, type Message, message } from "./channel.js"
 import { Dialer } from "./dial.js"
 import { Emitter } from "./emitter.js"
 import { Fan } from "./fan.js"
-import { Follower } from "./follower.js"
 import { watchPage } from "./page.js"
-import { GodwitError, type Line, type Problem } from "./protocol.js"
+import { GodwitError, trouble, wasClosed, type Line, type Problem } from "./protocol.js"
 import { Session } from "./session.js"
+import type { Host, Sharing } from "./sharing.js"
 import type { Effect, Input, State, TokenReason } from "./steps.js"
-import { canShare, Tabs, type Shared } from "./tabs.js"
 import { version } from "./version.js"
 
 export interface GodwitOptions {
@@ -48,6 +47,9 @@ export interface GodwitEvents {
   message: Message
 }
 
+/** How tabs share a connection, if they do. */
+export type ShareWith = (name: string, id: string, host: Host) => Sharing | undefined
+
 interface Waiting {
   reply(outcome: { ok?: Line; error?: Problem }): void
 }
@@ -69,9 +71,8 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   private _fan: Fan
   private _link: Link
   private _dialer: { send(lines: string[]): void; close(code: number): void; tryBetter?(): void } | undefined
-  private _tabs: Tabs | undefined
-  private _followers = new globalThis.Map<string, Follower>()
-  private _shared: Shared | undefined // what the leader says, while another tab has the connection
+  private _sharing: Sharing | undefined
+  private _share: ShareWith | undefined
   private _waiting = new globalThis.Map<number, Waiting>()
   private _ref = 0
   private _inputs: Input[] = []
@@ -87,8 +88,9 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   private _isClosed = false
 
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-  constructor(url?: string | URL, options: GodwitOptions = {}) {
+  constructor(url?: string | URL, options: GodwitOptions = {}, share?: ShareWith) {
     super()
+    this._share = share
     const base = typeof document === "undefined" ? undefined : document.baseURI
     const at = new URL(url ?? ".", base)
     at.protocol = at.protocol.replace(/^ws/, "http")
@@ -110,7 +112,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       grace: options.grace ?? 5000,
       attach: (feed) => {
         this._use()
-        if (this._isClosed) queueMicrotask(() => feed.failed({ type: "urn:godwit:client:closed", title: "this client was closed" }))
+        if (this._isClosed) queueMicrotask(() => feed.failed(wasClosed))
         else this._fan.attach(feed)
       },
       detach: (feed) => {
@@ -126,12 +128,12 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   get state(): State {
     const { state } = this._session
     if (this._isClosed) return "closed"
-    return state !== "closed" && state !== "idle" && this._shared ? (this._shared.state as State) : state
+    return state !== "closed" && state !== "idle" ? ((this._sharing?.shared?.state as State) ?? state) : state
   }
 
   /** When the next attempt is made, in the state `waiting`. */
   get retryAt(): Date | undefined {
-    const at = this._shared?.retryAt ?? this._session.retryAt
+    const at = this._sharing?.shared?.retryAt ?? this._session.retryAt
     return this.state === "waiting" && isFinite(at) ? new Date(at) : undefined
   }
 
@@ -143,29 +145,34 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
 
   /** What carries the connection, "" while there is none. */
   get transport(): Transport | "" {
-    return (this._shared?.transport ?? this._session.kind) as Transport | ""
+    return (this._sharing?.shared?.transport ?? this._session.kind) as Transport | ""
   }
 
   /** Whether another tab has the connection. */
   get isShared(): boolean {
-    return !!this._shared
+    return !!this._sharing?.shared
   }
 
   /** Who the server says this is. */
   get user(): string | undefined {
-    return this._shared?.user ?? this._session.user
+    return this._sharing?.shared?.user ?? this._session.user
   }
 
   /** The id of the session, which others see as that of a member. */
   get session(): string | undefined {
-    return (this._shared?.resume ?? this._session.resume)?.session
+    return (this._sharing?.shared?.resume ?? this._session.resume)?.session
   }
 
   /** channel is a channel, or with a pattern several. */
   channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>
   channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>
   channel(name: string, options: ChannelOptions = {}): Channel {
-    return new Channel(this._link, name, options)
+    return this._newChannel(this._link, name, options)
+  }
+
+  /** @internal */
+  protected _newChannel(link: Link, name: string, options: ChannelOptions): Channel {
+    return new Channel(link, name, options)
   }
 
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
@@ -186,41 +193,41 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     if (this._isClosed) return
     this._isClosed = true
     this._end()
-    const error = { type: "urn:godwit:client:closed", title: "this client was closed" }
-    for (const { reply } of [...this._waiting.values()]) reply({ error })
+    for (const { reply } of [...this._waiting.values()]) reply({ error: wasClosed })
   }
 
   // --- commands ---
 
   private _ask(verb: string, body: Line, { timeout, signal }: AskOptions = {}): Promise<Line> {
     return new Promise((done, failed) => {
+      const give = (reason: unknown) => {
+        end()
+        this._forget(ref)
+        failed(reason)
+      }
+      const aborted = () => give(signal!.reason)
       if (signal?.aborted) return failed(signal.reason)
       const ref = this._command(verb, body, ({ ok, error }) => {
-        stop?.()
-        signal?.removeEventListener("abort", aborted)
+        end()
         if (ok) done(ok)
         else failed(new GodwitError(error!))
       })
-      if (ref === 0) return
-      const aborted = () => {
-        this._forget(ref)
+      const stop =
+        timeout && ref
+          ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time; whether it was done is not known"))))
+          : undefined
+      const end = () => {
         stop?.()
-        failed(signal!.reason)
-      }
-      const late = () => {
-        this._forget(ref)
         signal?.removeEventListener("abort", aborted)
-        failed(problem("timeout", "there was no reply in time; whether it was done is not known"))
       }
-      const stop = timeout === undefined ? undefined : later(timeout, late)
       signal?.addEventListener("abort", aborted)
     })
   }
 
   private _command(verb: string, body: Line, reply: Waiting["reply"]): number {
-    const why = this._isClosed ? ["closed", "this client was closed"] : this._waiting.size >= (this._options.queue ?? 1000) ? ["queue", "too many commands wait for the connection"] : undefined
-    if (why) {
-      queueMicrotask(() => reply({ error: { type: "urn:godwit:client:" + why[0], title: why[1]! } }))
+    const isFull = this._waiting.size >= (this._options.queue ?? 1000)
+    if (this._isClosed || isFull) {
+      queueMicrotask(() => reply({ error: this._isClosed ? wasClosed : trouble("queue", "too many commands wait for the connection") }))
       return 0
     }
     const ref = ++this._ref
@@ -245,22 +252,35 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   // --- the life of the connection ---
 
   private _use(): void {
-    this._idle?.()
-    this._idle = undefined
+    this._busy()
     if (this._isClosed || this._session.state !== "idle") return
     this._unwatch ??= watchPage({
       wake: () => this._run({ is: "wake" }),
       sleep: (isLeft) => this._sleep(isLeft),
       resume: () => {
-        this._tabs?.join()
+        this._sharing?.join()
         this._run({ is: "wake" })
       },
     })
     const { tabs = true } = this._options
-    if (tabs && canShare()) {
-      this._tabs ??= this._makeTabs("godwit " + this.url + (tabs === true ? "" : " " + tabs))
-      this._tabs.join() // it says who connects
-    } else this._run({ is: "use" })
+    if (tabs)
+      this._sharing ??= this._share?.("godwit 1 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
+        session: this._session,
+        fan: this._fan,
+        run: (input) => this._run(input),
+        command: (verb, body, reply) => this._command(verb, body, reply),
+        forget: (ref) => this._forget(ref),
+        busy: () => this._busy(),
+        rest: () => this._rest(),
+        tell: () => this._tell(),
+      })
+    if (this._sharing) this._sharing.join() // it says who connects
+    else this._run({ is: "use" })
+  }
+
+  private _busy(): void {
+    this._idle?.()
+    this._idle = undefined
   }
 
   // _rest lets go when nobody has used anything for a while.
@@ -273,11 +293,9 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   }
 
   private _end(): void {
-    this._idle?.()
-    this._idle = undefined
+    this._busy()
     this._run({ is: "leave" })
-    this._tabs?.leave()
-    this._shared = undefined
+    this._sharing?.leave()
     this._unwatch?.()
     this._unwatch = undefined
     this._tell()
@@ -285,9 +303,8 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
 
   private _sleep(isLeft: boolean): void {
     // A page that is left ends its session, unless another tab goes on with it.
-    if (!isLeft || this._tabs?.hasFollowers) this._run({ is: "sleep" })
-    this._tabs?.leave()
-    this._shared = undefined
+    if (!isLeft || this._sharing?.hasFollowers) this._run({ is: "sleep" })
+    this._sharing?.leave()
   }
 
   // --- one step after another ---
@@ -332,7 +349,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       case "push":
         return this._push(effect.line)
       case "steal":
-        return this._tabs?.steal()
+        return this._sharing?.steal()
       case "state":
         return this._tell()
     }
@@ -343,20 +360,21 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     const get = async () => (typeof token === "function" ? token(reason) : token!)
     get().then(
       (token) => this._run({ is: "token", token }),
-      (error) => this._run({ is: "token", error: { type: "urn:godwit:client:token", title: "no token was to be had: " + (error?.message ?? error) } }),
+      (error) => this._run({ is: "token", error: trouble("token", "no token was to be had: " + (error?.message ?? error)) }),
     )
   }
 
   private _push(line: Line): void {
     const isWanted = this._fan.push(line)
     if (line.message) this._emit("message", message(line.message))
-    if (this._tabs?.isLeader && (isWanted || line.message)) this._tabs.answer(undefined, [line])
+    if (this._sharing?.isLeader && (isWanted || line.message)) this._sharing.push(line)
   }
 
   private _dial(): void {
     this._dialer?.close(4000)
-    if (this._tabs && !this._tabs.isLeader) {
-      this._dialer = { send: (lines) => this._tabs?.ask(lines), close: () => {} }
+    const sharing = this._sharing
+    if (sharing && !sharing.isLeader) {
+      this._dialer = { send: (lines) => sharing.ask(lines), close() {} }
       this._run({ is: "ready", kind: "tab" })
       return
     }
@@ -389,58 +407,6 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     return (this._options.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket)
   }
 
-  // --- other tabs ---
-
-  private _makeTabs(name: string): Tabs {
-    return new Tabs(name, randomId(), {
-      follow: (follow) => {
-        if (!follow) this._shared = undefined
-        else this._shared ??= { state: "connecting", retryAt: 0, transport: "" }
-        for (const follower of this._followers.values()) follower.end()
-        this._followers.clear()
-        this._run({ is: "follow", follow })
-        this._run({ is: "use" })
-      },
-      leader: () => this._run({ is: "lost" }),
-      received: (lines) => this._run({ is: "received", lines }),
-      shared: (shared) => {
-        this._shared = shared
-        this._session.resume = shared.resume
-        this._tell()
-      },
-      commands: (from, lines) => {
-        let follower = this._followers.get(from)
-        if (!follower) this._followers.set(from, (follower = this._makeFollower(from)))
-        this._idle?.()
-        this._idle = undefined
-        follower.take(lines)
-      },
-      left: (from) => {
-        this._followers.get(from)?.end()
-        this._followers.delete(from)
-        this._rest()
-      },
-    })
-  }
-
-  private _makeFollower(id: string): Follower {
-    return new Follower({
-      fan: this._fan,
-      answer: (lines) => this._tabs?.answer(id, lines),
-      ask: (verb, body, reply) => this._command(verb, body, reply),
-      forget: (ref) => this._forget(ref),
-      welcome: () => {
-        this._share()
-        return { ...this._session.resume, user: this._session.user }
-      },
-    })
-  }
-
-  private _share(): void {
-    const { state, retryAt, kind, user, resume } = this._session
-    this._tabs?.share({ state, retryAt, transport: kind, user, resume })
-  }
-
   private _tell(): void {
     const { kind, resume } = this._session
     if (kind && kind !== "tab") {
@@ -448,7 +414,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       if (this._known !== kind) remember(this.url, (this._known = kind as Transport))
     }
     this._planUpgrade(kind)
-    if (this._tabs?.isLeader) this._share()
+    if (this._sharing?.isLeader) this._sharing.share()
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join()
     if (all === this._toldAll) return
     this._toldAll = all

@@ -64,28 +64,35 @@ export type Reconnect = (typeof Reconnect)[keyof typeof Reconnect]
 
 /** What a client does after each code; after one that is not here it does the same as after CloseCode.Abnormal. */
 export const reconnectAfter: Readonly<Record<CloseCode, Reconnect>> = {
-  [CloseCode.Normal]: Reconnect.Never,
-  [CloseCode.GoingAway]: Reconnect.Delayed,
-  [CloseCode.ProtocolError]: Reconnect.Never,
-  [CloseCode.UnsupportedData]: Reconnect.Never,
-  [CloseCode.NoStatus]: Reconnect.Delayed,
-  [CloseCode.Abnormal]: Reconnect.Delayed,
-  [CloseCode.InvalidData]: Reconnect.Never,
-  [CloseCode.PolicyViolation]: Reconnect.Never,
-  [CloseCode.TooBig]: Reconnect.Never,
-  [CloseCode.InternalError]: Reconnect.Delayed,
-  [CloseCode.ServiceRestart]: Reconnect.Delayed,
-  [CloseCode.TryAgainLater]: Reconnect.Delayed,
-  [CloseCode.BadGateway]: Reconnect.Delayed,
-  [CloseCode.BadFrame]: Reconnect.Never,
-  [CloseCode.Unauthorized]: Reconnect.NewToken,
-  [CloseCode.Forbidden]: Reconnect.Never,
-  [CloseCode.SessionUnknown]: Reconnect.Afresh,
-  [CloseCode.ConnectTimeout]: Reconnect.Delayed,
-  [CloseCode.TakenOver]: Reconnect.Never,
-  [CloseCode.PositionLost]: Reconnect.Afresh,
-  [CloseCode.TooMany]: Reconnect.Delayed,
-  [CloseCode.TooSlow]: Reconnect.Delayed,
+  1000: "never", // Normal
+  1001: "delayed", // GoingAway
+  1002: "never", // ProtocolError
+  1003: "never", // UnsupportedData
+  1005: "delayed", // NoStatus
+  1006: "delayed", // Abnormal
+  1007: "never", // InvalidData
+  1008: "never", // PolicyViolation
+  1009: "never", // TooBig
+  1011: "delayed", // InternalError
+  1012: "delayed", // ServiceRestart
+  1013: "delayed", // TryAgainLater
+  1014: "delayed", // BadGateway
+  4400: "never", // BadFrame
+  4401: "new-token", // Unauthorized
+  4403: "never", // Forbidden
+  4404: "afresh", // SessionUnknown
+  4408: "delayed", // ConnectTimeout
+  4409: "never", // TakenOver
+  4410: "afresh", // PositionLost
+  4429: "delayed", // TooMany
+  4507: "delayed", // TooSlow
+}
+
+/** The same the other way round, and shorter: the codes of each but Reconnect.Delayed. */
+export const codesAfter: Readonly<Record<Exclude<Reconnect, "delayed">, readonly number[]>> = {
+  "new-token": [4401],
+  "afresh": [4404, 4410],
+  "never": [1000, 1002, 1003, 1007, 1008, 1009, 4400, 4403, 4409],
 }
 
 /** Why publications were not delivered. Only Lost is a loss: the others were left out on purpose. */

@@ -116,16 +116,8 @@ export class Dialer {
     this._candidates = this._candidates.filter((other) => other !== candidate)
     // A refused request says more than a WebSocket that did not open.
     if (why.status || !this._why.status) this._why = why
-    if (this._hasAnswered) {
-      if (this._candidates.length > 0) return // a better one that did not get through
-    } else {
-      const isFirst = this._candidates.length === 0 && this._isKnown && !why.status
-      if (!isFirst && this._kinds.length > 0) {
-        if (this._candidates.length === 0) this._next(stepMs)
-        return
-      }
-      if (this._candidates.length > 0) return
-    }
+    if (this._candidates.length > 0) return
+    if (!this._hasAnswered && this._kinds.length > 0 && !(this._isKnown && !why.status)) return this._next(stepMs)
     this.close(4000)
     this._told.lost(this._why)
   }

@@ -113,7 +113,7 @@ export class Fan {
     const isEarlier = !!since && since !== position && (isPattern(name) || isBehind(position!, since))
     if (needsMore || isEarlier || (branch.fields.rate && branch.fields.rate !== fields.rate)) {
       branch.opener = feed
-      branch.fields = { presence: fields.presence || branch.fields.presence, rate: branch.fields.rate && fields.rate && Math.max(branch.fields.rate, fields.rate) }
+      branch.fields = { presence: fields.presence || branch.fields.presence } // at the rate of everybody
       this._run({ is: "subscribe", name, since: isEarlier ? since : position, fields: branch.fields })
       return false
     }

@@ -1,12 +1,45 @@
-export { Channel } from "./channel.js"
-export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, HistoryPage, Item, Message, PublishOptions } from "./channel.js"
-export type { Transport } from "./carriers.js"
-export { Godwit } from "./client.js"
-export type { GodwitEvents, GodwitOptions } from "./client.js"
-export type { ListenOptions } from "./emitter.js"
+import { Channel as CoreChannel, type ChannelOptions, type Link } from "./channel.js"
+import { Godwit as Core, type GodwitOptions } from "./client.js"
+import { Roster } from "./presence.js"
+import { shareTabs } from "./sharing.js"
+
+export { GodwitError, version } from "./core.js"
+export type * from "./core.js"
 export { Roster } from "./presence.js"
 export type { Member, RosterEvents } from "./presence.js"
-export { GodwitError } from "./protocol.js"
-export type { Problem } from "./protocol.js"
-export type { State, TokenReason } from "./steps.js"
-export { version } from "./version.js"
+
+/**
+ * A channel, or a pattern of channels. Listening subscribes, and when nobody has listened for some seconds, it is unsubscribed.
+ * Every Channel has its own beginning and position, however many there are of the same name.
+ */
+export class Channel<T = unknown> extends CoreChannel<T> {
+  private _roster: Roster | undefined
+
+  /** Who is there, live as long as somebody listens to it. A pattern has no members. */
+  get presence(): Roster {
+    return (this._roster ??= new Roster(this._link, this.name))
+  }
+}
+
+/**
+ * A connection to a Godwit server. It connects when something is used for the first time, comes back by itself, and closes when
+ * nothing was used for some seconds. The tabs of a browser share one. Map says what the channels have, by name or pattern.
+ */
+export class Godwit<Map extends object = Record<string, unknown>> extends Core<Map> {
+  /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
+  constructor(url?: string | URL, options?: GodwitOptions) {
+    super(url, options, shareTabs)
+  }
+
+  /** channel is a channel, or with a pattern several. */
+  override channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>
+  override channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>
+  override channel(name: string, options?: ChannelOptions): Channel {
+    return super.channel(name, options) as Channel
+  }
+
+  /** @internal */
+  protected override _newChannel(link: Link, name: string, options: ChannelOptions): Channel {
+    return new Channel(link, name, options)
+  }
+}

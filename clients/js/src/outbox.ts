@@ -28,6 +28,8 @@ const keyMs = 240_000 // the server knows idempotency keys for 5 minutes
 export class Outbox {
   /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
   isStale = false
+  /** Until when the server wants no publications, 0 for now. */
+  pausedUntil = 0
   private _asked = new Map<number, Asked>() // by ref
   private _byId = new Map<number, Asked>()
 
@@ -43,11 +45,12 @@ export class Outbox {
 
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now: number): void {
+    if (now >= this.pausedUntil) this.pausedUntil = 0
     let underWay = 0
     for (const { id, verb } of this._asked.values()) if (id && isCounted(verb)) underWay++
     for (const asked of this._asked.values()) {
       if (asked.id) continue
-      if (isCounted(asked.verb) && ++underWay > windowMax) break
+      if (isCounted(asked.verb) && (this.pausedUntil || ++underWay > windowMax)) continue
       this._transmit(asked, now, this._exit.nextId())
     }
   }
@@ -69,10 +72,17 @@ export class Outbox {
   }
 
   /** replied settles the command of that id. It returns false if there is none. */
-  replied(id: number, outcome: Outcome): boolean {
+  replied(id: number, outcome: Outcome, now: number): boolean {
     const asked = this._byId.get(id)
-    if (asked) this._settle(asked, outcome)
-    return !!asked
+    if (!asked) return false
+    const after = outcome.error?.retry_after_ms
+    if (after && asked.body.idempotency_key) {
+      // Too many at a time: it is published later, as if there were no connection.
+      asked.id = 0
+      this._byId.delete(id)
+      this.pausedUntil = Math.max(this.pausedUntil, now + after)
+    } else this._settle(asked, outcome)
+    return true
   }
 
   /** forget gives a command up. A call is canceled, if it can be. */

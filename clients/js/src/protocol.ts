@@ -35,24 +35,27 @@ export class GodwitError extends Error {
 }
 
 /** A problem that the client itself has. */
-export function trouble(name: string, detail: string): Problem {
-  return { type: "urn:godwit:client:" + name, title: detail }
+export function trouble(name: string, title: string): Problem {
+  return { type: "urn:godwit:client:" + name, title }
 }
+
+/** wasClosed is what becomes of everything after close. */
+export const wasClosed: Problem = trouble("closed", "this client was closed")
 
 /** Everything the server sends: replies and pushes (docs/protocol.md §2, §5). */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Line = Record<string, any>
 
-/** isPattern says whether name is a pattern of channels. */
+/** isPattern says whether name is a pattern of channels: the name of a channel has no asterisk. */
 export function isPattern(name: string): boolean {
-  return /(^|\/)\*\*?(\/|$)/.test(name)
+  return name.includes("*")
 }
 
 /** matcher makes a test for the channels that a name or pattern stands for. */
 export function matcher(name: string): (channel: string) => boolean {
   if (!isPattern(name)) return (channel) => channel === name
-  const parts = name.split("/").map((part) => (part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/[^\w]/g, "\\$&")))
-  const pattern = new RegExp("^" + parts.join("/") + "$", "s")
+  const parts = name.split("/").map((part) => (part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/\W/g, "\\$&")))
+  const pattern = new RegExp(`^${parts.join("/")}$`, "s")
   return (channel) => pattern.test(channel)
 }
 

@@ -1,4 +1,4 @@
-import { Reconnect, reconnectAfter } from "./codes.js"
+import { codesAfter } from "./codes.js"
 import { Outbox } from "./outbox.js"
 import { isBehind, trouble, type Line, type Problem } from "./protocol.js"
 import type { Effect, Fields, Input, Lost, Settings, State, TokenReason } from "./steps.js"
@@ -19,7 +19,7 @@ interface Hello {
 
 const dialMs = 15_000
 const patienceMs = 10_000 // for the reply to a ping
-const tabMs = 3_000 // another tab answers within this, or is frozen
+const tabMs = 3_000 // for another tab to say hello
 const probeMs = 3_000
 const freshMs = 5_000 // what was heard so lately needs no probe
 const delayMaxMs = 60_000
@@ -257,23 +257,21 @@ export class Session {
   private _lost(why: Lost, now: number): void {
     if (this.state !== "connecting" && this.state !== "open") return
     const wasOpen = this.state === "open"
-    const { code, status } = why
+    const { code, status, reconnect } = why
     const problem = why.problem ?? this._lastError ?? trouble("lost", status ? "the server answered " + status : "the connection was lost")
     const retryAfter = why.retryAfter ?? problem.retry_after_ms
     this._lastError = undefined
-    let what: Reconnect = Reconnect.Delayed
-    if (status === 401) what = Reconnect.NewToken
-    else if (status === 404 && /session-unknown$/.test(problem.type)) what = Reconnect.Afresh
-    else if (status && status !== 408 && status !== 429 && status < 500) what = Reconnect.Never
-    else if (code) {
-      what = reconnectAfter[code as keyof typeof reconnectAfter] ?? (why.reconnect === false ? Reconnect.Never : Reconnect.Delayed)
-      // Another connection carries the session: another tab's, or one of ours that came late. This one begins anew.
-      if (code === 4409) what = Reconnect.Afresh
-    }
+    const has = (what: keyof typeof codesAfter) => codesAfter[what].includes(code!)
+    const isDelayed = !status || status === 408 || status === 429 || status > 499 || (status === 404 && /session-unknown$/.test(problem.type))
+    // What the server calls by a code of its own goes by `reconnect`.
+    const isKnown = has("never") || has("new-token") || has("afresh")
+    const needsToken = status === 401 || has("new-token")
+    // Another connection carries the session: another tab's, or one of ours that came late. This one begins anew.
+    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || (!isKnown && reconnect === false))
     this.error = { problem, code: code ?? status }
     if (code === 4409) this.resume = undefined
-    if (what === Reconnect.Never) return this._stop("closed")
-    if (what === Reconnect.NewToken) {
+    if (isOver) return this._stop("closed")
+    if (needsToken) {
       this._tokenEndsAt = Infinity
       if (!this._settings.hasTokens || this._refusals++ > 0) return this._stop("closed")
       this.state = "connecting"
@@ -344,7 +342,7 @@ export class Session {
       this._silent(now)
     } else if (this.state === "open") {
       if (!this._pingedAt) {
-        if (now - this._heard >= this._pingMs) this._ping(now, this.kind === "tab" ? tabMs : patienceMs)
+        if (now - this._heard >= this._pingMs) this._ping(now, Math.min(this._pingMs, patienceMs))
       } else if (now - this._until > freshMs) {
         // This tick is far too late, because the machine slept: what has come is not read yet.
         this._ping(now, probeMs)
@@ -352,6 +350,7 @@ export class Session {
         return this._silent(now)
       }
     }
+    this._flush(now)
     for (const sub of this._subs.values()) {
       if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
         sub.retryAt = 0
@@ -378,6 +377,7 @@ export class Session {
     else if (this.state === "connecting" && !this._waitsForToken) deadline = this._until
     else if (this.state === "open") {
       deadline = this._pingedAt ? this._until : this._heard + this._pingMs
+      if (this._outbox.pausedUntil) deadline = Math.min(deadline, this._outbox.pausedUntil)
       for (const sub of this._subs.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt)
     }
     this.deadline = Math.max(deadline, now)
@@ -473,7 +473,7 @@ export class Session {
       return // or there is a newer one
     }
     // What nobody waits for is the reply to a ping, or to what was given up.
-    if (this._outbox.replied(id, error ? { error } : { ok })) this._flush(now)
+    if (this._outbox.replied(id, error ? { error } : { ok }, now)) this._flush(now)
   }
 
   private _subscribed(sub: Sub, ok: Line | undefined, error: Problem | undefined, now: number): void {

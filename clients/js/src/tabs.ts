@@ -30,11 +30,6 @@ export interface TabEvents {
   left(from: string): void
 }
 
-/** Whether tabs can share a connection here: Web Locks want a secure context. */
-export function canShare(): boolean {
-  return typeof document !== "undefined" && typeof BroadcastChannel === "function" && !!globalThis.navigator?.locks
-}
-
 /**
  * Tabs elects the tab that has the connection: the one that holds a Web Lock. When it is closed or crashes, the lock goes to the
  * next. One that is frozen keeps the lock, so it is stolen by a follower that gets no answer.

@@ -125,6 +125,20 @@ test("at most 32 publications wait for replies, and the others for those", () =>
   assert.deepEqual(m.take().map((line) => line.publish.data), [33, 34, 35])
 })
 
+test("a publication that is too many is published later, in its place", () => {
+  const m = new Machine()
+  m.connect()
+  for (let ref = 1; ref <= 3; ref++) m.do({ is: "ask", ref, verb: "publish", body: { channel: "chat", data: ref, idempotency_key: "k" + ref } })
+  const [one, two, three] = m.take()
+  const error = { type: "https://godwit.io/problems/too-many-requests", title: "", retry_after_ms: 2000 }
+  assert.deepEqual(kinds(m.hear({ id: one!.id, ok: { position: "E:1" } }, { id: two!.id, error }, { id: three!.id, error })), ["reply"])
+  m.do({ is: "ask", ref: 4, verb: "publish", body: { channel: "chat", data: 4, idempotency_key: "k4" } })
+  m.do({ is: "ask", ref: 5, verb: "history", body: { channel: "chat" } })
+  assert.deepEqual(m.take().map((line) => Object.keys(line)[1]), ["history"])
+  m.pass(2000)
+  assert.deepEqual(m.take().map((line) => line.publish.data), [2, 3, 4])
+})
+
 test("it waits as long as the server said, then twice as long, up to a minute", () => {
   const m = new Machine({ random: 0.5 })
   m.connect({ reconnect: { after_ms: 3000 } })

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/godwit-io/godwit/client/internal/session"
+	"github.com/godwit-io/godwit/clientproto"
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Data is a payload: text, JSON or bytes.
+type Data struct {
+	Kind  hub.Kind
+	Bytes []byte
+}
+
+// Text is a payload of text, which has to be UTF-8.
+func Text(s string) Data { return Data{hub.Text, []byte(s)} }
+
+// Binary is a payload of bytes, which the caller must not modify until the call that is given it
+// has returned.
+func Binary(b []byte) Data { return Data{hub.Binary, b} }
+
+// JSON is a payload of the JSON of v. It panics for what cannot be JSON, as a
+// channel or a function.
+func JSON(v any) Data {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("client: JSON: %v", err))
+	}
+	return Data{hub.JSON, b}
+}
+
+// PublishOptions are for Publish. Nil and the zero value have none of it.
+type PublishOptions struct {
+	Event string // at most 255 bytes
+	Key   string // what replaces what, at most 255 bytes
+
+	// IdempotencyKey is what the server knows this publication again by: it publishes a key
+	// once in a channel, within 5 minutes by default. At most 255 bytes of printable ASCII.
+	// Default: a random one, with which the Client itself publishes nothing twice.
+	IdempotencyKey string
+}
+
+// Published is where a publication is.
+type Published struct {
+	Position  hub.Position
+	Duplicate bool // its idempotency key had been seen: this is where the first one is
+}
+
+// Publish publishes in a channel, and waits until the server has accepted it. While the Client
+// is not connected it waits, in order with what else is published in the channel, and
+// is published once. When ctx is done the publication may still have been sent and accepted; one
+// that was not sent never will be. It returns a *Problem, ErrTooMany, the
+// error of ctx, or why the Client has ended.
+func (c *Client) Publish(ctx context.Context, channel string, d Data, o *PublishOptions) (Published, error) {
+	if o == nil {
+		o = new(PublishOptions)
+	}
+	command := clientproto.Command{Verb: clientproto.Publish, Channel: channel, Kind: d.Kind, Data: d.Bytes, Event: o.Event, Key: o.Key, Idempotency: o.IdempotencyKey}
+	if command.Idempotency == "" {
+		command.Idempotency = rand.Text()
+	}
+	var ok struct {
+		Position  hub.Position `json:"position"`
+		Duplicate bool         `json:"duplicate"`
+	}
+	err := c.ask(ctx, command, &ok)
+	return Published{ok.Position, ok.Duplicate}, err
+}
+
+// HistoryQuery selects a part of a channel's history.
+type HistoryQuery struct {
+	Since hub.Position // what came after it; the zero Position: from the oldest that is held
+	Last  int          // instead: the newest so many
+	Limit int          // of a page, at most 256, which is the default
+}
+
+// History is a page of a channel's history, the oldest publication first.
+type History struct {
+	Messages []*Message
+	Position hub.Position // the Since of the next page, or of a subscription
+	Gap      *Gap         // set if something after Since is not held any more
+}
+
+// History reads a page of a channel's history. It returns a *Problem and others as Publish.
+func (c *Client) History(ctx context.Context, channel string, q HistoryQuery) (*History, error) {
+	var ok struct {
+		Publications []json.RawMessage `json:"publications"`
+		Position     hub.Position      `json:"position"`
+		Gap          *Gap              `json:"gap"`
+	}
+	err := c.ask(ctx, clientproto.Command{Verb: clientproto.History, Channel: channel, Since: q.Since, Last: q.Last, Limit: q.Limit}, &ok)
+	if err != nil {
+		return nil, err
+	}
+	page := &History{Position: ok.Position, Gap: ok.Gap}
+	if page.Gap != nil {
+		page.Gap.Channel = channel
+		if page.Gap.Reason == "" {
+			page.Gap.Reason = clientproto.GapLost
+		}
+	}
+	for _, p := range ok.Publications {
+		m, err := parseMessage(p)
+		if err != nil {
+			return nil, err
+		}
+		m.Channel = channel
+		page.Messages = append(page.Messages, m)
+	}
+	return page, nil
+}
+
+// PresenceQuery selects members of a channel.
+type PresenceQuery struct {
+	ByUser    bool   // users, each with how many sessions it has
+	CountOnly bool   // no members
+	Limit     int    // of a page, at most 1000. Default 100
+	Cursor    string // of the page before
+}
+
+// Roster is a page of the members of a channel.
+type Roster struct {
+	Members []Member `json:"members"`
+	Count   int      `json:"count"` // how many sessions there are
+	Users   int      `json:"users"` // how many users, if it is by user
+	Cursor  string   `json:"cursor"`
+	Version uint64   `json:"version"` // see Members; 0 if nobody watches the channel
+}
+
+// Presence reads a page of the members of a channel. It returns a *Problem and others as Publish.
+func (c *Client) Presence(ctx context.Context, channel string, q PresenceQuery) (*Roster, error) {
+	r := new(Roster)
+	err := c.ask(ctx, clientproto.Command{Verb: clientproto.Presence, Channel: channel, ByUser: q.ByUser, CountOnly: q.CountOnly, Limit: q.Limit, Cursor: q.Cursor}, r)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// RPC calls a method, and waits for the answer as long as ctx allows: the application or a session
+// that has registered for it answers. The answerer's error is a *Problem with a Type of its own. It returns
+// ErrUnknown, *Problem and others as Publish.
+func (c *Client) RPC(ctx context.Context, method string, d Data) (Data, error) {
+	command := clientproto.Command{Verb: clientproto.RPC, Method: method, Kind: d.Kind, Data: d.Bytes}
+	if deadline, ok := ctx.Deadline(); ok {
+		command.Timeout = max(time.Until(deadline), time.Millisecond)
+	}
+	var ok json.RawMessage
+	if err := c.ask(ctx, command, &ok); err != nil {
+		return Data{}, err
+	}
+	m, err := parseMessage(ok)
+	if err != nil {
+		return Data{}, err
+	}
+	return Data{m.Kind, m.Data}, nil
+}
+
+func parseMessage(object []byte) (*Message, error) {
+	m, err := session.ParseMessage(object)
+	if err != nil {
+		return nil, errors.Join(errors.New("client: the server's answer cannot be read"), err)
+	}
+	return m, nil
+}

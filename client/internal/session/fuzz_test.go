@@ -1,0 +1,73 @@
+package session
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// FuzzReceive: whatever a server sends, a Machine does not panic, its state is one of
+// those that there are, and what is delivered of a channel ascends within an epoch.
+func FuzzReceive(f *testing.F) {
+	f.Add(`{"id":1,"ok":{"session":"S","secret":"X","resumed":false,"reconnect":{"after_ms":1500},"ping_ms":25000}}` + "\n" +
+		`{"id":2,"ok":{"position":"E:3"}}` + "\n" + `{"channel":"chat","position":"E:4","time":"2026-11-30T09:00:00Z","data":"four"}`)
+	f.Add(`{"end":{"code":4401,"reason":"x"}}`)
+	f.Add(`{"id":1,"error":{"type":"a","title":"b","retry_after_ms":-1}}` + "\n" + `{}`)
+	f.Add(`{"gap":{"channel":"chat","from":null,"to":null,"reason":"dropped","count":12}}`)
+	f.Add(`{"unsubscribed":{"channel":"chat"}}` + "\n" + `{"message":{}}` + "\n" + `{"join":{}}` + "\n" + `{"vector":{}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		m := New(Options{CanFetch: true, Random: func() float64 { return 0 }})
+		s := &Subscription{Channel: "chat"}
+		all := &Subscription{Channel: "**"}
+		if m.Subscribe(s) != nil || m.Subscribe(all) != nil {
+			t.Fatal("not subscribed")
+		}
+		m.Tick(begin)
+		m.Opened(begin, "")
+		m.Take()
+		newest := make(map[*Subscription]*Message)
+		for line := range strings.Lines(text) {
+			if m.Receive(begin, []byte(line)) != nil {
+				m.Broken(begin, Cause{})
+			}
+			for _, d := range m.Take().Events {
+				if d.Message == nil || d.To == nil {
+					continue
+				}
+				if d.To == s {
+					if last := newest[s]; last != nil && last.Position.Epoch == d.Message.Position.Epoch && last.Position.Offset >= d.Message.Position.Offset {
+						t.Fatalf("%v after %v", d.Message.Position, last.Position)
+					}
+					newest[s] = d.Message
+				}
+			}
+			if m.State() > Ended {
+				t.Fatal(m.State())
+			}
+			if d := m.Deadline(); m.State() != Ended && d.IsZero() {
+				t.Fatalf("nothing wakes it while it is %v", m.State())
+			}
+			m.Tick(begin.Add(time.Millisecond))
+		}
+	})
+}
+
+// FuzzParseMessage: what is no envelope is an error, and the payload is what JSON says.
+func FuzzParseMessage(f *testing.F) {
+	f.Add([]byte(`{"channel":"chat","position":"E:4","time":"2026-11-30T09:00:00Z","data":"four"}`))
+	f.Add([]byte(`{"data":{"a":[1,2]}}`))
+	f.Add([]byte(`{"data_base64":"AAE="}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, object []byte) {
+		m, err := ParseMessage(object)
+		if err != nil {
+			return
+		}
+		if m.Kind == hub.JSON && len(m.Data) > 0 && !json.Valid(m.Data) {
+			t.Fatalf("%q", m.Data)
+		}
+	})
+}

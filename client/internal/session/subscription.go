@@ -1,0 +1,236 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/clientproto"
+	"github.com/godwit-io/godwit/hub"
+)
+
+// Subscription is a channel, or a pattern, that is followed. What is exported is set
+// before Subscribe, and not changed afterwards.
+type Subscription struct {
+	Channel     string       // or a pattern
+	Since       hub.Position // where to begin, zero for now
+	Last        int          // to begin with so many
+	Vector      string       // Since of a pattern
+	WithMembers bool
+	ByUser      bool
+	ExcludeSelf bool
+	Rate        int
+
+	pattern access.Pattern // zero for a channel
+
+	asked    uint64 // the command, while it has no reply
+	isActive bool   // on this connection
+	isHeld   bool   // its receiver does not keep up, see Hold
+	retryAt  time.Time
+
+	position hub.Position            // how far it has come, of a channel
+	vector   string                  // the same of a pattern
+	seen     map[string]hub.Position // the newest of each channel, of a pattern
+}
+
+// seenMax is how many channels a pattern remembers the newest position of, as a vector.
+const seenMax = 1000
+
+// Position is how far a subscription to a channel has come, zero if that is not known.
+func (s *Subscription) Position() hub.Position { return s.position }
+
+// PatternVector is how far a subscription to a pattern has come, "" if that is not known.
+func (s *Subscription) PatternVector() string { return s.vector }
+
+// Subscribe begins to follow s.Channel. There is one Subscription for a channel.
+func (m *Machine) Subscribe(s *Subscription) error {
+	if m.state == Ended {
+		return m.err
+	}
+	if wrong := hub.CheckChannel(s.Channel); wrong != nil {
+		p, err := access.ParsePattern(s.Channel)
+		switch {
+		case !strings.Contains(s.Channel, "*"): // it was meant as a name
+			return wrong
+		case err != nil:
+			return err
+		}
+		s.pattern, s.seen = p, make(map[string]hub.Position)
+	}
+	s.position, s.vector = s.Since, s.Vector
+	m.subs = append(m.subs, s)
+	if m.state == Opening || m.state == Open {
+		m.subscribe(s)
+	}
+	return nil
+}
+
+// Unsubscribe ends s.
+func (m *Machine) Unsubscribe(s *Subscription) {
+	for i, other := range m.subs {
+		if other == s {
+			m.subs = append(m.subs[:i:i], m.subs[i+1:]...)
+			m.silence(s)
+			return
+		}
+	}
+}
+
+// Hold has nothing more come for s, which goes on from where it is when Release is called:
+// what it misses meanwhile is read from the history.
+func (m *Machine) Hold(s *Subscription) {
+	if !s.isHeld {
+		s.isHeld = true
+		m.silence(s)
+	}
+}
+
+// Release ends Hold.
+func (m *Machine) Release(s *Subscription) {
+	if s.isHeld {
+		s.isHeld = false
+		if m.state == Opening || m.state == Open {
+			m.subscribe(s)
+		}
+	}
+}
+
+func (m *Machine) silence(s *Subscription) {
+	if s.asked != 0 || s.isActive {
+		m.send(&clientproto.Command{Verb: clientproto.Unsubscribe, Channel: s.Channel})
+	}
+	s.asked, s.isActive, s.retryAt = 0, false, time.Time{}
+}
+
+// subscribe sends the command for s, from where it is.
+func (m *Machine) subscribe(s *Subscription) {
+	s.isActive = false
+	if s.isHeld {
+		return
+	}
+	c := clientproto.Command{Verb: clientproto.Subscribe, Channel: s.Channel, WithMembers: s.WithMembers, ByUser: s.ByUser, ExcludeSelf: s.ExcludeSelf, Rate: s.Rate}
+	switch {
+	case s.vector != "":
+		c.Vector = s.vector
+	case !s.position.IsZero():
+		c.Since = s.position
+	default:
+		c.Last = s.Last
+	}
+	s.asked = m.send(&c)
+}
+
+// isPattern reports whether s is of many channels.
+func (s *Subscription) isPattern() bool { return s.seen != nil }
+
+// began is the reply to the command of s.
+func (m *Machine) began(s *Subscription, ok *subscribeReply) {
+	s.asked, s.isActive = 0, true
+	if s.isPattern() {
+		s.vector = ok.Vector
+	} else if s.position.IsZero() {
+		s.position = ok.Position
+	}
+	m.effects.Events = append(m.effects.Events, Delivery{To: s, Began: &Began{Position: ok.Position, Count: ok.Count}})
+}
+
+// refused is the reply that s cannot begin, now or at all.
+func (m *Machine) refused(now time.Time, s *Subscription, p *Problem) {
+	s.asked = 0
+	if p.passes() {
+		s.retryAt = now.Add(max(time.Duration(p.RetryAfterMS)*time.Millisecond, m.advised/2+time.Duration(m.options.Random()*float64(m.advised/2))))
+		return
+	}
+	m.endSubscription(s, p)
+}
+
+func (m *Machine) endSubscription(s *Subscription, err error) {
+	s.isActive = false
+	m.Unsubscribe(s)
+	m.effects.Events = append(m.effects.Events, Delivery{To: s, Err: err})
+}
+
+// find returns the subscription to exactly this channel or pattern, nil for none.
+func (m *Machine) find(channel string) *Subscription {
+	for _, s := range m.subs {
+		if s.Channel == channel {
+			return s
+		}
+	}
+	return nil
+}
+
+// publication gives a message to the subscriptions it comes for.
+func (m *Machine) publication(msg *Message) {
+	for _, s := range m.subs {
+		if !s.isActive || !s.takes(msg.Channel, msg.Position) {
+			continue
+		}
+		m.effects.Events = append(m.effects.Events, Delivery{To: s, Message: msg})
+	}
+}
+
+// takes reports whether a publication is news for s, and notes its position.
+func (s *Subscription) takes(channel string, at hub.Position) bool {
+	if !s.isPattern() {
+		if channel != s.Channel || !isBehind(s.position, at) {
+			return false
+		}
+		s.position = at
+		return true
+	}
+	if !s.pattern.Matches(channel, "") || !isBehind(s.seen[channel], at) {
+		return false
+	}
+	s.note(channel, at)
+	return true
+}
+
+func (s *Subscription) note(channel string, at hub.Position) {
+	if _, known := s.seen[channel]; !known && len(s.seen) >= seenMax {
+		for other := range s.seen { // any: the vector says the same of those that matter
+			delete(s.seen, other)
+			break
+		}
+	}
+	s.seen[channel] = at
+}
+
+// isBehind reports whether at is news for somebody that has come as far as have.
+func isBehind(have, at hub.Position) bool {
+	return have.Epoch != at.Epoch || at.Offset > have.Offset
+}
+
+// gap tells the subscriptions that it concerns.
+func (m *Machine) gap(g *Gap) {
+	if g.Channel == m.userChannel && m.userChannel != "" {
+		if !g.To.IsZero() && isBehind(m.messages, g.To) {
+			m.messages = g.To
+		}
+		m.effects.Events = append(m.effects.Events, Delivery{Gap: g})
+	}
+	for _, s := range m.subs {
+		if !s.isActive {
+			continue
+		}
+		switch {
+		case s.Channel == g.Channel:
+			if !s.isPattern() && !g.To.IsZero() && isBehind(s.position, g.To) {
+				s.position = g.To
+			}
+		case s.isPattern() && hub.CheckChannel(g.Channel) == nil && s.pattern.Matches(g.Channel, ""):
+			if !g.To.IsZero() && isBehind(s.seen[g.Channel], g.To) {
+				s.note(g.Channel, g.To)
+			}
+		default:
+			continue
+		}
+		m.effects.Events = append(m.effects.Events, Delivery{To: s, Gap: g})
+	}
+}
+
+func (m *Machine) members(c *Members) {
+	if s := m.find(c.Channel); s != nil && s.isActive {
+		m.effects.Events = append(m.effects.Events, Delivery{To: s, Members: c})
+	}
+}

@@ -1,0 +1,10 @@
+export { Channel } from "./channel.cjs";
+export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, HistoryPage, Item, Message, PublishOptions } from "./channel.cjs";
+export type { Transport } from "./carriers.cjs";
+export { Godwit } from "./client.cjs";
+export type { GodwitEvents, GodwitOptions } from "./client.cjs";
+export type { ListenOptions } from "./emitter.cjs";
+export { GodwitError } from "./protocol.cjs";
+export type { Problem } from "./protocol.cjs";
+export type { State, TokenReason } from "./steps.cjs";
+export { version } from "./version.cjs";

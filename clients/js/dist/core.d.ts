@@ -1,0 +1,10 @@
+export { Channel } from "./channel.js";
+export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, HistoryPage, Item, Message, PublishOptions } from "./channel.js";
+export type { Transport } from "./carriers.js";
+export { Godwit } from "./client.js";
+export type { GodwitEvents, GodwitOptions } from "./client.js";
+export type { ListenOptions } from "./emitter.js";
+export { GodwitError } from "./protocol.js";
+export type { Problem } from "./protocol.js";
+export type { State, TokenReason } from "./steps.js";
+export { version } from "./version.js";

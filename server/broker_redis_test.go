@@ -1,0 +1,124 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/internal/redistest"
+)
+
+// awaitReady waits until /readyz answers status.
+func (r *running) awaitReady(t *testing.T, status int) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		a := r.do(t, http.MethodGet, "/readyz", "")
+		if a.StatusCode == status {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("after %v /readyz answers %s %s", patience, a.Status, a.body)
+		}
+	}
+}
+
+func asSecret(t *testing.T, text string) Secret {
+	t.Helper()
+	s, err := ParseSecret(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Two servers at one Redis are one: what one is given, the other has, and keys are known to
+// both.
+func TestServersShareRedis(t *testing.T) {
+	redis := redistest.Start(t, "--requirepass", "s3cret")
+	t.Setenv("REDIS_URL", redis.URL())
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var servers []*running
+	for range 2 {
+		s := start(t, Config{Broker: Broker{URL: []Secret{asSecret(t, "env:REDIS_URL")}, Password: asSecret(t, "file:"+file)}})
+		s.awaitReady(t, http.StatusOK)
+		servers = append(servers, s)
+	}
+	for _, s := range servers {
+		a := s.do(t, http.MethodPost, "/channels/news", "hello", "Idempotency-Key", "k")
+		if a.StatusCode/100 != 2 {
+			t.Fatalf("%s %s", a.Status, a.body)
+		}
+	}
+	for i, s := range servers {
+		if a := s.do(t, http.MethodGet, "/channels/news?last=10", "", "Accept", "application/json"); strings.Count(a.body, "hello") != 1 {
+			t.Errorf("server %d has %s", i, a.body)
+		}
+	}
+}
+
+// A server starts without its broker, is not ready, and has it when it comes.
+func TestRedisComesLater(t *testing.T) {
+	redis := redistest.Start(t)
+	if err := redis.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Config{Broker: Broker{URL: []Secret{asSecret(t, redis.URL())}, Away: time.Millisecond}})
+	s.awaitReady(t, http.StatusServiceUnavailable)
+	if a := s.do(t, http.MethodPost, "/channels/news", "hello"); a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+		t.Errorf("a publisher is answered %s %s", a.Status, a.body)
+	}
+	for range 2 {
+		if err := redis.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitReady(t, http.StatusOK)
+		if a := s.do(t, http.MethodPost, "/channels/news", "hello"); a.StatusCode/100 != 2 {
+			t.Errorf("a publisher is answered %s %s", a.Status, a.body)
+		}
+		if err := redis.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitReady(t, http.StatusServiceUnavailable)
+	}
+}
+
+// What is wrong with a password is said without it.
+func TestRedisPasswordStaysSecret(t *testing.T) {
+	redis := redistest.Start(t, "--requirepass", "another")
+	url := "redis://ann:s3cret@" + redis.Address()
+	s := start(t, Config{Broker: Broker{URL: []Secret{asSecret(t, url)}, Away: time.Millisecond}})
+	s.awaitReady(t, http.StatusServiceUnavailable)
+	a := s.do(t, http.MethodPost, "/channels/news", "hello")
+	if log := s.log.String(); strings.Contains(log+a.body, "s3cret") || !strings.Contains(log, "user or password is wrong") {
+		t.Errorf("the log is %s, and a publisher is answered %s", log, a.body)
+	}
+
+	for text, key := range map[string]string{
+		url + "?what=1":      "broker.url",
+		"env:NOT_SET_AT_ALL": "broker.url[0]",
+	} {
+		_, err := New(Config{Broker: Broker{URL: []Secret{asSecret(t, text)}}})
+		var wrong *SettingError
+		if !errors.As(err, &wrong) || wrong.Key != key || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%v", err)
+		}
+	}
+	_, err := New(Config{Broker: Broker{URL: []Secret{asSecret(t, redis.URL())}, TLS: BrokerTLS{CA: "/none.pem"}}})
+	var wrong *SettingError
+	if !errors.As(err, &wrong) || wrong.Key != "broker.tls.ca" {
+		t.Errorf("%v", err)
+	}
+}

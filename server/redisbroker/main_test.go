@@ -1,0 +1,66 @@
+package redisbroker
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/brokertest"
+	"github.com/godwit-io/godwit/internal/redistest"
+)
+
+// The client library leaves a goroutine alone for five seconds that closes connections to
+// servers of a cluster which were renamed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+}
+
+// newBroker is a Broker at these servers that was not started.
+func newBroker(t testing.TB, urls ...string) *Broker {
+	t.Helper()
+	b, err := New(&Options{URL: urls, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// suite runs brokertest on servers that every test has for itself: it empties them.
+func suite(t *testing.T, urls []string, servers []*redistest.Server) {
+	brokertest.Suite{
+		External: true,
+		New: func(t *testing.T) hub.Broker {
+			for _, s := range servers {
+				s.Must(t, "FLUSHALL")
+			}
+			return newBroker(t, urls...)
+		},
+		Disconnect: func(hub.Broker) {
+			for _, s := range servers {
+				_, _ = s.Do("CLIENT", "KILL", "TYPE", "pubsub")
+				_, _ = s.Do("CLIENT", "KILL", "TYPE", "normal")
+			}
+		},
+	}.Run(t)
+}
+
+func TestContractAlone(t *testing.T) {
+	s := redistest.Start(t)
+	suite(t, []string{s.URL()}, []*redistest.Server{s})
+}
+
+func TestContractInCluster(t *testing.T) {
+	c := redistest.StartCluster(t, 3)
+	suite(t, c.URLs(), c.Servers)
+}
+
+func TestContractBehindSentinel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("behind a sentinel a server is like one that is alone, until it fails")
+	}
+	r := redistest.StartReplicated(t)
+	suite(t, []string{r.URL()}, r.Servers[:1])
+}

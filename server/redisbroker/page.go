@@ -1,0 +1,154 @@
+package redisbroker
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// read is what scriptHistory answers.
+type read struct {
+	ms        int64 // the time
+	top       uint64
+	hasStream bool
+	entries   []entry // oldest first
+}
+
+// entry is one of a stream.
+type entry struct {
+	publication *hub.Publication
+	kept        kept
+}
+
+// parseRead takes the answer apart.
+func parseRead(answer []rueidis.RedisMessage, channel, epoch string) (r read, err error) {
+	if len(answer) < 2 {
+		return r, errAnswer
+	}
+	if r.ms, err = answer[0].AsInt64(); err != nil {
+		return r, errAnswer
+	}
+	if r.top, r.hasStream, err = parseTop(answer[1], r.ms); err != nil || len(answer) < 3 {
+		return r, err
+	}
+	rows, err := answer[2].ToArray()
+	if err != nil {
+		return r, errAnswer
+	}
+	r.entries = make([]entry, 0, len(rows))
+	for _, row := range rows {
+		e, err := parseEntry(row, channel, epoch)
+		if err != nil {
+			return r, err
+		}
+		r.entries = append(r.entries, e)
+	}
+	return r, nil
+}
+
+// parseEntry is an entry of a stream: its ID and its fields.
+func parseEntry(row rueidis.RedisMessage, channel, epoch string) (e entry, err error) {
+	parts, err := row.ToArray()
+	if err != nil || len(parts) != 2 {
+		return e, errAnswer
+	}
+	id, err := parts[0].ToString()
+	if err != nil {
+		return e, errAnswer
+	}
+	fields, err := parts[1].AsStrSlice()
+	if err != nil || len(fields) < 4 {
+		return e, errRecord
+	}
+	return newEntry(channel, epoch, id, fields)
+}
+
+// newEntry is an entry by its parts.
+func newEntry(channel, epoch, id string, fields []string) (e entry, err error) {
+	if e.kept, err = parseKept(fields[0]); err != nil {
+		return e, err
+	}
+	digits, ok := strings.CutPrefix(id, "0-")
+	if !ok {
+		return e, errRecord
+	}
+	t := told{epoch: epoch, isFirst: e.kept.isFirst, record: []byte(fields[1])}
+	if t.offset, err = strconv.ParseUint(digits, 10, 64); err != nil || t.offset == 0 {
+		return e, errRecord
+	}
+	if t.ms, err = strconv.ParseInt(fields[3], 10, 64); err != nil {
+		return e, errRecord
+	}
+	e.publication, err = t.publication(channel)
+	return e, err
+}
+
+func (r *read) reverse() { slices.Reverse(r.entries) }
+
+// page is the page of what was read that is held. It reports true if that is nothing, and
+// there is more behind it.
+//
+// What is newer than the page is not looked at: an entry in it with a shorter life than
+// those of the page ends them, but so that a reader of the next page sees it.
+func (r *read) page(q hub.Query, epoch string) (page hub.Page, goOn bool) {
+	wasCut := q.Limit > 0 && q.Last <= 0 && len(r.entries) >= q.Limit ||
+		q.Limit > 0 && !q.Since.IsZero() && len(r.entries) >= q.Limit
+	held := r.entries
+	for i := len(held) - 1; i >= 0; i-- {
+		if !r.isHeld(&held[i]) {
+			held = held[i+1:]
+			break
+		}
+	}
+	if len(held) == 0 && wasCut && r.entries[len(r.entries)-1].publication.Position.Offset < r.top {
+		return hub.Page{}, true
+	}
+	page.Position = hub.Position{Epoch: epoch, Offset: r.top}
+	if q.Limit > 0 && len(held) > q.Limit {
+		held, wasCut = held[:q.Limit], true
+	}
+	page.Publications = make([]*hub.Publication, len(held))
+	for i := range held {
+		page.Publications[i] = held[i].publication
+	}
+	page.Begin = page.Position
+	if len(held) > 0 {
+		first, last := held[0].publication.Position, held[len(held)-1].publication.Position
+		page.Begin = hub.Position{Epoch: epoch, Offset: first.Offset - 1}
+		if wasCut {
+			page.Position = last
+		}
+	}
+	if !q.Since.IsZero() && r.hasMissed(q.Since, page.Begin, held) {
+		page.Gap = &hub.Gap{From: q.Since, To: page.Begin}
+	}
+	return page, false
+}
+
+// isHeld reports whether an entry is kept, by its own retention.
+func (r *read) isHeld(e *entry) bool {
+	p := e.publication
+	age := r.ms - p.Time.UnixMilli()
+	return r.top-p.Position.Offset < e.kept.count && age <= e.kept.ageMS
+}
+
+// hasMissed reports whether something between since and begin is not held.
+func (r *read) hasMissed(since, begin hub.Position, held []entry) bool {
+	if since.Epoch != begin.Epoch || since.Offset > r.top && r.hasStream {
+		return true
+	}
+	if !r.hasStream {
+		// It may have expired since then, with something in it.
+		return !isPlace(since.Offset) || since.Offset > r.top || r.top-since.Offset > placeLife
+	}
+	if since.Offset >= begin.Offset {
+		return false
+	}
+	// Who asked when there was no stream has missed nothing before its first entry.
+	isFirst := len(held) > 0 && held[0].kept.isFirst
+	return !isFirst || !isPlace(since.Offset) || begin.Offset-since.Offset > placeLife
+}

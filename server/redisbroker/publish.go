@@ -1,0 +1,305 @@
+package redisbroker
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/godwit-io/godwit/hub"
+)
+
+// lane is what is to be published in a partition. One goroutine at a time calls Redis for it, so
+// that the positions ascend in the order of Publish whatever becomes of a call. What
+// comes meanwhile goes into the next one.
+type lane struct {
+	mu      sync.Mutex // guards what follows
+	waiting []publishing
+	running bool
+
+	lives lives // of the goroutine that runs
+}
+
+// publishing is a publication without an outcome.
+type publishing struct {
+	message  hub.Message
+	keep     hub.Retention
+	to       hub.Completer
+	ticket   uint64
+	deadline time.Time
+}
+
+// publishingBytes is what one costs besides its payload.
+const publishingBytes = 512
+
+func (p *publishing) bytes() int64 { return int64(len(p.message.Data)) + publishingBytes }
+
+// Publish implements hub.Broker. What is certainly not published is tried again for
+// five seconds, while a replica becomes the master, for example. An outcome that nobody
+// knows is hub.ErrUnanswered.
+func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
+	if err := b.publish(publishing{m, r, to, ticket, time.Now().Add(publishTimeout)}); err != nil {
+		to.Published(ticket, hub.Published{Err: err})
+	}
+}
+
+func (b *Broker) publish(p publishing) error {
+	if err := b.checkOpen(); err != nil {
+		return err
+	}
+	be := b.backend.Load()
+	if be == nil {
+		return b.away()
+	}
+	if b.pending.Add(1) > pendingMax || b.pendingBytes.Add(p.bytes()) > pendingBytesMax {
+		b.pending.Add(-1)
+		b.pendingBytes.Add(-p.bytes())
+		return ErrTooMuch
+	}
+	part := be.partition(p.message.Channel)
+	l := &part.publishing
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := b.checkOpen(); err != nil { // Close looks into each lane after that
+		b.pending.Add(-1)
+		b.pendingBytes.Add(-p.bytes())
+		return err
+	}
+	l.waiting = append(l.waiting, p)
+	if !l.running {
+		l.running = true
+		b.publishers.Go(func() { b.publishLoop(be, part) })
+	}
+	return nil
+}
+
+// publishLoop publishes what waits in a partition until nothing does.
+func (b *Broker) publishLoop(be *backend, part *partition) {
+	l := &part.publishing
+	var batch []publishing
+	for {
+		l.mu.Lock()
+		batch = l.take(batch)
+		if len(batch) == 0 {
+			l.running = false
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		b.publishBatch(be, part, batch)
+	}
+}
+
+// take moves what is to be published next to batch, of which everything is forgotten; mu is
+// held.
+func (l *lane) take(batch []publishing) []publishing {
+	clear(batch)
+	n, bytes := 0, int64(0)
+	for n < len(l.waiting) && n < batchMax && (n == 0 || bytes+l.waiting[n].bytes() <= batchBytesMax) {
+		bytes += l.waiting[n].bytes()
+		n++
+	}
+	batch = append(batch[:0], l.waiting[:n]...)
+	left := copy(l.waiting, l.waiting[n:])
+	clear(l.waiting[left:])
+	if l.waiting = l.waiting[:left]; left == 0 && cap(l.waiting) > 1024 {
+		l.waiting = nil
+	}
+	return batch
+}
+
+// publishBatch publishes messages of a partition and tells their outcomes, in order.
+func (b *Broker) publishBatch(be *backend, part *partition, batch []publishing) {
+	ctx, cancel := context.WithDeadline(b.ctx, batch[0].deadline)
+	defer cancel()
+	pause := retryMin
+	for check, attempts := false, 0; ; {
+		if b.isClosing() {
+			b.answerAll(batch, hub.ErrClosed)
+			return
+		}
+		at := part.state.Load()
+		var err error
+		if at == nil {
+			at, err = b.readEpoch(ctx, be, part)
+		}
+		var answers []rueidis.RedisMessage
+		if err == nil {
+			answers, err = b.callPublish(ctx, be, part, at, batch, check)
+		}
+		if err == nil {
+			first, _ := answers[0].ToString()
+			if first == "ok" {
+				b.answer(part, at, batch, answers[1:])
+				return
+			}
+			// Nothing was done: the epoch is another one, or none.
+			check = first == ""
+			if !check {
+				err = b.adopt(be, part, first)
+			}
+			if attempts++; err == nil && attempts > 8 {
+				err = errRestart
+			}
+			if err == nil {
+				continue
+			}
+			b.answerAll(batch, err)
+			return
+		}
+		if isNoScript(err) && !check {
+			check = true
+			continue
+		}
+		said, fate := fateOf(err)
+		if fate == fatePasses && time.Until(batch[0].deadline) > pause && b.wait(ctx, pause) {
+			pause = min(2*pause, retryMax/4)
+			continue
+		}
+		if fate == fateUnknown {
+			b.note(said)
+			said = hub.ErrUnanswered
+			if b.isClosing() {
+				said = hub.ErrClosed
+			}
+		}
+		b.answerAll(batch, said)
+		return
+	}
+}
+
+// callPublish calls the script. With check it is given to the server, see doc.go.
+func (b *Broker) callPublish(ctx context.Context, be *backend, part *partition, at *epoch, batch []publishing, check bool) ([]rueidis.RedisMessage, error) {
+	keys := make([]string, 1, 1+2*len(batch))
+	args := make([]string, 0, 6+6*len(batch))
+	keys[0] = part.epochKey
+	candidate := ""
+	if check {
+		candidate = newEpochName()
+	}
+	all := ""
+	if be.isCluster {
+		all = part.all
+	}
+	args = append(args, at.value, candidate, at.name, be.verb, all, strconv.Itoa(len(part.topics)+2))
+	now := time.Now()
+	for i := range batch {
+		m := &batch[i].message
+		count, age := retentionOf(batch[i].keep)
+		window := ""
+		keys = append(keys, part.stream(at, m.Channel))
+		if m.IdempotencyKey != "" {
+			keys = append(keys, part.idempotency(m.Channel, m.IdempotencyKey))
+			window = strconv.FormatInt(max(1, int64(b.window(batch[i].keep)/time.Second)), 10)
+		}
+		record := appendRecord(make([]byte, 0, len(m.Data)+64), m)
+		args = append(args, part.channelTopic(m.Channel), strconv.FormatInt(count, 10), strconv.FormatInt(age, 10),
+			part.publishing.lives.life(m.Channel, age, now), window, rueidis.BinaryString(record))
+	}
+	return be.call(ctx, at.publish, check, keys, args)
+}
+
+func (b *Broker) window(r hub.Retention) time.Duration {
+	if r.KeyAge > 0 {
+		return r.KeyAge
+	}
+	return b.options.IdempotencyWindow
+}
+
+// answer tells the outcomes of a call that was done.
+func (b *Broker) answer(part *partition, at *epoch, batch []publishing, answers []rueidis.RedisMessage) {
+	now := time.Now()
+	for i := range batch {
+		outcome := hub.Published{Err: errAnswer}
+		if i < len(answers) {
+			text, _ := answers[i].ToString()
+			outcome = b.outcome(at, text)
+		}
+		if outcome.Err == nil && !outcome.Duplicate {
+			_, age := retentionOf(batch[i].keep)
+			part.publishing.lives.set(batch[i].message.Channel, age, now)
+		}
+		b.tell(&batch[i], outcome)
+	}
+}
+
+// outcome is what the script says of a message.
+func (b *Broker) outcome(at *epoch, text string) hub.Published {
+	if text == "" {
+		return hub.Published{Err: errAnswer}
+	}
+	epoch, rest := at.name, text[1:]
+	switch text[0] {
+	case '!':
+		err, _ := refusalOf(rest)
+		return hub.Published{Err: err}
+	case '?':
+		err, _ := refusalOf(rest)
+		b.note(err)
+		return hub.Published{Err: hub.ErrUnanswered} // it is in the history
+	case '=':
+		epoch, rest, _ = strings.Cut(rest, " ")
+	case '+':
+	default:
+		return hub.Published{Err: errAnswer}
+	}
+	offset, err := strconv.ParseUint(rest, 10, 64)
+	if err != nil {
+		return hub.Published{Err: errAnswer}
+	}
+	return hub.Published{Position: hub.Position{Epoch: epoch, Offset: offset}, Duplicate: text[0] == '='}
+}
+
+func (b *Broker) answerAll(batch []publishing, err error) {
+	for i := range batch {
+		b.tell(&batch[i], hub.Published{Err: err})
+	}
+}
+
+func (b *Broker) tell(p *publishing, outcome hub.Published) {
+	b.pending.Add(-1)
+	b.pendingBytes.Add(-p.bytes())
+	p.to.Published(p.ticket, outcome)
+}
+
+// lives remembers which streams were told lately how long they live: telling it with each
+// publication would cost Redis a tenth of it.
+type lives struct{ young, old map[string]life }
+
+type life struct {
+	set   time.Time
+	ageMS int64
+}
+
+// livesMax is how many a partition remembers, twice.
+const livesMax = 8192
+
+func (l *lives) find(channel string) life {
+	if found, ok := l.young[channel]; ok {
+		return found
+	}
+	return l.old[channel]
+}
+
+// life is the life of a stream in seconds, negative if it need not be set.
+func (l *lives) life(channel string, ageMS int64, now time.Time) string {
+	seconds := int64(streamLife/time.Second) + (ageMS+999)/1000
+	if found := l.find(channel); found.ageMS >= ageMS && now.Sub(found.set) < renewAfter {
+		seconds = -seconds
+	}
+	return strconv.FormatInt(seconds, 10)
+}
+
+// set is called when the life of a stream was set, or need not be.
+func (l *lives) set(channel string, ageMS int64, now time.Time) {
+	if found := l.find(channel); found.ageMS >= ageMS && now.Sub(found.set) < renewAfter {
+		return
+	}
+	if l.young == nil || len(l.young) >= livesMax {
+		l.young, l.old = make(map[string]life), l.young
+	}
+	l.young[strings.Clone(channel)] = life{now, ageMS} // the name may be a part of a long request
+}
