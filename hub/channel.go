@@ -129,7 +129,7 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 		s.remotes.enter(sub)
 	}
 	if ch.presence != nil {
-		ch.presence.join(sub.session.id, sub)
+		ch.presence.join(sub)
 	}
 	ch.share(sub, true)
 	return ch.top, ch.listening
@@ -165,7 +165,7 @@ func (ch *channel) remove(sub *subscription) (isWatched bool) {
 
 func (ch *channel) removeLocked(sub *subscription) {
 	if ch.presence != nil {
-		ch.presence.leave(sub.session.id, sub)
+		ch.presence.leave(sub)
 	}
 	ch.share(sub, false)
 	ch.waiveDeltas(sub)

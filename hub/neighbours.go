@@ -138,20 +138,22 @@ func (m *Mirror) OwnCount(channel string) (count int, number uint64) {
 }
 
 // Keep begins to keep the members that a channel has elsewhere, until the function is
-// called that it returns.
+// called that it returns, or Keep again: that begins anew, with nobody.
 func (m *Mirror) Keep(channel string) (forget func()) {
 	ch := m.hub.channels.acquire(channel)
 	ch.mu.Lock()
 	if ch.shared == nil {
 		ch.shared = &shared{}
 	}
-	if ch.shared.remotes == nil {
-		ch.shared.remotes = newRemotes(ch)
+	if r := ch.shared.remotes; r != nil {
+		r.clear()
 	}
+	r := newRemotes(ch)
+	ch.shared.remotes = r
 	ch.mu.Unlock()
 	return func() {
 		ch.mu.Lock()
-		if r := ch.shared.remotes; r != nil {
+		if ch.shared.remotes == r {
 			r.clear()
 			ch.shared.remotes = nil
 		}

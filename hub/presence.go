@@ -107,7 +107,7 @@ func (h *Hub) listMembers(channel string, q PresenceQuery, elsewhere int) (Roste
 	if err := h.checkPresence(channel, q.IgnoresPolicy); err != nil {
 		return Roster{}, err
 	}
-	after, err := parsePlace(q.After)
+	after, err := parseCursor(q.After)
 	if err := cmp.Or(err, resolve("Limit", &q.Limit, DefaultMembers)); err != nil {
 		return Roster{}, err
 	}
@@ -120,19 +120,23 @@ func (h *Hub) listMembers(channel string, q PresenceQuery, elsewhere int) (Roste
 			return r, nil
 		}
 	}
-	all := ch.readRoster(q.Latest)
-	r := Roster{Version: all.version, Count: len(all.sessions)}
-	if q.ByUser {
-		r.Users = len(all.byUser())
+	for {
+		all := ch.readRoster(q.Latest)
+		r := Roster{Version: all.version, Count: len(all.sessions)}
+		if q.ByUser {
+			r.Users = len(all.byUser())
+		}
+		switch {
+		case q.CountOnly:
+		case q.ByUser:
+			if last := r.cut(all.byUser(), after, q.Limit); last != 0 && !ch.noteCursor(last, all.version) {
+				continue // a window has ended
+			}
+		default:
+			r.cut(all.sessions, after, q.Limit)
+		}
+		return r, nil
 	}
-	switch {
-	case q.CountOnly:
-	case q.ByUser:
-		r.cut(all.byUser(), after, q.Limit)
-	default:
-		r.cut(all.sessions, after, q.Limit)
-	}
-	return r, nil
 }
 
 func (h *Hub) checkPresence(channel string, ignoresPolicy bool) error {
@@ -195,42 +199,71 @@ func (s *Session) answerPresence(c command, channel string, q PresenceQuery, els
 // session of a user that has been there the longest.
 type place struct {
 	since    int64 // in nanoseconds of Unix time
-	id       string
 	who      attendee
 	sessions int // of a user
 }
 
 func (p *place) compare(o *place) int {
-	return cmp.Or(cmp.Compare(p.since, o.since), strings.Compare(p.id, o.id))
+	if c := cmp.Compare(p.since, o.since); c != 0 {
+		return c
+	}
+	return strings.Compare(p.who.sessionID(), o.who.sessionID())
 }
 
-// placeDigits is how long the first part of a cursor is.
-const placeDigits = 16
+// cursor is a place that need not be there any more.
+type cursor struct {
+	since int64
+	id    string
+}
 
-// String is a cursor: what comes after it need not know whether p is still there.
-func (p *place) String() string { return fmt.Sprintf("%0*x%s", placeDigits, p.since, p.id) }
+func (p *place) cursor() cursor { return cursor{p.since, p.who.sessionID()} }
 
-// parsePlace is the inverse of String, and nil of "".
-func parsePlace(cursor string) (*place, error) {
-	if cursor == "" {
+// compare says whether p is before c, at c or behind it.
+func (c *cursor) compare(p place) int {
+	return cmp.Or(cmp.Compare(p.since, c.since), strings.Compare(p.who.sessionID(), c.id))
+}
+
+// cursorDigits is how long the first part of a cursor is.
+const cursorDigits = 16
+
+// String is a cursor as clients have it.
+func (c cursor) String() string { return fmt.Sprintf("%0*x%s", cursorDigits, c.since, c.id) }
+
+// parseCursor is the inverse of String, and nil of "".
+func parseCursor(text string) (*cursor, error) {
+	if text == "" {
 		return nil, nil
 	}
-	if len(cursor) <= placeDigits || len(cursor) > 64 {
+	if len(text) <= cursorDigits || len(text) > 64 {
 		return nil, ErrCursor
 	}
-	since, err := strconv.ParseInt(cursor[:placeDigits], 16, 64)
-	p := &place{since: since, id: cursor[placeDigits:]}
-	if err != nil || since < 0 || p.String() != cursor {
+	since, err := strconv.ParseInt(text[:cursorDigits], 16, 64)
+	c := &cursor{since: since, id: text[cursorDigits:]}
+	if err != nil || since < 0 || c.String() != text {
 		return nil, ErrCursor
 	}
-	return p, nil
+	return c, nil
 }
 
-// cut makes the page of all that begins behind after.
-func (r *Roster) cut(all []place, after *place, limit int) {
+// noteCursor notes that a page of users was cut, see usersPresence. It returns false if the roster
+// that it is of is not the newest that those who watch are told of.
+func (ch *channel) noteCursor(since int64, version uint64) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	p := ch.presence
+	if p == nil || p.users == nil || version == 0 {
+		return true
+	}
+	p.cursor = max(p.cursor, since)
+	return p.version == version
+}
+
+// cut makes the page of all that begins behind after, and returns the since of Next, 0 if
+// there is none.
+func (r *Roster) cut(all []place, after *cursor, limit int) int64 {
 	begin := 0
 	if after != nil {
-		at, found := slices.BinarySearchFunc(all, after, func(p place, after *place) int { return p.compare(after) })
+		at, found := slices.BinarySearchFunc(all, after, func(p place, after *cursor) int { return after.compare(p) })
 		if begin = at; found {
 			begin++
 		}
@@ -242,11 +275,12 @@ func (r *Roster) cut(all []place, after *place, limit int) {
 		m := all[i].member()
 		bytes += m.bytes()
 		if i == limit || i > 0 && bytes > membersBytesMax && limit != NoLimit {
-			r.Next = all[i-1].String()
-			return
+			r.Next = all[i-1].cursor().String()
+			return all[i-1].since
 		}
 		r.Members = append(r.Members, m)
 	}
+	return 0
 }
 
 // member is who stands there.
@@ -346,7 +380,7 @@ func (ch *channel) readRoster(isLatest bool) *roster {
 	}
 	ch.mu.Lock()
 	if ch.presence == p && p.windows == windows {
-		p.roster, p.older, p.since = r, nil, nil
+		p.roster, p.older, p.since = r, nil, changes{}
 	}
 	ch.mu.Unlock()
 	return r
@@ -360,23 +394,12 @@ func newRoster(version uint64, there crowd) *roster {
 	for _, m := range there.remote {
 		places = append(places, m.place())
 	}
-	for _, who := range there.others {
-		places = append(places, who.place())
-	}
 	return &roster{version: version, sessions: sorted(places)}
 }
 
 // after is the roster that r has become by changes.
-func (r *roster) after(version uint64, changes map[string]change) *roster {
-	var left, joined []place
-	for _, c := range changes {
-		if c.left != nil {
-			left = append(left, c.left.place())
-		}
-		if c.joined != nil {
-			joined = append(joined, c.joined.place())
-		}
-	}
+func (r *roster) after(version uint64, changed changes) *roster {
+	joined, left := changed.all()
 	left, joined = sorted(left), sorted(joined)
 	places := make([]place, 0, len(r.sessions)-len(left)+len(joined))
 	for i := range r.sessions {
@@ -395,8 +418,10 @@ func (r *roster) after(version uint64, changes map[string]change) *roster {
 }
 
 func (sub *subscription) place() place {
-	return place{since: sub.since, id: sub.session.id, who: sub}
+	return place{since: sub.since, who: sub}
 }
+
+func (sub *subscription) sessionID() string { return sub.session.id }
 
 func sorted(places []place) []place {
 	slices.SortFunc(places, func(a, b place) int { return a.compare(&b) })

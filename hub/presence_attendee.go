@@ -5,6 +5,7 @@ import "time"
 // attendee is who is in a channel: a subscription here, or a remote.
 type attendee interface {
 	place() place
+	sessionID() string
 	user() string // "" if that is not known
 	member() Member
 	memberOfUser(sessions int) Member
@@ -26,7 +27,9 @@ type remote struct {
 	lingers time.Time // since when its node says that it is gone, zero while it is there; see remotes.defer
 }
 
-func (r *remote) place() place { return place{since: r.since, id: r.id, who: r} }
+func (r *remote) place() place { return place{since: r.since, who: r} }
+
+func (r *remote) sessionID() string { return r.id }
 
 func (r *remote) user() string { return r.name }
 
@@ -63,10 +66,9 @@ func (r *remote) isBefore(o *remote) bool {
 type crowd struct {
 	subs   []*subscription // may be the channel's own array
 	remote []*remote
-	others []attendee
 }
 
-func (c *crowd) len() int { return len(c.subs) + len(c.remote) + len(c.others) }
+func (c *crowd) len() int { return len(c.subs) + len(c.remote) }
 
 func (c crowd) all(yield func(attendee) bool) {
 	for _, sub := range c.subs {
@@ -76,11 +78,6 @@ func (c crowd) all(yield func(attendee) bool) {
 	}
 	for _, m := range c.remote {
 		if !yield(m) {
-			return
-		}
-	}
-	for _, who := range c.others {
-		if !yield(who) {
 			return
 		}
 	}

@@ -39,7 +39,7 @@ func (h *Hub) whenKnown(channel string, q *PresenceQuery, then func(elsewhere in
 		then(0)
 		return
 	}
-	_, err := parsePlace(q.After)
+	_, err := parseCursor(q.After)
 	if cmp.Or(err, h.checkPresence(channel, q.IgnoresPolicy), h.checkOpen()) != nil {
 		then(0)
 		return

@@ -140,13 +140,13 @@ func (r *remotes) replace(id string, old, m *remote) {
 
 func (r *remotes) tellJoined(m *remote) {
 	if p := r.channel.presence; p != nil {
-		p.join(m.id, m)
+		p.joinRemote(m)
 	}
 }
 
 func (r *remotes) tellLeft(m *remote) {
 	if p := r.channel.presence; p != nil {
-		p.leave(m.id, m)
+		p.leaveRemote(m)
 	}
 }
 

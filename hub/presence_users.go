@@ -8,6 +8,12 @@ type usersPresence struct {
 	usersCount int            // at the end of the last window
 	previous   uint64         // the version of the last Changes by user
 	touched    map[string]userChange
+
+	// A user stands where its session does that has been there the longest. One of another hub
+	// may become known late, and take the user to before the cursor of somebody who is
+	// reading pages: that one would see it on none of them, and is told of no new user.
+	cursor int64 // the greatest since of a cursor that was given out
+	late   int64 // the least since of those that joined since the last window, 0 if there is none
 }
 
 // userChange is a user of whom a session came or went since the last window.
@@ -22,6 +28,7 @@ func (p *presence) beginUsers() {
 		return
 	}
 	p.users, p.previous = make(map[string]int), p.version
+	p.cursor, p.late = 0, 0
 	// If a window runs: what was there before it, and then what has changed.
 	for who := range p.before().all {
 		if user := who.user(); user != "" {
@@ -29,13 +36,12 @@ func (p *presence) beginUsers() {
 		}
 	}
 	p.usersCount = len(p.users)
-	for _, c := range p.changed {
-		if c.left != nil {
-			p.leaveUser(c.left)
-		}
-		if c.joined != nil {
-			p.joinUser(c.joined)
-		}
+	joined, left := p.changed.all()
+	for _, at := range left {
+		p.leaveUser(at.who)
+	}
+	for _, at := range joined {
+		p.joinUser(at.who)
 	}
 }
 
@@ -50,6 +56,9 @@ func (p *usersPresence) joinUser(who attendee) {
 		return
 	}
 	if user := who.user(); user != "" {
+		if m, ok := who.(*remote); ok {
+			p.noteLate(m)
+		}
 		p.touch(user, who, true)
 		p.users[user]++
 	}
@@ -63,6 +72,16 @@ func (p *usersPresence) leaveUser(who attendee) {
 		p.touch(user, who, false)
 		if p.users[user]--; p.users[user] == 0 {
 			delete(p.users, user)
+		}
+	}
+}
+
+// noteLate notes that m is about to join, which may take its user to where a page was read
+// already.
+func (p *usersPresence) noteLate(m *remote) {
+	if p.users[m.name] > 0 || p.touched[m.name].before > 0 {
+		if p.late == 0 || m.since < p.late {
+			p.late = m.since
 		}
 	}
 }
@@ -93,6 +112,12 @@ func (p *usersPresence) endUsersWindow(version uint64) (n news) {
 		if (c.before > 0) != (p.users[user] > 0) {
 			n.changes++
 		}
+	}
+	switch {
+	case p.late == 0 || p.late > p.cursor:
+		p.late = 0
+	case version > p.previous: // else with the next version
+		n.isPartial, n.changes, p.late = true, max(n.changes, 1), 0
 	}
 	if n.changes > 0 && n.changes <= ChangesMax {
 		for user, c := range p.touched {

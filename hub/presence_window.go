@@ -74,26 +74,16 @@ type presence struct {
 	roster  *roster // nil until it is asked for
 	windows uint64  // how many have ended, also without news
 
-	changed map[string]change // since then, by the ID of the session
+	changed changes // since then
 
 	// The roster of the window before, if that was asked for, and what had changed when
 	// the last one ended: the roster is made of these without sorting. Neither is
 	// modified.
 	older *roster
-	since map[string]change
+	since changes
 
 	usersPresence
 }
-
-// change is what became of a session's membership since the last window. Both are set
-// when it went and came back.
-type change struct {
-	left   attendee // it was there
-	joined attendee // it is there
-}
-
-// isNews reports whether a client that knew the last roster sees a difference.
-func (c change) isNews() bool { return c.left == nil || c.joined == nil }
 
 // beginWatch has sub told of the members, from the outcome of its Subscribe on, and
 // returns how many there are.
@@ -179,36 +169,35 @@ func (ch *channel) unwatch(w *watch) {
 	}
 }
 
-// join notes that who, of a session, is a member now.
-func (p *presence) join(session string, who attendee) {
-	c := p.changed[session]
-	c.joined = who
-	p.note(session, c)
-	p.joinUser(who)
+// join notes that sub is a member now.
+func (p *presence) join(sub *subscription) {
+	if note(&p.changed.own, sub.session, sub, true) {
+		p.arm()
+	}
+	p.joinUser(sub)
 }
 
-// leave notes that who, of a session, is no member any more.
-func (p *presence) leave(session string, who attendee) {
-	c := p.changed[session]
-	if c.joined == who {
-		c.joined = nil
-	} else {
-		c.left = who
+// leave notes that sub is no member any more.
+func (p *presence) leave(sub *subscription) {
+	if note(&p.changed.own, sub.session, sub, false) {
+		p.arm()
 	}
-	p.note(session, c)
-	p.leaveUser(who)
+	p.leaveUser(sub)
 }
 
-func (p *presence) note(session string, c change) {
-	if c == (change{}) {
-		delete(p.changed, session)
-		return
+// joinRemote and leaveRemote are join and leave for what is shown of another hub.
+func (p *presence) joinRemote(m *remote) {
+	if note(&p.changed.remote, m.id, m, true) {
+		p.arm()
 	}
-	if p.changed == nil {
-		p.changed = make(map[string]change)
+	p.joinUser(m)
+}
+
+func (p *presence) leaveRemote(m *remote) {
+	if note(&p.changed.remote, m.id, m, false) {
+		p.arm()
 	}
-	p.changed[session] = c
-	p.arm()
+	p.leaveUser(m)
 }
 
 // arm begins a window, unless one runs or the last one is not over yet.
@@ -228,24 +217,29 @@ func (p *presence) arm() {
 // held.
 func (p *presence) before() crowd {
 	now := p.channel.crowd()
-	if len(p.changed) == 0 {
+	if p.changed.len() == 0 {
 		now.subs = slices.Clone(now.subs)
 		return now
 	}
 	was := crowd{subs: make([]*subscription, 0, len(now.subs))}
 	for _, sub := range now.subs {
-		if p.changed[sub.session.id].joined != attendee(sub) {
+		if p.changed.own[sub.session].joined != sub {
 			was.subs = append(was.subs, sub)
 		}
 	}
 	for _, m := range now.remote {
-		if p.changed[m.id].joined != attendee(m) {
+		if p.changed.remote[m.id].joined != m {
 			was.remote = append(was.remote, m)
 		}
 	}
-	for _, c := range p.changed {
+	for _, c := range p.changed.own {
 		if c.left != nil {
-			was.others = append(was.others, c.left)
+			was.subs = append(was.subs, c.left)
+		}
+	}
+	for _, c := range p.changed.remote {
+		if c.left != nil {
+			was.remote = append(was.remote, c.left)
 		}
 	}
 	return was
@@ -285,7 +279,7 @@ func (p *presence) tell() {
 
 	ch.mu.Lock()
 	p.lent, p.isTelling = false, false
-	if ch.presence == p && len(p.changed) > 0 {
+	if ch.presence == p && p.changed.len() > 0 {
 		p.arm()
 	}
 	ch.mu.Unlock()
@@ -296,27 +290,15 @@ type news struct {
 	count, changes    int // of members, and of those that came or went
 	version, previous uint64
 	byUser            bool
+	isPartial         bool    // whatever there is
 	joined, left      []place // nil if there are more than ChangesMax
 }
 
 // end begins a new version of the roster, and returns what is new in it.
 func (p *presence) end() (sessions, users news) {
 	count := p.channel.members()
-	for _, c := range p.changed {
-		if c.isNews() {
-			sessions.changes++
-		}
-	}
-	if sessions.changes > 0 && sessions.changes <= ChangesMax {
-		for _, c := range p.changed {
-			switch {
-			case !c.isNews():
-			case c.joined != nil:
-				sessions.joined = append(sessions.joined, c.joined.place())
-			default:
-				sessions.left = append(sessions.left, c.left.place())
-			}
-		}
+	if sessions.changes = p.changed.news(); sessions.changes > 0 && sessions.changes <= ChangesMax {
+		sessions.joined, sessions.left = p.changed.places()
 	}
 	sessions.previous = p.version
 	if sessions.changes > 0 {
@@ -324,15 +306,16 @@ func (p *presence) end() (sessions, users news) {
 	}
 	sessions.version, sessions.count, p.count = p.version, count, count
 	p.windows++
-	p.older, p.since = nil, nil
-	switch {
-	case p.roster != nil && len(p.changed) <= ChangesMax+count/8:
+	p.older, p.since = nil, changes{}
+	switch n := p.changed.len(); {
+	case p.roster != nil && n <= ChangesMax+count/8:
 		// Not more, because those who left stay in memory with it.
-		p.older, p.since, p.changed = p.roster, p.changed, nil
-	case len(p.changed) > ChangesMax:
-		p.changed = nil // its memory goes with it
+		p.older, p.since, p.changed = p.roster, p.changed, changes{}
+	case n > ChangesMax:
+		p.changed = changes{} // its memory goes with it
 	default:
-		clear(p.changed)
+		clear(p.changed.own)
+		clear(p.changed.remote)
 	}
 	p.roster = nil
 	return sessions, p.endUsersWindow(p.version)
@@ -362,7 +345,7 @@ func (n *news) owed(channel string) *owed {
 		return members
 	}
 	c.Joined, c.Left = list(n.joined), list(n.left)
-	if bytes > changesBytesMax || n.changes > ChangesMax {
+	if bytes > changesBytesMax || n.changes > ChangesMax || n.isPartial {
 		c.Joined, c.Left, c.IsPartial = nil, nil, true
 	}
 	return &owed{Push: Push{Channel: channel, Changes: c}}

@@ -28,6 +28,9 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 	if err := s.joinCluster(); err != nil {
 		return err
 	}
+	if err := s.shareMembers(); err != nil {
+		return err
+	}
 	if s.node != nil {
 		s.nodes = s.newNodes(s.node.ID(), clusterNeighbours{s.node})
 	}

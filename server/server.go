@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/compat/pusher"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
@@ -70,6 +71,7 @@ type Server struct {
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
 	users     *tally                   // connections of users; nil if there are no other nodes
+	calling   *methodsElsewhere        // calls on other nodes; nil if there are none
 	tallies   []*tally                 // all that nodes add up
 	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is
@@ -77,6 +79,8 @@ type Server struct {
 	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
+
+	roster atomic.Pointer[roster.Roster] // who is in channels through other nodes; nil: there are none
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener

@@ -259,12 +259,12 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 			return
 		}
 		o := hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel}
-		if roster, err := c.t.hub.ListMembers(command.Channel, command.Presence); err != nil {
-			o.Err = err
-		} else {
-			o.Roster = &roster
-		}
-		c.settle(o)
+		c.t.hub.BeginMembers(command.Channel, command.Presence, func(roster hub.Roster, err error) {
+			if o.Err = err; err == nil {
+				o.Roster = &roster
+			}
+			c.settle(o)
+		})
 	case hub.CommandSubscribe:
 		if err := c.enter(c.visitor.identity()); err != nil {
 			c.settle(hub.Outcome{Tag: command.Tag, Command: command.Kind, Channel: command.Channel, Err: err})

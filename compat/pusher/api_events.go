@@ -62,8 +62,9 @@ func (c *call) events(r *http.Request, _ string) (any, *fault) {
 	var answer channelsAnswer
 	if e.Info != nil {
 		answer.Channels = make(map[string]channelAnswer, len(e.names))
+		c.askAll(e.names, e.infos)
 		for _, name := range e.names {
-			answer.Channels[name] = c.infoOf(name, e.infos)
+			answer.Channels[name] = c.infoOf(r.Context(), name, e.infos)
 		}
 	}
 	return answer, nil
@@ -91,10 +92,15 @@ func (c *call) batch(r *http.Request, _ string) (any, *fault) {
 	if !hasInfo {
 		return struct{}{}, nil
 	}
+	for _, e := range list {
+		if e.Info != nil {
+			c.askAll(e.names, e.infos)
+		}
+	}
 	answers := make([]channelAnswer, len(list))
 	for i, e := range list {
 		if e.Info != nil {
-			answers[i] = c.infoOf(e.names[0], e.infos)
+			answers[i] = c.infoOf(r.Context(), e.names[0], e.infos)
 		}
 	}
 	return map[string]any{"batch": answers}, nil

@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -23,12 +24,15 @@ func (c *call) channels(r *http.Request, _ string) (any, *fault) {
 		return nil, refuse(400, "user_count is of presence channels alone: ask with filter_by_prefix=presence-")
 	}
 	answer := channelsAnswer{Channels: map[string]channelAnswer{}}
+	var names []string
 	for _, ch := range c.server.o.Hub.Channels() {
-		name, ok := c.space.Name(ch.Name)
-		if !ok || strings.HasPrefix(ch.Name, "@") || !strings.HasPrefix(name, prefix) {
-			continue
+		if name, ok := c.space.Name(ch.Name); ok && !strings.HasPrefix(ch.Name, "@") && strings.HasPrefix(name, prefix) {
+			names = append(names, name)
 		}
-		answer.Channels[name] = c.infoOf(name, asked)
+	}
+	c.askAll(names, asked)
+	for _, name := range names {
+		answer.Channels[name] = c.infoOf(r.Context(), name, asked)
 		if r.Context().Err() != nil {
 			return nil, refuse(503, "the request was given up")
 		}
@@ -52,8 +56,8 @@ func (c *call) channel(r *http.Request, name string) (any, *fault) {
 	case asked.cache && !traits.Has(protocol.Cached):
 		return nil, refuse(400, "cache is of cache channels alone")
 	}
-	answer := c.infoOf(name, asked)
-	occupied := c.server.subscribers(channel) > 0
+	answer := c.infoOf(r.Context(), name, asked)
+	occupied := c.server.countMembers(r.Context(), channel) > 0
 	answer.Occupied = &occupied
 	if asked.cache {
 		cached, f := c.cached(r, channel)
@@ -65,25 +69,53 @@ func (c *call) channel(r *http.Request, name string) (any, *fault) {
 	return answer, nil
 }
 
-// subscribers is how many sessions are subscribed to a channel, whatever they speak.
+// What is asked of the members of a channel: how many sessions there are, whatever they
+// speak, and how many users.
+var (
+	countOfSessions = hub.PresenceQuery{CountOnly: true, Latest: true, IgnoresPolicy: true}
+	countOfUsers    = hub.PresenceQuery{ByUser: true, CountOnly: true, Latest: true}
+)
+
+// subscribers is how many sessions are subscribed to a channel, as far as is known here.
 func (s *Server) subscribers(channel string) int {
-	r, err := s.o.Hub.ListMembers(channel, hub.PresenceQuery{CountOnly: true, Latest: true, IgnoresPolicy: true})
+	r, err := s.o.Hub.ListMembers(channel, countOfSessions)
 	if err != nil {
 		return 0
 	}
 	return r.Count
 }
 
+// countMembers is how many sessions are subscribed to a channel, through other servers, too.
+func (s *Server) countMembers(ctx context.Context, channel string) int {
+	r, err := s.o.Hub.Members(ctx, channel, countOfSessions)
+	if err != nil {
+		return 0
+	}
+	return r.Count
+}
+
+// askAll has other servers asked for what infoOf says of many channels, all at once.
+func (c *call) askAll(names []string, asked infos) {
+	for _, name := range names {
+		channel, _ := c.space.Channel(name)
+		if asked.subscriptions {
+			c.server.o.Hub.BeginMembers(channel, countOfSessions, func(hub.Roster, error) {})
+		}
+		if asked.users && protocol.TraitsOf(name).Has(protocol.Presence) {
+			c.server.o.Hub.BeginMembers(channel, countOfUsers, func(hub.Roster, error) {})
+		}
+	}
+}
+
 // infoOf is what was asked for of a channel, as far as there is such a thing for it.
-func (c *call) infoOf(name string, asked infos) (a channelAnswer) {
+func (c *call) infoOf(ctx context.Context, name string, asked infos) (a channelAnswer) {
 	channel, _ := c.space.Channel(name)
 	if asked.subscriptions {
-		n := c.server.subscribers(channel)
+		n := c.server.countMembers(ctx, channel)
 		a.Subscriptions = &n
 	}
 	if asked.users && protocol.TraitsOf(name).Has(protocol.Presence) {
-		r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, CountOnly: true, Latest: true})
-		if err == nil {
+		if r, err := c.server.o.Hub.Members(ctx, channel, countOfUsers); err == nil {
 			a.Users = &r.Users
 		}
 	}
@@ -124,7 +156,7 @@ func asFault(err error) *fault {
 }
 
 // users lists the users in a presence channel.
-func (c *call) users(_ *http.Request, name string) (any, *fault) {
+func (c *call) users(request *http.Request, name string) (any, *fault) {
 	channel, problem := c.space.Channel(name)
 	switch {
 	case problem != "":
@@ -136,7 +168,7 @@ func (c *call) users(_ *http.Request, name string) (any, *fault) {
 		ID string `json:"id"`
 	}
 	list := []user{}
-	r, err := c.server.o.Hub.ListMembers(channel, hub.PresenceQuery{ByUser: true, Limit: hub.NoLimit, Latest: true})
+	r, err := c.server.o.Hub.Members(request.Context(), channel, hub.PresenceQuery{ByUser: true, Limit: hub.NoLimit, Latest: true})
 	if err != nil {
 		return nil, c.failure(err)
 	}

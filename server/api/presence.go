@@ -39,7 +39,7 @@ func (c *call) listMembers() *fault {
 		return f
 	}
 	q.Limit = limit
-	r, err := c.o.Hub.ListMembers(c.part, q)
+	r, err := c.o.Hub.Members(c.r.Context(), c.part, q)
 	if err != nil {
 		return c.faultOf(err)
 	}

@@ -95,6 +95,9 @@ func (r *Roster) check(ctx context.Context, p *peer) bool {
 		channel *channel
 		known
 	}
+	r.mu.Lock()
+	loads := p.loads
+	r.mu.Unlock()
 	var list []asked
 	for _, c := range r.kept() {
 		if number, ok := c.knownOf(p.id); ok {
@@ -139,9 +142,22 @@ func (r *Roster) check(ctx context.Context, p *peer) bool {
 		list = list[n:]
 	}
 	r.mu.Lock()
-	p.checked = max(p.checked, asOf)
+	if p.loads == loads { // else something was left out
+		p.checked = max(p.checked, asOf)
+	}
 	r.mu.Unlock()
 	return true
+}
+
+// uncheck notes that something of a node is known as of the number asOf of its changes only: a
+// check that was made meanwhile has left it out.
+func (r *Roster) uncheck(node string, asOf uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.peers[node]; p != nil {
+		p.checked = min(p.checked, asOf)
+		p.loads++
+	}
 }
 
 // knownOf is how far a node's members are known. It returns false if they are being loaded,

@@ -132,6 +132,7 @@ func (c *channel) loadFrom(ctx context.Context, s *source, first *page) {
 		return
 	}
 	c.r.traffic.loaded.Add(1)
+	c.r.uncheck(s.node, first.asOf)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isGone || c.sources[s.node] != s {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t      testing.TB
 	shared *brokertest.Shared
-	sent   atomic.Int64 // messages of the bus that somebody was to hear, besides those that nodes send to be alive
+	born   int // sessions
 }
 
 // node is a hub in a cluster.
@@ -129,8 +129,9 @@ func (n *node) drain() {
 // session is a client.
 type session struct {
 	*hub.Session
-	n    *node
-	user string
+	n      *node
+	number int // of all of the world
+	user   string
 }
 
 // connect connects a user, "" for somebody who is not known.
@@ -145,7 +146,8 @@ func (n *node) connect(user string) *session {
 		n.w.t.Fatal(err)
 	}
 	n.w.t.Cleanup(s.Close)
-	return &session{s, n, user}
+	n.w.born++
+	return &session{s, n, n.w.born, user}
 }
 
 // join connects a user who subscribes to a channel.

@@ -17,8 +17,8 @@ import (
 //	page:    version number asOf list pages  n×member
 //	check?:  version  n×(channel number)
 //	check:   version asOf  n×(channel number)
-//	count?:  version  channel
-//	count:   version count
+//	count?:  version  n×channel
+//	count:   version  n×count
 //	member:  length  since id transport user info
 //
 // Numbers are varints, texts have their length before them, n is how many follow.
@@ -176,30 +176,37 @@ func parseCheck(b []byte) (c check, err error) {
 	return c, nil
 }
 
-func appendCountQuery(dst []byte, channel string) []byte {
-	return appendText(append(dst, formatVersion), channel)
+func appendCountQuery(dst []byte, channels []string) []byte {
+	return appendTexts(append(dst, formatVersion), channels)
 }
 
-func parseCountQuery(b []byte) (channel string, err error) {
+func parseCountQuery(b []byte) (channels []string, err error) {
 	r := reader{b: b}
 	r.version()
-	if channel = r.text(hub.ChannelNameBytesMax); r.failed || channel == "" {
-		return "", errFormat
+	if channels = r.texts(); r.failed {
+		return nil, errFormat
 	}
-	return channel, nil
+	return channels, nil
 }
 
-func appendCount(dst []byte, count int) []byte {
-	return binary.AppendUvarint(append(dst, formatVersion), uint64(count))
+func appendCounts(dst []byte, counts []int) []byte {
+	dst = binary.AppendUvarint(append(dst, formatVersion), uint64(len(counts)))
+	for _, n := range counts {
+		dst = binary.AppendUvarint(dst, uint64(n))
+	}
+	return dst
 }
 
-func parseCount(b []byte) (count int, err error) {
+func parseCounts(b []byte) (counts []int, err error) {
 	r := reader{b: b}
 	r.version()
-	if count = r.int(); r.failed {
-		return 0, errFormat
+	for n := r.count(); n > 0 && !r.failed; n-- {
+		counts = append(counts, r.int())
 	}
-	return count, nil
+	if r.failed {
+		return nil, errFormat
+	}
+	return counts, nil
 }
 
 func appendText(dst []byte, s string) []byte {

@@ -26,8 +26,8 @@ func examples() map[string][]byte {
 		"page":        appendPage(nil, &page{number: 1, asOf: 2, list: 3, pages: 4, members: someMembers}),
 		"check query": appendCheckQuery(nil, []known{{"a", 7}, {"b", unknown}}),
 		"check":       appendCheck(nil, &check{asOf: 9, news: []known{{"c", 0}}}),
-		"count query": appendCountQuery(nil, "c"),
-		"count":       appendCount(nil, 1234),
+		"count query": appendCountQuery(nil, []string{"c", "d"}),
+		"count":       appendCounts(nil, []int{1234, 0}),
 	}
 }
 
@@ -56,8 +56,8 @@ func again(b []byte) map[string][]byte {
 	if v, err := parseCountQuery(b); err == nil {
 		out["count query"] = appendCountQuery(nil, v)
 	}
-	if v, err := parseCount(b); err == nil {
-		out["count"] = appendCount(nil, v)
+	if v, err := parseCounts(b); err == nil {
+		out["count"] = appendCounts(nil, v)
 	}
 	return out
 }

@@ -89,6 +89,7 @@ type peer struct {
 	number     uint64    // of its last change of all channels, as its heartbeats say
 	checked    uint64    // up to which nothing was missed
 	checkedAt  time.Time // when it was asked last
+	loads      uint64    // how often members of it were loaded
 	isChecking bool
 	isDoubted  bool // it is to be asked, whatever it says
 }
@@ -153,6 +154,7 @@ func (r *Roster) Close() {
 	}
 	r.plan.close()
 	r.tasks.close()
+	r.counts.end()
 	for _, c := range channels {
 		c.end()
 	}
