@@ -49,9 +49,21 @@ func enough(t *testing.T, p plan, acknowledged int) {
 // One node that keeps everything in memory, killed again and again: what was lost is
 // announced.
 func TestChaosMemory(t *testing.T) {
-	p := planFor(t, 8*time.Second)
+	p := planFor(t, 5*time.Second)
 	c := clustertest.Start(t, clustertest.Options{Settings: settings})
 	if v := run(t, p, c.Nodes, byFate(nil, "", 0)); v != nil {
 		enough(t, p, v.Acknowledged)
+	}
+}
+
+// One node that keeps everything on a disk, killed again and again: kill -9 takes nothing that was
+// acknowledged, so nobody is told of a gap.
+func TestChaosDisk(t *testing.T) {
+	p := planFor(t, 6*time.Second)
+	c := clustertest.Start(t, clustertest.Options{Settings: settings + "data: {dir}/data\n"})
+	v := run(t, p, c.Nodes, byFate(nil, "", 0))
+	if v != nil {
+		enough(t, p, v.Acknowledged)
+		withoutGaps(t, v, 0)
 	}
 }
