@@ -91,7 +91,7 @@ func (h *httpCarrier) send(ctx context.Context, lines [][]byte) error {
 			answer.Body.Close()
 		}
 		if err != nil {
-			return err
+			return explainUnreachable(h.client.url.Host, err)
 		}
 		h.first <- answer
 		return nil
@@ -105,7 +105,7 @@ func (h *httpCarrier) send(ctx context.Context, lines [][]byte) error {
 		r.Header.Set(fieldSession, h.name)
 		answer, err := h.http.Do(r)
 		if err != nil {
-			return err
+			return explainUnreachable(h.client.url.Host, err)
 		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, problemBytesMax)) // so that the connection can be used again
 		answer.Body.Close()
@@ -239,7 +239,7 @@ func (p *poller) poll(h *httpCarrier) (*http.Response, error) {
 		err = refusal(answer, fmt.Errorf("the server answered %s", answer.Status))
 		answer.Body.Close()
 	}
-	return answer, err
+	return answer, explainUnreachable(h.client.url.Host, err)
 }
 
 // problemOf reads the problem that an answer has, and returns nil for none.

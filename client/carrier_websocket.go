@@ -42,7 +42,7 @@ func (c *Client) dialWebSocket() (carrier, error) {
 		if response != nil {
 			return nil, refusal(response, fmt.Errorf("the server answered %s", response.Status))
 		}
-		return nil, err
+		return nil, explainUnreachable(u.Host, err)
 	}
 	return &webSocket{conn}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/godwit-io/godwit/client/internal/session"
@@ -252,9 +253,32 @@ func (c *Client) lost(m *session.Machine, err error, wasOpen bool, lasted time.D
 	}
 }
 
-// isUnreachable reports whether nothing listens at the server's address, or it cannot be found, so that
-// no other transport would do better.
+// unreachableError says that nothing listens at the server's address, or that it cannot be found: no other
+// transport would do better.
+type unreachableError struct {
+	host string
+	op   *net.OpError
+}
+
+func (e *unreachableError) Error() string {
+	cause := e.op.Err
+	if system, ok := errors.AsType[*os.SyscallError](cause); ok {
+		cause = system.Err
+	}
+	return "cannot reach " + e.host + ": " + cause.Error()
+}
+
+func (e *unreachableError) Unwrap() error { return e.op }
+
+// explainUnreachable makes an unreachableError of an error that is one.
+func explainUnreachable(host string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return &unreachableError{host, op}
+	}
+	return err
+}
+
 func isUnreachable(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
+	_, is := errors.AsType[*unreachableError](err)
+	return is
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/natsbroker"
@@ -112,10 +113,24 @@ func (s *Server) makeNATSBroker(urls []string) error {
 		AwayMax:         b.Away,
 		Logger:          s.log,
 	})
+	var wrong *hub.OptionError
+	if errors.As(err, &wrong) {
+		if key := natsSettings[wrong.Option]; key != "" {
+			return &SettingError{Key: key, Text: wrong.Reason}
+		}
+	}
 	if err == nil {
 		s.broker = broker
 	}
 	return err
+}
+
+// natsSettings are the settings that options of the broker come from, where what is wrong is
+// known only when it is made.
+var natsSettings = map[string]string{
+	"Credentials": "broker.nats.credentials",
+	"CA":          "broker.tls.ca",
+	"Cert":        "broker.tls.cert",
 }
 
 var errNoBroker = errors.New("this program has no such broker")

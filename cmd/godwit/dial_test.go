@@ -7,56 +7,10 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/godwit-io/godwit/ws"
 )
-
-// flaky is a server whose first connections fail in different ways.
-type flaky struct {
-	url     string
-	mu      sync.Mutex // guards queries
-	queries []string
-}
-
-func (f *flaky) asked() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.queries
-}
-
-func newFlaky(t *testing.T) *flaky {
-	f := new(flaky)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f.mu.Lock()
-		f.queries = append(f.queries, r.URL.RawQuery)
-		n := len(f.queries)
-		f.mu.Unlock()
-		if n == 2 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		conn, err := ws.Accept(w, r, &ws.AcceptOptions{Header: http.Header{"Godwit-Position": {"e:4"}}})
-		if err != nil {
-			return
-		}
-		defer conn.CloseNow()
-		send := func(message string) { _ = conn.Write(r.Context(), ws.MessageText, []byte(message)) }
-		switch n {
-		case 3:
-			send(`{"channel":"chat","position":"e:5","data":"a"}`)
-			send(`{"channel":"chat","position":"e:6","data":"b"}`)
-			conn.Close(ws.StatusGoingAway, "")
-		case 4:
-			send(`{"channel":"chat","position":"e:7","data":"c"}`)
-			conn.Read(r.Context())
-		}
-	}))
-	t.Cleanup(s.Close)
-	f.url = s.URL
-	return f
-}
 
 var roundTrip = regexp.MustCompile(`pong after \S+`)
 

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"text/template"
 	"unicode/utf8"
 
+	"github.com/godwit-io/godwit/client"
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -58,29 +61,29 @@ func TestOneLine(t *testing.T) {
 
 func TestPrinterOnTerminal(t *testing.T) {
 	t.Parallel()
-	text := &envelope{Channel: "ch\x1b", Data: []byte(`"a\u001b[2J"`)}
-	value := &envelope{Channel: "c", Data: []byte(`{"a":1}`)}
-	null := &envelope{Channel: "c", Data: []byte(`null`)}
-	bytes := &envelope{Channel: "c", DataBase64: []byte{0, 0xff}}
-	none := &envelope{Channel: "c", DataBase64: []byte{}}
+	raw := []byte("raw\x7f")
+	text := &client.Message{Channel: "ch\x1b", Data: []byte("a\x1b[2J"), Envelope: raw}
+	value := &client.Message{Channel: "c", Kind: hub.JSON, Data: []byte(`{"a":1}`)}
+	bytes := &client.Message{Channel: "c", Kind: hub.Binary, Data: []byte{0, 0xff}}
+	none := &client.Message{Channel: "c", Kind: hub.Binary, Data: []byte{}}
 	for _, c := range []struct {
 		p    *printer
-		e    *envelope
+		m    *client.Message
 		want string
 	}{
 		{&printer{terminal: true, named: true}, text, `ch\x1b: a\x1b[2J` + "\n"},
 		{&printer{}, text, "a\x1b[2J\n"},
 		{&printer{}, value, `{"a":1}` + "\n"},
-		{&printer{}, null, "null\n"},
 		{&printer{terminal: true}, bytes, "00ff\n"},
 		{&printer{}, bytes, "\x00\xff"},
 		{&printer{named: true}, bytes, "c: \x00\xff"},
 		{&printer{}, none, ""},
 		{&printer{json: true, terminal: true}, text, `raw\x7f` + "\n"},
 		{&printer{json: true}, text, "raw\x7f\n"},
+		{&printer{template: template.Must(template.New("").Parse("{{.Channel}}={{.Data}}"))}, bytes, "c=00ff\n"},
 	} {
-		if got := c.p.format(c.e, []byte("raw\x7f")); got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
+		if got, err := c.p.format(c.m); got != c.want || err != nil {
+			t.Errorf("%q %v, want %q", got, err, c.want)
 		}
 	}
 }

@@ -91,9 +91,13 @@ const (
 )
 
 // New returns a Broker, which is the caller's to close until a hub has it. It connects to
-// nothing yet. The error wraps a *hub.OptionError.
+// nothing yet, but reads the files that the options name. The error wraps a
+// *hub.OptionError.
 func New(o *Options) (*Broker, error) {
 	options, err := o.effective()
+	if err == nil {
+		err = options.checkFiles()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +208,23 @@ func (b *Broker) await(ctx context.Context) (*era, error) {
 	}
 }
 
+// serve is await for those who ask from outside: when the broker has been away for long,
+// they are told at once.
+func (b *Broker) serve(ctx context.Context) (*era, error) {
+	if err := b.checkAway(); err != nil {
+		return nil, err
+	}
+	return b.await(ctx)
+}
+
+// checkAway returns an error when the broker has been away for longer than AwayMax.
+func (b *Broker) checkAway() error {
+	if since := b.gate.closedSince(); !since.IsZero() && time.Since(since) > b.options.AwayMax {
+		return b.away(errors.New("it does not answer"))
+	}
+	return nil
+}
+
 // failed makes of an error of a call what its caller is told.
 func (b *Broker) failed(err error) error {
 	if err != nil && b.isClosed() {
@@ -235,10 +256,7 @@ func (b *Broker) Health(ctx context.Context) error {
 		_, err := b.await(ctx)
 		return err
 	}
-	if since := b.gate.closedSince(); !since.IsZero() && time.Since(since) > b.options.AwayMax {
-		return b.away(errors.New("it does not answer"))
-	}
-	return nil
+	return b.checkAway()
 }
 
 // gate is open while the broker can serve.

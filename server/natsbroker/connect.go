@@ -54,16 +54,9 @@ func (b *Broker) connect() error {
 		}
 	}
 	if o.Credentials != "" {
-		if _, err := os.Stat(o.Credentials); err != nil {
-			return fmt.Errorf("natsbroker: the credentials cannot be read: %w", err)
-		}
 		options = append(options, nats.UserCredentials(o.Credentials))
 	}
-	options, err := o.appendTLS(options)
-	if err != nil {
-		return err
-	}
-	nc, err := nats.Connect(strings.Join(o.URLs, ","), options...)
+	nc, err := nats.Connect(strings.Join(o.URLs, ","), append(options, o.tlsOptions()...)...)
 	if err != nil {
 		return fmt.Errorf("natsbroker: %w", err)
 	}
@@ -87,41 +80,55 @@ func hasUser(urls []string) bool {
 	return false
 }
 
-// appendTLS reads the files once, so that what is wrong with them is known at once.
-func (o *Options) appendTLS(options []nats.Option) ([]nats.Option, error) {
+// checkFiles reads the files once, so that what is wrong with them is known at once.
+func (o *Options) checkFiles() error {
+	if o.Credentials != "" {
+		if _, err := os.ReadFile(o.Credentials); err != nil {
+			return refuse("Credentials", err.Error())
+		}
+	}
+	if o.CA != "" {
+		if _, err := o.authorities(); err != nil {
+			return refuse("CA", err.Error())
+		}
+	}
+	if o.Cert != "" {
+		if _, err := o.certificate(); err != nil {
+			return refuse("Cert", err.Error())
+		}
+	}
+	return nil
+}
+
+func (o *Options) certificate() (tls.Certificate, error) {
+	return tls.LoadX509KeyPair(o.Cert, o.Key)
+}
+
+func (o *Options) authorities() (*x509.CertPool, error) {
+	if o.CA == "" {
+		return x509.SystemCertPool()
+	}
+	pem, err := os.ReadFile(o.CA)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM", o.CA)
+	}
+	return pool, nil
+}
+
+// tlsOptions are the options of a connection about TLS. The files are read with each.
+func (o *Options) tlsOptions() []nats.Option {
 	if o.Cert == "" && o.CA == "" {
-		return options, nil
+		return nil
 	}
-	certificate := func() (tls.Certificate, error) {
-		if o.Cert == "" {
-			return tls.Certificate{}, nil
-		}
-		return tls.LoadX509KeyPair(o.Cert, o.Key)
-	}
-	authorities := func() (*x509.CertPool, error) {
-		if o.CA == "" {
-			return x509.SystemCertPool()
-		}
-		pem, err := os.ReadFile(o.CA)
-		if err != nil {
-			return nil, err
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate in PEM", o.CA)
-		}
-		return pool, nil
-	}
-	if _, err := certificate(); err != nil {
-		return nil, fmt.Errorf("natsbroker: the certificate cannot be used: %w", err)
-	}
-	if _, err := authorities(); err != nil {
-		return nil, fmt.Errorf("natsbroker: the authorities cannot be used: %w", err)
-	}
+	certificate := o.certificate
 	if o.Cert == "" {
-		return append(options, nats.ClientTLSConfig(nil, authorities)), nil
+		certificate = nil
 	}
-	return append(options, nats.ClientTLSConfig(certificate, authorities)), nil
+	return []nats.Option{nats.ClientTLSConfig(certificate, o.authorities)}
 }
 
 // reconnectDelay is how long to wait after all servers were tried.

@@ -101,6 +101,7 @@ func must(t *testing.T, err error) {
 
 func needsThree(t *testing.T) *natstest.Cluster {
 	t.Helper()
+	t.Parallel() // they wait for elections most of the time
 	if testing.Short() {
 		t.Skip("three servers take seconds to elect a leader")
 	}

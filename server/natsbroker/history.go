@@ -13,7 +13,7 @@ import (
 // it has no room for more: what is too much is left out here.
 func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.Page, error) {
 	for {
-		now, err := b.await(ctx)
+		now, err := b.serve(ctx)
 		if err != nil {
 			return hub.Page{}, err
 		}

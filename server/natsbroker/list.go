@@ -19,7 +19,7 @@ func (b *Broker) List(ctx context.Context, q hub.ListQuery) ([]hub.ChannelInfo, 
 	if q.Limit <= 0 {
 		return nil, hub.ErrListLimit
 	}
-	now, err := b.await(ctx)
+	now, err := b.serve(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (b *Broker) countKept(ctx context.Context, top *stored, held uint64) (int, 
 // Clear implements hub.ClearingBroker. In the place of the history the stream gets a
 // message that says which publication was the newest.
 func (b *Broker) Clear(ctx context.Context, channel string) error {
-	if _, err := b.await(ctx); err != nil {
+	if _, err := b.serve(ctx); err != nil {
 		return err
 	}
 	subject := b.names.subject(channel)

@@ -69,7 +69,7 @@ func (b *Broker) shard(channel string) *shard {
 // Listen implements hub.Broker.
 func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, error) {
 	for {
-		now, err := b.await(ctx)
+		now, err := b.serve(ctx)
 		if err != nil {
 			return hub.Position{}, err
 		}
@@ -306,7 +306,7 @@ func (p *patterns) matches(channel string) bool {
 
 // ListenPattern implements hub.PatternBroker.
 func (b *Broker) ListenPattern(ctx context.Context, text string) error {
-	if _, err := b.await(ctx); err != nil {
+	if _, err := b.serve(ctx); err != nil {
 		return err
 	}
 	if err := b.addPattern(text); err != nil {

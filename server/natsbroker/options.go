@@ -68,8 +68,9 @@ type Options struct {
 	PendingMax      int
 	PendingBytesMax int64
 
-	// AwayMax is for how long the broker may be away before Health says so; if it has never
-	// been there, it does at once. Default 10 s.
+	// AwayMax is for how long the broker may be away before Health says so, and whoever
+	// asks or publishes is told at once instead of waiting; if it has never been there,
+	// Health does at once. Default 10 s.
 	AwayMax time.Duration
 
 	// CheckInterval is how often channels are looked at for publications that were

@@ -85,6 +85,9 @@ func (r *ring) at(number uint64) *entry { return &r.entries[number&uint64(len(r.
 func (b *Broker) Publish(m hub.Message, retention hub.Retention, to hub.Completer, ticket uint64) {
 	err := b.checkOpen()
 	if err == nil {
+		err = b.checkAway()
+	}
+	if err == nil {
 		e := b.newEntry(m, retention, to, ticket)
 		err = b.ring.push(&e)
 	}

@@ -89,7 +89,7 @@ func (m *Machine) outcome(c *command, ok json.RawMessage, err error) {
 	m.effects.Outcomes = append(m.effects.Outcomes, Outcome{Ticket: c.ticket, OK: ok, Err: err})
 }
 
-// Receive takes one line that the server has sent. An error says that it is no Godwit
+// Receive takes one line that the server has sent, which is kept. An error says that it is no Godwit
 // server, and that the carrier is of no use.
 func (m *Machine) Receive(now time.Time, line []byte) error {
 	if m.state != Opening && m.state != Open {
@@ -111,7 +111,7 @@ func (m *Machine) Receive(now time.Time, line []byte) error {
 	case o.Error != nil: // of a command without an ID, which there are none of
 		m.err = o.Error
 	case o.Channel != "":
-		msg, err := o.message()
+		msg, err := o.message(line)
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (m *Machine) Receive(now time.Time, line []byte) error {
 	case o.Gap != nil:
 		m.gap(o.Gap.gap())
 	case o.Message != nil:
-		msg, err := o.Message.message()
+		msg, err := ParseMessage(o.Message)
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,9 @@ type Message struct {
 	Event    string
 	User     string // who published it, "" if that is not known
 	Key      string
+
+	// Envelope is all of it as the server has sent it (docs/protocol.md §5.1), on one line.
+	Envelope []byte
 }
 
 // Gap says which publications do not come.
@@ -55,17 +58,17 @@ type object struct {
 
 	envelope
 
-	Gap          *gapObject     `json:"gap"`
-	Message      *envelope      `json:"message"`
-	Join         *membersObject `json:"join"`
-	Leave        *membersObject `json:"leave"`
-	Presence     *membersObject `json:"presence"`
-	Vector       *vectorObject  `json:"vector"`
-	Subscribed   *channelObject `json:"subscribed"`
-	Unsubscribed *channelObject `json:"unsubscribed"`
-	Reconnect    *delayObject   `json:"reconnect"`
-	Expiring     *delayObject   `json:"expiring"`
-	End          *endObject     `json:"end"`
+	Gap          *gapObject      `json:"gap"`
+	Message      json.RawMessage `json:"message"`
+	Join         *membersObject  `json:"join"`
+	Leave        *membersObject  `json:"leave"`
+	Presence     *membersObject  `json:"presence"`
+	Vector       *vectorObject   `json:"vector"`
+	Subscribed   *channelObject  `json:"subscribed"`
+	Unsubscribed *channelObject  `json:"unsubscribed"`
+	Reconnect    *delayObject    `json:"reconnect"`
+	Expiring     *delayObject    `json:"expiring"`
+	End          *endObject      `json:"end"`
 }
 
 type envelope struct {
@@ -125,8 +128,8 @@ type endObject struct {
 }
 
 // message is what the envelope has in it.
-func (e *envelope) message() (*Message, error) {
-	m := &Message{Channel: e.Channel, Position: e.Position, Time: e.Time, Event: e.Event, User: e.User, Key: e.Key}
+func (e *envelope) message(whole []byte) (*Message, error) {
+	m := &Message{Channel: e.Channel, Position: e.Position, Time: e.Time, Event: e.Event, User: e.User, Key: e.Key, Envelope: whole}
 	switch {
 	case e.DataBase64 != nil:
 		m.Kind, m.Data = hub.Binary, e.DataBase64
@@ -188,5 +191,5 @@ func ParseMessage(object []byte) (*Message, error) {
 	if err := json.Unmarshal(object, &e); err != nil {
 		return nil, err
 	}
-	return e.message()
+	return e.message(object)
 }

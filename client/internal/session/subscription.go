@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -46,9 +47,12 @@ func (m *Machine) Subscribe(s *Subscription) error {
 	if m.state == Ended {
 		return m.err
 	}
-	if hub.CheckChannel(s.Channel) != nil {
+	if wrong := hub.CheckChannel(s.Channel); wrong != nil {
 		p, err := access.ParsePattern(s.Channel)
-		if err != nil {
+		switch {
+		case !strings.Contains(s.Channel, "*"): // it was meant as a name
+			return wrong
+		case err != nil:
 			return err
 		}
 		s.pattern, s.seen = p, make(map[string]hub.Position)
