@@ -30,6 +30,12 @@ type Call struct {
 
 	// Trace is as in Attributes: the answerer is told.
 	Trace string
+
+	// Session is the ID of the session that asks, if that is not here: the answerer is told.
+	Session string
+
+	// OnlyHere has only handlers and sessions of this Hub answer, see Elsewhere.
+	OnlyHere bool
 }
 
 // IncomingCall is a call as its answerer sees it. It is shared and nobody may
@@ -44,6 +50,7 @@ type IncomingCall struct {
 	Session  string    // ID of the session that asks, "" if none does
 	Deadline time.Time // an answer after that comes too late
 	Trace    string    // see Call, "" for none
+	OnlyHere bool      // see Call
 }
 
 // CallPush is news of a call for a session that has registered for its method:

@@ -19,10 +19,11 @@ import (
 // finish takes a call out of open under mu, so each is finished once, whatever comes
 // first.
 type exchange struct {
-	hub    *Hub
-	ctx    context.Context // of handlers; ends with the hub
-	cancel context.CancelFunc
-	wg     sync.WaitGroup // of handlers that run
+	hub       *Hub
+	elsewhere Elsewhere       // nil: there are no other nodes
+	ctx       context.Context // of handlers; ends with the hub
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup // of handlers that run
 
 	mu         sync.Mutex // guards what follows
 	closed     bool
@@ -78,7 +79,7 @@ func newExchange(h *Hub) *exchange {
 // newCall returns a call that was checked. It has no done yet.
 func newCall(c Call) *openCall {
 	return &openCall{
-		incoming: IncomingCall{Method: c.Method, Kind: c.Kind, Data: c.Data, Trace: c.Trace},
+		incoming: IncomingCall{Method: c.Method, Kind: c.Kind, Data: c.Data, Trace: c.Trace, Session: c.Session, OnlyHere: c.OnlyHere},
 		began:    time.Now(),
 		place:    -1,
 		by:       NoAnswerer,
@@ -149,7 +150,9 @@ func (x *exchange) give(c *openCall) {
 		found := x.sessions.find(c.incoming.Method)
 		if found == nil {
 			x.mu.Unlock()
-			x.finish(c, Answer{}, ErrNoMethod)
+			if !x.askElsewhere(c) {
+				x.finish(c, Answer{}, ErrNoMethod)
+			}
 			return
 		}
 		c.by = SessionAnswerer
@@ -182,12 +185,14 @@ func (x *exchange) give(c *openCall) {
 			c.given = nil
 			x.release(r, c)
 		}
+		var ended []string
 		if refused == errStalled {
 			x.setStalled(r.session, true)
 		} else {
-			x.unregisterAll(r.session)
+			ended = x.unregisterAll(r.session)
 		}
 		x.mu.Unlock()
+		x.tellElsewhere(-1, ended...)
 		if refused == errStalled && !r.session.isStalled() {
 			x.resume(r.session) // it has taken meanwhile
 		}
@@ -330,7 +335,7 @@ func (x *exchange) tidy(s *Session, p *party) {
 // leave is called when a session was closed.
 func (x *exchange) leave(s *Session) {
 	x.mu.Lock()
-	x.unregisterAll(s)
+	ended := x.unregisterAll(s)
 	var asked, answering []*openCall
 	if p, ok := x.parties.Get(s); ok {
 		asked = slices.Clone(p.asked)
@@ -339,6 +344,7 @@ func (x *exchange) leave(s *Session) {
 		}
 	}
 	x.mu.Unlock()
+	x.tellElsewhere(-1, ended...)
 	for _, c := range asked {
 		x.finish(c, Answer{}, ErrCallerGone)
 	}

@@ -32,7 +32,7 @@ type handler struct {
 // context that ends when the call is over for any reason. Close waits for it.
 //
 // An error of f that is a *CallError or an *access.Refusal is the caller's, and so are
-// ErrNoMethod, ErrTooManyCalls, ErrCallTimeout and ErrAnswererFailed. Any other is logged, and so is a panic; the caller gets
+// ErrNoMethod, ErrTooManyCalls, ErrCallTimeout, ErrAnswererGone and ErrAnswererFailed. Any other is logged, and so is a panic; the caller gets
 // ErrAnswererFailed.
 //
 // Handle returns a *MethodError, or ErrRegistered if the pattern has a handler. remove
@@ -151,7 +151,7 @@ func (x *exchange) checkHandled(c *openCall, a *Answer, err error) error {
 		return ErrNoMethod
 	case errors.Is(err, ErrTooManyCalls):
 		return ErrTooManyCalls
-	case err == ErrCallTimeout, err == ErrAnswererFailed:
+	case err == ErrCallTimeout, err == ErrAnswererFailed, err == ErrAnswererGone:
 		return err // whoever returns these has logged why
 	case errors.Is(err, context.DeadlineExceeded) && !time.Now().Before(c.incoming.Deadline):
 		return ErrCallTimeout

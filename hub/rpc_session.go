@@ -143,6 +143,14 @@ func (s *Session) FailCall(tag, id uint64, e CallError) {
 }
 
 func (x *exchange) register(s *Session, pattern string, o RegisterOptions) error {
+	err := x.registerHere(s, pattern, o)
+	if err == nil {
+		x.tellElsewhere(1, pattern)
+	}
+	return err
+}
+
+func (x *exchange) registerHere(s *Session, pattern string, o RegisterOptions) error {
 	if err := checkMethodPattern(pattern); err != nil {
 		return err
 	}
@@ -176,26 +184,31 @@ func (x *exchange) register(s *Session, pattern string, o RegisterOptions) error
 
 func (x *exchange) unregister(s *Session, pattern string) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	p, ok := x.parties.Get(s)
 	if !ok || p.registrations[pattern] == nil {
+		x.mu.Unlock()
 		return ErrNotRegistered
 	}
 	x.forget(p, p.registrations[pattern])
 	x.tidy(s, p)
+	x.mu.Unlock()
+	x.tellElsewhere(-1, pattern)
 	return nil
 }
 
-// unregisterAll ends the registrations of a session; mu is held.
-func (x *exchange) unregisterAll(s *Session) {
+// unregisterAll ends the registrations of a session, and returns for what they were; mu is
+// held.
+func (x *exchange) unregisterAll(s *Session) (patterns []string) {
 	p, ok := x.parties.Get(s)
 	if !ok {
-		return
+		return nil
 	}
-	for _, r := range p.registrations {
+	for pattern, r := range p.registrations {
+		patterns = append(patterns, pattern)
 		x.forget(p, r)
 	}
 	x.tidy(s, p)
+	return patterns
 }
 
 // forget ends a registration; mu is held.

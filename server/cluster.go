@@ -20,12 +20,14 @@ func (s *Server) joinCluster() (err error) {
 	rates := &loadRates{server: s}
 	s.node, err = cluster.Join(context.Background(), bus, &cluster.Options{
 		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Waits: true, Load: rates.load, Log: s.log,
+		AsksMax: asksMax, HandlersMax: handlersMax,
 		Note: func() []byte { return s.roster.Load().Note() },
 	})
 	if err != nil {
 		return err
 	}
 	s.users = s.newTally("users", s.leastOfUser, nil)
+	s.callElsewhere()
 	s.node.Watch(func(c cluster.Change) {
 		switch c.Kind {
 		case cluster.Joined:
@@ -40,6 +42,12 @@ func (s *Server) joinCluster() (err error) {
 	})
 	return nil
 }
+
+// A call of a method on another node is a question, and a handler, as long as it lasts.
+const (
+	asksMax     = 20_000
+	handlersMax = 4096
+)
 
 // nodeName is what people call this node.
 func (s *Server) nodeName() string {
@@ -79,6 +87,9 @@ func (s *Server) leaveCluster(ctx context.Context) {
 	defer cancel()
 	if err := s.node.Leave(ctx); err != nil {
 		s.log.Warn("the other nodes may not know that this one has left; they notice it in a few seconds", "error", err)
+	}
+	if s.calling != nil {
+		s.calling.close()
 	}
 	s.closeRoster()
 }

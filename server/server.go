@@ -71,6 +71,7 @@ type Server struct {
 	pusher    *pusher.Server           // nil if it is off
 	node      *cluster.Node            // nil: there are no others
 	users     *tally                   // connections of users; nil if there are no other nodes
+	calling   *methodsElsewhere        // calls on other nodes; nil if there are none
 	tallies   []*tally                 // all that nodes add up
 	catching  []*catchingUp            // what is asked of other nodes when something was missed
 	away      away                     // since when the broker is

@@ -54,7 +54,7 @@ func (a *ask) check() {
 }
 
 // Ask asks another node, whose handler of this kind answers. It waits for the answer until ctx
-// is done, or for Options.AskTimeout, and returns ErrUnanswered then. When the other node leaves
+// is done, or for Options.AskTimeout if ctx has no deadline, and returns ErrUnanswered then. When the other node leaves
 // or dies, it returns ErrUnknownNode. The caller owns the answer.
 func (n *Node) Ask(ctx context.Context, node, kind string, data []byte) ([]byte, error) {
 	answers, err := n.ask(ctx, kind, data, node)
@@ -75,9 +75,13 @@ func (n *Node) ask(ctx context.Context, kind string, data []byte, node string) (
 	if len(data) > DataBytesMax || len(kind) > textBytesMax {
 		return nil, ErrTooLong
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.options.AskTimeout)
-	defer cancel()
-	deadline, _ := ctx.Deadline()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, n.options.AskTimeout)
+		defer cancel()
+		deadline, _ = ctx.Deadline()
+	}
 
 	n.mu.Lock()
 	var peers []Peer

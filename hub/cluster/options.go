@@ -51,7 +51,7 @@ type Options struct {
 	// As many requests, tenfold, wait; those beyond are answered with ErrBusy.
 	HandlersMax int
 
-	// AskTimeout is how long an answer is waited for if the context has no earlier
+	// AskTimeout is how long an answer is waited for if the context has no
 	// deadline. Default 5 seconds.
 	AskTimeout time.Duration
 
