@@ -32,6 +32,7 @@ func someMetrics() *metrics {
 	m.hubObserver()
 	m.watchCluster(&Server{})
 	m.watchPresence(&Server{})
+	m.watchForwards(&Server{})
 	m.watchDisk(&Server{diskSyncs: newDiskSyncs()})
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
 	apps, err := app.New([]app.App{developmentApp(&Limits{})})
