@@ -301,6 +301,9 @@ func (r receiver) Lost(name string) {
 	}
 	r.hub.losePatterns(name)
 	for _, ch := range channels {
+		if ch.pattern != nil { // it has no history of its own
+			continue
+		}
 		for _, sub := range ch.lose() {
 			sub.session.doubt(sub)
 		}

@@ -61,7 +61,7 @@ func (p *patient) setBusy(busy bool) {
 }
 
 func newFate(w *world, members []victim, what string, away int) *fate {
-	f := &fate{w: w, random: w.random("fate"), away: away, least: 1500 * time.Millisecond, most: 4 * time.Second}
+	f := &fate{w: w, random: w.random("fate"), away: away, least: time.Second, most: 3 * time.Second}
 	for _, n := range w.nodes {
 		f.nodes = append(f.nodes, &patient{victim: node{n}, what: "a node"})
 	}
@@ -95,7 +95,7 @@ func (f *fate) run(ctx context.Context, heal context.Context) error {
 // act does one thing to somebody who is not away, if not too many are.
 func (f *fate) act(heal context.Context) {
 	some, most := f.nodes, max(len(f.nodes)-1, 1)
-	if len(f.members) > 0 && f.random.IntN(5) < 2 {
+	if len(f.members) > 0 && f.random.IntN(2) == 0 {
 		some, most = f.members, f.away
 	}
 	p := some[f.random.IntN(len(some))]

@@ -16,7 +16,12 @@ import (
 // natsMember is a nats-server as a victim.
 type natsMember struct{ *natstest.Server }
 
-func (m natsMember) Start(context.Context) error { return m.Server.Start() }
+func (m natsMember) Start(context.Context) error {
+	if m.PID() != 0 {
+		return nil
+	}
+	return m.Server.Start()
+}
 
 // startNATS starts three nats-servers that are one, and three nodes that use them.
 func startNATS(t *testing.T) (nodes []*clustertest.Node, members []victim) {

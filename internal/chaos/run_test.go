@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -297,11 +298,11 @@ func (w *world) report(v *witness.Verdict, took, heard time.Duration) {
 			}
 		}
 	}
-	if t.Failed() {
-		for _, a := range w.diary.all() {
-			t.Logf("%8.3f s: %s: %s", a.at.Sub(w.began).Seconds(), a.whom, a.what)
-		}
+	var acted []string
+	for _, a := range w.diary.all() {
+		acted = append(acted, fmt.Sprintf("%.2f s %s %s", a.at.Sub(w.began).Seconds(), strings.Fields(a.what)[0]+" "+strings.Fields(a.what)[1], a.whom))
 	}
+	t.Log(strings.Join(acted, "; "))
 }
 
 func (w *world) clientCount() int {

@@ -93,7 +93,7 @@ func (w *world) count(what string) {
 func (w *world) fail(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.wrong) < 20 {
+	if len(w.wrong) < 5 {
 		w.wrong = append(w.wrong, fmt.Sprintf("%6.2f s: ", time.Since(w.began).Seconds())+fmt.Sprintf(format, args...))
 	}
 }

@@ -381,10 +381,8 @@ func TestBrowserSnippets(t *testing.T) {
 		}
 		response.Body.Close()
 		b.until(seen("hello from curl"))
-		if transport != "poll" {
-			eval[int](b, "button.onclick(), 0")
-			b.until(seen("typed over " + transport))
-		}
+		eval[int](b, "button.onclick(), 0")
+		b.until(seen("typed over " + transport))
 
 		code = shown("chart")
 		eval[int](b, `var plotted = []; (async (plot) => {`+code+`
@@ -394,13 +392,9 @@ func TestBrowserSnippets(t *testing.T) {
 		code = shown("board")
 		eval[int](b, `var cursors = [], handlers = {}; (async (showCursor, board, tab) => {`+code+`
 		})((cursor) => cursors.push(cursor.tab), handlers, "snippet").catch((e) => cursors.push(String(e))), 0`)
-		if transport == "poll" {
-			g.publish("demo/board/moves", `{"tab":"snippet","x":0.5,"y":0.5}`)
-		} else {
-			// Until the socket is open, it takes nothing.
-			eval[int](b, `var moved = () => { try { handlers.onpointermove({ x: 0.5, y: 0.5 }) } catch {} return cursors.includes("snippet") }; 0`)
-			b.until("moved()")
-		}
+		// Until the module is there, nothing is listened to.
+		b.until("handlers.onpointermove !== undefined")
+		eval[int](b, `handlers.onpointermove({ x: 0.5, y: 0.5 }), 0`)
 		b.until(`cursors.includes("snippet")`)
 	}
 }
@@ -467,37 +461,28 @@ func TestBrowserNames(t *testing.T) {
 	}
 }
 
-// A browser keeps six connections to a server over HTTP/1.1. The page leaves one
-// of them, and says so where a card has to wait.
+// A browser keeps six connections to a server over HTTP/1.1, all windows together. They
+// share one for each transport, so any number of them is live at once.
 func TestBrowserManyStreams(t *testing.T) {
 	chromium := browser(t)
 	g := start(t, "127.0.0.1:0")
-	first, second := openBeside(t, chromium, g.url()), openBeside(t, chromium, g.url())
-	for _, card := range allCards {
-		first.over(card, "sse")
-		first.live(card, "sse")
+	var windows []*tab
+	for range 4 {
+		b := openBeside(t, chromium, g.url())
+		for i, card := range allCards {
+			b.over(card, []string{"sse", "poll", "sse"}[i])
+		}
+		windows = append(windows, b)
 	}
-	for i, card := range allCards {
-		second.over(card, []string{"sse", "poll", "sse"}[i])
-		second.until(one("status-"+card) + ".dataset.state === 'queued'")
-		second.until("!document.querySelector('[data-card=" + card + "] [data-part=queued]').hidden")
+	for _, b := range windows {
+		for i, card := range allCards {
+			b.live(card, []string{"sse", "poll", "sse"}[i])
+		}
 	}
-	third := openBeside(t, chromium, g.url())
-	for _, card := range allCards {
-		third.live(card, "websocket")
+	windows[3].say("left", "said over what is shared")
+	for _, b := range windows {
+		b.until(has("right", "said over what is shared"))
 	}
-	first.say("left", "said over the sixth")
-	first.until(has("right", "said over the sixth"))
-
-	for _, card := range allCards {
-		first.over(card, "websocket")
-		first.live(card, "websocket")
-	}
-	second.live("chat", "sse")
-	second.live("board", "poll")
-	second.live("chart", "sse")
-	second.until(has("left", "said over the sixth"))
-	second.until("document.querySelector('[data-card=chat] [data-part=queued]').hidden")
 }
 
 func TestBrowserSurvivesTheServer(t *testing.T) {

@@ -116,7 +116,7 @@ func TestPageObeysItsPolicy(t *testing.T) {
 }
 
 func TestRevalidation(t *testing.T) {
-	first := get(t, "GET", "/welcome/channel.js", nil)
+	first := get(t, "GET", "/welcome/live.js", nil)
 	etag := first.Header.Get("ETag")
 	if !regexp.MustCompile(`^"[\w-]{16}"$`).MatchString(etag) {
 		t.Fatalf("ETag %q is not a strong one of 16 characters", etag)
@@ -138,7 +138,7 @@ func TestRevalidation(t *testing.T) {
 		{"another", `"other"`, http.StatusOK},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			res := get(t, method, "/welcome/channel.js", http.Header{"If-None-Match": {c.ifNoneMatch}})
+			res := get(t, method, "/welcome/live.js", http.Header{"If-None-Match": {c.ifNoneMatch}})
 			if res.StatusCode != c.want {
 				t.Errorf("%s, %s: status %d, want %d", method, c.name, res.StatusCode, c.want)
 			}
@@ -210,7 +210,7 @@ func TestProblems(t *testing.T) {
 func TestAbout(t *testing.T) {
 	page := body(t, get(t, "GET", "/", nil))
 	for _, want := range []string{
-		"Godwit v1.2.3 &lt;dirty&gt;<", `href="https://github.com/godwit-io/godwit"`, "/docs/README.md", "/LICENSE", "Apache-2.0", `href="welcome/channel.js"`,
+		"Godwit v1.2.3 &lt;dirty&gt;<", `href="https://github.com/godwit-io/godwit"`, "/docs/README.md", "/LICENSE", "Apache-2.0", "/docs/client-js.md",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

@@ -1,5 +1,5 @@
-import { Channel, randomID } from "./channel.js";
-import { Card, polling } from "./card.js";
+import { Card, code } from "./card.js";
+import { Live, randomID } from "./live.js";
 import { Drawing } from "./drawing.js";
 
 const MOVES = "demo/board/moves"; // every frame, worth nothing a moment later
@@ -15,15 +15,8 @@ const birds = ["Avocet", "Curlew", "Dunlin", "Knot", "Plover", "Ruff", "Sanderli
 
 /** startBoard makes the card of the shared drawing board. */
 export function startBoard() {
-  const card = new Card("board", {
-    websocket: `const moves = new WebSocket("ws://127.0.0.1:8000/channels/${MOVES}")
-moves.onmessage = (e) => showCursor(JSON.parse(e.data))
-board.onpointermove = ({ x, y }) => moves.send(JSON.stringify({ tab, x, y }))`,
-    sse: `const moves = new EventSource("http://127.0.0.1:8000/channels/${MOVES}")
-moves.onmessage = (e) => showCursor(JSON.parse(e.data))
-board.onpointermove = ({ x, y }) => fetch(moves.url, { method: "POST", body: JSON.stringify({ tab, x, y }) })`,
-    poll: polling(MOVES, "showCursor(typeof p.data === \"string\" ? JSON.parse(p.data) : p.data)"),
-  });
+  const card = new Card("board", (transport) => code("moves", transport, MOVES, "",
+    `moves.on("message", (m) => showCursor(m.data)); board.onpointermove = ({ x, y }) => moves.publish({ tab, x, y })`));
   new Board(card);
   return card;
 }
@@ -56,9 +49,9 @@ class Board {
       this.#drawing.forget(tab),
     );
 
-    this.#moves = card.add(new Channel(MOVES, { transport: card.transport }), { ephemeral: true });
-    this.#moves.addEventListener("message", ({ detail }) => detail.replay || this.#receiveMove(read(detail.text)));
-    this.#strokes = card.add(new Channel(STROKES, { transport: card.transport, last: STROKES_LAST }));
+    this.#moves = card.add(new Live(MOVES, { transport: card.transport }), { ephemeral: true });
+    this.#moves.addEventListener("message", ({ detail }) => this.#receiveMove(read(detail.text)));
+    this.#strokes = card.add(new Live(STROKES, { transport: card.transport, last: STROKES_LAST }));
     this.#strokes.addEventListener("message", ({ detail }) => this.#receive(read(detail.text)));
 
     this.#listenToPointer();
@@ -174,13 +167,13 @@ class Board {
       move.stroke = { id, points: points.slice(Math.max(0, sent - 1)) };
       this.#pen.sent = points.length;
     }
-    await this.#moves.publish(JSON.stringify(move)).catch(() => {});
+    await this.#moves.publish(move).catch(() => {});
     this.#sending = false;
     if (this.#moved) this.#schedule();
   }
 
   #leave() {
-    if (this.#moves.state === "open") this.#moves.publish(JSON.stringify({ tab: this.#tab, gone: true }));
+    if (this.#moves.state === "open") this.#moves.publish({ tab: this.#tab, gone: true }).catch(() => {});
   }
 
   #receiveMove({ tab, name, color, x, y, gone, stroke }) {

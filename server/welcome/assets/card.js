@@ -1,14 +1,16 @@
 import { copyButton, here, show } from "./code.js";
 
-const states = { connecting: "Connecting", open: "Live", waiting: "Reconnecting", queued: "Waiting for its turn" };
+const states = { connecting: "Connecting", open: "Live", waiting: "Reconnecting" };
 const names = { websocket: "WebSocket", sse: "Server-sent events", poll: "Long polling" };
-const worstFirst = ["waiting", "queued", "connecting", "open"];
+const worstFirst = ["waiting", "connecting", "open"];
+const areTabsApart = !navigator.locks; // over http, on another machine
 
-/** polling is the code for a long poll of channel, each publication p of which goes to use. */
-export function polling(channel, use) {
-  return `let page = await (await fetch("http://127.0.0.1:8000/channels/${channel}", { cache: "no-store" })).json()
-for (const wait = { cache: "no-store", headers: { Prefer: "wait=25" } };; page = await (await fetch(\`http://127.0.0.1:8000/channels/${channel}?since=\${page.position}\`, wait)).json())
-  page.publications.forEach((p) => ${use})`;
+/** code is what a card does, in three lines: name is the variable of the channel, and use what is done with it. */
+export function code(name, transport, channel, options, use) {
+  const way = transport === "websocket" ? "" : `, { transports: ["${transport}"] }`;
+  return `const { Godwit } = await import("http://127.0.0.1:8000/client.mjs")
+const ${name} = new Godwit("http://127.0.0.1:8000"${way}).channel("${channel}"${options && ", " + options})
+${use}`;
 }
 
 // Card is what the demonstrations share: the switch between transports, what the
@@ -18,22 +20,20 @@ export class Card extends EventTarget {
   #channels = [];
   #status;
   #snippet;
-  #snippets;
+  #codeFor;
   #limit;
-  #queued;
   #notice;
 
-  /** snippets has the code for each transport. */
-  constructor(id, snippets) {
+  /** snippet gives the code for a transport. */
+  constructor(id, snippet) {
     super();
     const root = document.querySelector(`[data-card=${id}]`);
     const controls = document.getElementById("controls").content.cloneNode(true);
     this.demo = root.querySelector("[data-slot=demo]");
-    this.#snippets = snippets;
+    this.#codeFor = snippet;
     this.#status = controls.querySelector(".status");
     this.#status.dataset.testid = `status-${id}`;
     this.#limit = controls.querySelector("[data-part=limit]");
-    this.#queued = controls.querySelector("[data-part=queued]");
     this.#notice = controls.querySelector(".notice");
     this.#notice.dataset.testid = `gap-${id}`;
     this.#notice.querySelector("button").addEventListener("click", () => (this.#notice.hidden = true));
@@ -44,10 +44,10 @@ export class Card extends EventTarget {
     group.addEventListener("change", (e) => this.#use(e.target.value));
     root.querySelector("[data-slot=controls]").replaceWith(controls);
 
-    const snippet = document.getElementById("snippet").content.cloneNode(true);
-    this.#snippet = snippet.querySelector("code");
-    snippet.querySelector(".snippet").append(copyButton(this.#snippet));
-    this.demo.append(snippet);
+    const shown = document.getElementById("snippet").content.cloneNode(true);
+    this.#snippet = shown.querySelector("code");
+    shown.querySelector(".snippet").append(copyButton(this.#snippet));
+    this.demo.append(shown);
 
     // A browser may restore the choice of before a reload.
     this.transport = group.querySelector("input:checked").value;
@@ -87,9 +87,8 @@ export class Card extends EventTarget {
     this.#status.dataset.state = state;
     this.#status.dataset.transport = this.transport;
     this.#status.querySelector("[data-part=state]").textContent = `${states[state]} · ${names[this.transport]}`;
-    this.#queued.hidden = state !== "queued";
-    this.#limit.hidden = this.transport === "websocket" || state === "queued";
-    const code = here(this.#snippets[this.transport]);
+    this.#limit.hidden = this.transport === "websocket" || !areTabsApart;
+    const code = here(this.#codeFor(this.transport));
     if (this.#snippet.textContent !== code) show(this.#snippet, code);
   }
 

@@ -1,5 +1,5 @@
-import { Channel } from "./channel.js";
-import { Card, polling } from "./card.js";
+import { Card, code } from "./card.js";
+import { Live } from "./live.js";
 
 const SHOWN = 150; // points across the chart: half a minute of the demo feed
 const QUIET_MS = 3_000; // after this long without a price the card explains itself
@@ -7,15 +7,8 @@ const LABEL_MS = 5_000; // how often the spoken description follows
 
 /** startChart makes the card of the price line. */
 export function startChart() {
-  const card = new Card("chart", {
-    websocket: `const ticker = new WebSocket("ws://127.0.0.1:8000/channels/demo/ticker?last=${SHOWN}")
-ticker.onmessage = (e) => plot(JSON.parse(e.data).price)
-// that was all of it`,
-    sse: `const ticker = new EventSource("http://127.0.0.1:8000/channels/demo/ticker?last=${SHOWN}")
-ticker.onmessage = (e) => plot(JSON.parse(e.data).price)
-// reconnecting and resuming are the browser's`,
-    poll: polling("demo/ticker", "plot(p.data.price)"),
-  });
+  const card = new Card("chart", (transport) => code("ticker", transport, "demo/ticker", `{ last: ${SHOWN} }`,
+    `ticker.on("message", (m) => plot(m.data.price))`));
   new Chart(card);
   return card;
 }
@@ -36,7 +29,7 @@ class Chart {
     this.#root = card.demo.querySelector("[data-testid=chart]");
     this.#canvas = this.#root.querySelector("canvas");
     this.#part = (name) => this.#root.querySelector(`[data-part=${name}]`);
-    const channel = card.add(new Channel("demo/ticker", { transport: card.transport, last: SHOWN }));
+    const channel = card.add(new Live("demo/ticker", { transport: card.transport, last: SHOWN }));
     channel.addEventListener("message", ({ detail }) => this.#receive(detail));
     channel.addEventListener("status", ({ detail: { state } }) => {
       clearTimeout(this.#quiet);
@@ -51,7 +44,7 @@ class Chart {
     this.#quiet = setTimeout(() => (this.#part("quiet").hidden = false), QUIET_MS);
   }
 
-  #receive({ text, replay }) {
+  #receive({ text }) {
     const { symbol, price, change } = read(text);
     if (!Number.isFinite(price)) return;
     this.#prices.push(price);
@@ -60,10 +53,8 @@ class Chart {
     this.#part("symbol").textContent = String(symbol ?? "").slice(0, 12);
     this.#part("price").textContent = price.toFixed(2);
     this.#tellChange(change);
-    if (!replay) {
-      this.#part("quiet").hidden = true;
-      this.#expect();
-    }
+    this.#part("quiet").hidden = true;
+    this.#expect();
     this.#label(price);
     this.#redraw();
   }

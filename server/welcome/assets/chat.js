@@ -1,5 +1,5 @@
-import { Channel, randomID } from "./channel.js";
-import { Card, polling } from "./card.js";
+import { Card, code } from "./card.js";
+import { Live, randomID } from "./live.js";
 
 const HISTORY = 50;
 const SHOWN_MAX = 200;
@@ -8,15 +8,8 @@ const PENDING_MS = 300; // a message that takes longer to come back is shown as 
 
 /** startChat makes the card of two clients in one channel. */
 export function startChat() {
-  const card = new Card("chat", {
-    websocket: `const chat = new WebSocket("ws://127.0.0.1:8000/channels/chat?last=${HISTORY}")
-chat.onmessage = (e) => show(e.data)
-button.onclick = () => chat.send(input.value)`,
-    sse: `const chat = new EventSource("http://127.0.0.1:8000/channels/chat?last=${HISTORY}")
-chat.onmessage = (e) => show(e.data)
-button.onclick = () => fetch("http://127.0.0.1:8000/channels/chat", { method: "POST", body: input.value })`,
-    poll: polling("chat", "show(p.data)"),
-  });
+  const card = new Card("chat", (transport) => code("chat", transport, "chat", `{ last: ${HISTORY} }`,
+    `chat.on("message", (m) => show(m.data)); button.onclick = () => chat.publish(input.value)`));
   for (const side of ["left", "right"]) new Pane(card, side);
   return card;
 }
@@ -38,7 +31,7 @@ class Pane {
     this.#id = remembered(`chat-${side}-id`, randomID);
     this.#name.value = remembered(`chat-${side}-name`, newName);
     this.#input = this.#root.querySelector("form input");
-    this.#channel = card.add(new Channel("chat", { transport: card.transport, last: HISTORY }));
+    this.#channel = card.add(new Live("chat", { transport: card.transport, last: HISTORY }));
     this.#channel.addEventListener("message", ({ detail }) => this.#receive(detail));
     this.#channel.addEventListener("status", ({ detail: { state } }) => {
       // A screen reader hears what is new, once: not the history, and not from both panes.

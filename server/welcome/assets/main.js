@@ -31,7 +31,6 @@ part("host").textContent = location.host;
 
 function describe() {
   const states = cards.map((card) => card.state);
-  // A card whose turn has not come says so itself; the server is there.
   const state = ["waiting", "connecting", "open"].find((s) => states.includes(s)) ?? "open";
   // Trying again is not worth a word of its own every time.
   if (status.dataset.state === state || (status.dataset.state === "waiting" && state === "connecting")) return;
