@@ -34,6 +34,7 @@ type Entry struct {
 	broker *Broker
 	shard  *shard
 	kind   byte
+	index  uint8 // of the shard
 
 	channel     *channel         // entryPublication
 	publication *hub.Publication // entryPublication
@@ -64,7 +65,7 @@ const (
 )
 
 // Lane is one of n numbers below n. All entries that are about one channel have the same.
-func (e *Entry) Lane(n int) int { return int(e.shard.index) % n }
+func (e *Entry) Lane(n int) int { return int(e.index) % n }
 
 // AppendTo appends what is to be written of e to dst: a record for Recovery.Record, or nothing.
 func (e *Entry) AppendTo(dst []byte) []byte {
@@ -184,7 +185,7 @@ func (b *Broker) append(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 	if err := b.checkOpen(); err != nil && !(evenFrozen && err == ErrFrozen) {
 		return false, p, err
 	}
-	e := Entry{broker: b, shard: s, to: to, ticket: ticket}
+	e := Entry{broker: b, shard: s, index: s.index, to: to, ticket: ticket}
 	if key != nil {
 		if offset, ok := b.keys.offset(*key); ok {
 			return true, hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: offset}, Duplicate: true}, nil
@@ -235,7 +236,7 @@ func (b *Broker) prepareClear(ctx context.Context, channel string) error {
 			s.mu.Unlock()
 			return nil
 		}
-		err = b.hand(Entry{broker: b, shard: s, kind: entryClear, offset: c.top + uint64(c.ahead), clear: &clearing{c.name, done}})
+		err = b.hand(Entry{broker: b, shard: s, index: s.index, kind: entryClear, offset: c.top + uint64(c.ahead), clear: &clearing{c.name, done}})
 	}
 	s.mu.Unlock()
 	if err != nil {

@@ -2,6 +2,7 @@ package diskbroker
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,4 +87,68 @@ func publish(b *testing.B, broker hub.Broker, publishers, room int) {
 	all.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime()-began)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkOpen is how long it takes until a directory of 1,000,000 channels with a publication each can be used, from the
+// log that was left and from the state; and how much memory they take then.
+func BenchmarkOpen(b *testing.B) {
+	if testing.Short() {
+		b.Skip("a million channels take a while to be made")
+	}
+	const channels = 1_000_000
+	for _, from := range []string{"log", "state"} {
+		b.Run(from, func(b *testing.B) {
+			o := Options{Dir: b.TempDir(), LogBytes: 1 << 40}
+			o.Memory.HistoryBytesMax = 1 << 40
+			broker, err := New(&o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := broker.Start(nobody{}); err != nil {
+				b.Fatal(err)
+			}
+			w := &window{room: make(chan struct{}, 1024)}
+			data := make([]byte, 128)
+			for n := range channels {
+				w.room <- struct{}{}
+				broker.Publish(hub.Message{Channel: fmt.Sprintf("rooms/%07d/chat", n), Data: data}, hub.Retention{Count: 100, Age: time.Hour}, w, 0)
+			}
+			for range cap(w.room) {
+				w.room <- struct{}{}
+			}
+			if from == "state" {
+				if err := broker.renewState(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := broker.Close(); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			began := cpuTime()
+			b.ResetTimer()
+			for range b.N {
+				if broker, err = New(&o); err != nil {
+					b.Fatal(err)
+				}
+				if err := broker.Start(nobody{}); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				if n := broker.Stats().Channels; n != channels {
+					b.Fatalf("there are %d channels", n)
+				}
+				if err := broker.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(cpuTime()-began)/float64(b.N)/1e9, "cpu-s/op")
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
+		})
+	}
 }

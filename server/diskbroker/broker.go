@@ -157,6 +157,7 @@ const (
 	ownerName   = "owner"
 	markName    = "mark"
 	damagedName = "damaged"
+	movedName   = "moved"
 
 	segmentPrefix = "log-"
 	statePrefix   = "state-"

@@ -3,13 +3,9 @@ package diskbroker
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/brokertest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestContract(t *testing.T) {
 	for name, always := range map[string]bool{"interval": false, "always": true} {

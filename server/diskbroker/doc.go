@@ -15,6 +15,7 @@
 //	mark        how far the log was acknowledged
 //	state-N     everything up to the beginning of log-N
 //	log-N …     what changed since, each record with a checksum of it and of its place
+//	moved       made by an operator who says that this is no copy: the original is gone
 //	damaged/    what was found damaged last, set aside
 //
 // What is opened again is state and log up to the mark. When it cannot be that nothing is missing of

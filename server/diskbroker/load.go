@@ -126,7 +126,7 @@ func (b *Broker) judge(f *findings) {
 	switch {
 	case !f.isOwned:
 		f.lose(true, "the file %s is damaged", ownerName)
-	case o.Identity != identityOf(b.lock):
+	case o.Identity != identityOf(b.lock) && !b.isMoved():
 		f.lose(false, "the directory is a copy, and the original may have gone on")
 	case o.Stage == stageGone:
 		f.lose(false, "the server went on without the directory")
@@ -136,6 +136,9 @@ func (b *Broker) judge(f *findings) {
 		f.lose(true, "the file %s is damaged", markName)
 	}
 }
+
+// isMoved reports whether somebody has said that a directory was moved and is no copy, which counts once.
+func (b *Broker) isMoved() bool { return os.Remove(b.path(movedName)) == nil }
 
 func (b *Broker) isSameBoot(o *owner) bool { return o.Boot != "" && o.Boot == b.options.boot() }
 

@@ -322,4 +322,19 @@ func TestCopy(t *testing.T) {
 	f.check()
 	f.checkGoesOn()
 	f.wantLogged("is a copy")
+
+	// Somebody says that it is no copy, which counts once.
+	f.close()
+	epoch = f.Epoch()
+	moved := filepath.Join(backup, "moved")
+	copyTree(t, f.options.Dir, moved)
+	f.options.Dir = moved
+	if err := os.WriteFile(filepath.Join(moved, movedName), nil, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	f.open()
+	if f.Epoch() != epoch || len(f.files(movedName)) != 0 {
+		t.Error("a directory that was moved does not go on")
+	}
+	f.check()
 }

@@ -61,8 +61,8 @@ const (
 	// keepBytes and keepEntries are how large a batch may have been whose memory is kept for another one,
 	// and keepBatches how many there are of those.
 	keepBytes   = 1 << 20
-	keepEntries = 4096
-	keepBatches = 2 * laneBatches
+	keepEntries = 8192
+	keepBatches = laneBatches
 
 	// segmentBytes is how long a file of the log becomes before the next one is begun.
 	segmentBytes = 32 << 20

@@ -40,12 +40,14 @@ type Broker struct {
 	limits atomic.Pointer[limits]
 	skew   atomic.Int64 // how far the servers' clock is ahead, in nanoseconds
 
-	disturbed chan struct{}                      // something may be wrong with the connection or the stream
-	underWay  atomic.Pointer[context.CancelFunc] // ends what manageLoop does
-	growing   chan struct{}                      // the stream is to keep more
-	checking  chan struct{}                      // something may have been lost
-	fresh     chan struct{}                      // channels are listened to that were not
-	wanted    wanted
+	disturbed    chan struct{}                      // something may be wrong with the connection or the stream
+	violation    atomic.Pointer[string]             // the last one of a permission, which was logged
+	mayNotUpdate atomic.Bool                        // it was tried to change how much the stream keeps
+	underWay     atomic.Pointer[context.CancelFunc] // ends what manageLoop does
+	growing      chan struct{}                      // the stream is to keep more
+	checking     chan struct{}                      // something may have been lost
+	fresh        chan struct{}                      // channels are listened to that were not
+	wanted       wanted
 
 	ring     ring
 	trims    trims

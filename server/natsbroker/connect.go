@@ -172,8 +172,11 @@ func (b *Broker) asyncError(sub *nats.Subscription, err error) {
 		b.suspect()
 		nudge(b.checking)
 	case errors.Is(err, nats.ErrPermissionViolation):
-		b.gate.blame(err)
-		b.log.Error("natsbroker: NATS does not permit what the broker needs", "error", err)
+		text := err.Error()
+		if old := b.violation.Swap(&text); old == nil || *old != text {
+			b.log.Error("natsbroker: NATS does not permit what the broker needs", "error", err)
+		}
+		b.interrupt() // what was asked is not answered
 	default:
 		b.log.Warn("natsbroker: NATS reports an error", "error", err)
 	}

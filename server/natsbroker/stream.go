@@ -102,27 +102,39 @@ func (b *Broker) replicas() int {
 	return 1
 }
 
-// mend makes of a configuration one that does what the broker needs, and reports whether
-// it is another one. What an operator has chosen otherwise stays.
+// mend makes of a configuration one that does what the broker needs and keeps what it
+// should, and reports whether it is another one. What an operator has chosen otherwise
+// stays.
 func (b *Broker) mend(c *jetstream.StreamConfig) (changed bool) {
-	set := func(isRight bool, mend func()) {
-		if !isRight {
-			mend()
-			changed = true
-		}
-	}
+	changed = b.mendNeeds(c)
+	set := setter(&changed)
+	set(c.MaxBytes == b.options.HistoryBytesMax, func() { c.MaxBytes = b.options.HistoryBytesMax })
+	set(c.Duplicates == b.options.IdempotencyWindow, func() { c.Duplicates = b.options.IdempotencyWindow })
+	set(b.options.Replicas == 0 || c.Replicas == b.options.Replicas, func() { c.Replicas = b.options.Replicas })
+	return b.want(c) || changed
+}
+
+// mendNeeds is mend for what the broker cannot do without.
+func (b *Broker) mendNeeds(c *jetstream.StreamConfig) (changed bool) {
 	subjects := []string{b.names.in + ">"}
 	republish := jetstream.RePublish{Source: b.names.in + ">", Destination: b.names.out + ">"}
+	set := setter(&changed)
 	set(slices.Equal(c.Subjects, subjects), func() { c.Subjects = subjects })
 	set(c.RePublish != nil && *c.RePublish == republish, func() { c.RePublish = &republish })
 	set(c.AllowDirect, func() { c.AllowDirect = true })
 	set(c.AllowRollup, func() { c.AllowRollup = true })
 	set(!c.DenyPurge, func() { c.DenyPurge = false })
 	set(c.Discard == jetstream.DiscardOld, func() { c.Discard = jetstream.DiscardOld })
-	set(c.MaxBytes == b.options.HistoryBytesMax, func() { c.MaxBytes = b.options.HistoryBytesMax })
-	set(c.Duplicates == b.options.IdempotencyWindow, func() { c.Duplicates = b.options.IdempotencyWindow })
-	set(b.options.Replicas == 0 || c.Replicas == b.options.Replicas, func() { c.Replicas = b.options.Replicas })
-	return b.want(c) || changed
+	return changed
+}
+
+func setter(changed *bool) func(isRight bool, mend func()) {
+	return func(isRight bool, mend func()) {
+		if !isRight {
+			mend()
+			*changed = true
+		}
+	}
 }
 
 // errNoStream is the answer when the stream is not there.
@@ -202,11 +214,20 @@ func (b *Broker) makeStreams(ctx context.Context) error {
 
 // updateStream changes the stream as change says, if that changes anything.
 func (b *Broker) updateStream(ctx context.Context, c jetstream.StreamConfig, change func(*jetstream.StreamConfig) bool) error {
-	if !change(&c) {
+	before := c
+	if !change(&c) || b.mayNotUpdate.Load() && !b.mendNeeds(&before) {
 		return nil
 	}
-	if _, err := b.js.UpdateStream(ctx, c); err != nil {
-		return b.explain("changing the stream "+c.Name+" to what the broker needs", err)
+	short, cancel := context.WithTimeout(ctx, 2*requestTime) // who may not ask is not answered
+	defer cancel()
+	if _, err := b.js.UpdateStream(short, c); err != nil {
+		err = b.explain("changing the stream "+c.Name+" to what the broker needs", err)
+		if api := (*jetstream.APIError)(nil); b.mendNeeds(&before) || !errors.As(err, &api) && !errors.Is(b.nc.LastError(), nats.ErrPermissionViolation) {
+			return err // it may go another time
+		}
+		b.mayNotUpdate.Store(true)
+		b.log.Warn("natsbroker: the stream keeps another amount than it should, or has other replicas; it serves all the same", "error", err)
+		return nil
 	}
 	b.log.Info("natsbroker: the stream was changed", "stream", c.Name, "of a channel", c.MaxMsgsPerSubject, "age", c.MaxAge, "bytes", c.MaxBytes, "replicas", c.Replicas)
 	return nil
@@ -237,7 +258,7 @@ func (b *Broker) explain(what string, err error) error {
 		advice = "; is JetStream on? The configuration of nats-server needs jetstream {}, and in a cluster a leader"
 	case errors.As(err, &api) && (api.ErrorCode == 10023 || api.ErrorCode == 10047 || api.ErrorCode == 10005 || api.ErrorCode == 10028):
 		advice = "; the limits of the account or of the servers do not allow it, or there are too few servers for so many replicas"
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if last := b.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
 			advice = "; this user is not permitted: " + last.Error()
 		}
