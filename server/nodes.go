@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/engine"
@@ -25,6 +26,7 @@ type nodes struct {
 
 	token    string // that the others show
 	listener net.Listener
+	ending   atomic.Int64
 	host     string // where others most likely reach this machine
 }
 
@@ -96,6 +98,20 @@ func (s *Server) elsewhere(r *httpcarrier.Request) (p whereabouts, ok bool) {
 		ok = len(s.nodes.others.IDs()) > 0
 	}
 	return p, ok
+}
+
+// knowsOthers reports whether this node can know all others, so that requests for their
+// sessions find them.
+func (s *Server) knowsOthers() bool {
+	if s.node == nil {
+		return true
+	}
+	select {
+	case <-s.node.Joined():
+		return true
+	default:
+		return false
+	}
 }
 
 // isStreamWanted reports whether the answer to r would be an event stream or lines.
@@ -199,6 +215,40 @@ func (s *Server) answerHas(kind string, has func(name string) bool) {
 			return []byte("1"), nil
 		}
 		return []byte("0"), nil
+	})
+}
+
+// askEnd asks a node to end a session whose client has come back on another one.
+const askEnd = "session/end"
+
+// endsMax is how many nodes are asked that at a time. A session that is not ended so ends by
+// itself, when nobody has come back to it.
+const endsMax = 64
+
+// endElsewhere has another node end a session whose client is here now, so that it is
+// present once.
+func (s *Server) endElsewhere(node, session, secret string) {
+	n := s.nodes
+	if _, isAlive := n.others.Node(node); !isAlive || n.ending.Add(1) > endsMax {
+		if isAlive {
+			n.ending.Add(-1)
+		}
+		return
+	}
+	go func() {
+		defer n.ending.Add(-1)
+		ctx, cancel := context.WithTimeout(context.Background(), findTimeout)
+		defer cancel()
+		_, _ = n.others.Ask(ctx, node, askEnd, []byte(session+"."+secret)) // else it ends by itself
+	}()
+}
+
+// answerEnd has other nodes end sessions here.
+func (s *Server) answerEnd() {
+	s.nodes.others.Handle(askEnd, func(_ context.Context, _ string, shown []byte) ([]byte, error) {
+		session, secret, _ := strings.Cut(string(shown), ".")
+		s.channels.EndSession(session, secret)
+		return nil, nil
 	})
 }
 

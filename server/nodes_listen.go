@@ -100,12 +100,12 @@ const resolveTimeout = 3 * time.Second
 // known.
 func (s *Server) hostTowardsBroker(ctx context.Context) string {
 	dialer := net.Dialer{Timeout: resolveTimeout}
-	for _, broker := range s.config.Broker.URL {
-		text, err := broker.Resolve()
-		if err != nil {
-			continue
-		}
-		u, err := url.Parse(string(text))
+	brokers, _, err := s.config.Broker.resolve()
+	if err != nil {
+		return "127.0.0.1" // there is none, or it was refused before
+	}
+	for _, broker := range brokers {
+		u, err := url.Parse(broker)
 		if err != nil {
 			continue
 		}

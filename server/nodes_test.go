@@ -268,6 +268,16 @@ func TestNodesConnect(t *testing.T) {
 			t.Errorf("after its end: %s %s", p.Status, p.body)
 		}
 
+		// Whoever comes back to another node is not there twice.
+		here := pie(t, a, "/connect")
+		_, session = sessionIn(t, says(t, here, `{"id":1,"connect":{}}`))
+		id, secret, _ := strings.Cut(session, ".")
+		there := pie(t, b, "/connect")
+		if said := says(t, there, fmt.Sprintf(`{"id":2,"connect":{"resume":{"session":%q,"secret":%q}}}`, id, secret)); !strings.Contains(said, `"resumed":false`) {
+			t.Fatal(said)
+		}
+		expectText(t, "the session that was left", hears(t, here), `"code":4409`)
+
 		// Down by an event stream of one node, up by the other.
 		stream := open(t, a, "GET", `/connect?commands=`+strings.ReplaceAll(`{"id":1,"connect":{}}`, `"`, "%22"), "Accept", "text/event-stream")
 		_, session = sessionIn(t, stream.next(t))
@@ -301,7 +311,12 @@ type streamed struct {
 
 func open(t *testing.T, r *running, method, path string, header ...string) *streamed {
 	t.Helper()
-	q, err := http.NewRequestWithContext(t.Context(), method, r.url+path, nil)
+	return openBody(t, r, method, path, "", header...)
+}
+
+func openBody(t *testing.T, r *running, method, path, body string, header ...string) *streamed {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,6 +164,10 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 			transport.ProblemBroker.Write(w, why)
 			return
 		}
+		if !s.knowsOthers() {
+			transport.ProblemBroker.Write(w, "this node does not know yet which others there are; send new requests to another")
+			return
+		}
 		writeOK(w)
 		return
 	}

@@ -44,6 +44,11 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 	if err != nil {
 		return err
 	}
+	var elsewhere func(node, session, secret string)
+	if s.nodes != nil {
+		elsewhere = s.endElsewhere
+		s.answerEnd()
+	}
 	s.channels, err = transport.New(s.hub, &transport.Options{
 		Protocols:      append(protocols, besides...),
 		Origins:        s.origins,
@@ -57,6 +62,7 @@ func (s *Server) serveHub(broker hub.Broker) (err error) {
 		Observer:       s.transportObserver(),
 
 		Node:            s.nodeID(),
+		Elsewhere:       elsewhere,
 		SessionTimeout:  c.Sessions.Timeout,
 		SessionBytesMax: c.Sessions.MessageBytes,
 		PingInterval:    c.Sessions.Ping,

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -112,6 +113,8 @@ func (c *conversation) connect(command *dialect.Command, m *scratch) {
 			if !s.claim(c) {
 				l.connecting.outcome = SessionTakenOver
 			}
+		} else if node := nodeOf(r.Secret); s == nil && c.t.o.Elsewhere != nil && node != "" && node != c.t.o.Node {
+			c.t.o.Elsewhere(strings.Clone(node), strings.Clone(r.Session), strings.Clone(r.Secret))
 		}
 	}
 	c.showToken(command.Token)

@@ -35,6 +35,18 @@ func (t *Transport) shown(s *secret) string {
 	return string(s[:]) + string(nodeSeparator) + t.o.Node
 }
 
+// EndSession ends a session whose client has come back on another node, as if it had been taken
+// over here. It returns false if there is no session of this ID and secret. It is safe for
+// concurrent use.
+func (t *Transport) EndSession(session, secret string) bool {
+	s := t.findSeat(session, secret)
+	if s == nil {
+		return false
+	}
+	s.session.End(errTakenOver)
+	return true
+}
+
 // nodeOf is the node that a secret names, "" for none.
 func nodeOf(shown string) string {
 	if n := len(secret{}); len(shown) > n+1 && shown[n] == nodeSeparator && len(shown) <= n+1+nodeBytesMax {

@@ -160,6 +160,11 @@ type Options struct {
 	// are: see SessionNode. At most 32 letters and digits. Default: none.
 	Node string
 
+	// Elsewhere, if not nil, is called when the client of a session that another node has wants
+	// to go on here, where a new one begins: that one is over, see Transport.EndSession. node is
+	// whatever the client says. It does not block, and is called concurrently. Default: none.
+	Elsewhere func(node, session, secret string)
+
 	// Protocols are spoken by WebSockets at paths of their own, which come before
 	// channels. They are not modified. Default: none.
 	Protocols []Protocol

@@ -108,13 +108,22 @@ func TestTypes(t *testing.T) {
 	if len(blocks) < 2 {
 		t.Errorf("the document has %d blocks of TypeScript", len(blocks))
 	}
+	check := []string{"--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom", "--types", ""}
 	for i, block := range blocks {
 		name := fmt.Sprintf("shown-%d.ts", i)
 		if err := os.WriteFile(filepath.Join(dir, name), block[1], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		run(t, dir, bin("tsc"), "--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom", "--types", "", name)
+		check = append(check, name)
 	}
+	run(t, dir, bin("tsc"), check...)
+	// And every entry that needs no framework is there for import and for require.
+	const use = `Promise.all(["", "/core", "/codes", "/svelte"].map(async (entry) => {
+		if (Object.keys(await load("@godwit/client" + entry)).length === 0) throw new Error(entry + " has nothing")
+	})).catch((error) => { console.error(error); process.exit(1) })`
+	node := program(t, "node")
+	run(t, dir, node, "--input-type=module", "-e", "const load = (name) => import(name); "+use)
+	run(t, dir, node, "--input-type=commonjs", "-e", "const load = (name) => require(name); "+use)
 	run(t, dir, bin("publint"), "--strict")
 	// Resolution of TypeScript 4 and earlier finds no sub-paths.
 	run(t, dir, bin("attw"), "--pack", ".", "--profile", "node16")

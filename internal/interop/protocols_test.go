@@ -70,12 +70,15 @@ const numbersCount = 10_000
 // numbered checks that from each sender come all numbers, in order, once. A
 // message is the sender's name, a dash and the number.
 type numbered struct {
-	next map[string]int // the number that is due from each
-	open int            // senders that are not done
+	next  map[string]int // the number that is due from each
+	open  int            // senders that are not done
+	count int            // of each
 }
 
-func newNumbered(senders ...string) *numbered {
-	n := &numbered{next: map[string]int{}, open: len(senders)}
+func newNumbered(senders ...string) *numbered { return newNumberedTimes(numbersCount, senders...) }
+
+func newNumberedTimes(count int, senders ...string) *numbered {
+	n := &numbered{next: map[string]int{}, open: len(senders), count: count}
 	for _, s := range senders {
 		n.next[s] = 0
 	}
@@ -90,11 +93,11 @@ func (n *numbered) take(t *testing.T, who, text string) (done bool) {
 		t.Fatalf("%s heard %s, which is no number", who, brief(text))
 	}
 	due, known := n.next[text[:i]]
-	if got, err := strconv.Atoi(text[i+1:]); err != nil || !known || got != due || due == numbersCount {
+	if got, err := strconv.Atoi(text[i+1:]); err != nil || !known || got != due || due == n.count {
 		t.Fatalf("%s heard %s, and %s-%d was due", who, brief(text), text[:i], due)
 	}
 	n.next[text[:i]]++
-	if due == numbersCount-1 {
+	if due == n.count-1 {
 		n.open--
 	}
 	return n.open == 0
@@ -132,9 +135,15 @@ func numbers(t *testing.T, host, channel string, a *actor, hearsItself bool, sen
 // actor sent in what that hears.
 func numbersWith(t *testing.T, n *near, a *actor, hearsItself bool, send func(prefix string), text func(seen) string, sent func(string) string) {
 	t.Helper()
+	numbersTimes(t, numbersCount, n, a, hearsItself, send, text, sent)
+}
+
+// numbersTimes is numbersWith so many messages each way.
+func numbersTimes(t *testing.T, count int, n *near, a *actor, hearsItself bool, send func(prefix string), text func(seen) string, sent func(string) string) {
+	t.Helper()
 	written := make(chan error, 1)
 	go func() {
-		for i := range numbersCount {
+		for i := range count {
 			if err := n.Write(background, ws.MessageText, []byte("socket-"+strconv.Itoa(i))); err != nil {
 				written <- err
 				return
@@ -147,7 +156,7 @@ func numbersWith(t *testing.T, n *near, a *actor, hearsItself bool, send func(pr
 	if hearsItself {
 		senders = append(senders, a.conn)
 	}
-	due := newNumbered(senders...)
+	due := newNumberedTimes(count, senders...)
 	for done := false; !done; {
 		e, ok := a.saw.next()
 		if !ok {
@@ -161,7 +170,7 @@ func numbersWith(t *testing.T, n *near, a *actor, hearsItself bool, send func(pr
 			t.Fatalf("%s tells %v among the numbers", a.conn, e)
 		}
 	}
-	due = newNumbered(a.conn)
+	due = newNumberedTimes(count, a.conn)
 	for done := false; !done; {
 		m, ok := n.messages.next()
 		if !ok {

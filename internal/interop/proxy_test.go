@@ -51,6 +51,12 @@ func haproxy(t *testing.T, backend string) *proxy { return haproxyFor(t, backend
 
 func nginxFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 	t.Helper()
+	return nginxBefore(t, timeout, backend)
+}
+
+// nginxBefore is nginx before several backends, which it asks in turn.
+func nginxBefore(t *testing.T, timeout time.Duration, backends ...string) *proxy {
+	t.Helper()
 	// In Debian it is where an ordinary user does not look.
 	name := program(t, "nginx", "/usr/sbin/nginx")
 	p, dir := newProxy(t, name), t.TempDir()
@@ -59,7 +65,7 @@ func nginxFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 	write(t, dir, "key.pem", key)
 	write(t, dir, "nginx.conf", adapt(t, "testdata/nginx/nginx.conf"))
 	write(t, dir, "godwit.conf", adapt(t, "testdata/nginx/godwit.conf",
-		"server 127.0.0.1:8000;", "server "+backend+";",
+		"server 127.0.0.1:8000;", "server "+strings.Join(backends, "; server ")+";",
 		"listen 443 ssl http2;", "listen "+p.host+" ssl http2;",
 		"/etc/ssl/realtime.example.com.pem", "cert.pem",
 		"/etc/ssl/realtime.example.com.key", "key.pem",
@@ -73,12 +79,22 @@ func nginxFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 
 func haproxyFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 	t.Helper()
+	return haproxyBefore(t, timeout, backend)
+}
+
+// haproxyBefore is HAProxy before several backends, which it asks in turn.
+func haproxyBefore(t *testing.T, timeout time.Duration, backends ...string) *proxy {
+	t.Helper()
+	lines := "balance roundrobin"
+	for i, b := range backends {
+		lines += fmt.Sprintf("\n    server godwit%d %s", i+1, b)
+	}
 	name := program(t, "haproxy", "/usr/sbin/haproxy")
 	p, dir := newProxy(t, name), t.TempDir()
 	cert, key := p.certify(t)
 	both := write(t, dir, "both.pem", cert+key)
 	config := write(t, dir, "haproxy.cfg", adapt(t, "testdata/haproxy/haproxy.cfg",
-		"server godwit 127.0.0.1:8000", "server godwit "+backend,
+		"server godwit 127.0.0.1:8000", lines,
 		"bind :443 ssl crt /etc/haproxy/realtime.example.com.pem", "bind "+p.host+" ssl crt "+both,
 		"timeout client 75s", "timeout client "+inSeconds(timeout),
 		"timeout server 75s", "timeout server "+inSeconds(timeout),

@@ -108,6 +108,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	if r.ContentLength != 0 {
 		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // not everything has deadlines, nor needs them
 	}
+	// Else net/http takes and closes the content when the answer begins, and whoever sends it to
+	// the other node at that moment finds it closed and gives up the answer.
+	_ = control.EnableFullDuplex() // HTTP/2 has it, and knows no such call
 	origin.Node = f.self
 	header := origin.String()
 	own := w.Header().Clone()

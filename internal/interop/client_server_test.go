@@ -1,0 +1,72 @@
+package interop
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClientServerKilled: a server that keeps histories on disk is killed and started again,
+// and a page misses nothing, and publishes once what it published meanwhile.
+func TestClientServerKilled(t *testing.T) {
+	t.Parallel()
+	skipShort(t)
+	site, data := newClientSite(t), t.TempDir()
+	host, process := serveForClient(t, "--origin", site.URL, "--data", data)
+	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: sharedChromium(t)}
+	site.host, site.connect = host, "http://"+w.network.host
+	tab := w.person()("")
+	tab.until("window.ready && godwit.state === 'open'")
+	for round := range 2 {
+		w.publish(5)
+		tab.has(0, w.published)
+		w.publish(5) // of these some are on the way
+		if err := process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for { // until it has gone, and with it its lock of the directory
+			conn, err := net.Dial("tcp", host)
+			if err != nil {
+				break
+			}
+			conn.Close()
+		}
+		eval[string](tab, fmt.Sprintf(`(window.sent ??= []).push(godwit.channel("sent").publish(%d)), ""`, round))
+		host, process = serveForClient(t, "--listen", host, "--origin", site.URL, "--data", data)
+		w.publish(5)
+		tab.has(0, w.published)
+	}
+	if n := eval[int](tab, `Promise.all(sent).then((positions) => new Set(positions).size)`); n != 2 {
+		t.Errorf("of two publications made without a server %d were done", n)
+	}
+	page := body(t, get(t, http.DefaultClient, "http://"+host+"/channels/sent?last=10", "Accept", "application/json"), http.StatusOK)
+	if n := strings.Count(page, `"data"`); n != 2 {
+		t.Errorf("they were done %d times: %s", n, page)
+	}
+}
+
+// TestClientBurst: 5,000 messages a second for two seconds, which all come. How long the page
+// was busy at a time depends on what else the machine does, so it is only logged.
+func TestClientBurst(t *testing.T) {
+	w := newClientWorld(t)
+	tab := w.person()("")
+	tab.until("window.ready && godwit.state === 'open'")
+	eval[string](tab, `window.long = 0, ""`) // of the messages, and not of the page's beginning
+	publisher := newPublisher(t, "ws://"+w.host+"/channels/news?self=0")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	began := time.Now()
+	for w.published < 10_000 {
+		<-tick.C
+		for due := min(10_000, int(time.Since(began).Seconds()*5000)); w.published < due; w.published++ {
+			publisher.send(t, false, strconv.Itoa(w.published))
+		}
+	}
+	took := time.Since(began)
+	tab.has(0, w.published)
+	t.Logf("%d messages in %v; the longest task had %v ms (0 is none above 50)", w.published, took.Round(time.Millisecond), eval[float64](tab, "long"))
+}
