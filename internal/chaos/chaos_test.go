@@ -13,7 +13,8 @@ import (
 )
 
 // planFor is what the environment asks for: GODWIT_CHAOS is how long a run takes (make chaos), and
-// GODWIT_CHAOS_SEED which one it is. Without the first the run takes as long as CI has for it.
+// GODWIT_CHAOS_SEED which one it is. Without the first the run is a short one, as long as CI has time
+// for, and several are played at once.
 func planFor(t *testing.T, short time.Duration) plan {
 	t.Helper()
 	if testing.Short() {
@@ -34,7 +35,9 @@ func planFor(t *testing.T, short time.Duration) plan {
 		}
 		p.duration, p.clients, p.groups = d, 300, 20
 		p.publications = int(1_000_000 * d.Minutes() / 10)
+		return p
 	}
+	t.Parallel()
 	return p
 }
 
