@@ -58,15 +58,3 @@ func TestChaosMemory(t *testing.T) {
 		enough(t, p, v.Acknowledged)
 	}
 }
-
-// One node that keeps everything on a disk, killed again and again: kill -9 takes nothing that was
-// acknowledged, so nobody is told of a gap.
-func TestChaosDisk(t *testing.T) {
-	p := planFor(t, 6*time.Second)
-	c := clustertest.Start(t, clustertest.Options{Settings: settings + "data: {dir}/data\n"})
-	v := run(t, p, c.Nodes, byFate(nil, "", 0))
-	if v != nil {
-		enough(t, p, v.Acknowledged)
-		withoutGaps(t, v, 0)
-	}
-}
