@@ -19,6 +19,7 @@ var flagValues = map[string][]string{
 	"godwit serve --log-format":      {"text", "json"},
 	"godwit echo --driver":           {driverEngine, driverGoroutine},
 	"godwit pub --content-type":      {"text/plain", "text/html", "application/json", "application/octet-stream"},
+	"godwit plan --broker":           {"memory", "disk", "redis", "nats"},
 	"godwit token make --alg":        identity.Algorithms(),
 	"godwit bench echo --find":       {string(loadgen.FindConnections), string(loadgen.FindRate)},
 	"godwit bench fanout --find":     {string(loadgen.FindConnections), string(loadgen.FindRate)},

@@ -19,7 +19,7 @@ func planFor(t *testing.T, short time.Duration) plan {
 	if testing.Short() {
 		t.Skip("it starts several servers, and kills them for a while")
 	}
-	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(200 * short.Seconds()), anyhow: true}
+	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(120 * short.Seconds()), anyhow: true}
 	if text := os.Getenv("GODWIT_CHAOS_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -49,9 +49,21 @@ func enough(t *testing.T, p plan, acknowledged int) {
 // One node that keeps everything in memory, killed again and again: what was lost is
 // announced.
 func TestChaosMemory(t *testing.T) {
-	p := planFor(t, 8*time.Second)
+	p := planFor(t, 5*time.Second)
 	c := clustertest.Start(t, clustertest.Options{Settings: settings})
 	if v := run(t, p, c.Nodes, byFate(nil, "", 0)); v != nil {
 		enough(t, p, v.Acknowledged)
+	}
+}
+
+// One node that keeps everything on a disk, killed again and again: kill -9 takes nothing that was
+// acknowledged, so nobody is told of a gap.
+func TestChaosDisk(t *testing.T) {
+	p := planFor(t, 6*time.Second)
+	c := clustertest.Start(t, clustertest.Options{Settings: settings + "data: {dir}/data\n"})
+	v := run(t, p, c.Nodes, byFate(nil, "", 0))
+	if v != nil {
+		enough(t, p, v.Acknowledged)
+		withoutGaps(t, v, 0)
 	}
 }

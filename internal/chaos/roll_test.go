@@ -60,8 +60,16 @@ func withoutGaps(t *testing.T, v *witness.Verdict, acknowledged int) {
 // One node that keeps everything in memory is replaced twice under load, by serve --upgrade: everybody
 // gets everything once and in order, and nobody is told of a gap.
 func TestRollMemory(t *testing.T) {
-	p := planFor(t, 3*time.Second)
+	p := planFor(t, 2*time.Second)
 	p.anyhow = false
 	c := clustertest.Start(t, clustertest.Options{Settings: settings})
 	withoutGaps(t, run(t, p, c.Nodes, rolling("upgrade", "upgrade")), 200)
+}
+
+// The same with everything on a disk, which one process after another has.
+func TestRollDisk(t *testing.T) {
+	p := planFor(t, 2*time.Second)
+	p.anyhow = false
+	c := clustertest.Start(t, clustertest.Options{Settings: settings + "data: {dir}/data\n"})
+	withoutGaps(t, run(t, p, c.Nodes, rolling("SIGTERM", "upgrade")), 200)
 }

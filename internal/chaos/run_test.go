@@ -85,7 +85,7 @@ func run(t *testing.T, p plan, nodes []*clustertest.Node, disturb disturbance) *
 	}
 
 	// The load, until there was enough of it.
-	loaded, stop := context.WithTimeout(ctx, 4*p.duration)
+	loaded, stop := context.WithTimeout(ctx, 2*p.duration+10*time.Second)
 	defer stop()
 	until := time.Now().Add(p.duration)
 	var disturbed atomic.Bool
@@ -275,7 +275,7 @@ func (w *world) report(v *witness.Verdict, took, heard time.Duration) {
 		if g.NewEpoch {
 			how = "another epoch"
 		}
-		why[how+", after "+w.diary.before(g.At)]++
+		why[how+", after "+w.diary.before(g.At, g.NewEpoch)]++
 		missed += g.Missed
 	}
 	t.Logf("%d gaps announced, with %d deliveries in them: %v", len(v.Gaps), missed, counts(why))

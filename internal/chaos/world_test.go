@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -144,16 +145,24 @@ func (d *diary) note(what, whom string) {
 	d.acts = append(d.acts, act{time.Now(), what, whom})
 }
 
-// before is the newest act that was begun before a time, nothing if there is none.
-func (d *diary) before(at time.Time) string {
+// before is the newest act that was begun before a time, nothing if there is none. An epoch is the
+// broker's: where it has members, what was done to nodes is not its reason.
+func (d *diary) before(at time.Time, newEpoch bool) (what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	what = "nothing"
 	for i := len(d.acts) - 1; i >= 0; i-- {
-		if d.acts[i].at.Before(at) {
+		if !d.acts[i].at.Before(at) {
+			continue
+		}
+		if what == "nothing" {
+			what = d.acts[i].what
+		}
+		if !newEpoch || !strings.HasSuffix(d.acts[i].what, " node") {
 			return d.acts[i].what
 		}
 	}
-	return "nothing"
+	return what
 }
 
 func (d *diary) all() []act {

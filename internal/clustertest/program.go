@@ -19,10 +19,17 @@ var program struct {
 	err        error
 }
 
+// programVariable in the environment is the path of a godwit that is to be tested instead of
+// this tree's.
+const programVariable = "GODWIT_TEST_PROGRAM"
+
 // Program builds godwit, once for all tests of a package, and returns where it is. The
 // package's TestMain has to use Main, which removes it.
 func Program(t testing.TB) string {
 	t.Helper()
+	if path := os.Getenv(programVariable); path != "" {
+		return path
+	}
 	program.Lock()
 	defer program.Unlock()
 	if program.path == "" && program.err == nil {

@@ -22,6 +22,8 @@ func (x X) TestMethod(t *T) {}
 			"| a method | `a/b.TestThere` `a/b.TestMethod` |\n" +
 			"| nothing | TestThere |\n" +
 			"\n```\n| in a block | `a/b.TestGone` |\n```\n",
+		"parts.md": "## Choosing\n\n| a | b |\n|---|---|\n| c | d |\n\n## Promises\n\n### Of all\n\n| a | b |\n|---|---|\n| c | d |\n" +
+			"| c | `a/b.TestThere` |\n\n## More\n\n| a | b |\n|---|---|\n| c | d |\n",
 		"empty.md": "| what | `a/b.TestThere` |\n|---|---|\n",
 	})
 	expect(t, policy.NamedTests(tree, "page.md", "why"),
@@ -29,4 +31,8 @@ func (x X) TestMethod(t *T) {}
 		"page.md:8: there is no test a/b.TestMethod", "page.md:9: a row without a test: | nothing | TestThere |: why")
 	expect(t, policy.NamedTests(tree, "empty.md", "why"), "empty.md: has no row that names a test: why")
 	expect(t, policy.NamedTests(tree, "gone.md", "why"), "gone.md: is missing: why")
+	expect(t, policy.NamedTestsBelow(tree, "page.md", "## Missing", "why"),
+		"page.md:1: there is no test a/b.TestGone: why", "page.md:6: there is no test b.TestThere", "page.md:7: there is no test a/b.TestNoTest",
+		"page.md:8: there is no test a/b.TestMethod", "page.md: has no row that names a test: why")
+	expect(t, policy.NamedTestsBelow(tree, "parts.md", "## Promises", "why"), "parts.md:13: a row without a test: | c | d |: why")
 }

@@ -45,12 +45,28 @@ func (s *Server) Must(t testing.TB, command ...string) string {
 // Info is a field of INFO, "" if there is none.
 func (s *Server) Info(t testing.TB, field string) string {
 	t.Helper()
-	for line := range strings.Lines(s.Must(t, "INFO", "everything")) {
+	value, err := s.info(field)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func (s *Server) info(field string) (string, error) {
+	answer, err := s.Do("INFO", "everything")
+	for line := range strings.Lines(fmt.Sprint(answer)) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), field+":"); ok {
-			return value
+			return value, err
 		}
 	}
-	return ""
+	return "", err
+}
+
+// says reports whether a field of INFO has a value. A server that breaks the connection,
+// as one does that becomes a replica, does not say so.
+func (s *Server) says(field, value string) bool {
+	got, err := s.info(field)
+	return err == nil && got == value
 }
 
 func readAnswer(r *bufio.Reader) (any, error) {

@@ -23,7 +23,7 @@ func StartReplicated(t testing.TB, args ...string) *Replicated {
 	t.Helper()
 	master := Start(t, args...)
 	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port)}, args...)...)
-	await(t, "the replica follows", func() bool { return replica.Info(t, "master_link_status") == "up" })
+	await(t, "the replica follows", func() bool { return replica.says("master_link_status", "up") })
 	config := fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 3000\n", MasterName, master.port)
 	sentinel := start(t, false, config, "--sentinel")
 	await(t, "the sentinel knows the replica", func() bool {
@@ -66,13 +66,13 @@ func (r *Replicated) Other(s *Server) *Server {
 // AwaitMaster waits until s is the master for the sentinel and for itself.
 func (r *Replicated) AwaitMaster(t testing.TB, s *Server) {
 	t.Helper()
-	await(t, s.Address()+" is the master", func() bool { return r.Master(t) == s && s.Info(t, "role") == "master" })
+	await(t, s.Address()+" is the master", func() bool { return r.Master(t) == s && s.says("role", "master") })
 }
 
 // AwaitReplica waits until s follows the other server.
 func (r *Replicated) AwaitReplica(t testing.TB, s *Server) {
 	t.Helper()
-	await(t, s.Address()+" follows", func() bool { return s.Info(t, "master_link_status") == "up" })
+	await(t, s.Address()+" follows", func() bool { return s.says("master_link_status", "up") })
 }
 
 // slots is how many there are in a cluster.

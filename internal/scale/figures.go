@@ -54,6 +54,9 @@ type Broker struct {
 	PublishMicros float64 `json:"publish_us"`
 	HearMicros    float64 `json:"hear_us"`
 
+	// Busiest is the share of that which falls to the busiest member. 0: evenly.
+	Busiest float64 `json:"busiest,omitempty"`
+
 	// Members is how many servers keep the same data, and Threads how many processors a
 	// member can use: 1 for Redis. 0: all that its machine has.
 	Members int `json:"members,omitempty"`
@@ -102,7 +105,7 @@ func (f *Figures) Check() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Brokers)) {
 		b := f.Brokers[name]
-		for _, v := range []float64{b.NodePublishMicros, b.NodeHearMicros, b.PublishMicros, b.HearMicros, float64(b.NodesMax), float64(b.Members), float64(b.Threads)} {
+		for _, v := range []float64{b.NodePublishMicros, b.NodeHearMicros, b.PublishMicros, b.HearMicros, b.Busiest, float64(b.NodesMax), float64(b.Members), float64(b.Threads)} {
 			if !(v >= 0 && v < 1e15) {
 				return fault("a figure of the broker %q is %v; it must not be negative", name, v)
 			}

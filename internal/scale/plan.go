@@ -222,14 +222,15 @@ func (p *Plan) divide(b *Broker) {
 		threads = min(threads, float64(b.Threads))
 	}
 	members := max(b.Members, 1)
-	parts := math.Ceil(p.BrokerCores/(float64(members)*threads*p.Machine.Use) - 1e-9)
-	if b.Threads > 0 { // the one that accepts has all the work; the others only keep a copy
-		parts = math.Ceil(p.BrokerCores/(threads*p.Machine.Use) - 1e-9)
+	busiest := 1 / float64(members)
+	if b.Busiest > 0 {
+		busiest = b.Busiest
 	}
+	parts := math.Ceil(p.BrokerCores*busiest/(threads*p.Machine.Use) - 1e-9)
 	p.Parts = max(int(min(parts, NodesMax)), 1)
 	p.Members = p.Parts * members
 	if b.Part == "" && p.Parts > 1 {
-		p.Parts = 0
+		p.Parts, p.Members = 0, 0
 	}
 }
 
@@ -241,7 +242,7 @@ func (p *Plan) limit(b *Broker) string {
 		return fmt.Sprintf("one node is all that a broker in the process has, and %s of %d nodes would be needed: nats or redis connect several", first.Resource, first.Nodes)
 	case p.Nodes == 0:
 		return fmt.Sprintf("no number of such nodes is enough: every node hears nearly every publication, and their %s runs out with that", first.Resource)
-	case p.Parts == 0:
+	case p.Parts == 0 && p.BrokerCores > 0:
 		return fmt.Sprintf("the CPU of the broker: it would need %.1f processors and cannot be divided", p.BrokerCores)
 	case p.Parts > 1:
 		return fmt.Sprintf("%s of the nodes, and the CPU of the broker, which has to be divided into %d %s", first.Resource, p.Parts, b.Part)

@@ -45,6 +45,8 @@ type Broker struct {
 	mayNotUpdate atomic.Bool                        // it was tried to change how much the stream keeps
 	underWay     atomic.Pointer[context.CancelFunc] // ends what manageLoop does
 	growing      chan struct{}                      // the stream is to keep more
+	doubts       atomic.Uint64                      // how often something may have been lost
+	settled      atomic.Uint64                      // that of the doubts that was looked into
 	checking     chan struct{}                      // something may have been lost
 	fresh        chan struct{}                      // channels are listened to that were not
 	wanted       wanted

@@ -26,10 +26,15 @@ const (
 
 // suspect notes that something may have been lost on the way to this node.
 func (b *Broker) suspect() {
+	b.doubts.Add(1)
 	b.patterns.mu.Lock()
 	defer b.patterns.mu.Unlock()
 	b.patterns.suspect = true
 }
+
+// isDoubted reports whether something may have been lost on the way to this node and was
+// not looked for yet.
+func (b *Broker) isDoubted() bool { return b.doubts.Load() != b.settled.Load() }
 
 // checkLoop looks at channels when that is due, or asked for.
 func (b *Broker) checkLoop() {
@@ -65,7 +70,8 @@ type suspicion struct {
 // check looks at everything that is followed, or at what has not been looked at since it
 // is.
 func (b *Broker) check(ctx context.Context, wait time.Duration, onlyFresh bool) error {
-	if b.isIdle() {
+	if doubts := b.doubts.Load(); b.isIdle() {
+		b.settled.Store(doubts)
 		return nil
 	}
 	now, err := b.await(ctx)
@@ -75,6 +81,7 @@ func (b *Broker) check(ctx context.Context, wait time.Duration, onlyFresh bool) 
 	if err := b.pause(ctx, wait); err != nil {
 		return err
 	}
+	doubts := b.doubts.Load() // what is lost from now on is another one
 	until, err := b.beacon(ctx)
 	if err != nil {
 		return err
@@ -96,6 +103,9 @@ func (b *Broker) check(ctx context.Context, wait time.Duration, onlyFresh bool) 
 	}
 	for _, f := range found {
 		b.recheck(f)
+	}
+	if !onlyFresh {
+		b.settled.Store(doubts)
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func (b *Broker) deliver(s *shard, t *tracker) {
 		}
 		a := t.held[0]
 		now := b.era.Load()
-		if isNext, isOld := t.judge(&a, now); isOld {
+		if isNext, isOld := t.judge(&a, now, b.isDoubted()); isOld {
 			t.held = t.held[1:]
 			s.mu.Unlock()
 		} else if !isNext {
@@ -113,15 +113,16 @@ func (b *Broker) deliver(s *shard, t *tracker) {
 	}
 }
 
-// judge says whether a message is the next one of its channel.
-func (t *tracker) judge(a *arrival, now *era) (isNext, isOld bool) {
+// judge says whether a message is the next one of its channel. With a doubt something may
+// have been lost on the way to this node.
+func (t *tracker) judge(a *arrival, now *era, isDoubted bool) (isNext, isOld bool) {
 	switch {
 	case a.seq <= t.last || a.seq <= now.base:
 		return false, true
-	case t.place != placeLast || a.before == 0 || a.before <= now.base:
-		// Nothing is known of the one before, or the stream holds none: a loss before that is found by the
-		// checks, and is none that could be read.
-		return true, false
+	case t.place != placeLast:
+		return true, false // nothing is known of the one before
+	case a.before <= now.base:
+		return !isDoubted, false // the stream holds none before it, any more
 	}
 	return a.before <= t.last, false
 }
@@ -156,12 +157,19 @@ func (b *Broker) repair(s *shard, t *tracker) {
 	from, _ := t.start()
 	t.overflow, t.suspect = false, false
 	s.mu.Unlock()
-	if err := b.readLost(s, t, from); err != nil && !errors.Is(err, errEraChanged) && !b.isClosed() {
+	top, err := b.readLost(s, t, from)
+	if err != nil && !errors.Is(err, errEraChanged) && !b.isClosed() {
 		// The subscribers read it, each for itself; and the channel goes on.
-		b.log.Warn("natsbroker: what a channel has lost could not be read; its subscribers read it themselves", "channel", t.channel, "error", err)
+		// There may be many channels, so one of them is a matter of detail.
+		b.log.Debug("natsbroker: what a channel has lost could not be read; its subscribers read it themselves", "channel", t.channel, "error", err)
 		b.receiver.Lost(t.channel)
 		s.mu.Lock()
-		if start, _ := t.start(); len(t.held) > 0 && start == from {
+		switch start, _ := t.start(); {
+		case errors.Is(err, errHoles):
+			if t.last < top.seq {
+				t.last, t.previous, t.place = top.seq, top.offset(), placeLast
+			}
+		case len(t.held) > 0 && start == from:
 			t.last, t.previous, t.place = t.held[0].before, t.held[0].before, placeLast
 		}
 		s.mu.Unlock()
@@ -175,23 +183,24 @@ var errEraChanged = errors.New("natsbroker: the epoch has changed meanwhile")
 // errHoles is the end of reading what the stream does not hold any more.
 var errHoles = errors.New("it is not held any more")
 
-// readLost reads what came after from and delivers it.
-func (b *Broker) readLost(s *shard, t *tracker, from uint64) error {
+// readLost reads what came after from and delivers it. It returns what was the newest
+// message before.
+func (b *Broker) readLost(s *shard, t *tracker, from uint64) (top *stored, err error) {
 	ctx, cancel := context.WithTimeout(b.stop, repairTime)
 	defer cancel()
 	now, err := b.await(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	top, err := b.newest(ctx, t.subject)
+	top, err = b.newest(ctx, t.subject)
 	if err != nil || top == nil || top.seq <= from {
-		return err
+		return top, err
 	}
 	isFirst, before := true, from
 	for next := max(from, now.base+1); ; {
 		list, left, err := b.get(ctx, getRequest{Seq: next, NextFor: t.subject, Batch: batchMax, MaxBytes: batchBytesMax})
 		if err != nil {
-			return err
+			return top, err
 		}
 		for i := range list {
 			m := &list[i]
@@ -203,14 +212,14 @@ func (b *Broker) readLost(s *shard, t *tracker, from uint64) error {
 			if isFirst {
 				isFirst = false
 				if err := b.checkHole(ctx, from, m); err != nil {
-					return err
+					return top, err
 				}
 			}
 			s.mu.Lock()
 			switch {
 			case b.era.Load() != now:
 				s.mu.Unlock()
-				return errEraChanged
+				return top, errEraChanged
 			case t.gone || m.seq <= t.last:
 				s.mu.Unlock()
 			default:
@@ -220,12 +229,12 @@ func (b *Broker) readLost(s *shard, t *tracker, from uint64) error {
 		}
 		switch {
 		case next > top.seq:
-			return nil
+			return top, nil
 		case left > 0:
 		case len(list) == 0 || next <= top.seq:
 			// This server is behind.
 			if err := b.pause(ctx, staleWait); err != nil {
-				return err
+				return top, err
 			}
 		}
 	}

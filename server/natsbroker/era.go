@@ -20,6 +20,7 @@ type era struct {
 	epoch   string
 	base    uint64
 	created time.Time // when the stream was made that it is about
+	began   time.Time
 }
 
 func (e *era) position(offset uint64) hub.Position {
@@ -32,6 +33,7 @@ type record struct {
 	Epoch   string    `json:"epoch"`
 	Created time.Time `json:"created"` // the stream
 	Base    uint64    `json:"base"`
+	Began   time.Time `json:"began"` // the epoch, by the clock of the servers
 
 	// High is how far the stream has come: written once a second by whichever node has
 	// seen more. A stream that ends before that has lost its end.
@@ -44,7 +46,9 @@ const recordVersion = 1
 // no channel does not move the position of an empty one.
 const floorLag = 1000
 
-func (r *record) era() *era { return &era{epoch: r.Epoch, base: r.Base, created: r.Created} }
+func (r *record) era() *era {
+	return &era{epoch: r.Epoch, base: r.Base, created: r.Created, began: r.Began}
+}
 
 // ParseRecord reads a record.
 func ParseRecord(data []byte) (record, error) {
@@ -124,7 +128,7 @@ func (b *Broker) verify(ctx context.Context) error {
 			b.adopt(r, s.last)
 			return nil
 		}
-		next := record{Version: recordVersion, Epoch: rand.Text()[:10], Created: s.created, Base: s.last, High: s.last}
+		next := record{Version: recordVersion, Epoch: rand.Text()[:10], Created: s.created, Base: s.last, High: s.last, Began: b.now().UTC()}
 		switch err := b.writeRecord(ctx, &next, revision); {
 		case err == nil:
 			if r != nil {
@@ -140,6 +144,15 @@ func (b *Broker) verify(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// Began implements hub.TransientBroker: histories begin with the epoch. It is zero before
+// that is known.
+func (b *Broker) Began() time.Time {
+	if now := b.era.Load(); now != nil {
+		return now.began
+	}
+	return time.Time{}
 }
 
 // adopt goes on in the era of a record.

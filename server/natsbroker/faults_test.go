@@ -161,6 +161,33 @@ func TestConnectionsAreCut(t *testing.T) {
 	}
 }
 
+// What was published while the connection was cut is not held any more when it is made
+// again: that is a gap, also if the next publication names none before it.
+func TestHistoryGoesMeanwhile(t *testing.T) {
+	s := natstest.Start(t, natstest.Config{})
+	wire := newProxy(t, s.Address())
+	o := Options{Prefix: "goes", HistoryBytesMax: 1 << 20}
+	o.URLs = []string{wire.url()}
+	_, all := startBroker(t, o, "a")
+	o.URLs = []string{s.URL()}
+	far, _ := startBroker(t, o)
+	p, other := newPublisher(far, "a"), newPublisher(far, "other")
+	for round := range 2 {
+		n := p.succeed(t)
+		all[0].await(t, "what was published before", has(n))
+		wire.cut(true)
+		p.succeed(t)
+		for range 25_000 { // more than the stream has room for
+			other.publish(t, 1000)
+		}
+		other.await(t, 0)
+		wire.open()
+		if gaps := p.judge(t, all[0]); gaps != round+1 {
+			t.Errorf("%d gaps after %d losses", gaps, round+1)
+		}
+	}
+}
+
 func TestStreamIsDeleted(t *testing.T) {
 	s := natstest.Start(t, natstest.Config{})
 	b, all := startBroker(t, Options{URLs: []string{s.URL()}}, "a", "b/c")

@@ -110,7 +110,7 @@ func FuzzParseAck(f *testing.F) {
 }
 
 func FuzzParseRecord(f *testing.F) {
-	good, err := json.Marshal(record{Version: recordVersion, Epoch: "ABC", Created: time.Unix(1, 2).UTC(), Base: 7, High: 9})
+	good, err := json.Marshal(record{Version: recordVersion, Epoch: "ABC", Created: time.Unix(1, 2).UTC(), Base: 7, High: 9, Began: time.Unix(3, 4).UTC()})
 	if err != nil {
 		f.Fatal(err)
 	}

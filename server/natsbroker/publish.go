@@ -52,8 +52,7 @@ type entry struct {
 	to       hub.Completer
 	ticket   uint64
 	since    time.Time // of the call
-	sentAt   time.Time // the first time; zero if it was never sent
-	again    bool      // it was sent more than once
+	sentAt   time.Time // the last time; zero if it was never sent
 	done     bool      // it has its outcome
 	accepted bool      // which is no error
 }
@@ -191,11 +190,7 @@ func (r *ring) take(batch []toSend) []toSend {
 		if e.done {
 			continue
 		}
-		if e.sentAt.IsZero() {
-			e.sentAt = now
-		} else {
-			e.again = true
-		}
+		e.sentAt = now
 		batch = append(batch, toSend{r.next, e.subject, e.id, e.meta, e.m.Data, e.kept})
 	}
 	return batch

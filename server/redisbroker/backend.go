@@ -142,11 +142,23 @@ func (b *Broker) adopt(be *backend, part *partition, value string) error {
 	}
 	part.state.Store(next)
 	if before != nil && before.name != next.name {
-		b.options.Log.Warn("Redis is not the server it was, or has lost its data: histories begin again", "partition", part.name)
+		b.logRenewal()
 		b.deliveries.resync(be, part)
 		b.patterns.lose(b)
 	}
 	return nil
+}
+
+// logRenewal says that another epoch has begun, once for all partitions that find it out at
+// about the same time.
+func (b *Broker) logRenewal() {
+	if b.renewed.Add(1) > 1 {
+		return
+	}
+	b.task(func() {
+		b.wait(b.ctx, 10*retryMin)
+		b.options.Log.Warn("Redis is not the server it was, or has lost its data: histories begin again", "partitions", b.renewed.Swap(0))
+	})
 }
 
 // connectLoop reaches Redis, and then watches it.
@@ -169,8 +181,8 @@ func (b *Broker) begin(be *backend) {
 	b.backend.Store(be)
 	close(b.reached)
 	b.noteWell()
-	b.tasks.Go(func() { b.watchLoop(be) })
-	b.tasks.Go(func() { b.sendLoop(be) })
+	b.task(func() { b.watchLoop(be) })
+	b.task(func() { b.sendLoop(be) })
 }
 
 func (b *Broker) clientOption() rueidis.ClientOption {
@@ -188,8 +200,11 @@ func (b *Broker) clientOption() rueidis.ClientOption {
 		AlwaysPipelining:   true,
 		PipelineMultiplex:  1,
 		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
-		ConnWriteTimeout: publishTimeout,
-		Dialer:           net.Dialer{Timeout: 3 * time.Second, KeepAlive: 2 * time.Second},
+		// A connection that is silent for KeepAlive is pinged, and given up if it is silent for
+		// ConnWriteTimeout then. Until that the library does not look at another master,
+		// whatever the sentinels say.
+		ConnWriteTimeout: silenceTimeout,
+		Dialer:           net.Dialer{Timeout: silenceTimeout, KeepAlive: time.Second},
 		DialCtxFn:        b.dial,
 		ClusterOption:    rueidis.ClusterOption{ShardsRefreshInterval: watchInterval},
 	}
@@ -312,6 +327,7 @@ func (b *Broker) watchLoop(be *backend) {
 	for {
 		select {
 		case <-tick.C:
+		case <-b.look:
 		case <-b.ctx.Done():
 			for _, l := range be.all() {
 				l.end()
@@ -323,6 +339,9 @@ func (b *Broker) watchLoop(be *backend) {
 		err := b.refresh(ctx, be)
 		if err == nil {
 			err = b.examine(ctx, be)
+		}
+		if err == nil {
+			err = b.compareEpochs(ctx, be)
 		}
 		cancel()
 		if err != nil {
@@ -370,6 +389,29 @@ func (b *Broker) examine(ctx context.Context, be *backend) error {
 		}
 	}
 	return nil
+}
+
+// compareEpochs looks whether another node has begun an epoch, or somebody has deleted the keys
+// of some: where nobody publishes nobody else would see it.
+func (b *Broker) compareEpochs(ctx context.Context, be *backend) error {
+	commands := make([]rueidis.Completed, len(be.parts))
+	for i, part := range be.parts {
+		commands[i] = be.client.B().Get().Key(part.epochKey).Build()
+	}
+	var changed []*partition
+	for i, answer := range be.client.DoMulti(ctx, commands...) {
+		value, err := answer.ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			return readError(ctx, err)
+		}
+		if at := be.parts[i].state.Load(); at == nil || at.value != value {
+			changed = append(changed, be.parts[i])
+		}
+	}
+	return readError(ctx, b.each(changed, func(part *partition) error {
+		_, err := b.readEpoch(ctx, be, part)
+		return err
+	}))
 }
 
 var errNoOwner = errors.New("redis: no server of the cluster has some of its slots")

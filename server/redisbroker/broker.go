@@ -20,11 +20,13 @@ type Broker struct {
 
 	ctx    context.Context // ends when nothing waits for Redis any more
 	cancel context.CancelFunc
-	tasks  sync.WaitGroup // goroutines that end with ctx
+	tasks  tasks // goroutines that end with ctx
 
 	backend atomic.Pointer[backend] // nil until Redis was reached once
 	reached chan struct{}           // closed then
 	health  health
+	renewed atomic.Int64  // partitions whose epoch has changed and that were not logged yet
+	look    chan struct{} // has watchLoop look at once
 
 	publishers   sync.WaitGroup // goroutines of lanes; added to under a lane's lock
 	pending      atomic.Int64
@@ -71,7 +73,7 @@ func New(o *Options) (*Broker, error) {
 	if place.password == "" {
 		place.password = options.Password
 	}
-	b := &Broker{options: options, place: place, id: rand.Text()[:12], reached: make(chan struct{})}
+	b := &Broker{options: options, place: place, id: rand.Text()[:12], reached: make(chan struct{}), look: make(chan struct{}, 1)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.deliveries.init(b)
 	b.bus.init()
@@ -92,7 +94,7 @@ func (b *Broker) Start(r hub.Receiver) error {
 	b.receiver = r
 	b.stage.Store(stageOpen)
 	b.deliveries.start()
-	b.tasks.Go(b.connectLoop)
+	b.task(b.connectLoop)
 	return nil
 }
 
@@ -118,7 +120,7 @@ func (b *Broker) Close() error {
 		limit.Stop()
 		b.cancel()
 		b.deliveries.release()
-		b.tasks.Wait()
+		b.tasks.end()
 		b.deliveries.stop()
 		if be = b.backend.Load(); be != nil {
 			be.close()
@@ -126,6 +128,31 @@ func (b *Broker) Close() error {
 	}
 	b.cancel()
 	return nil
+}
+
+// tasks are goroutines that are waited for. None begins once that has begun.
+type tasks struct {
+	mu    sync.Mutex // guards what follows
+	wg    sync.WaitGroup
+	ended bool
+}
+
+// task calls f in a goroutine, and reports false if the Broker is closed.
+func (b *Broker) task(f func()) bool {
+	b.tasks.mu.Lock()
+	defer b.tasks.mu.Unlock()
+	if !b.tasks.ended {
+		b.tasks.wg.Go(f)
+	}
+	return !b.tasks.ended
+}
+
+// end waits for all.
+func (t *tasks) end() {
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	t.wg.Wait()
 }
 
 // checkOpen returns nil between Start and Close.

@@ -32,6 +32,7 @@
 // # Offsets
 //
 // XADD numbers entries 0-1, 0-2, …: offsets without holes, so what is missing is
-// known from the offset alone. A stream begins at the server's time in milliseconds, so a
-// channel that has expired and comes back does not give out an offset again.
+// known from the offset alone. A stream begins at the server's time in microseconds, so a
+// channel that has expired, or was deleted, and comes back does not give out an offset again,
+// unless it has had a million publications a second. Offsets stay below 2⁵³ until the year 2255.
 package redisbroker

@@ -76,6 +76,9 @@ func refusalOf(text string) (err error, passes bool) {
 	if strings.Contains(text, "NOAUTH") || strings.Contains(text, "invalid username-password") {
 		return ErrAuth, false
 	}
+	if strings.Contains(text, "user executing the script") || strings.Contains(text, "No permissions") {
+		return ErrPermission, false
+	}
 	if len(text) > 200 {
 		text = text[:200]
 	}

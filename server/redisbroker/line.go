@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/godwit-io/godwit/hub"
 )
 
 // line is a connection that hears topics. It speaks RESP2, in which all that comes is
@@ -70,7 +72,10 @@ func (of *listener) dial(address string) (*line, error) {
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
-	b.tasks.Go(func() { l.readLoop(of, r) })
+	if !b.task(func() { l.readLoop(of, r) }) {
+		nc.Close()
+		return nil, hub.ErrClosed
+	}
 	return l, nil
 }
 

@@ -76,8 +76,10 @@ func (l *lister) share(b *Broker, be *backend) *scan {
 	}
 	s := l.next
 	if !l.running {
-		l.running = true
-		b.tasks.Go(func() { l.run(b, be) })
+		if l.running = b.task(func() { l.run(b, be) }); !l.running {
+			s.err, l.next = hub.ErrClosed, nil
+			close(s.done)
+		}
 	}
 	return s
 }

@@ -132,9 +132,9 @@ func parseTop(m rueidis.RedisMessage, ms int64) (offset uint64, hasStream bool, 
 }
 
 // placeOf is where a channel without a stream is: the last full hour, so that it is the same
-// whoever asks. A stream begins at the time in milliseconds, which is above it. Real
+// whoever asks. A stream begins at the time in microseconds, which is above it. Real
 // offsets can be such a number, too, but hardly ever are.
-func placeOf(ms int64) uint64 { return uint64(ms - ms%placeUnit) }
+func placeOf(ms int64) uint64 { return uint64(1000*ms - 1000*ms%placeUnit) }
 
 func isPlace(offset uint64) bool { return offset%placeUnit == 0 }
 

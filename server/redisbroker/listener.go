@@ -31,7 +31,8 @@ type listener struct {
 	probed atomic.Int64 // when a probe has come last, in Unix nanoseconds
 }
 
-// topic is something to subscribe to. Its fields are guarded by the mutex of its listener.
+// topic is something to subscribe to. Its fields are guarded by the mutex of its listener, but
+// those up to isAll: they never change once the listener has it.
 type topic struct {
 	name      string
 	part      *partition
@@ -180,6 +181,10 @@ func (l *listener) loop() {
 		err = l.err
 		l.mu.Unlock()
 		l.b.note(err)
+		select {
+		case l.b.look <- struct{}{}: // the partitions may be elsewhere
+		default:
+		}
 		pause = min(max(2*pause, retryMin), retryMax)
 	}
 }
@@ -418,7 +423,7 @@ func (l *listener) probe(line *line) error {
 		return nil
 	}
 	sent := time.Now()
-	l.b.tasks.Go(func() {
+	l.b.task(func() {
 		ctx, cancel := context.WithTimeout(l.ctx, callTimeout)
 		defer cancel()
 		if err := l.be.tell(ctx, probe.name, strconv.FormatInt(sent.UnixNano(), 10)); err != nil {

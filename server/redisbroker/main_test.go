@@ -12,10 +12,12 @@ import (
 	"github.com/godwit-io/godwit/internal/redistest"
 )
 
-// The client library leaves a goroutine alone for five seconds that closes connections to
-// servers of a cluster which were renamed.
+// The client library leaves goroutines alone that sleep for a second before they look at a
+// cluster again, or for five before they close connections to servers that were renamed.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
 // newBroker is a Broker at these servers that was not started.

@@ -79,17 +79,20 @@ const (
 	renewAfter = time.Hour
 
 	// placeUnit is what the position of a channel without a stream is a multiple of, in
-	// milliseconds, and placeLife how long it is known that nothing was missed since then. A
+	// microseconds, and placeLife how long it is known that nothing was missed since then. A
 	// stream stays longer than the sum of the two, so none can have come and gone
 	// meanwhile.
-	placeUnit = 3600_000
-	placeLife = 23 * 3600_000
+	placeUnit = 3600_000_000
+	placeLife = 23 * placeUnit
 
 	// watchInterval is how often it is looked at how Redis is, and silenceMax how long a
 	// connection may say nothing when it was asked.
 	watchInterval = 2 * time.Second
 	probeInterval = 5 * time.Second
 	silenceMax    = 12 * time.Second
+
+	// silenceTimeout is how long a server may not answer before another connection is tried.
+	silenceTimeout = 3 * time.Second
 
 	retryMin = 50 * time.Millisecond
 	retryMax = 2 * time.Second

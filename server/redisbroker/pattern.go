@@ -104,7 +104,7 @@ func (p *patterns) lose(b *Broker) {
 	if n == 0 || p.losing.Swap(true) {
 		return
 	}
-	b.tasks.Go(func() {
+	b.task(func() {
 		if b.wait(b.ctx, retryMin) {
 			p.losing.Store(false)
 			b.receiver.Lost("")
@@ -181,7 +181,11 @@ func (be *backend) wantAll(b *Broker, wanted bool) (done []chan struct{}) {
 			d = make(chan struct{})
 			done = append(done, d)
 		}
-		be.want(part, name, wanted, func(t *topic) { t.isAll, t.isPattern = true, isPattern }, d)
+		be.want(part, name, wanted, func(t *topic) {
+			if !t.isAll { // it is new
+				t.isAll, t.isPattern = true, isPattern
+			}
+		}, d)
 	}
 	if !be.isCluster {
 		// A cluster has no patterns for topics of one slot.

@@ -21,7 +21,8 @@ func newScript(text string) script {
 const scriptEpoch = `
 local at = redis.call('GET', KEYS[1])
 local time = redis.call('TIME')
-local ms = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
+local us = time[1] .. string.format('%06d', time[2])
+local ms = string.sub(us, 1, -4)
 if ARGV[2] ~= '' then
   local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
   if not at or string.sub(at, -#replid) ~= replid then
@@ -63,7 +64,7 @@ for a = 7, #ARGV, 6 do
     local id = redis.pcall('XADD', stream, 'NOMKSTREAM', 'MAXLEN', trim, count, '0-*', '+' .. field, body, 't', ms)
     if not id then
       kind = '*'
-      id = redis.pcall('XADD', stream, 'MAXLEN', trim, count, '0-' .. ms, '*' .. field, body, 't', ms)
+      id = redis.pcall('XADD', stream, 'MAXLEN', trim, count, '0-' .. us, '*' .. field, body, 't', ms)
     end
     if type(id) == 'table' then
       answer = '!' .. (id.err or 'XADD')

@@ -105,7 +105,7 @@ func (b *Broker) listener(be *backend, key string) *listener {
 	if l == nil {
 		l = newListener(b, be, key)
 		be.listeners[key] = l
-		b.tasks.Go(l.loop)
+		b.task(l.loop)
 	}
 	return l
 }
