@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"crypto/md5"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
 )
@@ -303,4 +305,42 @@ func TestClusterConnectionsPerUser(t *testing.T) {
 		t.Error(err)
 	}
 	knows(s.all[1], 0)
+}
+
+// pusherAsks is a request of a back end for the HTTP API of Pusher, signed.
+func pusherAsks(t *testing.T, one *running, method, path string) answer {
+	t.Helper()
+	body := ""
+	query := "auth_key=" + DevelopmentAppKey + "&auth_timestamp=" + fmt.Sprint(time.Now().Unix()) + "&auth_version=1.0"
+	if method == "POST" {
+		body = "{}"
+		query = fmt.Sprintf("auth_key=%s&auth_timestamp=%d&auth_version=1.0&body_md5=%x", DevelopmentAppKey, time.Now().Unix(), md5.Sum([]byte(body)))
+	}
+	signature := protocol.Sign(DevelopmentAppSecret, method+"\n"+path+"\n"+query)
+	return one.do(t, method, path+"?"+query+"&auth_signature="+signature, body, "Content-Type", "application/json")
+}
+
+// TestClusterPusher: the HTTP API of Pusher is about the clients of all nodes.
+func TestClusterPusher(t *testing.T) {
+	s := startSeveral(t, 2, nil)
+	c := pie(t, s.all[1], "/app/"+DevelopmentAppKey+"?protocol=7&client=js")
+	id := socketIDs.FindString(hears(t, c))
+	expectText(t, "subscribed", says(t, c, `{"event":"pusher:subscribe","data":{"channel":"news"}}`), "subscription_succeeded")
+	data := `{"id":"ann"}`
+	expectText(t, "signed in", says(t, c, fmt.Sprintf(`{"event":"pusher:signin","data":{"auth":%q,"user_data":%q}}`, protocol.AuthUser(DevelopmentAppKey, DevelopmentAppSecret, id, data), data)), "pusher:signin_success")
+
+	if a := pusherAsks(t, s.all[0], "GET", "/apps/"+DevelopmentAppID+"/channels"); a.StatusCode != 200 || !strings.Contains(a.body, `"news":{`) {
+		t.Errorf("the channels: %s %s", a.Status, a.body)
+	}
+	if a := pusherAsks(t, s.all[0], "POST", "/apps/"+DevelopmentAppID+"/users/bob/terminate_connections"); a.StatusCode != 200 {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	if a := pusherAsks(t, s.all[0], "POST", "/apps/"+DevelopmentAppID+"/users/ann/terminate_connections"); a.StatusCode != 200 {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	for heard := hears(t, c); !strings.Contains(heard, "closed 4009"); heard = hears(t, c) {
+		if strings.Contains(heard, "closed") {
+			t.Fatalf("the end is %s", heard)
+		}
+	}
 }

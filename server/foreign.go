@@ -92,6 +92,7 @@ func (s *Server) makePusher() (*pusher.Server, error) {
 	if s.tracer != nil {
 		o.Webhooks.Wrap = s.tracer.RoundTripper
 	}
+	s.acrossPusher(&o)
 	return pusher.New(o)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,20 @@ func (c *call) channels(r *http.Request, _ string) (any, *fault) {
 	}
 	answer := channelsAnswer{Channels: map[string]channelAnswer{}}
 	var names []string
-	for _, ch := range c.server.o.Hub.Channels() {
-		if name, ok := c.space.Name(ch.Name); ok && !strings.HasPrefix(ch.Name, "@") && strings.HasPrefix(name, prefix) {
+	add := func(channel string) {
+		if name, ok := c.space.Name(channel); ok && !strings.HasPrefix(channel, "@") && strings.HasPrefix(name, prefix) {
 			names = append(names, name)
 		}
+	}
+	for _, ch := range c.server.o.Hub.Channels() {
+		add(ch.Name)
+	}
+	if elsewhere := c.server.o.ChannelsElsewhere; elsewhere != nil {
+		for _, channel := range elsewhere(r.Context(), c.space.Prefix()+prefix) {
+			add(channel)
+		}
+		slices.Sort(names)
+		names = slices.Compact(names)
 	}
 	c.askAll(names, asked)
 	for _, name := range names {
@@ -186,9 +197,18 @@ var terminated = &hub.Ended{Code: protocol.CodeUnauthorized, Reason: "You got di
 // terminate ends the connections of a user who has signed in.
 func (c *call) terminate(_ *http.Request, id string) (any, *fault) {
 	user := c.space.User(id)
-	c.server.o.Hub.EndSessions(func(s *hub.Session) bool {
-		who := s.Identity()
-		return s.Transport() == protocol.Transport && who != nil && who.Kind == access.Application && who.Name == c.app.Key && who.User == user
-	}, terminated)
+	if told := c.server.o.Terminated; told != nil {
+		told(c.app.Key, user)
+	}
+	c.server.Terminate(c.app.Key, user)
 	return struct{}{}, nil
+}
+
+// Terminate ends the connections to this server of a user who has signed in to the app with
+// this key, as another server was asked to.
+func (s *Server) Terminate(key, user string) {
+	s.o.Hub.EndSessions(func(session *hub.Session) bool {
+		who := session.Identity()
+		return session.Transport() == protocol.Transport && who != nil && who.Kind == access.Application && who.Name == key && who.User == user
+	}, terminated)
 }

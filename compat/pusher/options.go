@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,6 +74,14 @@ type Options struct {
 
 	// Webhooks says how webhooks are sent.
 	Webhooks Webhooks
+
+	// ChannelsElsewhere returns the channels of the hub with subscribers through other servers whose
+	// names begin with a prefix; it may wait, and does what it can. Default: there are no others.
+	ChannelsElsewhere func(ctx context.Context, prefix string) []string
+
+	// Terminated tells all other servers that the connections of a user are ended: they call
+	// Server.Terminate. Default: there are none.
+	Terminated func(key, user string)
 
 	// Now is the clock that signatures are checked by. Default time.Now.
 	Now func() time.Time

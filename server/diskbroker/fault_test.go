@@ -126,6 +126,34 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
+// A disk that does not answer is said to be unwell, and nothing is lost by it.
+func TestDiskStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &faulty{room: -1}
+		f := newFixture(t, func(o *Options) { o.create = disk.create })
+		stall := make(chan struct{})
+		disk.set(func(d *faulty) { d.stall = stall })
+		a := make(answer, 1)
+		f.Publish(hub.Message{Channel: "c", Data: []byte("1")}, plenty, a, 0)
+		<-time.After(stallTime - time.Millisecond)
+		if err := f.Health(t.Context()); err != nil {
+			t.Errorf("Health says %v", err)
+		}
+		<-time.After(2 * time.Millisecond)
+		if err := f.Health(t.Context()); err == nil || len(a) != 0 {
+			t.Errorf("Health says %v, with %d answers", err, len(a))
+		}
+		disk.set(func(d *faulty) { d.stall = nil })
+		close(stall)
+		if p := <-a; p.Err != nil {
+			t.Error(p.Err)
+		}
+		if err := f.Health(t.Context()); err != nil {
+			t.Errorf("Health says %v", err)
+		}
+	})
+}
+
 // A directory that cannot be written when it is opened is an error, and one that fails while it is closed, too.
 func TestDiskFailsAtTheEdges(t *testing.T) {
 	disk := &faulty{room: -1}

@@ -249,10 +249,11 @@ func copyTree(t testing.TB, from, to string) {
 // faulty is a file layer that fails when it is told to.
 type faulty struct {
 	mu    sync.Mutex
-	room  int64 // bytes that can still be written; negative for no limit
-	sync  error // of the next Sync
-	err   error // when there is no room
-	cut   error // of Truncate
+	room  int64         // bytes that can still be written; negative for no limit
+	sync  error         // of the next Sync
+	err   error         // when there is no room
+	cut   error         // of Truncate
+	stall chan struct{} // until it is closed, nothing is written
 	syncs int
 }
 
@@ -297,6 +298,12 @@ func (f *faultyFile) Write(p []byte) (int, error) {
 }
 
 func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
+	f.of.mu.Lock()
+	stall := f.of.stall
+	f.of.mu.Unlock()
+	if stall != nil {
+		<-stall
+	}
 	n, full := len(p), error(nil)
 	if len(p) != markBytes { // what overwrites needs no room
 		n, full = f.take(len(p))

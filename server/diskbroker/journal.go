@@ -2,6 +2,7 @@ package diskbroker
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,8 @@ type journal struct {
 	lanes   []chan laneItem // closed by the writer
 	done    sync.WaitGroup  // the writer and the lanes
 	stats   journalStats
-	log     *segmentLog // the writer's
+	since   atomic.Int64 // when the write that is under way began, in nanoseconds of Unix time; 0 for none
+	log     *segmentLog  // the writer's
 }
 
 type journalStats struct {
@@ -115,6 +117,11 @@ func (j *journal) stop(refusal error) {
 func (j *journal) Health(context.Context) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if since := j.since.Load(); since != 0 && j.refusal == nil {
+		if lasts := time.Since(time.Unix(0, since)); lasts > stallTime {
+			return &DiskError{"write", fmt.Errorf("it has taken %v until now", lasts.Round(time.Second))}
+		}
+	}
 	return j.refusal
 }
 
@@ -188,7 +195,10 @@ func (j *journal) write(q *batch) *DiskError {
 	if len(q.b) == 0 {
 		return nil
 	}
-	if err := j.log.write(q.b); err != nil {
+	j.since.Store(time.Now().UnixNano())
+	err := j.log.write(q.b)
+	j.since.Store(0)
+	if err != nil {
 		return err
 	}
 	j.stats.records.Add(uint64(len(q.entries)))

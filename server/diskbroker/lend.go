@@ -111,8 +111,16 @@ func (b *Broker) reclaim(lease *Lease) error {
 	return b.wrap(b.runBehind(&c, lease))
 }
 
-// runBehind has the journal write behind what was lent.
+// runBehind has the journal write behind what was lent, which is synced with the rest: at once with SyncAlways, as the
+// one before may have had it otherwise.
 func (b *Broker) runBehind(c *contents, lease *Lease) error {
+	if b.options.SyncAlways {
+		for _, n := range c.segments {
+			if _, err := b.secure(b.segmentPath(n), false, 0); err != nil {
+				return err
+			}
+		}
+	}
 	if err := b.run(lease.Segment + 1); err != nil {
 		return err
 	}
@@ -130,15 +138,15 @@ func (b *Broker) runBehind(c *contents, lease *Lease) error {
 			log.since.Add(info.Size())
 			log.files.Add(1)
 		}
+		if b.options.SyncAlways {
+			continue
+		}
+		f, err := b.options.create(b.segmentPath(n), os.O_WRONLY)
+		if err != nil {
+			return err
+		}
+		log.retire(f)
 	}
-	if b.options.SyncAlways {
-		return nil // it was synced
-	}
-	f, err := b.options.create(b.segmentPath(lease.Segment), os.O_WRONLY)
-	if err != nil {
-		return err
-	}
-	log.retire(f)
 	return nil
 }
 

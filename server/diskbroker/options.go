@@ -79,6 +79,9 @@ const (
 	// retryInterval is how often it is tried whether a disk that was full or failed has recovered.
 	retryInterval = time.Second
 
+	// stallTime is how long a write may take before the Broker says that it is not well.
+	stallTime = 5 * time.Second
+
 	// probeBytes is how much room there has to be again.
 	probeBytes = 64 << 10
 

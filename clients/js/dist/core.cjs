@@ -195,14 +195,14 @@ var Channel = class extends Emitter {
     this.o = void 0;
     if (this.t) return;
     const feed = this.t = this.rb();
-    this.g.sa(feed);
+    this.g.ta(feed);
   }
   /** @internal */
   Pa() {
     if (this.qb || this.o) return;
     this.o = this.g.sb(this.g.grace, () => {
       this.o = void 0;
-      if (this.t) this.g.ta(this.t);
+      if (this.t) this.g.ua(this.t);
       this.Qa();
     });
   }
@@ -219,7 +219,7 @@ var Channel = class extends Emitter {
       since,
       last,
       fields: rate ? { rate } : {},
-      aa: (ok) => {
+      ba: (ok) => {
         if (this.t !== feed) return;
         const lines = held ?? [];
         if (held) {
@@ -228,7 +228,7 @@ var Channel = class extends Emitter {
         }
         held = void 0;
         this.m("subscribed", this.N ?? "");
-        for (const line of [...ok.publications ?? [], ...lines]) this.ba(line);
+        for (const line of [...ok.publications ?? [], ...lines]) this.ca(line);
       },
       Ra: (error) => {
         if (this.t !== feed) return;
@@ -238,12 +238,12 @@ var Channel = class extends Emitter {
       push: (line) => {
         if (this.t !== feed) return;
         if (held) held.push(line);
-        else this.ba(line);
+        else this.ca(line);
       }
     };
     return feed;
   }
-  ba(line) {
+  ca(line) {
     if (line.position) {
       if (this.Sa(line.channel, line.position)) this.m("message", message(line));
     } else if (line.vector) {
@@ -295,9 +295,9 @@ function open(transport, around, told) {
 }
 function webSocket({ url, WebSocket }, told) {
   const socket = new WebSocket(url.replace(/^http/, "ws"), "godwit.v1");
-  socket.onopen = () => told.ca();
+  socket.onopen = () => told.da();
   socket.onmessage = ({ data }) => told.O(parse(data));
-  socket.onclose = ({ code }) => told.da({ code });
+  socket.onclose = ({ code }) => told.ea({ code });
   socket.onerror = () => {
   };
   return {
@@ -320,7 +320,7 @@ function requests(transport, around, told) {
     if (isOver) return;
     isOver = true;
     abort.abort();
-    told.da(why);
+    told.ea(why);
   };
   const ask = async (init, query = "") => {
     const { fetch } = around;
@@ -374,7 +374,7 @@ function requests(transport, around, told) {
     isPosting = false;
   };
   const failed = () => lost({});
-  queueMicrotask(() => isOver || told.ca());
+  queueMicrotask(() => isOver || told.da());
   return {
     send(lines) {
       if (!isAsked) {
@@ -424,40 +424,40 @@ var Dialer = class {
     this.i = [];
     // what is written to
     this.P = false;
-    this.ua = {};
-    this.va = false;
+    this.va = {};
+    this.wa = false;
     this.z = [...kinds];
-    this.fa(headStartMs);
+    this.ga(headStartMs);
   }
   send(lines) {
-    this.ea?.wa.send(lines);
+    this.fa?.xa.send(lines);
   }
   close(code) {
-    this.va = true;
+    this.wa = true;
     clearTimeout(this.p);
-    for (const candidate of this.i) candidate.wa.close(candidate === this.ea ? code : 4e3);
+    for (const candidate of this.i) candidate.xa.close(candidate === this.fa ? code : 4e3);
     this.i = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   tb() {
-    if (this.P && this.i.length === 1 && !this.va) this.Ta("websocket");
+    if (this.P && this.i.length === 1 && !this.wa) this.Ta("websocket");
   }
-  fa(head) {
+  ga(head) {
     clearTimeout(this.p);
     const kind = this.z.shift();
     if (!kind) return;
-    this.p = setTimeout(() => this.fa(stepMs), head);
+    this.p = setTimeout(() => this.ga(stepMs), head);
     this.Ta(kind);
   }
   Ta(kind) {
     const candidate = { b: kind };
     this.i.push(candidate);
-    const isOurs = () => !this.va && this.i.includes(candidate);
+    const isOurs = () => !this.wa && this.i.includes(candidate);
     try {
-      candidate.wa = open(kind, this.ub, {
-        ca: () => isOurs() && this.vb(candidate),
+      candidate.xa = open(kind, this.ub, {
+        da: () => isOurs() && this.vb(candidate),
         O: (lines) => isOurs() && this.wb(candidate, lines),
-        da: (why) => isOurs() && this.G(candidate, why)
+        ea: (why) => isOurs() && this.G(candidate, why)
       });
     } catch {
       queueMicrotask(() => isOurs() && this.G(candidate, {}));
@@ -467,10 +467,10 @@ var Dialer = class {
     if (this.P) this.Ua(candidate);
     else if (this.z.length > 0 && candidate.b === "websocket") {
       clearTimeout(this.p);
-      this.p = setTimeout(() => this.fa(stepMs), grantMs);
+      this.p = setTimeout(() => this.ga(stepMs), grantMs);
     }
-    this.ea = candidate;
-    this.H.ca(candidate.b);
+    this.fa = candidate;
+    this.H.da(candidate.b);
   }
   wb(candidate, lines) {
     if (!this.P) {
@@ -484,16 +484,16 @@ var Dialer = class {
   Ua(candidate) {
     const others = this.i.filter((other) => other !== candidate);
     this.i = [candidate];
-    this.ea = candidate;
-    for (const other of others) other.wa?.close(4e3);
+    this.fa = candidate;
+    for (const other of others) other.xa?.close(4e3);
   }
   G(candidate, why) {
     this.i = this.i.filter((other) => other !== candidate);
-    if (why.status || !this.ua.status) this.ua = why;
+    if (why.status || !this.va.status) this.va = why;
     if (this.i.length > 0) return;
-    if (!this.P && this.z.length > 0 && !(this.xb && !why.status)) return this.fa(stepMs);
+    if (!this.P && this.z.length > 0 && !(this.xb && !why.status)) return this.ga(stepMs);
     this.close(4e3);
-    this.H.da(this.ua);
+    this.H.ea(this.va);
   }
 };
 
@@ -504,32 +504,32 @@ var Fan = class {
     this.a = _run;
     this.R = _ask;
     this.A = /* @__PURE__ */ new Map();
-    this.ga = [];
+    this.ha = [];
   }
   get size() {
     return this.A.size;
   }
-  sa(feed) {
+  ta(feed) {
     const { name, since, last, fields } = feed;
     let branch = this.A.get(name);
     if (!branch) {
       branch = { u: /* @__PURE__ */ new Set([feed]), Va: feed, fields, yb: matcher(name) };
       this.A.set(name, branch);
-      if (isPattern(name)) this.ga.push(branch);
-      if (this.c.Wa(name)) this.xa(branch, feed);
+      if (isPattern(name)) this.ha.push(branch);
+      if (this.c.Wa(name)) this.ya(branch, feed);
       else this.a({ is: "subscribe", name, since, last, fields });
       return;
     }
     branch.u.add(feed);
-    if (this.c.Wa(name)) this.xa(branch, feed);
+    if (this.c.Wa(name)) this.ya(branch, feed);
   }
-  ta(feed) {
+  ua(feed) {
     const branch = this.A.get(feed.name);
     if (!branch?.u.delete(feed) || branch.u.size > 0) return;
     this.Q(feed.name, branch);
     this.a({ is: "unsubscribe", name: feed.name });
   }
-  aa(name, ok, error) {
+  ba(name, ok, error) {
     const branch = this.A.get(name);
     if (!branch) return;
     if (error) {
@@ -537,9 +537,9 @@ var Fan = class {
       for (const feed of branch.u) feed.Ra(error);
       return;
     }
-    branch.Va.ya = true;
-    for (const feed of branch.u) if (feed.ya) feed.aa(ok);
-    for (const feed of branch.u) if (!feed.ya && !this.xa(branch, feed)) return;
+    branch.Va.za = true;
+    for (const feed of branch.u) if (feed.za) feed.ba(ok);
+    for (const feed of branch.u) if (!feed.za && !this.ya(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
@@ -547,7 +547,7 @@ var Fan = class {
     const name = about?.channel;
     if (name === void 0) return false;
     let isWanted = this.Xa(this.A.get(name), line);
-    for (const branch of this.ga) if (branch.yb(name)) isWanted = this.Xa(branch, line) || isWanted;
+    for (const branch of this.ha) if (branch.yb(name)) isWanted = this.Xa(branch, line) || isWanted;
     return isWanted;
   }
   Xa(branch, line) {
@@ -560,10 +560,10 @@ var Fan = class {
   }
   Q(name, branch) {
     this.A.delete(name);
-    this.ga = this.ga.filter((other) => other !== branch);
+    this.ha = this.ha.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  xa(branch, feed) {
+  ya(branch, feed) {
     const { name, since, last, fields } = feed;
     const position = this.c.position(name);
     const needsMore = !!fields.presence && !branch.fields.presence;
@@ -576,8 +576,8 @@ var Fan = class {
     }
     const begin = (ok) => {
       if (!branch.u.has(feed)) return;
-      feed.ya = true;
-      feed.aa(ok);
+      feed.za = true;
+      feed.ba(ok);
     };
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
@@ -619,7 +619,7 @@ var Outbox = class {
   constructor(_exit) {
     this.T = _exit;
     /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
-    this.za = false;
+    this.Aa = false;
     /** Until when the server wants no publications, 0 for now. */
     this.B = 0;
     this.v = /* @__PURE__ */ new Map();
@@ -645,15 +645,15 @@ var Outbox = class {
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
   Ab(isResumed, now) {
-    const isSame = isResumed && !this.za;
-    this.za = false;
+    const isSame = isResumed && !this.Aa;
+    this.Aa = false;
     this.S.clear();
     for (const asked of [...this.v.values()]) {
       if (!asked.id) continue;
       const isOnce = isCounted(asked.q) && !asked.body.idempotency_key;
       if (isSame && isCounted(asked.q)) this._a(asked, now, asked.id);
       else if (isOnce || isCounted(asked.q) && now - asked.Za > keyMs) {
-        this.Aa(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
+        this.Ba(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
       } else asked.id = 0;
     }
   }
@@ -666,7 +666,7 @@ var Outbox = class {
       asked.id = 0;
       this.S.delete(id);
       this.B = Math.max(this.B, now + after);
-    } else this.Aa(asked, outcome);
+    } else this.Ba(asked, outcome);
     return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
@@ -677,7 +677,7 @@ var Outbox = class {
     this.Q(asked);
   }
   fail(error) {
-    for (const asked of [...this.v.values()]) this.Aa(asked, { error });
+    for (const asked of [...this.v.values()]) this.Ba(asked, { error });
   }
   _a(asked, now, id) {
     if (!asked.id) asked.Za = now;
@@ -685,7 +685,7 @@ var Outbox = class {
     this.S.set(id, asked);
     this.T.send(JSON.stringify({ id, [asked.q]: asked.body }));
   }
-  Aa(asked, outcome) {
+  Ba(asked, outcome) {
     this.Q(asked);
     this.T.Cb(asked.w, outcome);
   }
@@ -712,13 +712,13 @@ var Session = class {
     this.retryAt = 0;
     /** The carrier: "" while there is none. */
     this.b = "";
-    this.Ba = Infinity;
-    this.ha = Infinity;
+    this.Ca = Infinity;
+    this.ia = Infinity;
     this.x = false;
     this.ab = 0;
     this.C = false;
     this.K = 0;
-    this.ia = /* @__PURE__ */ new Map();
+    this.ja = /* @__PURE__ */ new Map();
     // by the id of connect
     this.h = new Outbox({
       $a: () => ++this.K,
@@ -728,16 +728,16 @@ var Session = class {
     this.e = /* @__PURE__ */ new Map();
     this.U = /* @__PURE__ */ new Map();
     this.W = 0;
-    this.ja = 1e3;
-    this.ka = 25e3;
-    this.la = 0;
+    this.ka = 1e3;
+    this.la = 25e3;
     this.ma = 0;
+    this.na = 0;
     this.k = 0;
     // of dialling, or of the reply to a ping
     this.bb = 0;
     // of connect
-    this.oa = false;
     this.pa = false;
+    this.qa = false;
     this.j = [];
     this.I = settings;
     this.J = settings.token;
@@ -778,19 +778,19 @@ var Session = class {
         if (this.state === "connecting" || this.state === "open") this.Fb(input.b, now);
         break;
       case "received":
-        this.la = now;
-        this.ma = 0;
+        this.ma = now;
+        this.na = 0;
         for (const line of input.lines) this.Gb(line, now);
         break;
       case "lost":
-        this.pa = false;
+        this.qa = false;
         this.G(input, now);
         break;
       case "subscribe":
         this.Hb(input);
         break;
       case "unsubscribe":
-        if (this.e.delete(input.name) && this.state === "open") this.Ca(input.name);
+        if (this.e.delete(input.name) && this.state === "open") this.Da(input.name);
         break;
       case "ask":
         this.h.ask(input.w, input.q, input.body);
@@ -806,9 +806,9 @@ var Session = class {
         break;
       case "sleep":
         if (this.state === "connecting" || this.state === "open") {
-          this.oa = true;
+          this.pa = true;
           this.M(4e3);
-          this.Da(now, Infinity);
+          this.Ea(now, Infinity);
         }
         break;
       case "tick":
@@ -824,15 +824,15 @@ var Session = class {
     this.b = "";
     this.bb = now;
     this.k = now + dialMs;
-    this.ia.clear();
-    if (!this.C && this.I.Ea && (!this.J || now >= this.ha)) this.Fa(this.J ? "expired" : "first");
-    else this.qa();
+    this.ja.clear();
+    if (!this.C && this.I.Fa && (!this.J || now >= this.ia)) this.Ga(this.J ? "expired" : "first");
+    else this.ra();
   }
-  qa() {
-    this.pa = true;
+  ra() {
+    this.qa = true;
     this.j.push({ do: "dial" });
   }
-  Fa(reason) {
+  Ga(reason) {
     this.x = true;
     this.j.push({ do: "token", reason });
   }
@@ -841,14 +841,14 @@ var Session = class {
     this.x = false;
     if (token !== void 0) {
       this.J = token;
-      this.ha = Infinity;
+      this.ia = Infinity;
     }
     if (this.state === "open") {
       if (token !== void 0) this.r([this.Y({ refresh: { token } })]);
     } else if (this.state === "connecting") {
       this.k = now + dialMs;
       if (error) this.db(now, error);
-      else this.qa();
+      else this.ra();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
@@ -862,7 +862,7 @@ var Session = class {
     if (this.resume) connect.resume = this.resume;
     if (this.V) connect.messages = this.V;
     const lines = [this.Y({ connect })];
-    this.ia.set(this.K, { b: kind, Kb: this.U = /* @__PURE__ */ new Map() });
+    this.ja.set(this.K, { b: kind, Kb: this.U = /* @__PURE__ */ new Map() });
     for (const sub of this.e.values()) {
       sub.D = false;
       lines.push(this.Z(sub));
@@ -877,12 +877,12 @@ var Session = class {
     this.error = void 0;
     this.retryAt = 0;
     this.resume = { session: ok.session, secret: ok.secret };
-    this.ja = ok.reconnect?.after_ms ?? this.ja;
-    this.ka = ok.ping_ms || 25e3;
+    this.ka = ok.reconnect?.after_ms ?? this.ka;
+    this.la = ok.ping_ms || 25e3;
     this.W = this.ab = 0;
-    this.ha = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
+    this.ia = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
     this.U = subs;
-    for (const sub of subs.values()) if (this.e.get(sub.name) !== sub) this.Ca(sub.name);
+    for (const sub of subs.values()) if (this.e.get(sub.name) !== sub) this.Da(sub.name);
     const begins = new Set(subs.values());
     for (const sub of this.e.values()) if (!begins.has(sub)) this.r([this.Z(sub)]);
     this.h.Ab(!!ok.resumed && kind !== "tab", now);
@@ -894,7 +894,7 @@ var Session = class {
   Db(follow, now) {
     if (this.C === follow) return;
     this.C = follow;
-    this.h.za = true;
+    this.h.Aa = true;
     if (this.state !== "idle" && this.state !== "closed") {
       if (this.state !== "waiting") this.M(4e3);
       this.W = 0;
@@ -906,9 +906,9 @@ var Session = class {
     if (this.state !== "connecting" && this.state !== "open") return;
     const wasOpen = this.state === "open";
     const { code, status, reconnect } = why;
-    const problem = why.problem ?? this.na ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
+    const problem = why.problem ?? this.oa ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
     const retryAfter = why.retryAfter ?? problem.retry_after_ms;
-    this.na = void 0;
+    this.oa = void 0;
     const has = (what) => codesAfter[what].includes(code);
     const isDelayed = !status || status === 408 || status === 429 || status > 499 || status === 404 && /session-unknown$/.test(problem.type);
     const isKnown = has("never") || has("new-token") || has("afresh");
@@ -918,22 +918,22 @@ var Session = class {
     if (code === 4409) this.resume = void 0;
     if (isOver) return this.o("closed");
     if (needsToken) {
-      this.ha = Infinity;
-      if (!this.I.Ea || this.ab++ > 0) return this.o("closed");
+      this.ia = Infinity;
+      if (!this.I.Fa || this.ab++ > 0) return this.o("closed");
       this.state = "connecting";
       this.b = "";
-      return this.Fa("refused");
+      return this.Ga("refused");
     }
-    if (this.C) return this.Da(now, wasOpen ? 0 : 500);
+    if (this.C) return this.Ea(now, wasOpen ? 0 : 500);
     this.db(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
   db(now, problem, retryAfter = 0) {
     this.error ??= { problem };
-    const most = Math.min(delayMaxMs, this.ja * 2 ** this.W++);
-    this.Da(now, Math.max(retryAfter, most * (0.5 + this.I.random() / 2)));
+    const most = Math.min(delayMaxMs, this.ka * 2 ** this.W++);
+    this.Ea(now, Math.max(retryAfter, most * (0.5 + this.I.random() / 2)));
   }
-  Da(now, ms) {
+  Ea(now, ms) {
     this.state = "waiting";
     this.b = "";
     this.retryAt = now + ms;
@@ -949,8 +949,8 @@ var Session = class {
     if (state === "closed" && this.error) this.Mb(this.error.problem);
   }
   M(code) {
-    if (this.pa) this.j.push({ do: "drop", code });
-    this.pa = false;
+    if (this.qa) this.j.push({ do: "drop", code });
+    this.qa = false;
     this.b = "";
   }
   Mb(error) {
@@ -959,28 +959,28 @@ var Session = class {
   }
   cb(now) {
     if (this.state === "waiting") {
-      this.oa = false;
+      this.pa = false;
       this.W = 0;
       this.L(now);
     } else if (this.state === "connecting" && !this.x && now - this.bb > freshMs) {
       this.M(4e3);
       this.L(now);
-    } else if (this.state === "open" && now - this.la > freshMs) {
-      this.Ga(now, probeMs);
+    } else if (this.state === "open" && now - this.ma > freshMs) {
+      this.Ha(now, probeMs);
     }
   }
   Ib(now) {
-    if (now < this.Ba) return;
+    if (now < this.Ca) return;
     if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.oa) this.L(now);
+      if (now >= this.retryAt && !this.pa) this.L(now);
     } else if (this.state === "connecting") {
       if (now < this.k || this.x) return;
       this.eb(now);
     } else if (this.state === "open") {
-      if (!this.ma) {
-        if (now - this.la >= this.ka) this.Ga(now, Math.min(this.ka, patienceMs));
+      if (!this.na) {
+        if (now - this.ma >= this.la) this.Ha(now, Math.min(this.la, patienceMs));
       } else if (now - this.k > freshMs) {
-        this.Ga(now, probeMs);
+        this.Ha(now, probeMs);
       } else if (now >= this.k) {
         return this.eb(now);
       }
@@ -998,21 +998,21 @@ var Session = class {
     if (this.C) this.j.push({ do: "steal" });
     this.G({ problem: trouble("silent", "there was no answer") }, now);
   }
-  Ga(now, patience) {
-    this.ma = now;
+  Ha(now, patience) {
+    this.na = now;
     this.k = now + patience;
     this.r([this.Y({ ping: {} })]);
   }
   Jb(now) {
     let deadline = Infinity;
-    if (this.state === "waiting" && !this.oa) deadline = this.retryAt;
+    if (this.state === "waiting" && !this.pa) deadline = this.retryAt;
     else if (this.state === "connecting" && !this.x) deadline = this.k;
     else if (this.state === "open") {
-      deadline = this.ma ? this.k : this.la + this.ka;
+      deadline = this.na ? this.k : this.ma + this.la;
       if (this.h.B) deadline = Math.min(deadline, this.h.B);
       for (const sub of this.e.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
     }
-    this.Ba = Math.max(deadline, now);
+    this.Ca = Math.max(deadline, now);
   }
   // --- commands ---
   Y(command) {
@@ -1027,7 +1027,7 @@ var Session = class {
     this.e.set(name, sub);
     if (this.state === "closed" && this.error) return this._(name, { error: this.error.problem });
     if (this.state !== "open") return;
-    if (old) this.Ca(name);
+    if (old) this.Da(name);
     this.r([this.Z(sub)]);
   }
   Z(sub) {
@@ -1036,7 +1036,7 @@ var Session = class {
     this.U.set(this.K, sub);
     return line;
   }
-  Ca(channel) {
+  Da(channel) {
     this.r([this.Y({ unsubscribe: { channel } })]);
   }
   _(name, outcome) {
@@ -1063,12 +1063,12 @@ var Session = class {
     } else if (line.unsubscribed) {
       return this._(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
-      this.ja = line.reconnect.after_ms;
+      this.ka = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.x && this.I.Ea && !this.C) this.Fa("expired");
+      if (!this.x && this.I.Fa && !this.C) this.Ga("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
-      const problem = this.na ?? trouble("ended", reason);
+      const problem = this.oa ?? trouble("ended", reason);
       if (this.state === "connecting" || this.state === "open") this.M(4e3);
       return this.G({ code, reconnect, problem }, now);
     }
@@ -1080,11 +1080,11 @@ var Session = class {
     else if (!sub && channel[0] === "@") this.V = position;
   }
   Nb({ id, ok, error }, now) {
-    const hello = this.ia.get(id);
+    const hello = this.ja.get(id);
     if (hello) {
-      this.ia.clear();
+      this.ja.clear();
       if (ok) this.Lb(ok, hello, now);
-      else this.na = error;
+      else this.oa = error;
       return;
     }
     const sub = this.U.get(id);
@@ -1131,7 +1131,7 @@ var Godwit = class extends Emitter {
     this.F = new globalThis.Map();
     this.Pb = 0;
     this.hb = [];
-    this.Ha = false;
+    this.Ia = false;
     this.Ja = upgradeFirstMs;
     this.H = "idle";
     this.ib = "";
@@ -1146,7 +1146,7 @@ var Godwit = class extends Emitter {
     const { token } = options;
     this.c = new Session({
       client: options.client ?? "godwit-js/" + version,
-      Ea: typeof token === "function",
+      Fa: typeof token === "function",
       token: typeof token === "string" ? token : void 0,
       random: Math.random
     });
@@ -1157,14 +1157,14 @@ var Godwit = class extends Emitter {
     );
     this.g = {
       grace: options.grace ?? 5e3,
-      sa: (feed) => {
+      ta: (feed) => {
         this.jb();
         if (this.s) queueMicrotask(() => feed.Ra(wasClosed));
-        else this.E.sa(feed);
+        else this.E.ta(feed);
       },
-      ta: (feed) => {
-        this.E.ta(feed);
-        this.ra();
+      ua: (feed) => {
+        this.E.ua(feed);
+        this.sa();
       },
       ask: (verb, body, options2) => this.R(verb, body, options2),
       sb: later
@@ -1260,7 +1260,7 @@ var Godwit = class extends Emitter {
       reply: (outcome) => {
         this.F.delete(ref);
         reply(outcome);
-        this.ra();
+        this.sa();
       }
     });
     this.jb();
@@ -1270,7 +1270,7 @@ var Godwit = class extends Emitter {
   lb(ref) {
     if (!this.F.delete(ref)) return;
     this.a({ is: "forget", w: ref });
-    this.ra();
+    this.sa();
   }
   // --- the life of the connection ---
   jb() {
@@ -1293,7 +1293,7 @@ var Godwit = class extends Emitter {
         command: (verb, body, reply) => this.mb(verb, body, reply),
         forget: (ref) => this.lb(ref),
         busy: () => this.Ma(),
-        rest: () => this.ra(),
+        rest: () => this.sa(),
         tell: () => this.Na()
       });
     if (this.d) this.d.join();
@@ -1304,7 +1304,7 @@ var Godwit = class extends Emitter {
     this.$ = void 0;
   }
   // _rest lets go when nobody has used anything for a while.
-  ra() {
+  sa() {
     if (this.$ || this.s || this.E.size > 0 || this.F.size > 0) return;
     this.$ = later(this.g.grace, () => {
       this.$ = void 0;
@@ -1313,6 +1313,8 @@ var Godwit = class extends Emitter {
   }
   kb() {
     this.Ma();
+    this.aa?.();
+    this.aa = void 0;
     this.a({ is: "leave" });
     this.d?.leave();
     this.Ka?.();
@@ -1326,8 +1328,8 @@ var Godwit = class extends Emitter {
   // --- one step after another ---
   a(input) {
     this.hb.push(input);
-    if (this.Ha) return;
-    this.Ha = true;
+    if (this.Ia) return;
+    this.Ia = true;
     try {
       for (let next; next = this.hb.shift(); ) {
         const effects = this.c.step(next, Date.now());
@@ -1335,12 +1337,12 @@ var Godwit = class extends Emitter {
         for (const effect of effects) this.Tb(effect);
       }
     } finally {
-      this.Ha = false;
+      this.Ia = false;
     }
   }
   Sb() {
     clearTimeout(this.p);
-    const { Ba: deadline } = this.c;
+    const { Ca: deadline } = this.c;
     if (deadline < Infinity) this.p = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
   Tb(effect) {
@@ -1348,7 +1350,7 @@ var Godwit = class extends Emitter {
       case "send":
         return this.l?.send(effect.lines);
       case "dial":
-        return this.qa();
+        return this.ra();
       case "drop":
         this.l?.close(effect.code);
         this.l = void 0;
@@ -1358,9 +1360,9 @@ var Godwit = class extends Emitter {
       case "reply":
         return this.F.get(effect.w)?.reply(effect);
       case "begun":
-        return this.E.aa(effect.name, effect.ok, effect.error);
+        return this.E.ba(effect.name, effect.ok, effect.error);
       case "push":
-        return this.ba(effect.line);
+        return this.ca(effect.line);
       case "steal":
         return this.d?.steal();
       case "state":
@@ -1375,12 +1377,12 @@ var Godwit = class extends Emitter {
       (error) => this.a({ is: "token", error: trouble("token", "no token was to be had: " + (error?.message ?? error)) })
     );
   }
-  ba(line) {
+  ca(line) {
     const isWanted = this.E.push(line);
     if (line.message) this.m("message", message(line.message));
     if (this.d?.nb && (isWanted || line.message)) this.d.push(line);
   }
-  qa() {
+  ra() {
     this.l?.close(4e3);
     const sharing = this.d;
     if (sharing && !sharing.nb) {
@@ -1403,9 +1405,9 @@ var Godwit = class extends Emitter {
     const first = kinds.find((kind) => kind === known);
     const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds;
     const dialer = new Dialer(order, !!first && this.ob++ % 3 < 2, around, {
-      ca: (kind) => this.l === dialer && this.a({ is: "ready", b: kind }),
+      da: (kind) => this.l === dialer && this.a({ is: "ready", b: kind }),
       O: (lines) => this.l === dialer && this.a({ is: "received", lines }),
-      da: (why) => this.l === dialer && this.a({ is: "lost", ...why })
+      ea: (why) => this.l === dialer && this.a({ is: "lost", ...why })
     });
     this.l = dialer;
   }
@@ -1434,9 +1436,9 @@ var Godwit = class extends Emitter {
   }
   // What carries the session is replaced by a WebSocket when that gets through.
   pb(kind) {
-    if (this.Ia || kind === "" || kind === "tab" || kind === "websocket" || !this.z().includes("websocket")) return;
-    this.Ia = later(this.Ja, () => {
-      this.Ia = void 0;
+    if (this.aa || kind === "" || kind === "tab" || kind === "websocket" || !this.z().includes("websocket")) return;
+    this.aa = later(this.Ja, () => {
+      this.aa = void 0;
       this.Ja = Math.min(this.Ja * 2, upgradeMaxMs);
       this.l?.tb?.();
       this.pb(this.c.b);
@@ -1445,6 +1447,7 @@ var Godwit = class extends Emitter {
 };
 function later(ms, then) {
   const timer = setTimeout(then, Math.min(ms, timerMaxMs));
+  timer.unref?.();
   return () => clearTimeout(timer);
 }
 var storageKey = (url) => "godwit transport " + url;

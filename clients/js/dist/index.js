@@ -13,7 +13,7 @@ var Emitter = class {
     const listeners = this.E.get(type) ?? [];
     if (!listeners.some(({ call }) => call === listener)) {
       this.E.set(type, [...listeners, { call: listener, once: !!options.once }]);
-      this.Oa(type);
+      this.Pa(type);
     }
     options.signal?.addEventListener("abort", off, { once: true });
     return off;
@@ -25,17 +25,17 @@ var Emitter = class {
     if (!before || left.length === before.length) return;
     if (left.length > 0) this.E.set(type, left);
     else this.E.delete(type);
-    this.Pa();
+    this.Qa();
   }
   /** @internal */
   get kb() {
     return this.E.size > 0;
   }
   /** @internal */
-  Oa(_type) {
+  Pa(_type) {
   }
   /** @internal */
-  Pa() {
+  Qa() {
   }
   /** @internal */
   h(type, event) {
@@ -162,7 +162,7 @@ var Channel = class extends Emitter {
     return iterator;
   }
   /** @internal */
-  Oa() {
+  Pa() {
     this.i?.();
     this.i = void 0;
     if (this.f) return;
@@ -170,7 +170,7 @@ var Channel = class extends Emitter {
     this.e.ba(feed);
   }
   /** @internal */
-  Pa() {
+  Qa() {
     if (this.kb || this.i) return;
     this.i = this.e.lb(this.e.grace, () => {
       this.i = void 0;
@@ -202,7 +202,7 @@ var Channel = class extends Emitter {
         this.h("subscribed", this.aa ?? "");
         for (const line of [...ok.publications ?? [], ...lines]) this.F(line);
       },
-      ta: (error) => {
+      ua: (error) => {
         if (this.f !== feed) return;
         this.mb();
         this.h("error", new GodwitError(error));
@@ -267,9 +267,9 @@ function open(transport, around, told) {
 }
 function webSocket({ url, WebSocket }, told) {
   const socket = new WebSocket(url.replace(/^http/, "ws"), "godwit.v1");
-  socket.onopen = () => told.ua();
+  socket.onopen = () => told.va();
   socket.onmessage = ({ data }) => told.G(parse(data));
-  socket.onclose = ({ code }) => told.va({ code });
+  socket.onclose = ({ code }) => told.wa({ code });
   socket.onerror = () => {
   };
   return {
@@ -292,7 +292,7 @@ function requests(transport, around, told) {
     if (isOver) return;
     isOver = true;
     abort.abort();
-    told.va(why);
+    told.wa(why);
   };
   const ask = async (init, query = "") => {
     const { fetch } = around;
@@ -346,7 +346,7 @@ function requests(transport, around, told) {
     isPosting = false;
   };
   const failed = () => lost({});
-  queueMicrotask(() => isOver || told.ua());
+  queueMicrotask(() => isOver || told.va());
   return {
     send(lines) {
       if (!isAsked) {
@@ -396,40 +396,40 @@ var Dialer = class {
     this.o = [];
     // what is written to
     this.ca = false;
-    this.Qa = {};
-    this.Ra = false;
+    this.Ra = {};
+    this.Sa = false;
     this.H = [...kinds];
-    this.xa(headStartMs);
+    this.ya(headStartMs);
   }
   send(lines) {
-    this.wa?.Sa.send(lines);
+    this.xa?.Ta.send(lines);
   }
   close(code) {
-    this.Ra = true;
+    this.Sa = true;
     clearTimeout(this.u);
-    for (const candidate of this.o) candidate.Sa.close(candidate === this.wa ? code : 4e3);
+    for (const candidate of this.o) candidate.Ta.close(candidate === this.xa ? code : 4e3);
     this.o = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   Rb() {
-    if (this.ca && this.o.length === 1 && !this.Ra) this.ob("websocket");
+    if (this.ca && this.o.length === 1 && !this.Sa) this.ob("websocket");
   }
-  xa(head) {
+  ya(head) {
     clearTimeout(this.u);
     const kind = this.H.shift();
     if (!kind) return;
-    this.u = setTimeout(() => this.xa(stepMs), head);
+    this.u = setTimeout(() => this.ya(stepMs), head);
     this.ob(kind);
   }
   ob(kind) {
     const candidate = { b: kind };
     this.o.push(candidate);
-    const isOurs = () => !this.Ra && this.o.includes(candidate);
+    const isOurs = () => !this.Sa && this.o.includes(candidate);
     try {
-      candidate.Sa = open(kind, this.Sb, {
-        ua: () => isOurs() && this.Tb(candidate),
+      candidate.Ta = open(kind, this.Sb, {
+        va: () => isOurs() && this.Tb(candidate),
         G: (lines) => isOurs() && this.Ub(candidate, lines),
-        va: (why) => isOurs() && this.R(candidate, why)
+        wa: (why) => isOurs() && this.R(candidate, why)
       });
     } catch {
       queueMicrotask(() => isOurs() && this.R(candidate, {}));
@@ -439,10 +439,10 @@ var Dialer = class {
     if (this.ca) this.pb(candidate);
     else if (this.H.length > 0 && candidate.b === "websocket") {
       clearTimeout(this.u);
-      this.u = setTimeout(() => this.xa(stepMs), grantMs);
+      this.u = setTimeout(() => this.ya(stepMs), grantMs);
     }
-    this.wa = candidate;
-    this.S.ua(candidate.b);
+    this.xa = candidate;
+    this.S.va(candidate.b);
   }
   Ub(candidate, lines) {
     if (!this.ca) {
@@ -456,16 +456,16 @@ var Dialer = class {
   pb(candidate) {
     const others = this.o.filter((other) => other !== candidate);
     this.o = [candidate];
-    this.wa = candidate;
-    for (const other of others) other.Sa?.close(4e3);
+    this.xa = candidate;
+    for (const other of others) other.Ta?.close(4e3);
   }
   R(candidate, why) {
     this.o = this.o.filter((other) => other !== candidate);
-    if (why.status || !this.Qa.status) this.Qa = why;
+    if (why.status || !this.Ra.status) this.Ra = why;
     if (this.o.length > 0) return;
-    if (!this.ca && this.H.length > 0 && !(this.Vb && !why.status)) return this.xa(stepMs);
+    if (!this.ca && this.H.length > 0 && !(this.Vb && !why.status)) return this.ya(stepMs);
     this.close(4e3);
-    this.S.va(this.Qa);
+    this.S.wa(this.Ra);
   }
 };
 
@@ -476,7 +476,7 @@ var Fan = class {
     this.a = _run;
     this.ea = _ask;
     this.I = /* @__PURE__ */ new Map();
-    this.ya = [];
+    this.za = [];
   }
   get size() {
     return this.I.size;
@@ -487,13 +487,13 @@ var Fan = class {
     if (!branch) {
       branch = { y: /* @__PURE__ */ new Set([feed]), qb: feed, fields, Wb: matcher(name) };
       this.I.set(name, branch);
-      if (isPattern(name)) this.ya.push(branch);
-      if (this.c.rb(name)) this.Ta(branch, feed);
+      if (isPattern(name)) this.za.push(branch);
+      if (this.c.rb(name)) this.Ua(branch, feed);
       else this.a({ is: "subscribe", name, since, last, fields });
       return;
     }
     branch.y.add(feed);
-    if (this.c.rb(name)) this.Ta(branch, feed);
+    if (this.c.rb(name)) this.Ua(branch, feed);
   }
   P(feed) {
     const branch = this.I.get(feed.name);
@@ -506,12 +506,12 @@ var Fan = class {
     if (!branch) return;
     if (error) {
       this.da(name, branch);
-      for (const feed of branch.y) feed.ta(error);
+      for (const feed of branch.y) feed.ua(error);
       return;
     }
-    branch.qb.Ua = true;
-    for (const feed of branch.y) if (feed.Ua) feed.Q(ok);
-    for (const feed of branch.y) if (!feed.Ua && !this.Ta(branch, feed)) return;
+    branch.qb.Va = true;
+    for (const feed of branch.y) if (feed.Va) feed.Q(ok);
+    for (const feed of branch.y) if (!feed.Va && !this.Ua(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
@@ -519,7 +519,7 @@ var Fan = class {
     const name = about?.channel;
     if (name === void 0) return false;
     let isWanted = this.sb(this.I.get(name), line);
-    for (const branch of this.ya) if (branch.Wb(name)) isWanted = this.sb(branch, line) || isWanted;
+    for (const branch of this.za) if (branch.Wb(name)) isWanted = this.sb(branch, line) || isWanted;
     return isWanted;
   }
   sb(branch, line) {
@@ -532,10 +532,10 @@ var Fan = class {
   }
   da(name, branch) {
     this.I.delete(name);
-    this.ya = this.ya.filter((other) => other !== branch);
+    this.za = this.za.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  Ta(branch, feed) {
+  Ua(branch, feed) {
     const { name, since, last, fields } = feed;
     const position = this.c.position(name);
     const needsMore = !!fields.presence && !branch.fields.presence;
@@ -548,7 +548,7 @@ var Fan = class {
     }
     const begin = (ok) => {
       if (!branch.y.has(feed)) return;
-      feed.Ua = true;
+      feed.Va = true;
       feed.Q(ok);
     };
     const now = { position, vector: position };
@@ -591,7 +591,7 @@ var Outbox = class {
   constructor(_exit) {
     this.ga = _exit;
     /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
-    this.Va = false;
+    this.Wa = false;
     /** Until when the server wants no publications, 0 for now. */
     this.J = 0;
     this.z = /* @__PURE__ */ new Map();
@@ -617,15 +617,15 @@ var Outbox = class {
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
   Yb(isResumed, now) {
-    const isSame = isResumed && !this.Va;
-    this.Va = false;
+    const isSame = isResumed && !this.Wa;
+    this.Wa = false;
     this.fa.clear();
     for (const asked of [...this.z.values()]) {
       if (!asked.id) continue;
       const isOnce = isCounted(asked.v) && !asked.body.idempotency_key;
       if (isSame && isCounted(asked.v)) this.vb(asked, now, asked.id);
       else if (isOnce || isCounted(asked.v) && now - asked.ub > keyMs) {
-        this.Wa(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
+        this.Xa(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
       } else asked.id = 0;
     }
   }
@@ -638,7 +638,7 @@ var Outbox = class {
       asked.id = 0;
       this.fa.delete(id);
       this.J = Math.max(this.J, now + after);
-    } else this.Wa(asked, outcome);
+    } else this.Xa(asked, outcome);
     return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
@@ -649,7 +649,7 @@ var Outbox = class {
     this.da(asked);
   }
   fail(error) {
-    for (const asked of [...this.z.values()]) this.Wa(asked, { error });
+    for (const asked of [...this.z.values()]) this.Xa(asked, { error });
   }
   vb(asked, now, id) {
     if (!asked.id) asked.ub = now;
@@ -657,7 +657,7 @@ var Outbox = class {
     this.fa.set(id, asked);
     this.ga.send(JSON.stringify({ id, [asked.v]: asked.body }));
   }
-  Wa(asked, outcome) {
+  Xa(asked, outcome) {
     this.da(asked);
     this.ga._b(asked.A, outcome);
   }
@@ -684,13 +684,13 @@ var Session = class {
     this.retryAt = 0;
     /** The carrier: "" while there is none. */
     this.b = "";
-    this.Xa = Infinity;
-    this.za = Infinity;
+    this.Ya = Infinity;
+    this.Aa = Infinity;
     this.B = false;
     this.xb = 0;
     this.K = false;
     this.V = 0;
-    this.Aa = /* @__PURE__ */ new Map();
+    this.Ba = /* @__PURE__ */ new Map();
     // by the id of connect
     this.m = new Outbox({
       wb: () => ++this.V,
@@ -700,16 +700,16 @@ var Session = class {
     this.g = /* @__PURE__ */ new Map();
     this.ha = /* @__PURE__ */ new Map();
     this.ja = 0;
-    this.Ba = 1e3;
-    this.Ca = 25e3;
-    this.Da = 0;
+    this.Ca = 1e3;
+    this.Da = 25e3;
     this.Ea = 0;
+    this.Fa = 0;
     this.q = 0;
     // of dialling, or of the reply to a ping
     this.yb = 0;
     // of connect
-    this.Ga = false;
     this.Ha = false;
+    this.Ia = false;
     this.p = [];
     this.T = settings;
     this.U = settings.token;
@@ -741,7 +741,7 @@ var Session = class {
         if (this.state !== "closed") this.i("idle");
         break;
       case "follow":
-        this.Ia(input.follow, now);
+        this.Ja(input.follow, now);
         break;
       case "token":
         this.$b(input, now);
@@ -750,16 +750,16 @@ var Session = class {
         if (this.state === "connecting" || this.state === "open") this.ac(input.b, now);
         break;
       case "received":
-        this.Da = now;
-        this.Ea = 0;
+        this.Ea = now;
+        this.Fa = 0;
         for (const line of input.lines) this.bc(line, now);
         break;
       case "lost":
-        this.Ha = false;
+        this.Ia = false;
         this.R(input, now);
         break;
       case "subscribe":
-        this.Ya(input);
+        this.Za(input);
         break;
       case "unsubscribe":
         if (this.g.delete(input.name) && this.state === "open") this.X(input.name);
@@ -778,9 +778,9 @@ var Session = class {
         break;
       case "sleep":
         if (this.state === "connecting" || this.state === "open") {
-          this.Ga = true;
+          this.Ha = true;
           this.Y(4e3);
-          this.Za(now, Infinity);
+          this._a(now, Infinity);
         }
         break;
       case "tick":
@@ -796,15 +796,15 @@ var Session = class {
     this.b = "";
     this.yb = now;
     this.q = now + dialMs;
-    this.Aa.clear();
-    if (!this.K && this.T._a && (!this.U || now >= this.za)) this.$a(this.U ? "expired" : "first");
-    else this.Ja();
+    this.Ba.clear();
+    if (!this.K && this.T.$a && (!this.U || now >= this.Aa)) this.ab(this.U ? "expired" : "first");
+    else this.Ka();
   }
-  Ja() {
-    this.Ha = true;
+  Ka() {
+    this.Ia = true;
     this.p.push({ do: "dial" });
   }
-  $a(reason) {
+  ab(reason) {
     this.B = true;
     this.p.push({ do: "token", reason });
   }
@@ -813,14 +813,14 @@ var Session = class {
     this.B = false;
     if (token !== void 0) {
       this.U = token;
-      this.za = Infinity;
+      this.Aa = Infinity;
     }
     if (this.state === "open") {
       if (token !== void 0) this.w([this.la({ refresh: { token } })]);
     } else if (this.state === "connecting") {
       this.q = now + dialMs;
       if (error) this.Ab(now, error);
-      else this.Ja();
+      else this.Ka();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
@@ -834,7 +834,7 @@ var Session = class {
     if (this.resume) connect.resume = this.resume;
     if (this.ia) connect.messages = this.ia;
     const lines = [this.la({ connect })];
-    this.Aa.set(this.V, { b: kind, ec: this.ha = /* @__PURE__ */ new Map() });
+    this.Ba.set(this.V, { b: kind, ec: this.ha = /* @__PURE__ */ new Map() });
     for (const sub of this.g.values()) {
       sub.L = false;
       lines.push(this.ma(sub));
@@ -849,10 +849,10 @@ var Session = class {
     this.error = void 0;
     this.retryAt = 0;
     this.resume = { session: ok.session, secret: ok.secret };
-    this.Ba = ok.reconnect?.after_ms ?? this.Ba;
-    this.Ca = ok.ping_ms || 25e3;
+    this.Ca = ok.reconnect?.after_ms ?? this.Ca;
+    this.Da = ok.ping_ms || 25e3;
     this.ja = this.xb = 0;
-    this.za = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
+    this.Aa = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
     this.ha = subs;
     for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.X(sub.name);
     const begins = new Set(subs.values());
@@ -863,10 +863,10 @@ var Session = class {
   ka(now) {
     if (this.state === "open") this.m.flush(now);
   }
-  Ia(follow, now) {
+  Ja(follow, now) {
     if (this.K === follow) return;
     this.K = follow;
-    this.m.Va = true;
+    this.m.Wa = true;
     if (this.state !== "idle" && this.state !== "closed") {
       if (this.state !== "waiting") this.Y(4e3);
       this.ja = 0;
@@ -878,9 +878,9 @@ var Session = class {
     if (this.state !== "connecting" && this.state !== "open") return;
     const wasOpen = this.state === "open";
     const { code, status, reconnect } = why;
-    const problem = why.problem ?? this.Fa ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
+    const problem = why.problem ?? this.Ga ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
     const retryAfter = why.retryAfter ?? problem.retry_after_ms;
-    this.Fa = void 0;
+    this.Ga = void 0;
     const has = (what) => codesAfter[what].includes(code);
     const isDelayed = !status || status === 408 || status === 429 || status > 499 || status === 404 && /session-unknown$/.test(problem.type);
     const isKnown = has("never") || has("new-token") || has("afresh");
@@ -890,22 +890,22 @@ var Session = class {
     if (code === 4409) this.resume = void 0;
     if (isOver) return this.i("closed");
     if (needsToken) {
-      this.za = Infinity;
-      if (!this.T._a || this.xb++ > 0) return this.i("closed");
+      this.Aa = Infinity;
+      if (!this.T.$a || this.xb++ > 0) return this.i("closed");
       this.state = "connecting";
       this.b = "";
-      return this.$a("refused");
+      return this.ab("refused");
     }
-    if (this.K) return this.Za(now, wasOpen ? 0 : 500);
+    if (this.K) return this._a(now, wasOpen ? 0 : 500);
     this.Ab(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
   Ab(now, problem, retryAfter = 0) {
     this.error ??= { problem };
-    const most = Math.min(delayMaxMs, this.Ba * 2 ** this.ja++);
-    this.Za(now, Math.max(retryAfter, most * (0.5 + this.T.random() / 2)));
+    const most = Math.min(delayMaxMs, this.Ca * 2 ** this.ja++);
+    this._a(now, Math.max(retryAfter, most * (0.5 + this.T.random() / 2)));
   }
-  Za(now, ms) {
+  _a(now, ms) {
     this.state = "waiting";
     this.b = "";
     this.retryAt = now + ms;
@@ -921,8 +921,8 @@ var Session = class {
     if (state === "closed" && this.error) this.gc(this.error.problem);
   }
   Y(code) {
-    if (this.Ha) this.p.push({ do: "drop", code });
-    this.Ha = false;
+    if (this.Ia) this.p.push({ do: "drop", code });
+    this.Ia = false;
     this.b = "";
   }
   gc(error) {
@@ -931,28 +931,28 @@ var Session = class {
   }
   zb(now) {
     if (this.state === "waiting") {
-      this.Ga = false;
+      this.Ha = false;
       this.ja = 0;
       this.W(now);
     } else if (this.state === "connecting" && !this.B && now - this.yb > freshMs) {
       this.Y(4e3);
       this.W(now);
-    } else if (this.state === "open" && now - this.Da > freshMs) {
-      this.ab(now, probeMs);
+    } else if (this.state === "open" && now - this.Ea > freshMs) {
+      this.bb(now, probeMs);
     }
   }
   cc(now) {
-    if (now < this.Xa) return;
+    if (now < this.Ya) return;
     if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.Ga) this.W(now);
+      if (now >= this.retryAt && !this.Ha) this.W(now);
     } else if (this.state === "connecting") {
       if (now < this.q || this.B) return;
       this.Bb(now);
     } else if (this.state === "open") {
-      if (!this.Ea) {
-        if (now - this.Da >= this.Ca) this.ab(now, Math.min(this.Ca, patienceMs));
+      if (!this.Fa) {
+        if (now - this.Ea >= this.Da) this.bb(now, Math.min(this.Da, patienceMs));
       } else if (now - this.q > freshMs) {
-        this.ab(now, probeMs);
+        this.bb(now, probeMs);
       } else if (now >= this.q) {
         return this.Bb(now);
       }
@@ -970,21 +970,21 @@ var Session = class {
     if (this.K) this.p.push({ do: "steal" });
     this.R({ problem: trouble("silent", "there was no answer") }, now);
   }
-  ab(now, patience) {
-    this.Ea = now;
+  bb(now, patience) {
+    this.Fa = now;
     this.q = now + patience;
     this.w([this.la({ ping: {} })]);
   }
   dc(now) {
     let deadline = Infinity;
-    if (this.state === "waiting" && !this.Ga) deadline = this.retryAt;
+    if (this.state === "waiting" && !this.Ha) deadline = this.retryAt;
     else if (this.state === "connecting" && !this.B) deadline = this.q;
     else if (this.state === "open") {
-      deadline = this.Ea ? this.q : this.Da + this.Ca;
+      deadline = this.Fa ? this.q : this.Ea + this.Da;
       if (this.m.J) deadline = Math.min(deadline, this.m.J);
       for (const sub of this.g.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
     }
-    this.Xa = Math.max(deadline, now);
+    this.Ya = Math.max(deadline, now);
   }
   // --- commands ---
   la(command) {
@@ -993,7 +993,7 @@ var Session = class {
   w(lines) {
     this.p.push({ do: "send", lines });
   }
-  Ya({ name, since, last, fields }) {
+  Za({ name, since, last, fields }) {
     const old = this.g.get(name);
     const sub = { name, since, last, fields, L: false, retryAt: 0 };
     this.g.set(name, sub);
@@ -1035,12 +1035,12 @@ var Session = class {
     } else if (line.unsubscribed) {
       return this.na(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
-      this.Ba = line.reconnect.after_ms;
+      this.Ca = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.B && this.T._a && !this.K) this.$a("expired");
+      if (!this.B && this.T.$a && !this.K) this.ab("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
-      const problem = this.Fa ?? trouble("ended", reason);
+      const problem = this.Ga ?? trouble("ended", reason);
       if (this.state === "connecting" || this.state === "open") this.Y(4e3);
       return this.R({ code, reconnect, problem }, now);
     }
@@ -1052,11 +1052,11 @@ var Session = class {
     else if (!sub && channel[0] === "@") this.ia = position;
   }
   hc({ id, ok, error }, now) {
-    const hello = this.Aa.get(id);
+    const hello = this.Ba.get(id);
     if (hello) {
-      this.Aa.clear();
+      this.Ba.clear();
       if (ok) this.fc(ok, hello, now);
-      else this.Fa = error;
+      else this.Ga = error;
       return;
     }
     const sub = this.ha.get(id);
@@ -1103,7 +1103,7 @@ var Godwit = class extends Emitter {
     this.N = new globalThis.Map();
     this.jc = 0;
     this.Eb = [];
-    this.bb = false;
+    this.cb = false;
     this.db = upgradeFirstMs;
     this.S = "idle";
     this.Fb = "";
@@ -1118,7 +1118,7 @@ var Godwit = class extends Emitter {
     const { token } = options;
     this.c = new Session({
       client: options.client ?? "godwit-js/" + version,
-      _a: typeof token === "function",
+      $a: typeof token === "function",
       token: typeof token === "string" ? token : void 0,
       random: Math.random
     });
@@ -1131,12 +1131,12 @@ var Godwit = class extends Emitter {
       grace: options.grace ?? 5e3,
       ba: (feed) => {
         this.Gb();
-        if (this.x) queueMicrotask(() => feed.ta(wasClosed));
+        if (this.x) queueMicrotask(() => feed.ua(wasClosed));
         else this.M.ba(feed);
       },
       P: (feed) => {
         this.M.P(feed);
-        this.Ka();
+        this.La();
       },
       ask: (verb, body, options2) => this.ea(verb, body, options2),
       lb: later
@@ -1232,7 +1232,7 @@ var Godwit = class extends Emitter {
       reply: (outcome) => {
         this.N.delete(ref);
         reply(outcome);
-        this.Ka();
+        this.La();
       }
     });
     this.Gb();
@@ -1242,7 +1242,7 @@ var Godwit = class extends Emitter {
   Ib(ref) {
     if (!this.N.delete(ref)) return;
     this.a({ is: "forget", A: ref });
-    this.Ka();
+    this.La();
   }
   // --- the life of the connection ---
   Gb() {
@@ -1265,7 +1265,7 @@ var Godwit = class extends Emitter {
         command: (verb, body, reply) => this.Jb(verb, body, reply),
         forget: (ref) => this.Ib(ref),
         busy: () => this.fb(),
-        rest: () => this.Ka(),
+        rest: () => this.La(),
         tell: () => this.gb()
       });
     if (this.d) this.d.join();
@@ -1276,7 +1276,7 @@ var Godwit = class extends Emitter {
     this.oa = void 0;
   }
   // _rest lets go when nobody has used anything for a while.
-  Ka() {
+  La() {
     if (this.oa || this.x || this.M.size > 0 || this.N.size > 0) return;
     this.oa = later(this.e.grace, () => {
       this.oa = void 0;
@@ -1285,6 +1285,8 @@ var Godwit = class extends Emitter {
   }
   O() {
     this.fb();
+    this.pa?.();
+    this.pa = void 0;
     this.a({ is: "leave" });
     this.d?.leave();
     this.eb?.();
@@ -1298,8 +1300,8 @@ var Godwit = class extends Emitter {
   // --- one step after another ---
   a(input) {
     this.Eb.push(input);
-    if (this.bb) return;
-    this.bb = true;
+    if (this.cb) return;
+    this.cb = true;
     try {
       for (let next; next = this.Eb.shift(); ) {
         const effects = this.c.step(next, Date.now());
@@ -1307,12 +1309,12 @@ var Godwit = class extends Emitter {
         for (const effect of effects) this.ib(effect);
       }
     } finally {
-      this.bb = false;
+      this.cb = false;
     }
   }
   lc() {
     clearTimeout(this.u);
-    const { Xa: deadline } = this.c;
+    const { Ya: deadline } = this.c;
     if (deadline < Infinity) this.u = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
   ib(effect) {
@@ -1320,7 +1322,7 @@ var Godwit = class extends Emitter {
       case "send":
         return this.r?.send(effect.lines);
       case "dial":
-        return this.Ja();
+        return this.Ka();
       case "drop":
         this.r?.close(effect.code);
         this.r = void 0;
@@ -1352,7 +1354,7 @@ var Godwit = class extends Emitter {
     if (line.message) this.h("message", message(line.message));
     if (this.d?.j && (isWanted || line.message)) this.d.push(line);
   }
-  Ja() {
+  Ka() {
     this.r?.close(4e3);
     const sharing = this.d;
     if (sharing && !sharing.j) {
@@ -1375,9 +1377,9 @@ var Godwit = class extends Emitter {
     const first = kinds.find((kind) => kind === known);
     const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds;
     const dialer = new Dialer(order, !!first && this.Kb++ % 3 < 2, around, {
-      ua: (kind) => this.r === dialer && this.a({ is: "ready", b: kind }),
+      va: (kind) => this.r === dialer && this.a({ is: "ready", b: kind }),
       G: (lines) => this.r === dialer && this.a({ is: "received", lines }),
-      va: (why) => this.r === dialer && this.a({ is: "lost", ...why })
+      wa: (why) => this.r === dialer && this.a({ is: "lost", ...why })
     });
     this.r = dialer;
   }
@@ -1406,9 +1408,9 @@ var Godwit = class extends Emitter {
   }
   // What carries the session is replaced by a WebSocket when that gets through.
   Lb(kind) {
-    if (this.cb || kind === "" || kind === "tab" || kind === "websocket" || !this.H().includes("websocket")) return;
-    this.cb = later(this.db, () => {
-      this.cb = void 0;
+    if (this.pa || kind === "" || kind === "tab" || kind === "websocket" || !this.H().includes("websocket")) return;
+    this.pa = later(this.db, () => {
+      this.pa = void 0;
       this.db = Math.min(this.db * 2, upgradeMaxMs);
       this.r?.Rb?.();
       this.Lb(this.c.b);
@@ -1417,6 +1419,7 @@ var Godwit = class extends Emitter {
 };
 function later(ms, then) {
   const timer = setTimeout(then, Math.min(ms, timerMaxMs));
+  timer.unref?.();
   return () => clearTimeout(timer);
 }
 var storageKey = (url) => "godwit transport " + url;
@@ -1442,10 +1445,10 @@ var Roster = class extends Emitter {
     this.e = _link;
     this.l = _name;
     this.C = /* @__PURE__ */ new Map();
-    this.pa = -1;
-    this.La = 0;
-    // what came while pages are read
+    this.qa = -1;
     this.Ma = 0;
+    // what came while pages are read
+    this.Na = 0;
   }
   /** Who is there, as far as it is known; those who came first are first. */
   get members() {
@@ -1453,14 +1456,14 @@ var Roster = class extends Emitter {
   }
   /** How many are there. */
   get count() {
-    return this.La;
+    return this.Ma;
   }
   /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
   async get({ by, ...options } = {}) {
     return (await this.Mb(by, options)).members;
   }
   /** @internal */
-  Oa() {
+  Pa() {
     this.i?.();
     this.i = void 0;
     if (this.f) return;
@@ -1468,7 +1471,7 @@ var Roster = class extends Emitter {
       name: this.l,
       fields: { presence: true },
       Q: () => this.f === feed && void this.Nb(),
-      ta: (error) => {
+      ua: (error) => {
         if (this.f !== feed) return;
         this.f = void 0;
         this.h("error", new GodwitError(error));
@@ -1478,15 +1481,15 @@ var Roster = class extends Emitter {
     this.e.ba(feed);
   }
   /** @internal */
-  Pa() {
+  Qa() {
     if (this.kb || this.i) return;
     this.i = this.e.lb(this.e.grace, () => {
       this.i = void 0;
       if (this.f) this.e.P(this.f);
       this.f = void 0;
-      this.Ma++;
+      this.Na++;
       this.C.clear();
-      this.La = 0;
+      this.Ma = 0;
     });
   }
   async Mb(by, options = {}) {
@@ -1501,33 +1504,33 @@ var Roster = class extends Emitter {
   }
   // docs/protocol.md §5.3: all pages, and then each change of a greater version.
   async Nb() {
-    const reading = ++this.Ma;
-    this.qa = [];
+    const reading = ++this.Na;
+    this.ra = [];
     try {
       const { members, version: version2, count } = await this.Mb(void 0);
-      if (reading !== this.Ma) return;
+      if (reading !== this.Na) return;
       const before = this.C;
       this.C = new Map(members.map((member) => [member.id, member]));
-      this.pa = version2;
-      this.La = count;
-      const early = this.qa;
-      this.qa = void 0;
+      this.qa = version2;
+      this.Ma = count;
+      const early = this.ra;
+      this.ra = void 0;
       for (const [id, member] of this.C) if (!before.has(id)) this.h("join", member);
       for (const [id, member] of before) if (!this.C.has(id)) this.h("leave", member);
       this.h("change", this);
       for (const line of early) this.F(line);
     } catch (error) {
-      if (reading === this.Ma) this.h("error", error);
+      if (reading === this.Na) this.h("error", error);
     }
   }
   F(line) {
     const change = line.join ?? line.leave ?? line.presence;
     if (!change || change.channel !== this.l) return;
-    if (this.qa) return void this.qa.push(line);
-    if (change.version < this.pa) return;
-    if (line.presence || change.version > this.pa && change.previous > this.pa) return void this.Nb();
-    this.pa = change.version;
-    this.La = change.count;
+    if (this.ra) return void this.ra.push(line);
+    if (change.version < this.qa) return;
+    if (line.presence || change.version > this.qa && change.previous > this.qa) return void this.Nb();
+    this.qa = change.version;
+    this.Ma = change.count;
     for (const member of change.members) {
       if (line.join) this.C.set(member.id, member);
       else this.C.delete(member.id);
@@ -1575,7 +1578,7 @@ var Follower = class {
         this.X(body.channel);
         return ok();
       case "subscribe":
-        return this.Ya(id, body);
+        return this.Za(id, body);
       case "cancel": {
         const ref = this._.get(body.rpc);
         if (ref !== void 0) this.n.forget(ref);
@@ -1596,7 +1599,7 @@ var Follower = class {
     this.Z.delete(name);
     if (feed) this.n.fan.P(feed);
   }
-  Ya(id, { channel, since, last, ...fields }) {
+  Za(id, { channel, since, last, ...fields }) {
     this.X(channel);
     let isAnswered = false;
     const feed = {
@@ -1608,7 +1611,7 @@ var Follower = class {
         if (!isAnswered) this.n.answer([{ id, ok }]);
         isAnswered = true;
       },
-      ta: (error) => {
+      ua: (error) => {
         this.Z.delete(channel);
         this.n.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
         isAnswered = true;
@@ -1634,38 +1637,38 @@ var Tabs = class {
     if (this.$) return;
     this.$ = true;
     this.O = new AbortController();
-    this.Na = new BroadcastChannel(this.l);
-    this.Na.onmessage = ({ data }) => this.nc(data);
-    this.ra(this.l + this.id, {}, () => new Promise((done) => this.O.signal.addEventListener("abort", done)));
-    this.ra(this.l, { ifAvailable: true }, (lock) => lock ? this.jb() : this.Ia());
+    this.Oa = new BroadcastChannel(this.l);
+    this.Oa.onmessage = ({ data }) => this.nc(data);
+    this.sa(this.l + this.id, {}, () => new Promise((done) => this.O.signal.addEventListener("abort", done)));
+    this.sa(this.l, { ifAvailable: true }, (lock) => lock ? this.jb() : this.Ja());
   }
   /** leave gives the connection to another tab, if this one has it. */
   leave() {
     if (!this.$) return;
     this.$ = this.j = false;
-    this.sa({ from: this.id, bye: true });
-    this.Na?.close();
+    this.ta({ from: this.id, bye: true });
+    this.Oa?.close();
     this.O.abort();
     this.Ob?.();
     this.s.clear();
   }
   /** steal takes the connection from a tab that does not answer. */
   steal() {
-    if (this.$ && !this.j) this.ra(this.l, { steal: true }, () => this.jb());
+    if (this.$ && !this.j) this.sa(this.l, { steal: true }, () => this.jb());
   }
   get hb() {
     return this.s.size > 0;
   }
   ask(lines) {
-    this.sa({ from: this.id, lines });
+    this.ta({ from: this.id, lines });
   }
   answer(to, lines) {
-    this.sa(to === void 0 ? { lines } : { to, lines });
+    this.ta(to === void 0 ? { lines } : { to, lines });
   }
   share(shared) {
-    this.sa({ shared });
+    this.ta({ shared });
   }
-  ra(name, options, held) {
+  sa(name, options, held) {
     const { signal } = this.O;
     const asked = navigator.locks.request(
       name,
@@ -1676,22 +1679,22 @@ var Tabs = class {
       if (name !== this.l || signal.aborted || !this.j) return;
       this.j = false;
       this.s.clear();
-      this.Ia();
+      this.Ja();
     });
   }
   jb() {
     if (this.j) return void 0;
     this.j = true;
-    this.sa({ leads: this.id });
+    this.ta({ leads: this.id });
     this.D.follow(false);
     return new Promise((release) => this.Ob = release);
   }
-  Ia() {
-    this.ra(this.l, {}, () => this.jb());
+  Ja() {
+    this.sa(this.l, {}, () => this.jb());
     this.D.follow(true);
   }
-  sa(said) {
-    this.Na?.postMessage(said);
+  ta(said) {
+    this.Oa?.postMessage(said);
   }
   nc(said) {
     if (!this.$) return;
@@ -1705,7 +1708,7 @@ var Tabs = class {
       if (!this.j) return;
       if (!this.s.has(said.from)) {
         this.s.add(said.from);
-        this.ra(this.l + said.from, {}, () => this.Pb(said.from));
+        this.sa(this.l + said.from, {}, () => this.Pb(said.from));
       }
       this.D.commands(said.from, said.lines);
     } else if (!this.j && (said.to === void 0 || said.to === this.id)) {

@@ -294,6 +294,8 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
 
   private _end(): void {
     this._busy()
+    this._upgrade?.()
+    this._upgrade = undefined
     this._run({ is: "leave" })
     this._sharing?.leave()
     this._unwatch?.()
@@ -441,6 +443,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
 
 function later(ms: number, then: () => void): () => void {
   const timer = setTimeout(then, Math.min(ms, timerMaxMs))
+  ;(timer as { unref?(): void }).unref?.() // in Node it keeps no program from ending
   return () => clearTimeout(timer)
 }
 

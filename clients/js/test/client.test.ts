@@ -239,6 +239,31 @@ test("states and events of a connection that breaks and comes back", async () =>
   godwit.close()
 })
 
+test("what is closed keeps no program from ending", async () => {
+  const { fake, godwit } = make()
+  const before = new Set<unknown>()
+  const { setTimeout, clearTimeout } = globalThis
+  mock.method(globalThis, "setTimeout", (...args: Parameters<typeof setTimeout>) => {
+    const timer = setTimeout(...args)
+    before.add(timer)
+    return Object.assign(timer, { unref: () => before.delete(timer) })
+  })
+  mock.method(globalThis, "clearTimeout", (timer: never) => {
+    before.delete(timer)
+    clearTimeout(timer)
+  })
+  const off = godwit.channel("chat").on("message", () => {})
+  await settle()
+  godwit.channel("chat").publish(1, { timeout: 60_000 }).catch(() => {})
+  ;(godwit as unknown as { _planUpgrade(kind: string): void })._planUpgrade("stream")
+  await settle()
+  off()
+  godwit.close()
+  mock.restoreAll()
+  assert.equal(fake.socket.closed, 1000)
+  assert.deepEqual(before.size, 0)
+})
+
 test("a token comes from a function, with the reason", async () => {
   const reasons: string[] = []
   const { fake, godwit } = make({ token: (reason: string) => (reasons.push(reason), "t" + reasons.length) })
