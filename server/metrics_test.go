@@ -31,6 +31,7 @@ func someMetrics() *metrics {
 	m.observer(nil)
 	m.hubObserver()
 	m.watchCluster(&Server{})
+	m.watchPresence(&Server{})
 	m.watchForwards(&Server{})
 	m.watchDisk(&Server{diskSyncs: newDiskSyncs()})
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })

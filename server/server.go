@@ -165,6 +165,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
 	s.metrics.watchCluster(s)
+	s.metrics.watchPresence(s)
 	s.metrics.watchForwards(s)
 	s.metrics.watchDisk(s)
 	if err = s.serveHub(s.broker); err == nil {

@@ -27,7 +27,8 @@ type client struct {
 	records  map[string]*witness.Record // by channel
 	newest   map[string]hub.Position    // that it has dealt with, by channel
 	patterns map[string]*pattern
-	awaited  map[string]bool // channels and patterns that it has not begun to listen to
+	left     map[string]map[string]bool // epochs that it was led out of, by channel, of patterns
+	awaited  map[string]bool            // channels and patterns that it has not begun to listen to
 }
 
 // pattern is one that a client follows.
@@ -42,7 +43,7 @@ func newClient(w *world, name string) *client {
 	return &client{
 		w: w, name: name, random: w.random(name),
 		records: make(map[string]*witness.Record), newest: make(map[string]hub.Position), patterns: make(map[string]*pattern),
-		awaited: make(map[string]bool),
+		left: make(map[string]map[string]bool), awaited: make(map[string]bool),
 	}
 }
 
@@ -191,6 +192,12 @@ func (c *client) given(channel, position, data string) error {
 	if p := c.matching(channel); p != nil {
 		last, newest := p.here[channel], c.newest[channel]
 		p.here[channel] = at
+		c.leave(channel, newest, at)
+		if last.IsZero() && c.left[channel][at.Epoch] { // the vector is from before it was led out of that epoch
+			c.w.count("went back to where its vector was")
+			r.Gap(hub.Position{}, hub.Position{}, time.Now())
+			delete(c.left[channel], at.Epoch)
+		}
 		isBehind := func(q hub.Position) bool { return at.Epoch == q.Epoch && at.Offset <= q.Offset }
 		if isBehind(newest) && !isBehind(last) { // what came after the vector comes again
 			return nil
@@ -199,6 +206,17 @@ func (c *client) given(channel, position, data string) error {
 	c.newest[channel] = at
 	r.Given(at, id)
 	return nil
+}
+
+// leave notes that a client of a pattern has come from one epoch of a channel to another one.
+func (c *client) leave(channel string, from, to hub.Position) {
+	if from.Epoch == to.Epoch || from.IsZero() || to.IsZero() {
+		return
+	}
+	if c.left[channel] == nil {
+		c.left[channel] = make(map[string]bool)
+	}
+	c.left[channel][from.Epoch] = true
 }
 
 // gap takes a gap of a channel, or of a pattern whose channels the server cannot name.
@@ -235,6 +253,7 @@ func (c *client) gap(channel string, g *gap) error {
 		if !to.IsZero() {
 			p.here[channel] = to
 		}
+		c.leave(channel, newest, to)
 		from = hub.Position{}
 	}
 	r.Gap(from, to, time.Now())

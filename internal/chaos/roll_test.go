@@ -65,11 +65,3 @@ func TestRollMemory(t *testing.T) {
 	c := clustertest.Start(t, clustertest.Options{Settings: settings})
 	withoutGaps(t, run(t, p, c.Nodes, rolling("upgrade", "upgrade")), 200)
 }
-
-// The same with everything on a disk, which one process after another has.
-func TestRollDisk(t *testing.T) {
-	p := planFor(t, 2*time.Second)
-	p.anyhow = false
-	c := clustertest.Start(t, clustertest.Options{Settings: settings + "data: {dir}/data\n"})
-	withoutGaps(t, run(t, p, c.Nodes, rolling("SIGTERM", "upgrade")), 200)
-}

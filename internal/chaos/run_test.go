@@ -280,8 +280,8 @@ func (w *world) report(v *witness.Verdict, took, heard time.Duration) {
 	}
 	t.Logf("%d gaps announced, with %d deliveries in them: %v", len(v.Gaps), missed, counts(why))
 	t.Logf("what clients were told: %v", counts(w.reasons))
-	t.Logf("of the acknowledged, %d were given to somebody, %d to nobody and in announced gaps; %d were published again in another epoch; %d times a client went back to an epoch that it had left",
-		v.Reached, v.Announced, v.Again, v.Returns)
+	t.Logf("of the acknowledged, %d were given to somebody, %d to nobody and in announced gaps; %d were published again in another epoch; a gap led a client back to an epoch that it had left %d times, and within an epoch %d times",
+		v.Reached, v.Announced, v.Again, v.Returns, v.Back)
 
 	for _, text := range w.wrong {
 		t.Error(text)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -88,7 +89,7 @@ func (s *session) overStream(accept string) func(context.Context, *clustertest.N
 				return err
 			}
 			if s.id != before || s.id != "" && s.isDown() {
-				if err := s.isUp(s.upBy(ctx, n)); err != nil {
+				if err := s.isUp(s.upBy(ctx)); err != nil {
 					return err
 				}
 			}
@@ -111,14 +112,15 @@ func (s *session) post(ctx context.Context, n *clustertest.Node, body []byte, ac
 	return request, err
 }
 
-// upBy is how commands reach a session that has no connection for them (§3.4).
-func (s *session) upBy(ctx context.Context, n *clustertest.Node) func([]byte) error {
+// upBy is how commands reach a session that has no connection for them (§3.4): by any node, as behind
+// a balancer.
+func (s *session) upBy(ctx context.Context) func([]byte) error {
 	token := s.id + "." + s.secret
 	return func(b []byte) error {
 		ctx, cancel := context.WithTimeout(ctx, silence)
 		defer cancel()
 		for {
-			request, err := s.post(ctx, n, b, "*/*")
+			request, err := s.post(ctx, s.w.nodes[rand.IntN(len(s.w.nodes))], b, "*/*")
 			if err != nil {
 				return err
 			}
@@ -164,9 +166,12 @@ func (s *session) overPolls(ctx context.Context, n *clustertest.Node) error {
 			return fmt.Errorf("%w: a page without the reply to connect: %v", errEnded, p.Messages)
 		}
 		if s.isDown() {
-			if err := s.isUp(s.upBy(ctx, n)); err != nil {
+			if err := s.isUp(s.upBy(ctx)); err != nil {
 				return err
 			}
+		}
+		if s.random.IntN(2) == 0 { // as behind a balancer
+			n = s.w.node(s.random)
 		}
 		query := url.Values{"ack": {fmt.Sprint(p.Poll)}}
 		p, err = s.page(ctx, n, "/connect?"+query.Encode(), s.id+"."+s.secret, 2)

@@ -21,7 +21,7 @@ const (
 	Duplicate Kind = "published twice"      // one publication has two positions of an epoch
 	Conflict  Kind = "position used twice"  // two publications have one position
 	Foreign   Kind = "never published"      // nobody has published what was given, not in this channel
-	BadGap    Kind = "impossible gap"       // a gap that leads back, or begins elsewhere than where the client is
+	BadGap    Kind = "impossible gap"       // a gap that begins elsewhere than where the client is
 )
 
 // Fault is something that must not be.
@@ -59,6 +59,7 @@ type Verdict struct {
 	Reached      int // acknowledged ones that some client was given
 	Announced    int // acknowledged ones that nobody was given, but in gaps that were announced
 	Again        int // publications that were published in two epochs, because the first of them was gone
+	Back         int // gaps that led a client back to what it had been given, in the same epoch
 	Returns      int // times that a client was told to go on in an epoch that it had left
 }
 

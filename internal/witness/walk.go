@@ -65,7 +65,7 @@ func (w *walk) given(at hub.Position, id uint64) {
 	w.verdict.Given++
 	if w.at.IsZero() {
 		if at.Epoch == w.floor.Epoch && at.Offset <= w.floor.Offset {
-			w.fault(Repeated, "%s at %v came behind %v, and a gap of unknown length", ID(id), at, w.floor)
+			w.verdict.Back++
 		}
 		w.at, w.seen[id] = at, true
 		return
@@ -127,7 +127,7 @@ func (w *walk) gap(from, to hub.Position, when time.Time) {
 	case to.IsZero() || from.IsZero():
 	case from.Epoch == to.Epoch:
 		if to.Offset < from.Offset {
-			w.fault(BadGap, "it leads back from %v to %v", from, to)
+			w.verdict.Back++
 		}
 		g.Missed = len(w.chronicle.between(from.Epoch, from.Offset, to.Offset+1))
 	default:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/godwit-io/godwit/hub"
 )
 
 const (
@@ -104,25 +106,30 @@ func (r *Roster) givePage(_ context.Context, _ string, data []byte) ([]byte, err
 func (r *Roster) makeList(channel string) *list {
 	own := r.mirror.Own(channel)
 	one := &list{channel: channel, of: own.Number, made: time.Now(), number: r.lists.number()}
-	var pages []page
-	begin, bytes := 0, 0
-	for i := range own.Members {
-		size := memberBytes(&own.Members[i])
-		if i > begin && bytes+size > pageBytes {
-			pages = append(pages, page{members: own.Members[begin:i]})
-			begin, bytes = i, 0
-		}
-		bytes += size
-	}
-	pages = append(pages, page{members: own.Members[begin:]})
-	for i := range pages {
-		p := &pages[i]
-		p.number, p.asOf, p.list, p.pages = own.Number, own.AsOf, one.number, uint64(len(pages))
-		one.pages = append(one.pages, appendPage(nil, p))
-	}
-	if len(pages) > 1 {
+	one.pages = pagesOf(&own, one.number)
+	if len(one.pages) > 1 {
 		r.lists.add(one)
 		r.plan.after(listFor, r.lists.expire)
 	}
 	return one
+}
+
+// pagesOf are the pages of a list of this number, at least one.
+func pagesOf(own *hub.OwnMembers, number uint64) [][]byte {
+	var parts [][]hub.Member
+	begin, bytes := 0, 0
+	for i := range own.Members {
+		size := memberBytes(&own.Members[i])
+		if i > begin && bytes+size > pageBytes {
+			parts = append(parts, own.Members[begin:i])
+			begin, bytes = i, 0
+		}
+		bytes += size
+	}
+	parts = append(parts, own.Members[begin:])
+	pages := make([][]byte, len(parts))
+	for i, members := range parts {
+		pages[i] = appendPage(nil, &page{number: own.Number, asOf: own.AsOf, list: number, pages: uint64(len(parts)), members: members})
+	}
+	return pages
 }

@@ -331,10 +331,15 @@ func (r *reader) known() (list []known) {
 func (r *reader) members() []hub.Member {
 	n := r.count()
 	list := slices.Grow([]hub.Member(nil), min(n, len(r.b)/6))
+	transport := "" // of the one before: there are few of them
 	for ; n > 0 && !r.failed; n-- {
 		one := reader{b: r.bytes(memberBytesMax), failed: r.failed}
 		since := one.number()
-		m := hub.Member{Since: time.Unix(0, int64(since)).UTC(), ID: one.text(textBytesMax), Transport: one.text(textBytesMax), User: one.text(textBytesMax), Info: one.text(textBytesMax)}
+		m := hub.Member{Since: time.Unix(0, int64(since)).UTC(), ID: one.text(textBytesMax)}
+		if b := one.bytes(textBytesMax); string(b) != transport {
+			transport = string(b)
+		}
+		m.Transport, m.User, m.Info = transport, one.text(textBytesMax), one.text(textBytesMax)
 		if one.failed || m.ID == "" || since > 1<<63-1 {
 			r.failed = true
 			break
