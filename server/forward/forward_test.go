@@ -415,3 +415,19 @@ func TestGateStrangers(t *testing.T) {
 		ask()
 	}
 }
+
+// Who shows nothing and does not send the content that was announced is let go.
+func TestGateStrangerWithContent(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	nc, err := net.Dial("tcp", p.to.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fmt.Fprint(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+	_ = nc.SetReadDeadline(time.Now().Add(3 * headTimeout))
+	if text, err := io.ReadAll(nc); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 401 ") {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -19,9 +19,11 @@ import (
 const slots = 16384
 
 // partitionsAlone and partitionsCluster are how many partitions there are. Those of one server
-// only let calls overlap. In a cluster they are what is spread over the servers.
+// only let calls overlap, and the fewer there are, the more goes into one call: with 4 instead of
+// 16, 64 publishers cost Redis a quarter less. In a cluster they are what is spread over the
+// servers. Another number would be another layout of the keys.
 const (
-	partitionsAlone   = 16
+	partitionsAlone   = 4
 	partitionsCluster = 128
 )
 

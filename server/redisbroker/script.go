@@ -21,7 +21,7 @@ func newScript(text string) script {
 const scriptEpoch = `
 local at = redis.call('GET', KEYS[1])
 local time = redis.call('TIME')
-local us = time[1] .. string.format('%06d', time[2])
+local us = time[1] .. string.sub('00000' .. time[2], -6)
 local ms = string.sub(us, 1, -4)
 if ARGV[2] ~= '' then
   local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
