@@ -162,7 +162,7 @@ func TestTally(t *testing.T) {
 func TestTallyPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdders(t, 2, 1)
-		for i := range 25_000 {
+		for i := range 11_000 {
 			a.all[0].count(fmt.Sprint("a name that is somewhat longer ", i), 1+i%3)
 		}
 		<-time.After(5 * time.Second)

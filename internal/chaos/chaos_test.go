@@ -20,7 +20,7 @@ func planFor(t *testing.T, short time.Duration) plan {
 	if testing.Short() {
 		t.Skip("it starts several servers, and kills them for a while")
 	}
-	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(120 * short.Seconds()), anyhow: true}
+	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(80 * short.Seconds()), anyhow: true}
 	if text := os.Getenv("GODWIT_CHAOS_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {

@@ -44,7 +44,7 @@ func startNATS(t *testing.T) (nodes []*clustertest.Node, members []victim) {
 // Three nodes and three nats-servers, of which any are killed and stopped again and again: everybody is
 // given everything that was acknowledged once and in order, or is told of a gap.
 func TestChaosNATS(t *testing.T) {
-	p := planFor(t, 15*time.Second)
+	p := planFor(t, 12*time.Second)
 	nodes, members := startNATS(t)
 	if v := run(t, p, nodes, byFate(members, "a nats-server", 1)); v != nil {
 		enough(t, p, v.Acknowledged)

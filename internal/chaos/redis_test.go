@@ -43,7 +43,7 @@ func startRedis(t *testing.T) (nodes []*clustertest.Node, members []victim) {
 // and again: everybody is given everything that was acknowledged once and in order, or is told of
 // a gap.
 func TestChaosRedis(t *testing.T) {
-	p := planFor(t, 15*time.Second)
+	p := planFor(t, 12*time.Second)
 	nodes, members := startRedis(t)
 	if v := run(t, p, nodes, byFate(members, "a redis-server", 1)); v != nil {
 		enough(t, p, v.Acknowledged)

@@ -54,6 +54,7 @@ type Broker struct {
 	ring     ring
 	trims    trims
 	replies  replies
+	proofs   proofs
 	shards   [shardCount]shard
 	patterns patterns
 	unlisted atomic.Int64

@@ -2,8 +2,8 @@ package natsbroker
 
 import (
 	"context"
-	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -126,6 +126,70 @@ func (b *Broker) beacon(ctx context.Context) (seq uint64, err error) {
 		return err
 	})
 	return seq, err
+}
+
+// proofs are beacons for those who show positions that are ahead of what was read.
+type proofs struct {
+	mu   sync.Mutex // guards what follows, and is held while a beacon is put
+	era  *era
+	seq  uint64
+	last time.Time
+}
+
+// proofInterval is between two of them: anybody can show any position.
+const proofInterval = 100 * time.Millisecond
+
+// until returns the number of a beacon that is behind seq, or a new one.
+func (p *proofs) until(ctx context.Context, b *Broker, seq uint64) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := b.era.Load(); p.era != now {
+		p.era, p.seq = now, 0
+	}
+	if p.seq >= seq {
+		return p.seq, nil
+	}
+	if err := b.pause(ctx, proofInterval-time.Since(p.last)); err != nil {
+		return 0, err
+	}
+	err := b.persist(ctx, func() (err error) {
+		p.seq, err = b.putBeacon(ctx)
+		return err
+	})
+	p.last = time.Now()
+	raise(&b.known, p.seq)
+	return p.seq, err
+}
+
+// provenNewest is newest from a server that has everything up to seq, if the stream
+// has come so far.
+func (b *Broker) provenNewest(ctx context.Context, subject string, seq uint64) (*stored, error) {
+	until, err := b.proofs.until(ctx, b, seq)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		list, _, err := b.get(ctx, getRequest{MultiLast: []string{subject, b.names.beacon}})
+		if err != nil {
+			return nil, err
+		}
+		var top *stored
+		isProven := false
+		for i := range list {
+			switch m := &list[i]; m.subject {
+			case subject:
+				top = m
+			case b.names.beacon:
+				isProven = m.seq >= until
+			}
+		}
+		if isProven {
+			return top, nil
+		}
+		if err := b.pause(ctx, staleWait); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // start is what a repair begins behind, if that is known.
@@ -286,9 +350,6 @@ func (b *Broker) replayPatterns(ctx context.Context, until uint64) error {
 	}
 	return nil
 }
-
-// errTooMuch ends a replay: reading histories is cheaper.
-var errTooMuch = errors.New("natsbroker: too much was published meanwhile")
 
 func (b *Broker) replay(ctx context.Context, one *pattern, until uint64) error {
 	from, n := one.checked+1, 0

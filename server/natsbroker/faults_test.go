@@ -277,6 +277,28 @@ func TestFollowersAreBehind(t *testing.T) {
 	}
 }
 
+// A position that is ahead of what is read is compared with what the stream has proven
+// to have, and is a gap only then; that it is shown often costs little.
+func TestPositionIsAhead(t *testing.T) {
+	s := natstest.Start(t, natstest.Config{})
+	b, _ := startBroker(t, Options{URLs: []string{s.URL()}})
+	p := newPublisher(b, "a")
+	top := p.outcomes[p.succeed(t)].Position
+	for _, channel := range []string{"a", "none"} {
+		for ahead := range uint64(5) {
+			since := hub.Position{Epoch: top.Epoch, Offset: top.Offset + 1000 + ahead}
+			page, err := b.History(t.Context(), channel, hub.Query{Since: since})
+			must(t, err)
+			if page.Gap == nil || page.Position.Offset >= since.Offset {
+				t.Errorf("%s since %v ends at %v, and has no gap", channel, since, page.Position)
+			}
+		}
+	}
+	if n := b.known.Load() - top.Offset; n > 20 {
+		t.Errorf("10 positions have put %d beacons into the stream", n)
+	}
+}
+
 // Nodes that see the same loss agree about the epoch that begins.
 func TestNodesChangeTheEpoch(t *testing.T) {
 	const nodes = 8

@@ -32,6 +32,12 @@ func (b *Broker) history(ctx context.Context, now *era, channel string, q hub.Qu
 	if err != nil {
 		return hub.Page{}, err
 	}
+	if isAhead := q.Since.Epoch == now.epoch && (top == nil && q.Since.Offset > b.known.Load() || top != nil && q.Since.Offset > top.offset()); isAhead {
+		// Whoever has answered may be behind, for example a leader that is none any more.
+		if top, err = b.provenNewest(ctx, subject, q.Since.Offset); err != nil {
+			return hub.Page{}, err
+		}
+	}
 	if top == nil || top.seq <= now.base {
 		return b.emptyPage(ctx, now, floor, q.Since)
 	}
@@ -119,7 +125,7 @@ func (b *Broker) emptyPage(ctx context.Context, now *era, floor uint64, since hu
 			}
 			// What there was is no longer held, or never was. A place that the stream has
 			// not reached is none.
-			isGap = since.Offset > s.last || since.Offset+1 < s.first || since.Offset < now.base
+			isGap = since.Offset > max(s.last, b.known.Load()) || since.Offset+1 < s.first || since.Offset < now.base
 			if !isGap {
 				page.Position = now.position(max(since.Offset, page.Position.Offset))
 			}

@@ -106,7 +106,7 @@ func (b *Broker) listSome(ctx context.Context, now *era, names []string, counts 
 		if top == nil || top.seq <= now.base || !b.isKept(top, 0) {
 			continue
 		}
-		n, err := b.countKept(ctx, top, counts[subjects[i]])
+		n, err := b.countKept(ctx, now, top, counts[subjects[i]])
 		if err != nil {
 			return nil, err
 		}
@@ -117,8 +117,8 @@ func (b *Broker) listSome(ctx context.Context, now *era, names []string, counts 
 
 // countKept is how many publications a channel has of which top is the newest, going by
 // how long that is kept: exactly so where all are kept for as long.
-func (b *Broker) countKept(ctx context.Context, top *stored, held uint64) (int, error) {
-	r := getRequest{NextFor: top.subject, Batch: 1, Seq: 1}
+func (b *Broker) countKept(ctx context.Context, now *era, top *stored, held uint64) (int, error) {
+	r := getRequest{NextFor: top.subject, Batch: 1, Seq: now.base + 1}
 	if top.meta.age < keepAgeMin {
 		oldest := b.now().Add(-top.meta.age)
 		r.Seq, r.StartTime = 0, &oldest
