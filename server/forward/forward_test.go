@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -395,22 +396,56 @@ func TestGateStrangerWithContent(t *testing.T) {
 // Many requests that come at once, over connections that are all new, are no strangers' and all
 // taken.
 func TestForwardMany(t *testing.T) {
-	const many = 4 * strangersMax
+	const many = 2 * strangersMax
 	release := make(chan struct{})
-	var came sync.WaitGroup
-	came.Add(many)
-	p := newPair(t, func(http.ResponseWriter, *http.Request) { came.Done(); <-release }, nil)
+	free := sync.OnceFunc(func() { close(release) })
+	var came atomic.Int32
+	p := newPair(t, func(http.ResponseWriter, *http.Request) {
+		if came.Add(1) == many {
+			free()
+		}
+		<-release
+	}, nil)
+	p.gate.mu.Lock()
+	p.gate.patience = time.Minute // the machine may be slow
+	p.gate.mu.Unlock()
 	var asking sync.WaitGroup
 	for range many {
 		asking.Go(func() {
 			w := httptest.NewRecorder()
 			if o := p.out.Forward(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil), p.to, p.origin, false); o != Answered {
 				t.Errorf("outcome %v", o)
-				came.Done()
+				free()
 			}
 		})
 	}
-	came.Wait()
-	close(release)
 	asking.Wait()
+}
+
+// Content that the node does not read is no trouble for what comes next over the connection.
+func TestForwardUnread(t *testing.T) {
+	p := newPair(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	nc, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	in := bufio.NewReader(nc)
+	const size = 100_000
+	for i := range 20 {
+		if i == 19 {
+			p.gate.Shutdown(t.Context()) // nothing listens any more
+		}
+		fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+		a, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+		_, _ = io.Copy(io.Discard, a.Body)
+		<-p.outcome
+	}
+	fmt.Fprint(nc, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if a, err := http.ReadResponse(in, nil); err != nil || a.StatusCode != 599 || <-p.outcome != Unreachable {
+		t.Error(a, err)
+	}
 }

@@ -108,11 +108,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	if r.ContentLength != 0 {
 		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // not everything has deadlines, nor needs them
 	}
-	// Else net/http takes and closes the content when the answer begins, and whoever sends it to
-	// the other node at that moment finds it closed and gives up the answer.
-	_ = control.EnableFullDuplex() // HTTP/2 has it, and knows no such call
 	origin.Node = f.self
 	header := origin.String()
+	isDuplex := false
 	own := w.Header().Clone()
 	clear(w.Header())
 	proxy := &httputil.ReverseProxy{
@@ -136,12 +134,22 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 				return ErrLost
 			}
 			q.answered.Store(true)
+			if p.StatusCode != http.StatusSwitchingProtocols && r.ContentLength != 0 {
+				// Else net/http takes and closes the content when the answer begins, and whoever sends
+				// it to the other node at that moment finds it closed and gives up the answer. Not
+				// before: who answers here instead does not know of it.
+				_ = control.EnableFullDuplex() // HTTP/2 has it, and knows no such call
+				isDuplex = true
+			}
 			return nil
 		},
 	}
 	out := r.WithContext(ctx)
 	out.Body = &content{r.Body, q, control}
 	proxy.ServeHTTP(&patient{w, control}, out)
+	if isDuplex {
+		_ = r.Body.Close() // net/http panics if it comes to the end of the content after its handler
+	}
 	_ = control.SetWriteDeadline(time.Time{})
 	switch {
 	case q.err == nil:
