@@ -161,9 +161,12 @@ func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) bool {
 	case forward.Busy:
 		w.Header().Set("Retry-After", "1")
 		transport.ProblemOverload.Write(w, "too many requests are handed on to other nodes; try again later")
-	default:
+	case forward.TooLarge:
 		w.Header().Set("Connection", "close")
-		transport.ProblemShutdown.Write(w, "the node that has this session was lost; connect again")
+		transport.ProblemTooLarge.Write(w, "the content of this request is longer than any that a session takes")
+	case forward.Broken:
+		w.Header().Set("Connection", "close")
+		transport.ProblemBodyBroken.Write(w, "the content of this request did not arrive")
 	}
 	return true
 }

@@ -11,9 +11,13 @@ import (
 	"github.com/godwit-io/godwit/server/forward"
 )
 
+// contentBytes is the longest content of a request that is handed on, where publications are
+// not longer: twice what a request of SockJS may have.
+const contentBytes = 8 << 20
+
 // newNodes makes what serves clients of other nodes. This one is called id.
 func (s *Server) newNodes(id string, others neighbours) *nodes {
-	n := &nodes{id: id, others: others, token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, s.log)}
+	n := &nodes{id: id, others: others, token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), s.log)}
 	n.in = forward.NewGate(n.token, s.shielded(s.serveHandedOn), s.config.Limits.HeaderBytes, s.log)
 	return n
 }

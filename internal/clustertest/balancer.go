@@ -3,6 +3,7 @@
 package clustertest
 
 import (
+	"bytes"
 	"io"
 	"log"
 	"net/http"
@@ -42,9 +43,13 @@ func NewBalancer(t testing.TB, nodes ...*Node) *Balancer {
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Else net/http takes and closes the content when the answer begins, and who sends it to
-		// the node at that moment gives up the answer.
-		_ = http.NewResponseController(w).EnableFullDuplex() // it is one of HTTP/1.1
+		// While an answer begins, net/http lets nobody read what it answers.
+		content, err := io.ReadAll(r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(content)), int64(len(content))
 		proxy.ServeHTTP(w, r)
 	}))
 	b.server.Config.ErrorLog = log.New(io.Discard, "", 0)

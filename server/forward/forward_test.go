@@ -40,7 +40,7 @@ func newPair(t *testing.T, serve http.HandlerFunc, alter func(*pair)) *pair {
 	}
 	p.gate.Serve(ln)
 	p.to = Node{ID: "B", Address: ln.Addr().String(), Token: token}
-	p.out = New("A", 0, log)
+	p.out = New("A", 0, 2<<20, log)
 	if alter != nil {
 		alter(p)
 	}
@@ -50,6 +50,9 @@ func newPair(t *testing.T, serve http.HandlerFunc, alter func(*pair)) *pair {
 		defer func() { p.outcome <- outcome }()
 		if outcome = p.out.Forward(w, r, p.to, p.origin, p.lasts); outcome != Answered {
 			w.WriteHeader(599)
+			if outcome == Unreachable {
+				_, _ = io.Copy(w, r.Body) // it can be answered here
+			}
 		}
 	}))
 	p.url = front.URL
@@ -225,7 +228,7 @@ func TestForwardLeaving(t *testing.T) {
 func TestForwardBusy(t *testing.T) {
 	release, came := make(chan struct{}), make(chan struct{}, 3)
 	p := newPair(t, func(http.ResponseWriter, *http.Request) { came <- struct{}{}; <-release }, func(p *pair) {
-		p.out = New("A", 2, slog.New(slog.DiscardHandler))
+		p.out = New("A", 2, 0, slog.New(slog.DiscardHandler))
 	})
 	var asking sync.WaitGroup
 	for range 2 {
@@ -242,8 +245,7 @@ func TestForwardBusy(t *testing.T) {
 	asking.Wait()
 }
 
-// What can be answered here instead, because the node has seen nothing of it, is told from what
-// it may have done.
+// What a node that is lost does not answer can be answered here, with all of its content.
 func TestForwardLost(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -253,23 +255,25 @@ func TestForwardLost(t *testing.T) {
 	for _, body := range []string{"", strings.Repeat("x", 1<<20)} {
 		asked := make(chan *http.Response)
 		go func() {
-			a, _ := do(t, "POST", p.url, strings.NewReader(body), nil)
+			a, text := do(t, "POST", p.url, strings.NewReader(body), nil)
+			if text != body {
+				t.Errorf("of %d bytes of content %d are left to be answered here", len(body), len(text))
+			}
 			asked <- a
 		}()
-		nc, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := http.ReadRequest(bufio.NewReader(nc)); err != nil { // and what is behind it is on its way
-			t.Fatal(err)
+		var nc net.Conn
+		for { // a connection may be given up before anything was sent
+			if nc, err = ln.Accept(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := http.ReadRequest(bufio.NewReader(nc)); err == nil { // and what is behind it is on its way
+				break
+			}
+			nc.Close()
 		}
 		p.out.Lost("another")
 		p.out.Lost("B")
-		want := Unreachable
-		if body != "" {
-			want = Failed
-		}
-		if a, got := <-asked, <-p.outcome; got != want || a.Header.Get("X-Own") == "" {
+		if a, got := <-asked, <-p.outcome; got != Unreachable || a.Header.Get("X-Own") == "" {
 			t.Errorf("with %d bytes: %v %v", len(body), got, a.Header)
 		}
 		nc.Close()
@@ -280,6 +284,43 @@ func TestForwardLost(t *testing.T) {
 	}
 	if _, failed, _ := p.out.Counts(); failed != 3 {
 		t.Errorf("%d have failed", failed)
+	}
+}
+
+// Content as long as may be goes on, and a byte more does not; nor does what never arrives.
+func TestForwardContent(t *testing.T) {
+	p := newPair(t, func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n, err, r.ContentLength)
+	}, nil)
+	long := strings.Repeat("x", 2<<20)
+	if _, text := do(t, "POST", p.url, strings.NewReader(long), nil); text != fmt.Sprint(2<<20, nil, 2<<20) || <-p.outcome != Answered {
+		t.Error(text)
+	}
+	// Of unknown length, which is chunked.
+	if _, text := do(t, "POST", p.url, io.MultiReader(strings.NewReader("hello")), nil); text != fmt.Sprint(5, nil, 5) || <-p.outcome != Answered {
+		t.Error(text)
+	}
+	for _, body := range []io.Reader{strings.NewReader(long + "x"), io.MultiReader(strings.NewReader(long), strings.NewReader("x"))} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", p.url, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := http.DefaultTransport.RoundTrip(r); err == nil { // or it was closed while it was sent
+			a.Body.Close()
+		}
+		if got := <-p.outcome; got != TooLarge {
+			t.Error(got)
+		}
+	}
+	nc, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+	nc.Close()
+	if got := <-p.outcome; got != Broken {
+		t.Error(got)
 	}
 }
 
@@ -372,5 +413,21 @@ func TestGateStrangers(t *testing.T) {
 	}
 	for p.gate.strangers.Load() != 0 { // they are seen leaving
 		ask()
+	}
+}
+
+// Who shows nothing and does not send the content that was announced is let go.
+func TestGateStrangerWithContent(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	nc, err := net.Dial("tcp", p.to.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fmt.Fprint(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+	_ = nc.SetReadDeadline(time.Now().Add(3 * headTimeout))
+	if text, err := io.ReadAll(nc); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 401 ") {
+		t.Errorf("%q, %v", text, err)
 	}
 }

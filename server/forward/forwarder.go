@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -32,6 +33,9 @@ const (
 // requestsMaxUsual is how many requests are handed on at a time.
 const requestsMaxUsual = 100_000
 
+// contentMaxUsual is the longest content of a request that is handed on.
+const contentMaxUsual = 8 << 20
+
 // ErrLost is why a request is given up whose node has gone.
 var ErrLost = errors.New("forward: the node that has the session is gone")
 
@@ -44,6 +48,7 @@ var (
 type Forwarder struct {
 	self        string
 	requestsMax int
+	contentMax  int64
 	transport   *http.Transport
 	log         *slog.Logger
 
@@ -60,16 +65,15 @@ type request struct {
 	lasts  bool
 	cancel context.CancelCauseFunc
 
-	wasRead  atomic.Bool // something of its content
 	answered atomic.Bool // its client has been
 	err      error
 }
 
 // New returns a Forwarder of the node self. requestsMax is how many requests are handed on at
-// a time; 0 is 100,000.
-func New(self string, requestsMax int, log *slog.Logger) *Forwarder {
+// a time, and contentMax how many bytes of content one may have; 0 is 100,000, and 8 MiB.
+func New(self string, requestsMax, contentMax int, log *slog.Logger) *Forwarder {
 	return &Forwarder{
-		self: self, requestsMax: cmp.Or(requestsMax, requestsMaxUsual), log: log, requests: make(map[*request]struct{}),
+		self: self, requestsMax: cmp.Or(requestsMax, requestsMaxUsual), contentMax: int64(cmp.Or(contentMax, contentMaxUsual)), log: log, requests: make(map[*request]struct{}),
 		transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
 			MaxIdleConnsPerHost:   idleConns,
@@ -86,9 +90,10 @@ type Outcome int
 // Outcomes.
 const (
 	Answered    Outcome = iota // its client has been answered, or has gone
-	Unreachable                // the node cannot be reached, and nothing was read: it may be answered here
-	Busy                       // too many are handed on; nothing was read
-	Failed                     // the node was lost on the way; its client was told nothing
+	Unreachable                // the node cannot be reached, or was lost: the request may be answered here, with its content
+	Busy                       // too many are handed on
+	TooLarge                   // its content is
+	Broken                     // its content did not arrive
 )
 
 // Forward hands r on to a node and its answer back, as it comes. A request that lasts, such
@@ -105,12 +110,10 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	defer f.remove(q)
 	f.handed.Add(1)
 	control := http.NewResponseController(w)
-	if r.ContentLength != 0 {
-		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // not everything has deadlines, nor needs them
+	body, outcome := f.content(w, r, control)
+	if outcome != Answered {
+		return outcome
 	}
-	// Else net/http takes and closes the content when the answer begins, and whoever sends it to
-	// the other node at that moment finds it closed and gives up the answer.
-	_ = control.EnableFullDuplex() // HTTP/2 has it, and knows no such call
 	origin.Node = f.self
 	header := origin.String()
 	own := w.Header().Clone()
@@ -140,7 +143,11 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 		},
 	}
 	out := r.WithContext(ctx)
-	out.Body = &content{r.Body, q, control}
+	if body != nil {
+		out.Body, out.ContentLength, out.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil // to be answered here, perhaps
+	}
 	proxy.ServeHTTP(&patient{w, control}, out)
 	_ = control.SetWriteDeadline(time.Time{})
 	switch {
@@ -156,9 +163,6 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	f.log.Debug("a request could not be handed on", "node", to.ID, "address", to.Address, "error", cause)
 	for name, values := range own {
 		w.Header()[name] = values
-	}
-	if q.wasRead.Load() {
-		return Failed
 	}
 	return Unreachable
 }
@@ -222,23 +226,25 @@ func (f *Forwarder) Counts() (handed, failed uint64, underWay int) {
 	return f.handed.Load(), f.failed.Load(), underWay
 }
 
-// content is that of a request.
-type content struct {
-	io.ReadCloser
-	of      *request
-	control *http.ResponseController
-}
-
-// Read implements io.Reader.
-func (c *content) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	if n > 0 {
-		c.of.wasRead.Store(true)
+// content reads that of a request, nil for one that has none. It is read before anything is sent
+// to the other node: while an answer begins, net/http lets nobody read what it answers.
+func (f *Forwarder) content(w http.ResponseWriter, r *http.Request, control *http.ResponseController) ([]byte, Outcome) {
+	if r.ContentLength == 0 {
+		return nil, Answered
+	}
+	if r.ContentLength > f.contentMax {
+		return nil, TooLarge
+	}
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // not everything has deadlines, nor needs them
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, f.contentMax))
+	if _, isTooLarge := errors.AsType[*http.MaxBytesError](err); isTooLarge {
+		return nil, TooLarge
 	}
 	if err != nil {
-		_ = c.control.SetReadDeadline(time.Time{}) // from here on only the client's leaving is read
+		return nil, Broken
 	}
-	return n, err
+	_ = control.SetReadDeadline(time.Time{}) // from here on only the client's leaving is read
+	return body, Answered
 }
 
 // patient gives a client time for each part of what it is given.

@@ -22,6 +22,10 @@ const (
 	idleTimeout  = 2 * time.Minute
 	strangersMax = 256 // connections over which nobody has shown the token yet
 	warnInterval = time.Minute
+
+	// refusedTimeout is how long who was refused may take for the rest of a request. It is read so
+	// that the answer is not lost, which it is if the connection is closed before.
+	refusedTimeout = 2 * time.Second
 )
 
 // Gate is where other nodes hand requests on to this one.
@@ -133,6 +137,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			level = slog.LevelWarn
 		}
 		g.log.Log(r.Context(), level, "a request to the address for other nodes did not show the token of this one", "remote", r.RemoteAddr)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedTimeout)) // else it stays a stranger for ever
 		w.Header().Set("Connection", "close")
 		w.Header().Set(FieldToken, "unknown") // another node sees that the answer is not the protocol's
 		http.Error(w, "This address is for the other nodes of a cluster.", http.StatusUnauthorized)

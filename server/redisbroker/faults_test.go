@@ -473,3 +473,19 @@ func TestServerTooOld(t *testing.T) {
 	p.cut()
 	awaitHealth(t, b, nil)
 }
+
+// TestReadAtNewMaster: a read is not answered in an epoch that has ended, also before anybody has
+// published.
+func TestReadAtNewMaster(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t, "--enable-debug-command", "yes")
+	b := newBroker(t, redis.URL())
+	start(t, b).listen("c")
+	at := mustPublish(t, b, "c", "first")
+	redis.Must(t, "DEBUG", "CHANGE-REPL-ID") // as a promotion does
+	at.Offset++                              // of what only the old master had
+	page, err := b.History(t.Context(), "c", hub.Query{Since: at})
+	if err != nil || page.Gap == nil || page.Position.Epoch == at.Epoch {
+		t.Errorf("what comes after %v is %+v, %v; want a gap to another epoch", at, page, err)
+	}
+}

@@ -222,8 +222,9 @@ func (b *Broker) History(ctx context.Context, name string, q hub.Query) (hub.Pag
 func (b *Broker) history(ctx context.Context, be *backend, name string, q hub.Query) (hub.Page, error) {
 	part := be.partition(name)
 	after := q.Since // which goes on where nothing of an answer is held any more
+	check := false
 	for {
-		at, answer, err := b.ask(ctx, be, part, scriptHistory, false, func(at *epoch) (keys, args []string) {
+		at, answer, err := b.ask(ctx, be, part, scriptHistory, check, func(at *epoch) (keys, args []string) {
 			since, last := "", max(q.Last, 0)
 			if !after.IsZero() {
 				last = 0
@@ -239,6 +240,12 @@ func (b *Broker) history(ctx context.Context, be *backend, name string, q hub.Qu
 		r, err := parseRead(answer, name, at.name)
 		if err != nil {
 			return hub.Page{}, err
+		}
+		if !check && q.Since.Epoch == at.name && r.isBehind(q.Since.Offset) {
+			// A new master that lacks something may be in the epoch of the old one until somebody
+			// has looked. Nothing must be answered in it then.
+			check = true
+			continue
 		}
 		if q.Since.IsZero() && q.Last > 0 {
 			r.reverse()

@@ -129,6 +129,11 @@ func (r *read) page(q hub.Query, epoch string) (page hub.Page, goOn bool) {
 	return page, false
 }
 
+// isBehind reports whether the server has not come as far as somebody has been.
+func (r *read) isBehind(offset uint64) bool {
+	return offset > r.top || !r.hasStream && !isPlace(offset)
+}
+
 // isHeld reports whether an entry is kept, by its own retention.
 func (r *read) isHeld(e *entry) bool {
 	p := e.publication

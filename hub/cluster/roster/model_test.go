@@ -358,7 +358,7 @@ func (m *model) check() {
 // TestModel: whatever is lost, late, cut, killed or ended, in the end every node knows who is in
 // a channel, and so does everybody who watches.
 func TestModel(t *testing.T) {
-	seeds, steps := uint64(12), 150
+	seeds, steps := uint64(8), 150
 	if testing.Short() {
 		seeds = 3
 	}
