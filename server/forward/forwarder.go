@@ -116,6 +116,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	}
 	origin.Node = f.self
 	header := origin.String()
+	isDuplex := false
 	own := w.Header().Clone()
 	clear(w.Header())
 	proxy := &httputil.ReverseProxy{
@@ -139,6 +140,13 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 				return ErrLost
 			}
 			q.answered.Store(true)
+			if p.StatusCode != http.StatusSwitchingProtocols && r.ContentLength != 0 {
+				// Else net/http takes and closes the content when the answer begins, and whoever sends
+				// it to the other node at that moment finds it closed and gives up the answer. Not
+				// before: who answers here instead does not know of it.
+				_ = control.EnableFullDuplex() // HTTP/2 has it, and knows no such call
+				isDuplex = true
+			}
 			return nil
 		},
 	}
@@ -149,6 +157,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil // to be answered here, perhaps
 	}
 	proxy.ServeHTTP(&patient{w, control}, out)
+	if isDuplex {
+		_ = r.Body.Close() // net/http panics if it comes to the end of the content after its handler
+	}
 	_ = control.SetWriteDeadline(time.Time{})
 	switch {
 	case q.err == nil:

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,10 @@ const (
 	idleTimeout  = 2 * time.Minute
 	strangersMax = 256 // connections over which nobody has shown the token yet
 	warnInterval = time.Minute
+
+	// strangerPatience is how long a stranger has before it makes room for another one, if there are
+	// too many: nodes show the token as soon as they are connected, and many may come at once.
+	strangerPatience = 3 * time.Second
 
 	// refusedTimeout is how long who was refused may take for the rest of a request. It is read so
 	// that the answer is not lost, which it is if the connection is closed before.
@@ -38,8 +43,12 @@ type Gate struct {
 	refused atomic.Uint64
 	warned  atomic.Int64 // when the log had a refusal last, in seconds
 
-	strangers atomic.Int64
-	serving   sync.WaitGroup
+	serving sync.WaitGroup
+
+	mu        sync.Mutex    // guards what follows
+	patience  time.Duration // strangerPatience
+	strangers []*visitor    // the oldest first
+	fewer     chan struct{} // is told when one is a stranger no more
 }
 
 // NewGate returns a Gate that has serve serve the requests of those who show token. What
@@ -48,7 +57,7 @@ type Gate struct {
 // fields. OriginOf says the rest. headerBytesMax is how large the head of a request of a
 // client may be.
 func NewGate(token string, serve http.Handler, headerBytesMax int, log *slog.Logger) *Gate {
-	g := &Gate{token: token, serve: serve, log: log}
+	g := &Gate{token: token, serve: serve, log: log, patience: strangerPatience, fewer: make(chan struct{}, 1)}
 	g.http = &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: headTimeout,
@@ -64,7 +73,7 @@ func NewGate(token string, serve http.Handler, headerBytesMax int, log *slog.Log
 // visitor is a connection to a Gate.
 type visitor struct {
 	net.Conn
-	isStranger atomic.Bool
+	came time.Time
 }
 
 type visitorKey struct{}
@@ -81,8 +90,41 @@ func (g *Gate) watch(nc net.Conn, state http.ConnState) {
 }
 
 func (g *Gate) know(v *visitor) {
-	if v.isStranger.CompareAndSwap(true, false) {
-		g.strangers.Add(-1)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.strangers, v); i >= 0 {
+		g.strangers = slices.Delete(g.strangers, i, i+1)
+		select {
+		case g.fewer <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// admit takes a stranger in. If there are too many, it waits until one is known, or the oldest
+// has had its time.
+func (g *Gate) admit(v *visitor) {
+	for {
+		g.mu.Lock()
+		if len(g.strangers) < strangersMax {
+			g.strangers = append(g.strangers, v)
+			g.mu.Unlock()
+			return
+		}
+		oldest, patience := g.strangers[0], g.patience
+		g.mu.Unlock()
+		left := time.Until(oldest.came.Add(patience))
+		if left <= 0 {
+			g.know(oldest)
+			_ = oldest.Close() // whoever it is has shown nothing
+			continue
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-g.fewer:
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 }
 
@@ -94,20 +136,13 @@ type door struct {
 
 // Accept implements net.Listener.
 func (d door) Accept() (net.Conn, error) {
-	for {
-		nc, err := d.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if d.gate.strangers.Add(1) > strangersMax {
-			d.gate.strangers.Add(-1)
-			_ = nc.Close() // whoever it is has shown nothing
-			continue
-		}
-		v := &visitor{Conn: nc}
-		v.isStranger.Store(true)
-		return v, nil
+	nc, err := d.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	v := &visitor{nc, time.Now()}
+	d.gate.admit(v)
+	return v, nil
 }
 
 // Serve serves the connections of ln, which it closes, until Close. It returns at once.
