@@ -100,7 +100,7 @@ func (a *away) unready(patience time.Duration) string {
 	defer a.mu.Unlock()
 	switch {
 	case !a.reached:
-		return "the broker behind this server was not reached yet; send requests to another"
+		return "the broker behind this server has not been reached yet; send requests to another"
 	case a.since.IsZero():
 		return ""
 	}

@@ -144,7 +144,7 @@ func TestClusterAlone(t *testing.T) {
 func TestAway(t *testing.T) {
 	var a away
 	now := time.Now().Add(-time.Minute)
-	if why := a.unready(time.Second); !strings.Contains(why, "not reached yet") {
+	if why := a.unready(time.Second); !strings.Contains(why, "not been reached yet") {
 		t.Errorf("before it was reached: %q", why)
 	}
 	failed := brokertest.ErrCut

@@ -60,6 +60,7 @@ func (e *Examination) LookUp() {
 	e.tryHooks()
 	e.tryApps()
 	e.tryClientDir()
+	e.tryBroker()
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
 		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)
@@ -134,6 +135,27 @@ func (e *Examination) tryApps() {
 		if fault.Field == "Secret" {
 			wrong := appFailed(fault)
 			e.fail(wrong.Key, errors.New(wrong.Text))
+		}
+	}
+}
+
+// tryBroker tries what the settings of a broker refer to, as a start would. The broker is not asked.
+func (e *Examination) tryBroker() {
+	b := &e.Config.Broker
+	if !b.IsOn() {
+		return
+	}
+	_, _, wrongURL := b.resolve()
+	_, wrongPassword := b.password()
+	_, wrongTLS := b.TLS.load()
+	for _, err := range []error{wrongURL, wrongPassword, wrongTLS} {
+		if se, ok := errors.AsType[*SettingError](err); ok {
+			e.fail(se.Key, errors.New(se.Text))
+		}
+	}
+	if file := b.NATS.Credentials; file != "" {
+		if _, err := os.ReadFile(file); err != nil {
+			e.fail("broker.nats.credentials", err)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func someMetrics() *metrics {
 	m.watchPresence(&Server{})
 	m.watchForwards(&Server{})
 	m.watchDisk(&Server{diskSyncs: newDiskSyncs()})
+	m.watchReconnects(func() time.Duration { return 0 })
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
 	apps, err := app.New([]app.App{developmentApp(&Limits{})})
 	if err != nil {
@@ -76,6 +77,24 @@ func TestMetricsDoc(t *testing.T) {
 		t.Fatalf("%s has no place for the table", metricsDoc)
 	}
 	golden(t, metricsDoc, before+begin+"\n"+table.String()+"\n"+end+after)
+}
+
+// The table is made from someMetrics, which has to know whatever a server has.
+func TestMetricsOfServerAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(metricsDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, configured(t, "listen: 127.0.0.1:0\ndemo: false\n"))
+	families, err := s.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if name := f.GetName(); strings.HasPrefix(name, "godwit_") && !strings.Contains(string(text), "\n| `"+name+"` |") {
+			t.Errorf("%s has no row in %s", name, metricsDoc)
+		}
+	}
 }
 
 func TestMetricsLint(t *testing.T) {
