@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -488,5 +489,34 @@ func TestForwardUnread(t *testing.T) {
 	fmt.Fprint(nc, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if a, err := http.ReadResponse(in, nil); err != nil || a.StatusCode != 599 || <-p.outcome != Unreachable {
 		t.Error(a, err)
+	}
+}
+
+// Content of all requests together is held up to a limit, and not counted when they are through.
+func TestForwardHeld(t *testing.T) {
+	p := newPair(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, func(p *pair) { p.out.heldMax = 150_000 })
+	content := strings.Repeat("x", 100_000)
+	left, right := io.Pipe()
+	ended := make(chan int)
+	go func() {
+		a, _ := do(t, "POST", p.url, left, nil)
+		ended <- a.StatusCode
+	}()
+	fmt.Fprint(right, content) // and no end
+	for p.out.held.Load() < int64(len(content)) {
+		runtime.Gosched()
+	}
+	if a, _ := do(t, "POST", p.url, strings.NewReader(content), nil); a.StatusCode != 599 || <-p.outcome != Busy {
+		t.Error(a.Status)
+	}
+	_ = right.Close()
+	if status := <-ended; status != 200 || <-p.outcome != Answered {
+		t.Error(status)
+	}
+	if a, _ := do(t, "POST", p.url, strings.NewReader(content), nil); a.StatusCode != 200 || <-p.outcome != Answered {
+		t.Error(a.Status)
+	}
+	if held := p.out.held.Load(); held != 0 {
+		t.Errorf("%d bytes are held", held)
 	}
 }

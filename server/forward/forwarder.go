@@ -36,6 +36,10 @@ const requestsMaxUsual = 100_000
 // contentMaxUsual is the longest content of a request that is handed on.
 const contentMaxUsual = 8 << 20
 
+// heldMaxUsual is how many bytes of content are held at a time, of all requests together: nobody
+// has looked yet at who sends them.
+const heldMaxUsual = 256 << 20
+
 // ErrLost is why a request is given up whose node has gone.
 var ErrLost = errors.New("forward: the node that has the session is gone")
 
@@ -53,6 +57,8 @@ type Forwarder struct {
 	log         *slog.Logger
 
 	handed, failed atomic.Uint64
+	held           atomic.Int64 // bytes of content
+	heldMax        int64        // heldMaxUsual
 
 	mu       sync.Mutex // guards what follows
 	requests map[*request]struct{}
@@ -74,6 +80,7 @@ type request struct {
 func New(self string, requestsMax, contentMax int, log *slog.Logger) *Forwarder {
 	return &Forwarder{
 		self: self, requestsMax: cmp.Or(requestsMax, requestsMaxUsual), contentMax: int64(cmp.Or(contentMax, contentMaxUsual)), log: log, requests: make(map[*request]struct{}),
+		heldMax: heldMaxUsual,
 		transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
 			MaxIdleConnsPerHost:   idleConns,
@@ -91,7 +98,7 @@ type Outcome int
 const (
 	Answered    Outcome = iota // its client has been answered, or has gone
 	Unreachable                // the node cannot be reached, or was lost: the request may be answered here, with its content
-	Busy                       // too many are handed on
+	Busy                       // too many are handed on, or too much of their content is held
 	TooLarge                   // its content is
 	Broken                     // its content did not arrive
 )
@@ -110,13 +117,14 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	defer f.remove(q)
 	f.handed.Add(1)
 	control := http.NewResponseController(w)
-	body, outcome := f.content(w, r, control)
+	var held holding
+	defer held.release(f)
+	body, outcome := f.content(w, r, control, &held)
 	if outcome != Answered {
 		return outcome
 	}
 	origin.Node = f.self
 	header := origin.String()
-	isDuplex := false
 	own := w.Header().Clone()
 	clear(w.Header())
 	proxy := &httputil.ReverseProxy{
@@ -140,13 +148,6 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 				return ErrLost
 			}
 			q.answered.Store(true)
-			if p.StatusCode != http.StatusSwitchingProtocols && r.ContentLength != 0 {
-				// Else net/http takes and closes the content when the answer begins, and whoever sends
-				// it to the other node at that moment finds it closed and gives up the answer. Not
-				// before: who answers here instead does not know of it.
-				_ = control.EnableFullDuplex() // HTTP/2 has it, and knows no such call
-				isDuplex = true
-			}
 			return nil
 		},
 	}
@@ -157,9 +158,6 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil // to be answered here, perhaps
 	}
 	proxy.ServeHTTP(&patient{w, control}, out)
-	if isDuplex {
-		_ = r.Body.Close() // net/http panics if it comes to the end of the content after its handler
-	}
 	_ = control.SetWriteDeadline(time.Time{})
 	switch {
 	case q.err == nil:
@@ -239,7 +237,7 @@ func (f *Forwarder) Counts() (handed, failed uint64, underWay int) {
 
 // content reads that of a request, nil for one that has none. It is read before anything is sent
 // to the other node: while an answer begins, net/http lets nobody read what it answers.
-func (f *Forwarder) content(w http.ResponseWriter, r *http.Request, control *http.ResponseController) ([]byte, Outcome) {
+func (f *Forwarder) content(w http.ResponseWriter, r *http.Request, control *http.ResponseController, held *holding) ([]byte, Outcome) {
 	if r.ContentLength == 0 {
 		return nil, Answered
 	}
@@ -247,7 +245,11 @@ func (f *Forwarder) content(w http.ResponseWriter, r *http.Request, control *htt
 		return nil, TooLarge
 	}
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // not everything has deadlines, nor needs them
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, f.contentMax))
+	held.from, held.of = http.MaxBytesReader(w, r.Body, f.contentMax), f
+	body, err := io.ReadAll(held)
+	if err == errHeld {
+		return nil, Busy
+	}
 	if _, isTooLarge := errors.AsType[*http.MaxBytesError](err); isTooLarge {
 		return nil, TooLarge
 	}
@@ -257,6 +259,27 @@ func (f *Forwarder) content(w http.ResponseWriter, r *http.Request, control *htt
 	_ = control.SetReadDeadline(time.Time{}) // from here on only the client's leaving is read
 	return body, Answered
 }
+
+// holding counts the content of a request that is held.
+type holding struct {
+	from  io.Reader
+	of    *Forwarder
+	bytes int64
+}
+
+var errHeld = errors.New("forward: too much content is held")
+
+// Read implements io.Reader.
+func (h *holding) Read(b []byte) (int, error) {
+	n, err := h.from.Read(b)
+	h.bytes += int64(n)
+	if h.of.held.Add(int64(n)) > h.of.heldMax {
+		return 0, errHeld
+	}
+	return n, err
+}
+
+func (h *holding) release(f *Forwarder) { f.held.Add(-h.bytes) }
 
 // patient gives a client time for each part of what it is given.
 type patient struct {
