@@ -152,6 +152,9 @@ func (l *lab) once(e experiment, c *contender, seconds float64) (figures, error)
 			return nil, err
 		}
 		nodes = append(nodes, n)
+		if err := c.await(n); err != nil {
+			return nil, err
+		}
 	}
 	return e.run(l, c, nodes, seconds)
 }
@@ -201,6 +204,29 @@ type contender struct {
 
 func (c *contender) publishing(n *node) (url string, header http.Header, body string) {
 	return "http://" + n.address + c.path, c.header, c.body
+}
+
+// await waits until n publishes: it may listen before it has a broker.
+func (c *contender) await(n *node) error {
+	url, header, body := c.publishing(n)
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
+		r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		r.Header = header
+		answer, err := http.DefaultClient.Do(r)
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode/100 == 2 {
+				return nil
+			}
+			err = fmt.Errorf("it answers %s", answer.Status)
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 func (c *contender) stream(n *node) string { return "http://" + n.address + c.streams }
