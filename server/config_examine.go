@@ -14,6 +14,7 @@ import (
 	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/identity"
+	"github.com/godwit-io/godwit/server/redisbroker"
 )
 
 // Examination is a configuration and everything that can be said about it.
@@ -145,7 +146,12 @@ func (e *Examination) tryBroker() {
 	if !b.IsOn() {
 		return
 	}
-	_, _, wrongURL := b.resolve()
+	urls, scheme, wrongURL := b.resolve()
+	if wrongURL == nil && brokerKind(scheme) == "redis" {
+		if wrong, ok := errors.AsType[*redisbroker.URLError](redisbroker.ParseURLs(urls)); ok {
+			wrongURL = &SettingError{Key: "broker.url", Text: wrong.Problem}
+		}
+	}
 	_, wrongPassword := b.password()
 	_, wrongTLS := b.TLS.load()
 	for _, err := range []error{wrongURL, wrongPassword, wrongTLS} {
