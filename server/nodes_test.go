@@ -435,9 +435,14 @@ func TestNodesLost(t *testing.T) {
 			t.Errorf("what waited: %s %s", p.Status, p.body)
 		}
 
-		still.Close()
+		// Nothing listens where a connection comes from, and no other program can meanwhile.
+		from, err := net.Dial("tcp", still.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer from.Close()
 		w.mu.Lock()
-		w.members["NODE4"] = &townsman{town: w, id: "NODE4", node: forward.Node{ID: "NODE4", Address: still.Addr().String(), Token: "x"}}
+		w.members["NODE4"] = &townsman{town: w, id: "NODE4", node: forward.Node{ID: "NODE4", Address: from.LocalAddr().String(), Token: "x"}}
 		w.mu.Unlock()
 		if p := b.do(t, "POST", "/socket.io/?EIO=4&transport=polling&sid=NODE4.abcdefghijabcdefghij", "40"); p.StatusCode != 400 || !strings.Contains(p.body, "Session ID unknown") {
 			t.Errorf("one that is not there: %s %s", p.Status, p.body)
