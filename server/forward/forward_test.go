@@ -476,7 +476,7 @@ func TestForwardUnread(t *testing.T) {
 	const size = 100_000
 	for i := range 20 {
 		if i == 19 {
-			p.gate.Shutdown(t.Context()) // nothing listens any more
+			p.to.Address = nc.LocalAddr().String() // where nothing listens
 		}
 		fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
 		a, err := http.ReadResponse(in, nil)
