@@ -41,7 +41,8 @@ func TestSentinelChangesTheMaster(t *testing.T) {
 	r := StartReplicated(t)
 	first := r.Master(t)
 	first.Must(t, "SET", "k", "v")
-	first.Must(t, "WAIT", "1", "10000")
+	for first.Must(t, "WAIT", "1", "10000") == "0" { // the replica is on its way
+	}
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}
