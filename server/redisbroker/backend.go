@@ -112,6 +112,13 @@ func (b *Broker) ask(ctx context.Context, be *backend, part *partition, s script
 	return nil, nil, errRestart
 }
 
+// verify has the server say whether the epoch of a partition is its own, and begin
+// another one if it is not.
+func (b *Broker) verify(ctx context.Context, be *backend, part *partition) error {
+	_, _, err := b.ask(ctx, be, part, scriptTops, true, func(*epoch) (keys, args []string) { return nil, nil })
+	return err
+}
+
 // readEpoch has the server say which epoch a partition is in, and begin one if need be.
 func (b *Broker) readEpoch(ctx context.Context, be *backend, part *partition) (*epoch, error) {
 	keys, args := []string{part.epochKey}, []string{"", newEpochName()}
@@ -205,7 +212,7 @@ func (b *Broker) clientOption() rueidis.ClientOption {
 		// whatever the sentinels say.
 		ConnWriteTimeout: silenceTimeout,
 		Dialer:           net.Dialer{Timeout: silenceTimeout, KeepAlive: time.Second},
-		DialCtxFn:        b.dial,
+		DialCtxFn:        b.dialVerified,
 		ClusterOption:    rueidis.ClusterOption{ShardsRefreshInterval: watchInterval},
 	}
 	if p.isTLS {

@@ -26,8 +26,14 @@
 // knows. Redis runs a script by its hash only if this process has been given the text, and caches
 // are neither replicated nor kept (since 7.0): a server that was restarted or promoted answers
 // NOSCRIPT. Then the text is sent, to be run with a check of master_replid, which begins
-// another epoch if it has changed. The watch of broker.go looks at it besides, every few
-// seconds.
+// another epoch if it has changed.
+//
+// A server that was the master before, and is it again in the same process, has the script of
+// then still. All connections to it have ended meanwhile: Sentinel ends them whenever it changes
+// the role of a server, and so should others that do (CLIENT KILL TYPE normal). So the first
+// thing that is done with a server behind a new connection, before anything can be sent on that, is to look
+// at its master_replid for all partitions (verify.go). The watch of broker.go looks at it besides,
+// every few seconds.
 //
 // # Offsets
 //
