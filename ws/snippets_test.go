@@ -158,7 +158,7 @@ var snippetImports = map[string]string{
 	"synctest": "testing/synctest", "testing": "testing", "time": "time", "tls": "crypto/tls",
 	"ws": "github.com/godwit-io/godwit/ws", "deflate": "github.com/godwit-io/godwit/ws/deflate",
 	"handshake": "github.com/godwit-io/godwit/ws/handshake", "wire": "github.com/godwit-io/godwit/ws/wire",
-	"wstest": "github.com/godwit-io/godwit/ws/wstest",
+	"wstest": "github.com/godwit-io/godwit/ws/wstest", "client": "github.com/godwit-io/godwit/client",
 }
 
 // source is a whole file with the snippet in it. What is wrong with it is

@@ -50,7 +50,9 @@ func TestStandstill(t *testing.T) {
 func TestPeersMax(t *testing.T) {
 	now := time.Now()
 	c := newCore("SELF", now)
-	name := func(i int) string { return "N" + string(rune('A'+i/676%26)) + string(rune('A'+i/26%26)) + string(rune('A'+i%26)) }
+	name := func(i int) string {
+		return "N" + string(rune('A'+i/676%26)) + string(rune('A'+i/26%26)) + string(rune('A'+i%26))
+	}
 	for i := range PeersMax + 1 {
 		c.hear(name(i), 0, &beat{Newest: 1, Oldest: 1}, now)
 	}

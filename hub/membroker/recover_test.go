@@ -41,13 +41,22 @@ func (n *notebook) Append(e Entry) error {
 	return nil
 }
 
-// release tells everything, in order.
-func (n *notebook) release() { n.tell(nil) }
+// release tells everything, in order, until something is to be held.
+func (n *notebook) release() { n.hand(nil, false) }
 
-func (n *notebook) tell(err error) {
+// tell tells everything, also what is held.
+func (n *notebook) tell(err error) { n.hand(err, true) }
+
+func (n *notebook) hold(is bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for len(n.held) > 0 {
+	n.holding = is
+}
+
+func (n *notebook) hand(err error, alsoHeld bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(n.held) > 0 && (alsoHeld || !n.holding) {
 		e := n.held[0]
 		n.held = n.held[1:]
 		n.mu.Unlock()
@@ -179,7 +188,7 @@ func TestJournalRefuses(t *testing.T) {
 	if p := <-out; p.Err != nil || p.Position.Offset != 1 {
 		t.Fatalf("%+v", p)
 	}
-	n.holding = true
+	n.hold(true)
 	put("a")
 	put("a") // waits for what is on its way
 	put("b")
@@ -214,7 +223,8 @@ func TestJournalRefuses(t *testing.T) {
 	if err := b.Health(t.Context()); err != broken {
 		t.Errorf("Health: %v", err)
 	}
-	n.refuses, n.holding = nil, false
+	n.refuses = nil
+	n.hold(false)
 	put("a")
 	if p := <-out; p.Err != nil || p.Position.Offset != 2 || p.Duplicate {
 		t.Errorf("%+v", p)

@@ -41,11 +41,11 @@ func TestSentinelChangesTheMaster(t *testing.T) {
 	r := StartReplicated(t)
 	first := r.Master(t)
 	first.Must(t, "SET", "k", "v")
-	first.Must(t, "WAIT", "1", "10000")
+	second := r.Other(first)
+	await(t, "the replica has it", func() bool { return second.Must(t, "GET", "k") == "v" })
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	second := r.Other(first)
 	r.AwaitMaster(t, second)
 	if v := second.Must(t, "GET", "k"); v != "v" {
 		t.Errorf("the new master has %q", v)
