@@ -87,7 +87,7 @@ func (h *httpCarrier) send(ctx context.Context, lines [][]byte) error {
 		r.Header.Set("Accept", h.down.accept())
 		answer, err := h.http.Do(r)
 		if err == nil && answer.StatusCode != http.StatusOK {
-			err = refusal(answer, fmt.Errorf("the server answered %s", answer.Status))
+			err = refusal(answer)
 			answer.Body.Close()
 		}
 		if err != nil {
@@ -107,21 +107,22 @@ func (h *httpCarrier) send(ctx context.Context, lines [][]byte) error {
 		if err != nil {
 			return explainUnreachable(h.client.url.Host, err)
 		}
+		var refused error
+		if answer.StatusCode/100 != 2 && answer.StatusCode != http.StatusTooManyRequests {
+			refused = refusal(answer) // while its content can be read
+		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, problemBytesMax)) // so that the connection can be used again
 		answer.Body.Close()
-		switch answer.StatusCode {
-		case http.StatusAccepted, http.StatusOK, http.StatusNoContent:
-			return nil
-		case http.StatusTooManyRequests: // nothing of it was taken
-			wait := time.NewTimer(max(retryAfter(answer.Header), 100*time.Millisecond))
-			select {
-			case <-wait.C:
-			case <-ctx.Done():
-				wait.Stop()
-				return ctx.Err()
-			}
-		default:
-			return refusal(answer, fmt.Errorf("the server answered %s", answer.Status))
+		if answer.StatusCode != http.StatusTooManyRequests {
+			return refused
+		}
+		// Nothing of it was taken.
+		wait := time.NewTimer(max(retryAfter(answer.Header), 100*time.Millisecond))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
 		}
 	}
 }
@@ -236,7 +237,7 @@ func (p *poller) poll(h *httpCarrier) (*http.Response, error) {
 	r.Header.Set(fieldSession, h.name)
 	answer, err := h.http.Do(r)
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = refusal(answer, fmt.Errorf("the server answered %s", answer.Status))
+		err = refusal(answer)
 		answer.Body.Close()
 	}
 	return answer, explainUnreachable(h.client.url.Host, err)

@@ -40,7 +40,7 @@ func (c *Client) dialWebSocket() (carrier, error) {
 	conn, response, err := ws.Dial(c.ctx, u.String(), o)
 	if err != nil {
 		if response != nil {
-			return nil, refusal(response, fmt.Errorf("the server answered %s", response.Status))
+			return nil, refusal(response)
 		}
 		return nil, explainUnreachable(u.Host, err)
 	}
@@ -80,8 +80,8 @@ func (w *webSocket) end(finish bool) {
 }
 
 // refusal makes an error of an answer that is not the one hoped for.
-func refusal(r *http.Response, otherwise error) error {
-	cause := session.Cause{Err: otherwise, Status: r.StatusCode, Problem: problemOf(r), RetryAfter: retryAfter(r.Header)}
+func refusal(r *http.Response) error {
+	cause := session.Cause{Err: fmt.Errorf("the server answered %s", r.Status), Status: r.StatusCode, Problem: problemOf(r), RetryAfter: retryAfter(r.Header)}
 	if cause.Problem != nil {
 		cause.Err = cause.Problem
 	}

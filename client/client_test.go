@@ -333,3 +333,32 @@ func TestSubscribeOptions(t *testing.T) {
 	}
 	subscribe(t, c, "left", nil)
 }
+
+// TestSessionGone: a server that does not know a session any more is connected to again, also
+// if a request on the way up is what finds out.
+func TestSessionGone(t *testing.T) {
+	for _, transport := range []client.Transport{client.Stream, client.LongPoll} {
+		t.Run(string(transport), func(t *testing.T) {
+			var once sync.Once
+			s := start(t, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					isGone := false
+					if r.Method == http.MethodPost && r.Header.Get("Godwit-Session") != "" {
+						once.Do(func() { isGone = true })
+					}
+					if !isGone {
+						next.ServeHTTP(w, r)
+						return
+					}
+					w.Header().Set("Content-Type", "application/problem+json")
+					w.WriteHeader(http.StatusNotFound)
+					fmt.Fprint(w, `{"type":"https://godwit.io/problems/session-unknown","title":"No such session"}`)
+				})
+			})
+			c := dial(t, s.url(), &client.Options{Transports: []client.Transport{transport}})
+			if _, err := c.Publish(t.Context(), "chat", client.Text("hi"), nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
