@@ -237,9 +237,7 @@ func (c *Client) apply() {
 		}
 		c.messages.push(session.Delivery{Err: c.machine.Err()})
 		// What was sent is on its way; nothing is waited for any longer.
-		c.running.Go(func() {
-			time.AfterFunc(finishTimeout, c.cancel)
-		})
+		time.AfterFunc(finishTimeout, c.cancel)
 		close(c.ended)
 		return
 	}

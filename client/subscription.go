@@ -225,7 +225,7 @@ func (s *Subscription) Vector() string {
 	return s.inner.PatternVector()
 }
 
-// push queues what has come, and reports whether that is enough for now.
+// push queues what has come, and reports whether nothing more is to come until half of it is gone.
 func (s *Subscription) push(d session.Delivery) (enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 // before Subscribe, and not changed afterwards.
 type Subscription struct {
 	Channel     string       // or a pattern
-	Since       hub.Position // where to begin, zero for now
+	Since       hub.Position // begin behind it; zero: only what is new
 	Last        int          // to begin with so many
 	Vector      string       // Since of a pattern
 	WithMembers bool
