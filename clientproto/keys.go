@@ -90,6 +90,8 @@ const (
 	KeyArgs
 	KeyAttachments
 	KeyFramed
+	KeyBehind
+	KeyIs
 )
 
 // keyNames are the names, by number. New ones are added at the end.
@@ -178,6 +180,8 @@ var keyNames = [...]string{
 	KeyArgs:           "args",
 	KeyAttachments:    "attachments",
 	KeyFramed:         "framed",
+	KeyBehind:         "behind",
+	KeyIs:             "is",
 }
 
 // Keys returns the names of the keys, by their number. The caller owns the slice.

@@ -44,7 +44,8 @@ func (s *Server) watchBroker() (stop func()) {
 	}
 }
 
-// lookAtBroker notes how the broker is, and logs when that changes.
+// lookAtBroker notes how the broker is, has everybody who listens told, and logs when that
+// changes.
 func (s *Server) lookAtBroker(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, readinessTimeout)
 	defer cancel()
@@ -56,6 +57,7 @@ func (s *Server) lookAtBroker(ctx context.Context) {
 		return
 	}
 	was, began := s.away.note(time.Now(), err)
+	s.hub.SetAway(err)
 	switch {
 	case began:
 		s.log.Error("the broker cannot be used; subscribers stay, and publishers are refused", "error", err)
