@@ -155,6 +155,33 @@ func TestBackIsToldLast(t *testing.T) {
 	})
 }
 
+// TestBackIsToldBehindPages: nor does it come between pages.
+func TestBackIsToldBehindPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 600 // more than two pages
+		broker := &scriptedBroker{top: pos("e", 0), history: func(q hub.Query) (page hub.Page, _ error) {
+			for at := q.Since.Offset + 1; at <= n && len(page.Publications) < q.Limit; at++ {
+				page.Publications = append(page.Publications, publication(pos("e", at)))
+				page.Position = pos("e", at)
+			}
+			return page, nil
+		}}
+		h := newHub(t, broker, nil)
+		e := connect(t, h)
+		e.subscribe("c", hub.SubscribeOptions{})
+		h.SetAway(errAway)
+		synctest.Wait()
+		want(t, e.drain(), "behind()")
+		broker.receiver.Lost("")
+		h.SetAway(nil)
+		synctest.Wait()
+		got := e.drain()
+		if len(got) != n+1 || describe(got[n:]) != "level()" {
+			t.Errorf("took %d pushes, the last of them %s", len(got), describe(got[max(0, len(got)-1):]))
+		}
+	})
+}
+
 // TestManyAreBehind: a session with many channels that cannot be read is told of the first
 // one and of all, and not of each.
 func TestManyAreBehind(t *testing.T) {

@@ -109,6 +109,7 @@ func (s *Session) giveUp() {
 		c := under.publishing[0]
 		under.publishing = slices.Delete(under.publishing, 0, 1)
 		s.push(c.command, Outcome{Channel: c.channel, Err: ErrUnanswered})
+		s.hub.counters.brokerFailures.Add(1)
 	}
 	if under.isTimed = len(under.publishing) > 0 && !s.closed; under.isTimed {
 		under.timer.Reset(callTimeout - now.Sub(under.publishing[0].began))

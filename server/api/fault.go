@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/access"
@@ -100,11 +101,22 @@ func (a *API) faultOf(err error) *fault {
 	case errors.Is(err, context.Canceled):
 		return &fault{isGone: true}
 	case errors.Is(err, hub.ErrUnanswered), errors.Is(err, context.DeadlineExceeded):
-		a.o.Logger.Error("broker did not answer the server API")
+		a.logBroker("broker did not answer the server API", err)
 		return &fault{problem: transport.ProblemBroker, detail: "the broker behind this server did not answer in time; it is not known whether this was done"}
 	}
-	a.o.Logger.Error("server API failed", "error", err)
+	a.logBroker("server API failed", err)
 	return &fault{problem: transport.ProblemBroker, detail: "the broker behind this server could not be reached; nothing is known to have happened"}
+}
+
+// logBroker logs that the broker has failed at something: once for many requests, and not while
+// it is known to be away, as whoever found that out has said so.
+func (a *API) logBroker(what string, err error) {
+	if a.o.Hub.Away() != nil {
+		return
+	}
+	if others, ok := a.failures.Pass(time.Now()); ok {
+		a.o.Logger.Error(what, "error", err, "others", others)
+	}
 }
 
 // identifyFault is what a client is told of an error of Identify.

@@ -140,7 +140,7 @@ func TestDialects(t *testing.T) {
 		{"a socket with envelopes", NewSocket("c", true, since), []turn{
 			{nil, `subscribe c since e:3 without its own`},
 			{pushes(subscribed(3), gap(3, 7), delivered(8, "a")), `answer 101 at e:3; text "{\"gap\":{\"from\":\"e:3\",\"to\":\"e:7\"}}"; text ` + fmt.Sprintf("%q", fmt.Sprintf(envelopeOf, 8, "a"))},
-			{pushes(behind(), away()), text(`{"behind":{"is":true,"detail":"` + detailBehind + `"}}`) + "; " + text(`{"behind":{"is":true,"detail":"` + detailAway + `"}}`)},
+			{pushes(behind(), away()), text(`{"behind":{"is":true,"detail":"`+detailBehind+`"}}`) + "; " + text(`{"behind":{"is":true,"detail":"`+detailAway+`"}}`)},
 			{pushes(delivered(9, "b"), back()), text(fmt.Sprintf(envelopeOf, 9, "b")) + "; " + text(`{"behind":{"is":false}}`)},
 		}},
 		{"a socket of JSON", socketOfJSON(), []turn{
