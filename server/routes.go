@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-io/godwit/server/docsite"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -56,7 +57,7 @@ const shortTimeout = 30 * time.Second
 var securityHeader = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
 	"Referrer-Policy":        {"same-origin"},
-	// Nothing but the welcome page is a document, and that sets its own.
+	// Nothing but the welcome page and the documentation is a document, and they set their own.
 	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
 }
 
@@ -97,6 +98,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case s.serveOperations(w, r):
 	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
 		s.welcome.ServeHTTP(w, r)
+	case r.URL.Path+"/" == docsite.Prefix || strings.HasPrefix(r.URL.Path, docsite.Prefix):
+		s.docs.ServeHTTP(w, r)
 	case s.serveClient(w, r):
 	default:
 		transport.ProblemNotFound.Write(w, s.notFound(r.URL.Path))

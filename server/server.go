@@ -21,6 +21,8 @@ import (
 	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
+	"github.com/godwit-io/godwit/server/docsite"
+	"github.com/godwit-io/godwit/server/fixed"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/handover"
@@ -54,7 +56,8 @@ type Server struct {
 	hub       *hub.Hub
 	channels  *transport.Transport
 	welcome   http.Handler
-	client    map[string]clientFile // the client for browsers
+	docs      http.Handler
+	client    map[string]*fixed.File // the client for browsers
 	metrics   *metrics
 	front     front
 	edge      *edge
@@ -111,7 +114,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version), client: clientFiles(ThisBuild().Version)}
+	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version, ThisBuild().Source()), docs: docsite.Handler(ThisBuild().Version, ThisBuild().Source()), client: clientFiles(ThisBuild().Version)}
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))
