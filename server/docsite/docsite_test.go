@@ -31,7 +31,7 @@ var served = sync.OnceValue(func() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/docs/", Handler("v1.2.3 <dirty>", source))
 	mux.Handle("/docs", Handler("v1.2.3 <dirty>", source))
-	mux.Handle("/", welcome.Handler("v1.2.3 <dirty>", source))
+	mux.Handle("/", welcome.Handler("v1.2.3 <dirty>", source, func() bool { return false }))
 	return mux
 })
 

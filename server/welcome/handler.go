@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/godwit-io/godwit/server/fixed"
@@ -35,17 +36,21 @@ var contentTypes = map[string]string{
 
 // Handler serves the page at / and what it loads under /welcome/. Any other path is
 // not found. Errors are problem documents (RFC 9457). The page says version, of the
-// program, and links to source, the address below which a code host has its files.
+// program, and links to source, the address below which a code host has its files, and to
+// the examples where hasGallery says that they are served.
 //
 // Everything in the page is relative to it, so a proxy may serve it below a path of
 // its own, if that path ends in a slash and the proxy takes it away.
 //
 // Every answer carries an ETag and must be revalidated before it is used again. The
 // Handler is safe for concurrent use.
-func Handler(version, source string) http.Handler {
-	served := load(version, source)
+func Handler(version, source string, hasGallery func() bool) http.Handler {
+	served, without := load(version, source)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		file, ok := served[r.URL.Path]
+		if r.URL.Path == "/" && !hasGallery() {
+			file = without
+		}
 		if !ok {
 			transport.ProblemNotFound.Write(w, "nothing is served at this path; channels are at /channels/NAME, and / shows some")
 			return
@@ -60,15 +65,16 @@ func Handler(version, source string) http.Handler {
 	})
 }
 
-// load reads the embedded files by the path each is served at. What could go wrong
-// was decided when the program was built, so it panics.
-func load(version, source string) map[string]*fixed.File {
+// load reads the embedded files by the path each is served at, and the page as it is
+// without the examples. What could go wrong was decided when the program was built, so
+// it panics.
+func load(version, source string) (served map[string]*fixed.File, without *fixed.File) {
 	entries, err := assets.ReadDir("assets")
 	if err != nil {
 		panic(err)
 	}
 	fill := strings.NewReplacer("{{version}}", html.EscapeString(version), "{{source}}", html.EscapeString(source))
-	served := make(map[string]*fixed.File, len(entries))
+	served = make(map[string]*fixed.File, len(entries))
 	for _, entry := range entries {
 		content, err := assets.ReadFile("assets/" + entry.Name())
 		if err != nil {
@@ -78,11 +84,16 @@ func load(version, source string) map[string]*fixed.File {
 		if !ok {
 			panic(fmt.Sprintf("welcome: no content type for %s", entry.Name()))
 		}
-		at := prefix + entry.Name()
-		if entry.Name() == "index.html" {
-			at, content = "/", []byte(fill.Replace(string(content)))
+		if entry.Name() != "index.html" {
+			served[prefix+entry.Name()] = fixed.New(contentType, content)
+			continue
 		}
-		served[at] = fixed.New(contentType, content)
+		content = []byte(fill.Replace(string(content)))
+		served["/"] = fixed.New(contentType, content)
+		without = fixed.New(contentType, examples.ReplaceAll(content, nil))
 	}
-	return served
+	return served, without
 }
+
+// examples matches what the page says of the examples.
+var examples = regexp.MustCompile(`(?s)[ \t]*<!-- examples -->.*?<!-- /examples -->\n`)
