@@ -1,4 +1,3 @@
-// Package seldom lets a log say once what happens with every request.
 package seldom
 
 import (
