@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/ratelimit"
 	"github.com/godwit-io/godwit/server/forward"
 )
 
@@ -17,7 +19,7 @@ const contentBytes = 8 << 20
 
 // newNodes makes what serves clients of other nodes. This one is called id.
 func (s *Server) newNodes(id string, others neighbours) *nodes {
-	n := &nodes{id: id, others: others, token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), s.log)}
+	n := &nodes{id: id, others: others, lookups: ratelimit.NewTable[netip.Addr](lookupsMax), token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), s.log)}
 	n.in = forward.NewGate(n.token, s.shielded(s.serveHandedOn), s.config.Limits.HeaderBytes, s.log)
 	return n
 }
