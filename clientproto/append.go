@@ -70,6 +70,7 @@ func (m *members) appendBody(c *Command) {
 		m.data(c)
 		m.text("event", c.Event)
 		m.text("key", c.Key)
+		m.text("exclude", c.Exclude)
 		m.text("idempotency_key", c.Idempotency)
 	case History:
 		m.needed("channel", c.Channel)

@@ -226,6 +226,8 @@ func (c *Command) setField(name string, value []byte) (problem string) {
 		c.Event, problem = text(name, value, 0, math.MaxInt) // the hub knows what may be
 	case "key":
 		c.Key, problem = text(name, value, 0, math.MaxInt)
+	case "exclude":
+		c.Exclude, problem = text(name, value, 0, math.MaxInt)
 	case "idempotency_key":
 		c.Idempotency, problem = text(name, value, 1, math.MaxInt)
 	case "method":

@@ -13,7 +13,7 @@ var commandSeeds = []string{
 	`{"id":1,"connect":{"token":"t","client":"name/1.2","resume":{"session":"a","secret":"b"},"messages":"E:1"}}`,
 	`{"id":2,"subscribe":{"channel":"chat","since":"E:17","presence":"user","delta":"fossil","rate":5,"self":false}}`,
 	`{"id":2,"subscribe":{"channel":"a/**","since":"AbC","last":10}}`,
-	`{"id":3,"publish":{"channel":"chat","data":{"a":[1,"\u00e9\"",null]},"event":"e","key":"k","idempotency_key":"i"}}`,
+	`{"id":3,"publish":{"channel":"chat","data":{"a":[1,"\u00e9\"",null]},"event":"e","key":"k","exclude":"s","idempotency_key":"i"}}`,
 	`{"id":3,"publish":{"channel":"chat","data_base64":"AAEC"}}`,
 	`{"id":4,"history":{"channel":"chat","last":3,"limit":2}}`,
 	`{"id":5,"presence":{"channel":"chat","limit":2,"cursor":"c","by":"user","count":true}}`,
