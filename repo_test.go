@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/godwit-io/godwit/internal/policy"
@@ -277,9 +278,12 @@ func machinePaths(t *testing.T) []string {
 	return []string{root, parent}
 }
 
+// loaded is the tree, which is read and parsed once for all rules: none of them changes it.
+var loaded = sync.OnceValues(func() (*policy.Tree, error) { return policy.Load(os.DirFS(".")) })
+
 func load(t *testing.T) *policy.Tree {
 	t.Helper()
-	tree, err := policy.Load(os.DirFS("."))
+	tree, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
