@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/godwit-io/godwit/internal/clustertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(clustertest.Main(m)) }
 
 func get(t *testing.T, method, target string, header http.Header) *http.Response {
 	t.Helper()
