@@ -97,11 +97,16 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case s.serveOperations(w, r):
 	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
 		s.welcome.ServeHTTP(w, r)
+	case s.hasGallery() && (r.URL.Path == "/examples" || strings.HasPrefix(r.URL.Path, "/examples/")):
+		s.config.Gallery.ServeHTTP(w, r)
 	case s.serveClient(w, r):
 	default:
 		transport.ProblemNotFound.Write(w, s.notFound(r.URL.Path))
 	}
 }
+
+// hasGallery reports whether the examples are served.
+func (s *Server) hasGallery() bool { return s.config.Gallery != nil && s.Demo() }
 
 // refuseHost refuses a request for a name that is not this machine's.
 func (s *Server) refuseHost(w http.ResponseWriter, r *http.Request, address net.Addr) {

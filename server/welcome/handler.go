@@ -9,6 +9,7 @@ import (
 	"html"
 	"net/http"
 	"path"
+	"regexp"
 	"time"
 
 	"github.com/godwit-io/godwit/transport"
@@ -37,7 +38,7 @@ var contentTypes = map[string]string{
 
 // Handler serves the page at / and what it loads under /welcome/. Any other path is
 // not found. Errors are problem documents (RFC 9457). The page says version, of the
-// program.
+// program, and links to the examples where hasGallery says that they are served.
 //
 // Everything in the page is relative to it, so a proxy may serve it below a path of
 // its own, if that path ends in a slash and the proxy takes it away.
@@ -45,10 +46,13 @@ var contentTypes = map[string]string{
 // Every answer carries an ETag and must be revalidated before it is used again, so a
 // new version of the server never meets the scripts of an old one. The Handler is
 // safe for concurrent use and keeps no state.
-func Handler(version string) http.Handler {
-	served := load(version)
+func Handler(version string, hasGallery func() bool) http.Handler {
+	served, without := load(version)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := served[r.URL.Path]
+		if r.URL.Path == "/" && !hasGallery() {
+			a = without
+		}
 		if !ok {
 			transport.ProblemNotFound.Write(w, "nothing is served at this path; channels are at /channels/NAME, and / shows some")
 			return
@@ -79,14 +83,15 @@ type asset struct {
 	content     []byte
 }
 
-// load reads the embedded files by the path each is served at. What could go wrong
-// was decided when the program was built, so it panics.
-func load(version string) map[string]asset {
+// load reads the embedded files by the path each is served at, and the page as it is
+// without the examples. What could go wrong was decided when the program was built, so
+// it panics.
+func load(version string) (served map[string]asset, without asset) {
 	entries, err := assets.ReadDir("assets")
 	if err != nil {
 		panic(err)
 	}
-	served := make(map[string]asset, len(entries))
+	served = make(map[string]asset, len(entries))
 	for _, entry := range entries {
 		content, err := assets.ReadFile("assets/" + entry.Name())
 		if err != nil {
@@ -96,17 +101,21 @@ func load(version string) map[string]asset {
 		if !ok {
 			panic(fmt.Sprintf("welcome: no content type for %s", entry.Name()))
 		}
-		at := prefix + entry.Name()
-		if entry.Name() == "index.html" {
-			at = "/"
-			content = bytes.ReplaceAll(content, []byte("{{version}}"), []byte(html.EscapeString(version)))
+		if entry.Name() != "index.html" {
+			served[prefix+entry.Name()] = newAsset(contentType, content)
+			continue
 		}
-		sum := sha256.Sum256(content)
-		served[at] = asset{
-			contentType: contentType,
-			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
-			content:     content,
-		}
+		content = bytes.ReplaceAll(content, []byte("{{version}}"), []byte(html.EscapeString(version)))
+		served["/"] = newAsset(contentType, content)
+		without = newAsset(contentType, examples.ReplaceAll(content, nil))
 	}
-	return served
+	return served, without
+}
+
+// examples matches what the page says of the examples.
+var examples = regexp.MustCompile(`(?s)[ \t]*<!-- examples -->.*?<!-- /examples -->\n`)
+
+func newAsset(contentType string, content []byte) asset {
+	sum := sha256.Sum256(content)
+	return asset{contentType: contentType, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, content: content}
 }

@@ -24,8 +24,26 @@ func get(t *testing.T, method, target string, header http.Header) *http.Response
 		r.Header[name] = values
 	}
 	w := httptest.NewRecorder()
-	Handler("v1.2.3 <dirty>").ServeHTTP(w, r)
+	Handler("v1.2.3 <dirty>", func() bool { return true }).ServeHTTP(w, r)
 	return w.Result()
+}
+
+// all are the files that are served, where the examples are.
+func all(version string) map[string]asset {
+	served, _ := load(version)
+	return served
+}
+
+// TestExamplesWhereTheyAre: the page links to the examples if they are served, and says
+// nothing of them otherwise.
+func TestExamplesWhereTheyAre(t *testing.T) {
+	for _, has := range []bool{true, false} {
+		w := httptest.NewRecorder()
+		Handler("v1.2.3", func() bool { return has }).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := strings.Contains(w.Body.String(), "xamples"); got != has {
+			t.Errorf("served: %t; the page says so: %t", has, got)
+		}
+	}
 }
 
 func body(t *testing.T, res *http.Response) string {
@@ -38,7 +56,7 @@ func body(t *testing.T, res *http.Response) string {
 }
 
 func TestServesEveryAssetWithItsType(t *testing.T) {
-	served := load("v1.2.3 <dirty>")
+	served := all("v1.2.3 <dirty>")
 	for at, a := range served {
 		res := get(t, "GET", at, nil)
 		if res.StatusCode != http.StatusOK {
@@ -67,7 +85,7 @@ func TestServesEveryAssetWithItsType(t *testing.T) {
 
 // The page must work without a network: whatever one file names, another of them is.
 func TestEveryReferenceIsServed(t *testing.T) {
-	served := load("v1.2.3 <dirty>")
+	served := all("v1.2.3 <dirty>")
 	named := regexp.MustCompile(`(?:src|href)="(welcome/[^"]*)"|from "\./([^"]*)"`)
 	reached := map[string]bool{"/": true}
 	for at, a := range served {
@@ -108,7 +126,7 @@ func TestPageObeysItsPolicy(t *testing.T) {
 		"another host":            regexp.MustCompile(`<(?:link|script|img|iframe)[^>]*(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//`),
 		"a path of the host":      regexp.MustCompile(`(?:src|href)="/`),
 	}
-	for at, a := range load("v1.2.3 <dirty>") {
+	for at, a := range all("v1.2.3 <dirty>") {
 		for what, pattern := range forbidden {
 			if found := pattern.Find(a.content); found != nil {
 				t.Errorf("%s has %s: %s", at, what, found)
