@@ -12,10 +12,10 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/examples/scores"
+	"github.com/godwit-io/godwit/server/fixed"
 )
 
 // Example is one of them.
@@ -53,10 +53,8 @@ const Prefix = "/examples/"
 
 // file is what is served at a path.
 type file struct {
-	contentType string
-	policy      string
-	etag        string
-	content     []byte
+	*fixed.File
+	policy string
 }
 
 // Handler serves the gallery at Prefix, and each example below it. Opened is called with an
@@ -83,14 +81,8 @@ func Handler(opened func(Example)) http.Handler {
 		if e, ok := Find(strings.TrimSuffix(name, "/")); ok && strings.HasSuffix(name, "/") {
 			opened(e)
 		}
-		h := w.Header()
-		h.Set("Content-Type", f.contentType)
-		h.Set("Content-Security-Policy", f.policy)
-		h.Set("ETag", f.etag)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
+		fixed.SetPolicy(w.Header(), f.policy)
+		f.ServeHTTP(w, r)
 	})
 }
 
@@ -148,8 +140,7 @@ func newFile(name string, content []byte) file {
 	if !ok {
 		panic("gallery: no content type for " + name)
 	}
-	sum := sha256.Sum256(content)
-	f := file{contentType: contentType, policy: "default-src 'none'; frame-ancestors 'none'", etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, content: content}
+	f := file{fixed.New(contentType, content), "default-src 'none'; frame-ancestors 'none'"}
 	if path.Ext(name) == ".html" {
 		f.policy = policy(content)
 	}
