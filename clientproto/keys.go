@@ -90,6 +90,7 @@ const (
 	KeyArgs
 	KeyAttachments
 	KeyFramed
+	KeyExclude
 	KeyBehind
 	KeyIs
 )
@@ -180,6 +181,7 @@ var keyNames = [...]string{
 	KeyArgs:           "args",
 	KeyAttachments:    "attachments",
 	KeyFramed:         "framed",
+	KeyExclude:        "exclude",
 	KeyBehind:         "behind",
 	KeyIs:             "is",
 }

@@ -316,6 +316,7 @@ export const keys = [
   "args",
   "attachments",
   "framed",
+  "exclude",
   "behind",
   "is",
 ] as const
