@@ -163,8 +163,6 @@ func (c *Command) checkPattern() string {
 	switch {
 	case !c.Since.IsZero():
 		return `subscribe.since is a position, and a pattern has none; give the newest vector that the server has pushed for it`
-	case c.Last != 0:
-		return "subscribe.last is not for patterns, which have no newest publications; ask for the history of each channel"
 	case c.WithMembers:
 		return "subscribe.presence is not for patterns, which have no members; subscribe to each channel"
 	}
