@@ -111,8 +111,7 @@ func (m *Machine) Known(channel string, at time.Time) {
 func (m *Machine) Connected(now time.Time) {
 	m.conns++
 	m.heard = now
-	m.failed = ""
-	m.step, m.answers, m.early, m.earlyLen = 0, nil, nil, 0
+	m.failed, m.step = "", 0
 	for i := range m.subs {
 		m.subs[i] = subscribed{}
 	}
@@ -176,9 +175,8 @@ func (m *Machine) confirm(now time.Time, i int) {
 // no good one.
 func (m *Machine) Receive(now time.Time, isText bool, message []byte) (o Outcome, detail string) {
 	m.heard = now
-	if o, detail = m.receive(now, isText, message); o != Taken {
-		m.counts[o]++
-	}
+	o, detail = m.receive(now, isText, message)
+	m.count(o)
 	return o, detail
 }
 
@@ -302,14 +300,15 @@ func (m *Machine) sortEarly(now time.Time) {
 	early := m.early
 	m.early, m.earlyLen = nil, 0
 	for _, message := range early {
-		switch o, _ := m.sort(now, message); o {
-		case Early: // as which it was counted
-		case Taken:
-			m.counts[Early]--
-		default:
-			m.counts[Early]--
-			m.counts[o]++
-		}
+		o, _ := m.sort(now, message)
+		m.count(o)
+	}
+}
+
+// count counts a message that does not become something else.
+func (m *Machine) count(o Outcome) {
+	if o.IsFinal() {
+		m.counts[o]++
 	}
 }
 
@@ -331,6 +330,7 @@ func (m *Machine) Stopped(now time.Time) { m.leave(now, reasonStopped) }
 
 // leave tells the channels of live subscriptions that nothing comes any more.
 func (m *Machine) leave(now time.Time, reason string) {
+	m.counts[Ignored] += uint64(len(m.early))
 	m.nextPing, m.answers, m.early, m.earlyLen = time.Time{}, nil, nil, 0
 	for i := range m.subs {
 		wasLive := m.subs[i].isLive

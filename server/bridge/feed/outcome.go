@@ -17,7 +17,7 @@ const (
 	Lost                     // the hub or the broker did not take it, which its channel is told
 	Answered                 // it answers what was sent
 	Failure                  // it says that the upstream has refused something
-	Early                    // it waits for the answer that says whose it is
+	Early                    // it waits for the answer that says whose it is, and becomes another one
 	Ignored                  // no subscription takes it
 	Binary                   // it is no text
 	NotJSON
@@ -27,13 +27,18 @@ const (
 	outcomes // how many there are
 )
 
-// Outcomes are all of them.
+// Outcomes are all that messages are counted by.
 func Outcomes() (all []Outcome) {
 	for o := range outcomes {
-		all = append(all, o)
+		if o.IsFinal() {
+			all = append(all, o)
+		}
 	}
 	return all
 }
+
+// IsFinal reports whether a message of this outcome does not become one of another.
+func (o Outcome) IsFinal() bool { return o != Taken && o != Early }
 
 // String is a word.
 func (o Outcome) String() string {

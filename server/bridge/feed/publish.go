@@ -82,7 +82,6 @@ func (m *Machine) announce(now time.Time, c *channel) {
 	}
 	n := &Notice{Type: EventGap, Bridge: m.spec.Name, Reason: c.reason, To: moment(now), From: moment(c.from)}
 	c.owes, c.from, c.reason = false, time.Time{}, ""
-	m.gaps++
 	m.give(now, c, n.message(c.name), n)
 }
 
@@ -125,12 +124,12 @@ func (m *Machine) Published(now time.Time, ticket uint64, isDuplicate bool, err 
 		if p.gap.From != nil {
 			from = *p.gap.From
 		}
-		m.gaps--
 		m.channels.lose(now, p.channel, from, p.gap.Reason)
 	case err != nil:
 		m.counts[Lost]++
 		m.channels.lose(now, p.channel, p.at, reasonLost)
 	case p.gap != nil:
+		m.gaps++
 	case isDuplicate:
 		m.counts[Duplicate]++
 	default:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/godwit-io/godwit/access"
@@ -227,4 +228,24 @@ func closesAlike(name, mask string) bool {
 		begin = end + 1
 	}
 	return true
+}
+
+// MayBe reports whether name can be the channel of a message.
+func (c Channel) MayBe(name string) bool {
+	if c.name != "" {
+		return c.name == name
+	}
+	var pattern strings.Builder
+	pattern.WriteString("^")
+	for _, p := range c.template.parts {
+		switch {
+		case !p.isPointer:
+			pattern.WriteString(regexp.QuoteMeta(p.text))
+		case p.maySegments:
+			pattern.WriteString(".+")
+		default:
+			pattern.WriteString("[^/]+")
+		}
+	}
+	return regexp.MustCompile(pattern.String() + "$").MatchString(name)
 }

@@ -223,3 +223,23 @@ func FuzzParseRequest(f *testing.F) {
 		}
 	})
 }
+
+func TestChannelMayBe(t *testing.T) {
+	for text, names := range map[string]string{
+		"eth/heads":        "eth/heads !eth/head !eth/heads/x",
+		"ticker/{/s}":      "ticker/a !ticker/a/b !ticker !xticker/a",
+		"t.x/{+/s}/end":    "t.x/a/b/end t.x/a/end !tyx/a/end !t.x/end",
+		"a/{/s}-{/n}/{/o}": "a/1-2/3 !a/12/3",
+	} {
+		c, err := ParseChannel(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range strings.FieldsSeq(names) {
+			name, isNot := strings.CutPrefix(name, "!")
+			if c.MayBe(name) == isNot {
+				t.Errorf("%q may be %q: %v", text, name, !isNot)
+			}
+		}
+	}
+}
