@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/client/internal/session"
 	"github.com/godwit-io/godwit/clientproto"
@@ -36,6 +37,19 @@ func JSON(v any) Data {
 	return Data{hub.JSON, b}
 }
 
+// check returns an error that wraps ErrOptions if d is not what its Kind says.
+func (d *Data) check() error {
+	switch {
+	case d.Kind == hub.Text && !utf8.Valid(d.Bytes):
+		return fmt.Errorf("%w: text has to be UTF-8; use Binary for other bytes", ErrOptions)
+	case d.Kind == hub.JSON && d.Bytes != nil && (!json.Valid(d.Bytes) || !utf8.Valid(d.Bytes)):
+		return fmt.Errorf("%w: data of the kind JSON is not one JSON value in UTF-8", ErrOptions)
+	case d.Kind > hub.JSON:
+		return fmt.Errorf("%w: there is no kind %d of data", ErrOptions, d.Kind)
+	}
+	return nil
+}
+
 // PublishOptions are for Publish. Nil and the zero value have none of it.
 type PublishOptions struct {
 	Event string // at most 255 bytes
@@ -61,6 +75,9 @@ type Published struct {
 func (c *Client) Publish(ctx context.Context, channel string, d Data, o *PublishOptions) (Published, error) {
 	if o == nil {
 		o = new(PublishOptions)
+	}
+	if err := d.check(); err != nil {
+		return Published{}, err
 	}
 	command := clientproto.Command{Verb: clientproto.Publish, Channel: channel, Kind: d.Kind, Data: d.Bytes, Event: o.Event, Key: o.Key, Idempotency: o.IdempotencyKey}
 	if command.Idempotency == "" {
@@ -146,8 +163,11 @@ func (c *Client) Presence(ctx context.Context, channel string, q PresenceQuery) 
 
 // RPC calls a method, and waits for the answer as long as ctx allows: the application or a session
 // that has registered for it answers. The answerer's error is a *Problem with a Type of its own. It returns
-// ErrUnknown, *Problem and others as Publish.
+// ErrUnknown, a *Problem and others as Publish.
 func (c *Client) RPC(ctx context.Context, method string, d Data) (Data, error) {
+	if err := d.check(); err != nil {
+		return Data{}, err
+	}
 	command := clientproto.Command{Verb: clientproto.RPC, Method: method, Kind: d.Kind, Data: d.Bytes}
 	if deadline, ok := ctx.Deadline(); ok {
 		command.Timeout = max(time.Until(deadline), time.Millisecond)
