@@ -213,7 +213,7 @@ func (b Bridge) withDefaults() Bridge {
 	}
 	fill(&b.Backoff.Max, max(bridge.DefaultBackoffMax, b.Backoff.Min))
 	fill(&b.MessageBytes, bridge.DefaultMessageBytes)
-	fill(&b.ChannelsMax, bridge.DefaultChannelsMax)
+	fill(&b.ChannelsMax, feed.DefaultChannelsMax)
 	return b
 }
 

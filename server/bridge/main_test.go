@@ -203,7 +203,7 @@ func specFor(t *testing.T, name, channel string) *Spec {
 	}
 	return &Spec{
 		Feed: feed.Spec{
-			Name: name, AnswerTimeout: DefaultTimeout, RetryMin: DefaultBackoffMin, RetryMax: DefaultBackoffMax, ChannelsMax: DefaultChannelsMax,
+			Name: name, AnswerTimeout: DefaultTimeout, RetryMin: DefaultBackoffMin, RetryMax: DefaultBackoffMax, ChannelsMax: feed.DefaultChannelsMax,
 			Subscriptions: []feed.Subscription{{Send: request, Channel: c}},
 		},
 		URL: "ws://127.0.0.1:1/feed", MessageBytes: 1000, Ping: DefaultPing, Timeout: DefaultTimeout,

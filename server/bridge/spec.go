@@ -8,14 +8,13 @@ import (
 	"github.com/godwit-io/godwit/server/bridge/feed"
 )
 
-// Defaults of Spec and of its Feed.
+// Defaults of Spec.
 const (
 	DefaultMessageBytes = 1 << 20
 	DefaultPing         = 20 * time.Second
 	DefaultTimeout      = 10 * time.Second
 	DefaultBackoffMin   = 500 * time.Millisecond
 	DefaultBackoffMax   = 30 * time.Second
-	DefaultChannelsMax  = 10_000
 )
 
 // Spec is a bridge. It has no defaults of its own: every field is set, and it is not modified once it is used.
