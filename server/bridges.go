@@ -170,6 +170,7 @@ func (s *Server) makeBridges(specs []*bridge.Spec) {
 		owner = s.newBridgeOwner()
 	}
 	s.bridges = bridge.New(s.hub, owner, s.log)
+	s.configured = specs
 	s.bridges.Replace(specs)
 	if s.node != nil {
 		s.node.Handle(askBridges, func(context.Context, string, []byte) ([]byte, error) {

@@ -186,6 +186,47 @@ func TestBridge(t *testing.T) {
 	open(t, s, http.MethodGet, "/channels/eth/blocks?last=10", "Accept", "application/x-ndjson").expectLine(t, `"event":"bridge.gap"`, `"reason":"start"`)
 }
 
+// TestFollow: a bridge that is added while the server runs stays over a reload, unless the configuration has one of its name.
+func TestFollow(t *testing.T) {
+	c := newChain(t)
+	s := start(t, Config{Bridges: []Bridge{c.bridge("first", "first")}})
+	c.await(t)
+	for _, channel := range []string{"eth/old", "eth/heads"} { // the second replaces the first
+		if err := s.Follow(c.bridge("eth", channel)); err != nil {
+			t.Fatal(err)
+		}
+		if token := c.await(t); token != "Bearer eth" {
+			t.Errorf("it came with %q", token)
+		}
+	}
+	for name, b := range map[string]Bridge{
+		"is the name of another one":      c.bridge("eth", "a"),
+		"is not 1 to 64 letters":          c.bridge("e t h", "a"),
+		"a channel is needed":             c.bridge("other", ""),
+		"the variable NO_SUCH_URL is not": {Name: "other", URL: Secret{"env:NO_SUCH_URL"}, Subscriptions: []BridgeSubscription{{Channel: "a"}}},
+	} {
+		if err := s.Follow(b); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want %q", err, name)
+		}
+	}
+	if _, err := s.Reload(t.Context(), s.Config()); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.bridges.Reports(); len(r) != 1 || r[0].Connections != 1 || len(c.came) > 0 {
+		t.Errorf("%+v", r)
+	}
+	next := s.Config()
+	next.Bridges = []Bridge{c.bridge("eth", "eth/blocks")}
+	if _, err := s.Reload(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	c.await(t)
+	open(t, s, http.MethodGet, "/channels/eth/blocks?last=10", "Accept", "application/x-ndjson").expectLine(t, `"event":"bridge.gap"`)
+	if r := s.bridges.Reports(); len(r) != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestBridgeUpgrade: the bridge of a process ends before the one that takes its place has it.
 func TestBridgeUpgrade(t *testing.T) {
 	c := newChain(t)

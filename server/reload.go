@@ -58,7 +58,8 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 		s.users.review() // of the limit
 	}
 	s.replaceApps(apps)
-	s.bridges.Replace(bridges)
+	s.configured = bridges
+	s.bridges.Replace(s.allBridges())
 	s.answerMethods(trust.Hooks)
 	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.channels.SetPace(reconnect.Spread(c.Reconnect), c.Limits.SessionsPerSecond)

@@ -52,29 +52,30 @@ type Server struct {
 	hub       *hub.Hub
 	channels  *transport.Transport
 	pages
-	metrics   *metrics
-	front     front
-	edge      *edge
-	inherited func() (*systemd.Sockets, error)
-	tls       tlsSource
-	admin     *admin // nil: what is for operators is beside the channels
-	guard     *guard.Guard
-	members   *teller
-	tracer    *tracing.Tracer // nil if nothing is traced
-	flight    *flight.Recorder
-	api       http.Handler // the server API
-	refusals  refusals
-	apps      *app.Apps
-	pusher    *pusher.Server // nil if it is off
-	node      *cluster.Node  // nil: there are no others
-	users     *tally         // connections of users; nil if there are no other nodes
-	bridges   *bridge.Bridges
-	calling   *methodsElsewhere        // calls on other nodes; nil if there are none
-	tallies   []*tally                 // all that nodes add up
-	catching  []*catchingUp            // what is asked of other nodes when something was missed
-	away      away                     // since when the broker is
-	foreign   []foreign                // protocols of others
-	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
+	metrics              *metrics
+	front                front
+	edge                 *edge
+	inherited            func() (*systemd.Sockets, error)
+	tls                  tlsSource
+	admin                *admin // nil: what is for operators is beside the channels
+	guard                *guard.Guard
+	members              *teller
+	tracer               *tracing.Tracer // nil if nothing is traced
+	flight               *flight.Recorder
+	api                  http.Handler // the server API
+	refusals             refusals
+	apps                 *app.Apps
+	pusher               *pusher.Server // nil if it is off
+	node                 *cluster.Node  // nil: there are no others
+	users                *tally         // connections of users; nil if there are no other nodes
+	bridges              *bridge.Bridges
+	configured, followed []*bridge.Spec           // bridges of the Config, and of Follow; guarded by reloading
+	calling              *methodsElsewhere        // calls on other nodes; nil if there are none
+	tallies              []*tally                 // all that nodes add up
+	catching             []*catchingUp            // what is asked of other nodes when something was missed
+	away                 away                     // since when the broker is
+	foreign              []foreign                // protocols of others
+	keyed                []func(path string) bool // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
 
