@@ -35,7 +35,7 @@ type Example struct {
 
 // Examples are all of them, in the order in which they are shown.
 var Examples = []Example{
-	{"scores", "Live scores", "One pattern for many channels, each publication all there is to know.", scores.Files, scores.Run},
+	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run},
 }
 
 // Find returns the example of a name.
