@@ -200,10 +200,10 @@ func TestFollow(t *testing.T) {
 		}
 	}
 	for name, b := range map[string]Bridge{
-		"is the name of another one":      c.bridge("eth", "a"),
-		"is not 1 to 64 letters":          c.bridge("e t h", "a"),
-		"a channel is needed":             c.bridge("other", ""),
-		"the variable NO_SUCH_URL is not": {Name: "other", URL: Secret{"env:NO_SUCH_URL"}, Subscriptions: []BridgeSubscription{{Channel: "a"}}},
+		"is the name of one in the config": c.bridge("first", "a"),
+		"is not 1 to 64 letters":           c.bridge("e t h", "a"),
+		"a channel is needed":              c.bridge("other", ""),
+		"the variable NO_SUCH_URL is not":  {Name: "other", URL: Secret{"env:NO_SUCH_URL"}, Subscriptions: []BridgeSubscription{{Channel: "a"}}},
 	} {
 		if err := s.Follow(b); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %q", err, name)
@@ -212,7 +212,7 @@ func TestFollow(t *testing.T) {
 	if _, err := s.Reload(t.Context(), s.Config()); err != nil {
 		t.Fatal(err)
 	}
-	if r := s.bridges.Reports(); len(r) != 1 || r[0].Connections != 1 || len(c.came) > 0 {
+	if r := s.bridges.Reports(); len(r) != 2 || r[0].Connections != 1 || r[1].Connections != 2 || len(c.came) > 0 {
 		t.Errorf("%+v", r)
 	}
 	next := s.Config()

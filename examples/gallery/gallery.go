@@ -14,7 +14,9 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/client"
+	"github.com/godwit-io/godwit/examples/feed"
 	"github.com/godwit-io/godwit/examples/scores"
+	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/server/fixed"
 )
 
@@ -31,11 +33,16 @@ type Example struct {
 	// Run is the server of the example: a client like any other, until ctx ends. Nil: the
 	// page is all there is.
 	Run func(ctx context.Context, c *client.Client) error
+
+	// Feed is Run for an example with an upstream of its own, which it has the server
+	// follow. It runs only beside a server.
+	Feed func(ctx context.Context, c *client.Client, follow func(server.Bridge) error) error
 }
 
 // Examples are all of them, in the order in which they are shown.
 var Examples = []Example{
-	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run},
+	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run, nil},
+	{"feed", "Blockchain-style feed", "One upstream WebSocket for everybody, and outages that the channel announces.", feed.Files, nil, feed.Feed},
 }
 
 // Find returns the example of a name.
