@@ -35,7 +35,7 @@ The examples are: ` + exampleNames() + `.`,
 			if !ok {
 				return usagef("there is no example %q; there are: %s", shown(args[0]), exampleNames())
 			}
-			if e.Feed != nil {
+			if gallery.Feeds[e.Name] != nil {
 				return usagef("the example %s is followed by a bridge of the server that has its page: start godwit serve on loopback, and open /examples/%s/", e.Name, e.Name)
 			}
 			if e.Run == nil {
@@ -103,7 +103,7 @@ type exampleServers struct {
 func (s *exampleServers) opened(e gallery.Example) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil || s.ctx.Err() != nil || e.Run == nil && e.Feed == nil || s.started[e.Name] {
+	if s.ctx == nil || s.ctx.Err() != nil || e.Run == nil && gallery.Feeds[e.Name] == nil || s.started[e.Name] {
 		return
 	}
 	s.started[e.Name] = true
@@ -139,8 +139,8 @@ func (s *exampleServers) run(ctx context.Context, e gallery.Example) {
 	for {
 		c, err := client.Dial(ctx, s.target, &client.Options{Name: "example-" + e.Name, TLS: s.tls})
 		if err == nil {
-			if e.Feed != nil {
-				err = e.Feed(ctx, c, s.follow)
+			if feed := gallery.Feeds[e.Name]; feed != nil {
+				err = feed(ctx, c, s.follow)
 			} else {
 				err = e.Run(ctx, c)
 			}

@@ -14,7 +14,12 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/client"
+	"github.com/godwit-io/godwit/examples/auction"
+	"github.com/godwit-io/godwit/examples/chat"
+	"github.com/godwit-io/godwit/examples/dashboard"
+	"github.com/godwit-io/godwit/examples/delivery"
 	"github.com/godwit-io/godwit/examples/feed"
+	"github.com/godwit-io/godwit/examples/game"
 	"github.com/godwit-io/godwit/examples/scores"
 	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/server/fixed"
@@ -33,16 +38,23 @@ type Example struct {
 	// Run is the server of the example: a client like any other, until ctx ends. Nil: the
 	// page is all there is.
 	Run func(ctx context.Context, c *client.Client) error
-
-	// Feed is Run for an example with an upstream of its own, which it has the server
-	// follow. It runs only beside a server.
-	Feed func(ctx context.Context, c *client.Client, follow func(server.Bridge) error) error
 }
 
 // Examples are all of them, in the order in which they are shown.
 var Examples = []Example{
-	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run, nil},
-	{"feed", "Blockchain-style feed", "One upstream WebSocket for everybody, and outages that the channel announces.", feed.Files, nil, feed.Feed},
+	{"chat", "Chat", "Rooms, names, history, and who is there, without a server of your own.", chat.Files, nil},
+	{"auction", "Live auction", "A back end decides which bids are taken, by answering calls.", auction.Files, auction.Run},
+	{"game", "Multiplayer game", "A server with a tick, and pages that draw what lies between two.", game.Files, game.Run},
+	{"delivery", "Delivery tracking", "Many positions, of which a page gets as many a second as it draws.", delivery.Files, delivery.Run},
+	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run},
+	{"dashboard", "Metrics dashboard", "The history of a channel as the past of a chart.", dashboard.Files, dashboard.Run},
+	{"feed", "Blockchain-style feed", "One upstream WebSocket for everybody, and outages that the channel announces.", feed.Files, nil},
+}
+
+// Feeds are what Run is to examples with an upstream of their own, by name. They have the server
+// follow it, so they run only beside one.
+var Feeds = map[string]func(ctx context.Context, c *client.Client, follow func(server.Bridge) error) error{
+	"feed": feed.Feed,
 }
 
 // Find returns the example of a name.

@@ -20,8 +20,13 @@ import (
 // plays are what the tests do with the page of each example, by its name. They are given a
 // window that shows the page, and may open more of it.
 var plays = map[string]func(t *testing.T, w *window){
-	"feed":   playFeed,
-	"scores": playScores,
+	"auction":   playAuction,
+	"chat":      playChat,
+	"dashboard": playDashboard,
+	"delivery":  playDelivery,
+	"feed":      playFeed,
+	"game":      playGame,
+	"scores":    playScores,
 }
 
 // TestGallery plays all examples against one server that is started as the README says.
@@ -135,30 +140,6 @@ func (w *window) picture(t *testing.T, name string) {
 	if err := os.WriteFile(filepath.Join(examples, name, "screenshot.webp"), shot.Data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// playScores: three matches at once, and the minutes pass.
-func playScores(t *testing.T, w *window) {
-	w.until(t, `document.querySelectorAll(".match").length === 3`)
-	minutes := `[...document.querySelectorAll(".minute")].map((m) => m.textContent).join()`
-	before := w.value(t, minutes)
-	w.until(t, minutes+` !== "`+before+`"`)
-
-	// Whoever comes later is shown what there is, at once.
-	late := w.another(t)
-	late.until(t, `[...document.querySelectorAll(".home")].map((h) => h.textContent).sort().join() === "Curlews,Knots,Stints"`)
-}
-
-// playFeed: blocks come, and an outage of the node leaves its gap between them, for those who come later, too.
-func playFeed(t *testing.T, w *window) {
-	w.until(t, `document.querySelectorAll(".block").length >= 2 && document.querySelector(".node").textContent === "The node is there"`)
-	w.do(t, chromedp.Click(chromedp.CSS("button")))
-	w.until(t, `document.querySelector(".node.away") !== null`)
-	gap := `[...document.querySelectorAll(".gap")].some((g) => g.textContent.includes("seconds may be missing"))`
-	w.until(t, gap)
-	w.until(t, `document.querySelector(".block").textContent.includes("transactions") && document.querySelector(".node:not(.away)") !== null`)
-	late := w.another(t)
-	late.until(t, gap)
 }
 
 // TestGalleryIsWhole: each example is played, and has a README.
