@@ -16,14 +16,14 @@ import (
 const how = "`go generate ./clients/js`"
 
 // entries are what the package can be imported as, besides its name.
-var entries = []string{"index", "core", "codes", "react", "svelte", "vue"}
+var entries = []string{"index", "core", "cbor", "delta", "codes", "react", "svelte", "vue"}
 
 // ownNames are those of properties that are only ours, besides those that begin with an
 // underscore. What goes over the wire or to other tabs is not among them, nor what users see.
 var ownNames = []string{
 	"isLeader", "hasFollowers", "pausedUntil", "began", "feeds", "opener", "isFilled", "carrier", "hasTokens", "sentAt", "isStale",
 	"hasBegun", "attach", "detach", "settled", "nextId", "failed", "begun", "follower", "ref", "verb", "goOn", "replied", "tryBetter",
-	"ready", "received", "lost", "later", "matches", "kind", "deadline", "wake", "sleep", "subs",
+	"ready", "received", "lost", "later", "matches", "kind", "fields", "deadline", "wake", "sleep", "subs",
 }
 
 // bundle makes one file of a TypeScript entry. Names that begin with an underscore are ours, and

@@ -118,7 +118,7 @@ func TestTypes(t *testing.T) {
 	}
 	run(t, dir, bin("tsc"), check...)
 	// And every entry that needs no framework is there for import and for require.
-	const use = `Promise.all(["", "/core", "/codes", "/svelte"].map(async (entry) => {
+	const use = `Promise.all(["", "/core", "/cbor", "/delta", "/codes", "/svelte"].map(async (entry) => {
 		if (Object.keys(await load("@godwit/client" + entry)).length === 0) throw new Error(entry + " has nothing")
 	})).catch((error) => { console.error(error); process.exit(1) })`
 	node := program(t, "node")

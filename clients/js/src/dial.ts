@@ -1,13 +1,7 @@
 import { open, type Carrier, type Surroundings, type Transport } from "./carriers.js"
 import type { Line } from "./protocol.js"
+import type { FanHost } from "./fan.js"
 import type { Lost } from "./steps.js"
-
-/** What a Dialer tells of the carrier that counts. */
-export interface Dialled {
-  ready(kind: Transport): void
-  received(lines: Line[]): void
-  lost(why: Lost): void
-}
 
 const headStartMs = 1000 // of the first way to connect
 const stepMs = 400 // between the others
@@ -29,28 +23,26 @@ export class Dialer {
   private _hasAnswered = false
   private _timer: ReturnType<typeof setTimeout> | undefined
   private _why: Lost = {}
-  private _isOver = false
 
   /**
    * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
-   * tried.
+   * tried. host is told of the carrier that counts, and of nothing after close.
    */
   constructor(
     kinds: Transport[],
     private _isKnown: boolean,
     private _around: Surroundings,
-    private _told: Dialled,
+    private _host: Pick<FanHost, "_run">,
   ) {
     this._kinds = [...kinds]
     this._next(headStartMs)
   }
 
-  send(lines: string[]): void {
+  send(lines: Line[]): void {
     this._current?.carrier.send(lines)
   }
 
   close(code: number): void {
-    this._isOver = true
     clearTimeout(this._timer)
     for (const candidate of this._candidates) candidate.carrier.close(candidate === this._current ? code : 4000)
     this._candidates = []
@@ -58,7 +50,7 @@ export class Dialer {
 
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   tryBetter(): void {
-    if (this._hasAnswered && this._candidates.length === 1 && !this._isOver) this._start("websocket")
+    if (this._hasAnswered && this._candidates.length === 1) this._start("websocket")
   }
 
   private _next(head: number): void {
@@ -72,7 +64,7 @@ export class Dialer {
   private _start(kind: Transport): void {
     const candidate = { kind } as Candidate
     this._candidates.push(candidate)
-    const isOurs = () => !this._isOver && this._candidates.includes(candidate)
+    const isOurs = () => this._candidates.includes(candidate)
     try {
       candidate.carrier = open(kind, this._around, {
         ready: () => isOurs() && this._ready(candidate),
@@ -92,7 +84,7 @@ export class Dialer {
       this._timer = setTimeout(() => this._next(stepMs), grantMs)
     }
     this._current = candidate
-    this._told.ready(candidate.kind)
+    this._host._run({ is: "ready", transport: candidate.kind })
   }
 
   private _received(candidate: Candidate, lines: Line[]): void {
@@ -102,7 +94,7 @@ export class Dialer {
       this._hasAnswered = true
       clearTimeout(this._timer)
     }
-    this._told.received(lines)
+    this._host._run({ is: "received", lines })
   }
 
   private _keep(candidate: Candidate): void {
@@ -119,6 +111,6 @@ export class Dialer {
     if (this._candidates.length > 0) return
     if (!this._hasAnswered && this._kinds.length > 0 && !(this._isKnown && !why.status)) return this._next(stepMs)
     this.close(4000)
-    this._told.lost(this._why)
+    this._host._run({ is: "lost", ...this._why })
   }
 }
