@@ -1,3 +1,4 @@
+import type { DeltaReader } from "./delta.cjs";
 import type { Line, Problem } from "./protocol.cjs";
 /** What a Session is doing. */
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
@@ -24,7 +25,7 @@ export type Input = {
     error?: Problem;
 } | {
     is: "ready";
-    kind: string;
+    transport: string;
 } | {
     is: "received";
     lines: Line[];
@@ -70,7 +71,7 @@ export type Effect = {
     do: "dial";
 } | {
     do: "send";
-    lines: string[];
+    lines: Line[];
 } | {
     do: "drop";
     code: number;
@@ -97,5 +98,6 @@ export interface Settings {
     client: string;
     hasTokens: boolean;
     token?: string;
+    deltas?: () => DeltaReader;
     random: () => number;
 }
