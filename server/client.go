@@ -12,17 +12,25 @@ import (
 
 // clientFile is the client for browsers in one of its forms, ready to be served.
 type clientFile struct {
-	content []byte
-	etag    string
+	content     []byte
+	contentType string
+	etag        string
+	types       string // where the declarations of a module are, for what asks for them
 }
 
 // clientFiles are the client for browsers of the program's version, by path: what a page
-// imports, and what one that has no modules loads.
+// imports, what one that has no modules loads, and what editors and Deno know it by.
 func clientFiles(version string) map[string]clientFile {
-	files := map[string]clientFile{}
-	for path, content := range map[string][]byte{"/client.mjs": clientjs.Module(version), "/client.js": clientjs.Script(version)} {
-		sum := sha256.Sum256(content)
-		files[path] = clientFile{content, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	const script = "text/javascript; charset=utf-8"
+	files := map[string]clientFile{
+		"/client.mjs":  {content: clientjs.Module(version), contentType: script, types: "./client.d.ts"},
+		"/client.js":   {content: clientjs.Script(version), contentType: script},
+		"/client.d.ts": {content: clientjs.Types(), contentType: "application/typescript; charset=utf-8"},
+	}
+	for path, file := range files {
+		sum := sha256.Sum256(file.content)
+		file.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+		files[path] = file
 	}
 	return files
 }
@@ -39,7 +47,10 @@ func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("Content-Type", file.contentType)
+	if file.types != "" {
+		h.Set("X-TypeScript-Types", file.types)
+	}
 	h.Set("ETag", file.etag)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Access-Control-Allow-Origin", "*")

@@ -13,8 +13,8 @@ export interface Call<T = unknown> {
     signal: AbortSignal;
 }
 /** What answers calls: what it returns is sent as a publication would be. A GodwitError that it throws is given to the caller as it is. */
-export type Answerer<T = unknown> = (call: Call<T>) => unknown;
-export interface AnswerOptions {
+export type Handler<T = unknown> = (call: Call<T>) => unknown;
+export interface HandleOptions {
     /** How many calls there may be at a time. Default is the server's. */
     concurrency?: number;
     /** Answering ends when it aborts. */
@@ -35,7 +35,7 @@ export declare class Answers {
     private _callsOf;
     constructor(_connection: Connection);
     get size(): number;
-    register(name: string, answer: Answerer, { concurrency, signal }: AnswerOptions): Promise<() => void>;
+    handle(name: string, answer: Handler, { concurrency, signal }: HandleOptions): Promise<() => void>;
     /** renew registers with a session that knows nothing of this yet. */
     renew(): void;
     /** push takes what has come, if it concerns calls. */

@@ -32,16 +32,16 @@ module.exports = __toCommonJS(core_exports);
 // src/emitter.ts
 var Emitter = class {
   constructor() {
-    this.B = /* @__PURE__ */ new Map();
+    this.A = /* @__PURE__ */ new Map();
   }
   // and whether only once
   /** on calls listener at each event of that type, and returns how to stop. */
   on(type, listener, options = {}) {
     const off = () => this.off(type, listener);
     if (options.signal?.aborted) return off;
-    const listeners = this.B.get(type) ?? /* @__PURE__ */ new Map();
+    const listeners = this.A.get(type) ?? /* @__PURE__ */ new Map();
     if (!listeners.has(listener)) {
-      this.B.set(type, listeners.set(listener, options.once));
+      this.A.set(type, listeners.set(listener, options.once));
       this.Ia();
     }
     options.signal?.addEventListener("abort", off, { once: true });
@@ -49,10 +49,10 @@ var Emitter = class {
   }
   /** off ends what on began. */
   off(type, listener) {
-    const listeners = this.B.get(type);
+    const listeners = this.A.get(type);
     if (!listeners?.delete(listener)) return;
-    if (!listeners.size) this.B.delete(type);
-    if (!this.B.size) this.Ja();
+    if (!listeners.size) this.A.delete(type);
+    if (!this.A.size) this.Ja();
   }
   /** _listens is called when somebody begins to listen. @internal */
   Ia() {
@@ -62,7 +62,7 @@ var Emitter = class {
   }
   /** @internal */
   k(type, event) {
-    const listeners = this.B.get(type);
+    const listeners = this.A.get(type);
     for (const [listener, once] of [...listeners ?? []]) {
       if (once) this.off(type, listener);
       try {
@@ -140,12 +140,12 @@ var Channel = class extends Emitter {
     super();
     this.b = /* @__PURE__ */ new Map();
     this.name = name;
-    this.C = link;
+    this.B = link;
     this.h = options;
   }
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
   get position() {
-    return this.N;
+    return this.M;
   }
   /**
    * publish resolves with the position when the server has accepted it. While there is no connection it waits. It is done once,
@@ -153,11 +153,11 @@ var Channel = class extends Emitter {
    */
   async publish(data, { event, key, idempotencyKey, ...options } = {}) {
     const body = { channel: this.name, event, key, idempotency_key: (idempotencyKey ?? randomId()) || void 0, ...payload(data) };
-    return (await this.C._("publish", body, options)).position;
+    return (await this.B.Z("publish", body, options)).position;
   }
   /** history reads a page of what was published. Default is the newest 100. */
   async history({ last, since, limit, ...options } = {}) {
-    const ok = await this.C._("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, options);
+    const ok = await this.B.Z("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, options);
     return { messages: ok.publications.map(message), position: ok.position, gap: ok.gap && gapOf(ok.gap, this.name) };
   }
   /** A loop over messages and gaps, which ends with an error if the subscription is refused or ended. */
@@ -212,13 +212,13 @@ var Channel = class extends Emitter {
     this.q?.();
     this.q = void 0;
     if (this.p) return;
-    this.C.pb(this.p = this.qb());
+    this.B.qb(this.p = this.rb());
   }
   /** @internal */
   Ja() {
-    this.q = later(this.C.ra, () => {
+    this.q = later(this.B.ra, () => {
       this.q = void 0;
-      if (this.p) this.C.rb(this.p);
+      if (this.p) this.B.sb(this.p);
       this.Ma();
     });
   }
@@ -226,7 +226,7 @@ var Channel = class extends Emitter {
     this.p = void 0;
     this.b.clear();
   }
-  qb() {
+  rb() {
     const { since, last, rate } = this.h;
     let held = [];
     if (since && !isPattern(this.name)) this.b.set(this.name, since);
@@ -235,16 +235,16 @@ var Channel = class extends Emitter {
       since,
       last,
       d: rate ? { rate } : {},
-      $: (ok) => {
+      _: (ok) => {
         if (this.p !== feed) return;
         const lines = held ?? [];
         if (held) {
-          this.N = ok.vector ?? ok.position;
+          this.M = ok.vector ?? ok.position;
           if (!ok.publications && !isPattern(this.name) && !since) this.b.set(this.name, ok.position);
         }
         held = void 0;
-        this.k("subscribed", this.N ?? "");
-        for (const line of [...ok.publications ?? [], ...lines]) this.aa(line);
+        this.k("subscribed", this.M ?? "");
+        for (const line of [...ok.publications ?? [], ...lines]) this.$(line);
       },
       Na: (error) => {
         if (this.p !== feed) return;
@@ -254,16 +254,16 @@ var Channel = class extends Emitter {
       push: (line) => {
         if (this.p !== feed) return;
         if (held) held.push(line);
-        else this.aa(line);
+        else this.$(line);
       }
     };
     return feed;
   }
-  aa(line) {
+  $(line) {
     if (line.position) {
       if (this.Oa(line.channel, line.position)) this.k("message", message(line));
     } else if (line.vector) {
-      if (line.vector.channel === this.name) this.N = line.vector.vector;
+      if (line.vector.channel === this.name) this.M = line.vector.vector;
     } else if (line.gap) {
       const gap = gapOf(line.gap, this.name);
       if (!gap.to || this.Oa(gap.channel, gap.to)) this.k("gap", gap);
@@ -275,7 +275,7 @@ var Channel = class extends Emitter {
     if (isPattern(this.name)) {
       this.b.delete(channel);
       if (this.b.size >= channelsMax) this.b.delete(this.b.keys().next().value);
-    } else this.N = position;
+    } else this.M = position;
     this.b.set(channel, position);
     return true;
   }
@@ -422,18 +422,18 @@ var stepMs = 400;
 var grantMs = 1500;
 var Dialer = class {
   /**
-   * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
+   * isKnown says that the first of ways has worked before: if it fails at once, so would the others, probably, and they are not
    * tried. host is told of the carrier that counts, and of nothing after close.
    */
-  constructor(kinds, _isKnown, _around, _host) {
-    this.wb = _isKnown;
-    this.tb = _around;
+  constructor(ways, _isKnown, _around, _host) {
+    this.xb = _isKnown;
+    this.ub = _around;
     this.r = _host;
     this.i = [];
     // what is written to
-    this.O = false;
+    this.N = false;
     this.ta = {};
-    this.x = [...kinds];
+    this.aa = [...ways];
     this.ca(headStartMs);
   }
   send(lines) {
@@ -445,44 +445,44 @@ var Dialer = class {
     this.i = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
-  sb() {
-    if (this.O && this.i.length === 1) this.Ra("websocket");
+  tb() {
+    if (this.N && this.i.length === 1) this.Ra("websocket");
   }
   ca(head) {
     clearTimeout(this.l);
-    const kind = this.x.shift();
-    if (!kind) return;
+    const way = this.aa.shift();
+    if (!way) return;
     this.l = setTimeout(() => this.ca(stepMs), head);
-    this.Ra(kind);
+    this.Ra(way);
   }
-  Ra(kind) {
-    const candidate = { Sa: kind };
+  Ra(way) {
+    const candidate = { Sa: way };
     this.i.push(candidate);
     const isOurs = () => this.i.includes(candidate);
     try {
-      candidate.ua = open(kind, this.tb, {
-        Pa: () => isOurs() && this.ub(candidate),
-        sa: (lines) => isOurs() && this.vb(candidate, lines),
-        Qa: (why) => isOurs() && this.D(candidate, why)
+      candidate.ua = open(way, this.ub, {
+        Pa: () => isOurs() && this.vb(candidate),
+        sa: (lines) => isOurs() && this.wb(candidate, lines),
+        Qa: (why) => isOurs() && this.C(candidate, why)
       });
     } catch {
-      queueMicrotask(() => isOurs() && this.D(candidate, {}));
+      queueMicrotask(() => isOurs() && this.C(candidate, {}));
     }
   }
-  ub(candidate) {
-    if (this.O) this.Ta(candidate);
-    else if (this.x.length > 0 && candidate.Sa === "websocket") {
+  vb(candidate) {
+    if (this.N) this.Ta(candidate);
+    else if (this.aa.length > 0 && candidate.Sa === "websocket") {
       clearTimeout(this.l);
       this.l = setTimeout(() => this.ca(stepMs), grantMs);
     }
     this.ba = candidate;
     this.r.a({ is: "ready", transport: candidate.Sa });
   }
-  vb(candidate, lines) {
-    if (!this.O) {
+  wb(candidate, lines) {
+    if (!this.N) {
       if (lines.length === 0) return;
       this.Ta(candidate);
-      this.O = true;
+      this.N = true;
       clearTimeout(this.l);
     }
     this.r.a({ is: "received", lines });
@@ -493,11 +493,11 @@ var Dialer = class {
     this.ba = candidate;
     for (const other of others) other.ua?.close(4e3);
   }
-  D(candidate, why) {
+  C(candidate, why) {
     this.i = this.i.filter((other) => other !== candidate);
     if (why.status || !this.ta.status) this.ta = why;
     if (this.i.length > 0) return;
-    if (!this.O && this.x.length > 0 && !(this.wb && !why.status)) return this.ca(stepMs);
+    if (!this.N && this.aa.length > 0 && !(this.xb && !why.status)) return this.ca(stepMs);
     this.close(4e3);
     this.r.a({ is: "lost", ...this.ta });
   }
@@ -508,41 +508,41 @@ var Fan = class {
   constructor(_session, _host) {
     this.e = _session;
     this.r = _host;
-    this.y = /* @__PURE__ */ new Map();
+    this.x = /* @__PURE__ */ new Map();
     this.da = [];
   }
   get size() {
-    return this.y.size;
+    return this.x.size;
   }
-  xb(feed) {
+  yb(feed) {
     const { name, since, last, d: fields } = feed;
-    let branch = this.y.get(name);
+    let branch = this.x.get(name);
     const isNew = !branch;
     if (!branch) {
-      branch = { s: /* @__PURE__ */ new Set(), Ua: feed, d: fields, yb: matcher(name) };
-      this.y.set(name, branch);
+      branch = { s: /* @__PURE__ */ new Set(), Ua: feed, d: fields, zb: matcher(name) };
+      this.x.set(name, branch);
       if (isPattern(name)) this.da.push(branch);
     }
     branch.s.add(feed);
-    if (this.e.zb(name)) this.Va(branch, feed);
+    if (this.e.Ab(name)) this.Va(branch, feed);
     else if (isNew) this.r.a({ is: "subscribe", name, since, last, d: fields });
   }
-  Ab(feed) {
-    const branch = this.y.get(feed.name);
+  Bb(feed) {
+    const branch = this.x.get(feed.name);
     if (!branch?.s.delete(feed) || branch.s.size > 0) return;
-    this.P(feed.name, branch);
+    this.O(feed.name, branch);
     this.r.a({ is: "unsubscribe", name: feed.name });
   }
-  $(name, ok, error) {
-    const branch = this.y.get(name);
+  _(name, ok, error) {
+    const branch = this.x.get(name);
     if (!branch) return;
     if (error) {
-      this.P(name, branch);
+      this.O(name, branch);
       for (const feed of branch.s) feed.Na(error);
       return;
     }
     branch.Ua.va = true;
-    for (const feed of branch.s) if (feed.va) feed.$(ok);
+    for (const feed of branch.s) if (feed.va) feed._(ok);
     for (const feed of branch.s) if (!feed.va && !this.Va(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
@@ -550,8 +550,8 @@ var Fan = class {
     const about = line.position ? line : line.gap ?? line.join ?? line.leave ?? line.presence ?? line.vector;
     const name = about?.channel;
     if (name === void 0) return false;
-    let isWanted = this.Wa(this.y.get(name), line);
-    for (const branch of this.da) if (branch.yb(name)) isWanted = this.Wa(branch, line) || isWanted;
+    let isWanted = this.Wa(this.x.get(name), line);
+    for (const branch of this.da) if (branch.zb(name)) isWanted = this.Wa(branch, line) || isWanted;
     return isWanted;
   }
   Wa(branch, line) {
@@ -562,8 +562,8 @@ var Fan = class {
     }
     return isWanted;
   }
-  P(name, branch) {
-    this.y.delete(name);
+  O(name, branch) {
+    this.x.delete(name);
     this.da = this.da.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
@@ -581,12 +581,12 @@ var Fan = class {
     const begin = (ok) => {
       if (!branch.s.has(feed)) return;
       feed.va = true;
-      feed.$(ok);
+      feed._(ok);
     };
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
     else {
-      this.r._("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
+      this.r.Z("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
     }
     return true;
   }
@@ -604,33 +604,33 @@ var windowMax = 32;
 var keyMs = 24e4;
 var Outbox = class {
   constructor(_exit) {
-    this.R = _exit;
+    this.Q = _exit;
     /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
     this.wa = false;
     /** Until when the server wants no publications, Infinity if it does. */
-    this.Q = Infinity;
-    this.E = /* @__PURE__ */ new Map();
+    this.P = Infinity;
+    this.D = /* @__PURE__ */ new Map();
     // by ref
-    this.F = /* @__PURE__ */ new Map();
+    this.E = /* @__PURE__ */ new Map();
   }
   ask(ref, verb, body) {
-    this.E.set(ref, { t: ref, u: verb, body, id: 0, Xa: 0 });
+    this.D.set(ref, { t: ref, u: verb, body, id: 0, Xa: 0 });
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
-    if (now >= this.Q) this.Q = Infinity;
-    for (const asked of this.E.values()) {
-      if (asked.id || isCounted(asked.u) && this.Q < Infinity) continue;
-      if (this.F.size >= windowMax) return;
-      this.Ya(asked, now, this.R.Za());
+    if (now >= this.P) this.P = Infinity;
+    for (const asked of this.D.values()) {
+      if (asked.id || isCounted(asked.u) && this.P < Infinity) continue;
+      if (this.E.size >= windowMax) return;
+      this.Ya(asked, now, this.Q.Za());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
-  Bb(isResumed, now) {
+  Cb(isResumed, now) {
     const isSame = isResumed && !this.wa;
     this.wa = false;
-    this.F.clear();
-    for (const asked of [...this.E.values()]) {
+    this.E.clear();
+    for (const asked of [...this.D.values()]) {
       if (!asked.id) continue;
       const isOnce = isCounted(asked.u) && !asked.body.idempotency_key;
       if (isSame && isCounted(asked.u)) this.Ya(asked, now, asked.id);
@@ -640,40 +640,40 @@ var Outbox = class {
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  Cb(id, outcome, now) {
-    const asked = this.F.get(id);
+  Db(id, outcome, now) {
+    const asked = this.E.get(id);
     if (!asked) return false;
     const after = outcome.error?.retry_after_ms;
     if (after && asked.body.idempotency_key) {
       asked.id = 0;
-      this.F.delete(id);
-      this.Q = now + after;
+      this.E.delete(id);
+      this.P = now + after;
     } else this.xa(asked, outcome);
     return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
   forget(ref, isOpen) {
-    const asked = this.E.get(ref);
+    const asked = this.D.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.u === "rpc") this.R.send({ id: this.R.Za(), cancel: { rpc: asked.id } });
-    this.P(asked);
+    if (isOpen && asked.id && asked.u === "rpc") this.Q.send({ id: this.Q.Za(), cancel: { rpc: asked.id } });
+    this.O(asked);
   }
   fail(error) {
-    for (const asked of [...this.E.values()]) this.xa(asked, { error });
+    for (const asked of [...this.D.values()]) this.xa(asked, { error });
   }
   Ya(asked, now, id) {
     if (!asked.id) asked.Xa = now;
     asked.id = id;
-    this.F.set(id, asked);
-    this.R.send({ id, [asked.u]: asked.body });
+    this.E.set(id, asked);
+    this.Q.send({ id, [asked.u]: asked.body });
   }
   xa(asked, outcome) {
-    this.P(asked);
-    this.R.Db(asked.t, outcome);
+    this.O(asked);
+    this.Q.Eb(asked.t, outcome);
   }
-  P(asked) {
-    this.E.delete(asked.t);
-    this.F.delete(asked.id);
+  O(asked) {
+    this.D.delete(asked.t);
+    this.E.delete(asked.id);
   }
 };
 function isCounted(verb) {
@@ -698,19 +698,19 @@ var Session = class {
     this.ea = Infinity;
     this.w = false;
     this._a = 0;
-    this.z = false;
-    this.G = 0;
+    this.y = false;
+    this.F = 0;
     this.fa = /* @__PURE__ */ new Map();
     // by the id of connect
     this.m = new Outbox({
-      Za: () => ++this.G,
+      Za: () => ++this.F,
       send: (line) => this.n([line]),
-      Db: (ref, outcome) => this.j.push({ do: "reply", t: ref, ...outcome })
+      Eb: (ref, outcome) => this.j.push({ do: "reply", t: ref, ...outcome })
     });
     this.c = /* @__PURE__ */ new Map();
-    this.H = /* @__PURE__ */ new Map();
+    this.G = /* @__PURE__ */ new Map();
     this.ga = Infinity;
-    this.T = 0;
+    this.S = 0;
     this.ia = 1e3;
     this.ja = 25e3;
     this.ka = 0;
@@ -721,18 +721,18 @@ var Session = class {
     this.oa = false;
     this.j = [];
     this.v = settings;
-    this.S = settings.token;
+    this.R = settings.token;
   }
   /** The newest position or vector of a subscription. */
   position(name) {
     return this.c.get(name)?.since;
   }
   /** Whether a subscription has begun on this connection. */
-  zb(name) {
+  Ab(name) {
     return !!this.c.get(name)?.g;
   }
   // Whether a carrier is there, or on its way.
-  get I() {
+  get H() {
     return this.state === "open" || this.state === "connecting";
   }
   step(input, now) {
@@ -740,35 +740,35 @@ var Session = class {
     const before = this.state + this.retryAt + this.transport;
     switch (input.is) {
       case "use":
-        if (this.state === "idle") this.J(now);
+        if (this.state === "idle") this.I(now);
         break;
       case "again":
-        if (this.state === "closed") this.J(now);
+        if (this.state === "closed") this.I(now);
         else this.$a(now);
         break;
       case "leave":
         if (this.state !== "closed") this.q("idle");
         break;
       case "follow":
-        this.Eb(input.follow, now);
+        this.Fb(input.follow, now);
         break;
       case "token":
-        this.Fb(input, now);
+        this.Gb(input, now);
         break;
       case "ready":
-        if (this.I) this.Gb(input.transport, now);
+        if (this.H) this.Hb(input.transport, now);
         break;
       case "received":
         this.ka = now;
         this.la = 0;
-        for (const line of input.lines) this.Hb(line, now);
+        for (const line of input.lines) this.Ib(line, now);
         break;
       case "lost":
         this.oa = false;
-        this.D(input, now);
+        this.C(input, now);
         break;
       case "subscribe":
-        this.Ib(input);
+        this.Jb(input);
         break;
       case "unsubscribe":
         if (this.c.delete(input.name) && this.state === "open") this.pa(input.name);
@@ -776,36 +776,36 @@ var Session = class {
       case "ask":
         this.m.ask(input.t, input.u, input.body);
         if (this.state === "closed" && this.error) this.m.fail(this.error.problem);
-        this.U(now);
+        this.T(now);
         break;
       case "forget":
         this.m.forget(input.t, this.state === "open");
-        this.U(now);
+        this.T(now);
         break;
       case "wake":
         this.$a(now);
         break;
       case "sleep":
-        if (this.I) {
+        if (this.H) {
           this.na = true;
-          this.K(4e3);
+          this.J(4e3);
           this.za(now, Infinity);
         }
         break;
       case "tick":
-        this.Jb(now);
+        this.Kb(now);
     }
     if (before !== this.state + this.retryAt + this.transport) effects.push({ do: "state" });
-    this.Kb(now);
+    this.Lb(now);
     return effects;
   }
   // --- connecting ---
-  J(now) {
+  I(now) {
     this.state = "connecting";
     this.transport = "";
     this.f = now + dialMs;
     this.fa.clear();
-    if (!this.z && this.v.Aa && (!this.S || now >= this.ea)) this.Ba(this.S ? "expired" : "first");
+    if (!this.y && this.v.Aa && (!this.R || now >= this.ea)) this.Ba(this.R ? "expired" : "first");
     else this.qa();
   }
   qa() {
@@ -816,15 +816,15 @@ var Session = class {
     this.w = true;
     this.j.push({ do: "token", reason });
   }
-  Fb({ token, error }, now) {
+  Gb({ token, error }, now) {
     if (!this.w) return;
     this.w = false;
     if (token !== void 0) {
-      this.S = token;
+      this.R = token;
       this.ea = Infinity;
     }
     if (this.state === "open") {
-      if (token !== void 0) this.n([this.V({ refresh: { token } })]);
+      if (token !== void 0) this.n([this.U({ refresh: { token } })]);
     } else if (this.state === "connecting") {
       this.f = now + dialMs;
       if (error) this.ab(now, error);
@@ -833,21 +833,21 @@ var Session = class {
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  Gb(transport, now) {
+  Hb(transport, now) {
     if (this.state === "open") this.f = now + dialMs;
     this.state = "connecting";
-    this.G = Math.max(this.G, now * 1e3);
-    const token = this.z ? void 0 : this.S;
-    const lines = [this.V({ connect: { client: this.v.client, token, resume: this.resume, messages: this.ha } })];
-    this.fa.set(this.G, { transport, Lb: this.H = /* @__PURE__ */ new Map() });
+    this.F = Math.max(this.F, now * 1e3);
+    const token = this.y ? void 0 : this.R;
+    const lines = [this.U({ connect: { client: this.v.client, token, resume: this.resume, messages: this.ha } })];
+    this.fa.set(this.F, { transport, Mb: this.G = /* @__PURE__ */ new Map() });
     for (const sub of this.c.values()) {
       sub.g = false;
-      lines.push(this.W(sub));
+      lines.push(this.V(sub));
     }
     if (transport === "tab") this.f = now + tabMs;
     this.n(lines);
   }
-  Mb(ok, { transport, Lb: subs }, now) {
+  Nb(ok, { transport, Mb: subs }, now) {
     this.state = "open";
     this.transport = transport;
     this.user = ok.user;
@@ -856,30 +856,30 @@ var Session = class {
     this.resume = { session: ok.session, secret: ok.secret };
     this.ia = ok.reconnect?.after_ms ?? this.ia;
     this.ja = ok.ping_ms || 25e3;
-    this.T = this._a = 0;
+    this.S = this._a = 0;
     this.ea = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
-    this.H = subs;
+    this.G = subs;
     for (const sub of subs.values()) if (this.c.get(sub.name) !== sub) this.pa(sub.name);
     this.bb();
-    this.m.Bb(!!ok.resumed && transport !== "tab", now);
-    this.U(now);
+    this.m.Cb(!!ok.resumed && transport !== "tab", now);
+    this.T(now);
   }
-  U(now) {
+  T(now) {
     if (this.state === "open") this.m.flush(now);
   }
-  Eb(follow, now) {
-    if (this.z === follow) return;
-    this.z = follow;
+  Fb(follow, now) {
+    if (this.y === follow) return;
+    this.y = follow;
     this.m.wa = true;
-    if (this.I || this.state === "waiting") {
-      this.K(4e3);
-      this.T = 0;
-      this.J(now);
+    if (this.H || this.state === "waiting") {
+      this.J(4e3);
+      this.S = 0;
+      this.I(now);
     }
   }
   // --- losing ---
-  D(why, now) {
-    if (!this.I) return;
+  C(why, now) {
+    if (!this.H) return;
     const wasOpen = this.state === "open";
     const { code, status, reconnect } = why;
     const problem = why.problem ?? this.ma ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
@@ -899,13 +899,13 @@ var Session = class {
       this.transport = "";
       return this.Ba("refused");
     }
-    if (this.z) return this.za(now, wasOpen ? 0 : 500);
+    if (this.y) return this.za(now, wasOpen ? 0 : 500);
     this.ab(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
   ab(now, problem, retryAfter = 0) {
     this.error ??= { problem };
-    const most = Math.min(delayMaxMs, this.ia * 2 ** this.T++);
+    const most = Math.min(delayMaxMs, this.ia * 2 ** this.S++);
     this.za(now, Math.max(retryAfter, most * (0.5 + this.v.random() / 2)));
   }
   za(now, ms) {
@@ -914,40 +914,40 @@ var Session = class {
     this.retryAt = now + ms;
   }
   q(state) {
-    if (this.I) this.K(1e3);
+    if (this.H) this.J(1e3);
     this.state = state;
     this.transport = "";
     this.w = false;
     this.resume = void 0;
-    this.T = 0;
+    this.S = 0;
     for (const sub of this.c.values()) sub.g = false;
-    if (state === "closed" && this.error) this.Nb(this.error.problem);
+    if (state === "closed" && this.error) this.Ob(this.error.problem);
   }
-  K(code) {
+  J(code) {
     if (this.oa) this.j.push({ do: "drop", code });
     this.oa = false;
     this.transport = "";
   }
-  Nb(error) {
+  Ob(error) {
     this.m.fail(error);
-    for (const name of [...this.c.keys()]) this.X(name, { error });
+    for (const name of [...this.c.keys()]) this.W(name, { error });
   }
   $a(now) {
     if (this.state === "waiting") {
       this.na = false;
-      this.T = 0;
-      this.J(now);
+      this.S = 0;
+      this.I(now);
     } else if (this.state === "connecting" && !this.w && now > this.f - dialMs + freshMs) {
-      this.K(4e3);
-      this.J(now);
+      this.J(4e3);
+      this.I(now);
     } else if (this.state === "open" && now - this.ka > freshMs) {
       this.Ca(now, probeMs);
     }
   }
-  Jb(now) {
+  Kb(now) {
     if (now < this.ya) return;
     if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.na) this.J(now);
+      if (now >= this.retryAt && !this.na) this.I(now);
     } else if (this.state === "connecting") {
       if (now < this.f || this.w) return;
       this.cb(now);
@@ -960,81 +960,81 @@ var Session = class {
         return this.cb(now);
       }
     }
-    this.U(now);
+    this.T(now);
     if (this.state === "open" && now >= this.ga) this.bb();
   }
   cb(now) {
-    this.K(4e3);
-    if (this.z) this.j.push({ do: "steal" });
-    this.D({ problem: trouble("silent", "there was no answer") }, now);
+    this.J(4e3);
+    if (this.y) this.j.push({ do: "steal" });
+    this.C({ problem: trouble("silent", "there was no answer") }, now);
   }
   Ca(now, patience) {
     this.la = now;
     this.f = now + patience;
-    this.n([this.V({ ping: {} })]);
+    this.n([this.U({ ping: {} })]);
   }
-  Kb(now) {
+  Lb(now) {
     let deadline = Infinity;
     if (this.state === "waiting" && !this.na) deadline = this.retryAt;
     else if (this.state === "connecting" && !this.w) deadline = this.f;
     else if (this.state === "open") {
       deadline = this.la ? this.f : this.ka + this.ja;
-      deadline = Math.min(deadline, this.m.Q, this.ga);
+      deadline = Math.min(deadline, this.m.P, this.ga);
     }
     this.ya = Math.max(deadline, now);
   }
   // --- commands ---
-  V(command) {
-    return { id: ++this.G, ...command };
+  U(command) {
+    return { id: ++this.F, ...command };
   }
   n(lines) {
     this.j.push({ do: "send", lines });
   }
-  Ib({ name, since, last, d: fields }) {
+  Jb({ name, since, last, d: fields }) {
     const old = this.c.get(name);
     const sub = { name, since, last, d: fields, g: false };
     this.c.set(name, sub);
-    if (this.state === "closed" && this.error) return this.X(name, { error: this.error.problem });
+    if (this.state === "closed" && this.error) return this.W(name, { error: this.error.problem });
     if (this.state !== "open") return;
     if (old) this.pa(name);
-    this.n([this.W(sub)]);
+    this.n([this.V(sub)]);
   }
-  W(sub) {
+  V(sub) {
     const { name, since, last, d: fields } = sub;
     const delta = this.v.deltas && "fossil";
-    const line = this.V({ subscribe: { channel: name, since, last: since ? void 0 : last, delta, ...fields } });
-    this.H.set(this.G, sub);
+    const line = this.U({ subscribe: { channel: name, since, last: since ? void 0 : last, delta, ...fields } });
+    this.G.set(this.F, sub);
     return line;
   }
   // Subscribes to what has not begun and was not asked for.
   bb() {
     this.ga = Infinity;
-    const asked = new Set(this.H.values());
-    for (const sub of this.c.values()) if (!sub.g && !asked.has(sub)) this.n([this.W(sub)]);
+    const asked = new Set(this.G.values());
+    for (const sub of this.c.values()) if (!sub.g && !asked.has(sub)) this.n([this.V(sub)]);
   }
   // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
-  Ob(sub) {
+  Pb(sub) {
     sub.g = false;
     this.pa(sub.name);
-    this.n([this.W(sub)]);
+    this.n([this.V(sub)]);
   }
   pa(channel) {
-    this.n([this.V({ unsubscribe: { channel } })]);
+    this.n([this.U({ unsubscribe: { channel } })]);
   }
-  X(name, outcome) {
+  W(name, outcome) {
     if (outcome.error) this.c.delete(name);
     this.j.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
-  Hb(line, now) {
+  Ib(line, now) {
     if (line.position && line.channel) {
       const sub = this.c.get(line.channel);
       const whole = sub?.read ? sub.g && sub.read(line) : line;
-      if (!whole) return sub.g ? this.Ob(sub) : void 0;
+      if (!whole) return sub.g ? this.Pb(sub) : void 0;
       line = whole;
       this.db(line.channel, line.position);
     } else if (line.id || line.error) {
-      return this.Pb(line, now);
+      return this.Qb(line, now);
     } else if (line.gap) {
       if (line.gap.to) this.db(line.gap.channel, line.gap.to);
     } else if (line.vector) {
@@ -1047,16 +1047,16 @@ var Session = class {
       if (channel[0] === "@") this.ha = position ?? void 0;
       else this.c.set(channel, { since: position, name: channel, d: {}, g: true });
     } else if (line.unsubscribed) {
-      return this.X(line.unsubscribed.channel, { error: line.unsubscribed.error });
+      return this.W(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
       this.ia = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.w && this.v.Aa && !this.z) this.Ba("expired");
+      if (!this.w && this.v.Aa && !this.y) this.Ba("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
       const problem = this.ma ?? trouble("ended", reason);
-      if (this.I) this.K(4e3);
-      return this.D({ code, reconnect, problem }, now);
+      if (this.H) this.J(4e3);
+      return this.C({ code, reconnect, problem }, now);
     }
     this.j.push({ do: "push", line });
   }
@@ -1065,23 +1065,23 @@ var Session = class {
     if (sub?.g && isBehind(position, sub.since)) sub.since = position;
     else if (!sub && channel[0] === "@") this.ha = position;
   }
-  Pb({ id, ok, error }, now) {
+  Qb({ id, ok, error }, now) {
     const hello = this.fa.get(id);
     if (hello) {
       this.fa.clear();
-      if (ok) this.Mb(ok, hello, now);
+      if (ok) this.Nb(ok, hello, now);
       else this.ma = error;
       return;
     }
-    const sub = this.H.get(id);
+    const sub = this.G.get(id);
     if (sub) {
-      this.H.delete(id);
-      if (this.c.get(sub.name) === sub) this.Qb(sub, ok, error, now);
+      this.G.delete(id);
+      if (this.c.get(sub.name) === sub) this.Rb(sub, ok, error, now);
       return;
     }
-    if (this.m.Cb(id, error ? { error } : { ok }, now)) this.U(now);
+    if (this.m.Db(id, error ? { error } : { ok }, now)) this.T(now);
   }
-  Qb(sub, ok, error, now) {
+  Rb(sub, ok, error, now) {
     const { name } = sub;
     if (error) {
       if (error.retry_after_ms) {
@@ -1091,16 +1091,16 @@ var Session = class {
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
         this.j.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
-        this.n([this.W(sub)]);
+        this.n([this.V(sub)]);
         return;
       }
-      if (!/already-subscribed$/.test(error.type)) return this.X(name, { error });
+      if (!/already-subscribed$/.test(error.type)) return this.W(name, { error });
     }
     sub.g = true;
     sub.read = ok?.delta && this.v.deltas?.();
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
-    this.X(name, { ok: ok ?? { position: sub.since } });
+    this.W(name, { ok: ok ?? { position: sub.since } });
   }
 };
 
@@ -1114,8 +1114,8 @@ var Godwit = class extends Emitter {
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
   constructor(url, options = {}) {
     super();
-    this.A = new globalThis.Map();
-    this.Rb = 0;
+    this.z = new globalThis.Map();
+    this.Sb = 0;
     this.eb = [];
     this.Da = false;
     this.Ea = upgradeFirstMs;
@@ -1123,7 +1123,7 @@ var Godwit = class extends Emitter {
     this.gb = "";
     /** @internal */
     this.o = false;
-    this.nb = 0;
+    this.ob = 0;
     const { href } = new URL(url ?? ".", globalThis.document?.baseURI);
     this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/");
     this.h = options;
@@ -1135,7 +1135,7 @@ var Godwit = class extends Emitter {
       deltas: options.deltas,
       random: Math.random
     });
-    this.L = new Fan(this.e, this);
+    this.K = new Fan(this.e, this);
     this.ra = options.grace ?? 5e3;
   }
   /** What the connection is doing; in a tab that shares another one's, what that is doing. */
@@ -1175,16 +1175,16 @@ var Godwit = class extends Emitter {
     return this.e;
   }
   channel(name, options = {}) {
-    return this.Sb(name, options);
+    return this.Tb(name, options);
   }
   /** @internal */
-  Sb(name, options) {
+  Tb(name, options) {
     return new Channel(this, name, options);
   }
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
   async rpc(method, data, { timeout = 3e4, signal } = {}) {
     const body = { method, timeout_ms: Math.max(1, Math.min(timeout, 6e4)), ...data === void 0 ? {} : payload(data) };
-    const ok = await this._("rpc", body, { timeout: timeout + 5e3, signal });
+    const ok = await this.Z("rpc", body, { timeout: timeout + 5e3, signal });
     return message(ok).data;
   }
   /** reconnect tries at once, also after the server has said that it would do no good. */
@@ -1196,31 +1196,31 @@ var Godwit = class extends Emitter {
     if (this.o) return;
     this.o = true;
     this.hb();
-    for (const reply of [...this.A.values()]) reply({ error: wasClosed });
+    for (const reply of [...this.z.values()]) reply({ error: wasClosed });
   }
   // --- commands ---
   /** @internal */
-  pb(feed) {
+  qb(feed) {
     this.ib();
     if (this.o) queueMicrotask(() => feed.Na(wasClosed));
-    else this.L.xb(feed);
+    else this.K.yb(feed);
   }
   /** @internal */
-  rb(feed) {
-    this.L.Ab(feed);
+  sb(feed) {
+    this.K.Bb(feed);
     this.Ha();
   }
   /** @internal */
-  _(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
+  Z(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
     return new Promise((done, failed) => {
       const give = (reason) => {
         end();
-        this.Tb(ref);
+        this.Ub(ref);
         failed(reason);
       };
       const aborted = () => give(signal.reason);
       if (signal?.aborted) return failed(signal.reason);
-      const ref = this.Ub(verb, body, ({ ok, error }) => {
+      const ref = this.Vb(verb, body, ({ ok, error }) => {
         end();
         if (ok) done(ok);
         else failed(new GodwitError(error));
@@ -1234,15 +1234,15 @@ var Godwit = class extends Emitter {
     });
   }
   /** @internal */
-  Ub(verb, body, reply) {
-    const isFull = this.A.size >= (this.h.queue ?? 1e3);
+  Vb(verb, body, reply) {
+    const isFull = this.z.size >= (this.h.queue ?? 1e3);
     if (this.o || isFull) {
       queueMicrotask(() => reply({ error: this.o ? wasClosed : trouble("queue", "too many commands wait") }));
       return 0;
     }
-    const ref = ++this.Rb;
-    this.A.set(ref, (outcome) => {
-      this.A.delete(ref);
+    const ref = ++this.Sb;
+    this.z.set(ref, (outcome) => {
+      this.z.delete(ref);
       reply(outcome);
       this.Ha();
     });
@@ -1251,8 +1251,8 @@ var Godwit = class extends Emitter {
     return ref;
   }
   /** @internal */
-  Tb(ref) {
-    if (!this.A.delete(ref)) return;
+  Ub(ref) {
+    if (!this.z.delete(ref)) return;
     this.a({ is: "forget", t: ref });
     this.Ha();
   }
@@ -1262,7 +1262,7 @@ var Godwit = class extends Emitter {
     if (this.o || this.e.state !== "idle") return;
     this.Fa ??= watchPage({
       Ka: () => this.a({ is: "wake" }),
-      La: (isLeft) => this.Vb(isLeft),
+      La: (isLeft) => this.Wb(isLeft),
       resume: () => {
         this.kb();
         this.a({ is: "wake" });
@@ -1279,21 +1279,21 @@ var Godwit = class extends Emitter {
   }
   /** @internal */
   jb() {
-    this.Y?.();
-    this.Y = void 0;
+    this.X?.();
+    this.X = void 0;
   }
   /** _rest lets go when nobody has used anything for a while. @internal */
   Ha() {
-    if (this.Y || this.o || this.L.size > 0 || this.A.size > 0) return;
-    this.Y = later(this.ra, () => {
-      this.Y = void 0;
+    if (this.X || this.o || this.K.size > 0 || this.z.size > 0) return;
+    this.X = later(this.ra, () => {
+      this.X = void 0;
       this.hb();
     });
   }
   hb() {
     this.jb();
-    this.Z?.();
-    this.Z = void 0;
+    this.Y?.();
+    this.Y = void 0;
     this.a({ is: "leave" });
     this.lb();
     this.Fa?.();
@@ -1301,7 +1301,7 @@ var Godwit = class extends Emitter {
     this.mb();
   }
   /** isLeft says that the page ends, and its session with it. @internal */
-  Vb(isLeft) {
+  Wb(isLeft) {
     if (!isLeft) this.a({ is: "sleep" });
     this.lb();
   }
@@ -1314,42 +1314,42 @@ var Godwit = class extends Emitter {
     try {
       for (let next; next = this.eb.shift(); ) {
         const effects = this.e.step(next, Date.now());
-        this.Wb();
-        for (const effect of effects) this.Xb(effect);
+        this.Xb();
+        for (const effect of effects) this.Yb(effect);
       }
     } finally {
       this.Da = false;
     }
   }
-  Wb() {
+  Xb() {
     clearTimeout(this.l);
     const { ya: deadline } = this.e;
     if (deadline < Infinity) this.l = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
   /** @internal */
-  Xb(effect) {
+  Yb(effect) {
     switch (effect.do) {
       case "send":
-        return this.M?.send(effect.lines);
+        return this.L?.send(effect.lines);
       case "dial":
         return this.qa();
       case "drop":
-        this.M?.close(effect.code);
-        this.M = void 0;
+        this.L?.close(effect.code);
+        this.L = void 0;
         return;
       case "token":
-        return this.Yb(effect.reason);
+        return this.Zb(effect.reason);
       case "reply":
-        return this.A.get(effect.t)?.(effect);
+        return this.z.get(effect.t)?.(effect);
       case "begun":
-        return this.L.$(effect.name, effect.ok, effect.error);
+        return this.K._(effect.name, effect.ok, effect.error);
       case "push":
-        return void this.aa(effect.line);
+        return void this.$(effect.line);
       case "state":
         return this.mb();
     }
   }
-  Yb(reason) {
+  Zb(reason) {
     const { token } = this.h;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
@@ -1358,19 +1358,19 @@ var Godwit = class extends Emitter {
     );
   }
   /** _push hands on what has come, and says whether another tab wants it. @internal */
-  aa(line) {
+  $(line) {
     if (line.message) this.k("message", message(line.message));
-    return this.L.push(line);
+    return this.K.push(line);
   }
   /** @internal */
   qa() {
-    this.M?.close(4e3);
+    this.L?.close(4e3);
     const around = { ...this.h, url: this.url + "connect", session: this.e };
     const known = this.Ga ?? memory(this.url);
-    const kinds = this.x().sort((a, b) => Number(b === known) - Number(a === known));
-    this.M = new Dialer(kinds, kinds[0] === known && this.nb++ % 3 < 2, around, this);
+    const kinds = this.nb().sort((a, b) => Number(b === known) - Number(a === known));
+    this.L = new Dialer(kinds, kinds[0] === known && this.ob++ % 3 < 2, around, this);
   }
-  x() {
+  nb() {
     const hasSocket = !!(this.h.WebSocket ?? globalThis.WebSocket);
     return (this.h.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
   }
@@ -1378,10 +1378,10 @@ var Godwit = class extends Emitter {
   mb() {
     const { transport, resume } = this.e;
     if (transport && transport !== "tab") {
-      this.nb = 0;
+      this.ob = 0;
       if (this.Ga !== transport) memory(this.url, this.Ga = transport);
     }
-    this.ob(transport);
+    this.pb(transport);
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join();
     if (all === this.gb) return;
     this.gb = all;
@@ -1394,13 +1394,13 @@ var Godwit = class extends Emitter {
     if ((state === "waiting" || state === "closed") && before !== state && this.error) this.k("error", this.error);
   }
   // What carries the session is replaced by a WebSocket when that gets through.
-  ob(kind) {
-    if (this.Z || kind === "" || kind === "tab" || kind === "websocket" || !this.x().includes("websocket")) return;
-    this.Z = later(this.Ea, () => {
-      this.Z = void 0;
+  pb(kind) {
+    if (this.Y || kind === "" || kind === "tab" || kind === "websocket" || !this.nb().includes("websocket")) return;
+    this.Y = later(this.Ea, () => {
+      this.Y = void 0;
       this.Ea = Math.min(this.Ea * 2, upgradeMaxMs);
-      this.M?.sb?.();
-      this.ob(this.e.transport);
+      this.L?.tb?.();
+      this.pb(this.e.transport);
     });
   }
 };

@@ -29,7 +29,7 @@ module.exports = __toCommonJS(delta_exports);
 function fossil() {
   let base = new Uint8Array();
   return (line) => {
-    const { a: kind, delta, delta_base64, ...whole } = line;
+    const { kind, delta, delta_base64, ...whole } = line;
     const { data, data_base64 } = line;
     if (delta === void 0 && delta_base64 === void 0) {
       base = line.raw ?? (data_base64 === void 0 ? bytes(data) : fromBase64(data_base64));

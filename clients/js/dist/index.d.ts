@@ -1,10 +1,10 @@
-import { type AnswerOptions, type Answerer } from "./answers.js";
+import { type HandleOptions, type Handler } from "./answers.js";
 import { Channel as CoreChannel, type AskOptions, type ChannelOptions } from "./channel.js";
 import { Godwit as Core } from "./client.js";
 import { Roster } from "./presence.js";
 export { GodwitError, version } from "./core.js";
 export type * from "./core.js";
-export type { AnswerOptions, Answerer, Call } from "./answers.js";
+export type { HandleOptions, Handler, Call } from "./answers.js";
 export { Roster } from "./presence.js";
 export type { Member, RosterEvents } from "./presence.js";
 /** A digest of publications. */
@@ -40,11 +40,11 @@ export declare class Godwit<Map extends object = Record<string, unknown>> extend
     channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>;
     channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>;
     /**
-     * register answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
+     * handle answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
      * called. It resolves when the server has agreed. It needs the grant `answer`. What shares a connection with other tabs
      * gets one more for this, as each tab answers for itself.
      */
-    register<T = unknown>(method: string, answerer: Answerer<T>, options?: AnswerOptions): Promise<() => void>;
+    handle<T = unknown>(method: string, handler: Handler<T>, options?: HandleOptions): Promise<() => void>;
     /** close ends the connection for good: what waits fails. */
     close(): void;
 }

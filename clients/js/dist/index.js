@@ -4,16 +4,16 @@
 // src/emitter.ts
 var Emitter = class {
   constructor() {
-    this.S = /* @__PURE__ */ new Map();
+    this.R = /* @__PURE__ */ new Map();
   }
   // and whether only once
   /** on calls listener at each event of that type, and returns how to stop. */
   on(type, listener, options = {}) {
     const off = () => this.off(type, listener);
     if (options.signal?.aborted) return off;
-    const listeners = this.S.get(type) ?? /* @__PURE__ */ new Map();
+    const listeners = this.R.get(type) ?? /* @__PURE__ */ new Map();
     if (!listeners.has(listener)) {
-      this.S.set(type, listeners.set(listener, options.once));
+      this.R.set(type, listeners.set(listener, options.once));
       this.Va();
     }
     options.signal?.addEventListener("abort", off, { once: true });
@@ -21,10 +21,10 @@ var Emitter = class {
   }
   /** off ends what on began. */
   off(type, listener) {
-    const listeners = this.S.get(type);
+    const listeners = this.R.get(type);
     if (!listeners?.delete(listener)) return;
-    if (!listeners.size) this.S.delete(type);
-    if (!this.S.size) this.Wa();
+    if (!listeners.size) this.R.delete(type);
+    if (!this.R.size) this.Wa();
   }
   /** _listens is called when somebody begins to listen. @internal */
   Va() {
@@ -34,7 +34,7 @@ var Emitter = class {
   }
   /** @internal */
   a(type, event) {
-    const listeners = this.S.get(type);
+    const listeners = this.R.get(type);
     for (const [listener, once] of [...listeners ?? []]) {
       if (once) this.off(type, listener);
       try {
@@ -117,7 +117,7 @@ var Channel = class extends Emitter {
   }
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
   get position() {
-    return this.fa;
+    return this.ea;
   }
   /**
    * publish resolves with the position when the server has accepted it. While there is no connection it waits. It is done once,
@@ -184,11 +184,11 @@ var Channel = class extends Emitter {
     this.k?.();
     this.k = void 0;
     if (this.c) return;
-    this.i.tb(this.c = this.bc());
+    this.i.tb(this.c = this.cc());
   }
   /** @internal */
   Wa() {
-    this.k = later(this.i.Ba, () => {
+    this.k = later(this.i.Aa, () => {
       this.k = void 0;
       if (this.c) this.i.ub(this.c);
       this.vb();
@@ -198,7 +198,7 @@ var Channel = class extends Emitter {
     this.c = void 0;
     this.d.clear();
   }
-  bc() {
+  cc() {
     const { since, last, rate } = this.j;
     let held = [];
     if (since && !isPattern(this.name)) this.d.set(this.name, since);
@@ -207,18 +207,18 @@ var Channel = class extends Emitter {
       since,
       last,
       e: rate ? { rate } : {},
-      T: (ok) => {
+      S: (ok) => {
         if (this.c !== feed) return;
         const lines = held ?? [];
         if (held) {
-          this.fa = ok.vector ?? ok.position;
+          this.ea = ok.vector ?? ok.position;
           if (!ok.publications && !isPattern(this.name) && !since) this.d.set(this.name, ok.position);
         }
         held = void 0;
-        this.a("subscribed", this.fa ?? "");
+        this.a("subscribed", this.ea ?? "");
         for (const line of [...ok.publications ?? [], ...lines]) this.w(line);
       },
-      Ca: (error) => {
+      Ba: (error) => {
         if (this.c !== feed) return;
         this.vb();
         this.a("error", new GodwitError(error));
@@ -235,7 +235,7 @@ var Channel = class extends Emitter {
     if (line.position) {
       if (this.wb(line.channel, line.position)) this.a("message", message(line));
     } else if (line.vector) {
-      if (line.vector.channel === this.name) this.fa = line.vector.vector;
+      if (line.vector.channel === this.name) this.ea = line.vector.vector;
     } else if (line.gap) {
       const gap = gapOf(line.gap, this.name);
       if (!gap.to || this.wb(gap.channel, gap.to)) this.a("gap", gap);
@@ -247,7 +247,7 @@ var Channel = class extends Emitter {
     if (isPattern(this.name)) {
       this.d.delete(channel);
       if (this.d.size >= channelsMax) this.d.delete(this.d.keys().next().value);
-    } else this.fa = position;
+    } else this.ea = position;
     this.d.set(channel, position);
     return true;
   }
@@ -284,7 +284,7 @@ var Answers = class {
   get size() {
     return this.r.size;
   }
-  async register(name, answer, { concurrency, signal }) {
+  async handle(name, answer, { concurrency, signal }) {
     signal?.throwIfAborted();
     if (this.r.has(name)) throw new GodwitError(trouble("registered", name + " is answered by this client already: end that before"));
     const method = { answer, concurrency, Xa: matcher(name), session: void 0 };
@@ -304,7 +304,7 @@ var Answers = class {
   renew() {
     const { state, session } = this.K;
     if (state !== "open") return;
-    if (session !== this.xb) this.cc();
+    if (session !== this.xb) this.dc();
     this.xb = session;
     for (const [name, method] of this.r) {
       if (!method.session || method.session === session) continue;
@@ -314,7 +314,7 @@ var Answers = class {
   }
   /** push takes what has come, if it concerns calls. */
   push({ call, call_over, unregistered }) {
-    if (call) void this.dc(call);
+    if (call) void this.ec(call);
     else if (call_over) {
       this.J.get(call_over.id)?.abort(new GodwitError(trouble("call-over", call_over.reason)));
       this.J.delete(call_over.id);
@@ -334,7 +334,7 @@ var Answers = class {
     }
     method.session = this.K.session;
   }
-  async dc(call) {
+  async ec(call) {
     const end = new AbortController();
     this.J.set(call.id, end);
     let body;
@@ -351,7 +351,7 @@ var Answers = class {
     await this.K.l("answer", { call: call.id, ...body }).catch(() => {
     });
   }
-  cc() {
+  dc() {
     for (const end of this.J.values()) end.abort(new GodwitError(trouble("call-over", "the session has ended")));
     this.J.clear();
   }
@@ -373,7 +373,7 @@ function webSocket({ url, WebSocket = globalThis.WebSocket, codec = json }, told
   const socket = new WebSocket(url.replace(/^http/, "ws"), codec.protocol);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => told.yb();
-  socket.onmessage = ({ data }) => told.ga(codec.decode(data));
+  socket.onmessage = ({ data }) => told.fa(codec.decode(data));
   socket.onclose = ({ code }) => told.zb({ code });
   socket.onerror = () => {
   };
@@ -417,7 +417,7 @@ function requests(transport, { url, fetch = globalThis.fetch, session }, told) {
     while (transport === "poll" && response) {
       const { poll, messages } = await response.json();
       if (isOver) return;
-      told.ga(messages);
+      told.fa(messages);
       response = isOver ? void 0 : await ask({ headers: { Accept: accept, Prefer: "wait=" + waitSeconds, ...field() } }, "?ack=" + poll);
     }
     if (!response) return;
@@ -435,7 +435,7 @@ function requests(transport, { url, fetch = globalThis.fetch, session }, told) {
       const text = rest.slice(0, end);
       rest = rest.slice(end);
       retryAfter = Number(/^retry: *(\d+)$/m.exec(text)?.[1]) || retryAfter;
-      told.ga(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
+      told.fa(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
     }
   };
   const post = async () => {
@@ -483,18 +483,18 @@ var stepMs = 400;
 var grantMs = 1500;
 var Dialer = class {
   /**
-   * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
+   * isKnown says that the first of ways has worked before: if it fails at once, so would the others, probably, and they are not
    * tried. host is told of the carrier that counts, and of nothing after close.
    */
-  constructor(kinds, _isKnown, _around, _host) {
-    this.ic = _isKnown;
-    this.fc = _around;
+  constructor(ways, _isKnown, _around, _host) {
+    this.jc = _isKnown;
+    this.gc = _around;
     this.A = _host;
     this.s = [];
     // what is written to
-    this.ha = false;
+    this.ga = false;
     this.Ya = {};
-    this.L = [...kinds];
+    this.Ca = [...ways];
     this.Ea(headStartMs);
   }
   send(lines) {
@@ -506,44 +506,44 @@ var Dialer = class {
     this.s = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
-  ec() {
-    if (this.ha && this.s.length === 1) this.Ab("websocket");
+  fc() {
+    if (this.ga && this.s.length === 1) this.Ab("websocket");
   }
   Ea(head) {
     clearTimeout(this.x);
-    const kind = this.L.shift();
-    if (!kind) return;
+    const way = this.Ca.shift();
+    if (!way) return;
     this.x = setTimeout(() => this.Ea(stepMs), head);
-    this.Ab(kind);
+    this.Ab(way);
   }
-  Ab(kind) {
-    const candidate = { Bb: kind };
+  Ab(way) {
+    const candidate = { Bb: way };
     this.s.push(candidate);
     const isOurs = () => this.s.includes(candidate);
     try {
-      candidate.Za = open(kind, this.fc, {
-        yb: () => isOurs() && this.gc(candidate),
-        ga: (lines) => isOurs() && this.hc(candidate, lines),
-        zb: (why) => isOurs() && this.U(candidate, why)
+      candidate.Za = open(way, this.gc, {
+        yb: () => isOurs() && this.hc(candidate),
+        fa: (lines) => isOurs() && this.ic(candidate, lines),
+        zb: (why) => isOurs() && this.T(candidate, why)
       });
     } catch {
-      queueMicrotask(() => isOurs() && this.U(candidate, {}));
+      queueMicrotask(() => isOurs() && this.T(candidate, {}));
     }
   }
-  gc(candidate) {
-    if (this.ha) this.Cb(candidate);
-    else if (this.L.length > 0 && candidate.Bb === "websocket") {
+  hc(candidate) {
+    if (this.ga) this.Cb(candidate);
+    else if (this.Ca.length > 0 && candidate.Bb === "websocket") {
       clearTimeout(this.x);
       this.x = setTimeout(() => this.Ea(stepMs), grantMs);
     }
     this.Da = candidate;
     this.A.b({ is: "ready", transport: candidate.Bb });
   }
-  hc(candidate, lines) {
-    if (!this.ha) {
+  ic(candidate, lines) {
+    if (!this.ga) {
       if (lines.length === 0) return;
       this.Cb(candidate);
-      this.ha = true;
+      this.ga = true;
       clearTimeout(this.x);
     }
     this.A.b({ is: "received", lines });
@@ -554,11 +554,11 @@ var Dialer = class {
     this.Da = candidate;
     for (const other of others) other.Za?.close(4e3);
   }
-  U(candidate, why) {
+  T(candidate, why) {
     this.s = this.s.filter((other) => other !== candidate);
     if (why.status || !this.Ya.status) this.Ya = why;
     if (this.s.length > 0) return;
-    if (!this.ha && this.L.length > 0 && !(this.ic && !why.status)) return this.Ea(stepMs);
+    if (!this.ga && this.Ca.length > 0 && !(this.jc && !why.status)) return this.Ea(stepMs);
     this.close(4e3);
     this.A.b({ is: "lost", ...this.Ya });
   }
@@ -569,41 +569,41 @@ var Fan = class {
   constructor(_session, _host) {
     this.f = _session;
     this.A = _host;
-    this.M = /* @__PURE__ */ new Map();
+    this.L = /* @__PURE__ */ new Map();
     this.Fa = [];
   }
   get size() {
-    return this.M.size;
+    return this.L.size;
   }
   Db(feed) {
     const { name, since, last, e: fields } = feed;
-    let branch = this.M.get(name);
+    let branch = this.L.get(name);
     const isNew = !branch;
     if (!branch) {
       branch = { B: /* @__PURE__ */ new Set(), Eb: feed, e: fields, Xa: matcher(name) };
-      this.M.set(name, branch);
+      this.L.set(name, branch);
       if (isPattern(name)) this.Fa.push(branch);
     }
     branch.B.add(feed);
-    if (this.f.jc(name)) this.Fb(branch, feed);
+    if (this.f.kc(name)) this.Fb(branch, feed);
     else if (isNew) this.A.b({ is: "subscribe", name, since, last, e: fields });
   }
   _a(feed) {
-    const branch = this.M.get(feed.name);
+    const branch = this.L.get(feed.name);
     if (!branch?.B.delete(feed) || branch.B.size > 0) return;
-    this.ia(feed.name, branch);
+    this.ha(feed.name, branch);
     this.A.b({ is: "unsubscribe", name: feed.name });
   }
-  T(name, ok, error) {
-    const branch = this.M.get(name);
+  S(name, ok, error) {
+    const branch = this.L.get(name);
     if (!branch) return;
     if (error) {
-      this.ia(name, branch);
-      for (const feed of branch.B) feed.Ca(error);
+      this.ha(name, branch);
+      for (const feed of branch.B) feed.Ba(error);
       return;
     }
     branch.Eb.$a = true;
-    for (const feed of branch.B) if (feed.$a) feed.T(ok);
+    for (const feed of branch.B) if (feed.$a) feed.S(ok);
     for (const feed of branch.B) if (!feed.$a && !this.Fb(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
@@ -611,7 +611,7 @@ var Fan = class {
     const about = line.position ? line : line.gap ?? line.join ?? line.leave ?? line.presence ?? line.vector;
     const name = about?.channel;
     if (name === void 0) return false;
-    let isWanted = this.Gb(this.M.get(name), line);
+    let isWanted = this.Gb(this.L.get(name), line);
     for (const branch of this.Fa) if (branch.Xa(name)) isWanted = this.Gb(branch, line) || isWanted;
     return isWanted;
   }
@@ -623,8 +623,8 @@ var Fan = class {
     }
     return isWanted;
   }
-  ia(name, branch) {
-    this.M.delete(name);
+  ha(name, branch) {
+    this.L.delete(name);
     this.Fa = this.Fa.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
@@ -642,7 +642,7 @@ var Fan = class {
     const begin = (ok) => {
       if (!branch.B.has(feed)) return;
       feed.$a = true;
-      feed.T(ok);
+      feed.S(ok);
     };
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
@@ -665,33 +665,33 @@ var windowMax = 32;
 var keyMs = 24e4;
 var Outbox = class {
   constructor(_exit) {
-    this.ka = _exit;
+    this.ja = _exit;
     /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
     this.ab = false;
     /** Until when the server wants no publications, Infinity if it does. */
-    this.ja = Infinity;
-    this.V = /* @__PURE__ */ new Map();
+    this.ia = Infinity;
+    this.U = /* @__PURE__ */ new Map();
     // by ref
-    this.W = /* @__PURE__ */ new Map();
+    this.V = /* @__PURE__ */ new Map();
   }
   ask(ref, verb, body) {
-    this.V.set(ref, { C: ref, D: verb, body, id: 0, Hb: 0 });
+    this.U.set(ref, { C: ref, D: verb, body, id: 0, Hb: 0 });
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
-    if (now >= this.ja) this.ja = Infinity;
-    for (const asked of this.V.values()) {
-      if (asked.id || isCounted(asked.D) && this.ja < Infinity) continue;
-      if (this.W.size >= windowMax) return;
-      this.Ib(asked, now, this.ka.Jb());
+    if (now >= this.ia) this.ia = Infinity;
+    for (const asked of this.U.values()) {
+      if (asked.id || isCounted(asked.D) && this.ia < Infinity) continue;
+      if (this.V.size >= windowMax) return;
+      this.Ib(asked, now, this.ja.Jb());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
-  kc(isResumed, now) {
+  lc(isResumed, now) {
     const isSame = isResumed && !this.ab;
     this.ab = false;
-    this.W.clear();
-    for (const asked of [...this.V.values()]) {
+    this.V.clear();
+    for (const asked of [...this.U.values()]) {
       if (!asked.id) continue;
       const isOnce = isCounted(asked.D) && !asked.body.idempotency_key;
       if (isSame && isCounted(asked.D)) this.Ib(asked, now, asked.id);
@@ -701,40 +701,40 @@ var Outbox = class {
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  lc(id, outcome, now) {
-    const asked = this.W.get(id);
+  mc(id, outcome, now) {
+    const asked = this.V.get(id);
     if (!asked) return false;
     const after = outcome.error?.retry_after_ms;
     if (after && asked.body.idempotency_key) {
       asked.id = 0;
-      this.W.delete(id);
-      this.ja = now + after;
+      this.V.delete(id);
+      this.ia = now + after;
     } else this.bb(asked, outcome);
     return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
   forget(ref, isOpen) {
-    const asked = this.V.get(ref);
+    const asked = this.U.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.D === "rpc") this.ka.send({ id: this.ka.Jb(), cancel: { rpc: asked.id } });
-    this.ia(asked);
+    if (isOpen && asked.id && asked.D === "rpc") this.ja.send({ id: this.ja.Jb(), cancel: { rpc: asked.id } });
+    this.ha(asked);
   }
   fail(error) {
-    for (const asked of [...this.V.values()]) this.bb(asked, { error });
+    for (const asked of [...this.U.values()]) this.bb(asked, { error });
   }
   Ib(asked, now, id) {
     if (!asked.id) asked.Hb = now;
     asked.id = id;
-    this.W.set(id, asked);
-    this.ka.send({ id, [asked.D]: asked.body });
+    this.V.set(id, asked);
+    this.ja.send({ id, [asked.D]: asked.body });
   }
   bb(asked, outcome) {
-    this.ia(asked);
-    this.ka.mc(asked.C, outcome);
+    this.ha(asked);
+    this.ja.nc(asked.C, outcome);
   }
-  ia(asked) {
-    this.V.delete(asked.C);
-    this.W.delete(asked.id);
+  ha(asked) {
+    this.U.delete(asked.C);
+    this.V.delete(asked.id);
   }
 };
 function isCounted(verb) {
@@ -759,19 +759,19 @@ var Session = class {
     this.Ga = Infinity;
     this.F = false;
     this.Kb = 0;
-    this.N = false;
-    this.X = 0;
+    this.M = false;
+    this.W = 0;
     this.Ha = /* @__PURE__ */ new Map();
     // by the id of connect
     this.y = new Outbox({
-      Jb: () => ++this.X,
+      Jb: () => ++this.W,
       send: (line) => this.z([line]),
-      mc: (ref, outcome) => this.t.push({ do: "reply", C: ref, ...outcome })
+      nc: (ref, outcome) => this.t.push({ do: "reply", C: ref, ...outcome })
     });
     this.g = /* @__PURE__ */ new Map();
-    this.Y = /* @__PURE__ */ new Map();
+    this.X = /* @__PURE__ */ new Map();
     this.Ia = Infinity;
-    this.ma = 0;
+    this.la = 0;
     this.Ka = 1e3;
     this.La = 25e3;
     this.Ma = 0;
@@ -782,18 +782,18 @@ var Session = class {
     this.Qa = false;
     this.t = [];
     this.E = settings;
-    this.la = settings.token;
+    this.ka = settings.token;
   }
   /** The newest position or vector of a subscription. */
   position(name) {
     return this.g.get(name)?.since;
   }
   /** Whether a subscription has begun on this connection. */
-  jc(name) {
+  kc(name) {
     return !!this.g.get(name)?.p;
   }
   // Whether a carrier is there, or on its way.
-  get Z() {
+  get Y() {
     return this.state === "open" || this.state === "connecting";
   }
   step(input, now) {
@@ -801,10 +801,10 @@ var Session = class {
     const before = this.state + this.retryAt + this.transport;
     switch (input.is) {
       case "use":
-        if (this.state === "idle") this._(now);
+        if (this.state === "idle") this.Z(now);
         break;
       case "again":
-        if (this.state === "closed") this._(now);
+        if (this.state === "closed") this.Z(now);
         else this.Lb(now);
         break;
       case "leave":
@@ -814,62 +814,62 @@ var Session = class {
         this.Ra(input.follow, now);
         break;
       case "token":
-        this.nc(input, now);
+        this.oc(input, now);
         break;
       case "ready":
-        if (this.Z) this.oc(input.transport, now);
+        if (this.Y) this.pc(input.transport, now);
         break;
       case "received":
         this.Ma = now;
         this.Na = 0;
-        for (const line of input.lines) this.pc(line, now);
+        for (const line of input.lines) this.qc(line, now);
         break;
       case "lost":
         this.Qa = false;
-        this.U(input, now);
+        this.T(input, now);
         break;
       case "subscribe":
         this.db(input);
         break;
       case "unsubscribe":
-        if (this.g.delete(input.name) && this.state === "open") this.O(input.name);
+        if (this.g.delete(input.name) && this.state === "open") this.N(input.name);
         break;
       case "ask":
         this.y.ask(input.C, input.D, input.body);
         if (this.state === "closed" && this.error) this.y.fail(this.error.problem);
-        this.na(now);
+        this.ma(now);
         break;
       case "forget":
         this.y.forget(input.C, this.state === "open");
-        this.na(now);
+        this.ma(now);
         break;
       case "wake":
         this.Lb(now);
         break;
       case "sleep":
-        if (this.Z) {
+        if (this.Y) {
           this.Pa = true;
-          this.$(4e3);
+          this._(4e3);
           this.eb(now, Infinity);
         }
         break;
       case "tick":
-        this.qc(now);
+        this.rc(now);
     }
     if (before !== this.state + this.retryAt + this.transport) effects.push({ do: "state" });
-    this.rc(now);
+    this.sc(now);
     return effects;
   }
   // --- connecting ---
-  _(now) {
+  Z(now) {
     this.state = "connecting";
     this.transport = "";
     this.o = now + dialMs;
     this.Ha.clear();
-    if (!this.N && this.E.fb && (!this.la || now >= this.Ga)) this.gb(this.la ? "expired" : "first");
-    else this.aa();
+    if (!this.M && this.E.fb && (!this.ka || now >= this.Ga)) this.gb(this.ka ? "expired" : "first");
+    else this.$();
   }
-  aa() {
+  $() {
     this.Qa = true;
     this.t.push({ do: "dial" });
   }
@@ -877,38 +877,38 @@ var Session = class {
     this.F = true;
     this.t.push({ do: "token", reason });
   }
-  nc({ token, error }, now) {
+  oc({ token, error }, now) {
     if (!this.F) return;
     this.F = false;
     if (token !== void 0) {
-      this.la = token;
+      this.ka = token;
       this.Ga = Infinity;
     }
     if (this.state === "open") {
-      if (token !== void 0) this.z([this.oa({ refresh: { token } })]);
+      if (token !== void 0) this.z([this.na({ refresh: { token } })]);
     } else if (this.state === "connecting") {
       this.o = now + dialMs;
       if (error) this.Mb(now, error);
-      else this.aa();
+      else this.$();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  oc(transport, now) {
+  pc(transport, now) {
     if (this.state === "open") this.o = now + dialMs;
     this.state = "connecting";
-    this.X = Math.max(this.X, now * 1e3);
-    const token = this.N ? void 0 : this.la;
-    const lines = [this.oa({ connect: { client: this.E.client, token, resume: this.resume, messages: this.Ja } })];
-    this.Ha.set(this.X, { transport, sc: this.Y = /* @__PURE__ */ new Map() });
+    this.W = Math.max(this.W, now * 1e3);
+    const token = this.M ? void 0 : this.ka;
+    const lines = [this.na({ connect: { client: this.E.client, token, resume: this.resume, messages: this.Ja } })];
+    this.Ha.set(this.W, { transport, tc: this.X = /* @__PURE__ */ new Map() });
     for (const sub of this.g.values()) {
       sub.p = false;
-      lines.push(this.pa(sub));
+      lines.push(this.oa(sub));
     }
     if (transport === "tab") this.o = now + tabMs;
     this.z(lines);
   }
-  tc(ok, { transport, sc: subs }, now) {
+  uc(ok, { transport, tc: subs }, now) {
     this.state = "open";
     this.transport = transport;
     this.user = ok.user;
@@ -917,30 +917,30 @@ var Session = class {
     this.resume = { session: ok.session, secret: ok.secret };
     this.Ka = ok.reconnect?.after_ms ?? this.Ka;
     this.La = ok.ping_ms || 25e3;
-    this.ma = this.Kb = 0;
+    this.la = this.Kb = 0;
     this.Ga = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
-    this.Y = subs;
-    for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.O(sub.name);
+    this.X = subs;
+    for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.N(sub.name);
     this.Nb();
-    this.y.kc(!!ok.resumed && transport !== "tab", now);
-    this.na(now);
+    this.y.lc(!!ok.resumed && transport !== "tab", now);
+    this.ma(now);
   }
-  na(now) {
+  ma(now) {
     if (this.state === "open") this.y.flush(now);
   }
   Ra(follow, now) {
-    if (this.N === follow) return;
-    this.N = follow;
+    if (this.M === follow) return;
+    this.M = follow;
     this.y.ab = true;
-    if (this.Z || this.state === "waiting") {
-      this.$(4e3);
-      this.ma = 0;
-      this._(now);
+    if (this.Y || this.state === "waiting") {
+      this._(4e3);
+      this.la = 0;
+      this.Z(now);
     }
   }
   // --- losing ---
-  U(why, now) {
-    if (!this.Z) return;
+  T(why, now) {
+    if (!this.Y) return;
     const wasOpen = this.state === "open";
     const { code, status, reconnect } = why;
     const problem = why.problem ?? this.Oa ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
@@ -960,13 +960,13 @@ var Session = class {
       this.transport = "";
       return this.gb("refused");
     }
-    if (this.N) return this.eb(now, wasOpen ? 0 : 500);
+    if (this.M) return this.eb(now, wasOpen ? 0 : 500);
     this.Mb(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
   Mb(now, problem, retryAfter = 0) {
     this.error ??= { problem };
-    const most = Math.min(delayMaxMs, this.Ka * 2 ** this.ma++);
+    const most = Math.min(delayMaxMs, this.Ka * 2 ** this.la++);
     this.eb(now, Math.max(retryAfter, most * (0.5 + this.E.random() / 2)));
   }
   eb(now, ms) {
@@ -975,40 +975,40 @@ var Session = class {
     this.retryAt = now + ms;
   }
   k(state) {
-    if (this.Z) this.$(1e3);
+    if (this.Y) this._(1e3);
     this.state = state;
     this.transport = "";
     this.F = false;
     this.resume = void 0;
-    this.ma = 0;
+    this.la = 0;
     for (const sub of this.g.values()) sub.p = false;
-    if (state === "closed" && this.error) this.uc(this.error.problem);
+    if (state === "closed" && this.error) this.vc(this.error.problem);
   }
-  $(code) {
+  _(code) {
     if (this.Qa) this.t.push({ do: "drop", code });
     this.Qa = false;
     this.transport = "";
   }
-  uc(error) {
+  vc(error) {
     this.y.fail(error);
-    for (const name of [...this.g.keys()]) this.qa(name, { error });
+    for (const name of [...this.g.keys()]) this.pa(name, { error });
   }
   Lb(now) {
     if (this.state === "waiting") {
       this.Pa = false;
-      this.ma = 0;
-      this._(now);
+      this.la = 0;
+      this.Z(now);
     } else if (this.state === "connecting" && !this.F && now > this.o - dialMs + freshMs) {
-      this.$(4e3);
-      this._(now);
+      this._(4e3);
+      this.Z(now);
     } else if (this.state === "open" && now - this.Ma > freshMs) {
       this.hb(now, probeMs);
     }
   }
-  qc(now) {
+  rc(now) {
     if (now < this.cb) return;
     if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.Pa) this._(now);
+      if (now >= this.retryAt && !this.Pa) this.Z(now);
     } else if (this.state === "connecting") {
       if (now < this.o || this.F) return;
       this.Ob(now);
@@ -1021,32 +1021,32 @@ var Session = class {
         return this.Ob(now);
       }
     }
-    this.na(now);
+    this.ma(now);
     if (this.state === "open" && now >= this.Ia) this.Nb();
   }
   Ob(now) {
-    this.$(4e3);
-    if (this.N) this.t.push({ do: "steal" });
-    this.U({ problem: trouble("silent", "there was no answer") }, now);
+    this._(4e3);
+    if (this.M) this.t.push({ do: "steal" });
+    this.T({ problem: trouble("silent", "there was no answer") }, now);
   }
   hb(now, patience) {
     this.Na = now;
     this.o = now + patience;
-    this.z([this.oa({ ping: {} })]);
+    this.z([this.na({ ping: {} })]);
   }
-  rc(now) {
+  sc(now) {
     let deadline = Infinity;
     if (this.state === "waiting" && !this.Pa) deadline = this.retryAt;
     else if (this.state === "connecting" && !this.F) deadline = this.o;
     else if (this.state === "open") {
       deadline = this.Na ? this.o : this.Ma + this.La;
-      deadline = Math.min(deadline, this.y.ja, this.Ia);
+      deadline = Math.min(deadline, this.y.ia, this.Ia);
     }
     this.cb = Math.max(deadline, now);
   }
   // --- commands ---
-  oa(command) {
-    return { id: ++this.X, ...command };
+  na(command) {
+    return { id: ++this.W, ...command };
   }
   z(lines) {
     this.t.push({ do: "send", lines });
@@ -1055,47 +1055,47 @@ var Session = class {
     const old = this.g.get(name);
     const sub = { name, since, last, e: fields, p: false };
     this.g.set(name, sub);
-    if (this.state === "closed" && this.error) return this.qa(name, { error: this.error.problem });
+    if (this.state === "closed" && this.error) return this.pa(name, { error: this.error.problem });
     if (this.state !== "open") return;
-    if (old) this.O(name);
-    this.z([this.pa(sub)]);
+    if (old) this.N(name);
+    this.z([this.oa(sub)]);
   }
-  pa(sub) {
+  oa(sub) {
     const { name, since, last, e: fields } = sub;
     const delta = this.E.deltas && "fossil";
-    const line = this.oa({ subscribe: { channel: name, since, last: since ? void 0 : last, delta, ...fields } });
-    this.Y.set(this.X, sub);
+    const line = this.na({ subscribe: { channel: name, since, last: since ? void 0 : last, delta, ...fields } });
+    this.X.set(this.W, sub);
     return line;
   }
   // Subscribes to what has not begun and was not asked for.
   Nb() {
     this.Ia = Infinity;
-    const asked = new Set(this.Y.values());
-    for (const sub of this.g.values()) if (!sub.p && !asked.has(sub)) this.z([this.pa(sub)]);
+    const asked = new Set(this.X.values());
+    for (const sub of this.g.values()) if (!sub.p && !asked.has(sub)) this.z([this.oa(sub)]);
   }
   // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
-  vc(sub) {
+  wc(sub) {
     sub.p = false;
-    this.O(sub.name);
-    this.z([this.pa(sub)]);
+    this.N(sub.name);
+    this.z([this.oa(sub)]);
   }
-  O(channel) {
-    this.z([this.oa({ unsubscribe: { channel } })]);
+  N(channel) {
+    this.z([this.na({ unsubscribe: { channel } })]);
   }
-  qa(name, outcome) {
+  pa(name, outcome) {
     if (outcome.error) this.g.delete(name);
     this.t.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
-  pc(line, now) {
+  qc(line, now) {
     if (line.position && line.channel) {
       const sub = this.g.get(line.channel);
       const whole = sub?.read ? sub.p && sub.read(line) : line;
-      if (!whole) return sub.p ? this.vc(sub) : void 0;
+      if (!whole) return sub.p ? this.wc(sub) : void 0;
       line = whole;
       this.Pb(line.channel, line.position);
     } else if (line.id || line.error) {
-      return this.wc(line, now);
+      return this.xc(line, now);
     } else if (line.gap) {
       if (line.gap.to) this.Pb(line.gap.channel, line.gap.to);
     } else if (line.vector) {
@@ -1108,16 +1108,16 @@ var Session = class {
       if (channel[0] === "@") this.Ja = position ?? void 0;
       else this.g.set(channel, { since: position, name: channel, e: {}, p: true });
     } else if (line.unsubscribed) {
-      return this.qa(line.unsubscribed.channel, { error: line.unsubscribed.error });
+      return this.pa(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
       this.Ka = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.F && this.E.fb && !this.N) this.gb("expired");
+      if (!this.F && this.E.fb && !this.M) this.gb("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
       const problem = this.Oa ?? trouble("ended", reason);
-      if (this.Z) this.$(4e3);
-      return this.U({ code, reconnect, problem }, now);
+      if (this.Y) this._(4e3);
+      return this.T({ code, reconnect, problem }, now);
     }
     this.t.push({ do: "push", line });
   }
@@ -1126,23 +1126,23 @@ var Session = class {
     if (sub?.p && isBehind(position, sub.since)) sub.since = position;
     else if (!sub && channel[0] === "@") this.Ja = position;
   }
-  wc({ id, ok, error }, now) {
+  xc({ id, ok, error }, now) {
     const hello = this.Ha.get(id);
     if (hello) {
       this.Ha.clear();
-      if (ok) this.tc(ok, hello, now);
+      if (ok) this.uc(ok, hello, now);
       else this.Oa = error;
       return;
     }
-    const sub = this.Y.get(id);
+    const sub = this.X.get(id);
     if (sub) {
-      this.Y.delete(id);
-      if (this.g.get(sub.name) === sub) this.xc(sub, ok, error, now);
+      this.X.delete(id);
+      if (this.g.get(sub.name) === sub) this.yc(sub, ok, error, now);
       return;
     }
-    if (this.y.lc(id, error ? { error } : { ok }, now)) this.na(now);
+    if (this.y.mc(id, error ? { error } : { ok }, now)) this.ma(now);
   }
-  xc(sub, ok, error, now) {
+  yc(sub, ok, error, now) {
     const { name } = sub;
     if (error) {
       if (error.retry_after_ms) {
@@ -1152,16 +1152,16 @@ var Session = class {
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
         this.t.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
-        this.z([this.pa(sub)]);
+        this.z([this.oa(sub)]);
         return;
       }
-      if (!/already-subscribed$/.test(error.type)) return this.qa(name, { error });
+      if (!/already-subscribed$/.test(error.type)) return this.pa(name, { error });
     }
     sub.p = true;
     sub.read = ok?.delta && this.E.deltas?.();
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
-    this.qa(name, { ok: ok ?? { position: sub.since } });
+    this.pa(name, { ok: ok ?? { position: sub.since } });
   }
 };
 
@@ -1175,8 +1175,8 @@ var Godwit = class extends Emitter {
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
   constructor(url, options = {}) {
     super();
-    this.Q = new globalThis.Map();
-    this.yc = 0;
+    this.P = new globalThis.Map();
+    this.zc = 0;
     this.Qb = [];
     this.ib = false;
     this.jb = upgradeFirstMs;
@@ -1184,7 +1184,7 @@ var Godwit = class extends Emitter {
     this.Sb = "";
     /** @internal */
     this.v = false;
-    this.Xb = 0;
+    this.Yb = 0;
     const { href } = new URL(url ?? ".", globalThis.document?.baseURI);
     this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/");
     this.j = options;
@@ -1196,8 +1196,8 @@ var Godwit = class extends Emitter {
       deltas: options.deltas,
       random: Math.random
     });
-    this.P = new Fan(this.f, this);
-    this.Ba = options.grace ?? 5e3;
+    this.O = new Fan(this.f, this);
+    this.Aa = options.grace ?? 5e3;
   }
   /** What the connection is doing; in a tab that shares another one's, what that is doing. */
   get state() {
@@ -1256,20 +1256,20 @@ var Godwit = class extends Emitter {
   close() {
     if (this.v) return;
     this.v = true;
-    this.R();
-    for (const reply of [...this.Q.values()]) reply({ error: wasClosed });
+    this.Q();
+    for (const reply of [...this.P.values()]) reply({ error: wasClosed });
   }
   // --- commands ---
   /** @internal */
   tb(feed) {
     this.Ub();
-    if (this.v) queueMicrotask(() => feed.Ca(wasClosed));
-    else this.P.Db(feed);
+    if (this.v) queueMicrotask(() => feed.Ba(wasClosed));
+    else this.O.Db(feed);
   }
   /** @internal */
   ub(feed) {
-    this.P._a(feed);
-    this.ba();
+    this.O._a(feed);
+    this.aa();
   }
   /** @internal */
   l(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
@@ -1296,16 +1296,16 @@ var Godwit = class extends Emitter {
   }
   /** @internal */
   Wb(verb, body, reply) {
-    const isFull = this.Q.size >= (this.j.queue ?? 1e3);
+    const isFull = this.P.size >= (this.j.queue ?? 1e3);
     if (this.v || isFull) {
       queueMicrotask(() => reply({ error: this.v ? wasClosed : trouble("queue", "too many commands wait") }));
       return 0;
     }
-    const ref = ++this.yc;
-    this.Q.set(ref, (outcome) => {
-      this.Q.delete(ref);
+    const ref = ++this.zc;
+    this.P.set(ref, (outcome) => {
+      this.P.delete(ref);
       reply(outcome);
-      this.ba();
+      this.aa();
     });
     this.Ub();
     this.b({ is: "ask", C: ref, D: verb, body });
@@ -1313,9 +1313,9 @@ var Godwit = class extends Emitter {
   }
   /** @internal */
   Vb(ref) {
-    if (!this.Q.delete(ref)) return;
+    if (!this.P.delete(ref)) return;
     this.b({ is: "forget", C: ref });
-    this.ba();
+    this.aa();
   }
   // --- the life of the connection ---
   Ub() {
@@ -1340,26 +1340,26 @@ var Godwit = class extends Emitter {
   }
   /** @internal */
   lb() {
-    this.ra?.();
-    this.ra = void 0;
+    this.qa?.();
+    this.qa = void 0;
   }
   /** _rest lets go when nobody has used anything for a while. @internal */
-  ba() {
-    if (this.ra || this.v || this.P.size > 0 || this.Q.size > 0) return;
-    this.ra = later(this.Ba, () => {
-      this.ra = void 0;
-      this.R();
+  aa() {
+    if (this.qa || this.v || this.O.size > 0 || this.P.size > 0) return;
+    this.qa = later(this.Aa, () => {
+      this.qa = void 0;
+      this.Q();
     });
   }
-  R() {
+  Q() {
     this.lb();
-    this.sa?.();
-    this.sa = void 0;
+    this.ra?.();
+    this.ra = void 0;
     this.b({ is: "leave" });
     this.ob();
     this.kb?.();
     this.kb = void 0;
-    this.ta();
+    this.sa();
   }
   /** isLeft says that the page ends, and its session with it. @internal */
   mb(isLeft) {
@@ -1375,42 +1375,42 @@ var Godwit = class extends Emitter {
     try {
       for (let next; next = this.Qb.shift(); ) {
         const effects = this.f.step(next, Date.now());
-        this.zc();
-        for (const effect of effects) this.ua(effect);
+        this.Ac();
+        for (const effect of effects) this.ta(effect);
       }
     } finally {
       this.ib = false;
     }
   }
-  zc() {
+  Ac() {
     clearTimeout(this.x);
     const { cb: deadline } = this.f;
     if (deadline < Infinity) this.x = setTimeout(() => this.b({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
   /** @internal */
-  ua(effect) {
+  ta(effect) {
     switch (effect.do) {
       case "send":
         return this.G?.send(effect.lines);
       case "dial":
-        return this.aa();
+        return this.$();
       case "drop":
         this.G?.close(effect.code);
         this.G = void 0;
         return;
       case "token":
-        return this.Ac(effect.reason);
+        return this.Bc(effect.reason);
       case "reply":
-        return this.Q.get(effect.C)?.(effect);
+        return this.P.get(effect.C)?.(effect);
       case "begun":
-        return this.P.T(effect.name, effect.ok, effect.error);
+        return this.O.S(effect.name, effect.ok, effect.error);
       case "push":
         return void this.w(effect.line);
       case "state":
-        return this.ta();
+        return this.sa();
     }
   }
-  Ac(reason) {
+  Bc(reason) {
     const { token } = this.j;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
@@ -1421,28 +1421,28 @@ var Godwit = class extends Emitter {
   /** _push hands on what has come, and says whether another tab wants it. @internal */
   w(line) {
     if (line.message) this.a("message", message(line.message));
-    return this.P.push(line);
+    return this.O.push(line);
   }
   /** @internal */
-  aa() {
+  $() {
     this.G?.close(4e3);
     const around = { ...this.j, url: this.url + "connect", session: this.f };
     const known = this.u ?? memory(this.url);
-    const kinds = this.L().sort((a, b) => Number(b === known) - Number(a === known));
-    this.G = new Dialer(kinds, kinds[0] === known && this.Xb++ % 3 < 2, around, this);
+    const kinds = this.Xb().sort((a, b) => Number(b === known) - Number(a === known));
+    this.G = new Dialer(kinds, kinds[0] === known && this.Yb++ % 3 < 2, around, this);
   }
-  L() {
+  Xb() {
     const hasSocket = !!(this.j.WebSocket ?? globalThis.WebSocket);
     return (this.j.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
   }
   /** @internal */
-  ta() {
+  sa() {
     const { transport, resume } = this.f;
     if (transport && transport !== "tab") {
-      this.Xb = 0;
+      this.Yb = 0;
       if (this.u !== transport) memory(this.url, this.u = transport);
     }
-    this.Yb(transport);
+    this.Zb(transport);
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join();
     if (all === this.Sb) return;
     this.Sb = all;
@@ -1455,13 +1455,13 @@ var Godwit = class extends Emitter {
     if ((state === "waiting" || state === "closed") && before !== state && this.error) this.a("error", this.error);
   }
   // What carries the session is replaced by a WebSocket when that gets through.
-  Yb(kind) {
-    if (this.sa || kind === "" || kind === "tab" || kind === "websocket" || !this.L().includes("websocket")) return;
-    this.sa = later(this.jb, () => {
-      this.sa = void 0;
+  Zb(kind) {
+    if (this.ra || kind === "" || kind === "tab" || kind === "websocket" || !this.Xb().includes("websocket")) return;
+    this.ra = later(this.jb, () => {
+      this.ra = void 0;
       this.jb = Math.min(this.jb * 2, upgradeMaxMs);
-      this.G?.ec?.();
-      this.Yb(this.f.transport);
+      this.G?.fc?.();
+      this.Zb(this.f.transport);
     });
   }
 };
@@ -1483,7 +1483,7 @@ var Roster = class extends Emitter {
     this.i = _link;
     this.m = _name;
     this.H = /* @__PURE__ */ new Map();
-    this.va = -1;
+    this.ua = -1;
     this.Sa = 0;
     // what came while pages are read
     this.Ta = 0;
@@ -1498,7 +1498,7 @@ var Roster = class extends Emitter {
   }
   /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
   async get({ by, ...options } = {}) {
-    return (await this.Zb(by, options)).members;
+    return (await this._b(by, options)).members;
   }
   /** @internal */
   Va() {
@@ -1508,8 +1508,8 @@ var Roster = class extends Emitter {
     const feed = this.c = {
       name: this.m,
       e: { presence: true },
-      T: () => this.c === feed && void this._b(),
-      Ca: (error) => {
+      S: () => this.c === feed && void this.$b(),
+      Ba: (error) => {
         if (this.c !== feed) return;
         this.c = void 0;
         this.a("error", new GodwitError(error));
@@ -1520,7 +1520,7 @@ var Roster = class extends Emitter {
   }
   /** @internal */
   Wa() {
-    this.k = later(this.i.Ba, () => {
+    this.k = later(this.i.Aa, () => {
       this.k = void 0;
       if (this.c) this.i.ub(this.c);
       this.c = void 0;
@@ -1529,7 +1529,7 @@ var Roster = class extends Emitter {
       this.Sa = 0;
     });
   }
-  async Zb(by, options = {}) {
+  async _b(by, options = {}) {
     const members = [];
     let cursor;
     for (; ; ) {
@@ -1540,18 +1540,18 @@ var Roster = class extends Emitter {
     }
   }
   // docs/protocol.md §5.3: all pages, and then each change of a greater version.
-  async _b() {
+  async $b() {
     const reading = ++this.Ta;
-    this.wa = [];
+    this.va = [];
     try {
-      const { members, version: version2, count } = await this.Zb(void 0);
+      const { members, version: version2, count } = await this._b(void 0);
       if (reading !== this.Ta) return;
       const before = this.H;
       this.H = new Map(members.map((member) => [member.id, member]));
-      this.va = version2;
+      this.ua = version2;
       this.Sa = count;
-      const early = this.wa;
-      this.wa = void 0;
+      const early = this.va;
+      this.va = void 0;
       for (const [id, member] of this.H) if (!before.has(id)) this.a("join", member);
       for (const [id, member] of before) if (!this.H.has(id)) this.a("leave", member);
       this.a("change", this);
@@ -1563,10 +1563,10 @@ var Roster = class extends Emitter {
   w(line) {
     const change = line.join ?? line.leave ?? line.presence;
     if (!change || change.channel !== this.m) return;
-    if (this.wa) return void this.wa.push(line);
-    if (change.version < this.va) return;
-    if (line.presence || change.version > this.va && change.previous > this.va) return void this._b();
-    this.va = change.version;
+    if (this.va) return void this.va.push(line);
+    if (change.version < this.ua) return;
+    if (line.presence || change.version > this.ua && change.previous > this.ua) return void this.$b();
+    this.ua = change.version;
     this.Sa = change.count;
     for (const member of change.members) {
       if (line.join) this.H.set(member.id, member);
@@ -1582,24 +1582,24 @@ var followerPingMs = 3e3;
 var Follower = class {
   constructor(_leader) {
     this.q = _leader;
+    this.ba = /* @__PURE__ */ new Map();
     this.ca = /* @__PURE__ */ new Map();
-    this.da = /* @__PURE__ */ new Map();
   }
   /** take does the commands of the tab. */
   take(lines) {
     for (const { id, ...command } of lines) {
       const [verb] = Object.keys(command);
-      if (verb) this.ua(id, verb, command[verb]);
+      if (verb) this.ta(id, verb, command[verb]);
     }
   }
   /** end takes back what the tab has wanted. */
   end() {
-    for (const feed of this.ca.values()) this.q.fan._a(feed);
-    for (const ref of this.da.values()) this.q.forget(ref);
+    for (const feed of this.ba.values()) this.q.fan._a(feed);
+    for (const ref of this.ca.values()) this.q.forget(ref);
+    this.ba.clear();
     this.ca.clear();
-    this.da.clear();
   }
-  ua(id, verb, body) {
+  ta(id, verb, body) {
     const ok = (ok2 = {}) => this.q.answer([{ id, ok: ok2 }]);
     switch (verb) {
       case "connect":
@@ -1611,50 +1611,50 @@ var Follower = class {
         this.end();
         return ok();
       case "unsubscribe":
-        this.O(body.channel);
+        this.N(body.channel);
         return ok();
       case "subscribe":
         return this.db(id, body);
       case "cancel": {
-        const ref = this.da.get(body.rpc);
+        const ref = this.ca.get(body.rpc);
         if (ref !== void 0) this.q.forget(ref);
-        this.da.delete(body.rpc);
+        this.ca.delete(body.rpc);
         return ok();
       }
       default: {
         const ref = this.q.ask(verb, body, (outcome) => {
-          this.da.delete(id);
+          this.ca.delete(id);
           this.q.answer([{ id, ...outcome }]);
         });
-        if (ref > 0) this.da.set(id, ref);
+        if (ref > 0) this.ca.set(id, ref);
       }
     }
   }
-  O(name) {
-    const feed = this.ca.get(name);
-    this.ca.delete(name);
+  N(name) {
+    const feed = this.ba.get(name);
+    this.ba.delete(name);
     if (feed) this.q.fan._a(feed);
   }
   // What another tab is given is whole, whatever it asks for.
   db(id, { channel, since, last, delta: _, ...fields }) {
-    this.O(channel);
+    this.N(channel);
     let isAnswered = false;
     const feed = {
       name: channel,
       since,
       last,
       e: fields,
-      T: (ok) => {
+      S: (ok) => {
         if (!isAnswered) this.q.answer([{ id, ok }]);
         isAnswered = true;
       },
-      Ca: (error) => {
-        this.ca.delete(channel);
+      Ba: (error) => {
+        this.ba.delete(channel);
         this.q.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
         isAnswered = true;
       }
     };
-    this.ca.set(channel, feed);
+    this.ba.set(channel, feed);
     this.q.fan.Db(feed);
   }
 };
@@ -1663,50 +1663,50 @@ var Follower = class {
 var Tabs = class {
   constructor(name, id, events) {
     this.h = false;
-    this.R = new AbortController();
+    this.Q = new AbortController();
     this.u = /* @__PURE__ */ new Set();
-    this.ea = false;
+    this.da = false;
     this.m = name;
     this.id = id;
     this.I = events;
   }
   join() {
-    if (this.ea) return;
-    this.ea = true;
-    this.R = new AbortController();
+    if (this.da) return;
+    this.da = true;
+    this.Q = new AbortController();
     this.Ua = new BroadcastChannel(this.m);
-    this.Ua.onmessage = ({ data }) => this.Bc(data);
-    this.xa(this.m + this.id, {}, () => new Promise((done) => this.R.signal.addEventListener("abort", done)));
-    this.xa(this.m, { ifAvailable: true }, (lock) => lock ? this.pb() : this.Ra());
+    this.Ua.onmessage = ({ data }) => this.Cc(data);
+    this.wa(this.m + this.id, {}, () => new Promise((done) => this.Q.signal.addEventListener("abort", done)));
+    this.wa(this.m, { ifAvailable: true }, (lock) => lock ? this.pb() : this.Ra());
   }
   /** leave gives the connection to another tab, if this one has it. */
   leave() {
-    if (!this.ea) return;
-    this.ea = this.h = false;
-    this.ya({ from: this.id, bye: true });
+    if (!this.da) return;
+    this.da = this.h = false;
+    this.xa({ from: this.id, bye: true });
     this.Ua?.close();
-    this.R.abort();
-    this.$b?.();
+    this.Q.abort();
+    this.ac?.();
     this.u.clear();
   }
   /** steal takes the connection from a tab that does not answer. */
   steal() {
-    if (this.ea && !this.h) this.xa(this.m, { steal: true }, () => this.pb());
+    if (this.da && !this.h) this.wa(this.m, { steal: true }, () => this.pb());
   }
   get qb() {
     return this.u.size > 0;
   }
   ask(lines) {
-    this.ya({ from: this.id, lines: JSON.parse(JSON.stringify(lines)) });
+    this.xa({ from: this.id, lines: JSON.parse(JSON.stringify(lines)) });
   }
   answer(to, lines) {
-    this.ya(to === void 0 ? { lines } : { to, lines });
+    this.xa(to === void 0 ? { lines } : { to, lines });
   }
   share(shared) {
-    this.ya({ shared });
+    this.xa({ shared });
   }
-  xa(name, options, held) {
-    const { signal } = this.R;
+  wa(name, options, held) {
+    const { signal } = this.Q;
     const asked = navigator.locks.request(
       name,
       options.ifAvailable || options.steal ? options : { ...options, signal },
@@ -1722,37 +1722,37 @@ var Tabs = class {
   pb() {
     if (this.h) return void 0;
     this.h = true;
-    this.ya({ leads: this.id });
+    this.xa({ leads: this.id });
     this.I.follow(false);
-    return new Promise((release) => this.$b = release);
+    return new Promise((release) => this.ac = release);
   }
   Ra() {
-    this.xa(this.m, {}, () => this.pb());
+    this.wa(this.m, {}, () => this.pb());
     this.I.follow(true);
   }
-  ya(said) {
+  xa(said) {
     this.Ua?.postMessage(said);
   }
-  Bc(said) {
-    if (!this.ea) return;
+  Cc(said) {
+    if (!this.da) return;
     if ("leads" in said) {
       if (!this.h) this.I.leader();
     } else if ("shared" in said) {
       if (!this.h) this.I.shared(said.shared);
     } else if ("bye" in said) {
-      this.ac(said.from);
+      this.bc(said.from);
     } else if ("from" in said) {
       if (!this.h) return;
       if (!this.u.has(said.from)) {
         this.u.add(said.from);
-        this.xa(this.m + said.from, {}, () => this.ac(said.from));
+        this.wa(this.m + said.from, {}, () => this.bc(said.from));
       }
       this.I.commands(said.from, said.lines);
     } else if (!this.h && (said.to === void 0 || said.to === this.id)) {
-      this.I.ga(said.lines);
+      this.I.fa(said.lines);
     }
   }
-  ac(from) {
+  bc(from) {
     if (this.u.delete(from)) this.I.left(from);
   }
 };
@@ -1789,7 +1789,7 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
       run({ is: "use" });
     },
     leader: () => run({ is: "lost" }),
-    ga: (lines) => run({ is: "received", lines }),
+    fa: (lines) => run({ is: "received", lines }),
     shared(shared) {
       sharing.shared = shared;
       session.resume = shared.resume;
@@ -1837,7 +1837,7 @@ var Channel2 = class extends Channel {
   }
   /** Who is there, live as long as somebody listens to it. A pattern has no members. */
   get presence() {
-    return this.Cc ??= new Roster(this.i, this.name);
+    return this.Dc ??= new Roster(this.i, this.name);
   }
 };
 var Godwit2 = class _Godwit extends Godwit {
@@ -1849,29 +1849,29 @@ var Godwit2 = class _Godwit extends Godwit {
     return new Channel2(this, name, options);
   }
   /**
-   * register answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
+   * handle answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
    * called. It resolves when the server has agreed. It needs the grant `answer`. What shares a connection with other tabs
    * gets one more for this, as each tab answers for itself.
    */
-  async register(method, answerer, options = {}) {
+  async handle(method, handler, options = {}) {
     if (this.j.tabs !== false && canShare() && !this.v) {
-      if (!this.Aa) {
-        this.Aa = new _Godwit(this.url, { ...this.j, tabs: false });
-        this.Aa.on("error", (error) => this.a("error", error));
+      if (!this.za) {
+        this.za = new _Godwit(this.url, { ...this.j, tabs: false });
+        this.za.on("error", (error) => this.a("error", error));
       }
-      return this.Aa.register(method, answerer, options);
+      return this.za.handle(method, handler, options);
     }
-    this.za ??= new Answers(this);
-    return this.za.register(method, answerer, options);
+    this.ya ??= new Answers(this);
+    return this.ya.handle(method, handler, options);
   }
   /** close ends the connection for good: what waits fails. */
   close() {
     super.close();
-    this.Aa?.close();
+    this.za?.close();
   }
   /** @internal */
-  ba() {
-    if (!this.za?.size) super.ba();
+  aa() {
+    if (!this.ya?.size) super.aa();
   }
   // --- what other tabs have to do with it ---
   /** @internal */
@@ -1884,13 +1884,13 @@ var Godwit2 = class _Godwit extends Godwit {
     if (tabs)
       this.n ??= shareTabs("godwit 2 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
         session: this.f,
-        fan: this.P,
+        fan: this.O,
         run: (input) => this.b(input),
         command: (verb, body, reply) => this.Wb(verb, body, reply),
         forget: (ref) => this.Vb(ref),
         busy: () => this.lb(),
-        rest: () => this.ba(),
-        tell: () => this.ta()
+        rest: () => this.aa(),
+        tell: () => this.sa()
       });
     this.n?.join();
     return !!this.n;
@@ -1904,9 +1904,9 @@ var Godwit2 = class _Godwit extends Godwit {
     super.mb(isLeft && !this.n?.qb);
   }
   /** @internal */
-  aa() {
+  $() {
     const sharing = this.n;
-    if (!sharing || sharing.h) return super.aa();
+    if (!sharing || sharing.h) return super.$();
     this.G?.close(4e3);
     this.G = { send: (lines) => sharing.ask(lines), close() {
     } };
@@ -1914,21 +1914,21 @@ var Godwit2 = class _Godwit extends Godwit {
   }
   /** @internal */
   w(line) {
-    this.za?.push(line);
+    this.ya?.push(line);
     const isWanted = super.w(line) || !!line.message;
     if (isWanted && this.n?.h) this.n.push(line);
     return isWanted;
   }
   /** @internal */
-  ta() {
+  sa() {
     if (this.n?.h) this.n.share();
-    this.za?.renew();
-    super.ta();
+    this.ya?.renew();
+    super.sa();
   }
   /** @internal */
-  ua(effect) {
+  ta(effect) {
     if (effect.do === "steal") this.n?.steal();
-    else super.ua(effect);
+    else super.ta(effect);
   }
 };
 export {

@@ -15,9 +15,9 @@ export interface Call<T = unknown> {
 }
 
 /** What answers calls: what it returns is sent as a publication would be. A GodwitError that it throws is given to the caller as it is. */
-export type Answerer<T = unknown> = (call: Call<T>) => unknown
+export type Handler<T = unknown> = (call: Call<T>) => unknown
 
-export interface AnswerOptions {
+export interface HandleOptions {
   /** How many calls there may be at a time. Default is the server's. */
   concurrency?: number
   /** Answering ends when it aborts. */
@@ -33,7 +33,7 @@ interface Connection {
 }
 
 interface Method {
-  answer: Answerer
+  answer: Handler
   concurrency: number | undefined
   matches: (method: string) => boolean
   session: string | undefined // which the server knows as its answerer
@@ -51,7 +51,7 @@ export class Answers {
     return this._methods.size
   }
 
-  async register(name: string, answer: Answerer, { concurrency, signal }: AnswerOptions): Promise<() => void> {
+  async handle(name: string, answer: Handler, { concurrency, signal }: HandleOptions): Promise<() => void> {
     signal?.throwIfAborted()
     if (this._methods.has(name)) throw new GodwitError(trouble("registered", name + " is answered by this client already: end that before"))
     const method: Method = { answer, concurrency, matches: matcher(name), session: undefined }

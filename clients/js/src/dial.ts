@@ -8,7 +8,7 @@ const stepMs = 400 // between the others
 const grantMs = 1500 // more for one that got through, until it answers
 
 interface Candidate {
-  kind: Transport
+  way: Transport
   carrier: Carrier
 }
 
@@ -17,7 +17,7 @@ interface Candidate {
  * first that is answered carries the session, and the others are closed.
  */
 export class Dialer {
-  private _kinds: Transport[]
+  private _ways: Transport[]
   private _candidates: Candidate[] = []
   private _current: Candidate | undefined // what is written to
   private _hasAnswered = false
@@ -25,16 +25,16 @@ export class Dialer {
   private _why: Lost = {}
 
   /**
-   * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
+   * isKnown says that the first of ways has worked before: if it fails at once, so would the others, probably, and they are not
    * tried. host is told of the carrier that counts, and of nothing after close.
    */
   constructor(
-    kinds: Transport[],
+    ways: Transport[],
     private _isKnown: boolean,
     private _around: Surroundings,
     private _host: Pick<FanHost, "_run">,
   ) {
-    this._kinds = [...kinds]
+    this._ways = [...ways]
     this._next(headStartMs)
   }
 
@@ -55,18 +55,18 @@ export class Dialer {
 
   private _next(head: number): void {
     clearTimeout(this._timer)
-    const kind = this._kinds.shift()
-    if (!kind) return
+    const way = this._ways.shift()
+    if (!way) return
     this._timer = setTimeout(() => this._next(stepMs), head)
-    this._start(kind)
+    this._start(way)
   }
 
-  private _start(kind: Transport): void {
-    const candidate = { kind } as Candidate
+  private _start(way: Transport): void {
+    const candidate = { way } as Candidate
     this._candidates.push(candidate)
     const isOurs = () => this._candidates.includes(candidate)
     try {
-      candidate.carrier = open(kind, this._around, {
+      candidate.carrier = open(way, this._around, {
         ready: () => isOurs() && this._ready(candidate),
         received: (lines) => isOurs() && this._received(candidate, lines),
         lost: (why) => isOurs() && this._lost(candidate, why),
@@ -79,12 +79,12 @@ export class Dialer {
 
   private _ready(candidate: Candidate): void {
     if (this._hasAnswered) this._keep(candidate) // it is the better one
-    else if (this._kinds.length > 0 && candidate.kind === "websocket") {
+    else if (this._ways.length > 0 && candidate.way === "websocket") {
       clearTimeout(this._timer)
       this._timer = setTimeout(() => this._next(stepMs), grantMs)
     }
     this._current = candidate
-    this._host._run({ is: "ready", transport: candidate.kind })
+    this._host._run({ is: "ready", transport: candidate.way })
   }
 
   private _received(candidate: Candidate, lines: Line[]): void {
@@ -109,7 +109,7 @@ export class Dialer {
     // A refused request says more than a WebSocket that did not open.
     if (why.status || !this._why.status) this._why = why
     if (this._candidates.length > 0) return
-    if (!this._hasAnswered && this._kinds.length > 0 && !(this._isKnown && !why.status)) return this._next(stepMs)
+    if (!this._hasAnswered && this._ways.length > 0 && !(this._isKnown && !why.status)) return this._next(stepMs)
     this.close(4000)
     this._host._run({ is: "lost", ...this._why })
   }

@@ -1,4 +1,4 @@
-import { Answers, type AnswerOptions, type Answerer } from "./answers.js"
+import { Answers, type HandleOptions, type Handler } from "./answers.js"
 import { Channel as CoreChannel, randomId, type AskOptions, type ChannelOptions } from "./channel.js"
 import { Godwit as Core } from "./client.js"
 import { Roster } from "./presence.js"
@@ -9,7 +9,7 @@ import type { Shared } from "./tabs.js"
 
 export { GodwitError, version } from "./core.js"
 export type * from "./core.js"
-export type { AnswerOptions, Answerer, Call } from "./answers.js"
+export type { HandleOptions, Handler, Call } from "./answers.js"
 export { Roster } from "./presence.js"
 export type { Member, RosterEvents } from "./presence.js"
 
@@ -62,20 +62,20 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Core<M
   }
 
   /**
-   * register answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
+   * handle answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
    * called. It resolves when the server has agreed. It needs the grant `answer`. What shares a connection with other tabs
    * gets one more for this, as each tab answers for itself.
    */
-  async register<T = unknown>(method: string, answerer: Answerer<T>, options: AnswerOptions = {}): Promise<() => void> {
+  async handle<T = unknown>(method: string, handler: Handler<T>, options: HandleOptions = {}): Promise<() => void> {
     if (this._options.tabs !== false && canShare() && !this._isClosed) {
       if (!this._own) {
         this._own = new Godwit(this.url, { ...this._options, tabs: false })
         this._own.on("error", (error) => this._emit("error", error))
       }
-      return this._own.register(method, answerer, options)
+      return this._own.handle(method, handler, options)
     }
     this._answers ??= new Answers(this)
-    return this._answers.register(method, answerer as Answerer, options)
+    return this._answers.handle(method, handler as Handler, options)
   }
 
   /** close ends the connection for good: what waits fails. */

@@ -20,14 +20,14 @@ const answers = (fake: Fake) =>
 test("a call is answered with what is returned, and with what is thrown", async () => {
   const { fake, godwit } = make()
   const calls: Call[] = []
-  await godwit.register<number[]>("math/*", (call) => {
+  await godwit.handle<number[]>("math/*", (call) => {
     calls.push(call)
     if (call.method === "math/sum") return call.data[0]! + call.data[1]!
     if (call.method === "math/bytes") return new Uint8Array([0, 255])
     if (call.method === "math/nothing") return undefined
     throw new GodwitError({ type: "https://example.com/no", title: "No", data: { why: 1 } })
   })
-  await godwit.register("math/exact", async () => "the exact one")
+  await godwit.handle("math/exact", async () => "the exact one")
   assert.deepEqual(fake.heard.map((line) => line.register).filter(Boolean), [{ method: "math/*" }, { method: "math/exact" }])
   fake.socket.say(
     { call: { id: 1, method: "math/sum", user: "ann", session: "other", timeout_ms: 100, data: [1, 2] } },
@@ -52,7 +52,7 @@ test("what an application throws by mistake stays with it", async () => {
   const { fake, godwit } = make()
   const told = mock.method(console, "error", () => {})
   const mistake = new TypeError("the password is 1234")
-  await godwit.register("m", () => {
+  await godwit.handle("m", () => {
     throw mistake
   })
   fake.socket.say({ call: { id: 1, method: "m" } }, { call: { id: 2, method: "other" } })
@@ -68,7 +68,7 @@ test("a call that nobody waits for is aborted, and has no answer", async () => {
   const { fake, godwit } = make()
   const signals: AbortSignal[] = []
   const done: (() => void)[] = []
-  await godwit.register("m", ({ signal }) => new Promise<void>((resolve) => (signals.push(signal), done.push(resolve))))
+  await godwit.handle("m", ({ signal }) => new Promise<void>((resolve) => (signals.push(signal), done.push(resolve))))
   fake.socket.say({ call: { id: 1, method: "m" } }, { call: { id: 2, method: "m" } })
   fake.socket.say({ call_over: { id: 1, reason: "canceled" } })
   assert.deepEqual(signals.map(({ aborted }) => aborted), [true, false])
@@ -85,7 +85,7 @@ test("a session that goes on is still the answerer, and a new one registers agai
   fake.reply = (verb, body) => (verb === "connect" ? { ok: { session, secret: "X", resumed: !!body.resume && session === body.resume.session, reconnect: { after_ms: 1000 } } } : undefined)
   const done: (() => void)[] = []
   const signals: AbortSignal[] = []
-  await godwit.register("m", ({ signal }) => new Promise<void>((resolve) => (signals.push(signal), done.push(resolve))), { concurrency: 3 })
+  await godwit.handle("m", ({ signal }) => new Promise<void>((resolve) => (signals.push(signal), done.push(resolve))), { concurrency: 3 })
   fake.socket.say({ call: { id: 7, method: "m" } })
   const again = async () => {
     fake.socket.onclose!({ code: 1006 })
@@ -109,9 +109,9 @@ test("a session that goes on is still the answerer, and a new one registers agai
 test("it is registered once, ends by the function, by a signal and by the server, and keeps the connection meanwhile", async () => {
   const { fake, godwit } = make()
   fake.reply = (verb, body) => (verb === "register" && body.method === "secret" ? { error: { type: "https://godwit.io/problems/forbidden", title: "Not allowed" } } : undefined)
-  await assert.rejects(godwit.register("secret", () => 1), { problem: "forbidden" })
-  const stop = await godwit.register("m", () => 1)
-  await assert.rejects(godwit.register("m", () => 2), { problem: "registered" })
+  await assert.rejects(godwit.handle("secret", () => 1), { problem: "forbidden" })
+  const stop = await godwit.handle("m", () => 1)
+  await assert.rejects(godwit.handle("m", () => 2), { problem: "registered" })
   mock.timers.tick(1000)
   assert.equal(godwit.state, "open")
   stop()
@@ -120,17 +120,17 @@ test("it is registered once, ends by the function, by a signal and by the server
   const verbs = (): string[] => fake.verbs().filter((verb) => verb.includes("register"))
   assert.deepEqual(verbs(), ["register", "register", "unregister"])
   const end = new AbortController()
-  await godwit.register("m", () => 1, { signal: end.signal })
+  await godwit.handle("m", () => 1, { signal: end.signal })
   end.abort()
   await settle()
   assert.deepEqual(verbs(), ["register", "unregister"])
-  await assert.rejects(godwit.register("m", () => 1, { signal: end.signal }), { name: "AbortError" })
+  await assert.rejects(godwit.handle("m", () => 1, { signal: end.signal }), { name: "AbortError" })
   const errors: GodwitError[] = []
   godwit.on("error", (error) => errors.push(error))
-  await godwit.register("m", () => 1)
+  await godwit.handle("m", () => 1)
   fake.socket.say({ unregistered: { method: "m", error: { type: "https://godwit.io/problems/forbidden", title: "Not allowed" } } })
   assert.deepEqual(errors.map(({ problem }) => problem), ["forbidden"])
-  await godwit.register("m", () => 1).then((stop) => stop())
+  await godwit.handle("m", () => 1).then((stop) => stop())
   await settle()
   mock.timers.tick(1)
   assert.equal(godwit.state, "idle", "nothing is used any more")

@@ -131,6 +131,7 @@ test("a loop has messages and gaps, drops the oldest as a gap, and leaving it st
   await settle()
   assert.ok(fake.verbs().includes("unsubscribe"))
   godwit.close()
+  for (const name of ["window", "document"]) Reflect.deleteProperty(globalThis, name)
 })
 
 test("a subscription that is refused is an error, of a loop, too", async () => {
@@ -303,9 +304,14 @@ test("the roster applies what comes after its pages, and is read anew when somet
 })
 
 test("a store of Svelte keeps the newest messages and leaves with its last subscriber", async () => {
-  const { fake, godwit } = make()
+  const { fake, godwit } = make({ tabs: false })
   let value: unknown[] = []
-  const unsubscribe = storeOf(godwit, "chat", { keep: 2 }).subscribe((messages) => (value = messages.map((m) => m.data)))
+  const store = storeOf(godwit, "chat", { keep: 2 })
+  const subscribe = () => store.subscribe((messages) => (value = messages.map((m) => m.data)))
+  subscribe()()
+  assert.equal(godwit.state, "idle", "nothing is begun where there is no page")
+  Object.assign(globalThis, { window: new EventTarget(), document: Object.assign(new EventTarget(), { visibilityState: "visible" }) })
+  const unsubscribe = subscribe()
   await settle()
   fake.socket.say(publication(1), publication(2), publication(3))
   assert.deepEqual(value, [2, 3])
@@ -314,4 +320,5 @@ test("a store of Svelte keeps the newest messages and leaves with its last subsc
   await settle()
   assert.ok(fake.verbs().includes("unsubscribe"))
   godwit.close()
+  for (const name of ["window", "document"]) Reflect.deleteProperty(globalThis, name)
 })
