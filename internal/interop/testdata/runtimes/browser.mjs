@@ -9,7 +9,7 @@ const query = new URL(import.meta.url).searchParams
 const [runtime, url, cutter] = ["runtime", "url", "cutter"].map((name) => query.get(name))
 const report = (text) => fetch("/report", { method: "POST", body: text })
 const told = (what) => what().then((said) => report("done " + JSON.stringify(said)), (error) => report("failed " + error + " " + error.stack))
-const go = () => told(() => tour({ url, cutter, runtime, options: { transports: ["websocket", "stream", "sse", "poll"] }, Godwit, GodwitError, cbor, fossil }))
+const go = () => told(() => tour({ url, cutter, runtime, options: { transports: ["websocket"] }, Godwit, GodwitError, cbor, fossil }))
 
 if (runtime === "frames") told(frames)
 else if (globalThis.ServiceWorkerGlobalScope) addEventListener("install", (event) => event.waitUntil(go())) // it lives as long as this

@@ -4,7 +4,8 @@ import { pathToFileURL } from "node:url"
 import { tour } from "./tour.mjs"
 
 const [runtime, dist, url, cutter] = process.argv.slice(2)
-const options = {}
+// Where there are WebSockets, a busy machine may be too slow for them, and have something else tried beside.
+const options = ["node", "react-native-poll"].includes(runtime) ? {} : { transports: ["websocket"] }
 if (runtime === "node-ws") options.WebSocket = (await import("ws")).WebSocket
 if (runtime.startsWith("react-native")) {
   const WebSocket = await reactNative()
