@@ -171,6 +171,20 @@ interface Settings {
     deltas?: () => DeltaReader;
     random: () => number;
 }
+/** A subscription that a Session has, or wants. */
+interface Sub {
+    name: string;
+    since?: string;
+    last?: number;
+    fields: Fields;
+    began: boolean;
+    read?: false | DeltaReader;
+}
+/** What was said at the beginning of a connection that is not answered yet. */
+interface Hello {
+    transport: string;
+    subs: Map<number, Sub>;
+}
 /**
  * A session of godwit.v1 (docs/protocol.md) without any input or output: it is told what has happened and what time it is, and
  * returns what is to be done, in order. After each step `deadline` is when it wants the next `tick`.

@@ -101,3 +101,17 @@ export interface Settings {
     deltas?: () => DeltaReader;
     random: () => number;
 }
+/** A subscription that a Session has, or wants. */
+export interface Sub {
+    name: string;
+    since?: string;
+    last?: number;
+    fields: Fields;
+    began: boolean;
+    read?: false | DeltaReader;
+}
+/** What was said at the beginning of a connection that is not answered yet. */
+export interface Hello {
+    transport: string;
+    subs: Map<number, Sub>;
+}

@@ -1,22 +1,7 @@
 import { codesAfter } from "./codes.js"
-import type { DeltaReader } from "./delta.js"
 import { Outbox } from "./outbox.js"
 import { isBehind, trouble, type Line, type Problem } from "./protocol.js"
-import type { Effect, Fields, Input, Lost, Settings, State, TokenReason } from "./steps.js"
-
-interface Sub {
-  name: string
-  since?: string
-  last?: number
-  fields: Fields
-  began: boolean
-  read?: false | DeltaReader // what comes as deltas
-}
-
-interface Hello {
-  transport: string
-  subs: Map<number, Sub> // by the id of subscribe
-}
+import type { Effect, Fields, Hello, Input, Lost, Settings, State, Sub, TokenReason } from "./steps.js"
 
 const dialMs = 15_000
 const patienceMs = 10_000 // for the reply to a ping

@@ -60,3 +60,19 @@ export interface Settings {
   deltas?: () => DeltaReader // another for each subscription
   random: () => number
 }
+
+/** A subscription that a Session has, or wants. */
+export interface Sub {
+  name: string
+  since?: string
+  last?: number
+  fields: Fields
+  began: boolean
+  read?: false | DeltaReader // what comes as deltas
+}
+
+/** What was said at the beginning of a connection that is not answered yet. */
+export interface Hello {
+  transport: string
+  subs: Map<number, Sub> // by the id of subscribe
+}
