@@ -72,7 +72,8 @@ or fewer messages came than --count; and with 2 for a mistake in the command lin
   godwit dial wss://example.com/feed --again < /dev/null | jq .price
   jq -c . orders.json | godwit dial wss://example.com/orders --wait 5s
   godwit dial ws://localhost/ --unix /run/app.sock --whole < message.json`,
-		Args: arguments(1, 1),
+		Args:              arguments(1, 1),
+		ValidArgsFunction: offerEndpoints,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
