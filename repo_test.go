@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/godwit-io/godwit/internal/policy"
@@ -86,6 +87,7 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "github.com/evanw/esbuild/...", Reason: "bundles are made when the source changes, and committed; no program has a bundler in it"},
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/standstill", Except: []string{"internal/clustertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/clustertest", Reason: "test support must not reach a binary"},
@@ -281,9 +283,12 @@ func machinePaths(t *testing.T) []string {
 	return []string{root, parent}
 }
 
+// loaded is the tree, which is read and parsed once for all rules: none of them changes it.
+var loaded = sync.OnceValues(func() (*policy.Tree, error) { return policy.Load(os.DirFS(".")) })
+
 func load(t *testing.T) *policy.Tree {
 	t.Helper()
-	tree, err := policy.Load(os.DirFS("."))
+	tree, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,11 @@ import (
 	"strings"
 
 	"github.com/godwit-io/godwit/client"
+	"github.com/godwit-io/godwit/examples/auction"
+	"github.com/godwit-io/godwit/examples/chat"
+	"github.com/godwit-io/godwit/examples/dashboard"
+	"github.com/godwit-io/godwit/examples/delivery"
+	"github.com/godwit-io/godwit/examples/game"
 	"github.com/godwit-io/godwit/examples/scores"
 	"github.com/godwit-io/godwit/server/fixed"
 )
@@ -35,7 +40,12 @@ type Example struct {
 
 // Examples are all of them, in the order in which they are shown.
 var Examples = []Example{
+	{"chat", "Chat", "Rooms, names, history, and who is there, without a server of your own.", chat.Files, nil},
+	{"auction", "Live auction", "A back end decides which bids are taken, by answering calls.", auction.Files, auction.Run},
+	{"game", "Multiplayer game", "A server with a tick, and pages that draw what lies between two.", game.Files, game.Run},
+	{"delivery", "Delivery tracking", "Many positions, of which a page gets as many a second as it draws.", delivery.Files, delivery.Run},
 	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run},
+	{"dashboard", "Metrics dashboard", "The history of a channel as the past of a chart.", dashboard.Files, dashboard.Run},
 }
 
 // Find returns the example of a name.

@@ -20,7 +20,12 @@ import (
 // plays are what the tests do with the page of each example, by its name. They are given a
 // window that shows the page, and may open more of it.
 var plays = map[string]func(t *testing.T, w *window){
-	"scores": playScores,
+	"auction":   playAuction,
+	"chat":      playChat,
+	"dashboard": playDashboard,
+	"delivery":  playDelivery,
+	"game":      playGame,
+	"scores":    playScores,
 }
 
 // TestGallery plays all examples against one server that is started as the README says.
@@ -134,18 +139,6 @@ func (w *window) picture(t *testing.T, name string) {
 	if err := os.WriteFile(filepath.Join(examples, name, "screenshot.webp"), shot.Data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// playScores: three matches at once, and the minutes pass.
-func playScores(t *testing.T, w *window) {
-	w.until(t, `document.querySelectorAll(".match").length === 3`)
-	minutes := `[...document.querySelectorAll(".minute")].map((m) => m.textContent).join()`
-	before := w.value(t, minutes)
-	w.until(t, minutes+` !== "`+before+`"`)
-
-	// Whoever comes later is shown what there is, at once.
-	late := w.another(t)
-	late.until(t, `[...document.querySelectorAll(".home")].map((h) => h.textContent).sort().join() === "Curlews,Knots,Stints"`)
 }
 
 // TestGalleryIsWhole: each example is played, and has a README.

@@ -295,14 +295,14 @@ func TestMarkdown(t *testing.T) {
 	p := &page{path: "decisions/x.md", name: "decisions/x", markdown: []byte(strings.Join([]string{
 		"# A `title` & more", "", "<!-- made -->", "", "## Ends, *really*?", "", "## Ends, really", "", "### `a_b` [link](../tls.md)", "",
 		"| a | b |", "|---|:-:|", "| <a id=\"x\"></a>x | y |", "", "A <b>tag</b> and <script>alert(1)</script>.", "", "<script>", "alert(2)", "</script>", "",
-		"[in](../channels.md#publications) [out](../../ws/doc.go) [root](../../README.md) [front](../README.md) [self](#ends-really) [web](https://a.example/)",
+		"[in](../channels.md#publications) [channels.md](../channels.md) [out](../../ws/doc.go) [root](../../README.md) [front](../README.md) [self](#ends-really) [web](https://a.example/)",
 	}, "\n"))}
 	b := s.body(p)
 	got := string(b.html)
 	for _, want := range []string{
 		`<h2 id="ends-really">`, `<h2 id="ends-really-1">`, `<h3 id="a_b-link">`, `<a id="x"></a>x`, `align="center"`, `<div class="table"><table>`,
 		"&lt;b&gt;tag&lt;/b&gt;", "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;script&gt;\nalert(2)",
-		`href="../channels#publications"`, `href="` + source + `ws/doc.go"`, `href="` + source + `README.md"`, `href="../"`, `href="#ends-really"`, `href="https://a.example/"`,
+		`href="../channels#publications"`, `<a href="../channels">Channels</a>`, `href="` + source + `ws/doc.go"`, `href="` + source + `README.md"`, `href="../"`, `href="#ends-really"`, `href="https://a.example/"`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %s:\n%s", want, got)

@@ -55,8 +55,9 @@ func (s *site) body(p *page) body {
 	}
 	_ = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if link, ok := n.(*ast.Link); ok && entering {
-			_, address := s.follow(p, string(link.Destination))
+			to, address := s.follow(p, string(link.Destination))
 			link.Destination = []byte(address)
+			s.name(link, to, p.markdown)
 		}
 		return ast.WalkContinue, nil
 	})
@@ -66,6 +67,19 @@ func (s *site) body(p *page) body {
 	}
 	b.html = out.Bytes()
 	return b
+}
+
+// name gives a link that says the name of a file, as those of a code host do, the name that
+// the page has in the navigation.
+func (s *site) name(link *ast.Link, to *page, source []byte) {
+	if to == nil || textOf(link, source) != path.Base(to.path) {
+		return
+	}
+	c := s.contents()
+	if i, is := c.place[to]; is {
+		link.RemoveChildren(link)
+		link.AppendChild(link, ast.NewString([]byte(c.order[i].title)))
+	}
 }
 
 // follow returns where a link of a page leads: to a page, if it does, and the address that

@@ -39,17 +39,18 @@ export function begin(search, up) {
     input.setAttribute("aria-expanded", false);
     input.removeAttribute("aria-activedescendant");
   };
-  const open = (items) => {
+  const open = (items, query) => {
     close();
+    list.dataset.query = query;
     list.replaceChildren(...items);
     list.hidden = false;
     input.setAttribute("aria-expanded", true);
   };
-  const say = (text) => {
+  const say = (text, query) => {
     const item = document.createElement("li");
     item.className = "nothing";
     item.textContent = text;
-    open([item]);
+    open([item], query);
     status.textContent = text;
   };
 
@@ -64,13 +65,13 @@ export function begin(search, up) {
     try {
       sections = await load();
     } catch {
-      if (turn === asked) say("The index could not be loaded.");
+      if (turn === asked) say("The index could not be loaded.", query);
       return;
     }
     if (turn !== asked) return; // another letter came meanwhile
     const results = rank(sections, query);
-    if (results.length === 0) return say(`Nothing is found for ${query}.`);
-    open(results.map((section, i) => option(section, query, i)));
+    if (results.length === 0) return say(`Nothing is found for ${query}.`, query);
+    open(results.map((section, i) => option(section, query, i)), query);
     status.textContent = results.length === 1 ? "1 section" : `${results.length} sections`;
     choose(0);
   };
