@@ -49,6 +49,7 @@ var judgedElsewhere = []struct{ page, begins, reason string }{
 	{"docs/dial.md", "* 101 Switching", "what a terminal looks like; TestDialTerminal holds such screens"},
 	{"docs/dial.md", "> {\"id\":1", "what a terminal looks like; TestDialTerminalConnect holds such a screen"},
 	{"docs/decisions/server-configuration-is-a-table.md", "channels:", "what is refused, and how"},
+	{"docs/bridges.md", "                                               ┌─►", "a picture"},
 	{"ARCHITECTURE.md", "             bytes", "a picture"},
 	{"ARCHITECTURE.md", "publisher ─►", "a picture"},
 }
