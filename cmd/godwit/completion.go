@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -128,10 +129,11 @@ func offerEndpoints(cmd *cobra.Command, args []string, begun string) ([]cobra.Co
 	u.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
 	urls := []string{u.JoinPath("connect").String()}
 	for _, name := range listChannels(cmd.Context(), pageURL(u), token) {
-		if c, err := channelURL(u.String(), name); err == nil {
-			c.Scheme = u.Scheme
-			urls = append(urls, c.String())
+		segments := strings.Split(name, "/")
+		for i, segment := range segments {
+			segments[i] = url.PathEscape(segment)
 		}
+		urls = append(urls, u.JoinPath("channels").String()+"/"+strings.Join(segments, "/")) // as it is: JoinPath would clean it
 	}
 	return offer(urls)(cmd, args, begun)
 }
