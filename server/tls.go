@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/godwit-io/godwit/server/certs"
@@ -141,6 +142,15 @@ func (t *tlsSource) expiries(domains []string) (all []certificateExpiry) {
 				all = append(all, certificateExpiry{domain, at})
 			}
 		}
+	}
+	return all
+}
+
+// expiries are until when the certificates of this node are valid.
+func (s *Server) expiries(domains []string) []certificateExpiry {
+	all := s.tls.expiries(domains)
+	if m := s.peerTLS; m != nil && !slices.ContainsFunc(all, func(e certificateExpiry) bool { return e.domain == m.Name() }) {
+		all = append(all, certificateExpiry{m.Name(), m.NotAfter()})
 	}
 	return all
 }
