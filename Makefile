@@ -30,7 +30,7 @@ soak: ## the engine under every kind of client for SOAK (default 10m): memory an
 	GODWIT_SOAK=$(or $(SOAK),10m) go test -count 1 -timeout 0 -run '^TestSoak$$' -v ./engine
 
 chaos: ## nodes and members of brokers killed under load, for CHAOS each (default 10m): nothing is lost, repeated or reordered without a gap
-	GODWIT_CHAOS=$(or $(CHAOS),10m) go test -count 1 -timeout 0 -run '^TestChaos' -v ./internal/chaos
+	GODWIT_CHAOS=$(or $(CHAOS),10m) go test -count 1 -timeout 0 -parallel 1 -run '^TestChaos' -v ./internal/chaos
 
 clientchaos: ## the JavaScript client reading and publishing MESSAGES (default 100000) while its connections are cut
 	GODWIT_CHAOS=$(or $(MESSAGES),100000) go test -count 1 -timeout 0 -run '^TestClientChaos$$' -v ./internal/interop

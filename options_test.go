@@ -1,6 +1,7 @@
 package godwit_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -205,6 +206,17 @@ var options = map[string]struct {
 		}
 		defer c.Close()
 		_, err = c.Subscribe("chat", o.(*client.SubscribeOptions))
+		return err
+	}},
+	"client.HandleOptions": {reflect.TypeFor[client.HandleOptions](), func(t *testing.T, o any) error {
+		c, err := client.Start("http://127.0.0.1:1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = c.Handle(ctx, "sum", func(context.Context, client.Call) (client.Data, error) { return client.Data{}, nil }, o.(*client.HandleOptions))
 		return err
 	}},
 	"loadgen.Options": {reflect.TypeFor[loadgen.Options](), func(t *testing.T, o any) error {

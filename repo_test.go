@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/godwit-io/godwit/internal/policy"
@@ -59,10 +60,11 @@ var layers = []policy.Layer{
 	{Packages: "conformance/...", May: []string{"conformance/...", "ws/wire", "ws/handshake", "internal/redact"}, Reason: "the suite judges any implementation from outside, so it shares no code with ours above bytes"},
 	{Packages: "inspect", May: []string{"ws/wire", "ws/handshake", "ws/deflate", "internal/redact", "internal/wrongscheme"}, Reason: "inspect explains any endpoint from outside, byte by byte, so it stands on bytes alone"},
 	{Packages: "loadgen/...", May: []string{"loadgen/...", "ws", "ws/wire", "ws/handshake", "ws/deflate", "engine", "client", "clientproto", "internal/..."}, Reason: "load is made the way clients make it"},
-	{Packages: "server/...", May: []string{"access", "server/...", "clients/...", "compat/...", "engineio", "socketio", "sockjs", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
-	{Packages: "cmd/...", May: []string{"access", "server/...", "compat/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
+	{Packages: "docs", Reason: "the documentation is files, which the server shows"},
+	{Packages: "server/...", May: []string{"access", "server/...", "clients/...", "docs", "compat/...", "engineio", "socketio", "sockjs", "transport/...", "clientproto", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "the product is assembled from the layers below it"},
+	{Packages: "cmd/...", May: []string{"access", "examples/gallery", "server/...", "compat/...", "client", "conformance/...", "inspect", "loadgen/...", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate", "internal/..."}, Reason: "a command is the end of the graph"},
 	{Packages: "packaging/...", Reason: "what machines need is files; the tests look at them and build the program as others do"},
-	{Packages: "examples/...", May: []string{"access", "server/...", "compat/...", "engineio", "socketio/...", "sockjs", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
+	{Packages: "examples/...", May: []string{"access", "examples/...", "server/...", "compat/...", "engineio", "socketio/...", "sockjs", "client", "clientproto", "transport/...", "hub/...", "engine", "ws", "ws/wire", "ws/handshake", "ws/deflate"}, Reason: "an example can do only what its reader can do"},
 }
 
 // arrows are the imports that matter enough to have a reason of their own.
@@ -75,7 +77,7 @@ var arrows = []policy.Arrow{
 	{From: "engine/...", To: "ws", Reason: "drivers share the protocol core and the words of ws/driver, and nothing else: each can be used without the other"},
 	{From: "...", To: "server/...", Except: []string{"server/...", "cmd/godwit", "examples/...", "packaging"}, In: policy.Everywhere, Reason: "the product is at the top: what needs it belongs in it or below it"},
 	{From: "...", To: "cmd/...", Except: []string{"cmd/..."}, In: policy.Everywhere, Reason: "a command is the end of the graph"},
-	{From: "...", To: "examples/...", Except: []string{"examples/..."}, In: policy.Everywhere, Reason: "an example is read, not imported"},
+	{From: "...", To: "examples/...", Except: []string{"examples/...", "cmd/godwit", "internal/interop"}, In: policy.Everywhere, Reason: "an example is read, and shown by the program; nothing stands on it"},
 	{From: "...", To: "internal/policy", Reason: "the repository's rules are for its tests"},
 	{From: "...", To: "ws/wstest", Except: []string{"internal/drivertest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/drivertest", Reason: "test support must not reach a binary"},
@@ -85,6 +87,7 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/certtest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/standstill", Except: []string{"internal/clustertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/certtest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/clustertest", Reason: "test support must not reach a binary"},
@@ -231,7 +234,7 @@ func TestUses(t *testing.T) {
 
 func TestPackages(t *testing.T) {
 	tree := load(t)
-	report(t, policy.PackageDocs(tree))
+	report(t, policy.PackageDocs(tree, "examples"))
 	report(t, policy.Names(tree, []string{"util", "utils", "common", "helper", "helpers", "pkg", "misc", "base"},
 		"a name that says nothing collects everything; name it after what it provides"))
 	report(t, policy.LongFiles(tree, fileLinesMax, longFiles))
@@ -278,9 +281,12 @@ func machinePaths(t *testing.T) []string {
 	return []string{root, parent}
 }
 
+// loaded is the tree, which is read and parsed once for all rules: none of them changes it.
+var loaded = sync.OnceValues(func() (*policy.Tree, error) { return policy.Load(os.DirFS(".")) })
+
 func load(t *testing.T) *policy.Tree {
 	t.Helper()
-	tree, err := policy.Load(os.DirFS("."))
+	tree, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,9 @@ type Client struct {
 	ticket   uint64
 	waiting  map[uint64]chan session.Outcome
 	subs     map[*session.Subscription]*Subscription
-	messages *Subscription // those to the user
+	handlers map[*session.Registration]*Handler
+	calls    map[*session.Call]context.CancelCauseFunc // that are being answered
+	messages *Subscription                             // those to the user
 	openers  map[*opener]struct{}
 	told     Status
 	isOver   bool
@@ -109,6 +111,7 @@ func Start(target string, o *Options) (*Client, error) {
 		url: u, options: options, ended: make(chan struct{}),
 		machine: session.New(session.Options{Client: options.Name, NoMessages: options.NoMessages, CanFetch: options.Token != nil, Random: rand.Float64}),
 		waiting: make(map[uint64]chan session.Outcome), subs: make(map[*session.Subscription]*Subscription),
+		handlers: make(map[*session.Registration]*Handler), calls: make(map[*session.Call]context.CancelCauseFunc),
 	}
 	c.messages = newSubscription(c, nil)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -166,7 +169,8 @@ func (c *Client) Messages() *Subscription { return c.messages }
 func (c *Client) Hurry() { c.do(func(m *session.Machine) { m.Hurry(time.Now()) }) }
 
 // Close ends the session, and everything that waits, with ErrClosed. It waits a second at most for what
-// was sent to be on its way. Further calls do nothing.
+// was sent to be on its way, and for the functions of Options and of Handlers that run, whose contexts it ends: they
+// must not call it. Further calls do nothing.
 func (c *Client) Close() {
 	c.do(func(m *session.Machine) { m.Close() })
 	<-c.ended
@@ -207,6 +211,9 @@ func (c *Client) apply() {
 			if d.Err != nil {
 				delete(c.subs, d.To)
 			}
+		}
+		for i := range e.Answering {
+			c.answering(&e.Answering[i])
 		}
 		for _, o := range e.Outcomes {
 			if to, ok := c.waiting[o.Ticket]; ok {
@@ -262,6 +269,13 @@ func (c *Client) fetch(why Reason) {
 	})
 }
 
+// wait has an outcome come to a channel, which has room for it; c.mu is held.
+func (c *Client) wait(outcome chan session.Outcome) (ticket uint64) {
+	c.ticket++
+	c.waiting[c.ticket] = outcome
+	return c.ticket
+}
+
 // ask sends a command and waits for its outcome.
 func (c *Client) ask(ctx context.Context, command clientproto.Command, ok any) error {
 	if err := ctx.Err(); err != nil {
@@ -270,9 +284,7 @@ func (c *Client) ask(ctx context.Context, command clientproto.Command, ok any) e
 	outcome := make(chan session.Outcome, 1)
 	var ticket uint64
 	c.do(func(m *session.Machine) {
-		c.ticket++
-		ticket = c.ticket
-		c.waiting[ticket] = outcome
+		ticket = c.wait(outcome)
 		m.Do(command, ticket)
 	})
 	select {

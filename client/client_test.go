@@ -100,6 +100,65 @@ func TestChannels(t *testing.T) {
 	})
 }
 
+// TestExclude: a publication is not for the session that has asked for it, and for everybody else.
+func TestExclude(t *testing.T) {
+	s := start(t, nil)
+	backend, asker, other := dial(t, s.url(), nil), dial(t, s.url(), nil), dial(t, s.url(), nil)
+	handle(t, backend, "say", nil, func(ctx context.Context, call client.Call) (client.Data, error) {
+		_, err := backend.Publish(ctx, "room", call.Data, &client.PublishOptions{Exclude: call.Session})
+		return client.Data{}, err
+	})
+	heard, left := subscribe(t, other, "room", nil), subscribe(t, asker, "room", nil)
+	began(t, heard)
+	began(t, left)
+	if _, err := asker.RPC(t.Context(), "say", client.Text("hi")); err != nil {
+		t.Fatal(err)
+	}
+	s.publish(t, "room", "next")
+	if m := message(t, heard); string(m.Data) != "hi" {
+		t.Errorf("%+v", m)
+	}
+	if m := message(t, left); string(m.Data) != "next" {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestMembers: an iterator over members reads page after page, until nobody wants more.
+func TestMembers(t *testing.T) {
+	s := start(t, nil)
+	want := make(map[string]bool)
+	var c *client.Client
+	for range 5 {
+		c = dial(t, s.url(), nil)
+		began(t, subscribe(t, c, "room", nil))
+		want[c.Status().Session] = true
+	}
+	n := 0
+	for m, err := range c.Members(t.Context(), "room", client.PresenceQuery{Limit: 2}) {
+		if err != nil || !want[m.ID] {
+			t.Errorf("%+v %v", m, err)
+		}
+		delete(want, m.ID)
+		n++
+	}
+	if n != 5 {
+		t.Errorf("%d members, without %v", n, want)
+	}
+	for range c.Members(t.Context(), "room", client.PresenceQuery{Limit: 2}) {
+		break
+	}
+	var problem *client.Problem
+	n = 0
+	for _, err := range c.Members(t.Context(), "a//b", client.PresenceQuery{}) {
+		if n++; !errors.As(err, &problem) || n > 1 {
+			t.Error(n, err)
+		}
+	}
+	if channel, err := client.UserChannel("a/b"); err != nil || channel != "@a%2Fb" {
+		t.Error(channel, err)
+	}
+}
+
 // TestCuts: whatever becomes of connections, each subscription gets everything once and
 // in order, and what is published is published once.
 func TestCuts(t *testing.T) {

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
+	"unicode/utf8"
 
+	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/client/internal/session"
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
@@ -36,10 +39,27 @@ func JSON(v any) Data {
 	return Data{hub.JSON, b}
 }
 
+// check returns an error that wraps ErrOptions if d is not what its Kind says.
+func (d *Data) check() error {
+	switch {
+	case d.Kind == hub.Text && !utf8.Valid(d.Bytes):
+		return fmt.Errorf("%w: text has to be UTF-8; use Binary for other bytes", ErrOptions)
+	case d.Kind == hub.JSON && d.Bytes != nil && (!json.Valid(d.Bytes) || !utf8.Valid(d.Bytes)):
+		return fmt.Errorf("%w: data of the kind JSON is not one JSON value in UTF-8", ErrOptions)
+	case d.Kind > hub.JSON:
+		return fmt.Errorf("%w: there is no kind %d of data", ErrOptions, d.Kind)
+	}
+	return nil
+}
+
 // PublishOptions are for Publish. Nil and the zero value have none of it.
 type PublishOptions struct {
 	Event string // at most 255 bytes
 	Key   string // what replaces what, at most 255 bytes
+
+	// Exclude is the ID of a session that is not given the publication, as that of the Call that has led to it,
+	// "" for none.
+	Exclude string
 
 	// IdempotencyKey is what the server knows this publication again by: it publishes a key
 	// once in a channel, within 5 minutes by default. At most 255 bytes of printable ASCII.
@@ -62,7 +82,10 @@ func (c *Client) Publish(ctx context.Context, channel string, d Data, o *Publish
 	if o == nil {
 		o = new(PublishOptions)
 	}
-	command := clientproto.Command{Verb: clientproto.Publish, Channel: channel, Kind: d.Kind, Data: d.Bytes, Event: o.Event, Key: o.Key, Idempotency: o.IdempotencyKey}
+	if err := d.check(); err != nil {
+		return Published{}, err
+	}
+	command := clientproto.Command{Verb: clientproto.Publish, Channel: channel, Kind: d.Kind, Data: d.Bytes, Event: o.Event, Key: o.Key, Exclude: o.Exclude, Idempotency: o.IdempotencyKey}
 	if command.Idempotency == "" {
 		command.Idempotency = rand.Text()
 	}
@@ -144,10 +167,40 @@ func (c *Client) Presence(ctx context.Context, channel string, q PresenceQuery) 
 	return r, nil
 }
 
+// Members returns an iterator over all members of a channel, a page after another: q.Limit and q.Cursor are those of the
+// first page, and q.CountOnly is of no use here. Members that come and go meanwhile may be there or not. It ends with an error, as those of Presence.
+func (c *Client) Members(ctx context.Context, channel string, q PresenceQuery) iter.Seq2[Member, error] {
+	return func(yield func(Member, error) bool) {
+		q := q
+		for {
+			page, err := c.Presence(ctx, channel, q)
+			if err != nil {
+				yield(Member{}, err)
+				return
+			}
+			for _, m := range page.Members {
+				if !yield(m, nil) {
+					return
+				}
+			}
+			if q.Cursor = page.Cursor; q.Cursor == "" {
+				return
+			}
+		}
+	}
+}
+
+// UserChannel is the channel of a user: what is published there comes to Client.Messages of each of the
+// user's clients. It takes the grant to publish in it. It returns an error if user is empty, or too long for the name of a channel.
+func UserChannel(user string) (string, error) { return access.UserChannel(user) }
+
 // RPC calls a method, and waits for the answer as long as ctx allows: the application or a session
 // that has registered for it answers. The answerer's error is a *Problem with a Type of its own. It returns
-// ErrUnknown, *Problem and others as Publish.
+// ErrUnknown, a *Problem and others as Publish.
 func (c *Client) RPC(ctx context.Context, method string, d Data) (Data, error) {
+	if err := d.check(); err != nil {
+		return Data{}, err
+	}
 	command := clientproto.Command{Verb: clientproto.RPC, Method: method, Kind: d.Kind, Data: d.Bytes}
 	if deadline, ok := ctx.Deadline(); ok {
 		command.Timeout = max(time.Until(deadline), time.Millisecond)

@@ -17,6 +17,8 @@
 //		}
 //	}
 //
+// It publishes, calls methods, and answers those that others call: see Client.Publish, RPC and Handle.
+//
 // A Client is one session of godwit.v1, over however many connections that takes. It comes
 // back by itself when a connection breaks, at the pace that the server asks for, and goes on where
 // it was: each subscription gets every publication once and in order, or a Gap that

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,6 +38,43 @@ func ExampleClient_Subscribe() {
 			fmt.Printf("%s: read the state again\n", e.Gap.Channel)
 		}
 	}
+}
+
+// Answer what others call, as the back end of an auction.
+func ExampleClient_Handle() {
+	ctx := context.Background()
+	c, err := client.Dial(ctx, "https://example.com", &client.Options{
+		Token: func(context.Context, client.Reason) (string, error) { return os.Getenv("KEY"), nil },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	highest := make(chan int, 1) // has the highest bid while nobody looks at it
+	highest <- 0
+	bids, err := c.Handle(ctx, "auction/bid", func(ctx context.Context, call client.Call) (client.Data, error) {
+		var bid int
+		if err := json.Unmarshal(call.Data.Bytes, &bid); err != nil {
+			return client.Data{}, &client.Problem{Type: "https://example.com/bad-bid", Title: "A bid is a number"}
+		}
+		now := <-highest
+		defer func() { highest <- now }()
+		if bid <= now {
+			return client.Data{}, &client.Problem{Type: "https://example.com/too-low", Title: "Too low", Detail: fmt.Sprintf("the highest bid is %d", now)}
+		}
+		if _, err := c.Publish(ctx, "auction", client.JSON(bid), &client.PublishOptions{Key: "highest"}); err != nil {
+			return client.Data{}, err // logged; the bidder hears that the call has failed
+		}
+		now = bid
+		return client.JSON(now), nil
+	}, nil)
+	if err != nil {
+		fmt.Println(err) // the key has not the grant answer, for example
+		return
+	}
+	<-bids.Done()
+	fmt.Println(bids.Err())
 }
 
 // Publish, and know what became of it.

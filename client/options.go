@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,6 +49,9 @@ type Options struct {
 	// NoMessages has no messages to the client's user come, which are Client.Messages.
 	NoMessages bool
 
+	// Logger is told why a Handler could not answer a call, which its caller is not. Default slog.Default().
+	Logger *slog.Logger
+
 	// OnStatus is called when Client.Status changes, one call at a time. It must not block.
 	OnStatus func(Status)
 }
@@ -75,6 +79,9 @@ func (o *Options) normalize() (*Options, error) {
 	}
 	if len(c.Name) > 255 {
 		return nil, fmt.Errorf("%w: Name has %d bytes; at most 255 are possible", ErrOptions, len(c.Name))
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
 	}
 	c.Header = c.Header.Clone()
 	if c.TLS != nil {

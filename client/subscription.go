@@ -37,7 +37,7 @@ type Event struct {
 // SubscribeOptions say how to follow a channel. Nil and the zero value: from now on.
 type SubscribeOptions struct {
 	// Since is a position after which to begin, Vector the same for a pattern, and Last how many
-	// of the newest publications come first, of a channel. They exclude each other.
+	// of the newest publications come first, for a pattern of each channel. They exclude each other.
 	Since  hub.Position
 	Vector string
 	Last   int
@@ -111,8 +111,8 @@ func (c *Client) Subscribe(channel string, o *SubscribeOptions) (*Subscription, 
 		return nil, fmt.Errorf("%w: option Last: %d is negative; 0 is the default", ErrOptions, o.Last)
 	case o.Rate < 0:
 		return nil, fmt.Errorf("%w: option Rate: %d is negative; 0 is the default", ErrOptions, o.Rate)
-	case isPattern && (!o.Since.IsZero() || o.Last > 0 || o.Presence != NoPresence):
-		return nil, fmt.Errorf("%w: %q is a pattern, which has no Since, Last or Presence", ErrOptions, channel)
+	case isPattern && (!o.Since.IsZero() || o.Presence != NoPresence):
+		return nil, fmt.Errorf("%w: %q is a pattern, which has no Since or Presence", ErrOptions, channel)
 	case !isPattern && o.Vector != "":
 		return nil, fmt.Errorf("%w: %q is one channel, which has a Since and no Vector", ErrOptions, channel)
 	}

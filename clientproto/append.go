@@ -15,8 +15,8 @@ import (
 //
 // It checks nothing. Fields that do not belong to c.Verb are left out, and so are those
 // that are zero, unless the command needs them. Data of the kind hub.JSON is appended as
-// it is, or compacted if there are line ends in it; a JSON string among it is read as
-// hub.Text.
+// it is. What is published keeps each byte; in other commands it is compacted if there are line
+// ends in it, and a JSON string is read as hub.Text.
 func AppendCommand(dst []byte, c *Command) []byte {
 	dst = append(dst, '{')
 	if c.ID != 0 {
@@ -70,6 +70,7 @@ func (m *members) appendBody(c *Command) {
 		m.data(c)
 		m.text("event", c.Event)
 		m.text("key", c.Key)
+		m.text("exclude", c.Exclude)
 		m.text("idempotency_key", c.Idempotency)
 	case History:
 		m.needed("channel", c.Channel)
@@ -172,11 +173,20 @@ func (m *members) data(c *Command) {
 		m.dst = append(m.dst, '"')
 		m.dst = base64.StdEncoding.AppendEncode(m.dst, c.Data)
 		m.dst = append(m.dst, '"')
+	case c.Kind == hub.JSON && c.Verb == Publish && isChanged(c.Data):
+		m.needed("kind", "json")
+		m.needed("data", string(c.Data))
 	case c.Kind == hub.JSON:
 		m.json("data", c.Data)
 	default:
 		m.needed("data", string(c.Data))
 	}
+}
+
+// isChanged reports whether a JSON value would be read as something else if it stood in a line as it
+// is: as text, or as fewer bytes.
+func isChanged(value []byte) bool {
+	return bytes.HasPrefix(value, []byte{'"'}) || len(bytes.TrimSpace(value)) != len(value) || bytes.IndexByte(value, '\n') >= 0
 }
 
 // json appends a JSON value, on one line.

@@ -22,10 +22,11 @@ var wholeCommands = []struct {
 		`{"id":2,"subscribe":{"channel":"a","since":"E:1","presence":"user","delta":"fossil","rate":5,"self":false}}`},
 	{Command{ID: 2, Verb: Subscribe, Channel: "a", Last: 3, WithMembers: true}, `{"id":2,"subscribe":{"channel":"a","last":3,"presence":true}}`},
 	{Command{ID: 3, Verb: Unsubscribe, Channel: "a"}, `{"id":3,"unsubscribe":{"channel":"a"}}`},
-	{Command{Verb: Publish, Channel: "a", Data: []byte("é\n\""), Event: "e", Key: "k", Idempotency: "i"},
-		`{"publish":{"channel":"a","data":"é\n\"","event":"e","key":"k","idempotency_key":"i"}}`},
+	{Command{Verb: Publish, Channel: "a", Data: []byte("é\n\""), Event: "e", Key: "k", Exclude: "s", Idempotency: "i"},
+		`{"publish":{"channel":"a","data":"é\n\"","event":"e","key":"k","exclude":"s","idempotency_key":"i"}}`},
 	{Command{ID: IDMax, Verb: Publish, Channel: "", Data: []byte{}}, `{"id":9007199254740991,"publish":{"channel":"","data":""}}`},
 	{Command{ID: 4, Verb: Publish, Channel: "a", Kind: hub.JSON, Data: []byte(`{ "a":[1, null] }`)}, `{"id":4,"publish":{"channel":"a","data":{ "a":[1, null] }}}`},
+	{Command{ID: 4, Verb: Publish, Channel: "a", Kind: hub.JSON, Data: []byte(` "x\n"`)}, `{"id":4,"publish":{"channel":"a","kind":"json","data":" \"x\\n\""}}`},
 	{Command{ID: 4, Verb: Publish, Channel: "a", Kind: hub.Binary, Data: []byte{0, 1, 2}}, `{"id":4,"publish":{"channel":"a","data_base64":"AAEC"}}`},
 	{Command{ID: 5, Verb: History, Channel: "a", Last: 3, Limit: 2}, `{"id":5,"history":{"channel":"a","last":3,"limit":2}}`},
 	{Command{ID: 5, Verb: History, Channel: "a", Since: hub.Position{Epoch: "E"}}, `{"id":5,"history":{"channel":"a","since":"E:0"}}`},
@@ -80,13 +81,21 @@ func TestCommandsAreWritten(t *testing.T) {
 
 // A command stays on its line.
 func TestCommandsStayOnOneLine(t *testing.T) {
-	c := Command{Verb: Publish, Channel: "a\nb", Kind: hub.JSON, Data: []byte("{\"a\":\r\n1}")}
-	line := AppendCommand(nil, &c)
-	if bytes.IndexByte(line, '\n') >= 0 {
-		t.Errorf("%q", line)
-	}
-	if again, err := ParseCommand(line); err != nil || again.Channel != c.Channel || string(again.Data) != `{"a":1}` {
-		t.Errorf("%q is read as %+v, %v", line, again, err)
+	for _, c := range []Command{
+		{Verb: Publish, Channel: "a\nb", Kind: hub.JSON, Data: []byte("{\"a\":\r\n1}")},
+		{Verb: RPC, Method: "a\nb", Kind: hub.JSON, Data: []byte("{\"a\":\r\n1}")},
+	} {
+		line := AppendCommand(nil, &c)
+		if bytes.IndexByte(line, '\n') >= 0 {
+			t.Errorf("%q", line)
+		}
+		want := string(c.Data)
+		if c.Verb == RPC {
+			want = `{"a":1}`
+		}
+		if again, err := ParseCommand(line); err != nil || again.Channel != c.Channel || again.Method != c.Method || string(again.Data) != want {
+			t.Errorf("%q is read as %+v, %v", line, again, err)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ var verbs = [...]struct {
 	Connect:     {"connect", []string{"token", "client", "resume", "messages"}},
 	Subscribe:   {"subscribe", []string{"channel", "since", "last", "presence", "delta", "rate", "self"}},
 	Unsubscribe: {"unsubscribe", []string{"channel"}},
-	Publish:     {"publish", []string{"channel", "data", "data_base64", "event", "key", "idempotency_key"}},
+	Publish:     {"publish", []string{"channel", "data", "kind", "data_base64", "event", "key", "exclude", "idempotency_key"}},
 	History:     {"history", []string{"channel", "since", "last", "limit"}},
 	Presence:    {"presence", []string{"channel", "limit", "cursor", "by", "count"}},
 	Digest:      {"digest", []string{"channel", "last"}},
@@ -95,6 +95,7 @@ type Command struct {
 	Data        []byte        // Publish, RPC, Answer; memory of its own
 	Event       string        // Publish
 	Key         string        // Publish
+	Exclude     string        // Publish: the session that is not given it
 	Idempotency string        // Publish
 	Method      string        // RPC, Register, Unregister
 	Timeout     time.Duration // RPC

@@ -90,6 +90,7 @@ const (
 	KeyArgs
 	KeyAttachments
 	KeyFramed
+	KeyExclude
 )
 
 // keyNames are the names, by number. New ones are added at the end.
@@ -178,6 +179,7 @@ var keyNames = [...]string{
 	KeyArgs:           "args",
 	KeyAttachments:    "attachments",
 	KeyFramed:         "framed",
+	KeyExclude:        "exclude",
 }
 
 // Keys returns the names of the keys, by their number. The caller owns the slice.

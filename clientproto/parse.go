@@ -138,6 +138,8 @@ func (c *Command) checkWhole(given []string) string {
 	switch {
 	case has("data") && has("data_base64"):
 		return fmt.Sprintf("%s has either data or data_base64", c.Verb)
+	case has("kind") && (c.Kind != hub.Text || !has("data")):
+		return `publish.kind is for data that is a string: the text of the JSON value`
 	case c.Verb == Publish && !has("data") && !has("data_base64"):
 		return "publish needs data, or data_base64 for bytes"
 	case c.Verb == Subscribe && hub.IsPattern(c.Channel) && c.checkPattern() != "":
@@ -147,6 +149,12 @@ func (c *Command) checkWhole(given []string) string {
 	case has("since") && has("last"):
 		return fmt.Sprintf("%s has either since, to continue from a position, or last, to begin with the newest", c.Verb)
 	}
+	if has("kind") {
+		if !json.Valid(c.Data) {
+			return "publish.data is not the text of one JSON value, as publish.kind says"
+		}
+		c.Kind = hub.JSON
+	}
 	return ""
 }
 
@@ -155,8 +163,6 @@ func (c *Command) checkPattern() string {
 	switch {
 	case !c.Since.IsZero():
 		return `subscribe.since is a position, and a pattern has none; give the newest vector that the server has pushed for it`
-	case c.Last != 0:
-		return "subscribe.last is not for patterns, which have no newest publications; ask for the history of each channel"
 	case c.WithMembers:
 		return "subscribe.presence is not for patterns, which have no members; subscribe to each channel"
 	}
@@ -220,12 +226,19 @@ func (c *Command) setField(name string, value []byte) (problem string) {
 		c.CountOnly, problem = boolean(name, value)
 	case "data":
 		c.setData(value)
+	case "kind":
+		var kind string
+		if kind, problem = text(name, value, 0, math.MaxInt); problem == "" && kind != "json" {
+			problem = `kind is "json", or left out`
+		}
 	case "data_base64":
 		return c.setBytes(value)
 	case "event":
 		c.Event, problem = text(name, value, 0, math.MaxInt) // the hub knows what may be
 	case "key":
 		c.Key, problem = text(name, value, 0, math.MaxInt)
+	case "exclude":
+		c.Exclude, problem = text(name, value, 0, math.MaxInt)
 	case "idempotency_key":
 		c.Idempotency, problem = text(name, value, 1, math.MaxInt)
 	case "method":

@@ -7,14 +7,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/hub"
 )
 
 var commandSeeds = []string{
 	`{"id":1,"connect":{"token":"t","client":"name/1.2","resume":{"session":"a","secret":"b"},"messages":"E:1"}}`,
 	`{"id":2,"subscribe":{"channel":"chat","since":"E:17","presence":"user","delta":"fossil","rate":5,"self":false}}`,
 	`{"id":2,"subscribe":{"channel":"a/**","since":"AbC","last":10}}`,
-	`{"id":3,"publish":{"channel":"chat","data":{"a":[1,"\u00e9\"",null]},"event":"e","key":"k","idempotency_key":"i"}}`,
+	`{"id":3,"publish":{"channel":"chat","data":{"a":[1,"\u00e9\"",null]},"event":"e","key":"k","exclude":"s","idempotency_key":"i"}}`,
 	`{"id":3,"publish":{"channel":"chat","data_base64":"AAEC"}}`,
+	`{"id":3,"publish":{"channel":"chat","data":"[1, 2]","kind":"json"}}`,
 	`{"id":4,"history":{"channel":"chat","last":3,"limit":2}}`,
 	`{"id":5,"presence":{"channel":"chat","limit":2,"cursor":"c","by":"user","count":true}}`,
 	`{"id":6,"rpc":{"method":"m/n","data":null,"timeout_ms":5}} `,
@@ -82,6 +85,29 @@ func TestCommandsAreRead(t *testing.T) {
 	}
 }
 
+// TestKinds: a JSON value that stands as text is published as JSON, byte for byte.
+func TestKinds(t *testing.T) {
+	for _, value := range []string{`"x"`, "[1,\n 2]", " 1", "1", `"é"`, "{}\t"} {
+		line := AppendCommand(nil, &Command{ID: 1, Verb: Publish, Channel: "a", Kind: hub.JSON, Data: []byte(value)})
+		if c, err := ParseCommand(line); err != nil || c.Kind != hub.JSON || string(c.Data) != value {
+			t.Errorf("%q: %s was read as %v %q, %v", value, line, c.Kind, c.Data, err)
+		}
+	}
+	for fields, want := range map[string]string{
+		`"data":"{","kind":"json"`:               "publish.data is not the text of one JSON value",
+		`"data":{},"kind":"json"`:                "publish.kind is for data that is a string",
+		`"kind":"json","data_base64":"AAEC"`:     "publish.kind is for data that is a string",
+		`"data":"x","kind":"text"`:               `publish.kind is "json", or left out`,
+		`"data":"x","kind":7`:                    "publish.kind is a string",
+		`"kind":"json","kind":"json","data":"1"`: "given twice",
+	} {
+		_, err := ParseCommand([]byte(`{"id":1,"publish":{"channel":"a",` + fields + `}}`))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", fields, err, want)
+		}
+	}
+}
+
 // TestSinceIsOfItsKind: a pattern goes on with a vector, and a channel with a position.
 func TestSinceIsOfItsKind(t *testing.T) {
 	for fields, want := range map[string]string{
@@ -89,7 +115,7 @@ func TestSinceIsOfItsKind(t *testing.T) {
 		`"channel":"a","since":"E:1"`:      "",
 		`"channel":"a/**","since":"E:1"`:   "subscribe.since is a position",
 		`"channel":"a","since":"AbC"`:      `subscribe.since "AbC" is no position`,
-		`"channel":"a/**","last":1`:        "subscribe.last is not for patterns",
+		`"channel":"a/**","last":1`:        "",
 		`"channel":"a/*","presence":true`:  "subscribe.presence is not for patterns",
 		`"channel":"a/*","presence":false`: "",
 	} {

@@ -49,6 +49,7 @@ func TestBlockingConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the whole suite takes ten seconds")
 	}
+	skipUnderRace(t)
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		s.Handler = engine.Blocking(echo{})
 		s.Subprotocols = []string{"echo", "chat"}

@@ -17,6 +17,9 @@ func TestConformance(t *testing.T) {
 	}
 	for name, compression := range map[string]*deflate.Options{"plain": nil, "deflate": {}} {
 		t.Run(name, func(t *testing.T) {
+			if compression == nil {
+				skipUnderRace(t)
+			}
 			drivers(t, func(t *testing.T, s *engine.Server) {
 				s.Handler = echo{}
 				s.Subprotocols = []string{"echo", "chat"}
@@ -24,6 +27,15 @@ func TestConformance(t *testing.T) {
 				conforms(t, "ws://"+start(t, s)+"/echo?x=1")
 			})
 		})
+	}
+}
+
+// skipUnderRace leaves a form of the suite to a run without the race detector, which makes all of
+// them together take minutes. TestConformance/deflate has every case under it, on every driver.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("TestConformance/deflate stands for it under the race detector; .ci/run budgets runs this without")
 	}
 }
 

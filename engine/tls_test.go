@@ -127,6 +127,7 @@ func TestTLSConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the whole suite takes ten seconds")
 	}
+	skipUnderRace(t)
 	a := newAuthority(t)
 	for name, compression := range map[string]*deflate.Options{"plain": nil, "deflate": {}} {
 		t.Run(name, func(t *testing.T) {

@@ -39,12 +39,14 @@ type recovery struct {
 }
 
 // start is how the beginning of a derived subscription is found: it reads the whole
-// history, and leaves out what is not later than after.
+// history, and leaves out what is not later than after. With newest, it first looks where
+// the newest so many begin.
 type start struct {
 	position Position // it is known, and nothing is left out; else zero
 	after    time.Time
 	evicted  time.Time
 	hasRead  bool
+	newest   int
 }
 
 const (
@@ -111,7 +113,7 @@ func (r *recovery) claim(name string) (start, bool) {
 	if position, ok := r.vector.Positions[name]; ok {
 		return start{position: position}, len(r.names) > 0 && name >= r.names[0]
 	}
-	return start{after: r.after, evicted: r.evicted}, !r.isDone() && name > r.cursor
+	return start{after: r.after, evicted: r.evicted, newest: r.vector.Newest}, !r.isDone() && name > r.cursor
 }
 
 // await sees that a channel that it claims has its turn. It returns false if too many
@@ -423,6 +425,22 @@ func (t *patterned) dropRecovery(sub *subscription) {
 		}
 		return r.sub == sub
 	})
+}
+
+// placeNewest has a derived subscription that begins with the newest so many of its channel
+// begin before the oldest of those, which alone r has asked for; s.mu is held. If that is not older than
+// after, others may be later than after, too: the whole history is read then.
+func (s *Session) placeNewest(r *reading) {
+	sub, t := r.sub, s.patterned()
+	if from := t.starts[sub]; len(r.page.Publications) == 0 || !r.page.Publications[0].Time.Before(from.after) {
+		from.newest = 0
+		t.starts[sub] = from
+	} else {
+		delete(t.starts, sub)
+		sub.traits &^= isStarting
+		sub.last, sub.taken = r.page.Begin, r.page.Begin.Offset
+	}
+	s.behind = append(s.behind, sub)
 }
 
 // beginAfter leaves out what is in a page before the place where a derived subscription

@@ -64,8 +64,14 @@ func (s *Session) checkPattern(pattern string, o *SubscribeOptions) error {
 	if !o.Since.IsZero() {
 		return fmt.Errorf("hub: %w", &OptionError{"Since", "a pattern has no position; give a Vector, which has one for each channel"})
 	}
-	if o.Last != 0 {
-		return fmt.Errorf("hub: %w", &OptionError{"Last", "a pattern has no newest publications; ask for the history of each channel"})
+	if o.Last != 0 && o.Vector != nil {
+		return fmt.Errorf("hub: %w", &OptionError{"Last", "a subscription that is continued with a Vector does not begin with the newest; give one of them"})
+	}
+	if _, canList := s.hub.broker.(ListingBroker); o.Last != 0 && !canList {
+		return fmt.Errorf("hub: %w", &OptionError{"Last", "this broker cannot list the channels of a pattern; ask for the history of each"})
+	}
+	if err := resolve("Last", &o.Last, 0); err != nil {
+		return err
 	}
 	if o.Presence {
 		return fmt.Errorf("hub: %w", &OptionError{"Presence", "a pattern has no members; subscribe to each channel"})
@@ -106,7 +112,10 @@ func (s *Session) beginPattern(sub *subscription) {
 		recovery = newRecovery(sub, vector)
 		t.recoveries = append(t.recoveries, recovery)
 	} else {
-		vector = &Vector{Began: began.UTC().Round(0), Until: began.UTC().Round(0)}
+		vector = &Vector{Began: began.UTC().Round(0), Until: began.UTC().Round(0), Newest: sub.asked.last}
+		if vector.Newest > 0 && sub.traits&suspended == 0 {
+			t.recoveries = append(t.recoveries, newRecovery(sub, vector))
+		}
 	}
 	s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Vector: vector})
 	if recovery != nil && h.isBeyondHistory(vector, began) {

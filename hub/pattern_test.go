@@ -170,7 +170,7 @@ func TestPatternRefusals(t *testing.T) {
 		o       hub.SubscribeOptions
 	}{
 		"since":  {"a/*", hub.SubscribeOptions{Since: hub.Position{Epoch: "e", Offset: 1}}},
-		"last":   {"a/*", hub.SubscribeOptions{Last: 1}},
+		"last":   {"a/*", hub.SubscribeOptions{Last: -1}},
 		"vector": {"a/b", hub.SubscribeOptions{Vector: &hub.Vector{}}},
 	} {
 		if err := e.trySubscribe(test.channel, test.o); !errors.As(err, &option) {

@@ -32,7 +32,7 @@ func NewVectorTracker(v *Vector, channelsMax, textBytesMax int) *VectorTracker {
 	t := &VectorTracker{
 		channelsMax: channelsMax,
 		bytesMax:    base64.RawURLEncoding.DecodedLen(textBytesMax),
-		vector:      Vector{Began: v.Began, Until: v.Until, Evicted: v.Evicted, Positions: make(map[string]Position)},
+		vector:      Vector{Began: v.Began, Until: v.Until, Evicted: v.Evicted, Newest: v.Newest, Positions: make(map[string]Position)},
 		noted:       make(map[string]trackedChannel),
 		epochs:      make(map[string]int),
 		bytes:       vectorHeadBytes,
@@ -47,7 +47,7 @@ func NewVectorTracker(v *Vector, channelsMax, textBytesMax int) *VectorTracker {
 
 // What the parts of a vector take at most in its binary form, besides texts.
 const (
-	vectorHeadBytes    = 1 + 3*10 + 2*10
+	vectorHeadBytes    = 1 + 10 + 3*10 + 2*10
 	vectorChannelBytes = 2 + 3 + 10
 	vectorEpochBytes   = 1
 )
@@ -86,6 +86,14 @@ func (t *VectorTracker) NoteTime(at time.Time) {
 	if at.After(t.vector.Until) {
 		t.vector.Until = at.UTC().Round(0)
 	}
+}
+
+// NoteCaughtUp notes that the client has been given everything that it was owed, and reports
+// whether that had been more than what is newer than its vector.
+func (t *VectorTracker) NoteCaughtUp() (wasOwed bool) {
+	wasOwed = t.vector.Newest > 0
+	t.vector.Newest = 0
+	return wasOwed
 }
 
 func (t *VectorTracker) release(epoch string) {

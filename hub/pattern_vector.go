@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -27,6 +28,11 @@ type Vector struct {
 	Until     time.Time           // of the newest publication that the client has seen; at least Began
 	Evicted   time.Time           // of the newest one of all channels that are not in Positions any more; zero if there is none
 	Positions map[string]Position // by channel
+
+	// Newest, when positive, is how many of the newest publications the client is owed of
+	// each channel that is not in Positions, besides what is later than Began or Evicted:
+	// it subscribed with Last, and was not given all of that yet.
+	Newest int
 }
 
 // until is Until, or Began if that is later.
@@ -62,6 +68,9 @@ func (v *Vector) check(channelsMax int) error {
 	if v.Began.IsZero() {
 		return &VectorError{Problem: "it says not when it began"}
 	}
+	if v.Newest < 0 {
+		return &VectorError{Problem: "it is owed less than nothing"}
+	}
 	if len(v.Positions) > channelsMax {
 		return &VectorError{Problem: fmt.Sprintf("it has %d channels; at most %d are allowed", len(v.Positions), channelsMax)}
 	}
@@ -78,12 +87,17 @@ func (v *Vector) check(channelsMax int) error {
 
 // The text of a vector is base64url without padding (RFC 4648 §5) of
 //
-//	version (1) │ Began │ Until │ Evicted     nanoseconds since 1970; 0 for none
+//	version     │ 1, or 2 if Newest follows
+//	Newest      │
+//	Began │ Until │ Evicted                   nanoseconds since 1970; 0 for none
 //	epochs      │ length, epoch …             in the order of their first use
 //	channels    │ length, name, epoch, offset …   by name; epoch is an index
 //
 // in which every number is a uvarint (encoding/binary). A vector has one text.
-const vectorVersion = 1
+const (
+	vectorVersion       = 1
+	vectorVersionNewest = 2
+)
 
 // String is the vector as an opaque text of letters, digits, "-" and "_", for
 // ParseVector.
@@ -92,7 +106,12 @@ func (v *Vector) String() string {
 }
 
 func (v *Vector) appendBinary(b []byte) []byte {
-	b = append(b, vectorVersion)
+	if v.Newest > 0 {
+		b = append(b, vectorVersionNewest)
+		b = binary.AppendUvarint(b, uint64(v.Newest))
+	} else {
+		b = append(b, vectorVersion)
+	}
 	b = appendInstant(b, v.Began)
 	b = appendInstant(b, v.Until)
 	b = appendInstant(b, v.Evicted)
@@ -145,11 +164,16 @@ func ParseVector(text string) (*Vector, error) {
 	if err != nil || len(b) == 0 {
 		return fault("it is not base64url; take it as the server gave it")
 	}
-	if b[0] != vectorVersion {
+	p := vectorParser{b: b[1:]}
+	newest := 0
+	switch b[0] {
+	case vectorVersion:
+	case vectorVersionNewest:
+		newest = int(p.number(math.MaxInt))
+	default:
 		return fault("it is of another version of the server")
 	}
-	p := vectorParser{b: b[1:]}
-	v := &Vector{Began: p.instant(), Until: p.instant(), Evicted: p.instant(), Positions: make(map[string]Position)}
+	v := &Vector{Newest: newest, Began: p.instant(), Until: p.instant(), Evicted: p.instant(), Positions: make(map[string]Position)}
 	var epochs []string
 	for range p.number(uint64(len(p.b))) {
 		epochs = append(epochs, p.text(EpochBytesMax))

@@ -15,13 +15,14 @@ import (
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 1, time.UTC)
 
 func sameVector(a, b *hub.Vector) bool {
-	return a.Began.Equal(b.Began) && a.Until.Equal(b.Until) && a.Evicted.Equal(b.Evicted) && maps.Equal(a.Positions, b.Positions)
+	return a.Began.Equal(b.Began) && a.Until.Equal(b.Until) && a.Evicted.Equal(b.Evicted) && a.Newest == b.Newest && maps.Equal(a.Positions, b.Positions)
 }
 
 func TestVectorText(t *testing.T) {
 	for _, v := range []*hub.Vector{
 		{Began: noon},
 		{Began: noon, Evicted: noon.Add(time.Second)},
+		{Began: noon, Newest: 1000},
 		{Began: noon, Positions: map[string]hub.Position{"a": {Epoch: "e", Offset: 0}}},
 		{Began: noon, Positions: map[string]hub.Position{
 			"chat/ü": {Epoch: "f3ZbQ2LD7K", Offset: 1<<64 - 1}, "b": {Epoch: "e2", Offset: 300}, "c": {Epoch: "f3ZbQ2LD7K", Offset: 17}}},
@@ -44,17 +45,18 @@ func TestVectorText(t *testing.T) {
 
 func TestVectorFaults(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty":             "",
-		"no base64":         "ä",
-		"padded":            (&hub.Vector{Began: noon}).String() + "==",
-		"another version":   "AgAAAAA",
-		"a position":        "f3ZbQ2LD7K:17",
-		"no beginning":      "AQAAAAAA",
-		"more behind":       (&hub.Vector{Began: noon}).String() + "AAAA",
-		"too long":          strings.Repeat("A", hub.VectorTextBytesMax+1),
-		"bad channel":       (&hub.Vector{Began: noon, Positions: map[string]hub.Position{"a/*": {Epoch: "e", Offset: 1}}}).String(),
-		"bad epoch":         (&hub.Vector{Began: noon, Positions: map[string]hub.Position{"a": {Epoch: "e:", Offset: 1}}}).String(),
-		"channels for ever": "AQEAAP____8P",
+		"empty":              "",
+		"no base64":          "ä",
+		"padded":             (&hub.Vector{Began: noon}).String() + "==",
+		"another version":    "AwAAAAA",
+		"a position":         "f3ZbQ2LD7K:17",
+		"no beginning":       "AQAAAAAA",
+		"none of the newest": "AgABAAAAAA",
+		"more behind":        (&hub.Vector{Began: noon}).String() + "AAAA",
+		"too long":           strings.Repeat("A", hub.VectorTextBytesMax+1),
+		"bad channel":        (&hub.Vector{Began: noon, Positions: map[string]hub.Position{"a/*": {Epoch: "e", Offset: 1}}}).String(),
+		"bad epoch":          (&hub.Vector{Began: noon, Positions: map[string]hub.Position{"a": {Epoch: "e:", Offset: 1}}}).String(),
+		"channels for ever":  "AQEAAP____8P",
 	} {
 		v, err := hub.ParseVector(text)
 		var fault *hub.VectorError

@@ -188,6 +188,7 @@ type reading struct {
 	seen  Position // the newest delivery before the page was asked for
 	goal  Position // where the backlog of sub began then, zero if it did not
 
+	newest  int  // not 0: only where the newest so many begin is asked for, see placeNewest
 	isPaced bool // it waits for its turn, see pages
 	hasTurn bool // it may be asked for now
 
@@ -255,6 +256,9 @@ func (s *Session) nextRead() (r *reading, ask bool) {
 	if b := sub.backlog(); b != nil {
 		s.read.goal = b.begin()
 	}
+	if sub.traits&isStarting != 0 {
+		s.read.newest = s.patterned().starts[sub].newest
+	}
 	return s.read, true
 }
 
@@ -282,7 +286,11 @@ func (s *Session) readPage(ctx context.Context, r *reading, inPlace bool) {
 		}
 		ctx = limited
 	}
-	page, err := s.hub.askHistory(ctx, r.sub.channel.name, Query{Since: r.since, Limit: replayCountMax})
+	query := Query{Since: r.since, Limit: replayCountMax}
+	if r.newest > 0 {
+		query = Query{Last: r.newest, Limit: 1}
+	}
+	page, err := s.hub.askHistory(ctx, r.sub.channel.name, query)
 	s.mu.Lock()
 	r.page, r.err, r.arrived = page, err, true
 	wake := !inPlace && s.claimWake() // or else Take looks now
@@ -302,6 +310,10 @@ func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 	}
 	if sub.rare.Load() != nil {
 		sub.rare.Load().retry = nil
+	}
+	if r.newest > 0 {
+		s.placeNewest(r)
+		return dst
 	}
 	part, held := s.join(r)
 	if sub.traits&isStarting != 0 {

@@ -110,12 +110,13 @@ type SubscribeOptions struct {
 
 	// Last, when positive and Since is zero, replays the newest Last publications
 	// first, or as many as are held; with NoLimit all of them. Everything published
-	// from then on follows. A negative number is refused.
+	// from then on follows. A negative number is refused. Of a pattern they are the newest
+	// of each channel that the session is not given already, for which the Broker has to be a ListingBroker.
 	Last int
 
 	// Vector, not nil, continues a subscription to a pattern: each channel in it from its
 	// position, and others from the beginning that it has. It is for patterns only, which
-	// have neither Since nor Last. The hub keeps it; it must not be modified any more.
+	// have no Since, and excludes Last. The hub keeps it; it must not be modified any more.
 	Vector *Vector
 
 	// ExcludeSelf leaves out what this session published, also in replays.

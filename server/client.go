@@ -1,35 +1,24 @@
 package server
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
-	"time"
 
 	clientjs "github.com/godwit-io/godwit/clients/js"
+	"github.com/godwit-io/godwit/server/fixed"
 )
-
-// clientFile is the client for browsers in one of its forms, ready to be served.
-type clientFile struct {
-	content []byte
-	etag    string
-}
 
 // clientFiles are the client for browsers of the program's version, by path: what a page
 // imports, and what one that has no modules loads.
-func clientFiles(version string) map[string]clientFile {
-	files := map[string]clientFile{}
+func clientFiles(version string) map[string]*fixed.File {
+	files := map[string]*fixed.File{}
 	for path, content := range map[string][]byte{"/client.mjs": clientjs.Module(version), "/client.js": clientjs.Script(version)} {
-		sum := sha256.Sum256(content)
-		files[path] = clientFile{content, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+		files[path] = fixed.New("text/javascript; charset=utf-8", content)
 	}
 	return files
 }
 
 // serveClient serves the client for browsers, if r asks for it. Pages of any origin may load
-// it, as there is no secret in it; what they may do is decided where it connects. It is asked
-// for anew each time, and sent if it is another: a page never has that of an older server.
+// it, as there is no secret in it; what they may do is decided where it connects.
 func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) bool {
 	file, ok := s.client[r.URL.Path]
 	if !ok {
@@ -39,11 +28,8 @@ func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/javascript; charset=utf-8")
-	h.Set("ETag", file.etag)
-	h.Set("Cache-Control", "no-cache")
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.content))
+	file.ServeHTTP(w, r)
 	return true
 }

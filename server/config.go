@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -48,8 +49,8 @@ type Config struct {
 	// it (credentials). It cannot be had with "*" among the Origins. Default: not.
 	Credentials bool
 
-	// Demo runs the built-in feed on channel demo/ticker (demo). Default: on
-	// when the server listens on loopback.
+	// Demo runs the built-in feed on channel demo/ticker, and serves the Gallery (demo).
+	// Default: on when the server listens on loopback.
 	Demo *bool
 
 	TLS TLS
@@ -147,6 +148,10 @@ type Config struct {
 
 	Log     Log
 	Tracing Tracing
+
+	// Gallery is served at /examples/ while the demo feed runs, and the welcome page links
+	// to it. It is no setting: the program has it or not. Default: none.
+	Gallery http.Handler
 
 	// Logger, when set, is used instead of one built from Log. It is not a
 	// setting of files.

@@ -151,7 +151,7 @@ func TestReadmeMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(readme), "**4. ")
-	_, rest, _ = strings.Cut(rest, "```\n")
+	_, rest, _ = strings.Cut(rest, "```sh\n")
 	script, _, ok := strings.Cut(rest, "```\n")
 	if !ok || !strings.Contains(script, "127.0.0.1:8000") {
 		t.Fatalf("step 4 has no commands: %q", script)

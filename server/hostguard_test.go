@@ -127,7 +127,7 @@ func FuzzHostAllowed(f *testing.F) {
 // The guard is in front of everything, upgrades included.
 func TestHostGuard(t *testing.T) {
 	s := start(t, Config{Origins: []string{"https://app.example.com"}})
-	for _, path := range []string{"/", "/welcome/main.js", "/channels/chat", "/presence/chat", "/healthz", "/readyz", "/metrics", "/nothing"} {
+	for _, path := range []string{"/", "/welcome/main.js", "/docs/", "/channels/chat", "/presence/chat", "/healthz", "/readyz", "/metrics", "/nothing"} {
 		a := s.do(t, http.MethodGet, path, "", "Host", "evil.com:8000")
 		if a.StatusCode != http.StatusMisdirectedRequest || a.Header.Get("Content-Type") != "application/problem+json" || !a.Close {
 			t.Errorf("GET %s: %s %s", path, a.Status, a.body)

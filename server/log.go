@@ -42,3 +42,6 @@ func requestID(r *http.Request) string {
 	}
 	return id
 }
+
+// Logger is what the server logs to.
+func (s *Server) Logger() *slog.Logger { return s.log }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/godwit-io/godwit/transport"
@@ -56,7 +55,7 @@ const shortTimeout = 30 * time.Second
 var securityHeader = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
 	"Referrer-Policy":        {"same-origin"},
-	// Nothing but the welcome page is a document, and that sets its own.
+	// Only pages are documents, and they set their own.
 	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
 }
 
@@ -95,9 +94,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case s.hasAdmin() && isForOperators(r.URL.Path):
 		transport.ProblemNotFound.Write(w, quote(r.URL.Path)+" is served at the addresses of admin.listen, and not here")
 	case s.serveOperations(w, r):
-	case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/welcome/"):
-		s.welcome.ServeHTTP(w, r)
-	case s.serveClient(w, r):
+	case s.servePage(w, r):
 	default:
 		transport.ProblemNotFound.Write(w, s.notFound(r.URL.Path))
 	}

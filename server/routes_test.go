@@ -29,6 +29,11 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"},
 		{"GET", "/welcome/main.js", 200, "text/javascript; charset=utf-8", ""},
 		{"GET", "/welcome/nothing.js", 404, "application/problem+json", "not-found"},
+		{"GET", "/docs/channels", 200, "text/html; charset=utf-8", "<!doctype html>"},
+		{"GET", "/docs/channels.md", 200, "text/markdown; charset=utf-8", "# "},
+		{"GET", "/docs/nothing", 404, "application/problem+json", "not-found"},
+		{"GET", "/docsx", 404, "application/problem+json", "not-found"},
+		{"POST", "/docs/", 405, "application/problem+json", "method-not-allowed"},
 		{"GET", "/healthz", 200, "text/plain; charset=utf-8", "ok\n"},
 		{"HEAD", "/healthz", 200, "text/plain; charset=utf-8", ""},
 		{"GET", "/readyz", 200, "text/plain; charset=utf-8", "ok\n"},
@@ -289,7 +294,7 @@ func TestReadinessAsksTheBroker(t *testing.T) {
 func TestUpgradeThatIsNotGrantedIsTheLast(t *testing.T) {
 	for _, driver := range drivers {
 		s := start(t, Config{Driver: driver})
-		for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/nothing", "/presence/chat", "/channels/a//b", "/welcome/main.js"} {
+		for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/nothing", "/presence/chat", "/channels/a//b", "/welcome/main.js", "/docs/"} {
 			nc, err := net.Dial("tcp", s.Addr().String())
 			if err != nil {
 				t.Fatal(err)

@@ -28,7 +28,6 @@ import (
 	"github.com/godwit-io/godwit/server/hooks"
 	"github.com/godwit-io/godwit/server/systemd"
 	"github.com/godwit-io/godwit/server/tracing"
-	"github.com/godwit-io/godwit/server/welcome"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -54,8 +53,7 @@ type Server struct {
 	diskSyncs diskSyncs
 	hub       *hub.Hub
 	channels  *transport.Transport
-	welcome   http.Handler
-	client    map[string]clientFile // the client for browsers
+	pages
 	metrics   *metrics
 	front     front
 	edge      *edge
@@ -113,7 +111,8 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), welcome: welcome.Handler(ThisBuild().Version), client: clientFiles(ThisBuild().Version)}
+	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile)}
+	s.pages = s.newPages()
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
 	s.level.Set(levelOf(c.Log))

@@ -48,7 +48,7 @@ var settings = table([]row[Config]{
 	{"insecure", func(c *Config) any { return &c.Insecure }, anything, "Allow an address that other machines can reach, although nobody has to authenticate"},
 	{"origins", func(c *Config) any { return &c.Origins }, texts(checkOrigin), "Pages that may use this server besides its own"},
 	{"credentials", func(c *Config) any { return &c.Credentials }, anything, "Let pages of origins that are listed one by one send credentials"},
-	{"demo", func(c *Config) any { return &c.Demo }, anything, "Publish a made-up price to demo/ticker"},
+	{"demo", func(c *Config) any { return &c.Demo }, anything, "Publish a made-up price to demo/ticker, and show the examples at /examples/"},
 	{"admin.listen", func(c *Config) any { return &c.Admin.Listen }, addressList, "Addresses for metrics, profiles and the API, instead of the main ones"},
 	{"tls.cert", func(c *Config) any { return &c.TLS.Cert }, path, "PEM file with the certificate"},
 	{"tls.key", func(c *Config) any { return &c.TLS.Key }, path, "PEM file with the private key"},

@@ -272,7 +272,7 @@ func (p *player) find(name string) *cast {
 var (
 	shownPosition = regexp.MustCompile(`\b([E-F]):(\d+)\b`)
 	shownTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
-	shownVector   = regexp.MustCompile(`\bA[Q-Za-f][A-Za-z0-9_-]{27,}`)
+	shownVector   = regexp.MustCompile(`\bA[Q-Za-v][A-Za-z0-9_-]{27,}`)
 	shownID       = regexp.MustCompile(`"id":"[a-z0-9]{20,}"`)
 	shownSession  = regexp.MustCompile(`"session":"([a-z0-9]+)","secret":"([a-z0-9]+)"`)
 	shownVersion  = regexp.MustCompile(`("version"|"previous"):(\d{9,})`)
@@ -373,13 +373,16 @@ func (p *player) normal(text string) string {
 	return shownID.ReplaceAllString(text, `"id":"I"`)
 }
 
-// showVector is a vector as V(channel=position …).
+// showVector is a vector as V(channel=position …), with what is owed besides.
 func showVector(text string) string {
 	v, err := hub.ParseVector(text)
 	if err != nil {
 		return text
 	}
 	var positions []string
+	if v.Newest > 0 {
+		positions = append(positions, fmt.Sprintf("and the newest %d", v.Newest))
+	}
 	for _, channel := range slices.Sorted(maps.Keys(v.Positions)) {
 		positions = append(positions, channel+"="+v.Positions[channel].String())
 	}

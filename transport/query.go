@@ -54,10 +54,7 @@ func parseQueryOf(channel, raw string) (query, error) {
 			return q, err
 		}
 	}
-	if q.pattern && q.last >= 0 {
-		return q, errors.New("last is for one channel: a pattern has no newest publications; leave it out, and ask for the history of each channel")
-	}
-	if !q.since.IsZero() && q.last >= 0 {
+	if (!q.since.IsZero() || q.vector != nil) && q.last >= 0 {
 		return q, errors.New("since and last exclude each other: give since to continue from a position, last to begin with the newest publications")
 	}
 	return q, nil

@@ -69,14 +69,16 @@ func (q *query) from() hub.SubscribeOptions {
 // An id that is no position is taken for one that is lost, which is announced
 // with a gap. It is not refused: an EventSource gives up for good when it is,
 // and a page can neither see nor change what its EventSource sends. The stream of a
-// pattern then begins with what is published from now on, and with a gap.
+// pattern then begins as if it were new, and with a gap.
 func resumeEvents(id string, q *query) (lost bool) {
 	if id == "" {
 		return false
 	}
 	if q.pattern {
 		var err error
-		q.vector, err = hub.ParseVector(id)
+		if q.vector, err = hub.ParseVector(id); err == nil {
+			q.last = -1
+		}
 		return err != nil
 	}
 	position, err := hub.ParsePosition(id)

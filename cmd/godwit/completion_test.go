@@ -40,9 +40,9 @@ func TestFlagTypes(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"":                          "access bench cluster completion config conform dial echo explain healthcheck help inspect key plan pub serve sub token version",
+		"":                          "access bench cluster completion config conform dial echo example explain healthcheck help inspect key plan pub serve sub token version",
 		"se":                        "serve",
-		"help ":                     "access bench cluster completion config conform dial echo explain healthcheck help inspect key plan pub serve sub token version",
+		"help ":                     "access bench cluster completion config conform dial echo example explain healthcheck help inspect key plan pub serve sub token version",
 		"help conform ":             "client server",
 		"conform ":                  "client server",
 		"echo --driver ":            "engine goroutine",

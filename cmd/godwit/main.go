@@ -86,7 +86,7 @@ WebSocket, Server-Sent Events or plain HTTP at /channels/NAME.`,
 	}
 	root.Flags().BoolVar(&version, "version", false, "print which build this is (default false)")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newServe(), newConfig(), newToken(), newKey(), newAccess(), newExplain(), newCluster(), newEcho(), newPub(), newSub(), newDial(), newInspect(), newConform(), newBench(), newPlan(), newHealthcheck(), newVersion())
+	root.AddCommand(newServe(), newConfig(), newToken(), newKey(), newAccess(), newExplain(), newCluster(), newEcho(), newPub(), newSub(), newDial(), newExample(), newInspect(), newConform(), newBench(), newPlan(), newHealthcheck(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

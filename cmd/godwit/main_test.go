@@ -269,7 +269,7 @@ func golden(t *testing.T, path, got string) {
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "serve", "config", "config check", "config print", "config explain", "config schema", "echo", "pub", "sub", "dial", "inspect", "conform", "conform server", "conform client", "bench", "bench echo", "bench fanout", "bench connections", "bench handshakes", "bench storm", "token", "token make", "token explain", "key", "key new", "access", "access explain", "explain", "cluster", "plan", "healthcheck", "version"}
+	commands := []string{"", "serve", "config", "config check", "config print", "config explain", "config schema", "echo", "pub", "sub", "dial", "example", "inspect", "conform", "conform server", "conform client", "bench", "bench echo", "bench fanout", "bench connections", "bench handshakes", "bench storm", "token", "token make", "token explain", "key", "key new", "access", "access explain", "explain", "cluster", "plan", "healthcheck", "version"}
 	for _, name := range commands {
 		r := do(t, "", append(strings.Fields(name), "--help")...)
 		if r.code != exitOK || r.errOut != "" || !strings.Contains(r.out, "Examples:") {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/godwit-io/godwit/examples/gallery"
 	"github.com/godwit-io/godwit/server"
 )
 
@@ -65,7 +66,7 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		{key: "insecure", name: "insecure", typ: "bool", usage: "allow an address that other machines can reach, although nobody has to authenticate (default false)"},
 		{key: "origins", name: "origin", typ: "PATTERN", list: true, usage: "pages that may connect besides the server's own: https://app.example.com, https://*.example.com, http://localhost:*, or *; repeatable (default none)"},
 		{key: "credentials", name: "credentials", typ: "bool", usage: "let pages of each --origin that has no wildcard send cookies and other credentials (default false)"},
-		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second (default true on loopback)"},
+		{key: "demo", name: "demo", typ: "bool", usage: "publish a made-up price to demo/ticker five times a second, and show the examples at /examples/ (default true on loopback)"},
 		{key: "history.count", name: "history-count", typ: "NUMBER", usage: "publications each channel remembers; 0 for none (default 1000)"},
 		{key: "history.age", name: "history-age", typ: "DURATION", usage: "how long each channel remembers a publication (default 10m)"},
 		{key: "data", name: "data", typ: "DIR", usage: "directory for histories, positions and idempotency keys, which then outlive the process (default none: in memory)"},
@@ -104,6 +105,8 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		if upgrade {
 			return requestUpgrade(cmd.Context(), cmd.OutOrStdout(), c)
 		}
+		examples := new(exampleServers)
+		c.Gallery = gallery.Handler(examples.opened)
 		s, err := server.New(c)
 		if err != nil {
 			return err
@@ -122,6 +125,7 @@ standard output what is where; elsewhere it prints nothing there, and the line
 		defer skipDelayOnSignal(s)()
 		defer reloadOnSignal(cmd.Context(), s, load)()
 		defer upgradeOnSignal(cmd.Context(), s)()
+		defer examples.start(cmd.Context(), s)()
 		return s.Run(cmd.Context())
 	}
 	return cmd
@@ -206,7 +210,7 @@ func greet(w io.Writer, s *server.Server) {
 		fmt.Fprintln(w, "It is on loopback: only programs on this machine can, and only pages of these origins: "+origins(c)+".")
 	}
 	if s.Demo() {
-		fmt.Fprintln(w, "A demo feed runs on channel demo/ticker; --demo=false leaves it out.")
+		fmt.Fprintln(w, "A demo feed runs on channel demo/ticker, and there are examples at /examples/; --demo=false leaves them out.")
 	}
 	fmt.Fprintln(w, "\nPress Ctrl-C to stop.")
 }

@@ -25,13 +25,13 @@ type Suite struct {
 	New func(t *testing.T) hub.Broker
 
 	// External is set for a Broker that depends on something outside of this
-	// process, where time cannot be virtual. The suite never waits for real
-	// time to pass, so tests of age are skipped unless there is Pass.
+	// process, where time is real: what is said of age is tested at once then, which
+	// takes some seconds.
 	External bool
 
-	// Pass makes a time pass for an External Broker, whose server can be wound
-	// forward. Ages may then be late by a second.
-	Pass func(time.Duration)
+	// KeyAge is set for an External Broker that remembers an idempotency key for as
+	// long as its Retention.KeyAge says. Others do in virtual time.
+	KeyAge bool
 
 	// Disconnect breaks the connection that the Broker has to what is outside of
 	// this process; the Broker is to mend it. Without it nothing tests how the
@@ -84,6 +84,8 @@ func (s Suite) Run(t *testing.T) {
 		{"BusMissed", busMissed},
 		{"BusCloses", busCloses},
 
+		{"AgesInRealTime", s.inRealTime(agesInRealTime)},
+
 		{"Clear", clearForgets},
 		{"List", listOfChannels},
 		{"ListForgets", s.inTime(listForgets)},
@@ -97,19 +99,25 @@ func (s Suite) Run(t *testing.T) {
 	}
 }
 
-// inTime runs a test that waits for time to pass.
+// inTime runs a test that waits for virtual time to pass.
 func (s Suite) inTime(run func(*testing.T, *fixture)) func(*testing.T, *fixture) {
-	switch {
-	case s.External && s.Pass != nil:
-		return run
-	case s.External:
-		return func(t *testing.T, _ *fixture) {
-			t.Skip("this broker's time can be neither virtual nor wound forward")
-		}
+	if s.External {
+		return func(t *testing.T, _ *fixture) { t.Skip("time is real: AgesInRealTime says the same") }
 	}
 	return func(t *testing.T, _ *fixture) {
 		synctest.Test(t, func(t *testing.T) { run(t, &fixture{t: t, suite: s}) })
 	}
+}
+
+// inRealTime runs a test that waits for real time to pass.
+func (s Suite) inRealTime(run func(*testing.T, *fixture)) func(*testing.T, *fixture) {
+	switch {
+	case !s.External:
+		return func(t *testing.T, _ *fixture) { t.Skip("time is virtual: the tests of each age have said so") }
+	case testing.Short():
+		return func(t *testing.T, _ *fixture) { t.Skip("it waits until something has grown old") }
+	}
+	return run
 }
 
 // plenty is a retention that no test outlives.

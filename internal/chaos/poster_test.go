@@ -19,9 +19,9 @@ import (
 
 // post publishes by requests, one after another, each to any node and again until it is
 // acknowledged; batch is how many are in one request, 1 being a POST to the channel.
-func (p *publisher) post(ctx context.Context, batch int, more func() bool, pause func() time.Duration) {
+func (p *publisher) post(ctx context.Context, batch int, more func() bool, due *pace) {
 	random := p.w.random(fmt.Sprint("poster ", p.index))
-	for more() {
+	for due.wait(ctx, batch) && more() {
 		var todo []*publication
 		for range batch {
 			todo = append(todo, p.make(p.channels[random.IntN(len(p.channels))]))
@@ -45,9 +45,6 @@ func (p *publisher) post(ctx context.Context, batch int, more func() bool, pause
 			if !wait(ctx, random, 20*time.Millisecond, 200*time.Millisecond) {
 				return
 			}
-		}
-		if !wait(ctx, nil, time.Duration(batch)*pause(), 0) {
-			return
 		}
 	}
 }

@@ -303,7 +303,7 @@ const window = 16
 
 // publishAll publishes until more says that there is to be no more, and then what has not been
 // acknowledged yet. It ends when everything has been, or with ctx.
-func (s *session) publishAll(ctx context.Context, more func() bool, pause func() time.Duration) {
+func (s *session) publishAll(ctx context.Context, more func() bool, due *pace) {
 	random := s.w.random(s.name + " publishes")
 	for {
 		for one := s.publisher.takeRetry(); one != nil; one = s.publisher.takeRetry() {
@@ -325,10 +325,10 @@ func (s *session) publishAll(ctx context.Context, more func() bool, pause func()
 				return
 			}
 		default:
-			s.publish(s.publisher.make(s.publisher.channels[random.IntN(len(s.publisher.channels))]))
-			if !wait(ctx, nil, pause(), 0) {
+			if !due.wait(ctx, 1) {
 				return
 			}
+			s.publish(s.publisher.make(s.publisher.channels[random.IntN(len(s.publisher.channels))]))
 		}
 	}
 }

@@ -127,6 +127,24 @@ func wait(ctx context.Context, random *rand.Rand, least, most time.Duration) boo
 	}
 }
 
+// pace is when publications are due, those of all publishers together. What could not be made in
+// time is made as soon as it can be, so that a pause of the servers costs nothing of the load.
+type pace struct {
+	began time.Time
+	every time.Duration
+	taken atomic.Int64
+}
+
+func newPace(perSecond float64) *pace {
+	return &pace{began: time.Now(), every: time.Duration(float64(time.Second) / perSecond)}
+}
+
+// wait waits until the next n are due, which are the caller's then, and reports whether ctx goes on.
+func (p *pace) wait(ctx context.Context, n int) bool {
+	at := p.began.Add(time.Duration(p.taken.Add(int64(n))-int64(n)) * p.every)
+	return wait(ctx, nil, max(time.Until(at), 0), 0)
+}
+
 // diary is what was done to servers, and when.
 type diary struct {
 	mu   sync.Mutex // guards what follows

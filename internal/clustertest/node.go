@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/standstill"
 )
 
 // patience bounds every wait. Nothing waits that long unless it fails.
@@ -251,12 +253,12 @@ func (n *Node) end(signal syscall.Signal) error {
 
 // Pause stops the process where it stands, as SIGSTOP does: its connections stay open, and
 // nothing is answered. Resume lets it go on.
-func (n *Node) Pause() error { return n.stall(syscall.SIGSTOP, true) }
+func (n *Node) Pause() error { return n.stall(standstill.Pause, true) }
 
 // Resume ends Pause.
-func (n *Node) Resume() error { return n.stall(syscall.SIGCONT, false) }
+func (n *Node) Resume() error { return n.stall(standstill.Resume, false) }
 
-func (n *Node) stall(signal syscall.Signal, paused bool) error {
+func (n *Node) stall(how func(pid int) error, paused bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	pid := n.pid()
@@ -264,7 +266,7 @@ func (n *Node) stall(signal syscall.Signal, paused bool) error {
 		return nil
 	}
 	n.paused = paused
-	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := how(pid); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("clustertest: %s: %w", n.name, err)
 	}
 	return nil

@@ -1,5 +1,3 @@
-//go:build unix
-
 package clustertest
 
 import (
@@ -20,7 +18,7 @@ var program struct {
 }
 
 // programVariable in the environment is the path of a godwit that is to be tested instead of
-// this tree's.
+// one that is built here. .ci/run builds one for all packages.
 const programVariable = "GODWIT_TEST_PROGRAM"
 
 // Program builds godwit, once for all tests of a package, and returns where it is. The
@@ -46,7 +44,7 @@ func build() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(program.dir, "godwit")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/godwit-io/godwit/cmd/godwit").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "github.com/godwit-io/godwit/cmd/godwit").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("clustertest: go build: %w\n%s", err, out)
 	}
 	return path, nil

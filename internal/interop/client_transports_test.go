@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // obstacles are what proxies between a page and its server do, each with the transports that
@@ -114,7 +113,7 @@ func TestClientObstacles(t *testing.T) {
 func TestClientBehindNginx(t *testing.T) {
 	t.Parallel()
 	w := newClientWorld(t)
-	p := nginxFor(t, w.host, 75*time.Second)
+	p := nginxFor(t, w.host, proxyTimeout)
 	w.site.connect = "https://" + p.host
 	open := w.person()
 	for _, transport := range []string{"websocket", "stream", "sse", "poll"} {

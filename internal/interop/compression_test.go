@@ -103,6 +103,9 @@ func testCompression(t *testing.T, p *peer, r role) {
 					t.Fatalf("%d of %s frames for %d messages", len(frames), whose, len(texts))
 				}
 				for i, h := range frames {
+					if h.Opcode.IsControl() { // a ping, on a machine that is busy
+						continue
+					}
 					// An empty message may go as it is.
 					if empty := h.Length <= 1 && h.Fin; !empty && h.Opcode != wire.Continuation && (h.RSV == wire.RSV1) != compressed {
 						t.Errorf("%s frame %d is %+v", whose, i, h)

@@ -17,12 +17,12 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(data)
-	for _, name := range []string{"testdata/nginx/godwit.conf", "testdata/haproxy/haproxy.cfg"} {
+	for language, name := range map[string]string{"nginx": "testdata/nginx/godwit.conf", "haproxy": "testdata/haproxy/haproxy.cfg"} {
 		config, err := os.ReadFile(filepath.FromSlash(name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(text, "\n```\n"+string(config)+"```\n") {
+		if !strings.Contains(text, "\n```"+language+"\n"+string(config)+"```\n") {
 			t.Errorf("the document does not show %s as it is", name)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // patience bounds every wait. Nothing waits that long unless it fails.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // program returns the first of the programs that is installed. Without one the
 // test is skipped, unless GODWIT_REQUIRE_ALL is set, as in CI.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestProxiedProtocols has 10,000 messages both ways go through a proxy, over each
@@ -12,14 +11,11 @@ import (
 // configuration of the proxies is that of docs/interoperability.md.
 func TestProxiedProtocols(t *testing.T) {
 	node := startNodeStage(t)
-	for _, kind := range []struct {
-		name  string
-		start func(t *testing.T, backend string, timeout time.Duration) *proxy
-	}{{"nginx", nginxFor}, {"haproxy", haproxyFor}} {
+	for _, kind := range proxies {
 		for _, driver := range []string{"engine", "goroutine"} {
 			t.Run(kind.name+" "+driver, func(t *testing.T) {
 				host := serveProtocols(t, socketioConfig+"\ndriver: "+driver+"\n")
-				p := kind.start(t, host, 75*time.Second)
+				p := kind.start(t, host, proxyTimeout)
 				for i, transports := range socketioTransports {
 					t.Run("socket.io "+strings.Join(transports, " then "), func(t *testing.T) {
 						conn := fmt.Sprint(kind.name[:1], driver[:1], i)

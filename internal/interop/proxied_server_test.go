@@ -21,7 +21,8 @@ func TestProxiedServer(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			// Without a heartbeat that matters, so that nothing waits for one unnoticed.
-			p := kind.start(t, serveGodwit(t, time.Hour, "--origin", "https://realtime.example.com", "--demo=false"))
+			host := serveGodwit(t, time.Hour, "--origin", "https://realtime.example.com", "--demo=false")
+			p := kind.start(t, host, proxyTimeout)
 			c1, c2 := &proxied{p, p.client(t, false), 1}, &proxied{p, p.client(t, true), 2}
 			for _, s := range []struct {
 				name string
@@ -37,9 +38,12 @@ func TestProxiedServer(t *testing.T) {
 				}
 			}
 			t.Run("WebSocket", func(t *testing.T) { testProxiedChannel(t, c1) })
-			t.Run("a long poll that is too long", func(t *testing.T) { testProxiedTooLong(t, c2) })
+			t.Run("a long poll that is too long", func(t *testing.T) {
+				p := kind.start(t, host, proxyTimeoutShort)
+				testProxiedTooLong(t, &proxied{p, p.client(t, true), 2})
+			})
 			t.Run("silence", func(t *testing.T) {
-				p := kind.start(t, serveGodwit(t, time.Second))
+				p := kind.start(t, serveGodwit(t, time.Second), proxyTimeoutShort)
 				testProxiedQuiet(t, &proxied{p, p.client(t, false), 1}, &proxied{p, p.client(t, true), 2})
 			})
 		})
@@ -194,7 +198,7 @@ func TestProxiedWelcomePage(t *testing.T) {
 	chromium := startChromium(t)
 	for _, kind := range proxies {
 		t.Run(kind.name, func(t *testing.T) {
-			p := kind.start(t, serveGodwit(t, time.Second))
+			p := kind.start(t, serveGodwit(t, time.Second), proxyTimeout)
 			ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 			defer cancel()
 			statuses := newInbox[int64]()

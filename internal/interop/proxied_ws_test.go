@@ -14,8 +14,8 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// silent is longer than the proxies' patience with a connection.
-const silent = proxyTimeout + proxyTimeout/2
+// silent is longer than the short patience of the proxies with a connection.
+const silent = proxyTimeoutShort + proxyTimeoutShort/2
 
 // TestProxiedWebSocket has both ends of a connection, and a proxy between.
 func TestProxiedWebSocket(t *testing.T) {
@@ -23,7 +23,7 @@ func TestProxiedWebSocket(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBackend(t)
-			p := kind.start(t, b.Listener.Addr().String())
+			p := kind.start(t, b.Listener.Addr().String(), proxyTimeout)
 			for _, s := range []struct {
 				name string
 				run  func(t *testing.T, p *proxy, b *backend)
@@ -34,17 +34,19 @@ func TestProxiedWebSocket(t *testing.T) {
 				{"close by the client", testProxiedCloseByClient},
 				{"refused while sending", testProxiedRefusal},
 				{"abrupt ends", testProxiedAbruptEnds},
-				{"silence", testProxiedSilence},
 				{"restart", testProxiedRestart}, // the last, for the proxy is another then
 			} {
 				t.Run(s.name, func(t *testing.T) { s.run(t, p, b) })
 			}
+			t.Run("silence", func(t *testing.T) {
+				testProxiedSilence(t, kind.start(t, b.Listener.Addr().String(), proxyTimeoutShort), b)
+			})
 		})
 	}
 }
 
 // backend hands its connections to the test. Its ?keepalive=0 sends no pings;
-// otherwise they come more often than the proxies' timeout.
+// otherwise they come more often than the short timeout of the proxies.
 type backend struct {
 	*httptest.Server
 	accepted chan *ws.Conn
@@ -54,7 +56,7 @@ func newBackend(t *testing.T) *backend {
 	b := &backend{accepted: make(chan *ws.Conn, 16)}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := &ws.AcceptOptions{Subprotocols: []string{"chat.v2"}, Header: http.Header{"Set-Cookie": {"proxied=1"}}}
-		o.PingInterval = proxyTimeout / 4
+		o.PingInterval = proxyTimeoutShort / 4
 		if r.FormValue("keepalive") == "0" {
 			o.PingInterval = ws.NoLimit
 		}

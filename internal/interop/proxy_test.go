@@ -25,15 +25,21 @@ import (
 // docs/interoperability.md with other addresses and timeouts.
 var proxies = []struct {
 	name  string
-	start func(t *testing.T, backend string) *proxy
+	start func(t *testing.T, backend string, timeout time.Duration) *proxy
 }{
-	{"nginx", nginx},
-	{"haproxy", haproxy},
+	{"nginx", nginxFor},
+	{"haproxy", haproxyFor},
 }
 
-// proxyTimeout takes the place of what the configurations say, and is long enough
-// for the slowest exchange in which nothing is silent.
-const proxyTimeout = 2 * time.Second
+// How long proxies wait for a connection that is silent.
+const (
+	// proxyTimeout is what the configurations say. It ends nothing in a test that does
+	// not wait for that, however busy the machine is.
+	proxyTimeout = 75 * time.Second
+
+	// proxyTimeoutShort takes its place where a test waits until it is over.
+	proxyTimeoutShort = 4 * time.Second
+)
 
 // proxy is a running proxy that ends TLS.
 type proxy struct {
@@ -44,10 +50,6 @@ type proxy struct {
 	cmd     *exec.Cmd
 	said    bytes.Buffer
 }
-
-func nginx(t *testing.T, backend string) *proxy { return nginxFor(t, backend, proxyTimeout) }
-
-func haproxy(t *testing.T, backend string) *proxy { return haproxyFor(t, backend, proxyTimeout) }
 
 func nginxFor(t *testing.T, backend string, timeout time.Duration) *proxy {
 	t.Helper()

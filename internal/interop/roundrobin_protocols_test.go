@@ -42,7 +42,7 @@ func TestRoundRobinProxies(t *testing.T) {
 		start func(t *testing.T, timeout time.Duration, backends ...string) *proxy
 	}{{"nginx", nginxBefore}, {"haproxy", haproxyBefore}} {
 		t.Run(kind.name, func(t *testing.T) {
-			p := kind.start(t, 75*time.Second, addresses...)
+			p := kind.start(t, proxyTimeout, addresses...)
 			testRobin(t, node, nil, "https://"+p.host, r.Nodes[0].Address(), kind.name, false)
 		})
 	}

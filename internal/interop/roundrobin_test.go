@@ -34,14 +34,10 @@ type robin struct {
 func startRobin(t *testing.T, more string) *robin {
 	t.Helper()
 	skipShort(t)
-	path, err := binary()
-	if err != nil {
-		t.Fatalf("cannot build the program: %v", err)
-	}
 	r := &robin{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}}
 	t.Cleanup(r.client.CloseIdleConnections)
 	settings := strings.Replace(protocolsConfig, "demo: false\n", "", 1)
-	r.Cluster = clustertest.Start(t, clustertest.Options{Nodes: 3, Program: path, Settings: fmt.Sprintf(settings, "") + brokerConfig(t) + more})
+	r.Cluster = clustertest.Start(t, clustertest.Options{Nodes: 3, Settings: fmt.Sprintf(settings, "") + brokerConfig(t) + more})
 	r.balancer = clustertest.NewBalancer(t, r.Nodes...)
 	return r
 }

@@ -9,15 +9,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/godwit-io/godwit/internal/clustertest"
 )
 
 func TestMain(m *testing.M) {
@@ -25,10 +25,8 @@ func TestMain(m *testing.M) {
 	// later, has the last word.
 	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(suite{m}, goleak.Cleanup(func(code int) {
-		for _, dir := range []string{binaryDir, packagesDir} {
-			if dir != "" {
-				_ = os.RemoveAll(dir)
-			}
+		if packagesDir != "" {
+			_ = os.RemoveAll(packagesDir)
 		}
 		os.Exit(code)
 	}))
@@ -39,24 +37,8 @@ type suite struct{ *testing.M }
 
 func (s suite) Run() int {
 	defer stopSharedChromium()
-	return s.M.Run()
+	return clustertest.Main(s.M).Run()
 }
-
-var binaryDir string
-
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "godwit-interop-")
-	if err != nil {
-		return "", err
-	}
-	binaryDir = dir
-	path := filepath.Join(dir, "godwit")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/godwit-io/godwit/cmd/godwit").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%v\n%s", err, out)
-	}
-	return path, nil
-})
 
 var address = regexp.MustCompile(`msg=serving address=(127\.0\.0\.1:\d+)`)
 
@@ -73,14 +55,10 @@ func serveGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host st
 func launchGodwit(t *testing.T, heartbeat time.Duration, args ...string) (host string, process *os.Process) {
 	t.Helper()
 	skipShort(t)
-	path, err := binary()
-	if err != nil {
-		t.Fatalf("cannot build the program: %v", err)
-	}
 	if !slices.Contains(args, "--listen") {
 		args = append([]string{"--listen", "127.0.0.1:0"}, args...)
 	}
-	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
+	cmd := exec.Command(clustertest.Program(t), append([]string{"serve"}, args...)...)
 	cmd.Env = append(os.Environ(), "GODWIT_HEARTBEAT="+heartbeat.String())
 	out, err := cmd.StderrPipe()
 	if err == nil {

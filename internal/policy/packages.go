@@ -12,15 +12,19 @@ import (
 // PackageDocs finds packages that do not say in one sentence what they are: in
 // exactly one file, doc.go, beginning "Package x " (for a command "Command x " or
 // its own name), with the sentence a paragraph of its
-// own.
-func PackageDocs(t *Tree) []Finding {
+// own. Below the folders of lessons a package that is one file says it there: a lesson is read
+// in one piece.
+func PackageDocs(t *Tree, lessons ...string) []Finding {
 	const reason = "a package is one sentence, and go doc, the web and the next reader look for it in one place"
 	var found []Finding
 	for _, p := range t.Packages {
 		if p.Name == "" {
 			continue // nothing but tests
 		}
-		const where = "doc.go"
+		where := "doc.go"
+		if slices.ContainsFunc(lessons, func(folder string) bool { return strings.HasPrefix(p.Dir, folder+"/") }) {
+			where = onlyFile(p, where)
+		}
 		starts := []string{"Package " + p.Name + " "}
 		if p.Name == "main" {
 			name := path.Base(p.Dir)
@@ -54,6 +58,21 @@ func PackageDocs(t *Tree) []Finding {
 		}
 	}
 	return found
+}
+
+// onlyFile is the base name of the file that p is, if it is one besides its tests, and else otherwise.
+func onlyFile(p *Package, otherwise string) string {
+	only := ""
+	for _, f := range p.Files {
+		if strings.HasSuffix(f.Path, "_test.go") {
+			continue
+		}
+		if only != "" {
+			return otherwise
+		}
+		only = path.Base(f.Path)
+	}
+	return only
 }
 
 // Names finds packages whose name, or whose directory's, is in the list.

@@ -38,6 +38,7 @@ func contract(t *testing.T, o Options) {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{})
 	contract(t, Options{URLs: []string{s.URL()}, HistoryBytesMax: 16 << 20})
 }
@@ -46,6 +47,7 @@ func TestContractOnThree(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three servers are slower than one, and are told the same")
 	}
+	t.Parallel()
 	c := natstest.StartCluster(t, 3)
 	contract(t, Options{URLs: c.URLs(), HistoryBytesMax: 16 << 20})
 }

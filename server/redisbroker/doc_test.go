@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -14,6 +15,10 @@ func TestDocumentNamesTests(t *testing.T) {
 	text, err := os.ReadFile("../../docs/broker-redis.md")
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The permissions that tests give to Redis are those that the page gives to its reader.
+	if want := "ACL SETUSER godwit on >PASSWORD " + strings.Join(permissions, " "); !strings.Contains(strings.Join(strings.Fields(string(text)), " "), want) {
+		t.Errorf("the page has not %s", want)
 	}
 	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1)
 	files, err := filepath.Glob("*_test.go")

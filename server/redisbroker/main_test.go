@@ -34,6 +34,7 @@ func newBroker(t testing.TB, urls ...string) *Broker {
 func suite(t *testing.T, urls []string, servers []*redistest.Server) {
 	brokertest.Suite{
 		External: true,
+		KeyAge:   true,
 		New: func(t *testing.T) hub.Broker {
 			for _, s := range servers {
 				s.Must(t, "FLUSHALL")
@@ -50,11 +51,13 @@ func suite(t *testing.T, urls []string, servers []*redistest.Server) {
 }
 
 func TestContractAlone(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	suite(t, []string{s.URL()}, []*redistest.Server{s})
 }
 
 func TestContractInCluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	suite(t, c.URLs(), c.Servers)
 }
@@ -63,6 +66,7 @@ func TestContractBehindSentinel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("behind a sentinel a server is like one that is alone, until it fails")
 	}
+	t.Parallel()
 	r := redistest.StartReplicated(t)
 	suite(t, []string{r.URL()}, r.Servers[:1])
 }

@@ -25,6 +25,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/godwit-io/godwit/internal/clustertest"
 )
 
 // The page in a real Chromium against the real program. GODWIT_SCREENSHOTS names
@@ -203,19 +205,6 @@ func (b *tab) say(pane, text string) {
 
 // --- the program ---
 
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "godwit-browser-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "godwit")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/godwit-io/godwit/cmd/godwit").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%v\n%s", err, out)
-	}
-	return path, nil
-})
-
 type godwit struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -227,11 +216,7 @@ var address = regexp.MustCompile(`msg=serving address=(127\.0\.0\.1:\d+)`)
 // start runs `godwit serve` and waits until it says where.
 func start(t *testing.T, listen string) *godwit {
 	t.Helper()
-	path, err := program()
-	if err != nil {
-		t.Fatalf("cannot build the program: %v", err)
-	}
-	g := &godwit{t: t, cmd: exec.Command(path, "serve", "--listen", listen)}
+	g := &godwit{t: t, cmd: exec.Command(clustertest.Program(t), "serve", "--listen", listen)}
 	out, err := g.cmd.StderrPipe()
 	if err == nil {
 		err = g.cmd.Start()

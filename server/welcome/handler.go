@@ -1,16 +1,15 @@
 package welcome
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html"
 	"net/http"
 	"path"
-	"time"
+	"regexp"
+	"strings"
 
+	"github.com/godwit-io/godwit/server/fixed"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -37,18 +36,21 @@ var contentTypes = map[string]string{
 
 // Handler serves the page at / and what it loads under /welcome/. Any other path is
 // not found. Errors are problem documents (RFC 9457). The page says version, of the
-// program.
+// program, and links to source, the address below which a code host has its files, and to
+// the examples where hasGallery says that they are served.
 //
 // Everything in the page is relative to it, so a proxy may serve it below a path of
 // its own, if that path ends in a slash and the proxy takes it away.
 //
-// Every answer carries an ETag and must be revalidated before it is used again, so a
-// new version of the server never meets the scripts of an old one. The Handler is
-// safe for concurrent use and keeps no state.
-func Handler(version string) http.Handler {
-	served := load(version)
+// Every answer carries an ETag and must be revalidated before it is used again. The
+// Handler is safe for concurrent use.
+func Handler(version, source string, hasGallery func() bool) http.Handler {
+	served, without := load(version, source)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, ok := served[r.URL.Path]
+		file, ok := served[r.URL.Path]
+		if r.URL.Path == "/" && !hasGallery() {
+			file = without
+		}
 		if !ok {
 			transport.ProblemNotFound.Write(w, "nothing is served at this path; channels are at /channels/NAME, and / shows some")
 			return
@@ -58,35 +60,21 @@ func Handler(version string) http.Handler {
 			transport.ProblemMethod.Write(w, "this can be read with GET or HEAD; to publish, POST to /channels/NAME")
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", a.contentType)
-		h.Set("ETag", a.etag)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		// The ETag says it all: a time would be that of the build, and lie.
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+		fixed.SetPolicy(w.Header(), policy)
+		file.ServeHTTP(w, r)
 	})
 }
 
-// asset is one embedded file, ready to be served.
-type asset struct {
-	contentType string
-	etag        string
-	content     []byte
-}
-
-// load reads the embedded files by the path each is served at. What could go wrong
-// was decided when the program was built, so it panics.
-func load(version string) map[string]asset {
+// load reads the embedded files by the path each is served at, and the page as it is
+// without the examples. What could go wrong was decided when the program was built, so
+// it panics.
+func load(version, source string) (served map[string]*fixed.File, without *fixed.File) {
 	entries, err := assets.ReadDir("assets")
 	if err != nil {
 		panic(err)
 	}
-	served := make(map[string]asset, len(entries))
+	fill := strings.NewReplacer("{{version}}", html.EscapeString(version), "{{source}}", html.EscapeString(source))
+	served = make(map[string]*fixed.File, len(entries))
 	for _, entry := range entries {
 		content, err := assets.ReadFile("assets/" + entry.Name())
 		if err != nil {
@@ -96,17 +84,16 @@ func load(version string) map[string]asset {
 		if !ok {
 			panic(fmt.Sprintf("welcome: no content type for %s", entry.Name()))
 		}
-		at := prefix + entry.Name()
-		if entry.Name() == "index.html" {
-			at = "/"
-			content = bytes.ReplaceAll(content, []byte("{{version}}"), []byte(html.EscapeString(version)))
+		if entry.Name() != "index.html" {
+			served[prefix+entry.Name()] = fixed.New(contentType, content)
+			continue
 		}
-		sum := sha256.Sum256(content)
-		served[at] = asset{
-			contentType: contentType,
-			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
-			content:     content,
-		}
+		content = []byte(fill.Replace(string(content)))
+		served["/"] = fixed.New(contentType, content)
+		without = fixed.New(contentType, examples.ReplaceAll(content, nil))
 	}
-	return served
+	return served, without
 }
+
+// examples matches what the page says of the examples.
+var examples = regexp.MustCompile(`(?s)[ \t]*<!-- examples -->.*?<!-- /examples -->\n`)

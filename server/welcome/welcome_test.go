@@ -11,9 +11,14 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/godwit-io/godwit/internal/clustertest"
+	"github.com/godwit-io/godwit/server/fixed"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+const source = "https://code.example/blob/v1.2.3/"
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(clustertest.Main(m)) }
 
 func get(t *testing.T, method, target string, header http.Header) *http.Response {
 	t.Helper()
@@ -22,8 +27,26 @@ func get(t *testing.T, method, target string, header http.Header) *http.Response
 		r.Header[name] = values
 	}
 	w := httptest.NewRecorder()
-	Handler("v1.2.3 <dirty>").ServeHTTP(w, r)
+	Handler("v1.2.3 <dirty>", source, func() bool { return true }).ServeHTTP(w, r)
 	return w.Result()
+}
+
+// all are the files that are served, where the examples are.
+func all() map[string]*fixed.File {
+	served, _ := load("v1.2.3 <dirty>", source)
+	return served
+}
+
+// TestExamplesWhereTheyAre: the page links to the examples if they are served, and says
+// nothing of them otherwise.
+func TestExamplesWhereTheyAre(t *testing.T) {
+	for _, has := range []bool{true, false} {
+		w := httptest.NewRecorder()
+		Handler("v1.2.3", source, func() bool { return has }).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := strings.Contains(w.Body.String(), "xamples"); got != has {
+			t.Errorf("served: %t; the page says so: %t", has, got)
+		}
+	}
 }
 
 func body(t *testing.T, res *http.Response) string {
@@ -36,14 +59,14 @@ func body(t *testing.T, res *http.Response) string {
 }
 
 func TestServesEveryAssetWithItsType(t *testing.T) {
-	served := load("v1.2.3 <dirty>")
+	served := all()
 	for at, a := range served {
 		res := get(t, "GET", at, nil)
 		if res.StatusCode != http.StatusOK {
 			t.Errorf("GET %s: status %d, want 200", at, res.StatusCode)
 		}
-		if got := body(t, res); got != string(a.content) || got == "" {
-			t.Errorf("GET %s: %d bytes, want the %d of the file", at, len(got), len(a.content))
+		if got := body(t, res); got != string(a.Content()) || got == "" {
+			t.Errorf("GET %s: %d bytes, want the %d of the file", at, len(got), len(a.Content()))
 		}
 		if res.Header.Get("Content-Security-Policy") == "" {
 			t.Errorf("GET %s: no Content-Security-Policy", at)
@@ -65,11 +88,11 @@ func TestServesEveryAssetWithItsType(t *testing.T) {
 
 // The page must work without a network: whatever one file names, another of them is.
 func TestEveryReferenceIsServed(t *testing.T) {
-	served := load("v1.2.3 <dirty>")
+	served := all()
 	named := regexp.MustCompile(`(?:src|href)="(welcome/[^"]*)"|from "\./([^"]*)"`)
 	reached := map[string]bool{"/": true}
 	for at, a := range served {
-		for _, match := range named.FindAllStringSubmatch(string(a.content), -1) {
+		for _, match := range named.FindAllStringSubmatch(string(a.Content()), -1) {
 			target := "/" + match[1]
 			if target == "/" {
 				target = prefix + match[2]
@@ -106,9 +129,9 @@ func TestPageObeysItsPolicy(t *testing.T) {
 		"another host":            regexp.MustCompile(`<(?:link|script|img|iframe)[^>]*(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//`),
 		"a path of the host":      regexp.MustCompile(`(?:src|href)="/`),
 	}
-	for at, a := range load("v1.2.3 <dirty>") {
+	for at, a := range all() {
 		for what, pattern := range forbidden {
-			if found := pattern.Find(a.content); found != nil {
+			if found := pattern.Find(a.Content()); found != nil {
 				t.Errorf("%s has %s: %s", at, what, found)
 			}
 		}
@@ -210,7 +233,7 @@ func TestProblems(t *testing.T) {
 func TestAbout(t *testing.T) {
 	page := body(t, get(t, "GET", "/", nil))
 	for _, want := range []string{
-		"Godwit v1.2.3 &lt;dirty&gt;<", `href="https://github.com/godwit-io/godwit"`, "/docs/README.md", "/LICENSE", "Apache-2.0", "/docs/client-js.md",
+		"Godwit v1.2.3 &lt;dirty&gt;<", `href="https://code.example/blob/v1.2.3/README.md"`, `href="https://code.example/blob/v1.2.3/LICENSE"`, "Apache-2.0", `href="docs/"`, `href="docs/client-js"`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

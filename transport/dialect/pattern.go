@@ -83,7 +83,12 @@ func (p *progress) noteTime(now time.Time) {
 func (p *progress) FollowsPatterns() bool { return p != nil }
 
 // SetCaughtUp implements Follower.
-func (p *progress) SetCaughtUp(hasCaughtUp bool) { p.isBehind = !hasCaughtUp }
+func (p *progress) SetCaughtUp(hasCaughtUp bool) {
+	p.isBehind = !hasCaughtUp
+	if hasCaughtUp && p.tracker != nil && p.tracker.NoteCaughtUp() {
+		p.isNew = true // or the client would be given the newest again
+	}
+}
 
 // isDue reports whether the client is to be told of a vector among lines or messages.
 func (p *progress) isDue(now time.Time) bool {

@@ -284,8 +284,8 @@ func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 	case clientproto.Publish:
 		command.Kind, command.Action = hub.CommandPublish, access.Publish
 		command.Message = hub.Message{Channel: c.Channel, Kind: c.Kind, Data: c.Data, IdempotencyKey: c.Idempotency}
-		if c.Event != "" || c.Key != "" {
-			command.Message.Attributes = &hub.Attributes{Event: c.Event, Key: c.Key}
+		if c.Event != "" || c.Key != "" || c.Exclude != "" {
+			command.Message.Attributes = &hub.Attributes{Event: c.Event, Key: c.Key, Exclude: c.Exclude}
 		}
 		s.note(c.ID, true)
 	case clientproto.History:

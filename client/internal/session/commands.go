@@ -19,7 +19,7 @@ type command struct {
 
 // isWindowed reports whether the server bounds how many there are without a reply.
 func (c *command) isWindowed() bool {
-	return c.Verb == clientproto.Publish || c.Verb == clientproto.RPC
+	return c.Verb == clientproto.Publish || c.Verb == clientproto.RPC || c.Verb == clientproto.Answer
 }
 
 // Do sends a command of a caller: Publish, which must have an idempotency key, RPC, History, Presence
@@ -30,7 +30,7 @@ func (m *Machine) Do(c clientproto.Command, ticket uint64) {
 	case m.state == Ended:
 		m.outcome(waiting, nil, m.err)
 		return
-	case len(m.commands) >= WaitingMax:
+	case len(m.commands) >= WaitingMax && c.Verb != clientproto.Answer:
 		m.outcome(waiting, nil, ErrTooMany)
 		return
 	}
@@ -148,6 +148,12 @@ func (m *Machine) Receive(now time.Time, line []byte) error {
 			s.asked, s.isActive = 0, false // it has no need to be told
 			m.endSubscription(s, err)
 		}
+	case o.Call != nil:
+		return m.called(o.Call)
+	case o.CallOver != nil:
+		m.callOver(o.CallOver)
+	case o.Unregistered != nil:
+		m.unregistered(o.Unregistered)
 	case o.Reconnect != nil:
 		m.advised = time.Duration(o.Reconnect.AfterMS) * time.Millisecond
 	case o.Expiring != nil:
@@ -228,6 +234,12 @@ func (m *Machine) reply(now time.Time, o *object) {
 		m.began(s, &ok)
 		return
 	}
+	for _, r := range m.registrations {
+		if r.asked == o.ID {
+			m.registered(now, r, o.Error)
+			return
+		}
+	}
 	i := slices.IndexFunc(m.commands, func(c *command) bool { return c.isSent && c.ID == o.ID })
 	if i < 0 {
 		return // of a ping, of what nobody waits for, or of an earlier connection
@@ -268,20 +280,26 @@ func (m *Machine) connected(now time.Time, o *object) {
 		m.giveUpCalls()
 	}
 	m.enter(Open)
+	m.reconcileAll(ok.Resumed)
 	m.flush(nil)
 }
 
-// giveUpCalls ends the calls that an earlier session was given: this one does not know
-// them, so it is not known whether they were done.
+// giveUpCalls ends the calls that an earlier session was given, and answers to those that it had to
+// answer: this one does not know them, so it is not known whether they were done.
 func (m *Machine) giveUpCalls() {
 	for i := 0; i < len(m.commands); {
 		c := m.commands[i]
-		if c.Verb != clientproto.RPC || c.ID == 0 || c.isSent {
+		isOld := c.Verb == clientproto.Answer || c.Verb == clientproto.RPC && c.ID != 0
+		if !isOld || c.isSent {
 			i++
 			continue
 		}
 		m.remove(i)
-		m.outcome(c, nil, ErrUnknown)
+		err := ErrUnknown
+		if c.Verb == clientproto.Answer {
+			err = ErrCallOver
+		}
+		m.outcome(c, nil, err)
 	}
 }
 

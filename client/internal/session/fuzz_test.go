@@ -10,10 +10,13 @@ import (
 )
 
 // FuzzReceive: whatever a server sends, a Machine does not panic, its state is one of
-// those that there are, and what is delivered of a channel ascends within an epoch.
+// those that there are, what is delivered of a channel ascends within an epoch, and a call is
+// over once, and nothing of a registration comes behind its end.
 func FuzzReceive(f *testing.F) {
 	f.Add(`{"id":1,"ok":{"session":"S","secret":"X","resumed":false,"reconnect":{"after_ms":1500},"ping_ms":25000}}` + "\n" +
 		`{"id":2,"ok":{"position":"E:3"}}` + "\n" + `{"channel":"chat","position":"E:4","time":"2026-11-30T09:00:00Z","data":"four"}`)
+	f.Add(`{"id":1,"ok":{"session":"S","secret":"X","resumed":false}}` + "\n" + `{"id":4,"ok":{}}` + "\n" + `{"call":{"id":7,"method":"a/b","timeout_ms":10,"data":"x"}}` + "\n" +
+		`{"call_over":{"id":7,"reason":"canceled"}}` + "\n" + `{"unregistered":{"method":"a/*"}}` + "\n" + `{"call":{"id":8,"method":"a/b","data_base64":"AA=="}}`)
 	f.Add(`{"end":{"code":4401,"reason":"x"}}`)
 	f.Add(`{"id":1,"error":{"type":"a","title":"b","retry_after_ms":-1}}` + "\n" + `{}`)
 	f.Add(`{"gap":{"channel":"chat","from":null,"to":null,"reason":"dropped","count":12}}`)
@@ -22,18 +25,41 @@ func FuzzReceive(f *testing.F) {
 		m := New(Options{CanFetch: true, Random: func() float64 { return 0 }})
 		s := &Subscription{Channel: "chat"}
 		all := &Subscription{Channel: "**"}
-		if m.Subscribe(s) != nil || m.Subscribe(all) != nil {
+		answerer := &Registration{Method: "a/*"}
+		if m.Subscribe(s) != nil || m.Subscribe(all) != nil || m.Register(answerer) != nil {
 			t.Fatal("not subscribed")
 		}
 		m.Tick(begin)
 		m.Opened(begin, "")
 		m.Take()
 		newest := make(map[*Subscription]*Message)
+		open, isOver := make(map[*Call]bool), false
 		for line := range strings.Lines(text) {
 			if m.Receive(begin, []byte(line)) != nil {
 				m.Broken(begin, Cause{})
 			}
-			for _, d := range m.Take().Events {
+			e := m.Take()
+			for _, a := range e.Answering {
+				switch {
+				case a.To != answerer, isOver && (a.Began || a.Call != nil || a.Err != nil):
+					t.Fatalf("%+v", a)
+				case a.Call != nil:
+					open[a.Call] = true
+				case a.Over != nil && !open[a.Over]:
+					t.Fatal("over is what nobody was asked")
+				case a.Over != nil:
+					delete(open, a.Over)
+				case a.Err != nil:
+					isOver = true
+				}
+			}
+			for call := range open { // each can be answered, once what is under way is confirmed
+				m.Answer(call, hub.Text, nil, nil, 1)
+				m.Forget(call)
+				delete(open, call)
+				break
+			}
+			for _, d := range e.Events {
 				if d.Message == nil || d.To == nil {
 					continue
 				}

@@ -17,7 +17,7 @@ const (
 	// them. A command beyond is answered with ErrTooMany.
 	WaitingMax = 10_000
 
-	// windowMax is how many publications and calls are sent without a reply (docs/protocol.md §2.5).
+	// windowMax is how many publications, calls and answers are sent without a reply (docs/protocol.md §2.5).
 	windowMax = 64
 
 	delayFirst = time.Second // until the server has said something else (§6.6)
@@ -78,14 +78,15 @@ type Options struct {
 
 // Effects are what is to be done after a call of the Machine. They are in order.
 type Effects struct {
-	Send     [][]byte   // lines for the carrier
-	Events   []Delivery // for subscriptions, and for the user
-	Outcomes []Outcome  // of commands
-	Dial     bool       // open a carrier, and call Opened or Broken
-	Drop     bool       // leave the carrier without ending the session
-	Finish   bool       // close the carrier, the session is over
-	Token    Reason     // fetch a token, and call Refresh; "" for none
-	Changed  bool       // State, or what it says of itself
+	Send      [][]byte    // lines for the carrier
+	Events    []Delivery  // for subscriptions, and for the user
+	Outcomes  []Outcome   // of commands
+	Answering []Answering // of registrations
+	Dial      bool        // open a carrier, and call Opened or Broken
+	Drop      bool        // leave the carrier without ending the session
+	Finish    bool        // close the carrier, the session is over
+	Token     Reason      // fetch a token, and call Refresh; "" for none
+	Changed   bool        // State, or what it says of itself
 }
 
 // Delivery is something for a subscription. Exactly one of the others is set.
@@ -150,7 +151,11 @@ type Machine struct {
 
 	subs     []*Subscription // in the order in which they first began
 	commands []*command      // in the order of their IDs, which those that were not sent do not have yet
-	window   int             // publications and calls that were sent and have no reply
+	window   int             // publications, calls and answers that were sent and have no reply
+
+	registrations []*Registration
+	calls         map[uint64]openCall // by their IDs
+	recent        []uint64            // IDs of calls that this session was given, at most recentMax
 }
 
 // New returns a Machine that begins at once: Deadline is in the past.
@@ -209,6 +214,9 @@ func (m *Machine) Deadline() time.Time {
 		for _, s := range m.subs {
 			earliest(s.retryAt)
 		}
+		for _, r := range m.registrations {
+			earliest(r.retryAt)
+		}
 	}
 	return at
 }
@@ -245,6 +253,12 @@ func (m *Machine) Tick(now time.Time) {
 				m.subscribe(s)
 			}
 		}
+		for _, r := range slices.Clone(m.registrations) {
+			if !r.retryAt.IsZero() && !now.Before(r.retryAt) {
+				r.retryAt = time.Time{}
+				m.reconcile(r)
+			}
+		}
 	}
 }
 
@@ -279,9 +293,10 @@ func (m *Machine) Opened(now time.Time, token string) {
 		m.subscribe(s)
 	}
 	// Publications have a key by which the server knows them again. Calls wait until it is
-	// known whether the server knows what it has done (§6.3).
+	// known whether the server knows what it has done (§6.3), and answers until it is known
+	// whether it knows what was asked.
 	m.flush(func(c *command) bool {
-		return c.Verb != clientproto.RPC || c.ID == 0 && m.resume == (clientproto.Resume{})
+		return c.Verb != clientproto.Answer && (c.Verb != clientproto.RPC || c.ID == 0 && m.resume == (clientproto.Resume{}))
 	})
 }
 
@@ -344,6 +359,9 @@ func (m *Machine) lose(now time.Time, err error, what clientproto.Reconnect, aft
 	for _, s := range m.subs {
 		s.asked, s.isActive, s.retryAt = 0, false, time.Time{}
 	}
+	for _, r := range m.registrations {
+		r.asked, r.retryAt = 0, time.Time{}
+	}
 	switch what {
 	case clientproto.ReconnectNever:
 		m.finish(err)
@@ -380,6 +398,7 @@ func (m *Machine) finish(err error) {
 	for _, s := range subs {
 		m.effects.Events = append(m.effects.Events, Delivery{To: s, Err: err})
 	}
+	m.endAnswering(err)
 	commands := m.commands
 	m.commands = nil
 	for _, c := range commands {

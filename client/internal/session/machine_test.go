@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write golden files instead of comparing
 // TestDialogues plays the files of testdata: a line that begins with "!" is what happens,
 // "<" is a line of the server, and all others are what comes of it. A "!" has one of
 // these words: new, tick, opened, broken, sub, unsub, hold, release, publish, history, rpc, cancel,
-// token, hurry, close.
+// register, unregister, answer, fail, forget, token, hurry, close.
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -50,17 +50,19 @@ func TestDialogues(t *testing.T) {
 
 // player plays one dialogue.
 type player struct {
-	t    *testing.T
-	m    *Machine
-	now  time.Time
-	subs map[string]*Subscription
-	out  bytes.Buffer
+	t             *testing.T
+	m             *Machine
+	now           time.Time
+	subs          map[string]*Subscription
+	registrations map[string]*Registration
+	calls         map[string]*Call // by their methods
+	out           bytes.Buffer
 }
 
 var begin = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 
 func play(t *testing.T, text []byte) []byte {
-	p := &player{t: t, now: begin, subs: make(map[string]*Subscription)}
+	p := &player{t: t, now: begin, subs: make(map[string]*Subscription), registrations: make(map[string]*Registration), calls: make(map[string]*Call)}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		line := lines.Text()
@@ -142,6 +144,20 @@ func (p *player) happen(words []string) {
 		p.m.Do(clientproto.Command{Verb: clientproto.RPC, Method: rest, Kind: hub.JSON, Data: []byte("1")}, uint64(number("ticket")))
 	case "cancel":
 		p.m.Cancel(uint64(number("ticket")))
+	case "register":
+		r := &Registration{Method: rest, Concurrency: number("concurrency")}
+		p.registrations[rest] = r
+		if err := p.m.Register(r); err != nil {
+			fmt.Fprintln(&p.out, "  error:", err)
+		}
+	case "unregister":
+		p.m.Unregister(p.registrations[rest])
+	case "answer":
+		p.m.Answer(p.calls[rest], hub.Text, []byte(option("data")), nil, uint64(number("ticket")))
+	case "fail":
+		p.m.Answer(p.calls[rest], 0, nil, &clientproto.Failure{Type: "t", Title: option("title")}, uint64(number("ticket")))
+	case "forget":
+		p.m.Forget(p.calls[rest])
 	case "token":
 		if rest == "" {
 			p.m.Refresh(p.now, "", errors.New("no token to be had"))
@@ -182,6 +198,19 @@ func (p *player) show() {
 			fmt.Fprintf(&p.out, "  to %s: began at %q\n", to, d.Began.Position)
 		default:
 			fmt.Fprintf(&p.out, "  to %s: over: %v\n", to, d.Err)
+		}
+	}
+	for _, a := range e.Answering {
+		switch {
+		case a.Began:
+			fmt.Fprintf(&p.out, "  %s: calls may come\n", a.To.Method)
+		case a.Call != nil:
+			p.calls[a.Call.Method] = a.Call
+			fmt.Fprintf(&p.out, "  %s: call of %s by %q in %s: %q within %v\n", a.To.Method, a.Call.Method, a.Call.User, a.Call.Session, a.Call.Data, a.Call.Timeout)
+		case a.Over != nil:
+			fmt.Fprintf(&p.out, "  %s: call of %s needs no answer: %v\n", a.To.Method, a.Over.Method, a.Why)
+		default:
+			fmt.Fprintf(&p.out, "  %s: over: %v\n", a.To.Method, a.Err)
 		}
 	}
 	for _, o := range e.Outcomes {

@@ -58,17 +58,20 @@ type object struct {
 
 	envelope
 
-	Gap          *gapObject      `json:"gap"`
-	Message      json.RawMessage `json:"message"`
-	Join         *membersObject  `json:"join"`
-	Leave        *membersObject  `json:"leave"`
-	Presence     *membersObject  `json:"presence"`
-	Vector       *vectorObject   `json:"vector"`
-	Subscribed   *channelObject  `json:"subscribed"`
-	Unsubscribed *channelObject  `json:"unsubscribed"`
-	Reconnect    *delayObject    `json:"reconnect"`
-	Expiring     *delayObject    `json:"expiring"`
-	End          *endObject      `json:"end"`
+	Gap          *gapObject          `json:"gap"`
+	Message      json.RawMessage     `json:"message"`
+	Join         *membersObject      `json:"join"`
+	Leave        *membersObject      `json:"leave"`
+	Presence     *membersObject      `json:"presence"`
+	Vector       *vectorObject       `json:"vector"`
+	Subscribed   *channelObject      `json:"subscribed"`
+	Unsubscribed *channelObject      `json:"unsubscribed"`
+	Call         *callObject         `json:"call"`
+	CallOver     *callOverObject     `json:"call_over"`
+	Unregistered *registrationObject `json:"unregistered"`
+	Reconnect    *delayObject        `json:"reconnect"`
+	Expiring     *delayObject        `json:"expiring"`
+	End          *endObject          `json:"end"`
 }
 
 type envelope struct {
@@ -117,6 +120,28 @@ type channelObject struct {
 	Error    *Problem     `json:"error"`
 }
 
+type callObject struct {
+	ID         uint64          `json:"id"`
+	Method     string          `json:"method"`
+	User       string          `json:"user"`
+	Info       json.RawMessage `json:"info"`
+	Session    string          `json:"session"`
+	Trace      string          `json:"trace"`
+	TimeoutMS  int64           `json:"timeout_ms"`
+	Data       json.RawMessage `json:"data"`
+	DataBase64 []byte          `json:"data_base64"`
+}
+
+type callOverObject struct {
+	ID     uint64 `json:"id"`
+	Reason string `json:"reason"`
+}
+
+type registrationObject struct {
+	Method string   `json:"method"`
+	Error  *Problem `json:"error"`
+}
+
 type delayObject struct {
 	AfterMS int64 `json:"after_ms"`
 }
@@ -130,19 +155,24 @@ type endObject struct {
 // message is what the envelope has in it.
 func (e *envelope) message(whole []byte) (*Message, error) {
 	m := &Message{Channel: e.Channel, Position: e.Position, Time: e.Time, Event: e.Event, User: e.User, Key: e.Key, Envelope: whole}
-	switch {
-	case e.DataBase64 != nil:
-		m.Kind, m.Data = hub.Binary, e.DataBase64
-	case len(e.Data) > 0 && e.Data[0] == '"':
-		var text string
-		if err := json.Unmarshal(e.Data, &text); err != nil {
-			return nil, err
-		}
-		m.Kind, m.Data = hub.Text, []byte(text)
-	default:
-		m.Kind, m.Data = hub.JSON, e.Data
+	var err error
+	if m.Kind, m.Data, err = payload(e.Data, e.DataBase64); err != nil {
+		return nil, err
 	}
 	return m, nil
+}
+
+// payload is what stands as data, or as data_base64.
+func payload(data json.RawMessage, base64 []byte) (hub.Kind, []byte, error) {
+	switch {
+	case base64 != nil:
+		return hub.Binary, base64, nil
+	case len(data) > 0 && data[0] == '"':
+		var text string
+		err := json.Unmarshal(data, &text)
+		return hub.Text, []byte(text), err
+	}
+	return hub.JSON, data, nil
 }
 
 // parseObject reads one line that a server has sent. What is unknown is ignored.

@@ -138,7 +138,7 @@ func (m *Machine) began(s *Subscription, ok *subscribeReply) {
 func (m *Machine) refused(now time.Time, s *Subscription, p *Problem) {
 	s.asked = 0
 	if p.passes() {
-		s.retryAt = now.Add(max(time.Duration(p.RetryAfterMS)*time.Millisecond, m.advised/2+time.Duration(m.options.Random()*float64(m.advised/2))))
+		s.retryAt = m.after(now, p)
 		return
 	}
 	m.endSubscription(s, p)

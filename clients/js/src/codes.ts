@@ -316,6 +316,7 @@ export const keys = [
   "args",
   "attachments",
   "framed",
+  "exclude",
 ] as const
 
 /** The tag of CBOR for a byte string that is the text of a JSON value. */

@@ -2,7 +2,7 @@
 // copied with one press.
 
 const written = "127.0.0.1:8000"; // the address the page is written with
-const base = new URL(".", location.href).href.slice(0, -1); // a proxy may have put it below a path
+const base = new URL("..", import.meta.url).href.slice(0, -1); // a proxy may have put it below a path
 
 /** here puts the address of this server into text that names the default one. */
 export function here(text) {

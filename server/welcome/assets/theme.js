@@ -15,6 +15,7 @@
 
   addEventListener("DOMContentLoaded", () => {
     const button = document.querySelector("[data-testid=theme-toggle]");
+    if (!button) return; // a page without the choice has the one that was made
     const changed = () => {
       button.setAttribute("aria-pressed", isDark());
       document.dispatchEvent(new Event("themechange"));

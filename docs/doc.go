@@ -1,0 +1,2 @@
+// Package docs is the documentation as files, which a program that imports it has inside.
+package docs

@@ -1,0 +1,2 @@
+// Package gallery has all examples, and serves them as pages.
+package gallery
