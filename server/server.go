@@ -126,13 +126,8 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		return nil, err // normalize has parsed them one by one
 	}
 
-	if err := s.tls.load(&c.TLS, s.log); err != nil {
+	if err := s.loadTLS(&c); err != nil {
 		return nil, c.located(err)
-	}
-	if c.Cluster.TLS.Cert != "" {
-		if s.peerTLS, err = c.Cluster.TLS.load(s.log); err != nil {
-			return nil, c.located(err)
-		}
 	}
 	if err := s.makeBroker(); err != nil {
 		return nil, c.located(err)

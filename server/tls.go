@@ -45,6 +45,16 @@ func (t *tlsSource) load(c *TLS, log *slog.Logger) error {
 	return nil
 }
 
+// loadTLS reads the files for clients and those for other nodes, if there are some.
+func (s *Server) loadTLS(c *Config) (err error) {
+	if c.Cluster.TLS.Cert != "" {
+		if s.peerTLS, err = c.Cluster.TLS.load(s.log); err != nil {
+			return err
+		}
+	}
+	return s.tls.load(&c.TLS, s.log)
+}
+
 // listen binds what the authority asks at, if there is one. listeners are those of the
 // server, and open binds an address that others are meant to reach.
 func (t *tlsSource) listen(ctx context.Context, c *ACME, listeners []net.Listener, open func(context.Context, string) ([]net.Listener, error), log *slog.Logger) error {
