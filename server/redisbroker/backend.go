@@ -269,6 +269,9 @@ func (b *Broker) connect(ctx context.Context) (*backend, error) {
 			return nil, errServers
 		}
 		said, _ := fateOf(err)
+		if b.place.isTLS && isRefusedTLS(err) {
+			said = fmt.Errorf("%w: %w", ErrTLS, err)
+		}
 		return nil, said
 	}
 	client = persistent{client}
