@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/bridge"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -33,6 +34,7 @@ func someMetrics() *metrics {
 	m.watchCluster(&Server{})
 	m.watchPresence(&Server{})
 	m.watchForwards(&Server{})
+	m.watchBridges(func() []bridge.Report { return []bridge.Report{{Name: "eth"}} })
 	m.watchDisk(&Server{diskSyncs: newDiskSyncs()})
 	m.watchReconnects(func() time.Duration { return 0 })
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })
@@ -229,14 +231,12 @@ func TestMetricsServed(t *testing.T) {
 		`godwit_delivery_latency_seconds_count{transport="websocket"} 1`, "godwit_build_info{", "go_goroutines ", "process_start_time_seconds ",
 	}
 	// The latency is observed after the write that the client has seen already.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	eventually(t, func() string {
 		text := s.do(t, http.MethodGet, "/metrics", "").body
 		missing := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return strings.Contains("\n"+text, "\n"+line) })
 		if len(missing) == 0 {
-			break
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%q are not in\n%s", missing, text)
-		}
-	}
+		return fmt.Sprintf("%q are not in\n%s", missing, text)
+	})
 }
