@@ -82,10 +82,10 @@ func TestTLSDistrust(t *testing.T) {
 	node, other := mutual(t, authority, "127.0.0.1"), mutual(t, authority, "127.0.0.1")
 	foreign, misnamed := mutual(t, stranger, "127.0.0.1"), mutual(t, authority, "other.example.com")
 	// It trusts the authority, and shows a certificate of another one, or none.
-	shows := func(certificates ...tls.Certificate) func(string) *tls.Config {
+	shows := func(certificate *tls.Certificate) func(string) *tls.Config {
 		return func(host string) *tls.Config {
 			config := node.Client(host)
-			config.GetClientCertificate, config.Certificates = nil, certificates
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 			return config
 		}
 	}
@@ -99,8 +99,8 @@ func TestTLSDistrust(t *testing.T) {
 		want   string // in the log
 	}{
 		"a node of another authority":      {other.Server(), foreign.Client, "certificate signed by unknown authority"},
-		"a certificate of another":         {other.Server(), shows(*theirs), "certificate signed by unknown authority"},
-		"no certificate":                   {other.Server(), shows(), "client didn't provide a certificate"},
+		"a certificate of another":         {other.Server(), shows(theirs), "certificate signed by unknown authority"},
+		"no certificate":                   {other.Server(), shows(new(tls.Certificate)), "client didn't provide a certificate"},
 		"a certificate for another host":   {misnamed.Server(), node.Client, "certificate is not valid for any names|doesn't contain any IP SANs"},
 		"only this node has TLS":           {nil, node.Client, "first record does not look like a TLS handshake"},
 		"only the other node has TLS":      {other.Server(), nil, "the node wants TLS"},

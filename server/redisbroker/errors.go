@@ -81,7 +81,7 @@ func refusalOf(text string) (err error, passes bool) {
 	if strings.Contains(text, "NOAUTH") || strings.Contains(text, "invalid username-password") {
 		return ErrAuth, false
 	}
-	if strings.Contains(text, "user executing the script") || strings.Contains(text, "No permissions") {
+	if strings.Contains(text, "user executing the script") || strings.Contains(text, "No permissions") || strings.Contains(text, "ACL failure in script") {
 		return ErrPermission, false
 	}
 	if len(text) > 200 {
