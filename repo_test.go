@@ -86,10 +86,11 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "github.com/getkin/kin-openapi/...", Reason: "the description of the API is checked by tests; the server only shows it"},
 	{From: "...", To: "github.com/evanw/esbuild/...", Reason: "bundles are made when the source changes, and committed; no program has a bundler in it"},
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/certtest", Except: []string{"internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/standstill", Except: []string{"internal/clustertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},
-	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/certtest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/clustertest", Reason: "test support must not reach a binary"},
 
 	{From: "ws/...", To: "math/rand/...", Except: []string{"ws/wstest"}, Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},
