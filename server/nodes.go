@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,9 @@ type nodes struct {
 	token    string // that the others show
 	listener net.Listener
 	ending   atomic.Int64
-	host     string // where others most likely reach this machine
+	unwatch  context.CancelFunc // ends watching; nil without TLS
+	watching sync.WaitGroup     // the files of TLS
+	host     string             // where others most likely reach this machine
 }
 
 // neighbours are the other nodes that are alive.
