@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // hooks is a Handler made of functions. Messages go back if there is none for them.
 type hooks struct {

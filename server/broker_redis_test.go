@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,21 +16,12 @@ import (
 // awaitReady waits until /readyz answers status.
 func (r *running) awaitReady(t *testing.T, status int) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	for {
-		a := r.do(t, http.MethodGet, "/readyz", "")
-		if a.StatusCode == status {
-			return
+	eventually(t, func() string {
+		if a := r.do(t, http.MethodGet, "/readyz", ""); a.StatusCode != status {
+			return fmt.Sprintf("/readyz answers %s %s", a.Status, a.body)
 		}
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatalf("after %v /readyz answers %s %s", patience, a.Status, a.body)
-		}
-	}
+		return ""
+	})
 }
 
 func asSecret(t *testing.T, text string) Secret {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/godwit-io/godwit/compat/pusher/protocol"
 	"github.com/godwit-io/godwit/ws"
@@ -34,25 +33,17 @@ func (r *running) presence(t *testing.T, channel string) (p present) {
 	return p
 }
 
-// members waits until so many are in a channel, as a server says. It asks as often as its
-// members elsewhere could have changed.
+// members waits until so many are in a channel, as a server says.
 func (s *several) members(one *running, channel string, want int) present {
 	s.t.Helper()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	for {
-		p := one.presence(s.t, channel)
-		if p.Count == want && len(p.Connections) == want {
-			return p
+	var p present
+	eventually(s.t, func() string {
+		if p = one.presence(s.t, channel); p.Count != want || len(p.Connections) != want {
+			return fmt.Sprintf("%q has the members %+v, want %d", channel, p, want)
 		}
-		select {
-		case <-again.C:
-		case <-timeout.C:
-			s.t.Fatalf("after %v %q has the members %+v, want %d", patience, channel, p, want)
-		}
-	}
+		return ""
+	})
+	return p
 }
 
 // TestClusterPresence: who is in a channel is the same whichever node is asked, by whatever

@@ -14,7 +14,27 @@ import (
 )
 
 // patience is how long something may take that happens at once.
-const patience = 30 * time.Second
+const patience = time.Minute
+
+// eventually asks until nothing is wrong any more.
+func eventually(t *testing.T, wrong func() string) {
+	t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		text := wrong()
+		if text == "" {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-limit.C:
+			t.Fatalf("after %v: %s", patience, text)
+		}
+	}
+}
 
 // several are servers in this process that use one broker.
 type several struct {

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestExplainsWhatHappened(t *testing.T) {
 		// them. Without a position it is about a new publication each time.
 		explained := func(channel, position string, want flight.Outcome, says string) {
 			t.Helper()
-			for deadline := time.Now().Add(10 * time.Second); ; {
+			eventually(t, func() string {
 				at := position
 				if at == "" {
 					at = publish()
@@ -79,12 +80,10 @@ func TestExplainsWhatHappened(t *testing.T) {
 					t.Fatal(a.Status, a.body)
 				}
 				if r.Outcome == want && strings.Contains(r.Text, says) {
-					return
+					return ""
 				}
-				if time.Now().After(deadline) {
-					t.Fatalf("%s of %s is %s, not %s (%s): %s", position, channel, r.Outcome, want, says, a.body)
-				}
-			}
+				return fmt.Sprintf("%s of %s is %s, not %s (%s): %s", position, channel, r.Outcome, want, says, a.body)
+			})
 		}
 		first := publish()
 		explained("chat", first, flight.Offline, "Nothing was seen of ann")

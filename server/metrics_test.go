@@ -229,14 +229,12 @@ func TestMetricsServed(t *testing.T) {
 		`godwit_delivery_latency_seconds_count{transport="websocket"} 1`, "godwit_build_info{", "go_goroutines ", "process_start_time_seconds ",
 	}
 	// The latency is observed after the write that the client has seen already.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	eventually(t, func() string {
 		text := s.do(t, http.MethodGet, "/metrics", "").body
 		missing := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return strings.Contains("\n"+text, "\n"+line) })
 		if len(missing) == 0 {
-			break
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%q are not in\n%s", missing, text)
-		}
-	}
+		return fmt.Sprintf("%q are not in\n%s", missing, text)
+	})
 }

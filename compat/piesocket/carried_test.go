@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // onBothDrivers calls test with the address of a server on loops, and of one on
 // goroutines.

@@ -15,11 +15,14 @@ import (
 
 	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/examples/auction"
+	"github.com/godwit-io/godwit/examples/audio"
 	"github.com/godwit-io/godwit/examples/chat"
 	"github.com/godwit-io/godwit/examples/dashboard"
 	"github.com/godwit-io/godwit/examples/delivery"
 	"github.com/godwit-io/godwit/examples/game"
+	"github.com/godwit-io/godwit/examples/inbox"
 	"github.com/godwit-io/godwit/examples/scores"
+	"github.com/godwit-io/godwit/examples/seats"
 	"github.com/godwit-io/godwit/server/fixed"
 )
 
@@ -45,6 +48,9 @@ var Examples = []Example{
 	{"game", "Multiplayer game", "A server with a tick, and pages that draw what lies between two.", game.Files, game.Run},
 	{"delivery", "Delivery tracking", "Many positions, of which a page gets as many a second as it draws.", delivery.Files, delivery.Run},
 	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run},
+	{"seats", "Seat map", "Many small channels, and a back end that lets one of two have what both want.", seats.Files, seats.Run},
+	{"inbox", "Notification inbox", "What was missed, and how far one has read, on all devices.", inbox.Files, inbox.Run},
+	{"audio", "Live audio", "Bytes, ten times a second, to many listeners.", audio.Files, audio.Run},
 	{"dashboard", "Metrics dashboard", "The history of a channel as the past of a chart.", dashboard.Files, dashboard.Run},
 }
 

@@ -124,7 +124,7 @@ func (s Suite) inRealTime(run func(*testing.T, *fixture)) func(*testing.T, *fixt
 var plenty = hub.Retention{Count: 100_000, Age: time.Hour}
 
 // patience is how long a delivery may take before it is called lost.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // fixture is a started Broker and what it delivered.
 type fixture struct {

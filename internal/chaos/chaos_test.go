@@ -22,17 +22,18 @@ func planFor(t *testing.T, short time.Duration) plan {
 	}
 	t.Parallel()
 	p := plan{seed: rand.Uint64(), clients: 110, groups: 6, duration: short, publications: int(80 * short.Seconds()), anyhow: true}
+	p.least = max(p.publications/2, 100)
 	if d := fromEnvironment(t, "GODWIT_CHAOS", time.ParseDuration); d > 0 {
 		p.duration, p.clients, p.groups = d, 300, 20
 		p.publications = int(1_000_000 * d.Minutes() / 10)
 		if rate := fromEnvironment(t, "GODWIT_CHAOS_RATE", strconv.Atoi); rate > 0 {
 			p.publications = int(float64(rate) * d.Seconds())
 		}
+		p.least = max(p.publications/10, 100) // and the report says how many it was
 	}
 	if seed := fromEnvironment(t, "GODWIT_CHAOS_SEED", func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }); seed > 0 {
 		p.seed = seed
 	}
-	p.least = max(p.publications/2, 100)
 	return p
 }
 

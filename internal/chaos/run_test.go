@@ -142,6 +142,7 @@ func run(t *testing.T, p plan, nodes []*clustertest.Node, disturb disturbance) *
 	clients.Wait()
 	t.Logf("%.1f s: all have left", time.Since(w.began).Seconds())
 	v := w.truth.Check(w.allRecords(), true)
+	t.Logf("%d publications were due, and %d were acknowledged", p.publications, v.Acknowledged)
 	w.report(v, took, heard)
 	return v
 }

@@ -102,6 +102,22 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// The end of what a node has logged says why it ended.
+func TestLastLines(t *testing.T) {
+	died := "one\ntwo\npanic: of the hub\n[signal]\ngoroutine 1\nmain.main()\nexit\n"
+	for _, test := range []struct{ text, want string }{
+		{"one\ntwo\nthree\n", "two\nthree"},
+		{"one", "one"},
+		{died, "panic: of the hub\n[signal]\n"},
+		{"one\nfatal error: all goroutines are asleep\nmore\nand more\n", "fatal error: all goroutines are asleep\nmore\n"},
+		{died + "msg=serving address=x\nthree\nfour\n", "three\nfour"},
+	} {
+		if got := lastLines(test.text, 2); got != test.want {
+			t.Errorf("of %q: %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
 // A node that cannot start says what it logged.
 func TestNodeFails(t *testing.T) {
 	if testing.Short() {

@@ -69,8 +69,16 @@ func (o *transcript) wait(ctx context.Context, place int, text string, ended <-c
 	}
 }
 
-// lastLines returns the last n lines of a text.
+// lastLines returns the last n lines of a text. Of a panic that ended the process they are the
+// first, which say what it was and where.
 func lastLines(text string, n int) string {
+	for _, end := range []string{"\npanic: ", "\nfatal error: "} {
+		i := strings.LastIndex(text, end)
+		if i >= 0 && !strings.Contains(text[i:], "msg=serving ") { // no other process has come after it
+			lines := strings.SplitAfter(text[i+1:], "\n")
+			return strings.Join(lines[:min(len(lines), n)], "")
+		}
+	}
 	lines := strings.SplitAfter(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(lines[max(len(lines)-n, 0):], "")
 }

@@ -20,12 +20,15 @@ import (
 // plays are what the tests do with the page of each example, by its name. They are given a
 // window that shows the page, and may open more of it.
 var plays = map[string]func(t *testing.T, w *window){
+	"audio":     playAudio,
 	"auction":   playAuction,
 	"chat":      playChat,
 	"dashboard": playDashboard,
 	"delivery":  playDelivery,
 	"game":      playGame,
+	"inbox":     playInbox,
 	"scores":    playScores,
+	"seats":     playSeats,
 }
 
 // TestGallery plays all examples against one server that is started as the README says.

@@ -381,7 +381,7 @@ func (r *ring) refuse(number uint64, err error) {
 func (r *ring) sweep(now time.Time) (strange bool) {
 	var outcomes []outcome
 	r.mu.Lock()
-	for n := r.head; n < r.tail; n++ {
+	for n := r.head; n < r.tail; n = max(n+1, r.head) { // finish moves head
 		e := r.at(n)
 		if e.done {
 			continue
@@ -405,7 +405,7 @@ func (r *ring) sweep(now time.Time) (strange bool) {
 func (r *ring) close() {
 	var outcomes []outcome
 	r.mu.Lock()
-	for n := r.head; n < r.tail; n++ {
+	for n := r.head; n < r.tail; n = max(n+1, r.head) { // finish moves head
 		if e := r.at(n); !e.done {
 			outcomes = append(outcomes, r.finish(e, hub.Published{Err: hub.ErrClosed}))
 		}
