@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/godwit-io/godwit/client/internal/session"
 	"github.com/godwit-io/godwit/clientproto"
 )
 
@@ -54,9 +53,17 @@ func newHTTPCarrier(c *Client, down downlink) *httpCarrier {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = c.options.TLS
 	transport.ResponseHeaderTimeout = answerTimeout + pollSeconds*time.Second
-	h := &httpCarrier{client: c, http: &http.Client{Transport: transport}, down: down, first: make(chan *http.Response, 1)}
+	h := &httpCarrier{client: c, http: &http.Client{Transport: transport, CheckRedirect: keepMethod}, down: down, first: make(chan *http.Response, 1)}
 	h.ctx, h.cancel = context.WithCancel(c.ctx)
 	return h
+}
+
+// keepMethod does not follow a redirect that would make a GET of a POST.
+func keepMethod(r *http.Request, via []*http.Request) error {
+	if r.Method != via[0].Method || len(via) >= 10 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 func (h *httpCarrier) needsSession() bool         { return true }
@@ -243,13 +250,14 @@ func (p *poller) poll(h *httpCarrier) (*http.Response, error) {
 	return answer, explainUnreachable(h.client.url.Host, err)
 }
 
-// problemOf reads the problem that an answer has, and returns nil for none.
-func problemOf(r *http.Response) *session.Problem {
+// ReadProblem reads the problem that is the content of an answer (RFC 9457), and returns nil if there is none: then the content
+// is as it was, unless it says to be one and is not.
+func ReadProblem(r *http.Response) *Problem {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media != "application/problem+json" || r.Body == nil {
 		return nil
 	}
-	p := new(session.Problem)
+	p := new(Problem)
 	if json.NewDecoder(io.LimitReader(r.Body, problemBytesMax)).Decode(p) != nil || p.Title == "" {
 		return nil
 	}

@@ -81,7 +81,7 @@ func (w *webSocket) end(finish bool) {
 
 // refusal makes an error of an answer that is not the one hoped for.
 func refusal(r *http.Response) error {
-	cause := session.Cause{Err: fmt.Errorf("the server answered %s", r.Status), Status: r.StatusCode, Problem: problemOf(r), RetryAfter: retryAfter(r.Header)}
+	cause := session.Cause{Err: fmt.Errorf("the server answered %s", r.Status), Status: r.StatusCode, Problem: ReadProblem(r), RetryAfter: retryAfter(r.Header)}
 	if cause.Problem != nil {
 		cause.Err = cause.Problem
 	}

@@ -276,28 +276,43 @@ func (c *Client) wait(outcome chan session.Outcome) (ticket uint64) {
 	return c.ticket
 }
 
-// ask sends a command and waits for its outcome.
-func (c *Client) ask(ctx context.Context, command clientproto.Command, ok any) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	outcome := make(chan session.Outcome, 1)
-	var ticket uint64
+// asked is a command that has been handed in.
+type asked struct {
+	ticket  uint64
+	outcome chan session.Outcome
+}
+
+// begin hands in a command.
+func (c *Client) begin(command clientproto.Command) asked {
+	a := asked{outcome: make(chan session.Outcome, 1)}
 	c.do(func(m *session.Machine) {
-		ticket = c.wait(outcome)
-		m.Do(command, ticket)
+		a.ticket = c.wait(a.outcome)
+		m.Do(command, a.ticket)
 	})
+	return a
+}
+
+// outcome waits for what became of a command, and gives it up when ctx is done.
+func (c *Client) outcome(ctx context.Context, a asked, ok any) error {
 	select {
-	case o := <-outcome:
+	case o := <-a.outcome:
 		if o.Err != nil {
 			return o.Err
 		}
 		return json.Unmarshal(o.OK, ok)
 	case <-ctx.Done():
 		c.do(func(m *session.Machine) {
-			delete(c.waiting, ticket)
-			m.Cancel(ticket)
+			delete(c.waiting, a.ticket)
+			m.Cancel(a.ticket)
 		})
 		return errors.Join(ctx.Err(), c.Status().Err)
 	}
+}
+
+// ask sends a command and waits for its outcome.
+func (c *Client) ask(ctx context.Context, command clientproto.Command, ok any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.outcome(ctx, c.begin(command), ok)
 }

@@ -79,22 +79,42 @@ type Published struct {
 // that was not sent never will be. It returns a *Problem, ErrTooMany, the
 // error of ctx, or why the Client has ended.
 func (c *Client) Publish(ctx context.Context, channel string, d Data, o *PublishOptions) (Published, error) {
+	if err := ctx.Err(); err != nil {
+		return Published{}, err
+	}
+	wait, err := c.BeginPublish(channel, d, o)
+	if err != nil {
+		return Published{}, err
+	}
+	return wait(ctx)
+}
+
+// BeginPublish is Publish without waiting: what one goroutine begins to publish in a channel is published in that
+// order, while up to 64 publications are on their way. d must not be modified until the outcome is there.
+// wait returns the outcome; a publication that was not sent when its ctx is done never will be. The error is
+// that of data that is not what its Kind says, which nothing was begun for.
+//
+// A server may refuse one of several that are on their way, and accept those behind it.
+func (c *Client) BeginPublish(channel string, d Data, o *PublishOptions) (wait func(context.Context) (Published, error), err error) {
 	if o == nil {
 		o = new(PublishOptions)
 	}
 	if err := d.check(); err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	command := clientproto.Command{Verb: clientproto.Publish, Channel: channel, Kind: d.Kind, Data: d.Bytes, Event: o.Event, Key: o.Key, Exclude: o.Exclude, Idempotency: o.IdempotencyKey}
 	if command.Idempotency == "" {
 		command.Idempotency = rand.Text()
 	}
-	var ok struct {
-		Position  hub.Position `json:"position"`
-		Duplicate bool         `json:"duplicate"`
-	}
-	err := c.ask(ctx, command, &ok)
-	return Published{ok.Position, ok.Duplicate}, err
+	begun := c.begin(command)
+	return func(ctx context.Context) (Published, error) {
+		var ok struct {
+			Position  hub.Position `json:"position"`
+			Duplicate bool         `json:"duplicate"`
+		}
+		err := c.outcome(ctx, begun, &ok)
+		return Published{ok.Position, ok.Duplicate}, err
+	}, nil
 }
 
 // HistoryQuery selects a part of a channel's history.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/internal/redact"
 	"github.com/godwit-io/godwit/server"
 )
@@ -84,40 +83,15 @@ func serverURL(base string) (*url.URL, error) {
 	return u, nil
 }
 
-// channelURL is the URL of a channel on that server.
-func channelURL(base, channel string) (*url.URL, error) {
-	u, err := serverURL(base)
-	if err != nil {
-		return nil, err
-	}
-	segments := strings.Split(channel, "/")
-	for i, segment := range segments {
-		segments[i] = url.PathEscape(segment)
-	}
-	// Set both forms, so that the path is sent as it is written here.
-	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + "/channels/" + strings.Join(segments, "/")
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/channels/" + channel
-	return u, nil
-}
-
 // refusalBytesMax is how much of a refusal is read.
 const refusalBytesMax = 64 << 10
 
 // refusal makes an error of a response that is none of those hoped for.
 func refusal(r *http.Response) error {
+	if problem := client.ReadProblem(r); problem != nil {
+		return fmt.Errorf("%w (%d)", problem, r.StatusCode)
+	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, refusalBytesMax))
-	var problem struct {
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
-	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media == "application/problem+json" && json.Unmarshal(body, &problem) == nil && problem.Title != "" {
-		text := problem.Title
-		if problem.Detail != "" {
-			text += ": " + problem.Detail
-		}
-		return fmt.Errorf("%s (%d)", text, r.StatusCode)
-	}
 	text := strings.TrimSpace(string(body))
 	if len(text) > 200 || strings.HasPrefix(text, "<") {
 		text = "" // a page, for a browser

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -28,14 +29,15 @@ func TestPubSub(t *testing.T) {
 	pub("", "hello")
 	pub("", "")
 	pub("", `{"a": [1, 2]}`, "--json")
+	pub("", `"a string"`, "--json")
 	pub("", "<p>", "--content-type", "text/html")
 	pub("from stdin\r\n")
 	pub("two\nlines\n\n")
 	pub("raw\n", "--binary")
 	pub("\xff\xfe", "--content-type", "image/png")
 
-	r := do(t, "", "sub", "a room", "--last", "100", "-n", "8", "--server", url)
-	want := "hello\n" + "\n" + `{"a":[1,2]}` + "\n" + "<p>\n" + "from stdin\n" + "two\nlines\n\n" + "raw\n" + "\xff\xfe"
+	r := do(t, "", "sub", "a room", "--last", "100", "-n", "9", "--server", url)
+	want := "hello\n" + "\n" + `{"a":[1,2]}` + "\n" + "a string\n" + "<p>\n" + "from stdin\n" + "two\nlines\n\n" + "raw\n" + "\xff\xfe"
 	if r.code != exitOK || r.out != want || r.errOut != "" {
 		t.Errorf("sub printed %q, %q, want %q", r.out, r.errOut, want)
 	}
@@ -84,6 +86,63 @@ func TestPubLines(t *testing.T) {
 	}
 }
 
+// TestPubManyLines: a pipe of many lines is published in order, each once, also over a restart of the server
+// in between.
+func TestPubManyLines(t *testing.T) {
+	t.Parallel()
+	const count = 2000
+	dir := t.TempDir()
+	first, url := serve(t, "--data", dir)
+	p := launch(t, "pub", "logs", "--lines", "--server", url)
+	var want strings.Builder
+	line := func(i int) {
+		text := "line " + strconv.Itoa(i) + "\n"
+		want.WriteString(text)
+		io.WriteString(p.in, text)
+	}
+	for i := range count / 2 {
+		line(i)
+	}
+	p.out.contains(t, "\n") // it is connected
+	first.signal(t, os.Interrupt)
+	if code := first.exit(t); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	for i := range 10 {
+		line(count/2 + i)
+	}
+	serve(t, "--data", dir, "--listen", strings.TrimPrefix(url, "http://"))
+	for i := count/2 + 10; i < count; i++ {
+		line(i)
+	}
+	p.in.Close()
+	if code := p.exit(t); code != exitOK || strings.Count(p.out.text.String(), "\n") != count {
+		t.Fatalf("exit code %d, %d positions: %s", code, strings.Count(p.out.text.String(), "\n"), p.errOut.text.String())
+	}
+	r := do(t, "", "sub", "logs", "--last", "1000", "-n", "1000", "--server", url)
+	if _, rest, ok := strings.Cut(want.String(), "line 1000\n"); !ok || r.out != "line 1000\n"+rest {
+		t.Errorf("the lines are not in order, or not once: %.500s", r.out)
+	}
+}
+
+// TestPubLinesRefused: a line that is refused ends it, and what became of those behind it is said.
+func TestPubLinesRefused(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t)
+	r := do(t, "one\n"+strings.Repeat("x", 64<<10+1)+"\nthree\n", "pub", "logs", "--lines", "--server", url)
+	if r.code != exitFailure || strings.Count(r.out, "\n") != 1 || !strings.HasPrefix(r.errOut, "godwit: ") || !strings.Contains(r.errOut, "Body too large") {
+		t.Errorf("%+v", r)
+	}
+	published := strings.Contains(get(t, url+"/channels/logs"), `"three"`)
+	if said := strings.Contains(r.errOut, "of 1 lines behind it that were on their way, 1 were published"); said != published {
+		t.Errorf("line 3 was published: %v, and it says %s", published, r.errOut)
+	}
+	r = do(t, "one\n\xff\nthree\n", "pub", "texts", "--lines", "--server", url)
+	if r.code != exitFailure || strings.Count(r.out, "\n") != 1 || !strings.Contains(r.errOut, "not UTF-8") || strings.Contains(get(t, url+"/channels/texts"), "three") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Refusals are one line with the title and the detail of the problem.
 func TestPubRefused(t *testing.T) {
 	t.Parallel()
@@ -94,8 +153,9 @@ func TestPubRefused(t *testing.T) {
 		want  string
 	}{
 		{"", []string{"pub", "a//b", "x"}, "godwit: Bad channel name: "},
-		{"", []string{"pub", "chat", "{", "--json"}, "godwit: Body is not JSON: "},
-		{strings.Repeat("x", 64<<10+1), []string{"pub", "chat"}, "godwit: Body too large: the body is longer than 65536 bytes"},
+		{"", []string{"pub", "chat", "{", "--json"}, "godwit: the message is not one JSON value"},
+		{strings.Repeat("x", 64<<10+1), []string{"pub", "chat"}, "godwit: Body too large: publication too large: 65537 bytes, at most 65536 are allowed (413)"},
+		{strings.Repeat("x", 1<<20), []string{"pub", "chat"}, "godwit: the connection was closed with 1009: "},
 		{"\xff", []string{"pub", "chat"}, "godwit: the message is not UTF-8 text; publish it with --binary"},
 		{"", []string{"sub", "a//b"}, `godwit: channel name "a//b": `},
 	} {
@@ -106,17 +166,17 @@ func TestPubRefused(t *testing.T) {
 	}
 }
 
-// A server that is no Godwit.
+// A server that is no Godwit, and none at all.
 func TestPubElsewhere(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(w http.ResponseWriter){
-		"/channels/moved":  func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(302) },
-		"/channels/page":   func(w http.ResponseWriter) { w.WriteHeader(404); io.WriteString(w, "<html>\nnothing here") },
-		"/channels/text":   func(w http.ResponseWriter) { w.WriteHeader(500); io.WriteString(w, "a\n\x1b[2Jb\r\n") },
-		"/channels/accept": func(w http.ResponseWriter) { w.WriteHeader(201); io.WriteString(w, "ok") },
-		"/base/channels/a%2Fb%3F%23%25": func(w http.ResponseWriter) {
-			w.WriteHeader(201)
-			io.WriteString(w, `{"position":"e:1"}`)
+		"/moved/connect": func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(302) },
+		"/page/connect":  func(w http.ResponseWriter) { w.WriteHeader(404); io.WriteString(w, "<html>\nnothing here") },
+		"/ok/connect":    func(w http.ResponseWriter) { io.WriteString(w, "ok\n") },
+		"/base/connect": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(403)
+			io.WriteString(w, `{"title":"Go away","detail":"a\u001b[2Jb"}`)
 		},
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,31 +185,37 @@ func TestPubElsewhere(t *testing.T) {
 			answer(w)
 			return
 		}
-		w.WriteHeader(404)
-		io.WriteString(w, r.URL.EscapedPath())
+		w.WriteHeader(418) // where nobody was sent
 	}))
 	defer s.Close()
-	for channel, want := range map[string]string{
-		"moved":  "godwit: the server answered 302 Found\n",
-		"page":   "godwit: the server answered 404 Not Found\n",
-		"text":   "godwit: the server answered 500 Internal Server Error: a; \\x1b[2Jb\n",
-		"accept": "godwit: " + s.URL + " published it, but its answer says no position: is it a Godwit server?\n",
+	for path, want := range map[string]string{
+		"/moved": "godwit: the server answered 302 Found\n",
+		"/page":  "godwit: the server answered 404 Not Found\n",
+		"/ok":    "godwit: the answer to a poll cannot be read: invalid character 'o' looking for beginning of value\n",
 	} {
-		if r := do(t, "", "pub", channel, "x", "--server", s.URL); r.code != exitFailure || r.out != "" || r.errOut != want {
-			t.Errorf("%s: %+v", channel, r)
+		if r := do(t, "", "pub", "chat", "x", "--server", s.URL+path); r.code != exitFailure || r.out != "" || r.errOut != want {
+			t.Errorf("%s: %+v", path, r)
 		}
 	}
-	// The segments of a name are escaped, the base path of the server is kept,
-	// and the environment names the server.
-	cmd := command(t.Context(), "pub", "%2F/b?#", "x")
+	// The base path of the server is kept, and the environment names the server.
+	cmd := command(t.Context(), "pub", "chat", "x")
 	cmd.Env = append(cmd.Env, "GODWIT_SERVER="+s.URL+"/base/")
-	if r := finish(t, cmd, ""); !strings.Contains(r.errOut, "/base/channels/%252F/b%3F%23") {
+	if r := finish(t, cmd, ""); r.code != exitFailure || r.errOut != "godwit: Go away: a\\x1b[2Jb\n" {
 		t.Errorf("%+v", r)
 	}
 	cmd = command(t.Context(), "pub", "x", "x")
 	cmd.Env = append(cmd.Env, "GODWIT_SERVER=nonsense")
 	if r := finish(t, cmd, ""); r.code != exitUsage || !strings.Contains(r.errOut, `GODWIT_SERVER: "nonsense" is not the URL of a server`) {
 		t.Errorf("%+v", r)
+	}
+	s.Close()
+	if r := do(t, "", "pub", "chat", "x", "--server", s.URL); r.code != exitFailure || !strings.HasPrefix(r.errOut, "godwit: cannot reach 127.0.0.1:") {
+		t.Errorf("%+v", r)
+	}
+	for _, wrong := range [][]string{{"--content-type", "text/plain;charset=latin1"}, {"--content-type", "/"}} {
+		if r := do(t, "", append([]string{"pub", "chat", "x", "--server", s.URL}, wrong...)...); r.code != exitUsage || !strings.Contains(r.errOut, "--content-type: ") {
+			t.Errorf("%q: %+v", wrong, r)
+		}
 	}
 }
 
