@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/godwit-io/godwit/hub/internal/jsonpointer"
+	"github.com/godwit-io/godwit/internal/jsonpointer"
 )
 
 // conflateAfter is how much older than a new publication the oldest that waits is, and

@@ -3,7 +3,7 @@ package hub
 import (
 	"errors"
 
-	"github.com/godwit-io/godwit/hub/internal/jsonpointer"
+	"github.com/godwit-io/godwit/internal/jsonpointer"
 )
 
 // SlowPolicy says what becomes of publications for a session whose client takes them

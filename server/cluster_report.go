@@ -12,10 +12,15 @@ import (
 // ClusterReport is what GET /api/v1/cluster answers: the nodes that use the same broker, as
 // one of them sees them.
 type ClusterReport struct {
-	Node   string         `json:"node"` // the ID of the one that answers, "" if it is alone
-	Broker ClusterBroker  `json:"broker"`
-	Nodes  []ClusterNode  `json:"nodes"`
-	Bus    ClusterTraffic `json:"bus"`
+	Node   string        `json:"node"` // the ID of the one that answers, "" if it is alone
+	Broker ClusterBroker `json:"broker"`
+	Nodes  []ClusterNode `json:"nodes"`
+
+	// Bridges are those of the configuration of the one that answers, and of others whose nodes have said
+	// in time how they are, in the order of their names.
+	Bridges []BridgeReport `json:"bridges,omitempty"`
+
+	Bus ClusterTraffic `json:"bus"`
 }
 
 // ClusterBroker is the broker as a node sees it.
@@ -52,7 +57,7 @@ type ClusterTraffic struct {
 
 // cluster makes the report.
 func (s *Server) cluster() any {
-	r := &ClusterReport{Broker: ClusterBroker{Kind: s.brokerKind(), State: "up"}}
+	r := &ClusterReport{Broker: ClusterBroker{Kind: s.brokerKind(), State: "up"}, Bridges: s.bridgeReports()}
 	if lasts, err := s.away.lasts(); lasts > 0 {
 		r.Broker.State, r.Broker.AwaySeconds, r.Broker.Reason = "away", seconds(lasts), err.Error()
 	}

@@ -91,6 +91,10 @@ type Config struct {
 	Pusher    Pusher
 	PieSocket PieSocket
 
+	// Bridges follow WebSockets of others, and publish what they send (bridges). Of several nodes
+	// with one broker, one has each of them.
+	Bridges []Bridge
+
 	// Data is a directory for histories, positions, idempotency keys and revocations, which
 	// then outlive the process (data). It is created if it is not there, and belongs to one server
 	// at a time. It excludes Broker. Default none: everything is in memory.

@@ -9,7 +9,7 @@ import (
 // changeable are the settings, or the sections of them, that a server can apply
 // while it runs.
 var changeable = []string{
-	"tokens", "keys", "anonymous", "channels", "hooks", "apps", "reconnect", "log.level", "limits.sessions_per_second",
+	"tokens", "keys", "anonymous", "channels", "hooks", "apps", "bridges", "reconnect", "log.level", "limits.sessions_per_second",
 	"limits.connections_per_user", "limits.handshakes_per_second", "limits.requests_per_second",
 	"limits.publications_per_second_session", "limits.publications_per_second_user", "limits.publications_per_second_address",
 }

@@ -110,6 +110,13 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	fill(&c.SocketIO.Main, DefaultSocketIOMain)
+	if len(c.Bridges) > 0 {
+		bridges := make([]Bridge, len(c.Bridges))
+		for i, b := range c.Bridges {
+			bridges[i] = b.withDefaults()
+		}
+		c.Bridges = bridges
+	}
 	fill(&c.History.Age, DefaultHistoryAge)
 	if c.History.Count == nil {
 		c.History.Count = new(DefaultHistoryCount)

@@ -60,6 +60,7 @@ func (e *Examination) LookUp() {
 	}
 	e.tryHooks()
 	e.tryApps()
+	e.tryBridges()
 	e.tryClientDir()
 	e.tryBroker()
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
@@ -213,7 +214,7 @@ func (e *Examination) note(key, format string, args ...any) {
 func (e *Examination) warn() {
 	c := &e.Config
 	for _, s := range secretsIn(settings, c, "") {
-		isOpen := strings.HasSuffix(s.key, ".key") || strings.HasPrefix(s.key, "broker.url") && !s.secret.hasPassword()
+		isOpen := strings.HasSuffix(s.key, ".key") || isURLKey(s.key) && !s.secret.hasPassword() || c.isOpenHeader(s.key)
 		if s.secret.IsLiteral() && !isOpen { // a public key is no secret, nor is the address of a server
 			e.note(s.key, "the secret stands there itself; env:NAME or file:PATH keeps it out of files that are passed around")
 		}
@@ -228,6 +229,7 @@ func (e *Examination) warn() {
 	if c.IsProtected() && reach != "" && !c.TLS.IsOn() && len(c.TrustedProxies) == 0 {
 		e.note("listen", "tokens and keys come to %s without TLS, so that others can read them on the way; configure tls, or trusted_proxies for what has it in front", reach)
 	}
+	e.warnOfBridges()
 	if c.Hooks.SocketIO.URL != "" && len(c.SocketIO.BackendEvents) == 0 && !c.SocketIO.BackendConnect {
 		e.note("hooks.socketio.url", "it is never asked; socketio.backend_events says which events it is given, and socketio.backend_connect has it asked about clients")
 	}

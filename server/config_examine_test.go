@@ -66,6 +66,9 @@ func TestExplain(t *testing.T) {
 			for _, s := range all {
 				fmt.Fprintf(&out, "  %s = %s  (%s)\n", s.Key, s.Value, s.Source)
 			}
+			for _, feed := range e.Feeds(channel) {
+				fmt.Fprintf(&out, "  fed by %s\n", feed)
+			}
 		}
 		return out.String()
 	})

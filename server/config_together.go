@@ -56,6 +56,7 @@ func (c *Config) checkTogether(report func(key, text string)) {
 	}
 	c.Hooks.check(report)
 	c.checkApps(report)
+	checkBridges(c.Bridges, report)
 	c.SocketIO.check(&c.Hooks.SocketIO, report)
 	if n := c.Flight.Bytes; n != nil && *n > 0 && *n < flight.BytesMin {
 		report("flight.bytes", fmt.Sprintf("%d is too little to remember anything; at least %d are needed, or 0 for nothing", *n, flight.BytesMin))

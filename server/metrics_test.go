@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/server/bridge"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -33,6 +34,7 @@ func someMetrics() *metrics {
 	m.watchCluster(&Server{})
 	m.watchPresence(&Server{})
 	m.watchForwards(&Server{})
+	m.watchBridges(func() []bridge.Report { return []bridge.Report{{Name: "eth"}} })
 	m.watchDisk(&Server{diskSyncs: newDiskSyncs()})
 	m.watchReconnects(func() time.Duration { return 0 })
 	m.watchSessions(func() (attached, waiting int) { return 0, 0 })

@@ -38,6 +38,10 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 	if err != nil {
 		return nil, c.located(err)
 	}
+	bridges, err := c.resolveBridges()
+	if err != nil {
+		return nil, c.located(err)
+	}
 	changed, needs := Changes(now, c)
 	before := s.guard.Settings()
 	trust, err := s.newSettings(&c, before)
@@ -54,6 +58,8 @@ func (s *Server) Reload(ctx context.Context, c Config) (needs []string, err erro
 		s.users.review() // of the limit
 	}
 	s.replaceApps(apps)
+	s.configured = bridges
+	s.bridges.Replace(s.allBridges())
 	s.answerMethods(trust.Hooks)
 	s.hub.SetPolicies(trust.Policies.OfHub)
 	s.channels.SetPace(reconnect.Spread(c.Reconnect), c.Limits.SessionsPerSecond)
@@ -78,7 +84,7 @@ func (s *Server) apply(c Config) bool {
 	}
 	next := *s.current.Load()
 	next.Tokens, next.Keys, next.Anonymous = c.Tokens, c.Keys, c.Anonymous
-	next.Channels, next.Hooks, next.Apps = c.Channels, c.Hooks, c.Apps
+	next.Channels, next.Hooks, next.Apps, next.Bridges = c.Channels, c.Hooks, c.Apps, c.Bridges
 	next.Log.Level = c.Log.Level
 	l, from := &next.Limits, &c.Limits
 	l.ConnectionsPerUser, l.HandshakesPerSecond, l.RequestsPerSecond = from.ConnectionsPerUser, from.HandshakesPerSecond, from.RequestsPerSecond

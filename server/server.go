@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
+	"github.com/godwit-io/godwit/server/bridge"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/handover"
@@ -53,28 +52,30 @@ type Server struct {
 	hub       *hub.Hub
 	channels  *transport.Transport
 	pages
-	metrics   *metrics
-	front     front
-	edge      *edge
-	inherited func() (*systemd.Sockets, error)
-	tls       tlsSource
-	admin     *admin // nil: what is for operators is beside the channels
-	guard     *guard.Guard
-	members   *teller
-	tracer    *tracing.Tracer // nil if nothing is traced
-	flight    *flight.Recorder
-	api       http.Handler // the server API
-	refusals  refusals
-	apps      *app.Apps
-	pusher    *pusher.Server           // nil if it is off
-	node      *cluster.Node            // nil: there are no others
-	users     *tally                   // connections of users; nil if there are no other nodes
-	calling   *methodsElsewhere        // calls on other nodes; nil if there are none
-	tallies   []*tally                 // all that nodes add up
-	catching  []*catchingUp            // what is asked of other nodes when something was missed
-	away      away                     // since when the broker is
-	foreign   []foreign                // protocols of others
-	keyed     []func(path string) bool // whose clients show the key of an app, if there are any
+	metrics              *metrics
+	front                front
+	edge                 *edge
+	inherited            func() (*systemd.Sockets, error)
+	tls                  tlsSource
+	admin                *admin // nil: what is for operators is beside the channels
+	guard                *guard.Guard
+	members              *teller
+	tracer               *tracing.Tracer // nil if nothing is traced
+	flight               *flight.Recorder
+	api                  http.Handler // the server API
+	refusals             refusals
+	apps                 *app.Apps
+	pusher               *pusher.Server // nil if it is off
+	node                 *cluster.Node  // nil: there are no others
+	users                *tally         // connections of users; nil if there are no other nodes
+	bridges              *bridge.Bridges
+	configured, followed []*bridge.Spec           // bridges of the Config, and of Follow; guarded by reloading
+	calling              *methodsElsewhere        // calls on other nodes; nil if there are none
+	tallies              []*tally                 // all that nodes add up
+	catching             []*catchingUp            // what is asked of other nodes when something was missed
+	away                 away                     // since when the broker is
+	foreign              []foreign                // protocols of others
+	keyed                []func(path string) bool // whose clients show the key of an app, if there are any
 
 	nodes *nodes // nil: there are no others
 
@@ -142,6 +143,11 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if s.tracer, err = s.newTracer(&c.Tracing); err != nil {
 		return nil, err
 	}
+	bridges, err := c.resolveBridges()
+	if err != nil {
+		s.closeTracer()
+		return nil, c.located(err)
+	}
 	trust, err := s.newSettings(&c, nil)
 	if err != nil {
 		s.closeTracer()
@@ -167,7 +173,9 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	s.metrics.watchPresence(s)
 	s.metrics.watchForwards(s)
 	s.metrics.watchDisk(s)
+	s.metrics.watchBridges(func() []bridge.Report { return s.bridges.Reports() })
 	if err = s.serveHub(s.broker); err == nil {
+		s.makeBridges(bridges)
 		err = s.serveAPI()
 	}
 	if err != nil {
@@ -366,6 +374,7 @@ func (s *Server) begin() {
 	if s.node != nil {
 		s.node.SetState(cluster.StateServing)
 	}
+	s.bridges.Start()
 	if err := s.pid.write(); err != nil {
 		s.log.Error("cannot write the file of the process ID", "error", err)
 	}
@@ -374,62 +383,6 @@ func (s *Server) begin() {
 func (s *Server) publish(ctx context.Context, m hub.Message) error {
 	_, _, err := s.hub.Publish(ctx, m)
 	return err
-}
-
-// drain ends what goes on, in good order as long as DrainTimeout allows.
-func (s *Server) drain() {
-	s.beginDraining()
-	open := s.front.counts().open
-	s.log.Info("stopping", "connections", open, "limit", s.config.DrainTimeout.String())
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
-	defer cancel()
-
-	// The sessions end once nothing is accepted any more, or clients that come back
-	// at once would find the same server.
-	var left atomic.Pointer[map[string]int]
-	cut := s.front.shutdown(ctx, func() {
-		n := s.hub.SessionCount()
-		pace := drainPace(n, s.config.DrainTimeout)
-		s.leaveNodes()
-		s.channels.BeginDrain(time.Duration(n) * time.Second / time.Duration(pace))
-		if s.hub.ShutdownAtPace(ctx, pace) != nil { // ctx is also judged below
-			left.Store(new(s.hub.Stats().Sessions))
-		}
-		s.shutdownForeign(ctx)
-		s.waitForGuest(ctx)
-	})
-	if s.admin != nil { // it has told how the rest has ended
-		s.admin.stop(ctx)
-	}
-	s.stopNodes(ctx)
-	s.closeForeign()
-	s.leaveCluster(ctx)
-	s.closeHub()
-	s.unfollow()
-	closeSettings(ctx, s.guard.Settings())
-	s.closeTracer()
-	if cut > 0 {
-		s.log.Warn("stopped, with connections cut at the limit", "connections", cut, kinds(cut, left.Load()))
-		return
-	}
-	s.log.Info("stopped")
-}
-
-// closeHub closes the hub, and with it the broker.
-func (s *Server) closeHub() {
-	if err := s.hub.Close(); err != nil && s.disk != nil {
-		s.log.Error("the data directory is read again in full when it is opened", "error", err)
-	}
-}
-
-// drainPerSecond is how many sessions a second are told to come back elsewhere, at
-// least: what a server takes well that gets all of them.
-const drainPerSecond = 1000
-
-// drainPace is how many sessions are ended in a second: as many as it takes to end all
-// in half of the time that there is.
-func drainPace(sessions int, timeout time.Duration) int {
-	return max(drainPerSecond, int(float64(sessions)/(timeout/2).Seconds()))
 }
 
 // Close ends a server that is not running, releasing what New and Listen took.
@@ -452,6 +405,7 @@ func (s *Server) release() error {
 }
 
 func (s *Server) releaseLocked() error {
+	s.closeBridges()
 	s.closeForeign()
 	s.leaveCluster(context.Background())
 	closeSettings(context.Background(), s.guard.Settings())
@@ -476,21 +430,4 @@ func (s *Server) tellManager(states ...string) {
 	if err := systemd.Notify(os.Getenv("NOTIFY_SOCKET"), states...); err != nil {
 		s.log.Warn(err.Error())
 	}
-}
-
-// kinds says of how many connections that were cut how many were sessions, by
-// transport. The others are requests and answers that were not through.
-func kinds(cut int, sessions *map[string]int) slog.Attr {
-	var attrs []any
-	if sessions != nil {
-		for _, transport := range slices.Sorted(maps.Keys(*sessions)) {
-			n := (*sessions)[transport]
-			attrs = append(attrs, slog.Int(transport, n))
-			cut -= n
-		}
-	}
-	if cut > 0 {
-		attrs = append(attrs, slog.Int("other", cut))
-	}
-	return slog.Group("cut", attrs...)
 }

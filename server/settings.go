@@ -107,6 +107,7 @@ var settings = table([]row[Config]{
 	{"pusher.path_prefix", func(c *Config) any { return &c.Pusher.PathPrefix }, text(checkPathPrefix), "What paths may begin with besides: what clients call wsPath"},
 	{"pusher.fallback", func(c *Config) any { return &c.Pusher.Fallback }, anything, "Serve clients of Pusher over HTTP, where they have no WebSocket"},
 	{"piesocket.enabled", func(c *Config) any { return &c.PieSocket.Enabled }, anything, "Serve clients of PieSocket, where there are apps"},
+	{"bridges", func(c *Config) any { return &c.Bridges }, sections(bridgeSettings), "WebSockets of others that are followed, and the channels they go to"},
 	{"data", func(c *Config) any { return &c.Data }, path, "Directory for histories, positions, idempotency keys and revocations"},
 	{"sync", func(c *Config) any { return &c.Sync }, words(SyncAlways, SyncInterval), "When what was accepted is safe from a failure of power"},
 	{"broker.url", func(c *Config) any { return &c.Broker.URL }, oneOr(secret), "Servers of a broker: nats://, tls://, redis:// or rediss://, or a reference such as env:NATS_URL"},

@@ -166,6 +166,23 @@ func (t *tally) ofOthers(name string) int {
 	return t.sums[name]
 }
 
+// has reports whether this node has some of name.
+func (t *tally) has(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.own[name] > 0
+}
+
+// isBehind reports whether it is not known what one of peers has.
+func (t *tally) isBehind(peers []cluster.Peer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(peers, func(p cluster.Peer) bool {
+		o := t.others[p.ID]
+		return o == nil || o.isBehind
+	})
+}
+
 // nodesWith are the other nodes that have some of name, in no order.
 func (t *tally) nodesWith(name string) (nodes []string) {
 	t.mu.Lock()

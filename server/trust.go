@@ -227,6 +227,7 @@ func rate(perSecond float64) ratelimit.Limit {
 // abandon gives back what was begun of a Server that cannot be made.
 func (s *Server) abandon(trust *guard.Settings) {
 	s.closeForeign()
+	s.closeBridges()
 	s.leaveCluster(context.Background())
 	if s.hub != nil {
 		_ = s.hub.Close() // and its broker; there is another error

@@ -118,12 +118,14 @@ func (s *Server) HandOver(ctx context.Context, conn *net.UnixConn, stop func()) 
 		if move != nil {
 			move.Abort() // not before: two must not give out the same positions
 		}
+		s.bridges.Start()
 		return err
 	}
 	within(bulkTimeout)
 	if err := s.sendSections(h, g.Sections, false, move); err != nil {
 		return failMoved(err)
 	}
+	s.pauseBridges(ctx) // before the other one begins with them
 	bulk := time.Since(began)
 
 	froze := time.Now()

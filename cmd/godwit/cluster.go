@@ -21,6 +21,7 @@ func newCluster() *cobra.Command {
 		Short: "List the nodes that use the same broker",
 		Long: `Cluster asks a server which nodes use the same broker, and how it and they are:
 a line for each node, as the one that was asked sees them. That one has a star.
+Where there are bridges, a line for each of them says which node has it and how it is.
 
 The lag is how long a message of the node takes to the broker and back.
 The token or key needs the grant manage on **.`,
@@ -91,6 +92,30 @@ func printCluster(out io.Writer, r *server.ClusterReport) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%.0f\t%.0f\n", visible(name), visible(dash(n.ID)), visible(dash(n.Address)), visible(n.Version), visible(state),
 			span(n.AgeSeconds), span(n.LagSeconds), n.Load.Connections, n.Load.Sessions, n.Load.Channels, n.Load.Publications, n.Load.Messages)
+	}
+	if err := w.Flush(); err != nil || len(r.Bridges) == 0 {
+		return err
+	}
+	return printBridges(out, r)
+}
+
+// printBridges prints a line for each bridge, and why it is not live.
+func printBridges(out io.Writer, r *server.ClusterReport) error {
+	names := make(map[string]string)
+	for _, n := range r.Nodes {
+		names[n.ID] = n.Name
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "BRIDGE\tNODE\tSTATE\tFOR\tSILENT\tLAG\tCONNECTIONS\tGAPS\tCHANNELS\tPUBLISHED\tLOST\tPROBLEM")
+	for i := range r.Bridges {
+		b := &r.Bridges[i]
+		node := names[b.Node]
+		if node == "" {
+			node = b.Node
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", visible(b.Name), visible(dash(node)), visible(b.State), span(b.StateSeconds), span(b.SilenceSeconds), span(b.LagSeconds),
+			b.Connections, b.Gaps, b.Channels, b.Messages["published"], b.Messages["lost"], visible(dash(b.Problem)))
 	}
 	return w.Flush()
 }

@@ -19,10 +19,15 @@ func TestClusterIsPrinted(t *testing.T) {
 			{ID: "Q2", Version: "1.2.0", State: "starting", AgeSeconds: 120},
 		},
 	}
+	r.Bridges = []server.BridgeReport{
+		{Name: "eth", Node: "ABCDEFGH23", State: "live", StateSeconds: 3725, SilenceSeconds: 4.2, LagSeconds: .0006, Connections: 3, Gaps: 6, Channels: 2, Messages: map[string]uint64{"published": 12345, "lost": 2}},
+		{Name: "prices", Node: "Q2", State: "away", StateSeconds: 12, SilenceSeconds: 14, Problem: "connection refused\x1b[2J"},
+	}
 	var b strings.Builder
 	if err := printCluster(&b, r); err != nil {
 		t.Fatal(err)
 	}
+	r.Bridges = nil
 	r.Broker = server.ClusterBroker{Kind: "nats", State: "away", Reason: "connection refused", AwaySeconds: 12.3}
 	r.Nodes = r.Nodes[:1]
 	b.WriteString("\n")

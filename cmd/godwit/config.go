@@ -86,7 +86,7 @@ func newConfigExplain() *cobra.Command {
 		Use:   "explain CHANNEL",
 		Short: "Show how a channel behaves and which setting says so",
 		Long: `Explain shows the policy of a channel: which section of channels counts, which is
-the first that matches, and where each value comes from.`,
+the first that matches, where each value comes from, and which bridges publish there.`,
 		Example: `  godwit config explain scores/final --config godwit.yaml`,
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -103,7 +103,13 @@ the first that matches, and where each value comes from.`,
 			for _, s := range settings {
 				fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Key, visible(s.Value), visible(s.Source))
 			}
-			return w.Flush()
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			for _, feed := range e.Feeds(args[0]) {
+				fmt.Fprintln(cmd.OutOrStdout(), "fed by", visible(feed))
+			}
+			return nil
 		},
 	}
 	configFlag(cmd, &file)

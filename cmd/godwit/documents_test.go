@@ -47,6 +47,7 @@ var judgedElsewhere = []struct{ page, begins, reason string }{
 	{"docs/channels.md", "retry: 1840", "what a stream looks like, with a position that differs each time"},
 	{"docs/explain.md", "Session k3xq", "what an answer looks like, with times that differ each time"},
 	{"docs/decisions/server-configuration-is-a-table.md", "channels:", "what is refused, and how"},
+	{"docs/bridges.md", "                                               ┌─►", "a picture"},
 	{"ARCHITECTURE.md", "             bytes", "a picture"},
 	{"ARCHITECTURE.md", "publisher ─►", "a picture"},
 }

@@ -35,6 +35,9 @@ The examples are: ` + exampleNames() + `.`,
 			if !ok {
 				return usagef("there is no example %q; there are: %s", shown(args[0]), exampleNames())
 			}
+			if gallery.Feeds[e.Name] != nil {
+				return usagef("the example %s is followed by a bridge of the server that has its page: start godwit serve on loopback, and open /examples/%s/", e.Name, e.Name)
+			}
 			if e.Run == nil {
 				return usagef("the example %s has no server: its page, at /examples/%s/, is all there is", e.Name, e.Name)
 			}
@@ -92,6 +95,7 @@ type exampleServers struct {
 	target  string
 	tls     *tls.Config
 	started map[string]bool
+	follow  func(server.Bridge) error
 	running sync.WaitGroup
 }
 
@@ -99,7 +103,7 @@ type exampleServers struct {
 func (s *exampleServers) opened(e gallery.Example) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil || s.ctx.Err() != nil || e.Run == nil || s.started[e.Name] {
+	if s.ctx == nil || s.ctx.Err() != nil || e.Run == nil && gallery.Feeds[e.Name] == nil || s.started[e.Name] {
 		return
 	}
 	s.started[e.Name] = true
@@ -112,7 +116,7 @@ func (s *exampleServers) start(ctx context.Context, of *server.Server) (stop fun
 	ctx, cancel := context.WithCancel(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.log = of.Logger()
+	s.log, s.follow = of.Logger(), of.Follow
 	if of.Addr().Network() == "tcp" {
 		s.ctx, s.started = ctx, map[string]bool{}
 		s.target = "http://" + address(of.Addr())
@@ -135,7 +139,11 @@ func (s *exampleServers) run(ctx context.Context, e gallery.Example) {
 	for {
 		c, err := client.Dial(ctx, s.target, &client.Options{Name: "example-" + e.Name, TLS: s.tls})
 		if err == nil {
-			err = e.Run(ctx, c)
+			if feed := gallery.Feeds[e.Name]; feed != nil {
+				err = feed(ctx, c, s.follow)
+			} else {
+				err = e.Run(ctx, c)
+			}
 			c.Close()
 		}
 		if ctx.Err() != nil {

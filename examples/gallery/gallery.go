@@ -19,10 +19,12 @@ import (
 	"github.com/godwit-io/godwit/examples/chat"
 	"github.com/godwit-io/godwit/examples/dashboard"
 	"github.com/godwit-io/godwit/examples/delivery"
+	"github.com/godwit-io/godwit/examples/feed"
 	"github.com/godwit-io/godwit/examples/game"
 	"github.com/godwit-io/godwit/examples/inbox"
 	"github.com/godwit-io/godwit/examples/scores"
 	"github.com/godwit-io/godwit/examples/seats"
+	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/server/fixed"
 )
 
@@ -52,6 +54,13 @@ var Examples = []Example{
 	{"inbox", "Notification inbox", "What was missed, and how far one has read, on all devices.", inbox.Files, inbox.Run},
 	{"audio", "Live audio", "Bytes, ten times a second, to many listeners.", audio.Files, audio.Run},
 	{"dashboard", "Metrics dashboard", "The history of a channel as the past of a chart.", dashboard.Files, dashboard.Run},
+	{"feed", "Blockchain-style feed", "One upstream WebSocket for everybody, and outages that the channel announces.", feed.Files, nil},
+}
+
+// Feeds are what Run is to examples with an upstream of their own, by name. They have the server
+// follow it, so they run only beside one.
+var Feeds = map[string]func(ctx context.Context, c *client.Client, follow func(server.Bridge) error) error{
+	"feed": feed.Feed,
 }
 
 // Find returns the example of a name.

@@ -25,6 +25,7 @@ var plays = map[string]func(t *testing.T, w *window){
 	"chat":      playChat,
 	"dashboard": playDashboard,
 	"delivery":  playDelivery,
+	"feed":      playFeed,
 	"game":      playGame,
 	"inbox":     playInbox,
 	"scores":    playScores,
