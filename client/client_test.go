@@ -373,7 +373,7 @@ func TestSubscribeOptions(t *testing.T) {
 		{"a", client.SubscribeOptions{Since: at, Last: 1}},
 		{"a", client.SubscribeOptions{Last: -1}},
 		{"a", client.SubscribeOptions{Vector: "V"}},
-		{"a/*", client.SubscribeOptions{Last: 1}},
+		{"a/*", client.SubscribeOptions{Since: at}},
 		{"a/*", client.SubscribeOptions{Presence: client.PresenceByUser}},
 		{"a/b*", client.SubscribeOptions{}},
 	} {

@@ -21,6 +21,7 @@ func TestGenerated(t *testing.T) {
 		"../docs/problems.md":        problemsPage(),
 		"../docs/codes.md":           codesPage(),
 		"../clients/js/src/codes.ts": typeScript(),
+		"../clients/js/src/keys.ts":  typeScriptKeys(),
 	} {
 		if *update {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
@@ -121,6 +122,12 @@ func ends(on Carriers) string {
 		}
 	}
 	return cmp.Or(strings.Join(where, ", "), "not sent by Godwit")
+}
+
+func typeScriptKeys() string {
+	return "// Made from the table of package clientproto by " + how + ". DO NOT EDIT.\n\n" +
+		"/** The names for which the numbers stand that CBOR has as keys (docs/protocol.md §10.2). */\n" +
+		"export const keys: readonly string[] =\n  \"" + strings.Join(keyNames[:], " ") + "\".split(\" \")\n"
 }
 
 func typeScript() string {

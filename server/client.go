@@ -8,13 +8,14 @@ import (
 )
 
 // clientFiles are the client for browsers of the program's version, by path: what a page
-// imports, and what one that has no modules loads.
+// imports, what one that has no modules loads, and what editors and Deno know it by.
 func clientFiles(version string) map[string]*fixed.File {
-	files := map[string]*fixed.File{}
-	for path, content := range map[string][]byte{"/client.mjs": clientjs.Module(version), "/client.js": clientjs.Script(version)} {
-		files[path] = fixed.New("text/javascript; charset=utf-8", content)
+	const script = "text/javascript; charset=utf-8"
+	return map[string]*fixed.File{
+		"/client.mjs":  fixed.New(script, clientjs.Module(version)),
+		"/client.js":   fixed.New(script, clientjs.Script(version)),
+		"/client.d.ts": fixed.New("application/typescript; charset=utf-8", clientjs.Types()),
 	}
-	return files
 }
 
 // serveClient serves the client for browsers, if r asks for it. Pages of any origin may load
@@ -28,6 +29,9 @@ func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	h := w.Header()
+	if r.URL.Path == "/client.mjs" {
+		h.Set("X-TypeScript-Types", "./client.d.ts") // which Deno reads
+	}
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	file.ServeHTTP(w, r)

@@ -68,6 +68,12 @@ func (e *Examination) LookUp() {
 			e.fail("tls.cert", err)
 		}
 	}
+	if t := e.Config.Cluster.TLS; t.Cert != "" && t.Key != "" && t.CA != "" {
+		if _, err := t.load(slog.New(slog.DiscardHandler)); err != nil {
+			wrong, _ := errors.AsType[*SettingError](err)
+			e.fail(wrong.Key, errors.New(wrong.Text))
+		}
+	}
 	if dir := e.Config.TLS.ACME.Storage; dir != "" {
 		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 			e.fail("tls.acme.storage", fmt.Errorf("%s is a file; a directory is needed", dir))

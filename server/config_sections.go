@@ -84,6 +84,17 @@ type Cluster struct {
 	// Advertise is how other nodes reach Listen, host:port (cluster.advertise). Default
 	// the address that was bound.
 	Advertise string
+
+	// TLS is how nodes know each other at Listen.
+	TLS ClusterTLS
+}
+
+// ClusterTLS is how nodes prove to each other that they are some. The zero value is no TLS. All three
+// files go together, are PEM, and are read again when they change.
+type ClusterTLS struct {
+	Cert string // cluster.tls.cert: this node's certificate, for the host of Advertise, for servers and clients
+	Key  string // cluster.tls.key: its private key
+	CA   string // cluster.tls.ca: the authorities that those of all nodes are of
 }
 
 // TLS says with which certificate the server answers. The zero value is no TLS.

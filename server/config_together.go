@@ -208,6 +208,8 @@ func (c *Config) checkBroker(report func(key, text string)) {
 			{"broker.away", b.Away != 0},
 			{"cluster.listen", c.Cluster.Listen != ""},
 			{"cluster.advertise", c.Cluster.Advertise != ""},
+			{"cluster.tls.cert", c.Cluster.TLS.Cert != ""},
+			{"cluster.tls.ca", c.Cluster.TLS.CA != ""},
 		} {
 			if of.isSet {
 				report(of.key, "it needs a broker; write for example broker: {url: nats://localhost}")
@@ -216,5 +218,8 @@ func (c *Config) checkBroker(report func(key, text string)) {
 	}
 	if (b.TLS.Cert == "") != (b.TLS.Key == "") {
 		report("broker.tls.cert", "broker.tls.cert and broker.tls.key belong together; set both or none")
+	}
+	if t := c.Cluster.TLS; t != (ClusterTLS{}) && (t.Cert == "" || t.Key == "" || t.CA == "") {
+		report("cluster.tls", "cluster.tls.cert, cluster.tls.key and cluster.tls.ca belong together; set all or none")
 	}
 }

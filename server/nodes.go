@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,9 @@ type nodes struct {
 	token    string // that the others show
 	listener net.Listener
 	ending   atomic.Int64
-	host     string // where others most likely reach this machine
+	unwatch  context.CancelFunc // ends watching; nil without TLS
+	watching sync.WaitGroup     // the files of TLS
+	host     string             // where others most likely reach this machine
 }
 
 // neighbours are the other nodes that are alive.

@@ -2,12 +2,15 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"time"
 
+	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/forward"
 )
 
@@ -17,9 +20,27 @@ const contentBytes = 8 << 20
 
 // newNodes makes what serves clients of other nodes. This one is called id.
 func (s *Server) newNodes(id string, others neighbours) *nodes {
-	n := &nodes{id: id, others: others, token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), s.log)}
-	n.in = forward.NewGate(n.token, s.shielded(s.serveHandedOn), s.config.Limits.HeaderBytes, s.log)
+	var client func(host string) *tls.Config
+	var server *tls.Config
+	if s.peerTLS != nil {
+		client, server = s.peerTLS.Client, s.peerTLS.Server()
+	}
+	n := &nodes{id: id, others: others, token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), client, s.log)}
+	n.in = forward.NewGate(n.token, s.shielded(s.serveHandedOn), s.config.Limits.HeaderBytes, server, s.log)
 	return n
+}
+
+// load reads the files by which nodes know each other.
+func (t *ClusterTLS) load(log *slog.Logger) (*certs.Mutual, error) {
+	m, err := certs.LoadMutual(t.Cert, t.Key, t.CA, log)
+	if err == nil {
+		return m, nil
+	}
+	key := "cluster.tls.cert"
+	if _, ok := errors.AsType[*certs.CAError](err); ok {
+		key = "cluster.tls.ca"
+	}
+	return nil, &SettingError{Key: key, Text: err.Error()}
 }
 
 // listenNodes binds where other nodes hand requests on to this one; mu is held.
@@ -60,6 +81,11 @@ func (s *Server) startNodes() {
 			address = net.JoinHostPort(n.host, fmt.Sprint(a.Port))
 		}
 	}
+	if s.peerTLS != nil {
+		var ctx context.Context
+		ctx, n.unwatch = context.WithCancel(context.Background())
+		n.watching.Go(func() { s.peerTLS.Watch(ctx) })
+	}
 	n.in.Serve(n.listener)
 	n.others.WatchGone(n.out.Lost)
 	n.others.SetAddress(address, n.token)
@@ -78,6 +104,10 @@ func (s *Server) stopNodes(ctx context.Context) {
 	if n := s.nodes; n != nil {
 		n.in.Shutdown(ctx)
 		n.out.Close()
+		if n.unwatch != nil {
+			n.unwatch()
+			n.watching.Wait()
+		}
 	}
 }
 

@@ -14,12 +14,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/godwit-io/godwit/internal/certtest"
 	"github.com/godwit-io/godwit/server/forward"
 	"github.com/godwit-io/godwit/ws"
 )
 
 // town is nodes that know each other in this process.
 type town struct {
+	authority *certtest.Authority // of the nodes' certificates; nil: no TLS
+
 	mu      sync.Mutex
 	members map[string]*townsman
 }
@@ -111,7 +114,17 @@ func (w *town) begin(t *testing.T, c Config) *running {
 	m := &townsman{town: w, id: fmt.Sprint("NODE", len(w.members)+1), asked: make(map[string]func(context.Context, string, []byte) ([]byte, error))}
 	w.members[m.id] = m
 	w.mu.Unlock()
-	r := startPrepared(t, c, func(s *Server) { s.nodes = s.newNodes(m.id, m) }, func(*Server) {})
+	r := startPrepared(t, c, func(s *Server) {
+		if w.authority != nil {
+			pair := w.authority.Issue(t, nil, "127.0.0.1")
+			trust := ClusterTLS{Cert: pair.Cert, Key: pair.Key, CA: w.authority.File}
+			var err error
+			if s.peerTLS, err = trust.load(s.log); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.nodes = s.newNodes(m.id, m)
+	}, func(*Server) {})
 	if a := r.do(t, "GET", "/healthz", ""); a.StatusCode != 200 { // it serves, so its address is known
 		t.Fatal(a.Status)
 	}
@@ -129,55 +142,76 @@ func eachTown(t *testing.T, f func(t *testing.T, w *town, a, b *running)) {
 // A session of Engine.IO that polls goes on whichever node is asked, and moves to a
 // WebSocket that was opened at the other one.
 func TestNodesSocketIO(t *testing.T) {
-	eachTown(t, func(t *testing.T, w *town, a, b *running) {
-		const path = "/socket.io/?EIO=4&transport=polling"
-		opened := a.do(t, "GET", path, "")
-		var handshake struct{ SID string }
-		if err := json.Unmarshal([]byte(strings.TrimPrefix(opened.body, "0")), &handshake); err != nil || !strings.HasPrefix(handshake.SID, "NODE1.") {
-			t.Fatalf("%s: %v", opened.body, err)
-		}
-		session := path + "&sid=" + handshake.SID
-		if p := b.do(t, "POST", session, "40/chat,"); p.StatusCode != 200 || p.body != "ok" {
-			t.Fatalf("a POST elsewhere: %s %s", p.Status, p.body)
-		}
-		if p := b.do(t, "GET", session, ""); !strings.HasPrefix(p.body, "40/chat,") {
-			t.Fatalf("a poll elsewhere: %s %s", p.Status, p.body)
-		}
-		if p := a.do(t, "POST", session, `42/chat,["n",1]`); p.body != "ok" {
-			t.Fatalf("a POST: %s %s", p.Status, p.body)
-		}
-		p := b.do(t, "GET", session, "", "Origin", b.url)
-		if !strings.HasPrefix(p.body, `42/chat,["n",1`) {
-			t.Fatalf("what it heard: %s %s", p.Status, p.body)
-		}
-		for name, values := range p.Header {
-			if len(values) > 1 && name != "Vary" {
-				t.Errorf("%s is there %d times", name, len(values))
-			}
-		}
+	eachTown(t, nodesSocketIO)
+}
 
-		socket := pie(t, b, "/socket.io/?EIO=4&transport=websocket&sid="+handshake.SID)
-		expectText(t, "the probe", says(t, socket, "2probe"), "3probe")
-		polled := a.do(t, "GET", session, "") // is released
-		if polled.body != "6" {
-			t.Errorf("a poll while the session moves: %s %q", polled.Status, polled.body)
-		}
-		if err := socket.Write(t.Context(), ws.MessageText, []byte("5")); err != nil {
-			t.Fatal(err)
-		}
-		expectText(t, "after the upgrade", says(t, socket, `42/chat,["n",2]`), `42/chat,["n",2`)
-		if p := b.do(t, "GET", session, ""); p.StatusCode != 400 {
-			t.Errorf("a poll of a session that has moved: %s %s", p.Status, p.body)
-		}
+// With TLS between the nodes it is the same, and a node with a certificate of somebody else has nothing
+// handed on to it.
+func TestNodesTLS(t *testing.T) {
+	w := &town{authority: certtest.NewAuthority(t)}
+	a, b := w.begin(t, Config{}), w.begin(t, Config{})
+	nodesSocketIO(t, w, a, b)
+	w.authority = certtest.NewAuthority(t)
+	stranger := w.begin(t, Config{})
+	opened := a.do(t, "GET", "/socket.io/?EIO=4&transport=polling", "")
+	_, sid, _ := strings.Cut(opened.body, `"sid":"`)
+	sid, _, _ = strings.Cut(sid, `"`)
+	if p := stranger.do(t, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid, "40/chat,"); p.StatusCode != 400 || !strings.Contains(p.body, "Session ID unknown") {
+		t.Errorf("a node that is not trusted has a request handed on: %s %s", p.Status, p.body)
+	}
+	if p := b.do(t, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid, "40/chat,"); p.StatusCode != 200 {
+		t.Errorf("one that is trusted: %s %s", p.Status, p.body)
+	}
+}
 
-		// A session of nobody, of a node that nobody knows, and of this one.
-		for _, sid := range []string{"x", "NODE9.abcdefghijabcdefghij", "NODE2.abcdefghijabcdefghij", "NODE1.abcdefghijabcdefghij", ".", ""} {
-			p := b.do(t, "GET", path+"&sid="+sid, "")
-			if want := 400; sid != "" && (p.StatusCode != want || !strings.Contains(p.body, "Session ID unknown")) {
-				t.Errorf("SID %q: %s %s", sid, p.Status, p.body)
-			}
+func nodesSocketIO(t *testing.T, w *town, a, b *running) {
+	const path = "/socket.io/?EIO=4&transport=polling"
+	opened := a.do(t, "GET", path, "")
+	var handshake struct{ SID string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(opened.body, "0")), &handshake); err != nil || !strings.HasPrefix(handshake.SID, "NODE1.") {
+		t.Fatalf("%s: %v", opened.body, err)
+	}
+	session := path + "&sid=" + handshake.SID
+	if p := b.do(t, "POST", session, "40/chat,"); p.StatusCode != 200 || p.body != "ok" {
+		t.Fatalf("a POST elsewhere: %s %s", p.Status, p.body)
+	}
+	if p := b.do(t, "GET", session, ""); !strings.HasPrefix(p.body, "40/chat,") {
+		t.Fatalf("a poll elsewhere: %s %s", p.Status, p.body)
+	}
+	if p := a.do(t, "POST", session, `42/chat,["n",1]`); p.body != "ok" {
+		t.Fatalf("a POST: %s %s", p.Status, p.body)
+	}
+	p := b.do(t, "GET", session, "", "Origin", b.url)
+	if !strings.HasPrefix(p.body, `42/chat,["n",1`) {
+		t.Fatalf("what it heard: %s %s", p.Status, p.body)
+	}
+	for name, values := range p.Header {
+		if len(values) > 1 && name != "Vary" {
+			t.Errorf("%s is there %d times", name, len(values))
 		}
-	})
+	}
+
+	socket := pie(t, b, "/socket.io/?EIO=4&transport=websocket&sid="+handshake.SID)
+	expectText(t, "the probe", says(t, socket, "2probe"), "3probe")
+	polled := a.do(t, "GET", session, "") // is released
+	if polled.body != "6" {
+		t.Errorf("a poll while the session moves: %s %q", polled.Status, polled.body)
+	}
+	if err := socket.Write(t.Context(), ws.MessageText, []byte("5")); err != nil {
+		t.Fatal(err)
+	}
+	expectText(t, "after the upgrade", says(t, socket, `42/chat,["n",2]`), `42/chat,["n",2`)
+	if p := b.do(t, "GET", session, ""); p.StatusCode != 400 {
+		t.Errorf("a poll of a session that has moved: %s %s", p.Status, p.body)
+	}
+
+	// A session of nobody, of a node that nobody knows, and of this one.
+	for _, sid := range []string{"x", "NODE9.abcdefghijabcdefghij", "NODE2.abcdefghijabcdefghij", "NODE1.abcdefghijabcdefghij", ".", ""} {
+		p := b.do(t, "GET", path+"&sid="+sid, "")
+		if want := 400; sid != "" && (p.StatusCode != want || !strings.Contains(p.body, "Session ID unknown")) {
+			t.Errorf("SID %q: %s %s", sid, p.Status, p.body)
+		}
+	}
 }
 
 // A session of SockJS is found by the name that its client has chosen, with one question

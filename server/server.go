@@ -20,6 +20,7 @@ import (
 	"github.com/godwit-io/godwit/hub/cluster/roster"
 	"github.com/godwit-io/godwit/hub/relay"
 	"github.com/godwit-io/godwit/server/bridge"
+	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/guard"
 	"github.com/godwit-io/godwit/server/handover"
@@ -57,7 +58,8 @@ type Server struct {
 	edge                 *edge
 	inherited            func() (*systemd.Sockets, error)
 	tls                  tlsSource
-	admin                *admin // nil: what is for operators is beside the channels
+	peerTLS              *certs.Mutual // towards other nodes; nil: none
+	admin                *admin        // nil: what is for operators is beside the channels
 	guard                *guard.Guard
 	members              *teller
 	tracer               *tracing.Tracer // nil if nothing is traced
@@ -125,7 +127,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 		return nil, err // normalize has parsed them one by one
 	}
 
-	if err := s.tls.load(&c.TLS, s.log); err != nil {
+	if err := s.loadTLS(&c); err != nil {
 		return nil, c.located(err)
 	}
 	if err := s.makeBroker(); err != nil {
@@ -167,7 +169,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	s.metrics.watchApps(s.apps)
 	s.guard = guard.New(guard.Options{Address: s.edge.clientOf, Keyed: s.isKeyed, Refused: s.metrics.refused, RefusedTo: s.recordRefusal, Limited: s.metrics.rateLimited, Verified: s.metrics.verified, UserCounted: s.countUser, UserElsewhere: s.userElsewhere}, trust)
 	s.members = &teller{guard: s.guard, members: make(map[string]int)}
-	s.metrics.watchCertificates(func() []certificateExpiry { return s.tls.expiries(c.TLS.ACME.Domains) })
+	s.metrics.watchCertificates(func() []certificateExpiry { return s.expiries(c.TLS.ACME.Domains) })
 	s.metrics.watchHooks(func() hooks.Stats { return s.guard.Settings().Hooks.Stats() })
 	s.metrics.watchCluster(s)
 	s.metrics.watchPresence(s)

@@ -328,7 +328,7 @@ func checkPathPrefix(prefix string) string {
 // /channels/app/chat must not become a path of Pusher's.
 var takenPaths = []string{
 	"channels", "presence", "connect", "socket.io", "sockjs", "v3", "v4", "api", "app", "apps", "pusher",
-	"welcome", "docs", "examples", "client.mjs", "client.js", "metrics", "healthz", "readyz", "debug",
+	"welcome", "docs", "examples", "client.mjs", "client.js", "client.d.ts", "metrics", "healthz", "readyz", "debug",
 }
 
 // checkScriptURL wants where a script is: at this server, or anywhere by https.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/godwit-io/godwit/server/certs"
@@ -42,6 +43,16 @@ func (t *tlsSource) load(c *TLS, log *slog.Logger) error {
 	t.files = certs.NewFiles(pair, log)
 	t.config = certs.Config(t.files)
 	return nil
+}
+
+// loadTLS reads the files for clients and those for other nodes, if there are some.
+func (s *Server) loadTLS(c *Config) (err error) {
+	if c.Cluster.TLS.Cert != "" {
+		if s.peerTLS, err = c.Cluster.TLS.load(s.log); err != nil {
+			return err
+		}
+	}
+	return s.tls.load(&c.TLS, s.log)
 }
 
 // listen binds what the authority asks at, if there is one. listeners are those of the
@@ -141,6 +152,15 @@ func (t *tlsSource) expiries(domains []string) (all []certificateExpiry) {
 				all = append(all, certificateExpiry{domain, at})
 			}
 		}
+	}
+	return all
+}
+
+// expiries are until when the certificates of this node are valid.
+func (s *Server) expiries(domains []string) []certificateExpiry {
+	all := s.tls.expiries(domains)
+	if m := s.peerTLS; m != nil && !slices.ContainsFunc(all, func(e certificateExpiry) bool { return e.domain == m.Name() }) {
+		all = append(all, certificateExpiry{m.Name(), m.NotAfter()})
 	}
 	return all
 }

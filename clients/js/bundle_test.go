@@ -16,14 +16,14 @@ import (
 const how = "`go generate ./clients/js`"
 
 // entries are what the package can be imported as, besides its name.
-var entries = []string{"index", "core", "codes", "react", "svelte", "vue"}
+var entries = []string{"index", "core", "cbor", "delta", "codes", "react", "svelte", "vue"}
 
 // ownNames are those of properties that are only ours, besides those that begin with an
 // underscore. What goes over the wire or to other tabs is not among them, nor what users see.
 var ownNames = []string{
 	"isLeader", "hasFollowers", "pausedUntil", "began", "feeds", "opener", "isFilled", "carrier", "hasTokens", "sentAt", "isStale",
 	"hasBegun", "attach", "detach", "settled", "nextId", "failed", "begun", "follower", "ref", "verb", "goOn", "replied", "tryBetter",
-	"ready", "received", "lost", "later", "matches", "kind", "deadline", "wake", "sleep", "subs",
+	"ready", "received", "lost", "later", "matches", "way", "fields", "deadline", "wake", "sleep", "subs",
 }
 
 // bundle makes one file of a TypeScript entry. Names that begin with an underscore are ours, and
@@ -90,6 +90,26 @@ func packageVersion(t *testing.T) string {
 		t.Fatalf("package.json has no version: %v", err)
 	}
 	return manifest.Version
+}
+
+// TestOwnNames: no name that goes over the wire is taken for one of ours, which the tests of the
+// source would not notice.
+func TestOwnNames(t *testing.T) {
+	keys, err := os.ReadFile("src/keys.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(keys), "=\n  \"")
+	list, _, _ = strings.Cut(list, "\"")
+	names := strings.Fields(list)
+	if len(names) < 80 {
+		t.Fatalf("src/keys.ts has %d names", len(names))
+	}
+	for _, name := range names {
+		if slices.Contains(ownNames, name) {
+			t.Errorf("%s is a name of the protocol", name)
+		}
+	}
 }
 
 // TestBundles: what is in dist was made from src.

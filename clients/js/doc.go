@@ -6,4 +6,4 @@
 //	go generate ./clients/js
 package clientjs
 
-//go:generate go test -count=1 -run "^Test(Bundles|Sizes)$" . -update
+//go:generate go test -count=1 -run "^Test(Bundles|Sizes|ServedTypes)$" . -update

@@ -37,7 +37,7 @@ func TestNode(t *testing.T) {
 		}
 		args = append(args, path)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, args...)
 	cmd.Env = append(os.Environ(), "GODWIT_SOURCE="+source)

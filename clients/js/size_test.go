@@ -17,8 +17,10 @@ var sizes = []struct {
 	name, entry string
 	gzipMax     int
 }{
-	{"`@godwit/client/core`: without the live roster, one connection for each tab", "core", 9500},
-	{"`@godwit/client`", "index", 11500},
+	{"`@godwit/client/core`: without the live roster, one connection for each tab", "core", 9000},
+	{"`@godwit/client`", "index", 12000},
+	{"`@godwit/client/cbor`, beside one of them", "cbor", 1500},
+	{"`@godwit/client/delta`, beside one of them", "delta", 850},
 }
 
 // TestSizes: the client stays small, and the document says how small.

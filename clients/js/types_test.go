@@ -95,6 +95,9 @@ func TestTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range there {
+		if path == "dist/served.d.ts" {
+			continue // TestServedTypes makes it of the others
+		}
 		if want[filepath.Base(path)] == nil {
 			t.Errorf("%s belongs to nothing", path)
 		}
@@ -108,7 +111,22 @@ func TestTypes(t *testing.T) {
 	if len(blocks) < 2 {
 		t.Errorf("the document has %d blocks of TypeScript", len(blocks))
 	}
-	check := []string{"--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom", "--types", ""}
+	// The declarations that a server gives out stand alone, and are those of a program.
+	served := []byte("import { Godwit, GodwitError, version, type Message, type Handler, type Roster, type Digest } from \"./served.js\"\n" +
+		"const godwit = new Godwit<{ chat: { text: string } }>(\"https://example.com\", { tabs: false })\n" +
+		"godwit.channel(\"chat\").on(\"message\", (m: Message<{ text: string }>) => console.log(m.data.text, version))\n" +
+		"const roster: Roster = godwit.channel(\"chat\").presence\n" +
+		"const handler: Handler<number[]> = ({ data }) => data.length\n" +
+		"godwit.handle(\"length\", handler).catch((error: GodwitError) => console.log(error.problem, roster.count))\n" +
+		"export const digest: Promise<Digest> = godwit.channel(\"chat\").digest({ last: 3 })\n" +
+		"// @ts-expect-error: there is no such option\n" +
+		"new Godwit(\"\", { tabz: false })\n")
+	for name, text := range map[string][]byte{"served.d.ts": servedTypes(t), "uses-served.ts": served} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := []string{"--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom,dom.iterable", "--types", "", "uses-served.ts"}
 	for i, block := range blocks {
 		name := fmt.Sprintf("shown-%d.ts", i)
 		if err := os.WriteFile(filepath.Join(dir, name), block[1], 0o644); err != nil {
@@ -118,7 +136,7 @@ func TestTypes(t *testing.T) {
 	}
 	run(t, dir, bin("tsc"), check...)
 	// And every entry that needs no framework is there for import and for require.
-	const use = `Promise.all(["", "/core", "/codes", "/svelte"].map(async (entry) => {
+	const use = `Promise.all(["", "/core", "/cbor", "/delta", "/codes", "/svelte"].map(async (entry) => {
 		if (Object.keys(await load("@godwit/client" + entry)).length === 0) throw new Error(entry + " has nothing")
 	})).catch((error) => { console.error(error); process.exit(1) })`
 	node := program(t, "node")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/godwit-io/godwit/server"
+	"github.com/godwit-io/godwit/server/identity"
 )
 
 // eachFlag visits the flags of every command.
@@ -62,19 +63,20 @@ func TestCompletion(t *testing.T) {
 		"completion ":               "bash fish powershell zsh",
 
 		// Nothing is better than the files of this folder.
-		"pub ":               "",
-		"sub ":               "",
-		"pub chat --server ": "",
-		"dial ":              "",
-		"inspect ":           "",
-		"conform server ":    "",
-		"bench echo ":        "",
-		"serve ":             "",
-		"serve --listen ":    "",
-		"sub chat --since ":  "",
-		"dial x --header ":   "",
-		"version ":           "",
-		"config explain ":    "",
+		"pub --server http://127.0.0.1:1 ": "",
+		"sub --server http://127.0.0.1:1 ": "",
+		"sub --server moon ":               "",
+		"pub --token env: ":                "",
+		"pub chat --server ":               "",
+		"inspect ":                         "",
+		"conform server ":                  "",
+		"bench echo ":                      "",
+		"serve ":                           "",
+		"serve --listen ":                  "",
+		"sub chat --since ":                "",
+		"dial x --header ":                 "",
+		"version ":                         "",
+		"config explain ":                  "",
 
 		// Files where they belong.
 		"serve --config ":        "FILES",
@@ -82,19 +84,63 @@ func TestCompletion(t *testing.T) {
 		"conform server --html ": "FILES",
 		"bench echo --json ":     "FILES",
 	} {
-		line := strings.Split(args, " ")
-		r := do(t, "", append([]string{"__complete"}, line...)...)
-		lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")
-		directive := lines[len(lines)-1]
-		var got []string
-		for _, l := range lines[:len(lines)-1] {
-			value, _, _ := strings.Cut(l, "\t")
-			got = append(got, value)
-		}
+		got, directive := offered(t, args)
 		switch {
 		case want == "FILES" && (len(got) > 0 || directive != ":0"),
 			want != "FILES" && (strings.Join(got, " ") != want || directive == ":0"):
 			t.Errorf("%q: %q %s, want %s", args, got, directive, want)
+		}
+	}
+}
+
+// offered is what a shell offers for the last word of args, and its directive.
+func offered(t *testing.T, args string) (words []string, directive string) {
+	t.Helper()
+	r := do(t, "", append([]string{"__complete"}, strings.Split(args, " ")...)...)
+	lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")
+	for _, l := range lines[:len(lines)-1] {
+		word, _, _ := strings.Cut(l, "\t")
+		words = append(words, word)
+	}
+	return words, lines[len(lines)-1]
+}
+
+// The channels of a running server, to whoever may list them.
+func TestCompletionOfChannels(t *testing.T) {
+	_, open := serve(t)
+	_, closed := serve(t, "--config", writeConfig(t, "keys: [{name: back, hash: "+identity.HashKey("gk_hush")+", grants: {manage: ['**']}}]\n"))
+	for _, channel := range []string{"chat", "chess", "scores/final"} {
+		for url, token := range map[string]string{open: "", closed: " --token gk_hush"} {
+			if r := do(t, "", strings.Fields("pub "+channel+" x --server "+url+token)...); r.code != exitOK {
+				t.Fatalf("%+v", r)
+			}
+		}
+	}
+	for args, want := range map[string]string{
+		"sub --server OPEN ":                      "chat chess scores/final",
+		"sub --server OPEN ch":                    "chat chess",
+		"sub --server OPEN chat ":                 "chess scores/final",
+		"pub --server OPEN s":                     "scores/final",
+		"pub --server OPEN chat ":                 "",
+		"explain --server OPEN --channel c":       "chat chess",
+		"sub --server CLOSED ":                    "",
+		"sub --server CLOSED --token gk_hush che": "chess",
+	} {
+		got, directive := offered(t, strings.NewReplacer("OPEN", open, "CLOSED", closed).Replace(args))
+		if strings.Join(got, " ") != want || directive == ":0" {
+			t.Errorf("%q: %q %s, want %s", args, got, directive, want)
+		}
+	}
+	t.Setenv(serverEnv, open)
+	ws := "ws" + strings.TrimPrefix(open, "http")
+	for args, want := range map[string]string{
+		"dial ":                  ws + "/connect " + ws + "/channels/chat " + ws + "/channels/chess " + ws + "/channels/scores/final",
+		"dial " + ws + "/ch":     ws + "/channels/chat " + ws + "/channels/chess " + ws + "/channels/scores/final",
+		"dial wss://example.com": "",
+		"dial " + ws + " ":       "",
+	} {
+		if got, _ := offered(t, args); strings.Join(got, " ") != want {
+			t.Errorf("%q: %q, want %s", args, got, want)
 		}
 	}
 }

@@ -1,40 +1,184 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-io/godwit/ws"
+	"github.com/godwit-io/godwit/ws/deflate"
 )
 
-var roundTrip = regexp.MustCompile(`pong after \S+`)
+var roundTrip = regexp.MustCompile(`pong after \S+|(least|mean|most) [0-9.]+[mµn]?s|for [0-9]+s`)
 
-func TestDialScript(t *testing.T) {
+// mirror is the URL of a server that sends back what it gets.
+func mirror(t *testing.T) string {
+	t.Helper()
+	o := &ws.AcceptOptions{Options: ws.Options{MessageBytesMax: 8 << 20, Compression: &deflate.Options{}}}
+	return wsServer(t, o, func(conn *ws.Conn, r *http.Request) {
+		for {
+			typ, message, err := conn.Read(r.Context())
+			if err != nil || conn.Write(r.Context(), typ, message) != nil {
+				return
+			}
+		}
+	})
+}
+
+// wsServer is the URL of a server of WebSockets in this process.
+func wsServer(t *testing.T, o *ws.AcceptOptions, handle func(conn *ws.Conn, r *http.Request)) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := ws.Accept(w, r, o)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		handle(conn, r)
+	}))
+	t.Cleanup(s.Close)
+	return "ws" + strings.TrimPrefix(s.URL, "http")
+}
+
+// A script of commands.
+func TestDialCommands(t *testing.T) {
 	t.Parallel()
-	echo := launch(t, "echo", "--listen", "127.0.0.1:0")
-	text := echo.out.contains(t, "Ctrl-C")
-	_, rest, _ := strings.Cut(text, "ws://")
-	url := "ws://" + strings.Fields(rest)[0]
-	script := "hello\n\n//slash\n/ping\n/binary 00 ff 10\n/binary xyz\n/moon\n/help\n/close 1006\n/close 4000 goodbye\nnot sent\n"
-	r := do(t, script, "dial", url)
-	if want := "< hello\n< \n< /slash\n< [3 bytes] 00ff10\n"; r.out != want || r.code != exitOK {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte{1, 2, 0xff}, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "hello\n\n//slash\n/ping\n/hex 00 ff 10\n/hex xyz\n/moon\n/file " + file + "\n/textfile " + file + "\n/ping 2\n/ping 0\n" +
+		"/time\n/time\n/pretty\n/hexdump\n/hexdump\n/status\n/help\n/close 1006\n/close 4000 goodbye\nnot sent\n"
+	url := mirror(t)
+	r := do(t, script, "dial", url, "--commands", "--ping", "1h")
+	if want := "hello\n\n/slash\n00ff10\n0102ff\n"; r.out != want || r.code != exitFailure {
 		t.Errorf("%d %q, want %q", r.code, r.out, want)
 	}
-	golden(t, "testdata/dial.txt", roundTrip.ReplaceAllString(r.errOut, "pong after TIME"))
+	text := strings.ReplaceAll(strings.ReplaceAll(roundTrip.ReplaceAllString(r.errOut, "TIME"), url, "URL"), file, "FILE")
+	golden(t, "testdata/dial.txt", regexp.MustCompile(`[0-9]+ sent, [0-9]+ received, last ping \S+`).ReplaceAllString(text, "COUNTS"))
+}
 
-	// The end of the input alone ends it too, after the answers came.
-	for _, args := range [][]string{{"dial", url}, {"dial", "http" + strings.TrimPrefix(url, "ws"), "--wait", "2s"}} {
-		t.Run(args[len(args)-1], func(t *testing.T) {
+// What a program gets on standard output, and what it can send.
+func TestDialPipes(t *testing.T) {
+	t.Parallel()
+	url := mirror(t)
+	long := strings.Repeat("0123456789", 300_000)
+	for _, c := range []struct{ name, in, flags, out string }{
+		{"lines", "one\n\n/ping\r\n\x1b[31mπ", "-n 4", "one\n\n/ping\n\x1b[31mπ\n"},
+		{"nothing", "", "--wait 0s", ""},
+		{"null", "a\nb\x00\x00c", "-0 -n 3", "a\nb\x00\x00c\x00"},
+		{"whole", "a\nb\n", "--whole -n 1", "a\nb\n\n"},
+		{"whole, empty", "", "--whole -n 1", "\n"},
+		{"binary", "\xff\x00\n\x01", "-b -n 2", "ff00\n01\n"},
+		{"binary, raw", "\xff\x00\n\x01", "-b --whole --raw -n 1", "\xff\x00\n\x01"},
+		{"hex", "hi\n", "--hex -n 1", "6869\n"},
+		{"long", long + "\n" + long, "-n 2", long + "\n" + long + "\n"},
+		{"compressed", long, "-n 1 --compress", long + "\n"},
+		{"execute", "not read", "-x one -x //two -n 2", "one\n/two\n"},
+		{"execute and read", "read", "-x one -i -n 2", "one\nread\n"},
+		{"for", "one", "--for 3s", "one\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if r := do(t, "last line without an end", args...); r.code != exitOK || r.out != "< last line without an end\n" || !strings.Contains(r.errOut, "1000 normal closure") {
-				t.Errorf("%+v", r)
+			if testing.Short() && c.name == "for" {
+				t.Skip("it takes as long as it says")
+			}
+			if r := do(t, c.in, append([]string{"dial", url}, splitFlags(c.flags)...)...); r.code != exitOK || r.out != c.out {
+				t.Errorf("%d, %d bytes %.200q, want %d bytes %.200q; %s", r.code, len(r.out), r.out, len(c.out), c.out, r.errOut)
 			}
 		})
+	}
+	r := do(t, "hi\n", "dial", url, "--json", "--commands", "-x", "/hex ff", "-x", "/ping", "-i", "-n", "2")
+	var got []string
+	for line := range strings.Lines(r.out) {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, err := time.Parse(time.RFC3339Nano, o["time"].(string)); err != nil {
+			t.Error(err)
+		}
+		delete(o, "time")
+		if rtt, is := o["rtt_ms"].(float64); is && rtt > 0 {
+			o["rtt_ms"] = "some"
+		}
+		b, _ := json.Marshal(o)
+		got = append(got, string(b))
+	}
+	slices.Sort(got) // a pong may come before the message that was sent before the ping
+	want := []string{`{"code":1000,"reason":"","type":"close"}`, `{"data":"hi","type":"text"}`, `{"data_base64":"/w==","type":"binary"}`, `{"rtt_ms":"some","type":"pong"}`}
+	if !slices.Equal(got, want) || r.code != exitOK {
+		t.Errorf("%d\n got %q\nwant %q", r.code, got, want)
+	}
+}
+
+// What could not be done is no success.
+func TestDialFailures(t *testing.T) {
+	t.Parallel()
+	url := mirror(t)
+	mute := wsServer(t, nil, func(conn *ws.Conn, r *http.Request) {
+		for range conn.Messages(r.Context()) {
+		}
+	})
+	for _, c := range []struct{ in, url, flags, want string }{
+		{"one", url, "-n 2 --wait 100ms", "godwit: 1 of 2 messages came\n"},
+		{"one", mute, "-n 2 --wait 100ms", "godwit: 0 of 2 messages came\n"},
+		{"not utf8 \xff\n", url, "--wait 0s", "godwit: one line could not be done\n"},
+		{"/moon\n/earth\n", url, "--commands --wait 0s", "godwit: 2 lines could not be done\n"},
+	} {
+		r := do(t, c.in, append([]string{"dial", c.url}, splitFlags(c.flags)...)...)
+		if r.code != exitFailure || !strings.HasSuffix(r.errOut, c.want) {
+			t.Errorf("%.20q %s: %d %s", c.in, c.flags, r.code, r.errOut)
+		}
+	}
+}
+
+// Nobody who reads: the connection ends, and the error says so.
+func TestDialClosedOutput(t *testing.T) {
+	t.Parallel()
+	out, far, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	out.Close()
+	var errOut output
+	if code := run([]string{"dial", mirror(t), "-x", "hello", "--for", "1m"}, strings.NewReader(""), far, &errOut); code != exitFailure || !strings.Contains(errOut.String(), "cannot write") {
+		t.Errorf("%d: %s", code, errOut.String())
+	}
+}
+
+// Commands in words, for a session of Godwit.
+func TestDialConnect(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t)
+	r := do(t, "", "dial", url+"/connect", "-x", "subscribe chat", "-x", "moon", "-x", "publish chat {\"a\":1}", "-x", "publish chat two", "-n", "2")
+	var kinds []string
+	for line := range strings.Lines(r.out) {
+		var o map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		kinds = append(kinds, string(o["id"])+string(o["data"]))
+	}
+	slices.Sort(kinds) // a reply may come behind what it has led to
+	if want := []string{`"two"`, "1", "2", "3", "4", `{"a":1}`}; !slices.Equal(kinds, want) && !slices.Equal(kinds, slices.Delete(want, 4, 5)) {
+		t.Errorf("%q, want %q", kinds, want)
+	}
+	if r.code != exitFailure || !strings.Contains(r.errOut, `there is no command "moon"; /help shows`) {
+		t.Errorf("%d %s", r.code, r.errOut)
+	}
+	// What comes in a pipe is not looked at.
+	if r := do(t, "{\"id\":1,\"connect\":{}}\nsubscribe chat\n", "dial", url+"/connect", "-n", "2"); !strings.Contains(r.out, "bad-command") {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -43,7 +187,7 @@ func TestDialSignal(t *testing.T) {
 	_, url := serve(t)
 	p := launch(t, "dial", url+"/channels/chat")
 	io.WriteString(p.in, "hello\n")
-	p.out.contains(t, "< hello\n")
+	p.out.contains(t, "hello\n")
 	p.signal(t, os.Interrupt)
 	if code := p.exit(t); code != exitOK {
 		t.Errorf("exit code %d: %s", code, p.errOut.text.String())

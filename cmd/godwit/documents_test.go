@@ -46,6 +46,8 @@ var judgedElsewhere = []struct{ page, begins, reason string }{
 	{"docs/broker-redis.md", "ACL SETUSER", "the tests of redisbroker give it to Redis"},
 	{"docs/channels.md", "retry: 1840", "what a stream looks like, with a position that differs each time"},
 	{"docs/explain.md", "Session k3xq", "what an answer looks like, with times that differ each time"},
+	{"docs/dial.md", "* 101 Switching", "what a terminal looks like; TestDialTerminal holds such screens"},
+	{"docs/dial.md", "> {\"id\":1", "what a terminal looks like; TestDialTerminalConnect holds such a screen"},
 	{"docs/decisions/server-configuration-is-a-table.md", "channels:", "what is refused, and how"},
 	{"docs/bridges.md", "                                               ┌─►", "a picture"},
 	{"ARCHITECTURE.md", "             bytes", "a picture"},

@@ -338,6 +338,9 @@ func TestSubPattern(t *testing.T) {
 		}
 	}
 	p.out.contains(t, "rooms/b hello\n")
+	if r := do(t, "", "sub", "rooms/*", "--last", "1", "-n", "2", "--server", url); r.code != exitOK || !strings.Contains(r.out, "rooms/a: there\n") || !strings.Contains(r.out, "rooms/b: hello\n") {
+		t.Errorf("%+v", r)
+	}
 	if r := do(t, "", "sub", "x", "-f", "{{", "--server", url); r.code != exitUsage || !strings.Contains(r.errOut, "--format: ") {
 		t.Errorf("%+v", r)
 	}

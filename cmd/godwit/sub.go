@@ -149,7 +149,7 @@ func follow(ctx context.Context, to target, channels []string, o client.Subscrib
 	for _, channel := range channels {
 		of := o
 		if hub.CheckChannel(channel) != nil {
-			of.Presence, of.Last = client.NoPresence, 0
+			of.Presence = client.NoPresence
 		}
 		sub, err := c.Subscribe(channel, &of)
 		if err != nil {

@@ -2,55 +2,14 @@ package main
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"text/template"
-	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-func TestVisible(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"":                   "",
-		"plain, π 😀 é":       "plain, π 😀 é",
-		"line\nnext\ttab":    "line\nnext\ttab",
-		"\x1b[31mred\x1b[0m": `\x1b[31mred\x1b[0m`,
-		"back\rover":         `back\rover`,
-		"bell\a\x00\x7f":     `bell\a\x00\x7f`,
-		"c1 \u009b31m":       `c1 \u009b31m`,
-		"not utf8 \xff\xc3":  `not utf8 \xff\xc3`,
-		"turn \u202etxt":     `turn \u202etxt`,
-		"line \u2028 end":    `line \u2028 end`,
-		"replacement \ufffd": `replacement \ufffd`,
-	} {
-		if got := visible(in); got != want {
-			t.Errorf("visible(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-// Whatever arrives, a terminal is given nothing to act on.
-func FuzzVisible(f *testing.F) {
-	for _, seed := range []string{"", "a", "\x1b[2J", "\xff", "\u202e", "a\r\nb", "\u009b"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got := visible(s)
-		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool {
-			return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
-		}) {
-			t.Errorf("visible(%q) = %q", s, got)
-		}
-		if visible(got) != got {
-			t.Errorf("visible twice: %q", got)
-		}
-	})
-}
 
 func TestOneLine(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,6 @@
 package piesocket
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -178,20 +177,20 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request, owner *app.App, ch
 	publication.Channel = full
 	_, _, err := a.o.Hub.Publish(r.Context(), publication)
 	if err != nil {
-		failPublish(w, err)
+		failPublish(w, r, err)
 		return
 	}
 	succeed(w, []byte(`{"success":true}`))
 }
 
-func failPublish(w http.ResponseWriter, err error) {
+func failPublish(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusServiceUnavailable
 	switch {
 	case errors.Is(err, hub.ErrTooLarge):
 		status = http.StatusRequestEntityTooLarge
 	case errors.Is(err, hub.ErrAttribute), errors.Is(err, hub.ErrNotJSON), errors.Is(err, hub.ErrTextNotUTF8):
 		status = http.StatusBadRequest
-	case errors.Is(err, context.Canceled):
+	case r.Context().Err() != nil:
 		return // the client has gone
 	default:
 		w.Header().Set("Retry-After", "1")

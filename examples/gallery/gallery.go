@@ -24,6 +24,7 @@ import (
 	"github.com/godwit-io/godwit/examples/inbox"
 	"github.com/godwit-io/godwit/examples/scores"
 	"github.com/godwit-io/godwit/examples/seats"
+	"github.com/godwit-io/godwit/examples/text"
 	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/server/fixed"
 )
@@ -48,6 +49,7 @@ var Examples = []Example{
 	{"chat", "Chat", "Rooms, names, history, and who is there, without a server of your own.", chat.Files, nil},
 	{"auction", "Live auction", "A back end decides which bids are taken, by answering calls.", auction.Files, auction.Run},
 	{"game", "Multiplayer game", "A server with a tick, and pages that draw what lies between two.", game.Files, game.Run},
+	{"text", "Collaborative text", "Yjs merges what everybody types, and a channel carries it.", text.Files, nil},
 	{"delivery", "Delivery tracking", "Many positions, of which a page gets as many a second as it draws.", delivery.Files, delivery.Run},
 	{"scores", "Live scores", "One pattern for many channels, and the newest publication of each to begin with.", scores.Files, scores.Run},
 	{"seats", "Seat map", "Many small channels, and a back end that lets one of two have what both want.", seats.Files, seats.Run},

@@ -19,7 +19,7 @@ func TestClientSnippets(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	said, err := exec.CommandContext(ctx, node, filepath.Join(dir, "snippets.mjs"), clientPackage(t), "http://"+host, page).CombinedOutput()
-	if err != nil || !strings.Contains(string(said), "\ndone 7\n") {
+	if err != nil || !strings.Contains(string(said), "\ndone 9\n") {
 		t.Errorf("%v\n%s", err, said)
 	}
 	if !strings.Contains(string(said), `shown ["unknown-method"]`) {

@@ -100,14 +100,14 @@ func TestClientTabsApart(t *testing.T) {
 	t.Parallel()
 	w := newClientWorld(t)
 	open := w.person()
-	for i, options := range []string{`{"tabs":false}`, `{"tabs":false}`, `{"tabs":"ann"}`, `{"tabs":"bob"}`} {
+	for i, options := range []string{`{"tabs":false,"transports":["websocket"]}`, `{"tabs":false,"transports":["websocket"]}`, `{"tabs":"ann","transports":["websocket"]}`, `{"tabs":"bob","transports":["websocket"]}`} {
 		tab := open(url.QueryEscape(options))
 		tab.until("window.ready && godwit.state === 'open' && !godwit.isShared")
 		if n := w.network.opened(); n != i+1 {
 			t.Errorf("%d tabs have %d connections", i+1, n)
 		}
 	}
-	open(url.QueryEscape(`{"tabs":"bob"}`)).until("window.ready && godwit.isShared")
+	open(url.QueryEscape(`{"tabs":"bob","transports":["websocket"]}`)).until("window.ready && godwit.isShared")
 }
 
 // TestClientBackForward: a page that the browser keeps for the back button goes on where it was.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"testing"
@@ -204,11 +205,15 @@ func (w *clientWorld) person() (open func(options string) *clientTab) {
 	}
 }
 
+// onlyWebSocket are options of a page whose connections are counted: on a busy machine another
+// transport may be tried beside a WebSocket that is slow to open.
+var onlyWebSocket = url.QueryEscape(`{"transports":["websocket"]}`)
+
 // windows opens tabs from a page, which is quicker.
 func (w *clientWorld) windows(count int) (tabs []*clientTab) {
 	w.t.Helper()
 	first := openClientTab(w.t, w.chromium, w.site.URL+"/blank", chromedp.WithNewBrowserContext())
-	eval[string](first, fmt.Sprintf(`window.windows = [window, ...Array.from({ length: %d }, () => window.open(%q))], ""`, count, w.site.URL+"/#"))
+	eval[string](first, fmt.Sprintf(`window.windows = [window, ...Array.from({ length: %d }, () => window.open(%q))], ""`, count, w.site.URL+"/#"+onlyWebSocket))
 	for number := 1; number <= count; number++ {
 		tabs = append(tabs, &clientTab{t: w.t, ctx: first.ctx, number: number})
 	}

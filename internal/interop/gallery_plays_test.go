@@ -195,3 +195,23 @@ func playAudio(t *testing.T, w *window) {
 	blank := `document.querySelector("canvas").getContext("2d").getImageData(0, 0, 800, 128).data.every((v) => v === 0)`
 	w.until(t, `!`+blank)
 }
+
+// playText: two people type at the same time, and have the same; who comes later has it, too.
+func playText(t *testing.T, w *window) {
+	text := `document.querySelector("#text").value`
+	bob := w.another(t)
+	for _, x := range []*window{w, bob} {
+		x.until(t, `document.querySelector("#people").textContent === "2 people are here"`)
+	}
+	w.do(t, chromedp.SendKeys(chromedp.CSS("#text"), "waders of the north"))
+	bob.until(t, text+` === "waders of the north"`)
+	// Bob writes in front of where Ann goes on.
+	bob.value(t, `(document.querySelector("#text").setSelectionRange(0, 0), "")`)
+	bob.do(t, chromedp.SendKeys(chromedp.CSS("#text"), "The "))
+	w.do(t, chromedp.SendKeys(chromedp.CSS("#text"), " sea"))
+	for _, x := range []*window{w, bob} {
+		x.until(t, text+` === "The waders of the north sea"`)
+	}
+	late := w.another(t)
+	late.until(t, text+` === "The waders of the north sea"`)
+}

@@ -30,6 +30,7 @@ var plays = map[string]func(t *testing.T, w *window){
 	"inbox":     playInbox,
 	"scores":    playScores,
 	"seats":     playSeats,
+	"text":      playText,
 }
 
 // TestGallery plays all examples against one server that is started as the README says.

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,13 +20,15 @@ import (
 // patience is how long a server may take to start, to stop and to be ready.
 const patience = 60 * time.Second
 
-// Require returns the path of redis-server, or skips the test with the reason.
+// Require returns the path of the server, or skips the test with the reason. It is redis-server, or what
+// the variable GODWIT_REDIS_SERVER names: valkey-server, or a Redis of another version.
 func Require(t testing.TB) string {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
+	name := cmp.Or(os.Getenv("GODWIT_REDIS_SERVER"), "redis-server")
+	program, err := exec.LookPath(name)
 	if err != nil {
-		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
-			t.Fatal("redis-server is not installed, and GODWIT_REQUIRE_ALL is set")
+		if os.Getenv("GODWIT_REQUIRE_ALL") != "" || name != "redis-server" {
+			t.Fatalf("%s is not installed, and GODWIT_REQUIRE_ALL or GODWIT_REDIS_SERVER is set", name)
 		}
 		t.Skip("redis-server is not installed")
 	}

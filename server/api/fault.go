@@ -61,7 +61,7 @@ func (f *fault) appendTo(dst []byte) []byte {
 }
 
 // faultOf is what a client is told of an error.
-func (a *API) faultOf(err error) *fault {
+func (c *call) faultOf(err error) *fault {
 	var refused *access.Refusal
 	var name *hub.NameError
 	switch {
@@ -97,26 +97,37 @@ func (a *API) faultOf(err error) *fault {
 		return &fault{problem: transport.ProblemShutdown, detail: "the server is going away; try again, here or at another"}
 	case errors.Is(err, hub.ErrTooManyChannels):
 		return &fault{problem: transport.ProblemTooManyChannels, detail: "the server holds as many channels as it is allowed to"}
-	case errors.Is(err, context.Canceled):
-		return &fault{isGone: true}
+	case c.hasGone(err):
+		return gone()
 	case errors.Is(err, hub.ErrUnanswered), errors.Is(err, context.DeadlineExceeded):
-		a.o.Logger.Error("broker did not answer the server API")
+		c.o.Logger.Error("broker did not answer the server API")
 		return &fault{problem: transport.ProblemBroker, detail: "the broker behind this server did not answer in time; it is not known whether this was done"}
 	}
-	a.o.Logger.Error("server API failed", "error", err)
-	return &fault{problem: transport.ProblemBroker, detail: "the broker behind this server could not be reached; nothing is known to have happened"}
+	c.o.Logger.Error("server API failed", "error", err)
+	return &fault{problem: transport.ProblemBroker, detail: unreached}
 }
 
+const unreached = "the broker behind this server could not be reached; nothing is known to have happened"
+
+// hasGone reports whether the client is not there any more, which is why something failed. An
+// error alone does not say so: a broker cancels what it had begun by itself, too.
+func (c *call) hasGone(err error) bool {
+	return errors.Is(err, context.Canceled) && c.r.Context().Err() != nil
+}
+
+// gone is the fault of a client that has gone. In the list of a batch it is like any other.
+func gone() *fault { return &fault{problem: transport.ProblemBroker, detail: unreached, isGone: true} }
+
 // identifyFault is what a client is told of an error of Identify.
-func (a *API) identifyFault(err error) *fault {
+func (c *call) identifyFault(err error) *fault {
 	var refused *access.Refusal
 	if errors.As(err, &refused) {
 		return &fault{refusal: refused}
 	}
-	if errors.Is(err, context.Canceled) {
-		return &fault{isGone: true}
+	if c.hasGone(err) {
+		return gone()
 	}
-	a.o.Logger.Error("who calls the server API could not be found out", "error", err)
+	c.o.Logger.Error("who calls the server API could not be found out", "error", err)
 	return &fault{problem: transport.ProblemUndecided, detail: "it cannot be decided now who this is"}
 }
 

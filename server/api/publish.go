@@ -67,7 +67,7 @@ func (c *call) publishOne(m hub.Message) *fault {
 	select {
 	case <-o.all:
 	case <-c.r.Context().Done():
-		return &fault{isGone: true}
+		return gone()
 	}
 	p := o.list[0]
 	if p.Err != nil {
@@ -114,7 +114,7 @@ func (c *call) authorizePublication(m *hub.Message) *fault {
 	case err == nil:
 		return nil
 	case c.r.Context().Err() != nil:
-		return &fault{isGone: true}
+		return gone()
 	default:
 		return c.identifyFault(err)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/hub/brokertest"
+	"github.com/godwit-io/godwit/hub/membroker"
 	"github.com/godwit-io/godwit/server/tracing"
 )
 
@@ -307,5 +310,30 @@ func TestElements(t *testing.T) {
 	}
 	if _, tooMany := elements(raw[1:], 1, 6); !tooMany {
 		t.Error("7 are not more than 6")
+	}
+}
+
+// A broker that gave up what it had begun is no client that has gone: nobody is told of a
+// success, or nothing.
+func TestPublishGivenUpByTheBroker(t *testing.T) {
+	inner, err := membroker.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := brokertest.NewTroubled(inner)
+	broker.Make(brokertest.Publish, "c", brokertest.Trouble{Err: fmt.Errorf("asking for the stream: %w", context.Canceled)})
+	f := newFixtureOn(t, broker, nil, nil)
+	f.do("root", "POST", "publish", `{"channel":"c","data":1}`).is(503, "broker-unavailable")
+	a := f.do("root", "POST", "batch", `{"publications":[{"channel":"c","data":1},{"channel":"d","data":1}]}`).is(200)
+	if strings.Count(a.body, `/broker-unavailable"`) != 1 || !strings.Contains(a.body, `"position"`) || !strings.Contains(a.body, `"failed":1`) {
+		t.Error(a.body)
+	}
+
+	// Where the client has gone in the middle of a batch, nobody reads what is written of it.
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	c := &call{API: f.api, r: httptest.NewRequestWithContext(ctx, "POST", Prefix+"batch", nil)}
+	if one := c.faultOf(context.Canceled); !one.isGone || !strings.Contains(string(one.appendTo(nil)), `/broker-unavailable"`) {
+		t.Errorf("%+v", one)
 	}
 }

@@ -40,7 +40,7 @@ func (c *call) stream() *fault {
 	}
 	defer session.Close()
 	if err := s.begin(); err != nil {
-		return &fault{isGone: true}
+		return gone()
 	}
 	var others sync.WaitGroup
 	others.Go(s.writeLoop)

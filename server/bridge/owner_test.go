@@ -117,6 +117,9 @@ func TestOwner(t *testing.T) {
 			t.Error(got)
 		}
 		states(feed.Live, feed.Live)
+		if r := w.bridges.Reports()[0]; r.Connections != 3 || r.Gaps != 3 { // of all three times
+			t.Errorf("%+v", r)
+		}
 		w.close(u)
 		if got := owner.take(); strings.Count(got, "false") != 4 {
 			t.Error(got)

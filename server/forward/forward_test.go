@@ -2,7 +2,9 @@ package forward
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,21 +30,46 @@ type pair struct {
 	lasts   bool
 	origin  Origin
 	outcome chan Outcome
+	log     logged // what operators see
 }
 
 func newPair(t *testing.T, serve http.HandlerFunc, alter func(*pair)) *pair {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
+	return newPairWith(t, serve, nil, nil, alter)
+}
+
+// logged is a log. It is safe for concurrent use.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// newPairWith is newPair with TLS.
+func newPairWith(t *testing.T, serve http.HandlerFunc, server *tls.Config, client func(host string) *tls.Config, alter func(*pair)) *pair {
+	t.Helper()
 	p := &pair{outcome: make(chan Outcome, 100), origin: Origin{Client: netip.MustParseAddr("192.0.2.1"), Peer: "192.0.2.2:2"}}
+	log := slog.New(slog.NewTextHandler(&p.log, nil)) // no level below the one that operators see
 	token := NewToken()
-	p.gate = NewGate(token, serve, 16<<10, log)
+	p.gate = NewGate(token, serve, 16<<10, server, log)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.gate.Serve(ln)
 	p.to = Node{ID: "B", Address: ln.Addr().String(), Token: token}
-	p.out = New("A", 0, 2<<20, log)
+	p.out = New("A", 0, 2<<20, client, log)
 	if alter != nil {
 		alter(p)
 	}
@@ -230,7 +257,7 @@ func TestForwardLeaving(t *testing.T) {
 func TestForwardBusy(t *testing.T) {
 	release, came := make(chan struct{}), make(chan struct{}, 3)
 	p := newPair(t, func(http.ResponseWriter, *http.Request) { came <- struct{}{}; <-release }, func(p *pair) {
-		p.out = New("A", 2, 0, slog.New(slog.DiscardHandler))
+		p.out = New("A", 2, 0, nil, slog.New(slog.DiscardHandler))
 	})
 	var asking sync.WaitGroup
 	for range 2 {

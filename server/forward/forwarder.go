@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +46,7 @@ const heldMaxUsual = 256 << 20
 var ErrLost = errors.New("forward: the node that has the session is gone")
 
 var (
+	errPlain   = errors.New("forward: the node wants TLS, and this one has no cluster.tls")
 	errLeaving = errors.New("forward: this node is going away")
 	errClosed  = errors.New("forward: closed")
 )
@@ -54,7 +57,9 @@ type Forwarder struct {
 	requestsMax int
 	contentMax  int64
 	transport   *http.Transport
+	scheme      string // http or https
 	log         *slog.Logger
+	warned      atomic.Int64 // when the log had a node that was not trusted last, in seconds
 
 	handed, failed atomic.Uint64
 	held           atomic.Int64 // bytes of content
@@ -76,19 +81,36 @@ type request struct {
 }
 
 // New returns a Forwarder of the node self. requestsMax is how many requests are handed on at
-// a time, and contentMax how many bytes of content one may have; 0 is 100,000, and 8 MiB.
-func New(self string, requestsMax, contentMax int, log *slog.Logger) *Forwarder {
-	return &Forwarder{
+// a time, and contentMax how many bytes of content one may have; 0 is 100,000, and 8 MiB. trust is TLS
+// for a connection to the host of a node, nil for none.
+func New(self string, requestsMax, contentMax int, trust func(host string) *tls.Config, log *slog.Logger) *Forwarder {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	f := &Forwarder{
+		scheme: "http",
+
 		self: self, requestsMax: cmp.Or(requestsMax, requestsMaxUsual), contentMax: int64(cmp.Or(contentMax, contentMaxUsual)), log: log, requests: make(map[*request]struct{}),
 		heldMax: heldMaxUsual,
 		transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+			DialContext:           dialer.DialContext,
 			MaxIdleConnsPerHost:   idleConns,
 			IdleConnTimeout:       idleTimeout / 2, // before the other side gives it up
 			ExpectContinueTimeout: time.Second,
 			DisableCompression:    true,
 		},
 	}
+	if trust != nil {
+		f.scheme = "https"
+		f.transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			return (&tls.Dialer{NetDialer: dialer, Config: trust(host)}).DialContext(ctx, network, address)
+		}
+	}
+	return f
 }
 
 // Outcome is what became of a request.
@@ -130,7 +152,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	proxy := &httputil.ReverseProxy{
 		Transport: f.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", to.Address, p.In.Host
+			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = f.scheme, to.Address, p.In.Host
 			p.Out.URL.RawQuery = p.In.URL.RawQuery
 			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 				if values := p.In.Header.Values(name); len(values) > 0 {
@@ -146,6 +168,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 		ModifyResponse: func(p *http.Response) error {
 			if p.StatusCode == http.StatusUnauthorized && p.Header.Get(FieldToken) != "" {
 				return ErrLost
+			}
+			if p.ProtoMinor == 0 { // a Gate speaks HTTP/1.1, but for what net/http says to those without TLS
+				return errPlain
 			}
 			q.answered.Store(true)
 			return nil
@@ -169,11 +194,29 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, to Node, ori
 	}
 	f.failed.Add(1)
 	cause := cmp.Or(context.Cause(ctx), q.err)
-	f.log.Debug("a request could not be handed on", "node", to.ID, "address", to.Address, "error", cause)
+	level := slog.LevelDebug
+	if isDistrust(cause) && isDue(&f.warned) {
+		level = slog.LevelWarn
+	}
+	f.log.Log(context.Background(), level, "a request could not be handed on", "node", to.ID, "address", to.Address, "error", cause)
 	for name, values := range own {
 		w.Header()[name] = values
 	}
 	return Unreachable
+}
+
+// isDistrust reports whether two nodes do not agree about TLS or its certificates, which no time mends.
+func isDistrust(err error) bool {
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, isAlert := errors.AsType[tls.AlertError](err)
+	_, isPlain := errors.AsType[tls.RecordHeaderError](err)
+	return err == errPlain || isCertificate || isAlert || isPlain || strings.Contains(err.Error(), "remote error: tls")
+}
+
+// isDue reports whether something may be logged again that was logged last at a time.
+func isDue(last *atomic.Int64) bool {
+	now, before := time.Now().Unix(), last.Load()
+	return now-before >= int64(warnInterval/time.Second) && last.CompareAndSwap(before, now)
 }
 
 // add counts a request that begins.

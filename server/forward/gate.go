@@ -1,10 +1,12 @@
 package forward
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"crypto/tls"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,6 +39,7 @@ const (
 type Gate struct {
 	token   string
 	serve   http.Handler
+	trust   *tls.Config // nil: none
 	http    *http.Server
 	log     *slog.Logger
 	taken   atomic.Uint64
@@ -55,9 +58,9 @@ type Gate struct {
 // serve sees of a request is as if its client had asked here: its RemoteAddr, whether it
 // came over TLS (without a certificate or what else there is to know of that), and its
 // fields. OriginOf says the rest. headerBytesMax is how large the head of a request of a
-// client may be.
-func NewGate(token string, serve http.Handler, headerBytesMax int, log *slog.Logger) *Gate {
-	g := &Gate{token: token, serve: serve, log: log, patience: strangerPatience, fewer: make(chan struct{}, 1)}
+// client may be. trust is TLS for those who come, nil for none.
+func NewGate(token string, serve http.Handler, headerBytesMax int, trust *tls.Config, log *slog.Logger) *Gate {
+	g := &Gate{token: token, serve: serve, trust: trust, log: log, patience: strangerPatience, fewer: make(chan struct{}, 1)}
 	g.http = &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: headTimeout,
@@ -65,9 +68,25 @@ func NewGate(token string, serve http.Handler, headerBytesMax int, log *slog.Log
 		MaxHeaderBytes:    headerBytesMax + originBytesMax + 1<<10,
 		ConnContext:       g.welcome,
 		ConnState:         g.watch,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.New(refusals{g}, "", 0),
 	}
 	return g
+}
+
+// refusals hear what net/http has to say of connections.
+type refusals struct{ of *Gate }
+
+// Write implements io.Writer.
+func (r refusals) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: TLS handshake error")) {
+		r.of.refused.Add(1)
+		if isDue(&r.of.warned) {
+			level = slog.LevelWarn
+		}
+	}
+	r.of.log.Log(context.Background(), level, "a connection to the address for other nodes: "+string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // visitor is a connection to a Gate.
@@ -79,12 +98,20 @@ type visitor struct {
 type visitorKey struct{}
 
 func (g *Gate) welcome(ctx context.Context, nc net.Conn) context.Context {
-	return context.WithValue(ctx, visitorKey{}, nc)
+	return context.WithValue(ctx, visitorKey{}, below(nc))
+}
+
+// below is what a connection is without TLS.
+func below(nc net.Conn) net.Conn {
+	if secured, ok := nc.(*tls.Conn); ok {
+		return secured.NetConn()
+	}
+	return nc
 }
 
 // watch counts those that are no strangers any more because they are gone.
 func (g *Gate) watch(nc net.Conn, state http.ConnState) {
-	if v, ok := nc.(*visitor); ok && (state == http.StateClosed || state == http.StateHijacked) {
+	if v, ok := below(nc).(*visitor); ok && (state == http.StateClosed || state == http.StateHijacked) {
 		g.know(v)
 	}
 }
@@ -142,6 +169,9 @@ func (d door) Accept() (net.Conn, error) {
 	}
 	v := &visitor{nc, time.Now()}
 	d.gate.admit(v)
+	if d.gate.trust != nil {
+		return tls.Server(v, d.gate.trust), nil
+	}
 	return v, nil
 }
 
@@ -168,7 +198,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(shown) != 1 || subtle.ConstantTimeCompare([]byte(shown[0]), []byte(g.token)) != 1 {
 		g.refused.Add(1)
 		level := slog.LevelDebug
-		if now, last := time.Now().Unix(), g.warned.Load(); now-last >= int64(warnInterval/time.Second) && g.warned.CompareAndSwap(last, now) {
+		if isDue(&g.warned) {
 			level = slog.LevelWarn
 		}
 		g.log.Log(r.Context(), level, "a request to the address for other nodes did not show the token of this one", "remote", r.RemoteAddr)

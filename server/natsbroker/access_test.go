@@ -2,22 +2,14 @@ package natsbroker
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/certtest"
 	"github.com/godwit-io/godwit/internal/natstest"
 )
 
@@ -127,43 +119,11 @@ func TestServerWithoutRoom(t *testing.T) {
 	fault(t, three, "3 replicas")
 }
 
-// certificates writes an authority, and a certificate with its key that it has signed for
-// 127.0.0.1, for a server and a client.
-func certificates(t *testing.T) (ca, cert, key string) {
-	t.Helper()
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(dir, name)
-		must(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-		return path
-	}
-	authority := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
-	must(t, err)
-	ca = write("ca.pem", "CERTIFICATE", der)
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	der, err = x509.CreateCertificate(rand.Reader, leaf, authority, &leafKey.PublicKey, authorityKey)
-	must(t, err)
-	cert = write("cert.pem", "CERTIFICATE", der)
-	der, err = x509.MarshalPKCS8PrivateKey(leafKey)
-	must(t, err)
-	return ca, cert, write("key.pem", "PRIVATE KEY", der)
-}
-
 // Both sides show certificates, and who does not know the authority does not connect.
 func TestTLS(t *testing.T) {
-	ca, cert, key := certificates(t)
+	authority := certtest.NewAuthority(t)
+	pair := authority.Issue(t, nil, "127.0.0.1")
+	ca, cert, key := authority.File, pair.Cert, pair.Key
 	s := natstest.Start(t, natstest.Config{Extra: fmt.Sprintf("tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }\n", cert, key, ca)})
 	url := []string{"tls://" + s.Address()}
 	b, _ := startBroker(t, Options{URLs: url, CA: ca, Cert: cert, Key: key})

@@ -13,7 +13,18 @@ import (
 // and is the master again in the same process has the script and the epoch of before. It
 // must not give out its positions again.
 func TestMasterAgain(t *testing.T) {
-	t.Parallel()
+	for name, publish := range map[string]func(t *testing.T, b *Broker, text string) hub.Position{
+		"with keys":    func(t *testing.T, b *Broker, text string) hub.Position { return mustPublish(t, b, "c", text) },
+		"without keys": func(t *testing.T, b *Broker, text string) hub.Position { return alone(t, b, text) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			masterAgain(t, publish)
+		})
+	}
+}
+
+func masterAgain(t *testing.T, publish func(t *testing.T, b *Broker, text string) hub.Position) {
 	one, other := redistest.Start(t), redistest.Start(t)
 	follow := func(replica, master *redistest.Server) {
 		host, port, _ := net.SplitHostPort(master.Address())
@@ -23,13 +34,13 @@ func TestMasterAgain(t *testing.T) {
 	}
 	s := start(t, newBroker(t, one.URL()))
 	s.listen("c")
-	mustPublish(t, s.b, "c", "kept")
+	publish(t, s.b, "kept")
 	follow(other, one)
 	one.Must(t, "WAIT", "1", "20000")
 	other.Must(t, "REPLICAOF", "NO", "ONE")
 	lost := make(map[hub.Position]string)
 	for _, text := range []string{"lost 1", "lost 2", "lost 3"} {
-		lost[mustPublish(t, s.b, "c", text)] = text
+		lost[publish(t, s.b, text)] = text
 	}
 	s.awaitText("lost 3", "c")
 
@@ -39,7 +50,7 @@ func TestMasterAgain(t *testing.T) {
 	one.Must(t, "REPLICAOF", "NO", "ONE")
 	one.Must(t, "CLIENT", "KILL", "TYPE", "normal")
 	for _, text := range []string{"new 1", "new 2", "new 3"} {
-		if at := mustPublish(t, s.b, "c", text); lost[at] != "" {
+		if at := publish(t, s.b, text); lost[at] != "" {
 			t.Errorf("%v is %q, and was %q", at, text, lost[at])
 		}
 	}

@@ -58,20 +58,32 @@ func (be *backend) all() []*listener {
 
 func (be *backend) close() { be.client.Close() }
 
-// call calls a script by its hash, or by its text.
+// call calls a script by its hash, or by its text, that may be called twice. Calls at the same time
+// share a connection.
 func (be *backend) call(ctx context.Context, s script, byText bool, keys, args []string) ([]rueidis.RedisMessage, error) {
-	var command rueidis.Completed
-	n := int64(len(keys))
-	if byText {
-		command = be.client.B().Eval().Script(s.text).Numkeys(n).Key(keys...).Arg(args...).Build()
-	} else {
-		command = be.client.B().Evalsha().Sha1(s.hash).Numkeys(n).Key(keys...).Arg(args...).Build()
+	for attempts := 0; ; attempts++ {
+		answer, err := scriptAnswer(be.client.Do(ctx, be.command(s, byText, keys, args).ToPipe()))
+		if !errors.Is(err, errStale) || attempts == 2 {
+			return answer, err
+		}
 	}
-	answer, err := be.client.Do(ctx, command).ToArray()
+}
+
+// scriptAnswer is what all scripts but oneScript return.
+func scriptAnswer(r rueidis.RedisResult) ([]rueidis.RedisMessage, error) {
+	answer, err := r.ToArray()
 	if err == nil && len(answer) == 0 {
 		err = errAnswer
 	}
 	return answer, err
+}
+
+func (be *backend) command(s script, byText bool, keys, args []string) rueidis.Completed {
+	n := int64(len(keys))
+	if byText {
+		return be.client.B().Eval().Script(s.text).Numkeys(n).Key(keys...).Arg(args...).Build()
+	}
+	return be.client.B().Evalsha().Sha1(s.hash).Numkeys(n).Key(keys...).Arg(args...).Build()
 }
 
 // ask calls a script about a partition, with the epoch that is current. With check it is
@@ -147,6 +159,7 @@ func (b *Broker) adopt(be *backend, part *partition, value string) error {
 	if before != nil && before.value == value {
 		return nil
 	}
+	next.one = part.oneScript(next, be.verb, be.isCluster)
 	part.state.Store(next)
 	if before != nil && before.name != next.name {
 		b.logRenewal()
@@ -203,10 +216,12 @@ func (b *Broker) clientOption() rueidis.ClientOption {
 		DisableCache: true,
 		// A script that was not answered may have been run: only its caller knows what
 		// that means.
-		DisableRetry:       true,
-		AlwaysPipelining:   true,
-		PipelineMultiplex:  1,
-		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
+		DisableRetry: true,
+		// Each lane has a connection to itself while it calls: its goroutine writes and reads, and no
+		// other one has to be woken for either. What is ToPipe shares some.
+		DisableAutoPipelining: true,
+		PipelineMultiplex:     1,
+		ReadBufferEachConn:    64 << 10, WriteBufferEachConn: 64 << 10,
 		// A connection that is silent for KeepAlive is pinged, and given up if it is silent for
 		// ConnWriteTimeout then. Until that the library does not look at another master,
 		// whatever the sentinels say.
@@ -254,8 +269,12 @@ func (b *Broker) connect(ctx context.Context) (*backend, error) {
 			return nil, errServers
 		}
 		said, _ := fateOf(err)
+		if b.place.isTLS && isRefusedTLS(err) {
+			said = fmt.Errorf("%w: %w", ErrTLS, err)
+		}
 		return nil, said
 	}
+	client = persistent{client}
 	be := &backend{client: client, verb: "PUBLISH", listeners: make(map[string]*listener)}
 	n := partitionsAlone
 	if client.Mode() == rueidis.ClientModeCluster {

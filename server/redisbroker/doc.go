@@ -11,7 +11,8 @@
 //	g1:{12}:b:TOPIC              a topic of the bus
 //
 // One script publishes what waits together in a partition, one call at a time, so that
-// outcomes are in order without anything else; while it is under way more gathers.
+// outcomes are in order without anything else; while it is under way more gathers. What is alone, and
+// goes into a stream that is there, has a shorter one.
 //
 // # Epochs
 //
@@ -22,7 +23,7 @@
 // expire.
 //
 // To ask for master_replid with each publication would cost a third of it. Instead the text of
-// the script that publishes names the partition and the replid that its caller
+// each script that publishes names the partition and the replid that its caller
 // knows. Redis runs a script by its hash only if this process has been given the text, and caches
 // are neither replicated nor kept (since 7.0): a server that was restarted or promoted answers
 // NOSCRIPT. Then the text is sent, to be run with a check of master_replid, which begins

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/redis/rueidis"
 
@@ -25,6 +26,10 @@ var (
 	ErrCluster    = errors.New("redis: the cluster cannot serve this part of its keys")
 	ErrDisk       = errors.New("redis: it cannot write to its disk, and refuses changes")
 	ErrBusy       = errors.New("redis: a script of somebody else runs for too long")
+
+	// ErrTLS means that the server has ended a connection whose handshake was through: with TLS 1.3 it
+	// looks at the certificate of its client after that, and what it has to say may be lost.
+	ErrTLS = errors.New("redis: the server has ended the TLS connection; it may want a certificate, or another one, see broker.tls.cert")
 
 	ErrVersion = errors.New("redis: this server is too old; 7.0 or later is needed, or Valkey")
 
@@ -76,7 +81,7 @@ func refusalOf(text string) (err error, passes bool) {
 	if strings.Contains(text, "NOAUTH") || strings.Contains(text, "invalid username-password") {
 		return ErrAuth, false
 	}
-	if strings.Contains(text, "user executing the script") || strings.Contains(text, "No permissions") {
+	if strings.Contains(text, "user executing the script") || strings.Contains(text, "No permissions") || strings.Contains(text, "ACL failure in script") {
 		return ErrPermission, false
 	}
 	if len(text) > 200 {
@@ -126,6 +131,12 @@ func readError(ctx context.Context, err error) error {
 		return fmt.Errorf("redis: the connection broke: %w", err)
 	}
 	return text
+}
+
+// isRefusedTLS reports whether a new connection was ended in the way of a server that does not take the
+// certificate of its client.
+func isRefusedTLS(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "remote error: tls")
 }
 
 // isNoScript reports whether this server has not been given the script.

@@ -116,6 +116,7 @@ type epoch struct {
 	replid  string
 	streams string // what the keys of its streams begin with
 	publish script
+	one     script
 }
 
 var errEpoch = errors.New("redisbroker: the key of an epoch has a value that this version does not know")

@@ -127,6 +127,12 @@ func (b *Broker) publishBatch(be *backend, part *partition, batch []publishing) 
 			at, err = b.readEpoch(ctx, be, part)
 		}
 		var answers []rueidis.RedisMessage
+		done := false
+		if err == nil && len(batch) == 1 && attempts == 0 && !check {
+			if done, err = b.publishOne(ctx, be, part, &batch[0]); done {
+				return
+			}
+		}
 		if err == nil {
 			answers, err = b.callPublish(ctx, be, part, at, batch, check)
 		}
@@ -203,7 +209,7 @@ func (b *Broker) callPublish(ctx context.Context, be *backend, part *partition, 
 		args = append(args, part.channelTopic(m.Channel), strconv.FormatInt(count, 10), strconv.FormatInt(age, 10),
 			part.publishing.lives.life(m.Channel, age, now), window, rueidis.BinaryString(record))
 	}
-	return be.call(ctx, at.publish, check, keys, args)
+	return scriptAnswer(be.client.Do(ctx, be.command(at.publish, check, keys, args)))
 }
 
 func (b *Broker) window(r hub.Retention) time.Duration {
@@ -281,17 +287,19 @@ type life struct {
 // livesMax is how many a partition remembers, twice.
 const livesMax = 8192
 
-func (l *lives) find(channel string) life {
-	if found, ok := l.young[channel]; ok {
-		return found
+// isSet reports whether a stream lives long enough.
+func (l *lives) isSet(channel string, ageMS int64, now time.Time) bool {
+	found, ok := l.young[channel]
+	if !ok {
+		found = l.old[channel]
 	}
-	return l.old[channel]
+	return found.ageMS >= ageMS && now.Sub(found.set) < renewAfter
 }
 
 // life is the life of a stream in seconds, negative if it need not be set.
 func (l *lives) life(channel string, ageMS int64, now time.Time) string {
 	seconds := int64(streamLife/time.Second) + (ageMS+999)/1000
-	if found := l.find(channel); found.ageMS >= ageMS && now.Sub(found.set) < renewAfter {
+	if l.isSet(channel, ageMS, now) {
 		seconds = -seconds
 	}
 	return strconv.FormatInt(seconds, 10)
@@ -299,7 +307,7 @@ func (l *lives) life(channel string, ageMS int64, now time.Time) string {
 
 // set is called when the life of a stream was set, or need not be.
 func (l *lives) set(channel string, ageMS int64, now time.Time) {
-	if found := l.find(channel); found.ageMS >= ageMS && now.Sub(found.set) < renewAfter {
+	if l.isSet(channel, ageMS, now) {
 		return
 	}
 	if l.young == nil || len(l.young) >= livesMax {

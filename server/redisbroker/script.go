@@ -3,6 +3,8 @@ package redisbroker
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"fmt"
+	"strconv"
 )
 
 // The scripts. Their first key is that of the epoch, and the first argument is the whole
@@ -175,4 +177,48 @@ return out
 // publishScript is scriptPublish for a partition of the server with that replid.
 func publishScript(partition, replid string) script {
 	return newScript("-- godwit g1 publish " + partition + " " + replid + scriptPublish)
+}
+
+// oneScript publishes one message into a stream that is there and whose life need not be set, with
+// no idempotency key: what a publisher that is alone mostly asks for, in half of what scriptPublish
+// takes. It belongs to an epoch, and to the server that the epoch is of. The keys
+// are those of the epoch and of the stream; arguments the count, the name of the entry's field and
+// the message, and a fourth one if the server is to look whether the epoch is its own.
+//
+// It returns "+OFFSET", or "?ERROR" if nobody was told, or nothing if it has done nothing:
+// scriptPublish finds out why.
+func (p *partition) oneScript(e *epoch, verb string, inCluster bool) script {
+	all := ""
+	if inCluster {
+		all = `
+told = redis.pcall(` + luaString(verb) + `, ` + luaString(p.all) + `, channel .. '\n' .. text)
+if type(told) == 'table' then answer = '?' .. (told.err or '') end`
+	}
+	return newScript("-- godwit g1 one " + p.name + " " + e.replid + `
+if redis.call('GET', KEYS[1]) ~= ` + luaString(e.value) + ` then return end
+if ARGV[4] and string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') ~= ` + luaString(e.replid) + ` then return end
+local time = redis.call('TIME')
+local ms = time[1] .. string.sub('00000' .. time[2], -6, -4)
+local id = redis.pcall('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[1], '0-*', ARGV[2], ARGV[3], 't', ms)
+if type(id) ~= 'string' then return end
+local answer = '+' .. string.sub(id, 3)
+local text = answer .. ' ' .. ms .. ` + luaString(" "+e.name+" ") + ` .. ARGV[3]
+local channel = string.sub(KEYS[2], ` + strconv.Itoa(len(e.streams)+1) + `)
+local told = redis.pcall(` + luaString(verb) + `, ` + luaString(p.channelTopic("")) + ` .. channel, text)
+if type(told) == 'table' then answer = '?' .. (told.err or '') end` + all + `
+return answer
+`)
+}
+
+// luaString is text as Lua reads it.
+func luaString(text string) string {
+	b := []byte{'\''}
+	for _, c := range []byte(text) {
+		if c < ' ' || c > '~' || c == '\'' || c == '\\' {
+			b = fmt.Appendf(b, `\%03d`, c)
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '\''))
 }

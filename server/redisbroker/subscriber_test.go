@@ -252,15 +252,21 @@ func publish(b *Broker, m hub.Message) hub.Published {
 // mustPublish publishes until it is accepted, as a publisher with an idempotency key may.
 func mustPublish(t testing.TB, b *Broker, channel, text string) hub.Position {
 	t.Helper()
+	return mustPublishAs(t, b, hub.Message{Channel: channel, Data: []byte(text), IdempotencyKey: text})
+}
+
+// mustPublishAs is mustPublish of a message that may have no idempotency key.
+func mustPublishAs(t testing.TB, b *Broker, m hub.Message) hub.Position {
+	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for began := time.Now(); ; <-tick.C {
-		p := publish(b, hub.Message{Channel: channel, Data: []byte(text), IdempotencyKey: text})
+		p := publish(b, m)
 		if p.Err == nil {
 			return p.Position
 		}
 		if time.Since(began) > patience {
-			t.Fatalf("%q was not accepted in %v: %v", text, patience, p.Err)
+			t.Fatalf("%q was not accepted in %v: %v", m.Data, patience, p.Err)
 		}
 	}
 }

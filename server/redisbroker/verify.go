@@ -14,8 +14,11 @@ import (
 func (b *Broker) dialVerified(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	nc, err := b.dial(ctx, address, dialer, config)
 	be := b.backend.Load()
-	if err != nil || be == nil {
-		return nc, err // or nothing is known of any epoch
+	if err != nil {
+		return nil, err
+	}
+	if be == nil {
+		return newCommandConn(nc), nil // nothing is known of any epoch
 	}
 	// What is on the way to nc is kept back until this has been done. If the role of the
 	// server changes after it, nc is closed with it.
@@ -23,7 +26,7 @@ func (b *Broker) dialVerified(ctx context.Context, address string, dialer *net.D
 		nc.Close()
 		return nil, err
 	}
-	return nc, nil
+	return newCommandConn(nc), nil
 }
 
 // verifyServer has a server look at the epochs of all partitions. What it refuses is not for it:

@@ -318,8 +318,8 @@ func (m *Machine) end(now time.Time, e *endObject) {
 		err = &EndError{Code: e.Code, Reason: e.Reason}
 	}
 	what := clientproto.ReconnectNever
-	if known := clientproto.FindCode(e.Code); known != nil {
-		what = known.Reconnect
+	if known, ok := reconnectOfCode(e.Code); ok {
+		what = known
 	} else if e.Reconnect {
 		what = clientproto.ReconnectDelayed
 	}

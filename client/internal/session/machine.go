@@ -325,11 +325,25 @@ func (m *Machine) Broken(now time.Time, c Cause) {
 	case c.Status != 0:
 		what = reconnectOfStatus(c)
 	case c.Code != 0:
-		if known := clientproto.FindCode(c.Code); known != nil {
-			what = known.Reconnect
+		if known, ok := reconnectOfCode(c.Code); ok {
+			what = known
 		}
 	}
 	m.lose(now, c.Err, what, c.RetryAfter)
+}
+
+// reconnectOfCode is what a client does after a code, if it is known. Nobody else has the session of a Machine: where
+// it goes on elsewhere, a request of an earlier connection has come late, as proxies have it, and
+// taken the session over from the one that it is on.
+func reconnectOfCode(code uint16) (clientproto.Reconnect, bool) {
+	known := clientproto.FindCode(code)
+	switch {
+	case known == nil:
+		return 0, false
+	case code == clientproto.CloseTakenOver:
+		return clientproto.ReconnectDelayed, true
+	}
+	return known.Reconnect, true
 }
 
 // reconnectOfStatus is what a client does after a status in place of what it asked for (§3.9).

@@ -5,11 +5,24 @@ export type Transport = "websocket" | "stream" | "sse" | "poll";
 /** What a carrier needs from its surroundings. */
 export interface Surroundings {
     url: string;
-    fetch: typeof fetch;
-    WebSocket: typeof WebSocket | undefined;
-    session(): string;
+    fetch?: typeof fetch;
+    WebSocket?: typeof WebSocket;
+    codec?: Codec;
+    session: {
+        resume?: {
+            session: string;
+            secret: string;
+        };
+    };
 }
-/** What a carrier tells. Nothing comes after `lost`, or after it was closed. */
+/** How objects are written in the messages of a WebSocket. Default is JSON. */
+export interface Codec {
+    /** The subprotocol. */
+    readonly protocol: string;
+    encode(line: Line): string | ArrayBufferView<ArrayBuffer>;
+    decode(data: any): Line[];
+}
+/** What a carrier tells. Nothing is to be made of what comes after `lost`, or after it was closed. */
 export interface Told {
     ready(): void;
     received(lines: Line[]): void;
@@ -17,7 +30,7 @@ export interface Told {
 }
 /** Something that carries commands one way and what the server says the other. */
 export interface Carrier {
-    send(lines: string[]): void;
+    send(lines: Line[]): void;
     /** close ends it: with 1000 the session, too. */
     close(code: number): void;
 }

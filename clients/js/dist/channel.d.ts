@@ -83,11 +83,10 @@ export interface ChannelEvents<T> {
 }
 /** What a Channel needs of its connection. */
 export interface Link {
-    attach(feed: Feed): void;
-    detach(feed: Feed): void;
-    ask(verb: string, body: Line, options?: AskOptions): Promise<Line>;
-    later(ms: number, then: () => void): () => void;
-    readonly grace: number;
+    _attach(feed: Feed): void;
+    _detach(feed: Feed): void;
+    _ask(verb: string, body: Line, options?: AskOptions): Promise<Line>;
+    readonly _grace: number;
 }
 /**
  * A channel, or a pattern of channels. Listening subscribes, and when nobody has listened for some seconds, it is unsubscribed.
@@ -118,8 +117,8 @@ export declare class Channel<T = unknown> extends Emitter<ChannelEvents<T>> impl
     private _reach;
 }
 /** message reads an envelope. */
-export declare function message(line: Line): Message;
+export declare function message({ channel, position, time, event, user, key, data, data_base64: text }: Line): Message;
 /** payload writes what is published, or given to a call. */
 export declare function payload(data: unknown): Line;
-/** randomId is unlike any other. crypto.randomUUID wants https. */
+/** randomId is unlike any other. crypto.randomUUID wants https, and React Native has no crypto of its own. */
 export declare function randomId(): string;

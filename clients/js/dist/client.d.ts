@@ -1,8 +1,8 @@
-import type { Transport } from "./carriers.js";
+import type { Codec, Transport } from "./carriers.js";
 import { Channel, type AskOptions, type ChannelOptions, type Message } from "./channel.js";
+import type { DeltaReader } from "./delta.js";
 import { Emitter } from "./emitter.js";
 import { GodwitError } from "./protocol.js";
-import type { Host, Sharing } from "./sharing.js";
 import type { State, TokenReason } from "./steps.js";
 export interface GodwitOptions {
     /**
@@ -23,6 +23,10 @@ export interface GodwitOptions {
     queue?: number;
     /** Name and version of the program, for the server's logs. */
     client?: string;
+    /** `cbor` of "@godwit/client/cbor": what goes over a WebSocket is CBOR, and bytes are sent as they are. Default is JSON. */
+    codec?: Codec;
+    /** `fossil` of "@godwit/client/delta": publications may come as what has changed. Default is whole ones. */
+    deltas?: () => DeltaReader;
     /** In place of the platform's own. */
     fetch?: typeof fetch;
     WebSocket?: typeof WebSocket;
@@ -39,8 +43,6 @@ export interface GodwitEvents {
     /** A message to the user, in the user's own channel. */
     message: Message;
 }
-/** How tabs share a connection, if they do. */
-export type ShareWith = (name: string, id: string, host: Host) => Sharing | undefined;
 /**
  * A connection to a Godwit server. It connects when something is used for the first time, comes back by itself, and closes when
  * nothing was used for some seconds. Map says what the channels have, by name or pattern.
@@ -48,13 +50,6 @@ export type ShareWith = (name: string, id: string, host: Host) => Sharing | unde
 export declare class Godwit<Map extends object = Record<string, unknown>> extends Emitter<GodwitEvents> {
     /** The address of the server, with a slash at its end. */
     readonly url: string;
-    private _options;
-    private _session;
-    private _fan;
-    private _link;
-    private _dialer;
-    private _sharing;
-    private _share;
     private _waiting;
     private _ref;
     private _inputs;
@@ -67,9 +62,8 @@ export declare class Godwit<Map extends object = Record<string, unknown>> extend
     private _known;
     private _told;
     private _toldAll;
-    private _isClosed;
     /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-    constructor(url?: string | URL, options?: GodwitOptions, share?: ShareWith);
+    constructor(url?: string | URL, options?: GodwitOptions);
     /** What the connection is doing; in a tab that shares another one's, what that is doing. */
     get state(): State;
     /** When the next attempt is made, in the state `waiting`. */
@@ -93,22 +87,11 @@ export declare class Godwit<Map extends object = Record<string, unknown>> extend
     reconnect(): void;
     /** close ends the connection for good: what waits fails. */
     close(): void;
-    private _ask;
-    private _command;
-    private _forget;
     private _use;
-    private _busy;
-    private _rest;
     private _end;
-    private _sleep;
-    private _run;
     private _arm;
-    private _do;
     private _getToken;
-    private _push;
-    private _dial;
     private _attempts;
     private _kinds;
-    private _tell;
     private _planUpgrade;
 }

@@ -351,6 +351,7 @@ var keys = [
   "vector",
   "args",
   "attachments",
-  "framed"
+  "framed",
+  "exclude"
 ];
 var tagJSON = 262;

@@ -320,7 +320,8 @@ var keys = [
   "vector",
   "args",
   "attachments",
-  "framed"
+  "framed",
+  "exclude"
 ];
 var tagJSON = 262;
 export {

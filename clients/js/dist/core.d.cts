@@ -1,6 +1,7 @@
 export { Channel } from "./channel.cjs";
 export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, HistoryPage, Item, Message, PublishOptions } from "./channel.cjs";
-export type { Transport } from "./carriers.cjs";
+export type { Codec, Transport } from "./carriers.cjs";
+export type { DeltaReader } from "./delta.cjs";
 export { Godwit } from "./client.cjs";
 export type { GodwitEvents, GodwitOptions } from "./client.cjs";
 export type { ListenOptions } from "./emitter.cjs";

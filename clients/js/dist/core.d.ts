@@ -1,6 +1,7 @@
 export { Channel } from "./channel.js";
 export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, HistoryPage, Item, Message, PublishOptions } from "./channel.js";
-export type { Transport } from "./carriers.js";
+export type { Codec, Transport } from "./carriers.js";
+export type { DeltaReader } from "./delta.js";
 export { Godwit } from "./client.js";
 export type { GodwitEvents, GodwitOptions } from "./client.js";
 export type { ListenOptions } from "./emitter.js";

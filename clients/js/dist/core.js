@@ -4,46 +4,41 @@
 // src/emitter.ts
 var Emitter = class {
   constructor() {
-    this.y = /* @__PURE__ */ new Map();
+    this.A = /* @__PURE__ */ new Map();
   }
+  // and whether only once
   /** on calls listener at each event of that type, and returns how to stop. */
   on(type, listener, options = {}) {
     const off = () => this.off(type, listener);
     if (options.signal?.aborted) return off;
-    const listeners = this.y.get(type) ?? [];
-    if (!listeners.some(({ call }) => call === listener)) {
-      this.y.set(type, [...listeners, { call: listener, once: !!options.once }]);
-      this.Oa(type);
+    const listeners = this.A.get(type) ?? /* @__PURE__ */ new Map();
+    if (!listeners.has(listener)) {
+      this.A.set(type, listeners.set(listener, options.once));
+      this.Ia();
     }
     options.signal?.addEventListener("abort", off, { once: true });
     return off;
   }
   /** off ends what on began. */
   off(type, listener) {
-    const before = this.y.get(type);
-    const left = before?.filter(({ call }) => call !== listener) ?? [];
-    if (!before || left.length === before.length) return;
-    if (left.length > 0) this.y.set(type, left);
-    else this.y.delete(type);
-    this.Pa();
+    const listeners = this.A.get(type);
+    if (!listeners?.delete(listener)) return;
+    if (!listeners.size) this.A.delete(type);
+    if (!this.A.size) this.Ja();
+  }
+  /** _listens is called when somebody begins to listen. @internal */
+  Ia() {
+  }
+  /** _leaves is called when nobody listens any more. @internal */
+  Ja() {
   }
   /** @internal */
-  get qb() {
-    return this.y.size > 0;
-  }
-  /** @internal */
-  Oa(_type) {
-  }
-  /** @internal */
-  Pa() {
-  }
-  /** @internal */
-  m(type, event) {
-    const listeners = this.y.get(type);
-    for (const { call, once } of listeners ?? []) {
-      if (once) this.off(type, call);
+  k(type, event) {
+    const listeners = this.A.get(type);
+    for (const [listener, once] of [...listeners ?? []]) {
+      if (once) this.off(type, listener);
       try {
-        call(event);
+        listener(event);
       } catch (error) {
         queueMicrotask(() => {
           throw error;
@@ -53,6 +48,28 @@ var Emitter = class {
     return !!listeners;
   }
 };
+
+// src/page.ts
+var timerMaxMs = 2 ** 31 - 1;
+function later(ms, then) {
+  const timer = setTimeout(then, Math.min(ms, timerMaxMs));
+  timer.unref?.();
+  return () => clearTimeout(timer);
+}
+function watchPage(life) {
+  const end = new AbortController();
+  const on = (at, type, then) => at.addEventListener?.(type, then, end);
+  on(globalThis, "online", () => life.Ka());
+  const { document } = globalThis;
+  if (document) {
+    on(document, "visibilitychange", () => document.visibilityState === "visible" && life.Ka());
+    on(document, "freeze", () => life.La(false));
+    on(document, "resume", () => life.resume());
+    on(window, "pagehide", ({ persisted }) => life.La(!persisted));
+    on(window, "pageshow", ({ persisted }) => persisted && life.resume());
+  }
+  return () => end.abort();
+}
 
 // src/protocol.ts
 var GodwitError = class extends Error {
@@ -69,15 +86,15 @@ var GodwitError = class extends Error {
 function trouble(name, title) {
   return { type: "urn:godwit:client:" + name, title };
 }
+var notKnown = ", and whether this was done is not known";
 var wasClosed = trouble("closed", "this client was closed");
 function isPattern(name) {
   return name.includes("*");
 }
 function matcher(name) {
-  if (!isPattern(name)) return (channel) => channel === name;
-  const parts = name.split("/").map((part) => part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/\W/g, "\\$&"));
-  const pattern = new RegExp(`^${parts.join("/")}$`, "s");
-  return (channel) => pattern.test(channel);
+  const pattern = name.replace(/\*\*?|\W/g, (part) => part === "*" ? "(?!@)[^/]+" : part === "**" ? "(?!@).+" : "\\" + part);
+  const is = new RegExp(`^${pattern}$`, "s");
+  return (channel) => is.test(channel);
 }
 function isBehind(a, b) {
   if (!b) return true;
@@ -93,41 +110,42 @@ var Channel = class extends Emitter {
   /** @internal */
   constructor(link, name, options) {
     super();
-    this.n = /* @__PURE__ */ new Map();
+    this.b = /* @__PURE__ */ new Map();
     this.name = name;
-    this.g = link;
-    this.f = options;
+    this.B = link;
+    this.h = options;
   }
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
   get position() {
-    return this.N;
+    return this.M;
   }
   /**
    * publish resolves with the position when the server has accepted it. While there is no connection it waits. It is done once,
    * also if the connection breaks meanwhile. A string is published as text, bytes as bytes, anything else as JSON.
    */
   async publish(data, { event, key, idempotencyKey, ...options } = {}) {
-    const body = { channel: this.name, event, key, idempotency_key: idempotencyKey === false ? void 0 : idempotencyKey ?? randomId(), ...payload(data) };
-    return (await this.g.ask("publish", body, options)).position;
+    const body = { channel: this.name, event, key, idempotency_key: (idempotencyKey ?? randomId()) || void 0, ...payload(data) };
+    return (await this.B.Z("publish", body, options)).position;
   }
   /** history reads a page of what was published. Default is the newest 100. */
   async history({ last, since, limit, ...options } = {}) {
-    const ok = await this.g.ask("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, { timeout: 3e4, ...options });
+    const ok = await this.B.Z("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, options);
     return { messages: ok.publications.map(message), position: ok.position, gap: ok.gap && gapOf(ok.gap, this.name) };
   }
   /** A loop over messages and gaps, which ends with an error if the subscription is refused or ended. */
   [Symbol.asyncIterator]() {
-    const most = this.f.buffer ?? 1e3;
+    const most = this.h.buffer ?? 1e3;
     let items = [];
     let failure;
     let isDone = false;
     let wake;
+    const over = { value: void 0, done: true };
     const put = (item) => {
       if (items.length >= most) {
         const gone = items.splice(0, Math.max(1, most >> 1));
         const count = gone.reduce((sum, { gap }) => sum + (gap ? gap.count ?? 0 : 1), 0);
-        const to = gone[gone.length - 1]?.position ?? null;
-        items.unshift({ gap: { channel: this.name, from: null, to: isPattern(this.name) ? null : to, reason: "dropped", count }, channel: this.name });
+        const to = isPattern(this.name) ? null : gone.at(-1)?.position ?? null;
+        items.unshift({ gap: { channel: this.name, from: null, to, reason: "dropped", count }, channel: this.name });
       }
       items.push(item);
       wake?.();
@@ -151,136 +169,131 @@ var Channel = class extends Emitter {
         const error = failure;
         failure = void 0;
         if (error) throw error;
-        return { value: void 0, done: true };
+        return over;
       },
       return: async () => {
         items = [];
         end();
-        return { value: void 0, done: true };
+        return over;
       }
     };
     return iterator;
   }
   /** @internal */
-  Oa() {
-    this.o?.();
-    this.o = void 0;
-    if (this.t) return;
-    const feed = this.t = this.rb();
-    this.g.ta(feed);
+  Ia() {
+    this.q?.();
+    this.q = void 0;
+    if (this.p) return;
+    this.B.qb(this.p = this.rb());
   }
   /** @internal */
-  Pa() {
-    if (this.qb || this.o) return;
-    this.o = this.g.sb(this.g.grace, () => {
-      this.o = void 0;
-      if (this.t) this.g.ua(this.t);
-      this.Qa();
+  Ja() {
+    this.q = later(this.B.ra, () => {
+      this.q = void 0;
+      if (this.p) this.B.sb(this.p);
+      this.Ma();
     });
   }
-  Qa() {
-    this.t = void 0;
-    this.n.clear();
+  Ma() {
+    this.p = void 0;
+    this.b.clear();
   }
   rb() {
-    const { since, last, rate } = this.f;
+    const { since, last, rate } = this.h;
     let held = [];
-    if (since && !isPattern(this.name)) this.n.set(this.name, since);
+    if (since && !isPattern(this.name)) this.b.set(this.name, since);
     const feed = {
       name: this.name,
       since,
       last,
-      fields: rate ? { rate } : {},
-      ba: (ok) => {
-        if (this.t !== feed) return;
+      d: rate ? { rate } : {},
+      _: (ok) => {
+        if (this.p !== feed) return;
         const lines = held ?? [];
         if (held) {
-          this.N = ok.vector ?? ok.position;
-          if (!ok.publications && !isPattern(this.name) && !since) this.n.set(this.name, ok.position);
+          this.M = ok.vector ?? ok.position;
+          if (!ok.publications && !isPattern(this.name) && !since) this.b.set(this.name, ok.position);
         }
         held = void 0;
-        this.m("subscribed", this.N ?? "");
-        for (const line of [...ok.publications ?? [], ...lines]) this.ca(line);
+        this.k("subscribed", this.M ?? "");
+        for (const line of [...ok.publications ?? [], ...lines]) this.$(line);
       },
-      Ra: (error) => {
-        if (this.t !== feed) return;
-        this.Qa();
-        this.m("error", new GodwitError(error));
+      Na: (error) => {
+        if (this.p !== feed) return;
+        this.Ma();
+        this.k("error", new GodwitError(error));
       },
       push: (line) => {
-        if (this.t !== feed) return;
+        if (this.p !== feed) return;
         if (held) held.push(line);
-        else this.ca(line);
+        else this.$(line);
       }
     };
     return feed;
   }
-  ca(line) {
+  $(line) {
     if (line.position) {
-      if (this.Sa(line.channel, line.position)) this.m("message", message(line));
+      if (this.Oa(line.channel, line.position)) this.k("message", message(line));
     } else if (line.vector) {
-      if (line.vector.channel === this.name) this.N = line.vector.vector;
+      if (line.vector.channel === this.name) this.M = line.vector.vector;
     } else if (line.gap) {
       const gap = gapOf(line.gap, this.name);
-      if (!gap.to || this.Sa(gap.channel, gap.to)) this.m("gap", gap);
+      if (!gap.to || this.Oa(gap.channel, gap.to)) this.k("gap", gap);
     }
   }
   // What this Channel has had already comes again for another, or after a vector (docs/protocol.md §5.5).
-  Sa(channel, position) {
-    if (!isBehind(position, this.n.get(channel))) return false;
+  Oa(channel, position) {
+    if (!isBehind(position, this.b.get(channel))) return false;
     if (isPattern(this.name)) {
-      this.n.delete(channel);
-      if (this.n.size >= channelsMax) this.n.delete(this.n.keys().next().value);
-    } else this.N = position;
-    this.n.set(channel, position);
+      this.b.delete(channel);
+      if (this.b.size >= channelsMax) this.b.delete(this.b.keys().next().value);
+    } else this.M = position;
+    this.b.set(channel, position);
     return true;
   }
 };
 function gapOf(gap, name) {
   return { channel: name, reason: "lost", ...gap };
 }
-function message(line) {
-  const { channel, position, time, event, user, key, data, data_base64 } = line;
-  const out = { data: data_base64 === void 0 ? data : Uint8Array.from(atob(data_base64), (c) => c.charCodeAt(0)), channel, position, time: new Date(time) };
-  if (event) out.event = event;
-  if (user) out.user = user;
-  if (key) out.key = key;
-  return out;
+function message({ channel, position, time, event, user, key, data, data_base64: text }) {
+  return { data: text === void 0 ? data : Uint8Array.from(atob(text), (c) => c.charCodeAt(0)), channel, position, time: new Date(time), event, user, key };
 }
 function payload(data) {
   if (data instanceof ArrayBuffer) data = new Uint8Array(data);
   if (!ArrayBuffer.isView(data)) return { data: data === void 0 ? null : data };
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { data_base64: base64(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) };
+}
+function base64(bytes) {
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return { data_base64: btoa(text) };
+  return btoa(text);
 }
 function randomId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  const bytes = new Uint8Array(12);
+  return base64(globalThis.crypto?.getRandomValues(bytes) ?? bytes.map(() => Math.random() * 256));
 }
 
 // src/carriers.ts
+var json = { protocol: "godwit.v1", encode: (line) => JSON.stringify(line), decode: parse };
 var batchMax = 6e4;
 var waitSeconds = 25;
 function open(transport, around, told) {
   return transport === "websocket" ? webSocket(around, told) : requests(transport, around, told);
 }
-function webSocket({ url, WebSocket }, told) {
-  const socket = new WebSocket(url.replace(/^http/, "ws"), "godwit.v1");
-  socket.onopen = () => told.da();
-  socket.onmessage = ({ data }) => told.O(parse(data));
-  socket.onclose = ({ code }) => told.ea({ code });
+function webSocket({ url, WebSocket = globalThis.WebSocket, codec = json }, told) {
+  const socket = new WebSocket(url.replace(/^http/, "ws"), codec.protocol);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => told.Pa();
+  socket.onmessage = ({ data }) => told.sa(codec.decode(data));
+  socket.onclose = ({ code }) => told.Qa({ code });
   socket.onerror = () => {
   };
   return {
-    send: (lines) => lines.forEach((line) => socket.send(line)),
-    close(code) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(code);
-    }
+    send: (lines) => lines.forEach((line) => socket.send(codec.encode(line))),
+    close: (code) => socket.close(code)
   };
 }
-function requests(transport, around, told) {
+function requests(transport, { url, fetch = globalThis.fetch, session }, told) {
   const abort = new AbortController();
   const { signal } = abort;
   let isAsked = false;
@@ -292,23 +305,22 @@ function requests(transport, around, told) {
     if (isOver) return;
     isOver = true;
     abort.abort();
-    told.ea(why);
+    told.Qa(why);
   };
   const ask = async (init, query = "") => {
-    const { fetch } = around;
-    const response = await fetch(around.url + query, { ...init, signal, cache: "no-store" });
+    const response = await fetch(url + query, { ...init, signal, cache: "no-store" });
     if (response.ok) return response;
     const problem = await response.json().catch(() => void 0);
     const seconds = Number(response.headers.get("Retry-After"));
     const why = { status: response.status, problem: problem?.type ? problem : void 0, retryAfter: seconds > 0 ? seconds * 1e3 : void 0 };
     if (response.status === 429 && hasBegun && init.method === "POST") {
-      await wait(why.retryAfter ?? 1e3, signal);
-      return signal.aborted ? void 0 : ask(init, query);
+      await new Promise((done) => later(why.retryAfter ?? 1e3, done));
+      return isOver ? void 0 : ask(init, query);
     }
     lost(why);
     return void 0;
   };
-  const field = () => ({ "Godwit-Session": around.session() });
+  const field = () => ({ "Godwit-Session": session.resume.session + "." + session.resume.secret });
   const read = async (hello) => {
     const accept = { stream: "application/x-ndjson", sse: "text/event-stream", poll: "application/json" }[transport];
     let response = await ask({ method: "POST", body: hello, headers: { Accept: accept } });
@@ -316,7 +328,7 @@ function requests(transport, around, told) {
     while (transport === "poll" && response) {
       const { poll, messages } = await response.json();
       if (isOver) return;
-      told.O(messages);
+      told.sa(messages);
       response = isOver ? void 0 : await ask({ headers: { Accept: accept, Prefer: "wait=" + waitSeconds, ...field() } }, "?ack=" + poll);
     }
     if (!response) return;
@@ -324,15 +336,17 @@ function requests(transport, around, told) {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     let rest = "";
+    let retryAfter;
     for (; ; ) {
       const { done, value } = await reader.read();
       if (isOver) return;
-      if (done) return lost({ retryAfter: Number(/^retry: *(\d+)$/m.exec(rest)?.[1]) || void 0 });
+      if (done) return lost({ retryAfter });
       rest += decoder.decode(value, { stream: true });
       const end = rest.lastIndexOf("\n") + 1;
       const text = rest.slice(0, end);
-      rest = (/^retry:.*\n/m.exec(text)?.[0] ?? "") + rest.slice(end);
-      told.O(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
+      rest = rest.slice(end);
+      retryAfter = Number(/^retry: *(\d+)$/m.exec(text)?.[1]) || retryAfter;
+      told.sa(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
     }
   };
   const post = async () => {
@@ -346,33 +360,27 @@ function requests(transport, around, told) {
     isPosting = false;
   };
   const failed = () => lost({});
-  queueMicrotask(() => isOver || told.da());
+  queueMicrotask(() => isOver || told.Pa());
   return {
     send(lines) {
+      const texts = lines.map(json.encode);
       if (!isAsked) {
         isAsked = true;
-        void read(lines.join("\n")).catch(failed);
+        void read(texts.join("\n")).catch(failed);
         return;
       }
-      queue.push(...lines);
+      queue.push(...texts);
       if (!isPosting) void post().catch(failed);
     },
     close(code) {
       if (isOver) return;
       isOver = true;
       abort.abort();
-      if (code !== 1e3 || !hasBegun || around.session() === "") return;
-      const { fetch } = around;
-      void fetch(around.url, { method: "DELETE", headers: field(), keepalive: true }).catch(() => {
+      if (code !== 1e3 || !hasBegun || !session.resume) return;
+      void fetch(url, { method: "DELETE", headers: field(), keepalive: true }).catch(() => {
       });
     }
   };
-}
-function wait(ms, signal) {
-  return new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
-  });
 }
 function parse(text) {
   const lines = [];
@@ -386,196 +394,175 @@ var stepMs = 400;
 var grantMs = 1500;
 var Dialer = class {
   /**
-   * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
-   * tried.
+   * isKnown says that the first of ways has worked before: if it fails at once, so would the others, probably, and they are not
+   * tried. host is told of the carrier that counts, and of nothing after close.
    */
-  constructor(kinds, _isKnown, _around, _told) {
+  constructor(ways, _isKnown, _around, _host) {
     this.xb = _isKnown;
     this.ub = _around;
-    this.H = _told;
+    this.r = _host;
     this.i = [];
     // what is written to
-    this.P = false;
-    this.va = {};
-    this.wa = false;
-    this.z = [...kinds];
-    this.ga(headStartMs);
+    this.N = false;
+    this.ta = {};
+    this.aa = [...ways];
+    this.ca(headStartMs);
   }
   send(lines) {
-    this.fa?.xa.send(lines);
+    this.ba?.ua.send(lines);
   }
   close(code) {
-    this.wa = true;
-    clearTimeout(this.p);
-    for (const candidate of this.i) candidate.xa.close(candidate === this.fa ? code : 4e3);
+    clearTimeout(this.l);
+    for (const candidate of this.i) candidate.ua.close(candidate === this.ba ? code : 4e3);
     this.i = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   tb() {
-    if (this.P && this.i.length === 1 && !this.wa) this.Ta("websocket");
+    if (this.N && this.i.length === 1) this.Ra("websocket");
   }
-  ga(head) {
-    clearTimeout(this.p);
-    const kind = this.z.shift();
-    if (!kind) return;
-    this.p = setTimeout(() => this.ga(stepMs), head);
-    this.Ta(kind);
+  ca(head) {
+    clearTimeout(this.l);
+    const way = this.aa.shift();
+    if (!way) return;
+    this.l = setTimeout(() => this.ca(stepMs), head);
+    this.Ra(way);
   }
-  Ta(kind) {
-    const candidate = { b: kind };
+  Ra(way) {
+    const candidate = { Sa: way };
     this.i.push(candidate);
-    const isOurs = () => !this.wa && this.i.includes(candidate);
+    const isOurs = () => this.i.includes(candidate);
     try {
-      candidate.xa = open(kind, this.ub, {
-        da: () => isOurs() && this.vb(candidate),
-        O: (lines) => isOurs() && this.wb(candidate, lines),
-        ea: (why) => isOurs() && this.G(candidate, why)
+      candidate.ua = open(way, this.ub, {
+        Pa: () => isOurs() && this.vb(candidate),
+        sa: (lines) => isOurs() && this.wb(candidate, lines),
+        Qa: (why) => isOurs() && this.C(candidate, why)
       });
     } catch {
-      queueMicrotask(() => isOurs() && this.G(candidate, {}));
+      queueMicrotask(() => isOurs() && this.C(candidate, {}));
     }
   }
   vb(candidate) {
-    if (this.P) this.Ua(candidate);
-    else if (this.z.length > 0 && candidate.b === "websocket") {
-      clearTimeout(this.p);
-      this.p = setTimeout(() => this.ga(stepMs), grantMs);
+    if (this.N) this.Ta(candidate);
+    else if (this.aa.length > 0 && candidate.Sa === "websocket") {
+      clearTimeout(this.l);
+      this.l = setTimeout(() => this.ca(stepMs), grantMs);
     }
-    this.fa = candidate;
-    this.H.da(candidate.b);
+    this.ba = candidate;
+    this.r.a({ is: "ready", transport: candidate.Sa });
   }
   wb(candidate, lines) {
-    if (!this.P) {
+    if (!this.N) {
       if (lines.length === 0) return;
-      this.Ua(candidate);
-      this.P = true;
-      clearTimeout(this.p);
+      this.Ta(candidate);
+      this.N = true;
+      clearTimeout(this.l);
     }
-    this.H.O(lines);
+    this.r.a({ is: "received", lines });
   }
-  Ua(candidate) {
+  Ta(candidate) {
     const others = this.i.filter((other) => other !== candidate);
     this.i = [candidate];
-    this.fa = candidate;
-    for (const other of others) other.xa?.close(4e3);
+    this.ba = candidate;
+    for (const other of others) other.ua?.close(4e3);
   }
-  G(candidate, why) {
+  C(candidate, why) {
     this.i = this.i.filter((other) => other !== candidate);
-    if (why.status || !this.va.status) this.va = why;
+    if (why.status || !this.ta.status) this.ta = why;
     if (this.i.length > 0) return;
-    if (!this.P && this.z.length > 0 && !(this.xb && !why.status)) return this.ga(stepMs);
+    if (!this.N && this.aa.length > 0 && !(this.xb && !why.status)) return this.ca(stepMs);
     this.close(4e3);
-    this.H.ea(this.va);
+    this.r.a({ is: "lost", ...this.ta });
   }
 };
 
 // src/fan.ts
 var Fan = class {
-  constructor(_session, _run, _ask) {
-    this.c = _session;
-    this.a = _run;
-    this.R = _ask;
-    this.A = /* @__PURE__ */ new Map();
-    this.ha = [];
+  constructor(_session, _host) {
+    this.e = _session;
+    this.r = _host;
+    this.x = /* @__PURE__ */ new Map();
+    this.da = [];
   }
   get size() {
-    return this.A.size;
+    return this.x.size;
   }
-  ta(feed) {
-    const { name, since, last, fields } = feed;
-    let branch = this.A.get(name);
+  yb(feed) {
+    const { name, since, last, d: fields } = feed;
+    let branch = this.x.get(name);
+    const isNew = !branch;
     if (!branch) {
-      branch = { u: /* @__PURE__ */ new Set([feed]), Va: feed, fields, yb: matcher(name) };
-      this.A.set(name, branch);
-      if (isPattern(name)) this.ha.push(branch);
-      if (this.c.Wa(name)) this.ya(branch, feed);
-      else this.a({ is: "subscribe", name, since, last, fields });
-      return;
+      branch = { s: /* @__PURE__ */ new Set(), Ua: feed, d: fields, zb: matcher(name) };
+      this.x.set(name, branch);
+      if (isPattern(name)) this.da.push(branch);
     }
-    branch.u.add(feed);
-    if (this.c.Wa(name)) this.ya(branch, feed);
+    branch.s.add(feed);
+    if (this.e.Ab(name)) this.Va(branch, feed);
+    else if (isNew) this.r.a({ is: "subscribe", name, since, last, d: fields });
   }
-  ua(feed) {
-    const branch = this.A.get(feed.name);
-    if (!branch?.u.delete(feed) || branch.u.size > 0) return;
-    this.Q(feed.name, branch);
-    this.a({ is: "unsubscribe", name: feed.name });
+  Bb(feed) {
+    const branch = this.x.get(feed.name);
+    if (!branch?.s.delete(feed) || branch.s.size > 0) return;
+    this.O(feed.name, branch);
+    this.r.a({ is: "unsubscribe", name: feed.name });
   }
-  ba(name, ok, error) {
-    const branch = this.A.get(name);
+  _(name, ok, error) {
+    const branch = this.x.get(name);
     if (!branch) return;
     if (error) {
-      this.Q(name, branch);
-      for (const feed of branch.u) feed.Ra(error);
+      this.O(name, branch);
+      for (const feed of branch.s) feed.Na(error);
       return;
     }
-    branch.Va.za = true;
-    for (const feed of branch.u) if (feed.za) feed.ba(ok);
-    for (const feed of branch.u) if (!feed.za && !this.ya(branch, feed)) return;
+    branch.Ua.va = true;
+    for (const feed of branch.s) if (feed.va) feed._(ok);
+    for (const feed of branch.s) if (!feed.va && !this.Va(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
     const about = line.position ? line : line.gap ?? line.join ?? line.leave ?? line.presence ?? line.vector;
     const name = about?.channel;
     if (name === void 0) return false;
-    let isWanted = this.Xa(this.A.get(name), line);
-    for (const branch of this.ha) if (branch.yb(name)) isWanted = this.Xa(branch, line) || isWanted;
+    let isWanted = this.Wa(this.x.get(name), line);
+    for (const branch of this.da) if (branch.zb(name)) isWanted = this.Wa(branch, line) || isWanted;
     return isWanted;
   }
-  Xa(branch, line) {
+  Wa(branch, line) {
     let isWanted = false;
-    for (const feed of branch?.u ?? []) {
+    for (const feed of branch?.s ?? []) {
       if (feed.push) feed.push(line);
       else isWanted = true;
     }
     return isWanted;
   }
-  Q(name, branch) {
-    this.A.delete(name);
-    this.ha = this.ha.filter((other) => other !== branch);
+  O(name, branch) {
+    this.x.delete(name);
+    this.da = this.da.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  ya(branch, feed) {
-    const { name, since, last, fields } = feed;
-    const position = this.c.position(name);
-    const needsMore = !!fields.presence && !branch.fields.presence;
+  Va(branch, feed) {
+    const { name, since, last, d: fields } = feed;
+    const position = this.e.position(name);
+    const needsMore = !!fields.presence && !branch.d.presence;
     const isEarlier = !!since && since !== position && (isPattern(name) || isBehind(position, since));
-    if (needsMore || isEarlier || branch.fields.rate && branch.fields.rate !== fields.rate) {
-      branch.Va = feed;
-      branch.fields = { presence: fields.presence || branch.fields.presence };
-      this.a({ is: "subscribe", name, since: isEarlier ? since : position, fields: branch.fields });
+    if (needsMore || isEarlier || branch.d.rate && branch.d.rate !== fields.rate) {
+      branch.Ua = feed;
+      branch.d = { presence: fields.presence || branch.d.presence };
+      this.r.a({ is: "subscribe", name, since: isEarlier ? since : position, d: branch.d });
       return false;
     }
     const begin = (ok) => {
-      if (!branch.u.has(feed)) return;
-      feed.za = true;
-      feed.ba(ok);
+      if (!branch.s.has(feed)) return;
+      feed.va = true;
+      feed._(ok);
     };
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
     else {
-      this.R("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
+      this.r.Z("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
     }
     return true;
   }
 };
-
-// src/page.ts
-function watchPage(life) {
-  if (typeof addEventListener !== "function") return () => {
-  };
-  const end = new AbortController();
-  const { signal } = end;
-  const wake = () => life.zb();
-  addEventListener("online", wake, { signal });
-  if (typeof document === "undefined") return () => end.abort();
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake(), { signal });
-  document.addEventListener("freeze", () => life.Ya(false), { signal });
-  document.addEventListener("resume", () => life.resume(), { signal });
-  addEventListener("pagehide", ({ persisted }) => life.Ya(!persisted), { signal });
-  addEventListener("pageshow", ({ persisted }) => persisted && life.resume(), { signal });
-  return () => end.abort();
-}
 
 // src/codes.ts
 var codesAfter = {
@@ -589,85 +576,80 @@ var windowMax = 32;
 var keyMs = 24e4;
 var Outbox = class {
   constructor(_exit) {
-    this.T = _exit;
+    this.Q = _exit;
     /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
-    this.Aa = false;
-    /** Until when the server wants no publications, 0 for now. */
-    this.B = 0;
-    this.v = /* @__PURE__ */ new Map();
+    this.wa = false;
+    /** Until when the server wants no publications, Infinity if it does. */
+    this.P = Infinity;
+    this.D = /* @__PURE__ */ new Map();
     // by ref
-    this.S = /* @__PURE__ */ new Map();
-  }
-  get size() {
-    return this.v.size;
+    this.E = /* @__PURE__ */ new Map();
   }
   ask(ref, verb, body) {
-    this.v.set(ref, { w: ref, q: verb, body, id: 0, Za: 0 });
+    this.D.set(ref, { t: ref, u: verb, body, id: 0, Xa: 0 });
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
-    if (now >= this.B) this.B = 0;
-    let underWay = 0;
-    for (const { id, q: verb } of this.v.values()) if (id && isCounted(verb)) underWay++;
-    for (const asked of this.v.values()) {
-      if (asked.id) continue;
-      if (isCounted(asked.q) && (this.B || ++underWay > windowMax)) continue;
-      this._a(asked, now, this.T.$a());
+    if (now >= this.P) this.P = Infinity;
+    for (const asked of this.D.values()) {
+      if (asked.id || isCounted(asked.u) && this.P < Infinity) continue;
+      if (this.E.size >= windowMax) return;
+      this.Ya(asked, now, this.Q.Za());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
-  Ab(isResumed, now) {
-    const isSame = isResumed && !this.Aa;
-    this.Aa = false;
-    this.S.clear();
-    for (const asked of [...this.v.values()]) {
+  Cb(isResumed, now) {
+    const isSame = isResumed && !this.wa;
+    this.wa = false;
+    this.E.clear();
+    for (const asked of [...this.D.values()]) {
       if (!asked.id) continue;
-      const isOnce = isCounted(asked.q) && !asked.body.idempotency_key;
-      if (isSame && isCounted(asked.q)) this._a(asked, now, asked.id);
-      else if (isOnce || isCounted(asked.q) && now - asked.Za > keyMs) {
-        this.Ba(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
+      const isOnce = isCounted(asked.u) && !asked.body.idempotency_key;
+      if (isSame && isCounted(asked.u)) this.Ya(asked, now, asked.id);
+      else if (isOnce || isCounted(asked.u) && now - asked.Xa > keyMs) {
+        this.xa(asked, { error: trouble("unknown", "the connection was lost" + notKnown) });
       } else asked.id = 0;
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  Bb(id, outcome, now) {
-    const asked = this.S.get(id);
+  Db(id, outcome, now) {
+    const asked = this.E.get(id);
     if (!asked) return false;
     const after = outcome.error?.retry_after_ms;
     if (after && asked.body.idempotency_key) {
       asked.id = 0;
-      this.S.delete(id);
-      this.B = Math.max(this.B, now + after);
-    } else this.Ba(asked, outcome);
+      this.E.delete(id);
+      this.P = now + after;
+    } else this.xa(asked, outcome);
     return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
   forget(ref, isOpen) {
-    const asked = this.v.get(ref);
+    const asked = this.D.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.q === "rpc") this.T.send(JSON.stringify({ id: this.T.$a(), cancel: { rpc: asked.id } }));
-    this.Q(asked);
+    if (isOpen && asked.id && asked.u === "rpc") this.Q.send({ id: this.Q.Za(), cancel: { rpc: asked.id } });
+    this.O(asked);
   }
   fail(error) {
-    for (const asked of [...this.v.values()]) this.Ba(asked, { error });
+    for (const asked of [...this.D.values()]) this.xa(asked, { error });
   }
-  _a(asked, now, id) {
-    if (!asked.id) asked.Za = now;
+  Ya(asked, now, id) {
+    if (!asked.id) asked.Xa = now;
     asked.id = id;
-    this.S.set(id, asked);
-    this.T.send(JSON.stringify({ id, [asked.q]: asked.body }));
+    this.E.set(id, asked);
+    this.Q.send({ id, [asked.u]: asked.body });
   }
-  Ba(asked, outcome) {
-    this.Q(asked);
-    this.T.Cb(asked.w, outcome);
+  xa(asked, outcome) {
+    this.O(asked);
+    this.Q.Eb(asked.t, outcome);
   }
-  Q(asked) {
-    this.v.delete(asked.w);
-    this.S.delete(asked.id);
+  O(asked) {
+    this.D.delete(asked.t);
+    this.E.delete(asked.id);
   }
 };
 function isCounted(verb) {
-  return verb === "publish" || verb === "rpc";
+  return verb === "publish" || verb === "rpc" || verb === "answer";
 }
 
 // src/session.ts
@@ -683,409 +665,414 @@ var Session = class {
     /** When it is tried again, while waiting. */
     this.retryAt = 0;
     /** The carrier: "" while there is none. */
-    this.b = "";
-    this.Ca = Infinity;
-    this.ia = Infinity;
-    this.x = false;
-    this.ab = 0;
-    this.C = false;
-    this.K = 0;
-    this.ja = /* @__PURE__ */ new Map();
+    this.transport = "";
+    this.ya = Infinity;
+    this.ea = Infinity;
+    this.w = false;
+    this._a = 0;
+    this.y = false;
+    this.F = 0;
+    this.fa = /* @__PURE__ */ new Map();
     // by the id of connect
-    this.h = new Outbox({
-      $a: () => ++this.K,
-      send: (line) => this.r([line]),
-      Cb: (ref, outcome) => this.j.push({ do: "reply", w: ref, ...outcome })
+    this.m = new Outbox({
+      Za: () => ++this.F,
+      send: (line) => this.n([line]),
+      Eb: (ref, outcome) => this.j.push({ do: "reply", t: ref, ...outcome })
     });
-    this.e = /* @__PURE__ */ new Map();
-    this.U = /* @__PURE__ */ new Map();
-    this.W = 0;
-    this.ka = 1e3;
-    this.la = 25e3;
-    this.ma = 0;
-    this.na = 0;
-    this.k = 0;
-    // of dialling, or of the reply to a ping
-    this.bb = 0;
+    this.c = /* @__PURE__ */ new Map();
+    this.G = /* @__PURE__ */ new Map();
+    this.ga = Infinity;
+    this.S = 0;
+    this.ia = 1e3;
+    this.ja = 25e3;
+    this.ka = 0;
+    this.la = 0;
+    this.f = 0;
     // of connect
-    this.pa = false;
-    this.qa = false;
+    this.na = false;
+    this.oa = false;
     this.j = [];
-    this.I = settings;
-    this.J = settings.token;
+    this.v = settings;
+    this.R = settings.token;
   }
   /** The newest position or vector of a subscription. */
   position(name) {
-    return this.e.get(name)?.since;
+    return this.c.get(name)?.since;
   }
   /** Whether a subscription has begun on this connection. */
-  Wa(name) {
-    return !!this.e.get(name)?.D;
+  Ab(name) {
+    return !!this.c.get(name)?.g;
   }
-  /** How many commands wait for their reply. */
-  get waiting() {
-    return this.h.size;
+  // Whether a carrier is there, or on its way.
+  get H() {
+    return this.state === "open" || this.state === "connecting";
   }
   step(input, now) {
     const effects = this.j = [];
-    const before = this.state + this.retryAt + this.b;
+    const before = this.state + this.retryAt + this.transport;
     switch (input.is) {
       case "use":
-        if (this.state === "idle") this.L(now);
+        if (this.state === "idle") this.I(now);
         break;
       case "again":
-        if (this.state === "closed") this.L(now);
-        else this.cb(now);
+        if (this.state === "closed") this.I(now);
+        else this.$a(now);
         break;
       case "leave":
-        if (this.state !== "closed") this.o("idle");
+        if (this.state !== "closed") this.q("idle");
         break;
       case "follow":
-        this.Db(input.follow, now);
+        this.Fb(input.follow, now);
         break;
       case "token":
-        this.Eb(input, now);
+        this.Gb(input, now);
         break;
       case "ready":
-        if (this.state === "connecting" || this.state === "open") this.Fb(input.b, now);
+        if (this.H) this.Hb(input.transport, now);
         break;
       case "received":
-        this.ma = now;
-        this.na = 0;
-        for (const line of input.lines) this.Gb(line, now);
+        this.ka = now;
+        this.la = 0;
+        for (const line of input.lines) this.Ib(line, now);
         break;
       case "lost":
-        this.qa = false;
-        this.G(input, now);
+        this.oa = false;
+        this.C(input, now);
         break;
       case "subscribe":
-        this.Hb(input);
+        this.Jb(input);
         break;
       case "unsubscribe":
-        if (this.e.delete(input.name) && this.state === "open") this.Da(input.name);
+        if (this.c.delete(input.name) && this.state === "open") this.pa(input.name);
         break;
       case "ask":
-        this.h.ask(input.w, input.q, input.body);
-        if (this.state === "closed" && this.error) this.h.fail(this.error.problem);
-        this.X(now);
+        this.m.ask(input.t, input.u, input.body);
+        if (this.state === "closed" && this.error) this.m.fail(this.error.problem);
+        this.T(now);
         break;
       case "forget":
-        this.h.forget(input.w, this.state === "open");
-        this.X(now);
+        this.m.forget(input.t, this.state === "open");
+        this.T(now);
         break;
       case "wake":
-        this.cb(now);
+        this.$a(now);
         break;
       case "sleep":
-        if (this.state === "connecting" || this.state === "open") {
-          this.pa = true;
-          this.M(4e3);
-          this.Ea(now, Infinity);
+        if (this.H) {
+          this.na = true;
+          this.J(4e3);
+          this.za(now, Infinity);
         }
         break;
       case "tick":
-        this.Ib(now);
+        this.Kb(now);
     }
-    if (before !== this.state + this.retryAt + this.b) effects.push({ do: "state" });
-    this.Jb(now);
+    if (before !== this.state + this.retryAt + this.transport) effects.push({ do: "state" });
+    this.Lb(now);
     return effects;
   }
   // --- connecting ---
-  L(now) {
+  I(now) {
     this.state = "connecting";
-    this.b = "";
-    this.bb = now;
-    this.k = now + dialMs;
-    this.ja.clear();
-    if (!this.C && this.I.Fa && (!this.J || now >= this.ia)) this.Ga(this.J ? "expired" : "first");
-    else this.ra();
+    this.transport = "";
+    this.f = now + dialMs;
+    this.fa.clear();
+    if (!this.y && this.v.Aa && (!this.R || now >= this.ea)) this.Ba(this.R ? "expired" : "first");
+    else this.qa();
   }
-  ra() {
-    this.qa = true;
+  qa() {
+    this.oa = true;
     this.j.push({ do: "dial" });
   }
-  Ga(reason) {
-    this.x = true;
+  Ba(reason) {
+    this.w = true;
     this.j.push({ do: "token", reason });
   }
-  Eb({ token, error }, now) {
-    if (!this.x) return;
-    this.x = false;
+  Gb({ token, error }, now) {
+    if (!this.w) return;
+    this.w = false;
     if (token !== void 0) {
-      this.J = token;
-      this.ia = Infinity;
+      this.R = token;
+      this.ea = Infinity;
     }
     if (this.state === "open") {
-      if (token !== void 0) this.r([this.Y({ refresh: { token } })]);
+      if (token !== void 0) this.n([this.U({ refresh: { token } })]);
     } else if (this.state === "connecting") {
-      this.k = now + dialMs;
-      if (error) this.db(now, error);
-      else this.ra();
+      this.f = now + dialMs;
+      if (error) this.ab(now, error);
+      else this.qa();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  Fb(kind, now) {
-    if (this.state === "open") this.k = now + dialMs;
+  Hb(transport, now) {
+    if (this.state === "open") this.f = now + dialMs;
     this.state = "connecting";
-    this.K = Math.max(this.K, now * 1e3);
-    const connect = { client: this.I.client };
-    if (this.J && !this.C) connect.token = this.J;
-    if (this.resume) connect.resume = this.resume;
-    if (this.V) connect.messages = this.V;
-    const lines = [this.Y({ connect })];
-    this.ja.set(this.K, { b: kind, Kb: this.U = /* @__PURE__ */ new Map() });
-    for (const sub of this.e.values()) {
-      sub.D = false;
-      lines.push(this.Z(sub));
+    this.F = Math.max(this.F, now * 1e3);
+    const token = this.y ? void 0 : this.R;
+    const lines = [this.U({ connect: { client: this.v.client, token, resume: this.resume, messages: this.ha } })];
+    this.fa.set(this.F, { transport, Mb: this.G = /* @__PURE__ */ new Map() });
+    for (const sub of this.c.values()) {
+      sub.g = false;
+      lines.push(this.V(sub));
     }
-    if (kind === "tab") this.k = now + tabMs;
-    this.r(lines);
+    if (transport === "tab") this.f = now + tabMs;
+    this.n(lines);
   }
-  Lb(ok, { b: kind, Kb: subs }, now) {
+  Nb(ok, { transport, Mb: subs }, now) {
     this.state = "open";
-    this.b = kind;
+    this.transport = transport;
     this.user = ok.user;
     this.error = void 0;
     this.retryAt = 0;
     this.resume = { session: ok.session, secret: ok.secret };
-    this.ka = ok.reconnect?.after_ms ?? this.ka;
-    this.la = ok.ping_ms || 25e3;
-    this.W = this.ab = 0;
-    this.ia = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
-    this.U = subs;
-    for (const sub of subs.values()) if (this.e.get(sub.name) !== sub) this.Da(sub.name);
-    const begins = new Set(subs.values());
-    for (const sub of this.e.values()) if (!begins.has(sub)) this.r([this.Z(sub)]);
-    this.h.Ab(!!ok.resumed && kind !== "tab", now);
-    this.X(now);
+    this.ia = ok.reconnect?.after_ms ?? this.ia;
+    this.ja = ok.ping_ms || 25e3;
+    this.S = this._a = 0;
+    this.ea = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
+    this.G = subs;
+    for (const sub of subs.values()) if (this.c.get(sub.name) !== sub) this.pa(sub.name);
+    this.bb();
+    this.m.Cb(!!ok.resumed && transport !== "tab", now);
+    this.T(now);
   }
-  X(now) {
-    if (this.state === "open") this.h.flush(now);
+  T(now) {
+    if (this.state === "open") this.m.flush(now);
   }
-  Db(follow, now) {
-    if (this.C === follow) return;
-    this.C = follow;
-    this.h.Aa = true;
-    if (this.state !== "idle" && this.state !== "closed") {
-      if (this.state !== "waiting") this.M(4e3);
-      this.W = 0;
-      this.L(now);
+  Fb(follow, now) {
+    if (this.y === follow) return;
+    this.y = follow;
+    this.m.wa = true;
+    if (this.H || this.state === "waiting") {
+      this.J(4e3);
+      this.S = 0;
+      this.I(now);
     }
   }
   // --- losing ---
-  G(why, now) {
-    if (this.state !== "connecting" && this.state !== "open") return;
+  C(why, now) {
+    if (!this.H) return;
     const wasOpen = this.state === "open";
     const { code, status, reconnect } = why;
-    const problem = why.problem ?? this.oa ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
+    const problem = why.problem ?? this.ma ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
     const retryAfter = why.retryAfter ?? problem.retry_after_ms;
-    this.oa = void 0;
+    this.ma = void 0;
     const has = (what) => codesAfter[what].includes(code);
     const isDelayed = !status || status === 408 || status === 429 || status > 499 || status === 404 && /session-unknown$/.test(problem.type);
-    const isKnown = has("never") || has("new-token") || has("afresh");
     const needsToken = status === 401 || has("new-token");
-    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || !isKnown && reconnect === false);
+    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || reconnect === false && !needsToken && !has("afresh"));
     this.error = { problem, code: code ?? status };
     if (code === 4409) this.resume = void 0;
-    if (isOver) return this.o("closed");
+    if (isOver) return this.q("closed");
     if (needsToken) {
-      this.ia = Infinity;
-      if (!this.I.Fa || this.ab++ > 0) return this.o("closed");
+      this.ea = Infinity;
+      if (!this.v.Aa || this._a++ > 0) return this.q("closed");
       this.state = "connecting";
-      this.b = "";
-      return this.Ga("refused");
+      this.transport = "";
+      return this.Ba("refused");
     }
-    if (this.C) return this.Ea(now, wasOpen ? 0 : 500);
-    this.db(now, problem, retryAfter);
+    if (this.y) return this.za(now, wasOpen ? 0 : 500);
+    this.ab(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
-  db(now, problem, retryAfter = 0) {
+  ab(now, problem, retryAfter = 0) {
     this.error ??= { problem };
-    const most = Math.min(delayMaxMs, this.ka * 2 ** this.W++);
-    this.Ea(now, Math.max(retryAfter, most * (0.5 + this.I.random() / 2)));
+    const most = Math.min(delayMaxMs, this.ia * 2 ** this.S++);
+    this.za(now, Math.max(retryAfter, most * (0.5 + this.v.random() / 2)));
   }
-  Ea(now, ms) {
+  za(now, ms) {
     this.state = "waiting";
-    this.b = "";
+    this.transport = "";
     this.retryAt = now + ms;
   }
-  o(state) {
-    if (this.state === "open" || this.state === "connecting") this.M(1e3);
+  q(state) {
+    if (this.H) this.J(1e3);
     this.state = state;
-    this.b = "";
-    this.x = false;
+    this.transport = "";
+    this.w = false;
     this.resume = void 0;
-    this.W = 0;
-    for (const sub of this.e.values()) sub.D = false;
-    if (state === "closed" && this.error) this.Mb(this.error.problem);
+    this.S = 0;
+    for (const sub of this.c.values()) sub.g = false;
+    if (state === "closed" && this.error) this.Ob(this.error.problem);
   }
-  M(code) {
-    if (this.qa) this.j.push({ do: "drop", code });
-    this.qa = false;
-    this.b = "";
+  J(code) {
+    if (this.oa) this.j.push({ do: "drop", code });
+    this.oa = false;
+    this.transport = "";
   }
-  Mb(error) {
-    this.h.fail(error);
-    for (const name of [...this.e.keys()]) this._(name, { error });
+  Ob(error) {
+    this.m.fail(error);
+    for (const name of [...this.c.keys()]) this.W(name, { error });
+  }
+  $a(now) {
+    if (this.state === "waiting") {
+      this.na = false;
+      this.S = 0;
+      this.I(now);
+    } else if (this.state === "connecting" && !this.w && now > this.f - dialMs + freshMs) {
+      this.J(4e3);
+      this.I(now);
+    } else if (this.state === "open" && now - this.ka > freshMs) {
+      this.Ca(now, probeMs);
+    }
+  }
+  Kb(now) {
+    if (now < this.ya) return;
+    if (this.state === "waiting") {
+      if (now >= this.retryAt && !this.na) this.I(now);
+    } else if (this.state === "connecting") {
+      if (now < this.f || this.w) return;
+      this.cb(now);
+    } else if (this.state === "open") {
+      if (!this.la) {
+        if (now - this.ka >= this.ja) this.Ca(now, Math.min(this.ja, patienceMs));
+      } else if (now - this.f > freshMs) {
+        this.Ca(now, probeMs);
+      } else if (now >= this.f) {
+        return this.cb(now);
+      }
+    }
+    this.T(now);
+    if (this.state === "open" && now >= this.ga) this.bb();
   }
   cb(now) {
-    if (this.state === "waiting") {
-      this.pa = false;
-      this.W = 0;
-      this.L(now);
-    } else if (this.state === "connecting" && !this.x && now - this.bb > freshMs) {
-      this.M(4e3);
-      this.L(now);
-    } else if (this.state === "open" && now - this.ma > freshMs) {
-      this.Ha(now, probeMs);
-    }
+    this.J(4e3);
+    if (this.y) this.j.push({ do: "steal" });
+    this.C({ problem: trouble("silent", "there was no answer") }, now);
   }
-  Ib(now) {
-    if (now < this.Ca) return;
-    if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.pa) this.L(now);
-    } else if (this.state === "connecting") {
-      if (now < this.k || this.x) return;
-      this.eb(now);
-    } else if (this.state === "open") {
-      if (!this.na) {
-        if (now - this.ma >= this.la) this.Ha(now, Math.min(this.la, patienceMs));
-      } else if (now - this.k > freshMs) {
-        this.Ha(now, probeMs);
-      } else if (now >= this.k) {
-        return this.eb(now);
-      }
-    }
-    this.X(now);
-    for (const sub of this.e.values()) {
-      if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
-        sub.retryAt = 0;
-        this.r([this.Z(sub)]);
-      }
-    }
+  Ca(now, patience) {
+    this.la = now;
+    this.f = now + patience;
+    this.n([this.U({ ping: {} })]);
   }
-  eb(now) {
-    this.M(4e3);
-    if (this.C) this.j.push({ do: "steal" });
-    this.G({ problem: trouble("silent", "there was no answer") }, now);
-  }
-  Ha(now, patience) {
-    this.na = now;
-    this.k = now + patience;
-    this.r([this.Y({ ping: {} })]);
-  }
-  Jb(now) {
+  Lb(now) {
     let deadline = Infinity;
-    if (this.state === "waiting" && !this.pa) deadline = this.retryAt;
-    else if (this.state === "connecting" && !this.x) deadline = this.k;
+    if (this.state === "waiting" && !this.na) deadline = this.retryAt;
+    else if (this.state === "connecting" && !this.w) deadline = this.f;
     else if (this.state === "open") {
-      deadline = this.na ? this.k : this.ma + this.la;
-      if (this.h.B) deadline = Math.min(deadline, this.h.B);
-      for (const sub of this.e.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
+      deadline = this.la ? this.f : this.ka + this.ja;
+      deadline = Math.min(deadline, this.m.P, this.ga);
     }
-    this.Ca = Math.max(deadline, now);
+    this.ya = Math.max(deadline, now);
   }
   // --- commands ---
-  Y(command) {
-    return JSON.stringify({ id: ++this.K, ...command });
+  U(command) {
+    return { id: ++this.F, ...command };
   }
-  r(lines) {
+  n(lines) {
     this.j.push({ do: "send", lines });
   }
-  Hb({ name, since, last, fields }) {
-    const old = this.e.get(name);
-    const sub = { name, since, last, fields, D: false, retryAt: 0 };
-    this.e.set(name, sub);
-    if (this.state === "closed" && this.error) return this._(name, { error: this.error.problem });
+  Jb({ name, since, last, d: fields }) {
+    const old = this.c.get(name);
+    const sub = { name, since, last, d: fields, g: false };
+    this.c.set(name, sub);
+    if (this.state === "closed" && this.error) return this.W(name, { error: this.error.problem });
     if (this.state !== "open") return;
-    if (old) this.Da(name);
-    this.r([this.Z(sub)]);
+    if (old) this.pa(name);
+    this.n([this.V(sub)]);
   }
-  Z(sub) {
-    const { name, since, last, fields } = sub;
-    const line = this.Y({ subscribe: { channel: name, since, last: since ? void 0 : last, ...fields } });
-    this.U.set(this.K, sub);
+  V(sub) {
+    const { name, since, last, d: fields } = sub;
+    const delta = this.v.deltas && "fossil";
+    const line = this.U({ subscribe: { channel: name, since, last: since ? void 0 : last, delta, ...fields } });
+    this.G.set(this.F, sub);
     return line;
   }
-  Da(channel) {
-    this.r([this.Y({ unsubscribe: { channel } })]);
+  // Subscribes to what has not begun and was not asked for.
+  bb() {
+    this.ga = Infinity;
+    const asked = new Set(this.G.values());
+    for (const sub of this.c.values()) if (!sub.g && !asked.has(sub)) this.n([this.V(sub)]);
   }
-  _(name, outcome) {
-    if (outcome.error) this.e.delete(name);
+  // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
+  Pb(sub) {
+    sub.g = false;
+    this.pa(sub.name);
+    this.n([this.V(sub)]);
+  }
+  pa(channel) {
+    this.n([this.U({ unsubscribe: { channel } })]);
+  }
+  W(name, outcome) {
+    if (outcome.error) this.c.delete(name);
     this.j.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
-  Gb(line, now) {
+  Ib(line, now) {
     if (line.position && line.channel) {
-      this.fb(line.channel, line.position);
+      const sub = this.c.get(line.channel);
+      const whole = sub?.read ? sub.g && sub.read(line) : line;
+      if (!whole) return sub.g ? this.Pb(sub) : void 0;
+      line = whole;
+      this.db(line.channel, line.position);
     } else if (line.id || line.error) {
-      return this.Nb(line, now);
+      return this.Qb(line, now);
     } else if (line.gap) {
-      if (line.gap.to) this.fb(line.gap.channel, line.gap.to);
+      if (line.gap.to) this.db(line.gap.channel, line.gap.to);
     } else if (line.vector) {
-      const sub = this.e.get(line.vector.channel);
-      if (sub?.D) sub.since = line.vector.vector;
+      const sub = this.c.get(line.vector.channel);
+      if (sub?.g) sub.since = line.vector.vector;
     } else if (line.message) {
-      this.V = line.message.position;
+      this.ha = line.message.position;
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed;
-      if (channel[0] === "@") this.V = position ?? void 0;
-      else this.e.set(channel, { since: position, name: channel, fields: {}, D: true, retryAt: 0 });
+      if (channel[0] === "@") this.ha = position ?? void 0;
+      else this.c.set(channel, { since: position, name: channel, d: {}, g: true });
     } else if (line.unsubscribed) {
-      return this._(line.unsubscribed.channel, { error: line.unsubscribed.error });
+      return this.W(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
-      this.ka = line.reconnect.after_ms;
+      this.ia = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.x && this.I.Fa && !this.C) this.Ga("expired");
+      if (!this.w && this.v.Aa && !this.y) this.Ba("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
-      const problem = this.oa ?? trouble("ended", reason);
-      if (this.state === "connecting" || this.state === "open") this.M(4e3);
-      return this.G({ code, reconnect, problem }, now);
+      const problem = this.ma ?? trouble("ended", reason);
+      if (this.H) this.J(4e3);
+      return this.C({ code, reconnect, problem }, now);
     }
     this.j.push({ do: "push", line });
   }
-  fb(channel, position) {
-    const sub = this.e.get(channel);
-    if (sub?.D && isBehind(position, sub.since)) sub.since = position;
-    else if (!sub && channel[0] === "@") this.V = position;
+  db(channel, position) {
+    const sub = this.c.get(channel);
+    if (sub?.g && isBehind(position, sub.since)) sub.since = position;
+    else if (!sub && channel[0] === "@") this.ha = position;
   }
-  Nb({ id, ok, error }, now) {
-    const hello = this.ja.get(id);
+  Qb({ id, ok, error }, now) {
+    const hello = this.fa.get(id);
     if (hello) {
-      this.ja.clear();
-      if (ok) this.Lb(ok, hello, now);
-      else this.oa = error;
+      this.fa.clear();
+      if (ok) this.Nb(ok, hello, now);
+      else this.ma = error;
       return;
     }
-    const sub = this.U.get(id);
+    const sub = this.G.get(id);
     if (sub) {
-      this.U.delete(id);
-      if (this.e.get(sub.name) === sub) this.Ob(sub, ok, error, now);
+      this.G.delete(id);
+      if (this.c.get(sub.name) === sub) this.Rb(sub, ok, error, now);
       return;
     }
-    if (this.h.Bb(id, error ? { error } : { ok }, now)) this.X(now);
+    if (this.m.Db(id, error ? { error } : { ok }, now)) this.T(now);
   }
-  Ob(sub, ok, error, now) {
+  Rb(sub, ok, error, now) {
     const { name } = sub;
     if (error) {
       if (error.retry_after_ms) {
-        sub.retryAt = now + error.retry_after_ms;
+        this.ga = now + error.retry_after_ms;
         return;
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
         this.j.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
-        this.r([this.Z(sub)]);
+        this.n([this.V(sub)]);
         return;
       }
-      if (!/already-subscribed$/.test(error.type)) return this._(name, { error });
+      if (!/already-subscribed$/.test(error.type)) return this.W(name, { error });
     }
-    sub.D = true;
+    sub.g = true;
+    sub.read = ok?.delta && this.v.deltas?.();
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
-    this._(name, { ok: ok ?? { position: sub.since } });
+    this.W(name, { ok: ok ?? { position: sub.since } });
   }
 };
 
@@ -1095,125 +1082,122 @@ var version = "0.1.0";
 // src/client.ts
 var upgradeFirstMs = 1e4;
 var upgradeMaxMs = 6e5;
-var timerMaxMs = 2 ** 31 - 1;
 var Godwit = class extends Emitter {
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-  constructor(url, options = {}, share) {
+  constructor(url, options = {}) {
     super();
-    this.F = new globalThis.Map();
-    this.Pb = 0;
-    this.hb = [];
-    this.Ia = false;
-    this.Ja = upgradeFirstMs;
-    this.H = "idle";
-    this.ib = "";
-    this.s = false;
+    this.z = new globalThis.Map();
+    this.Sb = 0;
+    this.eb = [];
+    this.Da = false;
+    this.Ea = upgradeFirstMs;
+    this.fb = "idle";
+    this.gb = "";
+    /** @internal */
+    this.o = false;
     this.ob = 0;
-    this.gb = share;
-    const base = typeof document === "undefined" ? void 0 : document.baseURI;
-    const at = new URL(url ?? ".", base);
-    at.protocol = at.protocol.replace(/^ws/, "http");
-    this.url = at.href.replace(/[?#].*$/, "").replace(/\/?$/, "/");
-    this.f = options;
+    const { href } = new URL(url ?? ".", globalThis.document?.baseURI);
+    this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/");
+    this.h = options;
     const { token } = options;
-    this.c = new Session({
+    this.e = new Session({
       client: options.client ?? "godwit-js/" + version,
-      Fa: typeof token === "function",
+      Aa: typeof token === "function",
       token: typeof token === "string" ? token : void 0,
+      deltas: options.deltas,
       random: Math.random
     });
-    this.E = new Fan(
-      this.c,
-      (input) => this.a(input),
-      (verb, body) => this.R(verb, body, { timeout: 3e4 })
-    );
-    this.g = {
-      grace: options.grace ?? 5e3,
-      ta: (feed) => {
-        this.jb();
-        if (this.s) queueMicrotask(() => feed.Ra(wasClosed));
-        else this.E.ta(feed);
-      },
-      ua: (feed) => {
-        this.E.ua(feed);
-        this.sa();
-      },
-      ask: (verb, body, options2) => this.R(verb, body, options2),
-      sb: later
-    };
+    this.K = new Fan(this.e, this);
+    this.ra = options.grace ?? 5e3;
   }
   /** What the connection is doing; in a tab that shares another one's, what that is doing. */
   get state() {
-    const { state } = this.c;
-    if (this.s) return "closed";
-    return state !== "closed" && state !== "idle" ? this.d?.shared?.state ?? state : state;
+    const { state } = this.e;
+    if (this.o) return "closed";
+    return state === "closed" || state === "idle" ? state : this.b.state;
   }
   /** When the next attempt is made, in the state `waiting`. */
   get retryAt() {
-    const at = this.d?.shared?.retryAt ?? this.c.retryAt;
-    return this.state === "waiting" && isFinite(at) ? new Date(at) : void 0;
+    const { retryAt } = this.b;
+    return this.state === "waiting" && isFinite(retryAt) ? new Date(retryAt) : void 0;
   }
   /** Why the connection is not there. */
   get error() {
-    const { error } = this.c;
+    const { error } = this.e;
     return error && this.state !== "open" ? new GodwitError(error.problem, error.code) : void 0;
   }
   /** What carries the connection, "" while there is none. */
   get transport() {
-    return this.d?.shared?.transport ?? this.c.b;
+    return this.b.transport;
   }
   /** Whether another tab has the connection. */
   get isShared() {
-    return !!this.d?.shared;
+    return this.b !== this.e;
   }
   /** Who the server says this is. */
   get user() {
-    return this.d?.shared?.user ?? this.c.user;
+    return this.b.user;
   }
   /** The id of the session, which others see as that of a member. */
   get session() {
-    return (this.d?.shared?.resume ?? this.c.resume)?.session;
+    return this.b.resume?.session;
+  }
+  /** What the connection is like, wherever it is. @internal */
+  get b() {
+    return this.e;
   }
   channel(name, options = {}) {
-    return this.Qb(this.g, name, options);
+    return this.Tb(name, options);
   }
   /** @internal */
-  Qb(link, name, options) {
-    return new Channel(link, name, options);
+  Tb(name, options) {
+    return new Channel(this, name, options);
   }
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
   async rpc(method, data, { timeout = 3e4, signal } = {}) {
     const body = { method, timeout_ms: Math.max(1, Math.min(timeout, 6e4)), ...data === void 0 ? {} : payload(data) };
-    const ok = await this.R("rpc", body, { timeout: timeout + 5e3, signal });
+    const ok = await this.Z("rpc", body, { timeout: timeout + 5e3, signal });
     return message(ok).data;
   }
   /** reconnect tries at once, also after the server has said that it would do no good. */
   reconnect() {
-    if (!this.s) this.a({ is: "again" });
+    if (!this.o) this.a({ is: "again" });
   }
   /** close ends the connection for good: what waits fails. */
   close() {
-    if (this.s) return;
-    this.s = true;
-    this.kb();
-    for (const { reply } of [...this.F.values()]) reply({ error: wasClosed });
+    if (this.o) return;
+    this.o = true;
+    this.hb();
+    for (const reply of [...this.z.values()]) reply({ error: wasClosed });
   }
   // --- commands ---
-  R(verb, body, { timeout, signal } = {}) {
+  /** @internal */
+  qb(feed) {
+    this.ib();
+    if (this.o) queueMicrotask(() => feed.Na(wasClosed));
+    else this.K.yb(feed);
+  }
+  /** @internal */
+  sb(feed) {
+    this.K.Bb(feed);
+    this.Ha();
+  }
+  /** @internal */
+  Z(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
     return new Promise((done, failed) => {
       const give = (reason) => {
         end();
-        this.lb(ref);
+        this.Ub(ref);
         failed(reason);
       };
       const aborted = () => give(signal.reason);
       if (signal?.aborted) return failed(signal.reason);
-      const ref = this.mb(verb, body, ({ ok, error }) => {
+      const ref = this.Vb(verb, body, ({ ok, error }) => {
         end();
         if (ok) done(ok);
         else failed(new GodwitError(error));
       });
-      const stop = timeout && ref ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time; whether it was done is not known")))) : void 0;
+      const stop = timeout && ref ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time" + notKnown)))) : void 0;
       const end = () => {
         stop?.();
         signal?.removeEventListener("abort", aborted);
@@ -1221,220 +1205,185 @@ var Godwit = class extends Emitter {
       signal?.addEventListener("abort", aborted);
     });
   }
-  mb(verb, body, reply) {
-    const isFull = this.F.size >= (this.f.queue ?? 1e3);
-    if (this.s || isFull) {
-      queueMicrotask(() => reply({ error: this.s ? wasClosed : trouble("queue", "too many commands wait for the connection") }));
+  /** @internal */
+  Vb(verb, body, reply) {
+    const isFull = this.z.size >= (this.h.queue ?? 1e3);
+    if (this.o || isFull) {
+      queueMicrotask(() => reply({ error: this.o ? wasClosed : trouble("queue", "too many commands wait") }));
       return 0;
     }
-    const ref = ++this.Pb;
-    this.F.set(ref, {
-      reply: (outcome) => {
-        this.F.delete(ref);
-        reply(outcome);
-        this.sa();
-      }
+    const ref = ++this.Sb;
+    this.z.set(ref, (outcome) => {
+      this.z.delete(ref);
+      reply(outcome);
+      this.Ha();
     });
-    this.jb();
-    this.a({ is: "ask", w: ref, q: verb, body });
+    this.ib();
+    this.a({ is: "ask", t: ref, u: verb, body });
     return ref;
   }
-  lb(ref) {
-    if (!this.F.delete(ref)) return;
-    this.a({ is: "forget", w: ref });
-    this.sa();
+  /** @internal */
+  Ub(ref) {
+    if (!this.z.delete(ref)) return;
+    this.a({ is: "forget", t: ref });
+    this.Ha();
   }
   // --- the life of the connection ---
-  jb() {
-    this.Ma();
-    if (this.s || this.c.state !== "idle") return;
-    this.Ka ??= watchPage({
-      zb: () => this.a({ is: "wake" }),
-      Ya: (isLeft) => this.Rb(isLeft),
+  ib() {
+    this.jb();
+    if (this.o || this.e.state !== "idle") return;
+    this.Fa ??= watchPage({
+      Ka: () => this.a({ is: "wake" }),
+      La: (isLeft) => this.Wb(isLeft),
       resume: () => {
-        this.d?.join();
+        this.kb();
         this.a({ is: "wake" });
       }
     });
-    const { tabs = true } = this.f;
-    if (tabs)
-      this.d ??= this.gb?.("godwit 1 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
-        session: this.c,
-        fan: this.E,
-        run: (input) => this.a(input),
-        command: (verb, body, reply) => this.mb(verb, body, reply),
-        forget: (ref) => this.lb(ref),
-        busy: () => this.Ma(),
-        rest: () => this.sa(),
-        tell: () => this.Na()
-      });
-    if (this.d) this.d.join();
-    else this.a({ is: "use" });
+    if (!this.kb()) this.a({ is: "use" });
   }
-  Ma() {
-    this.$?.();
-    this.$ = void 0;
+  /** _join says whether other tabs have a say in who connects. @internal */
+  kb() {
+    return false;
   }
-  // _rest lets go when nobody has used anything for a while.
-  sa() {
-    if (this.$ || this.s || this.E.size > 0 || this.F.size > 0) return;
-    this.$ = later(this.g.grace, () => {
-      this.$ = void 0;
-      this.kb();
+  /** _part is the opposite of _join. @internal */
+  lb() {
+  }
+  /** @internal */
+  jb() {
+    this.X?.();
+    this.X = void 0;
+  }
+  /** _rest lets go when nobody has used anything for a while. @internal */
+  Ha() {
+    if (this.X || this.o || this.K.size > 0 || this.z.size > 0) return;
+    this.X = later(this.ra, () => {
+      this.X = void 0;
+      this.hb();
     });
   }
-  kb() {
-    this.Ma();
-    this.aa?.();
-    this.aa = void 0;
+  hb() {
+    this.jb();
+    this.Y?.();
+    this.Y = void 0;
     this.a({ is: "leave" });
-    this.d?.leave();
-    this.Ka?.();
-    this.Ka = void 0;
-    this.Na();
+    this.lb();
+    this.Fa?.();
+    this.Fa = void 0;
+    this.mb();
   }
-  Rb(isLeft) {
-    if (!isLeft || this.d?.Vb) this.a({ is: "sleep" });
-    this.d?.leave();
+  /** isLeft says that the page ends, and its session with it. @internal */
+  Wb(isLeft) {
+    if (!isLeft) this.a({ is: "sleep" });
+    this.lb();
   }
   // --- one step after another ---
+  /** @internal */
   a(input) {
-    this.hb.push(input);
-    if (this.Ia) return;
-    this.Ia = true;
+    this.eb.push(input);
+    if (this.Da) return;
+    this.Da = true;
     try {
-      for (let next; next = this.hb.shift(); ) {
-        const effects = this.c.step(next, Date.now());
-        this.Sb();
-        for (const effect of effects) this.Tb(effect);
+      for (let next; next = this.eb.shift(); ) {
+        const effects = this.e.step(next, Date.now());
+        this.Xb();
+        for (const effect of effects) this.Yb(effect);
       }
     } finally {
-      this.Ia = false;
+      this.Da = false;
     }
   }
-  Sb() {
-    clearTimeout(this.p);
-    const { Ca: deadline } = this.c;
-    if (deadline < Infinity) this.p = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
+  Xb() {
+    clearTimeout(this.l);
+    const { ya: deadline } = this.e;
+    if (deadline < Infinity) this.l = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
-  Tb(effect) {
+  /** @internal */
+  Yb(effect) {
     switch (effect.do) {
       case "send":
-        return this.l?.send(effect.lines);
+        return this.L?.send(effect.lines);
       case "dial":
-        return this.ra();
+        return this.qa();
       case "drop":
-        this.l?.close(effect.code);
-        this.l = void 0;
+        this.L?.close(effect.code);
+        this.L = void 0;
         return;
       case "token":
-        return this.Ub(effect.reason);
+        return this.Zb(effect.reason);
       case "reply":
-        return this.F.get(effect.w)?.reply(effect);
+        return this.z.get(effect.t)?.(effect);
       case "begun":
-        return this.E.ba(effect.name, effect.ok, effect.error);
+        return this.K._(effect.name, effect.ok, effect.error);
       case "push":
-        return this.ca(effect.line);
-      case "steal":
-        return this.d?.steal();
+        return void this.$(effect.line);
       case "state":
-        return this.Na();
+        return this.mb();
     }
   }
-  Ub(reason) {
-    const { token } = this.f;
+  Zb(reason) {
+    const { token } = this.h;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
       (token2) => this.a({ is: "token", token: token2 }),
       (error) => this.a({ is: "token", error: trouble("token", "no token was to be had: " + (error?.message ?? error)) })
     );
   }
-  ca(line) {
-    const isWanted = this.E.push(line);
-    if (line.message) this.m("message", message(line.message));
-    if (this.d?.nb && (isWanted || line.message)) this.d.push(line);
+  /** _push hands on what has come, and says whether another tab wants it. @internal */
+  $(line) {
+    if (line.message) this.k("message", message(line.message));
+    return this.K.push(line);
   }
-  ra() {
-    this.l?.close(4e3);
-    const sharing = this.d;
-    if (sharing && !sharing.nb) {
-      this.l = { send: (lines) => sharing.ask(lines), close() {
-      } };
-      this.a({ is: "ready", b: "tab" });
-      return;
-    }
-    const around = {
-      url: this.url + "connect",
-      fetch: this.f.fetch ?? globalThis.fetch,
-      WebSocket: this.f.WebSocket ?? globalThis.WebSocket,
-      session: () => {
-        const { resume } = this.c;
-        return resume ? resume.session + "." + resume.secret : "";
-      }
-    };
-    const kinds = this.z();
-    const known = this.La ?? remembered(this.url);
-    const first = kinds.find((kind) => kind === known);
-    const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds;
-    const dialer = new Dialer(order, !!first && this.ob++ % 3 < 2, around, {
-      da: (kind) => this.l === dialer && this.a({ is: "ready", b: kind }),
-      O: (lines) => this.l === dialer && this.a({ is: "received", lines }),
-      ea: (why) => this.l === dialer && this.a({ is: "lost", ...why })
-    });
-    this.l = dialer;
+  /** @internal */
+  qa() {
+    this.L?.close(4e3);
+    const around = { ...this.h, url: this.url + "connect", session: this.e };
+    const known = this.Ga ?? memory(this.url);
+    const kinds = this.nb().sort((a, b) => Number(b === known) - Number(a === known));
+    this.L = new Dialer(kinds, kinds[0] === known && this.ob++ % 3 < 2, around, this);
   }
-  z() {
-    const hasSocket = !!(this.f.WebSocket ?? globalThis.WebSocket);
-    return (this.f.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
+  nb() {
+    const hasSocket = !!(this.h.WebSocket ?? globalThis.WebSocket);
+    return (this.h.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
   }
-  Na() {
-    const { b: kind, resume } = this.c;
-    if (kind && kind !== "tab") {
+  /** @internal */
+  mb() {
+    const { transport, resume } = this.e;
+    if (transport && transport !== "tab") {
       this.ob = 0;
-      if (this.La !== kind) remember(this.url, this.La = kind);
+      if (this.Ga !== transport) memory(this.url, this.Ga = transport);
     }
-    this.pb(kind);
-    if (this.d?.nb) this.d.share();
+    this.pb(transport);
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join();
-    if (all === this.ib) return;
-    this.ib = all;
+    if (all === this.gb) return;
+    this.gb = all;
     const { state } = this;
-    const before = this.H;
-    this.H = state;
-    this.m("state", state);
-    if (state === "open" && before !== "open") this.m("open", this);
-    if (state !== "open" && before === "open") this.m("close", this.error);
-    if ((state === "waiting" || state === "closed") && before !== state && this.error) this.m("error", this.error);
+    const before = this.fb;
+    this.fb = state;
+    this.k("state", state);
+    if (state === "open" && before !== "open") this.k("open", this);
+    if (state !== "open" && before === "open") this.k("close", this.error);
+    if ((state === "waiting" || state === "closed") && before !== state && this.error) this.k("error", this.error);
   }
   // What carries the session is replaced by a WebSocket when that gets through.
   pb(kind) {
-    if (this.aa || kind === "" || kind === "tab" || kind === "websocket" || !this.z().includes("websocket")) return;
-    this.aa = later(this.Ja, () => {
-      this.aa = void 0;
-      this.Ja = Math.min(this.Ja * 2, upgradeMaxMs);
-      this.l?.tb?.();
-      this.pb(this.c.b);
+    if (this.Y || kind === "" || kind === "tab" || kind === "websocket" || !this.nb().includes("websocket")) return;
+    this.Y = later(this.Ea, () => {
+      this.Y = void 0;
+      this.Ea = Math.min(this.Ea * 2, upgradeMaxMs);
+      this.L?.tb?.();
+      this.pb(this.e.transport);
     });
   }
 };
-function later(ms, then) {
-  const timer = setTimeout(then, Math.min(ms, timerMaxMs));
-  timer.unref?.();
-  return () => clearTimeout(timer);
-}
-var storageKey = (url) => "godwit transport " + url;
-function remembered(url) {
+function memory(url, transport) {
+  const key = "godwit transport " + url;
   try {
-    return sessionStorage.getItem(storageKey(url)) ?? void 0;
-  } catch {
-    return void 0;
-  }
-}
-function remember(url, kind) {
-  try {
-    sessionStorage.setItem(storageKey(url), kind);
+    if (!transport) return sessionStorage.getItem(key);
+    sessionStorage.setItem(key, transport);
   } catch {
   }
+  return void 0;
 }
 export {
   Channel,

@@ -16,17 +16,21 @@ export interface Feed {
     /** push is absent for another tab: all of them are told at once. */
     push?(line: Line): void;
 }
+/** What a Fan needs of the connection that it is for. */
+export interface FanHost {
+    _run(input: Input): void;
+    _ask(verb: string, body: Line): Promise<Line>;
+}
 /**
  * A Fan shares the subscriptions of a Session, of which there can be one for each name, among any number of feeds that came at
  * different times and want different beginnings.
  */
 export declare class Fan {
     private _session;
-    private _run;
-    private _ask;
+    private _host;
     private _branches;
     private _patterns;
-    constructor(_session: Session, _run: (input: Input) => void, _ask: (verb: string, body: Line) => Promise<Line>);
+    constructor(_session: Session, _host: FanHost);
     get size(): number;
     attach(feed: Feed): void;
     detach(feed: Feed): void;

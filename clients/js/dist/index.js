@@ -4,46 +4,41 @@
 // src/emitter.ts
 var Emitter = class {
   constructor() {
-    this.E = /* @__PURE__ */ new Map();
+    this.R = /* @__PURE__ */ new Map();
   }
+  // and whether only once
   /** on calls listener at each event of that type, and returns how to stop. */
   on(type, listener, options = {}) {
     const off = () => this.off(type, listener);
     if (options.signal?.aborted) return off;
-    const listeners = this.E.get(type) ?? [];
-    if (!listeners.some(({ call }) => call === listener)) {
-      this.E.set(type, [...listeners, { call: listener, once: !!options.once }]);
-      this.Pa(type);
+    const listeners = this.R.get(type) ?? /* @__PURE__ */ new Map();
+    if (!listeners.has(listener)) {
+      this.R.set(type, listeners.set(listener, options.once));
+      this.Va();
     }
     options.signal?.addEventListener("abort", off, { once: true });
     return off;
   }
   /** off ends what on began. */
   off(type, listener) {
-    const before = this.E.get(type);
-    const left = before?.filter(({ call }) => call !== listener) ?? [];
-    if (!before || left.length === before.length) return;
-    if (left.length > 0) this.E.set(type, left);
-    else this.E.delete(type);
-    this.Qa();
+    const listeners = this.R.get(type);
+    if (!listeners?.delete(listener)) return;
+    if (!listeners.size) this.R.delete(type);
+    if (!this.R.size) this.Wa();
+  }
+  /** _listens is called when somebody begins to listen. @internal */
+  Va() {
+  }
+  /** _leaves is called when nobody listens any more. @internal */
+  Wa() {
   }
   /** @internal */
-  get kb() {
-    return this.E.size > 0;
-  }
-  /** @internal */
-  Pa(_type) {
-  }
-  /** @internal */
-  Qa() {
-  }
-  /** @internal */
-  h(type, event) {
-    const listeners = this.E.get(type);
-    for (const { call, once } of listeners ?? []) {
-      if (once) this.off(type, call);
+  a(type, event) {
+    const listeners = this.R.get(type);
+    for (const [listener, once] of [...listeners ?? []]) {
+      if (once) this.off(type, listener);
       try {
-        call(event);
+        listener(event);
       } catch (error) {
         queueMicrotask(() => {
           throw error;
@@ -53,6 +48,28 @@ var Emitter = class {
     return !!listeners;
   }
 };
+
+// src/page.ts
+var timerMaxMs = 2 ** 31 - 1;
+function later(ms, then) {
+  const timer = setTimeout(then, Math.min(ms, timerMaxMs));
+  timer.unref?.();
+  return () => clearTimeout(timer);
+}
+function watchPage(life) {
+  const end = new AbortController();
+  const on = (at, type, then) => at.addEventListener?.(type, then, end);
+  on(globalThis, "online", () => life.rb());
+  const { document: document2 } = globalThis;
+  if (document2) {
+    on(document2, "visibilitychange", () => document2.visibilityState === "visible" && life.rb());
+    on(document2, "freeze", () => life.sb(false));
+    on(document2, "resume", () => life.resume());
+    on(window, "pagehide", ({ persisted }) => life.sb(!persisted));
+    on(window, "pageshow", ({ persisted }) => persisted && life.resume());
+  }
+  return () => end.abort();
+}
 
 // src/protocol.ts
 var GodwitError = class extends Error {
@@ -69,15 +86,15 @@ var GodwitError = class extends Error {
 function trouble(name, title) {
   return { type: "urn:godwit:client:" + name, title };
 }
+var notKnown = ", and whether this was done is not known";
 var wasClosed = trouble("closed", "this client was closed");
 function isPattern(name) {
   return name.includes("*");
 }
 function matcher(name) {
-  if (!isPattern(name)) return (channel) => channel === name;
-  const parts = name.split("/").map((part) => part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/\W/g, "\\$&"));
-  const pattern = new RegExp(`^${parts.join("/")}$`, "s");
-  return (channel) => pattern.test(channel);
+  const pattern = name.replace(/\*\*?|\W/g, (part) => part === "*" ? "(?!@)[^/]+" : part === "**" ? "(?!@).+" : "\\" + part);
+  const is = new RegExp(`^${pattern}$`, "s");
+  return (channel) => is.test(channel);
 }
 function isBehind(a, b) {
   if (!b) return true;
@@ -93,41 +110,42 @@ var Channel = class extends Emitter {
   /** @internal */
   constructor(link, name, options) {
     super();
-    this.t = /* @__PURE__ */ new Map();
+    this.d = /* @__PURE__ */ new Map();
     this.name = name;
-    this.e = link;
-    this.k = options;
+    this.i = link;
+    this.j = options;
   }
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
   get position() {
-    return this.aa;
+    return this.ea;
   }
   /**
    * publish resolves with the position when the server has accepted it. While there is no connection it waits. It is done once,
    * also if the connection breaks meanwhile. A string is published as text, bytes as bytes, anything else as JSON.
    */
   async publish(data, { event, key, idempotencyKey, ...options } = {}) {
-    const body = { channel: this.name, event, key, idempotency_key: idempotencyKey === false ? void 0 : idempotencyKey ?? randomId(), ...payload(data) };
-    return (await this.e.ask("publish", body, options)).position;
+    const body = { channel: this.name, event, key, idempotency_key: (idempotencyKey ?? randomId()) || void 0, ...payload(data) };
+    return (await this.i.l("publish", body, options)).position;
   }
   /** history reads a page of what was published. Default is the newest 100. */
   async history({ last, since, limit, ...options } = {}) {
-    const ok = await this.e.ask("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, { timeout: 3e4, ...options });
+    const ok = await this.i.l("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, options);
     return { messages: ok.publications.map(message), position: ok.position, gap: ok.gap && gapOf(ok.gap, this.name) };
   }
   /** A loop over messages and gaps, which ends with an error if the subscription is refused or ended. */
   [Symbol.asyncIterator]() {
-    const most = this.k.buffer ?? 1e3;
+    const most = this.j.buffer ?? 1e3;
     let items = [];
     let failure;
     let isDone = false;
     let wake;
+    const over = { value: void 0, done: true };
     const put = (item) => {
       if (items.length >= most) {
         const gone = items.splice(0, Math.max(1, most >> 1));
         const count = gone.reduce((sum, { gap }) => sum + (gap ? gap.count ?? 0 : 1), 0);
-        const to = gone[gone.length - 1]?.position ?? null;
-        items.unshift({ gap: { channel: this.name, from: null, to: isPattern(this.name) ? null : to, reason: "dropped", count }, channel: this.name });
+        const to = isPattern(this.name) ? null : gone.at(-1)?.position ?? null;
+        items.unshift({ gap: { channel: this.name, from: null, to, reason: "dropped", count }, channel: this.name });
       }
       items.push(item);
       wake?.();
@@ -151,136 +169,220 @@ var Channel = class extends Emitter {
         const error = failure;
         failure = void 0;
         if (error) throw error;
-        return { value: void 0, done: true };
+        return over;
       },
       return: async () => {
         items = [];
         end();
-        return { value: void 0, done: true };
+        return over;
       }
     };
     return iterator;
   }
   /** @internal */
-  Pa() {
-    this.i?.();
-    this.i = void 0;
-    if (this.f) return;
-    const feed = this.f = this.Qb();
-    this.e.ba(feed);
+  Va() {
+    this.k?.();
+    this.k = void 0;
+    if (this.c) return;
+    this.i.tb(this.c = this.cc());
   }
   /** @internal */
-  Qa() {
-    if (this.kb || this.i) return;
-    this.i = this.e.lb(this.e.grace, () => {
-      this.i = void 0;
-      if (this.f) this.e.P(this.f);
-      this.mb();
+  Wa() {
+    this.k = later(this.i.Aa, () => {
+      this.k = void 0;
+      if (this.c) this.i.ub(this.c);
+      this.vb();
     });
   }
-  mb() {
-    this.f = void 0;
-    this.t.clear();
+  vb() {
+    this.c = void 0;
+    this.d.clear();
   }
-  Qb() {
-    const { since, last, rate } = this.k;
+  cc() {
+    const { since, last, rate } = this.j;
     let held = [];
-    if (since && !isPattern(this.name)) this.t.set(this.name, since);
+    if (since && !isPattern(this.name)) this.d.set(this.name, since);
     const feed = {
       name: this.name,
       since,
       last,
-      fields: rate ? { rate } : {},
-      Q: (ok) => {
-        if (this.f !== feed) return;
+      e: rate ? { rate } : {},
+      S: (ok) => {
+        if (this.c !== feed) return;
         const lines = held ?? [];
         if (held) {
-          this.aa = ok.vector ?? ok.position;
-          if (!ok.publications && !isPattern(this.name) && !since) this.t.set(this.name, ok.position);
+          this.ea = ok.vector ?? ok.position;
+          if (!ok.publications && !isPattern(this.name) && !since) this.d.set(this.name, ok.position);
         }
         held = void 0;
-        this.h("subscribed", this.aa ?? "");
-        for (const line of [...ok.publications ?? [], ...lines]) this.F(line);
+        this.a("subscribed", this.ea ?? "");
+        for (const line of [...ok.publications ?? [], ...lines]) this.w(line);
       },
-      ua: (error) => {
-        if (this.f !== feed) return;
-        this.mb();
-        this.h("error", new GodwitError(error));
+      Ba: (error) => {
+        if (this.c !== feed) return;
+        this.vb();
+        this.a("error", new GodwitError(error));
       },
       push: (line) => {
-        if (this.f !== feed) return;
+        if (this.c !== feed) return;
         if (held) held.push(line);
-        else this.F(line);
+        else this.w(line);
       }
     };
     return feed;
   }
-  F(line) {
+  w(line) {
     if (line.position) {
-      if (this.nb(line.channel, line.position)) this.h("message", message(line));
+      if (this.wb(line.channel, line.position)) this.a("message", message(line));
     } else if (line.vector) {
-      if (line.vector.channel === this.name) this.aa = line.vector.vector;
+      if (line.vector.channel === this.name) this.ea = line.vector.vector;
     } else if (line.gap) {
       const gap = gapOf(line.gap, this.name);
-      if (!gap.to || this.nb(gap.channel, gap.to)) this.h("gap", gap);
+      if (!gap.to || this.wb(gap.channel, gap.to)) this.a("gap", gap);
     }
   }
   // What this Channel has had already comes again for another, or after a vector (docs/protocol.md §5.5).
-  nb(channel, position) {
-    if (!isBehind(position, this.t.get(channel))) return false;
+  wb(channel, position) {
+    if (!isBehind(position, this.d.get(channel))) return false;
     if (isPattern(this.name)) {
-      this.t.delete(channel);
-      if (this.t.size >= channelsMax) this.t.delete(this.t.keys().next().value);
-    } else this.aa = position;
-    this.t.set(channel, position);
+      this.d.delete(channel);
+      if (this.d.size >= channelsMax) this.d.delete(this.d.keys().next().value);
+    } else this.ea = position;
+    this.d.set(channel, position);
     return true;
   }
 };
 function gapOf(gap, name) {
   return { channel: name, reason: "lost", ...gap };
 }
-function message(line) {
-  const { channel, position, time, event, user, key, data, data_base64 } = line;
-  const out = { data: data_base64 === void 0 ? data : Uint8Array.from(atob(data_base64), (c) => c.charCodeAt(0)), channel, position, time: new Date(time) };
-  if (event) out.event = event;
-  if (user) out.user = user;
-  if (key) out.key = key;
-  return out;
+function message({ channel, position, time, event, user, key, data, data_base64: text }) {
+  return { data: text === void 0 ? data : Uint8Array.from(atob(text), (c) => c.charCodeAt(0)), channel, position, time: new Date(time), event, user, key };
 }
 function payload(data) {
   if (data instanceof ArrayBuffer) data = new Uint8Array(data);
   if (!ArrayBuffer.isView(data)) return { data: data === void 0 ? null : data };
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { data_base64: base64(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) };
+}
+function base64(bytes) {
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return { data_base64: btoa(text) };
+  return btoa(text);
 }
 function randomId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  const bytes = new Uint8Array(12);
+  return base64(globalThis.crypto?.getRandomValues(bytes) ?? bytes.map(() => Math.random() * 256));
+}
+
+// src/answers.ts
+var Answers = class {
+  // session
+  constructor(_connection) {
+    this.K = _connection;
+    this.r = /* @__PURE__ */ new Map();
+    this.J = /* @__PURE__ */ new Map();
+  }
+  get size() {
+    return this.r.size;
+  }
+  async handle(name, answer, { concurrency, signal }) {
+    signal?.throwIfAborted();
+    if (this.r.has(name)) throw new GodwitError(trouble("registered", name + " is answered by this client already: end that before"));
+    const method = { answer, concurrency, Xa: matcher(name), session: void 0 };
+    this.r.set(name, method);
+    const stop = () => {
+      if (this.r.get(name) !== method) return;
+      this.r.delete(name);
+      void this.K.l("unregister", { method: name }).catch(() => {
+      });
+    };
+    await this.l(name, method);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    return stop;
+  }
+  /** renew registers with a session that knows nothing of this yet. */
+  renew() {
+    const { state, session } = this.K;
+    if (state !== "open") return;
+    if (session !== this.xb) this.dc();
+    this.xb = session;
+    for (const [name, method] of this.r) {
+      if (!method.session || method.session === session) continue;
+      method.session = void 0;
+      this.l(name, method).catch((error) => this.K.a("error", error));
+    }
+  }
+  /** push takes what has come, if it concerns calls. */
+  push({ call, call_over, unregistered }) {
+    if (call) void this.ec(call);
+    else if (call_over) {
+      this.J.get(call_over.id)?.abort(new GodwitError(trouble("call-over", call_over.reason)));
+      this.J.delete(call_over.id);
+    } else if (unregistered) {
+      this.r.delete(unregistered.method);
+      this.K.a("error", new GodwitError(unregistered.error));
+    }
+  }
+  async l(name, method) {
+    try {
+      await this.K.l("register", { method: name, concurrency: method.concurrency });
+    } catch (error) {
+      if (error.problem !== "already-registered") {
+        this.r.delete(name);
+        throw error;
+      }
+    }
+    method.session = this.K.session;
+  }
+  async ec(call) {
+    const end = new AbortController();
+    this.J.set(call.id, end);
+    let body;
+    try {
+      const method = this.r.get(call.method) ?? [...this.r.values()].find(({ Xa: matches }) => matches(call.method));
+      if (!method) throw new GodwitError(trouble("not-answered", call.method + " is not answered any more"));
+      const { data } = message(call);
+      body = payload(await method.answer({ method: call.method, data, user: call.user, session: call.session, signal: end.signal }));
+    } catch (error) {
+      body = { error: problemOf(error) };
+    }
+    if (this.J.get(call.id) !== end) return;
+    this.J.delete(call.id);
+    await this.K.l("answer", { call: call.id, ...body }).catch(() => {
+    });
+  }
+  dc() {
+    for (const end of this.J.values()) end.abort(new GodwitError(trouble("call-over", "the session has ended")));
+    this.J.clear();
+  }
+};
+function problemOf(error) {
+  if (error instanceof GodwitError) return { type: error.type, title: error.message, data: error.data };
+  console.error(error);
+  return { type: "urn:godwit:client:failed", title: "the call could not be answered" };
 }
 
 // src/carriers.ts
+var json = { protocol: "godwit.v1", encode: (line) => JSON.stringify(line), decode: parse };
 var batchMax = 6e4;
 var waitSeconds = 25;
 function open(transport, around, told) {
   return transport === "websocket" ? webSocket(around, told) : requests(transport, around, told);
 }
-function webSocket({ url, WebSocket }, told) {
-  const socket = new WebSocket(url.replace(/^http/, "ws"), "godwit.v1");
-  socket.onopen = () => told.va();
-  socket.onmessage = ({ data }) => told.G(parse(data));
-  socket.onclose = ({ code }) => told.wa({ code });
+function webSocket({ url, WebSocket = globalThis.WebSocket, codec = json }, told) {
+  const socket = new WebSocket(url.replace(/^http/, "ws"), codec.protocol);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => told.yb();
+  socket.onmessage = ({ data }) => told.fa(codec.decode(data));
+  socket.onclose = ({ code }) => told.zb({ code });
   socket.onerror = () => {
   };
   return {
-    send: (lines) => lines.forEach((line) => socket.send(line)),
-    close(code) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(code);
-    }
+    send: (lines) => lines.forEach((line) => socket.send(codec.encode(line))),
+    close: (code) => socket.close(code)
   };
 }
-function requests(transport, around, told) {
+function requests(transport, { url, fetch = globalThis.fetch, session }, told) {
   const abort = new AbortController();
   const { signal } = abort;
   let isAsked = false;
@@ -292,23 +394,22 @@ function requests(transport, around, told) {
     if (isOver) return;
     isOver = true;
     abort.abort();
-    told.wa(why);
+    told.zb(why);
   };
   const ask = async (init, query = "") => {
-    const { fetch } = around;
-    const response = await fetch(around.url + query, { ...init, signal, cache: "no-store" });
+    const response = await fetch(url + query, { ...init, signal, cache: "no-store" });
     if (response.ok) return response;
     const problem = await response.json().catch(() => void 0);
     const seconds = Number(response.headers.get("Retry-After"));
     const why = { status: response.status, problem: problem?.type ? problem : void 0, retryAfter: seconds > 0 ? seconds * 1e3 : void 0 };
     if (response.status === 429 && hasBegun && init.method === "POST") {
-      await wait(why.retryAfter ?? 1e3, signal);
-      return signal.aborted ? void 0 : ask(init, query);
+      await new Promise((done) => later(why.retryAfter ?? 1e3, done));
+      return isOver ? void 0 : ask(init, query);
     }
     lost(why);
     return void 0;
   };
-  const field = () => ({ "Godwit-Session": around.session() });
+  const field = () => ({ "Godwit-Session": session.resume.session + "." + session.resume.secret });
   const read = async (hello) => {
     const accept = { stream: "application/x-ndjson", sse: "text/event-stream", poll: "application/json" }[transport];
     let response = await ask({ method: "POST", body: hello, headers: { Accept: accept } });
@@ -316,7 +417,7 @@ function requests(transport, around, told) {
     while (transport === "poll" && response) {
       const { poll, messages } = await response.json();
       if (isOver) return;
-      told.G(messages);
+      told.fa(messages);
       response = isOver ? void 0 : await ask({ headers: { Accept: accept, Prefer: "wait=" + waitSeconds, ...field() } }, "?ack=" + poll);
     }
     if (!response) return;
@@ -324,15 +425,17 @@ function requests(transport, around, told) {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     let rest = "";
+    let retryAfter;
     for (; ; ) {
       const { done, value } = await reader.read();
       if (isOver) return;
-      if (done) return lost({ retryAfter: Number(/^retry: *(\d+)$/m.exec(rest)?.[1]) || void 0 });
+      if (done) return lost({ retryAfter });
       rest += decoder.decode(value, { stream: true });
       const end = rest.lastIndexOf("\n") + 1;
       const text = rest.slice(0, end);
-      rest = (/^retry:.*\n/m.exec(text)?.[0] ?? "") + rest.slice(end);
-      told.G(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
+      rest = rest.slice(end);
+      retryAfter = Number(/^retry: *(\d+)$/m.exec(text)?.[1]) || retryAfter;
+      told.fa(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text));
     }
   };
   const post = async () => {
@@ -346,33 +449,27 @@ function requests(transport, around, told) {
     isPosting = false;
   };
   const failed = () => lost({});
-  queueMicrotask(() => isOver || told.va());
+  queueMicrotask(() => isOver || told.yb());
   return {
     send(lines) {
+      const texts = lines.map(json.encode);
       if (!isAsked) {
         isAsked = true;
-        void read(lines.join("\n")).catch(failed);
+        void read(texts.join("\n")).catch(failed);
         return;
       }
-      queue.push(...lines);
+      queue.push(...texts);
       if (!isPosting) void post().catch(failed);
     },
     close(code) {
       if (isOver) return;
       isOver = true;
       abort.abort();
-      if (code !== 1e3 || !hasBegun || around.session() === "") return;
-      const { fetch } = around;
-      void fetch(around.url, { method: "DELETE", headers: field(), keepalive: true }).catch(() => {
+      if (code !== 1e3 || !hasBegun || !session.resume) return;
+      void fetch(url, { method: "DELETE", headers: field(), keepalive: true }).catch(() => {
       });
     }
   };
-}
-function wait(ms, signal) {
-  return new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
-  });
 }
 function parse(text) {
   const lines = [];
@@ -386,196 +483,175 @@ var stepMs = 400;
 var grantMs = 1500;
 var Dialer = class {
   /**
-   * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
-   * tried.
+   * isKnown says that the first of ways has worked before: if it fails at once, so would the others, probably, and they are not
+   * tried. host is told of the carrier that counts, and of nothing after close.
    */
-  constructor(kinds, _isKnown, _around, _told) {
-    this.Vb = _isKnown;
-    this.Sb = _around;
-    this.S = _told;
-    this.o = [];
+  constructor(ways, _isKnown, _around, _host) {
+    this.jc = _isKnown;
+    this.gc = _around;
+    this.A = _host;
+    this.s = [];
     // what is written to
-    this.ca = false;
-    this.Ra = {};
-    this.Sa = false;
-    this.H = [...kinds];
-    this.ya(headStartMs);
+    this.ga = false;
+    this.Ya = {};
+    this.Ca = [...ways];
+    this.Ea(headStartMs);
   }
   send(lines) {
-    this.xa?.Ta.send(lines);
+    this.Da?.Za.send(lines);
   }
   close(code) {
-    this.Sa = true;
-    clearTimeout(this.u);
-    for (const candidate of this.o) candidate.Ta.close(candidate === this.xa ? code : 4e3);
-    this.o = [];
+    clearTimeout(this.x);
+    for (const candidate of this.s) candidate.Za.close(candidate === this.Da ? code : 4e3);
+    this.s = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
-  Rb() {
-    if (this.ca && this.o.length === 1 && !this.Sa) this.ob("websocket");
+  fc() {
+    if (this.ga && this.s.length === 1) this.Ab("websocket");
   }
-  ya(head) {
-    clearTimeout(this.u);
-    const kind = this.H.shift();
-    if (!kind) return;
-    this.u = setTimeout(() => this.ya(stepMs), head);
-    this.ob(kind);
+  Ea(head) {
+    clearTimeout(this.x);
+    const way = this.Ca.shift();
+    if (!way) return;
+    this.x = setTimeout(() => this.Ea(stepMs), head);
+    this.Ab(way);
   }
-  ob(kind) {
-    const candidate = { b: kind };
-    this.o.push(candidate);
-    const isOurs = () => !this.Sa && this.o.includes(candidate);
+  Ab(way) {
+    const candidate = { Bb: way };
+    this.s.push(candidate);
+    const isOurs = () => this.s.includes(candidate);
     try {
-      candidate.Ta = open(kind, this.Sb, {
-        va: () => isOurs() && this.Tb(candidate),
-        G: (lines) => isOurs() && this.Ub(candidate, lines),
-        wa: (why) => isOurs() && this.R(candidate, why)
+      candidate.Za = open(way, this.gc, {
+        yb: () => isOurs() && this.hc(candidate),
+        fa: (lines) => isOurs() && this.ic(candidate, lines),
+        zb: (why) => isOurs() && this.T(candidate, why)
       });
     } catch {
-      queueMicrotask(() => isOurs() && this.R(candidate, {}));
+      queueMicrotask(() => isOurs() && this.T(candidate, {}));
     }
   }
-  Tb(candidate) {
-    if (this.ca) this.pb(candidate);
-    else if (this.H.length > 0 && candidate.b === "websocket") {
-      clearTimeout(this.u);
-      this.u = setTimeout(() => this.ya(stepMs), grantMs);
+  hc(candidate) {
+    if (this.ga) this.Cb(candidate);
+    else if (this.Ca.length > 0 && candidate.Bb === "websocket") {
+      clearTimeout(this.x);
+      this.x = setTimeout(() => this.Ea(stepMs), grantMs);
     }
-    this.xa = candidate;
-    this.S.va(candidate.b);
+    this.Da = candidate;
+    this.A.b({ is: "ready", transport: candidate.Bb });
   }
-  Ub(candidate, lines) {
-    if (!this.ca) {
+  ic(candidate, lines) {
+    if (!this.ga) {
       if (lines.length === 0) return;
-      this.pb(candidate);
-      this.ca = true;
-      clearTimeout(this.u);
+      this.Cb(candidate);
+      this.ga = true;
+      clearTimeout(this.x);
     }
-    this.S.G(lines);
+    this.A.b({ is: "received", lines });
   }
-  pb(candidate) {
-    const others = this.o.filter((other) => other !== candidate);
-    this.o = [candidate];
-    this.xa = candidate;
-    for (const other of others) other.Ta?.close(4e3);
+  Cb(candidate) {
+    const others = this.s.filter((other) => other !== candidate);
+    this.s = [candidate];
+    this.Da = candidate;
+    for (const other of others) other.Za?.close(4e3);
   }
-  R(candidate, why) {
-    this.o = this.o.filter((other) => other !== candidate);
-    if (why.status || !this.Ra.status) this.Ra = why;
-    if (this.o.length > 0) return;
-    if (!this.ca && this.H.length > 0 && !(this.Vb && !why.status)) return this.ya(stepMs);
+  T(candidate, why) {
+    this.s = this.s.filter((other) => other !== candidate);
+    if (why.status || !this.Ya.status) this.Ya = why;
+    if (this.s.length > 0) return;
+    if (!this.ga && this.Ca.length > 0 && !(this.jc && !why.status)) return this.Ea(stepMs);
     this.close(4e3);
-    this.S.wa(this.Ra);
+    this.A.b({ is: "lost", ...this.Ya });
   }
 };
 
 // src/fan.ts
 var Fan = class {
-  constructor(_session, _run, _ask) {
-    this.c = _session;
-    this.a = _run;
-    this.ea = _ask;
-    this.I = /* @__PURE__ */ new Map();
-    this.za = [];
+  constructor(_session, _host) {
+    this.f = _session;
+    this.A = _host;
+    this.L = /* @__PURE__ */ new Map();
+    this.Fa = [];
   }
   get size() {
-    return this.I.size;
+    return this.L.size;
   }
-  ba(feed) {
-    const { name, since, last, fields } = feed;
-    let branch = this.I.get(name);
+  Db(feed) {
+    const { name, since, last, e: fields } = feed;
+    let branch = this.L.get(name);
+    const isNew = !branch;
     if (!branch) {
-      branch = { y: /* @__PURE__ */ new Set([feed]), qb: feed, fields, Wb: matcher(name) };
-      this.I.set(name, branch);
-      if (isPattern(name)) this.za.push(branch);
-      if (this.c.rb(name)) this.Ua(branch, feed);
-      else this.a({ is: "subscribe", name, since, last, fields });
-      return;
+      branch = { B: /* @__PURE__ */ new Set(), Eb: feed, e: fields, Xa: matcher(name) };
+      this.L.set(name, branch);
+      if (isPattern(name)) this.Fa.push(branch);
     }
-    branch.y.add(feed);
-    if (this.c.rb(name)) this.Ua(branch, feed);
+    branch.B.add(feed);
+    if (this.f.kc(name)) this.Fb(branch, feed);
+    else if (isNew) this.A.b({ is: "subscribe", name, since, last, e: fields });
   }
-  P(feed) {
-    const branch = this.I.get(feed.name);
-    if (!branch?.y.delete(feed) || branch.y.size > 0) return;
-    this.da(feed.name, branch);
-    this.a({ is: "unsubscribe", name: feed.name });
+  _a(feed) {
+    const branch = this.L.get(feed.name);
+    if (!branch?.B.delete(feed) || branch.B.size > 0) return;
+    this.ha(feed.name, branch);
+    this.A.b({ is: "unsubscribe", name: feed.name });
   }
-  Q(name, ok, error) {
-    const branch = this.I.get(name);
+  S(name, ok, error) {
+    const branch = this.L.get(name);
     if (!branch) return;
     if (error) {
-      this.da(name, branch);
-      for (const feed of branch.y) feed.ua(error);
+      this.ha(name, branch);
+      for (const feed of branch.B) feed.Ba(error);
       return;
     }
-    branch.qb.Va = true;
-    for (const feed of branch.y) if (feed.Va) feed.Q(ok);
-    for (const feed of branch.y) if (!feed.Va && !this.Ua(branch, feed)) return;
+    branch.Eb.$a = true;
+    for (const feed of branch.B) if (feed.$a) feed.S(ok);
+    for (const feed of branch.B) if (!feed.$a && !this.Fb(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
     const about = line.position ? line : line.gap ?? line.join ?? line.leave ?? line.presence ?? line.vector;
     const name = about?.channel;
     if (name === void 0) return false;
-    let isWanted = this.sb(this.I.get(name), line);
-    for (const branch of this.za) if (branch.Wb(name)) isWanted = this.sb(branch, line) || isWanted;
+    let isWanted = this.Gb(this.L.get(name), line);
+    for (const branch of this.Fa) if (branch.Xa(name)) isWanted = this.Gb(branch, line) || isWanted;
     return isWanted;
   }
-  sb(branch, line) {
+  Gb(branch, line) {
     let isWanted = false;
-    for (const feed of branch?.y ?? []) {
+    for (const feed of branch?.B ?? []) {
       if (feed.push) feed.push(line);
       else isWanted = true;
     }
     return isWanted;
   }
-  da(name, branch) {
-    this.I.delete(name);
-    this.za = this.za.filter((other) => other !== branch);
+  ha(name, branch) {
+    this.L.delete(name);
+    this.Fa = this.Fa.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  Ua(branch, feed) {
-    const { name, since, last, fields } = feed;
-    const position = this.c.position(name);
-    const needsMore = !!fields.presence && !branch.fields.presence;
+  Fb(branch, feed) {
+    const { name, since, last, e: fields } = feed;
+    const position = this.f.position(name);
+    const needsMore = !!fields.presence && !branch.e.presence;
     const isEarlier = !!since && since !== position && (isPattern(name) || isBehind(position, since));
-    if (needsMore || isEarlier || branch.fields.rate && branch.fields.rate !== fields.rate) {
-      branch.qb = feed;
-      branch.fields = { presence: fields.presence || branch.fields.presence };
-      this.a({ is: "subscribe", name, since: isEarlier ? since : position, fields: branch.fields });
+    if (needsMore || isEarlier || branch.e.rate && branch.e.rate !== fields.rate) {
+      branch.Eb = feed;
+      branch.e = { presence: fields.presence || branch.e.presence };
+      this.A.b({ is: "subscribe", name, since: isEarlier ? since : position, e: branch.e });
       return false;
     }
     const begin = (ok) => {
-      if (!branch.y.has(feed)) return;
-      feed.Va = true;
-      feed.Q(ok);
+      if (!branch.B.has(feed)) return;
+      feed.$a = true;
+      feed.S(ok);
     };
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
     else {
-      this.ea("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
+      this.A.l("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
     }
     return true;
   }
 };
-
-// src/page.ts
-function watchPage(life) {
-  if (typeof addEventListener !== "function") return () => {
-  };
-  const end = new AbortController();
-  const { signal } = end;
-  const wake = () => life.Xb();
-  addEventListener("online", wake, { signal });
-  if (typeof document === "undefined") return () => end.abort();
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake(), { signal });
-  document.addEventListener("freeze", () => life.tb(false), { signal });
-  document.addEventListener("resume", () => life.resume(), { signal });
-  addEventListener("pagehide", ({ persisted }) => life.tb(!persisted), { signal });
-  addEventListener("pageshow", ({ persisted }) => persisted && life.resume(), { signal });
-  return () => end.abort();
-}
 
 // src/codes.ts
 var codesAfter = {
@@ -589,85 +665,80 @@ var windowMax = 32;
 var keyMs = 24e4;
 var Outbox = class {
   constructor(_exit) {
-    this.ga = _exit;
+    this.ja = _exit;
     /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
-    this.Wa = false;
-    /** Until when the server wants no publications, 0 for now. */
-    this.J = 0;
-    this.z = /* @__PURE__ */ new Map();
+    this.ab = false;
+    /** Until when the server wants no publications, Infinity if it does. */
+    this.ia = Infinity;
+    this.U = /* @__PURE__ */ new Map();
     // by ref
-    this.fa = /* @__PURE__ */ new Map();
-  }
-  get size() {
-    return this.z.size;
+    this.V = /* @__PURE__ */ new Map();
   }
   ask(ref, verb, body) {
-    this.z.set(ref, { A: ref, v: verb, body, id: 0, ub: 0 });
+    this.U.set(ref, { C: ref, D: verb, body, id: 0, Hb: 0 });
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
-    if (now >= this.J) this.J = 0;
-    let underWay = 0;
-    for (const { id, v: verb } of this.z.values()) if (id && isCounted(verb)) underWay++;
-    for (const asked of this.z.values()) {
-      if (asked.id) continue;
-      if (isCounted(asked.v) && (this.J || ++underWay > windowMax)) continue;
-      this.vb(asked, now, this.ga.wb());
+    if (now >= this.ia) this.ia = Infinity;
+    for (const asked of this.U.values()) {
+      if (asked.id || isCounted(asked.D) && this.ia < Infinity) continue;
+      if (this.V.size >= windowMax) return;
+      this.Ib(asked, now, this.ja.Jb());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
-  Yb(isResumed, now) {
-    const isSame = isResumed && !this.Wa;
-    this.Wa = false;
-    this.fa.clear();
-    for (const asked of [...this.z.values()]) {
+  lc(isResumed, now) {
+    const isSame = isResumed && !this.ab;
+    this.ab = false;
+    this.V.clear();
+    for (const asked of [...this.U.values()]) {
       if (!asked.id) continue;
-      const isOnce = isCounted(asked.v) && !asked.body.idempotency_key;
-      if (isSame && isCounted(asked.v)) this.vb(asked, now, asked.id);
-      else if (isOnce || isCounted(asked.v) && now - asked.ub > keyMs) {
-        this.Xa(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") });
+      const isOnce = isCounted(asked.D) && !asked.body.idempotency_key;
+      if (isSame && isCounted(asked.D)) this.Ib(asked, now, asked.id);
+      else if (isOnce || isCounted(asked.D) && now - asked.Hb > keyMs) {
+        this.bb(asked, { error: trouble("unknown", "the connection was lost" + notKnown) });
       } else asked.id = 0;
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  Zb(id, outcome, now) {
-    const asked = this.fa.get(id);
+  mc(id, outcome, now) {
+    const asked = this.V.get(id);
     if (!asked) return false;
     const after = outcome.error?.retry_after_ms;
     if (after && asked.body.idempotency_key) {
       asked.id = 0;
-      this.fa.delete(id);
-      this.J = Math.max(this.J, now + after);
-    } else this.Xa(asked, outcome);
+      this.V.delete(id);
+      this.ia = now + after;
+    } else this.bb(asked, outcome);
     return true;
   }
   /** forget gives a command up. A call is canceled, if it can be. */
   forget(ref, isOpen) {
-    const asked = this.z.get(ref);
+    const asked = this.U.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.v === "rpc") this.ga.send(JSON.stringify({ id: this.ga.wb(), cancel: { rpc: asked.id } }));
-    this.da(asked);
+    if (isOpen && asked.id && asked.D === "rpc") this.ja.send({ id: this.ja.Jb(), cancel: { rpc: asked.id } });
+    this.ha(asked);
   }
   fail(error) {
-    for (const asked of [...this.z.values()]) this.Xa(asked, { error });
+    for (const asked of [...this.U.values()]) this.bb(asked, { error });
   }
-  vb(asked, now, id) {
-    if (!asked.id) asked.ub = now;
+  Ib(asked, now, id) {
+    if (!asked.id) asked.Hb = now;
     asked.id = id;
-    this.fa.set(id, asked);
-    this.ga.send(JSON.stringify({ id, [asked.v]: asked.body }));
+    this.V.set(id, asked);
+    this.ja.send({ id, [asked.D]: asked.body });
   }
-  Xa(asked, outcome) {
-    this.da(asked);
-    this.ga._b(asked.A, outcome);
+  bb(asked, outcome) {
+    this.ha(asked);
+    this.ja.nc(asked.C, outcome);
   }
-  da(asked) {
-    this.z.delete(asked.A);
-    this.fa.delete(asked.id);
+  ha(asked) {
+    this.U.delete(asked.C);
+    this.V.delete(asked.id);
   }
 };
 function isCounted(verb) {
-  return verb === "publish" || verb === "rpc";
+  return verb === "publish" || verb === "rpc" || verb === "answer";
 }
 
 // src/session.ts
@@ -683,409 +754,414 @@ var Session = class {
     /** When it is tried again, while waiting. */
     this.retryAt = 0;
     /** The carrier: "" while there is none. */
-    this.b = "";
-    this.Ya = Infinity;
-    this.Aa = Infinity;
-    this.B = false;
-    this.xb = 0;
-    this.K = false;
-    this.V = 0;
-    this.Ba = /* @__PURE__ */ new Map();
+    this.transport = "";
+    this.cb = Infinity;
+    this.Ga = Infinity;
+    this.F = false;
+    this.Kb = 0;
+    this.M = false;
+    this.W = 0;
+    this.Ha = /* @__PURE__ */ new Map();
     // by the id of connect
-    this.m = new Outbox({
-      wb: () => ++this.V,
-      send: (line) => this.w([line]),
-      _b: (ref, outcome) => this.p.push({ do: "reply", A: ref, ...outcome })
+    this.y = new Outbox({
+      Jb: () => ++this.W,
+      send: (line) => this.z([line]),
+      nc: (ref, outcome) => this.t.push({ do: "reply", C: ref, ...outcome })
     });
     this.g = /* @__PURE__ */ new Map();
-    this.ha = /* @__PURE__ */ new Map();
-    this.ja = 0;
-    this.Ca = 1e3;
-    this.Da = 25e3;
-    this.Ea = 0;
-    this.Fa = 0;
-    this.q = 0;
-    // of dialling, or of the reply to a ping
-    this.yb = 0;
+    this.X = /* @__PURE__ */ new Map();
+    this.Ia = Infinity;
+    this.la = 0;
+    this.Ka = 1e3;
+    this.La = 25e3;
+    this.Ma = 0;
+    this.Na = 0;
+    this.o = 0;
     // of connect
-    this.Ha = false;
-    this.Ia = false;
-    this.p = [];
-    this.T = settings;
-    this.U = settings.token;
+    this.Pa = false;
+    this.Qa = false;
+    this.t = [];
+    this.E = settings;
+    this.ka = settings.token;
   }
   /** The newest position or vector of a subscription. */
   position(name) {
     return this.g.get(name)?.since;
   }
   /** Whether a subscription has begun on this connection. */
-  rb(name) {
-    return !!this.g.get(name)?.L;
+  kc(name) {
+    return !!this.g.get(name)?.p;
   }
-  /** How many commands wait for their reply. */
-  get waiting() {
-    return this.m.size;
+  // Whether a carrier is there, or on its way.
+  get Y() {
+    return this.state === "open" || this.state === "connecting";
   }
   step(input, now) {
-    const effects = this.p = [];
-    const before = this.state + this.retryAt + this.b;
+    const effects = this.t = [];
+    const before = this.state + this.retryAt + this.transport;
     switch (input.is) {
       case "use":
-        if (this.state === "idle") this.W(now);
+        if (this.state === "idle") this.Z(now);
         break;
       case "again":
-        if (this.state === "closed") this.W(now);
-        else this.zb(now);
+        if (this.state === "closed") this.Z(now);
+        else this.Lb(now);
         break;
       case "leave":
-        if (this.state !== "closed") this.i("idle");
+        if (this.state !== "closed") this.k("idle");
         break;
       case "follow":
-        this.Ja(input.follow, now);
+        this.Ra(input.follow, now);
         break;
       case "token":
-        this.$b(input, now);
+        this.oc(input, now);
         break;
       case "ready":
-        if (this.state === "connecting" || this.state === "open") this.ac(input.b, now);
+        if (this.Y) this.pc(input.transport, now);
         break;
       case "received":
-        this.Ea = now;
-        this.Fa = 0;
-        for (const line of input.lines) this.bc(line, now);
+        this.Ma = now;
+        this.Na = 0;
+        for (const line of input.lines) this.qc(line, now);
         break;
       case "lost":
-        this.Ia = false;
-        this.R(input, now);
+        this.Qa = false;
+        this.T(input, now);
         break;
       case "subscribe":
-        this.Za(input);
+        this.db(input);
         break;
       case "unsubscribe":
-        if (this.g.delete(input.name) && this.state === "open") this.X(input.name);
+        if (this.g.delete(input.name) && this.state === "open") this.N(input.name);
         break;
       case "ask":
-        this.m.ask(input.A, input.v, input.body);
-        if (this.state === "closed" && this.error) this.m.fail(this.error.problem);
-        this.ka(now);
+        this.y.ask(input.C, input.D, input.body);
+        if (this.state === "closed" && this.error) this.y.fail(this.error.problem);
+        this.ma(now);
         break;
       case "forget":
-        this.m.forget(input.A, this.state === "open");
-        this.ka(now);
+        this.y.forget(input.C, this.state === "open");
+        this.ma(now);
         break;
       case "wake":
-        this.zb(now);
+        this.Lb(now);
         break;
       case "sleep":
-        if (this.state === "connecting" || this.state === "open") {
-          this.Ha = true;
-          this.Y(4e3);
-          this._a(now, Infinity);
+        if (this.Y) {
+          this.Pa = true;
+          this._(4e3);
+          this.eb(now, Infinity);
         }
         break;
       case "tick":
-        this.cc(now);
+        this.rc(now);
     }
-    if (before !== this.state + this.retryAt + this.b) effects.push({ do: "state" });
-    this.dc(now);
+    if (before !== this.state + this.retryAt + this.transport) effects.push({ do: "state" });
+    this.sc(now);
     return effects;
   }
   // --- connecting ---
-  W(now) {
+  Z(now) {
     this.state = "connecting";
-    this.b = "";
-    this.yb = now;
-    this.q = now + dialMs;
-    this.Ba.clear();
-    if (!this.K && this.T.$a && (!this.U || now >= this.Aa)) this.ab(this.U ? "expired" : "first");
-    else this.Ka();
+    this.transport = "";
+    this.o = now + dialMs;
+    this.Ha.clear();
+    if (!this.M && this.E.fb && (!this.ka || now >= this.Ga)) this.gb(this.ka ? "expired" : "first");
+    else this.$();
   }
-  Ka() {
-    this.Ia = true;
-    this.p.push({ do: "dial" });
+  $() {
+    this.Qa = true;
+    this.t.push({ do: "dial" });
   }
-  ab(reason) {
-    this.B = true;
-    this.p.push({ do: "token", reason });
+  gb(reason) {
+    this.F = true;
+    this.t.push({ do: "token", reason });
   }
-  $b({ token, error }, now) {
-    if (!this.B) return;
-    this.B = false;
+  oc({ token, error }, now) {
+    if (!this.F) return;
+    this.F = false;
     if (token !== void 0) {
-      this.U = token;
-      this.Aa = Infinity;
+      this.ka = token;
+      this.Ga = Infinity;
     }
     if (this.state === "open") {
-      if (token !== void 0) this.w([this.la({ refresh: { token } })]);
+      if (token !== void 0) this.z([this.na({ refresh: { token } })]);
     } else if (this.state === "connecting") {
-      this.q = now + dialMs;
-      if (error) this.Ab(now, error);
-      else this.Ka();
+      this.o = now + dialMs;
+      if (error) this.Mb(now, error);
+      else this.$();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  ac(kind, now) {
-    if (this.state === "open") this.q = now + dialMs;
+  pc(transport, now) {
+    if (this.state === "open") this.o = now + dialMs;
     this.state = "connecting";
-    this.V = Math.max(this.V, now * 1e3);
-    const connect = { client: this.T.client };
-    if (this.U && !this.K) connect.token = this.U;
-    if (this.resume) connect.resume = this.resume;
-    if (this.ia) connect.messages = this.ia;
-    const lines = [this.la({ connect })];
-    this.Ba.set(this.V, { b: kind, ec: this.ha = /* @__PURE__ */ new Map() });
+    this.W = Math.max(this.W, now * 1e3);
+    const token = this.M ? void 0 : this.ka;
+    const lines = [this.na({ connect: { client: this.E.client, token, resume: this.resume, messages: this.Ja } })];
+    this.Ha.set(this.W, { transport, tc: this.X = /* @__PURE__ */ new Map() });
     for (const sub of this.g.values()) {
-      sub.L = false;
-      lines.push(this.ma(sub));
+      sub.p = false;
+      lines.push(this.oa(sub));
     }
-    if (kind === "tab") this.q = now + tabMs;
-    this.w(lines);
+    if (transport === "tab") this.o = now + tabMs;
+    this.z(lines);
   }
-  fc(ok, { b: kind, ec: subs }, now) {
+  uc(ok, { transport, tc: subs }, now) {
     this.state = "open";
-    this.b = kind;
+    this.transport = transport;
     this.user = ok.user;
     this.error = void 0;
     this.retryAt = 0;
     this.resume = { session: ok.session, secret: ok.secret };
-    this.Ca = ok.reconnect?.after_ms ?? this.Ca;
-    this.Da = ok.ping_ms || 25e3;
-    this.ja = this.xb = 0;
-    this.Aa = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
-    this.ha = subs;
-    for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.X(sub.name);
-    const begins = new Set(subs.values());
-    for (const sub of this.g.values()) if (!begins.has(sub)) this.w([this.ma(sub)]);
-    this.m.Yb(!!ok.resumed && kind !== "tab", now);
-    this.ka(now);
+    this.Ka = ok.reconnect?.after_ms ?? this.Ka;
+    this.La = ok.ping_ms || 25e3;
+    this.la = this.Kb = 0;
+    this.Ga = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
+    this.X = subs;
+    for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.N(sub.name);
+    this.Nb();
+    this.y.lc(!!ok.resumed && transport !== "tab", now);
+    this.ma(now);
   }
-  ka(now) {
-    if (this.state === "open") this.m.flush(now);
+  ma(now) {
+    if (this.state === "open") this.y.flush(now);
   }
-  Ja(follow, now) {
-    if (this.K === follow) return;
-    this.K = follow;
-    this.m.Wa = true;
-    if (this.state !== "idle" && this.state !== "closed") {
-      if (this.state !== "waiting") this.Y(4e3);
-      this.ja = 0;
-      this.W(now);
+  Ra(follow, now) {
+    if (this.M === follow) return;
+    this.M = follow;
+    this.y.ab = true;
+    if (this.Y || this.state === "waiting") {
+      this._(4e3);
+      this.la = 0;
+      this.Z(now);
     }
   }
   // --- losing ---
-  R(why, now) {
-    if (this.state !== "connecting" && this.state !== "open") return;
+  T(why, now) {
+    if (!this.Y) return;
     const wasOpen = this.state === "open";
     const { code, status, reconnect } = why;
-    const problem = why.problem ?? this.Ga ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
+    const problem = why.problem ?? this.Oa ?? trouble("lost", status ? "the server answered " + status : "the connection was lost");
     const retryAfter = why.retryAfter ?? problem.retry_after_ms;
-    this.Ga = void 0;
+    this.Oa = void 0;
     const has = (what) => codesAfter[what].includes(code);
     const isDelayed = !status || status === 408 || status === 429 || status > 499 || status === 404 && /session-unknown$/.test(problem.type);
-    const isKnown = has("never") || has("new-token") || has("afresh");
     const needsToken = status === 401 || has("new-token");
-    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || !isKnown && reconnect === false);
+    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || reconnect === false && !needsToken && !has("afresh"));
     this.error = { problem, code: code ?? status };
     if (code === 4409) this.resume = void 0;
-    if (isOver) return this.i("closed");
+    if (isOver) return this.k("closed");
     if (needsToken) {
-      this.Aa = Infinity;
-      if (!this.T.$a || this.xb++ > 0) return this.i("closed");
+      this.Ga = Infinity;
+      if (!this.E.fb || this.Kb++ > 0) return this.k("closed");
       this.state = "connecting";
-      this.b = "";
-      return this.ab("refused");
+      this.transport = "";
+      return this.gb("refused");
     }
-    if (this.K) return this._a(now, wasOpen ? 0 : 500);
-    this.Ab(now, problem, retryAfter);
+    if (this.M) return this.eb(now, wasOpen ? 0 : 500);
+    this.Mb(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
-  Ab(now, problem, retryAfter = 0) {
+  Mb(now, problem, retryAfter = 0) {
     this.error ??= { problem };
-    const most = Math.min(delayMaxMs, this.Ca * 2 ** this.ja++);
-    this._a(now, Math.max(retryAfter, most * (0.5 + this.T.random() / 2)));
+    const most = Math.min(delayMaxMs, this.Ka * 2 ** this.la++);
+    this.eb(now, Math.max(retryAfter, most * (0.5 + this.E.random() / 2)));
   }
-  _a(now, ms) {
+  eb(now, ms) {
     this.state = "waiting";
-    this.b = "";
+    this.transport = "";
     this.retryAt = now + ms;
   }
-  i(state) {
-    if (this.state === "open" || this.state === "connecting") this.Y(1e3);
+  k(state) {
+    if (this.Y) this._(1e3);
     this.state = state;
-    this.b = "";
-    this.B = false;
+    this.transport = "";
+    this.F = false;
     this.resume = void 0;
-    this.ja = 0;
-    for (const sub of this.g.values()) sub.L = false;
-    if (state === "closed" && this.error) this.gc(this.error.problem);
+    this.la = 0;
+    for (const sub of this.g.values()) sub.p = false;
+    if (state === "closed" && this.error) this.vc(this.error.problem);
   }
-  Y(code) {
-    if (this.Ia) this.p.push({ do: "drop", code });
-    this.Ia = false;
-    this.b = "";
+  _(code) {
+    if (this.Qa) this.t.push({ do: "drop", code });
+    this.Qa = false;
+    this.transport = "";
   }
-  gc(error) {
-    this.m.fail(error);
-    for (const name of [...this.g.keys()]) this.na(name, { error });
+  vc(error) {
+    this.y.fail(error);
+    for (const name of [...this.g.keys()]) this.pa(name, { error });
   }
-  zb(now) {
+  Lb(now) {
     if (this.state === "waiting") {
-      this.Ha = false;
-      this.ja = 0;
-      this.W(now);
-    } else if (this.state === "connecting" && !this.B && now - this.yb > freshMs) {
-      this.Y(4e3);
-      this.W(now);
-    } else if (this.state === "open" && now - this.Ea > freshMs) {
-      this.bb(now, probeMs);
+      this.Pa = false;
+      this.la = 0;
+      this.Z(now);
+    } else if (this.state === "connecting" && !this.F && now > this.o - dialMs + freshMs) {
+      this._(4e3);
+      this.Z(now);
+    } else if (this.state === "open" && now - this.Ma > freshMs) {
+      this.hb(now, probeMs);
     }
   }
-  cc(now) {
-    if (now < this.Ya) return;
+  rc(now) {
+    if (now < this.cb) return;
     if (this.state === "waiting") {
-      if (now >= this.retryAt && !this.Ha) this.W(now);
+      if (now >= this.retryAt && !this.Pa) this.Z(now);
     } else if (this.state === "connecting") {
-      if (now < this.q || this.B) return;
-      this.Bb(now);
+      if (now < this.o || this.F) return;
+      this.Ob(now);
     } else if (this.state === "open") {
-      if (!this.Fa) {
-        if (now - this.Ea >= this.Da) this.bb(now, Math.min(this.Da, patienceMs));
-      } else if (now - this.q > freshMs) {
-        this.bb(now, probeMs);
-      } else if (now >= this.q) {
-        return this.Bb(now);
+      if (!this.Na) {
+        if (now - this.Ma >= this.La) this.hb(now, Math.min(this.La, patienceMs));
+      } else if (now - this.o > freshMs) {
+        this.hb(now, probeMs);
+      } else if (now >= this.o) {
+        return this.Ob(now);
       }
     }
-    this.ka(now);
-    for (const sub of this.g.values()) {
-      if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
-        sub.retryAt = 0;
-        this.w([this.ma(sub)]);
-      }
-    }
+    this.ma(now);
+    if (this.state === "open" && now >= this.Ia) this.Nb();
   }
-  Bb(now) {
-    this.Y(4e3);
-    if (this.K) this.p.push({ do: "steal" });
-    this.R({ problem: trouble("silent", "there was no answer") }, now);
+  Ob(now) {
+    this._(4e3);
+    if (this.M) this.t.push({ do: "steal" });
+    this.T({ problem: trouble("silent", "there was no answer") }, now);
   }
-  bb(now, patience) {
-    this.Fa = now;
-    this.q = now + patience;
-    this.w([this.la({ ping: {} })]);
+  hb(now, patience) {
+    this.Na = now;
+    this.o = now + patience;
+    this.z([this.na({ ping: {} })]);
   }
-  dc(now) {
+  sc(now) {
     let deadline = Infinity;
-    if (this.state === "waiting" && !this.Ha) deadline = this.retryAt;
-    else if (this.state === "connecting" && !this.B) deadline = this.q;
+    if (this.state === "waiting" && !this.Pa) deadline = this.retryAt;
+    else if (this.state === "connecting" && !this.F) deadline = this.o;
     else if (this.state === "open") {
-      deadline = this.Fa ? this.q : this.Ea + this.Da;
-      if (this.m.J) deadline = Math.min(deadline, this.m.J);
-      for (const sub of this.g.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt);
+      deadline = this.Na ? this.o : this.Ma + this.La;
+      deadline = Math.min(deadline, this.y.ia, this.Ia);
     }
-    this.Ya = Math.max(deadline, now);
+    this.cb = Math.max(deadline, now);
   }
   // --- commands ---
-  la(command) {
-    return JSON.stringify({ id: ++this.V, ...command });
+  na(command) {
+    return { id: ++this.W, ...command };
   }
-  w(lines) {
-    this.p.push({ do: "send", lines });
+  z(lines) {
+    this.t.push({ do: "send", lines });
   }
-  Za({ name, since, last, fields }) {
+  db({ name, since, last, e: fields }) {
     const old = this.g.get(name);
-    const sub = { name, since, last, fields, L: false, retryAt: 0 };
+    const sub = { name, since, last, e: fields, p: false };
     this.g.set(name, sub);
-    if (this.state === "closed" && this.error) return this.na(name, { error: this.error.problem });
+    if (this.state === "closed" && this.error) return this.pa(name, { error: this.error.problem });
     if (this.state !== "open") return;
-    if (old) this.X(name);
-    this.w([this.ma(sub)]);
+    if (old) this.N(name);
+    this.z([this.oa(sub)]);
   }
-  ma(sub) {
-    const { name, since, last, fields } = sub;
-    const line = this.la({ subscribe: { channel: name, since, last: since ? void 0 : last, ...fields } });
-    this.ha.set(this.V, sub);
+  oa(sub) {
+    const { name, since, last, e: fields } = sub;
+    const delta = this.E.deltas && "fossil";
+    const line = this.na({ subscribe: { channel: name, since, last: since ? void 0 : last, delta, ...fields } });
+    this.X.set(this.W, sub);
     return line;
   }
-  X(channel) {
-    this.w([this.la({ unsubscribe: { channel } })]);
+  // Subscribes to what has not begun and was not asked for.
+  Nb() {
+    this.Ia = Infinity;
+    const asked = new Set(this.X.values());
+    for (const sub of this.g.values()) if (!sub.p && !asked.has(sub)) this.z([this.oa(sub)]);
   }
-  na(name, outcome) {
+  // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
+  wc(sub) {
+    sub.p = false;
+    this.N(sub.name);
+    this.z([this.oa(sub)]);
+  }
+  N(channel) {
+    this.z([this.na({ unsubscribe: { channel } })]);
+  }
+  pa(name, outcome) {
     if (outcome.error) this.g.delete(name);
-    this.p.push({ do: "begun", name, ...outcome });
+    this.t.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
-  bc(line, now) {
+  qc(line, now) {
     if (line.position && line.channel) {
-      this.Cb(line.channel, line.position);
+      const sub = this.g.get(line.channel);
+      const whole = sub?.read ? sub.p && sub.read(line) : line;
+      if (!whole) return sub.p ? this.wc(sub) : void 0;
+      line = whole;
+      this.Pb(line.channel, line.position);
     } else if (line.id || line.error) {
-      return this.hc(line, now);
+      return this.xc(line, now);
     } else if (line.gap) {
-      if (line.gap.to) this.Cb(line.gap.channel, line.gap.to);
+      if (line.gap.to) this.Pb(line.gap.channel, line.gap.to);
     } else if (line.vector) {
       const sub = this.g.get(line.vector.channel);
-      if (sub?.L) sub.since = line.vector.vector;
+      if (sub?.p) sub.since = line.vector.vector;
     } else if (line.message) {
-      this.ia = line.message.position;
+      this.Ja = line.message.position;
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed;
-      if (channel[0] === "@") this.ia = position ?? void 0;
-      else this.g.set(channel, { since: position, name: channel, fields: {}, L: true, retryAt: 0 });
+      if (channel[0] === "@") this.Ja = position ?? void 0;
+      else this.g.set(channel, { since: position, name: channel, e: {}, p: true });
     } else if (line.unsubscribed) {
-      return this.na(line.unsubscribed.channel, { error: line.unsubscribed.error });
+      return this.pa(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
-      this.Ca = line.reconnect.after_ms;
+      this.Ka = line.reconnect.after_ms;
     } else if (line.expiring) {
-      if (!this.B && this.T.$a && !this.K) this.ab("expired");
+      if (!this.F && this.E.fb && !this.M) this.gb("expired");
     } else if (line.end) {
       const { code, reason, reconnect } = line.end;
-      const problem = this.Ga ?? trouble("ended", reason);
-      if (this.state === "connecting" || this.state === "open") this.Y(4e3);
-      return this.R({ code, reconnect, problem }, now);
+      const problem = this.Oa ?? trouble("ended", reason);
+      if (this.Y) this._(4e3);
+      return this.T({ code, reconnect, problem }, now);
     }
-    this.p.push({ do: "push", line });
+    this.t.push({ do: "push", line });
   }
-  Cb(channel, position) {
+  Pb(channel, position) {
     const sub = this.g.get(channel);
-    if (sub?.L && isBehind(position, sub.since)) sub.since = position;
-    else if (!sub && channel[0] === "@") this.ia = position;
+    if (sub?.p && isBehind(position, sub.since)) sub.since = position;
+    else if (!sub && channel[0] === "@") this.Ja = position;
   }
-  hc({ id, ok, error }, now) {
-    const hello = this.Ba.get(id);
+  xc({ id, ok, error }, now) {
+    const hello = this.Ha.get(id);
     if (hello) {
-      this.Ba.clear();
-      if (ok) this.fc(ok, hello, now);
-      else this.Ga = error;
+      this.Ha.clear();
+      if (ok) this.uc(ok, hello, now);
+      else this.Oa = error;
       return;
     }
-    const sub = this.ha.get(id);
+    const sub = this.X.get(id);
     if (sub) {
-      this.ha.delete(id);
-      if (this.g.get(sub.name) === sub) this.ic(sub, ok, error, now);
+      this.X.delete(id);
+      if (this.g.get(sub.name) === sub) this.yc(sub, ok, error, now);
       return;
     }
-    if (this.m.Zb(id, error ? { error } : { ok }, now)) this.ka(now);
+    if (this.y.mc(id, error ? { error } : { ok }, now)) this.ma(now);
   }
-  ic(sub, ok, error, now) {
+  yc(sub, ok, error, now) {
     const { name } = sub;
     if (error) {
       if (error.retry_after_ms) {
-        sub.retryAt = now + error.retry_after_ms;
+        this.Ia = now + error.retry_after_ms;
         return;
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
-        this.p.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
-        this.w([this.ma(sub)]);
+        this.t.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
+        this.z([this.oa(sub)]);
         return;
       }
-      if (!/already-subscribed$/.test(error.type)) return this.na(name, { error });
+      if (!/already-subscribed$/.test(error.type)) return this.pa(name, { error });
     }
-    sub.L = true;
+    sub.p = true;
+    sub.read = ok?.delta && this.E.deltas?.();
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
-    this.na(name, { ok: ok ?? { position: sub.since } });
+    this.pa(name, { ok: ok ?? { position: sub.since } });
   }
 };
 
@@ -1095,125 +1171,122 @@ var version = "0.1.0";
 // src/client.ts
 var upgradeFirstMs = 1e4;
 var upgradeMaxMs = 6e5;
-var timerMaxMs = 2 ** 31 - 1;
 var Godwit = class extends Emitter {
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-  constructor(url, options = {}, share) {
+  constructor(url, options = {}) {
     super();
-    this.N = new globalThis.Map();
-    this.jc = 0;
-    this.Eb = [];
-    this.cb = false;
-    this.db = upgradeFirstMs;
-    this.S = "idle";
-    this.Fb = "";
-    this.x = false;
-    this.Kb = 0;
-    this.Db = share;
-    const base = typeof document === "undefined" ? void 0 : document.baseURI;
-    const at = new URL(url ?? ".", base);
-    at.protocol = at.protocol.replace(/^ws/, "http");
-    this.url = at.href.replace(/[?#].*$/, "").replace(/\/?$/, "/");
-    this.k = options;
+    this.P = new globalThis.Map();
+    this.zc = 0;
+    this.Qb = [];
+    this.ib = false;
+    this.jb = upgradeFirstMs;
+    this.Rb = "idle";
+    this.Sb = "";
+    /** @internal */
+    this.v = false;
+    this.Yb = 0;
+    const { href } = new URL(url ?? ".", globalThis.document?.baseURI);
+    this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/");
+    this.j = options;
     const { token } = options;
-    this.c = new Session({
+    this.f = new Session({
       client: options.client ?? "godwit-js/" + version,
-      $a: typeof token === "function",
+      fb: typeof token === "function",
       token: typeof token === "string" ? token : void 0,
+      deltas: options.deltas,
       random: Math.random
     });
-    this.M = new Fan(
-      this.c,
-      (input) => this.a(input),
-      (verb, body) => this.ea(verb, body, { timeout: 3e4 })
-    );
-    this.e = {
-      grace: options.grace ?? 5e3,
-      ba: (feed) => {
-        this.Gb();
-        if (this.x) queueMicrotask(() => feed.ua(wasClosed));
-        else this.M.ba(feed);
-      },
-      P: (feed) => {
-        this.M.P(feed);
-        this.La();
-      },
-      ask: (verb, body, options2) => this.ea(verb, body, options2),
-      lb: later
-    };
+    this.O = new Fan(this.f, this);
+    this.Aa = options.grace ?? 5e3;
   }
   /** What the connection is doing; in a tab that shares another one's, what that is doing. */
   get state() {
-    const { state } = this.c;
-    if (this.x) return "closed";
-    return state !== "closed" && state !== "idle" ? this.d?.shared?.state ?? state : state;
+    const { state } = this.f;
+    if (this.v) return "closed";
+    return state === "closed" || state === "idle" ? state : this.d.state;
   }
   /** When the next attempt is made, in the state `waiting`. */
   get retryAt() {
-    const at = this.d?.shared?.retryAt ?? this.c.retryAt;
-    return this.state === "waiting" && isFinite(at) ? new Date(at) : void 0;
+    const { retryAt } = this.d;
+    return this.state === "waiting" && isFinite(retryAt) ? new Date(retryAt) : void 0;
   }
   /** Why the connection is not there. */
   get error() {
-    const { error } = this.c;
+    const { error } = this.f;
     return error && this.state !== "open" ? new GodwitError(error.problem, error.code) : void 0;
   }
   /** What carries the connection, "" while there is none. */
   get transport() {
-    return this.d?.shared?.transport ?? this.c.b;
+    return this.d.transport;
   }
   /** Whether another tab has the connection. */
   get isShared() {
-    return !!this.d?.shared;
+    return this.d !== this.f;
   }
   /** Who the server says this is. */
   get user() {
-    return this.d?.shared?.user ?? this.c.user;
+    return this.d.user;
   }
   /** The id of the session, which others see as that of a member. */
   get session() {
-    return (this.d?.shared?.resume ?? this.c.resume)?.session;
+    return this.d.resume?.session;
+  }
+  /** What the connection is like, wherever it is. @internal */
+  get d() {
+    return this.f;
   }
   channel(name, options = {}) {
-    return this.Hb(this.e, name, options);
+    return this.Tb(name, options);
   }
   /** @internal */
-  Hb(link, name, options) {
-    return new Channel(link, name, options);
+  Tb(name, options) {
+    return new Channel(this, name, options);
   }
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
   async rpc(method, data, { timeout = 3e4, signal } = {}) {
     const body = { method, timeout_ms: Math.max(1, Math.min(timeout, 6e4)), ...data === void 0 ? {} : payload(data) };
-    const ok = await this.ea("rpc", body, { timeout: timeout + 5e3, signal });
+    const ok = await this.l("rpc", body, { timeout: timeout + 5e3, signal });
     return message(ok).data;
   }
   /** reconnect tries at once, also after the server has said that it would do no good. */
   reconnect() {
-    if (!this.x) this.a({ is: "again" });
+    if (!this.v) this.b({ is: "again" });
   }
   /** close ends the connection for good: what waits fails. */
   close() {
-    if (this.x) return;
-    this.x = true;
-    this.O();
-    for (const { reply } of [...this.N.values()]) reply({ error: wasClosed });
+    if (this.v) return;
+    this.v = true;
+    this.Q();
+    for (const reply of [...this.P.values()]) reply({ error: wasClosed });
   }
   // --- commands ---
-  ea(verb, body, { timeout, signal } = {}) {
+  /** @internal */
+  tb(feed) {
+    this.Ub();
+    if (this.v) queueMicrotask(() => feed.Ba(wasClosed));
+    else this.O.Db(feed);
+  }
+  /** @internal */
+  ub(feed) {
+    this.O._a(feed);
+    this.aa();
+  }
+  /** @internal */
+  l(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
     return new Promise((done, failed) => {
       const give = (reason) => {
         end();
-        this.Ib(ref);
+        this.Vb(ref);
         failed(reason);
       };
       const aborted = () => give(signal.reason);
       if (signal?.aborted) return failed(signal.reason);
-      const ref = this.Jb(verb, body, ({ ok, error }) => {
+      const ref = this.Wb(verb, body, ({ ok, error }) => {
         end();
         if (ok) done(ok);
         else failed(new GodwitError(error));
       });
-      const stop = timeout && ref ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time; whether it was done is not known")))) : void 0;
+      const stop = timeout && ref ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time" + notKnown)))) : void 0;
       const end = () => {
         stop?.();
         signal?.removeEventListener("abort", aborted);
@@ -1221,220 +1294,185 @@ var Godwit = class extends Emitter {
       signal?.addEventListener("abort", aborted);
     });
   }
-  Jb(verb, body, reply) {
-    const isFull = this.N.size >= (this.k.queue ?? 1e3);
-    if (this.x || isFull) {
-      queueMicrotask(() => reply({ error: this.x ? wasClosed : trouble("queue", "too many commands wait for the connection") }));
+  /** @internal */
+  Wb(verb, body, reply) {
+    const isFull = this.P.size >= (this.j.queue ?? 1e3);
+    if (this.v || isFull) {
+      queueMicrotask(() => reply({ error: this.v ? wasClosed : trouble("queue", "too many commands wait") }));
       return 0;
     }
-    const ref = ++this.jc;
-    this.N.set(ref, {
-      reply: (outcome) => {
-        this.N.delete(ref);
-        reply(outcome);
-        this.La();
-      }
+    const ref = ++this.zc;
+    this.P.set(ref, (outcome) => {
+      this.P.delete(ref);
+      reply(outcome);
+      this.aa();
     });
-    this.Gb();
-    this.a({ is: "ask", A: ref, v: verb, body });
+    this.Ub();
+    this.b({ is: "ask", C: ref, D: verb, body });
     return ref;
   }
-  Ib(ref) {
-    if (!this.N.delete(ref)) return;
-    this.a({ is: "forget", A: ref });
-    this.La();
+  /** @internal */
+  Vb(ref) {
+    if (!this.P.delete(ref)) return;
+    this.b({ is: "forget", C: ref });
+    this.aa();
   }
   // --- the life of the connection ---
-  Gb() {
-    this.fb();
-    if (this.x || this.c.state !== "idle") return;
-    this.eb ??= watchPage({
-      Xb: () => this.a({ is: "wake" }),
-      tb: (isLeft) => this.kc(isLeft),
+  Ub() {
+    this.lb();
+    if (this.v || this.f.state !== "idle") return;
+    this.kb ??= watchPage({
+      rb: () => this.b({ is: "wake" }),
+      sb: (isLeft) => this.mb(isLeft),
       resume: () => {
-        this.d?.join();
-        this.a({ is: "wake" });
+        this.nb();
+        this.b({ is: "wake" });
       }
     });
-    const { tabs = true } = this.k;
-    if (tabs)
-      this.d ??= this.Db?.("godwit 1 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
-        session: this.c,
-        fan: this.M,
-        run: (input) => this.a(input),
-        command: (verb, body, reply) => this.Jb(verb, body, reply),
-        forget: (ref) => this.Ib(ref),
-        busy: () => this.fb(),
-        rest: () => this.La(),
-        tell: () => this.gb()
-      });
-    if (this.d) this.d.join();
-    else this.a({ is: "use" });
+    if (!this.nb()) this.b({ is: "use" });
   }
-  fb() {
-    this.oa?.();
-    this.oa = void 0;
+  /** _join says whether other tabs have a say in who connects. @internal */
+  nb() {
+    return false;
   }
-  // _rest lets go when nobody has used anything for a while.
-  La() {
-    if (this.oa || this.x || this.M.size > 0 || this.N.size > 0) return;
-    this.oa = later(this.e.grace, () => {
-      this.oa = void 0;
-      this.O();
+  /** _part is the opposite of _join. @internal */
+  ob() {
+  }
+  /** @internal */
+  lb() {
+    this.qa?.();
+    this.qa = void 0;
+  }
+  /** _rest lets go when nobody has used anything for a while. @internal */
+  aa() {
+    if (this.qa || this.v || this.O.size > 0 || this.P.size > 0) return;
+    this.qa = later(this.Aa, () => {
+      this.qa = void 0;
+      this.Q();
     });
   }
-  O() {
-    this.fb();
-    this.pa?.();
-    this.pa = void 0;
-    this.a({ is: "leave" });
-    this.d?.leave();
-    this.eb?.();
-    this.eb = void 0;
-    this.gb();
+  Q() {
+    this.lb();
+    this.ra?.();
+    this.ra = void 0;
+    this.b({ is: "leave" });
+    this.ob();
+    this.kb?.();
+    this.kb = void 0;
+    this.sa();
   }
-  kc(isLeft) {
-    if (!isLeft || this.d?.hb) this.a({ is: "sleep" });
-    this.d?.leave();
+  /** isLeft says that the page ends, and its session with it. @internal */
+  mb(isLeft) {
+    if (!isLeft) this.b({ is: "sleep" });
+    this.ob();
   }
   // --- one step after another ---
-  a(input) {
-    this.Eb.push(input);
-    if (this.cb) return;
-    this.cb = true;
+  /** @internal */
+  b(input) {
+    this.Qb.push(input);
+    if (this.ib) return;
+    this.ib = true;
     try {
-      for (let next; next = this.Eb.shift(); ) {
-        const effects = this.c.step(next, Date.now());
-        this.lc();
-        for (const effect of effects) this.ib(effect);
+      for (let next; next = this.Qb.shift(); ) {
+        const effects = this.f.step(next, Date.now());
+        this.Ac();
+        for (const effect of effects) this.ta(effect);
       }
     } finally {
-      this.cb = false;
+      this.ib = false;
     }
   }
-  lc() {
-    clearTimeout(this.u);
-    const { Ya: deadline } = this.c;
-    if (deadline < Infinity) this.u = setTimeout(() => this.a({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
+  Ac() {
+    clearTimeout(this.x);
+    const { cb: deadline } = this.f;
+    if (deadline < Infinity) this.x = setTimeout(() => this.b({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
   }
-  ib(effect) {
+  /** @internal */
+  ta(effect) {
     switch (effect.do) {
       case "send":
-        return this.r?.send(effect.lines);
+        return this.G?.send(effect.lines);
       case "dial":
-        return this.Ka();
+        return this.$();
       case "drop":
-        this.r?.close(effect.code);
-        this.r = void 0;
+        this.G?.close(effect.code);
+        this.G = void 0;
         return;
       case "token":
-        return this.mc(effect.reason);
+        return this.Bc(effect.reason);
       case "reply":
-        return this.N.get(effect.A)?.reply(effect);
+        return this.P.get(effect.C)?.(effect);
       case "begun":
-        return this.M.Q(effect.name, effect.ok, effect.error);
+        return this.O.S(effect.name, effect.ok, effect.error);
       case "push":
-        return this.F(effect.line);
-      case "steal":
-        return this.d?.steal();
+        return void this.w(effect.line);
       case "state":
-        return this.gb();
+        return this.sa();
     }
   }
-  mc(reason) {
-    const { token } = this.k;
+  Bc(reason) {
+    const { token } = this.j;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
-      (token2) => this.a({ is: "token", token: token2 }),
-      (error) => this.a({ is: "token", error: trouble("token", "no token was to be had: " + (error?.message ?? error)) })
+      (token2) => this.b({ is: "token", token: token2 }),
+      (error) => this.b({ is: "token", error: trouble("token", "no token was to be had: " + (error?.message ?? error)) })
     );
   }
-  F(line) {
-    const isWanted = this.M.push(line);
-    if (line.message) this.h("message", message(line.message));
-    if (this.d?.j && (isWanted || line.message)) this.d.push(line);
+  /** _push hands on what has come, and says whether another tab wants it. @internal */
+  w(line) {
+    if (line.message) this.a("message", message(line.message));
+    return this.O.push(line);
   }
-  Ka() {
-    this.r?.close(4e3);
-    const sharing = this.d;
-    if (sharing && !sharing.j) {
-      this.r = { send: (lines) => sharing.ask(lines), close() {
-      } };
-      this.a({ is: "ready", b: "tab" });
-      return;
+  /** @internal */
+  $() {
+    this.G?.close(4e3);
+    const around = { ...this.j, url: this.url + "connect", session: this.f };
+    const known = this.u ?? memory(this.url);
+    const kinds = this.Xb().sort((a, b) => Number(b === known) - Number(a === known));
+    this.G = new Dialer(kinds, kinds[0] === known && this.Yb++ % 3 < 2, around, this);
+  }
+  Xb() {
+    const hasSocket = !!(this.j.WebSocket ?? globalThis.WebSocket);
+    return (this.j.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
+  }
+  /** @internal */
+  sa() {
+    const { transport, resume } = this.f;
+    if (transport && transport !== "tab") {
+      this.Yb = 0;
+      if (this.u !== transport) memory(this.url, this.u = transport);
     }
-    const around = {
-      url: this.url + "connect",
-      fetch: this.k.fetch ?? globalThis.fetch,
-      WebSocket: this.k.WebSocket ?? globalThis.WebSocket,
-      session: () => {
-        const { resume } = this.c;
-        return resume ? resume.session + "." + resume.secret : "";
-      }
-    };
-    const kinds = this.H();
-    const known = this.s ?? remembered(this.url);
-    const first = kinds.find((kind) => kind === known);
-    const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds;
-    const dialer = new Dialer(order, !!first && this.Kb++ % 3 < 2, around, {
-      va: (kind) => this.r === dialer && this.a({ is: "ready", b: kind }),
-      G: (lines) => this.r === dialer && this.a({ is: "received", lines }),
-      wa: (why) => this.r === dialer && this.a({ is: "lost", ...why })
-    });
-    this.r = dialer;
-  }
-  H() {
-    const hasSocket = !!(this.k.WebSocket ?? globalThis.WebSocket);
-    return (this.k.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
-  }
-  gb() {
-    const { b: kind, resume } = this.c;
-    if (kind && kind !== "tab") {
-      this.Kb = 0;
-      if (this.s !== kind) remember(this.url, this.s = kind);
-    }
-    this.Lb(kind);
-    if (this.d?.j) this.d.share();
+    this.Zb(transport);
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join();
-    if (all === this.Fb) return;
-    this.Fb = all;
+    if (all === this.Sb) return;
+    this.Sb = all;
     const { state } = this;
-    const before = this.S;
-    this.S = state;
-    this.h("state", state);
-    if (state === "open" && before !== "open") this.h("open", this);
-    if (state !== "open" && before === "open") this.h("close", this.error);
-    if ((state === "waiting" || state === "closed") && before !== state && this.error) this.h("error", this.error);
+    const before = this.Rb;
+    this.Rb = state;
+    this.a("state", state);
+    if (state === "open" && before !== "open") this.a("open", this);
+    if (state !== "open" && before === "open") this.a("close", this.error);
+    if ((state === "waiting" || state === "closed") && before !== state && this.error) this.a("error", this.error);
   }
   // What carries the session is replaced by a WebSocket when that gets through.
-  Lb(kind) {
-    if (this.pa || kind === "" || kind === "tab" || kind === "websocket" || !this.H().includes("websocket")) return;
-    this.pa = later(this.db, () => {
-      this.pa = void 0;
-      this.db = Math.min(this.db * 2, upgradeMaxMs);
-      this.r?.Rb?.();
-      this.Lb(this.c.b);
+  Zb(kind) {
+    if (this.ra || kind === "" || kind === "tab" || kind === "websocket" || !this.Xb().includes("websocket")) return;
+    this.ra = later(this.jb, () => {
+      this.ra = void 0;
+      this.jb = Math.min(this.jb * 2, upgradeMaxMs);
+      this.G?.fc?.();
+      this.Zb(this.f.transport);
     });
   }
 };
-function later(ms, then) {
-  const timer = setTimeout(then, Math.min(ms, timerMaxMs));
-  timer.unref?.();
-  return () => clearTimeout(timer);
-}
-var storageKey = (url) => "godwit transport " + url;
-function remembered(url) {
+function memory(url, transport) {
+  const key = "godwit transport " + url;
   try {
-    return sessionStorage.getItem(storageKey(url)) ?? void 0;
-  } catch {
-    return void 0;
-  }
-}
-function remember(url, kind) {
-  try {
-    sessionStorage.setItem(storageKey(url), kind);
+    if (!transport) return sessionStorage.getItem(key);
+    sessionStorage.setItem(key, transport);
   } catch {
   }
+  return void 0;
 }
 
 // src/presence.ts
@@ -1442,101 +1480,100 @@ var Roster = class extends Emitter {
   /** @internal */
   constructor(_link, _name) {
     super();
-    this.e = _link;
-    this.l = _name;
-    this.C = /* @__PURE__ */ new Map();
-    this.qa = -1;
-    this.Ma = 0;
+    this.i = _link;
+    this.m = _name;
+    this.H = /* @__PURE__ */ new Map();
+    this.ua = -1;
+    this.Sa = 0;
     // what came while pages are read
-    this.Na = 0;
+    this.Ta = 0;
   }
   /** Who is there, as far as it is known; those who came first are first. */
   get members() {
-    return [...this.C.values()];
+    return [...this.H.values()];
   }
   /** How many are there. */
   get count() {
-    return this.Ma;
+    return this.Sa;
   }
   /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
   async get({ by, ...options } = {}) {
-    return (await this.Mb(by, options)).members;
+    return (await this._b(by, options)).members;
   }
   /** @internal */
-  Pa() {
-    this.i?.();
-    this.i = void 0;
-    if (this.f) return;
-    const feed = this.f = {
-      name: this.l,
-      fields: { presence: true },
-      Q: () => this.f === feed && void this.Nb(),
-      ua: (error) => {
-        if (this.f !== feed) return;
-        this.f = void 0;
-        this.h("error", new GodwitError(error));
+  Va() {
+    this.k?.();
+    this.k = void 0;
+    if (this.c) return;
+    const feed = this.c = {
+      name: this.m,
+      e: { presence: true },
+      S: () => this.c === feed && void this.$b(),
+      Ba: (error) => {
+        if (this.c !== feed) return;
+        this.c = void 0;
+        this.a("error", new GodwitError(error));
       },
-      push: (line) => this.f === feed && this.F(line)
+      push: (line) => this.c === feed && this.w(line)
     };
-    this.e.ba(feed);
+    this.i.tb(feed);
   }
   /** @internal */
-  Qa() {
-    if (this.kb || this.i) return;
-    this.i = this.e.lb(this.e.grace, () => {
-      this.i = void 0;
-      if (this.f) this.e.P(this.f);
-      this.f = void 0;
-      this.Na++;
-      this.C.clear();
-      this.Ma = 0;
+  Wa() {
+    this.k = later(this.i.Aa, () => {
+      this.k = void 0;
+      if (this.c) this.i.ub(this.c);
+      this.c = void 0;
+      this.Ta++;
+      this.H.clear();
+      this.Sa = 0;
     });
   }
-  async Mb(by, options = {}) {
+  async _b(by, options = {}) {
     const members = [];
     let cursor;
     for (; ; ) {
-      const ok = await this.e.ask("presence", { channel: this.l, limit: 1e3, cursor, by }, { timeout: 3e4, ...options });
+      const ok = await this.i.l("presence", { channel: this.m, limit: 1e3, cursor, by }, options);
       members.push(...ok.members);
       cursor = ok.cursor;
       if (!cursor) return { members, version: ok.version ?? -1, count: ok.count };
     }
   }
   // docs/protocol.md §5.3: all pages, and then each change of a greater version.
-  async Nb() {
-    const reading = ++this.Na;
-    this.ra = [];
+  async $b() {
+    const reading = ++this.Ta;
+    this.va = [];
     try {
-      const { members, version: version2, count } = await this.Mb(void 0);
-      if (reading !== this.Na) return;
-      const before = this.C;
-      this.C = new Map(members.map((member) => [member.id, member]));
-      this.qa = version2;
-      this.Ma = count;
-      const early = this.ra;
-      this.ra = void 0;
-      for (const [id, member] of this.C) if (!before.has(id)) this.h("join", member);
-      for (const [id, member] of before) if (!this.C.has(id)) this.h("leave", member);
-      this.h("change", this);
-      for (const line of early) this.F(line);
+      const { members, version: version2, count } = await this._b(void 0);
+      if (reading !== this.Ta) return;
+      const before = this.H;
+      this.H = new Map(members.map((member) => [member.id, member]));
+      this.ua = version2;
+      this.Sa = count;
+      const early = this.va;
+      this.va = void 0;
+      for (const [id, member] of this.H) if (!before.has(id)) this.a("join", member);
+      for (const [id, member] of before) if (!this.H.has(id)) this.a("leave", member);
+      this.a("change", this);
+      for (const line of early) this.w(line);
     } catch (error) {
-      if (reading === this.Na) this.h("error", error);
+      if (reading === this.Ta) this.a("error", error);
     }
   }
-  F(line) {
+  w(line) {
     const change = line.join ?? line.leave ?? line.presence;
-    if (!change || change.channel !== this.l) return;
-    if (this.ra) return void this.ra.push(line);
-    if (change.version < this.qa) return;
-    if (line.presence || change.version > this.qa && change.previous > this.qa) return void this.Nb();
-    this.qa = change.version;
-    this.Ma = change.count;
+    if (!change || change.channel !== this.m) return;
+    if (this.va) return void this.va.push(line);
+    if (change.version < this.ua) return;
+    if (line.presence || change.version > this.ua && change.previous > this.ua) return void this.$b();
+    this.ua = change.version;
+    this.Sa = change.count;
     for (const member of change.members) {
-      if (line.join) this.C.set(member.id, member);
-      else this.C.delete(member.id);
-      this.h(line.join ? "join" : "leave", member);
+      if (line.join) this.H.set(member.id, member);
+      else this.H.delete(member.id);
+      this.a(line.join ? "join" : "leave", member);
     }
-    this.h("change", this);
+    this.a("change", this);
   }
 };
 
@@ -1544,179 +1581,179 @@ var Roster = class extends Emitter {
 var followerPingMs = 3e3;
 var Follower = class {
   constructor(_leader) {
-    this.n = _leader;
-    this.Z = /* @__PURE__ */ new Map();
-    this._ = /* @__PURE__ */ new Map();
+    this.q = _leader;
+    this.ba = /* @__PURE__ */ new Map();
+    this.ca = /* @__PURE__ */ new Map();
   }
   /** take does the commands of the tab. */
   take(lines) {
-    for (const line of lines) {
-      const { id, ...command } = JSON.parse(line);
+    for (const { id, ...command } of lines) {
       const [verb] = Object.keys(command);
-      if (verb) this.ib(id, verb, command[verb]);
+      if (verb) this.ta(id, verb, command[verb]);
     }
   }
   /** end takes back what the tab has wanted. */
   end() {
-    for (const feed of this.Z.values()) this.n.fan.P(feed);
-    for (const ref of this._.values()) this.n.forget(ref);
-    this.Z.clear();
-    this._.clear();
+    for (const feed of this.ba.values()) this.q.fan._a(feed);
+    for (const ref of this.ca.values()) this.q.forget(ref);
+    this.ba.clear();
+    this.ca.clear();
   }
-  ib(id, verb, body) {
-    const ok = (ok2 = {}) => this.n.answer([{ id, ok: ok2 }]);
+  ta(id, verb, body) {
+    const ok = (ok2 = {}) => this.q.answer([{ id, ok: ok2 }]);
     switch (verb) {
       case "connect":
         this.end();
-        return ok({ ...this.n.welcome(), resumed: false, ping_ms: followerPingMs });
+        return ok({ ...this.q.welcome(), resumed: false, ping_ms: followerPingMs });
       case "ping":
         return ok();
       case "end":
         this.end();
         return ok();
       case "unsubscribe":
-        this.X(body.channel);
+        this.N(body.channel);
         return ok();
       case "subscribe":
-        return this.Za(id, body);
+        return this.db(id, body);
       case "cancel": {
-        const ref = this._.get(body.rpc);
-        if (ref !== void 0) this.n.forget(ref);
-        this._.delete(body.rpc);
+        const ref = this.ca.get(body.rpc);
+        if (ref !== void 0) this.q.forget(ref);
+        this.ca.delete(body.rpc);
         return ok();
       }
       default: {
-        const ref = this.n.ask(verb, body, (outcome) => {
-          this._.delete(id);
-          this.n.answer([{ id, ...outcome }]);
+        const ref = this.q.ask(verb, body, (outcome) => {
+          this.ca.delete(id);
+          this.q.answer([{ id, ...outcome }]);
         });
-        if (ref > 0) this._.set(id, ref);
+        if (ref > 0) this.ca.set(id, ref);
       }
     }
   }
-  X(name) {
-    const feed = this.Z.get(name);
-    this.Z.delete(name);
-    if (feed) this.n.fan.P(feed);
+  N(name) {
+    const feed = this.ba.get(name);
+    this.ba.delete(name);
+    if (feed) this.q.fan._a(feed);
   }
-  Za(id, { channel, since, last, ...fields }) {
-    this.X(channel);
+  // What another tab is given is whole, whatever it asks for.
+  db(id, { channel, since, last, delta: _, ...fields }) {
+    this.N(channel);
     let isAnswered = false;
     const feed = {
       name: channel,
       since,
       last,
-      fields,
-      Q: (ok) => {
-        if (!isAnswered) this.n.answer([{ id, ok }]);
+      e: fields,
+      S: (ok) => {
+        if (!isAnswered) this.q.answer([{ id, ok }]);
         isAnswered = true;
       },
-      ua: (error) => {
-        this.Z.delete(channel);
-        this.n.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
+      Ba: (error) => {
+        this.ba.delete(channel);
+        this.q.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
         isAnswered = true;
       }
     };
-    this.Z.set(channel, feed);
-    this.n.fan.ba(feed);
+    this.ba.set(channel, feed);
+    this.q.fan.Db(feed);
   }
 };
 
 // src/tabs.ts
 var Tabs = class {
   constructor(name, id, events) {
-    this.j = false;
-    this.O = new AbortController();
-    this.s = /* @__PURE__ */ new Set();
-    this.$ = false;
-    this.l = name;
+    this.h = false;
+    this.Q = new AbortController();
+    this.u = /* @__PURE__ */ new Set();
+    this.da = false;
+    this.m = name;
     this.id = id;
-    this.D = events;
+    this.I = events;
   }
   join() {
-    if (this.$) return;
-    this.$ = true;
-    this.O = new AbortController();
-    this.Oa = new BroadcastChannel(this.l);
-    this.Oa.onmessage = ({ data }) => this.nc(data);
-    this.sa(this.l + this.id, {}, () => new Promise((done) => this.O.signal.addEventListener("abort", done)));
-    this.sa(this.l, { ifAvailable: true }, (lock) => lock ? this.jb() : this.Ja());
+    if (this.da) return;
+    this.da = true;
+    this.Q = new AbortController();
+    this.Ua = new BroadcastChannel(this.m);
+    this.Ua.onmessage = ({ data }) => this.Cc(data);
+    this.wa(this.m + this.id, {}, () => new Promise((done) => this.Q.signal.addEventListener("abort", done)));
+    this.wa(this.m, { ifAvailable: true }, (lock) => lock ? this.pb() : this.Ra());
   }
   /** leave gives the connection to another tab, if this one has it. */
   leave() {
-    if (!this.$) return;
-    this.$ = this.j = false;
-    this.ta({ from: this.id, bye: true });
-    this.Oa?.close();
-    this.O.abort();
-    this.Ob?.();
-    this.s.clear();
+    if (!this.da) return;
+    this.da = this.h = false;
+    this.xa({ from: this.id, bye: true });
+    this.Ua?.close();
+    this.Q.abort();
+    this.ac?.();
+    this.u.clear();
   }
   /** steal takes the connection from a tab that does not answer. */
   steal() {
-    if (this.$ && !this.j) this.sa(this.l, { steal: true }, () => this.jb());
+    if (this.da && !this.h) this.wa(this.m, { steal: true }, () => this.pb());
   }
-  get hb() {
-    return this.s.size > 0;
+  get qb() {
+    return this.u.size > 0;
   }
   ask(lines) {
-    this.ta({ from: this.id, lines });
+    this.xa({ from: this.id, lines: JSON.parse(JSON.stringify(lines)) });
   }
   answer(to, lines) {
-    this.ta(to === void 0 ? { lines } : { to, lines });
+    this.xa(to === void 0 ? { lines } : { to, lines });
   }
   share(shared) {
-    this.ta({ shared });
+    this.xa({ shared });
   }
-  sa(name, options, held) {
-    const { signal } = this.O;
+  wa(name, options, held) {
+    const { signal } = this.Q;
     const asked = navigator.locks.request(
       name,
       options.ifAvailable || options.steal ? options : { ...options, signal },
       (lock) => signal.aborted ? void 0 : held(lock)
     );
     asked.catch(() => {
-      if (name !== this.l || signal.aborted || !this.j) return;
-      this.j = false;
-      this.s.clear();
-      this.Ja();
+      if (name !== this.m || signal.aborted || !this.h) return;
+      this.h = false;
+      this.u.clear();
+      this.Ra();
     });
   }
-  jb() {
-    if (this.j) return void 0;
-    this.j = true;
-    this.ta({ leads: this.id });
-    this.D.follow(false);
-    return new Promise((release) => this.Ob = release);
+  pb() {
+    if (this.h) return void 0;
+    this.h = true;
+    this.xa({ leads: this.id });
+    this.I.follow(false);
+    return new Promise((release) => this.ac = release);
   }
-  Ja() {
-    this.sa(this.l, {}, () => this.jb());
-    this.D.follow(true);
+  Ra() {
+    this.wa(this.m, {}, () => this.pb());
+    this.I.follow(true);
   }
-  ta(said) {
-    this.Oa?.postMessage(said);
+  xa(said) {
+    this.Ua?.postMessage(said);
   }
-  nc(said) {
-    if (!this.$) return;
+  Cc(said) {
+    if (!this.da) return;
     if ("leads" in said) {
-      if (!this.j) this.D.leader();
+      if (!this.h) this.I.leader();
     } else if ("shared" in said) {
-      if (!this.j) this.D.shared(said.shared);
+      if (!this.h) this.I.shared(said.shared);
     } else if ("bye" in said) {
-      this.Pb(said.from);
+      this.bc(said.from);
     } else if ("from" in said) {
-      if (!this.j) return;
-      if (!this.s.has(said.from)) {
-        this.s.add(said.from);
-        this.sa(this.l + said.from, {}, () => this.Pb(said.from));
+      if (!this.h) return;
+      if (!this.u.has(said.from)) {
+        this.u.add(said.from);
+        this.wa(this.m + said.from, {}, () => this.bc(said.from));
       }
-      this.D.commands(said.from, said.lines);
-    } else if (!this.j && (said.to === void 0 || said.to === this.id)) {
-      this.D.G(said.lines);
+      this.I.commands(said.from, said.lines);
+    } else if (!this.h && (said.to === void 0 || said.to === this.id)) {
+      this.I.fa(said.lines);
     }
   }
-  Pb(from) {
-    if (this.s.delete(from)) this.D.left(from);
+  bc(from) {
+    if (this.u.delete(from)) this.I.left(from);
   }
 };
 
@@ -1752,7 +1789,7 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
       run({ is: "use" });
     },
     leader: () => run({ is: "lost" }),
-    G: (lines) => run({ is: "received", lines }),
+    fa: (lines) => run({ is: "received", lines }),
     shared(shared) {
       sharing.shared = shared;
       session.resume = shared.resume;
@@ -1770,11 +1807,11 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
   });
   const sharing = {
     shared: void 0,
-    get j() {
-      return tabs.j;
+    get h() {
+      return tabs.h;
     },
-    get hb() {
-      return tabs.hb;
+    get qb() {
+      return tabs.qb;
     },
     join: () => tabs.join(),
     leave() {
@@ -1785,8 +1822,8 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
     ask: (lines) => tabs.ask(lines),
     push: (line) => tabs.answer(void 0, [line]),
     share() {
-      const { state, retryAt, b: kind, user, resume } = session;
-      tabs.share({ state, retryAt, transport: kind, user, resume });
+      const { state, retryAt, transport, user, resume } = session;
+      tabs.share({ state, retryAt, transport, user, resume });
     }
   };
   return sharing;
@@ -1794,22 +1831,104 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
 
 // src/index.ts
 var Channel2 = class extends Channel {
+  /** digest is what the server holds of the newest `last` publications, at most 256: who has the same computes the same (docs/protocol.md §9). */
+  async digest({ last = 100, ...options } = {}) {
+    return await this.i.l("digest", { channel: this.name, last }, options);
+  }
   /** Who is there, live as long as somebody listens to it. A pattern has no members. */
   get presence() {
-    return this.oc ??= new Roster(this.e, this.name);
+    return this.Dc ??= new Roster(this.i, this.name);
   }
 };
-var Godwit2 = class extends Godwit {
-  /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-  constructor(url, options) {
-    super(url, options, shareTabs);
-  }
+var Godwit2 = class _Godwit extends Godwit {
   channel(name, options) {
     return super.channel(name, options);
   }
   /** @internal */
-  Hb(link, name, options) {
-    return new Channel2(link, name, options);
+  Tb(name, options) {
+    return new Channel2(this, name, options);
+  }
+  /**
+   * handle answers the calls of a method, or of all that a pattern stands for, until the function that it resolves with is
+   * called. It resolves when the server has agreed. It needs the grant `answer`. What shares a connection with other tabs
+   * gets one more for this, as each tab answers for itself.
+   */
+  async handle(method, handler, options = {}) {
+    if (this.j.tabs !== false && canShare() && !this.v) {
+      if (!this.za) {
+        this.za = new _Godwit(this.url, { ...this.j, tabs: false });
+        this.za.on("error", (error) => this.a("error", error));
+      }
+      return this.za.handle(method, handler, options);
+    }
+    this.ya ??= new Answers(this);
+    return this.ya.handle(method, handler, options);
+  }
+  /** close ends the connection for good: what waits fails. */
+  close() {
+    super.close();
+    this.za?.close();
+  }
+  /** @internal */
+  aa() {
+    if (!this.ya?.size) super.aa();
+  }
+  // --- what other tabs have to do with it ---
+  /** @internal */
+  get d() {
+    return this.n?.shared ?? super.d;
+  }
+  /** @internal */
+  nb() {
+    const { tabs = true } = this.j;
+    if (tabs)
+      this.n ??= shareTabs("godwit 2 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
+        session: this.f,
+        fan: this.O,
+        run: (input) => this.b(input),
+        command: (verb, body, reply) => this.Wb(verb, body, reply),
+        forget: (ref) => this.Vb(ref),
+        busy: () => this.lb(),
+        rest: () => this.aa(),
+        tell: () => this.sa()
+      });
+    this.n?.join();
+    return !!this.n;
+  }
+  /** @internal */
+  ob() {
+    this.n?.leave();
+  }
+  /** @internal */
+  mb(isLeft) {
+    super.mb(isLeft && !this.n?.qb);
+  }
+  /** @internal */
+  $() {
+    const sharing = this.n;
+    if (!sharing || sharing.h) return super.$();
+    this.G?.close(4e3);
+    this.G = { send: (lines) => sharing.ask(lines), close() {
+    } };
+    this.b({ is: "ready", transport: "tab" });
+  }
+  /** @internal */
+  w(line) {
+    this.ya?.push(line);
+    const isWanted = super.w(line) || !!line.message;
+    if (isWanted && this.n?.h) this.n.push(line);
+    return isWanted;
+  }
+  /** @internal */
+  sa() {
+    if (this.n?.h) this.n.share();
+    this.ya?.renew();
+    super.sa();
+  }
+  /** @internal */
+  ta(effect) {
+    if (effect.do === "steal") this.n?.steal();
+    else super.ta(effect);
   }
 };
 export {

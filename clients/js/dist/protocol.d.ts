@@ -25,6 +25,8 @@ export declare class GodwitError extends Error {
 }
 /** A problem that the client itself has. */
 export declare function trouble(name: string, title: string): Problem;
+/** notKnown is how errors end after which something was done, or was not. */
+export declare const notKnown = ", and whether this was done is not known";
 /** wasClosed is what becomes of everything after close. */
 export declare const wasClosed: Problem;
 /** Everything the server sends: replies and pushes (docs/protocol.md §2, §5). */

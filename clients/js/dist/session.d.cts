@@ -14,7 +14,7 @@ export declare class Session {
         code?: number;
     } | undefined;
     /** The carrier: "" while there is none. */
-    kind: string;
+    transport: string;
     user: string | undefined;
     deadline: number;
     /** The session and its secret, to go on with. */
@@ -33,6 +33,7 @@ export declare class Session {
     private _outbox;
     private _subs;
     private _subIds;
+    private _refusedUntil;
     private _messages;
     private _failures;
     private _afterMs;
@@ -40,7 +41,6 @@ export declare class Session {
     private _heard;
     private _pingedAt;
     private _until;
-    private _dialledAt;
     private _lastError;
     private _isAsleep;
     private _hasCarrier;
@@ -50,8 +50,7 @@ export declare class Session {
     position(name: string): string | undefined;
     /** Whether a subscription has begun on this connection. */
     hasBegun(name: string): boolean;
-    /** How many commands wait for their reply. */
-    get waiting(): number;
+    private get _isUp();
     step(input: Input, now: number): Effect[];
     private _connect;
     private _dial;
@@ -76,6 +75,8 @@ export declare class Session {
     private _send;
     private _subscribe;
     private _subscribeLine;
+    private _subscribeRest;
+    private _again;
     private _unsubscribe;
     private _begun;
     private _receive;

@@ -1,3 +1,4 @@
+import type { DeltaReader } from "./delta.js";
 import type { Line, Problem } from "./protocol.js";
 /** What a Session is doing. */
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
@@ -24,7 +25,7 @@ export type Input = {
     error?: Problem;
 } | {
     is: "ready";
-    kind: string;
+    transport: string;
 } | {
     is: "received";
     lines: Line[];
@@ -70,7 +71,7 @@ export type Effect = {
     do: "dial";
 } | {
     do: "send";
-    lines: string[];
+    lines: Line[];
 } | {
     do: "drop";
     code: number;
@@ -97,5 +98,20 @@ export interface Settings {
     client: string;
     hasTokens: boolean;
     token?: string;
+    deltas?: () => DeltaReader;
     random: () => number;
+}
+/** A subscription that a Session has, or wants. */
+export interface Sub {
+    name: string;
+    since?: string;
+    last?: number;
+    fields: Fields;
+    began: boolean;
+    read?: false | DeltaReader;
+}
+/** What was said at the beginning of a connection that is not answered yet. */
+export interface Hello {
+    transport: string;
+    subs: Map<number, Sub>;
 }

@@ -27,12 +27,16 @@ __export(svelte_exports, {
   messages: () => messages
 });
 module.exports = __toCommonJS(svelte_exports);
+var isPage = () => typeof document !== "undefined";
+var nothing = () => {
+};
 function messages(godwit, name, options = {}) {
   const { keep = 100, ...rest } = options;
   return {
     subscribe(run) {
       let value = [];
       run(value);
+      if (!isPage()) return nothing;
       return godwit.channel(name, rest).on("message", (message) => run(value = [...value, message].slice(-keep)));
     }
   };
@@ -41,6 +45,7 @@ function members(godwit, name) {
   return {
     subscribe(run) {
       run([]);
+      if (!isPage()) return nothing;
       return godwit.channel(name).presence.on("change", (roster) => run(roster.members));
     }
   };

@@ -28,19 +28,22 @@ __export(vue_exports, {
 });
 module.exports = __toCommonJS(vue_exports);
 var import_vue = require("vue");
+function until(listen) {
+  if (typeof document !== "undefined") (0, import_vue.onScopeDispose)(listen());
+}
 function useMessages(godwit, name, options = {}) {
   const { keep = 100, ...rest } = options;
   const value = (0, import_vue.shallowRef)([]);
-  (0, import_vue.onScopeDispose)(godwit.channel(name, rest).on("message", (message) => value.value = [...value.value, message].slice(-keep)));
+  until(() => godwit.channel(name, rest).on("message", (message) => value.value = [...value.value, message].slice(-keep)));
   return value;
 }
 function useMembers(godwit, name) {
   const value = (0, import_vue.shallowRef)([]);
-  (0, import_vue.onScopeDispose)(godwit.channel(name).presence.on("change", (roster) => value.value = roster.members));
+  until(() => godwit.channel(name).presence.on("change", (roster) => value.value = roster.members));
   return value;
 }
 function useConnection(godwit) {
   const value = (0, import_vue.shallowRef)(godwit.state);
-  (0, import_vue.onScopeDispose)(godwit.on("state", (state) => value.value = state));
+  until(() => godwit.on("state", (state) => value.value = state));
   return value;
 }

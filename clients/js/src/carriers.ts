@@ -1,3 +1,4 @@
+import { later } from "./page.js"
 import type { Line, Problem } from "./protocol.js"
 import type { Lost } from "./steps.js"
 
@@ -7,12 +8,24 @@ export type Transport = "websocket" | "stream" | "sse" | "poll"
 /** What a carrier needs from its surroundings. */
 export interface Surroundings {
   url: string // of /connect, http: or https:
-  fetch: typeof fetch
-  WebSocket: typeof WebSocket | undefined
-  session(): string // ID.SECRET, once it is known
+  // In place of those of the platform.
+  fetch?: typeof fetch
+  WebSocket?: typeof WebSocket
+  codec?: Codec
+  session: { resume?: { session: string; secret: string } }
 }
 
-/** What a carrier tells. Nothing comes after `lost`, or after it was closed. */
+/** How objects are written in the messages of a WebSocket. Default is JSON. */
+export interface Codec {
+  /** The subprotocol. */
+  readonly protocol: string
+  encode(line: Line): string | ArrayBufferView<ArrayBuffer>
+  decode(data: any): Line[]
+}
+
+const json: Codec = { protocol: "godwit.v1", encode: (line) => JSON.stringify(line), decode: parse }
+
+/** What a carrier tells. Nothing is to be made of what comes after `lost`, or after it was closed. */
 export interface Told {
   ready(): void // it takes commands, `connect` first
   received(lines: Line[]): void // an empty array is a sign of life
@@ -21,7 +34,7 @@ export interface Told {
 
 /** Something that carries commands one way and what the server says the other. */
 export interface Carrier {
-  send(lines: string[]): void
+  send(lines: Line[]): void
   /** close ends it: with 1000 the session, too. */
   close(code: number): void
 }
@@ -35,23 +48,22 @@ export function open(transport: Transport, around: Surroundings, told: Told): Ca
 }
 
 // docs/protocol.md §3.1
-function webSocket({ url, WebSocket }: Surroundings, told: Told): Carrier {
-  const socket = new WebSocket!(url.replace(/^http/, "ws"), "godwit.v1")
+function webSocket({ url, WebSocket = globalThis.WebSocket, codec = json }: Surroundings, told: Told): Carrier {
+  const socket = new WebSocket(url.replace(/^http/, "ws"), codec.protocol)
+  socket.binaryType = "arraybuffer"
   socket.onopen = () => told.ready()
-  socket.onmessage = ({ data }) => told.received(parse(data))
+  socket.onmessage = ({ data }) => told.received(codec.decode(data))
   socket.onclose = ({ code }) => told.lost({ code })
   socket.onerror = () => {} // close says it, too; in Node an error that nobody hears ends the process
   return {
-    send: (lines) => lines.forEach((line) => socket.send(line)),
-    close(code) {
-      socket.onopen = socket.onmessage = socket.onclose = null
-      socket.close(code)
-    },
+    send: (lines) => lines.forEach((line) => socket.send(codec.encode(line))),
+    close: (code) => socket.close(code),
   }
 }
 
 // docs/protocol.md §3.2 to 3.4: a POST whose answer is a stream or a page, and POSTs beside it.
-function requests(transport: Transport, around: Surroundings, told: Told): Carrier {
+// fetch is called as a function, which browsers insist on.
+function requests(transport: Transport, { url, fetch = globalThis.fetch, session }: Surroundings, told: Told): Carrier {
   const abort = new AbortController()
   const { signal } = abort
   let isAsked = false // whether hello was sent
@@ -67,21 +79,20 @@ function requests(transport: Transport, around: Surroundings, told: Told): Carri
   }
   // It gives nothing if this carrier is over.
   const ask = async (init: RequestInit & { headers: Record<string, string> }, query = ""): Promise<Response | undefined> => {
-    const { fetch } = around // called as a function, which browsers insist on
-    const response = await fetch(around.url + query, { ...init, signal, cache: "no-store" })
+    const response = await fetch(url + query, { ...init, signal, cache: "no-store" })
     if (response.ok) return response
     const problem: Problem | undefined = await response.json().catch(() => undefined)
     const seconds = Number(response.headers.get("Retry-After"))
     const why = { status: response.status, problem: problem?.type ? problem : undefined, retryAfter: seconds > 0 ? seconds * 1000 : undefined }
     if (response.status === 429 && hasBegun && init.method === "POST") {
-      await wait(why.retryAfter ?? 1000, signal)
-      return signal.aborted ? undefined : ask(init, query)
+      await new Promise<void>((done) => later(why.retryAfter ?? 1000, done))
+      return isOver ? undefined : ask(init, query)
     }
     lost(why)
     return undefined
   }
   // Not in the address, which ends up in logs (docs/protocol.md §3.5).
-  const field = () => ({ "Godwit-Session": around.session() })
+  const field = () => ({ "Godwit-Session": session.resume!.session + "." + session.resume!.secret })
   const read = async (hello: string) => {
     const accept = { stream: "application/x-ndjson", sse: "text/event-stream", poll: "application/json" }[transport as "stream"]
     let response = await ask({ method: "POST", body: hello, headers: { Accept: accept } })
@@ -97,14 +108,16 @@ function requests(transport: Transport, around: Surroundings, told: Told): Carri
     const reader = response.body.getReader()
     const decoder = new TextDecoder()
     let rest = ""
+    let retryAfter: number | undefined
     for (;;) {
       const { done, value } = await reader.read()
       if (isOver) return
-      if (done) return lost({ retryAfter: Number(/^retry: *(\d+)$/m.exec(rest)?.[1]) || undefined })
+      if (done) return lost({ retryAfter })
       rest += decoder.decode(value, { stream: true })
       const end = rest.lastIndexOf("\n") + 1
       const text = rest.slice(0, end)
-      rest = (/^retry:.*\n/m.exec(text)?.[0] ?? "") + rest.slice(end)
+      rest = rest.slice(end)
+      retryAfter = Number(/^retry: *(\d+)$/m.exec(text)?.[1]) || retryAfter
       told.received(parse(transport === "sse" ? text.replace(/^(data: ?|[^d\n].*)/gm, "") : text))
     }
   }
@@ -122,30 +135,23 @@ function requests(transport: Transport, around: Surroundings, told: Told): Carri
   queueMicrotask(() => isOver || told.ready())
   return {
     send(lines) {
+      const texts = lines.map(json.encode) as string[]
       if (!isAsked) {
         isAsked = true
-        void read(lines.join("\n")).catch(failed)
+        void read(texts.join("\n")).catch(failed)
         return
       }
-      queue.push(...lines)
+      queue.push(...texts)
       if (!isPosting) void post().catch(failed)
     },
     close(code) {
       if (isOver) return
       isOver = true
       abort.abort()
-      if (code !== 1000 || !hasBegun || around.session() === "") return
-      const { fetch } = around
-      void fetch(around.url, { method: "DELETE", headers: field(), keepalive: true }).catch(() => {})
+      if (code !== 1000 || !hasBegun || !session.resume) return
+      void fetch(url, { method: "DELETE", headers: field(), keepalive: true }).catch(() => {})
     },
   }
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, ms)
-    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true })
-  })
 }
 
 // parse reads objects that stand on lines; `{}` is a heartbeat (docs/protocol.md §1).

@@ -1,13 +1,14 @@
-import type { Transport } from "./carriers.js"
-import { Channel, payload, randomId, type AskOptions, type ChannelOptions, type Link, type Message, message } from "./channel.js"
+import type { Codec, Transport } from "./carriers.js"
+import { Channel, payload, type AskOptions, type ChannelOptions, type Link, type Message, message } from "./channel.js"
+import type { DeltaReader } from "./delta.js"
 import { Dialer } from "./dial.js"
 import { Emitter } from "./emitter.js"
-import { Fan } from "./fan.js"
-import { watchPage } from "./page.js"
-import { GodwitError, trouble, wasClosed, type Line, type Problem } from "./protocol.js"
+import { Fan, type Feed } from "./fan.js"
+import { later, timerMaxMs, watchPage } from "./page.js"
+import { GodwitError, notKnown, trouble, wasClosed, type Line, type Problem } from "./protocol.js"
 import { Session } from "./session.js"
-import type { Host, Sharing } from "./sharing.js"
 import type { Effect, Input, State, TokenReason } from "./steps.js"
+import type { Shared } from "./tabs.js"
 import { version } from "./version.js"
 
 export interface GodwitOptions {
@@ -29,6 +30,10 @@ export interface GodwitOptions {
   queue?: number
   /** Name and version of the program, for the server's logs. */
   client?: string
+  /** `cbor` of "@godwit/client/cbor": what goes over a WebSocket is CBOR, and bytes are sent as they are. Default is JSON. */
+  codec?: Codec
+  /** `fossil` of "@godwit/client/delta": publications may come as what has changed. Default is whole ones. */
+  deltas?: () => DeltaReader
   /** In place of the platform's own. */
   fetch?: typeof fetch
   WebSocket?: typeof WebSocket
@@ -47,16 +52,10 @@ export interface GodwitEvents {
   message: Message
 }
 
-/** How tabs share a connection, if they do. */
-export type ShareWith = (name: string, id: string, host: Host) => Sharing | undefined
-
-interface Waiting {
-  reply(outcome: { ok?: Line; error?: Problem }): void
-}
+type Waiting = (outcome: { ok?: Line; error?: Problem }) => void
 
 const upgradeFirstMs = 10_000
 const upgradeMaxMs = 600_000
-const timerMaxMs = 2 ** 31 - 1
 
 /**
  * A connection to a Godwit server. It connects when something is used for the first time, comes back by itself, and closes when
@@ -66,13 +65,16 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   /** The address of the server, with a slash at its end. */
   readonly url: string
 
-  private _options: GodwitOptions
-  private _session: Session
-  private _fan: Fan
-  private _link: Link
-  private _dialer: { send(lines: string[]): void; close(code: number): void; tryBetter?(): void } | undefined
-  private _sharing: Sharing | undefined
-  private _share: ShareWith | undefined
+  /** @internal */
+  protected _options: GodwitOptions
+  /** @internal */
+  protected _session: Session
+  /** @internal */
+  protected _fan: Fan
+  /** @internal */
+  protected _dialer: { send(lines: Line[]): void; close(code: number): void; tryBetter?(): void } | undefined
+  /** @internal */
+  readonly _grace: number
   private _waiting = new globalThis.Map<number, Waiting>()
   private _ref = 0
   private _inputs: Input[] = []
@@ -85,56 +87,38 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
   private _known: Transport | undefined
   private _told = "idle" as State
   private _toldAll = ""
-  private _isClosed = false
+  /** @internal */
+  protected _isClosed = false
 
   /** url is that of the server, http: or https:, and may have a path. Default is where the page is from. */
-  constructor(url?: string | URL, options: GodwitOptions = {}, share?: ShareWith) {
+  constructor(url?: string | URL, options: GodwitOptions = {}) {
     super()
-    this._share = share
-    const base = typeof document === "undefined" ? undefined : document.baseURI
-    const at = new URL(url ?? ".", base)
-    at.protocol = at.protocol.replace(/^ws/, "http")
-    this.url = at.href.replace(/[?#].*$/, "").replace(/\/?$/, "/")
+    const { href } = new URL(url ?? ".", globalThis.document?.baseURI)
+    this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/")
     this._options = options
     const { token } = options
     this._session = new Session({
       client: options.client ?? "godwit-js/" + version,
       hasTokens: typeof token === "function",
       token: typeof token === "string" ? token : undefined,
+      deltas: options.deltas,
       random: Math.random,
     })
-    this._fan = new Fan(
-      this._session,
-      (input) => this._run(input),
-      (verb, body) => this._ask(verb, body, { timeout: 30_000 }),
-    )
-    this._link = {
-      grace: options.grace ?? 5000,
-      attach: (feed) => {
-        this._use()
-        if (this._isClosed) queueMicrotask(() => feed.failed(wasClosed))
-        else this._fan.attach(feed)
-      },
-      detach: (feed) => {
-        this._fan.detach(feed)
-        this._rest()
-      },
-      ask: (verb, body, options) => this._ask(verb, body, options),
-      later,
-    }
+    this._fan = new Fan(this._session, this)
+    this._grace = options.grace ?? 5000
   }
 
   /** What the connection is doing; in a tab that shares another one's, what that is doing. */
   get state(): State {
     const { state } = this._session
     if (this._isClosed) return "closed"
-    return state !== "closed" && state !== "idle" ? ((this._sharing?.shared?.state as State) ?? state) : state
+    return state === "closed" || state === "idle" ? state : (this._at.state as State)
   }
 
   /** When the next attempt is made, in the state `waiting`. */
   get retryAt(): Date | undefined {
-    const at = this._sharing?.shared?.retryAt ?? this._session.retryAt
-    return this.state === "waiting" && isFinite(at) ? new Date(at) : undefined
+    const { retryAt } = this._at
+    return this.state === "waiting" && isFinite(retryAt) ? new Date(retryAt) : undefined
   }
 
   /** Why the connection is not there. */
@@ -145,34 +129,39 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
 
   /** What carries the connection, "" while there is none. */
   get transport(): Transport | "" {
-    return (this._sharing?.shared?.transport ?? this._session.kind) as Transport | ""
+    return this._at.transport as Transport | ""
   }
 
   /** Whether another tab has the connection. */
   get isShared(): boolean {
-    return !!this._sharing?.shared
+    return this._at !== this._session
   }
 
   /** Who the server says this is. */
   get user(): string | undefined {
-    return this._sharing?.shared?.user ?? this._session.user
+    return this._at.user
   }
 
   /** The id of the session, which others see as that of a member. */
   get session(): string | undefined {
-    return (this._sharing?.shared?.resume ?? this._session.resume)?.session
+    return this._at.resume?.session
+  }
+
+  /** What the connection is like, wherever it is. @internal */
+  protected get _at(): Shared {
+    return this._session
   }
 
   /** channel is a channel, or with a pattern several. */
   channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>
   channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>
   channel(name: string, options: ChannelOptions = {}): Channel {
-    return this._newChannel(this._link, name, options)
+    return this._newChannel(name, options)
   }
 
   /** @internal */
-  protected _newChannel(link: Link, name: string, options: ChannelOptions): Channel {
-    return new Channel(link, name, options)
+  protected _newChannel(name: string, options: ChannelOptions): Channel {
+    return new Channel(this, name, options)
   }
 
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
@@ -193,12 +182,26 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     if (this._isClosed) return
     this._isClosed = true
     this._end()
-    for (const { reply } of [...this._waiting.values()]) reply({ error: wasClosed })
+    for (const reply of [...this._waiting.values()]) reply({ error: wasClosed })
   }
 
   // --- commands ---
 
-  private _ask(verb: string, body: Line, { timeout, signal }: AskOptions = {}): Promise<Line> {
+  /** @internal */
+  _attach(feed: Feed): void {
+    this._use()
+    if (this._isClosed) queueMicrotask(() => feed.failed(wasClosed))
+    else this._fan.attach(feed)
+  }
+
+  /** @internal */
+  _detach(feed: Feed): void {
+    this._fan.detach(feed)
+    this._rest()
+  }
+
+  /** @internal */
+  _ask(verb: string, body: Line, { timeout = verb === "publish" ? 0 : 30_000, signal }: AskOptions = {}): Promise<Line> {
     return new Promise((done, failed) => {
       const give = (reason: unknown) => {
         end()
@@ -214,7 +217,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       })
       const stop =
         timeout && ref
-          ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time; whether it was done is not known"))))
+          ? later(timeout, () => give(new GodwitError(trouble("timeout", "there was no reply in time" + notKnown))))
           : undefined
       const end = () => {
         stop?.()
@@ -224,26 +227,26 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     })
   }
 
-  private _command(verb: string, body: Line, reply: Waiting["reply"]): number {
+  /** @internal */
+  protected _command(verb: string, body: Line, reply: Waiting): number {
     const isFull = this._waiting.size >= (this._options.queue ?? 1000)
     if (this._isClosed || isFull) {
-      queueMicrotask(() => reply({ error: this._isClosed ? wasClosed : trouble("queue", "too many commands wait for the connection") }))
+      queueMicrotask(() => reply({ error: this._isClosed ? wasClosed : trouble("queue", "too many commands wait") }))
       return 0
     }
     const ref = ++this._ref
-    this._waiting.set(ref, {
-      reply: (outcome) => {
-        this._waiting.delete(ref)
-        reply(outcome)
-        this._rest()
-      },
+    this._waiting.set(ref, (outcome) => {
+      this._waiting.delete(ref)
+      reply(outcome)
+      this._rest()
     })
     this._use()
     this._run({ is: "ask", ref, verb, body })
     return ref
   }
 
-  private _forget(ref: number): void {
+  /** @internal */
+  protected _forget(ref: number): void {
     if (!this._waiting.delete(ref)) return
     this._run({ is: "forget", ref })
     this._rest()
@@ -258,35 +261,31 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       wake: () => this._run({ is: "wake" }),
       sleep: (isLeft) => this._sleep(isLeft),
       resume: () => {
-        this._sharing?.join()
+        this._join()
         this._run({ is: "wake" })
       },
     })
-    const { tabs = true } = this._options
-    if (tabs)
-      this._sharing ??= this._share?.("godwit 1 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
-        session: this._session,
-        fan: this._fan,
-        run: (input) => this._run(input),
-        command: (verb, body, reply) => this._command(verb, body, reply),
-        forget: (ref) => this._forget(ref),
-        busy: () => this._busy(),
-        rest: () => this._rest(),
-        tell: () => this._tell(),
-      })
-    if (this._sharing) this._sharing.join() // it says who connects
-    else this._run({ is: "use" })
+    if (!this._join()) this._run({ is: "use" })
   }
 
-  private _busy(): void {
+  /** _join says whether other tabs have a say in who connects. @internal */
+  protected _join(): boolean {
+    return false
+  }
+
+  /** _part is the opposite of _join. @internal */
+  protected _part(): void {}
+
+  /** @internal */
+  protected _busy(): void {
     this._idle?.()
     this._idle = undefined
   }
 
-  // _rest lets go when nobody has used anything for a while.
-  private _rest(): void {
+  /** _rest lets go when nobody has used anything for a while. @internal */
+  protected _rest(): void {
     if (this._idle || this._isClosed || this._fan.size > 0 || this._waiting.size > 0) return
-    this._idle = later(this._link.grace, () => {
+    this._idle = later(this._grace, () => {
       this._idle = undefined
       this._end()
     })
@@ -297,21 +296,22 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     this._upgrade?.()
     this._upgrade = undefined
     this._run({ is: "leave" })
-    this._sharing?.leave()
+    this._part()
     this._unwatch?.()
     this._unwatch = undefined
     this._tell()
   }
 
-  private _sleep(isLeft: boolean): void {
-    // A page that is left ends its session, unless another tab goes on with it.
-    if (!isLeft || this._sharing?.hasFollowers) this._run({ is: "sleep" })
-    this._sharing?.leave()
+  /** isLeft says that the page ends, and its session with it. @internal */
+  protected _sleep(isLeft: boolean): void {
+    if (!isLeft) this._run({ is: "sleep" })
+    this._part()
   }
 
   // --- one step after another ---
 
-  private _run(input: Input): void {
+  /** @internal */
+  _run(input: Input): void {
     this._inputs.push(input)
     if (this._isStepping) return
     this._isStepping = true
@@ -332,7 +332,8 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     if (deadline < Infinity) this._timer = setTimeout(() => this._run({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs))
   }
 
-  private _do(effect: Effect): void {
+  /** @internal */
+  protected _do(effect: Effect): void {
     switch (effect.do) {
       case "send":
         return this._dialer?.send(effect.lines)
@@ -345,13 +346,11 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       case "token":
         return this._getToken(effect.reason)
       case "reply":
-        return this._waiting.get(effect.ref)?.reply(effect)
+        return this._waiting.get(effect.ref)?.(effect)
       case "begun":
         return this._fan.begun(effect.name, effect.ok, effect.error)
       case "push":
-        return this._push(effect.line)
-      case "steal":
-        return this._sharing?.steal()
+        return void this._push(effect.line)
       case "state":
         return this._tell()
     }
@@ -366,40 +365,20 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     )
   }
 
-  private _push(line: Line): void {
-    const isWanted = this._fan.push(line)
+  /** _push hands on what has come, and says whether another tab wants it. @internal */
+  protected _push(line: Line): boolean {
     if (line.message) this._emit("message", message(line.message))
-    if (this._sharing?.isLeader && (isWanted || line.message)) this._sharing.push(line)
+    return this._fan.push(line)
   }
 
-  private _dial(): void {
+  /** @internal */
+  protected _dial(): void {
     this._dialer?.close(4000)
-    const sharing = this._sharing
-    if (sharing && !sharing.isLeader) {
-      this._dialer = { send: (lines) => sharing.ask(lines), close() {} }
-      this._run({ is: "ready", kind: "tab" })
-      return
-    }
-    const around = {
-      url: this.url + "connect",
-      fetch: this._options.fetch ?? globalThis.fetch,
-      WebSocket: this._options.WebSocket ?? globalThis.WebSocket,
-      session: () => {
-        const { resume } = this._session
-        return resume ? resume.session + "." + resume.secret : ""
-      },
-    }
-    const kinds = this._kinds()
-    const known = this._known ?? remembered(this.url)
-    const first = kinds.find((kind) => kind === known)
-    const order = first ? [first, ...kinds.filter((kind) => kind !== first)] : kinds
+    const around = { ...this._options, url: this.url + "connect", session: this._session }
+    const known = this._known ?? memory(this.url)
+    const kinds = this._kinds().sort((a, b) => Number(b === known) - Number(a === known))
     // Every third attempt tries everything: the network may be another.
-    const dialer = new Dialer(order, !!first && this._attempts++ % 3 < 2, around, {
-      ready: (kind) => this._dialer === dialer && this._run({ is: "ready", kind }),
-      received: (lines) => this._dialer === dialer && this._run({ is: "received", lines }),
-      lost: (why) => this._dialer === dialer && this._run({ is: "lost", ...why }),
-    })
-    this._dialer = dialer
+    this._dialer = new Dialer(kinds, kinds[0] === known && this._attempts++ % 3 < 2, around, this)
   }
 
   private _attempts = 0
@@ -409,14 +388,14 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
     return (this._options.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket)
   }
 
-  private _tell(): void {
-    const { kind, resume } = this._session
-    if (kind && kind !== "tab") {
+  /** @internal */
+  protected _tell(): void {
+    const { transport, resume } = this._session
+    if (transport && transport !== "tab") {
       this._attempts = 0
-      if (this._known !== kind) remember(this.url, (this._known = kind as Transport))
+      if (this._known !== transport) memory(this.url, (this._known = transport as Transport))
     }
-    this._planUpgrade(kind)
-    if (this._sharing?.isLeader) this._sharing.share()
+    this._planUpgrade(transport)
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join()
     if (all === this._toldAll) return
     this._toldAll = all
@@ -436,32 +415,19 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Emitte
       this._upgrade = undefined
       this._upgradeMs = Math.min(this._upgradeMs * 2, upgradeMaxMs)
       this._dialer?.tryBetter?.()
-      this._planUpgrade(this._session.kind)
+      this._planUpgrade(this._session.transport)
     })
   }
 }
 
-function later(ms: number, then: () => void): () => void {
-  const timer = setTimeout(then, Math.min(ms, timerMaxMs))
-  ;(timer as { unref?(): void }).unref?.() // in Node it keeps no program from ending
-  return () => clearTimeout(timer)
-}
-
 // The transport that has worked is tried first as long as the tab lives, also after a reload.
-const storageKey = (url: string) => "godwit transport " + url
-
-function remembered(url: string): string | undefined {
+function memory(url: string, transport?: Transport): string | null | undefined {
+  const key = "godwit transport " + url
   try {
-    return sessionStorage.getItem(storageKey(url)) ?? undefined
+    if (!transport) return sessionStorage.getItem(key)
+    sessionStorage.setItem(key, transport)
   } catch {
-    return undefined // there is none, or it is forbidden
+    // There is none, or it is forbidden: all are tried again then.
   }
-}
-
-function remember(url: string, kind: Transport): void {
-  try {
-    sessionStorage.setItem(storageKey(url), kind)
-  } catch {
-    // It is asked again then.
-  }
+  return undefined
 }

@@ -1,20 +1,14 @@
 import { open, type Carrier, type Surroundings, type Transport } from "./carriers.js"
 import type { Line } from "./protocol.js"
+import type { FanHost } from "./fan.js"
 import type { Lost } from "./steps.js"
-
-/** What a Dialer tells of the carrier that counts. */
-export interface Dialled {
-  ready(kind: Transport): void
-  received(lines: Line[]): void
-  lost(why: Lost): void
-}
 
 const headStartMs = 1000 // of the first way to connect
 const stepMs = 400 // between the others
 const grantMs = 1500 // more for one that got through, until it answers
 
 interface Candidate {
-  kind: Transport
+  way: Transport
   carrier: Carrier
 }
 
@@ -23,34 +17,32 @@ interface Candidate {
  * first that is answered carries the session, and the others are closed.
  */
 export class Dialer {
-  private _kinds: Transport[]
+  private _ways: Transport[]
   private _candidates: Candidate[] = []
   private _current: Candidate | undefined // what is written to
   private _hasAnswered = false
   private _timer: ReturnType<typeof setTimeout> | undefined
   private _why: Lost = {}
-  private _isOver = false
 
   /**
-   * isKnown says that the first of kinds has worked before: if it fails at once, so would the others, probably, and they are not
-   * tried.
+   * isKnown says that the first of ways has worked before: if it fails at once, so would the others, probably, and they are not
+   * tried. host is told of the carrier that counts, and of nothing after close.
    */
   constructor(
-    kinds: Transport[],
+    ways: Transport[],
     private _isKnown: boolean,
     private _around: Surroundings,
-    private _told: Dialled,
+    private _host: Pick<FanHost, "_run">,
   ) {
-    this._kinds = [...kinds]
+    this._ways = [...ways]
     this._next(headStartMs)
   }
 
-  send(lines: string[]): void {
+  send(lines: Line[]): void {
     this._current?.carrier.send(lines)
   }
 
   close(code: number): void {
-    this._isOver = true
     clearTimeout(this._timer)
     for (const candidate of this._candidates) candidate.carrier.close(candidate === this._current ? code : 4000)
     this._candidates = []
@@ -58,23 +50,23 @@ export class Dialer {
 
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   tryBetter(): void {
-    if (this._hasAnswered && this._candidates.length === 1 && !this._isOver) this._start("websocket")
+    if (this._hasAnswered && this._candidates.length === 1) this._start("websocket")
   }
 
   private _next(head: number): void {
     clearTimeout(this._timer)
-    const kind = this._kinds.shift()
-    if (!kind) return
+    const way = this._ways.shift()
+    if (!way) return
     this._timer = setTimeout(() => this._next(stepMs), head)
-    this._start(kind)
+    this._start(way)
   }
 
-  private _start(kind: Transport): void {
-    const candidate = { kind } as Candidate
+  private _start(way: Transport): void {
+    const candidate = { way } as Candidate
     this._candidates.push(candidate)
-    const isOurs = () => !this._isOver && this._candidates.includes(candidate)
+    const isOurs = () => this._candidates.includes(candidate)
     try {
-      candidate.carrier = open(kind, this._around, {
+      candidate.carrier = open(way, this._around, {
         ready: () => isOurs() && this._ready(candidate),
         received: (lines) => isOurs() && this._received(candidate, lines),
         lost: (why) => isOurs() && this._lost(candidate, why),
@@ -87,12 +79,12 @@ export class Dialer {
 
   private _ready(candidate: Candidate): void {
     if (this._hasAnswered) this._keep(candidate) // it is the better one
-    else if (this._kinds.length > 0 && candidate.kind === "websocket") {
+    else if (this._ways.length > 0 && candidate.way === "websocket") {
       clearTimeout(this._timer)
       this._timer = setTimeout(() => this._next(stepMs), grantMs)
     }
     this._current = candidate
-    this._told.ready(candidate.kind)
+    this._host._run({ is: "ready", transport: candidate.way })
   }
 
   private _received(candidate: Candidate, lines: Line[]): void {
@@ -102,7 +94,7 @@ export class Dialer {
       this._hasAnswered = true
       clearTimeout(this._timer)
     }
-    this._told.received(lines)
+    this._host._run({ is: "received", lines })
   }
 
   private _keep(candidate: Candidate): void {
@@ -117,8 +109,8 @@ export class Dialer {
     // A refused request says more than a WebSocket that did not open.
     if (why.status || !this._why.status) this._why = why
     if (this._candidates.length > 0) return
-    if (!this._hasAnswered && this._kinds.length > 0 && !(this._isKnown && !why.status)) return this._next(stepMs)
+    if (!this._hasAnswered && this._ways.length > 0 && !(this._isKnown && !why.status)) return this._next(stepMs)
     this.close(4000)
-    this._told.lost(this._why)
+    this._host._run({ is: "lost", ...this._why })
   }
 }

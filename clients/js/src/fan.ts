@@ -20,6 +20,12 @@ export interface Feed {
   isFilled?: boolean
 }
 
+/** What a Fan needs of the connection that it is for. */
+export interface FanHost {
+  _run(input: Input): void
+  _ask(verb: string, body: Line): Promise<Line>
+}
+
 interface Branch {
   feeds: Set<Feed>
   opener: Feed // the one that the subscription was asked for
@@ -37,8 +43,7 @@ export class Fan {
 
   constructor(
     private _session: Session,
-    private _run: (input: Input) => void,
-    private _ask: (verb: string, body: Line) => Promise<Line>,
+    private _host: FanHost,
   ) {}
 
   get size(): number {
@@ -48,23 +53,22 @@ export class Fan {
   attach(feed: Feed): void {
     const { name, since, last, fields } = feed
     let branch = this._branches.get(name)
+    const isNew = !branch
     if (!branch) {
-      branch = { feeds: new Set([feed]), opener: feed, fields, matches: matcher(name) }
+      branch = { feeds: new Set(), opener: feed, fields, matches: matcher(name) }
       this._branches.set(name, branch)
       if (isPattern(name)) this._patterns.push(branch)
-      if (this._session.hasBegun(name)) this._fill(branch, feed) // the server has subscribed this session
-      else this._run({ is: "subscribe", name, since, last, fields })
-      return
     }
     branch.feeds.add(feed)
-    if (this._session.hasBegun(name)) this._fill(branch, feed)
+    if (this._session.hasBegun(name)) this._fill(branch, feed) // or the server has subscribed this session
+    else if (isNew) this._host._run({ is: "subscribe", name, since, last, fields })
   }
 
   detach(feed: Feed): void {
     const branch = this._branches.get(feed.name)
     if (!branch?.feeds.delete(feed) || branch.feeds.size > 0) return
     this._remove(feed.name, branch)
-    this._run({ is: "unsubscribe", name: feed.name })
+    this._host._run({ is: "unsubscribe", name: feed.name })
   }
 
   begun(name: string, ok: Line | undefined, error: Problem | undefined): void {
@@ -114,7 +118,7 @@ export class Fan {
     if (needsMore || isEarlier || (branch.fields.rate && branch.fields.rate !== fields.rate)) {
       branch.opener = feed
       branch.fields = { presence: fields.presence || branch.fields.presence } // at the rate of everybody
-      this._run({ is: "subscribe", name, since: isEarlier ? since : position, fields: branch.fields })
+      this._host._run({ is: "subscribe", name, since: isEarlier ? since : position, fields: branch.fields })
       return false
     }
     const begin = (ok: Line) => {
@@ -126,7 +130,7 @@ export class Fan {
     if (!last || since || isPattern(name)) begin(now)
     else {
       // What is pushed meanwhile waits with the feed.
-      this._ask("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now))
+      this._host._ask("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now))
     }
     return true
   }

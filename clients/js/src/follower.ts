@@ -26,9 +26,8 @@ export class Follower {
   constructor(private _leader: Leader) {}
 
   /** take does the commands of the tab. */
-  take(lines: string[]): void {
-    for (const line of lines) {
-      const { id, ...command } = JSON.parse(line)
+  take(lines: Line[]): void {
+    for (const { id, ...command } of lines) {
       const [verb] = Object.keys(command)
       if (verb) this._do(id, verb, command[verb])
     }
@@ -81,7 +80,8 @@ export class Follower {
     if (feed) this._leader.fan.detach(feed)
   }
 
-  private _subscribe(id: number, { channel, since, last, ...fields }: Line): void {
+  // What another tab is given is whole, whatever it asks for.
+  private _subscribe(id: number, { channel, since, last, delta: _, ...fields }: Line): void {
     this._unsubscribe(channel)
     let isAnswered = false
     const feed: Feed = {

@@ -1,4 +1,4 @@
-import { trouble, type Line, type Problem } from "./protocol.js"
+import { notKnown, trouble, type Line, type Problem } from "./protocol.js"
 
 /** What became of a command. */
 export interface Outcome {
@@ -9,7 +9,7 @@ export interface Outcome {
 /** Where an Outbox puts what it has. */
 export interface Exit {
   nextId(): number
-  send(line: string): void
+  send(line: Line): void
   settled(ref: number, outcome: Outcome): void
 }
 
@@ -21,23 +21,19 @@ interface Asked {
   sentAt: number
 }
 
-const windowMax = 32 // publications and calls without a reply; the server takes 64
+const windowMax = 32 // commands without a reply; the server takes 64 publications, calls and answers
 const keyMs = 240_000 // the server knows idempotency keys for 5 minutes
 
 /** An Outbox has the commands that wait for their replies, in order, and knows which may be sent again. It is as pure as a Session. */
 export class Outbox {
   /** Whether what was sent went through a connection whose ids are not ours: that of another tab. */
   isStale = false
-  /** Until when the server wants no publications, 0 for now. */
-  pausedUntil = 0
+  /** Until when the server wants no publications, Infinity if it does. */
+  pausedUntil: number = Infinity
   private _asked = new Map<number, Asked>() // by ref
   private _byId = new Map<number, Asked>()
 
   constructor(private _exit: Exit) {}
-
-  get size(): number {
-    return this._asked.size
-  }
 
   ask(ref: number, verb: string, body: Line): void {
     this._asked.set(ref, { ref, verb, body, id: 0, sentAt: 0 })
@@ -45,12 +41,10 @@ export class Outbox {
 
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now: number): void {
-    if (now >= this.pausedUntil) this.pausedUntil = 0
-    let underWay = 0
-    for (const { id, verb } of this._asked.values()) if (id && isCounted(verb)) underWay++
+    if (now >= this.pausedUntil) this.pausedUntil = Infinity
     for (const asked of this._asked.values()) {
-      if (asked.id) continue
-      if (isCounted(asked.verb) && (this.pausedUntil || ++underWay > windowMax)) continue
+      if (asked.id || (isCounted(asked.verb) && this.pausedUntil < Infinity)) continue
+      if (this._byId.size >= windowMax) return
       this._transmit(asked, now, this._exit.nextId())
     }
   }
@@ -66,7 +60,7 @@ export class Outbox {
       if (isSame && isCounted(asked.verb)) this._transmit(asked, now, asked.id)
       else if (isOnce || (isCounted(asked.verb) && now - asked.sentAt > keyMs)) {
         // It may have been done, and would be done twice.
-        this._settle(asked, { error: trouble("unknown", "the connection was lost, and what became of this is not known") })
+        this._settle(asked, { error: trouble("unknown", "the connection was lost" + notKnown) })
       } else asked.id = 0
     }
   }
@@ -80,7 +74,7 @@ export class Outbox {
       // Too many at a time: it is published later, as if there were no connection.
       asked.id = 0
       this._byId.delete(id)
-      this.pausedUntil = Math.max(this.pausedUntil, now + after)
+      this.pausedUntil = now + after
     } else this._settle(asked, outcome)
     return true
   }
@@ -89,7 +83,7 @@ export class Outbox {
   forget(ref: number, isOpen: boolean): void {
     const asked = this._asked.get(ref)
     if (!asked) return
-    if (isOpen && asked.id && asked.verb === "rpc") this._exit.send(JSON.stringify({ id: this._exit.nextId(), cancel: { rpc: asked.id } }))
+    if (isOpen && asked.id && asked.verb === "rpc") this._exit.send({ id: this._exit.nextId(), cancel: { rpc: asked.id } })
     this._remove(asked)
   }
 
@@ -101,7 +95,7 @@ export class Outbox {
     if (!asked.id) asked.sentAt = now
     asked.id = id
     this._byId.set(id, asked)
-    this._exit.send(JSON.stringify({ id, [asked.verb]: asked.body }))
+    this._exit.send({ id, [asked.verb]: asked.body })
   }
 
   private _settle(asked: Asked, outcome: Outcome): void {
@@ -116,5 +110,5 @@ export class Outbox {
 }
 
 function isCounted(verb: string): boolean {
-  return verb === "publish" || verb === "rpc"
+  return verb === "publish" || verb === "rpc" || verb === "answer"
 }

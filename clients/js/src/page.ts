@@ -1,3 +1,13 @@
+/** timerMaxMs is the longest time that a timer takes. */
+export const timerMaxMs: number = 2 ** 31 - 1
+
+/** later does something after some milliseconds, unless the function that it returns is called before. */
+export function later(ms: number, then: () => void): () => void {
+  const timer = setTimeout(then, Math.min(ms, timerMaxMs))
+  ;(timer as { unref?(): void }).unref?.() // in Node it keeps no program from ending
+  return () => clearTimeout(timer)
+}
+
 /** What the life of a page says to a connection. */
 export interface Life {
   /** It is seen again, or the network is back: a hint, and not more. */
@@ -10,17 +20,17 @@ export interface Life {
 
 /** watchPage tells of the page that this runs in, if it runs in one, until the function that it returns is called. */
 export function watchPage(life: Life): () => void {
-  if (typeof addEventListener !== "function") return () => {}
   const end = new AbortController()
-  const { signal } = end
-  const wake = () => life.wake()
-  addEventListener("online", wake, { signal })
-  if (typeof document === "undefined") return () => end.abort()
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake(), { signal })
-  // Chromium freezes pages in the background; every browser keeps them for the back button.
-  document.addEventListener("freeze", () => life.sleep(false), { signal })
-  document.addEventListener("resume", () => life.resume(), { signal })
-  addEventListener("pagehide", ({ persisted }) => life.sleep(!persisted), { signal })
-  addEventListener("pageshow", ({ persisted }) => persisted && life.resume(), { signal })
+  const on = (at: EventTarget, type: string, then: (event: PageTransitionEvent) => void) => at.addEventListener?.(type, then as EventListener, end)
+  on(globalThis as never, "online", () => life.wake())
+  const { document } = globalThis
+  if (document) {
+    on(document, "visibilitychange", () => document.visibilityState === "visible" && life.wake())
+    // Chromium freezes pages in the background; every browser keeps them for the back button.
+    on(document, "freeze", () => life.sleep(false))
+    on(document, "resume", () => life.resume())
+    on(window, "pagehide", ({ persisted }) => life.sleep(!persisted))
+    on(window, "pageshow", ({ persisted }) => persisted && life.resume())
+  }
   return () => end.abort()
 }

@@ -1,6 +1,7 @@
 import type { AskOptions, Link } from "./channel.js"
 import { Emitter } from "./emitter.js"
 import type { Feed } from "./fan.js"
+import { later } from "./page.js"
 import { GodwitError, type Line } from "./protocol.js"
 
 /** Somebody who is subscribed to a channel. */
@@ -76,15 +77,14 @@ export class Roster extends Emitter<RosterEvents> {
       },
       push: (line) => this._feed === feed && this._push(line),
     })
-    this._link.attach(feed)
+    this._link._attach(feed)
   }
 
   /** @internal */
   protected override _leaves(): void {
-    if (this._isHeard || this._stop) return
-    this._stop = this._link.later(this._link.grace, () => {
+    this._stop = later(this._link._grace, () => {
       this._stop = undefined
-      if (this._feed) this._link.detach(this._feed)
+      if (this._feed) this._link._detach(this._feed)
       this._feed = undefined
       this._reading++
       this._members.clear()
@@ -96,7 +96,7 @@ export class Roster extends Emitter<RosterEvents> {
     const members: Member[] = []
     let cursor: string | undefined
     for (;;) {
-      const ok = await this._link.ask("presence", { channel: this._name, limit: 1000, cursor, by }, { timeout: 30_000, ...options })
+      const ok = await this._link._ask("presence", { channel: this._name, limit: 1000, cursor, by }, options)
       members.push(...ok.members)
       cursor = ok.cursor
       if (!cursor) return { members, version: ok.version ?? -1, count: ok.count }

@@ -39,6 +39,9 @@ export function trouble(name: string, title: string): Problem {
   return { type: "urn:godwit:client:" + name, title }
 }
 
+/** notKnown is how errors end after which something was done, or was not. */
+export const notKnown = ", and whether this was done is not known"
+
 /** wasClosed is what becomes of everything after close. */
 export const wasClosed: Problem = trouble("closed", "this client was closed")
 
@@ -53,10 +56,9 @@ export function isPattern(name: string): boolean {
 
 /** matcher makes a test for the channels that a name or pattern stands for. */
 export function matcher(name: string): (channel: string) => boolean {
-  if (!isPattern(name)) return (channel) => channel === name
-  const parts = name.split("/").map((part) => (part === "**" ? "(?!@).+" : part === "*" ? "(?!@)[^/]+" : part.replace(/\W/g, "\\$&")))
-  const pattern = new RegExp(`^${parts.join("/")}$`, "s")
-  return (channel) => pattern.test(channel)
+  const pattern = name.replace(/\*\*?|\W/g, (part) => (part === "*" ? "(?!@)[^/]+" : part === "**" ? "(?!@).+" : "\\" + part))
+  const is = new RegExp(`^${pattern}$`, "s")
+  return (channel) => is.test(channel)
 }
 
 /**

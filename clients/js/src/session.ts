@@ -1,21 +1,7 @@
 import { codesAfter } from "./codes.js"
 import { Outbox } from "./outbox.js"
 import { isBehind, trouble, type Line, type Problem } from "./protocol.js"
-import type { Effect, Fields, Input, Lost, Settings, State, TokenReason } from "./steps.js"
-
-interface Sub {
-  name: string
-  since?: string
-  last?: number
-  fields: Fields
-  began: boolean
-  retryAt: number
-}
-
-interface Hello {
-  kind: string
-  subs: Map<number, Sub> // by the id of subscribe
-}
+import type { Effect, Fields, Hello, Input, Lost, Settings, State, Sub, TokenReason } from "./steps.js"
 
 const dialMs = 15_000
 const patienceMs = 10_000 // for the reply to a ping
@@ -35,7 +21,7 @@ export class Session {
   /** Why it is waiting or closed. */
   error: { problem: Problem; code?: number } | undefined
   /** The carrier: "" while there is none. */
-  kind = ""
+  transport = ""
   user: string | undefined
   deadline: number = Infinity
   /** The session and its secret, to go on with. */
@@ -56,6 +42,7 @@ export class Session {
   })
   private _subs = new Map<string, Sub>()
   private _subIds = new Map<number, Sub>()
+  private _refusedUntil = Infinity // then what was refused for now is asked for again
   private _messages: string | undefined
   private _failures = 0
   private _afterMs = 1000
@@ -63,7 +50,6 @@ export class Session {
   private _heard = 0
   private _pingedAt = 0
   private _until = 0 // of dialling, or of the reply to a ping
-  private _dialledAt = 0
   private _lastError: Problem | undefined // of connect
   private _isAsleep = false
   private _hasCarrier = false
@@ -84,14 +70,14 @@ export class Session {
     return !!this._subs.get(name)?.began
   }
 
-  /** How many commands wait for their reply. */
-  get waiting(): number {
-    return this._outbox.size
+  // Whether a carrier is there, or on its way.
+  private get _isUp(): boolean {
+    return this.state === "open" || this.state === "connecting"
   }
 
   step(input: Input, now: number): Effect[] {
     const effects: Effect[] = (this._effects = [])
-    const before = this.state + this.retryAt + this.kind
+    const before = this.state + this.retryAt + this.transport
     switch (input.is) {
       case "use":
         if (this.state === "idle") this._connect(now)
@@ -110,7 +96,7 @@ export class Session {
         this._onToken(input, now)
         break
       case "ready":
-        if (this.state === "connecting" || this.state === "open") this._hello(input.kind, now)
+        if (this._isUp) this._hello(input.transport, now)
         break
       case "received":
         this._heard = now
@@ -141,7 +127,7 @@ export class Session {
         break
       case "sleep":
         // What broke while the page was frozen would be noticed late: it comes back by itself.
-        if (this.state === "connecting" || this.state === "open") {
+        if (this._isUp) {
           this._isAsleep = true
           this._drop(4000)
           this._wait(now, Infinity)
@@ -150,7 +136,7 @@ export class Session {
       case "tick":
         this._tick(now)
     }
-    if (before !== this.state + this.retryAt + this.kind) effects.push({ do: "state" })
+    if (before !== this.state + this.retryAt + this.transport) effects.push({ do: "state" })
     this._setDeadline(now)
     return effects
   }
@@ -159,8 +145,7 @@ export class Session {
 
   private _connect(now: number): void {
     this.state = "connecting"
-    this.kind = ""
-    this._dialledAt = now
+    this.transport = ""
     this._until = now + dialMs
     this._connects.clear()
     if (!this._follows && this._settings.hasTokens && (!this._token || now >= this._tokenEndsAt)) this._want(this._token ? "expired" : "first")
@@ -196,29 +181,26 @@ export class Session {
 
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  private _hello(kind: string, now: number): void {
+  private _hello(transport: string, now: number): void {
     if (this.state === "open") this._until = now + dialMs // a better carrier takes over
     this.state = "connecting"
     // Ids ascend over all connections, also those of another tab that had the session before.
     this._id = Math.max(this._id, now * 1000)
-    const connect: Line = { client: this._settings.client }
-    if (this._token && !this._follows) connect.token = this._token
-    if (this.resume) connect.resume = this.resume
-    if (this._messages) connect.messages = this._messages
-    const lines = [this._line({ connect })]
+    const token = this._follows ? undefined : this._token
+    const lines = [this._line({ connect: { client: this._settings.client, token, resume: this.resume, messages: this._messages } })]
     // Two carriers may be tried at a time: each knows its own subscriptions.
-    this._connects.set(this._id, { kind, subs: (this._subIds = new Map()) })
+    this._connects.set(this._id, { transport, subs: (this._subIds = new Map()) })
     for (const sub of this._subs.values()) {
       sub.began = false
       lines.push(this._subscribeLine(sub))
     }
-    if (kind === "tab") this._until = now + tabMs
+    if (transport === "tab") this._until = now + tabMs
     this._send(lines)
   }
 
-  private _connected(ok: Line, { kind, subs }: Hello, now: number): void {
+  private _connected(ok: Line, { transport, subs }: Hello, now: number): void {
     this.state = "open"
-    this.kind = kind
+    this.transport = transport
     this.user = ok.user
     this.error = undefined
     this.retryAt = 0
@@ -230,9 +212,8 @@ export class Session {
     this._subIds = subs
     // What was unsubscribed and subscribed while this connection began.
     for (const sub of subs.values()) if (this._subs.get(sub.name) !== sub) this._unsubscribe(sub.name)
-    const begins = new Set(subs.values())
-    for (const sub of this._subs.values()) if (!begins.has(sub)) this._send([this._subscribeLine(sub)])
-    this._outbox.goOn(!!ok.resumed && kind !== "tab", now)
+    this._subscribeRest()
+    this._outbox.goOn(!!ok.resumed && transport !== "tab", now)
     this._flush(now)
   }
 
@@ -245,8 +226,8 @@ export class Session {
     this._follows = follow
     // What went through the other tab has ids of that one, and what this one has sent is not known there.
     this._outbox.isStale = true
-    if (this.state !== "idle" && this.state !== "closed") {
-      if (this.state !== "waiting") this._drop(4000)
+    if (this._isUp || this.state === "waiting") {
+      this._drop(4000)
       this._failures = 0
       this._connect(now)
     }
@@ -255,7 +236,7 @@ export class Session {
   // --- losing ---
 
   private _lost(why: Lost, now: number): void {
-    if (this.state !== "connecting" && this.state !== "open") return
+    if (!this._isUp) return
     const wasOpen = this.state === "open"
     const { code, status, reconnect } = why
     const problem = why.problem ?? this._lastError ?? trouble("lost", status ? "the server answered " + status : "the connection was lost")
@@ -263,11 +244,10 @@ export class Session {
     this._lastError = undefined
     const has = (what: keyof typeof codesAfter) => codesAfter[what].includes(code!)
     const isDelayed = !status || status === 408 || status === 429 || status > 499 || (status === 404 && /session-unknown$/.test(problem.type))
-    // What the server calls by a code of its own goes by `reconnect`.
-    const isKnown = has("never") || has("new-token") || has("afresh")
     const needsToken = status === 401 || has("new-token")
     // Another connection carries the session: another tab's, or one of ours that came late. This one begins anew.
-    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || (!isKnown && reconnect === false))
+    // What the server calls by a code of its own goes by `reconnect`.
+    const isOver = code !== 4409 && (has("never") || !(isDelayed || needsToken) || (reconnect === false && !needsToken && !has("afresh")))
     this.error = { problem, code: code ?? status }
     if (code === 4409) this.resume = undefined
     if (isOver) return this._stop("closed")
@@ -275,7 +255,7 @@ export class Session {
       this._tokenEndsAt = Infinity
       if (!this._settings.hasTokens || this._refusals++ > 0) return this._stop("closed")
       this.state = "connecting"
-      this.kind = ""
+      this.transport = ""
       return this._want("refused")
     }
     // A tab that has left is replaced at once.
@@ -292,14 +272,14 @@ export class Session {
 
   private _wait(now: number, ms: number): void {
     this.state = "waiting"
-    this.kind = ""
+    this.transport = ""
     this.retryAt = now + ms
   }
 
   private _stop(state: "idle" | "closed"): void {
-    if (this.state === "open" || this.state === "connecting") this._drop(1000)
+    if (this._isUp) this._drop(1000)
     this.state = state
-    this.kind = ""
+    this.transport = ""
     this._waitsForToken = false
     this.resume = undefined
     this._failures = 0
@@ -310,7 +290,7 @@ export class Session {
   private _drop(code: number): void {
     if (this._hasCarrier) this._effects.push({ do: "drop", code })
     this._hasCarrier = false
-    this.kind = ""
+    this.transport = ""
   }
 
   private _fail(error: Problem): void {
@@ -323,7 +303,7 @@ export class Session {
       this._isAsleep = false
       this._failures = 0
       this._connect(now)
-    } else if (this.state === "connecting" && !this._waitsForToken && now - this._dialledAt > freshMs) {
+    } else if (this.state === "connecting" && !this._waitsForToken && now > this._until - dialMs + freshMs) {
       // An attempt from before a sleep hangs until its own end.
       this._drop(4000)
       this._connect(now)
@@ -351,12 +331,7 @@ export class Session {
       }
     }
     this._flush(now)
-    for (const sub of this._subs.values()) {
-      if (sub.retryAt && now >= sub.retryAt && this.state === "open") {
-        sub.retryAt = 0
-        this._send([this._subscribeLine(sub)])
-      }
-    }
+    if (this.state === "open" && now >= this._refusedUntil) this._subscribeRest()
   }
 
   private _silent(now: number): void {
@@ -377,24 +352,23 @@ export class Session {
     else if (this.state === "connecting" && !this._waitsForToken) deadline = this._until
     else if (this.state === "open") {
       deadline = this._pingedAt ? this._until : this._heard + this._pingMs
-      if (this._outbox.pausedUntil) deadline = Math.min(deadline, this._outbox.pausedUntil)
-      for (const sub of this._subs.values()) if (sub.retryAt) deadline = Math.min(deadline, sub.retryAt)
+      deadline = Math.min(deadline, this._outbox.pausedUntil, this._refusedUntil)
     }
     this.deadline = Math.max(deadline, now)
   }
 
   // --- commands ---
 
-  private _line(command: Line): string {
-    return JSON.stringify({ id: ++this._id, ...command })
+  private _line(command: Line): Line {
+    return { id: ++this._id, ...command }
   }
-  private _send(lines: string[]): void {
+  private _send(lines: Line[]): void {
     this._effects.push({ do: "send", lines })
   }
 
   private _subscribe({ name, since, last, fields }: { name: string; since?: string; last?: number; fields: Fields }): void {
     const old = this._subs.get(name)
-    const sub: Sub = { name, since, last, fields, began: false, retryAt: 0 }
+    const sub: Sub = { name, since, last, fields, began: false }
     // In its place, so that patterns keep their order (docs/protocol.md §6.2).
     this._subs.set(name, sub)
     if (this.state === "closed" && this.error) return this._begun(name, { error: this.error.problem })
@@ -403,11 +377,26 @@ export class Session {
     this._send([this._subscribeLine(sub)])
   }
 
-  private _subscribeLine(sub: Sub): string {
+  private _subscribeLine(sub: Sub): Line {
     const { name, since, last, fields } = sub
-    const line = this._line({ subscribe: { channel: name, since, last: since ? undefined : last, ...fields } })
+    const delta = this._settings.deltas && "fossil"
+    const line = this._line({ subscribe: { channel: name, since, last: since ? undefined : last, delta, ...fields } })
     this._subIds.set(this._id, sub)
     return line
+  }
+
+  // Subscribes to what has not begun and was not asked for.
+  private _subscribeRest(): void {
+    this._refusedUntil = Infinity
+    const asked = new Set(this._subIds.values())
+    for (const sub of this._subs.values()) if (!sub.began && !asked.has(sub)) this._send([this._subscribeLine(sub)])
+  }
+
+  // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
+  private _again(sub: Sub): void {
+    sub.began = false
+    this._unsubscribe(sub.name)
+    this._send([this._subscribeLine(sub)])
   }
 
   private _unsubscribe(channel: string): void {
@@ -423,6 +412,10 @@ export class Session {
 
   private _receive(line: Line, now: number): void {
     if (line.position && line.channel) {
+      const sub = this._subs.get(line.channel)
+      const whole = sub?.read ? sub.began && sub.read(line) : line
+      if (!whole) return sub!.began ? this._again(sub!) : undefined
+      line = whole
       this._reached(line.channel, line.position)
     } else if (line.id || line.error) {
       return this._reply(line, now)
@@ -436,7 +429,7 @@ export class Session {
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed
       if (channel[0] === "@") this._messages = position ?? undefined
-      else this._subs.set(channel, { since: position, name: channel, fields: {}, began: true, retryAt: 0 })
+      else this._subs.set(channel, { since: position, name: channel, fields: {}, began: true })
     } else if (line.unsubscribed) {
       return this._begun(line.unsubscribed.channel, { error: line.unsubscribed.error })
     } else if (line.reconnect) {
@@ -446,7 +439,7 @@ export class Session {
     } else if (line.end) {
       const { code, reason, reconnect } = line.end
       const problem = this._lastError ?? trouble("ended", reason)
-      if (this.state === "connecting" || this.state === "open") this._drop(4000)
+      if (this._isUp) this._drop(4000)
       return this._lost({ code, reconnect, problem }, now)
     }
     this._effects.push({ do: "push", line })
@@ -480,7 +473,7 @@ export class Session {
     const { name } = sub
     if (error) {
       if (error.retry_after_ms) {
-        sub.retryAt = now + error.retry_after_ms
+        this._refusedUntil = now + error.retry_after_ms
         return
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
@@ -493,6 +486,7 @@ export class Session {
       if (!/already-subscribed$/.test(error.type)) return this._begun(name, { error })
     }
     sub.began = true
+    sub.read = ok?.delta && this._settings.deltas?.()
     sub.last = undefined
     sub.since = ok?.position ?? ok?.vector ?? sub.since
     this._begun(name, { ok: ok ?? { position: sub.since } })

@@ -27,7 +27,7 @@ export interface Sharing {
   leave(): void
   steal(): void
   /** ask gives commands to the tab that has the connection. */
-  ask(lines: string[]): void
+  ask(lines: Line[]): void
   /** push gives what has come to the other tabs. */
   push(line: Line): void
   /** share tells the other tabs how the connection is. */
@@ -101,8 +101,8 @@ export function shareTabs(name: string, id: string, { session, fan, run, command
     ask: (lines) => tabs.ask(lines),
     push: (line) => tabs.answer(undefined, [line]),
     share() {
-      const { state, retryAt, kind, user, resume } = session
-      tabs.share({ state, retryAt, transport: kind, user, resume })
+      const { state, retryAt, transport, user, resume } = session
+      tabs.share({ state, retryAt, transport, user, resume })
     },
   }
   return sharing

@@ -1,3 +1,4 @@
+import type { DeltaReader } from "./delta.js"
 import type { Line, Problem } from "./protocol.js"
 
 /** What a Session is doing. */
@@ -19,7 +20,7 @@ export type Input =
   | { is: "leave" } // nobody does any more
   | { is: "follow"; follow: boolean } // another tab has the connection, or not
   | { is: "token"; token?: string; error?: Problem }
-  | { is: "ready"; kind: string } // a carrier takes commands
+  | { is: "ready"; transport: string } // a carrier takes commands
   | { is: "received"; lines: Line[] }
   | ({ is: "lost" } & Lost)
   | { is: "subscribe"; name: string; since?: string; last?: number; fields: Fields }
@@ -43,7 +44,7 @@ export interface Lost {
 export type Effect =
   | { do: "token"; reason: TokenReason }
   | { do: "dial" }
-  | { do: "send"; lines: string[] }
+  | { do: "send"; lines: Line[] }
   | { do: "drop"; code: number } // 1000 ends the session, others do not (docs/protocol.md §6.7)
   | { do: "reply"; ref: number; ok?: Line; error?: Problem }
   | { do: "begun"; name: string; ok?: Line; error?: Problem }
@@ -56,5 +57,22 @@ export interface Settings {
   client: string
   hasTokens: boolean // the effect `token` is answered with another token each time
   token?: string
+  deltas?: () => DeltaReader // another for each subscription
   random: () => number
+}
+
+/** A subscription that a Session has, or wants. */
+export interface Sub {
+  name: string
+  since?: string
+  last?: number
+  fields: Fields
+  began: boolean
+  read?: false | DeltaReader // what comes as deltas
+}
+
+/** What was said at the beginning of a connection that is not answered yet. */
+export interface Hello {
+  transport: string
+  subs: Map<number, Sub> // by the id of subscribe
 }

@@ -5,6 +5,10 @@ export interface Readable<T> {
   subscribe(run: (value: T) => void): () => void
 }
 
+// On a server a store is read once, and nothing is begun.
+const isPage = (): boolean => typeof document !== "undefined"
+const nothing = () => {}
+
 /** messages is a store of the newest `keep` messages (default 100), the oldest first. */
 export function messages<T = unknown>(godwit: Godwit, name: string, options: ChannelOptions & { keep?: number } = {}): Readable<Message<T>[]> {
   const { keep = 100, ...rest } = options
@@ -12,6 +16,7 @@ export function messages<T = unknown>(godwit: Godwit, name: string, options: Cha
     subscribe(run) {
       let value: Message<T>[] = []
       run(value)
+      if (!isPage()) return nothing
       return godwit.channel<T>(name, rest).on("message", (message) => run((value = [...value, message].slice(-keep))))
     },
   }
@@ -22,6 +27,7 @@ export function members(godwit: Godwit, name: string): Readable<Member[]> {
   return {
     subscribe(run) {
       run([])
+      if (!isPage()) return nothing
       return godwit.channel(name).presence.on("change", (roster) => run(roster.members))
     },
   }

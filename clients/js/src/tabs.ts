@@ -11,7 +11,7 @@ export interface Shared {
 
 /** What one tab says to the others. */
 type Said =
-  | { from: string; lines: string[] } // a follower's commands
+  | { from: string; lines: Line[] } // a follower's commands
   | { from: string; bye: true } // a follower leaves
   | { leads: string } // who has the connection
   | { to?: string; lines: Line[] } // replies to one, or pushes for all
@@ -26,7 +26,7 @@ export interface TabEvents {
   received(lines: Line[]): void
   shared(shared: Shared): void
   /** A follower, to the leader. */
-  commands(from: string, lines: string[]): void
+  commands(from: string, lines: Line[]): void
   left(from: string): void
 }
 
@@ -82,8 +82,9 @@ export class Tabs {
     return this._known.size > 0
   }
 
-  ask(lines: string[]): void {
-    this._say({ from: this.id, lines })
+  ask(lines: Line[]): void {
+    // As JSON has them: the objects of an application may not be what can be cloned.
+    this._say({ from: this.id, lines: JSON.parse(JSON.stringify(lines)) })
   }
 
   answer(to: string | undefined, lines: Line[]): void {

@@ -131,6 +131,7 @@ test("a loop has messages and gaps, drops the oldest as a gap, and leaving it st
   await settle()
   assert.ok(fake.verbs().includes("unsubscribe"))
   godwit.close()
+  for (const name of ["window", "document"]) Reflect.deleteProperty(globalThis, name)
 })
 
 test("a subscription that is refused is an error, of a loop, too", async () => {
@@ -151,14 +152,14 @@ test("what is published is text, JSON or bytes, and comes back as that", async (
   await chat.publish({ a: [1] }, { event: "said", key: "k", idempotencyKey: "own" })
   await chat.publish(new Uint8Array([0, 255]).buffer, { idempotencyKey: false })
   const sent = fake.heard.map((line) => line.publish).filter(Boolean)
-  assert.match(sent[0].idempotency_key, /^[0-9a-f]{24}$/)
+  assert.match(sent[0].idempotency_key, /^[\w+/]{16}$/)
   assert.deepEqual({ ...sent[0], idempotency_key: 0 }, { channel: "chat", data: "text", idempotency_key: 0 })
   assert.deepEqual(sent[1], { channel: "chat", data: { a: [1] }, event: "said", key: "k", idempotency_key: "own" })
   assert.deepEqual(sent[2], { channel: "chat", data_base64: "AP8=" })
   const got = new Promise<Message>((done) => chat.on("message", done))
   await settle()
   fake.socket.say({ channel: "chat", position: "E:1", time: "2026-11-30T09:30:00.5Z", user: "ann", data_base64: "AP8=" })
-  assert.deepEqual(await got, { channel: "chat", position: "E:1", time: new Date("2026-11-30T09:30:00.5Z"), user: "ann", data: new Uint8Array([0, 255]) })
+  assert.deepEqual(await got, { channel: "chat", position: "E:1", time: new Date("2026-11-30T09:30:00.5Z"), event: undefined, user: "ann", key: undefined, data: new Uint8Array([0, 255]) })
   godwit.close()
 })
 
@@ -303,9 +304,14 @@ test("the roster applies what comes after its pages, and is read anew when somet
 })
 
 test("a store of Svelte keeps the newest messages and leaves with its last subscriber", async () => {
-  const { fake, godwit } = make()
+  const { fake, godwit } = make({ tabs: false })
   let value: unknown[] = []
-  const unsubscribe = storeOf(godwit, "chat", { keep: 2 }).subscribe((messages) => (value = messages.map((m) => m.data)))
+  const store = storeOf(godwit, "chat", { keep: 2 })
+  const subscribe = () => store.subscribe((messages) => (value = messages.map((m) => m.data)))
+  subscribe()()
+  assert.equal(godwit.state, "idle", "nothing is begun where there is no page")
+  Object.assign(globalThis, { window: new EventTarget(), document: Object.assign(new EventTarget(), { visibilityState: "visible" }) })
+  const unsubscribe = subscribe()
   await settle()
   fake.socket.say(publication(1), publication(2), publication(3))
   assert.deepEqual(value, [2, 3])
@@ -314,4 +320,5 @@ test("a store of Svelte keeps the newest messages and leaves with its last subsc
   await settle()
   assert.ok(fake.verbs().includes("unsubscribe"))
   godwit.close()
+  for (const name of ["window", "document"]) Reflect.deleteProperty(globalThis, name)
 })

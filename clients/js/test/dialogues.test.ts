@@ -85,7 +85,7 @@ function play(turns: Turn[]): number {
         machine.do({ is: "subscribe", name: channel, since, last, fields })
       }
       machine.do({ is: "use" })
-      machine.do({ is: "ready", kind: "websocket" })
+      machine.do({ is: "ready", transport: "websocket" })
       const said = machine.take()
       assert.deepEqual(said[0]!.connect.resume, resume)
       ids.set(first.id, said[0]!.id)

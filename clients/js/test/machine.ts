@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import type { DeltaReader } from "../src/delta.js"
 import type { Line } from "../src/protocol.js"
 import { Session } from "../src/session.js"
 import type { Effect, Input } from "../src/steps.js"
@@ -10,13 +11,13 @@ export class Machine {
   sent: Line[] = []
   effects: Effect[] = []
 
-  constructor(settings: { hasTokens?: boolean; token?: string; random?: number } = {}) {
-    this.session = new Session({ client: "test/1", hasTokens: settings.hasTokens ?? false, token: settings.token, random: () => settings.random ?? 1 })
+  constructor(settings: { hasTokens?: boolean; token?: string; random?: number; deltas?: () => DeltaReader } = {}) {
+    this.session = new Session({ client: "test/1", hasTokens: settings.hasTokens ?? false, token: settings.token, deltas: settings.deltas, random: () => settings.random ?? 1 })
   }
 
   do(input: Input): Effect[] {
     const effects = this.session.step(input, this.now)
-    for (const effect of effects) if (effect.do === "send") for (const line of effect.lines) this.sent.push(JSON.parse(line))
+    for (const effect of effects) if (effect.do === "send") this.sent.push(...JSON.parse(JSON.stringify(effect.lines)))
     this.effects.push(...effects)
     return effects
   }
@@ -49,7 +50,7 @@ export class Machine {
   connect(ok: Line = {}, kind = "websocket"): Line[] {
     if (this.session.state === "idle") this.do({ is: "use" })
     this.take()
-    this.do({ is: "ready", kind })
+    this.do({ is: "ready", transport: kind })
     const hello = this.take()
     this.hear({ id: hello[0]!.id, ok: { session: "S", secret: "X", resumed: false, reconnect: { after_ms: 1000 }, ping_ms: 25000, ...ok } })
     assert.equal(this.session.state, "open")

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"fmt"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -12,17 +13,21 @@ import (
 
 // epoll is the poller of Linux, level-triggered: what is not used up is reported
 // again, so nothing has to be read until there is nothing.
+//
+// Its descriptor is itself one that can be waited for, and the runtime does that: a loop that
+// sleeps is a goroutine that is parked, and has no thread. A thread that slept in the
+// kernel would keep its processor, which the scheduler takes from it only after a while, so whatever
+// other goroutines had to do would wait for that.
 type epoll struct {
 	fd     int32
-	bell   int32 // an eventfd
+	file   *os.File        // fd, as the runtime knows it
+	raw    syscall.RawConn // of file
+	look   func(uintptr) bool
 	events [EventsMax]unix.EpollEvent
+	found  int // by look
 
-	ringing atomic.Int32 // wakes under way
-	closed  atomic.Bool
+	woken atomic.Bool // and not seen yet
 }
-
-// bellKey is the bell's key. Listeners have small negative ones.
-const bellKey = -1 << 31
 
 // New makes the poller of this system: epoll here, and a Parked where there is none.
 func New() (Poller, error) {
@@ -30,52 +35,68 @@ func New() (Poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil { // or os takes it for a plain file
 		unix.Close(fd)
-		return nil, fmt.Errorf("eventfd: %w", err)
+		return nil, fmt.Errorf("fcntl: %w", err)
 	}
-	p := &epoll{fd: int32(fd), bell: int32(bell)}
-	// Edge-triggered, so that the bell need not be read: the next wake is a new edge.
-	if err := p.control(unix.EPOLL_CTL_ADD, p.bell, bellKey, unix.EPOLLIN|unix.EPOLLET); err != nil {
+	p := &epoll{fd: int32(fd), file: os.NewFile(uintptr(fd), "epoll")}
+	p.look = func(uintptr) bool {
+		p.found = p.ready()
+		return p.found != 0
+	}
+	if p.raw, err = p.file.SyscallConn(); err == nil {
+		err = p.file.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
 		p.Close()
-		return nil, err
+		return nil, fmt.Errorf("epoll in epoll: %w", err)
 	}
 	return p, nil
 }
 
 func (p *epoll) Wait(events []Event, timeout time.Duration) int {
-	ready := p.events[:min(len(events), EventsMax)]
-	var n uintptr
-	var errno syscall.Errno
 	if timeout == 0 {
-		// It returns at once, so the scheduler need not know.
-		n, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), 0, 0, 0)
-	} else {
-		ms := -1
-		if timeout > 0 {
-			ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, 1<<30))
-		}
-		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), uintptr(ms), 0, 0)
+		return p.report(events, p.ready())
 	}
+	var until time.Time
+	if timeout > 0 {
+		until = time.Now().Add(timeout)
+	}
+	_ = p.file.SetReadDeadline(until) // it is open
+	// A wake from before that may have had its deadline replaced; a later one finds this.
+	if p.woken.Swap(false) {
+		return 0
+	}
+	p.found = 0
+	// The runtime forgets what it knew, then look is called, and again after each change.
+	_ = p.raw.Read(p.look) // an error is a wake, or the end of the timeout
+	p.woken.Store(false)
+	return p.report(events, p.found)
+}
+
+// ready fills p.events and returns how many there are, negative if it was interrupted.
+func (p *epoll) ready() int {
+	// It returns at once, so the scheduler need not know.
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), EventsMax, 0, 0, 0)
 	if errno != 0 {
-		return 0 // EINTR: the loop comes back
+		return -1
 	}
-	count := 0
-	for i := range ready[:n] {
-		e := &ready[i]
-		if e.Fd == bellKey {
-			continue
-		}
+	return int(n)
+}
+
+// report translates n events.
+func (p *epoll) report(events []Event, n int) int {
+	n = min(n, len(events)) // the rest is reported again
+	for i := range max(n, 0) {
+		e := &p.events[i]
 		const gone = unix.EPOLLHUP | unix.EPOLLERR // a read or a write will say what it is
-		events[count] = Event{
+		events[i] = Event{
 			Key: e.Fd, FD: e.Pad,
 			Readable: e.Events&(unix.EPOLLIN|gone) != 0,
 			Writable: e.Events&(unix.EPOLLOUT|gone) != 0,
 		}
-		count++
 	}
-	return count
+	return max(n, 0) // EINTR: the loop comes back
 }
 
 func (p *epoll) Pause(d time.Duration) {
@@ -83,16 +104,14 @@ func (p *epoll) Pause(d time.Duration) {
 	_ = unix.Nanosleep(&t, nil) // interrupted, it is over; EINVAL: it is negative
 }
 
-// Wake rings the bell. It may come when the loop has ended: the count keeps the
-// bell's descriptor from being closed, and from being something else, meanwhile.
+// Wake costs no system call: the runtime lets go of whoever waits for what a deadline is over
+// for. It may come when the loop has ended, which os knows of.
 func (p *epoll) Wake() {
-	p.ringing.Add(1)
-	if !p.closed.Load() {
-		one := uint64(1)
-		syscall.RawSyscall(unix.SYS_WRITE, uintptr(p.bell), uintptr(unsafe.Pointer(&one)), 8)
-	}
-	p.ringing.Add(-1)
+	p.woken.Store(true)
+	_ = p.file.SetReadDeadline(longAgo)
 }
+
+var longAgo = time.Unix(1, 0)
 
 func (p *epoll) Add(fd, key int32) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, key, unix.EPOLLIN)
@@ -125,11 +144,4 @@ func (p *epoll) control(op int, fd, key int32, events uint32) error {
 	return nil
 }
 
-func (p *epoll) Close() {
-	p.closed.Store(true)
-	for p.ringing.Load() != 0 {
-		time.Sleep(time.Microsecond)
-	}
-	unix.Close(int(p.bell))
-	unix.Close(int(p.fd))
-}
+func (p *epoll) Close() { _ = p.file.Close() }

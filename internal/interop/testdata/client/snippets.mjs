@@ -13,7 +13,8 @@ const blocks = readFileSync(page, "utf8").matchAll(/^```js\n(.*?)^```$/gms)
 let number = 0
 for (const [, code] of blocks) {
   const file = new URL(`snippet-${++number}.mjs`, import.meta.url)
-  writeFileSync(file, code.replaceAll('"@godwit/client"', JSON.stringify(pathToFileURL(client).href)).replaceAll("https://example.com", url))
+  const imported = (_, entry = "index") => JSON.stringify(new URL(entry + ".js", pathToFileURL(client)).href)
+  writeFileSync(file, code.replace(/"@godwit\/client(?:\/(\w+))?"/g, imported).replaceAll('"https://example.com"', JSON.stringify(url)))
   const shown = new Promise((done) => (globalThis.show = (...what) => done(what)))
   const running = import(file)
   // Something to read, for those that have no history.

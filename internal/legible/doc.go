@@ -1,0 +1,3 @@
+// Package legible makes messages of strangers readable on a terminal, which is
+// given nothing to act on.
+package legible

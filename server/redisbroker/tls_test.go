@@ -1,0 +1,105 @@
+package redisbroker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/certtest"
+	"github.com/godwit-io/godwit/internal/redistest"
+)
+
+// trust is what broker.tls makes of files.
+func trust(t *testing.T, ca string, pairs ...certtest.Pair) *tls.Config {
+	t.Helper()
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+	config.RootCAs.AppendCertsFromPEM(text)
+	for _, p := range pairs {
+		pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Certificates = append(config.Certificates, pair)
+	}
+	return config
+}
+
+func newTLSBroker(t *testing.T, url string, config *tls.Config) *Broker {
+	t.Helper()
+	b, err := New(&Options{URL: []string{url}, TLS: config, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestTLS: with rediss:// commands, what is heard and what is looked at go over TLS, with certificates on
+// both sides, also after connections were cut.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	authority := certtest.NewAuthority(t)
+	redis, url := redistest.StartTLS(t, authority.Issue(t, nil, "127.0.0.1"), authority.File)
+	b := newTLSBroker(t, url, trust(t, authority.File, authority.Issue(t, nil, "godwit")))
+	s := start(t, b)
+	s.listen("c")
+	first := alone(t, b, "1")
+	alone(t, b, "2")
+	s.awaitText("2", "c")
+	redis.Must(t, "CLIENT", "KILL", "TYPE", "pubsub")
+	redis.Must(t, "CLIENT", "KILL", "TYPE", "normal")
+	alone(t, b, "3")
+	if all := s.awaitText("3", "c"); all["c"].gaps > 0 || len(all["c"].texts) != 3 {
+		t.Errorf("a subscriber has %q and %d gaps", all["c"].texts, all["c"].gaps)
+	}
+	page, err := b.History(t.Context(), "c", hub.Query{Since: first})
+	if err != nil || len(page.Publications) != 2 {
+		t.Errorf("the history is %+v, %v", page, err)
+	}
+}
+
+// TestTLSRefused: who cannot be trusted is said with the reason, and nothing is published.
+func TestTLSRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a second is waited for a server that might be there")
+	}
+	t.Parallel()
+	authority, other := certtest.NewAuthority(t), certtest.NewAuthority(t)
+	client := authority.Issue(t, nil, "godwit")
+	well, expired, misnamed := authority.Issue(t, nil, "127.0.0.1"), authority.Issue(t, certtest.Expired, "127.0.0.1"), authority.Issue(t, nil, "redis.example.com")
+	for name, test := range map[string]struct {
+		server certtest.Pair
+		config *tls.Config
+		want   string
+	}{
+		"another authority":         {well, trust(t, other.File, client), "certificate signed by unknown authority"},
+		"an expired certificate":    {expired, trust(t, authority.File, client), "certificate has expired"},
+		"a certificate for another": {misnamed, trust(t, authority.File, client), "127.0.0.1"},
+		"no certificate to show":    {well, trust(t, authority.File), "broker.tls.cert"},
+		"a certificate of another":  {well, trust(t, authority.File, other.Issue(t, nil, "godwit")), "broker.tls.cert"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			redis, url := redistest.StartTLS(t, test.server, authority.File)
+			b := newTLSBroker(t, url, test.config)
+			start(t, b)
+			if err := b.Health(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the broker says %v, want %q", err, test.want)
+			}
+			if p := publish(b, hub.Message{Channel: "c"}); p.Err == nil {
+				t.Error("something was published")
+			}
+			if n := redis.Must(t, "DBSIZE"); n != "0" {
+				t.Errorf("there are %s keys", n)
+			}
+		})
+	}
+}
