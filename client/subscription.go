@@ -17,6 +17,11 @@ type Message = session.Message
 // "dropped" and "rate" say why something was left out on purpose.
 type Gap = session.Gap
 
+// Behind says that what is published does not come at present, as the server has no broker or
+// cannot read a history, or that it comes again. Nothing is lost by that: what was missed follows,
+// or a Gap says what does not. Began ends it, too.
+type Behind = session.Behind
+
 // Members is what has changed about the members of a channel, see SubscribeOptions.Presence.
 type Members = session.Members
 
@@ -30,6 +35,7 @@ type Began = session.Began
 type Event struct {
 	Message *Message
 	Gap     *Gap
+	Behind  *Behind
 	Members *Members
 	Began   *Began
 }
@@ -235,7 +241,7 @@ func (s *Subscription) push(d session.Delivery) (enough bool) {
 	case d.Err != nil:
 		s.err = d.Err
 	default:
-		e := Event{Message: d.Message, Gap: d.Gap, Members: d.Members, Began: d.Began}
+		e := Event{Message: d.Message, Gap: d.Gap, Behind: d.Behind, Members: d.Members, Began: d.Began}
 		s.queue = append(s.queue, e)
 		s.bytes += e.bytes()
 	}
@@ -261,7 +267,7 @@ func (s *Subscription) drop() {
 		switch {
 		case e.Gap != nil:
 			count += e.Gap.Count
-		default:
+		case e.Message != nil:
 			count++
 		}
 	}

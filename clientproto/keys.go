@@ -91,6 +91,8 @@ const (
 	KeyAttachments
 	KeyFramed
 	KeyExclude
+	KeyBehind
+	KeyIs
 )
 
 // keyNames are the names, by number. New ones are added at the end.
@@ -180,6 +182,8 @@ var keyNames = [...]string{
 	KeyAttachments:    "attachments",
 	KeyFramed:         "framed",
 	KeyExclude:        "exclude",
+	KeyBehind:         "behind",
+	KeyIs:             "is",
 }
 
 // Keys returns the names of the keys, by their number. The caller owns the slice.

@@ -24,7 +24,7 @@ var (
 	ProblemUpgrade = problem(400, "bad-upgrade", "Bad WebSocket handshake",
 		"Send the opening handshake of RFC 6455 §4.1; WebSocket clients do.")
 	ProblemAttribute = problem(400, "bad-attribute", "Bad attribute of a publication",
-		"Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error` and `binary` are events of the server.")
+		"Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error`, `binary` and `behind` are events of the server.")
 	ProblemField = problem(400, "bad-field", "Bad field of the body",
 		"Send the fields that the description of the request lists, each once and of its type; the detail names the field and its place.")
 	ProblemCommand = problem(400, "bad-command", "Bad command",

@@ -11,6 +11,7 @@ import (
 // that is being asked for belongs to everybody who subscribes to it.
 
 func (h *Hub) askListen(ctx context.Context, channel string) (top Position, err error) {
+	defer h.countFailure(&err)
 	defer h.recoverAs(&err, "Listen", channel)
 	if IsPattern(channel) {
 		return Position{}, h.patterns.broker.ListenPattern(ctx, channel)
@@ -28,6 +29,7 @@ func (h *Hub) askMute(ctx context.Context, channel string) (err error) {
 
 // askHistory leaves a panic of an immediate Broker to its caller, whose page it was.
 func (h *Hub) askHistory(ctx context.Context, channel string, q Query) (page Page, err error) {
+	defer h.countFailure(&err)
 	if !h.immediate() {
 		defer h.recoverAs(&err, "History", channel)
 	}
@@ -37,6 +39,13 @@ func (h *Hub) askHistory(ctx context.Context, channel string, q Query) (page Pag
 func (h *Hub) askList(ctx context.Context, b ListingBroker, pattern string, q ListQuery) (list []ChannelInfo, err error) {
 	defer h.recoverAs(&err, "List", pattern)
 	return b.List(ctx, q)
+}
+
+// countFailure is deferred around a call of the Broker.
+func (h *Hub) countFailure(err *error) {
+	if *err != nil {
+		h.counters.brokerFailures.Add(1)
+	}
 }
 
 // recoverAs is deferred around a call of the Broker. It makes an error of a panic,

@@ -109,6 +109,7 @@ func (s *Session) giveUp() {
 		c := under.publishing[0]
 		under.publishing = slices.Delete(under.publishing, 0, 1)
 		s.push(c.command, Outcome{Channel: c.channel, Err: ErrUnanswered})
+		s.hub.counters.brokerFailures.Add(1)
 	}
 	if under.isTimed = len(under.publishing) > 0 && !s.closed; under.isTimed {
 		under.timer.Reset(callTimeout - now.Sub(under.publishing[0].began))
@@ -190,7 +191,7 @@ func (s *Session) nextHistory() {
 func (s *Session) IsBusy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.isBusy = s.outstanding >= s.hub.options.CommandsMax && s.ended == endNot
+	s.isBusy = int(s.outstanding) >= s.hub.options.CommandsMax && s.ended == endNot
 	return s.isBusy
 }
 
@@ -205,7 +206,10 @@ func (s *Session) count() bool {
 }
 
 // isOverloaded reports whether one more command is too many; s.mu is held.
-func (s *Session) isOverloaded() bool { return s.outstanding/2 >= s.hub.options.CommandsMax }
+func (s *Session) isOverloaded() bool { return int(s.outstanding)/2 >= s.hub.options.CommandsMax }
+
+// isHalfBusy reports whether an edge that waits goes on waiting; s.mu is held.
+func (s *Session) isHalfBusy() bool { return int(s.outstanding) > s.hub.options.CommandsMax/2 }
 
 // handIn counts a command. It returns false if the session has ended, and ends it
 // if it is overloaded.

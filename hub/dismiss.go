@@ -15,7 +15,7 @@ const dismissInterval = 200 * time.Millisecond
 // those that are left are ended at once, and its error is returned.
 func (h *Hub) DismissAtPace(ctx context.Context, perSecond int) error {
 	for {
-		endAtPace(ctx, h.Sessions(), perSecond)
+		atPace(ctx, h.Sessions(), perSecond, endSession)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -31,9 +31,11 @@ func (h *Hub) DismissAtPace(ctx context.Context, perSecond int) error {
 	}
 }
 
-// endAtPace ends so many sessions a second, at least one, and all that are left when
-// ctx is done.
-func endAtPace(ctx context.Context, sessions []*Session, perSecond int) {
+func endSession(s *Session) { s.end(endShutdown) }
+
+// atPace calls do with so many sessions a second, at least one, and with all that are
+// left when ctx is done.
+func atPace(ctx context.Context, sessions []*Session, perSecond int, do func(*Session)) {
 	batch := len(sessions)
 	if perSecond < NoLimit {
 		batch = max(1, int(float64(perSecond)*paceInterval.Seconds()))
@@ -50,7 +52,7 @@ func endAtPace(ctx context.Context, sessions []*Session, perSecond int) {
 			case <-ctx.Done():
 			}
 		}
-		s.end(endShutdown)
+		do(s)
 	}
 }
 

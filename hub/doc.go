@@ -41,7 +41,7 @@
 //			switch {
 //			case p.Delivery != nil: // a publication: write it
 //			case p.Gap != nil:      // some that cannot be had any more
-//			case p.Behind != nil:   // the history cannot be read now
+//			case p.Behind != nil:   // what is published does not come at present, or again
 //			case p.Outcome != nil:  // of a command: tag 1 has begun, or why not
 //			case p.Call != nil:     // only for a session that has registered for methods
 //			}

@@ -36,6 +36,8 @@ type Hub struct {
 	mirror    atomic.Pointer[Mirror] // nil without Neighbours
 	keys      sync.Map               // Policy.KeyPointer → *Form[string]
 	ending    atomic.Pointer[error]  // to ErrShutdown or ErrClosed once it is so; changed under mu
+	away      atomic.Pointer[error]  // why the Broker cannot be used; nil while it can
+	herald    herald                 // of that
 
 	mu         sync.Mutex // guards what follows
 	sessions   shrinkmap.Map[*Session, struct{}]
@@ -161,7 +163,7 @@ const paceInterval = 20 * time.Millisecond
 // then.
 func (h *Hub) ShutdownAtPace(ctx context.Context, perSecond int) error {
 	sessions, drained := h.end(ErrShutdown)
-	endAtPace(ctx, sessions, perSecond)
+	atPace(ctx, sessions, perSecond, endSession)
 	select {
 	case <-drained:
 		return nil
@@ -185,6 +187,7 @@ func (h *Hub) Close() error {
 	h.mirror.Load().close()
 	h.exchange.close()
 	h.calls.close()
+	h.herald.close()
 	return brokerError(h.broker.Close())
 }
 

@@ -187,7 +187,7 @@ func describe(pushes []hub.Push) string {
 		case p.Gap != nil && p.Delivery == nil:
 			s += fmt.Sprintf("gap(%d-%d)", p.Gap.From.Offset, p.Gap.To.Offset)
 		case p.Behind != nil:
-			s += "behind"
+			s += describeBehind(p)
 		case p.Changes != nil:
 			s += fmt.Sprintf("changes(%d-%d)", p.Changes.Previous, p.Changes.Version)
 		case p.Outcome != nil:
@@ -197,6 +197,14 @@ func describe(pushes []hub.Push) string {
 		}
 	}
 	return s
+}
+
+// describeBehind shows behind(CHANNEL), or level(CHANNEL) when it is over.
+func describeBehind(p hub.Push) string {
+	if p.Behind.Err == nil {
+		return "level(" + p.Channel + ")"
+	}
+	return "behind(" + p.Channel + ")"
 }
 
 func want(t testing.TB, got []hub.Push, want string) {

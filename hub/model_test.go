@@ -218,12 +218,14 @@ type modelRun struct {
 	tag     uint64
 	trace   []string
 	told    milestones
+	h       *hub.Hub
 }
 
 // modelClient is a session and what its client knows.
 type modelClient struct {
 	e        *edge
 	accounts map[string]*modelAccount // by channel
+	behind   behindTold
 }
 
 // modelAccount is what a client knows of a subscription.
@@ -256,7 +258,7 @@ func (r *modelRun) failf(format string, args ...any) {
 func (r *modelRun) log() *modelLog { return r.b.channels[r.names[r.choose(len(r.names))]] }
 
 func (r *modelRun) step() {
-	kind := r.choose(24)
+	kind := r.choose(25)
 	l := r.log()
 	i := r.choose(len(r.clients))
 	r.trace = append(r.trace, fmt.Sprint(kind, l.name, i))
@@ -290,6 +292,7 @@ func (r *modelRun) step() {
 	case 21:
 		if a != nil && r.choose(3) == 0 {
 			client.e.Unsubscribe(0, l.name)
+			client.behind.forget(l.name)
 			delete(client.accounts, l.name)
 		}
 	case 22:
@@ -305,6 +308,8 @@ func (r *modelRun) step() {
 				r.slow.change()
 			}
 		}
+	case 24:
+		r.changeHealth(r.choose(2) == 0)
 	}
 	synctest.Wait()
 	if r.slow != nil {
@@ -389,6 +394,10 @@ func (r *modelRun) take(client *modelClient) int {
 		r.failf("Take: %v", err)
 	}
 	for _, p := range pushes {
+		if p.Behind != nil {
+			client.behind.note(r, p)
+			continue
+		}
 		a := client.accounts[p.Channel]
 		if o := p.Outcome; o != nil {
 			switch {
@@ -423,7 +432,6 @@ func (r *modelRun) take(client *modelClient) int {
 func (r *modelRun) check(l *modelLog, a *modelAccount, p hub.Push) {
 	r.t.Helper()
 	switch {
-	case p.Behind != nil:
 	case p.Gap != nil:
 		if p.Gap.From != a.last {
 			r.failf("a gap from %v, but the last position was %v", p.Gap.From, a.last)
@@ -457,6 +465,10 @@ func (r *modelRun) settle() {
 	r.rest()
 	<-time.After(time.Minute) // of the bubble: what is to be tried again is
 	r.rest()
+	r.checkBehind()
+	r.changeHealth(false)
+	r.rest()
+	r.checkBehind()
 	if r.slow != nil {
 		r.slow.settle()
 		r.isQuiet = false
@@ -524,12 +536,13 @@ func runModel(t *testing.T, data []byte, isInstant bool, keep int, prepare func(
 			prepare(r)
 		}
 		h := newHub(t, r.b, &hub.Options{QueueCountMax: modelCountMax, QueueBytesMax: modelBytesMax, NoHistory: keep == 0, Observer: r.told.observer()}) // pages have two or three, too
+		r.h = h
 		if r.slow != nil {
 			r.slow.h = h
 			h.SetPolicies(r.slow.policy)
 		}
 		for range 2 {
-			r.clients = append(r.clients, &modelClient{connect(t, h), make(map[string]*modelAccount)})
+			r.clients = append(r.clients, &modelClient{e: connect(t, h), accounts: make(map[string]*modelAccount)})
 		}
 		for !r.isOver {
 			r.step()

@@ -218,6 +218,7 @@ func (s *Session) continueRecovery() {
 		r := t.recoveries[0]
 		if r.isDone() {
 			t.recoveries = slices.Delete(t.recoveries, 0, 1)
+			s.endTrouble(r.sub)
 			if r.isDoubted {
 				t.recoveries = append(t.recoveries, t.newDoubt(r.sub, ""))
 			}
@@ -340,7 +341,7 @@ func (s *Session) listed(r *recovery, infos []ChannelInfo, err error, canList bo
 	switch {
 	case s.ended != endNot || r.sub.gone:
 	case err != nil:
-		s.pushBehind(r.sub.channel.name, s.hub.brokerError(err))
+		s.noteTrouble(r.sub, s.hub.brokerError(err))
 		r.pause = min(max(2*r.pause, retryMin), retryMax)
 		r.wait(r.pause)
 	default:
@@ -359,13 +360,6 @@ func (s *Session) listed(r *recovery, infos []ChannelInfo, err error, canList bo
 	if wake {
 		s.wake()
 	}
-}
-
-// pushBehind queues that a pattern is behind, and why; s.mu is held.
-func (s *Session) pushBehind(pattern string, err error) {
-	s.ensureQueue()
-	s.outstanding++
-	s.queue = append(s.queue, queued{other: &owed{Push: Push{Channel: pattern, Behind: err}}})
 }
 
 // doubtPattern has a pattern look for what deliveries of a channel, or of any if name is

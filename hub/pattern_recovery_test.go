@@ -289,7 +289,7 @@ func TestPatternListFails(t *testing.T) {
 		synctest.Wait()
 		e.drain()
 		synctest.Wait()
-		if got := channelsOf(e.drain()); got != "*:behind" {
+		if got := channelsOf(e.drain()); got != "*:behind(*)" {
 			t.Errorf("took %q", got)
 		}
 		broker.Make(brokertest.List, "", brokertest.Trouble{})
@@ -299,7 +299,7 @@ func TestPatternListFails(t *testing.T) {
 			got = append(got, e.drain()...)
 			synctest.Wait()
 		}
-		if got := channelsOf(got); got != "a:1" {
+		if got := channelsOf(got); got != "a:1 *:level(*)" {
 			t.Errorf("took %q", got)
 		}
 	})

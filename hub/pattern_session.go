@@ -124,6 +124,7 @@ func (s *Session) beginPattern(sub *subscription) {
 		recovery.isWithin = true
 	}
 	sub.asked = nil
+	s.isBegun = true
 	sub.since = began.UnixNano()
 	sub.traits |= isMatched
 	begun := s.milestone(sub)

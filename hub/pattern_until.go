@@ -40,3 +40,9 @@ func (h *Hub) isBeyondHistory(v *Vector, now time.Time) bool {
 	}
 	return now.Sub(v.until()) > h.options.Retention.Age
 }
+
+// recovers reports whether what patterns have missed is being looked for; s.mu is held.
+func (s *Session) recovers() bool {
+	t := s.patterned()
+	return t != nil && len(t.recoveries) > 0
+}

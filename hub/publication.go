@@ -85,7 +85,7 @@ func (a *Attributes) withTrace(trace string) *Attributes {
 }
 
 // reservedEvents are names of events that edges use themselves.
-var reservedEvents = []string{"position", "gap", "end", "error", "binary"}
+var reservedEvents = []string{"position", "gap", "end", "error", "binary", "behind"}
 
 // ReservedEvents are the names that no event of a publication can have, because
 // edges use them themselves. The caller owns the slice.

@@ -47,6 +47,7 @@ func (h *Hub) publish(ctx context.Context, m *Message) (Published, error) {
 		case <-ctx.Done():
 			return Published{}, ctx.Err() // w is the Broker's until it answers
 		case <-timeout.C:
+			h.counters.brokerFailures.Add(1)
 			return Published{}, ErrUnanswered
 		}
 	}
@@ -212,6 +213,7 @@ func (w *watched) Published(ticket uint64, p Published) {
 func (h *Hub) countPublished(transport string, bytes int, began time.Time, p Published) {
 	switch {
 	case p.Err != nil:
+		h.counters.brokerFailures.Add(1)
 	case p.Duplicate:
 		h.counters.duplicates.Add(1)
 	default:

@@ -8,7 +8,7 @@ type Push struct {
 	Channel  string
 	Delivery *Delivery // a publication
 	Gap      *Gap      // publications that cannot be delivered
-	Behind   error     // the subscription is behind, and this is why; see Session.Take
+	Behind   *Behind   // what is published does not come at present, or comes again
 	Outcome  *Outcome  // of a command of this session
 	Changes  *Changes  // members that came and went, see SubscribeOptions.Presence
 	Call     *CallPush // a call to answer, or the end of one, see Session.Register

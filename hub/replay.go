@@ -15,10 +15,9 @@ import (
 // that takes no more until its client has taken what there was holds no more than
 // that for a client that does not read.
 //
-// A subscription whose history cannot be read is behind: a push says so with the
-// Broker's error, nothing is lost, and it is tried again, with growing pauses,
-// as long as the session lives. An edge that has no way to tell its client had
-// better end the session and let the client come back.
+// A subscription whose history cannot be read is behind: a push says so, see Behind,
+// nothing is lost, and it is tried again, with growing pauses, as long as the session
+// lives.
 //
 // Once the session has ended and everything queued before its end was taken,
 // Take returns the reason: ErrShutdown, ErrClosed, ErrTooManyCommands, ErrSlow, an
@@ -80,6 +79,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) {
 			noted = s.noteGaps(noted, dst[begin:])
 		}
 	}
+	dst = s.takeBehind(dst)
 	resumed := s.takeStalled()
 	recovers := s.needsRecovery()
 	wake := !recovers && s.claimWake()
@@ -306,7 +306,8 @@ func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 	sub := r.sub
 	if r.err != nil {
 		s.retryLater(sub)
-		return append(dst, Push{Channel: sub.channel.name, Behind: fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), r.err)})
+		s.noteTrouble(sub, fmt.Errorf("hub: replay of channel %s: %w", quoted(sub.channel.name), r.err))
+		return dst
 	}
 	if sub.rare.Load() != nil {
 		sub.rare.Load().retry = nil
@@ -340,6 +341,7 @@ func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 	if part.behind {
 		s.behind = append(s.behind, sub)
 	} else {
+		s.endTrouble(sub)
 		sub.catching, sub.seen = false, Position{}
 		sub.traits &^= resumes
 	}

@@ -42,7 +42,9 @@ type Session struct {
 	behind     []*subscription // those that read history, each in its turn
 	read       *reading        // the page that is being read; nil while none is
 
-	outstanding int       // commands without an outcome, or with one that was not taken
+	outstanding int32     // commands without an outcome, or with one that was not taken
+	isBegun     bool      // a subscription has begun, for the client that there is now
+	isBehind    bool      // the edge was told so of all subscriptions, see Behind
 	commands    *commands // nil until the session needs them
 }
 
@@ -82,6 +84,7 @@ type commands struct {
 	backlogs  *backlogs                // nil until a subscription has one
 	patterned *patterned               // nil without patterns
 	server    *serverSide              // nil until the server does something to it
+	troubles  *troubles                // nil until a history could not be read
 }
 
 // needCommands returns s.commands; s.mu is held.
@@ -197,7 +200,7 @@ func (s *Session) end(reason ending) {
 func (s *Session) hasNews() bool {
 	return len(s.queue) > 0 || s.ended != endNot ||
 		s.read == nil && len(s.behind) > 0 || s.read != nil && (s.read.arrived || s.read.hasTurn) ||
-		s.isBusy && s.outstanding <= s.hub.options.CommandsMax/2
+		s.isBusy && !s.isHalfBusy() || s.owesBehind()
 }
 
 // claimWake says whether to call wake once the lock is given back; s.mu is held.
@@ -209,6 +212,6 @@ func (s *Session) claimWake() bool {
 	s.woken = true
 	// That it may go on is said once, or an edge that only takes would be woken
 	// for ever.
-	s.isBusy = s.isBusy && s.outstanding > s.hub.options.CommandsMax/2
+	s.isBusy = s.isBusy && s.isHalfBusy()
 	return true
 }

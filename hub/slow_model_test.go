@@ -89,7 +89,6 @@ func (m *slowModel) check(client *modelClient, l *modelLog, a *modelAccount, pus
 		a.fate = make(map[hub.Position]string)
 	}
 	switch {
-	case push.Behind != nil:
 	case push.Gap != nil:
 		g := push.Gap
 		if g.From != a.last && (g.From.Epoch != a.last.Epoch || g.From.Offset < a.last.Offset || len(m.between(client, l.name, a.last, g.From)) > 0) {

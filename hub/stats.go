@@ -14,6 +14,7 @@ type Stats struct {
 
 	Publications     uint64 // accepted from this process, duplicates not counted
 	Duplicates       uint64
+	BrokerFailures   uint64 // publications, reads of histories and subscriptions that the Broker refused or did not answer
 	PublicationBytes uint64
 	Deliveries       uint64 // taken by edges
 	DeliveryBytes    uint64
@@ -47,6 +48,7 @@ type counters struct {
 	subscriptions    atomic.Int64
 	publications     atomic.Uint64
 	duplicates       atomic.Uint64
+	brokerFailures   atomic.Uint64
 	publicationBytes atomic.Uint64
 	deliveries       atomic.Uint64
 	deliveryBytes    atomic.Uint64
@@ -76,6 +78,7 @@ func (h *Hub) Stats() Stats {
 		PagesWaiting:     h.pages.waiting(),
 		Publications:     h.counters.publications.Load(),
 		Duplicates:       h.counters.duplicates.Load(),
+		BrokerFailures:   h.counters.brokerFailures.Load(),
 		PublicationBytes: h.counters.publicationBytes.Load(),
 		Deliveries:       h.counters.deliveries.Load(),
 		DeliveryBytes:    h.counters.deliveryBytes.Load(),

@@ -342,6 +342,7 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 		b.isPlaced = sub.asked.since.IsZero()
 	}
 	sub.asked = nil
+	s.isBegun = true
 	if !goesOn {
 		sub.last, sub.taken = position, position.Offset
 	}
@@ -450,6 +451,7 @@ func (s *Session) drop(sub *subscription) {
 func (s *Session) forget(sub *subscription) {
 	sub.gone = true
 	sub.stopRetry()
+	s.forgetTrouble(sub)
 	s.dropChanges(sub)
 	s.behind = slices.DeleteFunc(s.behind, func(o *subscription) bool { return o == sub })
 	if s.read != nil && s.read.sub == sub {

@@ -22,6 +22,7 @@ func (s *Session) Suspend() {
 		s.read.abandon()
 		s.read = nil
 	}
+	s.forgetBehind()
 	var untold []*subscription
 	for sub := range s.subs.all() {
 		if sub.asked == nil {
@@ -43,6 +44,7 @@ func (s *Session) Suspend() {
 		s.forget(sub)
 	}
 	s.behind = untold
+	s.isBegun = len(untold) > 0
 	s.dropPatternNews()
 	// Changes that were written to a lost connection cannot be had again: the client
 	// asks for the members when it is back.
@@ -69,9 +71,9 @@ func (s *Session) dropPatternNews() {
 	}
 	before := len(s.queue)
 	s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
-		return q.other != nil && (q.other.Gap != nil || q.other.Behind != nil) && IsPattern(q.other.Channel)
+		return q.other != nil && q.other.Gap != nil && IsPattern(q.other.Channel)
 	})
-	if s.outstanding -= before - len(s.queue); len(s.queue) == 0 {
+	if s.outstanding -= int32(before - len(s.queue)); len(s.queue) == 0 {
 		s.emptyQueue()
 	}
 }

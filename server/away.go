@@ -14,6 +14,8 @@ type away struct {
 	reached bool       // it could be used before
 	since   time.Time  // zero: it can be used
 	err     error      // why not
+
+	failed uint64 // hub.Stats.BrokerFailures when that began; watchBroker's alone
 }
 
 // healthInterval is how often a broker outside of this process is asked how it is.
@@ -44,7 +46,8 @@ func (s *Server) watchBroker() (stop func()) {
 	}
 }
 
-// lookAtBroker notes how the broker is, and logs when that changes.
+// lookAtBroker notes how the broker is, has everybody who listens told, and logs when that
+// changes.
 func (s *Server) lookAtBroker(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, readinessTimeout)
 	defer cancel()
@@ -55,12 +58,15 @@ func (s *Server) lookAtBroker(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	failed := s.hub.Stats().BrokerFailures
 	was, began := s.away.note(time.Now(), err)
+	s.hub.SetAway(err)
 	switch {
 	case began:
+		s.away.failed = failed
 		s.log.Error("the broker cannot be used; subscribers stay, and publishers are refused", "error", err)
 	case was > 0:
-		s.log.Info("the broker can be used again", "away", was.Round(time.Millisecond).String())
+		s.log.Info("the broker can be used again", "away", was.Round(time.Millisecond).String(), "failed", failed-s.away.failed)
 	}
 }
 

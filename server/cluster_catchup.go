@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/server/identity"
 )
 
 // catchingUp asks other nodes for all of something that they tell: those that have joined, and
@@ -86,6 +87,10 @@ func (c *catchingUp) loop() {
 func (c *catchingUp) failed(node string, err error) {
 	_, isThere := c.server.node.Peer(node)
 	if !isThere || errors.Is(err, cluster.ErrUnknownKind) || c.ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, cluster.ErrTooLong) || errors.Is(err, identity.ErrRevocationsFull) { // it would be the same again
+		c.server.log.Error("what another node has told and this one has missed cannot be had, and is not asked for again", "what", c.what, "node", node, "error", err)
 		return
 	}
 	c.server.log.Warn("another node did not say what this one has missed, and is asked again", "what", c.what, "node", node, "error", err)

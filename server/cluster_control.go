@@ -125,22 +125,49 @@ func (r *revoker) endedFor(v identity.Revocation) int {
 	return r.ended[v]
 }
 
-// answer gives another node all revocations that are in force.
-func (r *revoker) answer(context.Context, string, []byte) ([]byte, error) {
+// revocationsPageBytes is how much of the revocations one answer has.
+const revocationsPageBytes = 4 << 20
+
+// pageAsked asks for a page of revocations. A version that knew none asks with nothing, and
+// has all; one that is asked knows none either, and answers with all.
+type pageAsked struct {
+	After string `json:"after"`
+}
+
+// answer gives another node the revocations that are in force, a page of them.
+func (r *revoker) answer(_ context.Context, _ string, asked []byte) ([]byte, error) {
 	var b bytes.Buffer
-	err := r.server.guard.Settings().Identities.WriteRevocations(&b)
+	identities := r.server.guard.Settings().Identities
+	if len(asked) == 0 {
+		err := identities.WriteRevocations(&b)
+		return b.Bytes(), err
+	}
+	var page pageAsked
+	if err := json.Unmarshal(asked, &page); err != nil {
+		return nil, err
+	}
+	err := identities.WriteRevocationsAfter(&b, page.After, revocationsPageBytes)
 	return b.Bytes(), err
 }
 
 // catchUp takes those of another node.
 func (r *revoker) catchUp(ctx context.Context, node string) error {
-	b, err := r.server.node.Ask(ctx, node, askRevocations, nil)
-	if err != nil {
-		return err
+	for page := (pageAsked{}); ; {
+		asked, err := json.Marshal(&page)
+		if err != nil {
+			return err
+		}
+		b, err := r.server.node.Ask(ctx, node, askRevocations, asked)
+		if err != nil {
+			return err
+		}
+		next, err := r.server.guard.Settings().Identities.ReadRevocationsPage(bytes.NewReader(b), page.After)
+		if err != nil {
+			return err
+		}
+		if page.After = next; next == "" {
+			r.endRevoked()
+			return nil
+		}
 	}
-	if err := r.server.guard.Settings().Identities.ReadRevocations(bytes.NewReader(b)); err != nil {
-		return err
-	}
-	r.endRevoked()
-	return nil
 }

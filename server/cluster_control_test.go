@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/compat/pusher/protocol"
+	"github.com/godwit-io/godwit/hub/cluster"
 	"github.com/godwit-io/godwit/server/flight"
 	"github.com/godwit-io/godwit/server/identity"
 )
@@ -193,6 +195,40 @@ func TestClusterUnanswered(t *testing.T) {
 	if len(all.Sessions) != 1 || !slices.Equal(all.Unanswered, []string{"node1"}) {
 		t.Errorf("%+v", all)
 	}
+}
+
+// TestClusterManyRevocations: a node that joins is told of all, in as many answers as it takes.
+func TestClusterManyRevocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is more than one answer may have")
+	}
+	configure := func(_ int, c *Config) {
+		name := c.Cluster.Name
+		*c = configured(t, fmt.Sprintf(protected, identity.HashKey(identity.NewKey())))
+		c.Cluster.Name = name
+	}
+	s := startSeveral(t, 1, configure)
+	const n = 3000
+	long := strings.Repeat("t", 6000)
+	for i := range n {
+		if err := s.all[0].guard.Settings().Identities.Revoke(identity.Revocation{TokenID: fmt.Sprint(long, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all bytes.Buffer
+	if err := s.all[0].guard.Settings().Identities.WriteRevocations(&all); err != nil || all.Len() <= cluster.AnswerBytesMax {
+		t.Fatalf("%d bytes of revocations, %v", all.Len(), err)
+	}
+	late := s.add(configure)
+	s.await(late, func() bool { return len(late.node.Peers()) == 1 })
+	late.await(t, func() bool {
+		for _, i := range []int{0, 1, n / 2, n - 1} {
+			if !late.guard.Settings().Identities.IsRevoked(&access.Identity{Kind: access.Token, ID: fmt.Sprint(long, i)}) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // TestClusterRevocation: a revocation ends the sessions of all nodes, is counted once for each, and

@@ -63,6 +63,9 @@ func (e *Examination) LookUp() {
 	e.tryBridges()
 	e.tryClientDir()
 	e.tryBroker()
+	if wrong := openToOthers(e.Config.Data); wrong != "" {
+		e.note("data", "%s", wrong)
+	}
 	if t := e.Config.TLS; t.Cert != "" && t.Key != "" {
 		if _, err := certs.Load(t.Cert, t.Key); err != nil {
 			e.fail("tls.cert", err)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -56,7 +57,29 @@ func (s *Server) openData(ctx context.Context) error {
 	if err := s.disk.broker.Open(ctx); err != nil {
 		return &SettingError{Key: "data", Text: strings.TrimPrefix(err.Error(), "diskbroker: ")}
 	}
+	s.warnOfOpenData()
 	return s.readRevocations()
+}
+
+// warnOfOpenData logs that others can change what is in the directory.
+func (s *Server) warnOfOpenData() {
+	if wrong := openToOthers(s.config.Data); wrong != "" {
+		s.log.Warn("data: " + wrong)
+	}
+}
+
+// openToOthers says what is wrong with a directory in which somebody else can put other files in
+// the place of ours, and what would be right. It is "" for one that is not there yet, as it
+// is made without that.
+func openToOthers(dir string) string {
+	if dir == "" || runtime.GOOS == "windows" { // where other rules say who can
+		return ""
+	}
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("other users of this machine can write to %s (%04o), and so change histories and what was revoked; chmod go-w, or better 700, keeps them out", dir, info.Mode().Perm())
 }
 
 // adoptData takes the directory over, with what came from the process before this one.

@@ -43,6 +43,32 @@ func (r *running) texts(t *testing.T, channel string, since hub.Position) (texts
 	return texts, page.Gap
 }
 
+// A directory that others can write to is warned of, when it is used and when it is checked.
+func TestDataOpenToOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are something else there")
+	}
+	for mode, isOpen := range map[os.FileMode]bool{0o700: false, 0o755: false, 0o770: true, 0o707: true} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, Config{Data: dir})
+		if log := s.log.String(); strings.Contains(log, "other users of this machine can write to "+dir) != isOpen {
+			t.Errorf("%04o: the log is %s", mode, log)
+		}
+		path := filepath.Join(t.TempDir(), "godwit.yaml")
+		if err := os.WriteFile(path, []byte("data: "+dir+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := Examine(path, nil, nil)
+		e.LookUp()
+		if warned := strings.Join(e.Warnings, "\n"); len(e.Errors) > 0 || strings.Contains(warned, "data: other users of this machine can write to "+dir) != isOpen {
+			t.Errorf("%04o: %v, %v", mode, e.Errors, e.Warnings)
+		}
+	}
+}
+
 // A server that is started again has what it had, under the same positions, and knows what was revoked.
 func TestDataOutlivesTheServer(t *testing.T) {
 	c := configured(t, fmt.Sprintf(protected, identity.HashKey(identity.NewKey())))

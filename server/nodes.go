@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/internal/httpcarrier"
+	"github.com/godwit-io/godwit/internal/ratelimit"
 	"github.com/godwit-io/godwit/server/forward"
 	"github.com/godwit-io/godwit/transport"
 )
@@ -19,11 +22,12 @@ import (
 // nodes is what this node needs to serve clients whose sessions are on another one: a
 // balancer in front need not send a client to the same node twice.
 type nodes struct {
-	id     string // of this one
-	others neighbours
-	kept   forward.Places // where sessions are whose names are chosen by clients
-	out    *forward.Forwarder
-	in     *forward.Gate
+	id      string // of this one
+	others  neighbours
+	kept    forward.Places               // where sessions are whose names are chosen by clients
+	lookups *ratelimit.Table[netip.Addr] // of those that are not there, by client
+	out     *forward.Forwarder
+	in      *forward.Gate
 
 	token    string // that the others show
 	listener net.Listener
@@ -146,14 +150,20 @@ func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) bool {
 	if !ok {
 		return false
 	}
+	client := s.edge.clientOfHTTP(r)
 	if p.node == "" {
-		p.node = s.find(r.Context(), &p)
+		var wait time.Duration
+		if p.node, wait = s.find(r.Context(), &p, client); wait > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+			transport.ProblemTooManyRequests.Write(w, "too many names of sessions that are not known here are asked for from one address; try again later")
+			return true
+		}
 	}
 	to, ok := s.nodes.others.Node(p.node)
 	if !ok || to.Address == "" {
 		return false
 	}
-	origin := forward.Origin{Client: s.edge.clientOfHTTP(r), Peer: r.RemoteAddr, IsSecure: r.TLS != nil}
+	origin := forward.Origin{Client: client, Peer: r.RemoteAddr, IsSecure: r.TLS != nil}
 	switch s.nodes.out.Forward(w, r, to, origin, p.lasts) {
 	case forward.Answered:
 	case forward.Unreachable:
@@ -178,12 +188,22 @@ func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) bool {
 // does not answer is about to be declared dead, and its sessions with it.
 const findTimeout = time.Second
 
-// find returns the node that has a session whose name its client has chosen, "" for none.
-func (s *Server) find(ctx context.Context, p *whereabouts) string {
+// lookupsMax is for how many clients it is remembered how much they have asked for.
+const lookupsMax = 100_000
+
+// find returns the node that has a session whose name its client has chosen, "" for none. A
+// client that asks for so many names that its requests are too many has to wait: each costs
+// every node a question.
+func (s *Server) find(ctx context.Context, p *whereabouts, client netip.Addr) (node string, wait time.Duration) {
 	key := p.kind + p.name
 	if node, ok := s.nodes.kept.Get(key); ok {
 		if _, isAlive := s.nodes.others.Node(node); isAlive {
-			return node
+			return node, 0
+		}
+	}
+	if most := s.guard.Settings().Limits.RequestsPerAddress; most > 0 {
+		if ok, wait := s.nodes.lookups.Allow(time.Now(), ratelimit.AddressKey(client), ratelimit.PerSecond(float64(most), 2*most)); !ok {
+			return "", wait
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
@@ -202,10 +222,10 @@ func (s *Server) find(ctx context.Context, p *whereabouts) string {
 	for range ids {
 		if id := <-found; id != "" {
 			s.nodes.kept.Put(key, id)
-			return id
+			return id, 0
 		}
 	}
-	return ""
+	return "", 0
 }
 
 // askHas, with the kind of a protocol behind it, asks whether a node has a session.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/ratelimit"
 	"github.com/godwit-io/godwit/server/certs"
 	"github.com/godwit-io/godwit/server/forward"
 )
@@ -25,7 +27,7 @@ func (s *Server) newNodes(id string, others neighbours) *nodes {
 	if s.peerTLS != nil {
 		client, server = s.peerTLS.Client, s.peerTLS.Server()
 	}
-	n := &nodes{id: id, others: others, token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), client, s.log)}
+	n := &nodes{id: id, others: others, lookups: ratelimit.NewTable[netip.Addr](lookupsMax), token: forward.NewToken(), out: forward.New(id, s.config.Limits.Connections, max(contentBytes, 2*requestBytes(s.config.Limits.PublicationBytes)), client, s.log)}
 	n.in = forward.NewGate(n.token, s.shielded(s.serveHandedOn), s.config.Limits.HeaderBytes, server, s.log)
 	return n
 }

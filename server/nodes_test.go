@@ -384,6 +384,39 @@ func (s *streamed) expect(t *testing.T, want string) {
 	}
 }
 
+// A client that asks for names that nobody knows has other nodes asked no more often than it
+// may ask at all.
+func TestNodesUnknownNames(t *testing.T) {
+	w := &town{}
+	const most = 3 // a second; twice as many at once
+	a, b := w.begin(t, Config{}), w.begin(t, Config{Limits: Limits{RequestsPerSecond: most}})
+	if p := a.do(t, "POST", "/sockjs/chat/000/known/xhr", ""); p.body != "o\n" {
+		t.Fatalf("%s %q", p.Status, p.body)
+	}
+	if p := b.do(t, "POST", "/sockjs/chat/000/known/xhr_send", `["x"]`); p.StatusCode != 204 {
+		t.Fatalf("%s %s", p.Status, p.body)
+	}
+	refused := 0
+	for i := range 40 {
+		p := b.do(t, "POST", fmt.Sprintf("/sockjs/chat/000/unknown%d/xhr_send", i), `["x"]`)
+		if p.StatusCode == http.StatusTooManyRequests && p.Header.Get("Retry-After") != "" {
+			refused++
+		} else if p.StatusCode != 404 && p.StatusCode != http.StatusTooManyRequests {
+			t.Fatalf("%s %s", p.Status, p.body)
+		}
+	}
+	w.mu.Lock()
+	questions := w.members["NODE2"].questions
+	w.mu.Unlock()
+	if questions > 40-refused+1 || refused == 0 {
+		t.Errorf("the other node was asked %d times, and %d were refused", questions, refused)
+	}
+	// Whoever has a session goes on.
+	if p := b.do(t, "POST", "/sockjs/chat/000/known/xhr_send", `["x"]`); p.StatusCode != 204 {
+		t.Fatalf("%s %s", p.Status, p.body)
+	}
+}
+
 // Nobody has requests handed on without the token of the node, and nobody is somebody else
 // because a field says so.
 func TestNodesStrangers(t *testing.T) {

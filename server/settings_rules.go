@@ -170,13 +170,17 @@ func checkListen(listen string) string {
 		}
 		return ""
 	}
-	return checkHostPort(listen)
+	return checkAddress(listen, ", or unix:/path/to.sock")
 }
 
-func checkHostPort(address string) string {
+// checkHostPort is for addresses that are always of TCP.
+func checkHostPort(address string) string { return checkAddress(address, "") }
+
+// checkAddress says what is wrong with host:port, and besides what else would be right.
+func checkAddress(address, besides string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return strconv.Quote(address) + " is not an address; write host:port, for example " + DefaultListen + " or :8000, or unix:/path/to.sock"
+		return strconv.Quote(address) + " is not an address; write host:port, for example " + DefaultListen + " or :8000" + besides
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return strconv.Quote(port) + " is not a port; write a number from 0 (any free port) to 65535"

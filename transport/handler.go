@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/clientproto"
@@ -328,13 +329,33 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 	case errors.Is(err, hub.ErrTooManyChannels):
 		return &refusal{problem: ProblemTooManyChannels, detail: "the server holds as many channels as it is allowed to", retryAfter: true}
 	case errors.Is(err, hub.ErrUnanswered):
-		t.o.Logger.Error("broker did not answer", "path", path)
+		t.logBroker("broker did not answer", path, nil)
 		return &refusal{problem: ProblemBroker, retryAfter: true,
 			detail: "the broker behind this server did not answer in time; it is not known whether this was published"}
 	}
-	t.o.Logger.Error("broker failed", "path", path, "error", err)
+	t.logBroker("broker failed", path, err)
 	return &refusal{problem: ProblemBroker, retryAfter: true,
 		detail: "the broker behind this server could not be reached; nothing is known to have happened"}
+}
+
+// logBroker logs that the broker has failed at something. While it is known to be away every
+// request fails: whoever found that out has said so, and else it is said once for many.
+func (t *Transport) logBroker(what, path string, err error) {
+	if t.hub.Away() != nil {
+		return
+	}
+	others, ok := t.failures.Pass(time.Now())
+	if !ok {
+		return
+	}
+	attributes := []any{"path", path}
+	if err != nil {
+		attributes = append(attributes, "error", err)
+	}
+	if others > 0 {
+		attributes = append(attributes, "others", others)
+	}
+	t.o.Logger.Error(what, attributes...)
 }
 
 // detail is an error of the hub without its prefix.

@@ -244,6 +244,10 @@ func (p *player) do(a *act) {
 		p.broker.receiver.Lost(a.channel)
 	case verbRestarts:
 		p.broker.restart()
+	case verbIsAway:
+		p.hub.SetAway(errBroken)
+	case verbIsBack:
+		p.hub.SetAway(nil)
 	case verbShutsDown:
 		go func() { _ = p.hub.Shutdown(p.t.Context()) }()
 	}

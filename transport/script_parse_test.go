@@ -35,6 +35,7 @@ func TestScriptErrors(t *testing.T) {
 		{about + "the broker fails badly\n", "it is: the server shuts down"},
 		{about + "the broker delays publish\n", "it is: the server shuts down"},
 		{about + "the broker recovers quickly\n", "it is: the server shuts down"},
+		{about + "the broker is tired\n", "it is: the server shuts down"},
 		{about + "the broker loses\n", "it is: the server shuts down"},
 	} {
 		s, err := parseScript("x.txt", test.text)

@@ -51,6 +51,8 @@ import (
 //	the broker recovers                      from what it failed or was slow at
 //	the broker loses chat                    it says that deliveries were lost
 //	the broker restarts                      without what it knew
+//	the broker is away                       whoever watches it says so, until
+//	the broker is back
 //	only without carriers: why
 //
 // E is the epoch of the broker, F that after its restart; T stands for a time, I for
@@ -118,6 +120,8 @@ const (
 	verbRecovers
 	verbLoses
 	verbRestarts
+	verbIsAway
+	verbIsBack
 )
 
 // isRequest reports whether a client begins with it.
@@ -397,7 +401,7 @@ func parseBroker(rest string) (act, error) {
 		return act{verb: verbShutsDown}, nil
 	}
 	words := strings.Fields(rest)
-	wrong := errors.New("it is: the server shuts down, or the broker fails|holds METHOD [in CHANNEL], delays METHOD [in CHANNEL] by TIME, lets go [twice] [in reverse], recovers, loses CHANNEL, restarts; METHOD is publish, listen, mute, history or everything")
+	wrong := errors.New("it is: the server shuts down, or the broker fails|holds METHOD [in CHANNEL], delays METHOD [in CHANNEL] by TIME, lets go [twice] [in reverse], recovers, loses CHANNEL, restarts, is away|back; METHOD is publish, listen, mute, history or everything")
 	if len(words) < 2 || words[0] != "broker" {
 		return act{}, wrong
 	}
@@ -422,6 +426,12 @@ func parseBroker(rest string) (act, error) {
 		a.verb = verbRecovers
 	case "restarts":
 		a.verb = verbRestarts
+	case "is":
+		where, _ := take("")
+		known := false
+		if a.verb, known = map[string]verb{"away": verbIsAway, "back": verbIsBack}[where]; !known {
+			return a, wrong
+		}
 	case "loses":
 		a.verb = verbLoses
 		a.channel, _ = take("")

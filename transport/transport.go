@@ -11,6 +11,7 @@ import (
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/seldom"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/transport/reconnect"
 	"github.com/godwit-io/godwit/ws/deflate"
@@ -261,6 +262,8 @@ type Transport struct {
 	fixed   []responseField // of every response
 	streams dialect.StreamOptions
 	pacing  pacing
+
+	failures seldom.Gate // of the broker, for the log
 
 	seats         seats
 	isMoving      atomic.Bool // see MoveSessions

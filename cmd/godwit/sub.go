@@ -216,6 +216,8 @@ func (p *printer) event(ctx context.Context, c *client.Client, channel string, e
 		return p.print(e.Message)
 	case e.Gap != nil:
 		p.gap(channel, e.Gap)
+	case e.Behind != nil:
+		p.behind(channel, e.Behind)
 	case e.Members != nil:
 		p.members(e.Members)
 	case e.Began != nil && e.Began.Count > 0:
@@ -279,6 +281,18 @@ func (p *printer) format(m *client.Message) (string, error) {
 		return prefix + text, nil
 	}
 	return prefix + clean(text) + "\n", nil
+}
+
+// behind says that nothing comes at present, or that it does again.
+func (p *printer) behind(channel string, b *client.Behind) {
+	if b.Channel != "" {
+		channel = b.Channel
+	}
+	if b.Is {
+		p.note("%s: behind: %s", channel, b.Detail)
+	} else {
+		p.note("%s: not behind any more", channel)
+	}
 }
 
 // gap says what does not come.

@@ -331,7 +331,7 @@ func (p *player) server(line string) {
 	case "gap":
 		p.push(hub.Push{Channel: p.n.channel, Gap: &hub.Gap{From: position(words[1]), To: position(words[2]), Count: 3}})
 	case "behind":
-		p.push(hub.Push{Channel: p.n.channel, Behind: errors.New("the disk is full")})
+		p.push(hub.Push{Channel: p.n.channel, Behind: &hub.Behind{Err: errors.New("the disk is full")}})
 	case "removed":
 		p.push(hub.Push{Channel: words[1], Outcome: &hub.Outcome{Command: hub.CommandUnsubscribe, Channel: words[1], Err: &access.Refusal{Cause: access.Denied, Reason: "not any more"}}})
 	case "end":

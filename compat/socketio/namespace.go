@@ -245,8 +245,7 @@ func (n *namespace) Push(_ time.Time, pushes []hub.Push, out *dialect.Effects) {
 			if p.Gap.Reason == hub.GapLost {
 				n.emit("gap", appendGap(nil, p.Channel, p.Gap), out)
 			}
-		case p.Behind != nil: // it is of no use to go on without the history: the client comes back
-			n.end(endsTransport, dialect.ClosingOf(p.Behind), out)
+		case p.Behind != nil: // clients have no word for it; nothing is lost, and it is tried again
 		case p.Changes != nil:
 			n.tellChanges(p.Changes, out)
 		case p.Outcome != nil:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/seldom"
 	"github.com/godwit-io/godwit/server/tracing"
 	"github.com/godwit-io/godwit/transport"
 )
@@ -37,6 +38,8 @@ type API struct {
 	o       Options
 	page    page
 	foreign *http.CrossOriginProtection
+
+	failures seldom.Gate // of the broker, for the log
 }
 
 // route is an operation: a method and a path below Prefix, which may have parts in

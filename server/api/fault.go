@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/godwit-io/godwit/access"
@@ -100,14 +101,25 @@ func (c *call) faultOf(err error) *fault {
 	case c.hasGone(err):
 		return gone()
 	case errors.Is(err, hub.ErrUnanswered), errors.Is(err, context.DeadlineExceeded):
-		c.o.Logger.Error("broker did not answer the server API")
+		c.logBroker("broker did not answer the server API", err)
 		return &fault{problem: transport.ProblemBroker, detail: "the broker behind this server did not answer in time; it is not known whether this was done"}
 	}
-	c.o.Logger.Error("server API failed", "error", err)
+	c.logBroker("server API failed", err)
 	return &fault{problem: transport.ProblemBroker, detail: unreached}
 }
 
 const unreached = "the broker behind this server could not be reached; nothing is known to have happened"
+
+// logBroker logs that the broker has failed at something: once for many requests, and not while
+// it is known to be away, as whoever found that out has said so.
+func (a *API) logBroker(what string, err error) {
+	if a.o.Hub.Away() != nil {
+		return
+	}
+	if others, ok := a.failures.Pass(time.Now()); ok {
+		a.o.Logger.Error(what, "error", err, "others", others)
+	}
+}
 
 // hasGone reports whether the client is not there any more, which is why something failed. An
 // error alone does not say so: a broker cancels what it had begun by itself, too.

@@ -115,6 +115,52 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// Pages have all of it, whatever fits into one, and end.
+func TestCarryPages(t *testing.T) {
+	for _, bytesMax := range []int{1, 66 << 10, 70 << 10, 16 << 20} {
+		from, to := withSecret(t), withSecret(t)
+		var want []access.Identity
+		for i := range 300 {
+			user, id := fmt.Sprint("user", i), fmt.Sprint("token", i)
+			for _, r := range []identity.Revocation{{User: user}, {TokenID: id}, {TokenID: id + "x", User: user}} {
+				if err := from.Revoke(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want = append(want, access.Identity{Kind: access.Token, User: user}, access.Identity{Kind: access.Token, ID: id}, access.Identity{Kind: access.Token, User: user, ID: id + "x", IssuedAt: noon.Add(time.Hour)})
+		}
+		pages, after := 0, ""
+		for {
+			var b bytes.Buffer
+			if err := from.WriteRevocationsAfter(&b, after, bytesMax); err != nil {
+				t.Fatal(err)
+			}
+			if bytesMax > 64<<10 && b.Len() > bytesMax {
+				t.Errorf("a page of %d bytes, at most %d are asked for", b.Len(), bytesMax)
+			}
+			next, err := to.ReadRevocationsPage(&b, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages++
+			if after = next; next == "" {
+				break
+			}
+		}
+		if least := min(900, 900*60/max(1, bytesMax-64<<10)); pages < least || bytesMax == 16<<20 && pages != 1 {
+			t.Errorf("%d pages of %d bytes", pages, bytesMax)
+		}
+		for _, id := range want {
+			if !to.IsRevoked(&id) {
+				t.Fatalf("with pages of %d bytes %+v is not revoked", bytesMax, id)
+			}
+		}
+	}
+	if _, err := withSecret(t).ReadRevocationsPage(strings.NewReader(`{"next":"a"}`), "b"); err == nil {
+		t.Error("pages that go round are read for ever")
+	}
+}
+
 // A process that knows no tokens hands over nothing, and takes nothing.
 func TestCarryNothing(t *testing.T) {
 	var none *identity.Identities

@@ -39,6 +39,7 @@ type Broker struct {
 	lister     lister
 
 	life    sync.Mutex // guards Start against Close
+	started time.Time  // set before stage is stageOpen
 	stage   atomic.Uint32
 	closing atomic.Bool // what has not been sent is not sent any more
 }
@@ -53,7 +54,8 @@ const (
 // closePatience is how long Close waits for what Redis was asked already.
 const closePatience = 2 * time.Second
 
-// firstPatience is how long Health waits for Redis after Start.
+// firstPatience is how long it is waited for Redis after Start: whoever needs it later is told
+// at once that it has not been reached yet.
 const firstPatience = time.Second
 
 // New returns a Broker, which connects to Redis when it is started and is the caller's to
@@ -92,6 +94,7 @@ func (b *Broker) Start(r hub.Receiver) error {
 		return errStart
 	}
 	b.receiver = r
+	b.started = time.Now()
 	b.stage.Store(stageOpen)
 	b.deliveries.start()
 	b.task(b.connectLoop)
@@ -176,7 +179,7 @@ func (b *Broker) away() error {
 	return ErrAway
 }
 
-// awaitBackend waits until Redis was reached once.
+// awaitBackend waits until Redis was reached once, if it was started only now.
 func (b *Broker) awaitBackend(ctx context.Context) (*backend, error) {
 	if err := b.checkOpen(); err != nil {
 		return nil, err
@@ -184,10 +187,12 @@ func (b *Broker) awaitBackend(ctx context.Context) (*backend, error) {
 	if be := b.backend.Load(); be != nil {
 		return be, nil
 	}
+	first, cancel := context.WithDeadline(ctx, b.started.Add(firstPatience))
+	defer cancel()
 	select {
 	case <-b.reached:
 		return b.backend.Load(), nil
-	case <-ctx.Done():
+	case <-first.Done():
 		return nil, b.away()
 	case <-b.ctx.Done():
 		return nil, hub.ErrClosed
@@ -215,21 +220,6 @@ func (b *Broker) closed(err error) error {
 	return err
 }
 
-// Health implements hub.HealthBroker. Redis is asked, and has to be the master; everything that
-// listens has to be connected.
-func (b *Broker) Health(ctx context.Context) error {
-	if err := b.checkOpen(); err != nil {
-		return err
-	}
-	first, cancel := context.WithTimeout(ctx, firstPatience)
-	be, err := b.awaitBackend(first)
-	cancel()
-	if err != nil {
-		return err
-	}
-	return b.closed(b.examine(ctx, be))
-}
-
 // Began implements hub.TransientBroker: when the youngest epoch began, for what was before it
 // may be lost.
 func (b *Broker) Began() time.Time {
@@ -242,38 +232,4 @@ func (b *Broker) Began() time.Time {
 		}
 	}
 	return newest
-}
-
-// health is what is known of how Redis is.
-type health struct {
-	mu  sync.Mutex // guards what follows
-	err error      // nil if it was well when it was last looked at
-}
-
-func (h *health) last() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
-// set records what was found, and returns whether that is news.
-func (h *health) set(err error) (isNews bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	isNews = (err == nil) != (h.err == nil)
-	h.err = err
-	return isNews
-}
-
-// note logs what went wrong, once until Redis is well again.
-func (b *Broker) note(err error) {
-	if err != nil && b.ctx.Err() == nil && b.health.set(err) {
-		b.options.Log.Warn("Redis is in trouble", "error", err)
-	}
-}
-
-func (b *Broker) noteWell() {
-	if b.health.set(nil) {
-		b.options.Log.Info("Redis is well again")
-	}
 }

@@ -406,6 +406,23 @@ func (d *deliveries) forgetWhere(is func(*channel) bool) {
 	}
 }
 
+// isLevel reports whether it is known of all channels where they are, and nothing is to be
+// read of what was missed.
+func (d *deliveries) isLevel() bool {
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.Lock()
+		for _, c := range s.channels {
+			if c.listening && (!c.known || c.until > c.last.Offset) {
+				s.mu.Unlock()
+				return false
+			}
+		}
+		s.mu.Unlock()
+	}
+	return true
+}
+
 // bytes is what a queued publication costs.
 func (t *told) bytes() int64 { return int64(len(t.record)) + 96 }
 

@@ -38,6 +38,9 @@ var (
 
 	// ErrAway means that Redis has not been reached since the Broker was started.
 	ErrAway = errors.New("redisbroker: Redis cannot be reached yet")
+
+	// ErrUnusable means that Redis could not be used a moment ago. Nothing was tried.
+	ErrUnusable = errors.New("redisbroker: Redis cannot be used at the moment")
 )
 
 var (

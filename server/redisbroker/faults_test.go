@@ -1,7 +1,6 @@
 package redisbroker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -418,10 +417,10 @@ func TestRefusals(t *testing.T) {
 // publishWhenReached publishes once the Broker has reached its server.
 func publishWhenReached(t *testing.T, b *Broker, m hub.Message) hub.Published {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if _, err := b.awaitBackend(ctx); err != nil {
-		t.Fatal(err)
+	select {
+	case <-b.reached:
+	case <-time.After(patience):
+		t.Fatal(b.away())
 	}
 	return publish(b, m)
 }

@@ -27,6 +27,7 @@ type listener struct {
 	dirty   []*topic // what may have to be subscribed to, or no more, or looked at
 	line    *line    // nil while there is none
 	err     error    // why there is none
+	settled bool     // everything that was wanted when it began is on
 
 	probed atomic.Int64 // when a probe has come last, in Unix nanoseconds
 }
@@ -81,6 +82,13 @@ func (l *listener) trouble() error {
 		return l.err
 	}
 	return nil
+}
+
+// isSettled reports whether it hears everything that was wanted when its line began.
+func (l *listener) isSettled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line != nil && l.settled
 }
 
 // add has the loop see to a topic.
@@ -192,7 +200,7 @@ func (l *listener) loop() {
 // serve uses a line until it is dead, and returns why it is.
 func (l *listener) serve(line *line) error {
 	l.mu.Lock()
-	l.line, l.err = line, nil
+	l.line, l.err, l.settled = line, nil, false
 	if l.address != line.address {
 		l.mu.Unlock()
 		return errMoved
@@ -211,8 +219,13 @@ func (l *listener) serve(line *line) error {
 		if err != nil {
 			return err
 		}
-		if more == settledAgain {
+		switch more {
+		case settledAgain:
 			continue
+		case settledAll:
+			l.mu.Lock()
+			l.settled = true
+			l.mu.Unlock()
 		}
 		if retry = nil; more == settledLater {
 			retry = time.After(4 * retryMin)

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,9 +17,11 @@ import (
 // that the positions ascend in the order of Publish whatever becomes of a call. What
 // comes meanwhile goes into the next one.
 type lane struct {
-	mu      sync.Mutex // guards what follows
-	waiting []publishing
-	running bool
+	mu       sync.Mutex // guards what follows
+	waiting  []publishing
+	running  bool
+	failed   error     // what others are told, as the last call was in vain; nil if it was not
+	failedAt time.Time // when that was
 
 	lives lives // of the goroutine that runs
 }
@@ -39,7 +42,8 @@ func (p *publishing) bytes() int64 { return int64(len(p.message.Data)) + publish
 
 // Publish implements hub.Broker. What is certainly not published is tried again for
 // five seconds, while a replica becomes the master, for example. An outcome that nobody
-// knows is hub.ErrUnanswered.
+// knows is hub.ErrUnanswered. After an attempt in vain others are ErrUnusable at once, until
+// one of each second, or whoever watches Redis, finds that it can be used.
 func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	if err := b.publish(publishing{m, r, to, ticket, time.Now().Add(publishTimeout)}); err != nil {
 		to.Published(ticket, hub.Published{Err: err})
@@ -63,7 +67,11 @@ func (b *Broker) publish(p publishing) error {
 	l := &part.publishing
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := b.checkOpen(); err != nil { // Close looks into each lane after that
+	err := b.checkOpen() // Close looks into each lane after that
+	if err == nil {
+		err = l.refusal(time.Now())
+	}
+	if err != nil {
 		b.pending.Add(-1)
 		b.pendingBytes.Add(-p.bytes())
 		return err
@@ -74,6 +82,56 @@ func (b *Broker) publish(p publishing) error {
 		b.publishers.Go(func() { b.publishLoop(be, part) })
 	}
 	return nil
+}
+
+// awayAfter is for how long a call has to be tried in vain before everybody else is refused at
+// once, and tryInterval how often somebody is not, to find out whether that is still so. Nobody
+// waits longer than tryPatience for it. Less than awayAfter is nothing more than a connection
+// that has broken.
+const (
+	awayAfter   = 2 * time.Second
+	tryInterval = time.Second
+	tryPatience = time.Second
+)
+
+// refusal is why nothing can be published now, or nil if that has to be found out; mu is held.
+func (l *lane) refusal(now time.Time) error {
+	if l.failed != nil && (l.running || now.Sub(l.failedAt) < tryInterval) {
+		return l.failed
+	}
+	return nil
+}
+
+// unusable is what those are told who are refused because of err, which was somebody else's: it
+// is nothing that has become of theirs.
+func unusable(err error) error { return fmt.Errorf("%w: %v", ErrUnusable, err) }
+
+// fail notes that a call was tried in vain since began, and returns everything that waits.
+func (l *lane) fail(began time.Time, err error) []publishing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.failed == nil && now.Sub(began) < awayAfter {
+		return nil
+	}
+	l.failed, l.failedAt = err, now
+	waiting := l.waiting
+	l.waiting = nil
+	return waiting
+}
+
+// recover notes that Redis can be used.
+func (l *lane) recover() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = nil
+}
+
+// isFailed reports whether the last call was in vain.
+func (l *lane) isFailed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed != nil
 }
 
 // publishLoop publishes what waits in a partition until nothing does.
@@ -113,7 +171,11 @@ func (l *lane) take(batch []publishing) []publishing {
 
 // publishBatch publishes messages of a partition and tells their outcomes, in order.
 func (b *Broker) publishBatch(be *backend, part *partition, batch []publishing) {
-	ctx, cancel := context.WithDeadline(b.ctx, batch[0].deadline)
+	l, began, deadline := &part.publishing, time.Now(), batch[0].deadline
+	if l.isFailed() {
+		deadline = began.Add(min(tryPatience, deadline.Sub(began)))
+	}
+	ctx, cancel := context.WithDeadline(b.ctx, deadline)
 	defer cancel()
 	pause := retryMin
 	for check, attempts := false, 0; ; {
@@ -139,6 +201,7 @@ func (b *Broker) publishBatch(be *backend, part *partition, batch []publishing) 
 		if err == nil {
 			first, _ := answers[0].ToString()
 			if first == "ok" {
+				l.recover()
 				b.answer(part, at, batch, answers[1:])
 				return
 			}
@@ -165,7 +228,8 @@ func (b *Broker) publishBatch(be *backend, part *partition, batch []publishing) 
 			}
 		}
 		said, fate := fateOf(err)
-		if fate == fatePasses && time.Until(batch[0].deadline) > pause && b.wait(ctx, pause) {
+		why := unusable(readError(ctx, err))
+		if fate == fatePasses && time.Until(deadline) > pause && b.wait(ctx, pause) {
 			pause = min(2*pause, retryMax/4)
 			continue
 		}
@@ -177,6 +241,11 @@ func (b *Broker) publishBatch(be *backend, part *partition, batch []publishing) 
 			}
 		}
 		b.answerAll(batch, said)
+		if fate == fateRefused {
+			l.recover() // it has answered
+		} else {
+			b.answerAll(l.fail(began, why), why)
+		}
 		return
 	}
 }

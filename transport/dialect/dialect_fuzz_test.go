@@ -129,7 +129,7 @@ func (s *trial) run(program []byte, oneByOne bool) {
 				clear(data)
 			})
 		case 6:
-			s.owe(hub.Push{Channel: "c", Behind: broken})
+			s.owe(behind())
 		case 7: // what is owed comes before the end
 			s.push(oneByOne)
 			if s.isAsked && !s.over {

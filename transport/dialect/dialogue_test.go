@@ -54,7 +54,10 @@ func leftOut(from, to uint64, reason hub.GapReason, count int) hub.Push {
 	return hub.Push{Channel: "c", Gap: &hub.Gap{From: at(from), To: at(to), Reason: reason, Count: count}}
 }
 
-func behind() hub.Push { return hub.Push{Channel: "c", Behind: broken} }
+func behind() hub.Push { return hub.Push{Channel: "c", Behind: &hub.Behind{Err: broken}} }
+func level() hub.Push  { return hub.Push{Channel: "c", Behind: &hub.Behind{}} }
+func away() hub.Push   { return hub.Push{Behind: &hub.Behind{Err: broken}} }
+func back() hub.Push   { return hub.Push{Behind: &hub.Behind{}} }
 
 func subscribed(n uint64) hub.Push {
 	return hub.Push{Channel: "c", Outcome: &hub.Outcome{Tag: tagBegin, Command: hub.CommandSubscribe, Channel: "c", Position: at(n)}}
@@ -131,12 +134,14 @@ func TestDialects(t *testing.T) {
 			{Frame{Data: []byte("x")}, `publish c "x"`},
 			{Frame{Binary: true, Data: []byte{0}}, `publish c binary "\x00"`},
 			{pushes(), ``},
+			{pushes(behind(), away(), back(), level()), ``}, // nothing is lost, and there is no place to say so
 			{pushes(gap(9, 12), delivered(13, "c")), `close 4410 position lost, lost`},
 		}},
 		{"a socket with envelopes", NewSocket("c", true, since), []turn{
 			{nil, `subscribe c since e:3 without its own`},
 			{pushes(subscribed(3), gap(3, 7), delivered(8, "a")), `answer 101 at e:3; text "{\"gap\":{\"from\":\"e:3\",\"to\":\"e:7\"}}"; text ` + fmt.Sprintf("%q", fmt.Sprintf(envelopeOf, 8, "a"))},
-			{pushes(behind(), delivered(9, "b")), `close 1011 could not read history, failure`},
+			{pushes(behind(), away()), text(`{"behind":{"is":true,"detail":"`+detailBehind+`"}}`) + "; " + text(`{"behind":{"is":true,"detail":"`+detailAway+`"}}`)},
+			{pushes(delivered(9, "b"), back()), text(fmt.Sprintf(envelopeOf, 9, "b")) + "; " + text(`{"behind":{"is":false}}`)},
 		}},
 		{"a socket of JSON", socketOfJSON(), []turn{
 			{nil, `subscribe c`},
@@ -244,7 +249,8 @@ func TestDialects(t *testing.T) {
 			{pushes(gap(4, 9)), `"id: e:9\nevent: gap\ndata: {\"from\":\"e:4\",\"to\":\"e:9\"}\n\n"`},
 			{15*time.Second - 1, ``},
 			{time.Duration(1), `":\n\n"`},
-			{pushes(delivered(10, "c"), behind()), `"id: e:10\ndata: c\n\n"; over, failure`},
+			{pushes(delivered(10, "c"), behind()), `"id: e:10\ndata: c\n\n"; ` + fmt.Sprintf("%q", `event: behind`+"\n"+`data: {"is":true,"detail":"`+detailBehind+`"}`+"\n\n")},
+			{pushes(level()), `"event: behind\ndata: {\"is\":false}\n\n"`},
 		}},
 		{"events that are not all given", NewEvents("c", hub.SubscribeOptions{}, options), []turn{
 			{nil, `subscribe c`},
@@ -403,7 +409,14 @@ func TestDialects(t *testing.T) {
 		{"a poll that is behind", poll(), []turn{
 			{nil, `history c`},
 			{pushes(page(4, nil)), `subscribe c since e:4`},
-			{pushes(waits(nil), behind()), `refuse broken on purpose; over, failure`},
+			{pushes(waits(nil), behind()), ``},
+			{20 * time.Second, `refuse broken on purpose; over, failure`},
+		}},
+		{"a poll that is level again", poll(), []turn{
+			{nil, `history c`},
+			{pushes(page(4, nil)), `subscribe c since e:4`},
+			{pushes(waits(nil), behind()), ``},
+			{pushes(level(), delivered(5, "a")), pageOf(5, false, 20, fmt.Sprintf(envelopeOf, 5, "a"))},
 		}},
 		{"a publication", post(), []turn{
 			{nil, `publish c "x"`},
@@ -428,6 +441,9 @@ func TestDialects(t *testing.T) {
 }
 
 // poll is a page that waits.
+// text is a text message that is sent.
+func text(s string) string { return fmt.Sprintf("text %q", s) }
+
 func poll() *Page {
 	return NewPage(PageRequest{Channel: "c", Query: &hub.Query{Limit: 2}, Waits: true, Wait: 20 * time.Second, BytesMax: 1000})
 }

@@ -34,6 +34,9 @@ import (
 //	event: gap
 //	data: {"from":"f3Zb:40","to":"f3Zb:45","reason":"conflated","count":5}
 //
+//	event: behind
+//	data: {"is":true,"detail":"the broker behind this server cannot be used now; …"}
+//
 //	event: end
 //	data: {"code":4401,"reason":"token expired","reconnect":false}
 //
@@ -43,14 +46,15 @@ import (
 // publication has a name of its own. The
 // id of a gap is where it ends, so that resuming goes on behind it.
 var events = streamFormat{
-	transport:   "sse",
-	contentType: "text/event-stream; charset=utf-8", // without it some read Latin-1
-	form:        formEvent,
-	appendOpen:  appendEventOpen,
-	appendGap:   appendEventGap,
-	appendEnd:   appendEventEnd,
-	appendRetry: AppendRetry,
-	heartbeat:   []byte(":\n\n"),
+	transport:    "sse",
+	contentType:  "text/event-stream; charset=utf-8", // without it some read Latin-1
+	form:         formEvent,
+	appendOpen:   appendEventOpen,
+	appendGap:    appendEventGap,
+	appendEnd:    appendEventEnd,
+	appendBehind: appendEventBehind,
+	appendRetry:  AppendRetry,
+	heartbeat:    []byte(":\n\n"),
 
 	patternForm:       formPatternEvent,
 	appendOpenPattern: appendEventOpenPattern,

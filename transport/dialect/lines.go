@@ -13,6 +13,7 @@ import (
 //	{}
 //	{"gap":{"from":"f3Zb:17","to":"f3Zb:40"}}
 //	{"gap":{"from":"f3Zb:40","to":"f3Zb:45","reason":"conflated","count":5}}
+//	{"behind":{"is":true,"detail":"the broker behind this server cannot be used now; …"}}
 //	{"end":{"code":4401,"reason":"token expired","reconnect":false}}
 //
 // Where the stream begins is in the Godwit-Position header.
@@ -28,7 +29,8 @@ var lines = streamFormat{
 		dst = append(dst, `{"end":`...)
 		return append(e.appendTo(dst), "}\n"...)
 	},
-	heartbeat: []byte("{}\n"),
+	appendBehind: appendLineBehind,
+	heartbeat:    []byte("{}\n"),
 
 	patternForm:       formLine,
 	appendOpenPattern: appendLineOpenPattern,

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,7 @@ type Page struct {
 	opened   int64        // in nanoseconds of Unix time
 	expires  time.Time    // zero while it does not wait
 	position hub.Position // where to continue
+	behind   error        // why what is published does not come; nil while it does
 }
 
 // PageRequest is what a page is asked for.
@@ -88,12 +90,10 @@ func (p *Page) action() access.Action {
 
 // Push answers, or begins to wait.
 func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
-	if len(pushes) == 0 {
+	if pushes = p.noteBehind(pushes); len(pushes) == 0 {
 		return
 	}
 	switch first := &pushes[0]; {
-	case first.Behind != nil:
-		p.refuse(first.Behind, out)
 	case first.Outcome == nil:
 		p.answer(p.collect(pushes), out)
 	case first.Outcome.Err != nil:
@@ -117,6 +117,17 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	default: // the subscription has begun
 		p.Push(now, pushes[1:], out)
 	}
+}
+
+// noteBehind notes whether what is published comes, and returns the other pushes. A page
+// waits on: it may come in time.
+func (p *Page) noteBehind(pushes []hub.Push) []hub.Push {
+	return slices.DeleteFunc(pushes, func(push hub.Push) bool {
+		if push.Behind != nil {
+			p.behind = push.Behind.Err
+		}
+		return push.Behind != nil
+	})
 }
 
 // collect makes a page of the first pushes, at most Query.Limit publications. It
@@ -188,5 +199,11 @@ func (p *Page) End(reason error, out *Effects) {
 // Deadline is when waiting ends.
 func (p *Page) Deadline() time.Time { return p.expires }
 
-// Expire answers with an empty page.
-func (p *Page) Expire(_ time.Time, out *Effects) { p.answer(history{}, out) }
+// Expire answers with an empty page, unless nobody knows whether it would be empty.
+func (p *Page) Expire(_ time.Time, out *Effects) {
+	if p.behind != nil {
+		p.refuse(p.behind, out)
+		return
+	}
+	p.answer(history{}, out)
+}

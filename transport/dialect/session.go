@@ -416,7 +416,7 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 				s.send(object, out)
 			}
 		case p.Behind != nil:
-			// Nothing is lost, and it is tried again: the client has nothing to do.
+			s.tellBehind(p, out)
 		case p.Call != nil:
 			s.call(now, p.Call, out)
 		case p.Outcome != nil:

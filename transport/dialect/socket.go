@@ -129,7 +129,9 @@ func (s *Socket) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Gap != nil: // a bare payload has no place to say so either
 			out.Closing = &Closing{End: EndLost, Code: clientproto.ClosePositionLost, Reason: "position lost"}
 		case p.Behind != nil:
-			out.Closing = &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "could not read history"}
+			if s.envelope { // a bare payload has no place to say so; nothing is lost
+				s.sendText(appendBehindObject(nil, p, s.channel), out)
+			}
 		case p.Outcome.Command == hub.CommandSubscribe:
 			s.answer(p.Outcome, out)
 		case p.Outcome.Err != nil:

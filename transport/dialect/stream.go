@@ -39,14 +39,15 @@ const FirstDelay = -1
 
 // streamFormat is how such a response is written.
 type streamFormat struct {
-	transport   string
-	contentType string
-	form        *hub.Form[[]byte]
-	appendOpen  func(dst []byte, retry time.Duration, begin hub.Position) []byte
-	appendGap   func(dst []byte, g *hub.Gap) []byte
-	appendEnd   func(dst []byte, e ending) []byte
-	appendRetry func(dst []byte, retry time.Duration) []byte // nil if clients are not told
-	heartbeat   []byte
+	transport    string
+	contentType  string
+	form         *hub.Form[[]byte]
+	appendOpen   func(dst []byte, retry time.Duration, begin hub.Position) []byte
+	appendGap    func(dst []byte, g *hub.Gap) []byte
+	appendEnd    func(dst []byte, e ending) []byte
+	appendBehind func(dst []byte, p *hub.Push, own string) []byte
+	appendRetry  func(dst []byte, retry time.Duration) []byte // nil if clients are not told
+	heartbeat    []byte
 
 	// Of a pattern:
 	patternForm       *hub.Form[[]byte]
@@ -124,8 +125,7 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Gap != nil:
 			out.Frames = append(out.Frames, s.format.appendGap(nil, p.Gap))
 		case p.Behind != nil:
-			// The client comes back, and goes on from where it is.
-			out.Closing = &Closing{End: EndFailure}
+			out.Frames = append(out.Frames, s.format.appendBehind(nil, p, s.channel))
 		default:
 			s.answer(p.Outcome, out)
 		}

@@ -118,6 +118,8 @@ func (m *Machine) Receive(now time.Time, line []byte) error {
 		m.publication(msg)
 	case o.Gap != nil:
 		m.gap(o.Gap.gap())
+	case o.Behind != nil:
+		m.behind(o.Behind)
 	case o.Message != nil:
 		msg, err := ParseMessage(o.Message)
 		if err != nil {

@@ -94,6 +94,7 @@ type Delivery struct {
 	To      *Subscription // nil: for the user
 	Message *Message
 	Gap     *Gap
+	Behind  *Behind
 	Members *Members
 	Began   *Began
 	Err     error // the subscription is over
@@ -128,6 +129,7 @@ type Machine struct {
 	state   State
 	err     error // why it has ended, or why it is not open
 	effects Effects
+	away    *Behind // what the server has said of everything on this connection; nil: it is not behind
 
 	id      uint64
 	resume  clientproto.Resume
@@ -282,7 +284,7 @@ func (m *Machine) Opened(now time.Time, token string) {
 		return
 	}
 	m.enter(Opening)
-	m.token, m.heard, m.pinged, m.refreshing = token, now, 0, 0
+	m.token, m.heard, m.pinged, m.refreshing, m.away = token, now, 0, 0, nil
 	c := clientproto.Command{Verb: clientproto.Connect, Token: token, Client: m.options.Client, Resume: m.resume, NoMessages: m.options.NoMessages}
 	if !c.NoMessages && !m.messages.IsZero() {
 		c.Messages = m.messages.String()

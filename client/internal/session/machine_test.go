@@ -192,6 +192,8 @@ func (p *player) show() {
 			fmt.Fprintf(&p.out, "  to %s: %s %s %q\n", to, d.Message.Channel, d.Message.Position, d.Message.Data)
 		case d.Gap != nil:
 			fmt.Fprintf(&p.out, "  to %s: gap of %s from %q to %q, %s\n", to, d.Gap.Channel, d.Gap.From, d.Gap.To, d.Gap.Reason)
+		case d.Behind != nil:
+			fmt.Fprintf(&p.out, "  to %s: behind in %q: %v %s\n", to, d.Behind.Channel, d.Behind.Is, d.Behind.Detail)
 		case d.Members != nil:
 			fmt.Fprintf(&p.out, "  to %s: members: %d joined, %d left, count %d, version %d after %d\n", to, len(d.Members.Joined), len(d.Members.Left), d.Members.Count, d.Members.Version, d.Members.Previous)
 		case d.Began != nil:

@@ -32,6 +32,14 @@ type Gap struct {
 	Count    int          // how many, 0 if that is not known
 }
 
+// Behind says that what is published does not come at present, or comes again. Nothing is lost by
+// that. A subscription that has Began is not behind until it is said again.
+type Behind struct {
+	Channel string `json:"channel"` // or the pattern; "" for everything that the session follows
+	Is      bool   `json:"is"`      // false: it is over, behind what was missed
+	Detail  string `json:"detail"`  // why, "" when it is over
+}
+
 // Members is what has changed about the members of a channel.
 type Members struct {
 	Channel           string
@@ -59,6 +67,7 @@ type object struct {
 	envelope
 
 	Gap          *gapObject          `json:"gap"`
+	Behind       *Behind             `json:"behind"`
 	Message      json.RawMessage     `json:"message"`
 	Join         *membersObject      `json:"join"`
 	Leave        *membersObject      `json:"leave"`

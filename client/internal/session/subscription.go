@@ -132,6 +132,9 @@ func (m *Machine) began(s *Subscription, ok *subscribeReply) {
 		s.position = ok.Position
 	}
 	m.effects.Events = append(m.effects.Events, Delivery{To: s, Began: &Began{Position: ok.Position, Count: ok.Count}})
+	if m.away != nil { // which the server does not say again
+		m.effects.Events = append(m.effects.Events, Delivery{To: s, Behind: m.away})
+	}
 }
 
 // refused is the reply that s cannot begin, now or at all.
@@ -226,6 +229,23 @@ func (m *Machine) gap(g *Gap) {
 			continue
 		}
 		m.effects.Events = append(m.effects.Events, Delivery{To: s, Gap: g})
+	}
+}
+
+// behind tells the subscriptions that it concerns.
+func (m *Machine) behind(b *Behind) {
+	if b.Channel == "" {
+		if m.away = nil; b.Is {
+			m.away = b
+		}
+	}
+	if m.userChannel != "" && (b.Channel == "" || b.Channel == m.userChannel) {
+		m.effects.Events = append(m.effects.Events, Delivery{Behind: b})
+	}
+	for _, s := range m.subs {
+		if s.isActive && (b.Channel == "" || b.Channel == s.Channel || s.isPattern() && hub.CheckChannel(b.Channel) == nil && s.pattern.Matches(b.Channel, "")) {
+			m.effects.Events = append(m.effects.Events, Delivery{To: s, Behind: b})
+		}
 	}
 }
 

@@ -135,7 +135,7 @@ export const ProblemType = {
   BrokenBody: "broken-body",
   /** Bad WebSocket handshake (400). Send the opening handshake of RFC 6455 §4.1; WebSocket clients do. */
   BadUpgrade: "bad-upgrade",
-  /** Bad attribute of a publication (400). Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error` and `binary` are events of the server. */
+  /** Bad attribute of a publication (400). Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error`, `binary` and `behind` are events of the server. */
   BadAttribute: "bad-attribute",
   /** Bad field of the body (400). Send the fields that the description of the request lists, each once and of its type; the detail names the field and its place. */
   BadField: "bad-field",
@@ -317,6 +317,8 @@ export const keys = [
   "attachments",
   "framed",
   "exclude",
+  "behind",
+  "is",
 ] as const
 
 /** The tag of CBOR for a byte string that is the text of a JSON value. */
