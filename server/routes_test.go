@@ -29,6 +29,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"},
 		{"GET", "/welcome/main.js", 200, "text/javascript; charset=utf-8", ""},
 		{"GET", "/welcome/nothing.js", 404, "application/problem+json", "not-found"},
+		{"GET", "/docs", 308, "", ""},
 		{"GET", "/docs/channels", 200, "text/html; charset=utf-8", "<!doctype html>"},
 		{"GET", "/docs/channels.md", 200, "text/markdown; charset=utf-8", "# "},
 		{"GET", "/docs/nothing", 404, "application/problem+json", "not-found"},

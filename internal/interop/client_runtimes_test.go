@@ -2,8 +2,10 @@ package interop
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -56,6 +58,23 @@ func TestClientRuntimes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("deno-types", func(t *testing.T) {
+		t.Parallel()
+		found, err := filepath.Glob(filepath.Join(dir, "node_modules", "@deno/*/deno"))
+		if err != nil || len(found) == 0 {
+			missing(t, "npm has no Deno for this machine")
+		}
+		// Deno learns the types of a module from where the server says they are.
+		cache := t.TempDir()
+		file := write(t, cache, "use.ts", fmt.Sprintf(usesTypes, host))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, found[0], "check", "--no-lock", "--allow-import="+host, file)
+		cmd.Env = append(os.Environ(), "DENO_DIR="+cache, "NO_COLOR=1")
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, said)
+		}
+	})
 	// And the entries for frameworks, each with its framework: nothing is begun on a server, a
 	// component shows what there is once, under React's StrictMode, too, and leaves with its page.
 	for _, framework := range []string{"react", "vue", "svelte"} {
@@ -72,6 +91,14 @@ func TestClientRuntimes(t *testing.T) {
 		})
 	}
 }
+
+// usesTypes is right only if the types of the client are known, and not if they are any.
+const usesTypes = `import { Godwit, type Message } from "http://%[1]s/client.mjs"
+const godwit = new Godwit<{ chat: { text: string } }>("http://%[1]s")
+godwit.channel("chat").on("message", (m: Message<{ text: string }>) => console.log(m.data.text.length))
+// @ts-expect-error: it is text
+await godwit.channel("chat").publish({ text: 1 })
+`
 
 // newCuttingSite breaks all connections of network at every request. It is of another origin
 // than any page.

@@ -294,7 +294,7 @@ func TestMarkdown(t *testing.T) {
 	s := newSite("", source)
 	p := &page{path: "decisions/x.md", name: "decisions/x", markdown: []byte(strings.Join([]string{
 		"# A `title` & more", "", "<!-- made -->", "", "## Ends, *really*?", "", "## Ends, really", "", "### `a_b` [link](../tls.md)", "",
-		"| a | b |", "|---|:-:|", "| <a id=\"x\"></a>x | y |", "", "A <b>tag</b> and <script>alert(1)</script>.", "", "<script>", "alert(2)", "</script>", "",
+		"| a | b |", "|---|:-:|", "| <a id=\"x\"></a>x | y |", "", "A <b>tag</b><!-- hidden --> and <script>alert(1)</script>.", "", "<script>", "alert(2)", "</script>", "",
 		"[in](../channels.md#publications) [channels.md](../channels.md) [out](../../ws/doc.go) [root](../../README.md) [front](../README.md) [self](#ends-really) [web](https://a.example/)",
 	}, "\n"))}
 	b := s.body(p)
@@ -308,7 +308,7 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("lacks %s:\n%s", want, got)
 		}
 	}
-	for _, never := range []string{"<script", "made", "<b>", "style="} {
+	for _, never := range []string{"<script", "made", "hidden", "<b>", "style="} {
 		if strings.Contains(got, never) {
 			t.Errorf("has %s:\n%s", never, got)
 		}
@@ -326,6 +326,10 @@ func TestSearchIndex(t *testing.T) {
 	var sections []found
 	if err := json.Unmarshal([]byte(text), &sections); err != nil {
 		t.Fatal(err)
+	}
+	// A third heading begins a section, as there is a place for it on the page.
+	if !slices.ContainsFunc(sections, func(f found) bool { return f.Page == "protocol" && f.ID == "41-connect" }) {
+		t.Error("the command connect of the protocol is no section of its own")
 	}
 	ofPage := map[string]string{}
 	ids := map[string]map[string]bool{}
