@@ -100,7 +100,7 @@ export declare const ProblemType: {
     readonly BrokenBody: "broken-body";
     /** Bad WebSocket handshake (400). Send the opening handshake of RFC 6455 §4.1; WebSocket clients do. */
     readonly BadUpgrade: "bad-upgrade";
-    /** Bad attribute of a publication (400). Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error` and `binary` are events of the server. */
+    /** Bad attribute of a publication (400). Give an event, a key or an exclusion of at most 255 bytes of UTF-8 without control characters; `position`, `gap`, `end`, `error`, `binary` and `behind` are events of the server. */
     readonly BadAttribute: "bad-attribute";
     /** Bad field of the body (400). Send the fields that the description of the request lists, each once and of its type; the detail names the field and its place. */
     readonly BadField: "bad-field";
@@ -195,6 +195,6 @@ export declare const ProblemType: {
 };
 export type ProblemType = (typeof ProblemType)[keyof typeof ProblemType];
 /** The names of members by their number in godwit.v1.cbor. Numbers are never reused. */
-export declare const keys: readonly ["channel", "position", "time", "data", "event", "user", "key", "kind", "delta", "id", "ok", "error", "gap", "from", "to", "reason", "count", "message", "publish", "subscribe", "since", "join", "leave", "members", "connect", "unsubscribe", "history", "presence", "digest", "rpc", "cancel", "register", "unregister", "answer", "refresh", "ping", "end", "token", "client", "resume", "session", "secret", "messages", "last", "rate", "self", "idempotency_key", "limit", "cursor", "by", "method", "timeout_ms", "concurrency", "call", "type", "title", "detail", "retry_after_ms", "resumed", "reconnect", "after_ms", "ping_ms", "expires_after_ms", "duplicate", "publications", "users", "version", "previous", "transport", "sessions", "info", "canceled", "sha256", "call_over", "trace", "expiring", "code", "subscribed", "unsubscribed", "unregistered", "vector", "args", "attachments", "framed", "exclude"];
+export declare const keys: readonly ["channel", "position", "time", "data", "event", "user", "key", "kind", "delta", "id", "ok", "error", "gap", "from", "to", "reason", "count", "message", "publish", "subscribe", "since", "join", "leave", "members", "connect", "unsubscribe", "history", "presence", "digest", "rpc", "cancel", "register", "unregister", "answer", "refresh", "ping", "end", "token", "client", "resume", "session", "secret", "messages", "last", "rate", "self", "idempotency_key", "limit", "cursor", "by", "method", "timeout_ms", "concurrency", "call", "type", "title", "detail", "retry_after_ms", "resumed", "reconnect", "after_ms", "ping_ms", "expires_after_ms", "duplicate", "publications", "users", "version", "previous", "transport", "sessions", "info", "canceled", "sha256", "call_over", "trace", "expiring", "code", "subscribed", "unsubscribed", "unregistered", "vector", "args", "attachments", "framed", "exclude", "behind", "is"];
 /** The tag of CBOR for a byte string that is the text of a JSON value. */
 export declare const tagJSON = 262;
