@@ -50,6 +50,15 @@ export interface GodwitEvents {
   error: GodwitError
   /** A message to the user, in the user's own channel. */
   message: Message
+  /** What is published does not come at present, or does again. After `open` nothing is behind until it is said anew. Not in `core`. */
+  behind: Behind
+}
+
+export interface Behind {
+  /** The channel or the pattern; none: all that this session is subscribed to. */
+  channel?: string
+  is: boolean
+  detail?: string
 }
 
 type Waiting = (outcome: { ok?: Line; error?: Problem }) => void

@@ -137,7 +137,8 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Core<M
   /** @internal */
   protected override _push(line: Line): boolean {
     this._answers?.push(line)
-    const isWanted = super._push(line) || !!line.message
+    if (line.behind) this._emit("behind", line.behind)
+    const isWanted = super._push(line) || !!line.message || !!line.behind
     if (isWanted && this._sharing?.isLeader) this._sharing.push(line)
     return isWanted
   }

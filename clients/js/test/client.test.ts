@@ -113,6 +113,17 @@ test("a gap is told once, and what it covers does not come any more", async () =
   godwit.close()
 })
 
+test("what is behind is told, and when it is over", async () => {
+  const { fake, godwit } = make()
+  const told: unknown[] = []
+  godwit.on("behind", ({ is, channel }) => told.push([is, channel]))
+  godwit.channel("chat").on("message", () => {})
+  await settle()
+  fake.socket.say({ behind: { channel: "chat", is: true, detail: "why" } }, { behind: { is: true, detail: "why" } }, { behind: { is: false } })
+  assert.deepEqual(told, [[true, "chat"], [true, undefined], [false, undefined]])
+  godwit.close()
+})
+
 test("a loop has messages and gaps, drops the oldest as a gap, and leaving it stops listening", async () => {
   const { fake, godwit } = make()
   const loop = godwit.channel("chat", { buffer: 4 })[Symbol.asyncIterator]()
