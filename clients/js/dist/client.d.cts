@@ -42,6 +42,14 @@ export interface GodwitEvents {
     error: GodwitError;
     /** A message to the user, in the user's own channel. */
     message: Message;
+    /** What is published does not come at present, or does again. After `open` nothing is behind until it is said anew. Not in `core`. */
+    behind: Behind;
+}
+export interface Behind {
+    /** The channel or the pattern; none: all that this session is subscribed to. */
+    channel?: string;
+    is: boolean;
+    detail?: string;
 }
 /**
  * A connection to a Godwit server. It connects when something is used for the first time, comes back by itself, and closes when

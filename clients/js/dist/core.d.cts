@@ -3,7 +3,7 @@ export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, Hi
 export type { Codec, Transport } from "./carriers.cjs";
 export type { DeltaReader } from "./delta.cjs";
 export { Godwit } from "./client.cjs";
-export type { GodwitEvents, GodwitOptions } from "./client.cjs";
+export type { Behind, GodwitEvents, GodwitOptions } from "./client.cjs";
 export type { ListenOptions } from "./emitter.cjs";
 export { GodwitError } from "./protocol.cjs";
 export type { Problem } from "./protocol.cjs";

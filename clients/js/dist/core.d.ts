@@ -3,7 +3,7 @@ export type { AskOptions, ChannelEvents, ChannelOptions, Gap, HistoryOptions, Hi
 export type { Codec, Transport } from "./carriers.js";
 export type { DeltaReader } from "./delta.js";
 export { Godwit } from "./client.js";
-export type { GodwitEvents, GodwitOptions } from "./client.js";
+export type { Behind, GodwitEvents, GodwitOptions } from "./client.js";
 export type { ListenOptions } from "./emitter.js";
 export { GodwitError } from "./protocol.js";
 export type { Problem } from "./protocol.js";

@@ -1915,7 +1915,8 @@ var Godwit2 = class _Godwit extends Godwit {
   /** @internal */
   w(line) {
     this.ya?.push(line);
-    const isWanted = super.w(line) || !!line.message;
+    if (line.behind) this.a("behind", line.behind);
+    const isWanted = super.w(line) || !!line.message || !!line.behind;
     if (isWanted && this.n?.h) this.n.push(line);
     return isWanted;
   }

@@ -547,6 +547,14 @@ interface GodwitEvents {
     error: GodwitError;
     /** A message to the user, in the user's own channel. */
     message: Message;
+    /** What is published does not come at present, or does again. After `open` nothing is behind until it is said anew. Not in `core`. */
+    behind: Behind;
+}
+interface Behind {
+    /** The channel or the pattern; none: all that this session is subscribed to. */
+    channel?: string;
+    is: boolean;
+    detail?: string;
 }
 /**
  * A connection to a Godwit server. It connects when something is used for the first time, comes back by itself, and closes when
@@ -688,4 +696,4 @@ declare class Godwit<Map extends object = Record<string, unknown>> extends Core<
     /** close ends the connection for good: what waits fails. */
     close(): void;
 }
-export { AskOptions, Call, Channel, ChannelEvents, ChannelOptions, Codec, DeltaReader, Digest, Gap, Godwit, GodwitError, GodwitEvents, GodwitOptions, HandleOptions, Handler, HistoryOptions, HistoryPage, Item, ListenOptions, Member, Message, Problem, PublishOptions, Roster, RosterEvents, State, TokenReason, Transport, version };
+export { AskOptions, Behind, Call, Channel, ChannelEvents, ChannelOptions, Codec, DeltaReader, Digest, Gap, Godwit, GodwitError, GodwitEvents, GodwitOptions, HandleOptions, Handler, HistoryOptions, HistoryPage, Item, ListenOptions, Member, Message, Problem, PublishOptions, Roster, RosterEvents, State, TokenReason, Transport, version };
