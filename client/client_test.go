@@ -121,6 +121,12 @@ func TestExclude(t *testing.T) {
 	if m := message(t, left); string(m.Data) != "next" {
 		t.Errorf("%+v", m)
 	}
+	// Who answers nothing cannot keep something from somebody.
+	var problem *client.Problem
+	_, err := other.Publish(t.Context(), "room", client.Text("secret"), &client.PublishOptions{Exclude: left.Channel()})
+	if !errors.As(err, &problem) || !strings.HasSuffix(problem.Type, "/forbidden") {
+		t.Errorf("a session that answers nothing has left out another: %v", err)
+	}
 }
 
 // TestMembers: an iterator over members reads page after page, until nobody wants more.

@@ -63,6 +63,15 @@ func (s *Session) CancelCall(tag uint64) bool {
 	return open != nil && x.finish(open, Answer{}, ErrCanceled)
 }
 
+// IsAnswering reports whether the session has registered for any methods.
+func (s *Session) IsAnswering() bool {
+	x := s.hub.exchange
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p, ok := x.parties.Get(s)
+	return ok && len(p.registrations) > 0
+}
+
 // Register has the session answer the methods that pattern matches, see Call and
 // access.Pattern: it is given calls as Push.Call, and answers each with AnswerCall or
 // FailCall. Where several sessions have registered for a pattern, each call goes to

@@ -206,6 +206,7 @@ var commandErrors = []struct {
 	{hub.ErrAnswererGone, clientproto.ProblemAnswererGone, "the session that was to answer has left; whether it was done is not known"},
 	{hub.ErrAnswererFailed, clientproto.ProblemCallFailed, "what answers this method has failed"},
 	{hub.ErrNoCall, clientproto.ProblemCallUnknown, "this call is over, or was never given to this session"},
+	{errExclude, clientproto.ProblemForbidden, "exclude is this session's own ID, or another one for a session that has registered for a method"},
 	{hub.ErrRegistered, clientproto.ProblemRegistered, "this session has registered for this already"},
 	{hub.ErrNotRegistered, clientproto.ProblemNotRegistered, "this session has not registered for this"},
 	{hub.ErrTooManyRegistrations, clientproto.ProblemTooManyRegistrations, "this session has registered as often as it may"},
@@ -214,6 +215,9 @@ var commandErrors = []struct {
 	{hub.ErrTextNotUTF8, clientproto.ProblemNotText, "text is UTF-8; send other bytes as data_base64"},
 	{hub.ErrNotJSON, clientproto.ProblemNotJSON, "data is one JSON value in UTF-8"},
 }
+
+// errExclude is why a session may not keep a publication from another one.
+var errExclude = errors.New("transport: a session that answers nothing can leave out itself alone")
 
 // describe is what the client of a session is told of an error of the hub.
 func (t *Transport) describe(err error) dialect.Failure {

@@ -239,6 +239,10 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 	case hub.CommandUnsubscribe:
 		c.session.Unsubscribe(command.Tag, command.Channel)
 	case hub.CommandPublish:
+		if command.Chosen && c.session.ID() != command.Message.Attributes.Exclude && !c.session.IsAnswering() {
+			c.settle(hub.Outcome{Tag: command.Tag, Command: hub.CommandPublish, Channel: command.Channel, Err: errExclude})
+			return
+		}
 		if c.session == nil {
 			c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
 		} else {

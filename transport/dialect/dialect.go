@@ -70,6 +70,7 @@ type Command struct {
 	Tag       uint64
 	Channel   string
 	Message   hub.Message          // CommandPublish
+	Chosen    bool                 // of that, Attributes.Exclude is the client's own choice
 	Subscribe hub.SubscribeOptions // CommandSubscribe
 	Query     hub.Query            // CommandHistory
 	Presence  hub.PresenceQuery    // CommandPresence

@@ -286,6 +286,7 @@ func (s *Session) do(now time.Time, c *clientproto.Command, out *Effects) {
 		command.Message = hub.Message{Channel: c.Channel, Kind: c.Kind, Data: c.Data, IdempotencyKey: c.Idempotency}
 		if c.Event != "" || c.Key != "" || c.Exclude != "" {
 			command.Message.Attributes = &hub.Attributes{Event: c.Event, Key: c.Key, Exclude: c.Exclude}
+			command.Chosen = c.Exclude != ""
 		}
 		s.note(c.ID, true)
 	case clientproto.History:
