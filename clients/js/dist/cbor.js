@@ -2,7 +2,7 @@
 // Godwit's client for JavaScript. Apache-2.0, https://github.com/godwit-io/godwit
 
 // src/keys.ts
-var keys = "channel position time data event user key kind delta id ok error gap from to reason count message publish subscribe since join leave members connect unsubscribe history presence digest rpc cancel register unregister answer refresh ping end token client resume session secret messages last rate self idempotency_key limit cursor by method timeout_ms concurrency call type title detail retry_after_ms resumed reconnect after_ms ping_ms expires_after_ms duplicate publications users version previous transport sessions info canceled sha256 call_over trace expiring code subscribed unsubscribed unregistered vector args attachments framed exclude".split(" ");
+var keys = "channel position time data event user key kind delta id ok error gap from to reason count message publish subscribe since join leave members connect unsubscribe history presence digest rpc cancel register unregister answer refresh ping end token client resume session secret messages last rate self idempotency_key limit cursor by method timeout_ms concurrency call type title detail retry_after_ms resumed reconnect after_ms ping_ms expires_after_ms duplicate publications users version previous transport sessions info canceled sha256 call_over trace expiring code subscribed unsubscribed unregistered vector args attachments framed exclude behind is".split(" ");
 
 // src/cbor.ts
 var cbor = { protocol: "godwit.v1.cbor", encode, decode };
