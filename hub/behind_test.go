@@ -233,6 +233,7 @@ func TestAwayAtAPace(t *testing.T) {
 		}
 		h.SetAway(errAway)
 		<-time.After(time.Second)
+		synctest.Wait()
 		if len(woken) != n || !slices.IsSorted(woken) || woken[n-1] != 40*time.Millisecond || woken[999] != 0 {
 			t.Errorf("%d were woken, the last after %v", len(woken), woken[max(0, len(woken)-1)])
 		}
