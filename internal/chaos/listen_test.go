@@ -237,6 +237,8 @@ func (c *client) event(e event, target string) error {
 		if err := c.gap(g.Channel, &g); err != nil {
 			return err
 		}
+	case "behind": // for who looks at it: what is missing follows
+		c.w.count("behind " + e.data)
 	case "end":
 		c.w.count("end of an event stream " + e.data)
 		return fmt.Errorf("%w: %s", errEnded, e.data)
