@@ -12,6 +12,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/godwit-io/godwit/client"
 	"github.com/godwit-io/godwit/examples/auction"
@@ -27,6 +28,7 @@ import (
 	"github.com/godwit-io/godwit/examples/text"
 	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/server/fixed"
+	"github.com/godwit-io/godwit/transport"
 )
 
 // Example is one of them.
@@ -86,26 +88,28 @@ type file struct {
 
 // Handler serves the gallery at Prefix, and each example below it. Opened is called with an
 // example before its page is served, each time and at once: it must not block. Everything
-// in the pages is relative to them, so a proxy may serve them below a path of its own.
+// in the pages is relative to them, so a proxy may serve them below a path of its own. Errors
+// are problem documents (RFC 9457).
 func Handler(opened func(Example)) http.Handler {
-	files := load()
+	loaded := sync.OnceValue(load) // most servers show no examples
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		files := loaded()
 		f, ok := files[r.URL.Path]
 		if !ok {
 			if _, isFolder := files[r.URL.Path+"/"]; isFolder {
 				http.Redirect(w, r, path.Base(r.URL.Path)+"/", http.StatusMovedPermanently)
 				return
 			}
-			http.Error(w, "no example has this path; all of them are at "+Prefix, http.StatusNotFound)
+			transport.ProblemNotFound.Write(w, "no example has this path; all of them are at "+Prefix)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "this can be read with GET or HEAD", http.StatusMethodNotAllowed)
+			transport.ProblemMethod.Write(w, "this can be read with GET or HEAD")
 			return
 		}
 		name := strings.TrimPrefix(r.URL.Path, Prefix)
-		if e, ok := Find(strings.TrimSuffix(name, "/")); ok && strings.HasSuffix(name, "/") {
+		if e, ok := Find(strings.TrimSuffix(name, "/")); ok {
 			opened(e)
 		}
 		fixed.SetPolicy(w.Header(), f.policy)
