@@ -50,6 +50,7 @@ type player struct {
 	ended    []string       // IDs of those whose client has said goodbye
 	versions []string       // of members, in the order in which they were heard of
 	calls    []string       // IDs of calls, in the same order
+	crowd    []*hub.Session // that nobody hears
 }
 
 // namedSession is a session as a script calls it.
@@ -135,6 +136,7 @@ func (scriptGuard) Leave(*Client) {}
 // awaited from each client as the script has.
 func (p *player) play(isBlind bool) *script {
 	p.t.Helper()
+	defer p.sendCrowdAway()
 	played := *p.script
 	played.acts = slices.Clone(p.script.acts)
 	for i := range played.acts {
@@ -248,8 +250,50 @@ func (p *player) do(a *act) {
 		p.hub.SetAway(errBroken)
 	case verbIsBack:
 		p.hub.SetAway(nil)
+	case verbSubscribes:
+		p.session(a).Add(a.channel, hub.SubscribeOptions{})
+	case verbUnsubscribes:
+		p.session(a).Remove(a.channel, hub.ErrRemoved)
+	case verbUnregisters:
+		p.session(a).RemoveMethod(a.channel, hub.ErrRemoved)
+	case verbCrowd:
+		p.addCrowd(a.count, a.channel)
 	case verbShutsDown:
 		go func() { _ = p.hub.Shutdown(p.t.Context()) }()
+	}
+}
+
+// session returns the newest session of the client that a is about.
+func (p *player) session(a *act) *hub.Session {
+	p.t.Helper()
+	for _, s := range slices.Backward(p.sessions) {
+		if strings.TrimRight(s.name, "0123456789") == strings.ToUpper(a.who) {
+			if session := p.hub.FindSession(s.id); session != nil {
+				return session
+			}
+		}
+	}
+	p.t.Fatalf("%s:%d: %s has no session", p.script.file, a.line, a.who)
+	return nil
+}
+
+// addCrowd has sessions come that nobody hears, and stay until the script ends.
+func (p *player) addCrowd(n int, channel string) {
+	p.t.Helper()
+	for range n {
+		session, err := p.hub.Connect("session", func() {})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		session.Subscribe(0, channel, hub.SubscribeOptions{})
+		p.crowd = append(p.crowd, session)
+	}
+}
+
+// sendCrowdAway has the crowd leave.
+func (p *player) sendCrowdAway() {
+	for _, session := range p.crowd {
+		session.Close()
 	}
 }
 

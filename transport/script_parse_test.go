@@ -36,6 +36,10 @@ func TestScriptErrors(t *testing.T) {
 		{about + "the broker delays publish\n", "it is: the server shuts down"},
 		{about + "the broker recovers quickly\n", "it is: the server shuts down"},
 		{about + "the broker is tired\n", "it is: the server shuts down"},
+		{about + "ann opens websocket /connect\nthe server subscribes ann from chat\n", "it is: the server shuts down"},
+		{about + "the server subscribes ann to chat\n", "ann is not there"},
+		{about + "a crowd comes to chat\n", "it is: a crowd of N"},
+		{about + "a crowd of 0 comes to chat\n", "it is: a crowd of N"},
 		{about + "the broker loses\n", "it is: the server shuts down"},
 	} {
 		s, err := parseScript("x.txt", test.text)

@@ -53,6 +53,10 @@ import (
 //	the broker restarts                      without what it knew
 //	the broker is away                       whoever watches it says so, until
 //	the broker is back
+//	the server subscribes ann to chat        of its own accord, as
+//	the server unsubscribes ann from chat    … it ends a subscription
+//	the server unregisters ann from sum/*    … and a registration
+//	a crowd of 100 comes to chat             sessions that nobody hears; they stay until the end
 //	only without carriers: why
 //
 // E is the epoch of the broker, F that after its restart; T stands for a time, I for
@@ -85,6 +89,7 @@ type act struct {
 	passes  time.Duration // also of delays
 	method  string        // of the broker, "" for all
 	channel string        // "" for all
+	count   int           // of a crowd
 	reverse bool
 	twice   bool
 }
@@ -122,6 +127,10 @@ const (
 	verbRestarts
 	verbIsAway
 	verbIsBack
+	verbSubscribes
+	verbUnsubscribes
+	verbUnregisters
+	verbCrowd
 )
 
 // isRequest reports whether a client begins with it.
@@ -240,7 +249,7 @@ func (s *script) add(a act) error {
 		if s.alone == "" {
 			s.alone = timePasses
 		}
-	case (a.verb == verbSays || a.verb == verbLeaves || a.verb == verbVanishes) && !known(a.who):
+	case a.who != "" && !a.verb.isRequest() && !known(a.who):
 		return fmt.Errorf("%s is not there; open something first: %s opens websocket /channels/…", a.who, a.who)
 	}
 	s.acts = append(s.acts, a)
@@ -286,13 +295,20 @@ func parseAct(line string) (act, error) {
 	case "delete":
 		return parseRequest(act{verb: verbDeletes}, rest)
 	case "the":
-		return parseBroker(rest)
+		return parseServer(rest)
 	}
 	if d, err := time.ParseDuration(first); err == nil && (rest == "pass" || rest == "passes") {
 		if d <= 0 {
 			return act{}, errors.New("only a time that is positive can pass")
 		}
 		return act{verb: verbPass, passes: d}, nil
+	}
+	if crowd, ok := strings.CutPrefix(line, "a crowd "); ok {
+		a := act{verb: verbCrowd}
+		if n, err := fmt.Sscanf(crowd, "of %d comes to %s", &a.count, &a.channel); err != nil || n != 2 || a.count < 1 || a.count > 10_000 {
+			return act{}, errors.New("it is: a crowd of N comes to CHANNEL")
+		}
+		return a, nil
 	}
 	if !clientName.MatchString(first) {
 		return act{}, fmt.Errorf("%q is neither the name of a client, in lower-case letters, nor with, get, post, the or a time", first)
@@ -394,80 +410,6 @@ func showData(text string) string {
 		return strconv.Quote(text)
 	}
 	return text
-}
-
-func parseBroker(rest string) (act, error) {
-	if rest == "server shuts down" {
-		return act{verb: verbShutsDown}, nil
-	}
-	words := strings.Fields(rest)
-	wrong := errors.New("it is: the server shuts down, or the broker fails|holds METHOD [in CHANNEL], delays METHOD [in CHANNEL] by TIME, lets go [twice] [in reverse], recovers, loses CHANNEL, restarts, is away|back; METHOD is publish, listen, mute, history or everything")
-	if len(words) < 2 || words[0] != "broker" {
-		return act{}, wrong
-	}
-	a, words, doing := act{}, words[2:], words[1]
-	// take takes words off the front if they are there; "" stands for any word.
-	take := func(want ...string) (any string, ok bool) {
-		if len(words) < len(want) {
-			return "", false
-		}
-		for i, w := range want {
-			if w == "" {
-				any = words[i]
-			} else if words[i] != w {
-				return "", false
-			}
-		}
-		words = words[len(want):]
-		return any, true
-	}
-	switch doing {
-	case "recovers":
-		a.verb = verbRecovers
-	case "restarts":
-		a.verb = verbRestarts
-	case "is":
-		where, _ := take("")
-		known := false
-		if a.verb, known = map[string]verb{"away": verbIsAway, "back": verbIsBack}[where]; !known {
-			return a, wrong
-		}
-	case "loses":
-		a.verb = verbLoses
-		a.channel, _ = take("")
-		if a.channel == "" {
-			return a, wrong
-		}
-	case "lets":
-		a.verb = verbLetsGo
-		if _, ok := take("go"); !ok {
-			return a, wrong
-		}
-		_, a.twice = take("twice")
-		_, a.reverse = take("in", "reverse")
-	case "fails", "holds", "delays":
-		a.verb = map[string]verb{"fails": verbFails, "holds": verbHolds, "delays": verbDelays}[doing]
-		if a.method, _ = take(""); a.method == "everything" {
-			a.method = ""
-		} else if !slices.Contains(brokerMethods, a.method) {
-			return a, wrong
-		}
-		a.channel, _ = take("in", "")
-		if a.verb == verbDelays {
-			by, _ := take("by", "")
-			d, err := time.ParseDuration(by)
-			if err != nil || d <= 0 {
-				return a, wrong
-			}
-			a.passes = d
-		}
-	default:
-		return a, wrong
-	}
-	if len(words) > 0 {
-		return a, wrong
-	}
-	return a, nil
 }
 
 // String is the script as it stands in its file.
