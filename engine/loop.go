@@ -55,6 +55,7 @@ type loop struct {
 	visiting   []*Conn  // connections to look at in this turn
 	stopping   bool
 	gathering  gathering
+	answers    answers
 
 	mu     sync.Mutex // guards what follows
 	dirty  []*Conn    // to look at
@@ -140,8 +141,9 @@ func (l *loop) run() {
 	if !l.lag.HasStarted() {
 		l.lag.Start(l.now)
 	}
+	l.sendAnswers() // what was left
 	if len(l.working)+len(l.visiting) > 0 {
-		l.work() // what was left
+		l.work()
 	}
 	for !l.stopping {
 		n := l.wait()
@@ -242,11 +244,17 @@ func (l *loop) handle(n int) {
 			l.accept(l.listeners[-1-e.Key])
 		}
 	}
+	l.answers.isOpen = n > 1
 	for i := range l.events[:n] {
 		if e := &l.events[i]; e.Key >= 0 {
 			l.ready(e)
 		}
+		if l.answers.n == answersMax {
+			l.sendAnswers()
+		}
 	}
+	l.answers.isOpen = false
+	l.sendAnswers()
 }
 
 // ready handles one event of a connection.

@@ -113,6 +113,15 @@ func (l *loop) keep(c *Conn, o *outbox.Outbox) {
 	c.out = own
 }
 
+// giveCork makes the loop's own outbox, if c has it, one of c's. mu is held.
+func (l *loop) giveCork(c *Conn) {
+	if c.out == &l.cork {
+		own := outbox.Get()
+		*own, l.cork = l.cork, *own
+		c.out = own
+	}
+}
+
 // block notes that the network took only n bytes of o.
 func (l *loop) block(c *Conn, o *outbox.Outbox, n int) {
 	c.mu.Lock()

@@ -119,6 +119,9 @@ func (l *loop) deliverBody(c *Conn, e *exchange, body, rest []byte) {
 	c.cork()
 	e.responder.OnBody(Exchange{c, e.number}, body)
 	c.keepBehind(rest)
+	if l.holdAnswer(c) {
+		return
+	}
 	l.uncork(c)
 	if c.state == stateExchange {
 		l.awaitResponse(c, e)
