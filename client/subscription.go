@@ -19,7 +19,7 @@ type Gap = session.Gap
 
 // Behind says that what is published does not come at present, as the server has no broker or
 // cannot read a history, or that it comes again. Nothing is lost by that: what was missed follows,
-// or a Gap says what does not. Began ends it, too.
+// or a Gap says what does not. After a lost connection it is over behind Began, and said again if it goes on.
 type Behind = session.Behind
 
 // Members is what has changed about the members of a channel, see SubscribeOptions.Presence.

@@ -282,6 +282,9 @@ func (m *Machine) connected(now time.Time, o *object) {
 		m.giveUpCalls()
 	}
 	m.enter(Open)
+	if m.isUserBehind {
+		m.tellUserBehind(&Behind{})
+	}
 	m.reconcileAll(ok.Resumed)
 	m.flush(nil)
 }

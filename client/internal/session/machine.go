@@ -151,6 +151,8 @@ type Machine struct {
 	messages    hub.Position // how far those to the user have come
 	userChannel string
 
+	isUserBehind bool // the user was told so
+
 	subs     []*Subscription // in the order in which they first began
 	commands []*command      // in the order of their IDs, which those that were not sent do not have yet
 	window   int             // publications, calls and answers that were sent and have no reply

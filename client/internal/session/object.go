@@ -33,7 +33,7 @@ type Gap struct {
 }
 
 // Behind says that what is published does not come at present, or comes again. Nothing is lost by
-// that. A subscription that has Began is not behind until it is said again.
+// that. With another connection a subscription is not behind until it is said again, so it is over then.
 type Behind struct {
 	Channel string `json:"channel"` // or the pattern; "" for everything that the session follows
 	Is      bool   `json:"is"`      // false: it is over, behind what was missed

@@ -26,6 +26,7 @@ type Subscription struct {
 	asked    uint64 // the command, while it has no reply
 	isActive bool   // on this connection
 	isHeld   bool   // its receiver does not keep up, see Hold
+	isBehind bool   // its receiver was told so
 	retryAt  time.Time
 
 	position hub.Position            // how far it has come, of a channel
@@ -132,8 +133,11 @@ func (m *Machine) began(s *Subscription, ok *subscribeReply) {
 		s.position = ok.Position
 	}
 	m.effects.Events = append(m.effects.Events, Delivery{To: s, Began: &Began{Position: ok.Position, Count: ok.Count}})
-	if m.away != nil { // which the server does not say again
-		m.effects.Events = append(m.effects.Events, Delivery{To: s, Behind: m.away})
+	switch {
+	case m.away != nil: // which the server does not say again
+		m.tellBehind(s, m.away)
+	case s.isBehind: // docs/protocol.md §5.10: nothing is, until it is said again
+		m.tellBehind(s, &Behind{})
 	}
 }
 
@@ -240,13 +244,23 @@ func (m *Machine) behind(b *Behind) {
 		}
 	}
 	if m.userChannel != "" && (b.Channel == "" || b.Channel == m.userChannel) {
-		m.effects.Events = append(m.effects.Events, Delivery{Behind: b})
+		m.tellUserBehind(b)
 	}
 	for _, s := range m.subs {
 		if s.isActive && (b.Channel == "" || b.Channel == s.Channel || s.isPattern() && hub.CheckChannel(b.Channel) == nil && s.pattern.Matches(b.Channel, "")) {
-			m.effects.Events = append(m.effects.Events, Delivery{To: s, Behind: b})
+			m.tellBehind(s, b)
 		}
 	}
+}
+
+func (m *Machine) tellBehind(s *Subscription, b *Behind) {
+	s.isBehind = b.Is
+	m.effects.Events = append(m.effects.Events, Delivery{To: s, Behind: b})
+}
+
+func (m *Machine) tellUserBehind(b *Behind) {
+	m.isUserBehind = b.Is
+	m.effects.Events = append(m.effects.Events, Delivery{Behind: b})
 }
 
 func (m *Machine) members(c *Members) {
