@@ -42,7 +42,7 @@ export interface GodwitEvents {
     error: GodwitError;
     /** A message to the user, in the user's own channel. */
     message: Message;
-    /** What is published does not come at present, or does again. After `open` nothing is behind until it is said anew. Not in `core`. */
+    /** What is published does not come at present, or does again, also because another connection says nothing of it. Not in `core`. */
     behind: Behind;
 }
 export interface Behind {

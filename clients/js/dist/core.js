@@ -113,7 +113,7 @@ var Channel = class extends Emitter {
     this.b = /* @__PURE__ */ new Map();
     this.name = name;
     this.B = link;
-    this.h = options;
+    this.i = options;
   }
   /** How far this Channel has come: a position, or the vector of a pattern. Give it as `since` to go on from here. */
   get position() {
@@ -134,7 +134,7 @@ var Channel = class extends Emitter {
   }
   /** A loop over messages and gaps, which ends with an error if the subscription is refused or ended. */
   [Symbol.asyncIterator]() {
-    const most = this.h.buffer ?? 1e3;
+    const most = this.i.buffer ?? 1e3;
     let items = [];
     let failure;
     let isDone = false;
@@ -199,7 +199,7 @@ var Channel = class extends Emitter {
     this.b.clear();
   }
   rb() {
-    const { since, last, rate } = this.h;
+    const { since, last, rate } = this.i;
     let held = [];
     if (since && !isPattern(this.name)) this.b.set(this.name, since);
     const feed = {
@@ -401,7 +401,7 @@ var Dialer = class {
     this.xb = _isKnown;
     this.ub = _around;
     this.r = _host;
-    this.i = [];
+    this.j = [];
     // what is written to
     this.N = false;
     this.ta = {};
@@ -413,12 +413,12 @@ var Dialer = class {
   }
   close(code) {
     clearTimeout(this.l);
-    for (const candidate of this.i) candidate.ua.close(candidate === this.ba ? code : 4e3);
-    this.i = [];
+    for (const candidate of this.j) candidate.ua.close(candidate === this.ba ? code : 4e3);
+    this.j = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
   tb() {
-    if (this.N && this.i.length === 1) this.Ra("websocket");
+    if (this.N && this.j.length === 1) this.Ra("websocket");
   }
   ca(head) {
     clearTimeout(this.l);
@@ -429,8 +429,8 @@ var Dialer = class {
   }
   Ra(way) {
     const candidate = { Sa: way };
-    this.i.push(candidate);
-    const isOurs = () => this.i.includes(candidate);
+    this.j.push(candidate);
+    const isOurs = () => this.j.includes(candidate);
     try {
       candidate.ua = open(way, this.ub, {
         Pa: () => isOurs() && this.vb(candidate),
@@ -460,15 +460,15 @@ var Dialer = class {
     this.r.a({ is: "received", lines });
   }
   Ta(candidate) {
-    const others = this.i.filter((other) => other !== candidate);
-    this.i = [candidate];
+    const others = this.j.filter((other) => other !== candidate);
+    this.j = [candidate];
     this.ba = candidate;
     for (const other of others) other.ua?.close(4e3);
   }
   C(candidate, why) {
-    this.i = this.i.filter((other) => other !== candidate);
+    this.j = this.j.filter((other) => other !== candidate);
     if (why.status || !this.ta.status) this.ta = why;
-    if (this.i.length > 0) return;
+    if (this.j.length > 0) return;
     if (!this.N && this.aa.length > 0 && !(this.xb && !why.status)) return this.ca(stepMs);
     this.close(4e3);
     this.r.a({ is: "lost", ...this.ta });
@@ -677,7 +677,7 @@ var Session = class {
     this.m = new Outbox({
       Za: () => ++this.F,
       send: (line) => this.n([line]),
-      Eb: (ref, outcome) => this.j.push({ do: "reply", t: ref, ...outcome })
+      Eb: (ref, outcome) => this.f.push({ do: "reply", t: ref, ...outcome })
     });
     this.c = /* @__PURE__ */ new Map();
     this.G = /* @__PURE__ */ new Map();
@@ -687,11 +687,11 @@ var Session = class {
     this.ja = 25e3;
     this.ka = 0;
     this.la = 0;
-    this.f = 0;
+    this.g = 0;
     // of connect
     this.na = false;
     this.oa = false;
-    this.j = [];
+    this.f = [];
     this.v = settings;
     this.R = settings.token;
   }
@@ -701,14 +701,14 @@ var Session = class {
   }
   /** Whether a subscription has begun on this connection. */
   Ab(name) {
-    return !!this.c.get(name)?.g;
+    return !!this.c.get(name)?.h;
   }
   // Whether a carrier is there, or on its way.
   get H() {
     return this.state === "open" || this.state === "connecting";
   }
   step(input, now) {
-    const effects = this.j = [];
+    const effects = this.f = [];
     const before = this.state + this.retryAt + this.transport;
     switch (input.is) {
       case "use":
@@ -775,18 +775,18 @@ var Session = class {
   I(now) {
     this.state = "connecting";
     this.transport = "";
-    this.f = now + dialMs;
+    this.g = now + dialMs;
     this.fa.clear();
     if (!this.y && this.v.Aa && (!this.R || now >= this.ea)) this.Ba(this.R ? "expired" : "first");
     else this.qa();
   }
   qa() {
     this.oa = true;
-    this.j.push({ do: "dial" });
+    this.f.push({ do: "dial" });
   }
   Ba(reason) {
     this.w = true;
-    this.j.push({ do: "token", reason });
+    this.f.push({ do: "token", reason });
   }
   Gb({ token, error }, now) {
     if (!this.w) return;
@@ -798,7 +798,7 @@ var Session = class {
     if (this.state === "open") {
       if (token !== void 0) this.n([this.U({ refresh: { token } })]);
     } else if (this.state === "connecting") {
-      this.f = now + dialMs;
+      this.g = now + dialMs;
       if (error) this.ab(now, error);
       else this.qa();
     }
@@ -806,17 +806,17 @@ var Session = class {
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
   Hb(transport, now) {
-    if (this.state === "open") this.f = now + dialMs;
+    if (this.state === "open") this.g = now + dialMs;
     this.state = "connecting";
     this.F = Math.max(this.F, now * 1e3);
     const token = this.y ? void 0 : this.R;
     const lines = [this.U({ connect: { client: this.v.client, token, resume: this.resume, messages: this.ha } })];
     this.fa.set(this.F, { transport, Mb: this.G = /* @__PURE__ */ new Map() });
     for (const sub of this.c.values()) {
-      sub.g = false;
+      sub.h = false;
       lines.push(this.V(sub));
     }
-    if (transport === "tab") this.f = now + tabMs;
+    if (transport === "tab") this.g = now + tabMs;
     this.n(lines);
   }
   Nb(ok, { transport, Mb: subs }, now) {
@@ -833,6 +833,7 @@ var Session = class {
     this.G = subs;
     for (const sub of subs.values()) if (this.c.get(sub.name) !== sub) this.pa(sub.name);
     this.bb();
+    if (transport !== "tab") this.f.push({ do: "push", line: { behind: { is: false } } });
     this.m.Cb(!!ok.resumed && transport !== "tab", now);
     this.T(now);
   }
@@ -892,11 +893,11 @@ var Session = class {
     this.w = false;
     this.resume = void 0;
     this.S = 0;
-    for (const sub of this.c.values()) sub.g = false;
+    for (const sub of this.c.values()) sub.h = false;
     if (state === "closed" && this.error) this.Ob(this.error.problem);
   }
   J(code) {
-    if (this.oa) this.j.push({ do: "drop", code });
+    if (this.oa) this.f.push({ do: "drop", code });
     this.oa = false;
     this.transport = "";
   }
@@ -909,7 +910,7 @@ var Session = class {
       this.na = false;
       this.S = 0;
       this.I(now);
-    } else if (this.state === "connecting" && !this.w && now > this.f - dialMs + freshMs) {
+    } else if (this.state === "connecting" && !this.w && now > this.g - dialMs + freshMs) {
       this.J(4e3);
       this.I(now);
     } else if (this.state === "open" && now - this.ka > freshMs) {
@@ -921,14 +922,14 @@ var Session = class {
     if (this.state === "waiting") {
       if (now >= this.retryAt && !this.na) this.I(now);
     } else if (this.state === "connecting") {
-      if (now < this.f || this.w) return;
+      if (now < this.g || this.w) return;
       this.cb(now);
     } else if (this.state === "open") {
       if (!this.la) {
         if (now - this.ka >= this.ja) this.Ca(now, Math.min(this.ja, patienceMs));
-      } else if (now - this.f > freshMs) {
+      } else if (now - this.g > freshMs) {
         this.Ca(now, probeMs);
-      } else if (now >= this.f) {
+      } else if (now >= this.g) {
         return this.cb(now);
       }
     }
@@ -937,20 +938,20 @@ var Session = class {
   }
   cb(now) {
     this.J(4e3);
-    if (this.y) this.j.push({ do: "steal" });
+    if (this.y) this.f.push({ do: "steal" });
     this.C({ problem: trouble("silent", "there was no answer") }, now);
   }
   Ca(now, patience) {
     this.la = now;
-    this.f = now + patience;
+    this.g = now + patience;
     this.n([this.U({ ping: {} })]);
   }
   Lb(now) {
     let deadline = Infinity;
     if (this.state === "waiting" && !this.na) deadline = this.retryAt;
-    else if (this.state === "connecting" && !this.w) deadline = this.f;
+    else if (this.state === "connecting" && !this.w) deadline = this.g;
     else if (this.state === "open") {
-      deadline = this.la ? this.f : this.ka + this.ja;
+      deadline = this.la ? this.g : this.ka + this.ja;
       deadline = Math.min(deadline, this.m.P, this.ga);
     }
     this.ya = Math.max(deadline, now);
@@ -960,11 +961,11 @@ var Session = class {
     return { id: ++this.F, ...command };
   }
   n(lines) {
-    this.j.push({ do: "send", lines });
+    this.f.push({ do: "send", lines });
   }
   Jb({ name, since, last, d: fields }) {
     const old = this.c.get(name);
-    const sub = { name, since, last, d: fields, g: false };
+    const sub = { name, since, last, d: fields, h: false };
     this.c.set(name, sub);
     if (this.state === "closed" && this.error) return this.W(name, { error: this.error.problem });
     if (this.state !== "open") return;
@@ -982,11 +983,11 @@ var Session = class {
   bb() {
     this.ga = Infinity;
     const asked = new Set(this.G.values());
-    for (const sub of this.c.values()) if (!sub.g && !asked.has(sub)) this.n([this.V(sub)]);
+    for (const sub of this.c.values()) if (!sub.h && !asked.has(sub)) this.n([this.V(sub)]);
   }
   // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
   Pb(sub) {
-    sub.g = false;
+    sub.h = false;
     this.pa(sub.name);
     this.n([this.V(sub)]);
   }
@@ -995,14 +996,14 @@ var Session = class {
   }
   W(name, outcome) {
     if (outcome.error) this.c.delete(name);
-    this.j.push({ do: "begun", name, ...outcome });
+    this.f.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
   Ib(line, now) {
     if (line.position && line.channel) {
       const sub = this.c.get(line.channel);
-      const whole = sub?.read ? sub.g && sub.read(line) : line;
-      if (!whole) return sub.g ? this.Pb(sub) : void 0;
+      const whole = sub?.read ? sub.h && sub.read(line) : line;
+      if (!whole) return sub.h ? this.Pb(sub) : void 0;
       line = whole;
       this.db(line.channel, line.position);
     } else if (line.id || line.error) {
@@ -1011,13 +1012,13 @@ var Session = class {
       if (line.gap.to) this.db(line.gap.channel, line.gap.to);
     } else if (line.vector) {
       const sub = this.c.get(line.vector.channel);
-      if (sub?.g) sub.since = line.vector.vector;
+      if (sub?.h) sub.since = line.vector.vector;
     } else if (line.message) {
       this.ha = line.message.position;
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed;
       if (channel[0] === "@") this.ha = position ?? void 0;
-      else this.c.set(channel, { since: position, name: channel, d: {}, g: true });
+      else this.c.set(channel, { since: position, name: channel, d: {}, h: true });
     } else if (line.unsubscribed) {
       return this.W(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
@@ -1030,11 +1031,11 @@ var Session = class {
       if (this.H) this.J(4e3);
       return this.C({ code, reconnect, problem }, now);
     }
-    this.j.push({ do: "push", line });
+    this.f.push({ do: "push", line });
   }
   db(channel, position) {
     const sub = this.c.get(channel);
-    if (sub?.g && isBehind(position, sub.since)) sub.since = position;
+    if (sub?.h && isBehind(position, sub.since)) sub.since = position;
     else if (!sub && channel[0] === "@") this.ha = position;
   }
   Qb({ id, ok, error }, now) {
@@ -1062,13 +1063,13 @@ var Session = class {
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
-        this.j.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
+        this.f.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
         this.n([this.V(sub)]);
         return;
       }
       if (!/already-subscribed$/.test(error.type)) return this.W(name, { error });
     }
-    sub.g = true;
+    sub.h = true;
     sub.read = ok?.delta && this.v.deltas?.();
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
@@ -1098,7 +1099,7 @@ var Godwit = class extends Emitter {
     this.ob = 0;
     const { href } = new URL(url ?? ".", globalThis.document?.baseURI);
     this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/");
-    this.h = options;
+    this.i = options;
     const { token } = options;
     this.e = new Session({
       client: options.client ?? "godwit-js/" + version,
@@ -1207,7 +1208,7 @@ var Godwit = class extends Emitter {
   }
   /** @internal */
   Vb(verb, body, reply) {
-    const isFull = this.z.size >= (this.h.queue ?? 1e3);
+    const isFull = this.z.size >= (this.i.queue ?? 1e3);
     if (this.o || isFull) {
       queueMicrotask(() => reply({ error: this.o ? wasClosed : trouble("queue", "too many commands wait") }));
       return 0;
@@ -1322,7 +1323,7 @@ var Godwit = class extends Emitter {
     }
   }
   Zb(reason) {
-    const { token } = this.h;
+    const { token } = this.i;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
       (token2) => this.a({ is: "token", token: token2 }),
@@ -1337,14 +1338,14 @@ var Godwit = class extends Emitter {
   /** @internal */
   qa() {
     this.L?.close(4e3);
-    const around = { ...this.h, url: this.url + "connect", session: this.e };
+    const around = { ...this.i, url: this.url + "connect", session: this.e };
     const known = this.Ga ?? memory(this.url);
     const kinds = this.nb().sort((a, b) => Number(b === known) - Number(a === known));
     this.L = new Dialer(kinds, kinds[0] === known && this.ob++ % 3 < 2, around, this);
   }
   nb() {
-    const hasSocket = !!(this.h.WebSocket ?? globalThis.WebSocket);
-    return (this.h.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
+    const hasSocket = !!(this.i.WebSocket ?? globalThis.WebSocket);
+    return (this.i.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
   }
   /** @internal */
   mb() {

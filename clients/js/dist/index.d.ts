@@ -36,6 +36,7 @@ export declare class Godwit<Map extends object = Record<string, unknown>> extend
     private _sharing;
     private _answers;
     private _own;
+    private _behind;
     /** channel is a channel, or with a pattern several. */
     channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>;
     channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>;

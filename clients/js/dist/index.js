@@ -59,13 +59,13 @@ function later(ms, then) {
 function watchPage(life) {
   const end = new AbortController();
   const on = (at, type, then) => at.addEventListener?.(type, then, end);
-  on(globalThis, "online", () => life.rb());
+  on(globalThis, "online", () => life.sb());
   const { document: document2 } = globalThis;
   if (document2) {
-    on(document2, "visibilitychange", () => document2.visibilityState === "visible" && life.rb());
-    on(document2, "freeze", () => life.sb(false));
+    on(document2, "visibilitychange", () => document2.visibilityState === "visible" && life.sb());
+    on(document2, "freeze", () => life.tb(false));
     on(document2, "resume", () => life.resume());
-    on(window, "pagehide", ({ persisted }) => life.sb(!persisted));
+    on(window, "pagehide", ({ persisted }) => life.tb(!persisted));
     on(window, "pageshow", ({ persisted }) => persisted && life.resume());
   }
   return () => end.abort();
@@ -125,11 +125,11 @@ var Channel = class extends Emitter {
    */
   async publish(data, { event, key, idempotencyKey, ...options } = {}) {
     const body = { channel: this.name, event, key, idempotency_key: (idempotencyKey ?? randomId()) || void 0, ...payload(data) };
-    return (await this.i.l("publish", body, options)).position;
+    return (await this.i.m("publish", body, options)).position;
   }
   /** history reads a page of what was published. Default is the newest 100. */
   async history({ last, since, limit, ...options } = {}) {
-    const ok = await this.i.l("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, options);
+    const ok = await this.i.m("history", { channel: this.name, last: since ? void 0 : last ?? 100, since, limit }, options);
     return { messages: ok.publications.map(message), position: ok.position, gap: ok.gap && gapOf(ok.gap, this.name) };
   }
   /** A loop over messages and gaps, which ends with an error if the subscription is refused or ended. */
@@ -184,21 +184,21 @@ var Channel = class extends Emitter {
     this.k?.();
     this.k = void 0;
     if (this.c) return;
-    this.i.tb(this.c = this.cc());
+    this.i.ub(this.c = this.dc());
   }
   /** @internal */
   Wa() {
     this.k = later(this.i.Aa, () => {
       this.k = void 0;
-      if (this.c) this.i.ub(this.c);
-      this.vb();
+      if (this.c) this.i.vb(this.c);
+      this.wb();
     });
   }
-  vb() {
+  wb() {
     this.c = void 0;
     this.d.clear();
   }
-  cc() {
+  dc() {
     const { since, last, rate } = this.j;
     let held = [];
     if (since && !isPattern(this.name)) this.d.set(this.name, since);
@@ -220,7 +220,7 @@ var Channel = class extends Emitter {
       },
       Ba: (error) => {
         if (this.c !== feed) return;
-        this.vb();
+        this.wb();
         this.a("error", new GodwitError(error));
       },
       push: (line) => {
@@ -233,16 +233,16 @@ var Channel = class extends Emitter {
   }
   w(line) {
     if (line.position) {
-      if (this.wb(line.channel, line.position)) this.a("message", message(line));
+      if (this.xb(line.channel, line.position)) this.a("message", message(line));
     } else if (line.vector) {
       if (line.vector.channel === this.name) this.ea = line.vector.vector;
     } else if (line.gap) {
       const gap = gapOf(line.gap, this.name);
-      if (!gap.to || this.wb(gap.channel, gap.to)) this.a("gap", gap);
+      if (!gap.to || this.xb(gap.channel, gap.to)) this.a("gap", gap);
     }
   }
   // What this Channel has had already comes again for another, or after a vector (docs/protocol.md §5.5).
-  wb(channel, position) {
+  xb(channel, position) {
     if (!isBehind(position, this.d.get(channel))) return false;
     if (isPattern(this.name)) {
       this.d.delete(channel);
@@ -278,24 +278,24 @@ var Answers = class {
   // session
   constructor(_connection) {
     this.K = _connection;
-    this.r = /* @__PURE__ */ new Map();
+    this.s = /* @__PURE__ */ new Map();
     this.J = /* @__PURE__ */ new Map();
   }
   get size() {
-    return this.r.size;
+    return this.s.size;
   }
   async handle(name, answer, { concurrency, signal }) {
     signal?.throwIfAborted();
-    if (this.r.has(name)) throw new GodwitError(trouble("registered", name + " is answered by this client already: end that before"));
+    if (this.s.has(name)) throw new GodwitError(trouble("registered", name + " is answered by this client already: end that before"));
     const method = { answer, concurrency, Xa: matcher(name), session: void 0 };
-    this.r.set(name, method);
+    this.s.set(name, method);
     const stop = () => {
-      if (this.r.get(name) !== method) return;
-      this.r.delete(name);
-      void this.K.l("unregister", { method: name }).catch(() => {
+      if (this.s.get(name) !== method) return;
+      this.s.delete(name);
+      void this.K.m("unregister", { method: name }).catch(() => {
       });
     };
-    await this.l(name, method);
+    await this.m(name, method);
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop, { once: true });
     return stop;
@@ -304,42 +304,42 @@ var Answers = class {
   renew() {
     const { state, session } = this.K;
     if (state !== "open") return;
-    if (session !== this.xb) this.dc();
-    this.xb = session;
-    for (const [name, method] of this.r) {
+    if (session !== this.yb) this.ec();
+    this.yb = session;
+    for (const [name, method] of this.s) {
       if (!method.session || method.session === session) continue;
       method.session = void 0;
-      this.l(name, method).catch((error) => this.K.a("error", error));
+      this.m(name, method).catch((error) => this.K.a("error", error));
     }
   }
   /** push takes what has come, if it concerns calls. */
   push({ call, call_over, unregistered }) {
-    if (call) void this.ec(call);
+    if (call) void this.fc(call);
     else if (call_over) {
       this.J.get(call_over.id)?.abort(new GodwitError(trouble("call-over", call_over.reason)));
       this.J.delete(call_over.id);
     } else if (unregistered) {
-      this.r.delete(unregistered.method);
+      this.s.delete(unregistered.method);
       this.K.a("error", new GodwitError(unregistered.error));
     }
   }
-  async l(name, method) {
+  async m(name, method) {
     try {
-      await this.K.l("register", { method: name, concurrency: method.concurrency });
+      await this.K.m("register", { method: name, concurrency: method.concurrency });
     } catch (error) {
       if (error.problem !== "already-registered") {
-        this.r.delete(name);
+        this.s.delete(name);
         throw error;
       }
     }
     method.session = this.K.session;
   }
-  async ec(call) {
+  async fc(call) {
     const end = new AbortController();
     this.J.set(call.id, end);
     let body;
     try {
-      const method = this.r.get(call.method) ?? [...this.r.values()].find(({ Xa: matches }) => matches(call.method));
+      const method = this.s.get(call.method) ?? [...this.s.values()].find(({ Xa: matches }) => matches(call.method));
       if (!method) throw new GodwitError(trouble("not-answered", call.method + " is not answered any more"));
       const { data } = message(call);
       body = payload(await method.answer({ method: call.method, data, user: call.user, session: call.session, signal: end.signal }));
@@ -348,10 +348,10 @@ var Answers = class {
     }
     if (this.J.get(call.id) !== end) return;
     this.J.delete(call.id);
-    await this.K.l("answer", { call: call.id, ...body }).catch(() => {
+    await this.K.m("answer", { call: call.id, ...body }).catch(() => {
     });
   }
-  dc() {
+  ec() {
     for (const end of this.J.values()) end.abort(new GodwitError(trouble("call-over", "the session has ended")));
     this.J.clear();
   }
@@ -372,9 +372,9 @@ function open(transport, around, told) {
 function webSocket({ url, WebSocket = globalThis.WebSocket, codec = json }, told) {
   const socket = new WebSocket(url.replace(/^http/, "ws"), codec.protocol);
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => told.yb();
+  socket.onopen = () => told.zb();
   socket.onmessage = ({ data }) => told.fa(codec.decode(data));
-  socket.onclose = ({ code }) => told.zb({ code });
+  socket.onclose = ({ code }) => told.Ab({ code });
   socket.onerror = () => {
   };
   return {
@@ -394,7 +394,7 @@ function requests(transport, { url, fetch = globalThis.fetch, session }, told) {
     if (isOver) return;
     isOver = true;
     abort.abort();
-    told.zb(why);
+    told.Ab(why);
   };
   const ask = async (init, query = "") => {
     const response = await fetch(url + query, { ...init, signal, cache: "no-store" });
@@ -449,7 +449,7 @@ function requests(transport, { url, fetch = globalThis.fetch, session }, told) {
     isPosting = false;
   };
   const failed = () => lost({});
-  queueMicrotask(() => isOver || told.yb());
+  queueMicrotask(() => isOver || told.zb());
   return {
     send(lines) {
       const texts = lines.map(json.encode);
@@ -487,10 +487,10 @@ var Dialer = class {
    * tried. host is told of the carrier that counts, and of nothing after close.
    */
   constructor(ways, _isKnown, _around, _host) {
-    this.jc = _isKnown;
-    this.gc = _around;
+    this.kc = _isKnown;
+    this.hc = _around;
     this.A = _host;
-    this.s = [];
+    this.t = [];
     // what is written to
     this.ga = false;
     this.Ya = {};
@@ -502,63 +502,63 @@ var Dialer = class {
   }
   close(code) {
     clearTimeout(this.x);
-    for (const candidate of this.s) candidate.Za.close(candidate === this.Da ? code : 4e3);
-    this.s = [];
+    for (const candidate of this.t) candidate.Za.close(candidate === this.Da ? code : 4e3);
+    this.t = [];
   }
   /** tryBetter opens a WebSocket beside what carries the session, which is replaced if that gets through. */
-  fc() {
-    if (this.ga && this.s.length === 1) this.Ab("websocket");
+  gc() {
+    if (this.ga && this.t.length === 1) this.Bb("websocket");
   }
   Ea(head) {
     clearTimeout(this.x);
     const way = this.Ca.shift();
     if (!way) return;
     this.x = setTimeout(() => this.Ea(stepMs), head);
-    this.Ab(way);
+    this.Bb(way);
   }
-  Ab(way) {
-    const candidate = { Bb: way };
-    this.s.push(candidate);
-    const isOurs = () => this.s.includes(candidate);
+  Bb(way) {
+    const candidate = { Cb: way };
+    this.t.push(candidate);
+    const isOurs = () => this.t.includes(candidate);
     try {
-      candidate.Za = open(way, this.gc, {
-        yb: () => isOurs() && this.hc(candidate),
-        fa: (lines) => isOurs() && this.ic(candidate, lines),
-        zb: (why) => isOurs() && this.T(candidate, why)
+      candidate.Za = open(way, this.hc, {
+        zb: () => isOurs() && this.ic(candidate),
+        fa: (lines) => isOurs() && this.jc(candidate, lines),
+        Ab: (why) => isOurs() && this.T(candidate, why)
       });
     } catch {
       queueMicrotask(() => isOurs() && this.T(candidate, {}));
     }
   }
-  hc(candidate) {
-    if (this.ga) this.Cb(candidate);
-    else if (this.Ca.length > 0 && candidate.Bb === "websocket") {
+  ic(candidate) {
+    if (this.ga) this.Db(candidate);
+    else if (this.Ca.length > 0 && candidate.Cb === "websocket") {
       clearTimeout(this.x);
       this.x = setTimeout(() => this.Ea(stepMs), grantMs);
     }
     this.Da = candidate;
-    this.A.b({ is: "ready", transport: candidate.Bb });
+    this.A.b({ is: "ready", transport: candidate.Cb });
   }
-  ic(candidate, lines) {
+  jc(candidate, lines) {
     if (!this.ga) {
       if (lines.length === 0) return;
-      this.Cb(candidate);
+      this.Db(candidate);
       this.ga = true;
       clearTimeout(this.x);
     }
     this.A.b({ is: "received", lines });
   }
-  Cb(candidate) {
-    const others = this.s.filter((other) => other !== candidate);
-    this.s = [candidate];
+  Db(candidate) {
+    const others = this.t.filter((other) => other !== candidate);
+    this.t = [candidate];
     this.Da = candidate;
     for (const other of others) other.Za?.close(4e3);
   }
   T(candidate, why) {
-    this.s = this.s.filter((other) => other !== candidate);
+    this.t = this.t.filter((other) => other !== candidate);
     if (why.status || !this.Ya.status) this.Ya = why;
-    if (this.s.length > 0) return;
-    if (!this.ga && this.Ca.length > 0 && !(this.jc && !why.status)) return this.Ea(stepMs);
+    if (this.t.length > 0) return;
+    if (!this.ga && this.Ca.length > 0 && !(this.kc && !why.status)) return this.Ea(stepMs);
     this.close(4e3);
     this.A.b({ is: "lost", ...this.Ya });
   }
@@ -575,17 +575,17 @@ var Fan = class {
   get size() {
     return this.L.size;
   }
-  Db(feed) {
+  Eb(feed) {
     const { name, since, last, e: fields } = feed;
     let branch = this.L.get(name);
     const isNew = !branch;
     if (!branch) {
-      branch = { B: /* @__PURE__ */ new Set(), Eb: feed, e: fields, Xa: matcher(name) };
+      branch = { B: /* @__PURE__ */ new Set(), Fb: feed, e: fields, Xa: matcher(name) };
       this.L.set(name, branch);
       if (isPattern(name)) this.Fa.push(branch);
     }
     branch.B.add(feed);
-    if (this.f.kc(name)) this.Fb(branch, feed);
+    if (this.f.lc(name)) this.Gb(branch, feed);
     else if (isNew) this.A.b({ is: "subscribe", name, since, last, e: fields });
   }
   _a(feed) {
@@ -602,20 +602,20 @@ var Fan = class {
       for (const feed of branch.B) feed.Ba(error);
       return;
     }
-    branch.Eb.$a = true;
+    branch.Fb.$a = true;
     for (const feed of branch.B) if (feed.$a) feed.S(ok);
-    for (const feed of branch.B) if (!feed.$a && !this.Fb(branch, feed)) return;
+    for (const feed of branch.B) if (!feed.$a && !this.Gb(branch, feed)) return;
   }
   /** push hands on what has come, and says whether another tab wants it. */
   push(line) {
     const about = line.position ? line : line.gap ?? line.join ?? line.leave ?? line.presence ?? line.vector;
     const name = about?.channel;
     if (name === void 0) return false;
-    let isWanted = this.Gb(this.L.get(name), line);
-    for (const branch of this.Fa) if (branch.Xa(name)) isWanted = this.Gb(branch, line) || isWanted;
+    let isWanted = this.Hb(this.L.get(name), line);
+    for (const branch of this.Fa) if (branch.Xa(name)) isWanted = this.Hb(branch, line) || isWanted;
     return isWanted;
   }
-  Gb(branch, line) {
+  Hb(branch, line) {
     let isWanted = false;
     for (const feed of branch?.B ?? []) {
       if (feed.push) feed.push(line);
@@ -628,13 +628,13 @@ var Fan = class {
     this.Fa = this.Fa.filter((other) => other !== branch);
   }
   // _fill gives a feed that came late its beginning. It returns false if the subscription is asked for again for that.
-  Fb(branch, feed) {
+  Gb(branch, feed) {
     const { name, since, last, e: fields } = feed;
     const position = this.f.position(name);
     const needsMore = !!fields.presence && !branch.e.presence;
     const isEarlier = !!since && since !== position && (isPattern(name) || isBehind(position, since));
     if (needsMore || isEarlier || branch.e.rate && branch.e.rate !== fields.rate) {
-      branch.Eb = feed;
+      branch.Fb = feed;
       branch.e = { presence: fields.presence || branch.e.presence };
       this.A.b({ is: "subscribe", name, since: isEarlier ? since : position, e: branch.e });
       return false;
@@ -647,7 +647,7 @@ var Fan = class {
     const now = { position, vector: position };
     if (!last || since || isPattern(name)) begin(now);
     else {
-      this.A.l("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
+      this.A.m("history", { channel: name, last: Math.min(last, 256) }).then(begin, () => begin(now));
     }
     return true;
   }
@@ -675,7 +675,7 @@ var Outbox = class {
     this.V = /* @__PURE__ */ new Map();
   }
   ask(ref, verb, body) {
-    this.U.set(ref, { C: ref, D: verb, body, id: 0, Hb: 0 });
+    this.U.set(ref, { C: ref, D: verb, body, id: 0, Ib: 0 });
   }
   /** flush sends what was not sent yet, as far as there is room. */
   flush(now) {
@@ -683,25 +683,25 @@ var Outbox = class {
     for (const asked of this.U.values()) {
       if (asked.id || isCounted(asked.D) && this.ia < Infinity) continue;
       if (this.V.size >= windowMax) return;
-      this.Ib(asked, now, this.ja.Jb());
+      this.Jb(asked, now, this.ja.Kb());
     }
   }
   /** goOn sends again what has no reply (docs/protocol.md §6.2, §6.3). isResumed says that the session is the one of before. */
-  lc(isResumed, now) {
+  mc(isResumed, now) {
     const isSame = isResumed && !this.ab;
     this.ab = false;
     this.V.clear();
     for (const asked of [...this.U.values()]) {
       if (!asked.id) continue;
       const isOnce = isCounted(asked.D) && !asked.body.idempotency_key;
-      if (isSame && isCounted(asked.D)) this.Ib(asked, now, asked.id);
-      else if (isOnce || isCounted(asked.D) && now - asked.Hb > keyMs) {
+      if (isSame && isCounted(asked.D)) this.Jb(asked, now, asked.id);
+      else if (isOnce || isCounted(asked.D) && now - asked.Ib > keyMs) {
         this.bb(asked, { error: trouble("unknown", "the connection was lost" + notKnown) });
       } else asked.id = 0;
     }
   }
   /** replied settles the command of that id. It returns false if there is none. */
-  mc(id, outcome, now) {
+  nc(id, outcome, now) {
     const asked = this.V.get(id);
     if (!asked) return false;
     const after = outcome.error?.retry_after_ms;
@@ -716,21 +716,21 @@ var Outbox = class {
   forget(ref, isOpen) {
     const asked = this.U.get(ref);
     if (!asked) return;
-    if (isOpen && asked.id && asked.D === "rpc") this.ja.send({ id: this.ja.Jb(), cancel: { rpc: asked.id } });
+    if (isOpen && asked.id && asked.D === "rpc") this.ja.send({ id: this.ja.Kb(), cancel: { rpc: asked.id } });
     this.ha(asked);
   }
   fail(error) {
     for (const asked of [...this.U.values()]) this.bb(asked, { error });
   }
-  Ib(asked, now, id) {
-    if (!asked.id) asked.Hb = now;
+  Jb(asked, now, id) {
+    if (!asked.id) asked.Ib = now;
     asked.id = id;
     this.V.set(id, asked);
     this.ja.send({ id, [asked.D]: asked.body });
   }
   bb(asked, outcome) {
     this.ha(asked);
-    this.ja.nc(asked.C, outcome);
+    this.ja.oc(asked.C, outcome);
   }
   ha(asked) {
     this.U.delete(asked.C);
@@ -758,15 +758,15 @@ var Session = class {
     this.cb = Infinity;
     this.Ga = Infinity;
     this.F = false;
-    this.Kb = 0;
+    this.Lb = 0;
     this.M = false;
     this.W = 0;
     this.Ha = /* @__PURE__ */ new Map();
     // by the id of connect
     this.y = new Outbox({
-      Jb: () => ++this.W,
+      Kb: () => ++this.W,
       send: (line) => this.z([line]),
-      nc: (ref, outcome) => this.t.push({ do: "reply", C: ref, ...outcome })
+      oc: (ref, outcome) => this.p.push({ do: "reply", C: ref, ...outcome })
     });
     this.g = /* @__PURE__ */ new Map();
     this.X = /* @__PURE__ */ new Map();
@@ -776,11 +776,11 @@ var Session = class {
     this.La = 25e3;
     this.Ma = 0;
     this.Na = 0;
-    this.o = 0;
+    this.q = 0;
     // of connect
     this.Pa = false;
     this.Qa = false;
-    this.t = [];
+    this.p = [];
     this.E = settings;
     this.ka = settings.token;
   }
@@ -789,15 +789,15 @@ var Session = class {
     return this.g.get(name)?.since;
   }
   /** Whether a subscription has begun on this connection. */
-  kc(name) {
-    return !!this.g.get(name)?.p;
+  lc(name) {
+    return !!this.g.get(name)?.r;
   }
   // Whether a carrier is there, or on its way.
   get Y() {
     return this.state === "open" || this.state === "connecting";
   }
   step(input, now) {
-    const effects = this.t = [];
+    const effects = this.p = [];
     const before = this.state + this.retryAt + this.transport;
     switch (input.is) {
       case "use":
@@ -805,7 +805,7 @@ var Session = class {
         break;
       case "again":
         if (this.state === "closed") this.Z(now);
-        else this.Lb(now);
+        else this.Mb(now);
         break;
       case "leave":
         if (this.state !== "closed") this.k("idle");
@@ -814,15 +814,15 @@ var Session = class {
         this.Ra(input.follow, now);
         break;
       case "token":
-        this.oc(input, now);
+        this.pc(input, now);
         break;
       case "ready":
-        if (this.Y) this.pc(input.transport, now);
+        if (this.Y) this.qc(input.transport, now);
         break;
       case "received":
         this.Ma = now;
         this.Na = 0;
-        for (const line of input.lines) this.qc(line, now);
+        for (const line of input.lines) this.rc(line, now);
         break;
       case "lost":
         this.Qa = false;
@@ -844,7 +844,7 @@ var Session = class {
         this.ma(now);
         break;
       case "wake":
-        this.Lb(now);
+        this.Mb(now);
         break;
       case "sleep":
         if (this.Y) {
@@ -854,30 +854,30 @@ var Session = class {
         }
         break;
       case "tick":
-        this.rc(now);
+        this.sc(now);
     }
     if (before !== this.state + this.retryAt + this.transport) effects.push({ do: "state" });
-    this.sc(now);
+    this.tc(now);
     return effects;
   }
   // --- connecting ---
   Z(now) {
     this.state = "connecting";
     this.transport = "";
-    this.o = now + dialMs;
+    this.q = now + dialMs;
     this.Ha.clear();
     if (!this.M && this.E.fb && (!this.ka || now >= this.Ga)) this.gb(this.ka ? "expired" : "first");
     else this.$();
   }
   $() {
     this.Qa = true;
-    this.t.push({ do: "dial" });
+    this.p.push({ do: "dial" });
   }
   gb(reason) {
     this.F = true;
-    this.t.push({ do: "token", reason });
+    this.p.push({ do: "token", reason });
   }
-  oc({ token, error }, now) {
+  pc({ token, error }, now) {
     if (!this.F) return;
     this.F = false;
     if (token !== void 0) {
@@ -887,28 +887,28 @@ var Session = class {
     if (this.state === "open") {
       if (token !== void 0) this.z([this.na({ refresh: { token } })]);
     } else if (this.state === "connecting") {
-      this.o = now + dialMs;
-      if (error) this.Mb(now, error);
+      this.q = now + dialMs;
+      if (error) this.Nb(now, error);
       else this.$();
     }
   }
   // What a new connection begins with (docs/protocol.md §6.2). Publications and calls that have no reply follow when it is
   // known whether the session goes on.
-  pc(transport, now) {
-    if (this.state === "open") this.o = now + dialMs;
+  qc(transport, now) {
+    if (this.state === "open") this.q = now + dialMs;
     this.state = "connecting";
     this.W = Math.max(this.W, now * 1e3);
     const token = this.M ? void 0 : this.ka;
     const lines = [this.na({ connect: { client: this.E.client, token, resume: this.resume, messages: this.Ja } })];
-    this.Ha.set(this.W, { transport, tc: this.X = /* @__PURE__ */ new Map() });
+    this.Ha.set(this.W, { transport, uc: this.X = /* @__PURE__ */ new Map() });
     for (const sub of this.g.values()) {
-      sub.p = false;
+      sub.r = false;
       lines.push(this.oa(sub));
     }
-    if (transport === "tab") this.o = now + tabMs;
+    if (transport === "tab") this.q = now + tabMs;
     this.z(lines);
   }
-  uc(ok, { transport, tc: subs }, now) {
+  vc(ok, { transport, uc: subs }, now) {
     this.state = "open";
     this.transport = transport;
     this.user = ok.user;
@@ -917,12 +917,13 @@ var Session = class {
     this.resume = { session: ok.session, secret: ok.secret };
     this.Ka = ok.reconnect?.after_ms ?? this.Ka;
     this.La = ok.ping_ms || 25e3;
-    this.la = this.Kb = 0;
+    this.la = this.Lb = 0;
     this.Ga = ok.expires_after_ms ? now + ok.expires_after_ms : Infinity;
     this.X = subs;
     for (const sub of subs.values()) if (this.g.get(sub.name) !== sub) this.N(sub.name);
-    this.Nb();
-    this.y.lc(!!ok.resumed && transport !== "tab", now);
+    this.Ob();
+    if (transport !== "tab") this.p.push({ do: "push", line: { behind: { is: false } } });
+    this.y.mc(!!ok.resumed && transport !== "tab", now);
     this.ma(now);
   }
   ma(now) {
@@ -955,16 +956,16 @@ var Session = class {
     if (isOver) return this.k("closed");
     if (needsToken) {
       this.Ga = Infinity;
-      if (!this.E.fb || this.Kb++ > 0) return this.k("closed");
+      if (!this.E.fb || this.Lb++ > 0) return this.k("closed");
       this.state = "connecting";
       this.transport = "";
       return this.gb("refused");
     }
     if (this.M) return this.eb(now, wasOpen ? 0 : 500);
-    this.Mb(now, problem, retryAfter);
+    this.Nb(now, problem, retryAfter);
   }
   // docs/protocol.md §6.6
-  Mb(now, problem, retryAfter = 0) {
+  Nb(now, problem, retryAfter = 0) {
     this.error ??= { problem };
     const most = Math.min(delayMaxMs, this.Ka * 2 ** this.la++);
     this.eb(now, Math.max(retryAfter, most * (0.5 + this.E.random() / 2)));
@@ -981,65 +982,65 @@ var Session = class {
     this.F = false;
     this.resume = void 0;
     this.la = 0;
-    for (const sub of this.g.values()) sub.p = false;
-    if (state === "closed" && this.error) this.vc(this.error.problem);
+    for (const sub of this.g.values()) sub.r = false;
+    if (state === "closed" && this.error) this.wc(this.error.problem);
   }
   _(code) {
-    if (this.Qa) this.t.push({ do: "drop", code });
+    if (this.Qa) this.p.push({ do: "drop", code });
     this.Qa = false;
     this.transport = "";
   }
-  vc(error) {
+  wc(error) {
     this.y.fail(error);
     for (const name of [...this.g.keys()]) this.pa(name, { error });
   }
-  Lb(now) {
+  Mb(now) {
     if (this.state === "waiting") {
       this.Pa = false;
       this.la = 0;
       this.Z(now);
-    } else if (this.state === "connecting" && !this.F && now > this.o - dialMs + freshMs) {
+    } else if (this.state === "connecting" && !this.F && now > this.q - dialMs + freshMs) {
       this._(4e3);
       this.Z(now);
     } else if (this.state === "open" && now - this.Ma > freshMs) {
       this.hb(now, probeMs);
     }
   }
-  rc(now) {
+  sc(now) {
     if (now < this.cb) return;
     if (this.state === "waiting") {
       if (now >= this.retryAt && !this.Pa) this.Z(now);
     } else if (this.state === "connecting") {
-      if (now < this.o || this.F) return;
-      this.Ob(now);
+      if (now < this.q || this.F) return;
+      this.Pb(now);
     } else if (this.state === "open") {
       if (!this.Na) {
         if (now - this.Ma >= this.La) this.hb(now, Math.min(this.La, patienceMs));
-      } else if (now - this.o > freshMs) {
+      } else if (now - this.q > freshMs) {
         this.hb(now, probeMs);
-      } else if (now >= this.o) {
-        return this.Ob(now);
+      } else if (now >= this.q) {
+        return this.Pb(now);
       }
     }
     this.ma(now);
-    if (this.state === "open" && now >= this.Ia) this.Nb();
+    if (this.state === "open" && now >= this.Ia) this.Ob();
   }
-  Ob(now) {
+  Pb(now) {
     this._(4e3);
-    if (this.M) this.t.push({ do: "steal" });
+    if (this.M) this.p.push({ do: "steal" });
     this.T({ problem: trouble("silent", "there was no answer") }, now);
   }
   hb(now, patience) {
     this.Na = now;
-    this.o = now + patience;
+    this.q = now + patience;
     this.z([this.na({ ping: {} })]);
   }
-  sc(now) {
+  tc(now) {
     let deadline = Infinity;
     if (this.state === "waiting" && !this.Pa) deadline = this.retryAt;
-    else if (this.state === "connecting" && !this.F) deadline = this.o;
+    else if (this.state === "connecting" && !this.F) deadline = this.q;
     else if (this.state === "open") {
-      deadline = this.Na ? this.o : this.Ma + this.La;
+      deadline = this.Na ? this.q : this.Ma + this.La;
       deadline = Math.min(deadline, this.y.ia, this.Ia);
     }
     this.cb = Math.max(deadline, now);
@@ -1049,11 +1050,11 @@ var Session = class {
     return { id: ++this.W, ...command };
   }
   z(lines) {
-    this.t.push({ do: "send", lines });
+    this.p.push({ do: "send", lines });
   }
   db({ name, since, last, e: fields }) {
     const old = this.g.get(name);
-    const sub = { name, since, last, e: fields, p: false };
+    const sub = { name, since, last, e: fields, r: false };
     this.g.set(name, sub);
     if (this.state === "closed" && this.error) return this.pa(name, { error: this.error.problem });
     if (this.state !== "open") return;
@@ -1068,14 +1069,14 @@ var Session = class {
     return line;
   }
   // Subscribes to what has not begun and was not asked for.
-  Nb() {
+  Ob() {
     this.Ia = Infinity;
     const asked = new Set(this.X.values());
-    for (const sub of this.g.values()) if (!sub.p && !asked.has(sub)) this.z([this.oa(sub)]);
+    for (const sub of this.g.values()) if (!sub.r && !asked.has(sub)) this.z([this.oa(sub)]);
   }
   // A delta did not fit (docs/protocol.md §8.5): what comes until this has begun again is left out, and comes again.
-  wc(sub) {
-    sub.p = false;
+  xc(sub) {
+    sub.r = false;
     this.N(sub.name);
     this.z([this.oa(sub)]);
   }
@@ -1084,29 +1085,29 @@ var Session = class {
   }
   pa(name, outcome) {
     if (outcome.error) this.g.delete(name);
-    this.t.push({ do: "begun", name, ...outcome });
+    this.p.push({ do: "begun", name, ...outcome });
   }
   // --- what comes ---
-  qc(line, now) {
+  rc(line, now) {
     if (line.position && line.channel) {
       const sub = this.g.get(line.channel);
-      const whole = sub?.read ? sub.p && sub.read(line) : line;
-      if (!whole) return sub.p ? this.wc(sub) : void 0;
+      const whole = sub?.read ? sub.r && sub.read(line) : line;
+      if (!whole) return sub.r ? this.xc(sub) : void 0;
       line = whole;
-      this.Pb(line.channel, line.position);
+      this.Qb(line.channel, line.position);
     } else if (line.id || line.error) {
-      return this.xc(line, now);
+      return this.yc(line, now);
     } else if (line.gap) {
-      if (line.gap.to) this.Pb(line.gap.channel, line.gap.to);
+      if (line.gap.to) this.Qb(line.gap.channel, line.gap.to);
     } else if (line.vector) {
       const sub = this.g.get(line.vector.channel);
-      if (sub?.p) sub.since = line.vector.vector;
+      if (sub?.r) sub.since = line.vector.vector;
     } else if (line.message) {
       this.Ja = line.message.position;
     } else if (line.subscribed) {
       const { channel, position } = line.subscribed;
       if (channel[0] === "@") this.Ja = position ?? void 0;
-      else this.g.set(channel, { since: position, name: channel, e: {}, p: true });
+      else this.g.set(channel, { since: position, name: channel, e: {}, r: true });
     } else if (line.unsubscribed) {
       return this.pa(line.unsubscribed.channel, { error: line.unsubscribed.error });
     } else if (line.reconnect) {
@@ -1119,30 +1120,30 @@ var Session = class {
       if (this.Y) this._(4e3);
       return this.T({ code, reconnect, problem }, now);
     }
-    this.t.push({ do: "push", line });
+    this.p.push({ do: "push", line });
   }
-  Pb(channel, position) {
+  Qb(channel, position) {
     const sub = this.g.get(channel);
-    if (sub?.p && isBehind(position, sub.since)) sub.since = position;
+    if (sub?.r && isBehind(position, sub.since)) sub.since = position;
     else if (!sub && channel[0] === "@") this.Ja = position;
   }
-  xc({ id, ok, error }, now) {
+  yc({ id, ok, error }, now) {
     const hello = this.Ha.get(id);
     if (hello) {
       this.Ha.clear();
-      if (ok) this.uc(ok, hello, now);
+      if (ok) this.vc(ok, hello, now);
       else this.Oa = error;
       return;
     }
     const sub = this.X.get(id);
     if (sub) {
       this.X.delete(id);
-      if (this.g.get(sub.name) === sub) this.yc(sub, ok, error, now);
+      if (this.g.get(sub.name) === sub) this.zc(sub, ok, error, now);
       return;
     }
-    if (this.y.mc(id, error ? { error } : { ok }, now)) this.ma(now);
+    if (this.y.nc(id, error ? { error } : { ok }, now)) this.ma(now);
   }
-  yc(sub, ok, error, now) {
+  zc(sub, ok, error, now) {
     const { name } = sub;
     if (error) {
       if (error.retry_after_ms) {
@@ -1151,13 +1152,13 @@ var Session = class {
       }
       if (sub.since && /(bad-position|bad-command)$/.test(error.type)) {
         sub.since = void 0;
-        this.t.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
+        this.p.push({ do: "push", line: { gap: { channel: name, from: null, to: null, reason: "lost" } } });
         this.z([this.oa(sub)]);
         return;
       }
       if (!/already-subscribed$/.test(error.type)) return this.pa(name, { error });
     }
-    sub.p = true;
+    sub.r = true;
     sub.read = ok?.delta && this.E.deltas?.();
     sub.last = void 0;
     sub.since = ok?.position ?? ok?.vector ?? sub.since;
@@ -1176,15 +1177,15 @@ var Godwit = class extends Emitter {
   constructor(url, options = {}) {
     super();
     this.P = new globalThis.Map();
-    this.zc = 0;
-    this.Qb = [];
+    this.Ac = 0;
+    this.Rb = [];
     this.ib = false;
     this.jb = upgradeFirstMs;
-    this.Rb = "idle";
-    this.Sb = "";
+    this.Sb = "idle";
+    this.Tb = "";
     /** @internal */
     this.v = false;
-    this.Yb = 0;
+    this.Zb = 0;
     const { href } = new URL(url ?? ".", globalThis.document?.baseURI);
     this.url = href.replace(/^ws/, "http").replace(/\/?([?#].*)?$/, "/");
     this.j = options;
@@ -1236,16 +1237,16 @@ var Godwit = class extends Emitter {
     return this.f;
   }
   channel(name, options = {}) {
-    return this.Tb(name, options);
+    return this.Ub(name, options);
   }
   /** @internal */
-  Tb(name, options) {
+  Ub(name, options) {
     return new Channel(this, name, options);
   }
   /** rpc calls a method, and resolves with what answers it. Default timeout 30 s. */
   async rpc(method, data, { timeout = 3e4, signal } = {}) {
     const body = { method, timeout_ms: Math.max(1, Math.min(timeout, 6e4)), ...data === void 0 ? {} : payload(data) };
-    const ok = await this.l("rpc", body, { timeout: timeout + 5e3, signal });
+    const ok = await this.m("rpc", body, { timeout: timeout + 5e3, signal });
     return message(ok).data;
   }
   /** reconnect tries at once, also after the server has said that it would do no good. */
@@ -1261,27 +1262,27 @@ var Godwit = class extends Emitter {
   }
   // --- commands ---
   /** @internal */
-  tb(feed) {
-    this.Ub();
+  ub(feed) {
+    this.Vb();
     if (this.v) queueMicrotask(() => feed.Ba(wasClosed));
-    else this.O.Db(feed);
+    else this.O.Eb(feed);
   }
   /** @internal */
-  ub(feed) {
+  vb(feed) {
     this.O._a(feed);
     this.aa();
   }
   /** @internal */
-  l(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
+  m(verb, body, { timeout = verb === "publish" ? 0 : 3e4, signal } = {}) {
     return new Promise((done, failed) => {
       const give = (reason) => {
         end();
-        this.Vb(ref);
+        this.Wb(ref);
         failed(reason);
       };
       const aborted = () => give(signal.reason);
       if (signal?.aborted) return failed(signal.reason);
-      const ref = this.Wb(verb, body, ({ ok, error }) => {
+      const ref = this.Xb(verb, body, ({ ok, error }) => {
         end();
         if (ok) done(ok);
         else failed(new GodwitError(error));
@@ -1295,35 +1296,35 @@ var Godwit = class extends Emitter {
     });
   }
   /** @internal */
-  Wb(verb, body, reply) {
+  Xb(verb, body, reply) {
     const isFull = this.P.size >= (this.j.queue ?? 1e3);
     if (this.v || isFull) {
       queueMicrotask(() => reply({ error: this.v ? wasClosed : trouble("queue", "too many commands wait") }));
       return 0;
     }
-    const ref = ++this.zc;
+    const ref = ++this.Ac;
     this.P.set(ref, (outcome) => {
       this.P.delete(ref);
       reply(outcome);
       this.aa();
     });
-    this.Ub();
+    this.Vb();
     this.b({ is: "ask", C: ref, D: verb, body });
     return ref;
   }
   /** @internal */
-  Vb(ref) {
+  Wb(ref) {
     if (!this.P.delete(ref)) return;
     this.b({ is: "forget", C: ref });
     this.aa();
   }
   // --- the life of the connection ---
-  Ub() {
+  Vb() {
     this.lb();
     if (this.v || this.f.state !== "idle") return;
     this.kb ??= watchPage({
-      rb: () => this.b({ is: "wake" }),
-      sb: (isLeft) => this.mb(isLeft),
+      sb: () => this.b({ is: "wake" }),
+      tb: (isLeft) => this.mb(isLeft),
       resume: () => {
         this.nb();
         this.b({ is: "wake" });
@@ -1369,20 +1370,20 @@ var Godwit = class extends Emitter {
   // --- one step after another ---
   /** @internal */
   b(input) {
-    this.Qb.push(input);
+    this.Rb.push(input);
     if (this.ib) return;
     this.ib = true;
     try {
-      for (let next; next = this.Qb.shift(); ) {
+      for (let next; next = this.Rb.shift(); ) {
         const effects = this.f.step(next, Date.now());
-        this.Ac();
+        this.Bc();
         for (const effect of effects) this.ta(effect);
       }
     } finally {
       this.ib = false;
     }
   }
-  Ac() {
+  Bc() {
     clearTimeout(this.x);
     const { cb: deadline } = this.f;
     if (deadline < Infinity) this.x = setTimeout(() => this.b({ is: "tick" }), Math.min(deadline - Date.now() + 1, timerMaxMs));
@@ -1399,7 +1400,7 @@ var Godwit = class extends Emitter {
         this.G = void 0;
         return;
       case "token":
-        return this.Bc(effect.reason);
+        return this.Cc(effect.reason);
       case "reply":
         return this.P.get(effect.C)?.(effect);
       case "begun":
@@ -1410,7 +1411,7 @@ var Godwit = class extends Emitter {
         return this.sa();
     }
   }
-  Bc(reason) {
+  Cc(reason) {
     const { token } = this.j;
     const get = async () => typeof token === "function" ? token(reason) : token;
     get().then(
@@ -1428,10 +1429,10 @@ var Godwit = class extends Emitter {
     this.G?.close(4e3);
     const around = { ...this.j, url: this.url + "connect", session: this.f };
     const known = this.u ?? memory(this.url);
-    const kinds = this.Xb().sort((a, b) => Number(b === known) - Number(a === known));
-    this.G = new Dialer(kinds, kinds[0] === known && this.Yb++ % 3 < 2, around, this);
+    const kinds = this.Yb().sort((a, b) => Number(b === known) - Number(a === known));
+    this.G = new Dialer(kinds, kinds[0] === known && this.Zb++ % 3 < 2, around, this);
   }
-  Xb() {
+  Yb() {
     const hasSocket = !!(this.j.WebSocket ?? globalThis.WebSocket);
     return (this.j.transports ?? ["websocket", "stream", "sse", "poll"]).filter((kind) => kind !== "websocket" || hasSocket);
   }
@@ -1439,29 +1440,29 @@ var Godwit = class extends Emitter {
   sa() {
     const { transport, resume } = this.f;
     if (transport && transport !== "tab") {
-      this.Yb = 0;
+      this.Zb = 0;
       if (this.u !== transport) memory(this.url, this.u = transport);
     }
-    this.Zb(transport);
+    this._b(transport);
     const all = [this.state, this.transport, this.retryAt?.getTime(), resume?.session].join();
-    if (all === this.Sb) return;
-    this.Sb = all;
+    if (all === this.Tb) return;
+    this.Tb = all;
     const { state } = this;
-    const before = this.Rb;
-    this.Rb = state;
+    const before = this.Sb;
+    this.Sb = state;
     this.a("state", state);
     if (state === "open" && before !== "open") this.a("open", this);
     if (state !== "open" && before === "open") this.a("close", this.error);
     if ((state === "waiting" || state === "closed") && before !== state && this.error) this.a("error", this.error);
   }
   // What carries the session is replaced by a WebSocket when that gets through.
-  Zb(kind) {
-    if (this.ra || kind === "" || kind === "tab" || kind === "websocket" || !this.Xb().includes("websocket")) return;
+  _b(kind) {
+    if (this.ra || kind === "" || kind === "tab" || kind === "websocket" || !this.Yb().includes("websocket")) return;
     this.ra = later(this.jb, () => {
       this.ra = void 0;
       this.jb = Math.min(this.jb * 2, upgradeMaxMs);
-      this.G?.fc?.();
-      this.Zb(this.f.transport);
+      this.G?.gc?.();
+      this._b(this.f.transport);
     });
   }
 };
@@ -1481,7 +1482,7 @@ var Roster = class extends Emitter {
   constructor(_link, _name) {
     super();
     this.i = _link;
-    this.m = _name;
+    this.n = _name;
     this.H = /* @__PURE__ */ new Map();
     this.ua = -1;
     this.Sa = 0;
@@ -1498,7 +1499,7 @@ var Roster = class extends Emitter {
   }
   /** get asks once, and does not subscribe. By user, members are users with the number of their sessions. */
   async get({ by, ...options } = {}) {
-    return (await this._b(by, options)).members;
+    return (await this.$b(by, options)).members;
   }
   /** @internal */
   Va() {
@@ -1506,9 +1507,9 @@ var Roster = class extends Emitter {
     this.k = void 0;
     if (this.c) return;
     const feed = this.c = {
-      name: this.m,
+      name: this.n,
       e: { presence: true },
-      S: () => this.c === feed && void this.$b(),
+      S: () => this.c === feed && void this.ac(),
       Ba: (error) => {
         if (this.c !== feed) return;
         this.c = void 0;
@@ -1516,35 +1517,35 @@ var Roster = class extends Emitter {
       },
       push: (line) => this.c === feed && this.w(line)
     };
-    this.i.tb(feed);
+    this.i.ub(feed);
   }
   /** @internal */
   Wa() {
     this.k = later(this.i.Aa, () => {
       this.k = void 0;
-      if (this.c) this.i.ub(this.c);
+      if (this.c) this.i.vb(this.c);
       this.c = void 0;
       this.Ta++;
       this.H.clear();
       this.Sa = 0;
     });
   }
-  async _b(by, options = {}) {
+  async $b(by, options = {}) {
     const members = [];
     let cursor;
     for (; ; ) {
-      const ok = await this.i.l("presence", { channel: this.m, limit: 1e3, cursor, by }, options);
+      const ok = await this.i.m("presence", { channel: this.n, limit: 1e3, cursor, by }, options);
       members.push(...ok.members);
       cursor = ok.cursor;
       if (!cursor) return { members, version: ok.version ?? -1, count: ok.count };
     }
   }
   // docs/protocol.md §5.3: all pages, and then each change of a greater version.
-  async $b() {
+  async ac() {
     const reading = ++this.Ta;
     this.va = [];
     try {
-      const { members, version: version2, count } = await this._b(void 0);
+      const { members, version: version2, count } = await this.$b(void 0);
       if (reading !== this.Ta) return;
       const before = this.H;
       this.H = new Map(members.map((member) => [member.id, member]));
@@ -1562,10 +1563,10 @@ var Roster = class extends Emitter {
   }
   w(line) {
     const change = line.join ?? line.leave ?? line.presence;
-    if (!change || change.channel !== this.m) return;
+    if (!change || change.channel !== this.n) return;
     if (this.va) return void this.va.push(line);
     if (change.version < this.ua) return;
-    if (line.presence || change.version > this.ua && change.previous > this.ua) return void this.$b();
+    if (line.presence || change.version > this.ua && change.previous > this.ua) return void this.ac();
     this.ua = change.version;
     this.Sa = change.count;
     for (const member of change.members) {
@@ -1581,7 +1582,7 @@ var Roster = class extends Emitter {
 var followerPingMs = 3e3;
 var Follower = class {
   constructor(_leader) {
-    this.q = _leader;
+    this.l = _leader;
     this.ba = /* @__PURE__ */ new Map();
     this.ca = /* @__PURE__ */ new Map();
   }
@@ -1594,17 +1595,18 @@ var Follower = class {
   }
   /** end takes back what the tab has wanted. */
   end() {
-    for (const feed of this.ba.values()) this.q.fan._a(feed);
-    for (const ref of this.ca.values()) this.q.forget(ref);
+    for (const feed of this.ba.values()) this.l.fan._a(feed);
+    for (const ref of this.ca.values()) this.l.forget(ref);
     this.ba.clear();
     this.ca.clear();
   }
   ta(id, verb, body) {
-    const ok = (ok2 = {}) => this.q.answer([{ id, ok: ok2 }]);
+    const ok = (ok2 = {}) => this.l.answer([{ id, ok: ok2 }]);
     switch (verb) {
       case "connect":
         this.end();
-        return ok({ ...this.q.welcome(), resumed: false, ping_ms: followerPingMs });
+        ok({ ...this.l.welcome(), resumed: false, ping_ms: followerPingMs });
+        return this.l.answer([{ behind: this.l.behind() }]);
       case "ping":
         return ok();
       case "end":
@@ -1617,14 +1619,14 @@ var Follower = class {
         return this.db(id, body);
       case "cancel": {
         const ref = this.ca.get(body.rpc);
-        if (ref !== void 0) this.q.forget(ref);
+        if (ref !== void 0) this.l.forget(ref);
         this.ca.delete(body.rpc);
         return ok();
       }
       default: {
-        const ref = this.q.ask(verb, body, (outcome) => {
+        const ref = this.l.ask(verb, body, (outcome) => {
           this.ca.delete(id);
-          this.q.answer([{ id, ...outcome }]);
+          this.l.answer([{ id, ...outcome }]);
         });
         if (ref > 0) this.ca.set(id, ref);
       }
@@ -1633,7 +1635,7 @@ var Follower = class {
   N(name) {
     const feed = this.ba.get(name);
     this.ba.delete(name);
-    if (feed) this.q.fan._a(feed);
+    if (feed) this.l.fan._a(feed);
   }
   // What another tab is given is whole, whatever it asks for.
   db(id, { channel, since, last, delta: _, ...fields }) {
@@ -1645,17 +1647,17 @@ var Follower = class {
       last,
       e: fields,
       S: (ok) => {
-        if (!isAnswered) this.q.answer([{ id, ok }]);
+        if (!isAnswered) this.l.answer([{ id, ok }]);
         isAnswered = true;
       },
       Ba: (error) => {
         this.ba.delete(channel);
-        this.q.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
+        this.l.answer([isAnswered ? { unsubscribed: { channel, error } } : { id, error }]);
         isAnswered = true;
       }
     };
     this.ba.set(channel, feed);
-    this.q.fan.Db(feed);
+    this.l.fan.Eb(feed);
   }
 };
 
@@ -1666,7 +1668,7 @@ var Tabs = class {
     this.Q = new AbortController();
     this.u = /* @__PURE__ */ new Set();
     this.da = false;
-    this.m = name;
+    this.n = name;
     this.id = id;
     this.I = events;
   }
@@ -1674,10 +1676,10 @@ var Tabs = class {
     if (this.da) return;
     this.da = true;
     this.Q = new AbortController();
-    this.Ua = new BroadcastChannel(this.m);
-    this.Ua.onmessage = ({ data }) => this.Cc(data);
-    this.wa(this.m + this.id, {}, () => new Promise((done) => this.Q.signal.addEventListener("abort", done)));
-    this.wa(this.m, { ifAvailable: true }, (lock) => lock ? this.pb() : this.Ra());
+    this.Ua = new BroadcastChannel(this.n);
+    this.Ua.onmessage = ({ data }) => this.Dc(data);
+    this.wa(this.n + this.id, {}, () => new Promise((done) => this.Q.signal.addEventListener("abort", done)));
+    this.wa(this.n, { ifAvailable: true }, (lock) => lock ? this.pb() : this.Ra());
   }
   /** leave gives the connection to another tab, if this one has it. */
   leave() {
@@ -1686,12 +1688,12 @@ var Tabs = class {
     this.xa({ from: this.id, bye: true });
     this.Ua?.close();
     this.Q.abort();
-    this.ac?.();
+    this.bc?.();
     this.u.clear();
   }
   /** steal takes the connection from a tab that does not answer. */
   steal() {
-    if (this.da && !this.h) this.wa(this.m, { steal: true }, () => this.pb());
+    if (this.da && !this.h) this.wa(this.n, { steal: true }, () => this.pb());
   }
   get qb() {
     return this.u.size > 0;
@@ -1713,7 +1715,7 @@ var Tabs = class {
       (lock) => signal.aborted ? void 0 : held(lock)
     );
     asked.catch(() => {
-      if (name !== this.m || signal.aborted || !this.h) return;
+      if (name !== this.n || signal.aborted || !this.h) return;
       this.h = false;
       this.u.clear();
       this.Ra();
@@ -1724,35 +1726,35 @@ var Tabs = class {
     this.h = true;
     this.xa({ leads: this.id });
     this.I.follow(false);
-    return new Promise((release) => this.ac = release);
+    return new Promise((release) => this.bc = release);
   }
   Ra() {
-    this.wa(this.m, {}, () => this.pb());
+    this.wa(this.n, {}, () => this.pb());
     this.I.follow(true);
   }
   xa(said) {
     this.Ua?.postMessage(said);
   }
-  Cc(said) {
+  Dc(said) {
     if (!this.da) return;
     if ("leads" in said) {
       if (!this.h) this.I.leader();
     } else if ("shared" in said) {
       if (!this.h) this.I.shared(said.shared);
     } else if ("bye" in said) {
-      this.bc(said.from);
+      this.cc(said.from);
     } else if ("from" in said) {
       if (!this.h) return;
       if (!this.u.has(said.from)) {
         this.u.add(said.from);
-        this.wa(this.m + said.from, {}, () => this.bc(said.from));
+        this.wa(this.n + said.from, {}, () => this.cc(said.from));
       }
       this.I.commands(said.from, said.lines);
     } else if (!this.h && (said.to === void 0 || said.to === this.id)) {
       this.I.fa(said.lines);
     }
   }
-  bc(from) {
+  cc(from) {
     if (this.u.delete(from)) this.I.left(from);
   }
 };
@@ -1761,7 +1763,7 @@ var Tabs = class {
 function canShare() {
   return typeof document !== "undefined" && typeof BroadcastChannel === "function" && !!globalThis.navigator?.locks;
 }
-function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, tell }) {
+function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, tell, behind }) {
   if (!canShare()) return void 0;
   const followers = /* @__PURE__ */ new Map();
   const follower = (from) => {
@@ -1775,7 +1777,8 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
       welcome: () => {
         sharing.share();
         return { ...session.resume, user: session.user };
-      }
+      },
+      behind
     });
     followers.set(from, made);
     return made;
@@ -1833,19 +1836,23 @@ function shareTabs(name, id, { session, fan, run, command, forget, busy, rest, t
 var Channel2 = class extends Channel {
   /** digest is what the server holds of the newest `last` publications, at most 256: who has the same computes the same (docs/protocol.md §9). */
   async digest({ last = 100, ...options } = {}) {
-    return await this.i.l("digest", { channel: this.name, last }, options);
+    return await this.i.m("digest", { channel: this.name, last }, options);
   }
   /** Who is there, live as long as somebody listens to it. A pattern has no members. */
   get presence() {
-    return this.Dc ??= new Roster(this.i, this.name);
+    return this.Ec ??= new Roster(this.i, this.name);
   }
 };
 var Godwit2 = class _Godwit extends Godwit {
+  constructor() {
+    super(...arguments);
+    this.rb = { is: false };
+  }
   channel(name, options) {
     return super.channel(name, options);
   }
   /** @internal */
-  Tb(name, options) {
+  Ub(name, options) {
     return new Channel2(this, name, options);
   }
   /**
@@ -1876,36 +1883,37 @@ var Godwit2 = class _Godwit extends Godwit {
   // --- what other tabs have to do with it ---
   /** @internal */
   get d() {
-    return this.n?.shared ?? super.d;
+    return this.o?.shared ?? super.d;
   }
   /** @internal */
   nb() {
     const { tabs = true } = this.j;
     if (tabs)
-      this.n ??= shareTabs("godwit 2 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
+      this.o ??= shareTabs("godwit 2 " + this.url + (tabs === true ? "" : " " + tabs), randomId(), {
         session: this.f,
         fan: this.O,
         run: (input) => this.b(input),
-        command: (verb, body, reply) => this.Wb(verb, body, reply),
-        forget: (ref) => this.Vb(ref),
+        command: (verb, body, reply) => this.Xb(verb, body, reply),
+        forget: (ref) => this.Wb(ref),
         busy: () => this.lb(),
         rest: () => this.aa(),
-        tell: () => this.sa()
+        tell: () => this.sa(),
+        behind: () => this.rb
       });
-    this.n?.join();
-    return !!this.n;
+    this.o?.join();
+    return !!this.o;
   }
   /** @internal */
   ob() {
-    this.n?.leave();
+    this.o?.leave();
   }
   /** @internal */
   mb(isLeft) {
-    super.mb(isLeft && !this.n?.qb);
+    super.mb(isLeft && !this.o?.qb);
   }
   /** @internal */
   $() {
-    const sharing = this.n;
+    const sharing = this.o;
     if (!sharing || sharing.h) return super.$();
     this.G?.close(4e3);
     this.G = { send: (lines) => sharing.ask(lines), close() {
@@ -1915,20 +1923,20 @@ var Godwit2 = class _Godwit extends Godwit {
   /** @internal */
   w(line) {
     this.ya?.push(line);
-    if (line.behind) this.a("behind", line.behind);
+    if (line.behind && (line.behind.is || this.rb.is)) this.a("behind", this.rb = line.behind);
     const isWanted = super.w(line) || !!line.message || !!line.behind;
-    if (isWanted && this.n?.h) this.n.push(line);
+    if (isWanted && this.o?.h) this.o.push(line);
     return isWanted;
   }
   /** @internal */
   sa() {
-    if (this.n?.h) this.n.share();
+    if (this.o?.h) this.o.share();
     this.ya?.renew();
     super.sa();
   }
   /** @internal */
   ta(effect) {
-    if (effect.do === "steal") this.n?.steal();
+    if (effect.do === "steal") this.o?.steal();
     else super.ta(effect);
   }
 };

@@ -547,7 +547,7 @@ interface GodwitEvents {
     error: GodwitError;
     /** A message to the user, in the user's own channel. */
     message: Message;
-    /** What is published does not come at present, or does again. After `open` nothing is behind until it is said anew. Not in `core`. */
+    /** What is published does not come at present, or does again, also because another connection says nothing of it. Not in `core`. */
     behind: Behind;
 }
 interface Behind {
@@ -684,6 +684,7 @@ declare class Godwit<Map extends object = Record<string, unknown>> extends Core<
     private _sharing;
     private _answers;
     private _own;
+    private _behind;
     /** channel is a channel, or with a pattern several. */
     channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>;
     channel<T = unknown>(name: string, options?: ChannelOptions): Channel<T>;

@@ -1,3 +1,4 @@
+import type { Behind } from "./client.js"
 import type { Fan, Feed } from "./fan.js"
 import type { Line, Problem } from "./protocol.js"
 
@@ -10,6 +11,8 @@ export interface Leader {
   forget(ref: number): void
   /** What a follower is told when it connects. */
   welcome(): Line
+  /** What was said last of whether anything is behind. */
+  behind(): Behind
 }
 
 /** followerPingMs is after how much silence a tab asks whether the one that has the connection still answers. */
@@ -47,7 +50,8 @@ export class Follower {
       case "connect":
         // It subscribes again behind this.
         this.end()
-        return ok({ ...this._leader.welcome(), resumed: false, ping_ms: followerPingMs })
+        ok({ ...this._leader.welcome(), resumed: false, ping_ms: followerPingMs })
+        return this._leader.answer([{ behind: this._leader.behind() }])
       case "ping":
         return ok()
       case "end":

@@ -1,6 +1,6 @@
 import { Answers, type HandleOptions, type Handler } from "./answers.js"
 import { Channel as CoreChannel, randomId, type AskOptions, type ChannelOptions } from "./channel.js"
-import { Godwit as Core } from "./client.js"
+import { Godwit as Core, type Behind } from "./client.js"
 import { Roster } from "./presence.js"
 import type { Line } from "./protocol.js"
 import { canShare, shareTabs, type Sharing } from "./sharing.js"
@@ -48,6 +48,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Core<M
   private _sharing: Sharing | undefined
   private _answers: Answers | undefined
   private _own: Godwit | undefined
+  private _behind: Behind = { is: false } // as it was told last
 
   /** channel is a channel, or with a pattern several. */
   override channel<Name extends keyof Map & string>(name: Name, options?: ChannelOptions): Channel<Map[Name]>
@@ -109,6 +110,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Core<M
         busy: () => this._busy(),
         rest: () => this._rest(),
         tell: () => this._tell(),
+        behind: () => this._behind,
       })
     this._sharing?.join()
     return !!this._sharing
@@ -137,7 +139,7 @@ export class Godwit<Map extends object = Record<string, unknown>> extends Core<M
   /** @internal */
   protected override _push(line: Line): boolean {
     this._answers?.push(line)
-    if (line.behind) this._emit("behind", line.behind)
+    if (line.behind && (line.behind.is || this._behind.is)) this._emit("behind", (this._behind = line.behind))
     const isWanted = super._push(line) || !!line.message || !!line.behind
     if (isWanted && this._sharing?.isLeader) this._sharing.push(line)
     return isWanted

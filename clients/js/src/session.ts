@@ -213,6 +213,8 @@ export class Session {
     // What was unsubscribed and subscribed while this connection began.
     for (const sub of subs.values()) if (this._subs.get(sub.name) !== sub) this._unsubscribe(sub.name)
     this._subscribeRest()
+    // Nothing is behind until it is said again (docs/protocol.md §5.10); another tab says how it is there.
+    if (transport !== "tab") this._effects.push({ do: "push", line: { behind: { is: false } } })
     this._outbox.goOn(!!ok.resumed && transport !== "tab", now)
     this._flush(now)
   }

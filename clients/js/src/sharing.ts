@@ -1,3 +1,4 @@
+import type { Behind } from "./client.js"
 import type { Fan } from "./fan.js"
 import { Follower, type Leader } from "./follower.js"
 import type { Line } from "./protocol.js"
@@ -15,6 +16,7 @@ export interface Host {
   busy(): void // another tab uses the connection
   rest(): void // it does not any more
   tell(): void
+  behind(): Behind // what was said of it last
 }
 
 /** A Sharing is the part of a connection that knows of other tabs. */
@@ -40,7 +42,7 @@ export function canShare(): boolean {
 }
 
 /** shareTabs is Sharing among the tabs of a browser that give the same name. */
-export function shareTabs(name: string, id: string, { session, fan, run, command, forget, busy, rest, tell }: Host): Sharing | undefined {
+export function shareTabs(name: string, id: string, { session, fan, run, command, forget, busy, rest, tell, behind }: Host): Sharing | undefined {
   if (!canShare()) return undefined
   const followers = new Map<string, Follower>()
   const follower = (from: string): Follower => {
@@ -55,6 +57,7 @@ export function shareTabs(name: string, id: string, { session, fan, run, command
         sharing.share()
         return { ...session.resume, user: session.user }
       },
+      behind,
     })
     followers.set(from, made)
     return made

@@ -124,6 +124,29 @@ test("what is behind is told, and when it is over", async () => {
   godwit.close()
 })
 
+test("what is behind is over with another connection, until it is said again", async () => {
+  const { fake, godwit } = make()
+  const told: unknown[] = []
+  godwit.on("behind", ({ is, channel }) => told.push([is, channel]))
+  godwit.channel("chat").on("message", () => {})
+  const comeBack = async () => {
+    fake.socket.onclose!({ code: 1006 })
+    mock.timers.tick(1001)
+    await settle()
+  }
+  await settle()
+  await comeBack()
+  assert.deepEqual(told, [], "nothing was behind")
+  fake.socket.say({ behind: { channel: "chat", is: true, detail: "why" } })
+  await comeBack()
+  assert.deepEqual(told.splice(0), [[true, "chat"], [false, undefined]])
+  fake.socket.say({ behind: { is: true, detail: "why" } })
+  await comeBack()
+  fake.socket.say({ behind: { is: true, detail: "why" } }, { behind: { is: false } })
+  assert.deepEqual(told, [[true, undefined], [false, undefined], [true, undefined], [false, undefined]])
+  godwit.close()
+})
+
 test("a loop has messages and gaps, drops the oldest as a gap, and leaving it stops listening", async () => {
   const { fake, godwit } = make()
   const loop = godwit.channel("chat", { buffer: 4 })[Symbol.asyncIterator]()
