@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from godwit import Change, Client, Gap, Publication, Subscription
+from godwit import Behind, Change, Client, Gap, Publication, Subscription
 
 
 async def show(events: Subscription) -> None:
@@ -15,6 +15,8 @@ async def show(events: Subscription) -> None:
                 print(event.data)
             case Gap():
                 print(f"… something is missing here ({event.reason})")
+            case Behind(is_behind=is_behind):
+                print("… nothing new comes at present" if is_behind else "… it comes again")
             case Change():
                 print(f"({event.count} here)")
 

@@ -120,6 +120,15 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Behind:
+    """What is published does not come at present, or does again (5.10). Nothing is lost by it."""
+
+    channel: str  # or a pattern; "" for all that the session is subscribed to
+    is_behind: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Call:
     """A call of a method for which this client has registered (7.2)."""
 
@@ -130,7 +139,7 @@ class Call:
     timeout_ms: int = 0
 
 
-Event = Publication | Gap | Change
+Event = Publication | Gap | Change | Behind
 Handler = Callable[[Call], Awaitable[Any]]
 _END = object()
 
@@ -148,6 +157,7 @@ class Subscription(AsyncIterator[Event]):
         self._over = False
         self._pattern = "*" in channel.split("/") or channel.endswith("**")
         self._newest: dict[str, str] = {}  # of a pattern, the newest position of each channel
+        self._is_behind = False  # as was told last
 
     async def __anext__(self) -> Event:
         event = _END if self._over and self._events.empty() else await self._events.get()
@@ -173,6 +183,8 @@ class Subscription(AsyncIterator[Event]):
             self._newest[event.channel] = at
         elif at is not None:
             self.position = at
+        elif isinstance(event, Behind):
+            self._is_behind = event.is_behind
         self._events.put_nowait(event)
 
     def _end(self, error: Exception | None = None) -> None:
@@ -219,6 +231,7 @@ class Client:
         self._failures = 0
         self._heard = 0.0
         self._ping = 25.0
+        self._away: Behind | None = None  # what this connection was told of everything
         self._expiry: asyncio.TimerHandle | None = None
         self._end: tuple[int, str] | None = None
         self._first: asyncio.Future[None] | None = None
@@ -299,6 +312,10 @@ class Client:
     async def presence(self, channel: str, **fields: Any) -> dict[str, Any]:
         """Who is there (4.6): limit, cursor, by and count."""
         return await self._ask({"presence": {"channel": channel, **fields}})
+
+    async def digest(self, channel: str, last: int = 100) -> dict[str, Any]:
+        """What the server holds of the newest publications: count, from, position and sha256 (9)."""
+        return await self._ask({"digest": {"channel": channel, "last": last}})
 
     async def rpc(self, method: str, data: Any = None, *, timeout_ms: int | None = None) -> Any:
         """Calls a method and returns its answer (4.8). If this is canceled, so is the call."""
@@ -417,6 +434,7 @@ class Client:
         except (OSError, TimeoutError, WebSocketException) as error:
             raise _refused(error) from error
         self._socket, self._outbox, self._subscribing, self._end = socket, asyncio.Queue(), {}, None
+        self._away = None
         self._heard = time.monotonic()
         self._id += 1
         self._connect_id = self._id
@@ -508,12 +526,17 @@ class Client:
             else:
                 s = self._subscriptions.setdefault(channel, Subscription(channel, {}))
             s.position = o["subscribed"].get("position")
+        elif "behind" in o:
+            self._behind(Behind(o["behind"].get("channel", ""), o["behind"]["is"], o["behind"].get("detail", "")))
         elif "vector" in o:
             if s := self._subscriptions.get(o["vector"]["channel"]):
                 s.position = o["vector"]["vector"]
         elif "unsubscribed" in o:
             if s := self._subscriptions.pop(o["unsubscribed"]["channel"], None):
                 s._end(Problem(o["unsubscribed"].get("error", {})))
+        elif "unregistered" in o:
+            self._methods.pop(o["unregistered"]["method"], None)
+            log.warning("%s is not answered any more: %s", o["unregistered"]["method"], Problem(o["unregistered"].get("error", {})))
         elif "call" in o:
             self._calls[o["call"]["id"]] = self._spawn(self._answer(o["call"]))
         elif "call_over" in o:
@@ -526,6 +549,14 @@ class Client:
         elif "end" in o:
             end = o["end"]
             self._end = (end["code"], end.get("reason", ""))
+
+    def _behind(self, b: Behind) -> None:
+        if not b.channel:
+            self._away = b if b.is_behind else None
+        waiting = [s for s, _ in self._subscribing.values()]  # what they were told before is over with their replies
+        for s in [self.messages, *self._subscriptions.values()]:
+            if s not in waiting and (not b.channel or b.channel == s.channel or s._pattern and s._matches(b.channel)):
+                s._put(b)
 
     def _of(self, channel: str) -> list[Subscription]:
         exact = self._subscriptions.get(channel)
@@ -552,6 +583,8 @@ class Client:
         self._ping = ok.get("ping_ms", 25000) / 1000
         self._ready = True
         self._expires(ok)
+        if self.messages._is_behind:  # 5.10: nothing is, until it is said again
+            self.messages._put(Behind("", False))
         if not ok.get("resumed"):  # registrations are the session's (6.2)
             for task in self._calls.values():
                 task.cancel()
@@ -579,6 +612,8 @@ class Client:
             return
         if s.position is None:
             s.position = ok.get("vector" if s._pattern else "position")
+        if self._away or s._is_behind:  # 5.10: nothing is, until it is said again on this connection
+            s._put(self._away or Behind("", False))
         if begun and not begun.done():
             begun.set_result(None)
 

@@ -79,3 +79,11 @@ func TestSessionPython(t *testing.T) {
 		t.Fatalf("the client says %q", line)
 	}
 }
+
+// TestSessionPythonPushes: pushes that a server seldom has an occasion for.
+func TestSessionPythonPushes(t *testing.T) {
+	told := programEvents(t, python(t), "-B", "testdata/python/pushes.py", pythonClient)
+	if line, ok := told.next(); !ok || line != "whole" {
+		t.Fatalf("the client says %q", line)
+	}
+}

@@ -69,6 +69,12 @@ async def main(url: str) -> None:
 
         page, position, gap = await ann.history("room", last=2)
         assert [p.position for p in page] == [again[0], position] and not gap
+        digest = await ann.digest("room", 2)
+        held = hashlib.sha256()
+        for p in page:  # 9; JSON would have to be as it was published
+            data = p.data if isinstance(p.data, bytes) else json.dumps(p.data).encode()
+            held.update(p.position.encode() + b"\0" + str(len(data)).encode() + b"\0" + data)
+        assert (digest["count"], digest["position"], digest["sha256"]) == (2, position, held.hexdigest()), digest
         later = await bob.subscribe("other", since=None, last=5)
         assert (await ann.presence("room", count=True))["count"] == 2
         assert sorted(m["user"] for m in (await ann.presence("room"))["members"]) == ["ann", "bob"]
