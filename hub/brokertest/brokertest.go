@@ -64,6 +64,7 @@ func (s Suite) Run(t *testing.T) {
 
 		{"HistoryQueries", historyQueries},
 		{"HistoryGaps", historyGaps},
+		{"HistoryIsWhole", historyIsWhole},
 		{"HistoryInPages", historyInPages},
 		{"HistoryOfUnknownChannel", historyOfUnknownChannel},
 		{"RetentionByCount", retentionByCount},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -257,8 +258,12 @@ var faults = map[string]*struct {
 		}},
 		"ListenIsIdempotent",
 	},
-	"never mutes":      {faultyBroker{mute: true}, "MuteEndsDelivery"},
-	"admits no gap":    {faultyBroker{page: func(p *hub.Page) { p.Gap = nil }}, "HistoryGaps"},
+	"never mutes":   {faultyBroker{mute: true}, "MuteEndsDelivery"},
+	"admits no gap": {faultyBroker{page: func(p *hub.Page) { p.Gap = nil }}, "HistoryGaps"},
+	"says that nothing was dropped": {
+		faultyBroker{page: func(p *hub.Page) { p.WholeAfter = time.Unix(1, 0) }},
+		"HistoryIsWhole",
+	},
 	"ignores a limit":  {faultyBroker{query: func(q *hub.Query) { q.Limit = 0 }}, "HistoryInPages"},
 	"ignores the last": {faultyBroker{query: func(q *hub.Query) { q.Last = 0 }}, "HistoryQueries"},
 	"reads one twice": {

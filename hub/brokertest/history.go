@@ -95,6 +95,30 @@ func historyGaps(t *testing.T, f *fixture) {
 	}
 }
 
+// historyIsWhole: whatever a page from the oldest says of what was before it, what has been dropped was not
+// accepted later than that.
+func historyIsWhole(t *testing.T, f *fixture) {
+	f.start(nil)
+	const kept = 3
+	var accepted []time.Time
+	for _, text := range numbered(8) {
+		f.publish("c", hub.Retention{Count: kept, Age: time.Hour}, text)
+		newest := f.history("c", hub.Query{Last: 1})
+		accepted = append(accepted, newest.Publications[0].Time)
+		for _, limit := range []int{0, 1, kept, kept + 1} {
+			page := f.history("c", hub.Query{Limit: limit})
+			if dropped := len(accepted) - kept; dropped > 0 && !page.WholeAfter.IsZero() && page.WholeAfter.Before(accepted[dropped-1]) {
+				t.Errorf("with limit %d nothing is said to be missing after %v, but what was accepted at %v was dropped", limit, page.WholeAfter, accepted[dropped-1])
+			}
+		}
+	}
+	f.publish("none", hub.Retention{}, "x")
+	newest := time.Now().Add(-time.Minute)
+	if page := f.history("none", hub.Query{}); !page.WholeAfter.IsZero() && page.WholeAfter.Before(newest) {
+		t.Errorf("nothing is said to be missing after %v in a channel that keeps nothing", page.WholeAfter)
+	}
+}
+
 func historyInPages(t *testing.T, f *fixture) {
 	f.start(nil)
 	texts := numbered(25)

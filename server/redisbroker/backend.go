@@ -159,6 +159,11 @@ func (b *Broker) adopt(be *backend, part *partition, value string) error {
 	if before != nil && before.value == value {
 		return nil
 	}
+	if before != nil && before.name != next.name {
+		next.adopted = time.Now() // until then it may have used the server of the other one
+	} else if before != nil {
+		next.adopted = before.adopted
+	}
 	next.one = part.oneScript(next, be.verb, be.isCluster)
 	part.state.Store(next)
 	if before != nil && before.name != next.name {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -223,6 +224,7 @@ func (b *Broker) history(ctx context.Context, be *backend, name string, q hub.Qu
 	part := be.partition(name)
 	after := q.Since // which goes on where nothing of an answer is held any more
 	check := false
+	var dropped time.Time // when what was read last and is not held was accepted
 	for {
 		at, answer, err := b.ask(ctx, be, part, scriptHistory, check, func(at *epoch) (keys, args []string) {
 			since, last := "", max(q.Last, 0)
@@ -250,11 +252,13 @@ func (b *Broker) history(ctx context.Context, be *backend, name string, q hub.Qu
 		if q.Since.IsZero() && q.Last > 0 {
 			r.reverse()
 		}
-		page, goOn := r.page(q, at.name)
+		r.dropped = dropped
+		page, goOn := r.page(q, at)
 		if !goOn {
 			return page, nil
 		}
-		after = hub.Position{Epoch: at.name, Offset: r.entries[len(r.entries)-1].publication.Position.Offset}
+		newest := r.entries[len(r.entries)-1].publication
+		after, dropped = hub.Position{Epoch: at.name, Offset: newest.Position.Offset}, newest.Time
 	}
 }
 

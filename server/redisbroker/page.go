@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -15,7 +16,8 @@ type read struct {
 	ms        int64 // the time
 	top       uint64
 	hasStream bool
-	entries   []entry // oldest first
+	entries   []entry   // oldest first
+	dropped   time.Time // of the entry before those, which was read and is not held; zero if none was
 }
 
 // entry is one of a stream.
@@ -89,12 +91,12 @@ func newEntry(channel, epoch, id string, fields []string) (e entry, err error) {
 
 func (r *read) reverse() { slices.Reverse(r.entries) }
 
-// page is the page of what was read that is held. It reports true if that is nothing, and
-// there is more behind it.
+// page is the page of what was read that is held, in an epoch before which nothing is known. It
+// reports true if nothing is held, and there is more behind it.
 //
 // What is newer than the page is not looked at: an entry in it with a shorter life than
 // those of the page ends them, but so that a reader of the next page sees it.
-func (r *read) page(q hub.Query, epoch string) (page hub.Page, goOn bool) {
+func (r *read) page(q hub.Query, at *epoch) (page hub.Page, goOn bool) {
 	wasCut := q.Limit > 0 && q.Last <= 0 && len(r.entries) >= q.Limit ||
 		q.Limit > 0 && !q.Since.IsZero() && len(r.entries) >= q.Limit
 	held := r.entries
@@ -107,7 +109,10 @@ func (r *read) page(q hub.Query, epoch string) (page hub.Page, goOn bool) {
 	if len(held) == 0 && wasCut && r.entries[len(r.entries)-1].publication.Position.Offset < r.top {
 		return hub.Page{}, true
 	}
-	page.Position = hub.Position{Epoch: epoch, Offset: r.top}
+	page.Position = hub.Position{Epoch: at.name, Offset: r.top}
+	if q.Since.IsZero() && q.Last <= 0 {
+		page.WholeAfter = r.wholeAfter(len(r.entries)-len(held), at)
+	}
 	if q.Limit > 0 && len(held) > q.Limit {
 		held, wasCut = held[:q.Limit], true
 	}
@@ -118,7 +123,7 @@ func (r *read) page(q hub.Query, epoch string) (page hub.Page, goOn bool) {
 	page.Begin = page.Position
 	if len(held) > 0 {
 		first, last := held[0].publication.Position, held[len(held)-1].publication.Position
-		page.Begin = hub.Position{Epoch: epoch, Offset: first.Offset - 1}
+		page.Begin = hub.Position{Epoch: at.name, Offset: first.Offset - 1}
 		if wasCut {
 			page.Position = last
 		}
@@ -127,6 +132,30 @@ func (r *read) page(q hub.Query, epoch string) (page hub.Page, goOn bool) {
 		page.Gap = &hub.Gap{From: q.Since, To: page.Begin}
 	}
 	return page, false
+}
+
+// wholeAfter says of which publications none is missing before what is held: those that were accepted later.
+// dropped is how many entries are not held that were read before it. The zero time is returned where nobody knows.
+//
+// A stream begins where it does because nothing of the channel was there: what another stream of it had has expired,
+// and that was older than the life of a stream.
+func (r *read) wholeAfter(dropped int, at *epoch) (t time.Time) {
+	switch {
+	case dropped > 0:
+		t = r.entries[dropped-1].publication.Time
+	case !r.dropped.IsZero():
+		t = r.dropped
+	case len(r.entries) > 0 && r.entries[0].kept.isFirst:
+		t = r.entries[0].publication.Time.Add(renewAfter - streamLife)
+	default:
+		return time.Time{}
+	}
+	for _, begun := range []time.Time{at.began, at.adopted} {
+		if t.Before(begun) {
+			t = begun
+		}
+	}
+	return t
 }
 
 // isBehind reports whether the server has not come as far as somebody has been.

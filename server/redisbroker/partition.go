@@ -113,6 +113,7 @@ type epoch struct {
 	value   string // of its key
 	name    string
 	began   time.Time
+	adopted time.Time // when this node changed to it from another one, zero if it did not
 	replid  string
 	streams string // what the keys of its streams begin with
 	publish script

@@ -1,0 +1,129 @@
+package redisbroker
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/redistest"
+)
+
+// node is a hub on a Broker, as a server has it, with one session.
+type node struct {
+	t   testing.TB
+	b   *Broker
+	hub *hub.Hub
+	*hub.Session
+	woken chan struct{}
+}
+
+func startNode(t testing.TB, url string) *node {
+	t.Helper()
+	n := &node{t: t, b: newBroker(t, url), woken: make(chan struct{}, 1)}
+	var err error
+	if n.hub, err = hub.New(n.b, nil); err == nil {
+		n.Session, err = n.hub.Connect("test", func() {
+			select {
+			case n.woken <- struct{}{}:
+			default:
+			}
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.hub.Close() })
+	return n
+}
+
+// take takes what the session is owed until it has something that is enough, and says it in short.
+func (n *node) take(isEnough func(hub.Push) bool) (took []string) {
+	n.t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		pushes, err := n.Take(nil)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for _, p := range pushes {
+			switch {
+			case p.Gap != nil:
+				took = append(took, fmt.Sprintf("%s: a gap from %v to %v", p.Channel, p.Gap.From, p.Gap.To))
+			case p.Delivery != nil:
+				took = append(took, fmt.Sprintf("%s: %s", p.Channel, p.Delivery.Data))
+			}
+			if isEnough(p) {
+				return took
+			}
+		}
+		select {
+		case <-n.woken:
+		case <-limit.C:
+			n.t.Fatalf("after %v the session has only %q", patience, took)
+		}
+	}
+}
+
+// follow subscribes to a pattern, from the beginning if the vector is nil.
+func (n *node) follow(pattern string, v *hub.Vector) (from *hub.Vector) {
+	n.t.Helper()
+	n.Subscribe(1, pattern, hub.SubscribeOptions{Vector: v})
+	n.take(func(p hub.Push) bool {
+		if p.Outcome == nil {
+			return false
+		}
+		if p.Outcome.Err != nil {
+			n.t.Fatal(p.Outcome.Err)
+		}
+		from = p.Outcome.Vector
+		return true
+	})
+	return from
+}
+
+// age makes the epochs of a server older, as those of one are that was not started just now.
+func age(t testing.TB, s *redistest.Server, by time.Duration) {
+	t.Helper()
+	b := newBroker(t, s.URL())
+	start(t, b).listen("c")
+	for _, part := range b.backend.Load().parts {
+		at := part.state.Load()
+		s.Must(t, "SET", part.epochKey, at.name+" "+strconv.FormatInt(at.began.Add(-by).UnixMilli(), 10)+" "+at.replid)
+	}
+}
+
+// TestPatternGoesOnAtAnotherNode: a client of a pattern that comes back at another node, as all do when
+// nodes are replaced, is given what was published meanwhile in channels that it had never heard of, and is told
+// of no gap: nothing is missing.
+func TestPatternGoesOnAtAnotherNode(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	age(t, redis, time.Minute)
+	one := startNode(t, redis.URL())
+	v := one.follow("a/*", nil)
+	one.Close()
+	mustPublish(t, one.b, "a/1", "1")
+	mustPublish(t, one.b, "a/1", "2")
+	mustPublish(t, one.b, "a/2", "3")
+
+	other := startNode(t, redis.URL())
+	other.Subscribe(1, "a/*", hub.SubscribeOptions{Vector: v})
+	mustPublish(t, other.b, "a/9", "end")
+	left := []string{"a/1: 1", "a/1: 2", "a/2: 3", "a/9: end"}
+	took := other.take(func(p hub.Push) bool {
+		if p.Delivery != nil {
+			if i := slices.Index(left, p.Channel+": "+string(p.Delivery.Data)); i >= 0 {
+				left = slices.Delete(left, i, i+1)
+			}
+		}
+		return len(left) == 0
+	})
+	slices.Sort(took)
+	if want := []string{"a/1: 1", "a/1: 2", "a/2: 3", "a/9: end"}; !slices.Equal(took, want) {
+		t.Errorf("the client took %q, want %q", took, want)
+	}
+}
