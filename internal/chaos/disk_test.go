@@ -28,7 +28,7 @@ func TestChaosDisk(t *testing.T) {
 // The node is replaced by serve --upgrade, and ended and started, while it syncs everything.
 func TestRollDisk(t *testing.T) {
 	p := planFor(t, 3*time.Second)
-	p.anyhow = false
+	p.anyhow, p.whole = false, true
 	c := clustertest.Start(t, clustertest.Options{Settings: diskSettings(t, "always")})
 	withoutGaps(t, run(t, p, c.Nodes, rolling("upgrade", "restart", "upgrade")), 200)
 }

@@ -55,7 +55,7 @@ func TestChaosNATS(t *testing.T) {
 // serve --upgrade: nobody is told of a gap.
 func TestRollNATS(t *testing.T) {
 	p := planFor(t, 3*time.Second)
-	p.anyhow = false
+	p.anyhow, p.whole = false, true
 	nodes, _ := startNATS(t)
 	withoutGaps(t, run(t, p, nodes, rolling("SIGTERM", "upgrade")), 200)
 }

@@ -61,7 +61,7 @@ func withoutGaps(t *testing.T, v *witness.Verdict, acknowledged int) {
 // gets everything once and in order, and nobody is told of a gap.
 func TestRollMemory(t *testing.T) {
 	p := planFor(t, 2*time.Second)
-	p.anyhow = false
+	p.anyhow, p.whole = false, true
 	c := clustertest.Start(t, clustertest.Options{Settings: settings})
 	withoutGaps(t, run(t, p, c.Nodes, rolling("upgrade", "upgrade")), 200)
 }

@@ -25,6 +25,7 @@ type plan struct {
 	least        int // of them that have to be acknowledged, or too little has happened for it to mean anything
 	duration     time.Duration
 	anyhow       bool // it ends then, and else when the disturbance is over, too
+	whole        bool // nobody may be told of a gap, nor of one that what it was given already has in it
 }
 
 // settings of every node: they say something every second, and let one address have
@@ -144,6 +145,11 @@ func run(t *testing.T, p plan, nodes []*clustertest.Node, disturb disturbance) *
 	v := w.truth.Check(w.allRecords(), true)
 	t.Logf("%d publications were due, and %d were acknowledged", p.publications, v.Acknowledged)
 	w.report(v, took, heard)
+	for reason, n := range w.reasons {
+		if p.whole && strings.HasPrefix(reason, "gap") {
+			t.Errorf("%d times a client was told: %s", n, reason)
+		}
+	}
 	return v
 }
 
