@@ -270,7 +270,7 @@ func (l *listener) settle(line *line) (more int, err error) {
 	var doubtful []*channel
 	l.mu.Lock()
 	for _, t := range unsubscribe {
-		t.on = false
+		t.on, t.was = false, false // if it is wanted again, it is so from then on
 		if !t.wanted && l.topics[t.name] == t {
 			delete(l.topics, t.name)
 		}

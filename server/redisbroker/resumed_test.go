@@ -1,9 +1,11 @@
 package redisbroker
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,3 +129,60 @@ func TestPatternGoesOnAtAnotherNode(t *testing.T) {
 		t.Errorf("the client took %q, want %q", took, want)
 	}
 }
+
+// TestPatternWantedAgain: a pattern that is followed again while the server is being told that nobody wants it has
+// missed nothing.
+func TestPatternWantedAgain(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	b := newBroker(t, redis.URL())
+	var lost lossCounter
+	if err := b.Start(&lost); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.ListenPattern(ctx, "a/*"); err != nil {
+		t.Fatal(err)
+	}
+	be := b.backend.Load()
+	all := func(is func(*topic) bool) bool { // reports whether it is so of the topic of all channels
+		l := be.owners[0]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, t := range l.topics {
+			if t.isAll {
+				return is(t)
+			}
+		}
+		return false
+	}
+	if err := redis.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.MutePattern(ctx, "a/*"); err != nil {
+		t.Fatal(err)
+	}
+	for all(func(t *topic) bool { return t.isDirty }) && ctx.Err() == nil { // it is on its way to the server then
+	}
+	again := make(chan error)
+	go func() { again <- b.ListenPattern(ctx, "a/*") }()
+	for !all(func(t *topic) bool { return t.wanted }) && ctx.Err() == nil {
+	}
+	if err := redis.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-again; err != nil {
+		t.Fatal(err)
+	}
+	if n := lost.n.Load(); n > 0 {
+		t.Errorf("%d times something was said to be lost", n)
+	}
+}
+
+// lossCounter is a Receiver that counts losses.
+type lossCounter struct{ n atomic.Int64 }
+
+func (c *lossCounter) Receive(*hub.Publication) {}
+func (c *lossCounter) Lost(string)              { c.n.Add(1) }
