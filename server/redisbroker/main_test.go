@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -30,6 +31,27 @@ func newBroker(t testing.TB, urls ...string) *Broker {
 	return b
 }
 
+// reachedBroker is a Broker whose Start waits until Redis was reached. Others refuse everything
+// after a second, and a busy machine may take longer.
+type reachedBroker struct {
+	*Broker
+	t *testing.T
+}
+
+func (b reachedBroker) Start(r hub.Receiver) error {
+	if err := b.Broker.Start(r); err != nil {
+		return err
+	}
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case <-b.reached:
+	case <-limit.C:
+		b.t.Errorf("Redis was not reached in %v: %v", patience, b.health.last())
+	}
+	return nil
+}
+
 // suite runs brokertest on servers that every test has for itself: it empties them.
 func suite(t *testing.T, urls []string, servers []*redistest.Server) {
 	brokertest.Suite{
@@ -39,7 +61,7 @@ func suite(t *testing.T, urls []string, servers []*redistest.Server) {
 			for _, s := range servers {
 				s.Must(t, "FLUSHALL")
 			}
-			return newBroker(t, urls...)
+			return reachedBroker{newBroker(t, urls...), t}
 		},
 		Disconnect: func(hub.Broker) {
 			for _, s := range servers {
