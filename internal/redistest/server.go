@@ -42,6 +42,7 @@ type Server struct {
 	dir     string
 	port    int
 	bus     int      // the port for other servers of a cluster, 0 for none
+	tls     int      // the port at which it speaks TLS, 0 for none
 	args    []string // after the file of the configuration
 
 	mu      sync.Mutex // guards what follows
@@ -56,21 +57,31 @@ type Server struct {
 // when the test ends.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return start(t, false, "", args...)
+	return start(t, layout{}, args...)
+}
+
+// layout is what a server is besides its directives.
+type layout struct {
+	isCluster bool
+	sentinel  string // what it says of a master if it is a sentinel
+	tls       *TLS   // nil for none
 }
 
 // start starts a server with a configuration file of its own, which it may write to.
-func start(t testing.TB, isCluster bool, config string, args ...string) *Server {
+func start(t testing.TB, as layout, args ...string) *Server {
 	t.Helper()
 	program := Require(t)
 	var err error
 	for range 5 { // somebody else may have got the port meanwhile
 		s := &Server{program: program, dir: t.TempDir(), args: args}
-		if s.port, err = freePort(); err == nil && isCluster {
+		if s.port, err = freePort(); err == nil && as.isCluster {
 			s.bus, err = freePort()
 		}
+		if err == nil && as.tls != nil {
+			s.tls, err = freePort()
+		}
 		if err == nil {
-			err = s.configure(config)
+			err = s.configure(as)
 		}
 		if err == nil {
 			err = s.Start()
@@ -107,20 +118,23 @@ func freePort() (port int, err error) {
 	return 0, err
 }
 
-func (s *Server) configure(more string) error {
+func (s *Server) configure(as layout) error {
 	lines := []string{
 		"bind 127.0.0.1",
 		"port " + strconv.Itoa(s.port),
 		"dir " + s.dir,
 		"daemonize no",
 	}
-	if !strings.Contains(more, "sentinel monitor") {
+	if as.sentinel == "" {
 		lines = append(lines, `save ""`, "appendonly no", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1")
 	}
 	if s.bus != 0 {
 		lines = append(lines, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-port "+strconv.Itoa(s.bus))
 	}
-	return os.WriteFile(s.config(), []byte(strings.Join(lines, "\n")+"\n"+more), 0o600)
+	if as.tls != nil {
+		lines = append(lines, as.tls.directives(s.tls)...)
+	}
+	return os.WriteFile(s.config(), []byte(strings.Join(lines, "\n")+"\n"+as.sentinel), 0o600)
 }
 
 func (s *Server) config() string { return filepath.Join(s.dir, "redis.conf") }
@@ -197,8 +211,21 @@ func (s *Server) awaitPong(ended <-chan struct{}) error {
 // Address is where the server is, or was, host:port.
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// URL is redis:// and Address.
-func (s *Server) URL() string { return "redis://" + s.Address() }
+// URL is where clients reach the server: rediss:// if it speaks TLS, else redis://.
+func (s *Server) URL() string {
+	if s.tls != 0 {
+		return "rediss://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.tls))
+	}
+	return "redis://" + s.Address()
+}
+
+// peerPort is where other servers reach it.
+func (s *Server) peerPort() int {
+	if s.tls != 0 {
+		return s.tls
+	}
+	return s.port
+}
 
 // PID is the ID of the server's process, 0 if it does not run.
 func (s *Server) PID() int {

@@ -21,11 +21,17 @@ type Replicated struct {
 // directives for both servers.
 func StartReplicated(t testing.TB, args ...string) *Replicated {
 	t.Helper()
-	master := Start(t, args...)
-	replica := Start(t, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port)}, args...)...)
+	return startReplicated(t, nil, args...)
+}
+
+func startReplicated(t testing.TB, c *TLS, args ...string) *Replicated {
+	t.Helper()
+	as := layout{tls: c}
+	master := start(t, as, args...)
+	replica := start(t, as, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.peerPort())}, args...)...)
 	await(t, "the replica follows", func() bool { return replica.says("master_link_status", "up") })
-	config := fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 3000\n", MasterName, master.port)
-	sentinel := start(t, false, config, "--sentinel")
+	as.sentinel = fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 3000\n", MasterName, master.peerPort())
+	sentinel := start(t, as, "--sentinel")
 	await(t, "the sentinel knows the replica", func() bool {
 		answer, err := sentinel.Do("SENTINEL", "REPLICAS", MasterName)
 		list, _ := answer.([]any)
@@ -47,7 +53,7 @@ func (r *Replicated) Master(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	for _, s := range r.Servers {
-		if strings.HasSuffix(fmt.Sprint(answer), " "+strconv.Itoa(s.port)+"]") {
+		if strings.HasSuffix(fmt.Sprint(answer), " "+strconv.Itoa(s.peerPort())+"]") {
 			return s
 		}
 	}
@@ -84,15 +90,20 @@ type Cluster struct{ Servers []*Server }
 // StartCluster starts n masters, which share the slots, and waits until all serve.
 func StartCluster(t testing.TB, n int, args ...string) *Cluster {
 	t.Helper()
+	return startCluster(t, nil, n, args...)
+}
+
+func startCluster(t testing.TB, tls *TLS, n int, args ...string) *Cluster {
+	t.Helper()
 	c := &Cluster{}
 	for i := range n {
-		s := start(t, true, "", args...)
+		s := start(t, layout{isCluster: true, tls: tls}, args...)
 		s.Must(t, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/n), strconv.Itoa((i+1)*slots/n-1))
 		s.Must(t, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 		c.Servers = append(c.Servers, s)
 	}
 	for _, s := range c.Servers[1:] {
-		s.Must(t, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(c.Servers[0].port), strconv.Itoa(c.Servers[0].bus))
+		s.Must(t, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(c.Servers[0].peerPort()), strconv.Itoa(c.Servers[0].bus))
 	}
 	c.AwaitReady(t)
 	return c
