@@ -12,6 +12,7 @@ import (
 type away struct {
 	mu      sync.Mutex // guards what follows
 	reached bool       // it could be used before
+	doubted time.Time  // when it failed to say how it is for the first time in a row; zero: it did not
 	since   time.Time  // zero: it can be used
 	err     error      // why not
 
@@ -60,7 +61,8 @@ func (s *Server) lookAtBroker(ctx context.Context) {
 	}
 	failed := s.hub.Stats().BrokerFailures
 	was, began := s.away.note(time.Now(), err)
-	s.hub.SetAway(err)
+	_, why := s.away.lasts()
+	s.hub.SetAway(why)
 	switch {
 	case began:
 		s.away.failed = failed
@@ -71,19 +73,26 @@ func (s *Server) lookAtBroker(ctx context.Context) {
 }
 
 // note takes how the broker is: was is how long it has been away until now, and began
-// whether that begins now.
+// whether that begins now. A broker that could be used is away when it has failed twice in
+// a row: nobody who listens has to hear that it was slow once.
 func (a *away) note(now time.Time, err error) (was time.Duration, began bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.err = err
 	switch {
-	case err == nil && !a.since.IsZero():
-		was = max(now.Sub(a.since), 1)
-		a.since, a.reached = time.Time{}, true
 	case err == nil:
-		a.reached = true
-	case a.since.IsZero():
-		a.since = now
+		if !a.since.IsZero() {
+			was = max(now.Sub(a.since), 1)
+		}
+		a.reached, a.doubted, a.since, a.err = true, time.Time{}, time.Time{}, nil
+	case !a.since.IsZero():
+		a.err = err
+	case a.reached && a.doubted.IsZero():
+		a.doubted = now
+	default:
+		if a.since = a.doubted; !a.reached {
+			a.since = now
+		}
+		a.err = err
 		return 0, true
 	}
 	return was, false

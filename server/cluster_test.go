@@ -175,16 +175,22 @@ func TestAway(t *testing.T) {
 		began bool
 	}{
 		{0, failed, 0, true}, {time.Second, failed, 0, false}, {2 * time.Second, nil, 2 * time.Second, false},
-		{3 * time.Second, nil, 0, false}, {4 * time.Second, failed, 0, true}, {5 * time.Second, failed, 0, false},
+		// One that has been reached is away when it has failed twice in a row, and has been since the first time.
+		{3 * time.Second, failed, 0, false}, {4 * time.Second, nil, 0, false}, {5 * time.Second, failed, 0, false}, {6 * time.Second, nil, 0, false},
+		{7 * time.Second, failed, 0, false}, {8 * time.Second, failed, 0, true}, {9 * time.Second, failed, 0, false}, {10 * time.Second, nil, 3 * time.Second, false},
+		{11 * time.Second, failed, 0, false}, {12 * time.Second, failed, 0, true},
 	} {
 		if was, began := a.note(now.Add(step.after), step.err); was != step.was || began != step.began {
 			t.Errorf("after %v: %v, %v", step.after, was, began)
 		}
+		if lasts, err := a.lasts(); (lasts > 0) != (err != nil) || step.began && lasts == 0 || step.err == nil && lasts > 0 {
+			t.Errorf("after %v it has been away for %v: %v", step.after, lasts, err)
+		}
 	}
-	if lasts, err := a.lasts(); lasts < 55*time.Second || err != failed {
+	if lasts, err := a.lasts(); lasts < 45*time.Second || lasts > 59*time.Second || err != failed {
 		t.Errorf("it lasts %v, %v", lasts, err)
 	}
-	if why := a.unready(55 * time.Second); !strings.Contains(why, "has been away for ") {
+	if why := a.unready(45 * time.Second); !strings.Contains(why, "has been away for ") {
 		t.Errorf("it is ready: %q", why)
 	}
 	if why := a.unready(time.Hour); why != "" {
