@@ -130,6 +130,9 @@ func TestListenersAreTold(t *testing.T) {
 			if !strings.Contains(log, " failed=") {
 				t.Errorf("the log does not say how much has failed: %s", log)
 			}
+			if text := s.do(t, http.MethodGet, "/metrics", "").body; strings.Contains(text, "\ngodwit_broker_failures_total 0\n") || !strings.Contains(text, "\ngodwit_broker_failures_total ") {
+				t.Error("the metrics do not say how much has failed")
+			}
 		})
 	}
 }

@@ -175,6 +175,7 @@ var (
 	descPagesWaiting  = desc("history_pages_waiting", "Pages of history that clients wait for which resume, because of limits.history_pages_per_second.")
 	descCallsOpen     = desc("rpc_calls_open", "Calls of methods that have no outcome yet.")
 	descRegistrations = desc("rpc_registrations", "Registrations of clients that answer calls now.")
+	descBrokerFailed  = desc("broker_failures_total", "Publications, reads of histories and subscriptions that the broker refused or did not answer.")
 	descHistChannels  = desc("history_channels", "Channels with a listener or history now.")
 	descHistory       = desc("history_publications", "Publications held in all histories now.")
 	descHistBytes     = desc("history_bytes", "Memory that all histories are charged for now.")
@@ -185,7 +186,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descRefused, descFailed, descSessions, descSubs, descChannels, descPublications, descPubBytes, descDuplicates,
-		descDeliveries, descDelBytes, descDrops, descGaps, descGapPubs, descPagesWaiting, descCallsOpen, descRegistrations, descHistChannels, descHistory, descHistBytes, descEvicted,
+		descDeliveries, descDelBytes, descDrops, descGaps, descGapPubs, descPagesWaiting, descCallsOpen, descRegistrations, descBrokerFailed, descHistChannels, descHistory, descHistBytes, descEvicted,
 	} {
 		ch <- d
 	}
@@ -225,6 +226,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	gauge(descPagesWaiting, float64(h.PagesWaiting))
+	counter(descBrokerFailed, h.BrokerFailures)
 
 	b := c.broker()
 	gauge(descHistChannels, float64(b.Channels))
