@@ -90,7 +90,8 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/standstill", Except: []string{"internal/clustertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},
-	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/certtest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/certtest", "internal/chromiumtest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/chromiumtest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/clustertest", Reason: "test support must not reach a binary"},
 
 	{From: "ws/...", To: "math/rand/...", Except: []string{"ws/wstest"}, Reason: "a mask that can be predicted lets a page choose the bytes on the wire (RFC 6455 §10.3)"},

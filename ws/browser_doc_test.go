@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // The example of docs/browser-go.md, built and used as the page says.
@@ -19,7 +21,7 @@ func TestBrowserDocument(t *testing.T) {
 	if testing.Short() {
 		t.Skip("programs are built, and a browser takes seconds to start")
 	}
-	chromium := startChromium(t)
+	chromium := chromiumtest.Start(t)
 	dir := t.TempDir()
 
 	// With an overlay the go command sees the files as a package of this module.

@@ -19,9 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
@@ -29,10 +29,7 @@ import (
 // TestBrowser runs testdata/browser, built for GOOS=js, in a page of Chromium
 // against a server on this package. Each scenario is a function there.
 func TestBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes seconds to start")
-	}
-	chromium := startChromium(t)
+	chromium := chromiumtest.Start(t)
 	files := t.TempDir()
 	buildPage(t, filepath.Join(files, "main.wasm"), nil, "./testdata/browser")
 	copyFile(t, filepath.Join("testdata", "browser", "index.html"), files)
@@ -54,7 +51,7 @@ func TestBrowser(t *testing.T) {
 			faults, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
 			if err != nil {
 				page.dead = true
-				t.Fatalf("%v\n%s", err, page.console())
+				t.Fatalf("%v\n%s", err, page.said())
 			}
 			if faults != "" {
 				t.Error(faults)
@@ -315,53 +312,15 @@ func (s *pageServer) hear(w http.ResponseWriter, r *http.Request) {
 // unless it fails.
 const browserTime = 10 * time.Minute
 
-// missing skips the test for want of a program.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
-		t.Fatalf("%s is missing, and GODWIT_REQUIRE_ALL is set", what)
-	}
-	t.Skipf("%s is missing", what)
-}
-
-func startChromium(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		missing(t, "Chromium")
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path),
-		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(t.TempDir()),
-	)...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		// Ends the program, and waits for it, before its folder is removed.
-		_ = chromedp.Cancel(ctx)
-		cancel()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("cannot start %s: %v", path, err)
-	}
-	return ctx
-}
-
 // goTool returns the go command.
 func goTool(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("go")
 	if err != nil {
-		missing(t, "the go command, which builds the page,")
+		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
+			t.Fatal("the go command, which builds the page, is missing, and GODWIT_REQUIRE_ALL is set")
+		}
+		t.Skip("the go command, which builds the page, is missing")
 	}
 	return path
 }
@@ -402,47 +361,37 @@ type browserPage struct {
 	t   *testing.T
 	ctx context.Context
 
-	dead bool // nothing can be run in it any more
-	mu   sync.Mutex
-	said []string // on its console
+	dead    bool // nothing can be run in it any more
+	console *chromiumtest.Console
 }
 
-// openPage opens url. An exception that nobody caught fails the test.
+// openPage opens url. An exception that nothing caught, and what it calls an error, fail the test.
 func openPage(t *testing.T, chromium context.Context, url string) *browserPage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(chromium, browserTime)
 	t.Cleanup(cancel)
-	p := &browserPage{t: t, ctx: ctx}
-	err := chromedp.Listen(ctx, func(event any) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		switch event := event.(type) {
-		case *runtime.EventExceptionThrown:
-			p.said = append(p.said, event.ExceptionDetails.Text)
-			t.Errorf("exception in the page: %s", event.ExceptionDetails.Text)
-		case *runtime.EventConsoleAPICalled:
-			for _, arg := range event.Args {
-				p.said = append(p.said, string(arg.Value)+arg.Description)
-			}
-			if event.Type == runtime.ConsoleAPICalledTypeError {
-				t.Errorf("the page complains: %s", p.said[len(p.said)-1])
+	p := &browserPage{t: t, ctx: ctx, console: chromiumtest.Listen(t, ctx)}
+	t.Cleanup(func() {
+		for _, m := range p.console.Messages() {
+			if m.IsError && (m.Source == chromiumtest.Exception || m.Source == chromiumtest.Script) {
+				t.Errorf("the console has %v", m)
 			}
 		}
 	})
-	if err == nil {
-		err = chromedp.Do(ctx, chromedp.Navigate(url))
-	}
-	if err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("in the browser: %v", err)
 	}
 	return p
 }
 
-// console is what the page said last.
-func (p *browserPage) console() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Join(p.said[max(0, len(p.said)-40):], "\n")
+// said is what was said in the console last.
+func (p *browserPage) said() string {
+	messages := p.console.Messages()
+	var b strings.Builder
+	for _, m := range messages[max(0, len(messages)-40):] {
+		fmt.Fprintln(&b, m)
+	}
+	return b.String()
 }
 
 // until waits for a JavaScript expression to be true.
@@ -450,7 +399,7 @@ func (p *browserPage) until(expression string) {
 	p.t.Helper()
 	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(time.Minute)))
 	if err != nil {
-		p.t.Fatalf("never came true: %s (%v)\n%s", expression, err, p.console())
+		p.t.Fatalf("never came true: %s (%v)\n%s", expression, err, p.said())
 	}
 }
 
@@ -458,7 +407,7 @@ func evaluate[T any](p *browserPage, expression string) T {
 	p.t.Helper()
 	result, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
-		p.t.Fatalf("in the browser: %s: %v\n%s", expression, err, p.console())
+		p.t.Fatalf("in the browser: %s: %v\n%s", expression, err, p.said())
 	}
 	return result
 }

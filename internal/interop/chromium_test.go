@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // chromiumCases are run in a page of the server's origin. The script is the body
@@ -222,7 +224,7 @@ var chromiumCases = []struct {
 }
 
 func TestChromium(t *testing.T) {
-	chromium := startChromium(t)
+	chromium := chromiumtest.Shared(t)
 	site := newChromiumSite(t)
 	page := openPage(t, chromium, site.URL)
 	for _, c := range chromiumCases {
@@ -242,7 +244,7 @@ func TestChromium(t *testing.T) {
 
 // A page that has to offer a subprotocol finds one that a channel speaks.
 func TestChromiumChannel(t *testing.T) {
-	chromium := startChromium(t)
+	chromium := chromiumtest.Shared(t)
 	page := openPage(t, chromium, "http://"+serveGodwit(t, 15*time.Second, "--demo=false")+"/")
 	got := page.run(t, `
 		for (const [query, offered] of [["", []], ["", "json"], ["", ["text"]], ["&json=1", []]]) {

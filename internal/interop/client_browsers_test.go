@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // tourKinds are where a tour begins: in a page, in each kind of worker, and in three frames
@@ -115,7 +117,7 @@ func (site *tourSite) check(t *testing.T) {
 // TestClientInWorkers: the tour in a page of Chromium, and in each kind of worker that it has.
 func TestClientInWorkers(t *testing.T) {
 	t.Parallel()
-	chromium := sharedChromium(t)
+	chromium := chromiumtest.Shared(t)
 	site, page := newTour(t)
 	openClientTab(t, chromium, page)
 	site.check(t)

@@ -12,6 +12,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // TestClientServerKilled: a server that keeps histories on disk is killed and started again,
@@ -21,7 +23,7 @@ func TestClientServerKilled(t *testing.T) {
 	skipShort(t)
 	site, data := newClientSite(t), t.TempDir()
 	host, process := serveForClient(t, "--origin", site.URL, "--data", data)
-	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: sharedChromium(t)}
+	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: chromiumtest.Shared(t)}
 	site.host, site.connect = host, "http://"+w.network.host
 	tab := w.person()("")
 	tab.until("window.ready && godwit.state === 'open'")

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // TestClientTabs: thirty tabs have one connection, and closing any of them, the one that has
@@ -114,11 +116,7 @@ func TestClientTabsApart(t *testing.T) {
 func TestClientBackForward(t *testing.T) {
 	t.Parallel()
 	w := newClientWorld(t)
-	chromium, stop, err := runChromium(t.Context(), program(t, chromiumNames...), t.TempDir(), chromedp.Flag("disable-back-forward-cache", false))
-	t.Cleanup(stop)
-	if err != nil {
-		t.Fatal(err)
-	}
+	chromium := chromiumtest.Start(t, chromedp.Flag("disable-back-forward-cache", false))
 	tab := openClientTab(t, chromium, w.site.URL+"/#")
 	tab.until("window.ready && godwit.state === 'open'")
 	w.publish(5)
@@ -145,7 +143,7 @@ func TestClientInChromium(t *testing.T) {
 	t.Parallel()
 	site := newClientSite(t)
 	host, process := serveForClient(t, "--origin", site.URL)
-	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: sharedChromium(t)}
+	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: chromiumtest.Shared(t)}
 	site.host, site.connect = host, "http://"+w.network.host
 	tab := w.person()("")
 	tab.until("window.ready && godwit.state === 'open'")

@@ -14,6 +14,8 @@ import (
 
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // clientPage reads the channel "news" and keeps what comes. It is of another origin than the
@@ -180,7 +182,7 @@ func newClientWorld(t *testing.T) *clientWorld {
 	skipShort(t)
 	site := newClientSite(t)
 	host, _ := serveForClient(t, "--origin", site.URL)
-	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: sharedChromium(t)}
+	w := &clientWorld{t: t, host: host, site: site, network: newCutter(t, host), chromium: chromiumtest.Shared(t)}
 	site.host, site.connect = host, "http://"+w.network.host
 	return w
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // An eventClient follows an event stream for as long as the test, and tells what
@@ -42,11 +44,7 @@ func eventClients(t *testing.T) map[string]eventClient {
 			return programEvents(t, node, "--no-warnings", filepath.Join(dir, "events.mjs"), name, url)
 		}
 	}
-	chromium := sync.OnceValue(func() context.Context { return startChromium(t) }) // for all cases
-	clients["Chromium"] = func(t *testing.T, url string) *inbox[string] {
-		program(t, chromiumNames...) // or else this one is skipped
-		return chromiumEvents(t, chromium(), url)
-	}
+	clients["Chromium"] = func(t *testing.T, url string) *inbox[string] { return chromiumEvents(t, chromiumtest.Shared(t), url) }
 	return clients
 }
 

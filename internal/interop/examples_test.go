@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 const examples = "../../examples"
@@ -94,7 +96,7 @@ func (x *example) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 
 // TestExampleSocketIOChat: two windows, a shell, and a while without a connection.
 func TestExampleSocketIOChat(t *testing.T) {
-	chromium := sharedChromium(t)
+	chromium := chromiumtest.Shared(t)
 	a := openExample(t, chromium, "socketio-chat", func(host string) []string { return []string{"http://localhost:8000", "http://" + host} })
 	url, err := chromedp.Run(a.ctx, chromedp.Evaluate[string]("location.href"))
 	if err != nil {
@@ -133,7 +135,7 @@ func exampleServer(t *testing.T) func(host string) []string {
 
 // TestExampleLaravelEcho: what the README's shell broadcasts is shown.
 func TestExampleLaravelEcho(t *testing.T) {
-	x := openExample(t, sharedChromium(t), "laravel-echo", exampleServer(t))
+	x := openExample(t, chromiumtest.Shared(t), "laravel-echo", exampleServer(t))
 	x.until(t, `document.querySelector("#state").textContent === "connected" && Echo.channel("orders").subscription.subscribed`)
 	body(t, post(t, x.host, `orders?event=App%5CEvents%5COrderShipped`, "application/json", `{"id":7,"to":"Alaska"}`), http.StatusCreated)
 	x.until(t, list("#orders")+` === "Order 7 is on its way to Alaska."`)
@@ -141,7 +143,7 @@ func TestExampleLaravelEcho(t *testing.T) {
 
 // TestExamplePusherQuickstart: the page hears its program, and a shell.
 func TestExamplePusherQuickstart(t *testing.T) {
-	x := openExample(t, sharedChromium(t), "pusher-quickstart", exampleServer(t))
+	x := openExample(t, chromiumtest.Shared(t), "pusher-quickstart", exampleServer(t))
 	x.until(t, `channel.subscribed`)
 
 	node := program(t, "node", "nodejs")

@@ -5,16 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/log"
 	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/godwit-io/godwit/examples/gallery"
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // plays are what the tests do with the page of each example, by its name. They are given a
@@ -38,7 +36,7 @@ var plays = map[string]func(t *testing.T, w *window){
 func TestGallery(t *testing.T) {
 	t.Parallel()
 	skipShort(t)
-	chromium := sharedChromium(t)
+	chromium := chromiumtest.Shared(t)
 	host := serveGodwit(t, patience)
 	t.Run("index", func(t *testing.T) {
 		w := openWindow(t, chromium, host, "")
@@ -67,9 +65,6 @@ type window struct {
 	example
 	chromium context.Context
 	path     string
-
-	mu     sync.Mutex
-	faults []string // what the console says that it should not
 }
 
 // openWindow opens a page. Whatever its console complains about fails the test.
@@ -79,33 +74,12 @@ func openWindow(t *testing.T, chromium context.Context, host, path string) *wind
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	w.ctx = ctx
-	if err := chromedp.Do(ctx); err != nil { // a window, to listen to
-		t.Fatalf("in the browser: %v", err)
-	}
-	err := chromedp.Listen(ctx, func(event any) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventExceptionThrown:
-			fault := e.ExceptionDetails.Text
-			if e := e.ExceptionDetails.Exception; e != nil {
-				fault += " " + e.Description
-			}
-			w.faults = append(w.faults, fault)
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError {
-				w.faults = append(w.faults, e.Entry.Text)
-			}
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	console := chromiumtest.Listen(t, ctx)
 	t.Cleanup(func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if len(w.faults) > 0 {
-			t.Errorf("the console says %q", w.faults)
+		for _, m := range console.Messages() {
+			if m.IsError && m.Source != chromiumtest.Script {
+				t.Errorf("the console has %v", m)
+			}
 		}
 	})
 	w.do(t, chromedp.Navigate("http://"+host+"/"+path))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/ws"
 )
 
@@ -36,7 +37,7 @@ func newPiesocketScene(t *testing.T) *piesocketScene {
 	x.host, x.process = launchProtocols(t, x.config, "127.0.0.1:0", site.URL)
 	x.client = authority.client(t, false)
 	x.dial = &ws.DialOptions{TLSConfig: authority.tls, Header: http.Header{"Authorization": {"Bearer " + serverKey}}}
-	x.page = openPageStage(t, sharedChromium(t), site.URL, site)
+	x.page = openPageStage(t, chromiumtest.Shared(t), site.URL, site)
 	return x
 }
 

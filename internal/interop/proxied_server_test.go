@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/ws"
 )
 
@@ -195,7 +196,7 @@ func testProxiedQuiet(t *testing.T, clients ...*proxied) {
 // both proxies. HAProxy takes WebSockets on it too (RFC 8441); with nginx they
 // have connections of HTTP/1.1.
 func TestProxiedWelcomePage(t *testing.T) {
-	chromium := startChromium(t)
+	chromium := chromiumtest.Shared(t)
 	for _, kind := range proxies {
 		t.Run(kind.name, func(t *testing.T) {
 			p := kind.start(t, serveGodwit(t, time.Second), proxyTimeout)

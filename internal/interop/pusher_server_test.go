@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // TestPusherServerLibrary: the calls of a back end, and what it is told.
@@ -227,7 +229,7 @@ func TestPusherWithoutWebSocket(t *testing.T) {
 	site := packagesSite(t)
 	app := newApplication(t)
 	host := serveProtocols(t, appsConfig("")+openConfig, site.URL)
-	page := openPageStage(t, sharedChromium(t), site.URL, site)
+	page := openPageStage(t, chromiumtest.Shared(t), site.URL, site)
 	for _, library := range pusherReleases {
 		for _, transport := range []string{"xhr_streaming", "xhr_polling"} {
 			t.Run(library+" "+transport, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/internal/clustertest"
 )
 
@@ -36,8 +37,7 @@ func TestMain(m *testing.M) {
 type suite struct{ *testing.M }
 
 func (s suite) Run() int {
-	defer stopSharedChromium()
-	return clustertest.Main(s.M).Run()
+	return chromiumtest.Main(clustertest.Main(s.M)).Run()
 }
 
 var address = regexp.MustCompile(`msg=serving address=(127\.0\.0\.1:\d+)`)

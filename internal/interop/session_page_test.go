@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // sessionPage is the page of docs/protocol.md, as its reader copies it.
@@ -44,7 +46,7 @@ func TestSessionPage(t *testing.T) {
 		fmt.Fprint(w, "<!doctype html>", strings.Replace(page, written, `"ws://`+host+`/connect"`, 1))
 	}))
 	defer site.Close()
-	chromium := startChromium(t)
+	chromium := chromiumtest.Shared(t)
 	host, process := launchGodwit(t, 15*time.Second, "--origin", site.URL)
 	publish(t, http.DefaultClient, "http://"+host+"/channels/chat", "before")
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // socketioReleases are the clients of Socket.IO. The last of them speaks Engine.IO 3,
@@ -25,7 +27,7 @@ func isOld(library string) bool { return library == "socket.io-client-2" }
 func stages(t *testing.T) (all []*stage, origin string) {
 	t.Helper()
 	site := packagesSite(t)
-	return []*stage{startNodeStage(t), openPageStage(t, sharedChromium(t), site.URL, site)}, site.URL
+	return []*stage{startNodeStage(t), openPageStage(t, chromiumtest.Shared(t), site.URL, site)}, site.URL
 }
 
 // openSocketIO connects to a namespace, and returns a client that is connected.

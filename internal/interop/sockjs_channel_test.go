@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // sockjsTransports are those that sockjs-client has in Node, and in a page of another
@@ -39,7 +41,7 @@ func heard(e seen) string {
 // at one server, one after another: the client gives up a transport that takes longer
 // than some times what a first request took.
 func eachSockJS(t *testing.T, run func(t *testing.T, host string, s *stage, transport, name string)) {
-	site, chromium := packagesSite(t), sharedChromium(t)
+	site, chromium := packagesSite(t), chromiumtest.Shared(t)
 	host := serveProtocols(t, sockjsConfig(site.URL), site.URL)
 	node := startNodeStage(t)
 	for _, transport := range sockjsTransports["node"] {

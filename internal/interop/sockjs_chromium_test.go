@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -25,7 +26,7 @@ var (
 // A page sends numbered messages and every character there is, by each transport that the
 // unmodified client has in Chromium. A page of an origin that is not admitted can use none.
 func TestSockJSInChromium(t *testing.T) {
-	chromium := startChromium(t)
+	chromium := chromiumtest.Shared(t)
 	npm := program(t, "npm")
 	dir := t.TempDir()
 	if err := installNode(npm, dir, "sockjs"); err != nil {

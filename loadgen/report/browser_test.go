@@ -5,18 +5,14 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/loadgen/report"
 )
 
@@ -24,48 +20,10 @@ import (
 // unless it fails.
 const browserTime = 60 * time.Second
 
-// browser starts Chromium and returns a context to open windows in.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser takes seconds to start")
-	}
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
-			t.Fatal("Chromium is not installed, and GODWIT_REQUIRE_ALL is set")
-		}
-		t.Skip("Chromium is not installed")
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path),
-		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(t.TempDir()),
-	)...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // ends the program, and waits for it, before its folder is removed
-		cancel()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("cannot start %s: %v", path, err)
-	}
-	return ctx
-}
-
 // The page as people see it, light and dark, wide and narrow. GODWIT_SCREENSHOTS
 // names a folder to keep pictures in.
 func TestBrowserLooks(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Start(t)
 	file := filepath.Join(t.TempDir(), "report.html")
 	f, err := os.Create(file)
 	if err != nil {
@@ -84,20 +42,7 @@ func TestBrowserLooks(t *testing.T) {
 			t.Cleanup(cancel)
 			ctx, cancel = context.WithTimeout(ctx, browserTime)
 			t.Cleanup(cancel)
-			var mu sync.Mutex
-			var faults []string
-			if err := chromedp.Listen(ctx, func(event any) {
-				mu.Lock()
-				defer mu.Unlock()
-				switch ev := event.(type) {
-				case *runtime.EventExceptionThrown:
-					faults = append(faults, ev.ExceptionDetails.Text)
-				case *log.EventEntryAdded:
-					faults = append(faults, ev.Entry.Text)
-				}
-			}); err != nil {
-				t.Fatal(err)
-			}
+			console := chromiumtest.Listen(t, ctx)
 			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
 			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
 				t.Fatal(err)
@@ -136,11 +81,9 @@ func TestBrowserLooks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			mu.Lock()
-			for _, fault := range faults {
-				t.Errorf("%s at %d: the page complains: %s", scheme, width, fault)
+			for _, m := range console.Messages() {
+				t.Errorf("%s at %d: the console has %v", scheme, width, m)
 			}
-			mu.Unlock()
 		}
 	}
 	if backgrounds["light"] == backgrounds["dark"] {

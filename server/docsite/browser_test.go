@@ -5,103 +5,48 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/log"
 	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 )
 
 // browserTime bounds every wait in a browser. Nothing here waits that long unless it fails.
 const browserTime = 60 * time.Second
 
-// tab is a window of Chromium. What the page complains about fails the test.
+// tab is a window of Chromium.
 type tab struct {
-	t      *testing.T
-	ctx    context.Context
-	mu     sync.Mutex
-	faults []string
+	t       *testing.T
+	ctx     context.Context
+	console *chromiumtest.Console
+	heard   int // of what was said in the console
 }
 
 // open starts Chromium, with one window.
 func open(t *testing.T) *tab {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser takes seconds to start")
-	}
-	program := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			program = p
-			break
-		}
-	}
-	if program == "" {
-		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
-			t.Fatal("Chromium is not installed, and GODWIT_REQUIRE_ALL is set")
-		}
-		t.Skip("Chromium is not installed")
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(program),
-		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot
-		chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()),
-	)...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // ends the program, and waits for it, before its folder is removed
-		cancel()
-	})
-	b := &tab{t: t, ctx: ctx}
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("cannot start %s: %v", program, err)
-	}
-	if err := chromedp.Listen(ctx, b.listen); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	ctx := chromiumtest.Start(t)
+	return &tab{t: t, ctx: ctx, console: chromiumtest.Listen(t, ctx)}
 }
 
-// listen notes what the page complains about. It is called on the goroutine that reads the
-// browser's messages.
-func (b *tab) listen(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch ev := event.(type) {
-	case *runtime.EventExceptionThrown:
-		fault := ev.ExceptionDetails.Text
-		if e := ev.ExceptionDetails.Exception; e != nil {
-			fault += " " + e.Description
-		}
-		b.faults = append(b.faults, fault)
-	case *runtime.EventConsoleAPICalled:
-		b.faults = append(b.faults, fmt.Sprintf("it says something to the console (%s)", ev.Type))
-	case *log.EventEntryAdded: // of the network and of the policy, too
-		b.faults = append(b.faults, ev.Entry.Text+" "+ev.Entry.URL)
-	}
-}
-
-// quiet fails the test if the page at has complained since the last call.
+// quiet fails the test if anything was said in the console of the page at since the last call:
+// by the page, or by the browser, of the network and of policies, too.
 func (b *tab) quiet(at string) {
 	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, fault := range b.faults {
-		b.t.Errorf("%s complains: %s", at, fault)
+	messages := b.console.Messages()
+	for _, m := range messages[b.heard:] {
+		b.t.Errorf("the console of %s has %v", at, m)
 	}
-	b.faults = nil
+	b.heard = len(messages)
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {

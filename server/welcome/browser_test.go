@@ -15,17 +15,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/internal/clustertest"
 )
 
@@ -36,54 +34,11 @@ import (
 // unless it fails.
 const browserTime = 60 * time.Second
 
-// browser starts Chromium and returns a context to open windows in.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser takes seconds to start")
-	}
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("GODWIT_REQUIRE_ALL") != "" {
-			t.Fatal("Chromium is not installed, and GODWIT_REQUIRE_ALL is set")
-		}
-		t.Skip("Chromium is not installed")
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path),
-		chromedp.NoSandbox, // tests run as root in containers, where the sandbox cannot
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.WindowSize(1280, 900),
-	)...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		// Ends the program, and waits for it, before its folder is removed.
-		_ = chromedp.Cancel(ctx)
-		cancel()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("cannot start %s: %v", path, err)
-	}
-	return ctx
-}
-
 // tab is a window of its own, so that none is in the background, where browsers
 // slow pages down.
 type tab struct {
-	t      *testing.T
-	ctx    context.Context
-	mu     sync.Mutex
-	faults []string
+	t   *testing.T
+	ctx context.Context
 }
 
 // open opens url in a new window, as another person would: no other window's
@@ -106,38 +61,17 @@ func openWith(t *testing.T, browser context.Context, url string, o ...chromedp.C
 	ctx, cancel = context.WithTimeout(ctx, browserTime)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx}
-	if err := chromedp.Listen(ctx, b.listen); err != nil {
-		t.Fatal(err)
-	}
+	console := chromiumtest.Listen(t, ctx)
 	t.Cleanup(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, fault := range b.faults {
-			t.Errorf("the page complains: %s", fault)
+		for _, m := range console.Messages() {
+			// A server that was stopped on purpose is complained about, too.
+			if m.IsError && m.Source != chromiumtest.Network && !strings.Contains(m.Text, "WebSocket connection to") {
+				t.Errorf("the console has %v", m)
+			}
 		}
 	})
 	b.do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(url))
 	return b
-}
-
-// listen notes what the page complains about. It is called on the goroutine that
-// reads the browser's messages.
-func (b *tab) listen(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch ev := event.(type) {
-	case *runtime.EventExceptionThrown:
-		fault := ev.ExceptionDetails.Text
-		if e := ev.ExceptionDetails.Exception; e != nil {
-			fault += " " + e.Description
-		}
-		b.faults = append(b.faults, fault)
-	case *log.EventEntryAdded:
-		// A server that was stopped on purpose is complained about, too.
-		if ev.Entry.Level == log.EntryLevelError && ev.Entry.Source != log.EntrySourceNetwork && !strings.Contains(ev.Entry.Text, "WebSocket connection to") {
-			b.faults = append(b.faults, ev.Entry.Text)
-		}
-	}
 }
 
 type step = chromedp.Action[chromedp.Void]
@@ -262,7 +196,7 @@ func (g *godwit) publish(channel, text string) {
 // --- what a person would do ---
 
 func TestBrowserTwoTabs(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	first, second := open(t, chromium, g.url()), open(t, chromium, g.url())
 	for _, b := range []*tab{first, second} {
@@ -310,7 +244,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 }
 
 func TestBrowserEveryTransport(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	b := open(t, chromium, g.url())
 	b.live("chat", "websocket")
@@ -338,7 +272,7 @@ var allCards = []string{"chat", "board", "chart"}
 // The code that is shown does what it is said to do, also with what the page's own
 // line for curl publishes.
 func TestBrowserSnippets(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	seen := func(text string) string { return fmt.Sprintf("seen.includes(%q)", text) }
 	for _, transport := range []string{"websocket", "sse", "poll"} {
@@ -386,7 +320,7 @@ func TestBrowserSnippets(t *testing.T) {
 
 // A proxy may serve the page below a path of its own.
 func TestBrowserBelowPath(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	proxy := httptest.NewServer(http.StripPrefix("/below/here", &httputil.ReverseProxy{
 		FlushInterval: -1,
@@ -424,7 +358,7 @@ func TestBrowserBelowPath(t *testing.T) {
 // Windows of one browser are people of different names, and the name stays with
 // its window.
 func TestBrowserNames(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	names := map[string]bool{}
 	const windows = 4
@@ -449,7 +383,7 @@ func TestBrowserNames(t *testing.T) {
 // A browser keeps six connections to a server over HTTP/1.1, all windows together. They
 // share one for each transport, so any number of them is live at once.
 func TestBrowserManyStreams(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	var windows []*tab
 	for range 4 {
@@ -471,7 +405,7 @@ func TestBrowserManyStreams(t *testing.T) {
 }
 
 func TestBrowserSurvivesTheServer(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	b := open(t, chromium, g.url())
 	b.live("chat", "websocket")
@@ -499,7 +433,7 @@ func TestBrowserSurvivesTheServer(t *testing.T) {
 }
 
 func TestBrowserLooks(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	for i := range 3 {
 		g.publish("chat", fmt.Sprintf("something said %d", i))
@@ -543,7 +477,7 @@ func TestBrowserLooks(t *testing.T) {
 
 // Everything can be reached and used with the keyboard alone.
 func TestBrowserKeyboard(t *testing.T) {
-	chromium := browser(t)
+	chromium := chromiumtest.Shared(t)
 	g := start(t, "127.0.0.1:0")
 	b := open(t, chromium, g.url())
 	b.live("board", "websocket")

@@ -12,13 +12,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/godwit-io/godwit/internal/chromiumtest"
 	"github.com/godwit-io/godwit/internal/clustertest"
 	"github.com/godwit-io/godwit/server/fixed"
 )
 
 const source = "https://code.example/blob/v1.2.3/"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(clustertest.Main(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(chromiumtest.Main(clustertest.Main(m))) }
 
 func get(t *testing.T, method, target string, header http.Header) *http.Response {
 	t.Helper()
