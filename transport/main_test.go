@@ -79,10 +79,10 @@ type site struct {
 	transport *Transport
 	server    *httptest.Server
 	client    *http.Client
-	ended     chan End // what the Observer was told
+	ended     *ends
 	running   atomic.Int64
-	handled   chan struct{} // gets one when a handler returns
-	gone      chan struct{} // gets one when a stream has ended
+	handled   chan struct{} // has one when a handler has returned
+	gone      chan struct{} // has one when a stream has ended
 }
 
 type siteOptions struct {
@@ -120,14 +120,14 @@ func newHub(t testing.TB, broker hub.Broker, o *hub.Options) *hub.Hub {
 
 func newSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
-	s := &site{t: t, ended: make(chan End, 1024), handled: make(chan struct{}, 4096), gone: make(chan struct{}, 4096)}
+	s := &site{t: t, ended: newEnds(), handled: make(chan struct{}, 1), gone: make(chan struct{}, 1)}
 	s.hub = newHub(t, o.broker, &o.hub)
 	if o.transport.Observer == nil {
 		o.transport.Observer = &Observer{}
 	}
 	o.transport.Observer.Ended = func(_ string, end End) {
-		s.ended <- end
-		s.gone <- struct{}{}
+		s.ended.add(end)
+		notify(s.gone)
 	}
 	if o.transport.Logger == nil {
 		o.transport.Logger = slog.New(slog.DiscardHandler)
@@ -142,7 +142,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 		s.running.Add(1)
 		defer func() {
 			s.running.Add(-1)
-			s.handled <- struct{}{}
+			notify(s.handled)
 		}()
 		s.transport.ServeHTTP(w, r)
 	}))
@@ -251,13 +251,19 @@ var keepTwo = hub.Options{Retention: hub.Retention{Count: 2, Age: hub.DefaultRet
 // expectEnd waits until a stream has ended, and checks how.
 func (s *site) expectEnd(want End) {
 	s.t.Helper()
-	select {
-	case got := <-s.ended:
-		if got != want {
-			s.t.Errorf("the stream ended as %q, want %q", got, want)
+	for expired := time.After(patience); ; {
+		if got, ok := s.ended.take(); ok {
+			if got != want {
+				s.t.Errorf("the stream ended as %q, want %q", got, want)
+			}
+			return
 		}
-	case <-time.After(patience):
-		s.t.Errorf("the stream did not end; want %q", want)
+		select {
+		case <-s.ended.more:
+		case <-expired:
+			s.t.Errorf("the stream did not end; want %q", want)
+			return
+		}
 	}
 }
 

@@ -42,13 +42,9 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 			payload := strings.Repeat("x", 60<<10)
 			for cut := false; !cut; {
 				s.publish("chat", hub.Text, payload)
-				select {
-				case end := <-s.ended:
-					if end != EndSlow {
-						t.Errorf("ended as %q", end)
-					}
-					cut = true
-				default:
+				var end End
+				if end, cut = s.ended.take(); cut && end != EndSlow {
+					t.Errorf("ended as %q", end)
 				}
 			}
 			s.expectGone()

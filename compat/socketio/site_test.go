@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,8 +29,10 @@ type site struct {
 	channels *transport.Transport
 	server   *Server
 	url      string
-	left     chan string // sessions that have ended
-	heard    map[string]bool
+	more     chan struct{} // has one when a session has ended
+
+	mu    sync.Mutex // guards ended
+	ended map[string]bool
 }
 
 // onBothDrivers runs a test on event loops and on goroutines.
@@ -47,8 +50,8 @@ func newSite(t *testing.T, driver string, o Options, channels transport.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, left: make(chan string, 1000), heard: map[string]bool{}}
-	if s.hub, err = hub.New(b, &hub.Options{Observer: &hub.Observer{Closed: func(session *hub.Session, _ error) { s.left <- session.ID() }}}); err != nil {
+	s := &site{t: t, more: make(chan struct{}, 1), ended: map[string]bool{}}
+	if s.hub, err = hub.New(b, &hub.Options{Observer: &hub.Observer{Closed: func(session *hub.Session, _ error) { s.end(session.ID()) }}}); err != nil {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
@@ -109,15 +112,32 @@ func (s *site) publish(channel, event, text string) {
 	}
 }
 
+// end is told of the end of a session, and never waits.
+func (s *site) end(session string) {
+	s.mu.Lock()
+	s.ended[session] = true
+	s.mu.Unlock()
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// hasEnded reports whether a session has ended since it was asked the last time: one that is restored ends again.
+func (s *site) hasEnded(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer delete(s.ended, session)
+	return s.ended[session]
+}
+
 // gone waits for the end of a session.
 func (s *site) gone(session string) {
 	s.t.Helper()
-	defer delete(s.heard, session) // one that is restored ends again
 	timeout := time.After(patience)
-	for !s.heard[session] {
+	for !s.hasEnded(session) {
 		select {
-		case id := <-s.left:
-			s.heard[id] = true
+		case <-s.more:
 		case <-timeout:
 			s.t.Fatalf("session %s has not ended", session)
 		}

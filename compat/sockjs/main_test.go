@@ -46,7 +46,7 @@ type site struct {
 	server *sockjs.Server
 	url    string
 	client *http.Client
-	ended  chan transport.End
+	ended  *ends
 }
 
 type siteOptions struct {
@@ -75,7 +75,7 @@ func newHub(t testing.TB, o *hub.Options) *hub.Hub {
 }
 
 func newSite(t testing.TB, driver string, o siteOptions) *site {
-	s := &site{t: t, hub: newHub(t, &o.hub), ended: make(chan transport.End, 100)}
+	s := &site{t: t, hub: newHub(t, &o.hub), ended: newEnds()}
 	protocol, err := sockjs.NewProtocol(&o.sockjs)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func newSite(t testing.TB, driver string, o siteOptions) *site {
 	o.transport.Protocols = []transport.Protocol{protocol}
 	o.transport.Origins = o.sockjs.SockJS.Origins
 	o.transport.Logger = quiet
-	o.transport.Observer = &transport.Observer{Ended: func(_ string, end transport.End) { s.ended <- end }}
+	o.transport.Observer = &transport.Observer{Ended: func(_ string, end transport.End) { s.ended.add(end) }}
 	if driver == "loops" {
 		o.transport.Engine = loops
 	}

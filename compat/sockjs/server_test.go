@@ -339,7 +339,7 @@ func TestShutdown(t *testing.T) {
 			t.Error(err)
 		}
 		for range 3 {
-			if end := <-s.ended; end != transport.EndShutdown {
+			if end := s.ended.next(t); end != transport.EndShutdown {
 				t.Errorf("%v", end)
 			}
 		}
@@ -380,7 +380,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 		c.expectEnd(1009)
-		if end := <-s.ended; end != transport.EndRefused {
+		if end := s.ended.next(t); end != transport.EndRefused {
 			t.Errorf("%v", end)
 		}
 	})
@@ -440,7 +440,7 @@ func TestRequestsOfUnknownLength(t *testing.T) {
 			}
 		}
 		_ = response.Body.Close()
-		if end := <-s.ended; end != transport.EndClient {
+		if end := s.ended.next(t); end != transport.EndClient {
 			t.Errorf("%v", end)
 		}
 	})
