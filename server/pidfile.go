@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,16 +44,31 @@ func (p pidFile) remove() {
 
 // ReadPIDFile returns the ID of the process that Config.PIDFile has.
 func ReadPIDFile(path string) (int, error) {
-	b, err := os.ReadFile(path)
+	pid, _, err := StatPIDFile(path)
+	return pid, err
+}
+
+// StatPIDFile is ReadPIDFile that also returns which file it was: another one than before has been
+// written anew, whatever ID is in it.
+func StatPIDFile(path string) (pid int, file os.FileInfo, err error) {
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("there is no file %s: no server runs with this configuration, or it has no pid_file", path)
+		return 0, nil, fmt.Errorf("there is no file %s: no server runs with this configuration, or it has no pid_file", path)
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	defer f.Close()
+	if file, err = f.Stat(); err != nil {
+		return 0, nil, err
+	}
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return 0, nil, err
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
 	if err != nil || pid <= 0 {
-		return 0, fmt.Errorf("%s has no process ID in it", path)
+		return 0, nil, fmt.Errorf("%s has no process ID in it", path)
 	}
-	return pid, nil
+	return pid, file, nil
 }

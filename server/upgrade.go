@@ -39,7 +39,12 @@ type Program struct {
 
 // UpgradeFrom is Upgrade that logs what went wrong.
 func (s *Server) UpgradeFrom(ctx context.Context, p Program) {
-	if err := s.Upgrade(ctx, p); err != nil {
+	err := s.Upgrade(ctx, p)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotServing), errors.Is(err, ErrUpgrading):
+		s.log.Error("not upgraded", "error", err) // the file of the process ID is that of another process, or will be
+	default:
 		s.log.Error("not upgraded; the server goes on as before", "error", err)
 		if err := s.pid.write(); err != nil { // whoever waits for it sees that it is the same still
 			s.log.Error("cannot write the file of the process ID", "error", err)

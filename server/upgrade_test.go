@@ -75,6 +75,24 @@ func (r *running) succeedPrepared(t *testing.T, c Config, prepare func(*Server))
 	return next, <-result
 }
 
+// A process that was replaced leaves the file of the process ID alone when it is told to upgrade once more: it is that
+// of the process that has taken over.
+func TestReplacedLeavesPIDFile(t *testing.T) {
+	old := start(t, Config{PIDFile: filepath.Join(t.TempDir(), "pid")})
+	c := old.Config()
+	c.PIDFile = "" // which it would have in common with old, as it has the process ID
+	if _, err := old.succeed(t, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.stop(); err != nil {
+		t.Fatal(err)
+	}
+	old.UpgradeFrom(t.Context(), Program{Path: "/none"})
+	if pid, err := ReadPIDFile(old.Config().PIDFile); err == nil {
+		t.Errorf("it says that process %d serves", pid)
+	}
+}
+
 // A server that takes the place of another has what that one had, at the same addresses,
 // and serves the clients that are still with the other one.
 func TestHandOver(t *testing.T) {

@@ -71,11 +71,7 @@ func requestUpgrade(ctx context.Context, out io.Writer, c server.Config) error {
 	if c.PIDFile == "" {
 		return errors.New("--upgrade finds the server by the file of its process ID: set pid_file in the configuration, or send SIGUSR2 to its process yourself")
 	}
-	before, err := os.Stat(c.PIDFile)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot find the server: %w", err)
-	}
-	pid, err := server.ReadPIDFile(c.PIDFile)
+	pid, before, err := server.StatPIDFile(c.PIDFile)
 	if err != nil {
 		return fmt.Errorf("cannot find the server: %w", err)
 	}
@@ -92,7 +88,7 @@ func requestUpgrade(ctx context.Context, out io.Writer, c server.Config) error {
 		case <-ctx.Done():
 			return fmt.Errorf("process %d has not said what became of it; its log does", pid)
 		}
-		next, err := server.ReadPIDFile(c.PIDFile)
+		next, now, err := server.StatPIDFile(c.PIDFile)
 		if err != nil {
 			continue // it may be replaced just now
 		}
@@ -100,7 +96,7 @@ func requestUpgrade(ctx context.Context, out io.Writer, c server.Config) error {
 			_, err := fmt.Fprintf(out, "upgraded: process %d serves, and process %d ends when its clients have moved over\n", next, pid)
 			return err
 		}
-		if now, err := os.Stat(c.PIDFile); err == nil && isWrittenAnew(before, now) {
+		if isWrittenAnew(before, now) {
 			return fmt.Errorf("process %d was not replaced and goes on as before; its log says why", pid)
 		}
 	}
