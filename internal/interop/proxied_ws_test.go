@@ -46,7 +46,8 @@ func TestProxiedWebSocket(t *testing.T) {
 }
 
 // backend hands its connections to the test. Its ?keepalive=0 sends no pings;
-// otherwise they come more often than the short timeout of the proxies.
+// otherwise they come more often than the short timeout of the proxies. Both ends are as patient
+// with a close as the test is: on a machine that has no time for them the proxy passes it on late.
 type backend struct {
 	*httptest.Server
 	accepted chan *ws.Conn
@@ -56,7 +57,7 @@ func newBackend(t *testing.T) *backend {
 	b := &backend{accepted: make(chan *ws.Conn, 16)}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := &ws.AcceptOptions{Subprotocols: []string{"chat.v2"}, Header: http.Header{"Set-Cookie": {"proxied=1"}}}
-		o.PingInterval = proxyTimeoutShort / 4
+		o.PingInterval, o.CloseTimeout = proxyTimeoutShort/4, patience
 		if r.FormValue("keepalive") == "0" {
 			o.PingInterval = ws.NoLimit
 		}
@@ -74,7 +75,7 @@ func newBackend(t *testing.T) *backend {
 func through(t *testing.T, p *proxy, b *backend, query string) (client, server *near) {
 	t.Helper()
 	o := &ws.DialOptions{TLSConfig: p.tls, Subprotocols: []string{"chat.v1", "chat.v2"}}
-	o.PingInterval = ws.NoLimit
+	o.PingInterval, o.CloseTimeout = ws.NoLimit, patience
 	if query != "?plain" {
 		o.Compression = compression(new(params))
 	}
