@@ -87,10 +87,11 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "github.com/evanw/esbuild/...", Reason: "bundles are made when the source changes, and committed; no program has a bundler in it"},
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/certtest", Except: []string{"internal/redistest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "internal/golden", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/standstill", Except: []string{"internal/clustertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},
-	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/certtest", "internal/chromiumtest", "internal/clustertest", "internal/drivertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
+	{From: "...", To: "testing/...", Except: []string{"ws/wstest", "hub/brokertest", "internal/certtest", "internal/chromiumtest", "internal/clustertest", "internal/drivertest", "internal/golden", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/chromiumtest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/clustertest", Reason: "test support must not reach a binary"},
 

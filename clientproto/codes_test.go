@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
@@ -85,7 +86,7 @@ func TestNothingIsReused(t *testing.T) {
 	if len(added) == 0 || t.Failed() {
 		return
 	}
-	if !*update {
+	if !golden.IsUpdating() {
 		t.Fatalf("%s lacks %q; go generate ./clientproto adds what is new", snapshot, added)
 	}
 	if err := os.WriteFile(snapshot, []byte(strings.Join(append(known, added...), "\n")+"\n"), 0o644); err != nil {

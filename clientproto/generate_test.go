@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 const how = "`go generate ./clientproto`"
@@ -23,29 +24,13 @@ func TestGenerated(t *testing.T) {
 		"../clients/js/src/codes.ts": typeScript(),
 		"../clients/js/src/keys.ts":  typeScriptKeys(),
 	} {
-		if *update {
-			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("%s is not what the tables say (%v); run %s", path, err, how)
-		}
+		golden.Compare(t, path, want)
 	}
 }
 
 // The table of keys in the protocol is the one of the code.
 func TestProtocolHasTheKeys(t *testing.T) {
 	const path, begin, end = "../docs/protocol.md", "<!-- keys: made by go generate ./clientproto -->\n", "<!-- end of keys -->"
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, isThere := strings.Cut(string(b), begin)
-	table, after, hasEnd := strings.Cut(rest, end)
-	if !isThere || !hasEnd {
-		t.Fatalf("%s has no table of keys", path)
-	}
 	want := "| | +0 | +1 | +2 | +3 | +4 | +5 | +6 | +7 |\n|---|---|---|---|---|---|---|---|---|\n"
 	for n := 0; n < len(keyNames); n += 8 {
 		want += "| " + strconv.Itoa(n) + " |"
@@ -54,15 +39,7 @@ func TestProtocolHasTheKeys(t *testing.T) {
 		}
 		want += strings.Repeat(" |", 8-min(8, len(keyNames)-n)) + "\n"
 	}
-	if table == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("the keys of %s are not those of the table; run %s", path, how)
-	}
-	if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	golden.ComparePart(t, path, begin, end, want)
 }
 
 func problemsPage() string {

@@ -7,14 +7,12 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -22,13 +20,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
 	"github.com/godwit-io/godwit/ws/handshake"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
 // echo is a server of our own library.
 func echo(t *testing.T, o *ws.AcceptOptions) *httptest.Server {
@@ -107,21 +104,7 @@ func TestJSON(t *testing.T) {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
 	}
 	const file = "testdata/report.json"
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; go test -update writes it", err)
-	}
-	if text+"\n" != string(want) {
-		t.Errorf("%s differs (go test -update accepts it):\n%s", file, text)
-	}
+	golden.Compare(t, file, text+"\n")
 	if strings.Contains(string(b), "abc") {
 		t.Error("a credential is in the report")
 	}

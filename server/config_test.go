@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 // The cases of testdata/config/*.txt: what a file, the environment and flags say,
@@ -68,7 +70,7 @@ func forCases(t *testing.T, glob string, run func(c testCase) string) {
 				input, result, _ := strings.Cut(c, "----\n")
 				out.WriteString("== " + input + "----\n" + run(parseCase(t, input, result)) + "\n")
 			}
-			golden(t, path, out.String())
+			golden.Compare(t, path, out.String())
 		})
 	}
 }
@@ -145,7 +147,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/defaults.txt", settingsOf(t, c, true))
+	golden.Compare(t, "testdata/defaults.txt", settingsOf(t, c, true))
 }
 
 // Every field of a Config, and of what is listed there, is a setting, or documented

@@ -3,13 +3,10 @@ package server
 import (
 	"bytes"
 	"context"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +16,6 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
-
 // certmagic leaves a goroutine for each account that it has used, and one for seconds
 // behind each lock.
 func TestMain(m *testing.M) {
@@ -28,27 +23,6 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
-}
-
-// golden compares got with a file, or writes it.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; go test -update writes it", err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update accepts it)\n--- got\n%s\n--- want\n%s", path, got, want)
-	}
 }
 
 // logBuffer is a log that tests read while servers write it.

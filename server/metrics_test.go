@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/server/bridge"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws"
@@ -69,16 +70,7 @@ func TestMetricsDoc(t *testing.T) {
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 	}
 	const begin, end = "<!-- table begins -->\n", "<!-- table ends -->\n"
-	text, err := os.ReadFile(metricsDoc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has no place for the table", metricsDoc)
-	}
-	golden(t, metricsDoc, before+begin+"\n"+table.String()+"\n"+end+after)
+	golden.ComparePart(t, metricsDoc, begin, end, "\n"+table.String()+"\n")
 }
 
 // The table is made from someMetrics, which has to know whatever a server has.

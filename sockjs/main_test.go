@@ -3,7 +3,6 @@ package sockjs_test
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,8 +20,6 @@ import (
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // net/http gives a client half a second to read an answer behind which it closes.
 func TestMain(m *testing.M) {

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/sockjs"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
@@ -25,32 +24,16 @@ import (
 // last of them ">> CONTENT" if it has some; behind it is the response. "= NAME" begins a new
 // server: one of services.
 func TestWire(t *testing.T) {
-	files, _ := filepath.Glob("testdata/*.txt")
-	if len(files) == 0 {
-		t.Fatal("there are no dialogues")
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := map[string]string{}
-			for _, driver := range []string{"loops", "goroutines"} {
-				t.Run(driver, func(t *testing.T) { got[driver] = playWire(t, driver, string(want)) })
-			}
-			if *update {
-				if err := os.WriteFile(file, []byte(got["goroutines"]), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for driver, text := range got {
-				if text != string(want) && (!*update || text != got["goroutines"]) {
-					t.Errorf("%s:\n%s", driver, text)
-				}
-			}
-		})
-	}
+	golden.Play(t, "testdata/*.txt", func(t *testing.T, text string) string {
+		got := map[string]string{}
+		for _, driver := range []string{"loops", "goroutines"} {
+			t.Run(driver, func(t *testing.T) { got[driver] = playWire(t, driver, text) })
+		}
+		if difference := golden.Difference(got["goroutines"], got["loops"]); difference != "" {
+			t.Errorf("on loops it is another one than on goroutines\n%s", difference)
+		}
+		return got["goroutines"]
+	})
 }
 
 // goAway closes sessions at once.

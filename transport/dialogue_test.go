@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 // TestDialogues plays every dialogue without a carrier, in virtual time: with a
@@ -16,7 +17,7 @@ func TestDialogues(t *testing.T) {
 	for _, s := range scripts(t) {
 		t.Run(s.name(), func(t *testing.T) {
 			got := speak(t, s, !s.isBrokerSlow())
-			if *update && !t.Failed() {
+			if golden.IsUpdating() && !t.Failed() {
 				if err := os.WriteFile(s.file, []byte(got.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -41,8 +39,6 @@ func newTransport(h *hub.Hub, o *Options) *Transport {
 	}
 	return t
 }
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // net/http gives a client half a second to read an answer behind which it closes.
 func TestMain(m *testing.M) {
@@ -298,25 +294,4 @@ func (s *site) dial() net.Conn {
 	s.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	return conn
-}
-
-// golden compares got with a file below testdata, or writes it with -update.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (run with -update after looking):\n got:\n%s\nwant:\n%s", path, got, want)
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/transport/reconnect"
 )
 
@@ -88,11 +89,11 @@ func streamDialogue(t *testing.T, accept, end string) string {
 }
 
 func TestEventStreamDialogue(t *testing.T) {
-	golden(t, "sse.txt", streamDialogue(t, "text/event-stream", "data: end\n\n"))
+	golden.Compare(t, "testdata/sse.txt", streamDialogue(t, "text/event-stream", "data: end\n\n"))
 }
 
 func TestLineStreamDialogue(t *testing.T) {
-	golden(t, "ndjson.txt", streamDialogue(t, "application/x-ndjson", `"data":"end"}`+"\n"))
+	golden.Compare(t, "testdata/ndjson.txt", streamDialogue(t, "application/x-ndjson", `"data":"end"}`+"\n"))
 }
 
 func TestStreamsShutDown(t *testing.T) {
@@ -116,7 +117,7 @@ func TestStreamsShutDown(t *testing.T) {
 	if response.StatusCode != 200 || body != "retry: 2000\n\n" || !response.Close {
 		t.Errorf("SSE during shutdown: %s %q", response.Status, body)
 	}
-	golden(t, "shutdown.txt", s.play([]step{
+	golden.Compare(t, "testdata/shutdown.txt", s.play([]step{
 		{"a stream of lines", "GET", "/channels/chat", fields{"Accept", "application/x-ndjson"}, ""},
 		{"publishing", "POST", "/channels/chat", nil, "x"},
 		{"a page is still served", "GET", "/channels/chat", nil, ""},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
@@ -113,7 +114,7 @@ func (s *site) play(steps []step) string {
 func TestPublishDialogue(t *testing.T) {
 	s := newSite(t, siteOptions{transport: Options{BodyBytesMax: 100}})
 	kind := func(contentType string) fields { return fields{"Content-Type", contentType} }
-	golden(t, "publish.txt", s.play([]step{
+	golden.Compare(t, "testdata/publish.txt", s.play([]step{
 		{"what curl -d sends is text, verbatim", "POST", "/channels/chat", kind("application/x-www-form-urlencoded"), "a=1&b=%20"},
 		{"the same that is no text", "POST", "/channels/chat", kind("application/x-www-form-urlencoded"), "\xff"},
 		{"text", "POST", "/channels/chat", kind("text/plain"), "hello"},
@@ -165,7 +166,7 @@ func TestNameDialogue(t *testing.T) {
 		step{"a name that looks like a parameter", "GET", "/channels/a%3Flast=1", nil, ""},
 		step{"neither channels nor presence", "GET", "/elsewhere", nil, ""},
 	)
-	golden(t, "names.txt", s.play(steps))
+	golden.Compare(t, "testdata/names.txt", s.play(steps))
 }
 
 func TestPageDialogue(t *testing.T) {
@@ -176,7 +177,7 @@ func TestPageDialogue(t *testing.T) {
 	for i := range 8 { // 1 and 2 are gone
 		s.publish("chat", hub.Text, fmt.Sprint(i+1))
 	}
-	golden(t, "page.txt", s.play([]step{
+	golden.Compare(t, "testdata/page.txt", s.play([]step{
 		{"the newest, as many as a page holds", "GET", "/channels/chat", nil, ""},
 		{"JSON by name", "GET", "/channels/chat?last=1", fields{"Accept", "application/json"}, ""},
 		{"the newest two", "GET", "/channels/chat?last=2", nil, ""},
@@ -258,7 +259,7 @@ func TestOriginDialogue(t *testing.T) {
 	self := s.server.URL
 	const good, bad = "https://app.example.com", "https://app.example.com.evil.net"
 	var upgrade = fields{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
-	golden(t, "origins.txt", s.play([]step{
+	golden.Compare(t, "testdata/origins.txt", s.play([]step{
 		{"a page of a listed origin reads", "GET", "/channels/chat?last=0", fields{"Origin", good}, ""},
 		{"a page of this origin reads", "GET", "/channels/chat?last=0", fields{"Origin", self}, ""},
 		{"a page of another origin reads, and is not shown the answer", "GET", "/channels/chat?last=0", fields{"Origin", bad}, ""},
@@ -294,7 +295,7 @@ func TestUpgradeDialogue(t *testing.T) {
 		}
 		return append(header, name, value)
 	}
-	golden(t, "upgrade.txt", s.play([]step{
+	golden.Compare(t, "testdata/upgrade.txt", s.play([]step{
 		{"another version", "GET", "/channels/chat", with("Sec-WebSocket-Version", "8"), ""},
 		{"a bad key", "GET", "/channels/chat", with("Sec-WebSocket-Key", "short"), ""},
 		{"an Upgrade that a proxy ate", "GET", "/channels/chat", fields{"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, ""},

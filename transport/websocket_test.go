@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/wire"
 )
@@ -118,7 +119,7 @@ func TestWebSocketRaw(t *testing.T) {
 	elsewhere.expect(text, "other")
 
 	_, presence := s.do("GET", "/presence/chat", nil, "")
-	golden(t, "presence.txt", s.normalise(presence))
+	golden.Compare(t, "testdata/presence.txt", s.normalise(presence))
 
 	for _, c := range []*socketClient{alice, bob, quiet, elsewhere} {
 		if err := c.conn.Close(ws.StatusNormal, ""); err != nil {
@@ -183,7 +184,7 @@ func TestWebSocketEnvelope(t *testing.T) {
 		c.send(binary, "\x01")
 		showUntil("data_base64")
 	}
-	golden(t, "websocket-envelope.txt", all.String())
+	golden.Compare(t, "testdata/websocket-envelope.txt", all.String())
 }
 
 func TestWebSocketLost(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 const how = "`go generate ./clients/js`"
@@ -116,15 +118,7 @@ func TestOwnNames(t *testing.T) {
 func TestBundles(t *testing.T) {
 	made := bundles(t)
 	for _, name := range slices.Sorted(maps.Keys(made)) {
-		path := filepath.Join("dist", name)
-		if *update {
-			if err := os.WriteFile(path, made[name], 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, made[name]) {
-			t.Errorf("%s is not what the source says (%v); run %s", path, err, how)
-		}
+		golden.Compare(t, filepath.Join("dist", name), string(made[name]))
 	}
 }
 

@@ -1,15 +1,12 @@
 package clientjs
 
 import (
-	"flag"
 	"os"
 	"os/exec"
 	"testing"
 
 	"go.uber.org/goleak"
 )
-
-var update = flag.Bool("update", false, "write what is made from the source")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 // The lines of a declaration file that concern other files, and what they are about.
@@ -93,12 +95,5 @@ func TestServedTypes(t *testing.T) {
 			t.Errorf("%s is not exported", name)
 		}
 	}
-	if *update {
-		if err := os.WriteFile(path, made, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, made) {
-		t.Errorf("%s is not what the other declarations say (%v); run %s", path, err, how)
-	}
+	golden.Compare(t, path, string(made))
 }

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 // sizes are what an import costs a page: bundled, minified and compressed by gzip, in bytes
@@ -47,22 +48,5 @@ func TestSizes(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| %s | %.1f kB | %.1f kB |\n", size.name, float64(len(made))/1000, float64(packed.Len())/1000)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, isThere := strings.Cut(string(text), begin)
-	old, after, hasEnd := strings.Cut(rest, end)
-	if !isThere || !hasEnd {
-		t.Fatalf("%s has no table of sizes", path)
-	}
-	if old == table.String() {
-		return
-	}
-	if !*update {
-		t.Fatalf("the sizes in %s are not those of the bundles; run %s", path, how)
-	}
-	if err := os.WriteFile(path, []byte(before+begin+table.String()+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	golden.ComparePart(t, path, begin, end, table.String())
 }

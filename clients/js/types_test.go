@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"github.com/godwit-io/godwit/internal/golden"
 )
 
 // installed is a copy of the package with its tools.
@@ -78,14 +80,7 @@ func TestTypes(t *testing.T) {
 	}
 	for name, text := range want {
 		path := filepath.Join("dist", name)
-		if *update {
-			if err := os.WriteFile(path, text, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, text) {
-			t.Errorf("%s is not what tsc makes of the source (%v); run `go test ./clients/js -run TestTypes -update`", path, err)
-		}
+		golden.Compare(t, path, string(text))
 		if err := os.WriteFile(filepath.Join(dir, path), text, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/loadgen"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -73,7 +74,7 @@ func TestBenchHelp(t *testing.T) {
 		if r.code != exitOK || r.errOut != "" {
 			t.Errorf("%s: %+v", c.Name(), r)
 		}
-		golden(t, "testdata/help/bench-"+c.Name()+".txt", r.out)
+		golden.Compare(t, "testdata/help/bench-"+c.Name()+".txt", r.out)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/godwit-io/godwit/hub/cluster"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/server"
 )
 
@@ -34,7 +35,7 @@ func TestClusterIsPrinted(t *testing.T) {
 	if err := printCluster(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/cluster.txt", b.String())
+	golden.Compare(t, "testdata/cluster.txt", b.String())
 }
 
 // TestCluster asks a server, which is alone.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws"
 )
 
@@ -219,14 +220,14 @@ func TestDialTerminal(t *testing.T) {
 	s.say <- "\x00bytes \x1b[2J and more than sixteen"
 	p.sees("> half a 漢字 😀 li▮")
 	p.press("Left", "Left", "Left", "BSpace", "X")
-	golden(t, "testdata/dial/typing.txt", p.sees("> half a 漢字 X▮ li"))
+	golden.Compare(t, "testdata/dial/typing.txt", p.sees("> half a 漢字 X▮ li"))
 	p.press("Enter")
 	s.hears(t, "half a 漢字 X li")
 	s.say <- "half a 漢字 X li" // an echo, whose way is measured
 	p.sees("li  (…)")
 
 	p.paste("{\n\t\"pasted\": [1,\n\t2]\n}")
-	golden(t, "testdata/dial/paste.txt", p.sees("  }▮"))
+	golden.Compare(t, "testdata/dial/paste.txt", p.sees("  }▮"))
 	p.press("Enter")
 	s.hears(t, "{\n\t\"pasted\": [1,\n\t2]\n}")
 
@@ -234,7 +235,7 @@ func TestDialTerminal(t *testing.T) {
 	p.typed("words that are wrapped as the terminal is narrow now")
 	p.sees("now▮")
 	s.say <- "a message that is wrapped, too"
-	golden(t, "testdata/dial/resized.txt", p.sees("wrapped, t\noo\n> words that are wrapped as\n  the terminal is narrow now▮"))
+	golden.Compare(t, "testdata/dial/resized.txt", p.sees("wrapped, t\noo\n> words that are wrapped as\n  the terminal is narrow now▮"))
 	p.press("C-c") // drops what is typed
 	p.sees("\n> ▮")
 	p.press("C-c")
@@ -252,7 +253,7 @@ func TestDialTerminal(t *testing.T) {
 	s.hears(t, "{\n\t\"pasted\": [1,\n\t2]\n}")
 	p.typed("/close 4000 bye")
 	p.press("Enter")
-	golden(t, "testdata/dial/closed.txt", p.sees("exit code 0"))
+	golden.Compare(t, "testdata/dial/closed.txt", p.sees("exit code 0"))
 	info, err := os.Stat(filepath.Join(dir, "godwit", "dial-history"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the history: %v, %v", info, err)
@@ -268,7 +269,7 @@ func TestDialTerminalEnds(t *testing.T) {
 	p.typed("not sent")
 	p.sees("sent▮")
 	s.end <- 1012
-	golden(t, "testdata/dial/ended.txt", p.sees("exit code 1"))
+	golden.Compare(t, "testdata/dial/ended.txt", p.sees("exit code 1"))
 
 	p = newPane(t, 60, 10, t.TempDir(), []string{"TERM=dumb"}, "dial", s.url) // without an editor
 	p.sees("Ctrl-D ends")
@@ -326,7 +327,7 @@ func TestDialTerminalConnect(t *testing.T) {
 	p.sees(`"data":"before"}`)
 	p.typed("moon")
 	p.press("Enter")
-	golden(t, "testdata/dial/connect.txt", p.sees("JSON goes as it is\n> ▮"))
+	golden.Compare(t, "testdata/dial/connect.txt", p.sees("JSON goes as it is\n> ▮"))
 	p.press("C-d")
 	p.sees("exit code 0")
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/deflate"
 )
@@ -63,7 +64,7 @@ func TestDialCommands(t *testing.T) {
 		t.Errorf("%d %q, want %q", r.code, r.out, want)
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(roundTrip.ReplaceAllString(r.errOut, "TIME"), url, "URL"), file, "FILE")
-	golden(t, "testdata/dial.txt", regexp.MustCompile(`[0-9]+ sent, [0-9]+ received, last ping \S+`).ReplaceAllString(text, "COUNTS"))
+	golden.Compare(t, "testdata/dial.txt", regexp.MustCompile(`[0-9]+ sent, [0-9]+ received, last ping \S+`).ReplaceAllString(text, "COUNTS"))
 }
 
 // What a program gets on standard output, and what it can send.

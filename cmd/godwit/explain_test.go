@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/server/flight"
 )
 
@@ -38,7 +39,7 @@ func TestExplanationIsPrinted(t *testing.T) {
 	if err := printExplanation(&b, explanation()); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/explain.txt", b.String())
+	golden.Compare(t, "testdata/explain.txt", b.String())
 }
 
 var sessionID = regexp.MustCompile(`"session":"([a-z2-7]+)"`)

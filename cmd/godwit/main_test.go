@@ -19,9 +19,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-)
 
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
+	"github.com/godwit-io/godwit/internal/golden"
+)
 
 // asProgram in the environment makes the test's own binary the program, for tests
 // that need a process: one that is signalled, or whose standard input stays open.
@@ -246,26 +246,6 @@ func addressOf(t *testing.T, p *process) string {
 	return line.FindStringSubmatch(p.errOut.wait(t, "where it serves", line.MatchString))[1]
 }
 
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; go test -update writes it", err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update accepts it)\n--- got\n%s\n--- want\n%s", path, got, want)
-	}
-}
-
 // The help of every command is a golden file, and has examples.
 func TestHelp(t *testing.T) {
 	t.Parallel()
@@ -283,7 +263,7 @@ func TestHelp(t *testing.T) {
 		if name == "" {
 			name = "godwit"
 		}
-		golden(t, "testdata/help/"+strings.ReplaceAll(name, " ", "-")+".txt", r.out)
+		golden.Compare(t, "testdata/help/"+strings.ReplaceAll(name, " ", "-")+".txt", r.out)
 	}
 	for _, name := range commands {
 		if r := do(t, "", append([]string{"help"}, strings.Fields(name)...)...); r != do(t, "", append(strings.Fields(name), "--help")...) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/internal/scale"
 )
 
@@ -30,7 +31,7 @@ func TestPlan(t *testing.T) {
 		}
 		all.WriteString("$ godwit plan " + line + "\n" + r.out + "\n")
 	}
-	golden(t, "testdata/plan.txt", all.String())
+	golden.Compare(t, "testdata/plan.txt", all.String())
 }
 
 func TestPlanJSON(t *testing.T) {

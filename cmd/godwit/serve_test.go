@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/server"
 	"github.com/godwit-io/godwit/ws"
 )
@@ -40,7 +41,7 @@ func greeting(t *testing.T, c server.Config) string {
 
 func TestGreeting(t *testing.T) {
 	t.Parallel()
-	golden(t, "testdata/serve.txt", greeting(t, server.Config{Listen: []string{"127.0.0.1:0"}, Origins: []string{"https://a.example", "https://b.example"}}))
+	golden.Compare(t, "testdata/serve.txt", greeting(t, server.Config{Listen: []string{"127.0.0.1:0"}, Origins: []string{"https://a.example", "https://b.example"}}))
 	text := greeting(t, server.Config{Listen: []string{"0.0.0.0:0"}, Anonymous: new(access.Grants)})
 	if !strings.Contains(text, "what the configuration grants them") || strings.Contains(text, "Everyone") || strings.Contains(text, "OTHER MACHINES") {
 		t.Errorf("for a server that is protected: %s", text)

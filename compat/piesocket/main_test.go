@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,11 +21,10 @@ import (
 	"github.com/godwit-io/godwit/compat/app"
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/membroker"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-var update = flag.Bool("update", false, "write golden files anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -277,29 +273,10 @@ func expand(t testing.TB, line string, now time.Time) string {
 // TestDialogues plays the scripts of testdata. A line that is not indented is what
 // somebody does, and those below it are what is heard then.
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got string
-			synctest.Test(t, func(t *testing.T) { got = play(t, string(b)) })
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(b) {
-				t.Errorf("%s is other than it was; look at what changes with -update:\n%s", file, got)
-			}
-		})
-	}
+	golden.Play(t, "testdata/*.txt", func(t *testing.T, text string) (got string) {
+		synctest.Test(t, func(t *testing.T) { got = play(t, text) })
+		return got
+	})
 }
 
 func play(t *testing.T, script string) string {

@@ -4,10 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,12 +13,11 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/socketio/packet"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden dialogues")
 
 // TestDialogues plays testdata/dialogues: a client in one namespace, without a hub. A line
 // is said by one side:
@@ -34,28 +30,7 @@ var update = flag.Bool("update", false, "rewrite the golden dialogues")
 //	! …                              see play
 //	> …                              what comes of it: written by the test
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d dialogues: %v", len(files), err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := newPlayer(t)
-			got := p.play(string(text))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got != string(text) {
-				t.Errorf("got:\n%s", got)
-			}
-		})
-	}
+	golden.Play(t, "testdata/dialogues/*.txt", func(t *testing.T, text string) string { return newPlayer(t).play(text) })
 }
 
 // player is a client in one namespace.

@@ -2,13 +2,12 @@ package sockjs_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/godwit-io/godwit/access"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/transport"
 )
 
@@ -21,10 +20,6 @@ import (
 //	> A ["hello"]                            sends
 //	< A a["hello"]                           what it hears next
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
 	granted, err := access.ParseGrants(map[string][]string{"subscribe": {"chat/**", "chat"}, "publish": {"chat/**", "chat"}})
 	if err != nil {
 		t.Fatal(err)
@@ -35,26 +30,16 @@ func TestDialogues(t *testing.T) {
 		}
 		return &access.Identity{Kind: access.Application, User: "ann", Grants: granted}, nil
 	})
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			onBoth(t, siteOptions{transport: transport.Options{Guard: guard}}, func(t *testing.T, s *site) {
-				script, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := s.play(string(script))
-				if *update {
-					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-					return
-				}
-				if got != string(script) {
-					t.Errorf("%s; run with -update if it is meant. Got:\n%s", file, got)
-				}
-			})
+	golden.Play(t, "testdata/*.txt", func(t *testing.T, text string) (got string) {
+		onBoth(t, siteOptions{transport: transport.Options{Guard: guard}}, func(t *testing.T, s *site) {
+			before := got // on the other driver
+			got = s.play(text)
+			if difference := golden.Difference(before, got); before != "" && difference != "" {
+				t.Errorf("on the other driver it is another one\n%s", difference)
+			}
 		})
-	}
+		return got
+	})
 }
 
 // varies is what differs from one run to the next.

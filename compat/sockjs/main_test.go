@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"flag"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -26,8 +25,6 @@ import (
 	"github.com/godwit-io/godwit/ws"
 	"github.com/godwit-io/godwit/ws/handshake"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // net/http gives a client half a second to read an answer behind which it closes.
 func TestMain(m *testing.M) {

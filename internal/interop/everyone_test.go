@@ -1,23 +1,19 @@
 package interop
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write what was heard into docs/everyone-hears-everyone.md")
+	"github.com/godwit-io/godwit/internal/golden"
+)
 
 const everyonePage = "../../docs/everyone-hears-everyone.md"
 
@@ -254,26 +250,7 @@ func TestEveryoneHearsEveryone(t *testing.T) {
 	x.nothingMore(t)
 	fmt.Fprintf(&tables, "\n### Who is there\n\n`GET /presence/everyone` shows each of them, with what carries it: %s.\n", x.presence(t))
 
-	page, err := os.ReadFile(filepath.FromSlash(everyonePage))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- tables -->\n", "\n<!-- /tables -->"
-	before, rest, ok := strings.Cut(string(page), begin)
-	old, after, ended := strings.Cut(rest, end)
-	if !ok || !ended {
-		t.Fatalf("%s has no place for the tables", everyonePage)
-	}
-	if old == tables.String() {
-		return
-	}
-	if *update {
-		if err := os.WriteFile(filepath.FromSlash(everyonePage), []byte(before+begin+tables.String()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("what is heard is not what the page says (-update writes it):\n%s", differences(old, tables.String()))
+	golden.ComparePart(t, everyonePage, "<!-- tables -->\n", "\n<!-- /tables -->", tables.String())
 }
 
 // presence is what carries the members of the channel. Each client has its own.
@@ -320,23 +297,4 @@ func cell(text string) string {
 		return "`` " + text + " ``"
 	}
 	return "`" + text + "`"
-}
-
-// differences are the lines of two texts that are not the same.
-func differences(old, now string) string {
-	var b bytes.Buffer
-	a, c := strings.Split(old, "\n"), strings.Split(now, "\n")
-	for i := range max(len(a), len(c)) {
-		var x, y string
-		if i < len(a) {
-			x = a[i]
-		}
-		if i < len(c) {
-			y = c[i]
-		}
-		if x != y {
-			fmt.Fprintf(&b, "- %s\n+ %s\n", x, y)
-		}
-	}
-	return b.String()
 }

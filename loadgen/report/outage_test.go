@@ -2,19 +2,16 @@ package report_test
 
 import (
 	"bytes"
-	"flag"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/loadgen"
 	"github.com/godwit-io/godwit/loadgen/report"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // outage is a storm whose server was killed twice.
 func outage() *loadgen.Report {
@@ -42,22 +39,7 @@ func TestStormOfServer(t *testing.T) {
 		if err := write(&b, r); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", name)
-		if *update {
-			if err := os.MkdirAll("testdata", 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b.String() != string(want) {
-			t.Errorf("%s differs (run with -update after looking):\n got:\n%s\nwant:\n%s", path, b.String(), want)
-		}
+		golden.Compare(t, filepath.Join("testdata", name), b.String())
 	}
 	var b strings.Builder
 	if err := report.HTML(&b, outage()); err != nil {

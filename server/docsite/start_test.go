@@ -1,14 +1,13 @@
 package docsite
 
 import (
-	"flag"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write what is made from other files instead of comparing with it")
+	"github.com/godwit-io/godwit/internal/golden"
+)
 
 // TestStartPage: docs/start.md is the first minutes of the README, which are written once.
 func TestStartPage(t *testing.T) {
@@ -39,16 +38,5 @@ func TestStartPage(t *testing.T) {
 		return "](../" + target + ")"
 	})
 	want = strings.ReplaceAll(want, "[docs/", "[")
-	if *update {
-		if err := os.WriteFile(at, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("docs/start.md is not what README.md says; make it with go test ./server/docsite -run TestStartPage -update")
-	}
+	golden.Compare(t, at, want)
 }

@@ -3,9 +3,7 @@ package flight
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -14,9 +12,8 @@ import (
 
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write testdata/sentences.txt")
 
 // scene is a hub and its Recorder, for one case.
 type scene struct {
@@ -446,18 +443,7 @@ func TestSentences(t *testing.T) {
 			t.Errorf("no sentence is about %s", o)
 		}
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := b.String(); got != string(want) {
-		t.Errorf("the sentences are not those of %s (-update writes it):\n%s", path, got)
-	}
+	golden.Compare(t, path, b.String())
 }
 
 // A name that is none is refused, and so is a question that nobody waits for.

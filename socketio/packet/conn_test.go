@@ -3,20 +3,16 @@ package packet
 import (
 	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden dialogues")
 
 // TestDialogues plays testdata/dialogues. A line is said by one side:
 //
@@ -25,27 +21,7 @@ var update = flag.Bool("update", false, "rewrite the golden dialogues")
 //	! accept /chat sid  the program of the server acts
 //	> …                 what comes of it: written by the test
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d dialogues: %v", len(files), err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(text))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got != string(text) {
-				t.Errorf("got:\n%s", got)
-			}
-		})
-	}
+	golden.Play(t, "testdata/dialogues/*.txt", play)
 }
 
 func play(t *testing.T, text string) string {

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,37 +12,15 @@ import (
 
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
 // TestDialogues plays the files of testdata: a line that begins with "!" is what happens,
 // "<" is a line of the server, and all others are what comes of it. A "!" has one of
 // these words: new, tick, opened, broken, sub, unsub, hold, release, publish, history, rpc, cancel,
 // register, unregister, answer, fail, forget, token, hurry, close.
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("there are no dialogues", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, text)
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if !bytes.Equal(got, text) {
-				t.Errorf("%s differs (go test -update accepts it)\n--- got\n%s", file, got)
-			}
-		})
-	}
+	golden.Play(t, "testdata/*.txt", func(t *testing.T, text string) string { return string(play(t, []byte(text))) })
 }
 
 // player plays one dialogue.

@@ -5,10 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,50 +15,21 @@ import (
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/transport/dialect"
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-var update = flag.Bool("update", false, "write the dialogues as they are")
-
 // Each dialogue of testdata is what goes into a Socket and, indented, what comes out.
 // The commands are those of the type script.
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("there are no dialogues: ", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := playDialogue(t, string(text), false)
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(text) {
-				t.Errorf("%s is not what happens (-update writes it):\n%s", file, firstDifference(string(text), got))
-			}
-			if compressed := playDialogue(t, string(text), true); compressed != got {
-				t.Errorf("with compression:\n%s", firstDifference(got, compressed))
-			}
-		})
-	}
-}
-
-func firstDifference(want, got string) string {
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range w {
-		if i >= len(g) || w[i] != g[i] {
-			return fmt.Sprintf("line %d:\n got %s\nwant %s", i+1, strings.Join(g[min(i, len(g)):min(i+3, len(g))], "\n"), w[i])
+	golden.Play(t, "testdata/dialogues/*.txt", func(t *testing.T, text string) string {
+		got := playDialogue(t, text, false)
+		if difference := golden.Difference(got, playDialogue(t, text, true)); difference != "" {
+			t.Errorf("with compression it is another one\n%s", difference)
 		}
-	}
-	return "more: " + strings.Join(g[min(len(w), len(g)):], "\n")
+		return got
+	})
 }
 
 const (

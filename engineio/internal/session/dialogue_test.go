@@ -3,10 +3,7 @@ package session_test
 import (
 	"bufio"
 	"encoding/hex"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,36 +11,14 @@ import (
 
 	"github.com/godwit-io/godwit/engineio/internal/packet"
 	"github.com/godwit-io/godwit/engineio/internal/session"
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/ws/wire"
 )
-
-var update = flag.Bool("update", false, "write what the sessions did to the dialogues")
 
 // TestDialogues plays every dialogue: what is said to a session, and what it does. With
 // -update it writes that.
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(want))
-			if *update && !t.Failed() {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
-		})
-	}
+	golden.Play(t, "testdata/*.txt", play)
 }
 
 // player has one session.

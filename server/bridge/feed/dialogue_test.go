@@ -3,19 +3,15 @@ package feed
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/internal/jsonpointer"
 )
-
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
 var begin = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 
@@ -103,36 +99,20 @@ type dialogue struct {
 //	hold            outcomes do not come by themselves any more: ok N, duplicate N, fail N WHY
 //	status          what was counted
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no dialogues", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
+	golden.Play(t, "testdata/dialogues/*.txt", func(t *testing.T, text string) string {
+		d := dialogue{t: t, now: begin}
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if strings.HasPrefix(line, "  ") {
+				continue
 			}
-			d := dialogue{t: t, now: begin}
-			for line := range strings.Lines(string(b)) {
-				line = strings.TrimSuffix(line, "\n")
-				if strings.HasPrefix(line, "  ") {
-					continue
-				}
-				d.out.WriteString(line + "\n")
-				if line != "" && line[0] != '#' {
-					d.play(line)
-				}
+			d.out.WriteString(line + "\n")
+			if line != "" && line[0] != '#' {
+				d.play(line)
 			}
-			if *update {
-				if err := os.WriteFile(file, []byte(d.out.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if d.out.String() != string(b) {
-				t.Errorf("the dialogue is now\n%s", d.out.String())
-			}
-		})
-	}
+		}
+		return d.out.String()
+	})
 }
 
 func (d *dialogue) play(line string) {

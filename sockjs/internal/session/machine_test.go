@@ -3,19 +3,15 @@ package session
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/internal/golden"
 	"github.com/godwit-io/godwit/sockjs/internal/frames"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // limits are small where a dialogue is to reach them.
 var limits = Limits{Heartbeat: 25 * time.Second, DisconnectDelay: 5 * time.Second, ResponseLimit: 64, QueueMessagesMax: 4, QueueBytesMax: 40}
@@ -129,26 +125,7 @@ func play(input string) string {
 
 // TestDialogues plays the files of testdata.
 func TestDialogues(t *testing.T) {
-	files, _ := filepath.Glob("testdata/*.txt")
-	if len(files) == 0 {
-		t.Fatal("there are no dialogues")
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(string(want))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(want) {
-				t.Errorf("got\n%s", got)
-			}
-		})
-	}
+	golden.Play(t, "testdata/*.txt", func(_ *testing.T, text string) string { return play(text) })
 }
 
 // FuzzMachine holds a machine to what must be true of every one, whatever happens.
