@@ -39,8 +39,7 @@ func (c *conversation) begin(m *scratch) {
 		c.visitor.begin(c.wake)
 	}
 	if l := c.link(); l != nil && l.wants != nil && !l.delivers {
-		l.wants.claim(c)
-		c.beginLinked(m)
+		c.claimLinked(m)
 		c.note(m)
 		return
 	}

@@ -65,6 +65,17 @@ var errTakenOver = &hub.Ended{Code: clientproto.CloseTakenOver, Reason: "the ses
 // errResumeByPositions is the answer to a carrier that cannot say where it is.
 var errResumeByPositions = &hub.Ended{Code: clientproto.CloseSessionUnknown, Reason: "connect again, with the positions that you have"}
 
+// claimLinked begins a conversation on a carrier for a session that exists, unless its client
+// has gone on meanwhile.
+func (c *conversation) claimLinked(m *scratch) {
+	wanted := claim{by: c, acknowledged: c.dialect.(*dialect.Session).Acknowledged()}
+	if _, isLate := c.link().wants.claim(wanted); isLate {
+		c.refuseLinked(errResumeByPositions, m)
+		return
+	}
+	c.beginLinked(m)
+}
+
 // beginLinked begins a conversation on a carrier for a session that exists, as soon as
 // its seat is free.
 func (c *conversation) beginLinked(m *scratch) {
@@ -75,10 +86,6 @@ func (c *conversation) beginLinked(m *scratch) {
 		return // it wakes
 	case isRefused:
 		c.refuseLinked(l.wants.refusal(), m)
-		return
-	case left.resumes:
-		l.wants.leave(left)
-		c.refuseLinked(errResumeByPositions, m)
 		return
 	}
 	d := c.dialect.(*dialect.Session)
@@ -108,12 +115,15 @@ func (c *conversation) connect(command *dialect.Command, m *scratch) {
 	l.connecting = &connecting{tag: command.Tag, name: command.Client}
 	if r := command.Resume; r.Session != "" {
 		l.connecting.isResume, l.connecting.outcome = true, SessionResumed
-		if s := c.t.findSeat(r.Session, r.Secret); s != nil && !s.isOlder(command.Tag) {
-			l.connecting.resume = s
-			if !s.claim(c) {
+		if s := c.t.findSeat(r.Session, r.Secret); s != nil {
+			isFree, isLate := s.claim(claim{by: c, isConnect: true, connect: command.Tag})
+			if !isLate {
+				l.connecting.resume = s
+			}
+			if !isLate && !isFree {
 				l.connecting.outcome = SessionTakenOver
 			}
-		} else if node := nodeOf(r.Secret); s == nil && c.t.o.Elsewhere != nil && node != "" && node != c.t.o.Node {
+		} else if node := nodeOf(r.Secret); c.t.o.Elsewhere != nil && node != "" && node != c.t.o.Node {
 			c.t.o.Elsewhere(strings.Clone(node), strings.Clone(r.Session), strings.Clone(r.Secret))
 		}
 	}
@@ -207,7 +217,7 @@ func (c *conversation) proceed(m *scratch) {
 	if o.isResume {
 		c.t.observe.resumed(seat.session.ID(), SessionUnknown)
 	}
-	seat.noteConnect(o.tag)
+	seat.noteConnect(o.tag, 1)
 	c.connected(c.greeting(o.tag, false), m)
 }
 
@@ -233,7 +243,6 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		seat.leave(left)
 		return true
 	}
-	seat.noteConnect(o.tag)
 	seat.session.Suspend()
 	if v.client != nil {
 		seat.session.SetIdentity(v.client.Identity)
@@ -256,6 +265,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 	d := c.dialect.(*dialect.Session)
 	d.Adopt(left.dialect, true)
 	seat.settle(d)
+	seat.noteConnect(o.tag, d.Pages()+1)
 	c.adopt(&left)
 	c.wake() // there may be something already
 	return true

@@ -32,19 +32,30 @@ type seat struct {
 	isOver bool
 
 	isRestored bool // it comes from another process, see ImportSessions
+	isPolled   bool // whoever has it, or has left it, is a poll
+	isResuming bool // a connect has it, and its ID is not noted yet
 
 	news atomic.Bool // somebody claims the seat, or frames were delivered to it
 
 	mu       sync.Mutex
-	timers   uint32        // how many there have been
-	client   string        // what the client says of itself, "" if it does not
-	claimant *conversation // that waits for it
-	left     *leftBehind   // nil while somebody has it
-	timer    *time.Timer   // ends a session that nobody comes back to; nil while somebody has it, or claims it
-	inbox    *inbox        // frames that came by other requests, nil for none
-	connect  uint64        // the ID of the newest connect that had it
+	timers   uint32      // how many there have been
+	client   string      // what the client says of itself, "" if it does not
+	claimant *claim      // of the conversation that waits for it
+	left     *leftBehind // nil while somebody has it
+	timer    *time.Timer // ends a session that nobody comes back to; nil while somebody has it, or claims it
+	inbox    *inbox      // frames that came by other requests, nil for none
+	connect  uint64      // the ID of the newest connect that had it
+	page     uint64      // the client has at least this page of polls, or goes on with no other connection
 
 	dialect *dialect.Session // of the conversation that has the seat, or has left it
+}
+
+// claim is what a conversation says that wants a seat.
+type claim struct {
+	by           *conversation
+	isConnect    bool   // it resumes; else it goes on from a page
+	connect      uint64 // the ID of connect, 0 for none
+	acknowledged uint64 // the newest page that the client has, 0 if it does not say
 }
 
 // secret is that of a session: 26 characters of base 32, of 130 random bits.
@@ -123,14 +134,14 @@ func (s *seats) remove(x *seat) {
 
 // newSeat opens a session for c, which has the seat.
 func (t *Transport) newSeat(c *conversation) (*seat, error) {
-	s := &seat{t: t, secret: newSecret(), held: true}
+	d := c.dialect.(*dialect.Session)
+	s := &seat{t: t, secret: newSecret(), held: true, isPolled: d.IsPolled(), dialect: d}
 	s.holder.ring.Store(&c.wake)
 	session, err := t.hub.ConnectAs(c.visitor.identity(), c.dialect.Transport(), s.holder.wake)
 	if err != nil {
 		return nil, err
 	}
 	s.session = session
-	s.dialect = c.dialect.(*dialect.Session)
 	t.seats.add(s)
 	return s, nil
 }
@@ -151,42 +162,59 @@ func (t *Transport) findSeat(id, secret string) *seat {
 	return s
 }
 
-// claim has c wait for the seat. It reports whether the seat is free now: then take
-// gives it to c. Else c is woken when it is, or is over. A claim ends an earlier one.
-func (s *seat) claim(c *conversation) (isFree bool) {
+// claim has a conversation wait for the seat. It reports whether the seat is free now: then
+// take gives it to that. Else it is woken when the seat is, or is over. A claim ends an
+// earlier one, unless its request was sent before what its client has done since: then isLate
+// is reported, and nothing is claimed.
+func (s *seat) claim(wanted claim) (isFree, isLate bool) {
 	s.mu.Lock()
-	if s.isOver {
+	switch {
+	case s.isOver:
 		s.mu.Unlock()
-		return true
+		return true, false
+	case s.isLate(&wanted):
+		s.mu.Unlock()
+		return false, true
 	}
 	earlier := s.claimant
-	s.claimant = c
+	s.claimant = &wanted
 	isFree = !s.held
 	s.mu.Unlock()
-	if earlier != nil && earlier != c {
-		earlier.wake()
+	if earlier != nil && earlier.by != wanted.by {
+		earlier.by.wake()
 	}
 	if !isFree {
 		s.news.Store(true)
 		s.holder.wake()
 	}
-	return isFree
+	return isFree, false
 }
 
-// isOlder reports whether a connect with this ID was sent before the one that had the
-// seat last: IDs ascend over all connections of a session (docs/protocol.md §2.1). Whose
-// it is may have been found out only now, and its client is on a newer connection.
-func (s *seat) isOlder(connect uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return connect != 0 && connect < s.connect
+// isLate reports whether a request that wants the seat was overtaken by a newer one of its
+// client; mu is held. IDs of connects and numbers of pages ascend over all connections of a
+// session (docs/protocol.md §2.1, §3.3). A request that goes on from a page is also late where the
+// session is on no polls: it could not say where its client is, and would take the session
+// away from it for nothing.
+func (s *seat) isLate(wanted *claim) bool {
+	var other claim
+	if s.claimant != nil {
+		other = *s.claimant
+	}
+	switch {
+	case wanted.isConnect:
+		return wanted.connect != 0 && wanted.connect < max(s.connect, other.connect)
+	case !s.isPolled, s.isResuming, other.isConnect:
+		return true
+	}
+	return wanted.acknowledged != 0 && wanted.acknowledged < max(s.page, other.acknowledged)
 }
 
-// noteConnect notes the ID of a connect that has the seat now.
-func (s *seat) noteConnect(id uint64) {
+// noteConnect notes the ID of a connect that has the seat now, and the number of the first page
+// that a client can have whose connection it began.
+func (s *seat) noteConnect(id, page uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.connect = id
+	s.connect, s.page, s.isResuming = id, page, false
 }
 
 // takeOver gives the seat to c, if it is free and c is still the one that claims it.
@@ -196,7 +224,7 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.isOver, s.claimant != c:
+	case s.isOver, s.claimant == nil, s.claimant.by != c:
 		return left, true, true
 	case s.held:
 		return left, false, false
@@ -204,7 +232,11 @@ func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	if s.left != nil {
 		left, s.left = *s.left, nil
 	}
+	if s.isResuming = s.claimant.isConnect; !s.isResuming {
+		s.page = max(s.page, min(s.claimant.acknowledged, left.dialect.Pages()))
+	}
 	s.held, s.claimant = true, nil
+	s.isPolled = c.dialect.(*dialect.Session).IsPolled()
 	s.t.seats.waiting.Add(-1)
 	s.stopTimer()
 	s.holder.ring.Store(&c.wake)
@@ -233,7 +265,7 @@ func (s *seat) refusal() error {
 func (s *seat) withdraw(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.claimant != c {
+	if s.claimant == nil || s.claimant.by != c {
 		return
 	}
 	s.claimant = nil
@@ -270,6 +302,7 @@ func (s *seat) leave(left leftBehind) {
 	}
 	s.mu.Lock()
 	s.left, s.held = &left, false
+	s.isPolled, s.isResuming = !left.resumes, false
 	s.t.seats.waiting.Add(1)
 	claimant := s.claimant
 	if claimant == nil {
@@ -280,7 +313,7 @@ func (s *seat) leave(left leftBehind) {
 	s.mu.Unlock()
 	switch {
 	case claimant != nil:
-		claimant.wake()
+		claimant.by.wake()
 	case left.resumes:
 		s.t.observe.suspended(s.session.ID())
 	}
@@ -328,7 +361,7 @@ func (s *seat) end() {
 
 // endLocked has nobody get the seat any more, and returns the one that waits for it;
 // s.mu is held.
-func (s *seat) endLocked() (claimant *conversation) {
+func (s *seat) endLocked() (claimant *claim) {
 	claimant = s.claimant
 	s.isOver = true
 	if !s.held {
@@ -340,11 +373,11 @@ func (s *seat) endLocked() (claimant *conversation) {
 }
 
 // ended tells everybody else of the end.
-func (s *seat) ended(claimant *conversation) {
+func (s *seat) ended(claimant *claim) {
 	s.t.seats.remove(s)
 	s.session.Close()
 	if claimant != nil {
-		claimant.wake()
+		claimant.by.wake()
 	}
 }
 

@@ -92,6 +92,17 @@ func NewSessionPoll(o *SessionOptions, wait time.Duration) *Session {
 // Acknowledge says that the client has received the pages of a poll up to a number.
 func (s *Session) Acknowledge(number uint64) { s.needEarly().acknowledged = number }
 
+// Acknowledged is what Acknowledge was called with, until Begin; 0 for nothing.
+func (s *Session) Acknowledged() uint64 {
+	if s.early == nil {
+		return 0
+	}
+	return s.early.acknowledged
+}
+
+// Pages is the number of the newest page of polls that was sent, on this connection or one before.
+func (s *Session) Pages() uint64 { return s.page() }
+
 // Transport implements Dialect.
 func (s *Session) Transport() string { return "session" }
 
