@@ -149,6 +149,39 @@ func TestBeginPublish(t *testing.T) {
 	}
 }
 
+// keepingBroker keeps who is told of publications, for tests that tell them.
+type keepingBroker struct {
+	hub.Broker
+	tell []func(hub.Published)
+}
+
+func (b *keepingBroker) Publish(_ hub.Message, _ hub.Retention, to hub.Completer, ticket uint64) {
+	b.tell = append(b.tell, func(p hub.Published) { to.Published(ticket, p) })
+}
+
+// What a Broker says of a publication a second time is not taken for the outcome of a later
+// one, which is given the memory of the first.
+func TestOutcomesOfEarlierPublications(t *testing.T) {
+	b := &keepingBroker{Broker: newBroker()}
+	h := newHub(t, b, nil)
+	outcomes := make(completer, 2)
+	for i := range 50 {
+		h.BeginPublish("post", hub.Message{Channel: "c"}, outcomes, 9)
+		if i > 0 {
+			b.tell[i-1](hub.Published{Position: hub.Position{Epoch: "again", Offset: 1}})
+		}
+		if len(outcomes) != 0 {
+			t.Fatalf("publication %d has the outcome of the one before: %+v", i, <-outcomes)
+		}
+		at := hub.Position{Epoch: "e", Offset: uint64(i + 1)}
+		b.tell[i](hub.Published{Position: at})
+		b.tell[i](hub.Published{Position: hub.Position{Epoch: "again", Offset: 1}})
+		if p := <-outcomes; p.Err != nil || p.Position != at || len(outcomes) != 0 {
+			t.Fatalf("publication %d: %+v, and %d more", i, p, len(outcomes))
+		}
+	}
+}
+
 // TestIsBusy counts wakes exactly: one for what can be taken, one when the edge
 // may go on, and none again and again.
 func TestIsBusy(t *testing.T) {

@@ -20,24 +20,25 @@ import (
 // No two locks of a hub are ever held at once, and none is held while the
 // Broker or an edge is called.
 type Hub struct {
-	broker    Broker
-	immediate func() bool // whether the broker never waits, now
-	tellsGaps bool        // to an Observer.Gapped
-	options   Options
-	channels  channels
-	patterns  patterns
-	calls     *calls    // of a broker that may wait
-	pages     *pages    // of histories that resuming subscriptions read
-	exchange  *exchange // of calls of methods
-	waiters   sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
-	counters  counters
-	policies  atomic.Pointer[func(channel string) *Policy]
-	latest    atomic.Int64           // of uniqueNow
-	mirror    atomic.Pointer[Mirror] // nil without Neighbours
-	keys      sync.Map               // Policy.KeyPointer → *Form[string]
-	ending    atomic.Pointer[error]  // to ErrShutdown or ErrClosed once it is so; changed under mu
-	away      atomic.Pointer[error]  // why the Broker cannot be used; nil while it can
-	herald    herald                 // of that
+	broker      Broker
+	immediate   func() bool // whether the broker never waits, now
+	tellsGaps   bool        // to an Observer.Gapped
+	options     Options
+	channels    channels
+	patterns    patterns
+	calls       *calls    // of a broker that may wait
+	pages       *pages    // of histories that resuming subscriptions read
+	exchange    *exchange // of calls of methods
+	waiters     sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
+	publishings sync.Pool // of *publishing, like these
+	counters    counters
+	policies    atomic.Pointer[func(channel string) *Policy]
+	latest      atomic.Int64           // of uniqueNow
+	mirror      atomic.Pointer[Mirror] // nil without Neighbours
+	keys        sync.Map               // Policy.KeyPointer → *Form[string]
+	ending      atomic.Pointer[error]  // to ErrShutdown or ErrClosed once it is so; changed under mu
+	away        atomic.Pointer[error]  // why the Broker cannot be used; nil while it can
+	herald      herald                 // of that
 
 	mu         sync.Mutex // guards what follows
 	sessions   shrinkmap.Map[*Session, struct{}]

@@ -119,52 +119,81 @@ func (w *waiter) Published(ticket uint64, p Published) {
 // published. The errors are those of Publish. It keeps m.Data. transport names
 // the edge to the Observer.
 func (h *Hub) BeginPublish(transport string, m Message, to Completer, ticket uint64) {
-	p := &publishing{hub: h, transport: transport, to: to, ticket: ticket, bytes: len(m.Data), began: h.now()}
-	if err := h.hand(transport, &m, p, 0); err != nil {
+	p, _ := h.publishings.Get().(*publishing)
+	if p == nil {
+		p = &publishing{hub: h}
+	}
+	number := p.begin(transport, len(m.Data), to, ticket)
+	if err := h.hand(transport, &m, p, number); err != nil {
+		p.drop()
 		to.Published(ticket, Published{Err: err})
 		return
 	}
 	if !h.immediate() {
-		p.expectAnswer()
+		p.expectAnswer(number)
 	}
 }
 
-// publishing is a publication that no session has.
+// publishing is a publication that no session has. It is used again for another one.
 type publishing struct {
-	hub       *Hub
+	hub *Hub
+
+	mu        sync.Mutex // guards what follows
+	number    uint64     // of the publication: a second outcome of an earlier one has another
+	answered  bool
+	timer     *time.Timer
 	transport string
-	to        Completer
-	ticket    uint64
 	bytes     int
 	began     time.Time
-
-	mu       sync.Mutex // guards what follows
-	answered bool
-	timer    *time.Timer
+	to        Completer
+	ticket    uint64
 }
 
-func (p *publishing) expectAnswer() {
+// begin begins the next publication, and returns its number.
+func (p *publishing) begin(transport string, bytes int, to Completer, ticket uint64) (number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.answered {
-		p.timer = time.AfterFunc(callTimeout, func() { p.Published(0, Published{Err: ErrUnanswered}) })
+	p.number++
+	p.answered, p.transport, p.bytes, p.began, p.to, p.ticket = false, transport, bytes, p.hub.now(), to, ticket
+	return p.number
+}
+
+// drop ends a publication that the Broker was not given.
+func (p *publishing) drop() {
+	p.mu.Lock()
+	p.answered, p.to = true, nil
+	p.mu.Unlock()
+	p.hub.publishings.Put(p)
+}
+
+func (p *publishing) expectAnswer(number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.number == number && !p.answered {
+		p.timer = time.AfterFunc(callTimeout, func() { p.Published(number, Published{Err: ErrUnanswered}) })
 	}
 }
 
 // Published implements Completer.
-func (p *publishing) Published(_ uint64, outcome Published) {
+func (p *publishing) Published(number uint64, outcome Published) {
 	p.mu.Lock()
-	known := !p.answered
+	if p.number != number || p.answered {
+		p.mu.Unlock()
+		return
+	}
 	p.answered = true
 	if p.timer != nil {
 		p.timer.Stop()
+		p.timer = nil
 	}
+	transport, bytes, began, to, ticket := p.transport, p.bytes, p.began, p.to, p.ticket
+	p.to = nil
 	p.mu.Unlock()
-	if known {
-		p.hub.countPublished(p.transport, p.bytes, p.began, outcome)
-		outcome.Err = p.hub.brokerError(outcome.Err)
-		p.to.Published(p.ticket, outcome)
-	}
+	h := p.hub
+	h.publishings.Put(p)
+	h.countPublished(transport, bytes, began, outcome)
+	outcome.Err = h.brokerError(outcome.Err)
+	to.Published(ticket, outcome)
 }
 
 // hand checks m and gives it to the Broker.
