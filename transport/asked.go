@@ -17,7 +17,8 @@ type asked struct {
 	host   string
 	secure bool // it came over TLS
 
-	admitsCookies, isSocket bool // set for the Guard
+	isSocket bool    // set for the Guard
+	request  Request // what that sees of it
 
 	http *http.Request   // nil if a loop has read it
 	loop *engine.Request // its strings are valid only while it is decided about
@@ -37,16 +38,24 @@ func askedLoop(r *engine.Request) asked {
 }
 
 // values are those of a field, which are not to be kept.
-func (a *asked) values(name string) (values []string) {
+func (a *asked) values(name string) []string {
 	if a.http != nil {
 		return a.http.Header.Values(name)
 	}
+	return a.appendValues(nil, name)
+}
+
+// appendValues appends those of a field.
+func (a *asked) appendValues(dst []string, name string) []string {
+	if a.http != nil {
+		return append(dst, a.http.Header.Values(name)...)
+	}
 	for key, value := range a.loop.Fields() {
 		if httpsyntax.EqualFold(key, name) {
-			values = append(values, value)
+			dst = append(dst, value)
 		}
 	}
-	return values
+	return dst
 }
 
 // get is the first value of a field, or "". It is not to be kept.

@@ -47,6 +47,15 @@ type TokenGuard interface {
 	IdentifyToken(c *Client, token string, done func(*Client, error))
 }
 
+// OpenGuard is a Guard that can say at once that a request needs none.
+type OpenGuard interface {
+	Guard
+
+	// IsOpenTo reports whether the client of r is allowed everything. Then Identify is not
+	// called for r, and the Guard is asked nothing about this client.
+	IsOpenTo(r *Request) bool
+}
+
 // Client is who makes a request, as long as what it began goes on.
 type Client struct {
 	Identity *access.Identity // not nil
@@ -64,7 +73,10 @@ type Act struct {
 
 // Request is the head of a request, whether net/http has read it or an event loop.
 // Its strings are valid as long as it is: use strings.Clone to keep one.
-type Request struct{ a *asked }
+type Request struct {
+	a *asked
+	t *Transport
+}
 
 // Method is the method, such as GET.
 func (r *Request) Method() string { return r.a.method }
@@ -105,7 +117,7 @@ func (r *Request) Cookie(name string) string {
 // AdmitsCookies reports whether cookies count: the page behind the request, if there
 // is one, is of the same origin or of one that Origins name. Where they admit everybody,
 // with "*" or "null", cookies of such pages do not count.
-func (r *Request) AdmitsCookies() bool { return r.a.admitsCookies }
+func (r *Request) AdmitsCookies() bool { return r.t.admitsCookies(r.a) }
 
 // RemoteAddr is the address of the peer of the connection, which may be a proxy.
 // It is invalid for a peer without one, such as that of a socket file.

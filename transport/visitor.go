@@ -69,9 +69,13 @@ func (t *Transport) visit(a *asked, isSocket bool) *visitor {
 	if t.o.Guard == nil {
 		return nil
 	}
-	v := &visitor{guard: t.o.Guard}
 	a.isSocket = isSocket
-	t.o.Guard.Identify(t.requestOf(a), v.know)
+	r := t.requestOf(a)
+	if open, ok := t.o.Guard.(OpenGuard); ok && open.IsOpenTo(r) {
+		return nil
+	}
+	v := &visitor{guard: t.o.Guard}
+	t.o.Guard.Identify(r, v.know)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.isKnown && v.client == nil && v.err == nil {
@@ -89,8 +93,8 @@ func (t *Transport) RequestOf(r *http.Request) *Request {
 }
 
 func (t *Transport) requestOf(a *asked) *Request {
-	a.admitsCookies = t.admitsCookies(a)
-	return &Request{a}
+	a.request = Request{a: a, t: t}
+	return &a.request
 }
 
 // admitsCookies reports whether cookies say that the client wants this: no page of

@@ -48,6 +48,12 @@ func TestClosedChannelsOfAnOpenServer(t *testing.T) {
 		if c := identify("/channels/chat"); (c == nil) != isLocal(address) {
 			t.Errorf("from %v: an open channel has the client %v", address, c)
 		}
+		for _, path := range []string{"/channels/chat", "/channels/private-a", "/connect"} {
+			open := g.IsOpenTo(tr.RequestOf(httptest.NewRequest(http.MethodGet, path, nil)))
+			if open != (identify(path) == nil) {
+				t.Errorf("%s from %v: it is open: %v", path, address, open)
+			}
+		}
 		for _, path := range []string{"/channels/private-a", "/connect", "/presence/a/presence-b"} {
 			c := identify(path)
 			if c == nil {

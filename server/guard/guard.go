@@ -129,6 +129,15 @@ type state struct {
 	fields  [][2]string            // of its request, for hooks
 }
 
+// IsOpenTo implements transport.OpenGuard: clients of this machine may do everything where
+// nothing is configured that says otherwise, except in closed channels.
+func (g *Guard) IsOpenTo(r *transport.Request) bool {
+	return g.settings.Load().isOpen() && isLocal(g.address(r)) && isOnlyOpen(r.Path())
+}
+
+// address is where the client of r is.
+func (g *Guard) address(r *transport.Request) netip.Addr { return g.o.Address(r).Unmap().WithZone("") }
+
 // Identify implements transport.Guard.
 func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, error)) {
 	s := g.use()
@@ -140,7 +149,7 @@ func (g *Guard) Identify(r *transport.Request, done func(*transport.Client, erro
 }
 
 func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport.Client, error)) {
-	c := &transport.Client{Address: g.o.Address(r).Unmap().WithZone("")}
+	c := &transport.Client{Address: g.address(r)}
 	own := &state{isLocal: isLocal(c.Address), rate: new(ratelimit.Bucket)}
 	c.State = own
 	if !own.isLocal {
