@@ -110,12 +110,13 @@ func (c *conversation) take(m *scratch) {
 		return
 	}
 	c.mu.Lock()
-	pushes := m.pushes[:0]
-	for o := c.settled; o != nil; o = o.next {
-		pushes = append(pushes, hub.Push{Channel: o.Channel, Outcome: &o.Outcome})
-	}
+	first := c.settled
 	c.settled = nil
 	c.mu.Unlock()
+	pushes := m.pushes[:0]
+	for o := first; o != nil; o = o.next {
+		pushes = append(pushes, hub.Push{Channel: o.Channel, Outcome: &o.Outcome})
+	}
 	var ended error
 	if c.session != nil {
 		pushes, ended = c.session.Take(pushes)
@@ -124,6 +125,9 @@ func (c *conversation) take(m *scratch) {
 	m.pushes = pushes
 	if len(pushes) > 0 || c.link() != nil { // a poll is answered also with what needed no session
 		c.dialect.Push(time.Now(), pushes, &m.effects)
+		if _, ok := c.dialect.(*dialect.Post); ok && first != nil {
+			first.recycle() // others may keep an Outcome
+		}
 	}
 	if ended != nil && m.effects.Closing == nil {
 		c.dialect.End(ended, &m.effects)
@@ -338,9 +342,18 @@ type settled struct {
 	next *settled
 }
 
+var spareSettled = sync.Pool{New: func() any { return new(settled) }}
+
+// recycle gives o, of which nobody keeps the Outcome, back.
+func (o *settled) recycle() {
+	*o = settled{}
+	spareSettled.Put(o)
+}
+
 // settle keeps an outcome that came from no session.
 func (c *conversation) settle(o hub.Outcome) {
-	kept := &settled{Outcome: o}
+	kept := spareSettled.Get().(*settled)
+	kept.Outcome = o
 	c.mu.Lock()
 	last := &c.settled
 	for *last != nil {

@@ -40,7 +40,7 @@ func TestAllocationsOnLoops(t *testing.T) {
 		}
 	}
 	alone := perCall(publish)
-	if alone > 15 {
+	if alone > 7 {
 		t.Errorf("a POST allocates %.1f times", alone)
 	}
 

@@ -117,7 +117,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.writeResponse(w, r, d.response)
 	case d.socket != nil:
 		t.serveWebSocket(w, r, &d)
-	case d.message != nil:
+	case d.isPost:
 		t.servePublish(w, r, &d)
 	case d.content != nil:
 		t.serveContent(w, r, &d)
@@ -176,11 +176,11 @@ func (t *Transport) decide(a *asked) decision {
 		d.dialect = dialect.NewPresence(channel, q)
 		return d
 	case a.method == http.MethodPost:
-		m, refused := t.publication(a, channel)
-		if refused != nil {
+		var refused *refusal
+		if d.message, refused = t.publication(a, channel); refused != nil {
 			return t.refused(d, refused)
 		}
-		d.message = &m
+		d.isPost = true
 		return d
 	}
 	read, refused := t.readDialect(a, channel)

@@ -26,8 +26,8 @@ func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, d *deci
 		t.writeResponse(w, r, out)
 		return
 	}
-	fill(d.message, data)
-	d.dialect = dialect.NewPost(*d.message)
+	fill(&d.message, data)
+	d.dialect = dialect.NewPost(d.message)
 	t.serveResponse(w, r, d)
 }
 
@@ -53,7 +53,8 @@ func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal
 	}
 	m.Attributes = attributes
 	var err error
-	if m.Kind, err = kindOf(a.values("Content-Type")); err != nil {
+	var room [1]string
+	if m.Kind, err = kindOf(a.appendValues(room[:0], "Content-Type")); err != nil {
 		return m, &refusal{problem: ProblemContentType, detail: err.Error(), close: true}
 	}
 	return m, nil

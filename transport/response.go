@@ -176,8 +176,9 @@ func (t *Transport) refuse(a *asker, f *refusal, out *response) {
 // the fields but asker is set.
 type decision struct {
 	asker
-	response *response          // the answer: a refusal, or what needs no conversation
-	message  *hub.Message       // to be published, with the content as payload
+	response *response // the answer: a refusal, or what needs no conversation
+	isPost   bool      // message is to be published, with the content as payload
+	message  hub.Message
 	dialect  dialect.Dialect    // what is read
 	socket   dialect.OverSocket // a WebSocket, if its handshake is in order
 	link     *link              // of a session that outlives its carrier

@@ -37,7 +37,7 @@ func (t *Transport) Route(r *engine.Request) engine.Route {
 		route.Responder = t.newExchange(&d)
 		route.BodyBytesMax = int64(t.o.SessionBytesMax)
 		route.EndsWithInput = false
-	case d.message != nil:
+	case d.isPost:
 		route.Responder = t.newExchange(&d)
 		route.BodyBytesMax = int64(t.o.BodyBytesMax)
 		// A client that has sent all of its request may close its half. It is answered
@@ -55,17 +55,27 @@ type briefExchange struct {
 	asker asker
 }
 
+// postExchange is one whose dialect is known.
+type postExchange struct {
+	briefExchange
+	post dialect.Post
+}
+
 func (t *Transport) newExchange(d *decision) *exchangeCarrier {
 	var s *exchangeCarrier
 	if stream, ok := d.dialect.(*dialect.Stream); ok && isHeld(stream) {
 		s = &exchangeCarrier{asker: new(d.asker)}
 	} else {
-		brief := &briefExchange{asker: d.asker}
+		var brief *briefExchange
+		if d.isPost {
+			one := &postExchange{post: dialect.Post{Message: d.message}}
+			brief, d.dialect = &one.briefExchange, &one.post
+		} else {
+			brief = new(briefExchange)
+		}
+		brief.asker = d.asker
 		s = &brief.exchangeCarrier
 		s.asker = &brief.asker
-	}
-	if d.message != nil {
-		d.dialect = dialect.NewPost(*d.message)
 	}
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.dialect, s.wakeUp, d.visitor
 	return s

@@ -13,7 +13,18 @@ import (
 type Post struct {
 	listener
 	Message hub.Message // to be complete when Begin is called
+
+	// What is answered, which is nothing of its own for the allocator.
+	answer Answer
+	body   [postBodyBytes]byte
 }
+
+// postBodyBytes has room for the answer with any position of an epoch as the brokers of ours
+// make them; what is longer is allocated.
+const postBodyBytes = 64
+
+// answered is the end of a Post that was answered.
+var answered = &Closing{End: EndClient}
 
 // NewPost returns the dialect of publishing m.
 func NewPost(m hub.Message) *Post { return &Post{Message: m} }
@@ -32,14 +43,14 @@ func (p *Post) Push(_ time.Time, pushes []hub.Push, out *Effects) {
 		return
 	}
 	o := pushes[0].Outcome
-	out.Closing = &Closing{End: EndClient}
+	out.Closing = answered
+	out.Answer = &p.answer
 	if o.Err != nil {
-		out.Answer = &Answer{Err: o.Err}
+		p.answer = Answer{Err: o.Err}
 		return
 	}
-	out.Answer = &Answer{Status: 201, ContentType: "application/json", IsWhole: true, Replayed: o.Duplicate}
-	body := make([]byte, 0, 64)
-	body = append(body, `{"position":`...)
+	p.answer = Answer{Status: 201, ContentType: "application/json", IsWhole: true, Replayed: o.Duplicate}
+	body := append(p.body[:0], `{"position":`...)
 	body = AppendPosition(body, o.Position)
 	out.Frames = append(out.Frames, append(body, "}\n"...))
 }
