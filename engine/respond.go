@@ -113,6 +113,32 @@ func (x Exchange) Respond(status int, fields, body []byte) error {
 	if err := checkResponse(status, fields); err != nil {
 		return err
 	}
+	return x.respond(status, fields, body)
+}
+
+// PreparedHead is the status and the fields of responses, checked once for all of them.
+type PreparedHead struct {
+	status int
+	fields []byte
+}
+
+// PrepareHead returns the head of responses with a status and fields, which it copies. The
+// errors are those of Respond.
+func PrepareHead(status int, fields []byte) (*PreparedHead, error) {
+	if err := checkResponse(status, fields); err != nil {
+		return nil, err
+	}
+	return &PreparedHead{status, bytes.Clone(fields)}, nil
+}
+
+// RespondPrepared is Respond with a head that was checked before: for what is answered
+// often and differs only in its content.
+func (x Exchange) RespondPrepared(h *PreparedHead, body []byte) error {
+	return x.respond(h.status, h.fields, body)
+}
+
+// respond is Respond with a status and fields that are in order.
+func (x Exchange) respond(status int, fields, body []byte) error {
 	if isBodiless(status) && len(body) > 0 {
 		return ErrNoContent
 	}

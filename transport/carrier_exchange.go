@@ -109,12 +109,7 @@ func (s *exchangeCarrier) apply(m *scratch) {
 	isHead := false
 	if e.Answer != nil {
 		isHead = s.asker.isHead
-		s.t.answer(s.asker, e.Answer, &m.response, e)
-		if m.response.isStream {
-			s.asker = nil
-		}
-		var err error
-		if m.fields, err = m.response.respond(x, m.fields); err != nil {
+		if err := s.answer(m); err != nil {
 			s.fail(x, err)
 			return
 		}
@@ -139,6 +134,20 @@ func (s *exchangeCarrier) apply(m *scratch) {
 	default:
 		s.setAlarm(x)
 	}
+}
+
+// answer answers the request, and begins a stream.
+func (s *exchangeCarrier) answer(m *scratch) (err error) {
+	e := &m.effects
+	if head := s.t.prepared(s.asker, e.Answer); head != nil {
+		return s.exchange.RespondPrepared(head, e.Content())
+	}
+	s.t.answer(s.asker, e.Answer, &m.response, e)
+	if m.response.isStream {
+		s.asker = nil
+	}
+	m.fields, err = m.response.respond(s.exchange, m.fields)
+	return err
 }
 
 // fail ends an exchange that cannot go on.

@@ -69,6 +69,11 @@ func (r *response) appendFields(dst []byte) []byte {
 	return dst
 }
 
+// prepare returns r, without its content, as the head of many responses.
+func (r *response) prepare() (*engine.PreparedHead, error) {
+	return engine.PrepareHead(r.status, r.appendFields(nil))
+}
+
 // respond answers an exchange of the engine. dst is memory for the fields, which
 // is returned.
 func (r *response) respond(x engine.Exchange, dst []byte) ([]byte, error) {
@@ -142,6 +147,24 @@ func (t *Transport) answer(a *asker, d *dialect.Answer, out *response, e *dialec
 	out.set("X-Accel-Buffering", "no")
 	out.set("Cache-Control", "no-store, no-transform")
 	out.isStream, out.isLast = true, true // a stream ends with its connection
+}
+
+// posted is what a publication is answered whose request is a plain one.
+var posted = dialect.Answer{Status: http.StatusCreated, ContentType: "application/json", IsWhole: true}
+
+// prepare prepares the head of that answer, if the fields of Options are in order.
+func (t *Transport) prepare() {
+	var out response
+	t.answer(&asker{}, &posted, &out, new(dialect.Effects))
+	t.posted, _ = out.prepare() // an error comes again with every response
+}
+
+// prepared returns the head of the answer to a if it is prepared, or nil.
+func (t *Transport) prepared(a *asker, d *dialect.Answer) *engine.PreparedHead {
+	if a.origin == "" && !a.isPresence && d.Err == nil && *d == posted {
+		return t.posted
+	}
+	return nil
 }
 
 // refusal is a request that is answered with a problem.

@@ -258,8 +258,9 @@ type Transport struct {
 	hub     *hub.Hub
 	o       Options
 	observe observer
-	limits  *engine.Options // of WebSockets on the engine
-	fixed   []responseField // of every response
+	limits  *engine.Options      // of WebSockets on the engine
+	fixed   []responseField      // of every response
+	posted  *engine.PreparedHead // what most publications are answered; nil if it cannot be
 	streams dialect.StreamOptions
 	pacing  pacing
 
@@ -285,6 +286,7 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 			t.fixed = append(t.fixed, responseField{name, value})
 		}
 	}
+	t.prepare()
 	t.pacing.random = t.o.Random
 	t.pacing.sessions = h.SessionCount
 	t.SetPace(t.o.Reconnect, t.o.SessionsPerSecond)
