@@ -199,10 +199,10 @@ func (l *loop) takeDescriptor(fd int32, peer socket.Address, config *tls.Config,
 	c.mode = mode
 	switch {
 	case mode&expectsProxy != 0:
-		c.extra = &extra{preface: &preface{config: config}}
+		c.needRare().preface = &preface{config: config} // nobody else knows c yet
 	case config != nil:
 		c.mode |= secured
-		c.extra = &extra{link: tlslink.New(linkOwner{c}, config)}
+		c.needRare().link = tlslink.New(linkOwner{c}, config)
 	}
 	l.awaitHead(c)
 	if l.stopping {

@@ -213,7 +213,7 @@ func (s *Server) adopt(nc net.Conn, early, first []byte, a *agreement) (*Conn, e
 			}
 		} else {
 			c.mu.Lock()
-			c.needExtra().stream = newStream(l, c, nc, nil)
+			c.needRare().stream = newStream(l, c, nc, nil)
 			c.mu.Unlock()
 		}
 		if l.stopping {

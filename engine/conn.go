@@ -47,7 +47,7 @@ type loopOnly struct {
 	timer   wheel.Timer[Conn]
 	message *assembly      // the head or the message that is arriving in parts
 	slot    int32          // in the loop's table
-	fd      int32          // -1: extra.stream, or closed; written under the lock
+	fd      int32          // -1: rare.stream, or closed; written under the lock
 	peer    socket.Address // never changes once the head of a request arrives
 	state   state
 	mode    mode
@@ -65,17 +65,18 @@ func (c *Conn) setRTT(d time.Duration) {
 
 // extra is what few connections have.
 type extra struct {
-	stream   *stream       // goroutines do the I/O; nil for a descriptor
-	link     *tlslink.Link // TLS over a descriptor; nil without
-	handler  Handler       // set by SetHandler; nil: the server's
-	exchange *exchange     // nil until it serves a request
-	held     *holding      // nil until its input had to wait
-	preface  *preface      // a header of the PROXY protocol that arrives; nil when it has
-	rare     *rare         // nil for most of these
+	handler  Handler   // set by SetHandler; nil: the server's
+	exchange *exchange // nil until it serves a request
+	rare     *rare     // nil for most of these
 }
 
 // rare is what even fewer have.
 type rare struct {
+	stream  *stream       // goroutines do the I/O; nil for a descriptor
+	link    *tlslink.Link // TLS over a descriptor; nil without
+	held    *holding      // nil until its input had to wait
+	preface *preface      // a header of the PROXY protocol that arrives; nil when it has
+
 	mail        *mailbox // in front of a handler that blocks; nil if there never was one
 	subprotocol string   // one that is not of Server.Subprotocols
 	compression deflate.Params
@@ -122,10 +123,10 @@ const (
 	lingers                        // after the last bytes, wait for the peer to take them
 	halfClosed                     // the write side was shut down
 	hooked                         // OnOpen was called, so OnClose will be
-	secured                        // TLS over the descriptor: extra.link
+	secured                        // TLS over the descriptor: rare.link
 	awaitsHandler                  // a blocking handler is at work, and what comes next has to wait
 	keepsInput                     // nothing is read, and what was read waits
-	expectsProxy                   // a header of the PROXY protocol comes first: extra.preface
+	expectsProxy                   // a header of the PROXY protocol comes first: rare.preface
 	toldByProxy                    // peer is what such a header says
 )
 
@@ -153,7 +154,7 @@ func (c *Conn) Compression() (deflate.Params, bool) {
 	return c.rareState().compression, true
 }
 
-// rareState returns what few connections have, or nil; mu is held.
+// rareState returns what few connections have, or nil; mu is held, or nobody else knows c yet.
 func (c *Conn) rareState() *rare {
 	if c.extra == nil {
 		return nil
@@ -307,8 +308,8 @@ func (c *Conn) stream() *stream {
 
 // streamed is stream when mu is held.
 func (c *Conn) streamed() *stream {
-	if c.extra == nil {
-		return nil
+	if r := c.rareState(); r != nil {
+		return r.stream
 	}
-	return c.extra.stream
+	return nil
 }

@@ -49,7 +49,7 @@ func (c *Conn) isPaused() bool {
 // it is, or many short messages would be moved as often as there are of them. mu is
 // held.
 func (c *Conn) keepUndecoded(p []byte) {
-	x := c.needExtra()
+	x := c.needRare()
 	if x.held == nil {
 		x.held = &holding{}
 	}
@@ -82,7 +82,7 @@ func (l *loop) continueAfterPause(c *Conn) {
 	if !kept || c.mode&(pausedReading|awaitsHandler) != 0 {
 		return
 	}
-	h := c.extra.held
+	h := c.held()
 	long := h.long
 	h.long = false
 	c.mode &^= keepsInput
@@ -102,11 +102,20 @@ func (l *loop) continueAfterPause(c *Conn) {
 	}
 }
 
+// held is the input of c that waits, or that has waited once, or nil.
+func (c *Conn) held() *holding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.rareState(); r != nil {
+		return r.held
+	}
+	return nil
+}
+
 // releaseInput ends keeping input: the poller watches for more.
 func (l *loop) releaseInput(c *Conn) {
 	c.mode &^= keepsInput
-	if c.extra != nil && c.extra.held != nil {
-		h := c.extra.held
+	if h := c.held(); h != nil {
 		if h.unwatched {
 			if err := l.poll.Add(c.fd, c.slot); err != nil {
 				l.server.log().Error("engine: cannot watch a connection", "error", err)
@@ -119,10 +128,7 @@ func (l *loop) releaseInput(c *Conn) {
 
 // dropHeld gives up what was kept.
 func (c *Conn) dropHeld() {
-	if c.extra == nil || c.extra.held == nil {
-		return
-	}
-	if h := c.extra.held; h.rest != nil {
+	if h := c.held(); h != nil && h.rest != nil {
 		h.rest.recycle()
 		h.rest = nil
 	}
@@ -138,7 +144,7 @@ func (l *loop) holdUnread(c *Conn) {
 	c.mu.Lock()
 	paused := c.isPaused()
 	c.mu.Unlock()
-	h := c.extra.held
+	h := c.held()
 	switch {
 	case !paused: // it goes on in this turn
 	case !h.unread:

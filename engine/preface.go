@@ -24,7 +24,7 @@ type preface struct {
 // readPreface takes what has arrived in front of a connection, and lets it begin when
 // the header is whole.
 func (l *loop) readPreface(c *Conn) {
-	p := c.extra.preface
+	p := c.rareState().preface
 	n, err := l.system.Read(c.fd, l.in[:proxyproto.BytesMax])
 	switch {
 	case err == socket.ErrAgain:
@@ -54,7 +54,7 @@ func (l *loop) readPreface(c *Conn) {
 		}
 		return
 	}
-	c.extra.preface = nil
+	c.rareState().preface = nil
 	c.mode &^= expectsProxy
 	if header.Source.IsValid() {
 		c.peer = socket.AddressOf(header.Source)
@@ -101,7 +101,7 @@ func (l *loop) countAddress(c *Conn) bool {
 // refusePreface ends a connection that does not begin as it must.
 func (l *loop) refusePreface(c *Conn, b []byte, err error) {
 	l.server.noteStranger(l.now, c.peer.NetAddr(), err)
-	c.extra.preface = nil
+	c.rareState().preface = nil
 	c.mode &^= expectsProxy
 	if proxyproto.IsText(b) { // it is most likely HTTP
 		l.refuse(c, "", &handshake.Fault{Status: http.StatusBadRequest, Reason: proxyproto.Expected, Header: handshake.Header{"Connection": {"close"}}})

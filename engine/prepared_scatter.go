@@ -5,7 +5,8 @@ import "github.com/godwit-io/godwit/engine/internal/socket"
 // canScatter reports whether c's frames can be sent from where they are, and need
 // not be in one piece; mu is held.
 func (c *Conn) canScatter() bool {
-	return c.fd >= 0 && (c.extra == nil || c.extra.stream == nil && c.extra.link == nil) // TLS wants to encrypt
+	r := c.rareState()
+	return c.fd >= 0 && (r == nil || r.stream == nil && r.link == nil) // TLS wants to encrypt
 }
 
 // scatter writes what can be written of parts at once. They are those of an

@@ -437,9 +437,9 @@ func (l *loop) acceptStream(nc net.Conn, proxied *proxyproto.Conn) {
 		}
 	}
 	c := l.newConn(-1, peer, flags)
-	c.extra = &extra{}
+	r := c.needRare() // nobody else knows c yet
 	l.awaitHead(c)
-	c.extra.stream = newStream(l, c, nc, proxied)
+	r.stream = newStream(l, c, nc, proxied)
 }
 
 // awaitHead waits for the head of the first request.

@@ -90,7 +90,7 @@ func unwrap(ln net.Listener) (net.Listener, *tls.Config) {
 // setLink makes k what c's transport is encrypted with.
 func (c *Conn) setLink(k *tlslink.Link) {
 	c.mu.Lock()
-	c.needExtra().link = k
+	c.needRare().link = k
 	c.mu.Unlock()
 }
 
@@ -98,10 +98,10 @@ func (c *Conn) setLink(k *tlslink.Link) {
 func (c *Conn) linkOf() *tlslink.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.extra == nil {
-		return nil
+	if r := c.rareState(); r != nil {
+		return r.link
 	}
-	return c.extra.link
+	return nil
 }
 
 // ConnectionState returns what is known of the connection's TLS: the server name
