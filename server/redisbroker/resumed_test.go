@@ -130,6 +130,49 @@ func TestPatternGoesOnAtAnotherNode(t *testing.T) {
 	}
 }
 
+// TestWholeAfterWhatHasExpired: what has expired was accepted before the time after which a page is whole, and what came
+// next was not, however few are read at a time.
+func TestWholeAfterWhatHasExpired(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	age(t, redis, time.Minute)
+	b := newBroker(t, redis.URL())
+	s := start(t, b)
+	s.listen("c")
+	var newest time.Time
+	for range 3 {
+		r := make(result, 1)
+		b.Publish(hub.Message{Channel: "c", Data: []byte("short")}, hub.Retention{Count: 100, Age: time.Millisecond}, r, 1)
+		if p := <-r; p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		if p, err := b.History(t.Context(), "c", hub.Query{Last: 1}); err != nil {
+			t.Fatal(err)
+		} else if len(p.Publications) > 0 {
+			newest = p.Publications[0].Time
+		}
+	}
+	for { // until they have expired
+		page, err := b.History(t.Context(), "c", hub.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Publications) == 0 {
+			break
+		}
+	}
+	first := mustPublish(t, b, "c", "long")
+	for _, limit := range []int{0, 1, 2} {
+		page, err := b.History(t.Context(), "c", hub.Query{Limit: limit})
+		if err != nil || len(page.Publications) != 1 || page.Publications[0].Position != first {
+			t.Fatalf("with limit %d the page is %+v, %v", limit, page, err)
+		}
+		if at := page.Publications[0].Time; page.WholeAfter.IsZero() || page.WholeAfter.Before(newest) || page.WholeAfter.After(at) {
+			t.Errorf("with limit %d it is whole after %v; what expired is of %v, and what came next of %v", limit, page.WholeAfter, newest, at)
+		}
+	}
+}
+
 // TestPatternWantedAgain: a pattern that is followed again while the server is being told that nobody wants it has
 // missed nothing.
 func TestPatternWantedAgain(t *testing.T) {
