@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,8 +44,9 @@ type carrier interface {
 	// error is a *sentAway where the server says when to come back.
 	follow(ctx context.Context, i int, position string) (follower, error)
 
-	// pause is how long a client waits that was never told, before attempt n, from 0 on.
-	pause(n int) time.Duration
+	// pause is how long a client waits before attempt n, from 0 on, that was told to come
+	// back after a time, or with 0 was not.
+	pause(n int, told time.Duration) time.Duration
 }
 
 // sentAway is an answer of a server that takes no more at the moment.
@@ -67,7 +69,7 @@ type eventCarrier struct {
 // eventPause is what browsers wait, about, that were not told.
 const eventPause = 3 * time.Second
 
-func (c *eventCarrier) pause(int) time.Duration { return eventPause }
+func (c *eventCarrier) pause(_ int, told time.Duration) time.Duration { return cmp.Or(told, eventPause) }
 
 func (c *eventCarrier) follow(ctx context.Context, i int, position string) (follower, error) {
 	fields := http.Header{"Accept": {"text/event-stream"}, "Cache-Control": {"no-cache"}}
@@ -215,7 +217,7 @@ const (
 	socketPauseMax = 30 * time.Second
 )
 
-func (c *socketCarrier) pause(n int) time.Duration {
+func (c *socketCarrier) pause(n int, _ time.Duration) time.Duration {
 	most := min(socketPauseMin<<min(n, 10), socketPauseMax)
 	return time.Duration(c.random() * float64(most))
 }

@@ -62,7 +62,7 @@ func TestEventCarrier(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &eventCarrier{dialer: dialer, target: server.URL + "/channels/x", bytesMax: 1000}
-	if c.pause(0) != 3*time.Second || c.pause(9) != 3*time.Second {
+	if c.pause(0, 0) != 3*time.Second || c.pause(9, 0) != 3*time.Second || c.pause(9, time.Second) != time.Second {
 		t.Error("it does not wait as browsers do")
 	}
 	for _, want := range []struct {

@@ -180,7 +180,8 @@ type StormOptions struct {
 	// Server, if not empty, is the command line of the server, for the shell of the
 	// system. It is started, killed in each round as by kill -9, and started again, and
 	// clients come back as they are told. The URL is that of a channel of Godwit's: of
-	// its event streams if it begins with http, of its WebSockets if it begins with ws.
+	// its event streams if it begins with http, of its WebSockets if it begins with ws, and
+	// then, if Options.Subprotocols has godwit.v1, of sessions that are subscribed to it.
 	// Numbers are published there all the time, Options.Rate a second and one by
 	// default, to see whether any is lost. Rounds is 1 by default then, and Spread is
 	// not used.

@@ -73,8 +73,16 @@ func stormOfServer(ctx context.Context, target string, o Options) (*Report, erro
 	s := &outage{run: r, feed: newFeed(strconv.FormatUint(rand.Uint64(), 36))}
 	s.server = &command{line: r.o.Storm.Server, address: dialer.address, timeout: r.o.HandshakeTimeout}
 	s.carrier = &eventCarrier{dialer: dialer, target: target, header: r.o.Header, bytesMax: messageBytesBeside}
-	if u.Scheme == "ws" || u.Scheme == "wss" {
+	isSocket, hasSessions := u.Scheme == "ws" || u.Scheme == "wss", slices.Contains(r.o.Subprotocols, sessionSubprotocol)
+	switch {
+	case isSocket && hasSessions:
+		if s.carrier, err = newSessionCarrier(target, &r.o, rand.Float64); err != nil {
+			return nil, err
+		}
+	case isSocket:
 		s.carrier = &socketCarrier{dialer: newDialer(target, &r.o), random: rand.Float64}
+	case hasSessions:
+		return nil, invalid("sessions are on WebSockets; write for example ws://127.0.0.1:8000/channels/bench")
 	}
 	publisher := newNumberPublisher(page.String(), &r.o)
 	defer publisher.close()
@@ -359,12 +367,7 @@ func (c *returner) connect(ctx context.Context, wait time.Duration) error {
 }
 
 // pauseOf is how long the client waits before attempt n.
-func (c *returner) pauseOf(n int) time.Duration {
-	if c.told > 0 {
-		return c.told
-	}
-	return c.carrier.pause(n)
-}
+func (c *returner) pauseOf(n int) time.Duration { return c.carrier.pause(n, c.told) }
 
 // count adds one to this second of a round.
 func (c *returner) count(seconds map[int]int) {

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (s *island) publication(f *islander, offset int) []heard {
 	return s.change(f.index, number, h)
 }
 
-func (s *island) pause(int) time.Duration { return 300 * time.Millisecond }
+func (s *island) pause(_ int, told time.Duration) time.Duration { return cmp.Or(told, 300*time.Millisecond) }
 
 func (s *island) follow(_ context.Context, i int, position string) (follower, error) {
 	s.mu.Lock()
@@ -300,11 +301,11 @@ func TestStormOfServerThatStaysAway(t *testing.T) {
 func TestFullJitter(t *testing.T) {
 	c := &socketCarrier{random: func() float64 { return 0.5 }}
 	for n, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 15_000, 15_000} {
-		if got := c.pause(n); got != want*time.Millisecond {
+		if got := c.pause(n, 0); got != want*time.Millisecond {
 			t.Errorf("before attempt %d: %v, want %v", n, got, want*time.Millisecond)
 		}
 	}
-	if got := c.pause(1 << 30); got != 15*time.Second {
+	if got := c.pause(1<<30, 0); got != 15*time.Second {
 		t.Errorf("much later: %v", got)
 	}
 }

@@ -142,12 +142,14 @@ up to 5 seconds.
 
 With --server the server itself is dropped: it is started, killed as with kill -9
 while everybody is connected, and started again. The URL is a channel of Godwit's;
-http:// has event streams, ws:// WebSockets. Clients come back when the server has
-told them to, resume behind their positions, and count what they miss of numbers
-that are published all the time. WebSockets are told by Retry-After only, and
-otherwise wait for up to 1 second, then 2, 4, up to 30, by chance.`, `  godwit bench storm ws://127.0.0.1:9001/ --connections 5000
+http:// has event streams, ws:// WebSockets, and with --subprotocol godwit.v1
+sessions at /connect. Clients come back when the server has told them to, resume
+behind their positions, and count what they miss of numbers that are published all
+the time. WebSockets without sessions are told by Retry-After only, and otherwise
+wait for up to 1 second, then 2, 4, up to 30, by chance.`, `  godwit bench storm ws://127.0.0.1:9001/ --connections 5000
   godwit bench storm ws://127.0.0.1:9001/ --connections 5000 --spread 10s --rounds 1
-  godwit bench storm http://127.0.0.1:8000/channels/bench -c 19000 --server 'godwit serve --config big.yaml'`)
+  godwit bench storm http://127.0.0.1:8000/channels/bench -c 19000 --server 'godwit serve --config big.yaml'
+  godwit bench storm ws://127.0.0.1:8000/channels/bench --subprotocol godwit.v1 --server 'godwit serve'`)
 	b.connectionFlags(cmd, 1000, "`N` clients")
 	f := cmd.Flags()
 	f.IntVar(&b.options.Storm.Rounds, "rounds", loadgen.DefaultRounds, "how often everybody is dropped, `N`; 1 with --server unless given")

@@ -232,6 +232,8 @@ func TestBenchMistakes(t *testing.T) {
 		{"storm ws://h/ --find rate", 2, "--find"},
 		{"storm ws://h/ --rate 5", 2, "--rate is for --server, which is missing"},
 		{"storm http://h/ --server x --spread 5s", 2, "its clients come back as it tells them"},
+		{"storm http://h/channels/x --server x --subprotocol godwit.v1", 2, "sessions are on WebSockets"},
+		{"storm ws://h/connect --server x --subprotocol godwit.v1", 2, "is no channel, which sessions could subscribe to"},
 		{"storm http://127.0.0.1:1/ --server false", 1, "the server has ended at once (exit status 1): it has said nothing"},
 		{"storm ws://h/ --rounds 0", 2, "--rounds: 0 is not above zero"},
 		{"ecko ws://h/", 2, `there is no workload "ecko"; did you mean echo? there are connections, echo, fanout, handshakes, publish, sse, storm`},
