@@ -97,3 +97,43 @@ func TestLinesHaveNoDelay(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A client with a session that is never silent is told its new delay with what is pushed, whatever
+// carries the session, and it costs nothing in between.
+func TestNewDelaysOfBusySessions(t *testing.T) {
+	for name, begin := range map[string]func(o *SessionOptions) *Session{"socket": NewSession, "events": NewSessionEvents, "lines": NewSessionLines} {
+		h := house{sessions: 3}
+		s := begin(&SessionOptions{PingInterval: 25 * time.Second, Heartbeat: 15 * time.Second, Reconnect: h.options().Reconnect})
+		var e Effects
+		s.Agree("godwit.v1", false)
+		s.Begin(epoch, &e)
+		s.phase = phaseConnecting
+		s.Connected(epoch, &Connected{Tag: 1, Session: "s", Secret: "x"}, &e)
+		if got := sentBySession(&e); !strings.Contains(got, `"reconnect":{"after_ms":3000}`) {
+			t.Errorf("%s: the session begins with %q", name, got)
+		}
+		h.sessions, h.asked = 8, 0
+		var told []int
+		for i := range 600 {
+			s.Push(epoch.Add(time.Duration(i)*100*time.Millisecond), pushes(delivered(uint64(i+1), "x")), &e)
+			if got := sentBySession(&e); strings.Contains(got, `{"reconnect":{"after_ms":8000}}`) {
+				told = append(told, i)
+			}
+		}
+		if len(told) != 1 || told[0] > 160 {
+			t.Errorf("%s: told with publications %v, want with one in the first 16 s", name, told)
+		}
+		if h.asked < 3 || h.asked > 4 {
+			t.Errorf("%s: looked %d times in a minute", name, h.asked)
+		}
+	}
+}
+
+// sentBySession is what a session has sent, also over a WebSocket.
+func sentBySession(e *Effects) string {
+	text := ""
+	for _, m := range e.Messages {
+		text += string(m.Frame())
+	}
+	return text + sent(e)
+}

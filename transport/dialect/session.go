@@ -26,7 +26,7 @@ type Session struct {
 	options *SessionOptions
 	opened  int64 // in nanoseconds of Unix time
 	phase   phase
-	carried carried
+	looked  looked // when the delay was looked at last
 	notice  notice // how long before the identity expires the client is told
 	drawnAt int32  // see SessionOptions.Reconnect
 
@@ -68,25 +68,25 @@ const (
 // NewSession returns the dialect of a session over a WebSocket, whose frames Agree has
 // still to say.
 func NewSession(o *SessionOptions) *Session {
-	return &Session{framing: &socketFraming, carried: carriedSocket, options: o}
+	return &Session{framing: &socketFraming, options: o}
 }
 
 // NewSessionEvents returns the dialect of a session over Server-Sent Events, and
 // NewSessionLines over a line of JSON each. content are commands that came with the
 // request; SetContent replaces it.
 func NewSessionEvents(o *SessionOptions) *Session {
-	return &Session{framing: &eventFraming, carried: carriedStream, options: o}
+	return &Session{framing: &eventFraming, options: o}
 }
 
 // NewSessionLines is described at NewSessionEvents.
 func NewSessionLines(o *SessionOptions) *Session {
-	return &Session{framing: &lineFraming, carried: carriedStream, options: o}
+	return &Session{framing: &lineFraming, options: o}
 }
 
 // NewSessionPoll returns the dialect of a session over long polling: the answer is
 // whole, and comes when there is something, or after wait.
 func NewSessionPoll(o *SessionOptions, wait time.Duration) *Session {
-	return &Session{framing: &pollFraming, carried: carriedPoll, options: o, poll: &pages{wait: wait}}
+	return &Session{framing: &pollFraming, options: o, poll: &pages{wait: wait}}
 }
 
 // Acknowledge says that the client has received the pages of a poll up to a number.
@@ -131,7 +131,7 @@ const SubprotocolCBOR = "godwit.v1.cbor"
 
 // IsPolled reports whether the session is between two long polls when its carrier has
 // answered.
-func (s *Session) IsPolled() bool { return s.carried == carriedPoll }
+func (s *Session) IsPolled() bool { return s.framing.carried == carriedPoll }
 
 // Adopt makes the session go on where old was, on the carrier of s. isResumed says that
 // the client begins with commands that say where it is; else nothing is missing between
@@ -178,7 +178,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 // Begin opens the conversation: who it is and what it may is said in it.
 func (s *Session) Begin(now time.Time, out *Effects) {
 	s.opened = now.UnixNano()
-	switch s.carried {
+	switch s.framing.carried {
 	case carriedSocket:
 		out.Answer = &Answer{Status: 101}
 	case carriedStream:
@@ -440,6 +440,10 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	}
 	if len(pushes) > 0 && out.Closing == nil {
 		s.tellVectors(now, false, out)
+		if at := lookedAt(now); at != s.looked && s.phase == phaseConnected { // a session that is never silent has no heartbeat or ping to go with
+			s.redraw(out)
+			s.looked = at
+		}
 	}
 	if s.poll != nil {
 		if len(pushes) == 0 && now.Before(s.poll.until) {
@@ -455,7 +459,7 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 // rest says when Expire has something to do, after something was sent.
 func (s *Session) rest(now time.Time) {
 	s.due = time.Time{}
-	if s.carried == carriedStream {
+	if s.framing.carried == carriedStream {
 		s.due = now.Add(s.options.Heartbeat)
 	}
 	if s.poll != nil {
@@ -486,7 +490,7 @@ func (s *Session) Expire(now time.Time, out *Effects) {
 	case s.poll != nil:
 		s.tellVectors(now, true, out)
 		s.answerPoll(now, out)
-	case s.carried == carriedStream && len(out.Frames) == 0:
+	case s.framing.carried == carriedStream && len(out.Frames) == 0:
 		s.redraw(out)
 		if s.tellVectors(now, true, out); len(out.Frames) == 0 {
 			out.Frames = append(out.Frames, s.framing.heartbeat)

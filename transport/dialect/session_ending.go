@@ -27,7 +27,7 @@ func (s *Session) End(reason error, out *Effects) {
 // to say so: an EventSource does not let its page see the status of a response.
 func (s *Session) Refuse(err error, out *Effects) {
 	if ended, ok := err.(*hub.Ended); ok && ended.Code == clientproto.CloseTakenOver {
-		if s.carried == carriedStream {
+		if s.framing.carried == carriedStream {
 			out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
 		}
 		s.Leave(out)

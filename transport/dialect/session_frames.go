@@ -11,6 +11,7 @@ import (
 
 // framing is how the objects of a session stand on its carrier.
 type framing struct {
+	carried     carried
 	isCBOR      bool // the objects, which are JSON otherwise
 	contentType string
 	opening     []byte // with which a stream begins
@@ -28,24 +29,27 @@ type framing struct {
 }
 
 var (
-	socketFraming = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
+	socketFraming = framing{carried: carriedSocket, publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
 	cborFraming   = framing{
-		isCBOR: true, publication: formFrameCBOR, message: formMessageFrameCBOR, deltas: deltaFramesCBOR, wrap: appendBinaryFrame,
+		carried: carriedSocket, isCBOR: true, publication: formFrameCBOR, message: formMessageFrameCBOR, deltas: deltaFramesCBOR, wrap: appendBinaryFrame,
 	}
-	compressedFraming = framing{prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared, preparedDeltas: deltaPrepared}
+	compressedFraming = framing{carried: carriedSocket, prepared: formEnvelopeMessage, preparedMessage: formMessagePrepared, preparedDeltas: deltaPrepared}
 	lineFraming       = framing{
-		contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
+		carried: carriedStream, contentType: lines.contentType, opening: []byte("{}\n"), heartbeat: lines.heartbeat,
 		publication: formLine, message: formMessageLine, deltas: deltaLines,
 		wrap: func(dst, object []byte) []byte { return append(append(dst, object...), '\n') },
 	}
 	eventFraming = framing{
-		contentType: events.contentType, opening: []byte(":\n\n"), heartbeat: events.heartbeat,
+		carried: carriedStream, contentType: events.contentType, opening: []byte(":\n\n"), heartbeat: events.heartbeat,
 		publication: formObjectEvent, message: formMessageEvent, deltas: deltaEvents, wrap: appendObjectEvent,
 	}
 	pollFraming = framing{
-		publication: formObject, message: formMessageObject, deltas: deltaObjects,
+		carried: carriedPoll, publication: formObject, message: formMessageObject, deltas: deltaObjects,
 		wrap: func(dst, object []byte) []byte { return append(dst, object...) },
 	}
+
+	// noFraming is of a session without a carrier, which sends nothing.
+	noFraming = framing{publication: formEnvelope, message: formMessageFrame, deltas: deltaFrames, wrap: appendTextFrame}
 )
 
 // The forms of a publication that only sessions have.

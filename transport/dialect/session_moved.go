@@ -65,7 +65,7 @@ func (s *Session) State() SessionState {
 // with it by Adopt. More than the newest replies are not kept. They are repeated as JSON:
 // a client that speaks CBOR by then is told that they are not known.
 func RestoreSession(o *SessionOptions, state *SessionState) *Session {
-	s := &Session{framing: &socketFraming, carried: carriedNot, options: o}
+	s := &Session{framing: &noFraming, options: o}
 	s.newest.Store(state.Newest)
 	if state.Messages != "" {
 		s.begin.Store(&state.Messages)

@@ -173,6 +173,7 @@ func (s *Session) connected(w *writer, now time.Time, o *Connected) {
 	w.bool(clientproto.KeyResumed, o.IsResumed)
 	var delay time.Duration
 	delay, s.drawnAt = s.options.Reconnect(FirstDelay)
+	s.looked = lookedAt(now)
 	w.after(clientproto.KeyReconnect, delay)
 	w.millis(clientproto.KeyPingMs, s.options.PingInterval)
 	w.expiry(now, o.Expires)
@@ -184,6 +185,12 @@ func (w *writer) after(k clientproto.Key, d time.Duration) {
 	w.millis(clientproto.KeyAfterMs, d)
 	w.end(outer)
 }
+
+// looked is a stretch of time, of 16 seconds as those of a busy Stream. It comes again after an
+// hour, which is no harm: the next one is another.
+type looked uint8
+
+func lookedAt(now time.Time) looked { return looked(now.Unix() >> refreshShift) }
 
 // redraw tells the client another time to come back after, if the one that it has does
 // not fit any more.
