@@ -73,7 +73,10 @@ func TestClosedChannelsCostNothing(t *testing.T) {
 }
 
 // subscribers connects n sessions to channel "c" which take whenever take is called.
-func subscribers(t testing.TB, h *hub.Hub, n int) (take func()) {
+func subscribers(t testing.TB, h *hub.Hub, n int) (take func()) { return subscribersOf(t, h, "c", n) }
+
+// subscribersOf is subscribers of any channel.
+func subscribersOf(t testing.TB, h *hub.Hub, channel string, n int) (take func()) {
 	sessions := make([]*hub.Session, n)
 	for i := range sessions {
 		s, err := h.Connect("test", nil)
@@ -81,7 +84,7 @@ func subscribers(t testing.TB, h *hub.Hub, n int) (take func()) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Close)
-		s.Subscribe(0, "c", hub.SubscribeOptions{})
+		s.Subscribe(0, channel, hub.SubscribeOptions{})
 		sessions[i] = s
 	}
 	var pushes []hub.Push
@@ -192,18 +195,35 @@ func BenchmarkPublishParallel(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishApart is each publisher in a channel of its own: with -cpu 1,2
-// it shows what cores have in common.
+// BenchmarkPublishApart is each publisher in a channel of its own, with subscribers of its own:
+// with -cpu 1,2 it shows what cores have in common. Where each has a hub of its own, too, they
+// have nothing in common but the machine, which is what the others are to be compared with.
 func BenchmarkPublishApart(b *testing.B) {
-	h := newHub(b, nil, nil)
+	for _, n := range []int{0, 10, 100} {
+		for _, isShared := range []bool{true, false} {
+			b.Run(fmt.Sprintf("subscribers=%d/shared=%v", n, isShared), func(b *testing.B) { publishApart(b, n, isShared) })
+		}
+	}
+}
+
+func publishApart(b *testing.B, subscribers int, isShared bool) {
+	shared := newHub(b, nil, nil)
 	data := make([]byte, 128)
 	var publishers atomic.Int64
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
+		h := shared
+		if !isShared {
+			h = newHub(b, nil, nil)
+		}
 		name := fmt.Sprint("channel/", publishers.Add(1))
-		for pb.Next() {
+		take := subscribersOf(b, h, name, subscribers)
+		for i := 1; pb.Next(); i++ {
 			if _, _, err := h.Publish(b.Context(), hub.Message{Channel: name, Kind: hub.Binary, Data: data}); err != nil {
 				b.Fatal(err)
+			}
+			if i%32 == 0 { // before a session's queue is full and history has to be read
+				take()
 			}
 		}
 	})
