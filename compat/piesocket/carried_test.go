@@ -69,15 +69,15 @@ func onBothDrivers(t *testing.T, o *Options, test func(t *testing.T, url string,
 				server.Start()
 				stop = server.Close
 			}
-			defer stop()
-			defer func() {
+			t.Cleanup(stop)
+			t.Cleanup(func() { // behind the end of the clients, which are waited for
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
 				if err := h.Shutdown(ctx); err != nil {
 					t.Error(err)
 				}
 				_ = h.Close()
-			}()
+			})
 			test(t, "ws://"+ln.Addr().String(), h)
 		})
 	}
