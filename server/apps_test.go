@@ -85,10 +85,7 @@ func TestDevelopmentApp(t *testing.T) {
 				t.Errorf("metrics have no %s", line)
 			}
 		}
-		if err := s.stop(); err != nil {
-			t.Fatal(err)
-		}
-		expectText(t, "the end", hears(t, c), "closed 1001")
+		expectText(t, "the end", s.stopBeside(t, c), "closed 1001")
 	})
 	for name, c := range map[string]Config{
 		"protected": {Tokens: []TokenIssuer{{Secret: Secret{"0123456789012345678901234567890123456789"}}}},
@@ -157,7 +154,9 @@ func TestAppsProtect(t *testing.T) {
 // A reload takes other apps, and those whose key is gone lose their connections; the
 // others stay, and so do the counts.
 func TestReloadApps(t *testing.T) {
+	t.Parallel()
 	eachDriver(t, func(t *testing.T, driver string) {
+		t.Parallel() // a client that is one too many is held for seconds before it is told
 		c := Config{Driver: driver, Apps: shopApps(t)}
 		s := start(t, c)
 		shop := pie(t, s, "/v4/private-room?api_key=shop-key&notify_self=1&jwt="+signFor(t, "the secret of the shop", "private-room", "ann"))

@@ -30,7 +30,7 @@ func (s *Server) watchBroker() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		ticker := time.NewTicker(healthInterval)
+		ticker := time.NewTicker(s.healthInterval)
 		defer ticker.Stop()
 		for {
 			s.lookAtBroker(ctx)

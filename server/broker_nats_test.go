@@ -24,8 +24,10 @@ func TestServersShareNATS(t *testing.T) {
 	var servers []*running
 	for range 2 {
 		s := start(t, Config{Broker: Broker{URL: []Secret{asSecret(t, "env:NATS_URL")}, User: "godwit", Password: asSecret(t, "file:"+file)}})
-		s.awaitReady(t, http.StatusOK)
 		servers = append(servers, s)
+	}
+	for _, s := range servers {
+		s.awaitReady(t, http.StatusOK)
 	}
 	for _, s := range servers {
 		a := s.do(t, http.MethodPost, "/channels/news", "hello", "Idempotency-Key", "k")
@@ -75,8 +77,9 @@ func TestNATSPasswordStaysSecret(t *testing.T) {
 	url := "nats://ann:s3cret@" + nats.Address()
 	s := start(t, Config{Broker: Broker{URL: []Secret{asSecret(t, url)}, Away: time.Millisecond}})
 	s.awaitReady(t, http.StatusServiceUnavailable)
+	s.logs(t, "authorization violation")
 	a := s.do(t, http.MethodPost, "/channels/news", "hello")
-	if log := s.log.String(); strings.Contains(log+a.body, "s3cret") || !strings.Contains(strings.ToLower(log), "authorization violation") {
+	if log := s.log.String(); strings.Contains(log+a.body, "s3cret") {
 		t.Errorf("the log is %s, and a publisher is answered %s", log, a.body)
 	}
 	for _, wrong := range []struct {

@@ -20,7 +20,7 @@ func (s *Server) joinCluster() (err error) {
 	rates := &loadRates{server: s}
 	s.node, err = cluster.Join(context.Background(), bus, &cluster.Options{
 		Name: s.nodeName(), Version: ThisBuild().Version, State: cluster.StateStarting, Waits: true, Load: rates.load, Log: s.log,
-		AsksMax: asksMax, HandlersMax: handlersMax,
+		AsksMax: asksMax, HandlersMax: handlersMax, AskTimeout: s.askTimeout,
 		Note: func() []byte { return s.roster.Load().Note() },
 	})
 	if err != nil {

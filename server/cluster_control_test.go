@@ -187,7 +187,7 @@ func TestClusterSessions(t *testing.T) {
 
 // TestClusterUnanswered: a node that does not answer is named, and not taken for one without sessions.
 func TestClusterUnanswered(t *testing.T) {
-	s := startSeveral(t, 2, nil)
+	s := startSeveralPrepared(t, 2, nil, func(one *Server) { one.askTimeout = 200 * time.Millisecond })
 	s.read(s.all[0], "a")
 	s.all[1].node.Close()
 	var all listedSessions
@@ -322,7 +322,7 @@ func TestClusterConnectionsPerUser(t *testing.T) {
 		return a.StatusCode == http.StatusTooManyRequests
 	}
 	first := s.read(s.all[0], "a", ann...)
-	s.read(s.all[0], "a", ann...)
+	second := s.read(s.all[0], "a", ann...)
 	knows(s.all[1], 2)
 	s.read(s.all[1], "a", ann...)
 	if !refused(s.all[1]) {
@@ -337,6 +337,7 @@ func TestClusterConnectionsPerUser(t *testing.T) {
 	if refused(s.all[1]) {
 		t.Error("after one has gone a third connection is refused")
 	}
+	go second.ends() // its client takes note
 	if err := s.all[0].stop(); err != nil {
 		t.Error(err)
 	}

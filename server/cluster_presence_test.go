@@ -50,6 +50,7 @@ func (s *several) members(one *running, channel string, want int) present {
 // interface, and a client that watches is told what happens on the others. A node that goes away
 // takes its members along.
 func TestClusterPresence(t *testing.T) {
+	t.Parallel() // nodes are given time to be heard again
 	s := startSeveral(t, 3, nil)
 	a, b, c := s.all[0], s.all[1], s.all[2]
 	s.read(a, "chat")
@@ -79,6 +80,9 @@ func TestClusterPresence(t *testing.T) {
 	s.read(b, "chat")
 	expectText(t, "somebody came to node 1", hears(t, client), `"join"`)
 
+	if testing.Short() {
+		return // others wait seven seconds for a node that is not heard any more
+	}
 	b.node.Close() // it does not say goodbye
 	heard := hears(t, client)
 	if !strings.Contains(heard, `"leave"`) || strings.Count(heard, `"id"`) != 2 {
@@ -109,6 +113,7 @@ func pusherMember(t *testing.T, s *running, channel, user string) (conn *ws.Conn
 // TestClusterPresenceOfPusher: a presence channel of Pusher is one channel over all nodes, with
 // member_added and member_removed once for each user.
 func TestClusterPresenceOfPusher(t *testing.T) {
+	t.Parallel() // nodes are given time to be heard again
 	s := startSeveral(t, 2, nil)
 	a, b := s.all[0], s.all[1]
 	ann, answer := pusherMember(t, a, "presence-room", "ann")

@@ -38,19 +38,26 @@ func eventually(t *testing.T, wrong func() string) {
 
 // several are servers in this process that use one broker.
 type several struct {
-	t      *testing.T
-	shared *brokertest.Shared
-	all    []*running
+	t       *testing.T
+	shared  *brokertest.Shared
+	prepare func(*Server) // is called before anything was made
+	all     []*running
 }
 
 // startSeveral starts n servers that know each other. configure may be nil.
 func startSeveral(t *testing.T, n int, configure func(i int, c *Config)) *several {
 	t.Helper()
+	return startSeveralPrepared(t, n, configure, func(*Server) {})
+}
+
+// startSeveralPrepared is startSeveral of servers that prepare has had before anything was made.
+func startSeveralPrepared(t *testing.T, n int, configure func(i int, c *Config), prepare func(*Server)) *several {
+	t.Helper()
 	below, err := membroker.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &several{t: t, shared: brokertest.NewShared(below)}
+	s := &several{t: t, shared: brokertest.NewShared(below), prepare: prepare}
 	t.Cleanup(func() { _ = s.shared.Close() })
 	for range n {
 		s.add(configure)
@@ -67,7 +74,10 @@ func (s *several) add(configure func(i int, c *Config)) *running {
 	if configure != nil {
 		configure(len(s.all), &c)
 	}
-	one := startPrepared(s.t, c, func(one *Server) { one.broker = s.shared.NewBroker() }, func(*Server) {})
+	one := startPrepared(s.t, c, func(one *Server) {
+		one.broker = s.shared.NewBroker()
+		s.prepare(one)
+	}, func(*Server) {})
 	s.all = append(s.all, one)
 	return one
 }

@@ -43,14 +43,7 @@ func TestPusher(t *testing.T) {
 		if a := s.do(t, "GET", "/metrics", ""); !strings.Contains(a.body, `godwit_connections{transport="pusher"}`) {
 			t.Error("metrics have no connections of Pusher")
 		}
-		if err := s.stop(); err != nil {
-			t.Fatal(err)
-		}
-		for heard := hears(t, c); !strings.Contains(heard, "closed 4100"); heard = hears(t, c) {
-			if strings.Contains(heard, "closed") {
-				t.Fatalf("the end is %s", heard)
-			}
-		}
+		expectText(t, "the end", s.stopBeside(t, c), "closed 4100")
 	})
 }
 

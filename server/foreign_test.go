@@ -60,9 +60,11 @@ func TestOtherProtocols(t *testing.T) {
 		}
 
 		// Without a WebSocket.
-		if a := s.do(t, "GET", "/socket.io/?EIO=4&transport=polling", ""); a.StatusCode != 200 || !strings.HasPrefix(a.body, `0{"sid":`) {
+		a := s.do(t, "GET", "/socket.io/?EIO=4&transport=polling", "")
+		if a.StatusCode != 200 || !strings.HasPrefix(a.body, `0{"sid":`) {
 			t.Errorf("polling: %s %s", a.Status, a.body)
 		}
+		s.leaveSocketIO(t, a)
 		if a := s.do(t, "GET", "/sockjs/chat/info", ""); a.StatusCode != 200 || !strings.Contains(a.body, `"websocket":true`) {
 			t.Errorf("info: %s %s", a.Status, a.body)
 		}

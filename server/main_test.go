@@ -3,10 +3,13 @@ package server
 import (
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,11 +17,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/ws"
 )
 
 // certmagic leaves a goroutine for each account that it has used, and one for seconds
 // behind each lock.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = f.Value.Set("16") // what is parallel here waits, and does not compute
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
@@ -76,7 +84,10 @@ func startPrepared(t *testing.T, c Config, prepare, alter func(s *Server)) *runn
 	if c.Demo == nil {
 		c.Demo = new(false)
 	}
-	s, err := newServer(c, prepare)
+	s, err := newServer(c, func(s *Server) {
+		s.healthInterval /= 20 // nobody waits a second to be told how a broker is
+		prepare(s)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +110,21 @@ func startPrepared(t *testing.T, c Config, prepare, alter func(s *Server)) *runn
 		}
 	})
 	return r
+}
+
+// stopBeside stops the server while a client of it hears what it is told, as one that is there does: its answer to the
+// close frame is waited for. It returns how the client's connection ended.
+func (r *running) stopBeside(t *testing.T, c *ws.Conn) (end string) {
+	t.Helper()
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.stop() }()
+	for !strings.HasPrefix(end, "closed ") {
+		end = hears(t, c)
+	}
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	return end
 }
 
 // answer is a response that has been read.

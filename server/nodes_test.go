@@ -162,6 +162,7 @@ func TestNodesTLS(t *testing.T) {
 	if p := b.do(t, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid, "40/chat,"); p.StatusCode != 200 {
 		t.Errorf("one that is trusted: %s %s", p.Status, p.body)
 	}
+	a.leaveSocketIO(t, opened)
 }
 
 func nodesSocketIO(t *testing.T, w *town, a, b *running) {
@@ -205,10 +206,16 @@ func nodesSocketIO(t *testing.T, w *town, a, b *running) {
 		t.Errorf("a poll of a session that has moved: %s %s", p.Status, p.body)
 	}
 
+	if p := b.do(t, "GET", path+"&sid=", ""); p.StatusCode != 200 { // as without one
+		t.Errorf("an empty SID: %s %s", p.Status, p.body)
+	} else {
+		b.leaveSocketIO(t, p)
+	}
+
 	// A session of nobody, of a node that nobody knows, and of this one.
-	for _, sid := range []string{"x", "NODE9.abcdefghijabcdefghij", "NODE2.abcdefghijabcdefghij", "NODE1.abcdefghijabcdefghij", ".", ""} {
+	for _, sid := range []string{"x", "NODE9.abcdefghijabcdefghij", "NODE2.abcdefghijabcdefghij", "NODE1.abcdefghijabcdefghij", "."} {
 		p := b.do(t, "GET", path+"&sid="+sid, "")
-		if want := 400; sid != "" && (p.StatusCode != want || !strings.Contains(p.body, "Session ID unknown")) {
+		if p.StatusCode != 400 || !strings.Contains(p.body, "Session ID unknown") {
 			t.Errorf("SID %q: %s %s", sid, p.Status, p.body)
 		}
 	}
@@ -452,6 +459,7 @@ func TestNodesStrangers(t *testing.T) {
 	opened := a.do(t, "GET", "/socket.io/?EIO=4&transport=polling", "")
 	_, sid, _ := strings.Cut(opened.body, `"sid":"`)
 	sid, _, _ = strings.Cut(sid, `"`)
+	defer a.leaveSocketIO(t, opened)
 	p := b.do(t, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid, "40", "X-Forwarded-For", "198.51.100.7",
 		forward.FieldToken, "x", forward.FieldOrigin, (&forward.Origin{Node: "NODE2", Client: netip.MustParseAddr("203.0.113.9")}).String())
 	if p.body != "ok" {
@@ -538,7 +546,18 @@ func TestNodesLeave(t *testing.T) {
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
+		a.leaveSocketIO(t, opened)
 	})
+}
+
+// leaveSocketIO ends the session that opened has begun, as a client does that leaves: a server that stops waits for
+// one that could poll again.
+func (r *running) leaveSocketIO(t *testing.T, opened answer) {
+	t.Helper()
+	_, sid := sessionOf(opened.body)
+	if p := r.do(t, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid, "1"); p.StatusCode != 200 {
+		t.Errorf("a client that leaves: %s %s", p.Status, p.body)
+	}
 }
 
 func sessionOf(open string) (before, sid string) {
@@ -550,7 +569,9 @@ func sessionOf(open string) (before, sid string) {
 // Without others nothing is different: SIDs and secrets are as they were.
 func TestNodesNone(t *testing.T) {
 	s := start(t, Config{})
-	_, sid := sessionOf(s.do(t, "GET", "/socket.io/?EIO=4&transport=polling", "").body)
+	opened := s.do(t, "GET", "/socket.io/?EIO=4&transport=polling", "")
+	defer s.leaveSocketIO(t, opened)
+	_, sid := sessionOf(opened.body)
 	if len(sid) != 20 || strings.Contains(sid, ".") {
 		t.Errorf("a SID is %q", sid)
 	}

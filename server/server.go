@@ -76,6 +76,8 @@ type Server struct {
 	tallies              []*tally                 // all that nodes add up
 	catching             []*catchingUp            // what is asked of other nodes when something was missed
 	away                 away                     // since when the broker is
+	healthInterval       time.Duration            // of asking the broker how it is
+	askTimeout           time.Duration            // for the answers of other nodes; 0: what hub/cluster takes
 	foreign              []foreign                // protocols of others
 	keyed                []func(path string) bool // whose clients show the key of an app, if there are any
 
@@ -112,7 +114,7 @@ func newServer(c Config, prepare func(*Server)) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile)}
+	s := &Server{config: c, began: time.Now(), log: c.Logger, inherited: inherited, delay: drainDelay{skipped: make(chan struct{})}, replaced: make(chan struct{}), pid: pidFile(c.PIDFile), healthInterval: healthInterval}
 	s.pages = s.newPages()
 	s.current.Store(&c)
 	s.edge = newEdge(&c)
