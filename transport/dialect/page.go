@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -22,9 +23,9 @@ type Page struct {
 	listener
 	request  PageRequest
 	opened   int64        // in nanoseconds of Unix time
-	expires  time.Time    // zero while it does not wait
+	expires  moment       // 0 while it does not wait
 	position hub.Position // where to continue
-	behind   error        // why what is published does not come; nil while it does
+	behind   *hub.Behind  // why what is published does not come; nil while it does
 }
 
 // PageRequest is what a page is asked for.
@@ -38,9 +39,9 @@ type PageRequest struct {
 
 	IsHead   bool          // only the head of the answer is wanted: it does not wait
 	Waits    bool          // the client would rather wait than have an empty page
+	limit    int32         // of Query
 	Wait     time.Duration // how long; 0 answers at once
 	BytesMax int           // ends the page early, after at least one publication
-	limit    int           // of Query
 }
 
 // history is what a page shows: publications with nothing missing between them.
@@ -61,7 +62,7 @@ func NewPage(r PageRequest) *Page {
 	if r.Query == nil {
 		r.Query = &hub.Query{}
 	}
-	r.limit = r.Query.Limit
+	r.limit = int32(min(max(r.Query.Limit, 0), math.MaxInt32))
 	return &Page{request: r}
 }
 
@@ -109,7 +110,7 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 			p.answer(read, out)
 			return
 		}
-		p.expires = now.Add(p.request.Wait)
+		p.expires = momentOf(now.Add(p.request.Wait))
 		out.Commands = append(out.Commands, Command{
 			Kind: hub.CommandSubscribe, Action: access.Subscribe, Tag: tagWait, Channel: p.request.Channel,
 			Subscribe: hub.SubscribeOptions{Since: p.position},
@@ -124,7 +125,9 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 func (p *Page) noteBehind(pushes []hub.Push) []hub.Push {
 	return slices.DeleteFunc(pushes, func(push hub.Push) bool {
 		if push.Behind != nil {
-			p.behind = push.Behind.Err
+			if p.behind = push.Behind; p.behind.Err == nil { // it is over
+				p.behind = nil
+			}
 		}
 		return push.Behind != nil
 	})
@@ -139,7 +142,7 @@ func (p *Page) collect(pushes []hub.Push) (read history) {
 			p.position = push.Gap.To
 		case push.Gap != nil && i == 0:
 			read.gap, p.position = true, push.Gap.To
-		case push.Delivery == nil, p.request.limit > 0 && len(read.publications) == p.request.limit:
+		case push.Delivery == nil, p.request.limit > 0 && len(read.publications) == int(p.request.limit):
 			return read
 		default:
 			read.publications = append(read.publications, push.Delivery.Publication)
@@ -197,12 +200,12 @@ func (p *Page) End(reason error, out *Effects) {
 }
 
 // Deadline is when waiting ends.
-func (p *Page) Deadline() time.Time { return p.expires }
+func (p *Page) Deadline() time.Time { return p.expires.time() }
 
 // Expire answers with an empty page, unless nobody knows whether it would be empty.
 func (p *Page) Expire(_ time.Time, out *Effects) {
 	if p.behind != nil {
-		p.refuse(p.behind, out)
+		p.refuse(p.behind.Err, out)
 		return
 	}
 	p.answer(history{}, out)

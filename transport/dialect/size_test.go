@@ -14,6 +14,27 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// An idle event stream, and a long poll that waits, have one of these.
+func TestSizesOfReads(t *testing.T) {
+	if size := unsafe.Sizeof(Stream{}); size > 80 {
+		t.Errorf("Stream has grown to %d bytes; 80 is a size class of the allocator, and the next is 96", size)
+	}
+	if size := unsafe.Sizeof(Page{}); size > 96 {
+		t.Errorf("Page has grown to %d bytes; 96 is a size class of the allocator, and the next is 112", size)
+	}
+}
+
+func TestMomentKeepsATime(t *testing.T) {
+	if m := momentOf(time.Time{}); m != 0 || !m.time().IsZero() {
+		t.Errorf("momentOf(zero) = %d, and that is %v", m, m.time())
+	}
+	for _, at := range []time.Time{began, time.Now(), time.Now().Add(time.Hour), time.Date(2000, 1, 1, 0, 0, 0, 500, time.UTC)} {
+		if d := momentOf(at).time().Sub(at); d < 0 || d > 1 {
+			t.Errorf("a moment of %v is %v later", at, d)
+		}
+	}
+}
+
 func TestInstantKeepsATime(t *testing.T) {
 	if i := instantOf(time.Time{}); i != 0 {
 		t.Errorf("instantOf(zero) = %d, want 0: none", i)

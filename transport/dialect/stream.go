@@ -20,7 +20,7 @@ type Stream struct {
 	isHead    bool      // only the head is wanted
 	isPage    bool      // the client is a page in a browser
 	issuedAt  int32     // what the last delay was drawn at, see StreamOptions.Reconnect
-	heartbeat time.Time // when the next one is due, zero before the stream is open
+	heartbeat moment    // when the next one is due, 0 before the stream is open
 	progress  *progress // nil unless it is of a pattern
 }
 
@@ -141,10 +141,10 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	}
 	// A stream that is never silent has no heartbeat to go with.
 	next := now.Add(s.options.Heartbeat)
-	if !s.heartbeat.IsZero() && next.Unix()>>refreshShift != s.heartbeat.Unix()>>refreshShift {
+	if s.heartbeat != 0 && next.Unix()>>refreshShift != s.heartbeat.time().Unix()>>refreshShift {
 		s.refresh(out)
 	}
-	s.heartbeat = next
+	s.heartbeat = momentOf(next)
 }
 
 // refreshShift has a busy stream look every 16 seconds whether the client needs another
@@ -221,11 +221,11 @@ func (s *Stream) End(reason error, out *Effects) {
 // Deadline is when a heartbeat is due, or a vector.
 func (s *Stream) Deadline() time.Time {
 	if p := s.progress; p != nil && p.isNew && s.format.appendID == nil {
-		if due := p.told.Add(vectorInterval); due.Before(s.heartbeat) {
+		if due := p.told.Add(vectorInterval); due.Before(s.heartbeat.time()) {
 			return due
 		}
 	}
-	return s.heartbeat
+	return s.heartbeat.time()
 }
 
 // Expire sends a heartbeat, or a vector.
@@ -233,5 +233,5 @@ func (s *Stream) Expire(now time.Time, out *Effects) {
 	if !s.refresh(out) {
 		out.Frames = append(out.Frames, s.heartbeatOf(now))
 	}
-	s.heartbeat = now.Add(s.options.Heartbeat)
+	s.heartbeat = momentOf(now.Add(s.options.Heartbeat))
 }
