@@ -343,17 +343,22 @@ func (s *Server) appendResponse(dst []byte, status int, fields []byte, last bool
 	return dst
 }
 
-// dateText is the Date field of one second (RFC 9110 §6.6.1).
+// dateText is the Date field of one second (RFC 9110 §6.6.1). from and until say which it
+// is on the clock that nobody sets, as that is asked for less: a clock that is set is
+// seen after a second.
 type dateText struct {
-	second int64
-	text   [len(http.TimeFormat)]byte
+	from, until time.Duration // since dateEpoch
+	text        [len(http.TimeFormat)]byte
 }
 
+var dateEpoch = time.Now()
+
 func (s *Server) appendDate(dst []byte) []byte {
-	now := time.Now()
+	at := time.Since(dateEpoch)
 	d := s.date.Load()
-	if d == nil || d.second != now.Unix() {
-		d = &dateText{second: now.Unix()}
+	if d == nil || at < d.from || at >= d.until {
+		now := time.Now()
+		d = &dateText{from: at, until: at + time.Second - time.Duration(now.Nanosecond())}
 		now.UTC().AppendFormat(d.text[:0], http.TimeFormat)
 		s.date.Store(d)
 	}
