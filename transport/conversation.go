@@ -3,6 +3,7 @@ package transport
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-io/godwit/access"
@@ -29,6 +30,8 @@ type conversation struct {
 	isOver  bool         // the dialect has said its last: what the client has sent before it knew counts for nothing
 	hasLeft bool         // the dialect was told that the conversation is over
 
+	telling atomic.Int32 // publications of which the hub has the outcome, or is telling it
+
 	mu      sync.Mutex // guards what follows
 	settled *settled   // outcomes of commands that no session was needed for, in order
 }
@@ -43,12 +46,20 @@ func (c *conversation) begin(m *scratch) {
 		c.note(m)
 		return
 	}
-	c.dialect.Begin(time.Now(), &m.effects)
+	c.dialect.Begin(c.now(), &m.effects)
 	c.perform(m)
 	c.note(m)
 	if c.link() != nil && m.effects.Answer == nil {
 		c.wake() // a poll is answered by take
 	}
+}
+
+// now is the time for a dialect. A Post does not look at it.
+func (c *conversation) now() time.Time {
+	if _, ok := c.dialect.(*dialect.Post); ok {
+		return time.Time{}
+	}
+	return time.Now()
 }
 
 // note notes the end of the conversation, and of a session that could go on with another
@@ -124,7 +135,7 @@ func (c *conversation) take(m *scratch) {
 	}
 	m.pushes = pushes
 	if len(pushes) > 0 || c.link() != nil { // a poll is answered also with what needed no session
-		c.dialect.Push(time.Now(), pushes, &m.effects)
+		c.dialect.Push(c.now(), pushes, &m.effects)
 		if _, ok := c.dialect.(*dialect.Post); ok && first != nil {
 			first.recycle() // others may keep an Outcome
 		}
@@ -247,6 +258,7 @@ func (c *conversation) do(command *dialect.Command, m *scratch) {
 			return
 		}
 		if c.session == nil {
+			c.telling.Add(1)
 			c.t.hub.BeginPublish(c.dialect.Transport(), command.Message, c, command.Tag)
 		} else {
 			c.session.Publish(command.Tag, c.keyed(command))
@@ -334,6 +346,7 @@ func (c *conversation) spoken() dialect.Dialect {
 // Published implements hub.Completer.
 func (c *conversation) Published(tag uint64, p hub.Published) {
 	c.settle(hub.Outcome{Tag: tag, Command: hub.CommandPublish, Position: p.Position, Duplicate: p.Duplicate, Err: p.Err})
+	c.telling.Add(-1) // c may be another conversation from now on, see postExchange
 }
 
 // settled is an outcome that came from no session.

@@ -40,7 +40,7 @@ func TestAllocationsOnLoops(t *testing.T) {
 		}
 	}
 	alone := perCall(publish)
-	if alone > 7 {
+	if alone > 5 {
 		t.Errorf("a POST allocates %.1f times", alone)
 	}
 

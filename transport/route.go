@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/godwit-io/godwit/engine"
 	"github.com/godwit-io/godwit/transport/dialect"
@@ -55,25 +56,48 @@ type briefExchange struct {
 	asker asker
 }
 
-// postExchange is one whose dialect is known.
+// postExchange is one whose dialect is known. It is used again for another request, if
+// nobody can have it any more:
+//
+//	Route ─► OnBody ─► hub ─► Published, telling ─► answer ─► OnEnd ─► spare
 type postExchange struct {
 	briefExchange
 	post dialect.Post
 }
 
-func (t *Transport) newExchange(d *decision) *exchangeCarrier {
+var sparePosts = sync.Pool{New: func() any {
+	p := new(postExchange)
+	p.conversation.wake = p.wakeUp
+	return p
+}}
+
+// OnEnd implements engine.Responder.
+func (p *postExchange) OnEnd(x engine.Exchange, err error) {
+	p.exchangeCarrier.OnEnd(x, err)
+	// A Guard that decides late, and a hub that is about to tell the outcome of what its
+	// client did not wait for, call it yet.
+	if p.visitor != nil || p.telling.Load() != 0 {
+		return
+	}
+	wake := p.conversation.wake
+	*p = postExchange{}
+	p.conversation.wake = wake
+	sparePosts.Put(p)
+}
+
+func (t *Transport) newExchange(d *decision) engine.Responder {
+	if d.isPost {
+		p := sparePosts.Get().(*postExchange)
+		p.post.Message, p.briefExchange.asker = d.message, d.asker
+		p.exchangeCarrier.asker = &p.briefExchange.asker
+		p.t, p.dialect, p.visitor = t, &p.post, d.visitor
+		return p
+	}
 	var s *exchangeCarrier
 	if stream, ok := d.dialect.(*dialect.Stream); ok && isHeld(stream) {
 		s = &exchangeCarrier{asker: new(d.asker)}
 	} else {
-		var brief *briefExchange
-		if d.isPost {
-			one := &postExchange{post: dialect.Post{Message: d.message}}
-			brief, d.dialect = &one.briefExchange, &one.post
-		} else {
-			brief = new(briefExchange)
-		}
-		brief.asker = d.asker
+		brief := &briefExchange{asker: d.asker}
 		s = &brief.exchangeCarrier
 		s.asker = &brief.asker
 	}
