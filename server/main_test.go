@@ -3,13 +3,10 @@ package server
 import (
 	"bytes"
 	"context"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,16 +14,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/godwit-io/godwit/hub"
+	"github.com/godwit-io/godwit/internal/waittest"
 	"github.com/godwit-io/godwit/ws"
 )
 
 // certmagic leaves a goroutine for each account that it has used, and one for seconds
 // behind each lock.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = f.Value.Set("16") // what is parallel here waits, and does not compute
-	}
+	waittest.Beside(16) // for nodes that are not heard any more, and clients that are held
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),

@@ -18,10 +18,14 @@ import (
 
 	"github.com/godwit-io/godwit/engine"
 	. "github.com/godwit-io/godwit/internal/httpcarrier"
+	"github.com/godwit-io/godwit/internal/waittest"
 	"github.com/godwit-io/godwit/ws/wstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	waittest.Beside(16) // for the timeouts of loops
+	goleak.VerifyTestMain(m)
+}
 
 // site is what is served, by either driver.
 type site struct {
@@ -184,8 +188,9 @@ func onLoopback(t *testing.T, driver string, serve func(testing.TB, *site, net.L
 	test(t, w)
 }
 
-// onBoth runs a test on both drivers.
+// onBoth runs a test on both drivers, beside other tests: the loop's time is real, and mostly waited for.
 func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Parallel()
 	t.Run("net/http", func(t *testing.T) { onHTTP(t, test) })
 	t.Run("loop", func(t *testing.T) { onLoop(t, test) })
 }

@@ -406,6 +406,9 @@ func (g *Gate) strangersNow() int {
 // the token.
 func TestGateStrangers(t *testing.T) {
 	p := newPair(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	p.gate.mu.Lock()
+	p.gate.patience = 50 * time.Millisecond
+	p.gate.mu.Unlock()
 	origin := (&Origin{Node: "A"}).String()
 	known, err := net.Dial("tcp", p.to.Address)
 	if err != nil {

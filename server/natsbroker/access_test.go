@@ -87,6 +87,7 @@ func (deafHearer) Missed()      {}
 
 // Who may not make a stream is told so, and needs no permission for one that is there.
 func TestStreamMayNotBeMade(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{Extra: `authorization { users: [
 		{ user: admin, password: x }
 		{ user: godwit, password: x, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>", "$JS.API.STREAM.UPDATE.>"] } } }
@@ -106,12 +107,14 @@ func TestStreamMayNotBeMade(t *testing.T) {
 }
 
 func TestServerWithoutJetStream(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{NoJetStream: true})
 	b, _ := startBroker(t, Options{URLs: []string{s.URL()}})
 	fault(t, b, "is JetStream on?")
 }
 
 func TestServerWithoutRoom(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{})
 	b, _ := startBroker(t, Options{URLs: []string{s.URL()}, HistoryBytesMax: 1 << 40})
 	fault(t, b, "the limits of the account or of the servers do not allow it")
@@ -121,6 +124,7 @@ func TestServerWithoutRoom(t *testing.T) {
 
 // Both sides show certificates, and who does not know the authority does not connect.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	authority := certtest.NewAuthority(t)
 	pair := authority.Issue(t, nil, "127.0.0.1")
 	ca, cert, key := authority.File, pair.Cert, pair.Key

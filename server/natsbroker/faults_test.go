@@ -140,6 +140,7 @@ func TestServerIsStopped(t *testing.T) {
 }
 
 func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{})
 	p := newProxy(t, s.Address())
 	o := Options{URLs: []string{p.url()}, Prefix: "cut"}
@@ -164,6 +165,7 @@ func TestConnectionsAreCut(t *testing.T) {
 // What was published while the connection was cut is not held any more when it is made
 // again: that is a gap, also if the next publication names none before it.
 func TestHistoryGoesMeanwhile(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{})
 	wire := newProxy(t, s.Address())
 	o := Options{Prefix: "goes", HistoryBytesMax: 1 << 20}
@@ -189,6 +191,7 @@ func TestHistoryGoesMeanwhile(t *testing.T) {
 }
 
 func TestStreamIsDeleted(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.Config{})
 	b, all := startBroker(t, Options{URLs: []string{s.URL()}}, "a", "b/c")
 	gaps := load(t, b, all, func() { must(t, b.js.DeleteStream(t.Context(), b.names.stream)) })

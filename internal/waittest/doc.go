@@ -1,0 +1,2 @@
+// Package waittest lets tests that wait, and hardly compute, wait beside one another.
+package waittest
