@@ -57,7 +57,9 @@ func (g *counting) Leave(c *transport.Client) {
 // and once.
 func TestEverybodyLeavesOnce(t *testing.T) {
 	g := &counting{t: t, there: make(map[*transport.Client]bool)}
-	onBoth(t, siteOptions{transport: transport.Options{Guard: g, SessionsPerSecond: transport.NoLimit}}, func(t *testing.T, s *site) {
+	o := siteOptions{transport: transport.Options{Guard: g, SessionsPerSecond: transport.NoLimit}}
+	o.sockjs.SockJS.DisconnectDelay = 200 * time.Millisecond
+	onBoth(t, o, func(t *testing.T, s *site) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			leaves := time.Millisecond + time.Duration(i)*100*time.Microsecond
