@@ -275,6 +275,9 @@ func (u *upgraded) stop(t *testing.T) {
 // while the first one still has clients: no connection and no request fails, and everybody
 // gets everything once and in order.
 func TestUpgradeUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("load in real time")
+	}
 	for _, driver := range []string{"engine", "goroutine"} {
 		t.Run(driver, func(t *testing.T) {
 			t.Parallel()
