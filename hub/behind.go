@@ -88,7 +88,7 @@ func (a *herald) close() {
 
 // lookAtBroker wakes the edge if it is to be told how the Broker is.
 func (s *Session) lookAtBroker() {
-	s.mu.Lock()
+	s.lock()
 	wake := s.claimWake()
 	s.mu.Unlock()
 	if wake {

@@ -49,7 +49,7 @@ func (s *Session) Add(channel string, o SubscribeOptions) <-chan Outcome {
 	if err := CheckChannel(channel); err != nil {
 		return failed(err) // nor is it a pattern, which begins anew with a vector
 	}
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot {
 		s.mu.Unlock()
 		return failed(ErrClosed)
@@ -69,7 +69,7 @@ func (s *Session) Add(channel string, o SubscribeOptions) <-chan Outcome {
 
 	s.Subscribe(tag, channel, o)
 
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot { // meanwhile; then nothing has an outcome any more
 		s.failWaiting()
 	}
@@ -93,7 +93,7 @@ func (s *Session) RemoveMethod(pattern string, why error) bool {
 	if s.HasEnded() || s.hub.exchange.unregister(s, pattern) != nil {
 		return false
 	}
-	s.mu.Lock()
+	s.lock()
 	s.pushByServer(CommandUnregister, pattern, why)
 	wake := s.claimWake()
 	s.mu.Unlock()

@@ -32,11 +32,15 @@ type channel struct {
 	pattern *pattern // nil for one that is no pattern
 	refs    int32    // what needs the entry to stay; guarded by the shard
 
+	trailing atomic.Int32          // how many of subs trail
+	trail    atomic.Pointer[trail] // what they have to fetch; nil without any. It is stored with mu
+
 	mu        sync.Mutex // guards what follows and the index of subs
 	lent      bool       // a delivery is reading the array of subs
 	isAsking  bool       // the Broker is being asked to Listen or Mute
 	hasLost   bool       // deliveries were lost since the Broker was asked to Listen
 	listening bool       // the Broker's Listen is in force
+	delivered uint32     // the number of the next delivery, of those to subscribers
 	subs      []*subscription
 	top       Position        // newest position of the channel; zero when it is not known
 	waiting   []*subscription // for Listen
@@ -180,27 +184,67 @@ func (ch *channel) removeLocked(sub *subscription) {
 	ch.subs = ch.subs[:last]
 }
 
-// lend returns the subscribers for one delivery, of p, to visit without a lock: those
-// of the channel, and those by patterns. previous is
-// the publication before p if the channel keeps that. It returns false if patterns have changed
-// since the latter were found: they are to be found again, see Hub.derive. A Broker
-// makes one delivery at a time in a channel, so one flag is enough.
-func (ch *channel) lend(p *Publication, generation uint64) (subs, derived []*subscription, previous *Publication, ok bool) {
+// lent is what a delivery goes over without a lock. The array of subscribers is not
+// changed until it is given back.
+type lent struct {
+	delivery *Delivery       // nil if there are no subscribers
+	subs     []*subscription // of the channel
+	derived  []*subscription // by patterns
+	allTrail bool            // none of subs has to be visited
+	next     uint32          // the number of the next delivery
+}
+
+// lending is whether a channel can be lent.
+type lending uint8
+
+const (
+	isLent      lending = iota
+	hasOutdated         // patterns have changed since derived subscriptions were found: see Hub.derive
+	hasFull             // the trail has no room: it is to be ended, for the subscribers in lent
+)
+
+// lend returns what the delivery of p goes over. A Broker makes one delivery at a time in
+// a channel, so one flag is enough.
+func (ch *channel) lend(p *Publication, generation uint64) (l lent, is lending) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if generation > 0 {
 		if ch.derived == nil || ch.derived.generation != generation {
-			return nil, nil, nil, false
+			return lent{}, hasOutdated
 		}
-		derived = ch.derived.subs
-		ch.derived.lent = len(derived) > 0
+		l.derived = ch.derived.subs
+		ch.derived.lent = len(l.derived) > 0
 	}
-	ch.lent = len(ch.subs) > 0
-	// Also when there are none: one may come before the Broker is asked to mute.
+	l.subs = ch.subs
+	ch.lent = len(l.subs) > 0
+	trailing := ch.trailing.Load()
+	t := ch.trail.Load()
+	if trailing > 0 && t != nil && !t.hasRoom(p) {
+		return l, hasFull
+	}
+	// Also when there are no subscribers: one may come before the Broker is asked to mute.
 	if !ch.top.isAfter(p.Position) {
 		ch.top = p.Position
 	}
-	return ch.subs, derived, ch.deltas.follow(p), true
+	previous := ch.deltas.follow(p)
+	if len(l.subs)+len(l.derived) == 0 {
+		return l, isLent
+	}
+	l.delivery = newDelivery(p, previous)
+	switch {
+	case trailing > 0 && t == nil:
+		t = &trail{base: ch.delivered}
+		ch.trail.Store(t)
+		fallthrough
+	case trailing > 0:
+		t.append(l.delivery)
+		l.allTrail = int(ch.trailing.Load()) == len(l.subs)
+	case t != nil:
+		ch.trail.Store(nil)
+	}
+	ch.delivered++
+	l.next = ch.delivered
+	return l, isLent
 }
 
 // lose notes that deliveries were lost, so that the newest position is not known

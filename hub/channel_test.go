@@ -143,13 +143,13 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 		subs[i] = &subscription{session: &Session{hub: &Hub{}}}
 		ch.add(subs[i])
 	}
-	lent, _, _, _ := ch.lend(&Publication{Position: Position{}}, 0)
+	l, _ := ch.lend(&Publication{Position: Position{}}, 0)
 	for _, sub := range subs[:150] {
 		ch.remove(sub)
 	}
 	late := &subscription{session: &Session{hub: &Hub{}}}
 	ch.add(late)
-	for i, sub := range lent {
+	for i, sub := range l.subs {
 		if sub != subs[i] {
 			t.Fatalf("subscriber %d changed under the delivery", i)
 		}

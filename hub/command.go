@@ -103,7 +103,7 @@ func (s *Session) expectAnswer() {
 
 // giveUp is called by the timer.
 func (s *Session) giveUp() {
-	s.mu.Lock()
+	s.lock()
 	now, under := time.Now(), s.needCommands()
 	for len(under.publishing) > 0 && now.Sub(under.publishing[0].began) >= callTimeout {
 		c := under.publishing[0]
@@ -138,7 +138,7 @@ func (s *Session) History(tag uint64, channel string, q Query) {
 	if c.isPage = true; q.Limit <= 0 || q.Limit > replayCountMax {
 		q.Limit = replayCountMax
 	}
-	s.mu.Lock()
+	s.lock()
 	under := s.needCommands()
 	under.histories = append(under.histories, historyAsked{command: c, channel: channel, q: q})
 	s.mu.Unlock()
@@ -155,7 +155,7 @@ type historyAsked struct {
 
 // nextHistory reads the next page that was asked for, if its turn has come.
 func (s *Session) nextHistory() {
-	s.mu.Lock()
+	s.lock()
 	under := s.commands
 	if under == nil || under.isHistory || len(under.histories) == 0 || s.ended != endNot {
 		s.mu.Unlock()
@@ -233,7 +233,7 @@ func (s *Session) answer(c command, o Outcome) {
 
 // complete queues the outcome of a command.
 func (s *Session) complete(c command, o Outcome) {
-	s.mu.Lock()
+	s.lock()
 	s.push(c, o)
 	wake := s.claimWake()
 	s.mu.Unlock()
@@ -256,6 +256,9 @@ func (s *Session) push(c command, o Outcome) {
 		s.notePage(c.isPage)
 		s.noteCall(c.isCall)
 		return
+	}
+	if s.trailing.Load() != nil {
+		s.fetch() // it came before
 	}
 	outcome := o // so that only a queued outcome is allocated
 	outcome.Tag, outcome.Command = c.tag, c.kind

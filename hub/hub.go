@@ -262,28 +262,29 @@ type receiver struct{ hub *Hub }
 // Receive hands p to every subscriber of its channel. No lock is held while it
 // goes over them but, for an instant each, the session's own.
 func (r receiver) Receive(p *Publication) {
-	ch, subs, derived, previous := r.hub.lend(p)
+	ch, l := r.hub.lend(p)
 	if ch == nil {
 		return
 	}
 	defer ch.giveBack()
-	if len(subs)+len(derived) == 0 {
+	if l.delivery == nil {
 		return
 	}
 	began := r.hub.beginDelivery(p)
-	d := newDelivery(p, previous)
-	for _, sub := range subs {
-		if !sub.session.offer(sub, d) {
-			sub.session.offerAgain(ch, d)
+	if !l.allTrail {
+		for _, sub := range l.subs {
+			if s := sub.session; s.trailing.Load() != sub && !s.offer(sub, l.delivery, true, l.next) {
+				s.offerAgain(ch, l.delivery)
+			}
 		}
 	}
-	for _, sub := range derived {
-		if !sub.session.offer(sub, d) {
-			sub.session.offerAgain(ch, d)
+	for _, sub := range l.derived {
+		if !sub.session.offer(sub, l.delivery, false, 0) {
+			sub.session.offerAgain(ch, l.delivery)
 		}
 	}
 	if !began.IsZero() {
-		r.hub.options.Observer.Delivered(p, len(subs)+len(derived), began)
+		r.hub.options.Observer.Delivered(p, len(l.subs)+len(l.derived), began)
 	}
 }
 

@@ -14,7 +14,7 @@ func (s *Session) Identity() *access.Identity { return s.identity.Load() }
 // when the old one does.
 func (s *Session) SetIdentity(id *access.Identity) {
 	s.identity.Store(id)
-	s.mu.Lock()
+	s.lock()
 	if c := s.commands; c != nil && c.expiry != nil {
 		c.expiry.Stop()
 		c.expiry = nil
@@ -34,7 +34,7 @@ func (s *Session) Transport() string { return s.transport }
 // queued, and then reason, which must not be nil. It does nothing if the session is
 // over.
 func (s *Session) End(reason error) {
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot {
 		s.mu.Unlock()
 		return
@@ -64,7 +64,7 @@ func (s *Session) expireWithIdentity() {
 	if id == nil || id.Expires.IsZero() {
 		return
 	}
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return

@@ -66,7 +66,7 @@ func (s *Session) Channels() []string { return s.channels(false) }
 func (s *Session) ChannelsAskedFor() []string { return s.channels(true) }
 
 func (s *Session) channels(askedFor bool) []string {
-	s.mu.Lock()
+	s.lock()
 	names := make([]string, 0, s.subs.len())
 	for sub := range s.subs.all() {
 		if sub.asked == nil || askedFor {
@@ -80,7 +80,7 @@ func (s *Session) channels(askedFor bool) []string {
 
 // IsSubscribed reports whether the session is subscribed to channel.
 func (s *Session) IsSubscribed(channel string) bool {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	sub := s.subs.get(channel)
 	return sub != nil && sub.asked == nil

@@ -80,7 +80,7 @@ type SubscriptionState struct {
 // Subscription returns how the session's subscription to channel is, whose Position is
 // what the edge has taken. ok is false if the session has none that has begun.
 func (s *Session) Subscription(channel string) (state SubscriptionState, ok bool) {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	sub := s.subs.get(channel)
 	if sub == nil || sub.asked != nil {
@@ -128,14 +128,14 @@ func (s *Session) noteGaps(noted []toldGap, pushes []Push) []toldGap {
 func (s *Session) tellGaps(noted []toldGap) {
 	o := s.hub.options.Observer
 	for _, n := range noted {
-		s.mu.Lock()
+		s.lock()
 		m := s.milestone(n.sub)
 		s.mu.Unlock()
 		m.Gap = n.gap
 		o.Gapped(s, m)
 	}
 	for _, n := range noted {
-		s.mu.Lock()
+		s.lock()
 		ends := n.sub.traits&endsAfterGaps != 0
 		n.sub.traits &^= tellsGaps | endsAfterGaps
 		m := s.milestone(n.sub)
@@ -153,7 +153,7 @@ func (s *Session) tellUnsubscribed(sub *subscription) {
 	if o == nil || o.Unsubscribed == nil {
 		return
 	}
-	s.mu.Lock()
+	s.lock()
 	begun, later := sub.asked == nil, sub.traits&tellsGaps != 0
 	if later {
 		sub.traits |= endsAfterGaps

@@ -152,7 +152,7 @@ func (p *pages) close() {
 // hasTurn says that a page may be read now. It returns false if it is not wanted any
 // more.
 func (s *Session) hasTurn(r *reading) bool {
-	s.mu.Lock()
+	s.lock()
 	isWanted := s.read == r && s.ended == endNot
 	wake := false
 	if isWanted {

@@ -19,24 +19,27 @@ const (
 	derivedLeft // it will not be, or is not any more
 )
 
-// lend returns a channel with its subscribers for the delivery of p, or nil when there
-// are none, and the publication before p if the channel keeps that. The channel is to be
-// given back.
-func (h *Hub) lend(p *Publication) (ch *channel, subs, derived []*subscription, previous *Publication) {
+// lend returns a channel, which is to be given back, with what the delivery of p goes over,
+// or nil when there are no subscribers.
+func (h *Hub) lend(p *Publication) (ch *channel, l lent) {
 	ch = h.channels.find(p.Channel)
 	generation := h.patterns.generation.Load()
 	isComplete := true
 	for {
 		if ch != nil {
-			var ok bool
-			if subs, derived, previous, ok = ch.lend(p, generation); ok {
+			var is lending
+			switch l, is = ch.lend(p, generation); is {
+			case isLent:
 				if !isComplete {
 					ch.missDerived() // there may be room with the next publication
 				}
-				return ch, subs, derived, previous
+				return ch, l
+			case hasFull:
+				ch.endTrail(l.subs)
+				continue
 			}
 		} else if generation == 0 || !h.patterns.hasMatch(p.Channel) {
-			return nil, nil, nil, nil
+			return nil, lent{}
 		}
 		ch, isComplete = h.derive(p, generation)
 	}

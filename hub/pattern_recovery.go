@@ -209,7 +209,7 @@ func (s *Session) claimRecovery() bool {
 // called by Take alone.
 func (s *Session) continueRecovery() {
 	for {
-		s.mu.Lock()
+		s.lock()
 		if s.ended != endNot || !s.needsRecovery() {
 			s.mu.Unlock()
 			return
@@ -250,7 +250,7 @@ func (s *Session) attachNext(r *recovery, name string) bool {
 	policy := s.hub.policy(name)
 	ch := s.hub.channels.acquire(name)
 	defer s.hub.channels.release(ch)
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot || r.sub.gone || s.patterned() == nil {
 		defer s.mu.Unlock()
 		return s.ended == endNot
@@ -307,7 +307,7 @@ func (r *recovery) wait(pause time.Duration) {
 	s := r.sub.session
 	r.isWaiting = true
 	r.timer = time.AfterFunc(pause, func() {
-		s.mu.Lock()
+		s.lock()
 		r.isWaiting = false
 		wake := s.claimRecovery()
 		s.mu.Unlock()
@@ -337,7 +337,7 @@ func (s *Session) list(r *recovery) {
 // listed is told what the Broker has listed. Without a list it is not known what was
 // published in other channels than those of the vector, and that is a gap.
 func (s *Session) listed(r *recovery, infos []ChannelInfo, err error, canList bool) {
-	s.mu.Lock()
+	s.lock()
 	switch {
 	case s.ended != endNot || r.sub.gone:
 	case err != nil:
@@ -366,7 +366,7 @@ func (s *Session) listed(r *recovery, infos []ChannelInfo, err error, canList bo
 // "", may have been lost.
 func (s *Session) doubtPattern(sub *subscription, name string) {
 	const most = 64 // channels, before all are looked at
-	s.mu.Lock()
+	s.lock()
 	t := s.patterned()
 	if s.ended != endNot || sub.gone || sub.asked != nil || sub.traits&suspended != 0 || name != "" && s.given(name) != nil {
 		s.mu.Unlock()

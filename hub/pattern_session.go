@@ -87,12 +87,12 @@ func (s *Session) beginPattern(sub *subscription) {
 	h := s.hub
 	h.patterns.add(sub.channel)
 	if o := h.options.Observer; o != nil && o.Joined != nil {
-		s.mu.Lock()
+		s.lock()
 		sub.traits |= hasJoined
 		s.mu.Unlock()
 		o.Joined(s, sub.channel.name)
 	}
-	s.mu.Lock()
+	s.lock()
 	if sub.gone {
 		s.mu.Unlock()
 		h.patterns.remove(sub.channel, false)
@@ -143,7 +143,7 @@ func (s *Session) beginPattern(sub *subscription) {
 // the publication p, unless it is given the channel already. It returns false if there is
 // no room for that.
 func (s *Session) attach(pattern *subscription, ch *channel, p *Publication, policy *Policy) (hadRoom bool) {
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot || pattern.gone || pattern.asked != nil || pattern.traits&suspended != 0 {
 		s.mu.Unlock()
 		return true
@@ -299,7 +299,7 @@ func (s *Session) offerAgain(ch *channel, d *Delivery) {
 	matching, policy := s.hub.patterns.match(ch.name), s.hub.policy(ch.name)
 	ch = s.hub.channels.acquire(ch.name) // it may have ended with that subscription
 	defer s.hub.channels.release(ch)
-	s.mu.Lock()
+	s.lock()
 	var made, let *subscription
 	sub := s.given(ch.name)
 	if sub == nil && s.ended == endNot {
@@ -359,7 +359,7 @@ func (s *Session) matching(channel string) []*channel {
 	if s.hub.patterns.generation.Load() == 0 {
 		return nil
 	}
-	s.mu.Lock()
+	s.lock()
 	has := s.patterned() != nil
 	s.mu.Unlock()
 	if !has {
@@ -371,7 +371,7 @@ func (s *Session) matching(channel string) []*channel {
 // unsubscribePattern is unsubscribe for a pattern: the channels that no other pattern of
 // the session matches end with it.
 func (s *Session) unsubscribePattern(tag uint64, pattern string, why error) bool {
-	s.mu.Lock()
+	s.lock()
 	sub := s.subs.get(pattern)
 	if sub == nil || s.ended != endNot || why == nil && s.isOverloaded() {
 		s.mu.Unlock()
@@ -401,7 +401,7 @@ func (s *Session) unsubscribePattern(tag uint64, pattern string, why error) bool
 		covers[i] = s.hub.patterns.match(name)
 	}
 	var leaving []*subscription
-	s.mu.Lock()
+	s.lock()
 	for i, name := range derived {
 		t := s.patterned()
 		if t == nil {
@@ -459,7 +459,7 @@ func (s *Session) closePatterns() []*subscription {
 // leavePattern takes a subscription to a pattern out of the trie, where it is since it
 // began.
 func (s *Session) leavePattern(sub *subscription) {
-	s.mu.Lock()
+	s.lock()
 	isMatched := sub.traits&isMatched != 0
 	s.mu.Unlock()
 	if isMatched {

@@ -9,7 +9,7 @@ import "time"
 // client has come to the time of what it is given: something older may follow. It is for the
 // edge: after Take, and before it says anything else.
 func (s *Session) HasCaughtUp() bool {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	t := s.patterned()
 	if len(s.queue) > 0 || t != nil && len(t.recoveries) > 0 {

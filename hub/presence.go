@@ -162,7 +162,7 @@ func (s *Session) Presence(tag uint64, channel string, q PresenceQuery) {
 	}
 	c.isPage = true
 	q.Limit = min(q.Limit, MembersMax)
-	s.mu.Lock()
+	s.lock()
 	under := s.needCommands()
 	under.histories = append(under.histories, historyAsked{command: c, channel: channel, members: &q})
 	s.mu.Unlock()
@@ -177,7 +177,7 @@ func (s *Session) answerPresence(c command, channel string, q PresenceQuery, els
 		if err == nil {
 			o.Roster = &r
 		}
-		s.mu.Lock()
+		s.lock()
 		// Changes that are newer may have been queued meanwhile. A window takes a while,
 		// so this does not go on; a client that compares versions is right anyway.
 		isOld := err == nil && tries < 10 && s.hasNewerChanges(channel, r.Version)

@@ -4,7 +4,7 @@ import "slices"
 
 // offerChanges gives a session the Changes of a window.
 func (s *Session) offerChanges(w *watch, o *owed) {
-	s.mu.Lock()
+	s.lock()
 	s.queueChanges(w, o)
 	wake := s.claimWake()
 	s.mu.Unlock()

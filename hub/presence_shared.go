@@ -88,7 +88,7 @@ func (s *Session) shareIdentity() {
 	if s.hub.mirror.Load() == nil {
 		return
 	}
-	s.mu.Lock()
+	s.lock()
 	var subs []*subscription
 	for sub := range s.subs.all() {
 		subs = append(subs, sub)
@@ -181,7 +181,7 @@ func (m *Mirror) takeChange(ch *channel) (c MembersChange, ok bool) {
 // session was told to come back through another hub. A subscription that has ended may leave the
 // channel after the next one has come.
 func (s *Session) subscriptionTo(ch *channel) (sub *subscription, isMoving bool) {
-	s.mu.Lock()
+	s.lock()
 	sub, isMoving = s.subs.get(ch.name), s.ended == endShutdown
 	s.mu.Unlock()
 	if sub == nil || sub.channel != ch {

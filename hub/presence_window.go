@@ -89,7 +89,7 @@ type presence struct {
 // returns how many there are.
 func (s *Session) beginWatch(sub *subscription, byUser bool) (count int) {
 	w := &watch{sub: sub, byUser: byUser}
-	s.mu.Lock()
+	s.lock()
 	under := s.needCommands()
 	if under.watches == nil {
 		under.watches = make(map[*subscription]*watch)
@@ -105,7 +105,7 @@ func (s *Session) beginWatch(sub *subscription, byUser bool) (count int) {
 
 // endWatch is called when sub has left its channel, which is watched.
 func (s *Session) endWatch(sub *subscription) {
-	s.mu.Lock()
+	s.lock()
 	w := s.takeWatch(sub)
 	s.mu.Unlock()
 	if w != nil {

@@ -2,11 +2,12 @@ package hub
 
 import "sync"
 
-// Push is one thing a client is owed. Exactly one of Delivery, Gap, Behind, Outcome,
+// Push is one thing a client is owed. Exactly one of Delivery, Run, Gap, Behind, Outcome,
 // Changes and Call is set.
 type Push struct {
 	Channel  string
 	Delivery *Delivery // a publication
+	Run      *Run      // several, from TakeRuns
 	Gap      *Gap      // publications that cannot be delivered
 	Behind   *Behind   // what is published does not come at present, or comes again
 	Outcome  *Outcome  // of a command of this session

@@ -2,10 +2,11 @@ package hub
 
 import "sync"
 
-// offer gives d to a subscription that the Broker delivers to. It returns false if that
-// is gone and the session has patterns: see offerAgain.
-func (s *Session) offer(sub *subscription, d *Delivery) (ok bool) {
-	s.mu.Lock()
+// offer gives d to a subscription that the Broker delivers to, which may trail from the
+// delivery next on if it mayTrail. It returns false if the subscription is gone and the session
+// has patterns: see offerAgain.
+func (s *Session) offer(sub *subscription, d *Delivery, mayTrail bool, next uint32) (ok bool) {
+	s.lock()
 	if sub.gone {
 		ok = s.ended != endNot || s.patterned() == nil
 		s.mu.Unlock()
@@ -16,6 +17,9 @@ func (s *Session) offer(sub *subscription, d *Delivery) (ok bool) {
 	}
 	s.enqueue(sub, d)
 	wake := s.claimWake()
+	if mayTrail {
+		s.beginTrailing(sub, next)
+	}
 	s.mu.Unlock()
 	if wake {
 		s.wake()
@@ -105,7 +109,7 @@ func (s *Session) catchUp(sub *subscription, seen Position) {
 // doubt makes a subscription read history, from now on: deliveries may have been
 // lost.
 func (s *Session) doubt(sub *subscription) {
-	s.mu.Lock()
+	s.lock()
 	if s.ended == endNot && !sub.gone && sub.backlog() != nil {
 		s.rewind(sub) // what is in it may follow a loss
 	}

@@ -74,7 +74,7 @@ func (all *backlogs) arm(s *Session) {
 
 // releaseDelayed is called by the timer.
 func (s *Session) releaseDelayed() {
-	s.mu.Lock()
+	s.lock()
 	all := s.needBacklogs()
 	if s.ended == endNot {
 		for len(all.delayed) > 0 && all.delayed[0].rare.Load().backlog.pace.isDue() {

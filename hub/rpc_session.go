@@ -33,7 +33,7 @@ func (s *Session) Call(tag uint64, c Call) {
 		s.complete(under, o)
 	}
 	open.incoming.setCaller(s.Identity())
-	s.mu.Lock()
+	s.lock()
 	rpc := s.needRPC()
 	if under.isCall = rpc.calls < h.options.RPC.SessionOpenMax; under.isCall {
 		rpc.calls++
@@ -84,7 +84,7 @@ func (s *Session) Register(tag uint64, pattern string, o RegisterOptions) {
 	if !s.handIn() {
 		return
 	}
-	s.mu.Lock()
+	s.lock()
 	s.needRPC()
 	s.mu.Unlock()
 	err := s.hub.exchange.register(s, pattern, o)
@@ -285,7 +285,7 @@ func (s *Session) needRPC() *sessionRPC {
 // leaveIfClosed tells the exchange once more that the session was closed, which may have
 // been before the exchange knew of it.
 func (s *Session) leaveIfClosed() {
-	s.mu.Lock()
+	s.lock()
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -302,7 +302,7 @@ var (
 // offerCall queues a call, unless the session is over or so many wait to be taken that
 // it is not one that answers: as many, or as long, as publications may wait.
 func (s *Session) offerCall(c *IncomingCall) (*owed, error) {
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot {
 		s.mu.Unlock()
 		return nil, errOver
@@ -339,7 +339,7 @@ func (s *Session) pushCall(p *CallPush) *owed {
 // hears of the call. A session has no more notices in its queue than calls that it has
 // taken, which RegisterOptions bounds.
 func (s *Session) withdrawCall(q *owed, why error) {
-	s.mu.Lock()
+	s.lock()
 	wake := false
 	switch p := q.Call; {
 	case s.ended != endNot:

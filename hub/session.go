@@ -29,7 +29,10 @@ type Session struct {
 	identity  atomic.Pointer[access.Identity] // nil if it is not known
 	wake      func()
 
-	mu         sync.Mutex // guards what follows, and the state of its subscriptions
+	trailing atomic.Pointer[subscription] // the one that trails, see trail; nil if none does. It is stored with mu
+
+	mu         sync.Mutex // guards what follows, and the state of its subscriptions; see lock
+	trailsFrom uint32     // the number of the first delivery to fetch
 	subs       subscriptions
 	queue      []queued        // live publications and the rest that is owed, in the order they came
 	array      *[]queued       // where queue's memory comes from; nil while it is empty
@@ -120,7 +123,7 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Close() { s.close(endClosed) }
 
 func (s *Session) close(reason ending) {
-	s.mu.Lock()
+	s.lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
@@ -184,7 +187,7 @@ func (s *Session) close(reason ending) {
 // end lets the edge take the queue first and then the reason. The subscriptions
 // stay until Close, so ending many sessions costs the Broker nothing.
 func (s *Session) end(reason ending) {
-	s.mu.Lock()
+	s.lock()
 	over := s.ended != endNot
 	if !over {
 		s.ended = reason

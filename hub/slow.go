@@ -112,7 +112,7 @@ func (h *Hub) renew() {
 // renew has sub be served as p says. If that is not as before, what waits is read from
 // history.
 func (s *Session) renew(sub *subscription, p *Policy) {
-	s.mu.Lock()
+	s.lock()
 	wish := 0
 	var old terms
 	if b := sub.backlog(); b != nil {

@@ -233,7 +233,7 @@ func (s *Session) Subscribe(tag uint64, channel string, o SubscribeOptions) {
 
 // reserve gives sub its place among the subscriptions of the session.
 func (s *Session) reserve(sub *subscription) error {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended != endNot || s.isOverloaded():
@@ -250,7 +250,7 @@ func (s *Session) reserve(sub *subscription) error {
 
 // admit goes on where the Broker listens, top being the newest position.
 func (s *Session) admit(sub *subscription, top Position) {
-	s.mu.Lock()
+	s.lock()
 	gone, from := sub.gone, sub.asked
 	s.mu.Unlock()
 	switch {
@@ -297,7 +297,7 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 // beginKnowing is begin, once it is known who is in the channel if that is to be told.
 func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
-		s.mu.Lock()
+		s.lock()
 		isFirst := sub.traits&hasJoined == 0 // and it is not resumed
 		sub.traits |= hasJoined
 		s.mu.Unlock()
@@ -313,7 +313,7 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 	if from.deltas {
 		sub.channel.wantDeltas(sub)
 	}
-	s.mu.Lock()
+	s.lock()
 	if sub.gone {
 		s.mu.Unlock()
 		s.leave(sub)
@@ -376,7 +376,7 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 // refuse ends Subscribe with an error. The caller removes sub from its channel and
 // releases it.
 func (s *Session) refuse(sub *subscription, err error) {
-	s.mu.Lock()
+	s.lock()
 	wake := false
 	if !sub.gone {
 		s.drop(sub)
@@ -401,7 +401,7 @@ func (s *Session) unsubscribe(tag uint64, channel string, why error) bool {
 		return s.unsubscribePattern(tag, channel, why)
 	}
 	matching, policy := s.matching(channel), s.hub.policy(channel)
-	s.mu.Lock()
+	s.lock()
 	sub := s.subs.get(channel)
 	if sub == nil || s.ended != endNot || why == nil && s.isOverloaded() {
 		s.mu.Unlock()
@@ -472,7 +472,7 @@ func (s *Session) leave(sub *subscription) {
 	}
 	s.tellUnsubscribed(sub)
 	if o := s.hub.options.Observer; o != nil && o.Left != nil {
-		s.mu.Lock()
+		s.lock()
 		joined := sub.traits&hasJoined != 0
 		s.mu.Unlock()
 		if joined {

@@ -12,7 +12,7 @@ import "slices"
 // It is for sessions that outlive a connection. What a client has received of what was
 // written to a connection that broke is known to the client alone.
 func (s *Session) Suspend() {
-	s.mu.Lock()
+	s.lock()
 	if s.ended != endNot {
 		s.mu.Unlock()
 		return
@@ -81,7 +81,7 @@ func (s *Session) dropPatternNews() {
 // resume subscribes to a channel again that the session was subscribed to when it was
 // suspended. It returns false if there is none.
 func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, policies *func(string) *Policy, policy *Policy) bool {
-	s.mu.Lock()
+	s.lock()
 	sub := s.subs.get(channel)
 	if sub == nil || sub.traits&suspended == 0 || tag >= ByServer || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()
@@ -119,7 +119,7 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, polici
 // endSuspended ends a subscription to a pattern that was suspended, as it is subscribed to
 // again: it begins anew, where a Vector says.
 func (s *Session) endSuspended(pattern string) {
-	s.mu.Lock()
+	s.lock()
 	sub := s.subs.get(pattern)
 	if sub == nil || sub.traits&suspended == 0 || s.ended != endNot || s.isOverloaded() {
 		s.mu.Unlock()

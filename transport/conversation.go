@@ -130,7 +130,11 @@ func (c *conversation) take(m *scratch) {
 	}
 	var ended error
 	if c.session != nil {
-		pushes, ended = c.session.Take(pushes)
+		if r, ok := c.dialect.(dialect.RunTaker); ok && r.TakesRuns() {
+			pushes, ended = c.session.TakeRuns(pushes)
+		} else {
+			pushes, ended = c.session.Take(pushes)
+		}
 		c.follow()
 	}
 	m.pushes = pushes

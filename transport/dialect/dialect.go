@@ -50,6 +50,12 @@ type Follower interface {
 	SetCaughtUp(bool)
 }
 
+// RunTaker is a Dialect that can do with several deliveries in one push.
+type RunTaker interface {
+	// TakesRuns is asked before Push: whether there may be a Push.Run in what that takes.
+	TakesRuns() bool
+}
+
 // Frame is a message of a client. Data is the carrier's, and only valid until
 // Receive returns.
 type Frame struct {
@@ -187,6 +193,20 @@ func (b *Batch) Add(p *hub.Publication, size int, since int64) {
 	b.Bytes += size
 	if p.Time.UnixNano() >= since && (b.Oldest.IsZero() || p.Time.Before(b.Oldest)) {
 		b.Oldest = p.Time
+	}
+}
+
+// AddRun counts the publications of r, which left as size bytes, see Add.
+func (b *Batch) AddRun(r *hub.Run, size int, since int64) {
+	b.N += len(r.Deliveries)
+	b.Bytes += size
+	for _, d := range r.Deliveries { // the times ascend, mostly
+		if d.Time.UnixNano() >= since {
+			if b.Oldest.IsZero() || d.Time.Before(b.Oldest) {
+				b.Oldest = d.Time
+			}
+			break
+		}
 	}
 }
 

@@ -420,6 +420,8 @@ func (s *Session) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		case p.Delivery != nil:
 			s.patterns.note(p)
 			s.deliver(p, out)
+		case p.Run != nil:
+			s.deliverRun(p, out)
 		case p.Gap != nil:
 			s.patterns.note(p)
 			s.lose(p, out)

@@ -185,6 +185,29 @@ func (s *Session) deliver(p *hub.Push, out *Effects) {
 	out.Delivered.Add(p.Delivery.Publication, len(frame), s.opened)
 }
 
+// TakesRuns implements RunTaker.
+func (s *Session) TakesRuns() bool {
+	return s.poll == nil && s.framing.publication != nil && !s.FollowsPatterns()
+}
+
+// deliverRun sends several publications of one channel.
+func (s *Session) deliverRun(p *hub.Push, out *Effects) {
+	f := s.framing
+	form := f.publication
+	switch {
+	case s.deltas[p.Channel] != nil: // each is the base of the next
+		for _, d := range p.Run.Deliveries {
+			s.deliver(&hub.Push{Channel: p.Channel, Delivery: d}, out)
+		}
+		return
+	case s.messages != "" && p.Channel == s.messages:
+		form = f.message
+	}
+	frames := hub.Join(form, p.Run)
+	s.sendFrame(frames, out)
+	out.Delivered.AddRun(p.Run, len(frames), s.opened)
+}
+
 // pages are the state of a session that is polled. Each answer is a page with a number;
 // it is kept until the client has said that it has it, so that an answer that was lost
 // on its way is given again.

@@ -117,6 +117,10 @@ func (s *Socket) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		}
 		switch p := &pushes[i]; {
 		case p.Gap != nil && s.progress != nil:
+		case p.Run != nil:
+			frames := hub.Join(form, p.Run)
+			out.Frames = append(out.Frames, frames)
+			out.Delivered.AddRun(p.Run, len(frames), s.opened)
 		case p.Delivery != nil && s.compress:
 			s.sendMessage(p.Delivery, out)
 		case p.Delivery != nil:
@@ -145,6 +149,9 @@ func (s *Socket) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		s.sendText(s.progress.appendObject(nil, now), out)
 	}
 }
+
+// TakesRuns implements RunTaker.
+func (s *Socket) TakesRuns() bool { return !s.compress && s.progress == nil }
 
 // sendMessage sends a publication so that it can be compressed.
 func (s *Socket) sendMessage(d *hub.Delivery, out *Effects) {

@@ -118,6 +118,10 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 		switch p := &pushes[i]; {
 		case s.progress != nil && (p.Delivery != nil || p.Gap != nil):
 			s.pushPattern(now, p, out)
+		case p.Run != nil:
+			b := hub.Join(s.format.form, p.Run)
+			out.Frames = append(out.Frames, b)
+			out.Delivered.AddRun(p.Run, len(b), s.opened)
 		case p.Delivery != nil:
 			b := s.format.form.Of(p.Delivery)
 			out.Frames = append(out.Frames, b)
@@ -146,6 +150,9 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	}
 	s.heartbeat = momentOf(next)
 }
+
+// TakesRuns implements RunTaker.
+func (s *Stream) TakesRuns() bool { return s.progress == nil }
 
 // refreshShift has a busy stream look every 16 seconds whether the client needs another
 // delay: when the seconds of the clock pass a multiple of that.
