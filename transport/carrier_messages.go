@@ -52,7 +52,7 @@ type MessageCarrier struct {
 // conversation, if it has ended at once. An answer with an error ends it.
 func (t *Transport) NewMessageCarrier(to Messenger, v *Visit, token string, d dialect.Dialect, answered func(*dialect.Answer, *dialect.Closing)) *MessageCarrier {
 	s := &MessageCarrier{to: to, answers: answered}
-	s.t, s.dialect, s.wake, s.visitor = t, d, to.Wake, v.converse(token)
+	s.t, s.dialect, s.wake, s.visitor, s.singly = t, d, to.Wake, v.converse(token), true
 	return s
 }
 

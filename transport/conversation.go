@@ -27,6 +27,7 @@ type conversation struct {
 	visitor *visitor     // nil where nothing is guarded
 	asks    bool         // the visitor has commands that wait: it is not looked at with every delivery
 	paused  bool         // the client is not read, as it is busy; of a carrier that reads
+	singly  bool         // the carrier wants each message as a frame of its own
 	isOver  bool         // the dialect has said its last: what the client has sent before it knew counts for nothing
 	hasLeft bool         // the dialect was told that the conversation is over
 
@@ -130,7 +131,7 @@ func (c *conversation) take(m *scratch) {
 	}
 	var ended error
 	if c.session != nil {
-		if r, ok := c.dialect.(dialect.RunTaker); ok && r.TakesRuns() {
+		if r, ok := c.dialect.(dialect.RunTaker); ok && !c.singly && r.TakesRuns() {
 			pushes, ended = c.session.TakeRuns(pushes)
 		} else {
 			pushes, ended = c.session.Take(pushes)

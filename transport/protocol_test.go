@@ -293,6 +293,25 @@ func TestMessageCarrier(t *testing.T) {
 	})
 }
 
+// A Messenger gets each message by itself, also of a burst.
+func TestMessagesOfABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, m, s, visit := bear(t, nil, "", dialect.NewSocket("chat", false, hub.SubscribeOptions{}))
+		s.OnOpen()
+		m.run(s)
+		for i := range 5 {
+			if _, _, err := h.Publish(t.Context(), hub.Message{Channel: "chat", Data: []byte{'0' + byte(i)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := m.run(s); got != "0; 1; 2; 3; 4" {
+			t.Error(got)
+		}
+		s.OnClose(EndClient, nil)
+		visit.Leave()
+	})
+}
+
 // A conversation of a session is with whoever has made its request, or with the holder
 // of a token that it shows itself.
 func TestVisit(t *testing.T) {

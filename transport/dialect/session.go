@@ -55,16 +55,6 @@ const (
 	phaseConnected
 )
 
-// carried is what kind of carrier the session is on.
-type carried uint8
-
-const (
-	carriedNot carried = iota
-	carriedSocket
-	carriedStream
-	carriedPoll
-)
-
 // NewSession returns the dialect of a session over a WebSocket, whose frames Agree has
 // still to say.
 func NewSession(o *SessionOptions) *Session {

@@ -9,6 +9,16 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
+// carried is what kind of carrier the session is on.
+type carried uint8
+
+const (
+	carriedNot carried = iota
+	carriedSocket
+	carriedStream
+	carriedPoll
+)
+
 // framing is how the objects of a session stand on its carrier.
 type framing struct {
 	carried     carried
