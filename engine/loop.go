@@ -17,8 +17,9 @@ import (
 
 const (
 	// receiveBytes is the size of a loop's receive buffer, and so the most that
-	// is read of a connection in a turn: nobody can keep the loop to himself.
-	receiveBytes = 64 << 10
+	// is read of a connection in a turn: nobody can keep the loop to himself. A message
+	// of 64 KiB with its header has to fit, or it is put together from two reads.
+	receiveBytes = 128 << 10
 
 	// scratchBytes is the size of a loop's memory for inflated payloads.
 	scratchBytes = 64 << 10
