@@ -290,7 +290,7 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 	t.pacing.random = t.o.Random
 	t.pacing.sessions = h.SessionCount
 	t.SetPace(t.o.Reconnect, t.o.SessionsPerSecond)
-	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Reconnect: t.pacing.redraw}
+	t.streams = dialect.StreamOptions{Heartbeat: t.o.Heartbeat, Epoch: start, Reconnect: t.pacing.redraw}
 	t.limits = &engine.Options{
 		MessageBytesMax: int64(t.o.BodyBytesMax),
 		PingInterval:    t.o.Heartbeat,

@@ -23,7 +23,7 @@ type Page struct {
 	listener
 	request  PageRequest
 	opened   int64        // in nanoseconds of Unix time
-	expires  moment       // 0 while it does not wait
+	expires  time.Time    // zero while it does not wait
 	position hub.Position // where to continue
 	behind   *hub.Behind  // why what is published does not come; nil while it does
 }
@@ -110,7 +110,7 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 			p.answer(read, out)
 			return
 		}
-		p.expires = momentOf(now.Add(p.request.Wait))
+		p.expires = now.Add(p.request.Wait)
 		out.Commands = append(out.Commands, Command{
 			Kind: hub.CommandSubscribe, Action: access.Subscribe, Tag: tagWait, Channel: p.request.Channel,
 			Subscribe: hub.SubscribeOptions{Since: p.position},
@@ -200,7 +200,7 @@ func (p *Page) End(reason error, out *Effects) {
 }
 
 // Deadline is when waiting ends.
-func (p *Page) Deadline() time.Time { return p.expires.time() }
+func (p *Page) Deadline() time.Time { return p.expires }
 
 // Expire answers with an empty page, unless nobody knows whether it would be empty.
 func (p *Page) Expire(_ time.Time, out *Effects) {

@@ -19,18 +19,21 @@ func TestSizesOfReads(t *testing.T) {
 	if size := unsafe.Sizeof(Stream{}); size > 80 {
 		t.Errorf("Stream has grown to %d bytes; 80 is a size class of the allocator, and the next is 96", size)
 	}
-	if size := unsafe.Sizeof(Page{}); size > 96 {
-		t.Errorf("Page has grown to %d bytes; 96 is a size class of the allocator, and the next is 112", size)
+	if size := unsafe.Sizeof(Page{}); size > 112 {
+		t.Errorf("Page has grown to %d bytes; 112 is a size class of the allocator, and the next is 128", size)
 	}
 }
 
 func TestMomentKeepsATime(t *testing.T) {
-	if m := momentOf(time.Time{}); m != 0 || !m.time().IsZero() {
-		t.Errorf("momentOf(zero) = %d, and that is %v", m, m.time())
-	}
-	for _, at := range []time.Time{began, time.Now(), time.Now().Add(time.Hour), time.Date(2000, 1, 1, 0, 0, 0, 500, time.UTC)} {
-		if d := momentOf(at).time().Sub(at); d < 0 || d > 1 {
-			t.Errorf("a moment of %v is %v later", at, d)
+	now := time.Now()
+	for _, o := range []*StreamOptions{{}, {Epoch: now}} {
+		if m := o.momentOf(time.Time{}); m != 0 || !o.timeOf(m).IsZero() {
+			t.Errorf("a moment of no time is %d, and that is %v", m, o.timeOf(m))
+		}
+		for _, at := range []time.Time{now, now.Add(time.Hour), time.Date(2000, 1, 1, 0, 0, 0, 500, time.UTC)} {
+			if d := o.timeOf(o.momentOf(at)).Sub(at); d < 0 || d > 1 {
+				t.Errorf("since %v, a moment of %v is %v later", o.Epoch, at, d)
+			}
 		}
 	}
 }

@@ -28,6 +28,10 @@ type Stream struct {
 type StreamOptions struct {
 	Heartbeat time.Duration // the silence after which the client is sent something
 
+	// Epoch is a time of this process from which the deadlines of streams are counted, on
+	// the clock that nobody sets. Default: 1970, on the clock on the wall.
+	Epoch time.Time
+
 	// Reconnect draws how long a client waits before it comes back. at says what the
 	// delay was drawn for, and is given back with the next call for this client; it is
 	// FirstDelay with the first one. A delay of 0 says that the last one is still right.
@@ -145,10 +149,10 @@ func (s *Stream) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	}
 	// A stream that is never silent has no heartbeat to go with.
 	next := now.Add(s.options.Heartbeat)
-	if s.heartbeat != 0 && next.Unix()>>refreshShift != s.heartbeat.time().Unix()>>refreshShift {
+	if s.heartbeat != 0 && next.Unix()>>refreshShift != s.options.timeOf(s.heartbeat).Unix()>>refreshShift {
 		s.refresh(out)
 	}
-	s.heartbeat = momentOf(next)
+	s.heartbeat = s.options.momentOf(next)
 }
 
 // TakesRuns implements RunTaker.
@@ -228,11 +232,11 @@ func (s *Stream) End(reason error, out *Effects) {
 // Deadline is when a heartbeat is due, or a vector.
 func (s *Stream) Deadline() time.Time {
 	if p := s.progress; p != nil && p.isNew && s.format.appendID == nil {
-		if due := p.told.Add(vectorInterval); due.Before(s.heartbeat.time()) {
+		if due := p.told.Add(vectorInterval); due.Before(s.options.timeOf(s.heartbeat)) {
 			return due
 		}
 	}
-	return s.heartbeat.time()
+	return s.options.timeOf(s.heartbeat)
 }
 
 // Expire sends a heartbeat, or a vector.
@@ -240,5 +244,5 @@ func (s *Stream) Expire(now time.Time, out *Effects) {
 	if !s.refresh(out) {
 		out.Frames = append(out.Frames, s.heartbeatOf(now))
 	}
-	s.heartbeat = momentOf(now.Add(s.options.Heartbeat))
+	s.heartbeat = s.options.momentOf(now.Add(s.options.Heartbeat))
 }
