@@ -15,6 +15,7 @@ import (
 // whoever was not let in, on a server that is open to everybody. Nobody else gets in, and
 // whoever reads everything does not hear it.
 func TestClosedChannels(t *testing.T) {
+	t.Parallel()
 	const closed = "private-talk"
 	node := startNodeStage(t)
 	app := newApplication(t)

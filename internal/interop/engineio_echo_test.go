@@ -61,6 +61,7 @@ func serveEngineEcho(t *testing.T, driver string) (host string) {
 // TestEngineIOEcho: 10,000 messages come back from a program made with the library,
 // over each transport and from one to the other, and bytes are bytes.
 func TestEngineIOEcho(t *testing.T) {
+	t.Parallel()
 	all, _ := stages(t)
 	for _, driver := range []string{"engine", "net/http"} {
 		host := serveEngineEcho(t, driver)

@@ -9,6 +9,7 @@ import (
 // TestEngineIOClient: the layer below by itself, with the packets of Socket.IO written
 // by hand.
 func TestEngineIOClient(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	host := serveProtocols(t, socketioConfig, origin)
 	for _, s := range all {

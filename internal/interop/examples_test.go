@@ -96,6 +96,7 @@ func (x *example) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 
 // TestExampleSocketIOChat: two windows, a shell, and a while without a connection.
 func TestExampleSocketIOChat(t *testing.T) {
+	t.Parallel()
 	chromium := chromiumtest.Shared(t)
 	a := openExample(t, chromium, "socketio-chat", func(host string) []string { return []string{"http://localhost:8000", "http://" + host} })
 	url, err := chromedp.Run(a.ctx, chromedp.Evaluate[string]("location.href"))
@@ -135,6 +136,7 @@ func exampleServer(t *testing.T) func(host string) []string {
 
 // TestExampleLaravelEcho: what the README's shell broadcasts is shown.
 func TestExampleLaravelEcho(t *testing.T) {
+	t.Parallel()
 	x := openExample(t, chromiumtest.Shared(t), "laravel-echo", exampleServer(t))
 	x.until(t, `document.querySelector("#state").textContent === "connected" && Echo.channel("orders").subscription.subscribed`)
 	body(t, post(t, x.host, `orders?event=App%5CEvents%5COrderShipped`, "application/json", `{"id":7,"to":"Alaska"}`), http.StatusCreated)
@@ -143,6 +145,7 @@ func TestExampleLaravelEcho(t *testing.T) {
 
 // TestExamplePusherQuickstart: the page hears its program, and a shell.
 func TestExamplePusherQuickstart(t *testing.T) {
+	t.Parallel()
 	x := openExample(t, chromiumtest.Shared(t), "pusher-quickstart", exampleServer(t))
 	x.until(t, `channel.subscribed`)
 

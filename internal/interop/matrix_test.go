@@ -6,9 +6,15 @@ import (
 
 // The same scenarios with every peer, in both roles, whole and compressed.
 
-func TestNode(t *testing.T) { matrix(t, startNode(t)) }
+func TestNode(t *testing.T) {
+	t.Parallel()
+	matrix(t, startNode(t))
+}
 
-func TestPython(t *testing.T) { matrix(t, startPython(t)) }
+func TestPython(t *testing.T) {
+	t.Parallel()
+	matrix(t, startPython(t))
+}
 
 var scenarios = []struct {
 	name string

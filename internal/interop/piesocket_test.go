@@ -61,6 +61,7 @@ func (x *piesocketScene) subscribe(t *testing.T, conn, channel string, more map[
 
 // TestPieSocketNumbers: 10,000 messages both ways.
 func TestPieSocketNumbers(t *testing.T) {
+	t.Parallel()
 	x := newPiesocketScene(t)
 	a := x.subscribe(t, "pie", "numbers", map[string]any{"notifySelf": 1})
 	conn, _, err := ws.Dial(background, "wss://"+x.host+"/channels/numbers?self=0", x.dial)
@@ -91,6 +92,7 @@ func TestPieSocketNumbers(t *testing.T) {
 // TestPieSocket: frames with events, messages of any text, and who is there. Who that is
 // the application says, with tokens.
 func TestPieSocket(t *testing.T) {
+	t.Parallel()
 	x := newPiesocketScene(t)
 	ann := x.subscribe(t, "ann", "presence-room", map[string]any{"presence": 1, "forceAuth": true})
 	list := ann.until(t, "a list", func(e seen) bool { return e.Name == "system:member_list" })
@@ -172,6 +174,7 @@ func memberUsers(t *testing.T, data json.RawMessage) string {
 // TestPieSocketCredentials: a private channel needs a token, which the client fetches
 // itself; who has none is told so once.
 func TestPieSocketCredentials(t *testing.T) {
+	t.Parallel()
 	x := newPiesocketScene(t)
 	a := x.subscribe(t, "ann", "private-room", nil)
 	b := x.subscribe(t, "other", "private-room", nil)
@@ -204,6 +207,7 @@ func TestPieSocketCredentials(t *testing.T) {
 
 // TestPieSocketRestart: after kill -9 the client is back by itself.
 func TestPieSocketRestart(t *testing.T) {
+	t.Parallel()
 	x := newPiesocketScene(t)
 	a := x.subscribe(t, "ann", "restart", nil)
 	restart(t, x.process, x.host, x.config, x.origin)

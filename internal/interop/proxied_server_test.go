@@ -196,6 +196,7 @@ func testProxiedQuiet(t *testing.T, clients ...*proxied) {
 // both proxies. HAProxy takes WebSockets on it too (RFC 8441); with nginx they
 // have connections of HTTP/1.1.
 func TestProxiedWelcomePage(t *testing.T) {
+	t.Parallel()
 	chromium := chromiumtest.Shared(t)
 	for _, kind := range proxies {
 		t.Run(kind.name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 // TestPusherServerLibrary: the calls of a back end, and what it is told.
 func TestPusherServerLibrary(t *testing.T) {
+	t.Parallel()
 	app := newApplication(t)
 	node := startNodeStage(t)
 	host := serveProtocols(t, appsConfig(app.URL)+openConfig+"hooks: {allow_private: true}\n")
@@ -93,6 +94,7 @@ func TestPusherServerLibrary(t *testing.T) {
 // TestPusherUsers: who signs in is somebody, to whom messages and ends can be sent, and
 // whose coming others watch.
 func TestPusherUsers(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	app := newApplication(t)
 	host := serveProtocols(t, appsConfig("")+openConfig, origin)
@@ -141,6 +143,7 @@ func TestPusherUsers(t *testing.T) {
 
 // TestPusherCredentials: the protocol's own refusals, each once.
 func TestPusherCredentials(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	app := newApplication(t)
 	host := serveProtocols(t, appsConfig("")+openConfig, origin)
@@ -181,6 +184,7 @@ func TestPusherCredentials(t *testing.T) {
 
 // TestPusherRestart: after kill -9 every client is back by itself, with its channels.
 func TestPusherRestart(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	app := newApplication(t)
 	config := appsConfig("") + openConfig
@@ -226,6 +230,7 @@ func TestPusherRestart(t *testing.T) {
 // TestPusherWithoutWebSocket: where a page has no WebSockets, pusher-js falls back to
 // transports of HTTP, which carry everything.
 func TestPusherWithoutWebSocket(t *testing.T) {
+	t.Parallel()
 	site := packagesSite(t)
 	app := newApplication(t)
 	host := serveProtocols(t, appsConfig("")+openConfig, site.URL)
@@ -258,6 +263,7 @@ func TestPusherWithoutWebSocket(t *testing.T) {
 
 // TestLaravelEcho: Laravel's library on top, with both of its names for Pusher.
 func TestLaravelEcho(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	app := newApplication(t)
 	host := serveProtocols(t, appsConfig("")+openConfig, origin)
@@ -319,6 +325,7 @@ func TestLaravelEcho(t *testing.T) {
 
 // TestLaravelEchoSocketIO: the broadcaster that laravel-echo has for Socket.IO.
 func TestLaravelEchoSocketIO(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	host := serveProtocols(t, "\nsocketio: {laravel_echo: true}\n", origin)
 	for _, s := range all {

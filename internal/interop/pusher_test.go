@@ -108,6 +108,7 @@ func (x pusherCase) open(t *testing.T, conn, query string) *actor {
 // TestPusherNumbers: 10,000 messages both ways in a private channel, and 10,000 of the
 // back end.
 func TestPusherNumbers(t *testing.T) {
+	t.Parallel()
 	eachPusher(t, func(t *testing.T, x pusherCase) {
 		channel := "private-numbers-" + x.name
 		a := x.open(t, "n", "user=ann")
@@ -137,6 +138,7 @@ func TestPusherNumbers(t *testing.T) {
 
 // TestPusherChannels: what each kind of channel is for.
 func TestPusherChannels(t *testing.T) {
+	t.Parallel()
 	eachPusher(t, func(t *testing.T, x pusherCase) {
 		a, b := x.open(t, "a", "user=ann"), x.open(t, "b", "user=bob")
 		public, private, cache := "public-"+x.name, "private-"+x.name, "cache-"+x.name
@@ -224,6 +226,7 @@ func (x pusherCase) socketID(t *testing.T, a *actor) string {
 // TestPusherPresence: three tabs of two users are two members, each of which comes and
 // goes once.
 func TestPusherPresence(t *testing.T) {
+	t.Parallel()
 	eachPusher(t, func(t *testing.T, x pusherCase) {
 		channel := "presence-" + x.name
 		ann1, ann2, bob := x.open(t, "ann1", "user=ann"), x.open(t, "ann2", "user=ann"), x.open(t, "bob", "user=bob")

@@ -14,6 +14,7 @@ import (
 // each request at another node. A client that was at one of them goes on at another from
 // its position: nothing is lost, repeated or in another order.
 func TestRoundRobinNodesLost(t *testing.T) {
+	t.Parallel()
 	r := startRobin(t, "")
 	r.losesNodes = true
 	const channel = "robin/lost"

@@ -221,6 +221,7 @@ func (r *robin) positionOf(t *testing.T, channel string) string {
 // TestRoundRobinChannels: what reads a channel goes on by position, at any node, and needs
 // nothing of the node that it was at: nothing is lost, repeated or in another order.
 func TestRoundRobinChannels(t *testing.T) {
+	t.Parallel()
 	r := startRobin(t, "")
 	for _, reader := range readers {
 		t.Run(reader.name, func(t *testing.T) {
@@ -459,6 +460,7 @@ func (l *sessionLink) next() string {
 // TestRoundRobinSessions: a session of /connect takes commands, publishes and is polled at any
 // node, on each carrier, and its client comes back at any.
 func TestRoundRobinSessions(t *testing.T) {
+	t.Parallel()
 	r := startRobin(t, "")
 	for _, kind := range []string{"WebSocket", "event stream", "JSON lines", "long poll"} {
 		t.Run(kind, func(t *testing.T) {

@@ -34,6 +34,7 @@ func sessionPage(t *testing.T) string {
 // TestSessionPage: thirty lines by hand speak the protocol in a browser, and come back
 // after the server was killed.
 func TestSessionPage(t *testing.T) {
+	t.Parallel()
 	skipShort(t)
 	page := sessionPage(t)
 	const written = `"ws://localhost:8000/connect"`

@@ -27,6 +27,7 @@ func python(t *testing.T) string {
 // are cut, and the server is killed once. Nothing is lost, repeated or in another order
 // but for the loss that a gap announces.
 func TestSessionPythonCut(t *testing.T) {
+	t.Parallel()
 	path := python(t)
 	host, process := launchGodwit(t, 15*time.Second)
 	b := newBreaker(t, host)
@@ -67,6 +68,7 @@ func TestSessionPythonCut(t *testing.T) {
 
 // TestSessionPython: the client's commands, with tokens that are refreshed.
 func TestSessionPython(t *testing.T) {
+	t.Parallel()
 	path := python(t)
 	const secret = "only for this test, of 32 bytes."
 	config := filepath.Join(t.TempDir(), "godwit.yaml")
@@ -82,6 +84,7 @@ func TestSessionPython(t *testing.T) {
 
 // TestSessionPythonPushes: pushes that a server seldom has an occasion for.
 func TestSessionPythonPushes(t *testing.T) {
+	t.Parallel()
 	told := programEvents(t, python(t), "-B", "testdata/python/pushes.py", pythonClient)
 	if line, ok := told.next(); !ok || line != "whole" {
 		t.Fatalf("the client says %q", line)

@@ -58,6 +58,7 @@ func startPythonSocketIO(t *testing.T, host, namespace string, count int, transp
 // TestSocketIOPython: the client of another language, over each transport and from one
 // to the other.
 func TestSocketIOPython(t *testing.T) {
+	t.Parallel()
 	host, process := launchProtocols(t, socketioConfig, "127.0.0.1:0")
 	for i, transports := range [][]string{nil, {"polling"}, {"websocket"}} {
 		t.Run(strings.Join(append([]string{"transports"}, transports...), " "), func(t *testing.T) {

@@ -78,6 +78,7 @@ func eachSocketIO(t *testing.T, config string, run func(t *testing.T, host strin
 // TestSocketIONumbers: 10,000 messages both ways, of every release, in Node and in
 // Chromium, over every transport and from one to the other.
 func TestSocketIONumbers(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	host := serveProtocols(t, socketioConfig, origin)
 	count := 0
@@ -118,6 +119,7 @@ func TestSocketIONumbers(t *testing.T) {
 // TestSocketIOEvents: what an application sends comes to others and to itself as it
 // was, acknowledged, and with bytes in it.
 func TestSocketIOEvents(t *testing.T) {
+	t.Parallel()
 	eachSocketIO(t, socketioConfig, func(t *testing.T, host string, s *stage, library, name string) {
 		channel := "events/" + name
 		a, opened := openSocketIO(t, s, name+"-a", library, host, "/"+channel, nil)
@@ -198,6 +200,7 @@ func sameJSON(t *testing.T, a, b string) bool {
 // TestSocketIORestart: after kill -9 every client is back by itself, and hears what
 // is said from then on.
 func TestSocketIORestart(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	host, process := launchProtocols(t, socketioConfig, "127.0.0.1:0", origin)
 	var clients []*actor
@@ -229,6 +232,7 @@ func TestSocketIORestart(t *testing.T) {
 // and does not try again; the token of the server is what an application hands to the
 // library.
 func TestSocketIOCredentials(t *testing.T) {
+	t.Parallel()
 	token := signedJWT(tokensSecret, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["secret"],"publish":["secret"]}}`)
 	eachSocketIO(t, socketioConfig+tokensConfig, func(t *testing.T, host string, s *stage, library, name string) {
 		credentials := func(token string) map[string]any {
@@ -267,6 +271,7 @@ func TestSocketIOCredentials(t *testing.T) {
 // TestSocketIORecovery: with recovery on, a client whose connection is cut comes back as
 // who it was, and gets what was said meanwhile, once and in order.
 func TestSocketIORecovery(t *testing.T) {
+	t.Parallel()
 	all, origin := stages(t)
 	host := serveProtocols(t, "\nsocketio: {recovery: true}\n", origin)
 	for _, s := range all {
