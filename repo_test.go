@@ -88,7 +88,6 @@ var arrows = []policy.Arrow{
 	{From: "...", To: "internal/eventsource", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/certtest", Except: []string{"internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/golden", Reason: "test support must not reach a binary"},
-	{From: "...", To: "internal/waittest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/natstest", Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/standstill", Except: []string{"internal/clustertest", "internal/natstest", "internal/redistest"}, Reason: "test support must not reach a binary"},
 	{From: "...", To: "internal/redistest", Reason: "test support must not reach a binary"},

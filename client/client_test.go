@@ -404,6 +404,7 @@ func TestSubscribeOptions(t *testing.T) {
 func TestSessionGone(t *testing.T) {
 	for _, transport := range []client.Transport{client.Stream, client.LongPoll} {
 		t.Run(string(transport), func(t *testing.T) {
+			t.Parallel() // a client takes its time to come back
 			var once sync.Once
 			s := start(t, func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -14,14 +15,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/godwit-io/godwit/hub"
-	"github.com/godwit-io/godwit/internal/waittest"
 	"github.com/godwit-io/godwit/ws"
 )
 
 // certmagic leaves a goroutine for each account that it has used, and one for seconds
 // behind each lock.
 func TestMain(m *testing.M) {
-	waittest.Beside(16) // for nodes that are not heard any more, and clients that are held
+	// What is parallel here waits for nodes that are not heard any more, and for clients that are held. The command line, which is read later, has the last word.
+	_ = flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),

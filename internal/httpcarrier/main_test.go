@@ -3,6 +3,7 @@ package httpcarrier_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"io"
 	"log"
 	"log/slog"
@@ -18,12 +19,12 @@ import (
 
 	"github.com/godwit-io/godwit/engine"
 	. "github.com/godwit-io/godwit/internal/httpcarrier"
-	"github.com/godwit-io/godwit/internal/waittest"
 	"github.com/godwit-io/godwit/ws/wstest"
 )
 
 func TestMain(m *testing.M) {
-	waittest.Beside(16) // for the timeouts of loops
+	// What is parallel here waits for the timeouts of loops. The command line, which is read later, has the last word.
+	_ = flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m)
 }
 

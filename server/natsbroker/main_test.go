@@ -1,14 +1,14 @@
 package natsbroker
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
-
-	"github.com/godwit-io/godwit/internal/waittest"
 )
 
 func TestMain(m *testing.M) {
-	waittest.Beside(8) // for servers
+	// What is parallel here waits for servers. The command line, which is read later, has the last word.
+	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
 }

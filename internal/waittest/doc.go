@@ -1,2 +1,0 @@
-// Package waittest lets tests that wait, and hardly compute, wait beside one another.
-package waittest
