@@ -43,10 +43,16 @@ func TestDriverBlocking(t *testing.T) {
 }
 
 func TestDriverBlockingInMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, engineDriver(drivertest.Driver{Virtual: true, Slack: tick}, blockingOnStreams, listenInMemory))
 }
 
 func TestDriverOverTLSOnLoops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	a := newAuthority(t)
 	drivertest.Run(t, engineDriver(drivertest.Driver{Secure: true}, onLoops, listenTLS(a.server(t), a.client())))
 }
@@ -67,6 +73,9 @@ func TestDriverThroughUpgrade(t *testing.T) {
 }
 
 func TestDriverThroughUpgradeInMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, engineDriver(drivertest.Driver{Virtual: true, Slack: tick}, onStreams, upgradeInMemory))
 }
 

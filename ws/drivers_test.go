@@ -29,6 +29,9 @@ func TestDriverInMemory(t *testing.T) { drivertest.Run(t, inMemory) }
 func TestDriverOverSockets(t *testing.T) { drivertest.Run(t, overSockets) }
 
 func TestDriverOverTLS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rows in yet another form are for a run of all tests")
+	}
 	drivertest.Run(t, serverDriver(drivertest.Driver{Secure: true}, readLoop, listenTLS))
 }
 
