@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/cpu"
+
 	"github.com/godwit-io/godwit/access"
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
@@ -31,7 +33,9 @@ type Hub struct {
 	exchange    *exchange // of calls of methods
 	waiters     sync.Pool // of *waiter; the hub's own, as a channel must not leave a bubble of testing/synctest
 	publishings sync.Pool // of *publishing, like these
+	_           cpu.CacheLinePad
 	counters    counters
+	_           cpu.CacheLinePad
 	policies    atomic.Pointer[func(channel string) *Policy]
 	latest      atomic.Int64           // of uniqueNow
 	mirror      atomic.Pointer[Mirror] // nil without Neighbours

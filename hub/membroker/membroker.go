@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/cpu"
+
 	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
@@ -27,10 +29,12 @@ type Broker struct {
 
 	patterns patterns
 
-	channels     atomic.Int64 // in all shards; never more than ChannelsMax
-	publications atomic.Int64 // held
-	bytes        atomic.Int64 // their charge
+	channels     atomic.Int64     // in all shards; never more than ChannelsMax
+	_            cpu.CacheLinePad // what every publication writes keeps away from what every one reads
+	publications atomic.Int64     // held
+	bytes        atomic.Int64     // their charge
 	evicted      atomic.Uint64
+	_            cpu.CacheLinePad
 
 	evicting  sync.Mutex // taken before any shard; guards evictFrom
 	evictFrom int        // the shard that was last evicted from
@@ -41,7 +45,9 @@ type Broker struct {
 	receiver hub.Receiver
 	stage    atomic.Uint32             // of its life, see the stages below
 	aside    atomic.Pointer[Publisher] // gets what is published while it is frozen; set before it is
-	delivery sync.WaitGroup            // every goroutine that delivers; added to under a shard's lock
+	_        cpu.CacheLinePad
+	delivery sync.WaitGroup // every goroutine that delivers; added to under a shard's lock
+	_        cpu.CacheLinePad
 	janitor  janitor
 }
 
