@@ -63,14 +63,14 @@ func (a *herald) tell(h *Hub) {
 	}
 	a.isAtWork = true
 	a.wg.Go(func() {
-		for a.goesOn() {
+		for a.beginRound() {
 			atPace(h.calls.ctx, h.Sessions(), heraldPerSecond, (*Session).lookAtBroker)
 		}
 	})
 }
 
-// goesOn reports whether there is something to tell.
-func (a *herald) goesOn() bool {
+// beginRound reports whether there is something to tell, which the round that begins tells.
+func (a *herald) beginRound() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.isAtWork = a.isNews && !a.isClosed

@@ -7,7 +7,7 @@ package hub
 // subscription to its channel, if there is one. If sub asks for nothing older, it goes on
 // where that is, and its outcome says where; else it begins anew. The derived one is
 // returned, to leave its channel; s.mu is held.
-func (s *Session) replaceDerived(sub *subscription) (let *subscription, goesOn bool) {
+func (s *Session) replaceDerived(sub *subscription) (let *subscription, isContinued bool) {
 	t := s.patterned()
 	if t == nil {
 		return nil, false
@@ -15,11 +15,11 @@ func (s *Session) replaceDerived(sub *subscription) (let *subscription, goesOn b
 	if let = t.derived[sub.channel.name]; let == nil {
 		return nil, false
 	}
-	if goesOn = sub.asked.since.IsZero() && sub.asked.last == 0; goesOn {
+	if isContinued = sub.asked.since.IsZero() && sub.asked.last == 0; isContinued {
 		s.takeOver(let, sub)
 	}
 	s.forgetDerived(let)
-	return let, goesOn
+	return let, isContinued
 }
 
 // keepDerived makes a derived subscription that goes on where sub is, which is being

@@ -325,14 +325,14 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 		s.admit(sub, sub.channel.newest())
 		return
 	}
-	replaced, goesOn := s.replaceDerived(sub)
+	replaced, isContinued := s.replaceDerived(sub)
 	if replaced == nil && position == top {
 		if within, ok := s.beginWithin(sub, matching, position); ok {
 			position, top = within, within
 		}
 	}
 	switch {
-	case goesOn:
+	case isContinued:
 		position = sub.last
 	case position == top && sub.asked.since.IsZero() && sub.seen.isNews(top):
 		position, top = sub.seen, sub.seen
@@ -343,7 +343,7 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 	}
 	sub.asked = nil
 	s.isBegun = true
-	if !goesOn {
+	if !isContinued {
 		sub.last, sub.taken = position, position.Offset
 	}
 	var ended *watch
@@ -351,7 +351,7 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 	case sub.traits&suspended != 0:
 		sub.catching = true // until it is subscribed to again
 		ended = s.takeWatch(sub)
-	case goesOn:
+	case isContinued:
 	case position == top && sub.traits&isDoubted == 0 && !sub.seen.isNews(position):
 		sub.seen = Position{}
 	default:

@@ -198,7 +198,7 @@ func (t *Transport) decide(a *asked) decision {
 		// The browser would not let the page see anything of it.
 		return t.refused(d, t.refuseOrigin(a))
 	}
-	if isHeld(read) && !goesOn(a, read) {
+	if isHeld(read) && !isContinued(a, read) {
 		if d.response = t.admitSession(&d.asker, read.Transport()); d.response != nil {
 			return d
 		}

@@ -133,10 +133,10 @@ func (t *Transport) admitSession(asker *asker, transport string) *response {
 	return out
 }
 
-// goesOn reports whether a long poll goes on where one has ended: it is no new session.
+// isContinued reports whether a long poll goes on where one has ended: it is no new session.
 // Its connection is the one that the other came on; of requests that net/http has read
 // this is not known, and their position counts.
-func goesOn(a *asked, d dialect.Dialect) bool {
+func isContinued(a *asked, d dialect.Dialect) bool {
 	if d.Transport() != LongPoll {
 		return false
 	}
