@@ -10,12 +10,12 @@ import (
 // a method, whose name is like that of a channel.
 type Action uint8
 
-// The actions. Manage includes the others that are about channels. It includes neither
-// Call nor Answer: somebody who may do everything in the channels of a chat is not to see
-// what is asked of methods that happen to be called alike.
+// The actions. Manage includes the other actions on channels. It includes neither Call
+// nor Answer: an identity that may do everything in the channels of a chat is not to see
+// the calls of methods that happen to have the same names.
 const (
-	// Subscribe is to receive what is published, beginning with what a client
-	// missed: a WebSocket, a stream, or a long poll.
+	// Subscribe is to receive publications, beginning with those that the client missed: a
+	// WebSocket, a stream, or a long poll.
 	Subscribe Action = iota + 1
 	Publish          // to publish
 	Presence         // to see who is subscribed

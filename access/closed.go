@@ -8,14 +8,14 @@ const (
 	PresencePrefix = "presence-"
 )
 
-// closedNote says what IsClosed is about, to whoever is refused.
+// closedNote explains IsClosed to a client that is refused.
 const closedNote = `a segment that begins with "private-" or "presence-" closes a channel, and no wildcard stands for it, so write the segment itself`
 
 // IsClosed reports whether channel, the name of one or a pattern, is closed: one of its
 // segments begins with PrivatePrefix or PresencePrefix. Nobody may do anything in a
 // closed channel without a grant or a rule that names such segments, not even on a
-// server that protects nothing. No wildcard of a Pattern stands for one, but those of
-// what a Key is granted: back ends reach closed channels like others. It does not
+// server that protects nothing. No wildcard of a Pattern stands for one, except in the
+// grants of a Key: back ends reach closed channels like others. It does not
 // allocate.
 func IsClosed(channel string) bool {
 	for {

@@ -7,7 +7,7 @@ import "strings"
 func IsPattern(channel string) bool { return strings.IndexByte(channel, '*') >= 0 }
 
 // Covers reports whether p matches every channel that asked matches, when user asks.
-// asked has no {user}: it is what somebody wants, and p what is granted.
+// asked has no {user}: it is the requested pattern, and p the granted one.
 func (p Pattern) Covers(asked Pattern, user string) bool { return p.covers(asked, user, 0) }
 
 // Intersects reports whether there can be a channel that both p, when user asks, and

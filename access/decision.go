@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Kind is how somebody has come by an Identity.
+// Kind is the origin of an Identity.
 type Kind uint8
 
 // The kinds of identities.
 const (
-	Open        Kind = iota // nothing is protected: everybody may do everything, closed channels excepted
+	Open        Kind = iota // nothing is protected: every client may do everything, closed channels excepted
 	Anonymous               // a client that has shown nothing
 	Token                   // the holder of a token
 	Key                     // a back end with a key
@@ -23,11 +23,11 @@ func (k Kind) String() string {
 	return [...]string{"open", "anonymous", "token", "key", "application"}[k]
 }
 
-// Identity is who makes a request. It is not modified once made, so that many
+// Identity is the maker of a request. It is not modified once made, so that many
 // sessions can share it.
 type Identity struct {
 	Kind   Kind
-	User   string          // "" for somebody without a name
+	User   string          // "" for a client without a name
 	Name   string          // of a key, or the issuer of a token
 	Info   json.RawMessage // what other users may know: one JSON value, or nil
 	Grants Grants
@@ -41,7 +41,7 @@ type Identity struct {
 // everything, except in channels that are closed (IsClosed).
 var Everybody = &Identity{Kind: Open, Grants: All()}
 
-// String says who it is, in a sentence.
+// String describes the identity in a sentence.
 func (id *Identity) String() string {
 	switch {
 	case id == nil || id.Kind == Open:
@@ -58,7 +58,7 @@ func (id *Identity) String() string {
 	return "the token of user " + quoted(id.User)
 }
 
-// Rules are what everybody may do in a channel, whoever they are: part of the
+// Rules are the actions that every identity may perform in a channel: part of the
 // channel's policy.
 type Rules struct {
 	Source  string // where they stand, for a Decision
@@ -77,7 +77,7 @@ func (r *Rules) allows(a Action) bool {
 	return false
 }
 
-// Decision is the answer to whether somebody may do something in a channel, and
+// Decision is the answer to whether an identity may perform an action in a channel, and
 // why.
 type Decision struct {
 	Allowed bool
@@ -124,7 +124,7 @@ func Decide(id *Identity, rules *Rules, a Action, channel string) Decision {
 	return d
 }
 
-// May is Decide for those who need no reason. It does not allocate.
+// May is Decide for callers that need no reason. It does not allocate.
 func May(id *Identity, rules *Rules, a Action, channel string) bool {
 	if rules.allows(a) {
 		return true
@@ -140,8 +140,8 @@ func May(id *Identity, rules *Rules, a Action, channel string) bool {
 }
 
 // MayEverywhere reports whether id may do a in every channel there is or will be, those
-// of users left out unless a is Manage. Closed channels are left out for everybody but a
-// Key: whoever lists channels has to ask about each of them with May.
+// of users left out unless a is Manage. Closed channels are left out unless id is a Key:
+// a caller that lists channels has to ask about each of them with May.
 func MayEverywhere(id *Identity, a Action) bool {
 	if id == nil || id.Kind == Open {
 		return true
@@ -169,7 +169,7 @@ func denial(id *Identity, a Action, isPattern bool) string {
 	return fmt.Sprintf("%s may %s on %s, %s", id, a.verb(), list(granted), none)
 }
 
-// verb is what somebody does.
+// verb names the action in a sentence.
 func (a Action) verb() string {
 	switch a {
 	case Presence:
@@ -184,7 +184,7 @@ func (a Action) verb() string {
 	return a.String()
 }
 
-// String says what was decided and why.
+// String describes the decision and its reason.
 func (d Decision) String() string {
 	if d.Allowed {
 		return "allowed: " + d.Reason

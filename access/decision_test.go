@@ -125,7 +125,7 @@ func TestGrantsThatAreNone(t *testing.T) {
 	}
 }
 
-// Whatever grants can be read are written as they were, and allow nothing that no
+// All grants that can be read are written as they were, and allow nothing that no
 // pattern of theirs matches.
 func FuzzGrants(f *testing.F) {
 	f.Add(`{"subscribe":["chat/*","inbox/{user}"],"manage":["**"]}`, "chat/a", "ann")

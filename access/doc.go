@@ -1,8 +1,8 @@
-// Package access says who may do what in which channel.
+// Package access decides what each identity may do in which channel.
 //
-// Grants are patterns of channels for each Action. An Identity is somebody with
-// grants: the holder of a token or of a key, or anybody. Decide puts the two
-// together, and the Decision can say which rule it was and why:
+// Grants are patterns of channels for each Action. An Identity has grants: it is the
+// holder of a token or of a key, or any client. Decide puts the two
+// together, and the Decision can say which rule applied and why:
 //
 //	ann := &access.Identity{Kind: access.Token, User: "ann", Grants: grants}
 //	d := access.Decide(ann, nil, access.Subscribe, "inbox/ann")
@@ -10,5 +10,5 @@
 //	d.String() // "allowed: the token of user "ann" grants subscribe on inbox/{user}"
 //
 // The package is pure: it performs no I/O, reads no clock and takes no lock. What
-// a token is, and how it is checked, is somebody else's business.
+// a token is, and how it is checked, is decided elsewhere.
 package access

@@ -12,8 +12,8 @@ import (
 // PatternsMax is how many patterns Grants may have in all.
 const PatternsMax = 1000
 
-// Grants are the channels in which somebody may do something, and the methods with
-// which: patterns for each action. The zero value grants nothing. Grants are not modified once made, so that
+// Grants are the channels and methods on which an identity may perform each action, as patterns. The zero
+// value grants nothing. Grants are not modified once made, so that
 // they can be shared.
 type Grants struct {
 	patterns [Manage + 1][]Pattern
@@ -43,7 +43,7 @@ func ParseGrants(patterns map[string][]string) (Grants, error) {
 	return g, nil
 }
 
-// All are the grants of somebody who may do everything.
+// All returns the grants of an identity that may do everything.
 func All() Grants {
 	var g Grants
 	everything := Pattern{rest: true}
@@ -63,7 +63,7 @@ func (g *Grants) IsZero() bool {
 	return true
 }
 
-// Patterns are those granted for an action. The slice is not to be modified.
+// Patterns returns the patterns granted for an action. The slice is not to be modified.
 func (g *Grants) Patterns(a Action) []Pattern {
 	if int(a) >= len(g.patterns) {
 		return nil

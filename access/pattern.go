@@ -16,11 +16,11 @@ const PatternBytesMax = 255
 //	scores/*       * is any one segment
 //	scores/**      ** at the end is any one or more segments
 //	**             every channel
-//	inbox/{user}   {user} is the name of the user who asks
+//	inbox/{user}   {user} is the name of the requesting user
 //
 // A wildcard in the first segment stands for none that begins with "@": those are
 // the channels of users, and a pattern for them is written with its "@". "@{user}" is
-// the channel of the user who asks, see UserChannel. A wildcard stands for no segment
+// the channel of the requesting user, see UserChannel. A wildcard stands for no segment
 // that closes a channel either, and neither does the name of a user: see IsClosed.
 //
 // The zero Pattern matches nothing.
@@ -30,13 +30,13 @@ type Pattern struct {
 	hasUser bool // {user} stands in it
 }
 
-// UserMark stands in a pattern for the user who asks.
+// UserMark stands in a pattern for the requesting user.
 const UserMark = "{user}"
 
 // PatternError says why a string is no Pattern.
 type PatternError struct {
 	Text    string
-	Problem string // what is wrong, and what would be right
+	Problem string // the fault, and how to mend it
 }
 
 // Error quotes the text, or its beginning when it is long.
@@ -103,12 +103,12 @@ func (p Pattern) String() string {
 // IsZero reports whether p is no pattern.
 func (p Pattern) IsZero() bool { return p.text == "" && !p.rest }
 
-// HasUser reports whether {user} stands in p: it then matches nothing for somebody
+// HasUser reports whether {user} stands in p: it then matches nothing for a client
 // without a name.
 func (p Pattern) HasUser() bool { return p.hasUser }
 
-// Matches reports whether channel, which is the name of one, is among those that p
-// means when user asks. user is empty for somebody without a name.
+// Matches reports whether p matches channel, the name of one, when user asks. user is
+// empty for a client without a name.
 func (p Pattern) Matches(channel, user string) bool { return p.matches(channel, user, 0) }
 
 // reach is what the wildcards of a pattern stand for besides ordinary segments.
@@ -126,7 +126,7 @@ func (p Pattern) matches(channel, user string, r reach) bool {
 	}
 	pattern := p.text
 	for isFirst := true; ; isFirst = false {
-		if pattern == "" { // what is left is matched by **, or there is nothing left to match it
+		if pattern == "" { // the rest is matched by **, or there is nothing left to match it
 			return p.rest && (!isFirst || r&reachesUsers != 0 || channel[0] != '@') && (r&reachesClosed != 0 || !IsClosed(channel))
 		}
 		want, more, hasMore := strings.Cut(pattern, "/")
@@ -191,7 +191,7 @@ func (p *Pattern) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// quoted is text of somebody else made fit for an error message.
+// quoted makes text from a peer fit for an error message.
 func quoted(s string) string {
 	const bytesMax = 64
 	if len(s) <= bytesMax {

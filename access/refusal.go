@@ -6,7 +6,7 @@ import "time"
 // told.
 type Refusal struct {
 	Cause  Cause
-	Reason string // for the client: what is wrong or missing, and what would be right
+	Reason string // for the client: the fault, and how to mend it
 
 	// RetryAfter is when it may be tried again, with TooMany and Unavailable.
 	RetryAfter time.Duration
@@ -17,7 +17,7 @@ type Cause uint8
 
 // The causes.
 const (
-	Unauthenticated Cause = iota + 1 // who it is is not known or not proven: 401
+	Unauthenticated Cause = iota + 1 // the identity is not known or not proven: 401
 	Expired                          // it was known, until now: 401
 	Denied                           // it is known, and may not: 403
 	TooMany                          // too often, or too many at once: 429

@@ -23,7 +23,7 @@ func UserChannel(user string) (string, error) {
 	return channel, nil
 }
 
-// isOwn reports whether channel is that of user, who may read it without a grant.
+// isOwn reports whether channel is the channel of user, which the user may read without a grant.
 func isOwn(a Action, channel, user string) bool {
 	if user == "" || channel == "" || channel[0] != '@' || a != Subscribe && a != History {
 		return false
