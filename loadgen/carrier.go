@@ -69,7 +69,9 @@ type eventCarrier struct {
 // eventPause is what browsers wait, about, that were not told.
 const eventPause = 3 * time.Second
 
-func (c *eventCarrier) pause(_ int, told time.Duration) time.Duration { return cmp.Or(told, eventPause) }
+func (c *eventCarrier) pause(_ int, told time.Duration) time.Duration {
+	return cmp.Or(told, eventPause)
+}
 
 func (c *eventCarrier) follow(ctx context.Context, i int, position string) (follower, error) {
 	fields := http.Header{"Accept": {"text/event-stream"}, "Cache-Control": {"no-cache"}}

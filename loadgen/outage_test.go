@@ -79,7 +79,9 @@ func (s *island) publication(f *islander, offset int) []heard {
 	return s.change(f.index, number, h)
 }
 
-func (s *island) pause(_ int, told time.Duration) time.Duration { return cmp.Or(told, 300*time.Millisecond) }
+func (s *island) pause(_ int, told time.Duration) time.Duration {
+	return cmp.Or(told, 300*time.Millisecond)
+}
 
 func (s *island) follow(_ context.Context, i int, position string) (follower, error) {
 	s.mu.Lock()
