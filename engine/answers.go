@@ -2,7 +2,7 @@ package engine
 
 // answers are responses that were made while the input of a turn is handled, and leave
 // together. The first wakes its receiver, and a proxy or a back end with many connections
-// finds the others when it comes round. One that left as soon as it was made would wake
+// finds the others when it comes round. An answer that left as soon as it was made would wake
 // it each time: on two cores that costs more than making it.
 //
 //	input ─► OnBody ─┐

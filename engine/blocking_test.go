@@ -59,7 +59,7 @@ func TestBlockingConformance(t *testing.T) {
 }
 
 // A call that blocks delays nobody else, and its own connection's pings are
-// answered. What is behind the message waits, the close frame too.
+// answered. Frames behind the message wait, the close frame too.
 func TestBlockingDelaysNobody(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		h := newWaits()

@@ -36,8 +36,8 @@ func (h askingResponder) OnDrain(x engine.Exchange) {
 	_ = x.End()
 }
 
-// Whoever is told that something waits is told when it does not, also if the network takes
-// everything at once.
+// A handler that is told that something waits is told when it does not, also if the network
+// takes everything at once.
 func TestBufferedIsFollowedByOnDrain(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		told := make(chan int, 10)

@@ -78,7 +78,7 @@ type rare struct {
 	preface *preface      // a header of the PROXY protocol that arrives; nil when it has
 
 	mail        *mailbox // in front of a handler that blocks; nil if there never was one
-	subprotocol string   // one that is not of Server.Subprotocols
+	subprotocol string   // a subprotocol that is not of Server.Subprotocols
 	compression deflate.Params
 	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
@@ -179,7 +179,7 @@ func (c *Conn) needExtra() *extra {
 	return c.extra
 }
 
-// cork holds back what is written until loop.uncork. The loop calls it.
+// cork holds back writes until loop.uncork. The loop calls it.
 func (c *Conn) cork() {
 	c.mu.Lock()
 	c.flags |= corked
@@ -242,8 +242,8 @@ func (c *Conn) SetLimits(o *Options) error {
 }
 
 // Buffered returns how many bytes are waiting to be sent, their frames' headers
-// included. Some may wait only for the end of a callback; whoever is told that something
-// waits may wait for OnDrain in any case.
+// included. Some may wait only for the end of a callback; a caller that is told that
+// something waits may wait for OnDrain in any case.
 func (c *Conn) Buffered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

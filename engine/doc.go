@@ -20,8 +20,8 @@
 //	s := &engine.Server{Handler: echo{}}
 //	err := s.ListenAndServe("127.0.0.1:8000")
 //
-// Callbacks run on the loop, so one that blocks holds up every connection of
-// that loop; Server.StallAfter says who does. A handler that has to wait, for a
+// Callbacks run on the loop, so a callback that blocks holds up every connection of
+// that loop; Server.StallAfter says which one does. A handler that has to wait, for a
 // database perhaps, is given to the server as Blocking(h), for all connections
 // or for some, and is called on a bounded pool of goroutines instead. Everything
 // else may come from any goroutine: the methods of a Conn never wait for the
@@ -72,8 +72,8 @@
 //
 // # One message to many
 //
-// Prepare encodes a message once for all who are sent it. What is published often
-// is best kept in one list: Conn.Wake tells a connection that there is more, and
+// Prepare encodes a message once for all its receivers. Frequent publications
+// are best kept in one list: Conn.Wake tells a connection that there is more, and
 // its OnWake writes what it has not written yet, all of it in one system call.
 //
 // A peer that does not keep up has a queue of its own, which is bounded: a write

@@ -31,7 +31,7 @@ var ErrWriteTimeout = driver.ErrWriteTimeout
 var ErrServerClosed = errors.New("engine: the server is closed")
 
 // ErrConnsMax is returned by Upgrade and Adopt when there are Server.ConnsMax
-// connections already. The one that was to be taken over is closed.
+// connections already. The connection that was to be taken over is closed.
 var ErrConnsMax = errors.New("engine: there are as many connections as ConnsMax allows")
 
 // CloseError says how a connection ended, and is that of package ws. Code and

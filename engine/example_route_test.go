@@ -52,7 +52,7 @@ func (h speakers) OnBody(x engine.Exchange, body []byte) {
 	_ = x.Respond(204, nil, nil)
 }
 
-// Event streams and what is posted to them, on loops: an idle stream is some hundred
+// Event streams and posts to them, on loops: an idle stream is some hundred
 // bytes, and no goroutine.
 func ExampleResponder() {
 	h := &news{streams: make(map[engine.Exchange]bool)}

@@ -16,15 +16,15 @@ import (
 //
 //   - ALPN: WebSockets are opened over http/1.1, which is what clients of theirs
 //     ask for. With h2 in NextProtos, browsers get the site over HTTP/2.
-//   - Session tickets: who comes back resumes without another exchange of keys and
+//   - Session tickets: a client that comes back resumes without another exchange of keys and
 //     certificates, and after a restart of the server everybody comes back at once.
 //     They work by themselves within a process. Several processes behind one
 //     name share the keys with SetSessionTicketKeys, and keys that outlive a
 //     restart come from there, too; change them every few hours.
 //   - Client certificates are verified in the handshake, before there is a request.
-//     Who it is comes from Request.ConnectionState in Admit, and later from that of
+//     The client's identity comes from Request.ConnectionState in Admit, and later from that of
 //     the Conn. With VerifyClientCertIfGiven instead, Admit decides what is open
-//     to those who have none.
+//     to clients that have none.
 //   - A certificate that is renewed while the server runs comes from GetCertificate.
 //     It runs on the goroutine of a handshake, so it may take its time, and it keeps
 //     one of TLSHandshakesMax places meanwhile.

@@ -287,7 +287,7 @@ func (e *exchange) needsWake(now wsproto.Time) bool {
 }
 
 // Buffered returns how many bytes are waiting to be sent. Some may wait only for the end
-// of a callback; whoever is told that something waits may wait for OnDrain in any case.
+// of a callback; a caller that is told that something waits may wait for OnDrain in any case.
 func (x Exchange) Buffered() int {
 	if x.conn == nil {
 		return 0

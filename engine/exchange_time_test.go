@@ -84,7 +84,7 @@ func TestBodyTimeout(t *testing.T) {
 	})
 }
 
-// Who does not read an answer is cut, and who reads slowly is not.
+// A client that does not read an answer is cut, and a client that reads slowly is not.
 func TestAnswersThatNobodyReads(t *testing.T) {
 	s := &engine.Server{Options: engine.Options{WriteTimeout: 5 * time.Second}}
 	s.UseStreams()

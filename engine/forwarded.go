@@ -200,7 +200,7 @@ func (f *forwarded) giveTo(s *Server) bool {
 	return counted
 }
 
-// tlsState returns what is known of the connection's TLS, nil without. net/http does
+// tlsState returns the state of the connection's TLS, nil without. net/http does
 // not see it.
 func (f *forwarded) tlsState() *tls.ConnectionState {
 	nc := f.Conn
@@ -218,7 +218,7 @@ func (w *web) take(f *forwarded) {
 	w.queue.put(f)
 }
 
-// find returns what is known of a connection of net/http's, nil for none.
+// find returns the state of a connection of net/http's, nil for none.
 func (w *web) find(nc net.Conn) *forwarded {
 	w.mu.Lock()
 	defer w.mu.Unlock()

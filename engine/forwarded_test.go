@@ -54,7 +54,7 @@ func takingOver(taken chan<- net.Conn) http.Handler {
 	})
 }
 
-// A connection that HTTP has is counted until it is closed, whoever has it by then.
+// A connection that HTTP has is counted until it is closed, whatever has it by then.
 func TestForwardedConnectionsAreCounted(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		taken := make(chan net.Conn, 1)

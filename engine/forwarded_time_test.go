@@ -132,7 +132,7 @@ func TestHandlersHaveTheirTime(t *testing.T) {
 	}
 }
 
-// A client that does not read the answer is cut, and one that reads slowly is not;
+// A client that does not read the answer is cut, and a slow reader is not;
 // a handler can decide otherwise.
 func TestAnswersOfHTTPThatNobodyReads(t *testing.T) {
 	const size = 100_000

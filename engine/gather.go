@@ -101,7 +101,7 @@ func (l *loop) linger() bool {
 	if l.heardEnough() || g.took < wsproto.Time(lingerMin) || l.now-g.ended > g.took || !g.nap.due() {
 		return false
 	}
-	// Others who have something to do get the processor first.
+	// Other goroutines that have something to do get the processor first.
 	runtime.Gosched()
 	until := l.now + min(2*g.took, wsproto.Time(lingerMax))
 	for more := true; more; {

@@ -126,7 +126,7 @@ func (l *loop) endHalf(c *Conn) {
 	l.flush(c)
 }
 
-// direct returns room in the message that is arriving for what is missing of
+// direct returns room in the message that is arriving for the missing part of
 // its frame, or nil when the receive buffer serves better.
 func (c *Conn) direct() []byte {
 	left := c.proto.FrameLeft() // only the loop changes it
@@ -150,7 +150,7 @@ func (l *loop) input(c *Conn, p []byte) {
 		if l.tally.MessagesIn >= enough && c.state == stateOpen {
 			c.mu.Lock()
 			c.keepUndecoded(p)
-			c.unlockAndPost() // behind those who got the messages
+			c.unlockAndPost() // behind the connections that got the messages
 			break
 		}
 	}
@@ -239,7 +239,7 @@ func (l *loop) data(c *Conn, h Handler, ev *wsproto.Event, closing bool) {
 	}
 }
 
-// add appends a part. One that was read straight into the free space behind m.b
+// add appends a part. A part that was read straight into the free space behind m.b
 // is there already.
 func (m *assembly) add(p []byte) {
 	if n := len(m.b); len(p) > 0 && cap(m.b)-n >= len(p) && &p[0] == &m.b[n : n+1][0] {

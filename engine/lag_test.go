@@ -51,8 +51,8 @@ func lagging(t *testing.T, s *engine.Server, by time.Duration) int {
 	return 0
 }
 
-// Whoever comes while a loop is held up is served by another one, however he
-// comes and however few connections the first one has; later that one has its
+// A client that comes while a loop is held up is served by another loop, however
+// it comes and however few connections the first loop has; later that loop has its
 // share again.
 func TestALoopThatLagsGetsNoConnections(t *testing.T) {
 	if testing.Short() {
@@ -89,7 +89,7 @@ func TestALoopThatLagsGetsNoConnections(t *testing.T) {
 	})
 }
 
-// Loops have about as many connections each, whoever is woken to accept them.
+// Loops have about as many connections each, whichever is woken to accept them.
 func TestLoopsShareConnections(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		s.Handler = echo{}
@@ -127,7 +127,7 @@ func shed(t *testing.T, c *raw) bool {
 	return true
 }
 
-// When clients send more than the loops can do, whoever comes then is refused,
+// When clients send more than the loops can do, clients that come then are refused,
 // and served when that is over. Requests for HTTP are answered all the time.
 func TestShedding(t *testing.T) {
 	if testing.Short() {

@@ -16,7 +16,7 @@ type okResponder struct{ engine.NopResponder }
 
 func (okResponder) OnBody(x engine.Exchange, _ []byte) { _ = x.Respond(200, nil, []byte("loop")) }
 
-// A server that accepts nothing any more goes on with those who are there, and says to
+// A server that accepts nothing any more goes on with its clients, and says to
 // each with its next response that it was the last. A connection that comes waits for the
 // other one that has the socket.
 func TestStopAccepting(t *testing.T) {

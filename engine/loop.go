@@ -41,7 +41,7 @@ type loop struct {
 	in         []byte          // receive buffer
 	ciphertext *tlslink.Memory // nil while there is no TLS
 	scratch    []byte          // inflated payloads
-	cork       outbox.Outbox   // what is written while input is handled
+	cork       outbox.Outbox   // output written while input is handled
 	opener     *opener         // the opening handshake
 	wheel      *wheel.Wheel[Conn]
 	fireFn     func(*Conn)

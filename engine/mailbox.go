@@ -96,7 +96,7 @@ func (m *mailbox) put(call calls, note func()) {
 func (m *mailbox) OnOpen(*Conn) { m.put(callOpen, nil) }
 
 // OnMessage implements Handler. A message that came in parts is handed over with
-// its memory; one that is in the loop's receive buffer has to be copied.
+// its memory; a message in the loop's receive buffer has to be copied.
 func (m *mailbox) OnMessage(c *Conn, typ MessageType, p []byte) {
 	message := c.message
 	if message != nil && len(p) > 0 && len(message.b) == len(p) && &message.b[0] == &p[0] {

@@ -103,7 +103,7 @@ func rawConn(t *testing.T, c net.Conn) *raw {
 	return &raw{c, bufio.NewReader(c)}
 }
 
-// upgrade opens a WebSocket; what is in behind goes in the same write.
+// upgrade opens a WebSocket; the bytes in behind go in the same write.
 func upgrade(t *testing.T, address string, behind ...byte) *raw {
 	t.Helper()
 	c := connect(t, address)

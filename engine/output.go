@@ -51,7 +51,7 @@ func (l *loop) flush(c *Conn) {
 			c.unlockAndPost()
 			return
 		}
-		c.out = nil // what is written during the system call goes behind
+		c.out = nil // writes during the system call go behind
 		c.mu.Unlock()
 
 		size := o.Len()
@@ -342,7 +342,7 @@ func (l *loop) fire(c *Conn) {
 	}
 }
 
-// expire does what is due.
+// expire does what the timer is due for.
 func (l *loop) expire(c *Conn) {
 	c.mu.Lock()
 	if c.flags&broken != 0 {

@@ -47,7 +47,7 @@ func (l *loop) lagNow(p lag.Laps) time.Duration {
 	return p.Longest()
 }
 
-// overload is what is remembered of refusing opening handshakes, so that the log
+// overload remembers refusals of opening handshakes, so that the log
 // says it once.
 type overload struct {
 	on atomic.Bool

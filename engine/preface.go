@@ -123,8 +123,8 @@ func (s *Server) noteStranger(now wsproto.Time, peer net.Addr, err error) {
 		"hint", "have the proxy send the header (send-proxy or send-proxy-v2 in HAProxy), or do not expect it from this address")
 }
 
-// introduce waits for the header of a stream. What is wrong with it comes again with
-// the first read.
+// introduce waits for the header of a stream. An error in it comes again with the first
+// read.
 func (s *stream) introduce() {
 	told, err := s.proxied.Told()
 	s.loop.do(func() { // a loop that has ended has closed the stream

@@ -373,7 +373,7 @@ func TestAddresses(t *testing.T) {
 	})
 }
 
-// Without proxies it is the peer who is counted.
+// Without proxies the peer is counted.
 func TestAddressesOfPeers(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		book := newAddressBook(1)

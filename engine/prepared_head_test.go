@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/engine"
 )
 
-// twin answers with a head that is prepared, or with the same one that is not.
+// twin answers with a prepared head, or with the same head unprepared.
 type twin struct {
 	engine.NopResponder
 	status int

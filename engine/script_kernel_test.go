@@ -224,7 +224,7 @@ func TestWritesFailAtEveryByte(t *testing.T) {
 }
 
 // No descriptor is left for a minute: it is said once, the loop asks again ever
-// more seldom, and then whoever waits is served. The next time it is said again.
+// more seldom, and then the waiting clients are served. The next time it is said again.
 func TestDescriptorsRunOutInTheKernel(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		w := newWorld(t, nil, Options{}, dialogue(0), dialogue(0))

@@ -339,7 +339,7 @@ func (w *world) meanwhile(events []poller.Event) (n int, early bool) {
 		p.disturbed = true // what was good may be too much now
 		p.conn.SetLimits(&Options{MessageBytesMax: int64(w.next()) * 100, QueueBytesMax: 1000, PingInterval: time.Second})
 	case 8:
-		events[0] = poller.Event{FD: p.fd + 1, Key: p.conn.slot, Readable: true, Writable: true} // of one who has gone
+		events[0] = poller.Event{FD: p.fd + 1, Key: p.conn.slot, Readable: true, Writable: true} // of a peer that has gone
 		return 1, false
 	case 9:
 		if p.fd >= 0 && !p.closed {

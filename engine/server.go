@@ -156,7 +156,7 @@ type Server struct {
 	// everything that asks for it; a header that has none leaves that of the peer. A
 	// connection without a header, or with a malformed one, ends, and the log says so.
 	//
-	// Whoever may send the header may claim any address: return true for proxies only.
+	// A peer that may send the header may claim any address: return true for proxies only.
 	// It is called on the loops, must not block, and must not panic.
 	ProxyHeader func(peer netip.AddrPort) bool
 

@@ -386,7 +386,7 @@ func (l *loop) armExchange(c *Conn, e *exchange) {
 	l.wheel.Set(c, at)
 }
 
-// expireExchange is called when the timer has fired, and does what is due.
+// expireExchange is called when the timer has fired, and does what it is due for.
 func (l *loop) expireExchange(c *Conn) {
 	c.mu.Lock()
 	e := c.extra.exchange

@@ -11,7 +11,7 @@ import (
 // requests under way in HTTP and calls of Blocking handlers are waited for, too, and
 // connections that handlers of HTTP have taken over until they close them. So are
 // requests served on loops; see Finisher for what they are told.
-// When ctx ends first, what is left is cut off, such a call excepted, and ctx's
+// When ctx ends first, the remaining connections are cut off, such a call excepted, and ctx's
 // error returned. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if !s.quit() {

@@ -10,7 +10,7 @@ func TestConnSize(t *testing.T) {
 	if size := unsafe.Sizeof(Conn{}); size > 288 {
 		t.Errorf("Conn has grown to %d bytes; 288 is a size class of the allocator, and the next is 320", size)
 	}
-	// One that serves requests, or has a handler of its own, has this as well.
+	// A Conn that serves requests, or has a handler of its own, has this as well.
 	if size := unsafe.Sizeof(extra{}); size > 32 {
 		t.Errorf("extra has grown to %d bytes; 32 is a size class of the allocator, and the next is 48", size)
 	}

@@ -95,7 +95,7 @@ func soakLarge(ctx context.Context, address string, rnd *rand.Rand) {
 	}
 }
 
-// soakListen takes what is published for a while.
+// soakListen takes publications for a while.
 func soakListen(ctx context.Context, address string, rnd *rand.Rand) {
 	c, _, err := ws.Dial(ctx, "ws://"+address+"/", nil)
 	if err != nil {

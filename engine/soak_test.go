@@ -79,7 +79,7 @@ func TestSoak(t *testing.T) {
 }
 
 // soakServer is an echo, figures for each request, and a hundred publications a
-// second to those who listen, until standard input ends.
+// second to the listeners, until standard input ends.
 func soakServer(t *testing.T) {
 	h := &soakHandler{conns: map[*engine.Conn]bool{}}
 	blocking := engine.Blocking(soakWaits{h})
@@ -156,7 +156,7 @@ func soakCount(s *engine.Server) (f soakFigures) {
 	return f
 }
 
-// soakHandler is an echo that knows who wants to listen.
+// soakHandler is an echo that knows which connections want to listen.
 type soakHandler struct {
 	engine.NopHandler
 	news *engine.Prepared

@@ -41,7 +41,7 @@ type Stats struct {
 	Busy time.Duration
 
 	// Lag is the longest that anything which arrived had to wait for the loop in
-	// the last 15 to 30 seconds, what is waiting now included.
+	// the last 15 to 30 seconds, those that wait now included.
 	Lag time.Duration
 
 	turns uint64

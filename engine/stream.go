@@ -203,7 +203,7 @@ func (s *stream) writeLoop() {
 	s.tell()
 }
 
-// shutdown shuts the write side down behind what is being written.
+// shutdown shuts the write side down behind the write that is under way.
 func (s *stream) shutdown() {
 	s.mu.Lock()
 	s.fin = true

@@ -45,7 +45,7 @@ func (s *Server) ListenAndServeTLS(address string, config *tls.Config) error {
 // with. If it has "h2", clients that choose that are served by Server.HTTP;
 // without HTTP it is not offered. What GetConfigForClient returns is used as it is.
 //
-// What is encrypted already does not count in Conn.Buffered; it is 64 KiB at
+// Bytes that are encrypted already do not count in Conn.Buffered; they are 64 KiB at
 // most. MessageBytesMax and QueueBytesMax, and the bytes in Stats, are of what
 // is not encrypted.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
@@ -94,7 +94,7 @@ func (c *Conn) setLink(k *tlslink.Link) {
 	c.mu.Unlock()
 }
 
-// linkOf returns nil for what is not TLS, or has ended.
+// linkOf returns nil for a transport that is not TLS, or has ended.
 func (c *Conn) linkOf() *tlslink.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +104,7 @@ func (c *Conn) linkOf() *tlslink.Link {
 	return nil
 }
 
-// ConnectionState returns what is known of the connection's TLS: the server name
+// ConnectionState returns the state of the connection's TLS: the server name
 // that was asked for, the client's certificates, the version and ciphers. It
 // returns nil without TLS to this process, and after the connection has ended.
 func (c *Conn) ConnectionState() *tls.ConnectionState {

@@ -11,7 +11,7 @@ import (
 )
 
 // An echo over TLS allocates what crypto/tls does at both ends, and nothing more:
-// what is decrypted and encrypted is in memory of the loop's.
+// decrypted and encrypted bytes are in memory of the loop's.
 func TestTLSEchoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

@@ -173,7 +173,7 @@ func TestTLSProtocols(t *testing.T) {
 	})
 }
 
-// Who speaks HTTP to a port of TLS is told so; who speaks something else, too.
+// A client that speaks HTTP to a port of TLS is told so; one that speaks something else, too.
 func TestTLSStrangers(t *testing.T) {
 	a := newAuthority(t)
 	address := startTLS(t, &engine.Server{Handler: echo{}}, a.server(t))
@@ -243,7 +243,7 @@ func clientHello(t *testing.T) string {
 	return string(b[:n])
 }
 
-// More handshakes than there may be at a time wait for their turn, and those who
+// More handshakes than there may be at a time wait for their turn, and clients that
 // give up waiting are forgotten.
 func TestTLSHandshakesMax(t *testing.T) {
 	a := newAuthority(t)

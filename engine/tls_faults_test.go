@@ -86,7 +86,7 @@ func TestTLSResetAtEveryCall(t *testing.T) {
 	}
 }
 
-// Who has the server answer over TLS and does not take the answers is let go
+// A client that has the server answer over TLS and does not take the answers is let go
 // before they are many.
 func TestTLSAnswersAreBounded(t *testing.T) {
 	for _, state := range []string{"open", "head"} {

@@ -38,7 +38,7 @@ func (c *raw) lives(t *testing.T) {
 	_ = c.SetReadDeadline(time.Now().Add(patience))
 }
 
-// When every place is taken by peers that do not go on, one who waits gets the
+// When every place is taken by peers that do not go on, a waiting peer gets the
 // place of the slowest, and nobody else is ended.
 func TestTLSSlowPeersMakeRoom(t *testing.T) {
 	if testing.Short() {
@@ -133,7 +133,7 @@ func TestTLSWorkKeepsItsPlace(t *testing.T) {
 }
 
 // A whole crowd of silent peers holds nobody up for longer than each of them may
-// be slow: those who come behind them are served in their turn.
+// be slow: the peers behind them are served in their turn.
 func TestTLSCrowdOfSlowPeers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("peers are slow for seconds in real time")

@@ -32,7 +32,7 @@ type renegotiator struct {
 	alert         []byte
 }
 
-// eavesdropper keeps what is read.
+// eavesdropper keeps the bytes that are read.
 type eavesdropper struct {
 	net.Conn
 	heard bytes.Buffer

@@ -111,7 +111,7 @@ func connectTLS(t *testing.T, address string, config *tls.Config) *raw {
 	return rawConn(t, c)
 }
 
-// upgradeTLS opens a WebSocket; what is in behind goes in the same write.
+// upgradeTLS opens a WebSocket; the bytes in behind go in the same write.
 func upgradeTLS(t *testing.T, address string, config *tls.Config, behind ...byte) *raw {
 	t.Helper()
 	c := connectTLS(t, address, config)

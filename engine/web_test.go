@@ -35,7 +35,7 @@ func (c *raw) expectBody(t *testing.T, want string) {
 	}
 }
 
-// What is not an upgrade goes to HTTP, with what came behind it, and an upgrade
+// A request that is no upgrade goes to HTTP, with what came behind it, and an upgrade
 // may come later on the same connection.
 func TestHTTPOnTheSamePort(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {

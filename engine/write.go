@@ -160,7 +160,7 @@ func (c *Conn) hasClosed() {
 	}
 }
 
-// CloseNow ends the connection without a close frame. What is queued is dropped.
+// CloseNow ends the connection without a close frame. The queue is dropped.
 // OnClose is called soon, with an error that wraps net.ErrClosed. It does nothing
 // to a connection that has ended.
 func (c *Conn) CloseNow() {

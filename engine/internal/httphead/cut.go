@@ -14,7 +14,7 @@ const (
 	FieldsMax = 100
 )
 
-// What is wrong with a head. The texts are fit for a peer to read.
+// Errors in a head. The texts are fit for a peer to read.
 var (
 	ErrLineEnd  = errors.New("every line of the head must end with CR LF")
 	ErrStart    = errors.New("an HTTP request is expected")

@@ -83,7 +83,7 @@ func isHost(v string) bool {
 	return v != ""
 }
 
-// field is one that says what a request is.
+// field is a header field that says what a request is.
 type field uint8
 
 const (

@@ -89,7 +89,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// FuzzHead: any chunking gives the same, and what is understood completely is the
+// FuzzHead: any chunking gives the same, and a head that is understood completely is the
 // same request for net/http, to the last byte of its content.
 func FuzzHead(f *testing.F) {
 	f.Add([]byte("GET /x?y=z HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"), uint8(3))

@@ -28,7 +28,7 @@ const (
 // What arrives right after a look is found by the next one, so a lap is the
 // longest that anything had to wait until the loop came to it. A look that is
 // full has not found everything; then the lap goes on until as much was found as
-// could be ready: the poller tells of what is ready in turn.
+// could be ready: the poller tells of ready ones in turn.
 //
 // The loop alone calls Start, Rest, Find, Look and Judge; the rest may be called from any
 // goroutine.

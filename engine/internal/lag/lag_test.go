@@ -40,7 +40,7 @@ func TestLaps(t *testing.T) {
 	}
 }
 
-// What is reported is forgotten after one to two windows.
+// A reported lag is forgotten after one to two windows.
 func TestLapsAreForgotten(t *testing.T) {
 	var p Laps
 	const begin = 10 * Window
@@ -57,7 +57,7 @@ func TestLapsAreForgotten(t *testing.T) {
 }
 
 // A loop lags while a lap is long, and for as long again behind it, but no longer
-// than a second; one that waits does not lag.
+// than a second; a loop that waits does not lag.
 func TestBehind(t *testing.T) {
 	var m Meter
 	const ms = wsproto.Time(time.Millisecond)
@@ -86,7 +86,7 @@ func TestBehind(t *testing.T) {
 	expect(now+1000*ms, 0)
 }
 
-// Two laps in a row make an overload, and one that does not end counts as often as
+// Two laps in a row make an overload, and an overload that does not end counts as often as
 // it could have.
 func TestIsOverloaded(t *testing.T) {
 	var m Meter

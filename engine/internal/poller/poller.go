@@ -11,7 +11,7 @@ var ErrNoDescriptors = errors.New("engine: this poller knows no descriptors")
 // Poller waits for what happens to the sockets of one loop. Its methods are
 // called by the loop, except Wake.
 type Poller interface {
-	// Wait fills events with what is ready, and returns how many there are. It
+	// Wait fills events with those that are ready, and returns how many there are. It
 	// waits for timeout, for ever if that is negative, or until Wake.
 	Wait(events []Event, timeout time.Duration) int
 

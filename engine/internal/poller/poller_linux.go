@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epoll is the poller of Linux, level-triggered: what is not used up is reported
+// epoll is the poller of Linux, level-triggered: input that is not used up is reported
 // again, so nothing has to be read until there is nothing.
 //
-// Its descriptor is itself one that can be waited for, and the runtime does that: a loop that
+// Its own descriptor can be waited for, and the runtime does that: a loop that
 // sleeps is a goroutine that is parked, and has no thread. A thread that slept in the
 // kernel would keep its processor, which the scheduler takes from it only after a while, so whatever
 // other goroutines had to do would wait for that.
@@ -104,8 +104,8 @@ func (p *epoll) Pause(d time.Duration) {
 	_ = unix.Nanosleep(&t, nil) // interrupted, it is over; EINVAL: it is negative
 }
 
-// Wake costs no system call: the runtime lets go of whoever waits for what a deadline is over
-// for. It may come when the loop has ended, which os knows of.
+// Wake costs no system call: the runtime releases a waiter when its deadline is over.
+// It may come when the loop has ended, which os knows of.
 func (p *epoll) Wake() {
 	p.woken.Store(true)
 	_ = p.file.SetReadDeadline(longAgo)

@@ -123,7 +123,7 @@ func NetConn(fd int32) (net.Conn, error) {
 
 // Watchable returns a descriptor of its own for a loop that is to accept the
 // connections of ln, or ok false if ln is no socket of package net. They do not
-// delay what is sent.
+// delay output.
 func Watchable(ln net.Listener) (fd int32, ok bool, err error) {
 	var raw syscall.RawConn
 	switch ln := ln.(type) {

@@ -162,7 +162,7 @@ func (k *Link) Begin(b []byte) Fed {
 }
 
 // beginsHandshake reports whether b has a whole record of a handshake, or one
-// that is not worth waiting for: crypto/tls will say what is wrong with it.
+// that is not worth waiting for: crypto/tls will explain the error.
 func beginsHandshake(b []byte) bool {
 	if b[0] != recordHandshake || len(b) < headerBytes {
 		return false

@@ -29,7 +29,7 @@ type Owner interface {
 // A tls.Conn takes a temporary error of Read for "not now", and any error of
 // Write for the end. So Write never fails before the connection has ended.
 //
-// The loop calls everything that takes a Wire, and what is said to be the loop's.
+// The loop calls everything that takes a Wire, and every method that is said to be the loop's.
 type Link struct {
 	owner Owner
 	tls   *tls.Conn

@@ -9,7 +9,7 @@ import (
 )
 
 // Places are those of handshakes that are under way. Each has a goroutine, as
-// crypto/tls does not let go of one that has begun; there are only so many
+// crypto/tls does not let go of a handshake that has begun; there are only so many
 // places for them, and the others wait for their turn. One begins when the whole
 // of its first record has arrived, so that it takes something to take a place.
 //
@@ -56,7 +56,7 @@ const (
 	warningInterval = time.Minute
 )
 
-// PlacesConfig says how many places there are, and who is told of what happens.
+// PlacesConfig says how many places there are, and what is called when something happens.
 type PlacesConfig struct {
 	Max int          // how many places there are
 	Go  func(func()) // runs a goroutine for a place
@@ -108,7 +108,7 @@ func (h *Places) shakeHands(k *Link) {
 	ended = true
 }
 
-// next gives the place of one that is over to the one whose turn it is, nil if none
+// next gives the place of a link that is over to the link whose turn it is, nil if none
 // waits.
 func (h *Places) next(over *Link) *Link {
 	h.mu.Lock()
@@ -124,7 +124,7 @@ func (h *Places) next(over *Link) *Link {
 	return k
 }
 
-// Forget takes out one that will not wait any longer.
+// Forget takes out a link that will not wait any longer.
 func (h *Places) Forget(k *Link) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

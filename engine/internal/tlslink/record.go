@@ -6,7 +6,7 @@ const (
 	recordHandshake = 22       // RFC 8446 §5.1: the content type of a ClientHello
 )
 
-// record follows the records of TLS in what is read (RFC 8446 §5.1). A tls.Conn
+// record follows the records of TLS in the input (RFC 8446 §5.1). A tls.Conn
 // keeps the largest buffer that it has ever read into, and it reads as much as
 // there is. So it is given one record at a time: what an idle connection keeps depends
 // on the largest that it has seen, and not on how many small ones came at once.

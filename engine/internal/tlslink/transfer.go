@@ -23,7 +23,7 @@ var ErrNotTaken = errors.New("engine: the peer asks over TLS and does not take t
 // Memory is a loop's memory for ciphertext, for all of its links.
 type Memory struct {
 	in  []byte // receive buffer
-	out []byte // what is being sent
+	out []byte // bytes being sent
 }
 
 // NewMemory makes one with a receive buffer of so many bytes.

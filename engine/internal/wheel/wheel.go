@@ -15,12 +15,12 @@ import (
 //	       │    │    │                  │      each stands for 2^25 ns, 34 ms;
 //	       e    e ⇄ e                   e      a turn of the wheel for 34 s
 //
-// What is due in a later turn stays in its slot when the hand passes. A timer
+// A timer of a later turn stays in its slot when the hand passes. A timer
 // never fires early, and late by less than a slot. A deadline that moved later
 // is left where it is: when it fires, the element is asked and the timer set anew.
 type Wheel[E any] struct {
 	timer func(*E) *Timer[E]
-	slots [wheelSlots + 1]*E      // the last is what is due and has not been fired yet
+	slots [wheelSlots + 1]*E      // the last has the due timers that have not been fired yet
 	used  [wheelSlots / 64]uint64 // bit for each slot: the list is not empty
 	hand  int64                   // the slots before this one, counted from the beginning of time, are over
 	count int
@@ -58,7 +58,7 @@ const dueNow wsproto.Time = -1
 // slotOf is the slot that ends at due or next after it.
 func slotOf(due wsproto.Time) int64 { return int64(due-1) >> wheelShift }
 
-// index is where the list of what is due then begins.
+// index is where the list of the timers due then begins.
 func index(due wsproto.Time) int64 {
 	if due == dueNow {
 		return wheelSlots
@@ -106,7 +106,7 @@ func (w *Wheel[E]) Clear(e *E) {
 	w.count--
 }
 
-// Advance fires what is due at now: each is taken out and given to fire, which
+// Advance fires the timers due at now: each is taken out and given to fire, which
 // may set and clear any timer.
 func (w *Wheel[E]) Advance(now wsproto.Time, fire func(*E)) {
 	end := int64(now) >> wheelShift // slots before it are over
@@ -135,7 +135,7 @@ func (w *Wheel[E]) Advance(now wsproto.Time, fire func(*E)) {
 
 // Wait returns how long after now nothing can be due, and false when nothing is
 // in the wheel. It looks at slots and not at times, so it may be short by whole
-// turns for what is far away.
+// turns for far-away timers.
 func (w *Wheel[E]) Wait(now wsproto.Time) (time.Duration, bool) {
 	if w.count == 0 {
 		return 0, false

@@ -20,7 +20,7 @@ type Job interface {
 //	  ▲                             │
 //	  └──── has more to do ◄────────┘
 //
-// A Job stands in the queue once for each call of Submit. One that is submitted
+// A Job stands in the queue once for each call of Submit. A Job that is submitted
 // again after each call goes back to the end, so a job that always has something to
 // do cannot keep a worker to itself.
 type Pool struct {
