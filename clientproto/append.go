@@ -15,8 +15,8 @@ import (
 //
 // It checks nothing. Fields that do not belong to c.Verb are left out, and so are those
 // that are zero, unless the command needs them. Data of the kind hub.JSON is appended as
-// it is. What is published keeps each byte; in other commands it is compacted if there are line
-// ends in it, and a JSON string is read as hub.Text.
+// it is. The data of a publication keeps each byte; in other commands it is compacted if there
+// are line ends in it, and a JSON string is read as hub.Text.
 func AppendCommand(dst []byte, c *Command) []byte {
 	dst = append(dst, '{')
 	if c.ID != 0 {
@@ -164,7 +164,7 @@ func (m *members) since(c *Command) {
 	}
 }
 
-// data appends a payload. Only what is published must have one.
+// data appends a payload. Only a publication must have one.
 func (m *members) data(c *Command) {
 	switch {
 	case c.Data == nil && c.Verb != Publish:

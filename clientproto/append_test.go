@@ -99,7 +99,7 @@ func TestCommandsStayOnOneLine(t *testing.T) {
 	}
 }
 
-// FuzzAppendCommand: what was read is written as it will be read again, on one line.
+// FuzzAppendCommand: a command that was read is written as it will be read again, on one line.
 func FuzzAppendCommand(f *testing.F) {
 	for _, seed := range commandSeeds {
 		f.Add([]byte(seed))
@@ -145,8 +145,8 @@ func FuzzCommandFields(f *testing.F) {
 // text8 is s in UTF-8.
 func text8(s string) string { return string([]rune(s)) }
 
-// What is published and subscribed to most is read without much garbage: the texts that
-// the command keeps, and no more.
+// The commands that come most, publish and subscribe, are read without much garbage: the
+// texts that the command keeps, and no more.
 func TestParseAllocs(t *testing.T) {
 	for _, test := range []struct {
 		line string

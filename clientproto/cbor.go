@@ -39,7 +39,7 @@ func ParseCommandCBOR(message []byte) (c Command, rest []byte, err error) {
 	return c, rest, nil
 }
 
-// strict refuses what nobody needs, or could be read in two ways.
+// strict refuses CBOR that nobody needs, or that could be read in two ways.
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
@@ -66,7 +66,7 @@ type transcoder struct {
 // levels of a command: the command itself, what it asks for, and an object therein.
 const levelMax = 3
 
-// object appends a map. It returns what is wrong.
+// object appends a map. It returns the mistake, or "".
 func (t *transcoder) object(level int, name Key, item cbor.RawMessage) string {
 	var m map[uint64]cbor.RawMessage
 	if err := strict.Unmarshal(item, &m); err != nil {
@@ -82,7 +82,7 @@ func (t *transcoder) object(level int, name Key, item cbor.RawMessage) string {
 	if level == 0 {
 		if id := m[uint64(KeyID)]; id != nil {
 			if err := strict.Unmarshal(id, &t.id); err != nil || t.id > IDMax {
-				t.id = 0 // the reader of JSON says what is wrong
+				t.id = 0 // the reader of JSON names the mistake
 			}
 		}
 	}

@@ -175,8 +175,8 @@ func TestCBORIsStrict(t *testing.T) {
 	}
 }
 
-// FuzzParseCommandCBOR: whatever comes, it is a command or a mistake that is told, and
-// what is left gets shorter.
+// FuzzParseCommandCBOR: any input is a command or a mistake that is told, and the rest
+// gets shorter.
 func FuzzParseCommandCBOR(f *testing.F) {
 	for _, seed := range commandSeeds {
 		if b := toCBOR(f, []byte(seed)); b != nil {

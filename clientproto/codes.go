@@ -75,11 +75,11 @@ const (
 )
 
 // Codes returns the table of close codes, in the order of their numbers. It is
-// shared: nobody may modify it.
+// shared: it must not be modified.
 func Codes() []Code { return codes }
 
-// FindCode returns the row of a number, or nil. A client does after an unknown code
-// what it does after CloseAbnormal.
+// FindCode returns the row of a number, or nil. A client treats an unknown code like
+// CloseAbnormal.
 func FindCode(number uint16) *Code {
 	for i := range codes {
 		if codes[i].Number == number {

@@ -16,8 +16,8 @@ type GapReason struct {
 	Meaning string // a sentence, for people
 }
 
-// GapReasons returns the table, in the order of hub.GapReason. It is shared: nobody
-// may modify it.
+// GapReasons returns the table, in the order of hub.GapReason. It is shared: it must not
+// be modified.
 func GapReasons() []GapReason { return gapReasons }
 
 var gapReasons = []GapReason{

@@ -66,7 +66,7 @@ func isSentence(s string) bool {
 const snapshot = "testdata/codes.golden"
 
 // Nothing that was ever in a table is given to something else. The snapshot only
-// grows: -update adds what is new, and what is retired stays.
+// grows: -update adds new rows, and retired rows stay.
 func TestNothingIsReused(t *testing.T) {
 	b, err := os.ReadFile(snapshot)
 	if err != nil {
@@ -112,8 +112,8 @@ func tableRows() (rows []string) {
 	return rows
 }
 
-// reused says what is wrong with rows beside those that are retired, and beside
-// those that were known before.
+// reused lists the faults of rows beside those that are retired, and beside those that
+// were known before.
 func reused(rows, retired, known []string) (faults []string) {
 	all := slices.Concat(rows, retired)
 	owners := map[string]string{} // of a number or a name

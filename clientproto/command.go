@@ -113,7 +113,7 @@ type Failure struct {
 	Data                []byte // JSON, nil for none
 }
 
-// SyntaxError says what is wrong with a command, and what would be right.
+// SyntaxError names the mistake in a command, and how to mend it.
 type SyntaxError struct {
 	ID     uint64 // of the command, 0 if it has none that can be read
 	Detail string

@@ -13,7 +13,7 @@ import (
 
 const how = "`go generate ./clientproto`"
 
-// What is made from the tables is what they say.
+// The generated files say what the tables say.
 func TestGenerated(t *testing.T) {
 	if !t.Run("snapshot", TestNothingIsReused) {
 		return // nothing is made from a table that uses something again

@@ -18,8 +18,8 @@ import (
 // ParseCommand reads a command from one line of JSON (docs/protocol.md §4). The error
 // is a *SyntaxError. The command shares no memory with line.
 //
-// It is strict: what is unknown, given twice or of another type is refused, because a
-// mistake in what a client asks for must not pass for something else.
+// It is strict: a field that is unknown, given twice or of another type is refused,
+// because a client's mistake must not pass for something else.
 func ParseCommand(line []byte) (Command, error) {
 	var c Command
 	// RFC 8259 §8.1: JSON between systems is UTF-8, which json.Valid does not ask of
@@ -102,7 +102,7 @@ func (c *Command) parseBody(body []byte) string {
 	return c.checkWhole(seen[:n])
 }
 
-// checkWhole says what is missing, or does not go together.
+// checkWhole names the fields that are missing, or do not go together.
 func (c *Command) checkWhole(given []string) string {
 	has := func(name string) bool { return slices.Contains(given, name) }
 	lacks := func(name string) string { return fmt.Sprintf("%s needs %s", c.Verb, name) }
@@ -169,7 +169,7 @@ func (c *Command) checkPattern() string {
 	return ""
 }
 
-// setField sets the field of that name. value is valid JSON. It returns what is wrong.
+// setField sets the field of that name. value is valid JSON. It returns the mistake, or "".
 func (c *Command) setField(name string, value []byte) (problem string) {
 	var n uint64
 	switch name {
@@ -309,8 +309,8 @@ func (c *Command) setSince(value []byte) string {
 	return ""
 }
 
-// setData keeps what is published: a JSON string is text, and every other value is
-// JSON, as in an envelope.
+// setData keeps the payload of a publication: a JSON string is text, and every other
+// value is JSON, as in an envelope.
 func (c *Command) setData(value []byte) {
 	if value[0] == '"' {
 		c.Kind, c.Data = hub.Text, []byte(unquote(value))

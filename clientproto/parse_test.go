@@ -26,8 +26,8 @@ var commandSeeds = []string{
 	`{"id":9,"ping":{}}`,
 }
 
-// FuzzParseCommand: what is read has been JSON with one command, and a mistake says what
-// is wrong without the whole of what was sent.
+// FuzzParseCommand: a line that is read has been JSON with one command, and a mistake is
+// explained without the whole of the line.
 func FuzzParseCommand(f *testing.F) {
 	for _, seed := range commandSeeds {
 		f.Add([]byte(seed))

@@ -39,5 +39,5 @@ func (p *Problem) AppendTo(dst []byte, detail string, extension []byte) []byte {
 }
 
 // Problems returns the table of problems, in the order of their statuses. It is
-// shared: nobody may modify it.
+// shared: it must not be modified.
 func Problems() []*Problem { return problems }
