@@ -95,7 +95,7 @@ func FuzzParameters(f *testing.F) {
 		parsed, whole := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B"))
 		if whole == nil && (err != nil || strings.Join(values, "\x00") != strings.Join(parsed[name], "\x00")) {
 			if name == "" {
-				return // url.ParseQuery leaves out what is empty
+				return // url.ParseQuery leaves out empty parameters
 			}
 			t.Fatalf("%q has %q, %v; want %q", raw, values, err, parsed[name])
 		}

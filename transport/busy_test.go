@@ -107,7 +107,7 @@ func floods(n *neighbours) {
 	}
 }
 
-// heapBytes is what is in use after a collection.
+// heapBytes is the heap in use after a collection.
 func heapBytes() int64 {
 	runtime.GC()
 	var m runtime.MemStats

@@ -186,12 +186,12 @@ type carriedStage struct {
 
 func (s *carriedStage) isVirtual() bool { return s.carrier.isVirtual }
 
-// note waits until the server knows who has gone, and takes down how it is then.
+// note waits until the server knows which clients have gone, and takes down its state then.
 func (s *carriedStage) note(a *act, p *player) {
 	s.t.Helper()
 	switch {
 	case s.isVirtual():
-	case p.script.usesSessions(): // they outlive their clients, except one that says goodbye
+	case p.script.usesSessions(): // they outlive their clients, except a session that says goodbye
 		if seat := s.seatOf(a.path, p); seat != nil {
 			s.holder = seat.holder.ring.Load()
 		}
@@ -227,10 +227,10 @@ func (s *carriedStage) countSessions() (n int) {
 	return n
 }
 
-// countMembers counts those who are subscribed to the channel of path.
+// countMembers counts the subscribers of the channel of path.
 func (s *carriedStage) countMembers(path string) int {
 	path, _, _ = strings.Cut(path, "?")
-	n, _ := s.venue.transport.hub.PresenceCount(strings.TrimPrefix(path, ChannelsPath)) // none for what is no channel
+	n, _ := s.venue.transport.hub.PresenceCount(strings.TrimPrefix(path, ChannelsPath)) // none for a path of no channel
 	return n
 }
 
@@ -247,8 +247,8 @@ func until(t *testing.T, what string, has func() bool) {
 	}
 }
 
-// wait implements stage. What is heard is awaited by hear; of what is not heard
-// there must be another sign.
+// wait implements stage. Lines that are heard are awaited by hear; other acts need
+// another sign.
 func (s *carriedStage) wait(a *act, p *player) {
 	s.t.Helper()
 	if s.isVirtual() {
@@ -525,7 +525,7 @@ func (c *carried) depart(isPolite bool) {
 	}
 }
 
-// finish ends those who are there, and checks that they have heard nothing more.
+// finish ends the clients that are there, and checks that they have heard nothing more.
 func (s *carriedStage) finish(p *player) {
 	p.broker.letGo(false, false) // what it holds, after a failure
 	go func() { _ = p.hub.Shutdown(s.t.Context()) }()

@@ -69,7 +69,7 @@ func (s *exchangeCarrier) OnBody(x engine.Exchange, content []byte) {
 	m := scratches.Get().(*scratch)
 	s.begin(m)
 	s.apply(m)
-	for s.end == "" && !s.early.isReady() { // what is answered at once needs no turn of the loop
+	for s.end == "" && !s.early.isReady() { // an immediate answer needs no turn of the loop
 		m := scratches.Get().(*scratch)
 		s.take(m)
 		s.apply(m)
@@ -89,7 +89,7 @@ func (s *exchangeCarrier) OnTooLarge(x engine.Exchange, _ int64) {
 	m.recycle()
 }
 
-// OnWake sends what the session is owed, and what is due.
+// OnWake sends the data that the session is owed or that is due.
 func (s *exchangeCarrier) OnWake(x engine.Exchange) {
 	if s.end != "" || x.Buffered() > 0 && !s.mustAttend() {
 		return // OnDrain comes
@@ -159,8 +159,8 @@ func (s *exchangeCarrier) fail(x engine.Exchange, err error) {
 	x.Abort()
 }
 
-// setAlarm has OnWake called for the dialect's deadline. One that moves away with
-// every delivery is looked at again when the first has come.
+// setAlarm has OnWake called for the dialect's deadline. A deadline that moves
+// away with every delivery is looked at again when the first has come.
 func (s *exchangeCarrier) setAlarm(x engine.Exchange) {
 	deadline := s.dialect.Deadline()
 	if deadline.IsZero() {
@@ -188,7 +188,7 @@ func (s *exchangeCarrier) OnEnd(_ engine.Exchange, err error) {
 	s.close()
 }
 
-// exchangeEnd says which end an exchange came to whose response was not complete.
+// exchangeEnd returns the end of an exchange whose response was not complete.
 func exchangeEnd(err error) dialect.End {
 	switch {
 	case errors.Is(err, engine.ErrWriteTimeout):

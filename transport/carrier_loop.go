@@ -151,8 +151,8 @@ func (t *Transport) serveOnLoop(w http.ResponseWriter, r *http.Request, d *decis
 // a handshake is told what was wrong.
 const pendingTimeout = 30 * time.Second
 
-// openOnLoop begins a conversation and says what is to become of its handshake, which
-// waits if the hub has to.
+// openOnLoop begins a conversation and decides about its handshake, which waits if
+// the hub has to.
 func (t *Transport) openOnLoop(d *decision) (engine.Admission, *opening) {
 	s := &loopCarrier{}
 	o := openings.Get().(*opening)

@@ -76,7 +76,7 @@ func (s *MessageCarrier) OnMessage(binary bool, data []byte) {
 	s.apply(m)
 }
 
-// OnWake sends what the session is owed, and does what is due.
+// OnWake sends the messages that the session is owed, and acts on a deadline that has passed.
 func (s *MessageCarrier) OnWake() {
 	if s.end != "" || s.to.Buffered() > backlogBytes && !s.mustAttend() {
 		return // OnDrain comes
@@ -96,8 +96,8 @@ func (s *MessageCarrier) IsBusy() bool { return s.isBusy() }
 // Session is the ID of the session of the hub, "" while there is none.
 func (s *MessageCarrier) Session() string { return s.id() }
 
-// Identity is who the Guard says that the client is, nil for Everybody. It is known once the
-// dialect was told of the outcome of a CommandIdentify.
+// Identity returns the client's identity as the Guard gave it, nil for Everybody. It is
+// known once the dialect was told of the outcome of a CommandIdentify.
 func (s *MessageCarrier) Identity() *access.Identity { return s.visitor.identity() }
 
 // HasEnded reports whether this side has ended the conversation.
@@ -138,8 +138,8 @@ func (s *MessageCarrier) apply(m *scratch) {
 	}
 }
 
-// setAlarm has OnWake called for the dialect's deadline. One that moves away with every
-// message is looked at again when the first has come.
+// setAlarm has OnWake called for the dialect's deadline. A deadline that moves away
+// with every message is looked at again when the first has come.
 func (s *MessageCarrier) setAlarm() {
 	deadline := s.dialect.Deadline()
 	if deadline.IsZero() {

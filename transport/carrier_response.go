@@ -102,7 +102,7 @@ func (s *responseCarrier) run(ctx context.Context) dialect.End {
 			s.take(m)
 		case now := <-timer.C:
 			m = scratches.Get().(*scratch)
-			s.take(m) // first: what is due may say that there is nothing
+			s.take(m) // first: at its deadline the dialect may say that there is nothing
 			if deadline := s.dialect.Deadline(); m.effects.Closing == nil && !deadline.IsZero() && !now.Before(deadline) {
 				s.expire(now, m)
 			}

@@ -50,7 +50,7 @@ func (c *conversation) setTimer() {
 	}
 }
 
-// expireTimed does what is due when the timer may have woken the conversation.
+// expireTimed acts on a passed deadline when the timer may have woken the conversation.
 func (c *conversation) expireTimed(m *scratch) {
 	if k := c.clock(); k == nil || k.timer == nil || m.effects.Closing != nil {
 		return

@@ -24,8 +24,8 @@ type contentTaker interface {
 // headerSession names the session that a request belongs to, with its secret.
 const headerSession = "Godwit-Session"
 
-// visitOf says who makes a request that d has decided about. One for a session that
-// exists shows its secret instead.
+// visitOf returns the client of a request that d has decided about. A request for a
+// session that exists shows its secret instead.
 func (t *Transport) visitOf(d *decision, a *asked, isSocket bool) *visitor {
 	if d.link == nil {
 		return t.visit(a, isSocket)

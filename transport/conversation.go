@@ -154,8 +154,9 @@ func (c *conversation) take(m *scratch) {
 }
 
 // takeInTime gives the dialect what it is owed, and tells it that its deadline has passed if
-// it has: last, because what is due may say that there is nothing. alarm is when the carrier
-// is woken for that, on the clock of sinceStart, or 0; it is set to 0 once it has gone off.
+// it has: last, because at its deadline the dialect may say that there is nothing. alarm is
+// when the carrier is woken for that, on the clock of sinceStart, or 0; it is set to 0 once
+// it has gone off.
 func (c *conversation) takeInTime(alarm *time.Duration, m *scratch) {
 	c.take(m)
 	if *alarm == 0 || m.effects.Closing != nil {
@@ -317,7 +318,7 @@ func (c *conversation) enterAs(restored string, id *access.Identity) (err error)
 	return err
 }
 
-// identify begins the session, and says who its client is.
+// identify begins the session with the identity of its client.
 func (c *conversation) identify(command *dialect.Command) {
 	isNew := c.session == nil
 	restored := command.Session

@@ -74,7 +74,7 @@ func (t *Transport) options(a *asked, from *asker, methods string) *response {
 	out.set("Allow", methods)
 	out.set("Access-Control-Allow-Methods", methods)
 	// A page that is admitted may send what it likes: tracing adds fields, and
-	// what is unknown is ignored.
+	// unknown ones are ignored.
 	if asks := a.values("Access-Control-Request-Headers"); len(asks) > 0 {
 		out.set("Access-Control-Allow-Headers", strings.Join(asks, ", "))
 		out.set("Vary", "Accept, Origin, Access-Control-Request-Headers")

@@ -75,7 +75,7 @@ func TestAllocationsOnLoops(t *testing.T) {
 
 // perCall is how often f allocates, in the whole process.
 func perCall(f func()) float64 {
-	for range 200 { // what is allocated once
+	for range 200 { // one-time allocations
 		f()
 	}
 	const calls = 1000

@@ -14,9 +14,9 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// Channels in a program of one's own, with its own accounts: a function says who makes
-// a request, and grants say what they may. It holds for WebSockets, streams, pages, long
-// polls, publications and presence alike.
+// Channels in a program of one's own, with its own accounts: a function names the client
+// of a request, and grants say what it may do. They hold for WebSockets, streams, pages,
+// long polls, publications and presence alike.
 func ExampleIdentify() {
 	accounts := map[string]string{"s3cret-of-ann": "ann"} // of the program
 	grants, err := access.ParseGrants(map[string][]string{"subscribe": {"news", "inbox/{user}"}, "publish": {"inbox/*"}})

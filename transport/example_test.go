@@ -16,7 +16,7 @@ import (
 )
 
 // Channels in a program of one's own, behind its own rules: a Transport is a handler,
-// and what stands in front of it decides who comes through.
+// and the handler in front of it decides which requests come through.
 func Example() {
 	broker, err := membroker.New(nil)
 	if err != nil {

@@ -107,7 +107,7 @@ func excursion(t *testing.T, r *rand.Rand, v *venue, channels []string, header h
 		}
 		defer response.Body.Close()
 		begin := seen.Len()
-		for part := make([]byte, 4096); ; { // a stream has what is to be had once the secret is there, which is the first
+		for part := make([]byte, 4096); ; { // a stream has everything once the secret is there, which comes first
 			n, err := response.Body.Read(part)
 			seen.Write(part[:n])
 			if err != nil || strings.Contains(seen.String()[begin:], "secret of") {

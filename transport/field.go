@@ -11,8 +11,8 @@ import (
 // empty ones, which a recipient ignores (RFC 9110 §5.6.1.2).
 func splitList(value string) iter.Seq[string] { return split(value, ',') }
 
-// cutParameters divides an element into what is in front of its first
-// semicolon and the parameters behind.
+// cutParameters divides an element into the part in front of its first semicolon
+// and the parameters behind.
 func cutParameters(element string) (string, iter.Seq[string]) {
 	i := indexUnquoted(element, ';')
 	if i < 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Guard decides who may do what. Every path into a channel asks it: WebSocket,
+// Guard decides what each client may do. Every path into a channel asks it: WebSocket,
 // streams, pages, long polls, publications and presence. Identify in this package
 // makes one of a function.
 //
@@ -20,7 +20,7 @@ import (
 // to the client; any other is logged, and the client learns that it cannot be
 // decided now.
 type Guard interface {
-	// Identify says who makes a request. It calls done once, before it returns or
+	// Identify names the client of a request. It calls done once, before it returns or
 	// later. r is valid until Identify returns. With neither a Client nor an error
 	// everything is allowed, and the Guard is asked nothing more about this client.
 	Identify(r *Request, done func(*Client, error))
@@ -41,7 +41,7 @@ type Guard interface {
 type TokenGuard interface {
 	Guard
 
-	// IdentifyToken says whose token is that the client of a request shows. It calls
+	// IdentifyToken names the holder of a token that the client of a request shows. It calls
 	// done once, before it returns or later and from any goroutine, with a Client that
 	// replaces c; the Guard is told of the end of both.
 	IdentifyToken(c *Client, token string, done func(*Client, error))
@@ -56,7 +56,7 @@ type OpenGuard interface {
 	IsOpenTo(r *Request) bool
 }
 
-// Client is who makes a request, as long as what it began goes on.
+// Client is the client of a request, as long as the conversation that it began goes on.
 type Client struct {
 	Identity *access.Identity // not nil
 	Address  netip.Addr       // for the Guard's own use
@@ -115,7 +115,7 @@ func (r *Request) Cookie(name string) string {
 }
 
 // AdmitsCookies reports whether cookies count: the page behind the request, if there
-// is one, is of the same origin or of one that Origins name. Where they admit everybody,
+// is one, is of the same origin or of an origin that Origins name. Where they admit everybody,
 // with "*" or "null", cookies of such pages do not count.
 func (r *Request) AdmitsCookies() bool { return r.t.admitsCookies(r.a) }
 
@@ -138,7 +138,7 @@ func (r *Request) HTTP() *http.Request { return r.a.http }
 // Loop is the request that an event loop has read, nil if net/http has.
 func (r *Request) Loop() *engine.Request { return r.a.loop }
 
-// Identify returns a Guard for which identify says who makes a request, and grants
+// Identify returns a Guard for which identify names the client of a request, and grants
 // alone decide. An error that is no *access.Refusal is told as the access.Cause
 // Unauthenticated with its text. identify must not block: look up what is in memory.
 func Identify(identify func(*Request) (*access.Identity, error)) Guard {
@@ -174,8 +174,8 @@ func (identifier) Authorize(c *Client, act *Act, _ func(error)) (decided bool, e
 // Leave implements Guard.
 func (identifier) Leave(*Client) {}
 
-// Deny is the refusal of an act for want of a grant. Who has shown nothing is asked
-// to.
+// Deny is the refusal of an act for want of a grant. A client that has shown
+// nothing is asked to.
 func Deny(id *access.Identity, act *Act) *access.Refusal {
 	r := &access.Refusal{Cause: access.Denied, Reason: access.Missing(act.Action, act.Channel)}
 	if id.Kind == access.Anonymous {

@@ -20,7 +20,8 @@ func (g *gateGuard) Identify(_ *Request, done func(*Client, error)) {
 	done(nil, &access.Refusal{Cause: access.Unauthenticated, Reason: "nobody is known here"})
 }
 
-// A Guard that is open to a request is not asked who makes it, and one that is not, is.
+// A Guard that is open to a request is not asked for its client, and a Guard that is
+// not open is asked.
 func TestOpenGuard(t *testing.T) {
 	g := &gateGuard{}
 	s := newSite(t, siteOptions{transport: Options{Guard: g}})

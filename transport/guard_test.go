@@ -200,8 +200,8 @@ func asClose(err error, to **ws.CloseError) bool {
 	return false
 }
 
-// Every way needs its grant: it works with that, and with no other, whoever carries
-// it and whenever the Guard decides.
+// Every way needs its grant: it works with that, and with no other, on every
+// carrier and whenever the Guard decides.
 func TestEveryWayNeedsItsGrant(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it goes every way with every grant")
@@ -304,7 +304,7 @@ func TestEveryDialectIsAWay(t *testing.T) {
 	}
 }
 
-// testGuard reads who a client is from the fields Grants ("publish mine subscribe
+// testGuard reads a client's identity from the fields Grants ("publish mine subscribe
 // other") and User.
 type testGuard struct {
 	late  bool // it decides later, in another goroutine
@@ -531,7 +531,7 @@ func TestIdentityEndsLongPolls(t *testing.T) {
 	})
 }
 
-// A client that leaves before it is known who it is has left, also when that becomes
+// A client that leaves before its identity is known has left, also when it becomes
 // known.
 func TestClientThatLeavesBeforeItIsKnown(t *testing.T) {
 	guard := &slowGuard{asked: make(chan func(*Client, error), 1), left: make(chan *Client, 1)}

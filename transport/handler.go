@@ -17,7 +17,7 @@ import (
 
 // route is what a request is for.
 type route struct {
-	protocol Protocol // whose path it is, nil for those of channels
+	protocol Protocol // the owner of the path, nil for paths of channels
 	connect  bool     // ConnectPath
 	presence bool     // below PresencePath, else below ChannelsPath
 	name     string   // what follows, still percent-encoded
@@ -217,7 +217,7 @@ func (t *Transport) tellsPage(a *asked) bool {
 }
 
 // recognize notes in d what every response to a needs, and returns what a is for.
-// It reports false for what is not served here, and has refused it.
+// It reports false for a request that is not served here, which it has refused.
 func (t *Transport) recognize(a *asked, d *decision) (route, bool) {
 	route, ok := t.routeOf(a.path)
 	d.asker = asker{path: a.path, isPresence: route.presence, isHead: a.method == http.MethodHead}
@@ -339,7 +339,7 @@ func (t *Transport) refuseHub(path string, err error) *refusal {
 }
 
 // logBroker logs that the broker has failed at something. While it is known to be away every
-// request fails: whoever found that out has said so, and else it is said once for many.
+// request fails: the discovery has been logged, and else one line stands for many requests.
 func (t *Transport) logBroker(what, path string, err error) {
 	if t.hub.Away() != nil {
 		return

@@ -213,8 +213,9 @@ func TestOddPseudoHeaders(t *testing.T) {
 		c := s.dial(t)
 		c.send(appendH2(nil, h2Headers, h2EndHeaders|h2EndStream, 1, encodeH2(v.fields...)))
 		got := c.answer(1)
-		// What is not said here is for net/http to choose, and must be a refusal. It
-		// lets two through that are a read like any other to what is behind it.
+		// An outcome that is not said here is for net/http to choose, and must be a
+		// refusal. It lets two requests through that are ordinary reads to the server
+		// behind it.
 		lenient := map[string]bool{"an odd scheme": true, "protocol and GET": xconnect()}[v.name] && got == "200"
 		refused := got == "reset" || got == "goaway" || got == "closed" || got >= "400" && got < "600"
 		if v.want != "" && got != v.want || v.want == "" && !refused && !lenient {

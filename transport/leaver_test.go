@@ -66,7 +66,7 @@ func (d *door) Left() {
 }
 
 // A dialect may have a client wait for the answer to its handshake, and is told once when
-// the conversation is over, whoever has ended it.
+// the conversation is over, whichever side has ended it.
 func TestProtocolThatLetsWait(t *testing.T) {
 	k := &doorkeeper{wait: 50 * time.Millisecond, left: make(chan struct{}, 8)}
 	s := newSite(t, siteOptions{transport: Options{Protocols: []Protocol{k}}})

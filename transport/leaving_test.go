@@ -44,8 +44,8 @@ func (g *tardyGuard) Authorize(c *Client, act *Act, later func(error)) (bool, er
 	return false, nil
 }
 
-// Whoever was let in leaves once, wherever its request or connection ends: at any byte of
-// what it sends, whatever the Guard has decided by then.
+// A client that was let in leaves once, wherever its request or connection ends: at any
+// byte of its input, whatever the Guard has decided by then.
 func TestEverybodyLeaves(t *testing.T) {
 	clients := 400
 	if testing.Short() {

@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// link is what a conversation has whose session outlives its carrier.
+// link is the state of a conversation whose session outlives its carrier.
 type link struct {
 	seat       *seat       // that it has; nil before connect
 	wants      *seat       // that it is going to have, or delivers to; nil for a new one
@@ -26,7 +26,7 @@ type link struct {
 type connecting struct {
 	tag     uint64
 	resume  *seat  // to be taken over; nil for none
-	isAsked bool   // the Guard is asked whose a token is
+	isAsked bool   // the Guard is asked about a token
 	name    string // what the client says of itself
 
 	isResume bool       // the client wants to go on with a session
@@ -39,7 +39,7 @@ type connecting struct {
 	isOver  bool // nobody waits for it any more
 }
 
-// link returns that of a conversation, nil for one that ends with its carrier.
+// link returns the link of a conversation, nil for a conversation that ends with its carrier.
 func (c *conversation) link() *link {
 	if c.visitor == nil {
 		return nil
@@ -59,7 +59,7 @@ func (v *visitor) linked(l *link) *visitor {
 // errSessionUnknown is the answer to a request for a session that is not here.
 var errSessionUnknown = errors.New("transport: there is no such session here")
 
-// errTakenOver is the answer to a carrier in whose place another one has come.
+// errTakenOver is the answer to a carrier that another one has replaced.
 var errTakenOver = &hub.Ended{Code: clientproto.CloseTakenOver, Reason: "the session goes on elsewhere"}
 
 // errResumeByPositions is the answer to a carrier that cannot say where it is.
@@ -109,7 +109,7 @@ func (c *conversation) refuseLinked(err error, m *scratch) {
 	c.dialect.(*dialect.Session).Refuse(err, &m.effects)
 }
 
-// connect begins a session, or goes on with one that its client has had.
+// connect begins a session, or resumes an earlier session of its client.
 func (c *conversation) connect(command *dialect.Command, m *scratch) {
 	l := c.link()
 	l.connecting = &connecting{tag: command.Tag, name: command.Client}
@@ -138,7 +138,7 @@ func (c *conversation) refresh(command *dialect.Command, m *scratch) {
 	c.proceed(m)
 }
 
-// showToken asks the Guard whose a token is, where something is guarded.
+// showToken asks the Guard for the holder of a token, where something is guarded.
 func (c *conversation) showToken(token string) {
 	v, o := c.visitor, c.visitor.link.connecting
 	if token == "" || v.client == nil {
@@ -286,9 +286,9 @@ func (c *conversation) adopt(left *leftBehind) {
 	last.next, c.settled = c.settled, left.settled
 }
 
-// isOutdated reports whether a command that was held comes from a connection before the
-// one that has resumed the session, and is not done any more: its client has said since
-// what it wants. What is done once is.
+// isOutdated reports whether a held command comes from a connection before the one that
+// has resumed the session, and is not done any more: its client has said since what it
+// wants. A command for a single act is done all the same.
 func (l *link) isOutdated(command *dialect.Command) bool {
 	if l == nil || l.outdated == 0 {
 		return false

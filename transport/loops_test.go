@@ -154,9 +154,9 @@ func TestRequestsOnLoops(t *testing.T) {
 	}
 }
 
-// A publication whose encoding is longer than any fixed bound on what waits is sent
-// also behind others that wait, on a stream and on a WebSocket: what was taken from a
-// session is never refused by the connection.
+// A publication whose encoding is longer than any fixed bound on waiting data is sent
+// also behind others that wait, on a stream and on a WebSocket: a publication taken
+// from a session is never refused by the connection.
 func TestHugePublicationsOnLoops(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it moves 180 MB")

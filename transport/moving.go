@@ -52,7 +52,7 @@ func (c *conversation) keyed(command *dialect.Command) hub.Message {
 }
 
 // ExportSessions writes the sessions of ConnectPath as they are at this moment, for
-// ImportSessions in another process: who they are, and what has become of their commands.
+// ImportSessions in another process: their identities and the outcomes of their commands.
 // Subscriptions are not in it, as a client that resumes subscribes again, from its positions;
 // registrations are.
 // The sessions go on. It returns the error of w.

@@ -87,7 +87,7 @@ func TestMovedSession(t *testing.T) {
 	if err := <-called; err != nil {
 		t.Error(err)
 	}
-	// It goes on like one that has begun here, and moves once more.
+	// It goes on like a session that has begun here, and moves once more.
 	b.c.close()
 	third := newTalkTransport(t, guard)
 	imported(t, third, exported(t, next), 0)
@@ -101,7 +101,7 @@ func TestMovedSession(t *testing.T) {
 	}
 }
 
-// TestMovedSessionOfSomebodyElse is not given to one that has its secret alone.
+// TestMovedSessionOfSomebodyElse is not given to a client that has its secret alone.
 func TestMovedSessionOfSomebodyElse(t *testing.T) {
 	guard := &userGuard{}
 	old, next := newTalkTransport(t, guard), newTalkTransport(t, guard)
@@ -122,8 +122,8 @@ func TestMovedSessionOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestMovedSessionKnowsItsConnect: one that its client sent before the newest one gets
-// nothing, and what the client says of itself is known before it is back.
+// TestMovedSessionKnowsItsConnect: a connect that its client sent before the newest
+// one gets nothing, and what the client says of itself is known before it is back.
 func TestMovedSessionKnowsItsConnect(t *testing.T) {
 	old, next := newTalkTransport(t, nil), newTalkTransport(t, nil)
 	a, heard := newTalk(t, old, old.newLines(), nil, nil, `{"id":4,"connect":{"client":"app/2"}}`)

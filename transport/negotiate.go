@@ -50,7 +50,7 @@ const (
 // one named more specifically, so that "text/event-stream, */*" is what it
 // means, then the one named earlier, then the order of offers.
 //
-// Parameters of a range other than q are ignored: what is offered has none, and
+// Parameters of a range other than q are ignored: the types offered have none, and
 // refusing "application/json; charset=utf-8" would serve nobody. An element that
 // cannot be understood is skipped. No Accept, or an empty one, accepts anything.
 func negotiate(accept []string) media {

@@ -14,7 +14,7 @@ import (
 //
 //	a client that is served    ─► a delay, in case the server is lost; another one when it no longer fits
 //	a server that is stopping  ─► the delay of what the pace of its drain leaves to spread
-//	a session too many         ─► a place behind those that were sent away before it
+//	a session too many         ─► a place behind the clients that were sent away before it
 type pacing struct {
 	random   func() float64
 	sessions func() int
@@ -30,7 +30,7 @@ type turnstile struct {
 	perSecond int
 	limit     ratelimit.Limit
 	bucket    ratelimit.Bucket
-	step      time.Duration // between those that come back
+	step      time.Duration // between clients that come back
 	line      atomic.Int64  // when the last one comes back that was sent away, in nanoseconds since 1970
 }
 
@@ -52,23 +52,24 @@ func (t *Transport) SetPace(spread reconnect.Spread, sessionsPerSecond int) {
 	p.turnstile.Store(&turnstile{
 		perSecond: sessionsPerSecond,
 		limit:     ratelimit.PerSecond(float64(sessionsPerSecond), max(sessionsPerSecond/burstPart, min(sessionsPerSecond, burstMin))),
-		// Half of the rate is for those that were sent away, and half for those that come
-		// for the first time: else these would take the places of those for ever.
+		// Half of the rate is for clients that were sent away, and half for clients that
+		// come for the first time: else newcomers would take the places of returning
+		// clients for ever.
 		step: 2 * time.Second / time.Duration(sessionsPerSecond),
 	})
 }
 
 // A part of what may begin in a second may begin at once, but not less than a few. It is
-// as much as comes back in a second: Retry-After has whole seconds, and those that were
-// sent away one after another come back as close together as they were.
+// as much as comes back in a second: Retry-After has whole seconds, and clients that
+// were sent away one after another come back as close together as they were.
 const (
 	burstPart = 2
 	burstMin  = 32
 )
 
-// BeginDrain has clients that are told from now on that the server goes away come back
-// over what is left to spread when their sessions are ended one after another, within
-// that time. Call it before hub.Hub.ShutdownAtPace.
+// BeginDrain sets the window in which clients come back that are told from now on that
+// the server goes away: the spread that is still missing when their sessions are ended
+// one after another, within that time. Call it before hub.Hub.ShutdownAtPace.
 func (t *Transport) BeginDrain(within time.Duration) {
 	p := &t.pacing
 	p.leaving.Store(max(1, int64(p.spread.Load().WindowAfter(p.sessions(), within))))
@@ -93,8 +94,7 @@ func (p *pacing) redraw(at int32) (delay time.Duration, drawnAt int32) {
 	return spread.Delay(sessions, p.random()), int32(sessions)
 }
 
-// whenRefused is how long a client waits whose request could not be served for a reason
-// that passes.
+// whenRefused is how long a client waits after a refusal for a temporary reason.
 func (p *pacing) whenRefused() time.Duration {
 	spread := p.spread.Load()
 	window := spread.Window(0)

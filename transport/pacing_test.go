@@ -88,7 +88,7 @@ func TestAdmissionOfAStorm(t *testing.T) {
 	}
 }
 
-// While some are sent away, those who come anew have their half of the rate, and the line
+// While some clients are sent away, newcomers have their half of the rate, and the line
 // is never longer than the longest delay, however many ask.
 func TestPlacesInLine(t *testing.T) {
 	p := newPacing(0, reconnect.Spread{}, 100)
@@ -240,7 +240,7 @@ func TestSessionsTooMany(t *testing.T) {
 	if response, body := s.do("GET", `/connect?commands=%7B%22id%22:1,%22connect%22:%7B%7D%7D`, fields{"Accept", "text/event-stream"}, ""); response.StatusCode != 200 || retryOf(t, body) < 30*time.Second {
 		t.Errorf("a session of an EventSource: %s %q", response.Status, body)
 	}
-	// What is no session, or goes on, is served.
+	// Requests that begin no session, or continue one, are served.
 	for _, path := range []string{"/channels/chat", "/presence/chat"} {
 		if response, body := s.do("GET", path, nil, ""); response.StatusCode != 200 {
 			t.Errorf("%s: %s %s", path, response.Status, body)
@@ -270,7 +270,7 @@ func TestSessionsTooMany(t *testing.T) {
 	s.open("/channels/chat", fields{"Accept", "text/event-stream"})
 }
 
-// empty has no session begin for an hour, and those that are sent away come back every
+// empty has no session begin for an hour, and clients that are sent away come back every
 // 10 s.
 func empty(t *Transport) {
 	a := &turnstile{perSecond: 1, limit: ratelimit.Every(time.Hour, 1), step: 10 * time.Second}

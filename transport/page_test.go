@@ -69,7 +69,7 @@ func TestLongPollWaits(t *testing.T) {
 		matches(polled(m, 0), page(second, "new"))
 		leave()
 
-		// Without since it waits for what is newer than now.
+		// Without since it waits for publications newer than now.
 		m, leave = serve("/channels/chat", wait)
 		if got := polled(m, time.Second); got != "" {
 			t.Errorf("answered what is old: %q", got)
@@ -186,7 +186,7 @@ func TestPageBytesMax(t *testing.T) {
 			t.Errorf("since %d: %s, want %d publications", test.since, body, test.n)
 		}
 	}
-	// One that is larger than the limit still gets through.
+	// A publication larger than the limit still gets through.
 	s.publish("big", hub.Text, strings.Repeat("x", 2000))
 	if _, body := s.do("GET", "/channels/big", nil, ""); strings.Count(body, `"data"`) != 1 {
 		t.Errorf("a large publication: %s", body)

@@ -47,7 +47,7 @@ type player struct {
 	clients []*cast // in the order in which they came
 
 	sessions []namedSession // that clients were given
-	ended    []string       // IDs of those whose client has said goodbye
+	ended    []string       // IDs of sessions whose client has said goodbye
 	versions []string       // of members, in the order in which they were heard of
 	calls    []string       // IDs of calls, in the same order
 	crowd    []*hub.Session // that nobody hears
@@ -472,7 +472,7 @@ func heardClose(code uint16, reason string) string {
 
 const heardEnd = "hears the end"
 
-// answerFields are those that are shown of an answer.
+// answerFields are the fields that are shown of an answer.
 var answerFields = []string{"Preference-Applied", "Idempotency-Replayed", "Retry-After"}
 
 // heardAnswer is an answer that is whole; body is that, or the name of a problem.

@@ -12,7 +12,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// tellingBroker hands out who is to be told of each publication.
+// tellingBroker hands out the function that takes each publication's outcome.
 type tellingBroker struct {
 	hub.Broker
 	tell chan func(hub.Published)

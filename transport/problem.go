@@ -10,7 +10,7 @@ import (
 // Problem is a problem of package clientproto that can answer a request of HTTP.
 type Problem struct{ *clientproto.Problem }
 
-// The problems of HTTP. What is said of each is in the table of package clientproto.
+// The problems of HTTP. Their texts are in the table of package clientproto.
 var (
 	ProblemRequest            = &Problem{clientproto.ProblemRequest}
 	ProblemChannelName        = &Problem{clientproto.ProblemChannelName}

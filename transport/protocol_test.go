@@ -312,8 +312,8 @@ func TestMessagesOfABurst(t *testing.T) {
 	})
 }
 
-// A conversation of a session is with whoever has made its request, or with the holder
-// of a token that it shows itself.
+// A conversation of a session is with the client of its request, or with the holder of
+// a token that it shows itself.
 func TestVisit(t *testing.T) {
 	granted, err := access.ParseGrants(map[string][]string{"subscribe": {"chat"}})
 	if err != nil {

@@ -78,9 +78,9 @@ func attributesOf(a *asked) (*hub.Attributes, *refusal) {
 	return &hub.Attributes{Event: event, Key: key, Trace: trace}, nil
 }
 
-// traceOf is the span that a request belongs to, "" for none that is recorded. What is
-// not as W3C Trace Context says is ignored, as §2.2 wants: a broken tracer must not
-// break what it traces.
+// traceOf is the span that a request belongs to, "" for none that is recorded. A field
+// that is not as W3C Trace Context says is ignored, as §2.2 wants: a broken tracer
+// must not break what it traces.
 func traceOf(a *asked) string {
 	p, ok := tracecontext.Parse(a.get(tracecontext.Field))
 	if !ok || !p.Sampled {
@@ -89,7 +89,7 @@ func traceOf(a *asked) string {
 	return p.String()
 }
 
-// attribute is one that is given in a field or in the query, "" if it is not.
+// attribute returns an attribute from a field or the query, "" if it is in neither.
 func attribute(a *asked, field, parameter string) (string, *refusal) {
 	values, err := parameters(a.query, parameter)
 	if err != nil {

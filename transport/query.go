@@ -19,7 +19,7 @@ type query struct {
 	limit    int          // 0: not given
 	self     bool         // deliver what the same WebSocket published; default true
 	envelope bool         // JSON envelopes on a WebSocket; default false
-	json     bool         // what is sent as text on a WebSocket is published as JSON; default false
+	json     bool         // text messages of a WebSocket are published as JSON; default false
 
 	lastEventID string // of an EventSource that cannot set a field; "" if not given
 }

@@ -41,7 +41,7 @@ func (t *Transport) readDialect(a *asked, channel string) (dialect.Dialect, *ref
 	return dialect.NewPage(t.pageRequest(a, channel, q)), nil
 }
 
-// refuseMedia is the answer to a request that accepts nothing of what is offered.
+// refuseMedia is the answer to a request that accepts none of the types offered.
 func refuseMedia() *refusal {
 	extension := []byte(`,"offered":[`)
 	names := ""
@@ -66,10 +66,10 @@ func (q *query) from() hub.SubscribeOptions {
 // page began, it is how far its EventSource came, and an EventSource that
 // reconnects repeats its URL unchanged.
 //
-// An id that is no position is taken for one that is lost, which is announced
-// with a gap. It is not refused: an EventSource gives up for good when it is,
-// and a page can neither see nor change what its EventSource sends. The stream of a
-// pattern then begins as if it were new, and with a gap.
+// An id that is no position is taken for a lost position, which is announced with a
+// gap. It is not refused: an EventSource gives up for good when it is, and a page
+// can neither see nor change what its EventSource sends. The stream of a pattern
+// then begins as if it were new, and with a gap.
 func resumeEvents(id string, q *query) (lost bool) {
 	if id == "" {
 		return false
@@ -91,7 +91,7 @@ func resumeEvents(id string, q *query) (lost bool) {
 
 // pageRequest is what q asks for. With since or last, or neither, the page holds
 // at most limit publications; last=0 is a page of none and the position of the
-// channel. One that waits begins with what is newer than now.
+// channel. A page that waits begins with publications newer than now.
 func (t *Transport) pageRequest(a *asked, channel string, q query) dialect.PageRequest {
 	limit := t.o.PageLimit
 	if q.limit > 0 {

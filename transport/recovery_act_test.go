@@ -168,7 +168,7 @@ func (r *recoveryRun) settle() {
 	r.checkTwice()
 }
 
-// hasRates reports whether somebody is given what is newest a while later.
+// hasRates reports whether a client is given the newest publication a while later.
 func (r *recoveryRun) hasRates() bool {
 	for _, p := range r.policies {
 		if p.Rate > 0 {

@@ -194,7 +194,7 @@ func (c *modelClient) gap(a *account, g *heardGap) {
 	missed = missed[:len(missed)-len(c.r.truth(a.channel, g.To.Epoch).after(g.To.Offset))]
 	switch g.Reason {
 	case "lost":
-		// What is held now was held when the gap was found.
+		// Publications held now were held when the gap was found.
 		begin, newest := c.r.broker.held(a.channel)
 		for _, p := range missed {
 			if newest.Epoch == g.To.Epoch && p.offset > begin.Offset {

@@ -61,7 +61,7 @@ type askedModel struct {
 	isAgain bool // from a vector
 }
 
-// ownPublication is one that the client has made.
+// ownPublication is a publication that the client has made.
 type ownPublication struct {
 	id      uint64
 	channel string

@@ -99,7 +99,7 @@ func (c *modelClient) patternSubscribed(asked *askedModel, ok *heardReply) {
 	}
 }
 
-// expectFromNow notes that everything is owed from what is newest on, or from before.
+// expectFromNow notes that everything is owed from the newest publication on, or from before.
 func (c *modelClient) expectFromNow(a *patternAccount) {
 	for _, name := range patternNames {
 		a.known[name] = patternKnown{position: c.r.top(name)}
@@ -126,7 +126,7 @@ func (r *recoveryRun) clear(name string) {
 
 func isPatternName(channel string) bool { return slices.Contains(patternNames, channel) }
 
-// openPatterns are those that are subscribed to on this connection.
+// openPatterns are the patterns that are subscribed to on this connection.
 func (c *modelClient) openPatterns() (open []*patternAccount) {
 	for _, name := range slices.Sorted(maps.Keys(c.patterns)) {
 		if a := c.patterns[name]; a.isOpen {
@@ -233,7 +233,7 @@ func (c *modelClient) patternGap(g *heardGap) {
 		if c.r.node == 1 && !c.r.isLate && len(c.r.cleared) == 0 && c.r.retention.Count >= 1000 && c.r.retention.Age >= time.Minute && time.Since(c.r.began) < time.Minute {
 			c.failf("%s has a gap of which the channels are not known, and nothing was lost", g.Channel)
 		}
-		c.expectFromNow(a) // what is published behind the gap comes
+		c.expectFromNow(a) // publications behind the gap come
 		return
 	}
 	open := c.openPatterns()

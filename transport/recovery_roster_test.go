@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// roster is who is subscribed to a channel, as a client keeps it (docs/protocol.md §5.3).
+// roster is the subscribers of a channel, as a client keeps them (docs/protocol.md §5.3).
 type roster struct {
 	members map[string]bool
 	base    uint64 // the version of the first page, 0 until that has come

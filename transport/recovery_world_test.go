@@ -393,7 +393,7 @@ func (b *truthBroker) held(channel string) (begin, newest hub.Position) {
 	return page.Begin, page.Position
 }
 
-// lateGuard allows most of what is asked, at once or when the script says.
+// lateGuard allows most acts, at once or when the script says.
 type lateGuard struct {
 	r       *recoveryRun
 	pending []func()
@@ -421,7 +421,7 @@ func (g *lateGuard) Authorize(_ *Client, act *Act, later func(error)) (decided b
 
 func (g *lateGuard) Leave(*Client) { g.left.Add(1) }
 
-// visit is a visitor of a guarded server, who may be known later.
+// visit is a visitor of a guarded server, whose identity may be known later.
 func (g *lateGuard) visit(user string) *visitor {
 	v := &visitor{guard: g}
 	g.entered++

@@ -14,7 +14,7 @@ import (
 // misses nothing, even if the stream broke before its first publication.
 const headerPosition = "Godwit-Position"
 
-// response is an answer, or the head of one that is streamed, whatever carries it.
+// response is an answer, or the head of a streamed one, on any carrier.
 type response struct {
 	status   int
 	fields   []responseField
@@ -149,7 +149,7 @@ func (t *Transport) answer(a *asker, d *dialect.Answer, out *response, e *dialec
 	out.isStream, out.isLast = true, true // a stream ends with its connection
 }
 
-// posted is what a publication is answered whose request is a plain one.
+// posted is the answer to a publication by a plain request.
 var posted = dialect.Answer{Status: http.StatusCreated, ContentType: "application/json", IsWhole: true}
 
 // prepare prepares the head of that answer, if the fields of Options are in order.
@@ -206,5 +206,5 @@ type decision struct {
 	socket   dialect.OverSocket // a WebSocket, if its handshake is in order
 	link     *link              // of a session that outlives its carrier
 	content  contentTaker       // what takes the content of the request, nil for none but message
-	visitor  *visitor           // who asks, of what is to be a conversation; nil where nothing is guarded
+	visitor  *visitor           // the client, if a conversation is to begin; nil where nothing is guarded
 }

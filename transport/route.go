@@ -56,7 +56,7 @@ type briefExchange struct {
 	asker asker
 }
 
-// postExchange is one whose dialect is known. It is used again for another request, if
+// postExchange is an exchange whose dialect is known. It is used again for another request, if
 // nobody can have it any more:
 //
 //	Route ─► OnBody ─► hub ─► Published, telling ─► answer ─► OnEnd ─► spare

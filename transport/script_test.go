@@ -51,7 +51,7 @@ import (
 //	the broker recovers                      from what it failed or was slow at
 //	the broker loses chat                    it says that deliveries were lost
 //	the broker restarts                      without what it knew
-//	the broker is away                       whoever watches it says so, until
+//	the broker is away                       its watcher says so, until
 //	the broker is back
 //	the server subscribes ann to chat        of its own accord, as
 //	the server unsubscribes ann from chat    … it ends a subscription
@@ -63,7 +63,7 @@ import (
 // the ID of a session, and V(chat/a=E:1) for a vector. ANN and ANN-SECRET are the ID and
 // the secret of the first session that ann was given, ANN2 and ANN2-SECRET those of the
 // second; CALL1, CALL2 and so on are IDs of calls, V1, V2 and so on versions of members,
-// C is a cursor, and N is a delay that is drawn, or what is left of a timeout.
+// C is a cursor, and N is a delay that is drawn, or the rest of a timeout.
 type script struct {
 	file    string
 	options map[string]int // of with
@@ -256,7 +256,7 @@ func (s *script) add(a act) error {
 	return nil
 }
 
-// hearer says who hears line, if it is something that is heard.
+// hearer names the client that hears line, if it is a line that is heard.
 func hearer(line string) (who string, ok bool) {
 	if answerBegin.MatchString(line) {
 		return "", true

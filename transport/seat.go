@@ -32,7 +32,7 @@ type seat struct {
 	isOver bool
 
 	isRestored bool // it comes from another process, see ImportSessions
-	isPolled   bool // whoever has it, or has left it, is a poll
+	isPolled   bool // its holder, or its last holder, is a poll
 	isResuming bool // a connect has it, and its ID is not noted yet
 
 	news atomic.Bool // somebody claims the seat, or frames were delivered to it
@@ -94,7 +94,7 @@ func (l *leftBehind) leave() {
 	}
 }
 
-// bell is whom the hub wakes for a session: the carrier that it is on.
+// bell is what the hub rings for a session: it wakes the carrier that the session is on.
 type bell struct{ ring atomic.Pointer[func()] }
 
 func (b *bell) wake() {
@@ -210,16 +210,16 @@ func (s *seat) isLate(wanted *claim) bool {
 }
 
 // noteConnect notes the ID of a connect that has the seat now, and the number of the first page
-// that a client can have whose connection it began.
+// that a client of that connection can have.
 func (s *seat) noteConnect(id, page uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.connect, s.page, s.isResuming = id, page, false
 }
 
-// takeOver gives the seat to c, if it is free and c is still the one that claims it.
-// done is false while c has to wait; it is refused if the session is over or somebody
-// else claims the seat.
+// takeOver gives the seat to c, if it is free and c still claims it. done is false
+// while c has to wait; it is refused if the session is over or another conversation
+// claims the seat.
 func (s *seat) takeOver(c *conversation) (left leftBehind, done, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -285,7 +285,7 @@ func (s *seat) startTimer() {
 	s.timer = time.AfterFunc(patience, func() { s.giveUp(n) })
 }
 
-// stopTimer is for one that has come back; s.mu is held. A timer that has passed
+// stopTimer is for a client that has come back; s.mu is held. A timer that has passed
 // already finds that it is not the newest, or the seat held.
 func (s *seat) stopTimer() {
 	if s.timer != nil {
@@ -359,8 +359,8 @@ func (s *seat) end() {
 	s.ended(claimant)
 }
 
-// endLocked has nobody get the seat any more, and returns the one that waits for it;
-// s.mu is held.
+// endLocked closes the seat to further conversations, and returns the claim that
+// waits for it; s.mu is held.
 func (s *seat) endLocked() (claimant *claim) {
 	claimant = s.claimant
 	s.isOver = true
@@ -387,7 +387,7 @@ const inboxBytesMax = 1 << 20
 // errInboxFull is the answer to commands that come faster than they are dealt with.
 var errInboxFull = &access.Refusal{Cause: access.TooMany, Reason: "commands of this session wait to be dealt with; send fewer at a time", RetryAfter: time.Second}
 
-// deliver hands commands that came with another request to whoever has the seat.
+// deliver hands commands that came with another request to the holder of the seat.
 func (s *seat) deliver(frame []byte) error {
 	s.mu.Lock()
 	switch {

@@ -33,8 +33,8 @@ func TestRefusalOutlivesItsCarrier(t *testing.T) {
 	}
 }
 
-// TestHeldCommandsOfAnEarlierConnection are not done for one that has resumed the
-// session: it has said anew what it subscribes to.
+// TestHeldCommandsOfAnEarlierConnection are not done for a connection that has
+// resumed the session: it has said anew what it subscribes to.
 func TestHeldCommandsOfAnEarlierConnection(t *testing.T) {
 	guard := &userGuard{}
 	on := newTalkTransport(t, guard)
@@ -60,7 +60,7 @@ func TestHeldCommandsOfAnEarlierConnection(t *testing.T) {
 	}
 }
 
-// tokenGuard decides later whose a token is.
+// tokenGuard names the holder of a token later.
 type tokenGuard struct {
 	*userGuard
 	known []func()
@@ -72,8 +72,8 @@ func (g *tokenGuard) IdentifyToken(_ *Client, token string, done func(*Client, e
 	})
 }
 
-// TestRefreshBetweenTwoPolls is answered in the poll that is under way when it is known
-// whose the token is.
+// TestRefreshBetweenTwoPolls is answered in the poll that is under way when the holder
+// of the token is known.
 func TestRefreshBetweenTwoPolls(t *testing.T) {
 	guard := &tokenGuard{userGuard: &userGuard{}}
 	on := newTalkTransport(t, guard)
@@ -147,7 +147,7 @@ func TestDeliveredCommandsAreReadWhenTheSessionIsResumed(t *testing.T) {
 	replyTo(t, again, 2)
 }
 
-// TestSessionThatWasClaimedAndNotTakenEnds: the one that waited for it has gone, too.
+// TestSessionThatWasClaimedAndNotTakenEnds: the connection that waited for it has gone, too.
 func TestSessionThatWasClaimedAndNotTakenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		on := newTalkTransport(t, nil)

@@ -14,7 +14,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// crowdGuard counts who comes and goes, and decides some things later, in a goroutine.
+// crowdGuard counts clients as they come and go, and decides some things later, in a goroutine.
 type crowdGuard struct {
 	entered, left atomic.Int64
 	deciding      sync.WaitGroup

@@ -24,7 +24,7 @@ type talk struct {
 }
 
 // newTalk begins a conversation on t for a session. v is nil where nothing is guarded,
-// and seat for a new session, or for one that is resumed by connect.
+// and seat for a new session, or for a session that is resumed by connect.
 func newTalk(t *testing.T, on *Transport, d dialect.Dialect, v *visitor, seat *seat, lines ...string) (*talk, []string) {
 	t.Helper()
 	k := &talk{t: t, on: on}
@@ -222,7 +222,7 @@ func publishText(t *testing.T, on *Transport, channel, text string) hub.Position
 }
 
 // TestMessagesGoOn behind the position that a client gives, when its session is resumed;
-// one that gives none has had none.
+// a client that gives none has had none.
 func TestMessagesGoOn(t *testing.T) {
 	guard := &userGuard{}
 	on := newTalkTransport(t, guard)
@@ -250,7 +250,7 @@ func TestMessagesGoOn(t *testing.T) {
 	}
 }
 
-// TestDigestOverTwoPolls is a digest also when its page is not the one that was under way.
+// TestDigestOverTwoPolls is a digest also when its page is not the page that was under way.
 func TestDigestOverTwoPolls(t *testing.T) {
 	on := newTalkTransport(t, nil)
 	poll := func() *dialect.Session { return dialect.NewSessionPoll(&on.sessions, 0) }
@@ -290,7 +290,8 @@ func TestLateCommandsOfAnEarlierConnection(t *testing.T) {
 	}
 }
 
-// TestPollThatIsLateAcknowledgesNothing of a connection that is newer, and is not given what is that one's.
+// TestPollThatIsLateAcknowledgesNothing of a newer connection, and is not given that connection's
+// messages.
 func TestPollThatIsLateAcknowledgesNothing(t *testing.T) {
 	on := newTalkTransport(t, nil)
 	poll := func(ack uint64) *dialect.Session {

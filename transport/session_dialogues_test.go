@@ -21,8 +21,8 @@ var notInDialogues = map[*clientproto.Problem]string{
 // documentedPush is a push as docs/protocol.md has it: what a client sends there has an id, or another place.
 var documentedPush = regexp.MustCompile("(?m)(?:^|`)(\\{\"[a-z_]+\":)[{\"]")
 
-// sessionPushes are what a session is sent without having asked, by how it begins: all of
-// docs/protocol.md §5 and §7, and what is said of replies elsewhere.
+// sessionPushes are the messages that a session is sent without having asked, by their
+// beginnings: all of docs/protocol.md §5 and §7, and what is said of replies elsewhere.
 func sessionPushes(t *testing.T) []string {
 	t.Helper()
 	page, err := os.ReadFile("../docs/protocol.md")
@@ -51,7 +51,7 @@ func sessionPushes(t *testing.T) []string {
 }
 
 // Every command, every push and every error that a command can have stands in a
-// dialogue: one that is added without fails here.
+// dialogue: one without a dialogue fails here.
 func TestDialoguesAreWhole(t *testing.T) {
 	var said, heard strings.Builder
 	for _, s := range scripts(t) {

@@ -12,8 +12,8 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
-// hostile are messages that no good client sends. A session answers each with what is
-// wanted, and goes on, unless the end is wanted.
+// hostile are messages that no good client sends. A session answers each with the
+// expected error, and goes on, unless the end is expected.
 var hostile = []struct {
 	about, sent string
 	want        []string // each is in a reply, in this order
@@ -116,7 +116,7 @@ func TestHostileEnds(t *testing.T) {
 }
 
 // TestSessionsOfOthers: without its secret a session cannot be resumed, spoken to, polled
-// or ended, and the answer is the same as for one that does not exist.
+// or ended, and the answer is the same as for a session that does not exist.
 func TestSessionsOfOthers(t *testing.T) {
 	inVenues(t, func(t *testing.T, v *venue) {
 		a, b := openSession(t, v, nil), openSession(t, v, nil)
@@ -152,8 +152,8 @@ func TestSessionsOfOthers(t *testing.T) {
 }
 
 // TestSessionRequestsOfPages: a page of another origin that is not admitted begins no
-// session through the browser of somebody, and a preflight for one that is admitted lets
-// it name its session in a field.
+// session through a user's browser, and a preflight for an admitted page lets it name
+// its session in a field.
 func TestSessionRequestsOfPages(t *testing.T) {
 	inVenues(t, func(t *testing.T, v *venue) {
 		for _, header := range []http.Header{
@@ -182,7 +182,7 @@ func TestSessionRequestsOfPages(t *testing.T) {
 	})
 }
 
-// TestHostileRequests: what is wrong with a request is said, and the session that it names
+// TestHostileRequests: the fault of a request is named, and the session that it names
 // goes on.
 func TestHostileRequests(t *testing.T) {
 	if testing.Short() {

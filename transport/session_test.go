@@ -161,8 +161,8 @@ func TestSessionsCallEachOther(t *testing.T) {
 	})
 }
 
-// TestDigestSaysWhetherAClientConverged: one who has the same publications computes
-// the same.
+// TestDigestSaysWhetherAClientConverged: a client with the same publications
+// computes the same digest.
 func TestDigestOfTheSame(t *testing.T) {
 	inVenues(t, func(t *testing.T, v *venue) {
 		s := openSession(t, v, nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// A client that does not read is cut after WriteTimeout, whatever carries it,
-// and what is published does not wait for it.
+// A client that does not read is cut after WriteTimeout, on every carrier, and
+// publications do not wait for it.
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	const stream = "GET /channels/chat HTTP/1.1\r\nHost: test\r\nAccept: "
 	for name, request := range map[string]string{
@@ -52,7 +52,7 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	}
 }
 
-// A page is as large as a client asks for; one that does not take it is cut too.
+// A page is as large as a client asks for; a client that does not take it is cut too.
 func TestPageThatIsNotReadIsCut(t *testing.T) {
 	delivered := func(_ string, n, bytes int, _ time.Duration) {
 		t.Errorf("%d publications of %d bytes were delivered to a client that did not read", n, bytes)

@@ -167,7 +167,7 @@ func (t *Transport) dialectOf(a *act, asked *asked, channel string) (dialect.Dia
 	return t.readDialect(asked, channel)
 }
 
-// ask has what is no conversation served in memory.
+// ask has a request that begins no conversation served in memory.
 func (c *spoken) ask(a *act) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", a.path, nil)

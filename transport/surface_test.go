@@ -29,12 +29,12 @@ var volatile = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`"id":"[a-z0-9]+"`), `"id":"ID"`},
-	{regexp.MustCompile(`Content-Length: \d+`), "Content-Length: N"}, // as long as what is volatile
+	{regexp.MustCompile(`Content-Length: \d+`), "Content-Length: N"}, // as long as the volatile parts
 	{regexp.MustCompile(`x{100,}|k{100,}`), "…"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
 }
 
-// normalise replaces what is volatile. The epoch is that of the site's broker.
+// normalise replaces the volatile parts. The epoch is that of the site's broker.
 func (s *site) normalise(text string) string {
 	text = strings.ReplaceAll(text, s.epoch(), "EPOCH")
 	for _, v := range volatile {

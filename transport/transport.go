@@ -81,7 +81,7 @@ type Options struct {
 	// there are none here, but a proxy in front may want its cookies. Default: not.
 	Credentials bool
 
-	// Guard decides who may do what. Nil lets everybody do everything.
+	// Guard decides what each client may do. Nil lets everybody do everything.
 	Guard Guard
 
 	// RefuseByStatus refuses pages in browsers by the status of a response, too,
@@ -157,8 +157,8 @@ type Options struct {
 	Expiring time.Duration
 
 	// Node, if not empty, is the name of this node among those that share the Broker. It
-	// becomes a part of the secrets of sessions, so that whoever passes requests on sees whose they
-	// are: see SessionNode. At most 32 letters and digits. Default: none.
+	// becomes a part of the secrets of sessions, so that a proxy sees which node a request belongs
+	// to: see SessionNode. At most 32 letters and digits. Default: none.
 	Node string
 
 	// Elsewhere, if not nil, is called when the client of a session that another node has wants
@@ -171,7 +171,7 @@ type Options struct {
 	Protocols []Protocol
 
 	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.
-	// What is sent to many is compressed once for all, and never in a way that refers
+	// A message to many is compressed once for all, and never in a way that refers
 	// to earlier messages; demand with ServerNoContextTakeover that no memory is kept
 	// for that. On an Engine, that of its Options counts instead. Default: none.
 	Compression *deflate.Options
@@ -182,8 +182,8 @@ type Options struct {
 
 	// Engine, if not nil, carries the WebSockets, with loops instead of two
 	// goroutines for each. Its Origins must be the same, and its Subprotocols those
-	// that the function Subprotocols returns. Whoever made it shuts it down, after
-	// the hub.
+	// that the function Subprotocols returns. The caller, who made it, shuts it down,
+	// after the hub.
 	Engine *engine.Server
 
 	// Observer is told what happens, for metrics. Nil costs nothing.
@@ -295,7 +295,7 @@ func New(h *hub.Hub, o *Options) (*Transport, error) {
 		MessageBytesMax: int64(t.o.BodyBytesMax),
 		PingInterval:    t.o.Heartbeat,
 		WriteTimeout:    t.o.WriteTimeout,
-		QueueBytesMax:   NoLimit, // what is taken from a session is bounded, and none of it may be refused
+		QueueBytesMax:   NoLimit, // the pushes taken from a session are bounded, and none may be refused
 	}
 	t.sessionLimits = new(*t.limits)
 	t.sessionLimits.MessageBytesMax = int64(t.o.SessionBytesMax)

@@ -310,7 +310,7 @@ func (b *troubled) History(ctx context.Context, channel string, q hub.Query) (hu
 	return b.now().History(ctx, channel, q)
 }
 
-// Close gives what is held its outcome, too.
+// Close gives a held publication its outcome, too.
 func (b *troubled) Close() error {
 	close(b.closed)
 	b.letGo(false, false)

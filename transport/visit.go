@@ -7,16 +7,17 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Visit is who makes a request that begins a session of another protocol, which may have
-// several conversations. It is ended with Leave. Its methods are safe for concurrent use.
+// Visit is the client of a request that begins a session of another protocol, which may
+// have several conversations. It is ended with Leave. Its methods are safe for concurrent
+// use.
 type Visit struct {
 	visitor *visitor // nil where nothing is guarded
 
 	mu      sync.Mutex // guards what follows
-	waiting []func()   // what is to be done once it is known who it is
+	waiting []func()   // to be called once the client is known
 }
 
-// Visit asks the Guard who makes a request, which is valid until Visit returns.
+// Visit asks the Guard for the client of a request, which is valid until Visit returns.
 func (t *Transport) Visit(r *Request) *Visit {
 	o := &Visit{visitor: t.visit(r.a, r.a.isSocket)}
 	if o.visitor != nil {
@@ -25,7 +26,7 @@ func (t *Transport) Visit(r *Request) *Visit {
 	return o
 }
 
-// settle does what has waited for it to be known who it is.
+// settle calls the functions that have waited for the client to be known.
 func (o *Visit) settle() {
 	o.mu.Lock()
 	waiting := o.waiting
@@ -36,8 +37,8 @@ func (o *Visit) settle() {
 	}
 }
 
-// Then calls f once it is known who makes the request, or that it cannot be known: at
-// once, or later and from any goroutine. err is what the client is refused with, an
+// Then calls f once the client of the request is known, or cannot be known: at once,
+// or later and from any goroutine. err is what the client is refused with, an
 // *access.Refusal or a failure of the Guard. It is not called after Leave.
 func (o *Visit) Then(f func(err error)) {
 	if o.visitor == nil {
@@ -66,15 +67,15 @@ func (o *Visit) Leave() {
 	o.mu.Unlock()
 }
 
-// known is who it is, if that is known.
+// known returns the client, if it is known.
 func (v *visitor) known() (client *Client, err error, isKnown bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.client, v.err, v.isKnown
 }
 
-// converse is who a conversation of the session is with: who has made the request, or
-// the holder of a token that is shown in the conversation.
+// converse returns the visitor of a conversation of the session: the client of the
+// request, or the holder of a token that is shown in the conversation.
 func (o *Visit) converse(token string) *visitor {
 	if o == nil || o.visitor == nil {
 		return nil
@@ -102,8 +103,8 @@ func (o *Visit) converse(token string) *visitor {
 // errTokensWithRequest refuses a token that a Guard does not want to see later.
 var errTokensWithRequest = &access.Refusal{Cause: access.Unauthenticated, Reason: "tokens are shown with the request here"}
 
-// shared is the Guard of a conversation whose client is that of a Visit: the end of the
-// one is not that of the other.
+// shared is the Guard of a conversation whose client is a Visit's: the conversation may
+// end before the Visit.
 type shared struct{ Guard }
 
 // Leave implements Guard.

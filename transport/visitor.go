@@ -11,8 +11,8 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// visitor is who a conversation is with, as far as the Guard has said, and the
-// commands that wait for it to be allowed, in the order they came.
+// visitor is the client of a conversation, as far as the Guard has named it, and
+// the commands that wait for permission, in the order they came.
 //
 //	Identify ─► known ──┐
 //	dialect ─► held ────┴─► Authorize ─► allowed ─► Session, Hub
@@ -35,7 +35,7 @@ type visitor struct {
 	mu       sync.Mutex
 	wake     func() // nil until the conversation has begun
 	client   *Client
-	err      error // why it is not known who it is
+	err      error // why the client is not known
 }
 
 // question is what the Guard is asked, one after the other. A visitor that is asked about
@@ -64,7 +64,7 @@ func (v *visitor) forget() {
 	}
 }
 
-// visit asks the Guard who makes a request. It returns nil where there is none.
+// visit asks the Guard for the client of a request. It returns nil where there is no Guard.
 func (t *Transport) visit(a *asked, isSocket bool) *visitor {
 	if t.o.Guard == nil {
 		return nil
@@ -114,7 +114,7 @@ func (t *Transport) admitsCookies(a *asked) bool {
 	return false
 }
 
-// know is told who it is.
+// know takes the Guard's answer.
 func (v *visitor) know(c *Client, err error) {
 	v.mu.Lock()
 	if v.isKnown || v.hasEnded {
@@ -147,14 +147,14 @@ func (v *visitor) decide(err error) {
 	wake()
 }
 
-// begin says whom to wake.
+// begin takes the function that wakes the conversation.
 func (v *visitor) begin(wake func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.wake = wake
 }
 
-// identity is who it is, nil while that is not known.
+// identity returns the client's identity, nil while it is not known.
 func (v *visitor) identity() *access.Identity {
 	if v == nil || v.client == nil { // known for the carrier that has been told so
 		return nil
@@ -163,7 +163,7 @@ func (v *visitor) identity() *access.Identity {
 }
 
 // hold keeps commands until they are decided about. If none waits, they stay where they
-// are until keep: what is decided at once needs no memory.
+// are until keep: a command that is decided at once needs no memory.
 func (v *visitor) hold(commands []dialect.Command) {
 	if len(v.held) == 0 {
 		v.held, v.borrowed = commands, len(commands) > 0
@@ -173,7 +173,7 @@ func (v *visitor) hold(commands []dialect.Command) {
 	v.waiting.Add(int32(len(commands)))
 }
 
-// keep copies what is held and still in the memory of somebody else.
+// keep copies the held commands that are still in the caller's memory.
 func (v *visitor) keep() {
 	if v.borrowed {
 		v.held, v.borrowed = slices.Clone(v.held), false

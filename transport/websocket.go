@@ -19,9 +19,9 @@ const (
 	SubprotocolText = dialect.SubprotocolText
 )
 
-// Subprotocols are those that a channel or a session speaks, which are for
-// engine.Server.Subprotocols. Which of the two it is decides which count. The caller
-// owns the slice.
+// Subprotocols returns the subprotocols of channels and of sessions, for
+// engine.Server.Subprotocols. The resource of a WebSocket decides which of them
+// count. The caller owns the slice.
 func Subprotocols() []string {
 	return append([]string{SubprotocolJSON, SubprotocolText}, dialect.SessionSubprotocols...)
 }
@@ -92,8 +92,8 @@ func ChannelSocket(name, query string) (*dialect.Socket, *Refusal) {
 // its WebSocket open misses nothing that is published from then on, and whatever
 // can be wrong is said in an HTTP response, the last one on its connection.
 func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request, d *decision) {
-	// Accept checks too, but nobody should be seen in presence whose handshake
-	// is going to fail.
+	// Accept checks too, but a client whose handshake is going to fail should not be
+	// seen in presence.
 	request := handshake.Request{
 		Method: r.Method, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
 		Host: r.Host, Secure: r.TLS != nil, Content: r.ContentLength != 0, Header: r.Header,
@@ -220,7 +220,7 @@ func (t *Transport) unavailable(a *asked, why *handshake.Fault) decision {
 		return d
 	}
 	t.refuse(&d.asker, &refusal{problem: problemOf(why), detail: why.Reason, close: true}, d.response)
-	if _, ok := why.Header["Retry-After"]; ok { // those that are refused together should not come back together
+	if _, ok := why.Header["Retry-After"]; ok { // clients that are refused together should not come back together
 		d.response.set("Retry-After", seconds(t.pacing.whenFull()))
 	}
 	return d

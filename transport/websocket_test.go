@@ -60,7 +60,7 @@ func (c *socketClient) expect(typ ws.MessageType, data string) {
 	}
 }
 
-// expectClose reads what is left and checks the close frame.
+// expectClose reads the rest and checks the close frame.
 func (c *socketClient) expectClose(code ws.StatusCode, reason string) {
 	c.t.Helper()
 	for {

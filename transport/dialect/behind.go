@@ -5,15 +5,15 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// What clients are told when what is published does not come. What the broker has said is
-// for the log: everybody may listen.
+// The texts for clients when publications do not come. The broker's own text is for the
+// log: everybody may listen.
 const (
 	detailAway   = "the broker behind this server cannot be used now; what is published meanwhile follows, or a gap says what does not"
 	detailBehind = "the history of this channel cannot be read now; what is missing follows, or a gap says what does not"
 )
 
-// behind writes what a client is told when what is published does not come at present, of a
-// channel or of all, and when it is over (docs/protocol.md §5.10). own is the
+// behind writes the message that the publications of a channel, or of all, do not come at
+// present, and the message that they come again (docs/protocol.md §5.10). own is the
 // channel that needs no name:
 //
 //	{"channel":"chat","is":true,"detail":"…"}

@@ -23,7 +23,7 @@ func TestGapReasonsAreTheHubs(t *testing.T) {
 	}
 }
 
-// word is "" for what is no reason.
+// word is "" if there is no reason.
 func word(r hub.GapReason) (s string) {
 	defer func() { _ = recover() }()
 	return r.String()

@@ -7,8 +7,8 @@ import (
 )
 
 // Deliver hands the content of a request to a session that is on another carrier: the
-// way up of those that can only be read. The answer is 202; what becomes of the commands
-// is said in the session.
+// way up for carriers that can only be read. The answer is 202; the outcomes of the
+// commands are told in the session.
 type Deliver struct {
 	listener
 	content []byte

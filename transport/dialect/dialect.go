@@ -69,9 +69,9 @@ type Command struct {
 	Kind   hub.Command   // 0 asks for nothing but the permission
 	Action access.Action // what the client has to be allowed
 	Also   access.Action // and this, too; 0 for nothing more
-	// As is who has to be allowed it, nil for the client itself: a client that shows a
-	// signature for one channel is somebody else there. With CommandIdentify it is who the
-	// client is from then on.
+	// As is the identity that needs permission, nil for the client's own: a client that
+	// shows a signature for one channel has another identity there. With CommandIdentify
+	// it is the client's identity from then on.
 	As        *access.Identity
 	Tag       uint64
 	Channel   string
@@ -81,8 +81,9 @@ type Command struct {
 	Query     hub.Query            // CommandHistory
 	Presence  hub.PresenceQuery    // CommandPresence
 
-	// CommandIdentify: the ID that the session is to have, "" for a new one, and whose that
-	// was, nil for Everybody. A client that is somebody else has a new one all the same.
+	// CommandIdentify: the ID that the session is to have, "" for a new one, and the
+	// identity that had it, nil for Everybody. A client with another identity gets a new
+	// one all the same.
 	Session string
 	Owner   *access.Identity
 

@@ -14,8 +14,8 @@ import (
 
 // FuzzDialects holds every dialect to the contract of Dialect, whatever a hub, a
 // client and the clock do in the order that the input says: it is answered once and
-// first, ends once, and sends nothing that is broken. What is pushed in several
-// parts leads to the same as what is pushed in one.
+// first, ends once, and sends nothing that is broken. Input in several parts leads
+// to the same as input in one.
 func FuzzDialects(f *testing.F) {
 	for kind := range byte(dialectKinds) {
 		f.Add([]byte{kind})

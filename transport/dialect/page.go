@@ -16,16 +16,16 @@ import (
 //
 //	{"channel":"chat","position":"f3Zb:17","publications":[…],"gap":false}
 //
-// One that may wait (Prefer: wait=N, RFC 7240 §4.3) and would be empty is held
-// back until there is something to put into it or the time has passed. It makes
-// a page of what it was given live, so it works also where no history is kept.
+// A page that may wait (Prefer: wait=N, RFC 7240 §4.3) and would be empty is held
+// back until there is something to put into it or the time has passed. It makes a
+// page of what it was given live, so it works also where no history is kept.
 type Page struct {
 	listener
 	request  PageRequest
 	opened   int64        // in nanoseconds of Unix time
 	expires  time.Time    // zero while it does not wait
 	position hub.Position // where to continue
-	behind   *hub.Behind  // why what is published does not come; nil while it does
+	behind   *hub.Behind  // why publications do not come; nil while they do
 }
 
 // PageRequest is what a page is asked for.
@@ -120,8 +120,8 @@ func (p *Page) Push(now time.Time, pushes []hub.Push, out *Effects) {
 	}
 }
 
-// noteBehind notes whether what is published comes, and returns the other pushes. A page
-// waits on: it may come in time.
+// noteBehind notes whether publications come, and returns the other pushes. A page waits
+// on: they may come in time.
 func (p *Page) noteBehind(pushes []hub.Push) []hub.Push {
 	return slices.DeleteFunc(pushes, func(push hub.Push) bool {
 		if push.Behind != nil {

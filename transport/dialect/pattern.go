@@ -129,7 +129,7 @@ func (s *Stream) openPattern(v *hub.Vector, retry time.Duration, out *Effects) {
 	}
 }
 
-// heartbeatOf is what is sent after a silence: on a pattern with a vector that is as new.
+// heartbeatOf returns the heartbeat after a silence: on a pattern with a vector of that moment.
 func (s *Stream) heartbeatOf(now time.Time) []byte {
 	if s.progress == nil || s.progress.tracker == nil {
 		return s.format.heartbeat

@@ -14,13 +14,13 @@ type Post struct {
 	listener
 	Message hub.Message // to be complete when Begin is called
 
-	// What is answered, which is nothing of its own for the allocator.
+	// The answer, which needs no allocation of its own.
 	answer Answer
 	body   [postBodyBytes]byte
 }
 
 // postBodyBytes has room for the answer with any position of an epoch as the brokers of ours
-// make them; what is longer is allocated.
+// make them; a longer answer is allocated.
 const postBodyBytes = 64
 
 // answered is the end of a Post that was answered.

@@ -10,15 +10,15 @@ import (
 	"github.com/godwit-io/godwit/internal/jsontext"
 )
 
-// Presence is a page of who is subscribed to a channel, the longest first, as one
+// Presence is a page of the subscribers of a channel, the longest first, as one
 // answer:
 //
 //	{"channel":"chat","count":1,"connections":[{"id":"…","transport":"websocket","since":"…"}]}
 //	{"channel":"chat","count":3,"users":1,"members":[{"since":"…","user":"ann","sessions":2}]}
 //
-// A member of whom it is known who it is has "user", and "info" if there is any. In a
-// channel that somebody watches there is the "version" of the roster, and on a page that
-// is not the last one the "cursor" of the next. A count alone has no list.
+// A member whose user is known has "user", and "info" if there is any. In a channel that
+// somebody watches there is the "version" of the roster, and on a page that is not the
+// last one the "cursor" of the next. A count alone has no list.
 type Presence struct {
 	listener
 	channel string

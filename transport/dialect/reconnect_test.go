@@ -98,8 +98,8 @@ func TestLinesHaveNoDelay(t *testing.T) {
 	}
 }
 
-// A client with a session that is never silent is told its new delay with what is pushed, whatever
-// carries the session, and it costs nothing in between.
+// A client with a session that is never silent is told its new delay with a push, on every
+// carrier, and it costs nothing in between.
 func TestNewDelaysOfBusySessions(t *testing.T) {
 	for name, begin := range map[string]func(o *SessionOptions) *Session{"socket": NewSession, "events": NewSessionEvents, "lines": NewSessionLines} {
 		h := house{sessions: 3}

@@ -55,8 +55,8 @@ const (
 	phaseConnected
 )
 
-// NewSession returns the dialect of a session over a WebSocket, whose frames Agree has
-// still to say.
+// NewSession returns the dialect of a session over a WebSocket, before Agree has set
+// its kind of frames.
 func NewSession(o *SessionOptions) *Session {
 	return &Session{framing: &socketFraming, options: o}
 }
@@ -109,14 +109,14 @@ func (s *Session) Agree(subprotocol string, isCompressed bool) {
 	}
 }
 
-// Subprotocols are those that a WebSocket of a session speaks.
+// Subprotocols returns the subprotocols of a session's WebSocket.
 func (s *Session) Subprotocols() []string { return SessionSubprotocols }
 
 // SessionSubprotocols are the subprotocols of sessions, the preferred one first. A
 // client that offers none speaks the first.
 var SessionSubprotocols = []string{"godwit.v1", SubprotocolCBOR}
 
-// SubprotocolCBOR is that of sessions whose objects are CBOR (docs/protocol.md §10).
+// SubprotocolCBOR is the subprotocol of sessions whose objects are CBOR (docs/protocol.md §10).
 const SubprotocolCBOR = "godwit.v1.cbor"
 
 // IsPolled reports whether the session is between two long polls when its carrier has
@@ -165,7 +165,7 @@ func (s *Session) Adopt(old *Session, isResumed bool) {
 	}
 }
 
-// Begin opens the conversation: who it is and what it may is said in it.
+// Begin opens the conversation, in which the client's identity and rights are settled.
 func (s *Session) Begin(now time.Time, out *Effects) {
 	s.opened = now.UnixNano()
 	switch s.framing.carried {
@@ -467,7 +467,7 @@ func (s *Session) rest(now time.Time) {
 // Deadline is when a heartbeat is due, or the client is told that its token ends.
 func (s *Session) Deadline() time.Time { return s.due }
 
-// Expire does what is due.
+// Expire acts on the deadlines that have passed.
 func (s *Session) Expire(now time.Time, out *Effects) {
 	if s.phase == phaseNew {
 		s.refuse(0, clientproto.ProblemNotConnected, "no connect came", out)

@@ -197,7 +197,7 @@ func TestTextIsNoCBOR(t *testing.T) {
 		t.Errorf("%+v", out.Closing)
 	}
 
-	// What stands behind a mistake is done, and what is not well-formed ends a message.
+	// Commands behind a mistake are done, and CBOR that is not well-formed ends a message.
 	s = NewSession(testSessionOptions())
 	s.Agree(SubprotocolCBOR, false)
 	out.Reset()

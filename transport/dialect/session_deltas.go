@@ -36,7 +36,7 @@ func (d deltas) forget(channel string) {
 	}
 }
 
-// deltaForms are the forms of a publication for those who are sent deltas.
+// deltaForms are the forms of a publication for sessions with deltas.
 type deltaForms[T any] struct {
 	delta *hub.Form[*based[T]] // nil where the whole is sent to everybody
 	whole *hub.Form[T]
@@ -68,7 +68,7 @@ func newDeltaForms[T any](isCBOR bool, wrap func(object []byte) T) *deltaForms[T
 	}
 }
 
-// of returns what a client is sent whose newest publication is last, and makes d the
+// of returns the form for a client whose newest publication is last, and makes d the
 // newest.
 func (f *deltaForms[T]) of(d *hub.Delivery, last *hub.Position) T {
 	base := *last
@@ -127,7 +127,7 @@ func (w *writer) envelopeWhole(p *hub.Publication) {
 	w.end(outer)
 }
 
-// The forms of those who are sent deltas.
+// The forms for clients with deltas.
 var (
 	deltaFrames     = newDeltaForms(false, func(object []byte) []byte { return appendTextFrame(nil, object) })
 	deltaLines      = newDeltaForms(false, func(object []byte) []byte { return append(object, '\n') })

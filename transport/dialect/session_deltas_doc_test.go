@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// TestDocumentedDelta: the example of docs/protocol.md §8 is what is sent.
+// TestDocumentedDelta: the example of docs/protocol.md §8 is sent like that.
 func TestDocumentedDelta(t *testing.T) {
 	page, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {

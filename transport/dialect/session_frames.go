@@ -165,7 +165,7 @@ func (s *Session) sendFrame(frame []byte, out *Effects) {
 func (s *Session) deliver(p *hub.Push, out *Effects) {
 	f := s.framing
 	isMessage := s.messages != "" && p.Channel == s.messages
-	last := s.deltas[p.Delivery.Channel] // nil for one who is sent no deltas
+	last := s.deltas[p.Delivery.Channel] // nil for a session without deltas
 	if f.prepared != nil {
 		form := f.prepared
 		if isMessage {

@@ -26,7 +26,7 @@ type StateReply struct {
 
 // State is the state at this moment, for RestoreSession. It may be called concurrently
 // with everything. A publication without an outcome is left out: it is done again if the
-// client asks for it, so whoever publishes has to see that it is not published twice.
+// client asks for it, so the publisher has to see that it is not published twice.
 func (s *Session) State() SessionState {
 	state := SessionState{Newest: s.newest.Load()}
 	if begin := s.begin.Load(); begin != nil {
@@ -52,7 +52,7 @@ func (s *Session) State() SessionState {
 		}
 	}
 	state.Forgotten = r.forgotten.Load() // after: what has left its place meanwhile counts
-	// In the order of the replies: those that a client has not received are the last.
+	// In the order of the replies: the ones that a client has not received are the last.
 	slices.SortFunc(turns, func(a, b turn) int { return cmp.Compare(a.turn, b.turn) })
 	state.Replies = make([]StateReply, len(turns))
 	for i := range turns {

@@ -28,8 +28,7 @@ type Failure struct {
 	RetryAfter time.Duration // zero if it is not known
 	Data       []byte        // JSON, nil for none
 
-	// Type and Title are those of somebody who has answered a call, instead of the
-	// Problem's.
+	// Type and Title are the ones in the answer to a call, instead of the Problem's.
 	Type, Title string
 }
 
@@ -54,7 +53,7 @@ type Opener interface {
 }
 
 // Leaver is a Dialect that wants to know when its conversation is over, such as one that
-// counts those there are.
+// counts conversations.
 type Leaver interface {
 	// Left is called last, once, however the conversation has ended, and also if its
 	// handshake has failed.

@@ -11,14 +11,14 @@ import (
 )
 
 // The bound of a vector that the client of a session is told: it comes back in a command,
-// and not in the head of a request. Its text is one that hub.ParseVector takes.
+// and not in the head of a request. hub.ParseVector takes its text.
 const sessionVectorChannelsMax = hub.DefaultVectorChannelsMax
 
 // vectorQuietInterval is how often a vector is told while nothing is published, so that
 // its time goes on.
 const vectorQuietInterval = time.Minute
 
-// patterns are those that a session is subscribed to. The nil patterns are none.
+// patterns are the patterns that a session is subscribed to. The nil patterns are none.
 type patterns struct{ list []*followed }
 
 // followed is one pattern, and how far its client has come.

@@ -57,7 +57,7 @@ func deliveredIn(channel string, n uint64) hub.Push {
 	return hub.Push{Channel: channel, Delivery: &hub.Delivery{Publication: &hub.Publication{Channel: channel, Position: at(n), Time: epoch, Data: []byte("x")}}}
 }
 
-// vectorsIn are those that were pushed, by pattern.
+// vectorsIn are the vectors that were pushed, by pattern.
 func vectorsIn(t *testing.T, lines []string) map[string]*hub.Vector {
 	t.Helper()
 	vectors := make(map[string]*hub.Vector)
@@ -80,8 +80,8 @@ func vectorsIn(t *testing.T, lines []string) map[string]*hub.Vector {
 	return vectors
 }
 
-// TestSessionFollowsPatterns: what is pushed once stands in the vector of each pattern that
-// matches it, and those are told once a second.
+// TestSessionFollowsPatterns: a publication that is pushed once stands in the vector of
+// each pattern that matches it, and the vectors are told once a second.
 func TestSessionFollowsPatterns(t *testing.T) {
 	s := openPatternSession(t, NewSessionLines(sessionOptions))
 	s.say(`{"id":2,"subscribe":{"channel":"a/**"}}`)
@@ -117,7 +117,7 @@ func TestSessionFollowsPatterns(t *testing.T) {
 		t.Errorf("a gap of the pattern is %s, want %s", lines[1], want)
 	}
 
-	// What is pushed on another carrier goes on from there.
+	// Another carrier goes on from there.
 	next := &patternSession{Session: NewSessionPoll(sessionOptions, time.Minute), t: t, now: s.now.Add(time.Second)}
 	next.Adopt(s.Session, false)
 	next.Begin(next.now, &next.out)

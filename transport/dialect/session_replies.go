@@ -192,8 +192,8 @@ type looked uint8
 
 func lookedAt(now time.Time) looked { return looked(now.Unix() >> refreshShift) }
 
-// redraw tells the client another time to come back after, if the one that it has does
-// not fit any more.
+// redraw gives the client another delay for its return, if its present one does not
+// fit any more.
 func (s *Session) redraw(out *Effects) {
 	delay, at := s.options.Reconnect(s.drawnAt)
 	if s.drawnAt = at; delay > 0 {
@@ -273,9 +273,9 @@ type recentReply struct {
 	id      uint64
 	kind    recentKind
 	reply   *[]byte                     // as JSON, of a session that was restored
-	turn    atomic.Uint64               // of the reply; those that a client has not received are the last ones
-	outcome atomic.Pointer[hub.Outcome] // of one that was done
-	failure atomic.Pointer[Failure]     // of one that was not
+	turn    atomic.Uint64               // of the reply; the ones that a client has not received are the last
+	outcome atomic.Pointer[hub.Outcome] // of a command that was done
+	failure atomic.Pointer[Failure]     // of a command that was not
 }
 
 func (r *recentReply) isReplied() bool {
@@ -291,8 +291,8 @@ const (
 	recentUnknown                   // nobody knows, see RestoreSession
 )
 
-// recentMax is how many are kept. It bounds how many commands a client may have under
-// way whose replies it wants to be repeated.
+// recentMax is how many are kept. It bounds the commands that a client may have under
+// way if it wants their replies repeated.
 const recentMax = 64
 
 // find returns the entry of a command, nil if there is none.
@@ -421,9 +421,9 @@ func (w *writer) roster(r *hub.Roster) {
 	w.textIfAny(clientproto.KeyCursor, r.Next)
 }
 
-// encodeChanges is what everybody who watches the members of a channel is sent: a join,
-// a leave, or both with the same version; or the count alone if there are too many to
-// name.
+// encodeChanges returns the objects for all clients that watch the members of a
+// channel: a join, a leave, or both with the same version; or the count alone if there
+// are too many to name.
 func encodeChanges(c *hub.Changes) (objects [][]byte) { return objectsOfChanges(c, false) }
 
 func encodeChangesCBOR(c *hub.Changes) (objects [][]byte) { return objectsOfChanges(c, true) }

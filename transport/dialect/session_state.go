@@ -24,7 +24,7 @@ func (s *Session) needEarly() *early {
 // instant is a wall time in nanoseconds of Unix time, a third of a time.Time; 0 for none.
 type instant int64
 
-// instantOf has what is too far away for an instant, in the year 2262, be the last one.
+// instantOf returns the last instant for a time that is too far away, in the year 2262.
 func instantOf(t time.Time) instant {
 	switch {
 	case t.IsZero():

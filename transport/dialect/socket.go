@@ -11,9 +11,9 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Socket is a channel as a WebSocket: what the client sends is published, what is
-// published is sent to it, one message each. Without envelopes a message is the
-// bare payload.
+// Socket is a channel as a WebSocket: the client's messages are published, and
+// publications are sent to it, one message each. Without envelopes a message is
+// the bare payload.
 type Socket struct {
 	channel       string
 	envelope      bool
@@ -38,17 +38,18 @@ type OverSocket interface {
 	Dialect
 
 	// Agree tells what the handshake has agreed on, before the first frame. With
-	// compression, what is sent from then on stands in Effects.Messages.
+	// compression, messages sent from then on stand in Effects.Messages.
 	Agree(subprotocol string, isCompressed bool)
 
-	// Subprotocols are those that it speaks, the preferred one first. They are shared.
+	// Subprotocols returns the subprotocols that it speaks, the preferred one first.
+	// They are shared.
 	Subprotocols() []string
 }
 
 // The subprotocols of a channel. Browsers end a connection for which they offered
 // some and the server chose none; others go on without one.
 const (
-	SubprotocolJSON = "json" // what is sent as text is published as JSON, as with ?json=1
+	SubprotocolJSON = "json" // text messages are published as JSON, as with ?json=1
 	SubprotocolText = "text" // it is published as text, as without a subprotocol
 )
 
@@ -164,7 +165,7 @@ func (s *Socket) sendMessage(d *hub.Delivery, out *Effects) {
 	out.Delivered.Add(d.Publication, len(m.Frame()), s.opened)
 }
 
-// sendText sends what is no publication.
+// sendText sends a text that is no publication.
 func (s *Socket) sendText(text []byte, out *Effects) {
 	if s.compress {
 		out.Messages = append(out.Messages, prepareText(text))
@@ -211,7 +212,7 @@ func (s *Socket) answer(o *hub.Outcome, out *Effects) {
 	}
 }
 
-// publishFailed says how a socket ends whose message was not published.
+// publishFailed returns the end of a socket whose message was not published.
 func publishFailed(err error) *Closing {
 	switch {
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):

@@ -170,7 +170,7 @@ func (w *writer) time(k clientproto.Key, t time.Time) {
 	w.b = append(w.b, '"')
 }
 
-// position writes a position, null for no place at all and for one that cannot be read.
+// position writes a position, null if there is none or it cannot be read.
 func (w *writer) position(k clientproto.Key, p hub.Position) {
 	w.name(k)
 	if p.Epoch == LostEpoch {

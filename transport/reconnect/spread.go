@@ -14,9 +14,9 @@ const (
 )
 
 // refreshFactor is by how much the window has to grow or shrink before delays that
-// were given are worth giving anew. A new one goes with what is sent anyway, such as a
-// heartbeat, so it costs little; and while clients have delays of a window that is too
-// short, too many of them come back early.
+// were given are worth giving anew. A new delay goes with a message that is sent
+// anyway, such as a heartbeat, so it costs little; and while clients have delays of a
+// window that is too short, too many of them come back early.
 const refreshFactor = 1.25
 
 // Spread is how the delays of clients are drawn. It is a small value; copy it. The zero
@@ -69,7 +69,7 @@ func (s Spread) DelayOver(window time.Duration, chance float64) time.Duration {
 }
 
 // WindowAfter is the window of clients that a server ends one after another, over that
-// time: they are spread by that already, and only what is missing is left. It is at
+// time: they are spread by that already, and only the rest of the window is left. It is at
 // least WindowMin.
 func (s Spread) WindowAfter(sessions int, ended time.Duration) time.Duration {
 	return max(s.Window(sessions)-max(ended, 0), s.Window(0))
