@@ -14,8 +14,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// TestChaos: 100,000 messages over connections that are cut at random, for the one who publishes as well as for
-// those who follow, are with each of them once and in order: the digests are those of the history.
+// TestChaos: 100,000 messages over connections that are cut at random, for the publisher as well as for the
+// subscribers, reach each subscriber once and in order: the digests are those of the history.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it publishes 100,000 messages")

@@ -47,7 +47,7 @@ type Status struct {
 	Err       error     // why it has ended, or is not open
 	RetryAt   time.Time // when it tries again, while it is Waiting
 	Transport Transport // of the connection, or of the attempt
-	User      string    // who the server says that the client is, "" if that is not known
+	User      string    // the client's user according to the server, "" if that is not known
 	Session   string    // the ID of the session, which others can see; "" at first
 }
 
@@ -74,7 +74,7 @@ type Client struct {
 	subs     map[*session.Subscription]*Subscription
 	handlers map[*session.Registration]*Handler
 	calls    map[*session.Call]context.CancelCauseFunc // that are being answered
-	messages *Subscription                             // those to the user
+	messages *Subscription                             // the messages to the user
 	openers  map[*opener]struct{}
 	told     Status
 	isOver   bool
@@ -97,7 +97,7 @@ func Dial(ctx context.Context, target string, o *Options) (*Client, error) {
 	return c, nil
 }
 
-// Start is Dial that does not wait for the session. What is asked for before it is open waits.
+// Start is Dial that does not wait for the session. Requests made before it is open wait.
 func Start(target string, o *Options) (*Client, error) {
 	u, err := connectURL(target)
 	if err != nil {
@@ -160,17 +160,17 @@ func (c *Client) transport() Transport {
 	return c.options.Transports[c.attempt%len(c.options.Transports)]
 }
 
-// Messages are those to the user of the client, from the beginning of the session on. There is
-// one such Subscription, which ends with the Client.
+// Messages returns the messages to the client's user, from the beginning of the session on.
+// There is one such Subscription, which ends with the Client.
 func (c *Client) Messages() *Subscription { return c.messages }
 
 // Hurry has the next attempt to connect begin at once, if one is waited for: when the network is known
 // to be back, for example.
 func (c *Client) Hurry() { c.do(func(m *session.Machine) { m.Hurry(time.Now()) }) }
 
-// Close ends the session, and everything that waits, with ErrClosed. It waits a second at most for what
-// was sent to be on its way, and for the functions of Options and of Handlers that run, whose contexts it ends: they
-// must not call it. Further calls do nothing.
+// Close ends the session, and everything that waits, with ErrClosed. It waits a second at most for sent commands to
+// be on their way, and for the running functions of Options and of Handlers, whose contexts it ends: they must not
+// call it. Further calls do nothing.
 func (c *Client) Close() {
 	c.do(func(m *session.Machine) { m.Close() })
 	<-c.ended
@@ -243,7 +243,7 @@ func (c *Client) apply() {
 			c.link = nil
 		}
 		c.messages.push(session.Delivery{Err: c.machine.Err()})
-		// What was sent is on its way; nothing is waited for any longer.
+		// The sent commands are on their way; nothing is waited for any longer.
 		time.AfterFunc(finishTimeout, c.cancel)
 		close(c.ended)
 		return

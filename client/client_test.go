@@ -100,7 +100,7 @@ func TestChannels(t *testing.T) {
 	})
 }
 
-// TestExclude: a publication is not for the session that has asked for it, and for everybody else.
+// TestExclude: a publication skips the session that has asked for it, and reaches all others.
 func TestExclude(t *testing.T) {
 	s := start(t, nil)
 	backend, asker, other := dial(t, s.url(), nil), dial(t, s.url(), nil), dial(t, s.url(), nil)
@@ -121,7 +121,7 @@ func TestExclude(t *testing.T) {
 	if m := message(t, left); string(m.Data) != "next" {
 		t.Errorf("%+v", m)
 	}
-	// Who answers nothing cannot keep something from somebody.
+	// A session that answers no calls cannot exclude another one.
 	var problem *client.Problem
 	_, err := other.Publish(t.Context(), "room", client.Text("secret"), &client.PublishOptions{Exclude: left.Channel()})
 	if !errors.As(err, &problem) || !strings.HasSuffix(problem.Type, "/forbidden") {
@@ -129,7 +129,7 @@ func TestExclude(t *testing.T) {
 	}
 }
 
-// TestMembers: an iterator over members reads page after page, until nobody wants more.
+// TestMembers: an iterator over members reads page after page, until the caller stops.
 func TestMembers(t *testing.T) {
 	s := start(t, nil)
 	want := make(map[string]bool)
@@ -165,8 +165,8 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// TestCuts: whatever becomes of connections, each subscription gets everything once and
-// in order, and what is published is published once.
+// TestCuts: while connections break, each subscription gets everything once and in
+// order, and each message is published once.
 func TestCuts(t *testing.T) {
 	const count, cuts = 1000, 8
 	each(t, func(t *testing.T, o *client.Options) {
@@ -242,7 +242,7 @@ func TestCuts(t *testing.T) {
 	})
 }
 
-// TestBehind: a receiver that does not keep up gets everything, and holds up nobody.
+// TestBehind: a receiver that does not keep up gets everything, and holds up no other.
 func TestBehind(t *testing.T) {
 	const count = 5000
 	s := start(t, nil)
@@ -266,7 +266,7 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-// TestOffline: what is published while there is no connection waits, and is published once and in order.
+// TestOffline: a message published without a connection waits, and is published once and in order.
 func TestOffline(t *testing.T) {
 	s := start(t, nil)
 	waiting := make(chan struct{}, 1)

@@ -74,10 +74,10 @@ type Published struct {
 }
 
 // Publish publishes in a channel, and waits until the server has accepted it. While the Client
-// is not connected it waits, in order with what else is published in the channel, and
-// is published once. When ctx is done the publication may still have been sent and accepted; one
+// is not connected the publication waits, in order with the others in the channel, and is
+// published once. When ctx is done the publication may still have been sent and accepted; one
 // that was not sent never will be. It returns a *Problem, ErrTooMany, the
-// error of ctx, or why the Client has ended.
+// error of ctx, or the reason why the Client has ended.
 func (c *Client) Publish(ctx context.Context, channel string, d Data, o *PublishOptions) (Published, error) {
 	if err := ctx.Err(); err != nil {
 		return Published{}, err
@@ -89,10 +89,10 @@ func (c *Client) Publish(ctx context.Context, channel string, d Data, o *Publish
 	return wait(ctx)
 }
 
-// BeginPublish is Publish without waiting: what one goroutine begins to publish in a channel is published in that
-// order, while up to 64 publications are on their way. d must not be modified until the outcome is there.
-// wait returns the outcome; a publication that was not sent when its ctx is done never will be. The error is
-// that of data that is not what its Kind says, which nothing was begun for.
+// BeginPublish is Publish without waiting: the publications that one goroutine begins in a channel are published
+// in that order, while up to 64 publications are on their way. d must not be modified until the outcome is there.
+// wait returns the outcome; a publication that was not sent when its ctx is done never will be. The error is for
+// data that is not of its Kind: then nothing was begun.
 //
 // A server may refuse one of several that are on their way, and accept those behind it.
 func (c *Client) BeginPublish(channel string, d Data, o *PublishOptions) (wait func(context.Context) (Published, error), err error) {
@@ -187,8 +187,8 @@ func (c *Client) Presence(ctx context.Context, channel string, q PresenceQuery) 
 	return r, nil
 }
 
-// Members returns an iterator over all members of a channel, a page after another: q.Limit and q.Cursor are those of the
-// first page, and q.CountOnly is of no use here. Members that come and go meanwhile may be there or not. It ends with an error, as those of Presence.
+// Members returns an iterator over all members of a channel, page by page: q.Limit and q.Cursor are for the first page, and q.CountOnly is of no use
+// here. Members that come and go meanwhile may be there or not. It may end with an error of Presence.
 func (c *Client) Members(ctx context.Context, channel string, q PresenceQuery) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		q := q
@@ -210,8 +210,8 @@ func (c *Client) Members(ctx context.Context, channel string, q PresenceQuery) i
 	}
 }
 
-// UserChannel is the channel of a user: what is published there comes to Client.Messages of each of the
-// user's clients. It takes the grant to publish in it. It returns an error if user is empty, or too long for the name of a channel.
+// UserChannel returns the channel of a user: its publications come to Client.Messages of each of the user's clients. Publishing
+// there needs a grant. It returns an error if user is empty, or too long for the name of a channel.
 func UserChannel(user string) (string, error) { return access.UserChannel(user) }
 
 // RPC calls a method, and waits for the answer as long as ctx allows: the application or a session

@@ -17,12 +17,11 @@
 //		}
 //	}
 //
-// It publishes, calls methods, and answers those that others call: see Client.Publish, RPC and Handle.
+// It publishes, calls methods, and answers calls: see Client.Publish, RPC and Handle.
 //
 // A Client is one session of godwit.v1, over however many connections that takes. It comes
 // back by itself when a connection breaks, at the pace that the server asks for, and goes on where
-// it was: each subscription gets every publication once and in order, or a Gap that
-// says what is missing. What is published meanwhile waits, and is published once. It speaks over a
-// WebSocket, and where something on the way does not let that through over a stream of HTTP
-// or long polls.
+// it was: each subscription gets every publication once and in order, or a Gap that says what is
+// missing. Messages published meanwhile wait, and are published once. It speaks over a WebSocket.
+// Where a proxy does not let that through, it uses a stream of HTTP or long polls.
 package client

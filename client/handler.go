@@ -15,7 +15,7 @@ import (
 type Call struct {
 	Method  string
 	Data    Data            // without Bytes if there is none
-	User    string          // who asks, as the server knows it; "" if that is not known
+	User    string          // the caller, as the server knows it; "" if that is not known
 	Info    json.RawMessage // what others may know of the user, nil for nothing
 	Session string          // the ID of the session that asks, "" if the application does
 	Trace   string          // the traceparent of the call, "" for none
@@ -56,15 +56,14 @@ type Handler struct {
 // a method, the most specific one is given the call.
 //
 // f is called in a goroutine of its own. Its context ends when no answer is wanted any more: the caller has given up, or is gone,
-// or the time is over; context.Cause says which. f should return then, and what it returns is dropped.
+// or the time is over; context.Cause says which. f should return then, and its answer is dropped.
 // An error of f that is a *Problem is the caller's as it is, with the Type that f gives it;
-// it needs one. Any other error is logged, and so is a panic; the caller is told that the call has failed, and
-// nothing about why.
+// it needs one. Any other error is logged, and so is a panic; the caller is told that the call has failed, without the reason.
 //
 // The Handler stays when a connection breaks. Calls go on meanwhile, and their answers are sent, once, when
 // the Client is back. If the server does not know the session any more by then, their contexts end, and their callers
-// have been told that the answerer is gone. A call that was on its way when the connection broke comes to nobody: its caller is
-// told that it has timed out.
+// have been told that the answerer is gone. A call that was on its way when the connection broke is lost: its caller is told
+// that it has timed out.
 func (c *Client) Handle(ctx context.Context, method string, f func(context.Context, Call) (Data, error), o *HandleOptions) (*Handler, error) {
 	if o == nil {
 		o = new(HandleOptions)
@@ -194,7 +193,7 @@ var (
 	errFailed = &Problem{Type: clientproto.ProblemCallFailed.Type(), Title: clientproto.ProblemCallFailed.Title, Detail: "the answerer has failed; its log says why"}
 )
 
-// answer calls f, and has the server know what it says.
+// answer calls f, and sends its answer to the server.
 func (h *Handler) answer(ctx context.Context, call *session.Call, isRefused bool) {
 	if !isRefused {
 		select {
@@ -220,7 +219,7 @@ func (h *Handler) answer(ctx context.Context, call *session.Call, isRefused bool
 		isProblem, err = false, fmt.Errorf("the Data of its error is not JSON: %w", err)
 	}
 	if err != nil && !isProblem {
-		if ctx.Err() == nil { // nobody waits for it otherwise
+		if ctx.Err() == nil { // otherwise no caller waits for it
 			h.log(call, err)
 		}
 		problem = errFailed

@@ -59,7 +59,7 @@ func within[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-// TestHandle: what a handler says is what its caller gets.
+// TestHandle: the caller gets the handler's answer.
 func TestHandle(t *testing.T) {
 	each(t, func(t *testing.T, o *client.Options) {
 		s := start(t, nil)
@@ -121,7 +121,7 @@ func TestHandle(t *testing.T) {
 	})
 }
 
-// TestHandleContext: the context of a call ends when nobody waits for the answer.
+// TestHandleContext: the context of a call ends when no caller waits for the answer.
 func TestHandleContext(t *testing.T) {
 	s := start(t, nil)
 	c, caller, leaver := dial(t, s.url(), nil), dial(t, s.url(), nil), dial(t, s.url(), nil)
@@ -162,7 +162,7 @@ func TestHandleContext(t *testing.T) {
 	}
 	cancel()
 
-	// Stop waits for what is under way, and nothing comes any more.
+	// Stop waits for the calls under way, and no more come.
 	outcome, cancel = call(caller, "wait/stop")
 	within(t, began)
 	over, now := context.WithCancel(t.Context())
@@ -216,7 +216,7 @@ func TestHandleContext(t *testing.T) {
 }
 
 // TestHandleConcurrency: no more calls run than are wanted, and one beyond is refused to its caller, or given to
-// somebody else.
+// another handler.
 func TestHandleConcurrency(t *testing.T) {
 	s := start(t, nil)
 	c, caller := dial(t, s.url(), nil), dial(t, s.url(), nil)
@@ -407,7 +407,7 @@ func TestHandleOptions(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
-	// What is given up while there is no server leaves nothing behind.
+	// A call given up while there is no server leaves nothing behind.
 	lonely, err := client.Start("http://127.0.0.1:1", nil)
 	if err != nil {
 		t.Fatal(err)

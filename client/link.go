@@ -54,7 +54,7 @@ func causeOf(err error) session.Cause {
 	return session.Cause{Err: err}
 }
 
-// link is a connection of a Client, with what is to be sent on it.
+// link is a connection of a Client, with the lines to be sent on it.
 type link struct {
 	client  *Client
 	carrier carrier
@@ -68,7 +68,7 @@ type link struct {
 	pending  [][]byte
 	isOpen   bool // the session has begun
 	isFirst  bool // nothing was sent yet
-	isEnding bool // what is pending is the rest
+	isEnding bool // the pending lines are the last
 }
 
 func (l *link) enqueue(lines [][]byte) {
@@ -92,7 +92,7 @@ func (l *link) open(r clientproto.Resume) {
 	}
 }
 
-// end ends the link; with finish, when what is pending was sent.
+// end ends the link; with finish, when the pending lines were sent.
 func (l *link) end(finish bool) {
 	if finish {
 		l.isEnding = true
@@ -103,7 +103,7 @@ func (l *link) end(finish bool) {
 	l.cancel()
 }
 
-// take returns what is to be sent now, and whether that is all there will ever be.
+// take returns the lines to send now, and whether they are the last.
 func (l *link) take() (lines [][]byte, isLast bool) {
 	l.client.mu.Lock()
 	defer l.client.mu.Unlock()
@@ -117,7 +117,7 @@ func (l *link) take() (lines [][]byte, isLast bool) {
 	return lines, l.isEnding
 }
 
-// sendLoop sends what is enqueued until the link ends.
+// sendLoop sends the enqueued lines until the link ends.
 func (l *link) sendLoop() {
 	defer l.cancel()
 	for {
@@ -245,7 +245,7 @@ func (c *Client) lost(m *session.Machine, err error, wasOpen bool, lasted time.D
 		m.Broken(time.Now(), cause)
 	case cause.Problem == nil && !isUnreachable(err) && c.attempt+1 < len(c.options.Transports):
 		c.attempt++
-		m.Broken(time.Now(), session.Cause{Err: cause.Err}) // whatever the status: it may be of something on the way
+		m.Broken(time.Now(), session.Cause{Err: cause.Err}) // with any status: it may come from a proxy on the way
 		m.Hurry(time.Now())
 	default:
 		c.attempt = 0

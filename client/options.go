@@ -42,7 +42,7 @@ type Options struct {
 	// TLS is for https and wss. It is cloned. Nil verifies the server against the system's roots.
 	TLS *tls.Config
 
-	// Transports are those that may be used, in the order in which they are tried. Default:
+	// Transports may be used, and are tried in this order. Default:
 	// all of them.
 	Transports []Transport
 

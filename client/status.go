@@ -37,7 +37,7 @@ func (c *Client) tellOpener(w *opener) bool {
 	return true
 }
 
-// tellStatus tells everybody who wants to know what has changed.
+// tellStatus tells the waiting openers and OnStatus of a new status.
 func (c *Client) tellStatus() {
 	c.mu.Lock()
 	for w := range c.openers {
@@ -48,7 +48,7 @@ func (c *Client) tellStatus() {
 	hasNews := c.options.OnStatus != nil && c.status().differs(&c.told)
 	c.mu.Unlock()
 	if !hasNews || !c.telling.TryLock() {
-		return // whoever tells now looks again
+		return // the goroutine that tells now looks again
 	}
 	for {
 		c.mu.Lock()

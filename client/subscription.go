@@ -17,12 +17,12 @@ type Message = session.Message
 // "dropped" and "rate" say why something was left out on purpose.
 type Gap = session.Gap
 
-// Behind says that what is published does not come at present, as the server has no broker or
-// cannot read a history, or that it comes again. Nothing is lost by that: what was missed follows,
-// or a Gap says what does not. After a lost connection it is over behind Began, and said again if it goes on.
+// Behind says that publications do not come at present, as the server has no broker or cannot read a history,
+// or that they come again. Nothing is lost by that: the missed publications follow, or a Gap says which do
+// not. After a lost connection it is over behind Began, and said again if it goes on.
 type Behind = session.Behind
 
-// Members is what has changed about the members of a channel, see SubscribeOptions.Presence.
+// Members is a change of the members of a channel, see SubscribeOptions.Presence.
 type Members = session.Members
 
 // Member is a session in a channel or, by user, a user.
@@ -60,7 +60,7 @@ type SubscribeOptions struct {
 	Rate int
 }
 
-// Presence says what is told of the members of a channel.
+// Presence selects the news of a channel's members.
 type Presence uint8
 
 // What can be told of members.
@@ -71,9 +71,9 @@ const (
 )
 
 const (
-	// queueCountMax and queueBytesMax bound what waits for the receiver of a Subscription. With
-	// more, nothing is sent to it until half of that is gone, and then what it has missed is
-	// read from the history.
+	// queueCountMax and queueBytesMax bound the deliveries that wait for the receiver of a
+	// Subscription. With more, nothing is sent to it until half of them are gone, and then the
+	// missed publications are read from the history.
 	queueCountMax = 1024
 	queueBytesMax = 1 << 20
 )
@@ -144,7 +144,7 @@ func (c *Client) Subscribe(channel string, o *SubscribeOptions) (*Subscription, 
 	return s, nil
 }
 
-// Channel is what is followed, "" for the messages to the user.
+// Channel is the channel or pattern that is followed, "" for the messages to the user.
 func (s *Subscription) Channel() string {
 	if s.inner == nil {
 		return ""
@@ -198,8 +198,8 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 }
 
-// Close ends the subscription: Events and Next return ErrClosed behind what has come. Further calls do
-// nothing.
+// Close ends the subscription: Events and Next return ErrClosed behind the deliveries that have come.
+// Further calls do nothing.
 func (s *Subscription) Close() {
 	if s.inner != nil {
 		s.client.do(func(m *session.Machine) {
@@ -231,7 +231,7 @@ func (s *Subscription) Vector() string {
 	return s.inner.PatternVector()
 }
 
-// push queues what has come, and reports whether nothing more is to come until half of it is gone.
+// push queues a delivery, and reports whether no more are to come until half of the queue is gone.
 func (s *Subscription) push(d session.Delivery) (enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

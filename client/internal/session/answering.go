@@ -15,7 +15,7 @@ import (
 
 // Errors of answering.
 var (
-	// ErrUnregistered is why a Registration is over that nobody wants any more.
+	// ErrUnregistered ends a Registration that is not wanted any more.
 	ErrUnregistered = errors.New("the registration was given up")
 
 	// ErrCallOver is the outcome of an answer that is not wanted any more.
@@ -24,8 +24,8 @@ var (
 	errSessionGone = errors.New("the session that was to answer is gone")
 )
 
-// Registration is the word that the calls of a method, or of the methods that a pattern matches,
-// are answered. What is exported is set before Register, and not changed afterwards.
+// Registration announces that the calls of a method, or of the methods that a pattern matches,
+// are answered. The exported fields are set before Register, and not changed afterwards.
 type Registration struct {
 	Method      string // or a pattern
 	Concurrency int    // how many calls the server gives at a time
@@ -45,7 +45,7 @@ type Call struct {
 	Method  string
 	Kind    hub.Kind
 	Data    []byte // nil for none
-	User    string // who asks, "" if that is not known
+	User    string // the caller, "" if that is not known
 	Info    json.RawMessage
 	Session string        // the ID of the session that asks, "" if none does
 	Trace   string        // "" for none
@@ -97,7 +97,7 @@ func (m *Machine) Unregister(r *Registration) {
 	}
 }
 
-// reconcile has the server know what is wanted of it.
+// reconcile sends the command that brings the server to the wanted state of r.
 func (m *Machine) reconcile(r *Registration) {
 	if r.asked != 0 || !r.retryAt.IsZero() {
 		return
@@ -118,8 +118,8 @@ func (r *Registration) ask(m *Machine, c *clientproto.Command) {
 	r.asked, r.askedFor = m.send(c), c.Verb
 }
 
-// reconcileAll is what becomes of registrations when a session is open: one that was resumed has them
-// still, and what was under way is asked for again (docs/protocol.md §6.2).
+// reconcileAll brings the registrations into an open session: a resumed one has them still, and the
+// commands under way are sent again (docs/protocol.md §6.2).
 func (m *Machine) reconcileAll(isResumed bool) {
 	if !isResumed {
 		m.recent = nil
@@ -158,7 +158,7 @@ func (m *Machine) registered(now time.Time, r *Registration, p *Problem) {
 	m.reconcile(r)
 }
 
-// after is when to try again what has failed with a problem that passes.
+// after is the time to try again after a problem that passes.
 func (m *Machine) after(now time.Time, p *Problem) time.Time {
 	half := m.advised / 2
 	return now.Add(max(time.Duration(p.RetryAfterMS)*time.Millisecond, half+time.Duration(m.options.Random()*float64(half))))
@@ -183,7 +183,7 @@ func (m *Machine) endRegistration(r *Registration, err error) {
 	m.effects.Answering = append(m.effects.Answering, Answering{To: r, Err: err})
 }
 
-// openCall is a Call without an answer, or with one that the server has not confirmed.
+// openCall is a Call without an answer, or with an answer that the server has not confirmed.
 type openCall struct {
 	*Call
 	to *Registration
@@ -280,7 +280,7 @@ func (m *Machine) Answer(c *Call, kind hub.Kind, data []byte, failure *clientpro
 	m.Do(clientproto.Command{Verb: clientproto.Answer, Target: c.id, Kind: kind, Data: data, Failure: failure}, ticket)
 }
 
-// Forget says that no more is done about c, whatever became of it.
+// Forget gives up c, in any state.
 func (m *Machine) Forget(c *Call) {
 	if m.calls[c.id].Call == c {
 		delete(m.calls, c.id)

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// command is one that a caller waits for. ID is 0 until it was sent.
+// command is a command that a caller waits for. ID is 0 until it was sent.
 type command struct {
 	clientproto.Command
 	ticket uint64
@@ -176,7 +176,7 @@ func (o *membersObject) changes(joined, left bool) *Members {
 }
 
 // subscribed says where the messages to the user begin, or that a back end has subscribed
-// the session to a channel, which nobody here has asked for.
+// the session to a channel without a request from here.
 func (m *Machine) subscribed(o *channelObject) {
 	if len(o.Channel) > 0 && o.Channel[0] == '@' && m.find(o.Channel) == nil {
 		m.userChannel = o.Channel
@@ -244,7 +244,7 @@ func (m *Machine) reply(now time.Time, o *object) {
 	}
 	i := slices.IndexFunc(m.commands, func(c *command) bool { return c.isSent && c.ID == o.ID })
 	if i < 0 {
-		return // of a ping, of what nobody waits for, or of an earlier connection
+		return // of a ping, of a command without a waiting caller, or of an earlier connection
 	}
 	c := m.commands[i]
 	m.remove(i)
@@ -289,8 +289,8 @@ func (m *Machine) connected(now time.Time, o *object) {
 	m.flush(nil)
 }
 
-// giveUpCalls ends the calls that an earlier session was given, and answers to those that it had to
-// answer: this one does not know them, so it is not known whether they were done.
+// giveUpCalls ends the calls of an earlier session and its answers: this session does not know
+// them, so it is not known whether they were done.
 func (m *Machine) giveUpCalls() {
 	for i := 0; i < len(m.commands); {
 		c := m.commands[i]

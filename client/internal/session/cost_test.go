@@ -28,7 +28,7 @@ func publicationLine(n int) []byte {
 	return fmt.Appendf(nil, `{"channel":"chat","position":"E:%d","time":"2026-11-30T09:00:00.123456Z","data":{"home":1,"away":0,"text":"a goal"}}`, n)
 }
 
-// TestReceiveAllocs: what a publication costs in memory is what its receiver gets.
+// TestReceiveAllocs: a publication costs no more memory than its receiver gets.
 func TestReceiveAllocs(t *testing.T) {
 	m := opened(t)
 	n := 0

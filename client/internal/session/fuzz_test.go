@@ -9,9 +9,9 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// FuzzReceive: whatever a server sends, a Machine does not panic, its state is one of
-// those that there are, what is delivered of a channel ascends within an epoch, and a call is
-// over once, and nothing of a registration comes behind its end.
+// FuzzReceive: no input makes a Machine panic, and its state is always a known one.
+// Deliveries of a channel ascend within an epoch, a call is over once, and nothing of a
+// registration comes behind its end.
 func FuzzReceive(f *testing.F) {
 	f.Add(`{"id":1,"ok":{"session":"S","secret":"X","resumed":false,"reconnect":{"after_ms":1500},"ping_ms":25000}}` + "\n" +
 		`{"id":2,"ok":{"position":"E:3"}}` + "\n" + `{"channel":"chat","position":"E:4","time":"2026-11-30T09:00:00Z","data":"four"}`)
@@ -53,7 +53,7 @@ func FuzzReceive(f *testing.F) {
 					isOver = true
 				}
 			}
-			for call := range open { // each can be answered, once what is under way is confirmed
+			for call := range open { // each can be answered, once the answers under way are confirmed
 				m.Answer(call, hub.Text, nil, nil, 1)
 				m.Forget(call)
 				delete(open, call)
@@ -81,7 +81,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// FuzzParseMessage: what is no envelope is an error, and the payload is what JSON says.
+// FuzzParseMessage: any other input than an envelope is an error, and the payload is as JSON says.
 func FuzzParseMessage(f *testing.F) {
 	f.Add([]byte(`{"channel":"chat","position":"E:4","time":"2026-11-30T09:00:00Z","data":"four"}`))
 	f.Add([]byte(`{"data":{"a":[1,2]}}`))

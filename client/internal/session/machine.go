@@ -13,8 +13,8 @@ import (
 
 // Bounds of what a Machine holds.
 const (
-	// WaitingMax is how many commands wait for a reply, those that were not sent yet among
-	// them. A command beyond is answered with ErrTooMany.
+	// WaitingMax bounds the commands that wait for a reply, unsent ones included. A command
+	// beyond is answered with ErrTooMany.
 	WaitingMax = 10_000
 
 	// windowMax is how many publications, calls and answers are sent without a reply (docs/protocol.md §2.5).
@@ -34,8 +34,8 @@ var (
 	ErrUnknown = errors.New("the connection was lost, and it is not known whether the call had an effect")
 	ErrClosed  = errors.New("the client is closed")
 
-	// ErrNoReply is why a carrier is given up that says nothing from the beginning, as behind a
-	// proxy that keeps what it should hand on.
+	// ErrNoReply is the reason to give up a carrier that stays silent from the beginning, as
+	// behind a proxy that holds back data.
 	ErrNoReply = errors.New("there was no reply to connect")
 
 	errLost = errors.New("the connection was lost")
@@ -76,7 +76,7 @@ type Options struct {
 	Random     func() float64 // from 0 up to 1, for the times to wait
 }
 
-// Effects are what is to be done after a call of the Machine. They are in order.
+// Effects are the acts that are due after a call of the Machine, in order.
 type Effects struct {
 	Send      [][]byte    // lines for the carrier
 	Events    []Delivery  // for subscriptions, and for the user
@@ -86,7 +86,7 @@ type Effects struct {
 	Drop      bool        // leave the carrier without ending the session
 	Finish    bool        // close the carrier, the session is over
 	Token     Reason      // fetch a token, and call Refresh; "" for none
-	Changed   bool        // State, or what it says of itself
+	Changed   bool        // State, or a detail of it
 }
 
 // Delivery is something for a subscription. Exactly one of the others is set.
@@ -148,13 +148,13 @@ type Machine struct {
 	ping        time.Duration
 	pinged      uint64 // the command, while it has no reply
 	pingedAt    time.Time
-	messages    hub.Position // how far those to the user have come
+	messages    hub.Position // how far the messages to the user have come
 	userChannel string
 
 	isUserBehind bool // the user was told so
 
 	subs     []*Subscription // in the order in which they first began
-	commands []*command      // in the order of their IDs, which those that were not sent do not have yet
+	commands []*command      // in the order of their IDs, which unsent ones do not have yet
 	window   int             // publications, calls and answers that were sent and have no reply
 
 	registrations []*Registration
@@ -173,7 +173,7 @@ func (m *Machine) State() State { return m.state }
 // Err is why it has ended, or why it is not open.
 func (m *Machine) Err() error { return m.err }
 
-// User is who the server says that the client is, "" if that is not known.
+// User is the client's user according to the server, "" if that is not known.
 func (m *Machine) User() string { return m.user }
 
 // Session is the name of the session, "" before it has begun.
@@ -185,7 +185,7 @@ func (m *Machine) RetryAt() time.Time { return m.retryAt }
 // Resume is what a request for the session names it by.
 func (m *Machine) Resume() clientproto.Resume { return m.resume }
 
-// Take returns what is to be done since the last call.
+// Take returns the acts that have become due since the last call.
 func (m *Machine) Take() Effects {
 	e := m.effects
 	m.effects = Effects{}
@@ -279,8 +279,8 @@ func (m *Machine) Hurry(now time.Time) {
 	}
 }
 
-// Opened says that there is a carrier. token is shown in `connect`, "" for none or for one that
-// the carrier has shown.
+// Opened says that there is a carrier. token is shown in `connect`, "" for none or if the
+// carrier has shown it.
 func (m *Machine) Opened(now time.Time, token string) {
 	if m.state != Connecting {
 		return
@@ -297,8 +297,8 @@ func (m *Machine) Opened(now time.Time, token string) {
 		m.subscribe(s)
 	}
 	// Publications have a key by which the server knows them again. Calls wait until it is
-	// known whether the server knows what it has done (§6.3), and answers until it is known
-	// whether it knows what was asked.
+	// known whether the server remembers their effects (§6.3), and answers until it is known
+	// whether it remembers their calls.
 	m.flush(func(c *command) bool {
 		return c.Verb != clientproto.Answer && (c.Verb != clientproto.RPC || c.ID == 0 && m.resume == (clientproto.Resume{}))
 	})
@@ -336,8 +336,8 @@ func (m *Machine) Broken(now time.Time, c Cause) {
 	m.lose(now, c.Err, what, c.RetryAfter)
 }
 
-// reconnectOfCode is what a client does after a code, if it is known. Nobody else has the session of a Machine: where
-// it goes on elsewhere, a request of an earlier connection has come late, as proxies have it, and
+// reconnectOfCode is what a client does after a code, if it is known. No other client has the session of a Machine:
+// where it goes on elsewhere, a request of an earlier connection has come late, as proxies have it, and
 // taken the session over from the one that it is on.
 func reconnectOfCode(code uint16) (clientproto.Reconnect, bool) {
 	known := clientproto.FindCode(code)
@@ -444,7 +444,7 @@ func (m *Machine) fetch(why Reason) {
 	}
 }
 
-// Refresh gives what was asked for by Effects.Token: a token, or why there is none.
+// Refresh gives the token that Effects.Token asked for, or the reason why there is none.
 func (m *Machine) Refresh(now time.Time, token string, err error) {
 	m.isFetching = false
 	switch {

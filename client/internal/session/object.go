@@ -17,7 +17,7 @@ type Message struct {
 	Kind     hub.Kind // of Data
 	Data     []byte   // the text, the bytes, or the JSON as it was published; the receiver's own
 	Event    string
-	User     string // who published it, "" if that is not known
+	User     string // the publisher, "" if that is not known
 	Key      string
 
 	// Envelope is all of it as the server has sent it (docs/protocol.md §5.1), on one line.
@@ -32,7 +32,7 @@ type Gap struct {
 	Count    int          // how many, 0 if that is not known
 }
 
-// Behind says that what is published does not come at present, or comes again. Nothing is lost by
+// Behind says that publications do not come at present, or that they come again. Nothing is lost by
 // that. With another connection a subscription is not behind until it is said again, so it is over then.
 type Behind struct {
 	Channel string `json:"channel"` // or the pattern; "" for everything that the session follows
@@ -40,7 +40,7 @@ type Behind struct {
 	Detail  string `json:"detail"`  // why, "" when it is over
 }
 
-// Members is what has changed about the members of a channel.
+// Members is a change of the members of a channel.
 type Members struct {
 	Channel           string
 	Version, Previous uint64
@@ -58,7 +58,7 @@ type Member struct {
 	Sessions  int             `json:"sessions,omitempty"` // of a user
 }
 
-// object is anything that a server sends, less what is not needed here.
+// object is any object that a server sends, less the fields that are not needed here.
 type object struct {
 	ID    uint64          `json:"id"`
 	OK    json.RawMessage `json:"ok"`
@@ -184,7 +184,7 @@ func payload(data json.RawMessage, base64 []byte) (hub.Kind, []byte, error) {
 	return hub.JSON, data, nil
 }
 
-// parseObject reads one line that a server has sent. What is unknown is ignored.
+// parseObject reads one line that a server has sent. Unknown fields are ignored.
 func parseObject(line []byte) (*object, error) {
 	o := new(object)
 	if err := json.Unmarshal(line, o); err != nil {
@@ -195,7 +195,7 @@ func parseObject(line []byte) (*object, error) {
 
 // Problem is an error that the server has answered a command with.
 type Problem struct {
-	Type         string          `json:"type"` // a URI, clientproto.ProblemBase and a name for those of the server
+	Type         string          `json:"type"` // a URI; the server's are clientproto.ProblemBase and a name
 	Title        string          `json:"title"`
 	Detail       string          `json:"detail"`
 	Data         json.RawMessage `json:"data,omitempty"`

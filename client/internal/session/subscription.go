@@ -9,11 +9,11 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Subscription is a channel, or a pattern, that is followed. What is exported is set
+// Subscription is a channel, or a pattern, that is followed. The exported fields are set
 // before Subscribe, and not changed afterwards.
 type Subscription struct {
 	Channel     string       // or a pattern
-	Since       hub.Position // begin behind it; zero: only what is new
+	Since       hub.Position // begin behind it; zero: only new publications
 	Last        int          // to begin with so many
 	Vector      string       // Since of a pattern
 	WithMembers bool
@@ -77,8 +77,8 @@ func (m *Machine) Unsubscribe(s *Subscription) {
 	}
 }
 
-// Hold has nothing more come for s, which goes on from where it is when Release is called:
-// what it misses meanwhile is read from the history.
+// Hold stops deliveries for s, which goes on from where it is when Release is called: the
+// publications that it misses meanwhile are read from the history.
 func (m *Machine) Hold(s *Subscription) {
 	if !s.isHeld {
 		s.isHeld = true
@@ -195,7 +195,7 @@ func (s *Subscription) takes(channel string, at hub.Position) bool {
 
 func (s *Subscription) note(channel string, at hub.Position) {
 	if _, known := s.seen[channel]; !known && len(s.seen) >= seenMax {
-		for other := range s.seen { // any: the vector says the same of those that matter
+		for other := range s.seen { // any: the vector says the same of the channels that matter
 			delete(s.seen, other)
 			break
 		}
@@ -203,7 +203,7 @@ func (s *Subscription) note(channel string, at hub.Position) {
 	s.seen[channel] = at
 }
 
-// isBehind reports whether at is news for somebody that has come as far as have.
+// isBehind reports whether at is news for a client that has come as far as have.
 func isBehind(have, at hub.Position) bool {
 	return have.Epoch != at.Epoch || at.Offset > have.Offset
 }
