@@ -29,7 +29,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	c.arm()
 	c.flush()
 
-	// Somebody must read the answer: whoever is reading, or else this call.
+	// Somebody must read the answer: the current reader, or else this call.
 	if c.acquireReading(context.Background()) == nil {
 		c.drop()
 		c.releaseReading()

@@ -18,10 +18,10 @@ import (
 // Conn is a WebSocket connection. All methods are safe for concurrent use. It
 // must be ended: by Close, by CloseNow, or by reading until an error.
 //
-// Who holds what:
+// The rights and the lock:
 //
-//	reading  a token: whoever has it feeds proto with what arrives
-//	writing  a token: whoever has it sends what proto appends, in that order
+//	reading  a token: its holder feeds proto with what arrives
+//	writing  a token: its holder sends what proto appends, in that order
 //	mu       guards proto, the tokens and the fields below it; never held across I/O
 //
 // reading is taken before writing.
@@ -37,7 +37,7 @@ type Conn struct {
 	left     int64       // payload bytes of the frame under way that have not arrived
 	message  []byte      // the parts of the message under way
 	typ      MessageType // of that message
-	skipping bool        // what is left of a message that its reader gave up
+	skipping bool        // the rest of a message that its reader gave up
 	waiting  atomic.Bool // the reader waits for bytes
 
 	rest []byte // the remainder of a cut write, sent before anything else; guarded by writing
@@ -183,8 +183,8 @@ func (c *Conn) expire() {
 }
 
 // missesPong reports whether the time for the pong is over only because nobody
-// was there to see it: who does not read, or handles what was read, hears nothing
-// from the most lively peer. So the time counts in which a reader was waiting. It
+// was there to see it: a goroutine that does not read, or handles a message, hears
+// nothing from the most lively peer. So the time counts in which a reader was waiting. It
 // is sampled, to cost nothing otherwise; mu is held.
 func (c *Conn) missesPong() bool {
 	if c.options.PingTimeout == driver.Forever || !c.proto.AwaitingPong() {

@@ -45,9 +45,9 @@ type Conn struct {
 	compression    deflate.Params
 	compressed     bool
 
-	reading chan struct{} // a token: whoever has it takes messages
-	writing chan struct{} // a token: whoever has it is next to send; taken before mu
-	arrived chan struct{} // holds a token when the one who reads should look again
+	reading chan struct{} // a token: its holder takes messages
+	writing chan struct{} // a token: its holder is next to send; taken before mu
+	arrived chan struct{} // holds a token when the reader should look again
 
 	// mu guards what follows. It is not held while the socket is closed, as a host
 	// may have events to tell at that very moment.
@@ -161,7 +161,7 @@ func (c *Conn) start() {
 	})
 }
 
-// receive queues a message for who reads.
+// receive queues a message for the reader.
 func (c *Conn) receive(data js.Value) {
 	m := newIncoming(data)
 	bytes := int64(m.bytes) + unreadMessageBytes
@@ -216,7 +216,7 @@ func (c *Conn) ended(code StatusCode, reason string) {
 		// A browser answers with the code it got, as RFC 6455 §5.5.1 has it.
 		e.Sent = code
 	}
-	// Who closes drops what was not read, as elsewhere.
+	// The closing side drops what was not read, as elsewhere.
 	c.end(e, local)
 }
 

@@ -303,7 +303,7 @@ func acceptSOCKS(nc net.Conn) error {
 }
 
 // The certificate must be for the host of the URL, over every way to get there.
-// Whoever is at the other end instead sees neither request nor credentials.
+// Another host at the other end sees neither request nor credentials.
 func TestCertificateOfAnotherHost(t *testing.T) {
 	var requests atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

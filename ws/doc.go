@@ -25,8 +25,8 @@
 //		}
 //	})
 //
-// Accept belongs at the end of a handler's decisions: who may not connect is
-// answered before it, with an ordinary response. After it the connection is no
+// Accept belongs at the end of a handler's decisions: a client that may not connect
+// is answered before it, with an ordinary response. After it the connection is no
 // longer net/http's. The handler may stay and read, as here, or start a goroutine
 // that does and return, which frees what net/http keeps for a request. After the
 // return r.Context() has ended; use another context then.

@@ -91,7 +91,7 @@ func ExampleAcceptOptions_origins() {
 	// 403 https://app.example.com.evil.example
 }
 
-// Whoever may not connect is answered before Accept, with an ordinary HTTP
+// A client that may not connect is answered before Accept, with an ordinary HTTP
 // response, which says more than a close code can.
 func ExampleAccept_bearerToken() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -107,7 +107,7 @@ func ExampleTracker() {
 	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	fmt.Println(server.Shutdown(limit))  // accept no more, finish requests
-	fmt.Println(tracker.Shutdown(limit)) // say goodbye to what is open
+	fmt.Println(tracker.Shutdown(limit)) // say goodbye to open connections
 	fmt.Println(<-end)
 	// Output:
 	// <nil>

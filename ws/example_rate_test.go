@@ -29,8 +29,8 @@ func newBucket(burst int, interval time.Duration) *bucket {
 	return &bucket{tokens: burst, burst: burst, interval: interval, last: time.Now()}
 }
 
-// take is an Options.Rate that ends the connection of who is too fast. One that
-// waits instead slows the peer down.
+// take is an Options.Rate that ends the connection of a peer that is too fast. A
+// Rate that waits instead slows the peer down.
 func (b *bucket) take(_ context.Context, _ int, begins bool) error {
 	if !begins {
 		return nil // messages are counted, not their parts

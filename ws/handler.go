@@ -8,8 +8,8 @@ import (
 // Handler returns an http.Handler that accepts WebSockets with o, which may be
 // nil, and calls serve with each. It sees to the end of the connection: 1000 when
 // serve returns nil, 1011 when it returns an error that is not the connection's
-// own, and 1011 also when it panics, after which the panic goes on to whoever
-// recovers it, net/http for instance.
+// own, and 1011 also when it panics, after which the panic goes on to the caller
+// that recovers it, net/http for instance.
 //
 // ctx is the request's: it ends when serve returns, and not with the connection.
 //

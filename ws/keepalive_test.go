@@ -60,7 +60,7 @@ func TestKeepaliveSparesThePeerOfASlowRate(t *testing.T) {
 	})
 }
 
-// Whoever reads in short turns finds out about a dead peer all the same.
+// A reader that reads in short turns finds out about a dead peer all the same.
 func TestKeepaliveFindsASilentPeerBetweenShortReads(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, conn *ws.Conn, peer *wstest.Peer) {
 		start := time.Now()

@@ -9,9 +9,9 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// observation is what an Observer has to be told of one connection. Frames are
-// noted where a lock is held and told where none is, in their order, by whoever
-// finds nobody at it.
+// observation has what an Observer is to be told of one connection. Frames are
+// noted where a lock is held and told where none is, in their order, by the first
+// goroutine that finds no other at it.
 type observation struct {
 	observer Observer
 	conn     *Conn

@@ -7,9 +7,9 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// observation is what an Observer has to be told of one connection. It is noted
-// anywhere and told, in its order, by whoever finds nobody at it. A nil one does
-// nothing.
+// observation has what an Observer is to be told of one connection. It is noted
+// anywhere and told, in its order, by the first goroutine that finds no other at
+// it. A nil one does nothing.
 type observation struct {
 	observer Observer
 	conn     *Conn

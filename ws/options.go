@@ -101,7 +101,7 @@ type Options struct {
 
 	// OnHighWater is called by Enqueue when it leaves HighWaterBytes or more
 	// waiting, and OnLowWater when no more than LowWaterBytes are left after that.
-	// OnHighWater is called by Enqueue's goroutine, OnLowWater by the one that
+	// OnHighWater is called by Enqueue's goroutine, OnLowWater by the goroutine that
 	// sends the queue. No lock is held. Defaults: none, a half and an eighth of QueueBytesMax.
 	OnHighWater    func(c *Conn, buffered int)
 	OnLowWater     func(c *Conn, buffered int)

@@ -94,7 +94,7 @@ func TestLongMessageGrowsWithWhatArrives(t *testing.T) {
 	})
 }
 
-// heapBytes is what is in use after a collection.
+// heapBytes is how much is in use after a collection.
 func heapBytes() int64 {
 	runtime.GC()
 	var m runtime.MemStats

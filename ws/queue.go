@@ -77,8 +77,8 @@ func (q *queue) bytes() int {
 	return len(q.frames) + q.sending
 }
 
-// takeQueue appends the queue to dst, for whoever writes next; mu is held. What
-// cannot be sent any more is dropped.
+// takeQueue appends the queue to dst, for the next writer; mu is held. Messages
+// that cannot be sent any more are dropped.
 func (c *Conn) takeQueue(dst []byte) []byte {
 	if c.queue == nil || len(c.queue.frames) == 0 {
 		return dst

@@ -18,7 +18,7 @@ import (
 //   - A receive buffer is taken when bytes are there and not while waiting for
 //     them, so an idle connection has none.
 //   - A write that the kernel takes at once, nearly every one, needs no deadline.
-//   - Who has just handled a message lets others go first, see yield.
+//   - A goroutine that has just handled a message lets others go first, see yield.
 type rawConn struct {
 	conn   syscall.RawConn // nil: the transport is something else
 	stream *stream

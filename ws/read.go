@@ -253,7 +253,7 @@ func (c *Conn) fill(ctx context.Context) error {
 	return nil
 }
 
-// room returns where in c.message what is missing of its frame may be read to.
+// room returns where in c.message the missing part of its frame may be read to.
 //
 //go:noinline
 func (c *Conn) room() []byte {

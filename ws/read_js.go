@@ -113,7 +113,7 @@ func (c *Conn) drop() {
 // is in memory all the same.
 //
 // Until the reader has given the last byte, failed or was closed, other reads wait.
-// ctx bounds its reads, too: when it ends, or Close comes early, what is left of
+// ctx bounds its reads, too: when it ends, or Close comes early, the rest of
 // the message is dropped and the connection goes on with the next one. The
 // reader must be used by one goroutine at a time.
 func (c *Conn) Reader(ctx context.Context) (MessageType, io.ReadCloser, error) {
@@ -154,7 +154,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close drops what is left of the message. It always returns nil.
+// Close drops the rest of the message. It always returns nil.
 func (r *messageReader) Close() error {
 	if r.err == nil {
 		r.end(io.ErrClosedPipe)

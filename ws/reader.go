@@ -15,7 +15,7 @@ import (
 //
 // Until the reader has given the last byte, failed or was closed, other reads
 // wait, pings stay unanswered, and Close gets no answer.
-// ctx bounds its reads, too: when it ends, or Close comes early, what is left of
+// ctx bounds its reads, too: when it ends, or Close comes early, the rest of
 // the message is dropped and the connection goes on with the next one. The
 // reader must be used by one goroutine at a time. A text message is validated as
 // it comes: what was read of it before an error was valid.
@@ -39,7 +39,7 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.ReadCloser, error) {
 type messageReader struct {
 	c     *Conn
 	ctx   context.Context
-	part  wsproto.Event // what is unread of the current part, and whether it is the last
+	part  wsproto.Event // the unread bytes of the current part, and whether it is the last
 	begun bool          // a part of the message was taken
 	err   error         // how it ended; nil while it goes on
 }
@@ -83,7 +83,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close drops what is left of the message. It always returns nil.
+// Close drops the rest of the message. It always returns nil.
 func (r *messageReader) Close() error {
 	if r.err == nil {
 		r.end(io.ErrClosedPipe)

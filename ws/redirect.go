@@ -44,8 +44,8 @@ func (d *dialer) follow(u, next *url.URL) (*url.URL, error) {
 		}
 		return target, nil
 	}
-	// Also a name below the old one is another origin: who owns a subdomain need
-	// not be who the credentials are for.
+	// Also a name below the old one is another origin: the owner of a subdomain need
+	// not be the one that the credentials are for.
 	d.header = d.header.Clone()
 	for _, name := range []string{"Authorization", "Cookie", "Cookie2", "Proxy-Authorization", "Www-Authenticate"} {
 		d.header.Del(name)

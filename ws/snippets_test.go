@@ -20,7 +20,7 @@ import (
 	"testing"
 )
 
-// Whoever reads a document copies its code. TestSnippets compiles every Go
+// Readers of a document copy its code. TestSnippets compiles every Go
 // block of the documents below, and the code of package documentation.
 //
 // A block is a file, declarations, or statements. Declarations and statements

@@ -64,7 +64,7 @@ func (s *stream) receive() []byte {
 	return s.buffer[:]
 }
 
-// scratch returns the buffer for what is inflated, taking one if there is none.
+// scratch returns the buffer for inflated data, taking one if there is none.
 func (s *stream) scratch() []byte {
 	if s.inflated == nil {
 		s.inflated = receiveBuffers.Get().(*[receiveBytes]byte)
@@ -123,7 +123,7 @@ func (s *stream) close(deaf bool) {
 }
 
 // lingerBytesMax is how much a peer may send after it was told that the
-// connection is over: one that is in the middle of a large message does not look
+// connection is over: a peer in the middle of a large message does not look
 // before it is through with it.
 const lingerBytesMax = 64 << 20
 

@@ -4,13 +4,13 @@ package ws
 
 import "context"
 
-// token is a right that one goroutine has at a time. It goes to those who wait
-// for it in the order in which they came. Its Conn's mu guards it: whoever takes
-// a right has something to do under mu anyway, and an idle connection pays for
-// no channel.
+// token is a right that one goroutine has at a time. It goes to the waiting
+// goroutines in the order in which they came. Its Conn's mu guards it: a goroutine
+// that takes a right has something to do under mu anyway, and an idle connection
+// pays for no channel.
 type token struct {
 	// last is nil while nobody has the right, nobody while somebody has it and
-	// nobody waits, and else the last of those who wait: last.next is the first,
+	// nobody waits, and else the last of the waiters: last.next is the first,
 	// and so on round to last.
 	last *waiter
 }
@@ -97,8 +97,8 @@ func (c *Conn) acquire(ctx context.Context, t *token) error {
 	return c.acquireLater(ctx, t)
 }
 
-// tryAcquire is acquire for who does not wait. It reports whether t is taken and
-// mu locked.
+// tryAcquire is acquire without waiting. It reports whether t is taken and mu
+// locked.
 func (c *Conn) tryAcquire(t *token) bool {
 	c.mu.Lock()
 	if c.closed == nil && t.take() {

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 )
 
-// Those who wait get the right in the order in which they came, whoever of them
-// gives up.
+// Waiters get the right in the order in which they came, whichever of them gives
+// up.
 func TestTokenGoesRoundInOrder(t *testing.T) {
 	for gone := range 4 { // 3: nobody gives up
 		synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestTokenGoesRoundInOrder(t *testing.T) {
 	}
 }
 
-// The right that comes to one who is just giving up is not lost.
+// The right that comes to a waiter that is just giving up is not lost.
 func TestTokenIsPassedOnByWhoGaveUp(t *testing.T) {
 	var right token
 	right.take()

@@ -9,7 +9,7 @@ import (
 
 var errNoTransport = fmt.Errorf("websocket: a page does not see the transport of a connection: %w", errors.ErrUnsupported)
 
-// transport stands for the one that the browser hides.
+// transport stands for the transport that the browser hides.
 type transport struct{ c *Conn }
 
 func (transport) Read([]byte) (int, error)         { return 0, errNoTransport }

@@ -19,7 +19,7 @@ import (
 // It returns ErrMessageType or ErrNotUTF8 and sends nothing when the message
 // cannot be sent, ErrClosing when a close frame was sent, and a *CloseError
 // when the connection has ended. When ctx ends first, Write returns its error
-// and the connection goes on; what is missing of a message that has been sent in
+// and the connection goes on; the rest of a message that has been sent in
 // part is kept and goes out before whatever is written next. Err has the final
 // word on why a connection ended, which a Write that was cut off may not know
 // yet. Over TLS, where a

@@ -39,9 +39,9 @@ func (d *Deflater) Init(dir Direction, o *Options) {
 	*d = Deflater{options: o, bits: uint8(bits), takeover: !dir.NoContextTakeover}
 }
 
-// Append appends the compressed form of a whole message to dst: what is the
-// payload of its frames, the first of which has RSV1 set (RFC 7692 §6). What
-// does not compress is stored, and takes a few bytes more than it is long.
+// Append appends the compressed form of a whole message to dst: the payload of
+// its frames, the first of which has RSV1 set (RFC 7692 §6). Data that does not
+// compress is stored, and takes a few bytes more than it is long.
 //
 // dst and payload must not overlap; payload is only read.
 func (d *Deflater) Append(dst, payload []byte) []byte {

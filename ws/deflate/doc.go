@@ -5,7 +5,7 @@
 //
 // Negotiation. A server answers with Accept, a client asks with Offer and
 // checks the answer with CheckResponse. Both get Params, and from them one
-// Direction for what is sent and one for what is received.
+// Direction for sent messages and one for received messages.
 //
 // Deflater compresses the messages of a connection, or Append a message for
 // many connections. A payload appears in the frames like this:
@@ -31,8 +31,8 @@
 //	Inflater, takeover   <= 1<<window bits, as far as needed     + 8 KiB, pooled
 //	Inflater, none       nothing                                 + 8 KiB and the window, pooled
 //
-// What is kept grows with what was sent, so a connection that has exchanged
-// 1 KiB keeps a few KiB whatever was agreed.
+// The history that is kept grows with what was sent, so a connection that has
+// exchanged 1 KiB keeps a few KiB whatever was agreed.
 //
 // # Window bits
 //

@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// Whatever is offered, the answer is one that the same client would accept,
+// Whatever is offered, the same client would accept the answer,
 // and within what it offered.
 func FuzzAccept(f *testing.F) {
 	for _, s := range []string{
@@ -49,7 +49,7 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
-// Whatever a server answers, what is taken for agreed is in range.
+// Whatever a server answers, the agreed parameters are in range.
 func FuzzCheckResponse(f *testing.F) {
 	for _, offer := range []string{pmd, pmd + "; client_max_window_bits", pmd + "; server_max_window_bits=10; client_max_window_bits=9"} {
 		for _, s := range []string{"", pmd, pmd + "; server_max_window_bits=9; client_max_window_bits=8", pmd + "; foo", pmd + "," + pmd} {

@@ -51,7 +51,7 @@ const blockTail = "\x00\x00\xff\xff"
 // many bytes it wrote to dst and how many of src it used.
 //
 // When more is set, dst was too short: there is at least one more byte to come.
-// Call again with what is left of src, even if that is nothing, the same last,
+// Call again with the rest of src, even if that is nothing, the same last,
 // and room in dst. When it is not set, all of src was used, and after last the
 // message is complete; the next call begins the next one. The parts may be cut
 // anywhere, and dst may have any size from 1.

@@ -34,8 +34,8 @@ func Accept(offers []handshake.Extension, o *Options) (p Params, response handsh
 func (o *Options) accept(offer fields) (Params, handshake.Extension) {
 	var answer fields
 
-	// §7.1.1: what is offered must be confirmed, or, of the client, is known
-	// best when it is; what is not may be demanded all the same.
+	// §7.1.1: an offered parameter must be confirmed, or, of the client, is known
+	// best when it is; one that is not offered may be demanded all the same.
 	answer.serverNoTakeover = offer.serverNoTakeover || o.ServerNoContextTakeover
 	answer.clientNoTakeover = offer.clientNoTakeover || o.ClientNoContextTakeover
 

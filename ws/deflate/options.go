@@ -44,7 +44,7 @@ type Options struct {
 
 	// ServerMaxWindowBits and ClientMaxWindowBits are how far back the server,
 	// or the client, may refer: 1<<8 to 1<<15 bytes, which is what the other
-	// side has to keep. Default: 15; what is outside is brought inside. A server
+	// side has to keep. Default: 15; a value outside is brought inside. A server
 	// cannot limit a client that does not offer to be limited.
 	ServerMaxWindowBits int
 	ClientMaxWindowBits int
@@ -138,7 +138,7 @@ func (o *Options) withDefaults() Options {
 	return o.WithDefaults()
 }
 
-// windowBits brings bits into range; 0 and what is negative are the default.
+// windowBits brings bits into range; 0 and negative values are the default.
 func windowBits(bits int) int {
 	if bits <= 0 {
 		return WindowBitsMax
@@ -148,7 +148,7 @@ func windowBits(bits int) int {
 
 // CompressedBytesMax returns the most bytes a reasonable sender needs for the
 // compressed form of a message of n bytes, which may be a little more than n.
-// Whoever limits messages to n bytes must accept that many of compressed ones.
+// A receiver that limits messages to n bytes must accept that many of compressed ones.
 func CompressedBytesMax(n int64) int64 {
 	const overhead = 64
 	// The least thrifty setting of zlib takes a quarter more.

@@ -14,7 +14,7 @@ const (
 // String returns "text" or "binary".
 func (t MessageType) String() string { return wire.Opcode(t).String() }
 
-// Message is a message in memory. Where it comes from or goes to says who owns Data.
+// Message is a message in memory. Its source or destination says who owns Data.
 type Message struct {
 	Type MessageType
 	Data []byte

@@ -40,7 +40,7 @@ func TestPrepareRefuses(t *testing.T) {
 	}
 }
 
-// What is prepared stays what it was, whatever becomes of the caller's slice and
+// A prepared message stays what it was, whatever becomes of the caller's slice and
 // whatever is appended to what the message gives away.
 func TestPreparedNeverChanges(t *testing.T) {
 	for _, size := range []int{0, 1, 125, 126, 65535, 65536} {

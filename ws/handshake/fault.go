@@ -22,12 +22,12 @@ const (
 )
 
 // Fault says why a request may not become a WebSocket, and how to answer it.
-// Whoever answers adds a body of its own, and closes the connection: bytes that
+// The caller adds a body of its own to the answer, and closes the connection: bytes that
 // the client sent after the request are frames, and must not be taken for
 // another request.
 type Fault struct {
 	Status int    // of the response: 400, 403, 405, 426, 431, 500 or 505
-	Rule   Rule   // the one that was broken
+	Rule   Rule   // the rule that was broken
 	Reason string // what was wrong and what would be right; ASCII, fit for a response body
 
 	// Header is what the response must carry besides. It belongs to the caller.

@@ -178,7 +178,7 @@ func FuzzParseExtensions(f *testing.F) {
 	})
 }
 
-// Without patterns, what is allowed is the same host as net/url sees it.
+// Without patterns, the allowed origin is the same host as net/url sees it.
 func FuzzOrigin(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"http://example.com", "example.com"}, {"https://example.com:8443", "example.com:8443"}, {"https://example.com", "example.com:443"},

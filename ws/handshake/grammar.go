@@ -70,8 +70,8 @@ func ParseTokens(values []string) ([]string, error) {
 	return tokens, nil
 }
 
-// containsToken reports whether a list field names token, in any case. What is
-// malformed around it does not matter: an intermediary may have added to the list.
+// containsToken reports whether a list field names token, in any case. Malformed
+// elements around it do not matter: an intermediary may have added to the list.
 func containsToken(values []string, token string) bool {
 	for _, v := range values {
 		for element := range strings.SplitSeq(v, ",") {

@@ -1,7 +1,7 @@
 package handshake
 
 // Limits on what one peer may make the other hold. The bytes of a whole head are
-// bounded by whoever reads it; these bound what becomes of them. A request past
+// bounded by its reader; these bound what becomes of them. A request past
 // a limit is answered with 431 (RFC 6585 §5).
 const (
 	// TokensMax is the most elements ParseTokens returns, and so the most

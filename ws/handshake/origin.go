@@ -7,7 +7,7 @@ import (
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
-// Origins is the one policy on who may use a server from a browser: the same
+// Origins is the one policy on which pages may use a server from a browser: the same
 // origin always, and whatever its patterns add. A nil *Origins allows the same
 // origin only. It is immutable, so any number of goroutines may share it.
 type Origins struct {
@@ -131,7 +131,7 @@ func (o *Origins) Lists(origin string) bool {
 
 // Trusts reports whether Allow does for a page of somebody in particular: of the same
 // origin, or of one that a pattern names. "*", "null" and SCHEME://* let in everybody's
-// pages, for whom cookies, which the visitor's browser adds, must not speak. An empty
+// pages, for which cookies, which the visitor's browser adds, must not speak. An empty
 // origin is nobody's.
 func (o *Origins) Trusts(origin, host string, secure bool) bool {
 	page, err := parseOrigin(origin)

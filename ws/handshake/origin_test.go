@@ -490,7 +490,7 @@ func TestOriginsString(t *testing.T) {
 	}
 }
 
-// Only what is listed by itself is known by itself.
+// Only an origin that is listed by itself is known by itself.
 func TestOriginsLists(t *testing.T) {
 	for _, c := range []struct {
 		patterns []string

@@ -15,7 +15,7 @@ const (
 	ControlPayloadBytesMax = 125
 )
 
-// Errors of ParseHeader. Each is a protocol error of whoever sent the frame.
+// Errors of ParseHeader. Each is a protocol error of the frame's sender.
 var (
 	ErrLengthNotMinimal = errors.New("wire: frame length is not in its shortest form")
 	ErrLengthOverflow   = errors.New("wire: most significant bit of a 64-bit frame length is set")

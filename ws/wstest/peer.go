@@ -21,7 +21,7 @@ type Peer struct {
 }
 
 // NewPeer returns a peer that talks over nc. As a client it masks its frames, with
-// a fixed key. Who made nc closes it, with Hangup for example.
+// a fixed key. The maker of nc closes it, with Hangup for example.
 func NewPeer(t testing.TB, nc net.Conn, client bool) *Peer { return &Peer{t: t, nc: nc, mask: client} }
 
 // Frame is a frame as the peer received it, unmasked.
