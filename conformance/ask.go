@@ -26,7 +26,7 @@ func opensWith(edit func(*opening), subs []string) func(*session) {
 	}
 }
 
-// opensWithRare is opensWith for what is right and so rare that to refuse it
+// opensWithRare is opensWith for a request that is right and so rare that to refuse it
 // does no harm.
 func opensWithRare(edit func(*opening)) func(*session) {
 	return func(s *session) {

@@ -59,7 +59,7 @@ func withParams(params string) string {
 }
 
 // answerTo returns an answer to the client's offer that has params and what the
-// offer demands, or what is missing in the offer.
+// offer demands, or what the offer lacks.
 func (s *session) answerTo(params string) (answer, missing string) {
 	offers, err := handshake.ParseExtensions(s.request.fields["Sec-Websocket-Extensions"])
 	if err != nil {

@@ -3,7 +3,7 @@ package conformance
 import "strings"
 
 // originCases pretend to be a browser. A server that admits any page is not
-// wrong, since only its owner knows what it serves, but one that has a policy
+// wrong, since only its owner knows what it serves, but a server that has a policy
 // must not be tricked.
 func originCases() []Case {
 	const section = "RFC 6455 §10.2"

@@ -141,7 +141,7 @@ func responseCases() []Case {
 	status := func(first string) edit {
 		return func(_ *session, o *opening) {
 			o.first = "HTTP/1.1 " + first
-			// What is no 101 is an answer like any other in HTTP, after which a client
+			// A response that is no 101 is an answer like any other in HTTP, after which a client
 			// may use the connection for its next request, which the suite does not serve.
 			o.set("Connection", "Upgrade, close")
 			if !strings.HasPrefix(first, "204") && !strings.HasPrefix(first, "304") { // they have none by definition

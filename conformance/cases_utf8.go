@@ -177,7 +177,7 @@ func utf8FrameCases() []Case {
 }
 
 // failsEarly sends a fragment with bad text and holds the rest of the message
-// back. A peer that answers a ping has not noticed; one that notices when the
+// back. A peer that answers a ping has not noticed; a peer that notices when the
 // message is complete is late.
 func failsEarly(bad, rest string) func(*session) {
 	return func(s *session) {

@@ -16,7 +16,7 @@ const deflateName = "permessage-deflate"
 type deflate struct {
 	client, server direction // what each side sends
 	sendsAsServer  bool      // the suite is the server
-	remark         string    // what is not strict about the agreement
+	remark         string    // how the agreement is not strict
 
 	writer  *flate.Writer
 	out     bytes.Buffer

@@ -143,7 +143,7 @@ func TestFairToClients(t *testing.T) {
 	}
 }
 
-// TestHTTPClient drives the suite with a client that handles what is no 101 as
+// TestHTTPClient drives the suite with a client that handles a response other than 101 as
 // HTTP does: unless it is told otherwise, it sends its next request over the same
 // connection.
 func TestHTTPClient(t *testing.T) {

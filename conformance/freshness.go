@@ -5,7 +5,7 @@ import "sync"
 // freshness keeps what a client must draw anew for every connection: its
 // Sec-WebSocket-Key and its masks.
 type freshness struct {
-	mu    sync.Mutex // guards what is below
+	mu    sync.Mutex // guards the fields below
 	masks map[[4]byte]int
 	keys  map[string]int
 }

@@ -29,7 +29,7 @@ type received struct {
 // inbox holds what has been received and not been looked at. The reader must
 // not wait for the case, which may be waiting for the peer to read.
 type inbox struct {
-	mu     sync.Mutex // guards what is below
+	mu     sync.Mutex // guards the fields below
 	room   sync.Cond  // signalled when there is room, or when closed
 	list   []received
 	bytes  int
@@ -87,7 +87,7 @@ func (b *inbox) close() {
 var errFrame = errors.New("not a frame")
 
 // receive reads frames until the connection ends. It calls closing when a close
-// frame came: whoever sent it may not read any more.
+// frame came: its sender may not read any more.
 func receive(br *bufio.Reader, b *inbox, log *recorder, closing func()) {
 	for {
 		h, raw, payload, err := readFrame(br)

@@ -157,7 +157,7 @@ func requestURI(h *head) (*url.URL, error) {
 	return url.ParseRequestURI(words[1])
 }
 
-// play plays case i if the request is one that a server accepts.
+// play plays case i if a server accepts the request.
 func (d *desk) play(ctx context.Context, i int, a *arrivedClient, headErr error) {
 	d.suite.fresh.addKey(a.head.get("Sec-WebSocket-Key"))
 	c := d.cases[i]
@@ -170,7 +170,7 @@ func (d *desk) play(ctx context.Context, i int, a *arrivedClient, headErr error)
 	}
 }
 
-// faultOf says what is wrong with a client's request.
+// faultOf returns the fault of a client's request.
 func faultOf(h *head, headErr error) string {
 	if headErr != nil {
 		return headErr.Error()

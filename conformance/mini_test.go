@@ -54,8 +54,8 @@ type faults struct {
 	truncatesInflated               bool
 }
 
-// mini is a small echo peer of its own: what passes shows that the suite is fair,
-// and what is broken in it shows that the suite can fail.
+// mini is a small echo peer of its own: its passes show that the suite is fair,
+// and its faults show that the suite can fail.
 type mini struct {
 	faults
 	client bool

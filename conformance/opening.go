@@ -135,7 +135,7 @@ func (s *session) openToServer(t terms) {
 	s.acceptResponse(h, t)
 }
 
-// writeOpening writes o and what is to follow it at once.
+// writeOpening writes o and the bytes that are to follow it at once.
 func (s *session) writeOpening(o *opening, t terms) {
 	b := []byte(o.String())
 	s.log.sent("%s", showHead(string(b)))

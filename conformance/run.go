@@ -130,7 +130,7 @@ type collector struct {
 	cases []Case
 	start time.Time
 
-	mu      sync.Mutex // guards what is below, and serialises Progress
+	mu      sync.Mutex // guards the fields below, and serialises Progress
 	target  string
 	named   bool // by an agent parameter
 	results []*Result

@@ -253,7 +253,7 @@ func TestClientIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestBadRequests connects with what is no request of a client.
+// TestBadRequests connects with bytes that are no request of a client.
 func TestBadRequests(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -45,9 +45,9 @@ const (
 // recorder collects a wire log. It is safe for concurrent use.
 type recorder struct {
 	start   time.Time
-	secrets *strings.Replacer // hides what is not to be shown of what is sent; nil for nothing
+	secrets *strings.Replacer // hides the secrets in what is sent; nil for nothing
 
-	mu      sync.Mutex // guards what is below
+	mu      sync.Mutex // guards the fields below
 	head    []Entry
 	tail    []Entry // a ring, once it is full
 	next    int     // the oldest in tail

@@ -53,7 +53,7 @@ type pageVerdict struct {
 	On    bool
 }
 
-// rank is the place of a verdict among others: what is wrong comes first, and
+// rank is the place of a verdict among others: failures come first, and
 // the rest stays together.
 func rank(v conformance.Verdict) int {
 	switch v {

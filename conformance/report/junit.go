@@ -45,7 +45,7 @@ type junitMessage struct {
 }
 
 // JUnit writes r as JUnit XML, as CI systems read it. A failure is a failure and
-// what is not supported is skipped. What is not strict or informational passes,
+// unsupported cases are skipped. Non-strict and informational cases pass,
 // with the detail as its output.
 func JUnit(w io.Writer, r *conformance.Report) error {
 	all, groups := Summarize(r)

@@ -41,7 +41,7 @@ func sample() *conformance.Report {
 	}
 }
 
-// Failures come before what is not strict, under headings that count them, and
+// Failures come before non-strict cases, under headings that count them, and
 // the last line names them again, below however much there is.
 func TestText(t *testing.T) {
 	r := sample()

@@ -84,7 +84,7 @@ func of(r *conformance.Report, v conformance.Verdict) []*conformance.Result {
 // namedMax is how many failures the last line of a summary names.
 const namedMax = 10
 
-// Text writes a summary for a terminal: what failed, what is not strict, a table
+// Text writes a summary for a terminal: failures, non-strict cases, a table
 // of groups, a sentence, and the names of what failed once more, since the first
 // of it may have scrolled away.
 func Text(w io.Writer, r *conformance.Report) error {
