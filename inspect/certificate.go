@@ -58,7 +58,7 @@ func certificateNames(c *x509.Certificate) []string {
 type distrust struct{ id, means, do string }
 
 // judgeChain returns every reason not to trust the chain that a server sent for
-// host: its dates, its names and who signed it are looked at one by one, so that
+// host: its dates, its names and its signer are looked at one by one, so that
 // mending one does not bring the next to light.
 func judgeChain(chain []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) []distrust {
 	var reasons []distrust

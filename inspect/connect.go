@@ -37,7 +37,7 @@ func (in *inspector) lookup(ctx context.Context, host string, x *Exchange) ([]ne
 
 // connect resolves host and connects to it. The first time it tries every
 // address, so that the report can say which work; after that it takes the one
-// that worked. The stage is the one that failed.
+// that worked. The stage is the failed one.
 func (in *inspector) connect(ctx context.Context, host, port string, x *Exchange) (net.Conn, stage, error) {
 	key := net.JoinHostPort(host, port)
 	if address, ok := in.worked[key]; ok {

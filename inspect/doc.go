@@ -3,7 +3,7 @@
 // Run looks up the name, connects, verifies the certificate, makes the opening
 // handshake and uses the connection for a few seconds. It reports what happened
 // at each step, and as findings what that means and what to do about it. It is
-// made for endpoints that do not work: what is wrong is judged from the bytes, and
+// made for endpoints that do not work: faults are judged from the bytes, and
 // where there are several explanations it tries the handshake again with one
 // thing changed to see which is right.
 //

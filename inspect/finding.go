@@ -40,7 +40,7 @@ type Finding struct {
 	Example string `json:"example,omitempty"` // lines of configuration
 }
 
-// found adds a finding of the catalogue. Each ID is found once; what is said first stays.
+// found adds a finding of the catalogue. Each ID is found once; the first text stays.
 func (in *inspector) found(id, means, do string) *Finding {
 	kind, ok := catalogue[id]
 	if !ok {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// head is the head of a response, read leniently: what is wrong with it is kept.
+// head is the head of a response, read leniently: its faults are kept.
 type head struct {
 	start        string // the status line
 	status       int

@@ -26,7 +26,7 @@ type inspector struct {
 // http or https, or host, host:port or host/path, for which it guesses the scheme
 // and says so. o may be nil.
 //
-// What is wrong with the endpoint is in the report, not in the error. The error
+// Faults of the endpoint are in the report, not in the error. The error
 // is a *TargetError, a *handshake.FieldError, or names an option, if target or o
 // cannot be used, and the report then nil; or the context's, and the report then ends where it
 // was. Runs may be concurrent.
@@ -189,7 +189,7 @@ func (r *Report) summarize() string {
 		f := &r.Findings[i]
 		switch {
 		case f.Grade != Error:
-		case worst == nil, worst.ID == "redirect", // what is at its end says more
+		case worst == nil, worst.ID == "redirect", // the finding at its end says more
 			slices.Contains(causes, f.ID) && !slices.Contains(causes, worst.ID):
 			worst = f
 		}

@@ -73,7 +73,7 @@ type Options struct {
 	Sample bool
 
 	// Insecure goes on in spite of a certificate that cannot be trusted, and
-	// grades what is wrong with it as warnings.
+	// grades its faults as warnings.
 	Insecure bool
 
 	// Pings is how many are sent, one after the other. Default 10, and NoPings for

@@ -9,7 +9,7 @@ import (
 // reserved (RFC 6761 §6.4), so no server lists it.
 const foreignOrigin = "https://another-site.invalid"
 
-// probeOrigins finds out who may connect from a browser. a is the handshake that
+// probeOrigins finds out which pages may connect from a browser. a is the handshake that
 // succeeded.
 func (in *inspector) probeOrigins(ctx context.Context, a *attempt) {
 	t := a.target

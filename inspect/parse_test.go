@@ -72,7 +72,7 @@ func TestParseTarget(t *testing.T) {
 	}
 }
 
-// What is parsed can be dialled, and means the same when written out.
+// A parsed target can be dialled, and means the same when written out.
 func FuzzParseTarget(f *testing.F) {
 	for _, seed := range []string{"ws://h", "wss://h:1/p?q#f", "example.com:443", "::1/x", "[::1]:80", "http://u:p@h/%41", "ws://%zz", "//", "a:b:c"} {
 		f.Add(seed)

@@ -37,7 +37,7 @@ func (p problem) godwit() string {
 }
 
 // reason is how an answer explains itself: its problem document, or one line of
-// plain text. It is "" for pages and for what is too long for a sentence.
+// plain text. It is "" for pages and for a text that is too long for a sentence.
 func reason(a *attempt) string {
 	p := problemOf(a)
 	text := p.Title

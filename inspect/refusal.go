@@ -9,7 +9,7 @@ import (
 )
 
 // refused explains an answer that is neither 101 nor a redirect. It tries the
-// handshake again with one thing changed where that may tell what is wrong.
+// handshake again with one thing changed where that may show the fault.
 func (in *inspector) refused(ctx context.Context, a *attempt) {
 	if saysTLS(a) && !a.target.secure() && in.answeredTLS(ctx, a.target, "The server answers that it wants TLS at this port: it is an https server, and the URL says ws.") {
 		return
@@ -82,7 +82,7 @@ func (in *inspector) experiment(ctx context.Context, a *attempt) {
 }
 
 // compareWithPlain finds out whether a GET that asks for no upgrade is answered
-// the same: then whoever answered did not look at the upgrade.
+// the same: then the server or proxy that answered did not look at the upgrade.
 func (in *inspector) compareWithPlain(ctx context.Context, a *attempt, known *signature) {
 	status := a.head.status
 	if status/100 != 2 && status != 400 && status != 404 && status != 405 && status != 426 || ctx.Err() != nil {

@@ -135,7 +135,7 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("sent on: %v", h)
 	}
 
-	// What is at the end of a redirect is what the summary is about.
+	// The summary is about the end of a redirect.
 	gone := listen(t, nil, false, func(p *peer) {
 		if p.request == "GET /" {
 			page("302 Found", "", "Location: /gone")(p)

@@ -20,7 +20,7 @@ type secured struct {
 	presented bool       // it sent certificates
 }
 
-// startTLS makes the TLS handshake. Whom the certificate is for is judged
+// startTLS makes the TLS handshake. The names in the certificate are judged
 // afterwards, so that everything that is wrong with it can be said.
 func (in *inspector) startTLS(ctx context.Context, nc net.Conn, t *target, s spec, x *Exchange) (net.Conn, *secured, error) {
 	ctx, cancel := context.WithTimeout(ctx, in.options.Timeout)
