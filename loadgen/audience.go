@@ -103,7 +103,7 @@ func (a *audience) leave(m *membership, has func(number uint64) bool) {
 func (a *audience) advance() {
 	moved := false
 	for a.live > 0 && a.slot(a.done).Load() <= 0 {
-		a.slot(a.done).Store(int64(a.live)) // for the one that the window admits now
+		a.slot(a.done).Store(int64(a.live)) // for the number that the window admits now
 		a.done++
 		moved = true
 	}

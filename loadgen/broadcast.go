@@ -393,7 +393,7 @@ func (l *listener) noteDamaged(message []byte, from int, number uint64, now time
 	}
 }
 
-// receive notes a publication. One that is not good is no sample.
+// receive notes a publication. A bad one is no sample.
 func (l *listener) receive(number uint64, now time.Duration, good bool) {
 	first, mine := l.measuring.Load(), &l.next[number%l.publishers]
 	due := max(mine.Load(), first+number%l.publishers)

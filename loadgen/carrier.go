@@ -28,7 +28,7 @@ type heard struct {
 
 // follower is a subscription, for one goroutine; close may be called by others.
 type follower interface {
-	// next waits for what is heard next.
+	// next waits for the next thing heard.
 	next() (heard, error)
 
 	// retry is how long the server wants the client to wait before it comes back; 0 if it
@@ -116,7 +116,7 @@ type eventFollower struct {
 	isOver bool
 }
 
-// open reads until the stream has said something: one that ends before that was opened
+// open reads until the stream has said something: a stream that ends before that was opened
 // only to say when to come back.
 func (f *eventFollower) open() error {
 	h, err := f.next()

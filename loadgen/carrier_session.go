@@ -187,7 +187,7 @@ func (f *sessionFollower) next() (heard, error) {
 			}
 			return h, nil
 		case o.Reconnect != nil:
-			return heard{}, nil // whoever follows asks what the server has said
+			return heard{}, nil // the caller asks what the server has said
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
-// hears is what is heard until the subscription ends, and how it does.
+// hears is everything heard until the subscription ends, and how it does.
 func hears(f follower) string {
 	var said strings.Builder
 	for {

@@ -118,7 +118,7 @@ type watched struct {
 	mu   sync.Mutex // guards what follows
 	now  *observer
 	gone reading // what those have used that have ended
-	last reading // of the one that runs
+	last reading // of the process that runs
 }
 
 // look looks for the server that has begun. It reports whether there is one to observe.

@@ -45,7 +45,7 @@ func commandOf(t *testing.T, address, listens string) *command {
 	return &command{line: "'" + os.Args[0] + "' -test.run '^$'", address: address, timeout: 30 * time.Second}
 }
 
-// A server that is started listens, one that is killed does not, and it can be started
+// A started server listens, a killed one does not, and it can be started
 // again.
 func TestCommand(t *testing.T) {
 	address := freeAddress(t)

@@ -20,7 +20,7 @@
 //	counted  1    1    16   11   6    1    1 ms
 //
 // So nothing that a user would have waited for is left out of the percentiles
-// (what is known as coordinated omission).
+// (the mistake known as coordinated omission).
 //
 // # What the limit was
 //

@@ -221,7 +221,7 @@ func (c *echoConn) sentAt(number uint64) (at time.Duration, timed bool) {
 	return at, c.isMeasured(at)
 }
 
-// openLoop sends what is due when it is due, whatever has been answered.
+// openLoop sends each message when it is due, whatever has been answered.
 func (c *echoConn) openLoop() {
 	plan := schedule{c.o.Rate}
 	step := int64(len(c.conns))

@@ -15,8 +15,8 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
-// A server that stalls for a second is a second of waiting for whoever would have
-// sent meanwhile. In an open loop all of them are counted; in a closed loop one
+// A server that stalls for a second is a second of waiting for every message that
+// was due meanwhile. In an open loop all of them are counted; in a closed loop one
 // for each connection. That is the difference that both exist for.
 func TestStallIsNotOmitted(t *testing.T) {
 	const rate, seconds = 100, 10
@@ -69,7 +69,7 @@ func TestStallIsNotOmitted(t *testing.T) {
 	}
 }
 
-// A server that does not even read for a second blocks who sends to it, so that
+// A server that does not even read for a second blocks its senders, so that
 // messages leave late. Their latency counts from when they were due all the same.
 func TestBlockedSenderIsNotOmitted(t *testing.T) {
 	const rate, seconds, size = 100, 10, 4 << 10

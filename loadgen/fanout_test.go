@@ -31,7 +31,7 @@ func TestFanoutCounts(t *testing.T) {
 	})
 }
 
-// In a closed loop the window bounds what is under way to the slowest.
+// In a closed loop the window bounds the publications under way to the slowest.
 func TestFanoutWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &broadcaster{before: func() { time.Sleep(5 * time.Millisecond) }}
@@ -231,7 +231,7 @@ func TestPublisherURL(t *testing.T) {
 	}
 }
 
-// The audience under every order of events: what is complete is complete.
+// The audience under every order of events: a complete publication is complete.
 func TestAudience(t *testing.T) {
 	a := newAudience(2, 1)
 	members := []*membership{{}, {}, {left: true}}
@@ -285,7 +285,7 @@ func TestFanoutStallIsNotOmitted(t *testing.T) {
 		"some is not":               {2 * time.Second, 350, 150, 1700, 3400},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := &broadcaster{before: func() { time.Sleep(20 * time.Millisecond) }} // half of what is due
+			b := &broadcaster{before: func() { time.Sleep(20 * time.Millisecond) }} // half of those due
 			m := &memory{handle: b.handle, buffer: 2_000}
 			r, err := Fanout(t.Context(), "ws://memory/", Options{Connections: 2, Rate: 100, Duration: 5 * time.Second, Warmup: NoWarmup, Drain: c.drain, Size: 20_000, dial: m.dial})
 			if err != nil {

@@ -13,7 +13,7 @@ type place struct {
 	offset uint64
 }
 
-// parsePlace is the zero place for what is none.
+// parsePlace is the zero place for a text that is none.
 func parsePlace(text string) place {
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 {
@@ -26,7 +26,7 @@ func parsePlace(text string) place {
 	return place{text[:i], offset}
 }
 
-// feed is what is published while servers come and go: numbers, and the place of each
+// feed has the publications made while servers come and go: numbers, and the place of each
 // that the server has said it has taken. It is safe for concurrent use.
 //
 // A number whose answer was lost may have been published or not. Nobody misses it.
@@ -129,7 +129,7 @@ func (l *ledger) receive(f *feed, number int) {
 // announce enters a gap that ends at a place.
 func (l *ledger) announce(to place) { l.gap = to }
 
-// miss counts what is missing before a number.
+// miss counts the numbers missing before a number.
 func (l *ledger) miss(f *feed, number int) {
 	announced, lost := f.between(max(l.first, l.last), number, l.gap)
 	l.announced += announced

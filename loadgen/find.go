@@ -40,7 +40,7 @@ const (
 	// fineness is how close to the limit a search goes. Machines are not steadier.
 	fineness = 1.05
 
-	// findDigits is how many digits a value has that is tried, so that what is found
+	// findDigits is how many digits a value has that is tried, so that the value found
 	// is a plain number.
 	findDigits = 2
 
@@ -258,7 +258,7 @@ func between(low, high float64) float64 {
 	return math.Round(v/max(unit, 1)) * max(unit, 1)
 }
 
-// step tries a value, up to so many times until it meets the goal. An error is one that says
+// step tries a value, up to so many times until it meets the goal. An error says
 // that nothing can be measured at all; later ones are misses. When ctx ends in
 // the middle, the step is as if it had not been.
 func (s *finder) step(ctx context.Context, value float64, tries int) (met bool, err error) {

@@ -29,7 +29,7 @@ func queueing(each time.Duration) func(int, *ws.Conn) {
 }
 
 // A server that needs 10 ms for a message holds 100 a second. Every value that is
-// found holds, the one that missed does not, and they are near each other.
+// found holds, the value that missed does not, and they are near each other.
 func TestFindRate(t *testing.T) {
 	for _, start := range []float64{0, 10, 400} {
 		synctest.Test(t, func(t *testing.T) {

@@ -75,8 +75,7 @@ func (s *shard) record(d time.Duration) {
 	_ = s.histogram.RecordValue(min(max(int64(d), 0), latencyMax)) // cannot fail within the range
 }
 
-// collect empties the shards. It returns what is new, valid until the
-// next call.
+// collect empties the shards. It returns the new values, valid until the next call.
 func (r *recorder) collect() (interval *hdrhistogram.Histogram, received int64) {
 	r.interval.Reset()
 	for i := range r.shards {
@@ -111,7 +110,7 @@ func summarize(h *hdrhistogram.Histogram) *Latency {
 		Count: h.TotalCount(), Min: millis(time.Duration(h.Min())), Mean: millis(time.Duration(h.Mean())), Max: millis(time.Duration(h.Max())),
 		P50: at(50), P75: at(75), P90: at(90), P99: at(99), P999: at(99.9), P9999: at(99.99),
 	}
-	// Every half of what is left gets as many points, until a point would stand
+	// Every half of the rest gets as many points, until a point would stand
 	// for less than one sample.
 	const pointsPerHalf = 5
 	for i := 0; ; i++ {

@@ -76,7 +76,7 @@ func (m *httpMemory) stop() {
 	synctest.Wait() // until what net/http has for each connection has ended
 }
 
-// streamer sends what is posted to every stream.
+// streamer sends each post to every stream.
 type streamer struct {
 	mu      sync.Mutex
 	streams map[chan string]int // and the how manieth it is

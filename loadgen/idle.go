@@ -80,7 +80,7 @@ func (r *run) pingAll(ctx context.Context, conns []*ws.Conn) {
 				switch {
 				case err == nil:
 					r.latency.shard(i).recordLatency(took)
-				case ctx.Err() == nil && conns[i].Err() == nil: // one that has ended is counted already
+				case ctx.Err() == nil && conns[i].Err() == nil: // an ended one is counted already
 					r.tally.addError("ping", err)
 				}
 			}

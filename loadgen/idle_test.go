@@ -214,7 +214,7 @@ func TestStormRefused(t *testing.T) {
 	})
 }
 
-// Who does not come back in time is counted.
+// A client that does not come back in time is counted.
 func TestStormGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{handle: func(_ int, conn *ws.Conn) { _, _, _ = conn.Read(context.Background()) }}

@@ -19,7 +19,7 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// Every limit of the options: what is at it passes, what is beyond it is refused
+// Every limit of the options: a value at it passes, a value beyond it is refused
 // with a reason.
 func TestOptions(t *testing.T) {
 	for _, c := range []struct {

@@ -91,7 +91,7 @@ func stormOfServer(ctx context.Context, target string, o Options) (*Report, erro
 	return s.play(ctx)
 }
 
-// observeListeners observes who listens at a URL of this machine.
+// observeListeners observes the processes that listen at a URL of this machine.
 func observeListeners(target string) (*observer, error) {
 	pids := listenersOf(target)
 	if len(pids) == 0 {
@@ -260,8 +260,8 @@ func (s *outage) round(ctx context.Context, number int) error {
 	return nil
 }
 
-// publishLoop publishes the numbers, each at its time and none twice: of one whose answer
-// was lost it is not known whether it was published.
+// publishLoop publishes the numbers, each at its time and none twice: whether a number was
+// published whose answer was lost is not known.
 func (s *outage) publishLoop(ctx context.Context) {
 	var clock alarm
 	for clock.wait(ctx, time.Duration(float64(time.Second)/s.o.Rate)) {

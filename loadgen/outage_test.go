@@ -201,7 +201,7 @@ func TestStormOfServer(t *testing.T) {
 			t.Errorf("a round is\n%+v, want\n%+v", round, want)
 		}
 	}
-	// Whoever comes back later missed more of what was published meanwhile, and was told.
+	// A client that comes back later missed more of what was published meanwhile, and was told.
 	f := r.Feed
 	if f.Lost != 0 || f.Repeated != 0 || f.Unanswered != 0 || f.Published < 100 {
 		t.Errorf("%+v", f)
@@ -264,7 +264,7 @@ func TestStormFindsWhatIsLost(t *testing.T) {
 	}
 }
 
-// Those who are sent away come back when they are told to, and it is counted.
+// Clients that are sent away come back when they are told to, and it is counted.
 func TestStormIsSentAway(t *testing.T) {
 	r, err := stormOf(t, &island{starts: 100 * time.Millisecond, full: 4}, Options{Connections: 10, Rate: 1})
 	if err != nil {

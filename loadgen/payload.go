@@ -9,7 +9,7 @@ import (
 )
 
 // A payload says which message it is, so that every answer can be checked to be
-// the one that is due:
+// the due one:
 //
 //	connection  number      filling
 //	6 digits    10 digits   the same for all, and for the size

@@ -40,7 +40,7 @@ func (o *Options) newPoster(d *httpDialer, index int, p *payloads) (*poster, err
 // post publishes what has been written to the request, and returns when the
 // answer is there. A *statusError is an answer other than 2xx.
 func (p *poster) post(ctx context.Context) error {
-	if p.ctx != ctx { // one that lasts: what it costs is not paid for each request
+	if p.ctx != ctx { // a lasting context: its cost is not paid for each request
 		p.leave()
 		p.ctx, p.stop = ctx, context.AfterFunc(ctx, p.close)
 	}

@@ -62,7 +62,7 @@ func FuzzProc(f *testing.F) {
 	})
 }
 
-// This process, and one that is not there.
+// This process, and a process that does not exist.
 func TestObserveProcesses(t *testing.T) {
 	o, err := observeProcesses([]int{os.Getpid(), os.Getpid()})
 	if err != nil {

@@ -193,7 +193,7 @@ func (c *publishConn) next() {
 	c.send(now)
 }
 
-// takeDue takes a request that waits, or makes the connection one that is free.
+// takeDue takes a request that waits, or adds the connection to the free ones.
 func (c *publishConn) takeDue() (due time.Duration, ok bool) {
 	p := c.publish
 	p.mu.Lock()

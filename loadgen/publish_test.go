@@ -85,7 +85,7 @@ func TestPublishStallIsNotOmitted(t *testing.T) {
 	}
 }
 
-// What is not taken is counted with what the server says, and is no sample.
+// A refused publication is counted with what the server says, and is no sample.
 func TestPublishFailures(t *testing.T) {
 	for _, rate := range []float64{20, 0} {
 		synctest.Test(t, func(t *testing.T) {

@@ -115,7 +115,7 @@ type Producer struct {
 	Name     string `json:"name"`
 	Version  string `json:"version"`
 	Platform string `json:"platform,omitempty"`
-	Command  string `json:"command"` // as it can be typed again, without what is secret
+	Command  string `json:"command"` // as it can be typed again, without secrets
 }
 
 // Load is what was asked for.
@@ -235,7 +235,7 @@ type Round struct {
 }
 
 // Feed is what became of numbers that were published while the server was killed and came
-// back. Deliveries, and what is missing, are counted for each client.
+// back. Deliveries, received and missing, are counted for each client.
 type Feed struct {
 	Published  int   `json:"published"`  // numbers that the server has taken
 	Unanswered int   `json:"unanswered"` // numbers of which it did not say so

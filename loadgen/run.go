@@ -31,7 +31,7 @@ type run struct {
 	began  time.Time // the origin of all times below
 	tick   time.Duration
 
-	latency  *recorder // of what is measured
+	latency  *recorder // of the measured time
 	opening  *recorder // of handshakes
 	lateness *recorder // of the open loop's senders
 	tally    tally
@@ -42,7 +42,7 @@ type run struct {
 	ending   context.Context // ends when connections end because the run does
 	end      context.CancelFunc
 
-	from, until time.Duration // what is measured; written before the work begins
+	from, until time.Duration // the measured time; written before the work begins
 
 	server  *observer                // nil: none
 	unseen  bool                     // the server is on this machine, and not told from other programs

@@ -20,7 +20,7 @@ import (
 // something is missing.
 const gapEvent = "gap"
 
-// SSE measures a server that sends what is published to many streams of
+// SSE measures a server that sends publications to many streams of
 // Server-Sent Events. On its own it speaks to a channel's URL of Godwit: a GET
 // opens a stream and a POST publishes. Options.Publishing is for other servers.
 // Publications are found by their payload, wherever it is in the data of an

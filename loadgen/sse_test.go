@@ -63,7 +63,7 @@ func TestSSEStallIsNotOmitted(t *testing.T) {
 	})
 }
 
-// In a closed loop the window bounds what is under way, and the publishers' own
+// In a closed loop the window bounds the publications under way, and the publishers' own
 // requests may be what there is least of.
 func TestSSEWindow(t *testing.T) {
 	for publishers, want := range map[int]int64{1: 200, 4: 600} {
@@ -181,11 +181,11 @@ func TestSSEFaults(t *testing.T) {
 	}
 }
 
-// On real sockets, streams of every framing get what is published.
+// On real sockets, streams of every framing get every publication.
 func TestSSEOfEveryKind(t *testing.T) {
 	plain := serveHTTP(t, httptest.NewServer, &streamer{})
 	secure := serveHTTP(t, httptest.NewTLSServer, &streamer{})
-	// As Mercure has it: what is published is a field of a form.
+	// As Mercure has it: the publication is a field of a form.
 	form := &streamer{events: func(_, _ int, body string) []string {
 		return []string{"id: urn:uuid:x\ndata: " + strings.TrimPrefix(body, "topic=bench&data=") + "\n\n"}
 	}}
@@ -235,7 +235,7 @@ func TestSSEOfEveryKind(t *testing.T) {
 	}
 }
 
-// A server that sends nothing of what is published is recognised.
+// A server that sends no publication is recognised.
 func TestSSEOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newHTTPMemory(&streamer{events: func(int, int, string) []string { return nil }})

@@ -28,7 +28,7 @@ const (
 // a network. Options.Duration is how long a client tries. It returns what Echo
 // returns.
 //
-// With StormOptions.Server the server is what is dropped: it is killed, and started again.
+// With StormOptions.Server the server itself is dropped: it is killed, and started again.
 func Storm(ctx context.Context, target string, o Options) (*Report, error) {
 	if o.Storm.Server != "" {
 		return stormOfServer(ctx, target, o)

@@ -40,7 +40,7 @@ type line struct {
 
 type point struct {
 	X, Y float64
-	Says string // for who points at it
+	Says string // for a reader that points at it
 }
 
 // The sheet. Text is 12 units high, and still legible where a narrow screen

@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/loadgen"
 )
 
-// row is one line of a summary: a name and what is known.
+// row is one line of a summary: a name and its figures.
 type row struct{ Name, Value string }
 
 // rows are the figures of r, the same in every form.

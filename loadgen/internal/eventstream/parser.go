@@ -31,7 +31,7 @@ type Parser struct {
 	Retry time.Duration
 
 	id      []byte // of the event that arrives, which counts when it is whole
-	line    []byte // the beginning of one that came in pieces
+	line    []byte // the beginning of a line that came in pieces
 	name    []byte
 	data    []byte // of the event, if it is copied
 	whole   []byte // of the event, if it is in the bytes of this call
@@ -141,7 +141,7 @@ func (p *Parser) field(line []byte) error {
 	return nil
 }
 
-// keep copies what is in the bytes of this call only.
+// keep copies fields that are in the bytes of this call only.
 func (p *Parser) keep() {
 	if p.whole != nil {
 		p.data = append(p.data[:0], p.whole...)

@@ -128,7 +128,7 @@ func (r *Reader) takeHead(b []byte) (n int, done bool, err error) {
 	return end - had, true, r.begin(whole[:end])
 }
 
-// begin begins with what is behind a head.
+// begin begins with the bytes behind a head.
 func (r *Reader) begin(head []byte) error {
 	f, err := r.response.parse(head)
 	if err != nil {
@@ -151,7 +151,7 @@ func (r *Reader) begin(head []byte) error {
 	return nil
 }
 
-// takeFraming takes a byte, or several, of what is around the chunks.
+// takeFraming takes a byte, or several, of the framing around the chunks.
 func (r *Reader) takeFraming(b []byte) (n int, err error) {
 	for n < len(b) {
 		c := b[n]

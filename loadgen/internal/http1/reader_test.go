@@ -94,7 +94,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// Each limit: what is at it passes, and one byte more does not.
+// Each limit: a length at it passes, and one byte more does not.
 func TestLimits(t *testing.T) {
 	head := func(n int) string {
 		const begin, end = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ", "\r\n\r\n"
