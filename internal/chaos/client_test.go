@@ -17,7 +17,7 @@ import (
 	"github.com/godwit-io/godwit/internal/witness"
 )
 
-// client is one that listens, to channels or to a pattern, and comes back to any node when
+// client listens, to channels or to a pattern, and comes back to any node when
 // it has lost one. Its methods are called by one goroutine.
 type client struct {
 	w      *world
@@ -31,7 +31,7 @@ type client struct {
 	awaited  map[string]bool            // channels and patterns that it has not begun to listen to
 }
 
-// pattern is one that a client follows.
+// pattern is a pattern that a client follows.
 type pattern struct {
 	name     string
 	vector   string
@@ -291,7 +291,7 @@ func (c *client) begin(channel, position string) error {
 	return nil
 }
 
-// since is the parameter that asks for what is behind what the client has, empty for
+// since is the parameter that asks for what follows the client's position, empty for
 // the first time.
 func (c *client) since(channel string) string {
 	if p := c.patterns[channel]; p != nil {

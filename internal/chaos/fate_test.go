@@ -92,7 +92,7 @@ func (f *fate) run(ctx context.Context, heal context.Context) error {
 	return errors.Join(errs...)
 }
 
-// act does one thing to somebody who is not away, if not too many are.
+// act does one thing to a server that is not away, if not too many are.
 func (f *fate) act(heal context.Context) {
 	some, most := f.nodes, max(len(f.nodes)-1, 1)
 	if len(f.members) > 0 && f.random.IntN(2) == 0 {

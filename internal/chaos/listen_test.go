@@ -237,7 +237,7 @@ func (c *client) event(e event, target string) error {
 		if err := c.gap(g.Channel, &g); err != nil {
 			return err
 		}
-	case "behind": // for who looks at it: what is missing follows
+	case "behind": // for people: the missing publications follow
 		c.w.count("behind " + e.data)
 	case "end":
 		c.w.count("end of an event stream " + e.data)

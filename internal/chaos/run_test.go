@@ -237,7 +237,7 @@ func (w *world) allListen(ctx context.Context) bool {
 	return true
 }
 
-// sayEverywhere publishes in each channel, and waits until all who follow it have come
+// sayEverywhere publishes in each channel, and waits until all its followers have come
 // there. Nothing else may be published meanwhile. Where a client was told that it has missed
 // something it may be in a newer epoch than what was said, as when a sentinel has made another
 // server the master meanwhile; and one of a pattern may not know where it is. In these

@@ -219,7 +219,7 @@ func (s *session) run(ctx context.Context, connect func(context.Context, *cluste
 	})
 }
 
-// publication is one that has to be acknowledged.
+// publication is a publication that has to be acknowledged.
 type publication struct {
 	id      uint64
 	channel string
@@ -273,7 +273,7 @@ func (p *publisher) acknowledged(one *publication, at hub.Position, duplicate bo
 	p.turn = make(chan struct{})
 }
 
-// again notes one that has to be published again.
+// again notes a publication that has to be published again.
 func (p *publisher) again(one *publication) {
 	p.w.refused.Add(1)
 	p.mu.Lock()
@@ -320,7 +320,7 @@ func (s *session) publishAll(ctx context.Context, more func() bool, due *pace) {
 		case !goOn || open >= window:
 			select {
 			case <-turn:
-			case <-time.After(100 * time.Millisecond): // for what is to be tried again
+			case <-time.After(100 * time.Millisecond): // for publications to be tried again
 			case <-ctx.Done():
 				return
 			}

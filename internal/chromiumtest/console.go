@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Message is one that developers see in the console of a page.
+// Message is a line that developers see in the console of a page.
 type Message struct {
 	Source Source
 	// IsError is whether it is shown in red: an exception is, and so are console.error and what
@@ -48,7 +48,7 @@ type Console struct {
 	messages []Message // guarded by mu
 }
 
-// Listen notes what is said in the console of a window from now on. It opens the window if
+// Listen notes the messages in the console of a window from now on. It opens the window if
 // that is not open.
 func Listen(t testing.TB, window context.Context) *Console {
 	t.Helper()

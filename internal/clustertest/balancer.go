@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// Balancer is a proxy that sends each request to the next node, whoever has sent it: what a
-// balancer does that knows nothing of sessions. What cannot reach a node goes to the one
-// after it. WebSockets and streams go through as they come.
+// Balancer is a proxy that sends each request to the next node, whichever client has sent it,
+// like a balancer that knows nothing of sessions. A request that cannot reach a node goes to
+// the one after it. WebSockets and streams go through as they come.
 type Balancer struct {
 	server *httptest.Server
 	next   atomic.Uint64

@@ -53,7 +53,7 @@ func TestBridge(t *testing.T) {
 		redis.URL(), strings.TrimPrefix(upstream.URL, "http"))})
 	await("nobody has come", came)
 
-	// Who has it says the other one, too.
+	// The other node names the owner, too.
 	var owner, other *Node
 	for _, n := range c.Nodes {
 		until(t, "the bridge that "+n.Name()+" lists", n.URL()+"/api/v1/cluster", func(_ int, body string) bool {

@@ -27,7 +27,7 @@ type Options struct {
 	// Args are more arguments of `serve`, for every node.
 	Args []string
 
-	// Program is what is run. Default what Program has built.
+	// Program is the program to run. Default what Program has built.
 	Program string
 }
 

@@ -36,7 +36,7 @@ func say(t *testing.T, n *Node, text string) {
 	}
 }
 
-// What is done to a node is what was meant, and it is at the same address afterwards.
+// Each act does to a node what its name says, and the node is at the same address afterwards.
 func TestNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program and starts servers")

@@ -33,7 +33,7 @@ type Node struct {
 
 	args   []string
 	log    *transcript
-	doing  sync.Mutex // whoever changes which process runs has it
+	doing  sync.Mutex // held to change which process runs
 	mu     sync.Mutex // guards what follows
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when no process of the node is left; nil: there was none

@@ -18,7 +18,7 @@ var program struct {
 }
 
 // programVariable in the environment is the path of a godwit that is to be tested instead of
-// one that is built here. .ci/run builds one for all packages.
+// a program built here. .ci/run builds one for all packages.
 const programVariable = "GODWIT_TEST_PROGRAM"
 
 // Program builds godwit, once for all tests of a package, and returns where it is. The

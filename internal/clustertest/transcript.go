@@ -19,7 +19,7 @@ type transcript struct {
 
 func newTranscript() *transcript { return &transcript{more: make(chan struct{})} }
 
-// read reads until everybody who can write has ended.
+// read reads until every writer has ended.
 func (o *transcript) read(r io.Reader) {
 	b := make([]byte, 16<<10)
 	for {

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// module is one that is whole on Linux alone, and has an int that needs 64 bits.
+// module is whole on Linux alone, and has an int that needs 64 bits.
 var module = map[string]string{
 	"go.mod":            "module example.com/m\n\ngo 1.26\n",
 	"m.go":              "package m\n\nimport \"example.com/m/deep\"\n\nvar Long int = deep.Big\n",

@@ -108,7 +108,7 @@ func closesInACallback(s *scene) {
 func closesAtOnce(s *scene) {
 	told := make(chan struct{}) // the peer has this side's close frame
 	s.message = func(c Conn, _ Message) {
-		// What is behind the message is not looked at before this returns.
+		// Input behind the message is not looked at before this returns.
 		closed := closing(c, 4000, "mine")
 		select {
 		case err := <-closed:

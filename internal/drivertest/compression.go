@@ -98,7 +98,7 @@ func (s *scene) own(parameters string) string {
 	return strings.NewReplacer("OWN", "server", "OTHER", "client").Replace(parameters)
 }
 
-// Who does not want compression gets plain messages, and takes no others.
+// A peer that does not want compression gets plain messages, and takes no others.
 func compressionDeclined(s *scene) {
 	s.message = s.echo
 	fields := []string{"Sec-WebSocket-Extensions: permessage-deflate"}

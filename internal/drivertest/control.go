@@ -30,7 +30,7 @@ func pingsOfEveryLength(s *scene) {
 }
 
 // RFC 6455 §5.5.3: of the pings that arrive while nothing can be sent, the newest
-// is answered. While a part of what is queued leaves now and then, as it does
+// is answered. While a part of the queue leaves now and then, as it does
 // over a socket, some of those before it are.
 func newestPingIsAnswered(s *scene) {
 	const pings = 1000

@@ -80,7 +80,7 @@ func fragmentsUpToTheLimit(s *scene) {
 		p, _ := s.meet()
 		flood := append(p.frame(false, wire.Text, payload), bytes.Repeat(p.frame(false, wire.Continuation, payload), many)...)
 		size := allocated(func() {
-			go func() { _, _ = p.nc.Write(flood) }() // who is refused may not be read to the end
+			go func() { _, _ = p.nc.Write(flood) }() // a refused client may not be read to the end
 			p.wantCode(1009)
 		})
 		if size > 1<<20 {
@@ -177,7 +177,7 @@ func bombsAreMeasured(s *scene) {
 			passes := &v.payload[0] == &b.limit[0]
 			input := p.fragments(v.payload, v.fragment)
 			size := allocated(func() {
-				go func() { _, _ = p.nc.Write(input) }() // who is refused may not be read to the end
+				go func() { _, _ = p.nc.Write(input) }() // a refused client may not be read to the end
 				if passes {
 					s.hears(fits)
 				} else {

@@ -77,8 +77,8 @@ var requests = []request{
 	field("too many parameters", "Sec-WebSocket-Extensions: a"+strings.Repeat(";b", 100), 431, "", ""),
 }
 
-// Cross-site hijacking: what a server takes for its own page, or for one that it
-// has listed. OWN is the scheme of the connection and PORT that scheme's port.
+// Cross-site hijacking: the origins that a server takes for its own, or has listed.
+// OWN is the scheme of the connection and PORT that scheme's port.
 var origins = map[int][]string{
 	101: {"OWN://app.example", "OWN://app.example:PORT", "OWN://APP.example", "OWNWS://app.example", "https://a.partner.example", "https://a.b.partner.example"},
 	400: {"OWN://app.example\r\nOrigin: OWN://app.example", "OWN://app.example\r\nOrigin: OWN://evil.example"},
@@ -141,7 +141,7 @@ func openingRows() []row {
 	}
 }
 
-// asks makes a request. One that is refused is the last thing on its connection:
+// asks makes a request. A refused one is the last thing on its connection:
 // what comes behind it is not served.
 func (s *scene) asks(r *request) {
 	s.Helper()

@@ -191,7 +191,7 @@ func block(fields []string) string {
 	return strings.Join(fields, "\r\n") + "\r\n"
 }
 
-// upgrade does the opening handshake from the other side. What is in behind goes
+// upgrade does the opening handshake from the other side. The bytes in behind go
 // out in the same write.
 func (s *scene) upgrade(behind []byte, fields ...string) *peer {
 	s.Helper()

@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write golden files instead of comparing
 // Compare does.
 func IsUpdating() bool { return *update }
 
-// Compare compares got with what is in a file, or writes it there with -update.
+// Compare compares got with the content of a file, or writes it there with -update.
 func Compare(t testing.TB, file, got string) {
 	t.Helper()
 	compare(t, file, got, *update)

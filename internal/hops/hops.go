@@ -9,10 +9,10 @@ import (
 	"github.com/godwit-io/godwit/internal/httpsyntax"
 )
 
-// Client is who a request is from.
+// Client is the sender of a request.
 type Client struct {
 	// Addr is the address of the last hop that is not a trusted proxy, or of the first
-	// one if all are. It is the zero value if that has none that is known: the
+	// one if all are. It is the zero value if that has no known address: the
 	// peer on a Unix socket without a proxy's word, or a hop that a trusted proxy has
 	// called unknown or by an obfuscated name. It is never a mapped address (::ffff:192.0.2.1)
 	// and has no zone.
@@ -55,7 +55,7 @@ func (t *Trusted) Has(a netip.Addr) bool {
 // hopsMax is how many hops are looked at, from the last. No honest request has more.
 const hopsMax = 64
 
-// Resolve returns who a request is from that has come from peer with these fields, in
+// Resolve returns the client of a request that has come from peer with these fields, in
 // the order in which they were sent. Peers that are not trusted are the client, whatever
 // they say. Where there is an X-Forwarded-For, Forwarded does not count: most proxies
 // write the former and pass on the latter as the client has sent it. A proxy that writes

@@ -38,7 +38,7 @@ func TestResolve(t *testing.T) {
 		{"192.0.2.9", "", "192.0.2.9", "", ""},
 		{"::ffff:192.0.2.9", "", "192.0.2.9", "", ""},
 		{"fe80::1%eth0", "", "fe80::1", "", ""},
-		// Whoever is not trusted is the client, whatever is said.
+		// A peer that is not trusted is the client, whatever it says.
 		{"192.0.2.9", "X-Forwarded-For: 198.51.100.1|Forwarded: for=198.51.100.1;proto=https|X-Forwarded-Proto: https|X-Forwarded-Host: evil", "192.0.2.9", "", ""},
 		{"10.0.0.1", "", "10.0.0.1", "", ""},
 		{"", "", "", "", ""},

@@ -128,7 +128,7 @@ func TestForeignOrigin(t *testing.T) {
 	})
 }
 
-// What cannot be is answered with 500, and whoever admitted it is told.
+// An impossible admission is answered with 500, and its maker is told.
 func TestWrongAdmissions(t *testing.T) {
 	for name, a := range map[string]Admission{
 		"QueueBytesMax":    {Limits: &engine.Options{QueueBytesMax: -1}},

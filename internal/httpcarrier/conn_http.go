@@ -22,7 +22,7 @@ import (
 // the same origin only. The error is that of ws.Accept; the client has been answered.
 //
 // The handler's goroutine reads. Calls that have another cause are made by a goroutine that
-// lasts as long as there are any, and what is written is sent by one that lasts as long as
+// lasts as long as there are any, and output is sent by a goroutine that lasts as long as
 // something waits: a connection that is silent has one goroutine.
 func AcceptHTTP(w http.ResponseWriter, r *http.Request, origins *handshake.Origins, a Admission) error {
 	if a.Pending != nil {
@@ -87,13 +87,13 @@ func refuseHTTP(w http.ResponseWriter, r *http.Request, a *Admission) {
 
 // httpConn is a Conn on goroutines.
 //
-// Whoever makes a call of the handler holds turn, and makes the calls that have become due
+// The goroutine that calls the handler holds turn, and makes the calls that have become due
 // meanwhile before it gives it back.
 type httpConn struct {
 	conn          *ws.Conn
 	handler       Handler
 	queueBytesMax int
-	others        sync.WaitGroup // the goroutines beside the one that reads
+	others        sync.WaitGroup // the goroutines beside the reader
 
 	turn sync.Mutex // held while the handler is called; locked before mu
 
@@ -101,7 +101,7 @@ type httpConn struct {
 	timer     *time.Timer
 	resumed   chan struct{} // closed by ResumeReading; nil while reading goes on
 	panicked  any           // by a call of the handler
-	inTurn    bool          // the holder of turn will look for what is due
+	inTurn    bool          // the holder of turn will look for due calls
 	isCalling bool          // a goroutine is about to take turn
 	woken     bool
 	owesDrain bool
@@ -178,7 +178,7 @@ func (c *httpConn) awaitResume(ctx context.Context) bool {
 	}
 }
 
-// call makes a call of the handler, and what is due then.
+// call makes a call of the handler, and the calls due then.
 func (c *httpConn) call(f func()) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
@@ -364,7 +364,7 @@ func (c *httpConn) WakeAt(t time.Time) {
 	}
 }
 
-// Buffered implements Conn. Whoever learns that something waits may wait for OnDrain.
+// Buffered implements Conn. A caller that learns that something waits may wait for OnDrain.
 func (c *httpConn) Buffered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -82,7 +82,7 @@ func (s *socket) OnClose(_ Conn, err *driver.CloseError) {
 	s.closed <- err
 }
 
-// accept has h served to whoever asks for a WebSocket.
+// accept has h serve every request for a WebSocket.
 func (w *world) accept(h *socket, a Admission) *socket {
 	h.t, h.opened, h.closed = w.t, make(chan Conn, 1), make(chan *driver.CloseError, 1)
 	a.Handler = h

@@ -39,7 +39,7 @@ func TestTooLarge(t *testing.T) {
 			}
 			_ = c.Close()
 		}
-		if w.driver == "net/http" { // the engine gives what is chunked to net/http
+		if w.driver == "net/http" { // the engine gives chunked requests to net/http
 			w.serve(h, Route{BodyBytesMax: 4})
 			c := w.dial()
 			c.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n")
@@ -258,8 +258,8 @@ func TestNeverReads(t *testing.T) {
 	})
 }
 
-// Who was refused for want of room, or has seen that something waits, is told when it has
-// left.
+// A writer that was refused for want of room, or has seen that something waits, is told when
+// it has left.
 func TestDrain(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		chunk := bytes.Repeat([]byte("x"), 10_000)

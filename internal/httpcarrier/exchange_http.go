@@ -86,7 +86,7 @@ type httpExchange struct {
 	aborted   bool
 }
 
-// chunks are what is sent one after another.
+// chunks are sent one after another.
 type chunks struct {
 	bytes []byte
 	ends  []int
@@ -252,7 +252,7 @@ func (x *httpExchange) WakeAt(t time.Time) {
 	}
 }
 
-// Buffered implements Exchange. Whoever learns that something waits may wait for OnDrain.
+// Buffered implements Exchange. A caller that learns that something waits may wait for OnDrain.
 func (x *httpExchange) Buffered() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -361,7 +361,7 @@ func (x *httpExchange) run() error {
 	}
 }
 
-// next says what is to be called, and else the time of the next WakeAt.
+// next returns the next call to make, and else the time of the next WakeAt.
 func (x *httpExchange) next(now time.Time) (woken, drained bool, at time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

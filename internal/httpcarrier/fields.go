@@ -10,7 +10,7 @@ import (
 )
 
 // parseFields makes a header of fields as engine.AppendField makes them. Like the engine
-// it refuses what is not well-formed and what is not the application's to set.
+// it refuses fields that are not well-formed or not the application's to set.
 func parseFields(fields []byte) (http.Header, error) {
 	h := make(http.Header)
 	scratch := make([]byte, 0, 128)

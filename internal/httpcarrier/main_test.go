@@ -23,12 +23,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What is parallel here waits for the timeouts of loops. The command line, which is read later, has the last word.
+	// Parallel tests here wait for the timeouts of loops. The command line, which is read
+	// later, has the last word.
 	_ = flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m)
 }
 
-// site is what is served, by either driver.
+// site is a served handler, by either driver.
 type site struct {
 	route func(*Request) Route
 	admit func(*Request) Admission

@@ -9,7 +9,7 @@ import (
 	. "github.com/godwit-io/godwit/internal/httpcarrier"
 )
 
-// The head of a request is the same whoever has read it.
+// The head of a request is the same by either driver.
 func TestRequest(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		asked := make(chan string, 1)

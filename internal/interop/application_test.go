@@ -49,7 +49,8 @@ type webhook struct {
 	body   []byte
 }
 
-// application is behind the clients of Pusher and PieSocket, and vouches for them. Its endpoints are told in their query who asks:
+// application is behind the clients of Pusher and PieSocket, and vouches for them.
+// The query of its endpoints names the user:
 //
 //	/pusher/auth?user=ann        channels
 //	/pusher/user-auth?user=ann   who it is

@@ -136,7 +136,7 @@ func clientChaos(t *testing.T, node, dir, transport string, count int) {
 	}
 	await("subscribed")
 
-	// What is cut is in the middle of messages, and all of them have come before the next
+	// The cuts are in the middle of messages, and all of them have come before the next
 	// cut. Meanwhile it publishes what it has to.
 	want := sha256.New()
 	random := rand.New(rand.NewPCG(1, uint64(count)))

@@ -97,7 +97,7 @@ func TestClientBurst(t *testing.T) {
 	used := busy() - before
 	tab.has(0, w.published)
 	// Processor time, of which others take none away. In tasks of 50 messages, one every 10 ms, it
-	// is 5 ms for each: a tenth of what is a long one.
+	// is 5 ms for each: a tenth of a long one.
 	if most := 1.0; used > most {
 		t.Errorf("the page's thread worked %.2f s for %d messages, and may work %v", used, w.published, most)
 	}

@@ -22,7 +22,7 @@ var closes = []struct {
 	{0, ""},
 }
 
-// onWire is the code that both sides see for one that was sent or not.
+// onWire is the code that both sides see for a code that was sent or not.
 func onWire(code int) ws.StatusCode {
 	if code == 0 {
 		return wire.CloseNoStatus

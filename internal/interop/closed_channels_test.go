@@ -12,8 +12,8 @@ import (
 )
 
 // TestClosedChannels: what is said in a private channel of Pusher is heard at no edge by
-// whoever was not let in, on a server that is open to everybody. Nobody else gets in, and
-// whoever reads everything does not hear it.
+// a client that was not let in, on a server that is open to everybody. Nobody else gets in,
+// and a client that reads everything does not hear it.
 func TestClosedChannels(t *testing.T) {
 	t.Parallel()
 	const closed = "private-talk"
@@ -100,7 +100,7 @@ func TestClosedChannels(t *testing.T) {
 		t.Errorf("PieSocket is told %q", m.Data)
 	}
 
-	// It works for those who were let in, and nobody else was told.
+	// It works for the clients that were let in, and nobody else was told.
 	ann.do(t, "trigger", "channel", closed, "name", "client-secret", "data", "between us")
 	bob.event(t, closed, "client-secret")
 	body(t, post(t, host, "open", "text/plain", "to all"), http.StatusCreated)

@@ -214,7 +214,7 @@ func newBreaker(t *testing.T, target string) *breaker {
 	return b
 }
 
-// cut ends what is open, and sends what comes then to target.
+// cut ends the open connections, and sends later ones to target.
 func (b *breaker) cut(target string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -413,7 +413,7 @@ func (s *eventScene) await(t *testing.T, what string) {
 		case "gap", "position":
 			line = kind
 		}
-		if kind != "position" { // whoever comes back is told again
+		if kind != "position" { // a client that comes back is told again
 			s.got = append(s.got, line)
 		}
 		if line == what {

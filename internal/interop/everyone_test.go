@@ -29,7 +29,7 @@ type everyone struct {
 // everyoneChannel is what they meet in.
 const everyoneChannel = "everyone"
 
-// speakers are who publishes, in the order of the page. Each message has the code that a
+// speakers are the publishers, in the order of the page. Each message has the code that a
 // reader would write for it.
 var speakers = []struct {
 	name     string
@@ -104,7 +104,7 @@ type spoken struct {
 // someBytes are those of the page: 00 ff.
 var someBytes = map[string]any{"$bytes": "AP8="}
 
-// listeners are who hears, in the order of the page, and how it is written there.
+// listeners are the subscribers, in the order of the page, and how it is written there.
 var listeners = []struct {
 	name string
 	hear func(t *testing.T, x *everyone) string
@@ -147,7 +147,7 @@ var listeners = []struct {
 	{"PieSocket", func(t *testing.T, x *everyone) string { return written(x.pie.untilEvent(t, "frame").Data) }},
 }
 
-// envelope is one without what is different each time.
+// envelope is an envelope without the fields that are different each time.
 func envelope(line string) string {
 	return varying.ReplaceAllString(line, "")
 }
@@ -227,7 +227,7 @@ func meetEveryone(t *testing.T) *everyone {
 	return x
 }
 
-// TestEveryoneHearsEveryone: whoever publishes, all hear it, once, and as the page says:
+// TestEveryoneHearsEveryone: each publication is heard by all, once, and as the page says:
 // its tables are what is heard. With -update they are written anew.
 func TestEveryoneHearsEveryone(t *testing.T) {
 	x := meetEveryone(t)

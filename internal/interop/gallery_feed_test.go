@@ -6,7 +6,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// playFeed: blocks come, and an outage of the node leaves its gap between them, for those who come later, too.
+// playFeed: blocks come, and an outage of the node leaves its gap between them, for later
+// readers, too.
 func playFeed(t *testing.T, w *window) {
 	w.until(t, `document.querySelectorAll(".block").length >= 2 && document.querySelector(".node").textContent === "The node is there"`)
 	w.do(t, chromedp.Click(chromedp.CSS("button")))

@@ -18,7 +18,7 @@ func (w *window) typing(t *testing.T, selector, text string) {
 	w.do(t, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// playChat: two people and a shell in one room; who comes later reads what was said.
+// playChat: two people and a shell in one room; a later reader sees what was said.
 func playChat(t *testing.T, w *window) {
 	said := `[...document.querySelectorAll(".log li")].map((li) => li.textContent).join("|")`
 	people := `[...document.querySelectorAll(".people li")].map((li) => li.textContent).sort().join("|")`
@@ -129,7 +129,7 @@ func playDelivery(t *testing.T, w *window) {
 	w.until(t, `[...document.querySelectorAll("tbody tr")].at(-1).textContent === "van-9130 s"`)
 }
 
-// playDashboard: who comes later has the past at once.
+// playDashboard: a later reader has the past at once.
 func playDashboard(t *testing.T, w *window) {
 	drawn := `document.querySelector("[data-metric=goroutines] path").getAttribute("d")?.split(/[ML]/).length > 2`
 	w.until(t, drawn)
@@ -145,12 +145,12 @@ func playScores(t *testing.T, w *window) {
 	before := w.value(t, minutes)
 	w.until(t, minutes+` !== "`+before+`"`)
 
-	// Whoever comes later is shown what there is, at once.
+	// A page that is opened later shows what there is, at once.
 	late := w.another(t)
 	late.until(t, `[...document.querySelectorAll(".home")].map((h) => h.textContent).sort().join() === "Curlews,Knots,Stints"`)
 }
 
-// playSeats: of two who want a seat one gets it, and who comes later sees what is taken.
+// playSeats: of two people who want a seat one gets it, and a later one sees the taken seats.
 func playSeats(t *testing.T, w *window) {
 	seat := func(n int) string {
 		return `[...document.querySelectorAll(".hall button")][` + string(rune('0'+n)) + `]`
@@ -196,7 +196,7 @@ func playAudio(t *testing.T, w *window) {
 	w.until(t, `!`+blank)
 }
 
-// playText: two people type at the same time, and have the same; who comes later has it, too.
+// playText: two people type at the same time, and have the same; a later one has it, too.
 func playText(t *testing.T, w *window) {
 	text := `document.querySelector("#text").value`
 	bob := w.another(t)

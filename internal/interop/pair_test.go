@@ -18,7 +18,7 @@ import (
 
 var background = context.Background()
 
-// role is the one that Godwit plays; the peer has the other.
+// role is Godwit's; the peer has the other.
 type role string
 
 const (

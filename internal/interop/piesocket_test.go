@@ -172,7 +172,7 @@ func memberUsers(t *testing.T, data json.RawMessage) string {
 }
 
 // TestPieSocketCredentials: a private channel needs a token, which the client fetches
-// itself; who has none is told so once.
+// itself; a client that has none is told so once.
 func TestPieSocketCredentials(t *testing.T) {
 	t.Parallel()
 	x := newPiesocketScene(t)

@@ -124,7 +124,7 @@ const ignored = "\x00"
 
 // numbers has an actor and a WebSocket of the channel send each other
 // numbersCount messages at the same time. send has the actor send; text is what a
-// message says that it heard, "" for what is no message. The actor hears itself, too,
+// message says that it heard, "" for an event that is no message. The actor hears itself, too,
 // if it is among its own senders. Header is what the WebSocket shows.
 func numbers(t *testing.T, host, channel string, a *actor, hearsItself bool, send func(prefix string), text func(seen) string, header ...string) {
 	t.Helper()
@@ -189,7 +189,7 @@ func post(t *testing.T, host, channel, typ, body string, header ...string) *http
 	return request(t, http.DefaultClient, http.MethodPost, "http://"+host+"/channels/"+channel, body, append([]string{"Content-Type", typ}, header...)...)
 }
 
-// socketioConfig has what is off unless it is asked for.
+// socketioConfig turns on the settings that are off by default.
 const socketioConfig = `
 socketio: {eio3: true}
 `

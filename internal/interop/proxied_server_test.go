@@ -74,7 +74,7 @@ func testProxiedPage(t *testing.T, c *proxied) {
 	// Godwit sees the name that the client asked for.
 	body(t, get(t, c.http, "https://"+c.host+"/healthz", "Host", "realtime.example.com"), http.StatusOK)
 	body(t, get(t, c.http, "https://"+c.host+"/healthz", "Host", "elsewhere.example.com"), http.StatusMisdirectedRequest)
-	// And so does whoever publishes from a page.
+	// And so does a page that publishes.
 	for origin, status := range map[string]int{"https://realtime.example.com": http.StatusCreated, "https://elsewhere.example.com": http.StatusForbidden} {
 		body(t, request(t, c.http, http.MethodPost, c.channel(t), "x", "Host", "realtime.example.com", "Origin", origin), status)
 	}

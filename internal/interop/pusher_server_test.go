@@ -91,7 +91,7 @@ func TestPusherServerLibrary(t *testing.T) {
 	}
 }
 
-// TestPusherUsers: who signs in is somebody, to whom messages and ends can be sent, and
+// TestPusherUsers: a client that signs in is a user, to whom messages and ends can be sent, and
 // whose coming others watch.
 func TestPusherUsers(t *testing.T) {
 	t.Parallel()
@@ -215,7 +215,7 @@ func TestPusherRestart(t *testing.T) {
 			heard[a.until(t, "what comes then", func(e seen) bool { return e.Name == "after" }).Channel] = true
 		}
 	}
-	// Who comes is collected for a moment.
+	// Joins are collected for a moment.
 	for until := time.Now().Add(patience); ; {
 		users := back.calls(t, "get", map[string]any{"path": "/channels/presence-room/users"})
 		if sameMembers(t, users, "u0", "u1", "u2", "u3", "u4", "u5") {

@@ -180,7 +180,7 @@ func TestPusherChannels(t *testing.T) {
 				t.Errorf("%s came as %s", data, got)
 			}
 		}
-		// Whom the back end excludes does not hear, and everybody else does.
+		// A client that the back end excludes does not hear, and everybody else does.
 		x.back.calls(t, "trigger", private, "excluded", "for bob", map[string]any{"socket_id": x.socketID(t, a)})
 		x.back.calls(t, "trigger", private, "done", "all")
 		b.event(t, private, "excluded")

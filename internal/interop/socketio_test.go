@@ -19,7 +19,7 @@ var socketioReleases = []string{"socket.io-client", "socket.io-client-3", "socke
 // if it says nothing: it begins with polls and goes on over a WebSocket.
 var socketioTransports = [][]string{{"polling", "websocket"}, {"polling"}, {"websocket"}}
 
-// isOld says whether a release is one that has no auth, joins "/" unasked, and is told of
+// isOld says whether a release has no auth, joins "/" unasked, and is told of
 // a refusal with whatever the server gave as its data.
 func isOld(library string) bool { return library == "socket.io-client-2" }
 
@@ -228,7 +228,7 @@ func TestSocketIORestart(t *testing.T) {
 	}
 }
 
-// TestSocketIOCredentials: who may not is told so by the protocol's own refusal, once,
+// TestSocketIOCredentials: a client that may not is told so by the protocol's own refusal, once,
 // and does not try again; the token of the server is what an application hands to the
 // library.
 func TestSocketIOCredentials(t *testing.T) {

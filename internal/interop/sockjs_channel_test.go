@@ -132,7 +132,7 @@ func TestSockJSRestart(t *testing.T) {
 	var clients []client
 	for _, s := range all {
 		// Streams in Node are left out: the client does not notice their end by a reset,
-		// whoever the server is. Of those in Chromium there are as many as a page has
+		// whichever server it is. Of those in Chromium there are as many as a page has
 		// connections to a host.
 		transports := []string{"websocket", "xhr-polling"}
 		if s.name == "chromium" {
@@ -154,7 +154,7 @@ func TestSockJSRestart(t *testing.T) {
 	}
 }
 
-// TestSockJSCredentials: who may not is told so by a close frame, which the client
+// TestSockJSCredentials: a client that may not is told so by a close frame, which the client
 // takes for the last word: it tries no other transport.
 func TestSockJSCredentials(t *testing.T) {
 	t.Parallel()

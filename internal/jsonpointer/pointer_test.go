@@ -46,7 +46,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// What is found is what decoding everything finds, and no text makes it panic.
+// A lookup finds what decoding everything finds, and no text makes it panic.
 func FuzzParse(f *testing.F) {
 	for _, pointer := range []string{"", "/", "/foo/0", "/a~1b", "/m~0n", "/deep/list/1/x/1", "/~2", "/escaped"} {
 		f.Add(pointer, []byte(example))

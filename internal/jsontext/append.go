@@ -14,7 +14,7 @@ func AppendCompact(dst, value []byte) []byte {
 	}
 	buf := bytes.NewBuffer(dst)
 	if err := json.Compact(buf, value); err != nil {
-		// What is no value is shown as a string, and the line stays valid.
+		// Text that is no value is shown as a string, and the line stays valid.
 		return AppendString(dst, value)
 	}
 	return buf.Bytes()
@@ -26,7 +26,7 @@ func AppendCompact(dst, value []byte) []byte {
 func AppendString[T string | []byte](dst []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	start := 0 // of what is not yet copied
+	start := 0 // of the bytes not yet copied
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {

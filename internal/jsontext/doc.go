@@ -1,2 +1,2 @@
-// Package jsontext appends JSON to bytes (RFC 8259), for what is encoded once for every client.
+// Package jsontext appends JSON to bytes (RFC 8259), for values encoded once for every client.
 package jsontext

@@ -44,7 +44,7 @@ func IsJSON(message []byte) bool {
 func JSON(value []byte, width int, colored bool) string {
 	value = bytes.TrimSpace(value)
 	var b bytes.Buffer
-	// One that came with line ends is laid out anew, as the person sees it best.
+	// A text that came with line ends is laid out anew, as the person sees it best.
 	if isOneLine := !bytes.ContainsAny(value, "\r\n"); !isOneLine || width > 0 && len(value) > width {
 		if json.Compact(&b, value) == nil {
 			value = bytes.Clone(b.Bytes())

@@ -36,7 +36,7 @@ func buildProgram() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// It builds what is not in the cache, and prints where that is.
+	// It builds a program that is not in the cache, and prints where that is.
 	program, err := goCommand(ctx, filepath.Join(root, "internal", "natsserver"), "tool", "-n", "nats-server")
 	if err != nil {
 		return "", err

@@ -103,7 +103,7 @@ func (s *Server) Address() string { return fmt.Sprintf("127.0.0.1:%d", s.config.
 // Name is what the server is called in its cluster.
 func (s *Server) Name() string { return s.config.Name }
 
-// StoreDir is where the server keeps what is stored.
+// StoreDir is where the server keeps its data.
 func (s *Server) StoreDir() string {
 	return filepath.Join(s.config.Dir, cmp.Or(s.config.store, "store"))
 }
@@ -191,7 +191,7 @@ func (s *Server) awaitPort(exited <-chan struct{}) error {
 	}
 }
 
-// Kill ends the server as kill -9 does. It does nothing to one that does not run.
+// Kill ends the server as kill -9 does. It does nothing to a server that does not run.
 func (s *Server) Kill() error { return s.end(func(p *os.Process) error { return p.Kill() }) }
 
 // Stop ends the server as its operator would, with time to write what it holds.

@@ -63,7 +63,7 @@ type Layer struct {
 
 // Layers finds imports inside the tree that the importer's layer does not allow,
 // and packages that have no layer. The first layer that matches a package is its
-// own; what a package may import includes what is in its own directory.
+// own; what a package may import includes the packages in its own directory.
 func Layers(t *Tree, layers []Layer) []Finding {
 	layerOf := func(dir string) *Layer {
 		for i := range layers {

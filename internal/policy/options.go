@@ -45,7 +45,7 @@ func isInternal(dir string) bool {
 // DefaultNames finds exported constants that say "default" anywhere but at the
 // start of their names, and those called Default that do not end in the name of a
 // field of an exported struct of their package. except are names, such as
-// "hub.AgeDefault", or packages, such as "hub", that may; one that nothing needs is
+// "hub.AgeDefault", or packages, such as "hub", that may; an exception that nothing needs is
 // found, too.
 func DefaultNames(t *Tree, except map[string]string, reason string) []Finding {
 	var found []Finding
@@ -80,7 +80,7 @@ func DefaultNames(t *Tree, except map[string]string, reason string) []Finding {
 	return found
 }
 
-// excuseFor returns what is in except for a name, or for its package.
+// excuseFor returns the entry of except for a name, or for its package.
 func excuseFor(except map[string]string, dir, full string) string {
 	for _, name := range []string{full, dir} {
 		if _, ok := except[name]; ok {

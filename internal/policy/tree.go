@@ -63,7 +63,7 @@ type GoFile struct {
 	Test bool
 }
 
-// Load reads the tree. It leaves out what is not the project's own, such as the
+// Load reads the tree. It leaves out files that are not the project's own, such as the
 // folders that git and package managers keep; the Go files of testdata and of
 // nested modules are files and not packages.
 func Load(fsys fs.FS) (*Tree, error) {

@@ -70,7 +70,7 @@ func commonPrefix(words []string) string {
 	return string(common)
 }
 
-// line shows the words from the one that was put in on, as far as width goes.
+// line shows the words from the chosen one on, as far as width goes.
 func (m *menu) line(width int) string {
 	if len(m.words) == 0 {
 		return ""

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// rowsMax is how many rows of the terminal what is typed may take. The rest is
+	// rowsMax is how many rows of the terminal the input may take. The rest is
 	// scrolled to.
 	rowsMax = 8
 
@@ -35,7 +35,7 @@ const tabSign = "␉"
 // Completion says what could stand in place of a word.
 type Completion struct {
 	Start int      // where in the text the word begins, in bytes
-	Words []string // each may replace what is between Start and the cursor
+	Words []string // each may replace the text between Start and the cursor
 }
 
 // editor is the state of the input, without any I/O: a model of Bubble Tea.
@@ -71,7 +71,7 @@ type search struct {
 type menu struct {
 	words []string
 	start int // in bytes of the text
-	at    int // the one that was put in, -1 for none
+	at    int // the chosen word, -1 for none
 }
 
 // completed is the message that a completion is there, if text is still what it was
@@ -261,7 +261,7 @@ func (e *editor) accept() {
 	e.at = len(e.history.entries) // submit may have added it
 }
 
-// recall shows the entry before or behind the one that is shown.
+// recall shows the entry before or behind the present one.
 func (e *editor) recall(step int) {
 	last := len(e.history.entries)
 	to := e.at + step

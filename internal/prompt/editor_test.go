@@ -72,7 +72,7 @@ func (p *person) do(t *testing.T, script string) {
 	}
 }
 
-// screen is what is shown, without styles and spaces at the ends of lines.
+// screen is the shown text, without styles and spaces at the ends of lines.
 func (p *person) screen() string {
 	lines := strings.Split(ansi.Strip(p.View().Content), "\n")
 	for i, line := range lines {
@@ -135,7 +135,7 @@ func TestRecall(t *testing.T) {
 		{"<up>", "> three"},
 		{"<up><up>", "> two|  lines"},
 		{"<up><up><up>", "> one"},
-		{"<up><up><left><up>x", "> twox|  lines"}, // in what is edited it is a key to move
+		{"<up><up><left><up>x", "> twox|  lines"}, // in edited text it is a key to move
 		{"<up><up><up><up><up><up><up>", "> one"},
 		{"draft<up><down>", "> draft"},
 		{"draft<ctrl+p><ctrl+n><down>", "> draft"},
@@ -231,7 +231,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// What is too long to be drawn is a word, and is sent whole.
+// A text too long to be drawn is a word, and is sent whole.
 func TestLongPaste(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a\tb\n", pasteBytesMax)

@@ -71,7 +71,7 @@ func OpenHistory(path string, keep func(entry string) bool) (*History, error) {
 	return h, nil
 }
 
-// rewrite replaces the file by one that has only what is remembered.
+// rewrite replaces the file by one that has only the remembered entries.
 func (h *History) rewrite() error {
 	f, err := os.CreateTemp(filepath.Dir(h.path), ".history-*") // mode 0600
 	if err != nil {

@@ -28,7 +28,7 @@ type Options struct {
 	Color bool
 
 	// History is what the arrow keys and Ctrl-R find, and where what was typed is
-	// added. Default: one that is forgotten with the Screen.
+	// added. Default: a new one, which is forgotten with the Screen.
 	History *History
 
 	// Complete says how begun, the text up to the cursor at its end, may go on. It
@@ -36,7 +36,7 @@ type Options struct {
 	Complete func(ctx context.Context, begun string) Completion
 }
 
-// Screen is a terminal with an input below what is printed. Its methods are safe
+// Screen is a terminal with an input below the output. Its methods are safe
 // for concurrent use.
 type Screen struct {
 	history *History
@@ -49,7 +49,7 @@ type Screen struct {
 	pending []string // what Print was given
 	bytes   int      // of pending
 	width   int
-	height  int // rows that are free for what is printed
+	height  int // rows that are free for output
 	closed  bool
 	err     error
 
@@ -217,7 +217,7 @@ func (s *Screen) printLoop() {
 }
 
 // portions are the lines of texts, broken at width, as often as there are height of
-// them: what is longer than the screen would push the input out of it. Each row ends
+// them: a text longer than the screen would push the input out of it. Each row ends
 // in the style of nothing, as the input is drawn between any two.
 func portions(texts []string, width, height int) (parts []string) {
 	var rows []string

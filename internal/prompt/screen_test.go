@@ -28,7 +28,7 @@ func pipes(t *testing.T) (in, person *os.File, out *bufio.Reader, program *os.Fi
 	return in, person, bufio.NewReader(shown), program
 }
 
-// Lines come in the order in which they were typed, what is printed is all there, and
+// Lines come in the order in which they were typed, everything printed is there, and
 // the end is the end.
 func TestScreen(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ const windowMax = 1 << 61
 
 // PerSecond is the Limit of rate a second, of which burst may come at once. A burst
 // below 1 is 1, since else nothing could ever happen. A rate that is not above zero
-// allows nothing, and one that is infinite everything.
+// allows nothing, and an infinite one everything.
 func PerSecond(rate float64, burst int) Limit {
 	switch {
 	case !(rate > 0):

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Hidden stands for what is not shown.
+// Hidden stands for a secret that is not shown.
 const Hidden = "..."
 
-// valueBytesMax is the longest value of a query that is shown: what is longer may
+// valueBytesMax is the longest value of a query that is shown: a longer one may
 // be a token, whatever its name.
 const valueBytesMax = 12
 
@@ -88,7 +88,7 @@ func Query(raw string) string {
 	return b.String()
 }
 
-// isPlainName reports whether an encoded name is one that programs give, and no
+// isPlainName reports whether an encoded name is a name as programs give them, and no
 // text that came there by mistake.
 func isPlainName(escaped string) bool {
 	if len(escaped) > nameBytesMax {

@@ -139,7 +139,7 @@ func (s *Server) configure(as layout) error {
 
 func (s *Server) config() string { return filepath.Join(s.dir, "redis.conf") }
 
-// Start starts the server again, at the same address and with what is on its disk, and
+// Start starts the server again, at the same address and with the data on its disk, and
 // waits until it answers.
 func (s *Server) Start() error {
 	s.mu.Lock()

@@ -25,7 +25,7 @@ func Already(w http.ResponseWriter) bool {
 	}
 	// net/http has no way to ask, and lets a handler hijack at any time. Reading
 	// the field of its writer is safe: it belongs to the handler's goroutine, and
-	// a later version without it is only one that is not asked.
+	// a later version without it is only not asked.
 	v := reflect.ValueOf(w)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct || v.Elem().Type().PkgPath() != "net/http" {
 		return false

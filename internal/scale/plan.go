@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Load is what is asked for.
+// Load is what a plan is for.
 type Load struct {
 	Connections float64 `json:"connections"`
 	Rate        float64 `json:"rate"`   // publications a second, in all
@@ -44,7 +44,7 @@ type Plan struct {
 
 	Nodes int `json:"nodes"` // 0: no number of them is enough
 
-	// Needs are what the nodes have to have, the one that needs the most nodes first.
+	// Needs are what the nodes have to have, the need of the most nodes first.
 	Needs []Need `json:"needs"`
 
 	// Hearing is how many nodes hear a publication, on average.
@@ -66,7 +66,7 @@ type Plan struct {
 	PublishMicros  float64 `json:"publish_us"`
 }
 
-// Need is what is needed of one resource of the nodes.
+// Need is how much is needed of one resource of the nodes.
 type Need struct {
 	Resource string  `json:"resource"` // CPU, memory, network
 	Total    float64 `json:"total"`    // of all nodes: processors, bytes, bytes a second
@@ -199,7 +199,7 @@ func (p *Plan) needs(f *Figures, b *Broker) []Need {
 	return needs
 }
 
-// atLeast is how many nodes are needed for what is needed now.
+// atLeast is how many nodes the present needs take.
 func (p *Plan) atLeast() (n int) {
 	for _, need := range p.Needs {
 		n = max(n, need.Nodes)

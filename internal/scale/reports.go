@@ -15,7 +15,7 @@ const (
 	suitePlan  = "godwit plan"
 )
 
-// report is what is used of a report of `godwit bench --json`.
+// report has the fields used of a report of `godwit bench --json`.
 type report struct {
 	Suite string `json:"suite"`
 	Kind  string `json:"kind"`
@@ -39,7 +39,7 @@ type report struct {
 }
 
 // ParseFigures reads a document, or several one behind another: reports of `godwit bench --json`, and figures
-// as AppendFigures writes them. What they say replaces what is in f; deliveries of reports
+// as AppendFigures writes them. Their values replace those in f; deliveries of reports
 // replace all of f's together. It returns a *FiguresError.
 func ParseFigures(f Figures, b []byte) (Figures, error) {
 	decoder := json.NewDecoder(bytes.NewReader(b))

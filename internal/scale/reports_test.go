@@ -50,7 +50,7 @@ func TestParseFigures(t *testing.T) {
 	}
 }
 
-// What cannot be used is refused with what is wrong with it.
+// A report that cannot be used is refused with the reason.
 func TestParseFiguresFails(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                         "there is nothing",

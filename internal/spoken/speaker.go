@@ -114,7 +114,7 @@ func (s *Speaker) overhear(now time.Time, text string) {
 	}
 }
 
-// commandOf is the id and the verb of a command, 0 for what is none.
+// commandOf is the id and the verb of a command, 0 for a text that is none.
 func commandOf(object []byte) (id uint64, verb string) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(object, &members) != nil || json.Unmarshal(members["id"], &id) != nil {
@@ -142,7 +142,7 @@ func (s *Speaker) note(now time.Time, id uint64, what string) {
 // Heard is what there is to say about an object of the server.
 type Heard struct {
 	// Aside is a few words that go behind it: which command it replies to, and how
-	// long that took. Empty for what is no reply.
+	// long that took. Empty for a message that is no reply.
 	Aside string
 
 	// Note is a sentence that explains it. Empty for what explains itself.

@@ -106,7 +106,7 @@ func TestConnectGoesFirst(t *testing.T) {
 		{" \n", ``},
 		{"ping", `{"id":1,"connect":{"client":"me"}}|{"id":2,"ping":{}}`},
 		{"connect T\nping", `{"id":1,"connect":{"token":"T"}}` + "\n" + `{"id":2,"ping":{}}`},
-		{`{"id":1,"ping":{}}`, `{"id":1,"ping":{}}`}, // whoever writes JSON opens it too
+		{`{"id":1,"ping":{}}`, `{"id":1,"ping":{}}`}, // a person who writes JSON opens it too
 		{"moon", ``},
 	} {
 		s := Speaker{Client: "me"}

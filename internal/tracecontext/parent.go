@@ -9,7 +9,7 @@ const Field = "Traceparent"
 type Parent struct {
 	Trace   [16]byte // not zero
 	Span    [8]byte  // not zero
-	Sampled bool     // whoever made the request records the trace
+	Sampled bool     // the client of the request records the trace
 }
 
 // length is that of version 00:
@@ -19,8 +19,8 @@ type Parent struct {
 //	 version
 const length = 55
 
-// Parse reads the value of a traceparent. What is not as W3C Trace Context §3.2 says
-// is no parent: whoever gets it begins a trace of its own. It does not allocate, and
+// Parse reads the value of a traceparent. A value that is not as W3C Trace Context §3.2
+// says is no parent: its receiver begins a trace of its own. Parse does not allocate, and
 // keeps nothing of s.
 func Parse(s string) (p Parent, ok bool) {
 	if len(s) < length || s[2] != '-' || s[35] != '-' || s[52] != '-' {

@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Kind says what is wrong.
+// Kind is the kind of a fault.
 type Kind string
 
 // What can be wrong.

@@ -44,7 +44,7 @@ func (s *story) give(epoch string, from, to uint64) {
 	}
 }
 
-// Each kind of fault is found where it is, and what is right has none.
+// Each kind of fault is found where it is, and a right record has none.
 func TestCheck(t *testing.T) {
 	now := time.Unix(1, 0)
 	for name, row := range map[string]struct {

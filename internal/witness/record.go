@@ -62,7 +62,7 @@ func (r *Record) Given(at hub.Position, id uint64) { r.add(event{kind: given, id
 // Moved notes that the client is told to go on at a position, without a word of a loss.
 func (r *Record) Moved(at hub.Position) { r.add(event{kind: moved}, at) }
 
-// Gap notes a gap: what is after from, up to and including to, does not come. Where from is
+// Gap notes a gap: publications after from, up to and including to, do not come. Where from is
 // the zero Position, the gap begins where the client is; where to is, it is not known where it
 // ends.
 func (r *Record) Gap(from, to hub.Position, now time.Time) {

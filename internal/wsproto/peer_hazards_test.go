@@ -221,7 +221,7 @@ func TestControlFloodOwesOnePong(t *testing.T) {
 }
 
 // Nothing of a frame is handed on in the call that finds it at fault, and
-// nothing at all afterwards: whoever acts on data has not seen what was wrong.
+// nothing at all afterwards: a caller that acts on data has not seen what was wrong.
 func TestFailedFrameHandsNothingOn(t *testing.T) {
 	check := func(name string, c *Conn, input []byte) {
 		t.Helper()

@@ -27,7 +27,7 @@ func (c *Conn) Deadline() (at Time, ok bool) {
 // idle is when the peer will have said nothing for too long.
 func (c *Conn) idle() Time { return c.spoken.add(c.config.IdleTimeout) }
 
-// Expire does what is due at now. It queues a keepalive ping (see HasReplies),
+// Expire does everything due at now. It queues a keepalive ping (see HasReplies),
 // or it returns Fail: the peer has gone silent or idle, or it has had CloseTimeout to
 // end the connection after a close frame and has not. It does nothing when it
 // is called early.
