@@ -382,7 +382,7 @@ func (b *bench) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// checkFind takes what is said of a search.
+// checkFind takes the flags of a search.
 func (b *bench) checkFind(cmd *cobra.Command) error {
 	b.goal.Find = loadgen.Quantity(b.find)
 	switch {

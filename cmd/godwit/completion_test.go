@@ -105,7 +105,7 @@ func offered(t *testing.T, args string) (words []string, directive string) {
 	return words, lines[len(lines)-1]
 }
 
-// The channels of a running server, to whoever may list them.
+// The channels of a running server, to a user who may list them.
 func TestCompletionOfChannels(t *testing.T) {
 	_, open := serve(t)
 	_, closed := serve(t, "--config", writeConfig(t, "keys: [{name: back, hash: "+identity.HashKey("gk_hush")+", grants: {manage: ['**']}}]\n"))
@@ -145,7 +145,7 @@ func TestCompletionOfChannels(t *testing.T) {
 	}
 }
 
-// What is offered is accepted, and nothing that is accepted is missing.
+// Every offered word is accepted, and no accepted word is missing.
 func TestCompletionOffersWhatIsAccepted(t *testing.T) {
 	t.Parallel()
 	for key, flag := range map[string]string{"driver": "driver", "log.level": "log-level", "log.format": "log-format"} {

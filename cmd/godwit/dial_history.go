@@ -42,7 +42,7 @@ var (
 	// valueNames finds what stands before a value: "name": or name=.
 	valueNames = regexp.MustCompile(`([A-Za-z0-9_.-]+)["']?\s*[:=]`)
 
-	// plainSecrets finds what is a secret without a name: a JSON web token, the content of an
+	// plainSecrets finds secrets without a name: a JSON web token, the content of an
 	// Authorization field, and the words that take a token.
 	plainSecrets = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.|(?i)\b(bearer|basic)\s+\S|^\s*(connect|refresh)\s+\S`)
 )

@@ -20,7 +20,7 @@ type lineReader interface {
 	ReadLine() (string, error)
 }
 
-// errTooLong is about what is never sent in part.
+// errTooLong is about input that is never sent in part.
 var errTooLong = fmt.Errorf("a message of standard input is longer than %d MiB, the most that is sent", dialBytesMax>>20)
 
 // readTyped gives what a person types, until the end or until over is closed.
@@ -81,7 +81,7 @@ func readMessage(in *bufio.Reader, separator, most int) ([]byte, error) {
 	return message, err
 }
 
-// readTo is readMessage to a separator. What is longer than most is read in part.
+// readTo is readMessage to a separator. Input longer than most is read in part.
 func readTo(in *bufio.Reader, separator byte, most int) (message []byte, err error) {
 	for {
 		var part []byte

@@ -62,7 +62,7 @@ func TestReadMessage(t *testing.T) {
 	}
 }
 
-// What is in the input and cannot be read or sent ends it, with what came before sent.
+// Input that cannot be read or sent ends it, with what came before sent.
 func TestReadMessages(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

@@ -165,7 +165,7 @@ func (d *dialing) leave() {
 // isOver reports whether no other connection is to be made after err.
 func (d *dialing) isOver(err error) bool { return d.over || ws.IsPermanent(err) }
 
-// session sends what is typed and prints what arrives until the connection ends. With
+// session sends the input and prints what arrives until the connection ends. With
 // --again its error says whether there is to be another.
 func (d *dialing) session(ctx context.Context, conn *ws.Conn) error {
 	d.begin(conn)
@@ -197,7 +197,7 @@ func (d *dialing) stopWithScreen() {
 	}()
 }
 
-// converse does what is asked for until the connection has ended, and returns how it
+// converse does what the input asks for until the connection has ended, and returns how it
 // has.
 func (d *dialing) converse(ctx context.Context, cancel context.CancelFunc, received <-chan error) error {
 	var pings <-chan time.Time

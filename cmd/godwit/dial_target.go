@@ -51,7 +51,7 @@ func (o *dialOptions) target(u *url.URL) (*ws.DialOptions, error) {
 	return target, err
 }
 
-// authorize puts what shows who asks into header.
+// authorize puts the credentials into header.
 func (o *dialOptions) authorize(u *url.URL, header http.Header) error {
 	switch {
 	case o.user != "":

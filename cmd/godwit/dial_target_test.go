@@ -20,7 +20,7 @@ import (
 )
 
 // seenServer sends each client what it has seen of it: the field Authorization, and
-// who its certificate is for.
+// whether it shows a certificate.
 func seenServer(w http.ResponseWriter, r *http.Request) {
 	conn, err := ws.Accept(w, r, nil)
 	if err != nil {
@@ -34,7 +34,7 @@ func seenServer(w http.ResponseWriter, r *http.Request) {
 	_ = conn.Close(ws.StatusNormal, "")
 }
 
-// Who shows what to whom.
+// Each server is shown the credentials that are meant for it.
 func TestDialAuthorization(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(seenServer))
 	defer s.Close()

@@ -236,7 +236,7 @@ func TestDialTerminal(t *testing.T) {
 	p.sees("now▮")
 	s.say <- "a message that is wrapped, too"
 	golden.Compare(t, "testdata/dial/resized.txt", p.sees("wrapped, t\noo\n> words that are wrapped as\n  the terminal is narrow now▮"))
-	p.press("C-c") // drops what is typed
+	p.press("C-c") // drops the input
 	p.sees("\n> ▮")
 	p.press("C-c")
 	p.sees("exit code 0")

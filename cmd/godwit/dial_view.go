@@ -27,7 +27,7 @@ const (
 	// indented.
 	rowsOfJSON = 2
 
-	// besideJSON is room for the sign and the time before it and what is said behind it.
+	// besideJSON is room for the sign and the time before it and the remark behind it.
 	besideJSON = 32
 )
 
@@ -77,7 +77,7 @@ func (v *dialView) paint(s legible.Style, text string) string {
 	return s.Paint(text)
 }
 
-// note says what is not from the peer.
+// note prints a line that is not from the peer.
 func (v *dialView) note(format string, args ...any) {
 	text := "* " + oneLine(fmt.Sprintf(format, args...))
 	if v.screen != nil && v.notesOnScreen {
@@ -103,7 +103,7 @@ func (v *dialView) sent(typ ws.MessageType, message []byte) {
 	}
 }
 
-// message shows what came. Aside is what is said about it to a person.
+// message shows what came. Aside is the remark about it to a person.
 func (v *dialView) message(typ ws.MessageType, message []byte, aside string) error {
 	if v.isForPeople() {
 		text := v.lines(v.paint(legible.Cyan, "<"), typ, message, aside)
@@ -186,7 +186,7 @@ func (v *dialView) end(e *ws.CloseError) {
 	v.note("closed: %s", explainEnd(e))
 }
 
-// lines are a message as a person reads it, behind a sign that says who sent it.
+// lines are a message as a person reads it, behind a sign of its sender.
 func (v *dialView) lines(sign string, typ ws.MessageType, message []byte, aside string) string {
 	v.mu.Lock()
 	times, pretty, asHex := v.times, v.pretty, v.hex

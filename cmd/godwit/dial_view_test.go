@@ -48,7 +48,7 @@ func TestDialLines(t *testing.T) {
 	}
 }
 
-// What is written to a file has no secrets.
+// Text written to a file has no secrets.
 func TestIsForHistory(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]bool{

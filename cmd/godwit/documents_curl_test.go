@@ -15,7 +15,7 @@ import (
 )
 
 // TestCurlBlocks runs the blocks of the pages that consist of curl and the server of the first five
-// minutes: each does what it says, or curl fails. One that listens is let for two seconds.
+// minutes: each does what it says, or curl fails. A command that listens has two seconds.
 func TestCurlBlocks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("those that listen take as long as they are let")

@@ -71,7 +71,7 @@ func ofGodwit(words []string) ([]string, bool) {
 
 var assignment = regexp.MustCompile(`^\w+=`)
 
-// understood reports what is wrong with a command line, by the parser of the program itself.
+// understood reports the faults of a command line, by the parser of the program itself.
 func understood(args []string) error {
 	root := newRoot()
 	cmd, rest, err := root.Find(args)

@@ -16,8 +16,8 @@ import (
 	"github.com/godwit-io/godwit/server"
 )
 
-// Whoever reads a page copies what is in its blocks. TestBlocks looks at each of them: no
-// language goes without a checker, and what a checker cannot judge is listed with who does.
+// Readers of a page copy its blocks. TestBlocks looks at each of them: no language goes
+// without a checker, and blocks that a checker cannot judge are listed with what judges them.
 
 // fenced is a block of a page.
 type fenced struct {
@@ -54,7 +54,7 @@ var judgedElsewhere = []struct{ page, begins, reason string }{
 	{"ARCHITECTURE.md", "publisher ─►", "a picture"},
 }
 
-// checkers judge the blocks of a language, and return what is wrong.
+// checkers judge the blocks of a language, and return the faults.
 var checkers = map[string]func(t *testing.T, b *fenced) error{
 	"go":      func(*testing.T, *fenced) error { return nil }, // TestSnippets of package ws compiles them all
 	"js":      func(_ *testing.T, b *fenced) error { return script(b.text, api.LoaderJS) },

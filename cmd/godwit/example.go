@@ -110,7 +110,7 @@ func (s *exampleServers) opened(e gallery.Example) {
 	s.running.Go(func() { s.run(s.ctx, e) })
 }
 
-// start allows what is opened from now on to run until stop is called. The servers are
+// start allows pages opened from now on to run until stop is called. The servers are
 // clients of s: there are none if that has no address for them.
 func (s *exampleServers) start(ctx context.Context, of *server.Server) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/server/flight"
 )
 
-// explanation is one that has everything.
+// explanation is an explanation that has everything.
 func explanation() *flight.Report {
 	at := time.Date(2026, 11, 30, 10, 31, 2, 417e6, time.UTC)
 	return &flight.Report{

@@ -67,7 +67,7 @@ server is on this machine: it is for another name.`,
 	return cmd
 }
 
-// healthTarget is what is asked: a URL, and the path of the socket over which, if it is
+// healthTarget is where to ask: a URL, and the path of the socket over which, if it is
 // one.
 func healthTarget(target string) (u *url.URL, socket string, err error) {
 	if path, ok := strings.CutPrefix(target, "unix:"); ok {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A server that runs is healthy, one that has gone is not.
+// A server that runs is healthy, a server that has gone is not.
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	p, url := serve(t)

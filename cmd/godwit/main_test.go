@@ -24,7 +24,7 @@ import (
 )
 
 // asProgram in the environment makes the test's own binary the program, for tests
-// that need a process: one that is signalled, or whose standard input stays open.
+// that need a process: to signal it, or to keep its standard input open.
 const asProgram = "TEST_IS_GODWIT"
 
 func TestMain(m *testing.M) {

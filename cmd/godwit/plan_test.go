@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-io/godwit/internal/scale"
 )
 
-// What is planned with fixed figures is as it was.
+// The plan for fixed figures is as it was.
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder

@@ -84,7 +84,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// freePort is one that nothing listens at.
+// freePort is a port that nothing listens at.
 func freePort(t *testing.T) int {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

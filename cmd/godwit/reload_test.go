@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// SIGHUP reads the configuration again. One that is wrong changes nothing and says
-// what is wrong; the process goes on.
+// SIGHUP reads the configuration again. A wrong one changes nothing and its errors are
+// named; the process goes on.
 func TestServeReloads(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "godwit.yaml")

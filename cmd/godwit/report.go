@@ -16,7 +16,7 @@ const (
 	reportBytesMax = 16 << 20
 )
 
-// fetchReport gets what is for operators from a server.
+// fetchReport gets a report for operators from a server.
 func fetchReport(ctx context.Context, u *url.URL, token string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()

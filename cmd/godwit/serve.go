@@ -171,7 +171,7 @@ func skipDelayOnSignal(s *server.Server) (stop func()) {
 	}
 }
 
-// greet says where the server is and what is open.
+// greet says where the server is and what is open to everybody.
 func greet(w io.Writer, s *server.Server) {
 	fmt.Fprintf(w, "Godwit %s\n\n", server.ThisBuild().Version)
 	if path, isFile := s.Addr().(*net.UnixAddr); isFile {

@@ -37,7 +37,7 @@ func terminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// On a terminal a person is told what is where, unless the log is for a program.
+// On a terminal a person is told where everything is, unless the log is for a program.
 func TestServeOnTerminal(t *testing.T) {
 	t.Parallel()
 	for format, wants := range map[string]bool{"text": true, "json": false} {
@@ -52,7 +52,7 @@ func TestServeOnTerminal(t *testing.T) {
 		seen := &transcript{more: make(chan struct{})}
 		var reader sync.WaitGroup
 		reader.Go(func() { seen.read(person) })
-		// What is said to a person comes first.
+		// Lines for a person come first.
 		text := seen.contains(t, "serving")
 		if strings.Contains(text, "Press Ctrl-C") != wants {
 			t.Errorf("with a log of %s it printed:\n%s", format, text)

@@ -19,7 +19,7 @@ import (
 )
 
 // greeting is what a person is told of a server with that configuration, less
-// what is another each time.
+// the values that differ each time.
 func greeting(t *testing.T, c server.Config) string {
 	t.Helper()
 	s, err := server.New(c)
@@ -159,7 +159,7 @@ func deaf(t *testing.T, url string) {
 	}
 }
 
-// Who does not let go is cut at --drain-timeout; the exit code is 0 all the same.
+// A client that does not let go is cut at --drain-timeout; the exit code is 0 all the same.
 func TestServeDrainTimeout(t *testing.T) {
 	t.Parallel()
 	p, url := serve(t, "--drain-timeout", "50ms")

@@ -315,7 +315,7 @@ func (p *printer) gap(channel string, g *client.Gap) {
 	p.note("%s: gap: %s%s is no longer held by the server", channel, from, to)
 }
 
-// members says who has come and gone.
+// members prints joins and leaves.
 func (p *printer) members(c *client.Members) {
 	for _, m := range c.Joined {
 		p.note("%s: + %s (%d there)", c.Channel, memberName(&m), c.Count)
@@ -328,7 +328,7 @@ func (p *printer) members(c *client.Members) {
 	}
 }
 
-// roster says who is there.
+// roster prints the members.
 func (p *printer) roster(ctx context.Context, c *client.Client, channel string) {
 	r, err := c.Presence(ctx, channel, client.PresenceQuery{})
 	if err != nil {

@@ -41,7 +41,7 @@ func (t *trust) load() (c server.Config, ids *identity.Identities, err error) {
 	if given > 1 {
 		return c, nil, usagef("--config, --secret, --key and --jwks exclude each other")
 	}
-	log := slog.New(slog.DiscardHandler) // what matters is in what is explained
+	log := slog.New(slog.DiscardHandler) // everything that matters is in the explanation
 	if !t.isGiven() {
 		if c, err = server.Load(t.config, os.Environ(), nil); err != nil {
 			return c, nil, err
@@ -76,7 +76,7 @@ func (t *trust) load() (c server.Config, ids *identity.Identities, err error) {
 	return c, ids, nil
 }
 
-// referred is the secret that a flag refers to. One that stands there itself is not
+// referred is the secret that a flag refers to. A secret that stands there itself is not
 // taken: everybody on the machine can read command lines.
 func referred(flag, text string) ([]byte, error) {
 	s, err := server.ParseSecret(text)

@@ -59,7 +59,7 @@ const (
 	upgradeInterval = 50 * time.Millisecond // of looking at the file of its process ID
 )
 
-// isWrittenAnew reports whether a file was replaced. One that was replaced twice may have the
+// isWrittenAnew reports whether a file was replaced. A file that was replaced twice may have the
 // place on the disk that the first one had.
 func isWrittenAnew(before, now os.FileInfo) bool {
 	return !os.SameFile(before, now) || !before.ModTime().Equal(now.ModTime())

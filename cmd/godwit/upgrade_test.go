@@ -407,7 +407,7 @@ func post1(client *http.Client, url, data string) (string, error) {
 	return string(b), err
 }
 
-// A program that does not start, one that is something else, and a configuration that
+// A program that does not start, a different program, and a configuration that
 // cannot be, change nothing, and the server and its log say so.
 func TestUpgradeFails(t *testing.T) {
 	t.Parallel()
