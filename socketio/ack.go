@@ -42,9 +42,9 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 
 // EmitWithAck sends an event to the chosen sockets and waits for all of them to acknowledge
 // it. It returns the answers in the order in which they came, that of a socket that ended
-// meanwhile among them. When ctx ends first, those that have come are returned with its
-// error: give it a timeout. Sockets that await too many acknowledgements already are left
-// out. The other errors are those of Emit.
+// meanwhile among them. When ctx ends first, the answers that have come are returned with
+// its error: give it a timeout. Sockets that await too many acknowledgements already are
+// left out. The other errors are Emit's.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
 	p, e, err := b.namespace.encode(event, args)
 	if err != nil {
@@ -119,8 +119,8 @@ func (s *Socket) forget(id uint64) {
 	}
 }
 
-// acked hands an acknowledgement to who waits for it. One that nobody waits for, because it
-// comes too late, twice or unasked, is dropped.
+// acked hands an acknowledgement to the function that waits for it. An acknowledgement that
+// comes too late, twice or unasked is dropped.
 func (s *Socket) acked(p *packet.Packet) {
 	s.mu.Lock()
 	answers, ok := s.acks[p.ID]

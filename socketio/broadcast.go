@@ -39,10 +39,10 @@ func (b Broadcast) Volatile() Broadcast {
 // become JSON as with encoding/json, a []byte or a Binary becomes bytes, a
 // json.RawMessage is sent as it is, and Arguments stand for all their values.
 //
-// Nothing is waited for: a nil error says nothing about who has got the event. A client
-// that does not read is ended when Options.Engine.QueueBytesMax waits for it. The error is
-// ErrEventName, ErrAttachments, ErrPlaceholder or one of encoding/json, and nothing has
-// been sent then.
+// Nothing is waited for: a nil error says nothing about the clients that have got the
+// event. A client that does not read is ended when Options.Engine.QueueBytesMax waits for
+// it. The error is ErrEventName, ErrAttachments, ErrPlaceholder or one of encoding/json,
+// and nothing has been sent then.
 func (b Broadcast) Emit(event string, args ...any) error {
 	p, e, err := b.namespace.encode(event, args)
 	if err != nil {
@@ -118,7 +118,7 @@ func (b *Broadcast) sockets(yield func(*Socket) bool) {
 	}
 }
 
-// of calls yield with what is chosen among sockets and is not in the rooms of before. It
+// of calls yield with the chosen sockets, except the ones in the rooms of before. It
 // reports whether to go on.
 func (b *Broadcast) of(sockets []*Socket, before []string, yield func(*Socket) bool) bool {
 	for _, s := range sockets {

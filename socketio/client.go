@@ -214,7 +214,7 @@ func (c *client) leave(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.socket(s.namespace.name) != s || s.state.Load() != stateOpen {
-		return // whoever connects it sees that it has ended
+		return // the goroutine that connects it sees that it has ended
 	}
 	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
 	if frame := c.conn.Leave(s.namespace.name); frame != nil {

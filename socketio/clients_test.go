@@ -241,7 +241,7 @@ func serveCommon(t *testing.T, n *socketio.Namespace) {
 	})
 }
 
-// serveNumbered sends numbers, and counts those that it gets.
+// serveNumbered sends numbers, and counts the numbers that it gets.
 func serveNumbered(t *testing.T, n *socketio.Namespace) {
 	n.OnConnect(func(s *socketio.Socket, _ socketio.Auth) error {
 		next := 0

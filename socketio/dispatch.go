@@ -8,8 +8,8 @@ import (
 // eventOverhead is what an event counts besides its arguments, in bytes.
 const eventOverhead = 256
 
-// enqueue has the socket do something in turn. A worker has it while there is something to
-// do, or whoever brings the first of it if handlers never wait.
+// enqueue has the socket handle an event in turn. A worker has the socket while there are
+// events, or the caller with the first of them if handlers never wait.
 func (s *Socket) enqueue(e *Event) {
 	s.client.pending.Add(int64(e.size))
 	s.mu.Lock()
@@ -32,7 +32,7 @@ func (s *Socket) enqueue(e *Event) {
 	s.client.pauseOrResume()
 }
 
-// workAll does what is in the queue.
+// workAll handles the events of the queue.
 func (s *Socket) workAll() {
 	for {
 		s.mu.Lock()

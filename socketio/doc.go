@@ -110,8 +110,8 @@
 //	main.To("match 7").Except("referees").Emit("x") // some of them
 //	main.To(socket.ID()).Emit("x")                  // one socket
 //
-// An event for many is encoded once, and its bytes are shared. Volatile leaves out who is
-// behind.
+// An event for many is encoded once, and its bytes are shared. Volatile leaves out
+// sockets that are behind.
 //
 // # Handlers, goroutines and order
 //
@@ -123,7 +123,7 @@
 // many seconds.
 //
 // A program whose handlers never wait says so with Options.NeverBlocks: they are called
-// where an event arrives, and on an event loop what they emit leaves with one system call.
+// where an event arrives, and on an event loop their events leave with one system call.
 //
 // A socket on which nothing happens has no goroutine. A handler that panics ends the
 // connection of its client, and is logged.
@@ -138,15 +138,15 @@
 // After the end of a connection they do, within some seconds: Socket.Close and
 // Server.Shutdown count on it.
 //
-// A client that does not take what is written for it is ended when
-// Options.Engine.QueueBytesMax waits, as nothing may be missing between two events.
+// A client that does not read is ended when Options.Engine.QueueBytesMax waits, as
+// nothing may be missing between two events.
 //
 // # Recovery
 //
 // A client that comes back is a new one: with another ID, in no room, and without the
 // events of meanwhile. With Options.Recovery it is the old one, if it comes back soon:
-// OnConnect is called with a Socket that has the ID, the Data and the rooms of
-// before, and whose Recovered is true; then it gets what it has missed.
+// OnConnect is called with a Socket that has the ID, the Data and the rooms of before,
+// and whose Recovered is true; then it gets the events that it has missed.
 //
 //	main.OnConnect(func(s *socketio.Socket, auth socketio.Auth) error {
 //		if s.Recovered() {

@@ -43,8 +43,8 @@ type Refusal struct {
 // Error returns the message.
 func (r *Refusal) Error() string { return "socketio: connection refused: " + r.Message }
 
-// refusal returns what a client is told of err. Errors that were not made for it may say
-// what is nobody's business.
+// refusal returns what a client is told of err. Errors that were not made for it may
+// hold internal details.
 func refusal(err error) (message string, data []byte, told bool) {
 	var r *Refusal
 	if !errors.As(err, &r) {
@@ -63,7 +63,7 @@ type ArgumentError struct {
 	Err   error
 }
 
-// Error says what is wrong.
+// Error describes the mistake.
 func (e *ArgumentError) Error() string {
 	return fmt.Sprintf("socketio: argument %d: %v", e.Index, e.Err)
 }

@@ -44,7 +44,7 @@ func Example() {
 	// 431[5]
 }
 
-// A chat with rooms: who is in one hears what the others say there.
+// A chat with rooms: a client in a room hears what the others say there.
 func Example_chat() {
 	type message struct {
 		From string `json:"from"`

@@ -193,7 +193,7 @@ func (h *history) arm() {
 	h.timer = time.AfterFunc(max(h.options.Time/4, time.Second), h.expire)
 }
 
-// expire forgets what is too old. An event that was sent longer ago than a client may be
+// expire forgets events that are too old. An event that was sent longer ago than a client may be
 // silent, before it went, has reached it; so none is missing.
 func (h *history) expire() {
 	h.mu.Lock()
@@ -265,7 +265,7 @@ func (h *history) ended(s *Socket) {
 	h.arm()
 }
 
-// depart returns what is kept of a socket that has ended.
+// depart returns the state that is kept of a socket that has ended.
 func (s *Socket) depart() *departed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -313,8 +313,8 @@ func (h *history) recover(s *Socket, auth Auth) {
 	s.namespace.server.recovered.Add(1)
 }
 
-// take returns the client with a pid, which nobody can take any more. One whose connection
-// is not known to be broken yet ends now.
+// take returns the client with a pid, which nobody can take any more. A client whose
+// connection is not known to be broken yet ends now.
 func (h *history) take(pid string, n *Namespace) *departed {
 	h.mu.Lock()
 	d, s := h.gone[pid], h.open[pid]

@@ -246,7 +246,7 @@ func TestNotRecovered(t *testing.T) {
 	}
 }
 
-// What was forgotten for want of room does not matter to who has got it.
+// An event that was forgotten for want of room does not matter to a client that has got it.
 func TestRecoverDespiteForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, Options{Recovery: &Recovery{BytesMax: 1500}})
@@ -269,7 +269,7 @@ func TestRecoverDespiteForgotten(t *testing.T) {
 	})
 }
 
-// The history is empty some time after the last event, without anybody who calls.
+// The history is empty some time after the last event, without any call.
 func TestHistoryExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, Options{Recovery: &Recovery{}})

@@ -146,7 +146,7 @@ func TestPendingAck(t *testing.T) {
 	})
 }
 
-// What is written before a client is let in is bounded.
+// Messages written before a client is let in are bounded.
 func TestHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, Options{Engine: engineio.Options{QueueBytesMax: 10_000}})

@@ -16,7 +16,7 @@ type Namespace struct {
 	acks     atomic.Uint64 // ids of acknowledgements that were asked for
 
 	dynamic bool
-	users   int // sockets, those that are not let in yet too; guarded by server.mu
+	users   int // sockets, also the ones not let in yet; guarded by server.mu
 
 	mu           sync.Mutex // held to change what follows
 	handlers     atomic.Pointer[map[string]func(*Event)]
@@ -41,9 +41,9 @@ func (n *Namespace) Len() int { return n.everyone.len() }
 // and with a nil f, everybody may join.
 func (n *Namespace) OnConnect(f func(s *Socket, auth Auth) error) { set(&n.onConnect, f, f == nil) }
 
-// OnDisconnect sets what is called when a Socket that was let in has ended: last, after the
-// handlers of all its events. The Socket is in no room any more, but Rooms says in which it
-// was.
+// OnDisconnect sets the function that is called when a Socket that was let in has ended:
+// last, after the handlers of all its events. The Socket is in no room any more, but Rooms
+// says in which it was.
 func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 	set(&n.onDisconnect, f, f == nil)
 }

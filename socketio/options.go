@@ -31,10 +31,10 @@ type Options struct {
 	// Path is where the server is, see engineio.Options. Default "/socket.io/".
 	Path string
 
-	// Engine is about sessions and their transports: heartbeat, sizes, origins, who may
-	// connect at all. Its Path is not used. With AllowEIO3, clients 1 and 2
-	// may connect; the ID of a Socket of theirs is made of the identifier of their
-	// session, which is a secret, so do not show it to others then.
+	// Engine is about sessions and their transports: heartbeat, sizes, origins, the
+	// clients that may connect at all. Its Path is not used. With AllowEIO3, clients 1
+	// and 2 may connect; the ID of a Socket of theirs is made of the identifier of
+	// their session, which is a secret, so do not show it to others then.
 	Engine engineio.Options
 
 	// ConnectTimeout is how long a client may take to join its first namespace. Default 45
@@ -71,7 +71,7 @@ type Options struct {
 	// Default: handlers may wait, and are called on goroutines.
 	NeverBlocks bool
 
-	// Recovery, if not nil, has clients whose connection broke go on where they were.
+	// Recovery, if not nil, lets clients go on where they were when their connection broke.
 	// Default: off.
 	Recovery *Recovery
 
@@ -80,7 +80,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Recovery is how clients recover whose connection broke for a short time: with the same
+// Recovery is how clients recover after their connection broke for a short time: with the same
 // ID, in the same rooms, with the same Data, and with every event that they have missed.
 // See the documentation of the package.
 type Recovery struct {
@@ -88,12 +88,12 @@ type Recovery struct {
 	// minutes.
 	Time time.Duration
 
-	// ClientsMax is how many clients that are gone are remembered. The one that has been
-	// gone for the longest is forgotten for one more. Default 10,000.
+	// ClientsMax is how many clients that are gone are remembered. For one more, the
+	// client that has been gone for the longest is forgotten. Default 10,000.
 	ClientsMax int
 
-	// BytesMax is what is remembered of events, of all clients together, in bytes. Who has
-	// missed what was forgotten does not recover. Default 64 MiB.
+	// BytesMax is how many bytes of events are remembered, for all clients together. A
+	// client that has missed a forgotten event does not recover. Default 64 MiB.
 	BytesMax int
 }
 

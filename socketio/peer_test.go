@@ -73,7 +73,7 @@ func (p *peer) join(namespace string) *Socket {
 	return nil
 }
 
-// say sends messages, without the digit 4; one that begins with b: is bytes in hex.
+// say sends messages, without the digit 4; a message that begins with b: is bytes in hex.
 func (p *peer) say(messages ...string) {
 	p.t.Helper()
 	for _, m := range messages {

@@ -21,7 +21,7 @@ type Server struct {
 	options Options
 	history *history // nil without recovery
 
-	heldBytesMax int // of what is written to a Socket before it is let in
+	heldBytesMax int // of messages to a Socket before it is let in
 
 	mu         sync.Mutex // guards the rest of the block
 	namespaces map[string]*Namespace

@@ -101,8 +101,8 @@ func (s *Socket) On(event string, f func(e *Event)) {
 	s.handlers[event] = f
 }
 
-// OnDisconnect sets what is called when this socket has ended, before the one of the
-// Namespace.
+// OnDisconnect sets the function that is called when this socket has ended, before
+// the function of the Namespace.
 func (s *Socket) OnDisconnect(f func(reason Reason)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

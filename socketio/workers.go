@@ -7,13 +7,13 @@ import (
 )
 
 // workers are the goroutines that run handlers: as many as there are sockets with something
-// to do. Those that have nothing to do wait a little for more, because a goroutine
-// that has grown its stack for one event has it for the next.
+// to do. Idle workers wait a little for more, because a goroutine that has grown its stack
+// for one event has it for the next.
 type workers struct {
 	busy atomic.Int64
 
 	mu      sync.Mutex // guards the rest
-	idle    []*worker  // the one that waits for the shortest time is last
+	idle    []*worker  // the latest to become idle is last
 	timer   *time.Timer
 	stopped bool
 }
@@ -91,7 +91,7 @@ func (w *workers) reap() {
 	}
 }
 
-// stop ends those that are idle now, and the others when they are done.
+// stop ends the idle workers now, and the others when they are done.
 func (w *workers) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 )
 
 // AppendText appends the text of the packet, which Parse reads, to dst. Its attachments
-// are not among it. What is in Args and Data must be valid JSON, and there must not be more
-// than AttachmentsMax attachments.
+// are not among it. Args and Data must be valid JSON, and there must not be more than
+// AttachmentsMax attachments.
 func (p *Packet) AppendText(dst []byte) []byte {
 	typ := p.Type
 	if len(p.Attachments) > 0 && (typ == Event || typ == Ack) {

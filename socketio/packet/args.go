@@ -9,7 +9,7 @@ import (
 )
 
 // Args are the arguments of an event or an acknowledgement: JSON values with commas
-// between them, as they stand in the packet. Those that Parse returns are valid; others
+// between them, as they stand in the packet. Args that Parse returns are valid; others
 // are checked by ParseArgs.
 type Args []byte
 

@@ -162,7 +162,7 @@ func TestFramesAllocations(t *testing.T) {
 	}
 }
 
-// What is announced and never sent costs what was announced in the text, and no more.
+// Attachments that are announced and never sent cost the text of their announcement, and no more.
 func TestAttachmentsNeverSent(t *testing.T) {
 	conn, err := NewConn(Limits{}, time.Unix(0, 0))
 	if err != nil {

@@ -120,7 +120,7 @@ func TestArgs(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is parsed can be written, and is the same when it is parsed again.
+// FuzzParse: a parsed packet can be written, and is the same when it is parsed again.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{`0`, `0/chat,{"a":1}`, `1/chat,`, `2["x",1,{"b":[2.5e-3,null,true]}]`, `2/a,17[3,"\ud83d\ude00"]`, `33[]`, `4{"message":"no"}`,
 		`51-["x",{"_placeholder":true,"num":0}]`, `62-/b,3[{"num":1,"_placeholder":true},1]`, `2/a?x=1,["y"]`} {
@@ -163,7 +163,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzParseArgs: what is JSON for the standard library is JSON here.
+// FuzzParseArgs: JSON for the standard library is JSON here.
 func FuzzParseArgs(f *testing.F) {
 	for _, seed := range []string{`[]`, `[1,-0.5e+7,"\u00e9\n"]`, `[{"a":{"b":[[]]}},null]`, `[01]`, `["\x"]`, ` [ ] `, `[1,]`} {
 		f.Add([]byte(seed))

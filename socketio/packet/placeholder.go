@@ -6,8 +6,8 @@ import (
 
 // AppendExpanded appends args to dst with each placeholder replaced by what with appends
 // for its attachment: a JSON value. Everything else stays as it is. The error is
-// ErrPlaceholder, if a placeholder is for none of the attachments, or for one that another
-// is for: no client sends that, and a packet could become many times as long by it.
+// ErrPlaceholder, if a placeholder is for none of the attachments, or for the same one as
+// another: no client sends that, and a packet could become many times as long by it.
 func AppendExpanded(dst []byte, args Args, attachments [][]byte, with func(dst, attachment []byte) []byte) ([]byte, error) {
 	if len(attachments) == 0 {
 		return append(dst, args...), nil
@@ -45,8 +45,8 @@ func AppendBase64Object(key string) func(dst, attachment []byte) []byte {
 }
 
 // AppendCollected is the other way of AppendExpanded with AppendBase64Object: it appends
-// args to dst with each object that has the member key only, whose value is standard
-// base64, replaced by a placeholder, and returns the bytes as attachments, after those
+// args to dst with each object that has the member key only, with standard base64 as its
+// value, replaced by a placeholder, and returns the bytes as attachments, after those
 // already given. If there are more than AttachmentsMax then all objects stay as they are.
 // args must be valid.
 func AppendCollected(dst []byte, args Args, key string, attachments [][]byte) ([]byte, [][]byte) {

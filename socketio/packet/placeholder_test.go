@@ -79,7 +79,7 @@ func TestIsPlaceholder(t *testing.T) {
 	}
 }
 
-// FuzzExpand: what is expanded is valid, and collecting it gives the same bytes again.
+// FuzzExpand: the expanded text is valid, and collecting it gives the same bytes again.
 func FuzzExpand(f *testing.F) {
 	f.Add([]byte(`["a",{"_placeholder":true,"num":0}]`), []byte{1, 2})
 	f.Add([]byte(`[{"num":1,"_placeholder":true},{"b":[{"_placeholder":true,"num":0}]}]`), []byte{})
