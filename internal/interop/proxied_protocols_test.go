@@ -10,7 +10,6 @@ import (
 // transport of Socket.IO and of SockJS, with both drivers of WebSockets behind it. The
 // configuration of the proxies is that of docs/interoperability.md.
 func TestProxiedProtocols(t *testing.T) {
-	t.Parallel()
 	node := startNodeStage(t)
 	for _, kind := range proxies {
 		for _, driver := range []string{"engine", "goroutine"} {

@@ -21,7 +21,6 @@ const robinNumbers = 1000
 // TestRoundRobinProtocols: unmodified clients of other protocols by every transport that they
 // have in Node, with each of their requests at another node.
 func TestRoundRobinProtocols(t *testing.T) {
-	t.Parallel()
 	node := startNodeStage(t)
 	app := newApplication(t)
 	r := startRobin(t, appsConfig("")+openConfig)
@@ -32,7 +31,6 @@ func TestRoundRobinProtocols(t *testing.T) {
 // TestRoundRobinProxies: the same behind nginx and HAProxy, as docs/cluster-balancers.md
 // configures them.
 func TestRoundRobinProxies(t *testing.T) {
-	t.Parallel()
 	node := startNodeStage(t)
 	r := startRobin(t, appsConfig("")+openConfig)
 	var addresses []string

@@ -39,7 +39,8 @@ func heard(e seen) string {
 
 // eachSockJS runs a test over every transport in Node and in Chromium, all of them
 // at one server, one after another: the client gives up a transport that takes longer
-// than some times what a first request took.
+// than some times what a first request took. For the same reason no test with that client is
+// one of the parallel ones.
 func eachSockJS(t *testing.T, run func(t *testing.T, host string, s *stage, transport, name string)) {
 	site, chromium := packagesSite(t), chromiumtest.Shared(t)
 	host := serveProtocols(t, sockjsConfig(site.URL), site.URL)
@@ -57,7 +58,6 @@ func eachSockJS(t *testing.T, run func(t *testing.T, host string, s *stage, tran
 
 // TestSockJSNumbers: 10,000 messages both ways over every transport.
 func TestSockJSNumbers(t *testing.T) {
-	t.Parallel()
 	eachSockJS(t, func(t *testing.T, host string, s *stage, transport, name string) {
 		a := openSockJS(t, s, name, host, "numbers-"+name, transport)
 		numbers(t, host, "numbers-"+name, a, true, func(prefix string) {
@@ -69,7 +69,6 @@ func TestSockJSNumbers(t *testing.T) {
 // TestSockJSMessages: every character comes as it was, other kinds of publications
 // come as the documentation says, and an end by the application is seen by nobody else.
 func TestSockJSMessages(t *testing.T) {
-	t.Parallel()
 	eachSockJS(t, func(t *testing.T, host string, s *stage, transport, name string) {
 		channel := "messages-" + name
 		a := openSockJS(t, s, name+"-a", host, channel, transport)
@@ -122,7 +121,6 @@ func TestSockJSMessages(t *testing.T) {
 // TestSockJSRestart: after kill -9 a client is closed with 1006 or 1002, and what the
 // application opens then is a session of the new server.
 func TestSockJSRestart(t *testing.T) {
-	t.Parallel()
 	all, origin := stages(t)
 	host, process := launchProtocols(t, sockjsConfig(origin), "127.0.0.1:0", origin)
 	type client struct {
@@ -157,7 +155,6 @@ func TestSockJSRestart(t *testing.T) {
 // TestSockJSCredentials: a client that may not is told so by a close frame, which the client
 // takes for the last word: it tries no other transport.
 func TestSockJSCredentials(t *testing.T) {
-	t.Parallel()
 	all, origin := stages(t)
 	host := serveProtocols(t, sockjsConfig(origin)+tokensConfig, origin)
 	token := signedJWT(tokensSecret, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["secret"],"publish":["secret"]}}`)

@@ -26,7 +26,6 @@ var (
 // A page sends numbered messages and every character there is, by each transport that the
 // unmodified client has in Chromium. A page of an origin that is not admitted can use none.
 func TestSockJSInChromium(t *testing.T) {
-	t.Parallel()
 	chromium := chromiumtest.Shared(t)
 	npm := program(t, "npm")
 	dir := t.TempDir()

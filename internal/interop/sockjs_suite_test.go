@@ -25,7 +25,6 @@ var (
 // The official test suite of the protocol passes on both drivers, but for a handshake of a
 // draft from before RFC 6455, which is refused by design.
 func TestSockJSSuite(t *testing.T) {
-	t.Parallel()
 	suite, python := os.Getenv(sockJSSuiteVariable), os.Getenv(sockJSPythonVariable)
 	if suite == "" || python == "" {
 		t.Skip(sockJSSuiteVariable + " and " + sockJSPythonVariable + " are not set: the suite of SockJS is not part of the repository")

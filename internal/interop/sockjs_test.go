@@ -23,7 +23,6 @@ var sockJSClients = []string{"sockjs-client", "sockjs-client-1.5", "sockjs-clien
 // get all of it back once and in order, by each transport that they have in Node, from both
 // drivers.
 func TestSockJS(t *testing.T) {
-	t.Parallel()
 	node, npm := program(t, "node", "nodejs"), program(t, "npm")
 	dir := t.TempDir()
 	if err := installNode(npm, dir, "sockjs"); err != nil {
