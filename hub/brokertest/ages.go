@@ -8,16 +8,17 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// realAge is how old a publication gets where time is real. What has no shorter unit than a
-// second of its own can keep to it.
+// realAge is the age that a publication reaches where time is real. A broker whose shortest
+// unit is a second can keep to it.
 const realAge = 2 * time.Second
 
-// realPause is between two looks at what is to expire.
+// realPause is the pause between two looks at history that is to expire.
 const realPause = 50 * time.Millisecond
 
-// agesInRealTime is what the tests of age say, for a Broker whose time is real. Everything is published
-// first, so that all of it grows old at once. Nothing here depends on how fast the machine is: what is
-// gone must have been old enough when it was last asked for, and must be gone at some time.
+// agesInRealTime stands for the tests of age, for a Broker whose time is real. Everything is published
+// first, so that all of it grows old at once. Nothing here depends on the speed of the machine: a
+// publication that is gone must have been old enough when it was last asked for, and must be gone at
+// some time.
 func agesInRealTime(t *testing.T, f *fixture) {
 	f.start(nil)
 	short := hub.Retention{Count: 100, Age: realAge}
@@ -97,8 +98,8 @@ func agesInRealTime(t *testing.T, f *fixture) {
 	}
 }
 
-// expires waits until gone says so of what was published after since, with an age of realAge. gone may
-// be asked often.
+// expires waits until gone says that the publications after since, with an age of realAge, are gone.
+// gone may be called often.
 func (f *fixture) expires(what string, since time.Time, gone func() bool) {
 	f.t.Helper()
 	limit := time.Now().Add(patience)

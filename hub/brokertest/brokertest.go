@@ -25,7 +25,7 @@ type Suite struct {
 	New func(t *testing.T) hub.Broker
 
 	// External is set for a Broker that depends on something outside of this
-	// process, where time is real: what is said of age is tested at once then, which
+	// process, where time is real: all promises about age are tested at once then, which
 	// takes some seconds.
 	External bool
 
@@ -33,9 +33,8 @@ type Suite struct {
 	// long as its Retention.KeyAge says. Others do in virtual time.
 	KeyAge bool
 
-	// Disconnect breaks the connection that the Broker has to what is outside of
-	// this process; the Broker is to mend it. Without it nothing tests how the
-	// Broker tells of what it has missed.
+	// Disconnect breaks the Broker's connection to the outside of this process; the Broker
+	// is to mend it. Without it nothing tests how the Broker tells of missed publications.
 	Disconnect func(hub.Broker)
 }
 
@@ -127,7 +126,7 @@ var plenty = hub.Retention{Count: 100_000, Age: time.Hour}
 // patience is how long a delivery may take before it is called lost.
 const patience = time.Minute
 
-// fixture is a started Broker and what it delivered.
+// fixture is a started Broker and its deliveries.
 type fixture struct {
 	t     *testing.T
 	suite Suite
@@ -283,7 +282,7 @@ func (f *fixture) wantChain(publications []*hub.Publication) {
 	}
 }
 
-// wantFollows checks that whoever has seen everything up to position misses
+// wantFollows checks that a subscriber that has seen everything up to position misses
 // nothing before p.
 func (f *fixture) wantFollows(position hub.Position, p *hub.Publication) {
 	f.t.Helper()
@@ -311,7 +310,7 @@ func numbered(n int) []string {
 	return out
 }
 
-// recorder is a Receiver that keeps what it was given.
+// recorder is a Receiver that keeps its deliveries.
 type recorder struct {
 	mu      sync.Mutex
 	all     []*hub.Publication
@@ -347,7 +346,7 @@ func (r *recorder) snapshot() ([]*hub.Publication, <-chan struct{}) {
 	return slices.Clone(r.all), r.changed
 }
 
-// await returns what was received once done says it is enough.
+// await returns the received publications once done says they are enough.
 func (r *recorder) await(t *testing.T, done func([]*hub.Publication) bool) []*hub.Publication {
 	t.Helper()
 	timeout := time.NewTimer(patience)

@@ -12,7 +12,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// hearer keeps what it hears.
+// hearer keeps the messages that it hears.
 type hearer struct {
 	t      *testing.T
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ func (h *hearer) note(what func()) {
 	h.more = make(chan struct{})
 }
 
-// await returns what was heard once it ends with last.
+// await returns the messages that were heard once they end with last.
 func (h *hearer) await(last string) []string {
 	h.t.Helper()
 	timeout := time.NewTimer(patience)
@@ -84,7 +84,7 @@ func (f *fixture) send(b hub.BusBroker, topic string, texts ...string) {
 	}
 }
 
-// busCarries: everybody who hears a topic is given what is sent to it, the sender's own
+// busCarries: every hearer of a topic is given the messages sent to it, the sender's own
 // process too, in order and once; and nothing of other topics.
 func busCarries(t *testing.T, f *fixture) {
 	b := f.startBus()
@@ -154,7 +154,7 @@ func busTopics(t *testing.T, f *fixture) {
 	}
 }
 
-// busBounds: a message of the greatest length arrives, and what is too long is refused.
+// busBounds: a message of the greatest length arrives, and a longer one is refused.
 func busBounds(t *testing.T, f *fixture) {
 	b := f.startBus()
 	h, _ := f.hear(b, "a")
@@ -209,7 +209,7 @@ func busConcurrently(t *testing.T, f *fixture) {
 }
 
 // busMissed: after its connection broke and was mended, a hearer is told that it may have
-// missed something, and hears what is sent from then on.
+// missed something, and hears the messages sent from then on.
 func busMissed(t *testing.T, f *fixture) {
 	if f.suite.Disconnect == nil {
 		t.Skip("nothing can break the connection of this broker")

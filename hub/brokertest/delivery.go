@@ -161,8 +161,8 @@ func historyBeforeDelivery(t *testing.T, f *fixture) {
 	received.await(t, count(50))
 }
 
-// listenThenHistory is what a subscriber that resumes does: it listens, then
-// reads history, and the two must meet while somebody publishes.
+// listenThenHistory acts like a subscriber that resumes: it listens, then reads history,
+// and the two must meet during publishing.
 func listenThenHistory(t *testing.T, f *fixture) {
 	const rounds = 30
 	f.start(nil)
@@ -260,15 +260,15 @@ func noRetentionStillDelivers(t *testing.T, f *fixture) {
 		t.Errorf("delivered %q", got)
 	}
 	f.wantPage(f.history("c", hub.Query{}), nil, pos, hub.Position{})
-	// What is not kept is missed by whoever has not seen it, except where the broker
-	// says that it holds nothing before.
+	// A publication that is not kept is missed by a subscriber that has not seen it, except
+	// where the broker says that it holds nothing before.
 	all := f.received.await(t, count(2))
 	if previous := all[1].Previous; previous != first.Offset && previous != 0 {
 		t.Errorf("%v names %d as the one before it, want %d or 0", pos, previous, first.Offset)
 	}
 }
 
-// listenAnswersTheNewest listens while somebody publishes: nothing lies between
+// listenAnswersTheNewest listens during publishing: nothing lies between
 // the position that Listen answers and the first delivery.
 func listenAnswersTheNewest(t *testing.T, f *fixture) {
 	const rounds = 30
@@ -322,7 +322,7 @@ func listenAnswersTheNewest(t *testing.T, f *fixture) {
 	}
 }
 
-// lostIsAnnounced breaks the broker's connection: what was accepted meanwhile is
+// lostIsAnnounced breaks the broker's connection: a publication accepted meanwhile is
 // delivered, or said to be lost and found in history.
 func lostIsAnnounced(t *testing.T, f *fixture) {
 	if f.suite.Disconnect == nil {

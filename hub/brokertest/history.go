@@ -95,8 +95,8 @@ func historyGaps(t *testing.T, f *fixture) {
 	}
 }
 
-// historyIsWhole: whatever a page from the oldest says of what was before it, what has been dropped was not
-// accepted later than that.
+// historyIsWhole: a page from the oldest names a time for the publications before it, and none that was
+// dropped was accepted later than that.
 func historyIsWhole(t *testing.T, f *fixture) {
 	f.start(nil)
 	const kept = 3
@@ -132,7 +132,7 @@ func historyInPages(t *testing.T, f *fixture) {
 			break
 		}
 	}
-	// The slice of a page belongs to who asked.
+	// The slice of a page belongs to the caller.
 	page := f.history("c", hub.Query{})
 	clear(page.Publications)
 	f.wantPage(f.history("c", hub.Query{}), texts, top, hub.Position{})
@@ -149,7 +149,7 @@ func historyOfUnknownChannel(t *testing.T, f *fixture) {
 	stale := hub.Position{Epoch: "stale", Offset: 3}
 	f.wantPage(f.history("nobody", hub.Query{Since: stale}), nil, page.Position, stale)
 
-	// Whoever read the empty history misses nothing from there.
+	// A client that has read the empty history misses nothing from there.
 	pos := f.publish("nobody", plenty, "first")
 	f.wantPage(f.history("nobody", hub.Query{Since: page.Position}), []string{"first"}, pos, hub.Position{})
 }
@@ -359,7 +359,7 @@ func idempotencyKeyConcurrently(t *testing.T, f *fixture) {
 	}
 }
 
-// clearForgets is about a Broker that can clear. The positions go on, so that nobody
+// clearForgets is about a Broker that can clear. The positions go on, so that no client
 // takes a new publication for one that was seen.
 func clearForgets(t *testing.T, f *fixture) {
 	f.start(nil)
@@ -394,8 +394,8 @@ func clearForgets(t *testing.T, f *fixture) {
 	}
 }
 
-// idempotencyKeyAge is about keys that are remembered for as long as their publication
-// says, whatever the keys of others were told.
+// idempotencyKeyAge is about keys that are remembered for as long as their own
+// publication says, not those of others.
 func idempotencyKeyAge(t *testing.T, f *fixture) {
 	f.start(nil)
 	const second = time.Second

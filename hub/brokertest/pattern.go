@@ -122,8 +122,8 @@ func (f *fixture) wantChainOf(channel string, n int) {
 	f.wantChain(all[:n])
 }
 
-// patternsWhilePublishing: patterns come and go while others publish; what one that
-// stays is about is delivered completely.
+// patternsWhilePublishing: patterns come and go during publishing; a pattern that stays
+// has all its publications delivered.
 func patternsWhilePublishing(t *testing.T, f *fixture) {
 	const channels, each = 4, 200
 	f.startPatterns()
@@ -166,7 +166,7 @@ func patternsWhilePublishing(t *testing.T, f *fixture) {
 	}
 }
 
-// patternsWithoutHistory: what is not kept is delivered all the same.
+// patternsWithoutHistory: publications that are not kept are delivered all the same.
 func patternsWithoutHistory(t *testing.T, f *fixture) {
 	f.startPatterns()
 	f.listenPattern("a/*")

@@ -79,7 +79,7 @@ type SharedBroker struct {
 	patterns map[string]struct{}
 }
 
-// ErrCut is what a broker answers whose connection is cut.
+// ErrCut is the answer of a broker whose connection is cut.
 var ErrCut = errors.New("brokertest: the connection is cut")
 
 var errSharedStart = errors.New("brokertest: Start is called once, before any other method")
@@ -89,8 +89,8 @@ func (s *Shared) NewBroker() *SharedBroker {
 	return &SharedBroker{shared: s, closing: make(chan struct{}), patterns: make(map[string]struct{})}
 }
 
-// Cut breaks the connection of this broker: what it is asked fails with ErrCut, nothing that
-// is published or sent arrives here, and what is sent here arrives nowhere.
+// Cut breaks the connection of this broker: its calls fail with ErrCut, no publication or
+// message arrives here, and messages from here arrive nowhere.
 func (b *SharedBroker) Cut() { b.isCut.Store(true) }
 
 // Mend ends Cut, and says that publications and messages may have been lost.

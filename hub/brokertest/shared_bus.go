@@ -17,8 +17,8 @@ type BusTrouble struct {
 	// Delay is how much later a message is heard here.
 	Delay time.Duration
 
-	// Lose is asked about every message that would be heard here: it is lost if
-	// Lose returns true, and nobody is told. nil loses nothing. from is the broker that
+	// Lose is asked about every message that would be heard here: it is lost without notice
+	// if Lose returns true. nil loses nothing. from is the broker that
 	// sent it.
 	Lose func(from *SharedBroker, topic string, data []byte) bool
 }
@@ -148,8 +148,8 @@ func (h *hearing) loop() {
 
 // give gives a message when it is due, unless this has ended.
 func (h *hearing) give(m heard) bool {
-	// No timer is made for what is due: one that has expired when it is waited for crashes the
-	// race detector of Go 1.26 in a bubble.
+	// No timer is made for a message that is due: a timer that has expired when it is waited
+	// for crashes the race detector of Go 1.26 in a bubble.
 	if wait := time.Until(m.due); !m.due.IsZero() && wait > 0 {
 		late := time.NewTimer(wait)
 		defer late.Stop()

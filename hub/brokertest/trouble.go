@@ -63,8 +63,8 @@ func NewTroubled(inner hub.Broker) *Troubled {
 }
 
 // Make makes trouble for the calls of a method in a channel, from now on; an empty
-// name is for every channel that has no trouble of its own. It replaces what was
-// made there before, also for nothing: Make(m, c, Trouble{}) mends it. Calls under
+// name is for every channel that has no trouble of its own. It replaces the trouble made
+// there before, also by none: Make(m, c, Trouble{}) mends it. Calls under
 // way keep theirs.
 func (b *Troubled) Make(method Method, channel string, t Trouble) {
 	b.mu.Lock()
@@ -165,7 +165,7 @@ func (b *Troubled) answer(channel string, t Trouble, give func()) {
 		}
 	}
 	if b.isClosed {
-		go in() // it was refused, and nobody waits for a second outcome
+		go in() // it was refused, and no caller waits for a second outcome
 		return
 	}
 	b.wg.Go(in)
