@@ -11,7 +11,7 @@ type accepted struct {
 	offset    uint64
 	duplicate bool
 	channel   *channel // nil for a duplicate
-	deliver   bool     // the caller is to deliver what is pending
+	deliver   bool     // the caller is to deliver the pending publications
 }
 
 // accept gives m its position; s.mu is held.
@@ -35,7 +35,7 @@ func (b *Broker) accept(s *shard, hash uint64, m *hub.Message, r hub.Retention, 
 	return a, nil
 }
 
-// publication is m as the one that comes after previous.
+// publication is m as the publication that comes after previous.
 func (b *Broker) publication(c *channel, previous uint64, m *hub.Message, now time.Time) *hub.Publication {
 	return &hub.Publication{
 		Channel:   c.name,
@@ -51,7 +51,7 @@ func (b *Broker) publication(c *channel, previous uint64, m *hub.Message, now ti
 }
 
 // hold makes p the newest of c, s.mu being held, and reports whether the caller is to
-// deliver what is pending.
+// deliver the pending publications.
 func (b *Broker) hold(s *shard, c *channel, p *hub.Publication, r hub.Retention, key *keyHash, now moment) (deliver bool) {
 	s.note(c)
 	c.top = p.Position.Offset

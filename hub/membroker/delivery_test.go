@@ -30,8 +30,8 @@ func TestPendingMax(t *testing.T) {
 		if got := returned.Load(); got != pendingMax {
 			t.Errorf("%d publishers returned, want %d", got, pendingMax)
 		}
-		// When the first takes over what is pending, those that made it too long are
-		// answered.
+		// When the first takes over the pending deliveries, the publishers that made them too
+		// many are answered.
 		gate <- struct{}{}
 		synctest.Wait()
 		if got := returned.Load(); got != pendingMax+10 {
@@ -64,9 +64,9 @@ func TestPendingMax(t *testing.T) {
 	})
 }
 
-// TestMuteDuringDelivery forgets nothing that is in use: what comes after the
-// next Listen is delivered after what is under way, not beside it. What waited
-// when Mute came is dropped.
+// TestMuteDuringDelivery forgets nothing that is in use: publications after the next
+// Listen are delivered after those under way, not beside them. Publications that waited
+// when Mute came are dropped.
 func TestMuteDuringDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

@@ -1,7 +1,7 @@
 // Package membroker is the hub.Broker of a single process, which keeps histories in memory.
 //
-// The state of a channel exists only while somebody listens to it or it has
-// history that has not expired:
+// The state of a channel exists only while it is listened to or has history that has not
+// expired:
 //
 //	map of channels, in 64 shards          forgotten: up to ChannelsMax numbers
 //	┌─────────────────────────────┐        ┌────┬────┬────┬─
@@ -11,7 +11,7 @@
 //	└─────────────────────────────┘ ←───── floors: 4096 numbers, for good
 //
 // A channel that comes back continues where it was, so a position given out before
-// still means what it meant. Of one that was pushed out of the table only this
+// still means what it meant. Of a channel that was pushed out of the table only this
 // much is known: it came no further than its floor, and continues above it.
 //
 // A publication is delivered in its publisher's goroutine: there is no queue

@@ -3,9 +3,8 @@ package membroker
 import "github.com/godwit-io/godwit/hub/internal/shrinkmap"
 
 // forgotten remembers how far the channels of a shard that are forgotten had come:
-// exactly for the newest of them, and in the shared floors for the others. A
-// channel stands for itself by the hash of its name, so what is remembered has a
-// fixed size.
+// exactly for the newest of them, and in the shared floors for the others. A channel is
+// known by the hash of its name, so an entry has a fixed size.
 //
 //	offsets   hash ─→ offset      how far it had come
 //	order     hash hash hash …    the oldest is the first to go to the floors

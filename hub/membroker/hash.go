@@ -6,9 +6,9 @@ import (
 	"math/bits"
 )
 
-// nameKey makes hashes of names that nobody outside can predict, and that another
-// process can make, too, when it is given the key: what is remembered of channels
-// that are forgotten is known by their hashes alone. maphash cannot do that.
+// nameKey makes hashes of names that cannot be predicted from outside, and that another
+// process can make, too, when it is given the key: forgotten channels are known by their
+// hashes alone. maphash cannot do that.
 type nameKey [3]uint64
 
 func newNameKey() (k nameKey) {
@@ -30,7 +30,7 @@ func (k *nameKey) of(name string) uint64 {
 		}
 		return fold(fold(h, k[1]), k[2])
 	}
-	last := littleEndian(name[len(name)-8:]) // with what is before it, if it is no whole word
+	last := littleEndian(name[len(name)-8:]) // with the bytes before it, if it is no whole word
 	for ; len(name) > 8; name = name[8:] {
 		h = fold(h^littleEndian(name), k[1])
 	}

@@ -9,10 +9,10 @@ import (
 
 // history is the newest publications of a channel, without holes.
 //
-// Each says itself when it goes: with an offset and at a moment. As one that
-// goes takes all older ones with it, both are lowered to those of the newer
-// ones when these come, so both ascend from the oldest to the newest, and only
-// the oldest is ever looked at.
+// Each publication has its own end: with an offset and at a moment. As one that goes
+// takes all older ones with it, both are lowered to those of the newer ones when these
+// come, so both ascend from the oldest to the newest, and only the oldest is ever looked
+// at.
 type history struct {
 	held ring[held]
 }
@@ -68,7 +68,7 @@ func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally)
 	return t.plus(h.drop(gone))
 }
 
-// lower has those that are held go no later than e, which is newer.
+// lower makes the held publications go no later than e, which is newer.
 func (h *history) lower(e held) {
 	for i := h.held.len() - 1; i >= 0; i-- {
 		older := h.held.at(i)

@@ -48,7 +48,7 @@ func TestHistoryAgainstModel(t *testing.T) {
 
 			var want []uint64
 			for _, p := range slices.Backward(all) {
-				// What was dropped stays so, though time is checked here only now.
+				// A dropped publication stays so, though time is checked here only now.
 				if p.offset <= evictedTo || p.r.Count <= 0 || p.r.Age <= 0 ||
 					now-p.at > moment(p.r.Age) || offset-p.offset >= uint64(p.r.Count) {
 					evictedTo = max(evictedTo, p.offset)

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
-// idempotency remembers which offset each key has got, oldest first out. One that has
+// idempotency remembers which offset each key has got, oldest first out. A key that has
 // expired behind one that has not stays in memory for so long, and no longer counts.
 type idempotency struct {
 	window  time.Duration
@@ -23,8 +23,8 @@ type idempotency struct {
 	total uint64        // how many have come
 }
 
-// keyHash stands for a channel and a key in it: a fixed size however long they
-// are, and nobody can find two that are confused.
+// keyHash stands for a channel and a key in it: a fixed size however long they are, and
+// no attacker can find two that are confused.
 type keyHash [sha256.Size]byte
 
 type keySeen struct {

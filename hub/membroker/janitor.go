@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// janitor removes what has expired. It is one goroutine for the broker, which
+// janitor removes expired histories and keys. It is one goroutine for the broker, which
 // looks every janitorInterval while anything can expire and sleeps otherwise.
 type janitor struct {
 	asleep atomic.Bool

@@ -8,24 +8,24 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/pubcodec"
 )
 
-// Journal writes down everything that changes what a Broker knows before it changes. What
-// is published has its position when it is appended, and is delivered, answered and found in
-// the history when the Journal has called Done of its Entry. After the end of the process
-// another Broker reads what was written by a Recovery.
+// Journal writes down every change of a Broker's state before it happens. A publication has
+// its position when it is appended, and is delivered, answered and found in the history when
+// the Journal has called Done of its Entry. After the end of the process another Broker
+// reads the records through a Recovery.
 type Journal interface {
 	// Append puts an entry behind the others. It is called with a lock of the Broker held: it
 	// does not wait, and calls nothing of the Broker but e.AppendTo. After an error e is
 	// forgotten, and its Done is not called.
 	//
-	// Done is called once for each Entry that was appended. Of two with one Lane it is called for
-	// the one that came first first. After an entry of a Lane that has failed all fail that were
-	// appended to the Lane until its Done has returned.
+	// Done is called once for each Entry that was appended. Entries of one Lane are done in the
+	// order in which they were appended. When an entry has failed, all entries fail that were
+	// appended to its Lane until its Done has returned.
 	Append(e Entry) error
 
-	// Health returns nil if what is appended is written, and otherwise what is wrong.
+	// Health returns nil if appended entries are written, and otherwise the error.
 	Health(ctx context.Context) error
 
-	// Close writes what was appended and calls Done for it. Every later Append fails.
+	// Close writes the appended entries and calls their Done. Every later Append fails.
 	Close() error
 }
 
@@ -55,19 +55,19 @@ type clearing struct {
 	done    chan error // capacity 1
 }
 
-// The kinds of an Entry. Those that are written are also those of its record, and their numbers
-// are never used again for something else.
+// The kinds of an Entry. A kind that is written is also the kind of the record, and its number
+// is never used again for something else.
 const (
 	entryPublication = 1
 	entryPosition    = 2 // a publication that no history keeps
 	entryClear       = 3
-	entryAnswer      = 4 // nothing changes: it waits for what is before it
+	entryAnswer      = 4 // nothing changes: it waits for the entries before it
 )
 
 // Lane is one of n numbers below n. All entries that are about one channel have the same.
 func (e *Entry) Lane(n int) int { return int(e.index) % n }
 
-// AppendTo appends what is to be written of e to dst: a record for Recovery.Record, or nothing.
+// AppendTo appends the written form of e to dst: a record for Recovery.Record, or nothing.
 func (e *Entry) AppendTo(dst []byte) []byte {
 	if e.kind == entryAnswer {
 		return dst

@@ -375,7 +375,7 @@ func TestForgottenChannelsAreExact(t *testing.T) {
 				}
 				lasts[i] = pos
 			}
-			// One that is only listened to takes no place.
+			// A channel that is only listened to takes no place.
 			if _, err := b.Listen(t.Context(), fmt.Sprint("quiet/", i)); err != nil {
 				t.Fatal(err)
 			}
@@ -443,7 +443,7 @@ func TestForgottenChannelsShareFloors(t *testing.T) {
 	}
 }
 
-// TestForgottenOrder: the one that was forgotten longest ago goes first, and one
+// TestForgottenOrder: the channel that was forgotten longest ago goes first, and one
 // that is in use again has a second turn.
 func TestForgottenOrder(t *testing.T) {
 	var shared floors

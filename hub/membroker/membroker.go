@@ -44,7 +44,7 @@ type Broker struct {
 	restored bool       // Restore has begun
 	receiver hub.Receiver
 	stage    atomic.Uint32             // of its life, see the stages below
-	aside    atomic.Pointer[Publisher] // gets what is published while it is frozen; set before it is
+	aside    atomic.Pointer[Publisher] // gets the publications while it is frozen; set before it is
 	_        cpu.CacheLinePad
 	delivery sync.WaitGroup // every goroutine that delivers; added to under a shard's lock
 	_        cpu.CacheLinePad
@@ -333,7 +333,7 @@ func (b *Broker) forgetIdle(s *shard, c *channel) {
 	b.channels.Add(-1)
 }
 
-// count adds to the totals of what is held.
+// count adds to the totals of the held publications.
 func (b *Broker) count(t tally) {
 	if t != (tally{}) {
 		b.publications.Add(int64(t.publications))
@@ -386,7 +386,7 @@ func (b *Broker) mute(channel string) ([]answer, error) {
 	s.note(c)
 	c.listening = false
 	if b.isMatched(c) {
-		return nil, nil // what is pending is for a pattern, too
+		return nil, nil // the pending publications are for a pattern, too
 	}
 	batch, answers := c.takePending()
 	c.returnBatch(batch)

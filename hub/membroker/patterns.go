@@ -9,8 +9,9 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/trie"
 )
 
-// patterns are those that are listened to. A channel remembers whether one matches it,
-// until another pattern comes or goes: so a publication does not cost more with patterns.
+// patterns are the patterns that are listened to. A channel remembers whether one matches
+// it, until another pattern comes or goes: so a publication does not cost more with
+// patterns.
 type patterns struct {
 	generation atomic.Uint64 // ascends when a pattern comes or goes; 0 if there was none
 

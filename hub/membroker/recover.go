@@ -12,9 +12,9 @@ import (
 )
 
 // WriteState writes everything the Broker knows, for a Recovery, while it goes on: one shard after
-// another, each as it is at a moment. Together with everything that has been appended to its
-// Journal from before WriteState on it is what the Broker knows later. What is listened to is
-// not in it. It returns the error of w.
+// another, each as it is at a moment. Together with all entries appended to its Journal from
+// before WriteState on it is the Broker's later state. It does not contain which channels are
+// listened to. It returns the error of w.
 func (b *Broker) WriteState(w io.Writer) error {
 	e := &recordWriter{w: w}
 	e.head(b)
@@ -35,7 +35,7 @@ func (b *Broker) WriteState(w io.Writer) error {
 	return e.end()
 }
 
-// copyHeld copies everything but who listens.
+// copyHeld copies everything but the listeners.
 func (s *shard) copyHeld() (channels []copied, entries []forgottenEntry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,15 +48,15 @@ func (s *shard) copyHeld() (channels []copied, entries []forgottenEntry) {
 	return channels, s.forgotten.all()
 }
 
-// Recovery puts back what a Broker knew whose process has ended: first State, of what its
-// WriteState has written last, then Record, of what was appended to its Journal since it
-// was begun, in this order; and in the end End. What State and Record find of the same change
+// Recovery restores the state of a Broker whose process has ended: first State, with the last
+// output of its WriteState, then Record, with each record of its Journal since that
+// WriteState began, in order; and in the end End. A change that both State and Record contain
 // has an effect once.
 //
-// The Broker is one that nothing was published to yet, and nothing else is called before End.
+// Nothing was published to the Broker yet, and nothing else is called before End.
 type Recovery struct {
 	broker *Broker
-	floors *floors // raised in the end: what is read is what was, and not a guess of it
+	floors *floors // raised in the end: the floors that are read are exact, and no guess
 	read   bool
 }
 
@@ -82,7 +82,7 @@ func (r *Recovery) State(from io.Reader) error {
 	err := d.run()
 	r.read = d.begun
 	if err != nil {
-		if c := d.channel; c != nil { // the one that was being read ends with what it has
+		if c := d.channel; c != nil { // the channel that was being read ends with what it has
 			if n := c.history.held.len(); n > 0 {
 				d.top = c.history.held.at(n - 1).publication.Position.Offset
 			}
@@ -104,7 +104,7 @@ func (r *Recovery) makeRoom() {
 // error if nothing here has made it.
 func (r *Recovery) Record(record []byte) error {
 	b := r.broker
-	if !r.read { // there is no State: what is older than this Broker has to have a moment, too
+	if !r.read { // there is no State: older entries than this Broker have to have a moment, too
 		b.began, r.read = b.began.Add(-longAgo), true
 	}
 	f := pubcodec.Fields{B: record}
@@ -203,7 +203,7 @@ func (r *Recovery) hold(p *hub.Publication, retention hub.Retention, at moment) 
 }
 
 // End ends the Recovery. With another epoch, every position that was given out before is of
-// one that is over: those who come back with it are told of a gap.
+// an epoch that is over: clients that come back with it are told of a gap.
 func (r *Recovery) End(otherEpoch bool) {
 	b := r.broker
 	if otherEpoch {
@@ -217,7 +217,7 @@ func (r *Recovery) End(otherEpoch bool) {
 	}
 }
 
-// beginEpoch has what is held be of another epoch, which begins now, as does the clock.
+// beginEpoch moves the held publications into another epoch, which begins now, as does the clock.
 func (r *Recovery) beginEpoch() {
 	b := r.broker
 	b.epoch = newEpoch()
@@ -240,7 +240,7 @@ func (r *Recovery) beginEpoch() {
 	b.keys.shift(passed)
 }
 
-// newEpoch makes an epoch that nobody has had.
+// newEpoch makes an epoch that no broker has had.
 func newEpoch() string { return rand.Text()[:10] } // 50 bits
 
 // Epoch is the epoch of all positions.

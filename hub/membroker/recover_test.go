@@ -15,7 +15,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// notebook is a Journal in memory. Records from before a state are dropped by taking what is there.
+// notebook is a Journal in memory. Records from before a state are dropped when the state is taken.
 type notebook struct {
 	mu      sync.Mutex
 	records [][]byte
@@ -112,7 +112,7 @@ func TestRecoveryIsExact(t *testing.T) {
 			for i := range 500 {
 				if i == stateAt {
 					n.mu.Lock()
-					from = max(0, len(n.records)-random.IntN(40)) // it knows some of what is read again
+					from = max(0, len(n.records)-random.IntN(40)) // it knows some of the records that are read again
 					n.mu.Unlock()
 					if err := b.WriteState(&state); err != nil {
 						t.Fatal(err)
@@ -179,7 +179,8 @@ func TestRecoveryIsExact(t *testing.T) {
 	}
 }
 
-// What is not written is not there: neither delivered, nor found, nor are its position and key used up.
+// A publication that is not written is not there: it is neither delivered nor found, and its position
+// and key are not used up.
 func TestJournalRefuses(t *testing.T) {
 	b, n := noted(t, Options{})
 	out := make(outcomes, 8)
@@ -190,7 +191,7 @@ func TestJournalRefuses(t *testing.T) {
 	}
 	n.hold(true)
 	put("a")
-	put("a") // waits for what is on its way
+	put("a") // waits for the publication on its way
 	put("b")
 	done := make(chan error, 1)
 	go func() { done <- b.Clear(t.Context(), "c") }()

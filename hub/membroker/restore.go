@@ -22,8 +22,8 @@ var errUsed = errors.New("membroker: Restore is for a broker that was not used y
 // then, and channels and patterns count as listened to that were listened to there, see
 // Listened and ListenedPatterns.
 //
-// What is more than the Options of this Broker allow is taken all the same if it is
-// channels; of histories and keys the oldest go.
+// More channels than the Options of this Broker allow are taken all the same; of too
+// many publications and keys the oldest go.
 func (b *Broker) Restore(r io.Reader) error {
 	b.life.Lock()
 	defer b.life.Unlock()
@@ -76,14 +76,14 @@ type recordReader struct {
 	broker *Broker
 	b      []byte // the record
 
-	raised  *floors // nil for those of the broker
-	isState bool    // of Broker.WriteState: what has passed since counts in full
+	raised  *floors // nil for the broker's own
+	isState bool    // of Broker.WriteState: the time that has passed since counts in full
 
 	begun    bool // the head was there
 	isRest   bool // floors were, which come with the rest
 	shard    *shard
 	channel  *channel // what follows belongs to it; nil for none
-	top      uint64   // what it has to have come to in the end
+	top      uint64   // the offset that it has to have come to in the end
 	channels uint64
 	held     uint64
 }
@@ -135,8 +135,8 @@ func (d *recordReader) run() error {
 	}
 }
 
-// next reads a record. Its memory grows with what has arrived, and not with what was
-// announced.
+// next reads a record. Its memory grows with the bytes that have arrived, and not with
+// the announced length.
 func (d *recordReader) next() (kind byte, err error) {
 	n, err := binary.ReadUvarint(d.r)
 	if err != nil {
@@ -176,7 +176,7 @@ func (d *recordReader) atEnd() error {
 	return nil
 }
 
-// head takes over the epoch, the key, and the clock: moments are those of the other.
+// head takes over the epoch, the key, and the clock: moments are those of the other broker.
 func (d *recordReader) head(f *pubcodec.Fields) error {
 	d.begun = true
 	if version := f.Uint(); f.Err == nil && version != SnapshotVersion {
@@ -283,8 +283,8 @@ func (d *recordReader) endChannel() error {
 	return nil
 }
 
-// restore is add for what has been held already: what is older is lowered to it, and
-// nothing is dropped.
+// restore is add for a publication that was held already: older ones are lowered to it,
+// and nothing is dropped.
 func (h *history) restore(e held) tally {
 	h.lower(e)
 	h.held.push(e)

@@ -1,7 +1,7 @@
 package membroker
 
-// ring is a queue in one array that grows and shrinks with its elements. It
-// does not keep alive those that have left it.
+// ring is a queue in one array that grows and shrinks with its elements. It does not
+// keep alive the elements that have left it.
 //
 //	array  [ 5 6 7 · · · 3 4 ]
 //	             head ───┘       at(0) is 3, at(4) is 7

@@ -18,7 +18,7 @@ var ErrFrozen = errors.New("membroker: its state is on the way to another broker
 // ErrSnapshot is the error for a second Snapshot at a time.
 var ErrSnapshot = errors.New("membroker: a snapshot is being made already")
 
-// Publisher takes what is published while a Broker is frozen. It has the contract of
+// Publisher takes the publications while a Broker is frozen. It has the contract of
 // hub.Broker's method.
 type Publisher interface {
 	Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64)
@@ -26,7 +26,7 @@ type Publisher interface {
 
 // Snapshot is everything a Broker knows, on its way to another one: the epoch, the
 // histories, how far each channel has come, the idempotency keys, and which channels
-// and patterns are listened to. Most of it is written while the Broker goes on, and what has changed
+// and patterns are listened to. Most of it is written while the Broker goes on, and the changes made
 // meanwhile when it stands still:
 //
 //	Snapshot ─► WriteBulk ─► Freeze ─► WriteRest ─┬─► Release    the other one has it
@@ -54,7 +54,7 @@ func (b *Broker) Snapshot() (*Snapshot, error) {
 	return b.snapshot, nil
 }
 
-// track is what has changed in a shard since its bulk was written.
+// track is the changes in a shard since its bulk was written.
 type track struct {
 	tops   map[string]uint64 // how far a channel had come before it changed first
 	forgot []uint64          // hashes of channels that were forgotten; with doubles
@@ -76,7 +76,7 @@ type copied struct {
 	top       uint64
 	oldest    uint64 // the offset of the first that is held, or the next to come
 	listening bool
-	held      []held // those that are to be written
+	held      []held // the publications to be written
 }
 
 // copyOf copies what of c is newer than since; the shard's lock is held.
@@ -99,8 +99,8 @@ func (c *channel) copyOf(since uint64) copied {
 	return v
 }
 
-// WriteBulk writes what there is, one shard after another, and locks each only while
-// it copies what it has, without payloads. It returns the error of w.
+// WriteBulk writes the present state, one shard after another, and locks each only while
+// it copies the shard's entries, without payloads. It returns the error of w.
 func (s *Snapshot) WriteBulk(w io.Writer) error {
 	b := s.broker
 	e := &recordWriter{w: w}
@@ -144,9 +144,9 @@ func (f *forgotten) all() []forgottenEntry {
 	return entries
 }
 
-// Freeze has the Broker stand still: what is published goes to p from now on, and Listen,
+// Freeze makes the Broker stand still: publications go to p from now on, and Listen,
 // Mute and Clear answer ErrFrozen. Reading goes on. It returns when nothing is delivered
-// any more, or the error of ctx, and then Thaw is to be called.
+// any more. Or it returns the error of ctx, and then Thaw is to be called.
 func (s *Snapshot) Freeze(ctx context.Context, p Publisher) error {
 	b := s.broker
 	b.life.Lock()
@@ -157,9 +157,9 @@ func (s *Snapshot) Freeze(ctx context.Context, p Publisher) error {
 	b.aside.Store(&p)
 	b.stage.Store(stageFrozen)
 	b.life.Unlock()
-	for i := range b.shards { // whatever gets the lock after this finds it frozen
+	for i := range b.shards { // every later holder of the lock finds it frozen
 		b.shards[i].mu.Lock()
-		b.shards[i].mu.Unlock() //nolint:staticcheck // that it was held by nobody is the point
+		b.shards[i].mu.Unlock() //nolint:staticcheck // that it is free for a moment is the point
 	}
 	b.patterns.mu.Lock()
 	b.patterns.mu.Unlock() //nolint:staticcheck // as above
@@ -176,7 +176,7 @@ func (s *Snapshot) Freeze(ctx context.Context, p Publisher) error {
 	}
 }
 
-// WriteRest writes what has changed since WriteBulk. It returns the error of w.
+// WriteRest writes the changes since WriteBulk. It returns the error of w.
 func (s *Snapshot) WriteRest(w io.Writer) error {
 	b := s.broker
 	e := &recordWriter{w: w}
@@ -205,8 +205,8 @@ func (s *shard) copyChanged(shared *floors) (channels []copied, entries []forgot
 		if c, is := s.channels.Get(name); is {
 			channels = append(channels, c.copyOf(since))
 		} else {
-			// It was forgotten. Its hash is among those, and what the other has of it
-			// goes.
+			// It was forgotten. Its hash is among the forgotten, and the other broker drops its
+			// copy.
 			channels = append(channels, copied{name: name, top: since, oldest: math.MaxUint64})
 		}
 	}
@@ -218,8 +218,8 @@ func (s *shard) copyChanged(shared *floors) (channels []copied, entries []forgot
 	return channels, entries
 }
 
-// Publish publishes although the Broker is frozen: what was put aside, in the order in
-// which it was, before Thaw.
+// Publish publishes although the Broker is frozen: before Thaw, the publications that
+// were put aside, in their order.
 func (s *Snapshot) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	s.broker.publish(m, r, to, ticket, true)
 }
@@ -227,8 +227,8 @@ func (s *Snapshot) Publish(m hub.Message, r hub.Retention, to hub.Completer, tic
 // Thaw has the Broker go on as if there had been no Snapshot.
 func (s *Snapshot) Thaw() { s.finish(stageOpen) }
 
-// Release lets go of everything the Broker holds: another one has it. What is published
-// here still goes to the Publisher of Freeze, and the Broker has to be closed.
+// Release lets go of everything the Broker holds: another one has it. Publications here
+// still go to the Publisher of Freeze, and the Broker has to be closed.
 func (s *Snapshot) Release() { s.finish(stageMoved) }
 
 func (s *Snapshot) finish(stage uint32) {
@@ -240,7 +240,7 @@ func (s *Snapshot) finish(stage uint32) {
 	}
 	b.snapshot = nil
 	if stage == stageMoved && b.stage.CompareAndSwap(stageFrozen, stageMoved) {
-		b.drop() // nobody waits for an answer: Freeze has waited for the deliveries
+		b.drop() // no caller waits for an answer: Freeze has waited for the deliveries
 		return
 	}
 	for i := range b.shards {
@@ -298,7 +298,7 @@ type recordWriter struct {
 	held     uint64
 }
 
-// put writes a record of what is in e.record.
+// put writes e.record as a record.
 func (e *recordWriter) put(kind byte) {
 	e.b = pubcodec.AppendUint(e.b, uint64(len(e.record)+1))
 	e.b = append(e.b, kind)

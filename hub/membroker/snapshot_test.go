@@ -16,7 +16,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// aside records what is published while a broker is frozen.
+// aside records the publications while a broker is frozen.
 type aside struct {
 	mu   sync.Mutex
 	held []func(Publisher)
@@ -158,7 +158,7 @@ func TestSnapshotIsTheSame(t *testing.T) {
 				t.Errorf("%+v became %+v", then, now)
 			}
 			if o.HistoryBytesMax > 0 {
-				return // what is evicted first depends on the order of maps
+				return // which is evicted first depends on the order of maps
 			}
 			x.b = b
 			for range 1500 {
@@ -194,8 +194,8 @@ func TestSnapshotKeepsFloors(t *testing.T) {
 	publish(b, 0, 2*names)
 }
 
-// What is published while the broker is frozen goes aside, and is published when it goes
-// on; reading goes on, and what would change it says that it is frozen.
+// A publication while the broker is frozen goes aside, and is published when the broker
+// goes on. Reading goes on, and calls that would change it answer that it is frozen.
 func TestSnapshotFreezes(t *testing.T) {
 	var delivered []string
 	b := started(t, nil, func(p *hub.Publication) { delivered = append(delivered, string(p.Data)) })
@@ -359,7 +359,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRestore: whatever is read, the broker works after it, or says what is wrong.
+// FuzzRestore: after any input the broker works, or has returned an error.
 func FuzzRestore(f *testing.F) {
 	whole := sample(f)
 	f.Add(whole)
