@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// farewells are the close frames of a WebSocket whose session this side ends.
+// farewells are the close frames of a WebSocket when this side ends its session.
 var farewells = [reasons]struct {
 	code driver.StatusCode
 	text string

@@ -16,8 +16,8 @@ type asked struct {
 	fields    []byte  // of any answer, what its origin makes necessary
 }
 
-// ask judges the head of a request. What is wrong with it is found in the order in which
-// the reference server looks.
+// ask judges the head of a request. Its faults are found in the order in which the
+// reference server looks.
 func (s *Server) ask(head *httpcarrier.Request) (a asked, wrong *problem) {
 	a.head = head
 	fields, allowed := s.allowsOrigin(head)

@@ -35,7 +35,7 @@ const corsMaxAge = "7200"
 func (s *Server) allowsOrigin(head *httpcarrier.Request) (fields []byte, ok bool) {
 	origins := head.Values("Origin")
 	if len(origins) == 0 {
-		return nil, true // no page, or one that may see it anyway
+		return nil, true // no page, or a page that may see it anyway
 	}
 	origin, policy := origins[0], s.options.Origins
 	if len(origins) > 1 || !policy.Allow(origin, head.Host(), head.IsSecure()) {
@@ -67,7 +67,7 @@ func (s *Server) preflight(head *httpcarrier.Request, fields []byte) httpcarrier
 	return httpcarrier.Route{Responder: &allowed{fields: fields}, BodyBytesMax: refusedBytesMax}
 }
 
-// allowed is a request for what is allowed.
+// allowed is a request for the allowed methods and fields.
 type allowed struct{ fields []byte }
 
 func (a *allowed) OnBody(x httpcarrier.Exchange, _ []byte) {

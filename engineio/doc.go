@@ -43,7 +43,7 @@
 //
 // A Handler is called for everything that happens to a session: OnOpen, then OnMessage, OnWake
 // and OnDrain in any order, then OnClose. The calls for one Socket come one after another, so
-// what belongs to a session needs no lock. They must not block, because other sessions wait
+// the data of a session needs no lock. They must not block, because other sessions wait
 // meanwhile. Work that takes time goes to a goroutine, whose result comes back by Wake:
 //
 //	func (h *handler) OnMessage(s *engineio.Socket, _ engineio.MessageType, data []byte) {
@@ -71,7 +71,7 @@
 //
 // # Writing
 //
-// Write sends a message, from anywhere, and never waits. What is written in a callback leaves
+// Write sends a message, from anywhere, and never waits. Messages written in a callback leave
 // when it has returned, together. A message that goes to many sockets is encoded once:
 //
 //	packet := engineio.AppendMessage(nil, engineio.MessageText, data)
@@ -89,7 +89,7 @@
 //
 // # Who may connect
 //
-// Options.Origins is the one policy about pages: without it only those of the same origin may
+// Options.Origins is the one policy about pages: without it only pages of the same origin may
 // use the server, with any request, as a POST needs no preflight. Options.Allow decides about
 // everything else, such as a token in the query, a cookie or an address. It may take its time:
 //
@@ -115,9 +115,9 @@
 // start. A client whose session is unknown, because the server has been restarted for example,
 // is told so at once, and connects anew.
 //
-// A client that stops polling is noticed by the heartbeat, after 45 seconds; one whose waiting
-// GET is cut has left. Proxies that cut requests after less than Options.PingInterval therefore
-// need a shorter one.
+// A client that stops polling is noticed by the heartbeat, after 45 seconds; a client whose
+// waiting GET is cut has left. Proxies that cut requests after less than Options.PingInterval
+// therefore need a shorter one.
 //
 // # The upgrade
 //

@@ -79,7 +79,7 @@ func say(address net.Addr, message string) string {
 	return strings.TrimPrefix(string(answer), "4")
 }
 
-// The head of the handshake says who connects.
+// The head of the handshake names the client.
 func ExampleOptions_allow() {
 	allow := func(r *engineio.Request, decide func(engineio.Verdict)) {
 		user, ok := map[string]string{"Bearer 123": "ann"}[r.Get("Authorization")]
@@ -170,7 +170,7 @@ func (r *room) OnMessage(_ *engineio.Socket, typ engineio.MessageType, data []by
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range r.members {
-		_ = s.WritePackets(packet) // OnClose comes for one that has ended
+		_ = s.WritePackets(packet) // OnClose comes for a socket that has ended
 	}
 }
 

@@ -33,7 +33,7 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
-// A frame that parseFrame takes is one that is built from what it has found.
+// A frame that parseFrame takes is the frame that is built from its results.
 func FuzzParseFrame(f *testing.F) {
 	f.Add(AppendMessage(nil, MessageText, []byte("hello")), true)
 	f.Add(AppendMessage(nil, MessageBinary, []byte{1, 2, 3}), true)

@@ -152,7 +152,7 @@ func (o *opening) OnTooLarge(x httpcarrier.Exchange, _ int64) {
 // OnDrain does nothing: nothing is streamed.
 func (o *opening) OnDrain(httpcarrier.Exchange) {}
 
-// OnEnd ends a session whose client has gone.
+// OnEnd ends the session, as its client has gone.
 func (o *opening) OnEnd(x httpcarrier.Exchange, err error) {
 	switch {
 	case !o.isOver:

@@ -11,8 +11,8 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// link is a Socket as the handler of its WebSockets: of the one that carries it, of the
-// probe that may become that, and of those that must not.
+// link is a Socket as the handler of its WebSockets: of the WebSocket that carries it,
+// of the probe that may come to carry it, and of others that must not.
 type link Socket
 
 // OnOpen begins the session, or is a WebSocket for one that exists.
@@ -82,8 +82,8 @@ func (l *link) OnMessage(c httpcarrier.Conn, typ MessageType, p []byte) {
 	s.unlock()
 }
 
-// take hands on a message of the WebSocket, or has whoever has the turn do it. It gives mu
-// back.
+// take hands on a message of the WebSocket, or leaves that to the holder of the turn. It
+// gives mu back.
 func (s *Socket) take(one packet.Packet) {
 	typ := MessageText
 	if one.Binary {
@@ -117,7 +117,7 @@ func (s *Socket) probed(c httpcarrier.Conn, one packet.Packet, wrong error) {
 	s.unlock()
 }
 
-// OnWake does what is due, and hands on what there is.
+// OnWake acts on passed deadlines, and hands on the messages that there are.
 func (l *link) OnWake(c httpcarrier.Conn) {
 	s := (*Socket)(l)
 	s.mu.Lock()

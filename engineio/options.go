@@ -81,7 +81,7 @@ type Options struct {
 	// client tries again later. Default 100,000.
 	SessionsMax int
 
-	// Transports are those that may be used. Default: both.
+	// Transports are the transports that may be used. Default: both.
 	Transports []Transport
 
 	// AllowEIO3 serves clients of version 3 of the protocol, too: socket.io-client 1 and 2
@@ -95,7 +95,7 @@ type Options struct {
 	Origins *handshake.Origins
 
 	// SIDPrefix begins the SID of every session, in front of its 20 random characters, so
-	// that whoever passes requests on sees whose they are: see Server.SessionOf. At most 32
+	// that a proxy sees which server a request belongs to: see Server.SessionOf. At most 32
 	// letters, digits, dots, hyphens and underscores. Default: none.
 	SIDPrefix string
 
@@ -111,7 +111,7 @@ type Options struct {
 
 	// Allow, if not nil, decides about a handshake that is in order. It must not block, and
 	// calls decide once, at once or later, from any goroutine; meanwhile the client waits.
-	// r is valid until Allow returns. One that is not decided within 10 seconds is
+	// r is valid until Allow returns. A handshake that is not decided within 10 seconds is
 	// refused with 503. Default: everybody may connect.
 	Allow func(r *Request, decide func(Verdict))
 

@@ -97,7 +97,7 @@ func (p *post) begin() *problem {
 	return problemOf(verdict)
 }
 
-// OnBody takes the packets, or has whoever has the turn do it.
+// OnBody takes the packets, or leaves that to the holder of the turn.
 func (p *post) OnBody(x httpcarrier.Exchange, body []byte) {
 	s := p.socket
 	p.exchange = x

@@ -67,7 +67,7 @@ func TestPolling(t *testing.T) {
 	})
 }
 
-// What is wrong with a request is found in the order of the reference, and said in its words.
+// The faults of a request are found in the order of the reference, and told in its words.
 func TestErrors(t *testing.T) {
 	onBoth(t, engineio.Options{Origins: origins(t, "https://good.example")}, hooks{}, func(t *testing.T, s *site) {
 		sid, _ := s.open(t)
@@ -183,7 +183,7 @@ func TestOverlaps(t *testing.T) {
 	})
 }
 
-// raw is a connection whose bytes are chosen.
+// raw is a connection with chosen bytes.
 type raw struct {
 	net.Conn
 	in *bufio.Reader
@@ -210,7 +210,7 @@ func (c *raw) response(t testing.TB) *http.Response {
 	return r
 }
 
-// What is no payload ends the session, as do too large and too slow ones.
+// A body that is no payload ends the session, as do payloads that are too large or too slow.
 func TestBadPosts(t *testing.T) {
 	onBoth(t, engineio.Options{MaxPayload: 100, BodyTimeout: bodyTimeout}, hooks{}, func(t *testing.T, s *site) {
 		for _, c := range []struct {

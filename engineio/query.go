@@ -14,8 +14,9 @@ type query struct {
 	jsonp     bool // j
 }
 
-// parseQuery reads the query of a URL, as it was sent. What is given twice counts once,
-// and what is not the protocol's is not looked at. The strings may be parts of raw.
+// parseQuery reads the query of a URL, as it was sent. A parameter given twice counts
+// once, and a parameter that is not the protocol's is not looked at. The strings may be
+// parts of raw.
 func parseQuery(raw string) (q query) {
 	var has [5]bool
 	for raw != "" {

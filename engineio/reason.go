@@ -5,8 +5,8 @@ type Reason uint8
 
 // The reasons. Where the reference server has one, its word for it is the same.
 const (
-	// ReasonTransportClose is the end that the client wanted, or whose connection ended:
-	// a close packet, a close frame, a poll that was given up.
+	// ReasonTransportClose is an end by the client, or the end of its connection: a
+	// close packet, a close frame, a poll that was given up.
 	ReasonTransportClose Reason = iota + 1
 
 	// ReasonTransportError is a connection that broke, or a request that did not arrive

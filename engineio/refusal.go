@@ -65,7 +65,7 @@ func (v *Verdict) problem() *problem {
 	return p
 }
 
-// appendHeader appends the fields of h, without those that may not be set.
+// appendHeader appends the fields of h, without the fields that may not be set.
 func appendHeader(dst []byte, h http.Header) []byte {
 	for name, values := range h {
 		for _, value := range values {

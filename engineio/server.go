@@ -27,7 +27,7 @@ type Server struct {
 	table    table
 }
 
-// New returns a Server whose sessions are given to h. A nil o has the default of everything.
+// New returns a Server that gives its sessions to h. A nil o has the default of everything.
 // The error is an *OptionError.
 func New(h Handler, o *Options) (*Server, error) {
 	if o == nil {
@@ -153,7 +153,7 @@ func (s *Server) Stats() Stats { return s.table.snapshot() }
 
 // Shutdown ends the server in good order: handshakes are refused with 503 from now on, and
 // every session is closed as by Socket.Close, with 1001 and ReasonShuttingDown. It waits
-// until all have ended. When ctx ends first, what is left is cut off, and ctx's
+// until all have ended. When ctx ends first, the remaining sessions are cut off, and ctx's
 // error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sockets, idle := s.table.close()

@@ -100,7 +100,7 @@ func TestSessionsMax(t *testing.T) {
 	})
 }
 
-// Who was let in and finds no place any more is not forgotten by whoever counts.
+// A client that was let in and finds no place any more is not forgotten in the count.
 func TestAbandoned(t *testing.T) {
 	decides := make(chan func(engineio.Verdict), 10)
 	abandoned := make(chan struct{}, 10)
@@ -204,8 +204,8 @@ func TestCookie(t *testing.T) {
 	})
 }
 
-// What waits for a slow client has a limit, beyond which its session ends. Whoever asks is
-// told when it is gone.
+// The queue of a slow client has a limit, beyond which its session ends. A handler that
+// asks for it is told when the queue is empty.
 func TestQueueFull(t *testing.T) {
 	sockets := make(chan *engineio.Socket, 1)
 	drained := make(chan struct{}, 1)

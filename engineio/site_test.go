@@ -215,7 +215,7 @@ func (s *site) post(t *testing.T, sid, payload string) answer {
 	return s.do(t, "POST", poll4+"&sid="+sid, payload, "Content-Type", "text/plain;charset=UTF-8")
 }
 
-// says polls and posts until what is heard, without pings, is want.
+// says polls and posts until the packets heard, without pings, are want.
 func (s *site) hears(t *testing.T, sid, want string) {
 	t.Helper()
 	if a := s.poll(t, sid); a.status != 200 || a.body != want {

@@ -56,7 +56,7 @@ const (
 
 // polling is what a session needs before it has a WebSocket.
 type polling struct {
-	get    httpcarrier.Exchange // the one that waits, or the last; nil before the first
+	get    httpcarrier.Exchange // the GET that waits, or the last; nil before the first
 	fields []byte               // of its answer
 	post   *post                // answered when reading is resumed
 	probe  httpcarrier.Conn     // a WebSocket that may become the session's
@@ -65,8 +65,8 @@ type polling struct {
 }
 
 // SID returns the identifier of the session, Options.SIDPrefix and 20 characters. It is a
-// secret of the client: whoever knows it can read and write in the session's name. Do not
-// show it to others.
+// secret of the client: knowing it is enough to read and write in the session's name. Do
+// not show it to others.
 func (s *Socket) SID() string { return s.server.options.SIDPrefix + string(s.id[:]) }
 
 // Value returns what SetValue or Verdict.Value set, or nil.
@@ -176,10 +176,10 @@ func (s *Socket) WakeAt(t time.Time) {
 }
 
 // PauseReading stops handing on messages until ResumeReading, soon if not at once: for an
-// application whose commands wait for something. What the client sends meanwhile waits in
-// the network: a WebSocket is not read, and the POST of a polling client, whose messages
-// have been handed on, is not answered. Pongs wait, too, so a long pause ends the session
-// with ReasonPingTimeout.
+// application whose commands wait for something. The client's messages wait in the
+// network meanwhile: a WebSocket is not read, and the POST of a polling client, whose
+// messages have been handed on, is not answered. Pongs wait, too, so a long pause ends
+// the session with ReasonPingTimeout.
 func (s *Socket) PauseReading() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

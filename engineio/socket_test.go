@@ -79,7 +79,7 @@ func TestBase64OnWebSocket(t *testing.T) {
 	})
 }
 
-// Messages are compressed if that is agreed on, and those that were encoded before are not.
+// Messages are compressed if that is agreed on, and messages that were encoded before are not.
 func TestCompression(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	h := hooks{message: func(s *engineio.Socket, typ engineio.MessageType, data []byte) {
@@ -153,7 +153,7 @@ func TestVersion3(t *testing.T) {
 	})
 }
 
-// What is written arrives however it is written, over both transports.
+// A message arrives however it is written, over both transports.
 func TestWrites(t *testing.T) {
 	text, binary := []byte("hello"), []byte{1, 2, 3}
 	frame := func(op wire.Opcode, p []byte) []byte { return wire.AppendFrame(nil, true, op, p) }

@@ -23,8 +23,8 @@ func newSID() (s sid) {
 	return s
 }
 
-// sidOf returns what may be a SID of this server, without its prefix. What is of another
-// length never was one.
+// sidOf returns a possible SID of this server, without its prefix. A text of another
+// length never was a SID.
 func (s *Server) sidOf(text string) (id sid, ok bool) {
 	text, ok = strings.CutPrefix(text, s.options.SIDPrefix)
 	copy(id[:], text)
@@ -41,7 +41,7 @@ func (s *Server) SessionOf(query string) (sid string, isHere bool) {
 	return sid, isHere
 }
 
-// table is the sessions of a server, and what is counted of them.
+// table is the sessions of a server, and the numbers about them.
 type table struct {
 	max int
 
@@ -108,7 +108,7 @@ func (t *table) remove(s *Socket, on Transport, reason Reason) {
 	t.checkIdle()
 }
 
-// checkIdle tells who waits that nothing is left; mu is held.
+// checkIdle wakes the waiting callers if nothing is left; mu is held.
 func (t *table) checkIdle() {
 	if len(t.sockets) == 0 && t.tasks == 0 && t.idle != nil {
 		close(t.idle)
@@ -176,7 +176,7 @@ func (t *table) len() int {
 	return len(t.sockets)
 }
 
-// close refuses further sessions. It returns those that there are, and a channel that is
+// close refuses further sessions. It returns the present ones, and a channel that is
 // closed when they and their goroutines have ended.
 func (t *table) close() ([]*Socket, <-chan struct{}) {
 	t.mu.Lock()

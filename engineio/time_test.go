@@ -38,7 +38,7 @@ func inTime(t *testing.T, o engineio.Options, h hooks, test func(t *testing.T, s
 	})
 }
 
-// memory is a listener whose connections are in memory.
+// memory is a listener with connections in memory.
 type memory struct {
 	conns chan net.Conn
 	done  chan struct{}

@@ -8,12 +8,12 @@ import (
 	"github.com/godwit-io/godwit/engineio/internal/session"
 )
 
-// A session's packets come from several places: a POST, a WebSocket, a timer. Whoever has
-// something for the handler takes the turn, calls it without a lock, and hands on what
-// others have brought meanwhile before giving the turn back. What is written in a turn
-// leaves at its end.
+// A session's packets come from several places: a POST, a WebSocket, a timer. A goroutine
+// with something for the handler takes the turn, calls the handler without a lock, and
+// hands on what others have brought meanwhile before giving the turn back. Messages
+// written in a turn leave at its end.
 
-// inbox is what was brought while somebody else had the turn, in order.
+// inbox holds the items brought while another goroutine had the turn, in order.
 type inbox struct {
 	items []item
 	bytes int
@@ -31,8 +31,7 @@ const inboxBytesMax = 64 << 10
 
 func (b *inbox) isLong() bool { return b != nil && b.bytes > inboxBytesMax }
 
-// put keeps something for the holder of the turn, who has a copy of it from then on; mu is
-// held.
+// put keeps a copy of an item for the holder of the turn; mu is held.
 func (s *Socket) put(it item) { s.insert(it, false) }
 
 // putBack is put for the rest of what was being handed on.
@@ -217,8 +216,8 @@ func (s *Socket) end(reason session.Reason) {
 	s.apply(&fx)
 }
 
-// attend does what is due and hands on what there is. It runs on a goroutine of its own,
-// or on the WebSocket's.
+// attend acts on passed deadlines and hands on the messages that there are. It runs on a
+// goroutine of its own, or on the WebSocket's.
 func (s *Socket) attend() {
 	s.mu.Lock()
 	s.woken = false

@@ -22,8 +22,8 @@ func AppendMessage(dst []byte, typ MessageType, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// Write sends p as one message. It does not keep p. What is written in a callback leaves
-// when the callback has returned, all of it together.
+// Write sends p as one message. It does not keep p. Messages written in a callback leave
+// when the callback has returned, all of them together.
 //
 // While a polling client has no request waiting, messages are kept for its next one. One
 // message may always be kept, whatever its size. Beyond Options.QueueBytesMax or
@@ -59,7 +59,7 @@ type memory struct{ bytes []byte }
 
 var texts = sync.Pool{New: func() any { return new(memory) }}
 
-// memoryKept is how long a text may be whose memory is used again.
+// memoryKept is the length up to which the memory of a text is used again.
 const memoryKept = 64 << 10
 
 func (m *memory) recycle() {
@@ -82,7 +82,7 @@ func (s *Socket) WriteFrames(encoded ...[]byte) error { return s.writeMessages(e
 // of them. They are shared: neither modified nor kept, so that a message is encoded once
 // for any number of sockets. On a WebSocket they go out as they are, without a copy, and
 // without an allocation if encoded is a slice that exists already. They are not looked at
-// there, so what is wrong with them is the peer's to notice, and not compressed. On polling,
+// there, so their faults are the peer's to notice, and they are not compressed. On polling,
 // and for clients of version 3, they are translated. The errors are those of WriteFrames.
 func (s *Socket) WritePackets(encoded ...[]byte) error {
 	if s.isDirect.Load() {

@@ -15,7 +15,7 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// TestDialogues plays every dialogue: what is said to a session, and what it does. With
+// TestDialogues plays every dialogue: the input of a session, and its effects. With
 // -update it writes that.
 func TestDialogues(t *testing.T) {
 	golden.Play(t, "testdata/*.txt", play)
@@ -158,7 +158,7 @@ func (p *player) begin(options string, fx *session.Effects) {
 	p.session.Start(p.now, "SID", words[0] == "websocket", fx)
 }
 
-// until lets time pass, and does what is due at each moment when something is.
+// until lets time pass, and has each deadline acted on when it comes.
 func (p *player) until(at string) {
 	d, err := time.ParseDuration(at)
 	if err != nil {

@@ -2,8 +2,7 @@ package session
 
 import "github.com/godwit-io/godwit/engineio/internal/packet"
 
-// Poll is a GET that waits for packets: it is the one that effects answer from now on, if
-// it is accepted.
+// Poll is a GET that waits for packets: effects answer it from now on, if it is accepted.
 func (s *Session) Poll(now Time, fx *Effects) Verdict {
 	pl := s.polling
 	switch {
@@ -32,7 +31,7 @@ func (s *Session) PollLost(fx *Effects) {
 	}
 }
 
-// Post is a POST whose packets come next, until PostDone.
+// Post is a POST; its packets come next, until PostDone.
 func (s *Session) Post(fx *Effects) Verdict {
 	pl := s.polling
 	switch {

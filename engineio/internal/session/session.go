@@ -114,8 +114,8 @@ func (s *Session) Reason() Reason { return s.reason }
 // Version is that of the protocol.
 func (s *Session) Version() int { return int(s.version) }
 
-// Buffered is how many bytes of messages wait for a poll. Whoever learns that there are some
-// may wait for Drained.
+// Buffered is how many bytes of messages wait for a poll. A caller that is told of some may
+// wait for Drained.
 func (s *Session) Buffered() int {
 	if s.polling == nil || s.polling.queue.messages == 0 {
 		return 0
@@ -146,8 +146,8 @@ func (s *Session) CanSend(text []byte) bool {
 	return s.polling == nil || s.version == 3 || bytes.IndexByte(text, packet.Separator) < 0
 }
 
-// Send sends p, a message: Flush has it leave. A session whose client does not fetch what
-// was sent ends.
+// Send sends p, a message: Flush has it leave. A session whose client does not fetch its
+// messages ends.
 func (s *Session) Send(p packet.Packet, fx *Effects) error {
 	switch {
 	case s.phase != phaseOpen:

@@ -31,7 +31,7 @@ type Settings struct {
 	CanUpgrade     bool
 }
 
-// Time is a moment: nanoseconds since one that the caller has chosen, later than zero.
+// Time is a moment: nanoseconds since a moment that the caller has chosen, later than zero.
 type Time int64
 
 func (t Time) after(d time.Duration) Time { return t + Time(d) }
@@ -92,7 +92,7 @@ type Effect struct {
 	Data   []byte
 }
 
-// Effects are what is to be done, in order. Data in them is the receiver's.
+// Effects are the acts to be done, in order. Data in them is the receiver's.
 type Effects struct{ list []Effect }
 
 // All returns the effects.

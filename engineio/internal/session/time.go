@@ -40,7 +40,7 @@ func (s *Session) beatDue() Time {
 	return s.beat
 }
 
-// Expire does what is due.
+// Expire acts on the deadlines that have passed.
 func (s *Session) Expire(now Time, fx *Effects) {
 	if pl := s.polling; pl != nil {
 		if pl.probe != probeNone && now >= pl.upgradeBy {
