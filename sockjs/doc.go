@@ -54,8 +54,8 @@
 // its time, and refuse with a code and a reason, which the page sees in its onclose. An HTTP
 // status instead of that would have the client try its next transport.
 //
-// The URL of a session has a name in it that the client draws. Whoever knows it can send
-// and receive in the session, so it is shown to nobody: Session.ID is another one.
+// The URL of a session has a name in it that the client draws. Knowing it is enough to
+// send and receive in the session, so it is shown to nobody: Session.ID is another name.
 //
 // # Ends
 //
@@ -68,7 +68,7 @@
 //
 // # Slow clients
 //
-// What waits for a client is bounded by QueueMessagesMax and QueueBytesMax. A session whose
+// The queue for a client is bounded by QueueMessagesMax and QueueBytesMax. A session whose
 // queue is full is closed with 1008. Buffered says how much waits, and OnDrain when nothing
 // does any more: stop writing in time, or let Conn.Send wait. The other way round,
 // PauseReading keeps a client from sending more than the program can take.
@@ -83,12 +83,12 @@
 // # Limits
 //
 //	sessions                        100,000                 1013       Options.SessionsMax
-//	what waits for a client         1,024, 1 MiB            1008       Options.QueueMessagesMax, QueueBytesMax
+//	the queue for a client          1,024, 1 MiB            1008       Options.QueueMessagesMax, QueueBytesMax
 //	a message of a client           1 MiB                   413, 1009  Options.MessageBytesMax
-//	what comes at once              4 MiB, 65,536 messages  413, 1009  Options.BodyBytesMax
+//	messages sent at once           4 MiB, 65,536 messages  413, 1009  Options.BodyBytesMax
 //	requests that wait for a pause  16, 4 MiB               503
 //	a session without receiver      5 s                                Options.DisconnectDelay
 //	a session that is held          10 s                    1013       Options.DecisionTimeout
 //	a streaming response            128 KiB                            Options.ResponseLimit
-//	who asks for a closed session   8 times at once, then once a second
+//	asking for a closed session     8 times at once, then once a second
 package sockjs

@@ -30,6 +30,6 @@ func (r *room) say(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range r.sessions {
-		_ = s.Send(text) // whoever cannot be reached is about to be removed
+		_ = s.Send(text) // a session that cannot be reached is about to be removed
 	}
 }

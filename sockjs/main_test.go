@@ -295,7 +295,7 @@ func (p *peer) leave() {
 	}
 }
 
-// events is a Handler that tells what is called.
+// events is a Handler that tells of its calls.
 type events struct {
 	calls chan string
 	on    func(s *sockjs.Session, call string)

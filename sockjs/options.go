@@ -52,7 +52,7 @@ type Options struct {
 	// The session is accepted when Decide returns, unless it has called Session.Close,
 	// which refuses it with a code and a reason, or Session.Hold: then Session.Accept
 	// or Session.Close decide later, from any goroutine, within DecisionTimeout. Until
-	// then the Handler has OnWake called, and what is written is kept.
+	// then the Handler has OnWake called, and messages written are kept.
 	//
 	// A Handler that was returned has OnClose called once in any case, also if the
 	// session was never open. r is valid until Decide returns, which must not block.
@@ -67,8 +67,9 @@ type Options struct {
 	// cookies of its visitor. Default: the same origin only.
 	Origins *handshake.Origins
 
-	// Transports are those that are on. Default DefaultTransports. A client is told by
-	// /info whether WebSocket is among them, and tries the others one after another.
+	// Transports are the transports that are on. Default DefaultTransports. A client
+	// is told by /info whether WebSocket is among them, and tries the others one after
+	// another.
 	Transports []Transport
 
 	// SockJSURL is the URL of the client's script, which begins with "/" or "http". With
@@ -82,7 +83,7 @@ type Options struct {
 	SetsCookie bool
 
 	// ClientBase, if not empty, has /info send clients to another URL with everything
-	// else, such as one that names this server.
+	// else, such as a URL that names this server.
 	ClientBase string
 
 	// Heartbeat is how long a connection to a client may be silent. Then a heartbeat is
@@ -102,7 +103,7 @@ type Options struct {
 	// Default 1 MiB.
 	MessageBytesMax int
 
-	// BodyBytesMax is how long what a client sends at once may be, several messages with
+	// BodyBytesMax is how long the input may be that a client sends at once, several messages with
 	// their escapes: the content of a request, or a message of a WebSocket. Default 4 MiB.
 	BodyBytesMax int
 
@@ -113,8 +114,9 @@ type Options struct {
 	QueueMessagesMax int
 	QueueBytesMax    int
 
-	// SessionsMax is how many sessions there may be, those included that have ended and
-	// whose clients are still to be told. More are refused with 1013. Default 100,000.
+	// SessionsMax is how many sessions there may be, including sessions that have ended
+	// but whose clients are still to be told. More are refused with 1013. Default
+	// 100,000.
 	SessionsMax int
 
 	// Compression, if not nil, accepts permessage-deflate on WebSockets; the zero value of

@@ -6,8 +6,8 @@ import (
 
 // SplitPath divides a path from the right, for servers with many bases, see
 // Options.Match: rest is the longest end of path that SockJS has a meaning for, and base
-// what is before it. A path without such an end is a base, with or without a slash behind
-// it.
+// is the part before it. A path without such an end is a base, with or without a slash
+// behind it.
 //
 //	/chat/room/7/123/abcdefgh/xhr   /chat/room/7   /123/abcdefgh/xhr
 //	/chat/room/7/info               /chat/room/7   /info

@@ -15,15 +15,15 @@ import (
 )
 
 // polled is a session that is a series of requests. Its state is a session.Machine; here
-// is who calls, who writes and when.
+// are the calls and the writes, and when they are made.
 //
 //	request ─► receiver ─┐                      ┌─► callbacks, one at a time: run
 //	request ─► sender ───┼─► Machine, inbox ────┤
 //	timer, Session ──────┘                      └─► the receiver's response: flush
 //
-// Whoever changes something flushes, unless a callback is under way, behind which all it
-// has written leaves together. Callbacks are made on the loop or goroutine of a request, of
-// the timer, or of a worker: never within a method of Session.
+// Every change is followed by a flush, unless a callback is under way, behind which all its
+// messages leave together. Callbacks are made on the loop or goroutine of a request, of the
+// timer, or of a worker: never within a method of Session.
 type polled struct {
 	Session
 	key  string
@@ -61,7 +61,7 @@ const (
 
 func (p *polled) has(s polledState) bool { return p.state&s != 0 }
 
-// begin asks who the session is for. The Server knows it already, and its receiver is r.
+// begin asks for the Handler of the session. The Server knows it already, and its receiver is r.
 func (p *polled) begin(r *Request) {
 	isDecided := p.server.decide(&p.Session, r)
 	p.mu.Lock()
@@ -163,7 +163,7 @@ func (p *polled) buffered() int {
 	defer p.mu.Unlock()
 	n := p.waiting()
 	if n > 0 {
-		p.state |= owesDrain // whoever learns that may wait for OnDrain
+		p.state |= owesDrain // a caller that learns that may wait for OnDrain
 	}
 	o := &p.server.o
 	return max(n, p.machine.Count()*(min(o.QueueBytesMax, DefaultQueueBytesMax)/o.QueueMessagesMax))
@@ -250,7 +250,7 @@ func (p *polled) remoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(p.addr)
 }
 
-// forget stops what is left of a session that has ended.
+// forget stops the rest of a session that has ended.
 func (p *polled) forget() {
 	p.mu.Lock()
 	p.state |= isGone
@@ -321,7 +321,7 @@ func (p *polled) forgetReceiver() {
 	p.server.receivers.Add(-1)
 }
 
-// expire does what is due. It is the function of the timer.
+// expire acts on the deadlines that have passed. It is the function of the timer.
 func (p *polled) expire() {
 	now := time.Now()
 	p.mu.Lock()
@@ -341,8 +341,8 @@ func (p *polled) expire() {
 	p.run()
 }
 
-// arm sets the timer to what is due next; mu is held. One that fires too early is set
-// again, so it is not moved with everything that happens.
+// arm sets the timer to the next deadline; mu is held. A timer that fires too early
+// is set again, so it is not moved with everything that happens.
 func (p *polled) arm() {
 	if p.has(isGone) {
 		return
@@ -382,6 +382,6 @@ func (p *polled) take(d *delivery) (status int) {
 }
 
 // inboxMax is how many requests of a client may wait to be handed on. The SockJS client
-// makes one at a time. pusher-js makes one for each message, all at once, so one that
-// subscribes to many channels has many under way.
+// makes one at a time. pusher-js makes one for each message, all at once, so a client
+// that subscribes to many channels has many under way.
 const inboxMax = 256

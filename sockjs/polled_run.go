@@ -35,7 +35,7 @@ func (p *polled) schedule() {
 	}
 }
 
-// callback is one that is due.
+// callback is a callback that is due.
 type callback uint8
 
 const (
@@ -195,8 +195,8 @@ func (p *polled) finish() {
 // to it: the rest waits in the queue of the session, which is bounded.
 const flushBytes = 64 << 10
 
-// flush writes what there is to the receiver. While a callback is under way only the one who
-// makes it does, or whoever finds it urgent.
+// flush writes the waiting messages to the receiver. While a callback is under way, only its
+// caller flushes, or a caller with isUrgent.
 func (p *polled) flush(isUrgent bool) {
 	p.mu.Lock()
 	if p.has(isWriting) || p.has(isRunning) && !isUrgent {

@@ -21,7 +21,7 @@ type receiver struct {
 
 	exchange httpcarrier.Exchange // nil until OnBody; guarded by the session's mu
 	carries  bool                 // something of the session is in it; guarded by the session's mu
-	begun    bool                 // the response has; belongs to the one who writes
+	begun    bool                 // the response has; belongs to the writer
 	isSecond bool                 // there was another receiver; this and isOften belong to the request
 	isOften  bool                 // and its client has asked many times
 }
@@ -104,7 +104,7 @@ func (s *Server) receiverFields(r *httpcarrier.Request, t Transport) fields {
 		f.addCORS(r)
 	}
 	if !formatOf(t).IsSingle() {
-		f.add("X-Accel-Buffering", "no") // nginx would keep what is to be read now
+		f.add("X-Accel-Buffering", "no") // nginx would keep data that is to be read now
 	}
 	if s.o.SetsCookie {
 		f.addCookie(r)
@@ -146,7 +146,7 @@ func (r *receiver) wake() bool {
 // a client asks again on the same connection before that is seen.
 func (r *receiver) hasGone() bool { return r.ctx != nil && r.ctx.Err() != nil }
 
-// write sends a piece of the response. Whoever writes is alone.
+// write sends a piece of the response. There is one writer at a time.
 func (r *receiver) write(p []byte, isLast bool) error {
 	if r.format.IsSingle() {
 		return r.exchange.Respond(http.StatusOK, r.fields, p)

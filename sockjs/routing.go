@@ -27,7 +27,7 @@ func (s *Server) match(path string) (base, rest string, ok bool) {
 }
 
 // route decides about a request whose path has been matched. An opening handshake that
-// comes here is one that is not in order.
+// comes here is not in order.
 func (s *Server) route(r *httpcarrier.Request, base, rest string) httpcarrier.Route {
 	switch {
 	case rest == "" || rest == "/":
@@ -97,7 +97,7 @@ func refused() httpcarrier.Route {
 	return text(http.StatusForbidden, "A page of this origin may not do this here.\n")
 }
 
-// noHandshake is the answer to what is no opening handshake in order.
+// noHandshake is the answer to a request that is no opening handshake in order.
 func noHandshake(r *httpcarrier.Request) httpcarrier.Route {
 	if r.Method() != http.MethodGet {
 		return notAllowed(http.MethodGet)
@@ -155,8 +155,8 @@ func newIframe(scriptURL string) *iframe {
 	return f
 }
 
-// serveIframe gives the page to pages that may use the server: whoever has it in a frame
-// can speak through it with the rights of this origin.
+// serveIframe gives the page to pages that may use the server: a page that has it in a
+// frame can speak through it with the rights of this origin.
 func (s *Server) serveIframe(r *httpcarrier.Request) httpcarrier.Route {
 	if !s.admits(r, true) {
 		return refused()
@@ -165,7 +165,7 @@ func (s *Server) serveIframe(r *httpcarrier.Request) httpcarrier.Route {
 	if s.o.Origins.Any() {
 		a.fields.addCached(time.Now())
 	} else {
-		// Who may have it depends on who asks, so nobody keeps it for others.
+		// The answer depends on the page that asks, so caches must not keep it for others.
 		a.fields.add("Cache-Control", "private, no-cache")
 		a.fields.add("Vary", "Origin, Referer, Sec-Fetch-Site")
 	}

@@ -95,7 +95,7 @@ func (h *serving) OnClose(s *Session, err *CloseError) {
 	c.cancel()
 }
 
-// tell wakes whoever waits; mu is held.
+// tell wakes the waiting goroutines; mu is held.
 func (c *Conn) tell() {
 	if c.changed != nil {
 		close(c.changed)
@@ -103,7 +103,7 @@ func (c *Conn) tell() {
 	}
 }
 
-// wait returns what is closed with the next change; mu is held.
+// wait returns a channel that is closed with the next change; mu is held.
 func (c *Conn) wait() <-chan struct{} {
 	if c.changed == nil {
 		c.changed = make(chan struct{})

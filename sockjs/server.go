@@ -48,7 +48,7 @@ type Server struct {
 	isClosed bool
 }
 
-// New returns a Server whose sessions have the Handler h, unless Options.Decide gives
+// New returns a Server with the Handler h for its sessions, unless Options.Decide gives
 // them another. o may be nil. The error is an *OptionError in its chain.
 func New(h Handler, o *Options) (*Server, error) {
 	if o == nil {
@@ -257,7 +257,7 @@ func (s *Server) lookup(key string) *polled {
 	return s.sessions[key]
 }
 
-// remove forgets a session, whose name may be used anew.
+// remove forgets a session; its name may be used anew.
 func (s *Server) remove(p *polled) {
 	s.mu.Lock()
 	if s.sessions[p.key] == p {
@@ -361,8 +361,8 @@ func (s *Server) ended(session *Session, err *CloseError, wasOpen bool) {
 func (s *Server) Close() error { return s.Shutdown(context.Background()) }
 
 // Shutdown is Close that waits no longer than ctx, whose error it returns then. Call it before
-// that of the HTTP server or engine.Server around, which would wait for clients that poll, and
-// cut the streams of others.
+// the Shutdown of the HTTP server or engine.Server around, which would wait for clients that
+// poll, and cut the streams of others.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.isClosed = true
@@ -380,7 +380,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	for _, c := range opening {
 		c.close(CloseGoingAway, "the server is going away")
-		c.abandon(nil) // one that becomes a WebSocket after all says goodbye
+		c.abandon(nil) // a connection that becomes a WebSocket after all says goodbye
 	}
 	if err := s.wait(ctx); err != nil {
 		return err
@@ -393,7 +393,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// join counts somebody for whom wait waits.
+// join counts a goroutine or session for which wait waits.
 func (s *Server) join() {
 	s.mu.Lock()
 	s.live++

@@ -18,8 +18,8 @@ var (
 	// ErrNotUTF8 is returned for text that is not valid UTF-8. Nothing was sent.
 	ErrNotUTF8 = errors.New("sockjs: text must be valid UTF-8")
 
-	// ErrFrame is returned by WriteFrames for what is no whole, unmasked, uncompressed
-	// data frame. Nothing was sent.
+	// ErrFrame is returned by WriteFrames for bytes that are no whole, unmasked,
+	// uncompressed data frame. Nothing was sent.
 	ErrFrame = errors.New("sockjs: not a whole, unmasked frame of text or bytes")
 )
 
@@ -70,7 +70,7 @@ func (s *Session) WriteFrames(frames ...[]byte) error { return s.carrier.writeFr
 // Buffered returns how many bytes wait for the client, because it is slow or is not
 // asking for them at the moment. OnDrain comes when they have left. Where messages wait for
 // a request, each counts for at least QueueBytesMax/QueueMessagesMax bytes, 1 KiB by default:
-// whoever stops writing long before QueueBytesMax never finds the queue full.
+// a program that stops writing long before QueueBytesMax never finds the queue full.
 func (s *Session) Buffered() int { return s.carrier.buffered() }
 
 // Close ends the session: the client gets what was written before, then code and reason.

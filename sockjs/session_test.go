@@ -96,8 +96,8 @@ func TestCallbacks(t *testing.T) {
 	})
 }
 
-// A session that is held waits until somebody has decided, and what is written meanwhile
-// comes behind o.
+// A session that is held waits for a decision, and messages written meanwhile come
+// behind o.
 func TestHold(t *testing.T) {
 	each(t, append([]string{"raw"}, forms...), func(t *testing.T, serve func(h sockjs.Handler, o *sockjs.Options) *site, form string) {
 		h := newEvents(nil)
@@ -322,7 +322,7 @@ func TestRawWebSocket(t *testing.T) {
 	})
 }
 
-// What comes over a WebSocket and is no frame ends it, and what is too long does.
+// Input of a WebSocket that is no frame ends it, and so does a message that is too long.
 func TestBrokenFrames(t *testing.T) {
 	each(t, []string{`["a`, `{}`, `[1]`, `["` + strings.Repeat("x", 11) + `"]`}, func(t *testing.T, serve func(h sockjs.Handler, o *sockjs.Options) *site, payload string) {
 		h := newEvents(nil)

@@ -27,7 +27,7 @@ type socket struct {
 	state   socketState
 }
 
-// early is what is kept until a session is open.
+// early is the data that is kept until a session is open.
 type early struct {
 	queue    []byte // messages for the client, as WebSocket frames
 	count    int
@@ -56,13 +56,13 @@ const (
 	socketOpen                             // it is
 	socketWoken                            // Wake was called before there was a connection
 	socketPaused                           // OnMessage is not to be called
-	socketBroken                           // the client has sent what is no frame
+	socketBroken                           // the client has sent bytes that are no frame
 	socketDone                             // OnClose was called
 )
 
 func (s *socket) has(state socketState) bool { return s.state&state != 0 }
 
-// begin asks who the session is for, before there is a connection.
+// begin asks for the Handler of the session, before there is a connection.
 func (s *socket) begin(r *Request) {
 	isDecided := s.server.decide(&s.Session, r)
 	s.mu.Lock()
@@ -344,7 +344,7 @@ func (s *socket) sayGoodbye() {
 	s.mu.Lock()
 	code, reason, isBroken := s.closing.Code, s.closing.Reason, s.has(socketBroken)
 	s.mu.Unlock()
-	if s.transport == WebSocket && !isBroken { // who sends what is no frame gets none
+	if s.transport == WebSocket && !isBroken { // a client whose input is no frame gets none
 		_ = s.conn.Write(driver.MessageText, frames.AppendClose(nil, uint16(code), reason))
 	}
 	status := wire.CloseCode(code)

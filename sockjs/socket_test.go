@@ -133,7 +133,7 @@ func TestIdleWebSocket(t *testing.T) {
 			}
 		}
 	}
-	dial(100) // what is made once
+	dial(100) // one-time allocations
 	before, goroutines := heap(), runtime.NumGoroutine()
 	dial(conns)
 	each := (heap() - before) / conns

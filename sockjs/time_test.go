@@ -111,8 +111,8 @@ func TestDisconnectDelay(t *testing.T) {
 	})
 }
 
-// The end of a session is told for 5 s after the last time that it was asked for; who asks
-// without end is told more and more slowly.
+// The end of a session is told for 5 s after the last time that it was asked for; a client
+// that asks without end is told more and more slowly.
 func TestFarewell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStill(t, goAway{}, nil)
@@ -140,7 +140,7 @@ func TestFarewell(t *testing.T) {
 	})
 }
 
-// Who asks while another receiver waits is told so, soon at first, then more slowly. The
+// A receiver that comes while another one waits is told so, soon at first, then more slowly. The
 // first one is not touched.
 func TestSecondReceivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestReceiverHasGone(t *testing.T) {
 	})
 }
 
-// Who does not decide is decided about.
+// A session without a decision is refused in time.
 func TestDecisionTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newEvents(nil)

@@ -33,9 +33,9 @@ func (t Transport) String() string {
 // IsWebSocket reports whether a session is a WebSocket, and not a series of requests.
 func (t Transport) IsWebSocket() bool { return t == WebSocket || t == RawWebSocket }
 
-// DefaultTransports are those that are on by default: all but htmlfile and jsonp-polling.
-// These two are for browsers from before 2012; they are asked for with a GET that any
-// page can make, and that need not say which page it was.
+// DefaultTransports returns the transports that are on by default: all but htmlfile and
+// jsonp-polling. These two are for browsers from before 2012; they are asked for with a
+// GET that any page can make, and that need not say which page it was.
 func DefaultTransports() []Transport {
 	return []Transport{WebSocket, XHRStreaming, XHRPolling, EventSource, RawWebSocket}
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// workers make the callbacks of sessions whose client has no request here at the moment.
+// workers make the callbacks of sessions without a request of the client at the moment.
 // There are no more goroutines than processors, and none when there is nothing to do.
 type workers struct {
 	mu      sync.Mutex // guards what follows

@@ -34,9 +34,9 @@ func ParseForm(content []byte, contentType string) ([]byte, error) {
 }
 
 // ParseCallback returns the callback that a query names: the value of "c", or of
-// "callback". wrong is what a client is told that names none, or one that cannot be.
+// "callback". wrong is the text for a client that names none, or an impossible one.
 func ParseCallback(query string) (name, wrong string) {
-	values, _ := url.ParseQuery(query) // what is malformed is left out
+	values, _ := url.ParseQuery(query) // malformed pairs are left out
 	if name = values.Get("c"); name == "" {
 		name = values.Get("callback")
 	}

@@ -215,7 +215,7 @@ func fuzzParse(f *testing.F, parse func(*Batch, []byte) error, bare bool) {
 		}
 		var want []*string
 		var one string
-		// encoding/json takes what is not UTF-8, and null for a string.
+		// encoding/json takes bytes that are not UTF-8, and null for a string.
 		isStrings := utf8.Valid(data) && json.Unmarshal(data, &want) == nil && want != nil
 		for _, s := range want {
 			isStrings = isStrings && s != nil

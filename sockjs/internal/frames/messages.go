@@ -57,7 +57,7 @@ func (b *Batch) Cap() int { return cap(b.text) + 8*cap(b.ends) }
 
 // ParseMessages appends the messages of a request to b: a JSON array of strings. A lone
 // surrogate becomes U+FFFD. It returns ErrPayload for nothing and for JSON of another
-// kind, ErrBroken for what is no JSON or not UTF-8, and ErrTooMany; b is as it was then.
+// kind, ErrBroken for bytes that are no JSON or not UTF-8, and ErrTooMany; b is as it was then.
 func ParseMessages(b *Batch, data []byte) error {
 	p := parser{data: data}
 	p.space()
@@ -180,7 +180,7 @@ func (p *parser) text(b *Batch) bool {
 	return false
 }
 
-// escape reads an escape, whose backslash comes next.
+// escape reads an escape; its backslash comes next.
 func (p *parser) escape(b *Batch) bool {
 	if p.at+1 >= len(p.data) {
 		return false

@@ -54,7 +54,7 @@ const iframePage = `<!DOCTYPE html>
 </html>`
 
 // AppendIframe appends the iframe page, which loads the client's script from a URL. The
-// URL is one that the program was given, and has none of "<>.
+// URL comes from the program's options, and has none of "<>.
 func AppendIframe(dst []byte, scriptURL string) []byte {
 	before, after, _ := strings.Cut(iframePage, "%s")
 	dst = append(dst, before...)

@@ -12,10 +12,10 @@ var escapes = [utf8.RuneSelf]byte{'\b': 'b', '\t': 't', '\n': 'n', '\f': 'f', '\
 // known to mangle: U+200C–200F, U+2028–202F, U+2060–206F and U+FFF0–FFFF. Everything else
 // stays as it is.
 //
-// s is to be valid UTF-8. What is not becomes U+FFFD, so that the result is.
+// s is to be valid UTF-8. Bytes that are not become U+FFFD, so that the result is.
 func AppendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
-	start := 0 // of what is not yet copied
+	start := 0 // of the bytes not yet copied
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {

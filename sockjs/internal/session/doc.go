@@ -1,5 +1,5 @@
-// Package session is the state of a SockJS session that is a series of requests: who may
-// receive, what waits, and what is said next.
+// Package session is the state of a SockJS session that is a series of requests: its
+// receiver, its queue, and the next frame.
 //
 // It does no I/O, reads no clock and takes no lock: time is an argument.
 //

@@ -23,7 +23,7 @@ type Phase uint8
 const (
 	Undecided Phase = iota // the client waits to be told that it is open
 	Open
-	Closed // whoever asks is told so
+	Closed // every receiver is told so
 	Over   // nobody asks any more, and the name may be used anew
 )
 
@@ -126,7 +126,7 @@ func (m *Machine) Push(message []byte) error {
 	return m.PushMore(message)
 }
 
-// PushMore is Push for a message that came together with one that was pushed: it is never
+// PushMore is Push for a message that came together with another that was pushed: it is never
 // too much.
 func (m *Machine) PushMore(message []byte) error {
 	if m.phase > Open {
@@ -234,7 +234,7 @@ func (m *Machine) Deadline() time.Time {
 	return m.idle.Add(m.limits.DisconnectDelay)
 }
 
-// Expire does what is due: Next has a heartbeat, or the session is Over.
+// Expire acts on a passed deadline: Next has a heartbeat, or the session is Over.
 func (m *Machine) Expire(now time.Time) {
 	deadline := m.Deadline()
 	switch {

@@ -63,7 +63,7 @@ func (s *scene) do(line string) {
 	s.drain()
 }
 
-// wait lets time pass, and does what is due in between.
+// wait lets time pass, and has deadlines acted on in between.
 func (s *scene) wait(until time.Time) {
 	for {
 		deadline := s.m.Deadline()
