@@ -88,7 +88,7 @@ func (a *admin) end(ctx context.Context) {
 	}
 }
 
-// close releases the addresses of one that was not started.
+// close releases the addresses of an admin that was not started.
 func (a *admin) close() error { return closeAll(a.listeners) }
 
 // routeAdmin serves a request at these addresses.

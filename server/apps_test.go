@@ -151,7 +151,7 @@ func TestAppsProtect(t *testing.T) {
 	})
 }
 
-// A reload takes other apps, and those whose key is gone lose their connections; the
+// A reload takes other apps, and clients whose key is gone lose their connections; the
 // others stay, and so do the counts.
 func TestReloadApps(t *testing.T) {
 	t.Parallel()

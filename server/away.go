@@ -47,7 +47,7 @@ func (s *Server) watchBroker() (stop func()) {
 	}
 }
 
-// lookAtBroker notes how the broker is, has everybody who listens told, and logs when that
+// lookAtBroker notes how the broker is, has all listeners told, and logs when that
 // changes.
 func (s *Server) lookAtBroker(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, readinessTimeout)
@@ -74,7 +74,7 @@ func (s *Server) lookAtBroker(ctx context.Context) {
 
 // note takes how the broker is: was is how long it has been away until now, and began
 // whether that begins now. A broker that could be used is away when it has failed twice in
-// a row: nobody who listens has to hear that it was slow once.
+// a row: no listener has to hear that it was slow once.
 func (a *away) note(now time.Time, err error) (was time.Duration, began bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

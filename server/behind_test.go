@@ -53,7 +53,7 @@ type aBroker interface {
 func startRedis(t *testing.T) aBroker { return redistest.Start(t) }
 func startNATS(t *testing.T) aBroker  { return natstest.Start(t, natstest.Config{}) }
 
-// While the broker is away, whoever listens stays, whatever carries it, is told so, and told when it
+// While the broker is away, a listener stays, whatever carries it, is told so, and told when it
 // is over; publishers are refused, at once and without a line in the log for each of them.
 func TestListenersAreTold(t *testing.T) {
 	if testing.Short() {

@@ -16,7 +16,7 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
-// chain is a node of a chain, which tells those who have subscribed of blocks.
+// chain is a node of a chain, which tells its subscribers of blocks.
 type chain struct {
 	server *httptest.Server
 	came   chan string   // a token for each subscription
@@ -124,7 +124,7 @@ func (c *chain) await(t *testing.T) string {
 	}
 }
 
-// bridge is one that follows the chain.
+// bridge is a bridge that follows the chain.
 func (c *chain) bridge(name, channel string) Bridge {
 	return Bridge{
 		Name: name, URL: Secret{"ws" + strings.TrimPrefix(c.server.URL, "http")},

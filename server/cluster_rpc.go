@@ -56,7 +56,7 @@ type nodeAnswered struct {
 	Kind    hub.Kind        `json:"kind,omitempty"`
 	Data    []byte          `json:"data,omitempty"`
 	Error   string          `json:"error,omitempty"`   // one of callErrors
-	Call    *hub.CallError  `json:"call,omitempty"`    // of whoever answers
+	Call    *hub.CallError  `json:"call,omitempty"`    // of the answering side
 	Refusal *access.Refusal `json:"refusal,omitempty"` // likewise
 }
 

@@ -67,7 +67,7 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// tracked is what is known of a connection.
+// tracked is the state of a connection.
 type tracked struct {
 	nc    net.Conn
 	conns *connections
@@ -288,7 +288,7 @@ func (c *connections) wait(ctx context.Context) error {
 	}
 }
 
-// closeAll closes what is open and returns how many that were.
+// closeAll closes all open connections and returns how many there were.
 func (c *connections) closeAll() int {
 	c.settler.Stop()
 	c.mu.Lock()

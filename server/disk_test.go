@@ -218,7 +218,7 @@ func TestDataStaysAfterAFailedUpgrade(t *testing.T) {
 	}
 }
 
-// A disk that is full is a 503 to publishers and to whoever asks for readiness, and reads go on.
+// A disk that is full is a 503 to publishers and to readiness checks, and reads go on.
 func TestDataDiskIsFull(t *testing.T) {
 	dir := t.TempDir()
 	unmount, err := mountSmall(dir, 2<<20)

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// edge is what is known of those who stand between the server and its clients.
+// edge is what is known of the proxies between the server and its clients.
 type edge struct {
 	trusted       hops.Trusted
 	proxyProtocol bool
@@ -19,7 +19,7 @@ type edge struct {
 }
 
 // newEdge makes the edge of a configuration. Where there are trusted proxies, a peer on
-// a Unix socket is one: who may write to the file was decided by its permissions.
+// a Unix socket is one: the permissions of the file decide which processes may write to it.
 func newEdge(c *Config) *edge {
 	return &edge{
 		trusted:       hops.Trusted{Prefixes: c.TrustedProxies, Unix: len(c.TrustedProxies) > 0},
@@ -79,7 +79,7 @@ func (e *edge) clientAddress(peer netip.Addr, fields iter.Seq2[string, string]) 
 	return c.Addr
 }
 
-// clientOf is clientAddress for a request to a channel, whoever has read it.
+// clientOf is clientAddress for a request to a channel, from either driver.
 func (e *edge) clientOf(r *transport.Request) netip.Addr {
 	peer := r.RemoteAddr().Addr()
 	switch {

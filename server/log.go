@@ -30,7 +30,7 @@ func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if id == "" || len(id) > requestIDBytesMax {
 		id = rand.Text()
-		r.Header.Set("X-Request-Id", id) // the same for the next who asks
+		r.Header.Set("X-Request-Id", id) // the same for the next caller
 		return id
 	}
 	for _, c := range []byte(id) {

@@ -21,7 +21,8 @@ import (
 // certmagic leaves a goroutine for each account that it has used, and one for seconds
 // behind each lock.
 func TestMain(m *testing.M) {
-	// What is parallel here waits for nodes that are not heard any more, and for clients that are held. The command line, which is read later, has the last word.
+	// Parallel tests here wait for nodes that are not heard any more, and for clients that are
+	// held. The command line, which is read later, has the last word.
 	_ = flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),

@@ -49,7 +49,7 @@ func (s *Server) serveAPI() error {
 	return nil
 }
 
-// identify says who makes a request for the server API, and waits until it is known.
+// identify returns the identity behind a request for the server API, and waits until it is known.
 func (s *Server) identify(r *http.Request) (*access.Identity, error) {
 	type answer struct {
 		client *transport.Client
@@ -105,7 +105,7 @@ func (s *Server) info() any {
 }
 
 // allowOperator reports whether r may have what is for operators, and answers it if
-// not. Whoever reaches the addresses of admin.listen may, and so may programs of this
+// not. Clients that reach the addresses of admin.listen may, and so may programs of this
 // machine; elsewhere a protected server asks for a key that manages every channel.
 func (s *Server) allowOperator(w http.ResponseWriter, r *http.Request) bool {
 	if s.hasAdmin() || !new(s.Config()).IsProtected() {

@@ -2,7 +2,7 @@ package server
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// forwardCollector shows what is handed on to other nodes and taken from them.
+// forwardCollector shows the requests handed on to other nodes and taken from them.
 type forwardCollector struct{ server *Server }
 
 var (
@@ -11,7 +11,7 @@ var (
 	descForwardedRefusals = desc("forwarded_refusals_total", "Requests to the address for other nodes that did not show the token of this one.")
 )
 
-// watchForwards shows what is handed on.
+// watchForwards shows the requests handed on.
 func (m *metrics) watchForwards(s *Server) { m.registry.MustRegister(&forwardCollector{s}) }
 
 // Describe implements prometheus.Collector.

@@ -309,7 +309,7 @@ func TestNodesConnect(t *testing.T) {
 			t.Errorf("after its end: %s %s", p.Status, p.body)
 		}
 
-		// Whoever comes back to another node is not there twice.
+		// A client that comes back to another node is not there twice.
 		here := pie(t, a, "/connect")
 		_, session = sessionIn(t, says(t, here, `{"id":1,"connect":{}}`))
 		id, secret, _ := strings.Cut(session, ".")
@@ -418,7 +418,7 @@ func TestNodesUnknownNames(t *testing.T) {
 	if questions > 40-refused+1 || refused == 0 {
 		t.Errorf("the other node was asked %d times, and %d were refused", questions, refused)
 	}
-	// Whoever has a session goes on.
+	// A client that has a session goes on.
 	if p := b.do(t, "POST", "/sockjs/chat/000/known/xhr_send", `["x"]`); p.StatusCode != 204 {
 		t.Fatalf("%s %s", p.Status, p.body)
 	}

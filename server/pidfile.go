@@ -12,8 +12,8 @@ import (
 )
 
 // pidFile is the path of a file that has the ID of the process that serves; empty for
-// none. It is replaced and never changed, so that a reader finds all of it, and whoever
-// waits for another one sees that also the same was written again.
+// none. It is replaced and never changed, so that a reader finds all of it, and a program
+// that waits for another ID sees that also the same was written again.
 type pidFile string
 
 // write writes the ID of this process.

@@ -69,7 +69,7 @@ anonymous:
   publish: [%s]
 `
 
-// What a new configuration denies is denied to those who are there already, from the
+// What a new configuration denies is denied to clients that are there already, from the
 // moment on in which the reload has returned; what it allows goes on.
 func TestReloadHoldsForThoseWhoAreThere(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
@@ -111,7 +111,7 @@ func TestReloadHoldsForThoseWhoAreThere(t *testing.T) {
 	})
 }
 
-// A server that was open and is protected now is not open to those who came before.
+// A server that was open and is protected now is not open to earlier clients.
 func TestReloadProtects(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := start(t, Config{Driver: driver})

@@ -98,7 +98,7 @@ func TestOutcomesOfCalls(t *testing.T) {
 	}
 }
 
-// Who may answer a method no more, or whose key is gone, is given no more calls.
+// A client that may answer a method no more, or whose key is gone, is given no more calls.
 func TestRegistrationsAfterAReload(t *testing.T) {
 	secret := identity.NewKey()
 	key := identity.HashKey(secret)

@@ -17,7 +17,7 @@ type section struct {
 	version int // the newest that is written and read; the one before it is read, too
 
 	// needed is set if there is no taking over without it. A program that does not know
-	// another section starts without what is in it.
+	// another section starts without its content.
 	needed bool
 
 	// late is set for what is written while nothing is published: it fits the positions
@@ -37,7 +37,7 @@ func (s *Server) sections() []section {
 	return append(parts, s.otherSections()...)
 }
 
-// sectionHistories is the part that only those have who keep histories themselves.
+// sectionHistories is the part of servers that keep histories themselves.
 const sectionHistories = "histories"
 
 // historySections are those of a server that keeps histories itself.

@@ -345,7 +345,7 @@ func (s *Server) serve(ctx context.Context, listeners []net.Listener) error {
 	defer stopWatching()
 	s.begin()
 	defer s.pid.remove()
-	if s.before == nil { // or else the one before tells, whom the manager knows
+	if s.before == nil { // or else the process before tells, which the manager knows
 		s.tellManager(systemd.Ready)
 	}
 	left := len(listeners)

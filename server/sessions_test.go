@@ -185,7 +185,7 @@ hooks:
 	}
 }
 
-// Who wants to go on with a session that is not here begins a new one.
+// A client that wants to go on with a session that is not here begins a new one.
 func TestUnknownSessionsAreCounted(t *testing.T) {
 	s := start(t, Config{Demo: new(false)})
 	if c := connectSession(t, s, "none.secret"); c.id == "none" {

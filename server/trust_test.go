@@ -134,7 +134,7 @@ func basic(user, password string) string {
 	return r.Header.Get("Authorization")
 }
 
-// ask makes a request, and reads its answer or the beginning of one that goes on.
+// ask makes a request, and reads its answer or the beginning of an answer that goes on.
 func ask(t *testing.T, s *running, method, path string, fields ...string) (int, string) {
 	t.Helper()
 	var body io.Reader

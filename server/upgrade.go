@@ -46,7 +46,7 @@ func (s *Server) UpgradeFrom(ctx context.Context, p Program) {
 		s.log.Error("not upgraded", "error", err) // the file of the process ID is that of another process, or will be
 	default:
 		s.log.Error("not upgraded; the server goes on as before", "error", err)
-		if err := s.pid.write(); err != nil { // whoever waits for it sees that it is the same still
+		if err := s.pid.write(); err != nil { // a process that waits for it sees that it is the same still
 			s.log.Error("cannot write the file of the process ID", "error", err)
 		}
 	}

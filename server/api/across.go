@@ -48,7 +48,7 @@ func asksForDecision(c *call) bool {
 	return decision || token
 }
 
-// nodeRequest is a request on its way to another node. Who makes it was found out.
+// nodeRequest is a request on its way to another node. Its caller has been identified.
 type nodeRequest struct {
 	Method   string       `json:"method"`
 	Path     string       `json:"path"` // below Prefix, with the query
@@ -198,8 +198,8 @@ func (c *call) copyAnswer(own *recording) {
 }
 
 // AnswerNode answers what another node asks through Options.Others: about the sessions that are
-// here, and no others. It trusts the other node with who the caller is: whoever can use
-// the broker is one of us.
+// here, and no others. It trusts the other node with the identity of the caller: every process
+// that can use the broker is one of us.
 func (a *API) AnswerNode(ctx context.Context, request []byte) []byte {
 	w := &recording{header: make(http.Header)}
 	if f := a.answerNode(ctx, request, w); f != nil {

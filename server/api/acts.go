@@ -37,7 +37,7 @@ func (c *call) endSession() *fault {
 			}
 		}
 		switch {
-		case managed == 0: // who may not see it does not learn that it is there
+		case managed == 0: // a caller that may not see it does not learn that it is there
 			return noSession()
 		case managed < len(channels):
 			return c.deny("this needs the grant manage on every channel of the session, and there are others than those you manage")

@@ -22,8 +22,8 @@ const (
 // New returns a Handler of everything below Prefix, and of DocsPath. It is safe for
 // concurrent use. Errors are problem documents (RFC 9457).
 //
-// A request of another site's page that would change something is refused, whoever
-// the browser says it is. Streams end when the Hub shuts down; other requests are
+// A request of another site's page that would change something is refused, whichever
+// user the browser sends. Streams end when the Hub shuts down; other requests are
 // answered.
 func New(o *Options) (*API, error) {
 	e, err := o.effective()
@@ -102,7 +102,7 @@ func (rt *route) match(path string) (part, second string, ok bool) {
 	return part, second, err == nil
 }
 
-// call is a request, and who makes it.
+// call is a request and its caller.
 type call struct {
 	*API
 	w         http.ResponseWriter
@@ -137,7 +137,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, path string) {
 	c := &call{API: a, w: w, r: r, trace: tracing.Trace(r.Context())}
 	rt, f := c.find(path)
 	if f == nil {
-		r.Pattern = rt.method + " " + Prefix + rt.path // as a ServeMux does, for whoever has wrapped this
+		r.Pattern = rt.method + " " + Prefix + rt.path // as a ServeMux does, for the handler around this
 		f = c.admit(rt)
 	}
 	switch {
@@ -177,7 +177,7 @@ func (c *call) find(path string) (*route, *fault) {
 		detail: quote(c.r.Method) + " is not a method of this resource; use " + allow}
 }
 
-// admit finds out who calls, and reads the query.
+// admit identifies the caller, and reads the query.
 func (c *call) admit(rt *route) *fault {
 	if c.foreign.Check(c.r) != nil {
 		return &fault{problem: transport.ProblemOrigin, detail: "a page of another site may not change anything here; call the API from your own server"}

@@ -5,6 +5,6 @@
 // not. What a caller sees and may do is decided channel by channel with package
 // access; docs/api.md has the table.
 //
-// The package is an http.Handler around a hub. Who calls is somebody else's
+// The package is an http.Handler around a hub. Identifying callers is somebody else's
 // business, see Options.Identify.
 package api

@@ -13,7 +13,7 @@ import (
 )
 
 // explain is GET explain, which answers two questions: what would be decided about an
-// action, and what became of a publication. Both answers are for those who manage the
+// action, and what became of a publication. Both answers are for callers that manage the
 // channel: one names rules, and the other sessions.
 func (c *call) explain() *fault {
 	first := func(names ...string) string { // that is there

@@ -61,7 +61,7 @@ func TestExplainDelivery(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
-	// Whoever manages the channel alone learns nothing of sessions that have nothing to do with it.
+	// A caller that manages the channel alone learns nothing of sessions that have nothing to do with it.
 	f.let("manager", `{"manage":["a"]}`)
 	var r flight.Report
 	f.do("manager", "GET", "explain?channel=a&user=ann&position="+y, "").is(200).as(&r)

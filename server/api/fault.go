@@ -111,7 +111,7 @@ func (c *call) faultOf(err error) *fault {
 const unreached = "the broker behind this server could not be reached; nothing is known to have happened"
 
 // logBroker logs that the broker has failed at something: once for many requests, and not while
-// it is known to be away, as whoever found that out has said so.
+// it is known to be away, as the log has said so already.
 func (a *API) logBroker(what string, err error) {
 	if a.o.Hub.Away() != nil {
 		return

@@ -202,7 +202,7 @@ func TestParametersThatAreWrong(t *testing.T) {
 	f.do("root", "GET", "channels?token=x", "").is(200) // it is for Identify
 }
 
-// What a policy keeps to itself is for those who manage the channel.
+// What a policy keeps to itself is for callers that manage the channel.
 func TestSessionsWithoutPresence(t *testing.T) {
 	f := newFixture(t, nil)
 	f.hub.SetPolicies(func(string) *hub.Policy { return &hub.Policy{NoPresence: true} })

@@ -40,7 +40,7 @@ func checkJSON(b []byte, what string) *fault {
 type object struct {
 	what   string // "the body", "publications[3]"
 	known  []string
-	values []string // by known, as JSON; "" for one that is not there
+	values []string // by known, as JSON; "" for a missing one
 	at     []int    // where they begin
 }
 
@@ -92,8 +92,8 @@ func (o *object) wrong(name, says string) *fault {
 		detail: fmt.Sprintf("the field %s of %s, at byte %d, is %s; it is %s", name, o.what, o.at[n], kindOfJSON(o.values[n]), says)}
 }
 
-// text returns a field that is a string, "" if it is not there. One that is there is not
-// empty: whoever has no value leaves the field out.
+// text returns a field that is a string, "" if it is not there. A field that is there is not
+// empty: a caller that has no value leaves it out.
 func (o *object) text(name, says string) (string, *fault) {
 	raw := o.raw(name)
 	if raw == "" {

@@ -23,11 +23,11 @@ import (
 type Options struct {
 	Hub *hub.Hub
 
-	// Identify says who makes a request; it may wait. An error that is an
+	// Identify returns the identity of a caller; it may wait. An error that is an
 	// *access.Refusal is told to the client; any other is logged, and the client
 	// learns that it cannot be decided now. Nil without an error is somebody
 	// anonymous without grants. For explain the request has no token in its query:
-	// that one is the subject of the question, and not who asks.
+	// that one is the subject of the question, and not the caller.
 	Identify func(*http.Request) (*access.Identity, error)
 
 	// Rules are what everybody may do in a channel. Nil, and a nil answer: nothing.

@@ -11,7 +11,7 @@ import (
 )
 
 // listMembers is GET channels/{channel}/presence: what GET /presence/NAME says, and
-// to those who manage the channel also where a policy keeps it to itself.
+// to callers that manage the channel also where a policy keeps it to itself.
 func (c *call) listMembers() *fault {
 	if f := c.authorize(access.Presence, c.part); f != nil {
 		return f

@@ -90,7 +90,7 @@ func TestPresence(t *testing.T) {
 	f.do("see", "GET", "channels/b/presence", "").is(403, "forbidden")
 	f.do("see", "POST", "channels/a/presence", "").is(405)
 
-	// What a policy keeps to itself is for those who manage the channel.
+	// What a policy keeps to itself is for callers that manage the channel.
 	f.hub.SetPolicies(func(string) *hub.Policy { return &hub.Policy{NoPresence: true} })
 	f.let("manage", `{"manage":["a/b"]}`)
 	f.do("see", "GET", "channels/a/b/presence", "").is(403, "presence-off")

@@ -92,7 +92,7 @@ func (c *call) begin(m hub.Message, to hub.Completer, ticket uint64) *fault {
 		if m.Attributes == nil {
 			m.Attributes = new(hub.Attributes)
 		}
-		m.Attributes.User = c.id.User // who says so is the server, never the request
+		m.Attributes.User = c.id.User // the server says so, never the request
 		m.Attributes.Trace = c.trace
 	}
 	c.o.Hub.BeginPublish(edge, m, to, ticket)

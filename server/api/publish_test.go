@@ -74,8 +74,8 @@ func TestPublishAttributes(t *testing.T) {
 	}
 }
 
-// A publication belongs to the trace of its request, and whoever has wrapped the
-// Handler knows which operation it was.
+// A publication belongs to the trace of its request, and a handler around this one
+// knows which operation it was.
 func TestTraceOfPublications(t *testing.T) {
 	f := newFixture(t, nil)
 	const span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

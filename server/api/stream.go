@@ -24,7 +24,7 @@ import (
 //
 // There are StreamPendingMax slots, so a client that does not take its outcomes is
 // read no further. The stream has a session in the hub, without channels: it ends with
-// the hub and with the token of the caller, and whoever manages sessions sees it.
+// the hub and with the token of the caller, and a caller that manages sessions sees it.
 func (c *call) stream() *fault {
 	s := &stream{
 		call: c, control: http.NewResponseController(c.w), out: bufio.NewWriterSize(c.w, 32<<10),
@@ -65,7 +65,7 @@ type stream struct {
 	stopped error      // why nothing is to be read any more
 }
 
-// slot is a line that has no outcome yet, or one that was not written.
+// slot is a line that has no outcome yet, or whose outcome was not written.
 type slot struct {
 	done      chan struct{} // capacity 1; gets one when the rest is set
 	published hub.Published

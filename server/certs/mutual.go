@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Mutual is how programs that are each other's peers prove who they are: each has a certificate, and
+// Mutual is how programs that are each other's peers prove their identity: each has a certificate, and
 // authorities that those of the others have to be of. All methods are safe for concurrent use.
 type Mutual struct {
 	*Files
@@ -94,7 +94,7 @@ func (a *authorities) verify(p *Pair) error {
 	return nil
 }
 
-// Server is for those who accept connections. Whoever shows no certificate of an authority is refused.
+// Server is for programs that accept connections. A client without a certificate of an authority is refused.
 func (m *Mutual) Server() *tls.Config {
 	config := m.base()
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {

@@ -94,7 +94,7 @@ func (b *Broker) crash() {
 	b.release()
 }
 
-// kill crashes the Broker, and closes what is left of it.
+// kill crashes the Broker, and closes the rest of it.
 func (f *fixture) kill() {
 	f.crash()
 	_ = f.Broker.Close()
@@ -168,7 +168,7 @@ func (f *fixture) check() (gaps int) {
 	return gaps
 }
 
-// checkPage checks that what is in a page is in want, in this order.
+// checkPage checks that the entries of a page are in want, in this order.
 func (f *fixture) checkPage(channel string, page hub.Page, want []sent) {
 	f.t.Helper()
 	all := f.truth[channel]
@@ -198,7 +198,7 @@ func (f *fixture) checkPage(channel string, page hub.Page, want []sent) {
 	}
 }
 
-// checkGoesOn publishes in every channel, and checks again: whoever has seen what is lost is told of it.
+// checkGoesOn publishes in every channel, and checks again: a client that has seen what is lost is told of it.
 func (f *fixture) checkGoesOn() {
 	f.t.Helper()
 	for channel, all := range f.truth {

@@ -35,7 +35,7 @@ type journalStats struct {
 	records, bytes, batches, failures atomic.Uint64
 }
 
-// batch is what is written at once.
+// batch is the part of the queue that is written at once.
 type batch struct {
 	b       []byte
 	entries []membroker.Entry
@@ -128,7 +128,7 @@ func (j *journal) Health(context.Context) error {
 // Close implements membroker.Journal.
 func (j *journal) Close() error { return j.broker.closeDirectory() }
 
-// writeLoop writes what is in the queue until stop.
+// writeLoop writes the queue until stop.
 func (j *journal) writeLoop() {
 	defer func() {
 		for _, lane := range j.lanes {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile locks a byte far behind the end of a file that is open, so that others can read who has it. The end of
+// lockFile locks a byte far behind the end of a file that is open, so that others can read which process has it. The end of
 // the process undoes it. It reports whether another process has it.
 func lockFile(f *os.File) (isTaken bool, err error) {
 	behind := &windows.Overlapped{OffsetHigh: 1}

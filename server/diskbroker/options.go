@@ -121,14 +121,14 @@ func resolve[T int64 | time.Duration](name string, value *T, fallback T) error {
 }
 
 var (
-	// ErrNotOpen is the answer to what is published before the directory was opened.
+	// ErrNotOpen is the answer to a publication before the directory was opened.
 	ErrNotOpen = errors.New("diskbroker: the directory is not open yet")
 
-	// ErrBusy is the answer to what is published while too much waits for the disk.
+	// ErrBusy is the answer to a publication while too much waits for the disk.
 	ErrBusy = errors.New("diskbroker: too much waits for the disk")
 )
 
-// DiskError is the answer to what is published while the disk takes nothing, and what Health says then. Reading
+// DiskError is the answer to a publication while the disk takes nothing, and what Health says then. Reading
 // goes on, and the Broker tries once a second whether the disk has recovered.
 type DiskError struct {
 	Op  string // what failed: "write", "sync"

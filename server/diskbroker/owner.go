@@ -104,7 +104,7 @@ func (b *Broker) take() error {
 	case err != nil:
 		return errors.Join(fmt.Errorf("diskbroker: cannot lock %s: %w", f.Name(), err), f.Close())
 	}
-	// Who has it is for people; the lock is what counts.
+	// The name of the owner is for people; the lock is what counts.
 	pid := fmt.Appendf(nil, "%d\n", os.Getpid())
 	if _, err := f.WriteAt(pid, 0); err == nil {
 		_ = f.Truncate(int64(len(pid)))

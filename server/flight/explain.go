@@ -20,7 +20,7 @@ type Question struct {
 	Channel  string
 	Position hub.Position
 
-	// OnlyChannel is for who may know of the channel and nothing else: sessions that have
+	// OnlyChannel is for a caller that may know of the channel and nothing else: sessions that have
 	// had nothing to do with it are not spoken of.
 	OnlyChannel bool
 }
@@ -167,7 +167,7 @@ type visit struct {
 	at      int64
 }
 
-// story is what is known of a session.
+// story is the known history of a session.
 type story struct {
 	id, user, transport string
 

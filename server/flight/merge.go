@@ -9,8 +9,8 @@ import (
 // Merge makes one Report of those of several nodes about one question, of which there is at
 // least one. It may change them.
 //
-// What is said first is what is known best: a node that has had to do with whom it is about knows more
-// than one that has not.
+// The best-informed report comes first: a node that has had to do with the user or session in question
+// knows more than a node that has not.
 func Merge(reports []*Report) *Report {
 	rank := func(r *Report) int { return slices.Index(Outcomes(), r.Outcome) }
 	knows := func(r *Report) int {

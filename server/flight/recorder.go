@@ -43,14 +43,14 @@ func newAt(bytes int, now func() time.Time) *Recorder {
 	return &Recorder{now: now, began: now(), skew: clockSkew, turns: makeRing(bytes - refusals), refusals: makeRing(refusals)}
 }
 
-// Observe has o tell the Recorder too, after those whom it tells already.
+// Observe has o tell the Recorder too, after the callbacks that it has already.
 func (r *Recorder) Observe(o *hub.Observer) {
 	if r == nil {
 		return
 	}
 	opened, closed := o.Opened, o.Closed
 	o.Opened = func(s *hub.Session) {
-		// First, as those who are told may end it.
+		// First, as the other callbacks may end it.
 		r.add(Event{Kind: Opened, Session: s.ID(), User: userOf(s), Transport: s.Transport()})
 		if opened != nil {
 			opened(s)

@@ -3,7 +3,7 @@
 //
 //	client ─► node that was asked ── Forwarder ──► Gate ─► node that has the session
 //
-// What is handed on is the request as it came, streams and WebSockets included, with what
-// the first node knows of the client. Only who shows the token of a node is let in by its
-// Gate, and nothing is handed on twice.
+// The request is handed on as it came, streams and WebSockets included, with what the
+// first node knows of the client. Only a peer that shows the token of a node is let in by
+// its Gate, and nothing is handed on twice.
 package forward

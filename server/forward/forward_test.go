@@ -157,7 +157,7 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// What is streamed comes as it is written, and its end ends at the other side.
+// A stream comes as it is written, and its end ends at the other side.
 func TestForwardStream(t *testing.T) {
 	left := make(chan struct{})
 	more := make(chan string)
@@ -449,7 +449,7 @@ func TestGateStrangers(t *testing.T) {
 	}
 }
 
-// Who shows nothing and does not send the content that was announced is let go.
+// A client that shows nothing and does not send the content that was announced is let go.
 func TestGateStrangerWithContent(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, func(http.ResponseWriter, *http.Request) {}, nil)

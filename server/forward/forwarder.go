@@ -39,7 +39,7 @@ const requestsMaxUsual = 100_000
 const contentMaxUsual = 8 << 20
 
 // heldMaxUsual is how many bytes of content are held at a time, of all requests together: nobody
-// has looked yet at who sends them.
+// has looked yet at their senders.
 const heldMaxUsual = 256 << 20
 
 // ErrLost is why a request is given up whose node has gone.
@@ -70,7 +70,7 @@ type Forwarder struct {
 	reason   error // no more are handed on, or none that last
 }
 
-// request is one that is handed on.
+// request is a request that is handed on.
 type request struct {
 	node   string
 	lasts  bool

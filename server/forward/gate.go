@@ -30,7 +30,7 @@ const (
 	// too many: nodes show the token as soon as they are connected, and many may come at once.
 	strangerPatience = 3 * time.Second
 
-	// refusedTimeout is how long who was refused may take for the rest of a request. It is read so
+	// refusedTimeout is how long a refused client may take for the rest of a request. It is read so
 	// that the answer is not lost, which it is if the connection is closed before.
 	refusedTimeout = 2 * time.Second
 )
@@ -54,11 +54,11 @@ type Gate struct {
 	fewer     chan struct{} // is told when one is a stranger no more
 }
 
-// NewGate returns a Gate that has serve serve the requests of those who show token. What
+// NewGate returns a Gate that has serve serve the requests of nodes that show token. What
 // serve sees of a request is as if its client had asked here: its RemoteAddr, whether it
 // came over TLS (without a certificate or what else there is to know of that), and its
 // fields. OriginOf says the rest. headerBytesMax is how large the head of a request of a
-// client may be. trust is TLS for those who come, nil for none.
+// client may be. trust is TLS for the nodes that connect, nil for none.
 func NewGate(token string, serve http.Handler, headerBytesMax int, trust *tls.Config, log *slog.Logger) *Gate {
 	g := &Gate{token: token, serve: serve, trust: trust, log: log, patience: strangerPatience, fewer: make(chan struct{}, 1)}
 	g.http = &http.Server{
@@ -143,7 +143,7 @@ func (g *Gate) admit(v *visitor) {
 		left := time.Until(oldest.came.Add(patience))
 		if left <= 0 {
 			g.know(oldest)
-			_ = oldest.Close() // whoever it is has shown nothing
+			_ = oldest.Close() // its client has shown nothing
 			continue
 		}
 		timer := time.NewTimer(left)

@@ -19,7 +19,7 @@ type Places struct {
 	turned   time.Time // when now began
 }
 
-// turn makes what is remembered old, and forgets what was old; mu is held.
+// turn makes the remembered places old, and forgets the old ones; mu is held.
 func (p *Places) turn(now time.Time) {
 	switch age := now.Sub(p.turned); {
 	case p.now == nil, age >= 2*placeMaxAge:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What is asked for stays, and what is not is forgotten.
+// A place that is asked for stays, and others are forgotten.
 func TestPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p Places

@@ -131,7 +131,7 @@ func TestTLSDistrust(t *testing.T) {
 	}
 }
 
-// TestTLSIsNoTLS: who speaks no TLS to a gate that does gets nothing of it.
+// TestTLSIsNoTLS: a client that speaks no TLS to a gate that does gets nothing of it.
 func TestTLSIsNoTLS(t *testing.T) {
 	node := mutual(t, certtest.NewAuthority(t), "127.0.0.1")
 	p := newPairWith(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was let in") }, node.Server(), nil, nil)

@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// users are those who ask something of Settings that is answered later.
+// users are the callers that have asked Settings something that is answered later.
 type users struct {
 	mu      sync.Mutex // guards all
 	n       int
@@ -47,7 +47,7 @@ func (u *users) retire() {
 	}
 }
 
-// Unused waits until everybody is answered who was asking when the Settings were
+// Unused waits until all callers are answered that were asking when the Settings were
 // replaced, or until ctx ends. What they hold can be closed then, and nobody is refused
 // because of it.
 func (s *Settings) Unused(ctx context.Context) {
@@ -58,7 +58,7 @@ func (s *Settings) Unused(ctx context.Context) {
 	}
 }
 
-// use returns the Settings for somebody who calls users.leave when he is answered.
+// use returns the Settings for a caller that calls users.leave when it is answered.
 func (g *Guard) use() *Settings {
 	for {
 		// Replace stores the new ones before it retires the old.
@@ -68,8 +68,8 @@ func (g *Guard) use() *Settings {
 	}
 }
 
-// current is who somebody is by s who was id when he was identified, perhaps by other
-// Settings. It is nil for somebody who is to be identified again.
+// current is the identity by s of a client that was id when it was identified, perhaps by
+// other Settings. It is nil for a client that is to be identified again.
 func (s *Settings) current(id *access.Identity) *access.Identity {
 	if s.Identities == nil {
 		return id
@@ -137,7 +137,7 @@ func (g *Guard) StandsToAnswer(id *access.Identity, patterns ...string) *access.
 	return nil
 }
 
-// standing is who somebody is by now, or why he cannot go on.
+// standing is the present identity of a client, or why it cannot go on.
 func (s *Settings) standing(id *access.Identity) (*access.Identity, *access.Refusal) {
 	switch {
 	case id == nil:

@@ -50,7 +50,7 @@ type Options struct {
 	// must be quick and must not block.
 	Refused func(access.Action, access.Cause)
 
-	// RefusedTo is told of every refusal of an act: of whom, of what, and why. It must be
+	// RefusedTo is told of every refusal of an act: the client, the act and the reason. It must be
 	// quick, must not block, and must not keep what it is given.
 	RefusedTo func(c *transport.Client, act *transport.Act, why *access.Refusal)
 
@@ -187,8 +187,8 @@ func (g *Guard) identify(s *Settings, r *transport.Request, done func(*transport
 	})
 }
 
-// keyed is who a client is before its protocol says whose key it shows: somebody who may
-// do nothing.
+// keyed is the identity of a client before its protocol says whose key it shows: it may do
+// nothing.
 var keyed = &access.Identity{Kind: access.Application}
 
 // What a token or key that was shown came to.
@@ -260,7 +260,7 @@ func (g *Guard) Leave(c *transport.Client) {
 
 // Authorize implements transport.Guard. The application decides where it is asked,
 // for everybody but back ends; else grants and the rules of the channel do. Rates
-// come last, so that what is not allowed uses nothing up.
+// come last, so that an act that is not allowed uses nothing up.
 func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(error)) (decided bool, err error) {
 	s := g.settings.Load()
 	known, refusal := s.client(c)
@@ -305,7 +305,7 @@ func (g *Guard) Authorize(c *transport.Client, act *transport.Act, later func(er
 }
 
 // asksToRead reports whether the application decides about a subscription, and about
-// what shows the same of a channel to those who have no grants that could exclude it.
+// what shows the same of a channel to clients without grants that could exclude it.
 // Back ends are not asked about.
 func (s *Settings) asksToRead(id *access.Identity, a access.Action, channel string) bool {
 	isRead := a == access.Subscribe || id.Kind == access.Open && (a == access.History || a == access.Presence)

@@ -37,7 +37,7 @@ func grants(t testing.TB, text string) access.Grants {
 	return g
 }
 
-// client is one whom a Guard has let in.
+// client is a client that a Guard has let in.
 func client(address netip.Addr, id *access.Identity) *transport.Client {
 	return &transport.Client{Identity: id, Address: address, State: &state{isLocal: isLocal(address), rate: new(ratelimit.Bucket)}}
 }
@@ -155,7 +155,7 @@ func TestPublicationsAreLimited(t *testing.T) {
 	}
 }
 
-// What is not allowed uses nothing up.
+// An act that is not allowed uses nothing up.
 func TestDenialsUseNothingUp(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	g := New(Options{Now: func() time.Time { return now }}, &Settings{Limits: Limits{PublicationsPerAddress: 1}})
@@ -336,7 +336,7 @@ func TestTheApplicationDecides(t *testing.T) {
 }
 
 // Where the application decides who subscribes and nobody has grants, it decides who sees
-// the history and who is there, too: else whoever may not subscribe reads pages.
+// the history and the members, too: else a client that may not subscribe reads pages.
 func TestTheApplicationDecidesWhoReads(t *testing.T) {
 	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, `{"deny":{"reason":"not you"}}`)

@@ -108,7 +108,7 @@ func (l *limiter) request(now time.Time, from netip.Addr, isUpgrade bool, limits
 	return nil
 }
 
-// retryWhenFull is when a user may try again who has too many connections.
+// retryWhenFull is when a user with too many connections may try again.
 const retryWhenFull = 5 * time.Second
 
 // enter counts a connection or a request of a user, until leave.

@@ -20,7 +20,7 @@ import (
 
 // Bounds of what the application answers.
 const (
-	// ReasonBytesMax is the longest reason for a client. What is longer is cut. It
+	// ReasonBytesMax is the longest reason for a client. A longer one is cut. It
 	// fits into a close frame (RFC 6455 §5.5).
 	ReasonBytesMax = 123
 
@@ -68,7 +68,7 @@ func readVerdict(body []byte, known ...string) (map[string]json.RawMessage, erro
 	return nil, &access.Refusal{Cause: access.Denied, Reason: reasonLine(reason)}
 }
 
-// readObject reads an object of members that are known. One that is null is as if
+// readObject reads an object of members that are known. A null member is as if
 // it were not there, but for "data", where null is a value like others.
 func readObject(b []byte, what string, known ...string) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(b))

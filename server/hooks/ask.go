@@ -38,7 +38,7 @@ const retryPause = 100 * time.Millisecond
 // asker asks one question.
 type asker struct {
 	*endpoint
-	ctx      context.Context // ends what is under way
+	ctx      context.Context // ends the questions under way
 	timeout  time.Duration
 	channels []access.Pattern
 	forward  []string // canonical
@@ -258,7 +258,7 @@ func (a *asker) answer(c *call) (Outcome, error) {
 	return Failed, c.failure(err, unusable)
 }
 
-// failure is what is told of a question that has no usable answer.
+// failure is the error of a question that has no usable answer.
 func (c *call) failure(cause error, unusable *access.Refusal) error {
 	if c.failed != nil {
 		return c.failed(cause)
@@ -303,7 +303,7 @@ func (a *asker) observe(c *call, outcome Outcome) {
 	}
 }
 
-// close refuses what is asked from now on.
+// close refuses questions from now on.
 func (a *asker) close() {
 	a.mu.Lock()
 	a.closed = true

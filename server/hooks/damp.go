@@ -38,7 +38,7 @@ func (t *teller) change(key presenceKey, isThere bool, e event) {
 	}
 	s := t.states[key]
 	if s == nil {
-		// What leaves and was not seen coming was told by whoever was there before us.
+		// What leaves and was not seen coming was told by our predecessor.
 		s = &presenceState{told: !isThere, isThere: !isThere}
 		t.states[key] = s
 	}

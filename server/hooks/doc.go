@@ -3,7 +3,7 @@
 // Asking is for what the application decides: whether a client may connect and who
 // it is, whether it may subscribe, and whether it may publish what it sends. Each
 // question returns at once, and its answer comes to a function, so that an event
-// loop can ask. What is not answered is denied.
+// loop can ask. A question without an answer is denied.
 //
 // Telling is for what the application would like to know: channels that are used or
 // are used no more, members who come and go, and sessions. Events are sent in batches, in

@@ -102,7 +102,7 @@ func (h *Hooks) tellMember(kind, channel string, m *Member, isThere bool) {
 	}))
 }
 
-// event is one that is on its way.
+// event is an event on its way.
 type event struct {
 	key  string // what has the same key is sent in order: the channel, or the session
 	kind string
@@ -110,7 +110,7 @@ type event struct {
 	text []byte    // as it is sent
 }
 
-// newEvent makes one that has happened now, and keeps nothing of data.
+// newEvent makes an event that has happened now, and keeps nothing of data.
 func newEvent(key, kind string, data func(*object)) event {
 	at := time.Now()
 	return event{key, kind, at, appendMessage(nil, kind, at, data)}

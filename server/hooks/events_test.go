@@ -345,7 +345,7 @@ func TestPauses(t *testing.T) {
 	})
 }
 
-// After an outage what is too old is given up, and the rest arrives.
+// After an outage events that are too old are given up, and the rest arrives.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var well atomic.Bool
@@ -394,7 +394,7 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
-// What is too old is not sent, also if it could be.
+// An event that is too old is not sent, also if it could be.
 func TestOldEventsAreNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
@@ -457,7 +457,7 @@ func TestRetryAfterOfEvents(t *testing.T) {
 	}
 }
 
-// Whoever asks for more time than an event is worth does not get it of all that
+// An application that asks for more time than an event is worth does not get it of all that
 // follow.
 func TestRetryAfterIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -593,7 +593,7 @@ func TestFullBatchesGoAtOnce(t *testing.T) {
 	})
 }
 
-// Close tells what is left, the changes that wait for being undone as well.
+// Close tells the rest, the changes that wait for being undone as well.
 func TestCloseTellsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32

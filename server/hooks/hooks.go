@@ -102,7 +102,7 @@ type PublishRequest struct {
 	Fields   [][2]string // as in ConnectRequest
 }
 
-// PublishAnswer is what is published in the place of a publication.
+// PublishAnswer is the publication that takes the place of another.
 type PublishAnswer struct {
 	Changed bool // if not, the rest is zero and the publication is as it was
 	Kind    hub.Kind

@@ -17,7 +17,7 @@ import (
 // Options configures Hooks. The zero value of every field means its default. A
 // negative number is refused with an *OptionError. New copies what it needs.
 type Options struct {
-	// Connect, Subscribe and Publish are the questions; one that is nil is not
+	// Connect, Subscribe and Publish are the questions; a nil one is not
 	// asked.
 	Connect, Subscribe, Publish *Question
 
@@ -28,7 +28,7 @@ type Options struct {
 	// nil: there is none.
 	SocketIO *Question
 
-	// Events is who is told. Nil: nobody.
+	// Events is the endpoint that is told. Nil: none.
 	Events *Events
 
 	// Secrets sign every request. At least one is needed. One that begins with
@@ -59,7 +59,7 @@ type Options struct {
 	TLSConfig *tls.Config
 
 	// Wrap, if not nil, makes of what sends requests another one: one that traces them,
-	// for example. What is signed is not for it to change.
+	// for example. Signed parts are not for it to change.
 	Wrap func(http.RoundTripper) http.RoundTripper
 
 	// Observer is told of what the hooks do. Nil costs nothing.
@@ -91,7 +91,7 @@ type Question struct {
 	Forward []string
 }
 
-// Events is who is told what happens.
+// Events is the endpoint that is told what happens.
 type Events struct {
 	URL string // as in Question
 
@@ -105,7 +105,7 @@ type Events struct {
 	// Types are the types of events that are sent, see EventTypes; nil: all.
 	Types []string
 
-	// Retry is how long an event is worth trying. One that is older is given up. Default 10
+	// Retry is how long an event is worth trying. An older one is given up. Default 10
 	// minutes.
 	Retry time.Duration
 

@@ -26,7 +26,7 @@ func SocketIO(current func() *Hooks) socketio.Backend { return socketIO{current}
 
 type socketIO struct{ current func() *Hooks }
 
-// asker is who is asked, nil for nobody.
+// asker is the endpoint that is asked, nil for none.
 func (b socketIO) asker() *asker {
 	if h := b.current(); h != nil {
 		return h.socketio
@@ -98,7 +98,7 @@ func (b socketIO) Event(r *socketio.EventRequest, answer func(*socketio.EventAns
 	})
 }
 
-// Disconnect implements socketio.Backend. What is answered does not matter.
+// Disconnect implements socketio.Backend. The answer does not matter.
 func (b socketIO) Disconnect(r *socketio.DisconnectRequest) {
 	a := b.asker()
 	if a == nil {
@@ -115,7 +115,7 @@ func (b socketIO) Disconnect(r *socketio.DisconnectRequest) {
 	})
 }
 
-// peer appends who a client of Socket.IO is.
+// peer appends the identity of a client of Socket.IO.
 func (o *object) peer(p *socketio.Peer) {
 	o.text("session", p.Session)
 	o.text("namespace", p.Namespace)

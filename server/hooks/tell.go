@@ -69,7 +69,7 @@ type teller struct {
 
 	ended     int           // of the lanes
 	successor *teller       // has taken over
-	before    chan struct{} // nil, or closed when there is nothing left of whom we succeed
+	before    chan struct{} // nil, or closed when there is nothing left of our predecessor
 }
 
 // loss is of events that were given up.
@@ -131,7 +131,7 @@ func (t *teller) put(e event) {
 	t.putLocked(e)
 }
 
-// putLocked is put for those who hold t.mu.
+// putLocked is put for callers that hold t.mu.
 func (t *teller) putLocked(e event) {
 	switch {
 	case t.closed, !t.types[e.kind]:
@@ -190,7 +190,7 @@ func (t *teller) unlock() {
 	}
 }
 
-// laneLoop sends what is in a lane, one request after the other.
+// laneLoop sends the events of a lane, one request after the other.
 func (t *teller) laneLoop(l *lane) {
 	for {
 		batch, wait := t.take(l)
@@ -222,7 +222,7 @@ func (t *teller) end() {
 	}
 }
 
-// waitBefore waits until nothing is left of whom we succeed.
+// waitBefore waits until nothing is left of our predecessor.
 func (t *teller) waitBefore() {
 	t.mu.Lock()
 	before := t.before
@@ -403,7 +403,7 @@ func (t *teller) quit() Reason {
 	return Gone
 }
 
-// close sends what is left, and returns how many events were given up for want of
+// close sends the remaining events, and returns how many were given up for want of
 // time.
 func (t *teller) close() int {
 	t.mu.Lock()

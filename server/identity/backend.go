@@ -77,7 +77,7 @@ const formerMax = 16
 // isOf reports whether id is the back end's, or was.
 func (b *backend) isOf(id *access.Identity) bool { return b.id == id || slices.Contains(b.former, id) }
 
-// inherit has the back ends know who was connected with the same keys before.
+// inherit has the back ends know the identities that the same keys had before.
 func (s *Identities) inherit(before *Identities) {
 	for i := range s.backends {
 		b := &s.backends[i]
@@ -89,9 +89,9 @@ func (s *Identities) inherit(before *Identities) {
 	}
 }
 
-// Current is who somebody is by now who was id when Identities were asked that these
-// have replaced: a back end with what its key is granted, and a client that has shown
-// nothing with what is anonymous. It is nil for the holder of a key that is there no
+// Current returns the present identity of a client that had id from the Identities that
+// these have replaced: a back end has what its key is granted, and a client that has shown
+// nothing is anonymous. It is nil for the holder of a key that is there no
 // more. A token holds until it expires. It does not allocate.
 func (s *Identities) Current(id *access.Identity) *access.Identity {
 	switch id.Kind {

@@ -89,7 +89,7 @@ func (s *Identities) WriteRevocationsAfter(w io.Writer, after string, bytesMax i
 	return json.NewEncoder(w).Encode(page)
 }
 
-// pageBytes is more than what is in a page besides revocations, of which the place can be the
+// pageBytes is more than a page has besides revocations, of which the place can be the
 // longest: a token has 8 KiB, and JSON may need six bytes for each.
 const pageBytes = 64 << 10
 

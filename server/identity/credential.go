@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Request is the head of a request, whoever has read it.
+// Request is the head of a request, from either driver.
 type Request interface {
 	// Get is the first value of a field, "" for none. It is not kept.
 	Get(name string) string
@@ -23,7 +23,7 @@ type Request interface {
 	AdmitsCookies() bool
 }
 
-// credential is what a request shows of who makes it.
+// credential is what a request shows of its client.
 type credential struct {
 	text   string // "" for nothing; it may refer to the request
 	isKey  bool   // of a back end
@@ -31,9 +31,9 @@ type credential struct {
 	place  string // where it was, for people
 }
 
-// credential returns what r shows, or what is wrong with that.
+// credential returns what r shows, or the fault of that.
 //
-// What is sent on purpose comes first, and has to be one thing: a client that shows
+// A credential that is sent on purpose comes first, and has to be one thing: a client that shows
 // two does not know who it is, and neither do we. Cookies are sent by browsers
 // whether or not the page wants that, so one counts only if there is nothing else.
 func (s *Identities) credential(r Request) (c credential, problem string) {

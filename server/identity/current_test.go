@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/server/identity"
 )
 
-// Who was identified before reloads is who he is after them, as long as his key is there.
+// A client that was identified before reloads is the same after them, as long as its key is there.
 func TestCurrent(t *testing.T) {
 	shop, desk := identity.NewKey(), identity.NewKey()
 	grants := func(channel string) access.Grants {

@@ -1,8 +1,8 @@
 // Package identity says who makes a request.
 //
 // A client shows a token, which is a JWT of an issuer that is trusted here; a back
-// end shows a key; who shows neither is anonymous. New takes what is trusted, and
-// Identify makes of the head of a request an access.Identity, or says why not:
+// end shows a key; a client that shows neither is anonymous. New takes the issuers and keys,
+// and Identify makes of the head of a request an access.Identity, or says why not:
 //
 //	ids, err := identity.New(&identity.Options{
 //		Issuers: []identity.Issuer{{Source: "tokens[0]", Secret: secret}},

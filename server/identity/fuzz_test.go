@@ -52,7 +52,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// A token that is not signed with the secret is refused, whatever is in it; one that
+// A token that is not signed with the secret is refused, whatever is in it; a token that
 // is is what it says, or is refused for that.
 func FuzzToken(f *testing.F) {
 	f.Add(`{"alg":"HS256"}`, `{"sub":"ann","exp":4102444800,"godwit":{"subscribe":["a/*"],"info":1}}`)

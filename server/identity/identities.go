@@ -88,17 +88,17 @@ func (s *Identities) Anonymous() *access.Identity {
 	return s.anonymous
 }
 
-// Close ends what goes on, refuses whom it has not decided about with
+// Close ends what goes on, refuses the undecided requests with
 // access.Unavailable, and waits for it. It is not to be called by a done of
 // Identify.
 func (s *Identities) Close() {
 	s.cancel()
 	s.pool.close()
-	s.fetching.Wait() // calls those who wait for keys, which are refused now
+	s.fetching.Wait() // calls the waiters for keys, which are refused now
 	s.pool.running.Wait()
 }
 
-// Identify has done called, once, with who makes the request r, or with an
+// Identify has done called, once, with the identity behind the request r, or with an
 // *access.Refusal: Unauthenticated, whose reason its client may be told, or
 // Unavailable, if keys cannot be had now. A client that shows nothing is anonymous.
 //

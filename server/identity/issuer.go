@@ -93,7 +93,7 @@ func logSkipped(l *slog.Logger, source string, skipped []string) {
 	}
 }
 
-// judgeURL reports what is wrong with the URL of a set of keys.
+// judgeURL reports the fault of the URL of a set of keys.
 func (i *issuer) judgeURL() error {
 	u, err := url.Parse(i.JWKSURL)
 	switch {

@@ -8,8 +8,8 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// refusal is why a token does not count: for its client, and for those who run the
-// server, whom it may name keys and audiences to.
+// refusal is why a token does not count: a text for its client, and one for operators,
+// which may name keys and audiences.
 type refusal struct {
 	client string
 	detail string // "" if there is no more to say

@@ -29,7 +29,7 @@ const (
 	triesMax = 16
 
 	// secretBytesMin is what a secret must have, and secretBytesAdvised what it
-	// should have: whoever has a token can try secrets on a machine of his own.
+	// should have: the holder of a token can try secrets on a machine of his own.
 	secretBytesMin     = 16
 	secretBytesAdvised = 32
 

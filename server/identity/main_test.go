@@ -226,7 +226,7 @@ func jwks(keys ...map[string]any) []byte {
 	return b
 }
 
-// logged collects what is logged.
+// logged collects the log.
 type logged struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -12,11 +12,11 @@ import (
 	"github.com/godwit-io/godwit/internal/option"
 )
 
-// Options are who is trusted. The zero value trusts nobody and protects nothing:
+// Options say who is trusted. The zero value trusts nobody and protects nothing:
 // with neither Issuers, Keys nor Anonymous everybody may do everything. Zero is the
 // default of every number, and a negative one is refused with an *OptionError.
 type Options struct {
-	// Issuers are whose tokens count.
+	// Issuers are those whose tokens count.
 	Issuers []Issuer
 
 	// Keys are those of back ends.
@@ -92,7 +92,7 @@ type Issuer struct {
 	// looked at.
 	Audience []string
 
-	// Secret is shared with whoever signs. It verifies HS256, HS384 and HS512. It
+	// Secret is shared with the issuer. It verifies HS256, HS384 and HS512. It
 	// must have 16 bytes, and should have 32 (RFC 7518 §3.2).
 	Secret []byte
 
@@ -109,7 +109,7 @@ type Issuer struct {
 	// do not.
 	JWKSURL string
 
-	// InsecureJWKS lets JWKSURL be http from elsewhere. Whoever is between here and
+	// InsecureJWKS lets JWKSURL be http from elsewhere. An attacker between here and
 	// there can then make tokens.
 	InsecureJWKS bool
 

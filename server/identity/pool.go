@@ -10,7 +10,7 @@ import (
 // jobBytes is what a token that waits counts beside its own length.
 const jobBytes = 512
 
-// job is a token that is being verified, for everybody who has shown it meanwhile.
+// job is a token that is being verified, for all clients that have shown it meanwhile.
 type job struct {
 	key    cacheKey
 	token  *token
@@ -117,7 +117,7 @@ func (p *pool) workLoop() {
 	}
 }
 
-// finish ends a job: everybody who waits for it is called.
+// finish ends a job: all its waiters are called.
 func (p *pool) finish(j *job, id *access.Identity, refusal *access.Refusal) {
 	p.mu.Lock()
 	delete(p.jobs, j.key)

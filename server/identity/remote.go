@@ -34,7 +34,7 @@ const (
 	refetchBurst = 3
 )
 
-// remote is a set of keys that is fetched: one goroutine does that, and whoever
+// remote is a set of keys that is fetched: one goroutine does that, and a caller that
 // needs a key that is not there is called after the next fetch.
 type remote struct {
 	url, source string
@@ -109,7 +109,7 @@ func (r *remote) failed() error {
 }
 
 // loop fetches the set: at once, when it becomes old, and when somebody waits. It
-// ends with ctx, after everybody who waits was called.
+// ends with ctx, after all waiters were called.
 func (r *remote) loop(ctx context.Context) {
 	retry := retryFirst
 	for ctx.Err() == nil {
@@ -147,7 +147,7 @@ func (r *remote) loop(ctx context.Context) {
 	r.settle(errors.New("the server is stopping"))
 }
 
-// settle ends a fetch: whoever waits is called.
+// settle ends a fetch: the waiters are called.
 func (r *remote) settle(err error) {
 	r.mu.Lock()
 	before, closed := r.failure, r.closed

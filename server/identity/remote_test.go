@@ -53,7 +53,7 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// clock is one that is set.
+// clock is a clock that is set.
 type clock struct{ at atomic.Int64 }
 
 func newClock() *clock { c := new(clock); c.at.Store(noon.UnixNano()); return c }
@@ -114,7 +114,7 @@ func TestUnknownKeysAreBounded(t *testing.T) {
 	if n := i.requests.Load(); n != 1+3+1 {
 		t.Errorf("%d requests", n)
 	}
-	// Neither does one whose algorithm no fetched key can have.
+	// Neither does a token whose algorithm no fetched key can have.
 	clock.advance(time.Hour)
 	refused(t, ids, bearer(sign(t, "HS256", secret, map[string]any{"kid": "z"}, valid(map[string]any{"exp": noon.Add(2 * time.Hour).Unix()}))), access.Unauthenticated, "not known here")
 	if n := i.requests.Load(); n != 1+3+1 {
@@ -209,8 +209,8 @@ func TestLastSetCounts(t *testing.T) {
 	}
 }
 
-// What is needed from a slow server holds up nobody who needs nothing of it, and is
-// fetched once for all who wait.
+// Keys of a slow server hold up no client that needs none of them, and are fetched once for
+// all waiters.
 func TestSlowServer(t *testing.T) {
 	release := make(chan struct{})
 	i := newIssuer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -240,7 +240,7 @@ func TestSlowServer(t *testing.T) {
 	}
 }
 
-// Close refuses those who wait, and waits for what goes on.
+// Close refuses the waiters, and waits for what goes on.
 func TestCloseWhileWaiting(t *testing.T) {
 	i := newIssuer(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ids := withSet(t, i.URL, &identity.Options{FetchTimeout: patience})
@@ -361,7 +361,7 @@ func TestServerComesBack(t *testing.T) {
 	})
 }
 
-// One that takes another's place has its keys and its revocations.
+// Identities that take others' place have their keys and revocations.
 func TestFrom(t *testing.T) {
 	i := newIssuer(t, says(jwks(jwk(edKey(), "a", nil))))
 	old := withSet(t, i.URL, &identity.Options{})

@@ -25,7 +25,7 @@ type Revocation struct {
 	Before time.Time
 }
 
-// ErrRevocation is the error of Revoke for one that names nothing.
+// ErrRevocation is the error of Revoke for a Revocation that names nothing.
 var ErrRevocation = errors.New("identity: a revocation names a user, a token's ID or a time before which all tokens were issued")
 
 // ErrRevocationsFull is the error of Revoke when as many as may be are remembered.
@@ -120,7 +120,7 @@ func (r *revocations) isFull(now time.Time) bool {
 	if now.Before(r.cleanAt) {
 		return true
 	}
-	r.cleanAt = now.Add(time.Minute) // whoever revokes in a loop must not look at all each time
+	r.cleanAt = now.Add(time.Minute) // a caller that revokes in a loop must not look at all each time
 	for k, one := range r.tokens {
 		if r.isOver(one, now) {
 			delete(r.tokens, k)

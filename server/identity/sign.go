@@ -16,7 +16,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Claims are what a token says. What is zero is left out.
+// Claims are what a token says. Zero fields are left out.
 type Claims struct {
 	User      string
 	Issuer    string
@@ -68,7 +68,7 @@ func NewPEMSigner(b []byte, algorithm string) (*Signer, error) {
 	}
 }
 
-// privateKey is the key of a block, or nil for one that says something about it.
+// privateKey is the key of a block, or nil for a block that says something about it.
 func privateKey(block *pem.Block) (crypto.Signer, error) {
 	var private any
 	var err error

@@ -50,7 +50,7 @@ func fault(t *testing.T, b *Broker, says string) {
 	t.Fatalf("Health says %v, want %q", err, says)
 }
 
-// Who has the permissions of the documentation can do everything.
+// A user with the permissions of the documentation can do everything.
 func TestPermissionsAreEnough(t *testing.T) {
 	s := natstest.Start(t, natstest.Config{Extra: "authorization { users: [ { user: godwit, password: x, " + permissions(t) + " } ] }\n"})
 	b, all := startBroker(t, Options{URLs: []string{s.URL()}, User: "godwit", Password: "x", Prefix: DefaultPrefix}, "a")
@@ -85,7 +85,7 @@ type deafHearer struct{}
 func (deafHearer) Heard([]byte) {}
 func (deafHearer) Missed()      {}
 
-// Who may not make a stream is told so, and needs no permission for one that is there.
+// A user that may not make a stream is told so, and needs no permission for one that is there.
 func TestStreamMayNotBeMade(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.Config{Extra: `authorization { users: [
@@ -122,7 +122,7 @@ func TestServerWithoutRoom(t *testing.T) {
 	fault(t, three, "3 replicas")
 }
 
-// Both sides show certificates, and who does not know the authority does not connect.
+// Both sides show certificates, and a client that does not know the authority does not connect.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	authority := certtest.NewAuthority(t)

@@ -213,7 +213,7 @@ func (b *Broker) await(ctx context.Context) (*era, error) {
 	}
 }
 
-// serve is await for those who ask from outside: when the broker has been away for long,
+// serve is await for callers from outside: when the broker has been away for long,
 // they are told at once.
 func (b *Broker) serve(ctx context.Context) (*era, error) {
 	if err := b.checkAway(); err != nil {

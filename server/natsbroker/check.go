@@ -128,7 +128,7 @@ func (b *Broker) beacon(ctx context.Context) (seq uint64, err error) {
 	return seq, err
 }
 
-// proofs are beacons for those who show positions that are ahead of what was read.
+// proofs are beacons for clients that show positions ahead of what was read.
 type proofs struct {
 	mu   sync.Mutex // guards what follows, and is held while a beacon is put
 	era  *era
@@ -245,7 +245,7 @@ type looked struct {
 	last, checked uint64
 }
 
-// findLost asks for what is newer than what was delivered.
+// findLost asks for publications newer than the delivered ones.
 func (b *Broker) findLost(ctx context.Context, until uint64, onlyFresh bool) (found []suspicion, err error) {
 	var all []looked
 	b.eachTracker(func(t *tracker) {

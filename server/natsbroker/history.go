@@ -33,7 +33,7 @@ func (b *Broker) history(ctx context.Context, now *era, channel string, q hub.Qu
 		return hub.Page{}, err
 	}
 	if isAhead := q.Since.Epoch == now.epoch && (top == nil && q.Since.Offset > b.known.Load() || top != nil && q.Since.Offset > top.offset()); isAhead {
-		// Whoever has answered may be behind, for example a leader that is none any more.
+		// The server that has answered may be behind, for example a leader that is none any more.
 		if top, err = b.provenNewest(ctx, subject, q.Since.Offset); err != nil {
 			return hub.Page{}, err
 		}

@@ -21,11 +21,11 @@ type shard struct {
 	trackers map[string]*tracker
 }
 
-// tracker follows a channel: one that is listened to, or of which something came because
+// tracker follows a channel that is listened to, or of which something came because
 // a pattern matches it.
 //
-// Whoever has made it busy delivers, nobody else does: so deliveries are one at a time.
-// What comes meanwhile waits in held.
+// The goroutine that has made it busy delivers, no other does: so deliveries are one at a
+// time. Publications that come meanwhile wait in held.
 type tracker struct {
 	channel string
 	subject string

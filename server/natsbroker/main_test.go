@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What is parallel here waits for servers. The command line, which is read later, has the last word.
+	// Parallel tests here wait for servers. The command line, which is read later, has the last word.
 	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
 }

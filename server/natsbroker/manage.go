@@ -58,7 +58,7 @@ func (b *Broker) interrupt() {
 	}
 }
 
-// growLoop has the stream keep what is asked for.
+// growLoop has the stream keep the histories that are asked for.
 func (b *Broker) growLoop() {
 	for {
 		select {
@@ -136,7 +136,8 @@ func (b *Broker) setUp(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	// Before anything is concluded from the state of the stream: whoever says that may be alone.
+	// Before anything is concluded from the state of the stream: a server cut off from the others
+	// may say that.
 	if _, err := b.putBeacon(ctx); err != nil {
 		return b.explain("publishing to the stream "+b.names.stream, err)
 	}

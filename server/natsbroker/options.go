@@ -48,7 +48,7 @@ type Options struct {
 	Replicas int
 
 	// Storage is where they keep it: StorageMemory or StorageFile. Default StorageMemory. It is
-	// about a stream that is made; one that exists stays as it is.
+	// about a stream that is made; an existing one stays as it is.
 	Storage string
 
 	// HistoryBytesMax bounds what each of them keeps of all channels, as NATS counts it.
@@ -68,8 +68,8 @@ type Options struct {
 	PendingMax      int
 	PendingBytesMax int64
 
-	// AwayMax is for how long the broker may be away before Health says so, and whoever
-	// asks or publishes is told at once instead of waiting; if it has never been there,
+	// AwayMax is for how long the broker may be away before Health says so, and readers
+	// and publishers are told at once instead of waiting; if it has never been there,
 	// Health does at once. Default 10 s.
 	AwayMax time.Duration
 

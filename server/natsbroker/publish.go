@@ -218,8 +218,8 @@ func (r *ring) finish(e *entry, p hub.Published) outcome {
 	return o
 }
 
-// sendLoop sends what is published. It is a goroutine of its own because a
-// connection whose peer does not read blocks whoever writes.
+// sendLoop sends publications. It is a goroutine of its own because a
+// connection whose peer does not read blocks its writer.
 func (b *Broker) sendLoop() {
 	ids := newID() + "."
 	reply := make([]byte, 0, 64)

@@ -38,7 +38,7 @@ func (o *told) push(r *ring, since time.Time, channel string) {
 	}
 }
 
-// What was answered before what was published first is over, whoever ends the first.
+// Publications that were answered before the oldest one are over, whatever ends the oldest.
 func TestRingEndsInAnyOrder(t *testing.T) {
 	now := time.Now()
 	for name, end := range map[string]func(r *ring){

@@ -218,7 +218,7 @@ func (b *Broker) updateStream(ctx context.Context, c jetstream.StreamConfig, cha
 	if !change(&c) || b.mayNotUpdate.Load() && !b.mendNeeds(&before) {
 		return nil
 	}
-	short, cancel := context.WithTimeout(ctx, 2*requestTime) // who may not ask is not answered
+	short, cancel := context.WithTimeout(ctx, 2*requestTime) // a user that may not ask is not answered
 	defer cancel()
 	if _, err := b.js.UpdateStream(short, c); err != nil {
 		err = b.explain("changing the stream "+c.Name+" to what the broker needs", err)

@@ -12,12 +12,12 @@ import (
 	"github.com/godwit-io/godwit/internal/redistest"
 )
 
-// soon is less than what anybody waits who is not told at once, and far more than a busy
+// soon is less than any caller waits that is not told at once, and far more than a busy
 // machine takes.
 const soon = 4 * time.Second
 
-// TestNeverReached: whoever needs a Redis that has never been reached is told so, and does not
-// wait as long as he may.
+// TestNeverReached: a caller that needs a Redis that has never been reached is told so, and does
+// not wait as long as it may.
 func TestNeverReached(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -149,7 +149,7 @@ func (b *Broker) readEpoch(ctx context.Context, be *backend, part *partition) (*
 }
 
 // adopt takes the value of a partition's key for its epoch. If it is another one, everybody
-// who listens is told, once it is known where the channels are now.
+// the listeners are told, once it is known where the channels are now.
 func (b *Broker) adopt(be *backend, part *partition, value string) error {
 	next, err := part.parseEpoch(value)
 	if err != nil {
@@ -383,7 +383,7 @@ func (b *Broker) watchLoop(be *backend) {
 	}
 }
 
-// examine returns what is wrong with Redis. It also looks whether a server has become
+// examine returns the fault of Redis. It also looks whether a server has become
 // another one without anybody having noticed.
 func (b *Broker) examine(ctx context.Context, be *backend) error {
 	replids := make(map[string]bool)

@@ -54,8 +54,8 @@ const (
 // closePatience is how long Close waits for what Redis was asked already.
 const closePatience = 2 * time.Second
 
-// firstPatience is how long it is waited for Redis after Start: whoever needs it later is told
-// at once that it has not been reached yet.
+// firstPatience is how long it is waited for Redis after Start: later callers are told at once
+// that it has not been reached yet.
 const firstPatience = time.Second
 
 // New returns a Broker, which connects to Redis when it is started and is the caller's to
@@ -113,7 +113,7 @@ func (b *Broker) Close() error {
 		b.closing.Store(true)
 		be := b.backend.Load()
 		if be != nil {
-			for _, part := range be.parts { // whoever gets the lock after that finds the Broker closed
+			for _, part := range be.parts { // the next holder of the lock finds the Broker closed
 				part.publishing.mu.Lock()
 				part.publishing.mu.Unlock() //nolint:staticcheck // nothing is done under it
 			}

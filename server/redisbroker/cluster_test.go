@@ -60,7 +60,7 @@ func TestClusterServerKilled(t *testing.T) {
 	}
 }
 
-// TestSlotMoved: channels and who listens to them follow a slot to another server.
+// TestSlotMoved: channels and their listeners follow a slot to another server.
 func TestSlotMoved(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3)

@@ -52,7 +52,7 @@ type commandConn struct {
 	net.Conn
 	raw syscall.RawConn // below TLS, or nil
 
-	// busy is set while somebody reads, who will see the end, and from the first part of what is written
+	// busy is set while a goroutine reads, which will see the end, and from the first part of what is written
 	// until something has been read.
 	busy atomic.Bool
 }

@@ -40,7 +40,7 @@ type shard struct {
 	channels map[string]*channel
 }
 
-// channel is one that somebody listens to, or that a pattern is about and that was
+// channel is a channel that somebody listens to, or that a pattern is about and that was
 // heard of lately.
 type channel struct {
 	name string
@@ -218,14 +218,14 @@ func (d *deliveries) run(c *channel) {
 	}
 }
 
-// take takes what can be delivered, and says what is to be done then; the lock is held.
+// take takes what can be delivered, and returns the next step; the lock is held.
 func (d *deliveries) take(c *channel) (batch []*hub.Publication, next step) {
 	if !d.isWanted(c) {
 		d.forget(c)
 		return nil, stepNone
 	}
 	if !c.known {
-		return nil, stepNone // whoever finds out where it is goes on
+		return nil, stepNone // the goroutine that finds out where it is goes on
 	}
 	n := 0
 	defer func() {
@@ -271,7 +271,7 @@ func (d *deliveries) take(c *channel) (batch []*hub.Publication, next step) {
 	return batch, stepDeliver
 }
 
-// isWanted reports whether anybody wants what is published in c; the lock is held.
+// isWanted reports whether anybody wants the publications of c; the lock is held.
 func (d *deliveries) isWanted(c *channel) bool {
 	if c.listening {
 		return true
@@ -291,7 +291,7 @@ func (d *deliveries) isMatched(c *channel) bool {
 	return c.matched.is
 }
 
-// forget drops what is pending; the lock is held.
+// forget drops the pending publications; the lock is held.
 func (d *deliveries) forget(c *channel) {
 	for i := range c.pending {
 		d.add(-c.pending[i].bytes())
@@ -451,8 +451,8 @@ func (d *deliveries) awaitRoom() {
 	}
 }
 
-// repair reads what is missing in a channel, once for all that listen, and goes on with
-// what is pending.
+// repair reads the missing publications of a channel, once for all that listen, and goes on
+// with the pending ones.
 func (d *deliveries) repair(c *channel) {
 	ctx, cancel := context.WithTimeout(d.b.ctx, 4*callTimeout)
 	defer cancel()

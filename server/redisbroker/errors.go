@@ -93,7 +93,7 @@ func refusalOf(text string) (err error, passes bool) {
 	return fmt.Errorf("redis: %q", text), false
 }
 
-// fate is what is known of a call that failed.
+// fate is what is known of a failed call.
 type fate int
 
 const (

@@ -74,7 +74,7 @@ func TestEverythingDeleted(t *testing.T) {
 	}
 }
 
-// TestStreamDeleted: who comes back to a channel whose history somebody has deleted is told so.
+// TestStreamDeleted: a client that comes back to a channel whose history was deleted is told so.
 func TestStreamDeleted(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -229,7 +229,7 @@ func TestTailLost(t *testing.T) {
 	if all["c"].gaps == 0 {
 		t.Error("no gap")
 	}
-	// Nobody publishes there, and who was not listening meanwhile has missed ten.
+	// Nobody publishes there, and a client that was not listening meanwhile has missed ten.
 	s.await("the quiet channel has a gap", func(all map[string]seen) bool { return all["quiet"].gaps > 0 })
 	for at := range tail {
 		if page, err := s.b.History(t.Context(), "c", hub.Query{Since: at}); err != nil || page.Gap == nil {
@@ -406,7 +406,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("the history is %d publications, %v; want one", len(page.Publications), err)
 	}
 
-	// What is stored and told to nobody is not called refused.
+	// A publication that is stored and told to nobody is not called refused.
 	silent := newBroker(t, "redis://mute:secret@"+redis.Address())
 	start(t, silent)
 	if got := publishWhenReached(t, silent, hub.Message{Channel: "d"}); got.Err != hub.ErrUnanswered {
@@ -454,7 +454,7 @@ func awaitHealth(t *testing.T, b *Broker, want error) {
 	}
 }
 
-// TestServerTooOld: what is older than 7.0 is refused by its name.
+// TestServerTooOld: a server older than 7.0 is refused by its name.
 func TestServerTooOld(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)

@@ -9,7 +9,7 @@ import (
 
 // Health implements hub.HealthBroker. Redis is asked, and has to be the master; everything that
 // listens has to be connected. After trouble it is also waited until what was missed has
-// been handed over, so that whoever is told of the end of it has had everything.
+// been handed over, so that a client that is told of its end has had everything.
 func (b *Broker) Health(ctx context.Context) error {
 	be, err := b.awaitBackend(ctx)
 	if err != nil {
@@ -36,7 +36,7 @@ var errMissed = errors.New("redis: what was missed while it could not be used is
 // subscribers are told of each channel.
 const missedPatience = 10 * time.Second
 
-// health is what is known of how Redis is.
+// health is the known state of Redis.
 type health struct {
 	mu  sync.Mutex // guards what follows
 	err error      // nil if it was well when it was last looked at
@@ -101,7 +101,7 @@ func (b *Broker) note(err error) {
 	}
 }
 
-// noteWell ends that. Whoever publishes is not refused any more, either.
+// noteWell ends that. Publishers are not refused any more, either.
 func (b *Broker) noteWell() {
 	if be := b.backend.Load(); be != nil {
 		for _, part := range be.parts {

@@ -11,12 +11,12 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// lister scans the keys for channels, once for all who ask at a time: whoever comes while one
-// scan runs shares the next.
+// lister scans the keys for channels, once for all callers at a time: callers that come while
+// one scan runs share the next.
 type lister struct {
 	mu      sync.Mutex // guards what follows
 	running bool
-	next    *scan // the one that those share who come now; nil if nobody has
+	next    *scan // shared by the callers that come now; nil if there are none
 }
 
 // scan is the channels that have a stream, by name.

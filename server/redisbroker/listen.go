@@ -133,7 +133,7 @@ func parseTop(m rueidis.RedisMessage, ms int64) (offset uint64, hasStream bool, 
 }
 
 // placeOf is where a channel without a stream is: the last full hour, so that it is the same
-// whoever asks. A stream begins at the time in microseconds, which is above it. Real
+// for every node. A stream begins at the time in microseconds, which is above it. Real
 // offsets can be such a number, too, but hardly ever are.
 func placeOf(ms int64) uint64 { return uint64(1000*ms - 1000*ms%placeUnit) }
 
@@ -189,7 +189,7 @@ func (d *deliveries) locate(be *backend, c *channel, top hub.Position, hasStream
 	}
 }
 
-// dropForeign drops what is pending of other epochs than that of last, and reports whether
+// dropForeign drops the pending publications of other epochs than that of last, and reports whether
 // there was something; the lock is held.
 func (c *channel) dropForeign(d *deliveries) bool {
 	n := 0

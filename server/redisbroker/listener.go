@@ -326,7 +326,7 @@ func (l *listener) settle(line *line) (more int, err error) {
 	return settledAgain, nil
 }
 
-// next takes what is to be looked at.
+// next takes the topics to look at.
 func (l *listener) next() (batch, subscribe, unsubscribe []*topic, flush bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -182,7 +182,7 @@ func (r *read) hasMissed(since, begin hub.Position, held []entry) bool {
 	if since.Offset >= begin.Offset {
 		return false
 	}
-	// Who asked when there was no stream has missed nothing before its first entry.
+	// A client that asked when there was no stream has missed nothing before its first entry.
 	isFirst := len(held) > 0 && held[0].kept.isFirst
 	return !isFirst || !isPlace(since.Offset) || begin.Offset-since.Offset > placeLife
 }

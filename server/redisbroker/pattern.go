@@ -10,8 +10,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// patterns are those that are listened to. A server says of every channel what is
-// published in it to whoever has one, and which channels match is found out here.
+// patterns are those that are listened to. A server sends the publications of every
+// channel to a node that has a pattern, and which channels match is found out here.
 type patterns struct {
 	generation atomic.Uint64 // ascends when a pattern comes or goes
 	losing     atomic.Bool

@@ -40,10 +40,10 @@ const publishingBytes = 512
 
 func (p *publishing) bytes() int64 { return int64(len(p.message.Data)) + publishingBytes }
 
-// Publish implements hub.Broker. What is certainly not published is tried again for
+// Publish implements hub.Broker. A message that is certainly not published is tried again for
 // five seconds, while a replica becomes the master, for example. An outcome that nobody
 // knows is hub.ErrUnanswered. After an attempt in vain others are ErrUnusable at once, until
-// one of each second, or whoever watches Redis, finds that it can be used.
+// one of each second, or the goroutine that watches Redis, finds that it can be used.
 func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	if err := b.publish(publishing{m, r, to, ticket, time.Now().Add(publishTimeout)}); err != nil {
 		to.Published(ticket, hub.Published{Err: err})
@@ -102,8 +102,8 @@ func (l *lane) refusal(now time.Time) error {
 	return nil
 }
 
-// unusable is what those are told who are refused because of err, which was somebody else's: it
-// is nothing that has become of theirs.
+// unusable is the error of publications that are refused because of err, which was another's: it
+// is nothing that has become of them.
 func unusable(err error) error { return fmt.Errorf("%w: %v", ErrUnusable, err) }
 
 // fail notes that a call was tried in vain since began, and returns everything that waits.

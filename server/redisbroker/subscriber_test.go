@@ -42,7 +42,7 @@ type seen struct {
 	gaps  int
 }
 
-// start starts b with subscribers, who end with the test.
+// start starts b with subscribers, which end with the test.
 func start(t testing.TB, b *Broker) *subscribers {
 	t.Helper()
 	s := &subscribers{t: t, b: b, changed: make(chan struct{}), of: make(map[string]*seen)}

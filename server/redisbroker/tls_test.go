@@ -123,7 +123,7 @@ func TestTLSInCluster(t *testing.T) {
 	}
 }
 
-// TestTLSRefused: who cannot be trusted is said with the reason, and nothing is published.
+// TestTLSRefused: a server that cannot be trusted is named with the reason, and nothing is published.
 func TestTLSRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a second is waited for a server that might be there")

@@ -30,7 +30,7 @@ func (b *Broker) dialVerified(ctx context.Context, address string, dialer *net.D
 }
 
 // verifyServer has a server look at the epochs of all partitions. What it refuses is not for it:
-// it may be a sentinel, a replica, or have other slots; or whoever sends it a command is told the same.
+// it may be a sentinel, a replica, or have other slots; or every command to it is told the same.
 func (b *Broker) verifyServer(ctx context.Context, be *backend, address string, dialer *net.Dialer, config *tls.Config) error {
 	nc, err := b.dial(ctx, address, dialer, config)
 	if err != nil {

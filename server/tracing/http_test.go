@@ -12,7 +12,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// A request that is traced, one that it leads to, and what each span says.
+// A traced request, a request that it leads to, and what each span says.
 func TestRequestsAreTraced(t *testing.T) {
 	c := newCollector()
 	tracer := newTracer(t, c, nil)

@@ -140,7 +140,7 @@ func (l *logged) String() string {
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// newTracer returns one that records everything and sends to c.
+// newTracer returns a Tracer that records everything and sends to c.
 func newTracer(t testing.TB, c http.RoundTripper, alter func(*Options)) *Tracer {
 	t.Helper()
 	o := &Options{Endpoint: "http://collector.example", Sample: 1, transport: c, Logger: new(logged).logger()}

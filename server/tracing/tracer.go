@@ -62,7 +62,7 @@ func New(o *Options) (*Tracer, error) {
 	return t, nil
 }
 
-// Close sends what waits, until ctx ends; what is left then is dropped. What happens
+// Close sends the waiting spans, until ctx ends; the rest is dropped then. What happens
 // after Close is not recorded. The error says how many spans were lost by that.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {

@@ -32,10 +32,10 @@ type Spec struct {
 	ChannelsMax int // channels that the messages may name; positive
 }
 
-// DefaultChannelsMax is the default of Spec.ChannelsMax, for whoever makes one.
+// DefaultChannelsMax is the default of Spec.ChannelsMax, for the maker of a Spec.
 const DefaultChannelsMax = 10_000
 
-// Subscription is a kind of messages, and where they are published. The first one that takes a message has it.
+// Subscription is a kind of messages, and where they are published. The first that takes a message has it.
 type Subscription struct {
 	// Send asks the upstream for the messages. The zero Request is for those that come by themselves.
 	// The result of a request of JSON-RPC, if it is a string or a number, is what the messages have at
