@@ -8,7 +8,7 @@ import (
 
 // What the hub asks a Broker for fails as if the Broker had said so when the Broker
 // panics: in a goroutine of the hub's own nobody else could recover, and a channel
-// that is being asked for belongs to everybody who subscribes to it.
+// that is being asked for belongs to all its subscribers.
 
 func (h *Hub) askListen(ctx context.Context, channel string) (top Position, err error) {
 	defer h.countFailure(&err)

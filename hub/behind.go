@@ -2,24 +2,25 @@ package hub
 
 import "sync"
 
-// Behind says that what is published does not reach the subscription of Push.Channel,
-// or any of the session if Channel is empty, or that it does again. Nothing is lost: it
-// is tried again, and what was missed is delivered, or a Gap says what cannot be.
+// Behind says that publications do not reach the subscription of Push.Channel,
+// or any of the session if Channel is empty, or that they do again. Nothing is lost: the
+// Broker is asked again, and the missed publications are delivered, or a Gap says which
+// cannot be.
 //
 // A session is told of its first subscription that is behind by its channel, and of more
 // than one as of all, so two pushes tell of the worst outage, and one of its end. The
 // end of all ends that of one, too. Unsubscribe and Suspend end it without a push.
 // Nobody may modify it.
 type Behind struct {
-	// Err is why. Nil says that it is over, and comes after what was missed.
+	// Err is the reason. Nil says that it is over, and comes after the missed publications.
 	Err error
 }
 
 // SetAway has every session with a subscription told that the Broker cannot be used, and
 // why, or with nil that it can, once it has caught up. Those that subscribe meanwhile are
-// told when they have begun. It is for whoever watches the Broker's health, and may be
-// called as often as that is known: only changes are told. Sessions are told at a pace,
-// so it returns at once. See Behind.
+// told when they have begun. It is for the code that watches the Broker's health, and may
+// be called as often as that is known: only changes are told. Sessions are told at a
+// pace, so it returns at once. See Behind.
 func (h *Hub) SetAway(err error) {
 	var next *error
 	if err != nil {
@@ -129,7 +130,7 @@ func (s *Session) forgetTrouble(sub *subscription) {
 	}
 }
 
-// setTold notes of which one the edge was told, and forgets what is over; s.mu is held.
+// setTold notes of which one the edge was told, and forgets those that are over; s.mu is held.
 func (s *Session) setTold(sub *subscription) {
 	t := s.troubles()
 	if t == nil {
@@ -156,7 +157,7 @@ func (s *Session) forgetBehind() {
 	}
 }
 
-// owesBehind reports whether the edge is to be told of what is behind; s.mu is held.
+// owesBehind reports whether the edge is to be told of subscriptions that are behind; s.mu is held.
 func (s *Session) owesBehind() bool {
 	if !s.isBehind && s.hub.away.Load() == nil && s.troubles() == nil {
 		return false // as nearly always

@@ -240,7 +240,7 @@ func TestAwayAtAPace(t *testing.T) {
 	})
 }
 
-// TestAwayWhileClosing: a hub that is closed waits for whoever tells sessions.
+// TestAwayWhileClosing: a hub that is closed waits for goroutines that tell sessions.
 func TestAwayWhileClosing(t *testing.T) {
 	h, err := hub.New(newBroker(), nil)
 	if err != nil {

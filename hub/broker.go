@@ -84,7 +84,7 @@ type TransientBroker interface {
 type HealthBroker interface {
 	Broker
 
-	// Health returns nil while the broker can serve, and otherwise what is wrong.
+	// Health returns nil while the broker can serve, and otherwise the error.
 	// It may take a network's time, until ctx is done.
 	Health(ctx context.Context) error
 }

@@ -2,7 +2,7 @@ package hub
 
 import "context"
 
-// PatternBroker is a Broker that can deliver what is published in every channel that a
+// PatternBroker is a Broker that can deliver the publications of every channel that a
 // pattern matches, see CheckPattern. Without it a session cannot subscribe to patterns:
 // the answer is ErrNotSupported.
 type PatternBroker interface {

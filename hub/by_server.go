@@ -22,7 +22,7 @@ type serverSide struct {
 	untaken int                        // outcomes in the queue
 }
 
-// needServerSide returns what is known of the server's acts; s.mu is held.
+// needServerSide returns the record of the server's acts; s.mu is held.
 func (s *Session) needServerSide() *serverSide {
 	c := s.needCommands()
 	if c.server == nil {
@@ -159,7 +159,7 @@ func (s *Session) forgetByServer(sub *subscription) {
 	}
 }
 
-// failWaiting tells everybody who waits for an Add that the session is over; s.mu is held.
+// failWaiting tells every waiting Add that the session is over; s.mu is held.
 func (s *Session) failWaiting() {
 	if s.commands == nil || s.commands.server == nil {
 		return

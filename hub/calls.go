@@ -24,7 +24,7 @@ type calls struct {
 
 	mu      sync.Mutex // guards what follows
 	lines   shrinkmap.Map[string, *line]
-	ready   []*line // those that have something waiting and may run more
+	ready   []*line // the lines that have something waiting and may run more
 	first   int     // of ready: those before it are nil
 	running int
 	closed  bool

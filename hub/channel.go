@@ -14,7 +14,7 @@ import (
 // channels holds the channels that have subscribers, and no others.
 type channels struct {
 	seed   maphash.Seed
-	count  atomic.Int64 // of those that are no patterns
+	count  atomic.Int64 // of channels that are no patterns
 	shards [channelShards]channelShard
 }
 
@@ -29,7 +29,7 @@ type channelShard struct {
 // Broker is asked for follows the set, see settle.
 type channel struct {
 	name    string
-	pattern *pattern // nil for one that is no pattern
+	pattern *pattern // nil unless name is a pattern's
 	refs    int32    // what needs the entry to stay; guarded by the shard
 
 	trailing atomic.Int32          // how many of subs trail
@@ -139,7 +139,7 @@ func (ch *channel) add(sub *subscription) (top Position, listening bool) {
 	return ch.top, ch.listening
 }
 
-// withdraw takes sub out of those that wait for Listen, in constant time. It
+// withdraw takes sub out of the subscriptions that wait for Listen, in constant time. It
 // returns false when sub is not among them: it will be, or it has its answer.
 func (ch *channel) withdraw(sub *subscription) bool {
 	ch.mu.Lock()

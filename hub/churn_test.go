@@ -46,7 +46,7 @@ func (b *strictBroker) Mute(ctx context.Context, channel string) (err error) {
 }
 
 // TestChurn has sessions come and go so that channels lose their last
-// subscriber all the time. Whoever is subscribed gets what it publishes.
+// subscriber all the time. Every subscriber gets what it publishes.
 func TestChurn(t *testing.T) {
 	for name, wrap := range map[string]func(hub.Broker) hub.Broker{
 		"immediate": func(b hub.Broker) hub.Broker { return immediate{b} },
@@ -117,7 +117,7 @@ func churn(t *testing.T, wrap func(hub.Broker) hub.Broker) {
 }
 
 // TestSubscribersLeaveDuringDelivery takes subscribers out while a delivery
-// goes over them: who stays gets everything once.
+// goes over them: a session that stays gets everything once.
 func TestSubscribersLeaveDuringDelivery(t *testing.T) {
 	const stay, messages = 20, 500
 	h := newHub(t, nil, &hub.Options{QueueCountMax: messages})

@@ -149,7 +149,7 @@ func TestBeginPublish(t *testing.T) {
 	}
 }
 
-// keepingBroker keeps who is told of publications, for tests that tell them.
+// keepingBroker keeps the receiver of publications, for tests that tell them.
 type keepingBroker struct {
 	hub.Broker
 	tell []func(hub.Published)

@@ -59,9 +59,9 @@ func (w *waiting) lookUp(b *backlog) {
 	}
 }
 
-// giveTurns has each of those that wait for their interval get its turn before any key has
-// its next. Else, where all keys change all the time, one would always be the oldest: what
-// replaces another goes behind all that wait, because positions ascend.
+// giveTurns gives each subscription that waits for its interval its turn before any key
+// has its next. Else, where all keys change all the time, one would always be the oldest:
+// what replaces another goes behind all that wait, because positions ascend.
 func (b *backlog) giveTurns() {
 	if b.oldest == nil || b.oldest.hasTurn {
 		return

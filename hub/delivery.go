@@ -10,7 +10,7 @@ type Delivery struct {
 	forms atomic.Pointer[formed]
 }
 
-// formed is one form of a publication, in a list of those that were made.
+// formed is one form of a publication, in a list of the forms that were made.
 type formed struct {
 	form  any // the *Form[T]
 	value any // the T
@@ -52,7 +52,7 @@ func (f *Form[T]) Of(d *Delivery) T {
 	}
 }
 
-// find looks for the form among those that were made.
+// find looks for the form among the forms that were made.
 func (f *Form[T]) find(made *formed) (value T, ok bool) {
 	for ; made != nil; made = made.next {
 		if made.form == any(f) {
@@ -69,5 +69,5 @@ func (f *Form[T]) make(d *Delivery) T {
 	return f.encode(d.Publication)
 }
 
-// Encode returns p in this form, for one that is not delivered to many.
+// Encode returns p in this form, for a publication that is not delivered to many.
 func (f *Form[T]) Encode(p *Publication) T { return f.encode(p) }

@@ -9,10 +9,10 @@ import (
 const dismissInterval = 200 * time.Millisecond
 
 // DismissAtPace ends every session with ErrShutdown, so many a second as ShutdownAtPace
-// does, and refuses nothing meanwhile: those that are open publish and subscribe as
+// does, and refuses nothing meanwhile: open sessions publish and subscribe as
 // ever, and new ones, which may still come, end as well. It is for a hub whose
 // successor serves already. It returns nil when no session is left; when ctx is done,
-// those that are left are ended at once, and its error is returned.
+// the remaining sessions are ended at once, and its error is returned.
 func (h *Hub) DismissAtPace(ctx context.Context, perSecond int) error {
 	for {
 		atPace(ctx, h.Sessions(), perSecond, endSession)

@@ -62,7 +62,7 @@ func (r *roll) observer() *hub.Observer {
 }
 
 // Sessions end in every way at every moment, by their edge, by others, by expiry and with
-// the hub, while they subscribe: whoever opens closes, and whoever joins leaves.
+// the hub, while they subscribe: each that opens closes, and each that joins leaves.
 func TestEndsAddUp(t *testing.T) {
 	for _, name := range []string{"immediate", "remote"} {
 		for _, shutdown := range []bool{false, true} {

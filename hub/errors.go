@@ -40,7 +40,7 @@ var (
 // Session.IsBusy.
 var ErrTooManyCommands = errors.New("hub: too many commands without an outcome")
 
-// ErrSessionID is the answer of Hub.Restore to what is no ID of a session.
+// ErrSessionID is the answer of Hub.Restore to an ID that no session can have.
 var ErrSessionID = errors.New("hub: this is no ID of a session")
 
 // ErrTooManyChannels is a Broker's answer when it would have to hold the state

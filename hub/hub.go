@@ -97,7 +97,7 @@ func (h *Hub) Connect(transport string, wake func()) (*Session, error) {
 	return h.ConnectAs(nil, transport, wake)
 }
 
-// ConnectAs is Connect for a client of which it is known who it is; id may be nil.
+// ConnectAs is Connect for a client whose identity is known; id may be nil.
 // When id expires, the session ends with an *access.Refusal of the cause Expired.
 func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Session, error) {
 	return h.open(strings.ToLower(rand.Text()), id, transport, wake) // at least 128 bits
@@ -105,7 +105,7 @@ func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Se
 
 // Restore is ConnectAs for a session that was opened by a Hub in another process and has
 // that one's ID, which no other session here may have. It has no subscriptions. It returns
-// ErrSessionID for what is no ID of a session.
+// ErrSessionID if id is no ID of a session.
 func (h *Hub) Restore(session string, id *access.Identity, transport string, wake func()) (*Session, error) {
 	if len(session) != len(rand.Text()) || strings.Trim(session, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 		return nil, ErrSessionID
@@ -129,7 +129,7 @@ func (h *Hub) open(session string, id *access.Identity, transport string, wake f
 	return s, nil
 }
 
-// remember adds a session to those that are open.
+// remember adds a session to the open ones.
 func (h *Hub) remember(s *Session) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

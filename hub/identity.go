@@ -6,12 +6,12 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Identity is who the session's client is, nil if that is not known.
+// Identity returns the identity of the session's client, nil if that is not known.
 func (s *Session) Identity() *access.Identity { return s.identity.Load() }
 
-// SetIdentity replaces who the session's client is, which may be nil: after a new
-// token of the same user, for example. The session ends when id expires, and no longer
-// when the old one does.
+// SetIdentity replaces the identity of the session's client, which may be nil: after a
+// new token of the same user, for example. The session ends when id expires, and no
+// longer when the old one does.
 func (s *Session) SetIdentity(id *access.Identity) {
 	s.identity.Store(id)
 	s.lock()

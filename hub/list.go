@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/firstn"
 )
 
-// Sessions are those that are open, in no order. The caller owns the slice.
+// Sessions returns the open sessions, in no order. The caller owns the slice.
 func (h *Hub) Sessions() []*Session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,7 +61,7 @@ func (h *Hub) EndSessions(match func(*Session) bool, reason error) (n int) {
 // order. The caller owns the slice.
 func (s *Session) Channels() []string { return s.channels(false) }
 
-// ChannelsAskedFor are those of Channels and those whose subscription has not begun
+// ChannelsAskedFor returns those of Channels and those whose subscription has not begun
 // yet, in order. The caller owns the slice.
 func (s *Session) ChannelsAskedFor() []string { return s.channels(true) }
 

@@ -38,7 +38,7 @@ func (h *Hub) Channels() []ChannelInfo {
 type ListQuery struct {
 	After string // only names that come after it, byte by byte
 	Limit int    // at most so many; it is positive
-	// OnlySubscribed leaves out what has no subscribers through this hub: the Broker is not asked.
+	// OnlySubscribed leaves out channels without subscribers through this hub: the Broker is not asked.
 	OnlySubscribed bool
 
 	Match func(name string) bool // only those for which it returns true; nil for all. It is called with no lock held

@@ -24,8 +24,8 @@ type Milestone struct {
 	// newest that was handed to the edge or left out on purpose.
 	Position Position
 
-	// Member is who is shown in the presence of the channel, see SubscribeOptions.Member;
-	// nil if that is not known. Nobody may modify it.
+	// Member is the identity shown in the presence of the channel, see
+	// SubscribeOptions.Member; nil if that is not known. It must not be modified.
 	Member *access.Identity
 
 	Gap         *Gap // of Observer.Gapped; nobody may modify it

@@ -227,8 +227,8 @@ func TestPatternsHaveMilestones(t *testing.T) {
 	}
 }
 
-// Who is shown in a channel is told where it begins and where it ends, also when the
-// session ends.
+// The identity shown in a channel is told where it begins and where it ends, also when
+// the session ends.
 func TestMilestonesSayWhoIsShown(t *testing.T) {
 	told := &milestones{}
 	h := newHub(t, nil, &hub.Options{Observer: told.observer()})

@@ -43,9 +43,9 @@ type MembersChange struct {
 	// this channel before it: 0 if there were no members before.
 	Previous, Number uint64
 
-	Joined []Member // also those who were there and of whom something else is known
-	Left   []string // IDs of sessions, also of those that came and went meanwhile
-	Moving []string // of those who left because the hub ends, and are about to come back through another one
+	Joined []Member // also members that were there and have changed
+	Left   []string // IDs of sessions, also of sessions that came and went meanwhile
+	Moving []string // of sessions that left because the hub ends, whose clients are about to come back through another one
 	Count  int      // of members after it; 0 says that there are none, whatever was told before
 }
 
@@ -105,7 +105,7 @@ func (m *Mirror) Number() uint64 { return m.number.Load() }
 
 // Own returns the members of a channel in this hub.
 func (m *Mirror) Own(channel string) OwnMembers {
-	own := OwnMembers{AsOf: m.number.Load()} // before the members: what is counted later comes again
+	own := OwnMembers{AsOf: m.number.Load()} // before the members: changes counted later come again
 	ch := m.hub.channels.find(channel)
 	if ch == nil {
 		return own
@@ -162,9 +162,9 @@ func (m *Mirror) Keep(channel string) (forget func()) {
 	}
 }
 
-// Apply has the Mirror know what has changed in a channel that is kept, through another
-// hub. Those who are Moving stay until somebody of their user comes back, or Settle is
-// called; without a user they leave at once.
+// Apply tells the Mirror of changes in a channel that is kept, through another
+// hub. Members that are Moving stay until a session of their user comes back, or Settle
+// is called; without a user they leave at once.
 func (m *Mirror) Apply(node string, c *MembersChange) {
 	m.with(c.Channel, func(r *remotes) {
 		now := time.Now()
@@ -188,7 +188,7 @@ func (m *Mirror) Replace(node, channel string, members []Member) {
 	m.with(channel, func(r *remotes) { r.replaceNode(node, members) })
 }
 
-// Linger has all members through a node be as those who are Moving: it has ended.
+// Linger treats all members through a node as Moving: it has ended.
 func (m *Mirror) Linger(node, channel string) {
 	m.with(channel, func(r *remotes) {
 		now := time.Now()
@@ -198,7 +198,7 @@ func (m *Mirror) Linger(node, channel string) {
 	})
 }
 
-// Settle ends the wait for those who left a node until before, and returns whether it
+// Settle ends the wait for members that left a node until before, and returns whether it
 // goes on for others of it.
 func (m *Mirror) Settle(node, channel string, before time.Time) (isLeft bool) {
 	m.with(channel, func(r *remotes) { isLeft = r.endLingerOf(node, before) })

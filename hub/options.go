@@ -57,7 +57,7 @@ type Options struct {
 	VectorChannelsMax  int
 
 	// JoinWindow is for how long joins and leaves of a channel are collected before
-	// those who watch are told, see SubscribeOptions.Presence. Default 1 s. It is
+	// the watchers are told, see SubscribeOptions.Presence. Default 1 s. It is
 	// at least a millisecond.
 	JoinWindow time.Duration
 
@@ -130,7 +130,7 @@ type Observer struct {
 
 	// Delivered is called for every publication with an Attributes.Trace, after it was
 	// handed to the sessions here that subscribe to its channel: how many these are, if
-	// any, and when that began. It is not called for what is read from history.
+	// any, and when that began. It is not called for publications read from history.
 	Delivered func(p *Publication, sessions int, began time.Time)
 
 	// Called is called for every call that was valid, once it has its outcome: who
@@ -198,7 +198,7 @@ func (o *Options) effective() (Options, error) {
 	return e, nil
 }
 
-// resolve makes of an option what it means. The error wraps an *OptionError.
+// resolve turns an option into its effective value. The error wraps an *OptionError.
 func resolve[T int | int64 | time.Duration](name string, value *T, fallback T) error {
 	if wrong := option.Resolve(value, fallback); wrong != "" {
 		return fmt.Errorf("hub: %w", &OptionError{name, wrong})

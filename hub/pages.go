@@ -8,8 +8,8 @@ import (
 
 // pages paces the pages of history that resuming subscriptions read: after a server was
 // lost, thousands of clients come back within seconds, and each page is as much work as
-// many deliveries. Whoever may not read yet stands in line and is woken; a subscription
-// that needs more than one page stands in line for each.
+// many deliveries. A reader that may not read yet stands in line and is woken; a
+// subscription that needs more than one page stands in line for each.
 //
 //	Take ─► enter ─┬─► read
 //	               └─► line ─► turn, by a timer ─► wake ─► Take ─► read
@@ -105,7 +105,7 @@ func (p *pages) turn() {
 	p.arm(time.Since(p.began))
 }
 
-// due takes those out of the line who may read now.
+// due takes the readers that may read now out of the line.
 func (p *pages) due() (turns []pageTurn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +125,7 @@ func (p *pages) due() (turns []pageTurn) {
 	return turns
 }
 
-// giveBack gives the page back of somebody who does not want it any more.
+// giveBack gives back a page that its reader does not want any more.
 func (p *pages) giveBack() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

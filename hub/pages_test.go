@@ -188,7 +188,7 @@ func TestLongHistoriesWaitForEachPage(t *testing.T) {
 	})
 }
 
-// Those who leave while they wait take no time from those behind them.
+// Sessions that leave while they wait take no time from those behind them.
 func TestWhoLeavesTakesNoPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, hub.Options{HistoryPagesPerSecond: 10}, 10)

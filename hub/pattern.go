@@ -13,7 +13,7 @@ import (
 // channel: it has a "*".
 func IsPattern(name string) bool { return strings.IndexByte(name, '*') >= 0 }
 
-// CheckPattern returns nil if pattern is one that can be subscribed to, else a
+// CheckPattern returns nil if pattern can be subscribed to, else a
 // *NameError. It is written like the name of a channel; the segment "*" stands for any
 // one segment, and "**" at the end for any one or more. A wildcard in the first segment
 // stands for none that begins with "@": those are the channels of users. A wildcard
@@ -36,10 +36,10 @@ func CheckPattern(pattern string) error {
 	return nil
 }
 
-// patterns are those that sessions of a hub are subscribed to. The subscriptions to a
-// pattern are those of a channel with its text as the name, which no channel has; they
-// are given nothing themselves. When something is published in a channel for the first
-// time since a pattern began, each session whose pattern matches it gets a derived
+// patterns are the patterns that sessions of a hub are subscribed to. The subscriptions
+// to a pattern are those of a channel with its text as the name, which no channel has;
+// they are given nothing themselves. When something is published in a channel for the
+// first time since a pattern began, each session whose pattern matches it gets a derived
 // subscription to that channel, see Hub.derive:
 //
 //	Receive ─► channel ─ is its generation that of patterns? ─► subs, derived ─► offer
@@ -97,7 +97,7 @@ func (t *patterns) remove(ch *channel, hasBegun bool) {
 // match returns the patterns that match a channel.
 func (t *patterns) match(channel string) []*channel { return t.matchSince(channel, 0) }
 
-// matchSince is match for those that have subscriptions of a later generation.
+// matchSince is match for patterns with subscriptions of a later generation.
 func (t *patterns) matchSince(name string, generation uint64) []*channel {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -15,8 +15,9 @@ import (
 )
 
 // TestPatternsConcurrently has everything happen at once: many publish in more channels
-// than a session keeps, patterns and channels come and go. Whoever keeps a pattern all
-// the time gets each channel's publications once and in order, but for what is announced.
+// than a session keeps, patterns and channels come and go. A session that keeps a pattern
+// all the time gets each channel's publications once and in order, but for what is
+// announced.
 func TestPatternsConcurrently(t *testing.T) {
 	const publishers, channels = 4, 12
 	each := 1500

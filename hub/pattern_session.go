@@ -467,7 +467,7 @@ func (s *Session) leavePattern(sub *subscription) {
 	}
 }
 
-// checkVector refuses a Vector for what is no pattern.
+// checkVector refuses a Vector for a channel that is no pattern.
 func (o *SubscribeOptions) checkVector() error {
 	if o.Vector == nil {
 		return nil

@@ -48,7 +48,7 @@ const VectorTextBytesMax = 64 << 10
 
 // VectorError says why something is no Vector.
 type VectorError struct {
-	Text    string // "" for one that was not parsed
+	Text    string // "" if it was not parsed
 	Problem string
 }
 

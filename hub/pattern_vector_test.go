@@ -84,7 +84,7 @@ func FuzzParseVector(f *testing.F) {
 	})
 }
 
-// TestVectorTracker: a tracker says how far somebody came who has seen what it has, and
+// TestVectorTracker: a tracker says how far a client came that has seen what it has, and
 // its text stays within its bounds.
 func TestVectorTracker(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -27,10 +27,10 @@ type Policy struct {
 	// publication, if there is one.
 	LastValue bool
 
-	// NoPresence keeps to itself who is subscribed.
+	// NoPresence hides the subscribers.
 	NoPresence bool
 
-	// JoinWindow is for how long joins and leaves are collected before those who watch
+	// JoinWindow is for how long joins and leaves are collected before the watchers
 	// are told, see SubscribeOptions.Presence. NoJoins tells nobody; the members can
 	// still be asked for.
 	JoinWindow time.Duration
@@ -52,8 +52,8 @@ type Policy struct {
 	KeyPointer string
 }
 
-// ErrNoPresence is the answer to who is subscribed to a channel whose Policy keeps
-// it to itself.
+// ErrNoPresence is the answer to a question about the members of a channel whose Policy
+// keeps it to itself.
 var ErrNoPresence = errors.New("hub: presence is off for this channel")
 
 // ErrNoJoins is the outcome of a subscription with Presence to a channel whose Policy

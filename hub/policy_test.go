@@ -82,7 +82,7 @@ func TestPolicyWhereOptionsKeepNothing(t *testing.T) {
 	}
 }
 
-// Policies that change reach those who are given the channel by a pattern.
+// Policies that change reach sessions that are given the channel by a pattern.
 func TestPoliciesChangeUnderPattern(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, &hub.Options{QueueCountMax: 3})

@@ -17,7 +17,7 @@ type Member struct {
 	ID        string    // of a session; "" of a user
 	Transport string    // of a session
 	Since     time.Time // when it subscribed, UTC; of a user, the session that has been there the longest
-	User      string    // who it is, "" if that is not known
+	User      string    // the user, "" if that is not known
 	Info      string    // what others may know of the user, as JSON, or ""
 	Sessions  int       // of a user: how many it has in the channel
 }
@@ -33,18 +33,18 @@ type PresenceQuery struct {
 	Limit int
 
 	// ByUser lists users, each with the number of its sessions, and leaves out sessions
-	// of which it is not known who they are.
+	// whose user is not known.
 	ByUser bool
 
 	// CountOnly leaves out the members.
 	CountOnly bool
 
 	// Latest lists members as they are this moment, also where somebody watches and has
-	// not been told yet: the Roster has no Version. It is for those who only look.
+	// not been told yet: the Roster has no Version. It is for callers that only look.
 	Latest bool
 
 	// IgnoresPolicy lists members although the Policy of the channel has NoPresence: for
-	// those who run the server.
+	// operators of the server.
 	IgnoresPolicy bool
 }
 
@@ -102,7 +102,7 @@ func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
 	return h.listMembers(channel, q, 0)
 }
 
-// listMembers is ListMembers where so many members are elsewhere, if it is not kept who.
+// listMembers is ListMembers where so many members are elsewhere, if their identities are not kept.
 func (h *Hub) listMembers(channel string, q PresenceQuery, elsewhere int) (Roster, error) {
 	if err := h.checkPresence(channel, q.IgnoresPolicy); err != nil {
 		return Roster{}, err
@@ -246,7 +246,7 @@ func parseCursor(text string) (*cursor, error) {
 }
 
 // noteCursor notes that a page of users was cut, see usersPresence. It returns false if the roster
-// that it is of is not the newest that those who watch are told of.
+// that it is of is not the newest that the watchers are told of.
 func (ch *channel) noteCursor(since int64, version uint64) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -283,7 +283,7 @@ func (r *Roster) cut(all []place, after *cursor, limit int) int64 {
 	return 0
 }
 
-// member is who stands there.
+// member is the member at that place.
 func (p *place) member() Member {
 	if p.sessions > 0 {
 		return p.who.memberOfUser(p.sessions)
@@ -306,7 +306,7 @@ func (sub *subscription) memberOfUser(sessions int) Member {
 	return m
 }
 
-// user is who sub is shown as, "" if that is not known.
+// user is the user that sub is shown as, "" if that is not known.
 func (sub *subscription) user() string {
 	if id := sub.identity(); id != nil {
 		return id.User

@@ -2,7 +2,7 @@ package hub
 
 import "time"
 
-// attendee is who is in a channel: a subscription here, or a remote.
+// attendee is a member of a channel: a subscription here, or a remote.
 type attendee interface {
 	place() place
 	sessionID() string
@@ -83,7 +83,7 @@ func (c crowd) all(yield func(attendee) bool) {
 	}
 }
 
-// crowd is who is in the channel now; mu is held.
+// crowd is the attendees of the channel now; mu is held.
 func (ch *channel) crowd() crowd {
 	c := crowd{subs: ch.subs}
 	if s := ch.shared; s != nil && s.remotes != nil {

@@ -87,7 +87,7 @@ func (c *changes) news() (n int) {
 	return n
 }
 
-// places are those who came and those who went, in no order.
+// places are the attendees that came or went, in no order.
 func (c *changes) places() (joined, left []place) {
 	moved := c.moved()
 	isMoved := func(id string) bool { _, ok := moved[id]; return ok }
@@ -112,7 +112,7 @@ func (c *changes) places() (joined, left []place) {
 	return joined, left
 }
 
-// all are everybody who came or went, also those of whom nobody is told, in no order.
+// all are all attendees that came or went, also those that no watcher is told of, in no order.
 func (c *changes) all() (joined, left []place) {
 	for _, one := range c.own {
 		if one.left != nil {

@@ -31,8 +31,8 @@ func (h *Hub) BeginMembers(channel string, q PresenceQuery, done func(Roster, er
 }
 
 // whenKnown calls then once, when what q asks for is known of other hubs: before it returns,
-// or later and from any goroutine. elsewhere is how many members there are, if it is not
-// kept who they are. It returns at once for what has an error as its answer.
+// or later and from any goroutine. elsewhere is how many members there are, if they are not
+// kept by identity. It returns at once for a query whose answer is an error.
 func (h *Hub) whenKnown(channel string, q *PresenceQuery, then func(elsewhere int)) {
 	m := h.mirror.Load()
 	if m == nil {
@@ -54,7 +54,7 @@ func (h *Hub) whenKnown(channel string, q *PresenceQuery, then func(elsewhere in
 	}
 }
 
-// keepsRemotes reports whether it is known who is in a channel elsewhere.
+// keepsRemotes reports whether the members of a channel elsewhere are known.
 func (h *Hub) keepsRemotes(channel string) bool {
 	ch := h.channels.find(channel)
 	if ch == nil {

@@ -82,7 +82,7 @@ func TestASubscriptionShowsItsMember(t *testing.T) {
 	})
 }
 
-// Who is shown is read while a subscription gets what few have.
+// The shown identity is read while a subscription gets its rare fields.
 func TestAMemberIsReadWhileABacklogBegins(t *testing.T) {
 	h := newHub(t, nil, nil)
 	done := make(chan struct{})
@@ -110,7 +110,7 @@ func TestAMemberIsReadWhileABacklogBegins(t *testing.T) {
 	}
 }
 
-// Whoever only looks sees members as they are, also those of whom nobody was told yet.
+// A caller that only looks sees members as they are, also those that no watcher was told of yet.
 func TestLatestMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)

@@ -78,7 +78,7 @@ func TestNeighboursAreTold(t *testing.T) {
 			bob.subscribe("c", hub.SubscribeOptions{})
 			bob.subscribe("secret", hub.SubscribeOptions{})
 		})
-		step("1>2 +[ann] -0 ~0 =2", func() { // who is there again has not left
+		step("1>2 +[ann] -0 ~0 =2", func() { // a user that is back has not left
 			ann.unsubscribe("c")
 			ann.subscribe("c", hub.SubscribeOptions{})
 		})
@@ -169,7 +169,7 @@ func TestSessionInTwoHubs(t *testing.T) {
 	})
 }
 
-// TestCountElsewhere: a count is that of all hubs, also where it is not kept who they are.
+// TestCountElsewhere: a count is that of all hubs, also where identities are not kept.
 func TestCountElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, nil)

@@ -121,7 +121,7 @@ type presenceModel struct {
 	tried     [2]int
 }
 
-// snapshot is a roster that somebody has read who does not watch.
+// snapshot is a roster that a session has read that does not watch.
 type snapshot struct {
 	version uint64
 	members map[string]bool
@@ -158,7 +158,7 @@ func (m *presenceModel) step() {
 	case n < 70:
 		f := m.followers[m.random.IntN(len(m.followers))]
 		f.ask(1 + m.random.IntN(40))
-	case n < 74: // somebody who does not watch reads the roster
+	case n < 74: // a session that does not watch reads the roster
 		r, err := m.h.ListMembers("c", hub.PresenceQuery{Limit: hub.NoLimit})
 		if err != nil {
 			m.t.Fatal(err)

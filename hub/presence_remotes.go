@@ -13,7 +13,7 @@ type remotes struct {
 	first   map[string]*remote       // by session; what else is said of it is behind it
 	own     map[string]*subscription // those here, by session
 	hidden  int                      // of first that are here, too
-	gone    map[string][]*remote     // those that linger, by user
+	gone    map[string][]*remote     // the remotes that linger, by user
 }
 
 func newRemotes(ch *channel) *remotes {
@@ -27,7 +27,7 @@ func newRemotes(ch *channel) *remotes {
 // count is how many are shown.
 func (r *remotes) count() int { return len(r.first) - r.hidden }
 
-// shown are those that are shown.
+// shown are the remotes that are shown.
 func (r *remotes) shown() []*remote {
 	list := make([]*remote, 0, r.count())
 	for id, m := range r.first {
@@ -203,7 +203,7 @@ func (r *remotes) linger(node, id string, now time.Time) {
 	}
 }
 
-// endLinger removes those of a user, who has come back.
+// endLinger removes the lingering remotes of a user that has come back.
 func (r *remotes) endLinger(user string) {
 	if len(r.gone) == 0 || user == "" {
 		return
@@ -237,7 +237,7 @@ func (r *remotes) endLingerOf(node string, before time.Time) (isLeft bool) {
 	return isLeft
 }
 
-// forgetLinger takes m out of those that linger.
+// forgetLinger takes m out of the lingering remotes.
 func (r *remotes) forgetLinger(m *remote) {
 	if m.lingers.IsZero() {
 		return

@@ -12,7 +12,7 @@ const shareWindow = 250 * time.Millisecond
 // channel.mu.
 type shared struct {
 	untold  []ownChange // since the Neighbours were told last
-	isDue   bool        // it is among those that are to be told of
+	isDue   bool        // its news is due to be told
 	number  uint64      // of the last change that they were told; 0 without members, or before the first
 	remotes *remotes    // nil unless the Neighbours want them kept
 }
@@ -83,7 +83,7 @@ func (ch *channel) share(sub *subscription, isThere bool) {
 	}
 }
 
-// shareIdentity has other hubs know who a session is by now.
+// shareIdentity tells other hubs the present identity of a session.
 func (s *Session) shareIdentity() {
 	if s.hub.mirror.Load() == nil {
 		return
@@ -104,7 +104,7 @@ func (s *Session) shareIdentity() {
 	}
 }
 
-// shareLoop tells the Neighbours of what has changed, until the hub closes.
+// shareLoop tells the Neighbours of changes, until the hub closes.
 func (m *Mirror) shareLoop() {
 	defer close(m.done)
 	timer := time.NewTimer(shareWindow)

@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// connectUser connects a session of a user, "" for somebody who is not known.
+// connectUser connects a session of a user, "" for a client that is not known.
 func connectUser(t testing.TB, h *hub.Hub, user string) *edge {
 	t.Helper()
 	if user == "" {
@@ -381,8 +381,8 @@ func TestSlowWatcher(t *testing.T) {
 	})
 }
 
-// TestWhileTheyAreTold: what happens while those who watch are being told is news of
-// the next window, and nobody is left out who still watches.
+// TestWhileTheyAreTold: what happens while the watchers are being told is news of
+// the next window, and no remaining watcher is left out.
 func TestWhileTheyAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
@@ -398,7 +398,7 @@ func TestWhileTheyAreTold(t *testing.T) {
 		h.edge("w").watch(false)
 		h.at(time.Second)
 		h.told("v", "+u +v +w =4")
-		h.told("w", "+u +v +w =4") // also of those who were there before it in this window
+		h.told("w", "+u +v +w =4") // also of those that were there before it in this window
 		h.join("ann")
 		meanwhile = func() {
 			h.leave("u")

@@ -16,7 +16,7 @@ type usersPresence struct {
 	late   int64 // the least since of those that joined since the last window, 0 if there is none
 }
 
-// userChange is a user of whom a session came or went since the last window.
+// userChange is a user with sessions that came or went since the last window.
 type userChange struct {
 	before int      // sessions at its beginning
 	who    attendee // the last one that came, else one that went

@@ -53,7 +53,7 @@ type watch struct {
 // presence is what a channel that is watched knows of its members besides the list. It
 // is there while somebody watches, and guarded by the mutex of the channel.
 //
-//	first change ─► window runs ─► it ends: one Changes for all who watch
+//	first change ─► window runs ─► it ends: one Changes for all watchers
 //	                 │ more changes                │ changes come while they are told
 //	                 └─► collected by session      └─► the next window
 type presence struct {
@@ -65,7 +65,7 @@ type presence struct {
 	window    time.Duration
 	timer     *time.Timer // nil before the first change
 	isDue     bool        // it runs
-	isTelling bool        // a window has ended, and those who watch are being told
+	isTelling bool        // a window has ended, and the watchers are being told
 
 	// As of the end of the last window, or of the beginning:
 
@@ -245,7 +245,7 @@ func (p *presence) before() crowd {
 	return was
 }
 
-// tell ends the window: those who watch are given one Changes of it. It is called by
+// tell ends the window: the watchers are given one Changes of it. It is called by
 // the timer, with no lock held.
 func (p *presence) tell() {
 	ch := p.channel
@@ -294,7 +294,7 @@ type news struct {
 	joined, left      []place // nil if there are more than ChangesMax
 }
 
-// end begins a new version of the roster, and returns what is new in it.
+// end begins a new version of the roster, and returns its news.
 func (p *presence) end() (sessions, users news) {
 	count := p.channel.members()
 	if sessions.changes = p.changed.news(); sessions.changes > 0 && sessions.changes <= ChangesMax {
@@ -309,7 +309,7 @@ func (p *presence) end() (sessions, users news) {
 	p.older, p.since = nil, changes{}
 	switch n := p.changed.len(); {
 	case p.roster != nil && n <= ChangesMax+count/8:
-		// Not more, because those who left stay in memory with it.
+		// Not more, because attendees that left stay in memory with it.
 		p.older, p.since, p.changed = p.roster, p.changed, changes{}
 	case n > ChangesMax:
 		p.changed = changes{} // its memory goes with it
@@ -321,7 +321,7 @@ func (p *presence) end() (sessions, users news) {
 	return sessions, p.endUsersWindow(p.version)
 }
 
-// owed is n as a push for everybody who watches; nil if nothing is new.
+// owed is n as a push for every watcher; nil if nothing is new.
 func (n *news) owed(channel string) *owed {
 	if n.changes == 0 {
 		return nil

@@ -47,12 +47,12 @@ type Attributes struct {
 	// It is none of ReservedEvents.
 	Event string
 
-	// User is whom the publication came from. An edge sets it, and never takes it
+	// User is the publisher. An edge sets it, and never takes it
 	// from a client.
 	User string
 
 	// Key says what a publication is about: a newer one with the same Key replaces
-	// it, for those who want the newest state. "" for none.
+	// it, for subscribers that want the newest state. "" for none.
 	Key string
 
 	// Exclude is the ID of a session that is not given the publication.
@@ -63,7 +63,7 @@ type Attributes struct {
 	// keeps it like others. Zero is never.
 	Expires time.Time
 
-	// Shape is how the payload is to be read, by those who can tell more of it than JSON
+	// Shape is how the payload is to be read, by clients that can tell more of it than JSON
 	// says. An edge sets it that made the payload so; a payload of another Kind than JSON
 	// has none.
 	Shape Shape
@@ -74,7 +74,7 @@ type Attributes struct {
 	Trace string
 }
 
-// withTrace is a with Trace set, or what has only that.
+// withTrace is a with Trace set, or a value that has only that.
 func (a *Attributes) withTrace(trace string) *Attributes {
 	var attributes Attributes
 	if a != nil {

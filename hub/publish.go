@@ -209,7 +209,7 @@ func (h *Hub) hand(transport string, m *Message, to Completer, ticket uint64) er
 	return nil
 }
 
-// give gives the Broker what was checked.
+// give gives the Broker a checked publication.
 func (h *Hub) give(transport string, m Message, p *Policy, to Completer, ticket uint64) {
 	if o := h.options.Observer; o != nil && o.Publishing != nil {
 		trace, done := o.Publishing(transport, m)

@@ -9,15 +9,15 @@ type Push struct {
 	Delivery *Delivery // a publication
 	Run      *Run      // several, from TakeRuns
 	Gap      *Gap      // publications that cannot be delivered
-	Behind   *Behind   // what is published does not come at present, or comes again
+	Behind   *Behind   // publications do not come at present, or come again
 	Outcome  *Outcome  // of a command of this session
 	Changes  *Changes  // members that came and went, see SubscribeOptions.Presence
 	Call     *CallPush // a call to answer, or the end of one, see Session.Register
 }
 
-// Changes are the members of a channel that came and went within a window, shared
-// by everybody who watches. One who came and went in between, or went and came back,
-// is in neither list. Nobody may modify it.
+// Changes are the members of a channel that came and went within a window, shared by all
+// watchers. A member that came and went in between, or went and came back, is in neither
+// list. It must not be modified.
 //
 // A Roster that has a Version, and every Changes of a greater one, applied in order,
 // is the roster as it is. To apply Changes is to put those of Joined among the

@@ -111,7 +111,7 @@ func (s *Session) catchUp(sub *subscription, seen Position) {
 func (s *Session) doubt(sub *subscription) {
 	s.lock()
 	if s.ended == endNot && !sub.gone && sub.backlog() != nil {
-		s.rewind(sub) // what is in it may follow a loss
+		s.rewind(sub) // its content may follow a loss
 	}
 	switch {
 	case s.ended != endNot || sub.gone:

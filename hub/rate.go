@@ -14,7 +14,7 @@ type pace struct {
 	burst    int       // publications in an interval
 	left     int       // of the interval that ends at next
 	next     time.Time // when the next interval may begin
-	delayed  int       // the place among those that wait for next, from 1; 0 if it does not
+	delayed  int       // the place among the subscriptions that wait for next, from 1; 0 if it does not
 }
 
 // paceMin is the shortest interval: a timer is not much finer.
@@ -62,7 +62,7 @@ func (s *Session) undelay(sub *subscription) {
 	}
 }
 
-// arm has the timer fire when the first of those that wait is due.
+// arm sets the timer to the first waiting subscription that is due.
 func (all *backlogs) arm(s *Session) {
 	d := time.Until(all.delayed[0].rare.Load().backlog.pace.next)
 	if all.timer == nil {

@@ -45,7 +45,7 @@ type IncomingCall struct {
 	Method   string
 	Kind     Kind
 	Data     []byte
-	User     string    // who asks, "" if that is not known
+	User     string    // the caller, "" if that is not known
 	Info     string    // what others may know of the user, as JSON, or ""
 	Session  string    // ID of the session that asks, "" if none does
 	Deadline time.Time // an answer after that comes too late
@@ -70,7 +70,7 @@ type Answer struct {
 	Data []byte
 }
 
-// CallError is the answer of an answerer that could not do what it was asked for.
+// CallError is the answer of an answerer that could not do the call.
 // Its caller gets it as it is.
 type CallError struct {
 	Type   string // names the error for programs: 1 to 255 printable bytes of UTF-8
@@ -166,7 +166,7 @@ func CheckMethod(name string) error {
 	return nil
 }
 
-// checkCall returns what is wrong with a call, and fills in its timeout.
+// checkCall returns the mistake in a call, and fills in its timeout.
 func (h *Hub) checkCall(c *Call) error {
 	if err := CheckMethod(c.Method); err != nil {
 		return err

@@ -61,8 +61,8 @@ type openCall struct {
 	over      error         // why it is over without an answer
 	isOver    bool          // it has its outcome
 	place     int           // in exchange.due
-	by        Answerer      // who has it
-	given     *registration // who has it, if a session does
+	by        Answerer      // the answerer that has it
+	given     *registration // the session's registration, if a session has it
 	owed      *owed         // the push by which it was given; nil until it was
 	withdrawn func()        // tells a handler that it is over; nil until it can be told
 }
@@ -315,7 +315,7 @@ func (x *exchange) expire() {
 	}
 }
 
-// party returns what is known of a session; mu is held.
+// party returns the record of a session; mu is held.
 func (x *exchange) party(s *Session) *party {
 	p, ok := x.parties.Get(s)
 	if !ok {
@@ -353,7 +353,7 @@ func (x *exchange) leave(s *Session) {
 	}
 }
 
-// close finishes what is open, and waits for the handlers of Hub.Handle.
+// close finishes the open calls, and waits for the handlers of Hub.Handle.
 func (x *exchange) close() {
 	x.mu.Lock()
 	x.closed = true

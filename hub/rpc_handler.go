@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Answerer says who answered a call, for the Observer.
+// Answerer names the answerer of a call, for the Observer.
 type Answerer string
 
 // The answerers.
@@ -152,7 +152,7 @@ func (x *exchange) checkHandled(c *openCall, a *Answer, err error) error {
 	case errors.Is(err, ErrTooManyCalls):
 		return ErrTooManyCalls
 	case err == ErrCallTimeout, err == ErrAnswererFailed, err == ErrAnswererGone:
-		return err // whoever returns these has logged why
+		return err // the function that returned it has logged why
 	case errors.Is(err, context.DeadlineExceeded) && !time.Now().Before(c.incoming.Deadline):
 		return ErrCallTimeout
 	case x.ctx.Err() != nil:

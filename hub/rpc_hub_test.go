@@ -40,7 +40,7 @@ func TestTheHubCalls(t *testing.T) {
 	}
 }
 
-// A call that is refused has its outcome, and whoever cancels it gets no second one.
+// A call that is refused has its outcome, and a caller that cancels it gets no second one.
 func TestCancelOfARefusedCall(t *testing.T) {
 	h := newHub(t, nil, &hub.Options{RPC: hub.RPC{OpenMax: 2, MethodOpenMax: 1}})
 	handleNever(t, h, "*")

@@ -19,7 +19,7 @@ type registration struct {
 	open      int    // calls it was given that are not over
 	missed    int    // calls it let pass since it last answered one
 	turn      uint64 // when it was given a call last
-	isStalled bool   // the session does not take what it is given
+	isStalled bool   // the session does not take its calls
 	place     int    // in its answerers
 }
 
@@ -29,8 +29,8 @@ const missedMax = 1 << 20
 // isFull reports whether it cannot be given a call now.
 func (r *registration) isFull() bool { return r.isStalled || r.open >= r.max }
 
-// answerers are the registrations for one pattern: a heap by who is to be given the
-// next call. That is the one with the fewest open calls, and among equals the one
+// answerers are the registrations for one pattern: a heap with the next to be given a
+// call on top. That is the one with the fewest open calls, and among equals the one
 // whose last was longest ago. Calls that were not answered count as open until one
 // is, or a session that answers nothing would be the least busy one for ever.
 type answerers struct{ list []*registration }
@@ -69,7 +69,7 @@ func (a *answerers) Pop() any {
 	return r
 }
 
-// next returns the one that is to be given a call, or nil if all are full.
+// next returns the registration that is to be given a call, or nil if all are full.
 func (a *answerers) next() *registration {
 	if len(a.list) == 0 || a.list[0].isFull() {
 		return nil
@@ -81,7 +81,7 @@ func (a *answerers) add(r *registration)    { heap.Push(a, r) }
 func (a *answerers) remove(r *registration) { heap.Remove(a, r.place) }
 func (a *answerers) fix(r *registration)    { heap.Fix(a, r.place) }
 
-// deadlines are open calls, the one that is due first on top.
+// deadlines are open calls, the first due on top.
 type deadlines []*openCall
 
 func (d deadlines) Len() int           { return len(d) }

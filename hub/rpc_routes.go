@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// routes finds what is kept under the most specific pattern that matches a name. It
+// routes finds the value under the most specific pattern that matches a name. It
 // is a tree of segments, and the wildcards are segments like others, as no name
 // contains them.
 //
@@ -37,7 +37,7 @@ func checkMethodPattern(text string) error {
 	return &MethodError{text, problem}
 }
 
-// get returns what is kept under a pattern, or nil.
+// get returns the value under a pattern, or nil.
 func (r *routes[T]) get(pattern string) *T {
 	at := &r.root
 	for segment := range strings.SplitSeq(pattern, "/") {
@@ -87,7 +87,7 @@ func (r *route[T]) remove(pattern string) {
 	}
 }
 
-// find returns what is kept under the most specific pattern that matches name, or
+// find returns the value under the most specific pattern that matches name, or
 // nil. It looks at each node once at most, so it costs no more than there are
 // patterns.
 func (r *routes[T]) find(name string) *T { return r.root.find(name, true) }

@@ -121,7 +121,7 @@ func FuzzMethod(f *testing.F) {
 	})
 }
 
-// Of equals the one whose turn was longest ago is next, and who is full is last.
+// Of equals the session whose turn was longest ago is next, and a full one is last.
 func TestAnswerersAgainstASearch(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var a answerers

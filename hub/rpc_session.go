@@ -78,7 +78,7 @@ func (s *Session) IsAnswering() bool {
 // the one that has the fewest open, in turn among equals. Its outcome is an error or
 // nothing: a *MethodError, an *OptionError, ErrRegistered or ErrTooManyRegistrations.
 //
-// Who may register is for the edge to decide. A session that answers sees what others
+// The edge decides which sessions may register. A session that answers sees what others
 // ask.
 func (s *Session) Register(tag uint64, pattern string, o RegisterOptions) {
 	if !s.handIn() {
@@ -232,7 +232,7 @@ func (x *exchange) forget(p *party, r *registration) {
 	x.registered--
 }
 
-// setStalled notes whether a session takes what it is given; mu is held.
+// setStalled notes whether a session takes its calls; mu is held.
 func (x *exchange) setStalled(s *Session, isStalled bool) {
 	if p, ok := x.parties.Get(s); ok {
 		for _, r := range p.registrations {

@@ -29,7 +29,7 @@ type Session struct {
 	identity  atomic.Pointer[access.Identity] // nil if it is not known
 	wake      func()
 
-	trailing atomic.Pointer[subscription] // the one that trails, see trail; nil if none does. It is stored with mu
+	trailing atomic.Pointer[subscription] // the subscription that trails, see trail; nil if none does. It is stored with mu
 
 	mu         sync.Mutex // guards what follows, and the state of its subscriptions; see lock
 	trailsFrom uint32     // the number of the first delivery to fetch
@@ -42,7 +42,7 @@ type Session struct {
 	woken      bool            // wake was called and no Take has answered it
 	closed     bool            // nothing can be taken any more
 	isBusy     bool            // the edge waits until fewer commands are outstanding
-	behind     []*subscription // those that read history, each in its turn
+	behind     []*subscription // the subscriptions that read history, each in its turn
 	read       *reading        // the page that is being read; nil while none is
 
 	outstanding int32     // commands without an outcome, or with one that was not taken
@@ -82,7 +82,7 @@ type commands struct {
 	expiry     *time.Timer      // nil if the session's identity does not expire
 	reason     error            // of endGiven
 
-	watches   map[*subscription]*watch // those that are told of members
+	watches   map[*subscription]*watch // the subscriptions that are told of members
 	rpc       *sessionRPC              // nil until it calls a method, or registers for one
 	backlogs  *backlogs                // nil until a subscription has one
 	patterned *patterned               // nil without patterns

@@ -25,8 +25,8 @@ const (
 	DropOldest
 
 	// Conflate keeps the newest that waits of each key, with a Gap of the reason
-	// GapConflated for those that it replaces. Publications without a key are about
-	// one and the same thing. If there are more keys than may wait, the oldest that
+	// GapConflated for the publications that it replaces. Publications without a key are
+	// about one and the same thing. If there are more keys than may wait, the oldest that
 	// wait are dropped, with a Gap of the reason GapDropped. A client that keeps up
 	// is given all: it counts as slow when 64 wait, or a queue is full, or one has
 	// waited while the channel went on for 100 ms, until nothing waits.
@@ -51,8 +51,8 @@ func CheckKeyPointer(pointer string) error {
 	return nil
 }
 
-// terms are how publications are given to a subscription: what its channel's policy says,
-// and what was wished for.
+// terms are how publications are given to a subscription: by its channel's policy, and by
+// its own options.
 type terms struct {
 	slow       SlowPolicy
 	rate       int // publications a second; 0 is no maximum
@@ -74,7 +74,7 @@ func (p *Policy) terms(wish int) terms {
 	return t
 }
 
-// replaces reports whether a newer publication takes the place of one that waits.
+// replaces reports whether a newer publication takes the place of a waiting one.
 func (t *terms) replaces() bool { return t.slow == Conflate || t.rate > 0 }
 
 // needsBacklog reports whether what waits is kept apart from the session's queue.

@@ -57,7 +57,7 @@ type omission struct {
 	reason GapReason // the gravest
 }
 
-// add adds those that come after o.
+// add adds an omission that comes after o.
 func (o *omission) add(later omission) {
 	if later.count == 0 {
 		return
@@ -215,7 +215,7 @@ func (b *backlog) replaceReason() GapReason {
 	return GapRate
 }
 
-// goBack discards the backlog: what was in it is read from history; s.mu is held.
+// goBack discards the backlog: its publications are read from history; s.mu is held.
 func (s *Session) goBack(sub *subscription) {
 	s.discard(sub)
 	if !sub.catching {

@@ -42,7 +42,7 @@ type subscription struct {
 
 // rare is what few subscriptions need.
 type rare struct {
-	member *access.Identity // who is shown instead of the session's; nil for that; not modified
+	member *access.Identity // shown instead of the session's; nil for that; not modified
 
 	// Guarded by session.mu:
 
@@ -60,7 +60,7 @@ func (sub *subscription) needRare() *rare {
 	return r
 }
 
-// identity is who is shown as a member, nil if that is not known.
+// identity is shown as a member, nil if it is not known.
 func (sub *subscription) identity() *access.Identity {
 	if r := sub.rare.Load(); r != nil && r.member != nil {
 		return r.member
@@ -133,15 +133,15 @@ type SubscribeOptions struct {
 	Presence bool
 
 	// PresenceByUser, with Presence, tells of users instead of sessions: one comes with
-	// the first session and goes with the last one. Sessions of which it is not known
-	// who they are do not count.
+	// the first session and goes with the last one. Sessions without a known user do not
+	// count.
 	PresenceByUser bool
 
-	// Member, not nil, is who is shown in the presence of the channel for this
+	// Member, not nil, is the identity shown in the presence of the channel for this
 	// subscription, in the place of the session's identity: its User and its Info. What
 	// the session may do, and when it ends, is not concerned. A subscription that goes on
-	// after Suspend keeps who it began with, and one to a pattern, which is no member of
-	// any channel, shows nobody. It is not modified any more.
+	// after Suspend keeps the one that it began with, and one to a pattern, which is no
+	// member of any channel, shows nobody. It is not modified any more.
 	Member *access.Identity
 
 	// Deltas has deliveries know the publication before them, see Delivery.Base, for
@@ -294,7 +294,7 @@ func (s *Session) begin(sub *subscription, from *asked, position, top Position) 
 	}
 }
 
-// beginKnowing is begin, once it is known who is in the channel if that is to be told.
+// beginKnowing is begin, once the members of the channel are known if they are to be told.
 func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Position) {
 	if o := s.hub.options.Observer; o != nil && o.Joined != nil {
 		s.lock()

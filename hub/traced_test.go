@@ -9,7 +9,7 @@ import (
 )
 
 // Every way to publish is watched, and what it is given as a trace goes with the
-// publication to those who deliver it.
+// publication to the edges that deliver it.
 func TestPublicationsAreWatched(t *testing.T) {
 	for _, broker := range []hub.Broker{newBroker(), struct{ hub.Broker }{newBroker()}} { // the second one may wait
 		var begun []string

@@ -39,7 +39,7 @@ func (t *trail) hasRoom(p *Publication) bool {
 	return n == 0 || n < trailMax && t.bytes+len(p.Data) <= trailBytesMax
 }
 
-// append appends d. Those who see its number see it.
+// append appends d. A reader that sees its number sees it.
 func (t *trail) append(d *Delivery) {
 	n := t.n.Load()
 	switch {
@@ -129,9 +129,9 @@ func (s *Session) beginTrailing(sub *subscription, next uint32) {
 // endTrailing returns what the session has to fetch, and of which subscription; s.mu is held,
 // and it trails.
 //
-// A delivery is appended first, and then looks who does not trail. Here it is the other
-// way round, so no delivery is missed by both; one that both see comes twice, which
-// enqueue notices.
+// A delivery is appended first, and then looks for subscriptions that do not trail. Here
+// it is the other way round, so no delivery is missed by both; one that both see comes
+// twice, which enqueue notices.
 func (s *Session) endTrailing() (sub *subscription, t *trail, i, n int) {
 	sub = s.trailing.Load()
 	ch := sub.channel
@@ -189,7 +189,7 @@ func (s *Session) takeRun(dst []Push, taken *portion) []Push {
 	return append(dst, Push{Channel: sub.channel.name, Run: run})
 }
 
-// endTrail has all who trail fetch what there is, and gives the trail up.
+// endTrail makes all trailing subscriptions fetch the rest, and gives the trail up.
 func (ch *channel) endTrail(subs []*subscription) {
 	for _, sub := range subs {
 		if s := sub.session; s.trailing.Load() == sub {
