@@ -34,7 +34,7 @@ func refuse(status int, format string, args ...any) *fault {
 // signatureAge is how far the time of a request may be from ours.
 const signatureAge = 600 * time.Second
 
-// call is a request of the HTTP API, whose signature was checked.
+// call is a request of the HTTP API, after its signature was checked.
 type call struct {
 	server *Server
 	app    *app.App
@@ -47,7 +47,7 @@ type call struct {
 type operation struct {
 	method string
 	do     func(*call, *http.Request, string) (any, *fault)
-	name   string // what is in the path, decoded
+	name   string // the name in the path, decoded
 }
 
 // operationOf finds the operation of a path, which is what follows /apps/ID/. A channel's
@@ -180,7 +180,7 @@ func (c *call) authenticate(r *http.Request, path string) *fault {
 		return refuse(401, "the body_md5 %s is not that of the body, which is %s: was the body changed on its way?", shortened(digest), hex.EncodeToString(sum[:]))
 	}
 	// Libraries sign the path that they were given. A proxy, or Prefix, may have put
-	// something before it; and what is encoded in it may have been signed decoded.
+	// something before it; and characters encoded in it may have been signed decoded.
 	signature, secret := c.query.Get("auth_signature"), string(c.app.Secret)
 	paths := []string{path, c.server.o.Prefix + path}
 	if decoded, err := url.PathUnescape(path); err == nil && decoded != path {
@@ -221,8 +221,8 @@ func parameters(query string) ([]protocol.Parameter, *fault) {
 // infos are what a back end asks to be told of channels.
 type infos struct{ users, subscriptions, cache bool }
 
-// parseInfos reads a list of names, joined by commas. allowed are those that may be asked
-// for.
+// parseInfos reads a list of names, joined by commas. allowed are the names that may be
+// asked for.
 func parseInfos(text string, allowed ...string) (i infos, f *fault) {
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.TrimSpace(name)

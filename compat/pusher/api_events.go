@@ -34,7 +34,7 @@ type event struct {
 	names    []string      // of the channels
 }
 
-// channelAnswer is what is said of a channel: what was asked for, and nothing else.
+// channelAnswer is the answer about a channel: the attributes asked for, and nothing else.
 type channelAnswer struct {
 	Occupied      *bool            `json:"occupied,omitempty"`
 	Users         *int             `json:"user_count,omitempty"`
@@ -42,7 +42,7 @@ type channelAnswer struct {
 	Cache         *json.RawMessage `json:"cache,omitempty"`
 }
 
-// channelsAnswer is what is said of channels by name, nothing if it was not asked for.
+// channelsAnswer is the answer about channels by name, empty if it was not asked for.
 type channelsAnswer struct {
 	Channels map[string]channelAnswer `json:"channels,omitzero"`
 }

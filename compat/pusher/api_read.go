@@ -80,8 +80,8 @@ func (c *call) channel(r *http.Request, name string) (any, *fault) {
 	return answer, nil
 }
 
-// What is asked of the members of a channel: how many sessions there are, whatever they
-// speak, and how many users.
+// The questions about the members of a channel: how many sessions there are, whatever
+// they speak, and how many users.
 var (
 	countOfSessions = hub.PresenceQuery{CountOnly: true, Latest: true, IgnoresPolicy: true}
 	countOfUsers    = hub.PresenceQuery{ByUser: true, CountOnly: true, Latest: true}

@@ -20,8 +20,8 @@ type signed struct {
 }
 
 // serveAuth signs whatever it is asked to, for the development app: it is the endpoint of
-// an application that lets everybody in. A form may say who somebody is with user_id and
-// user_info; else it is made of the socket ID.
+// an application that lets everybody in. A form may name the user with user_id and
+// user_info; else the user is made of the socket ID.
 func (s *Server) serveAuth(w http.ResponseWriter, r *http.Request, isUser bool) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

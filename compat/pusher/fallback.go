@@ -10,8 +10,8 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// fallback serves clients for whom there is no WebSocket: the same messages, as those of
-// a SockJS session at /pusher/app/KEY.
+// fallback serves clients without a WebSocket: the same messages, in a SockJS session at
+// /pusher/app/KEY.
 type fallback struct {
 	server *Server
 	sock   *sockjs.Server
@@ -140,7 +140,7 @@ func (c *conversation) OnDrain(s *sockjs.Session) {
 }
 
 // pace has a client read no more while too much of what it sent is under way, and ends a
-// session whose stream is long.
+// session with a long stream.
 func (c *conversation) pace(s *sockjs.Session) {
 	if c.out.written > streamBytesMax && s.Transport() == sockjs.XHRStreaming {
 		s.Close(protocol.CodeReconnect, "the stream is long; come back for another")

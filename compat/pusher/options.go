@@ -94,7 +94,7 @@ type Options struct {
 // app.
 type Webhooks struct {
 	// Delay is how long a channel has to be without subscribers, and a member gone, until
-	// an application is told. One that is back by then was never away. Default 3 s.
+	// an application is told. A member that is back by then was never away. Default 3 s.
 	Delay time.Duration
 
 	// Retry is for how long an event is worth trying to send, with pauses that double
@@ -110,8 +110,8 @@ type Webhooks struct {
 	BytesMax  int
 
 	// AllowPrivate lets requests go to addresses that are not of the public internet.
-	// Default: not, or whoever configures an app could have the server ask what nobody
-	// else can reach.
+	// Default: not, or the configuration of an app could have the server ask addresses
+	// that nobody else can reach.
 	AllowPrivate bool
 
 	// Wrap, if not nil, is put around what sends requests.

@@ -84,7 +84,7 @@ func (t *tellings) tell(a *app.App, hook string, text []byte) {
 // hurry leaves each event one attempt; t.mu is held.
 func (s *sender) hurry() { close(s.hurried) }
 
-// sendLoop sends what is queued, until nothing is.
+// sendLoop sends the queue, until it is empty.
 func (s *sender) sendLoop() {
 	client := s.t.server.webhookClient()
 	defer client.CloseIdleConnections()

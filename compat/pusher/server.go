@@ -47,8 +47,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Carry says by which Transport the hub is reached: it asks who clients are, and names
-// errors. Call it once, before anything is served.
+// Carry sets the Transport by which the hub is reached: it has clients identified, and
+// names errors. Call it once, before anything is served.
 func (s *Server) Carry(t *transport.Transport) { s.transport.Store(t) }
 
 // Close ends the sessions of the fallback transports and sends what webhooks there still
@@ -115,8 +115,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Open implements transport.Protocol. What is wrong is said on the connection that was
-// asked for: no page is shown why a handshake was refused.
+// Open implements transport.Protocol. A fault is told on the connection that was asked
+// for: no page is shown why a handshake was refused.
 func (s *Server) Open(r *transport.Request) (dialect.OverSocket, *transport.Refusal) {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.Path(), s.o.Prefix), socketPath)
 	return s.open(strings.TrimSuffix(key, "/"), r.Query()), nil
@@ -185,7 +185,7 @@ func (s *source) App() *protocol.App {
 	return s.current
 }
 
-// view is what is made of the apps there are at a time. It is not modified.
+// view is derived from the apps there are at a time. It is not modified.
 type view struct {
 	all      []*app.App
 	apps     map[*app.App]*protocol.App
@@ -197,7 +197,7 @@ func (v *view) isOf(all []*app.App) bool {
 	return v != nil && len(v.all) == len(all) && (len(all) == 0 || &v.all[0] == &all[0])
 }
 
-// view is what is made of the apps as they are now.
+// view returns the view of the apps as they are now.
 func (s *Server) view() *view {
 	if v := s.views.Load(); v.isOf(s.o.Apps.All()) {
 		return v
@@ -254,8 +254,8 @@ func (s *Server) newApp(a *app.App) *protocol.App {
 	return p
 }
 
-// appOfChannel is the app whose channel, or user's channel, one of the hub is, nil if it
-// is none's. No prefix begins another, so there is at most one.
+// appOfChannel returns the app to which a channel of the hub, or its user, belongs, nil
+// if there is none. No prefix begins another, so there is at most one.
 func (s *Server) appOfChannel(channel string) *app.App {
 	byPrefix := s.view().byPrefix
 	for at := 0; ; {

@@ -29,17 +29,17 @@ const (
 	countFreely   = 100
 	countSoon     = time.Second
 	countLater    = 5 * time.Second
-	missedMax     = 10_000           // channels whose emptiness was told
+	missedMax     = 10_000           // channels that were told to be empty
 	missedForSure = 30 * time.Minute // after which it is told again
 )
 
 // tellings knows what the applications were told, and what they are to be told.
 //
-// Somebody who leaves is told of after a while, and only if nobody is back: a client that
+// A member's leave is told after a while, and only if the user is not back: a client that
 // loses its connection, or a server that is replaced, is not worth two events.
 type tellings struct {
 	server *Server
-	ctx    context.Context // ends what is being sent
+	ctx    context.Context // ends the request under way
 	cancel context.CancelFunc
 	sent   sync.WaitGroup // the goroutines of senders
 
@@ -61,7 +61,7 @@ type toldChannel struct {
 // memberKey is a user in a channel.
 type memberKey struct{ channel, user string }
 
-// toldMember is a user who is in a channel, as far as the application knows.
+// toldMember is a user in a channel, as far as the application knows.
 type toldMember struct {
 	sessions int
 	leaving  leaving
@@ -90,7 +90,7 @@ func (s *Server) Subscribed(_ *hub.Session, m hub.Milestone) { s.tellings.subscr
 // hub.Observer.Unsubscribed is to call.
 func (s *Server) Unsubscribed(_ *hub.Session, m hub.Milestone) { s.tellings.subscribed(&m, false) }
 
-// about finds out whose a channel is. name is "" where nobody wants to know.
+// about finds the app of a channel. name is "" where nobody wants to know.
 func (t *tellings) about(channel string) (a *app.App, space protocol.Space, name string) {
 	if channel == "" || channel[0] == '@' || hub.IsPattern(channel) {
 		return nil, space, ""
@@ -197,7 +197,7 @@ func (t *tellings) vacate(channel string) {
 	}
 }
 
-// remove tells of a user who is in a channel no more.
+// remove tells of a user that is in a channel no more.
 func (t *tellings) remove(key memberKey) {
 	a, _, name := t.about(key.channel)
 	t.mu.Lock()

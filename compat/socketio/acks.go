@@ -18,11 +18,11 @@ type ack struct {
 	isOff bool   // nobody waits
 }
 
-// waiting is a command whose outcome means something.
+// waiting is a command with an outcome that matters.
 type waiting struct {
 	ack       *ack   // nil if nobody waits
 	room      string // the channel that is joined; "" for none
-	membersOf string // the channel whose members are asked for; "" for none
+	membersOf string // the channel of the members asked for; "" for none
 }
 
 // await returns the tag of a command.
@@ -84,7 +84,7 @@ func (n *namespace) refuse(p *packet.Packet, err error, out *dialect.Effects) {
 	}
 }
 
-// emit sends an event of the server's own, whose argument is JSON.
+// emit sends an event of the server's own, with JSON as its argument.
 func (n *namespace) emit(event string, arg []byte, out *dialect.Effects) {
 	p := packet.Packet{Type: packet.Event, Namespace: n.name, Event: event, Args: arg}
 	out.Frames = append(out.Frames, p.Frames()...)

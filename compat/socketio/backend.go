@@ -8,10 +8,10 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Backend is the application behind the server: it decides who joins a namespace, and
-// answers events. Its methods are called from event loops, so none of them may block;
-// answer is called once, from any goroutine, at once or later. What they are given is
-// theirs to keep, and not to be modified.
+// Backend is the application behind the server: it decides which clients join a
+// namespace, and answers events. Its methods are called from event loops, so none of
+// them may block; answer is called once, from any goroutine, at once or later. What
+// they are given is theirs to keep, and not to be modified.
 type Backend interface {
 	// Connect is asked about a client that wants to join a namespace, and that the Guard
 	// has let in. A refusal is an *access.Refusal; with any other error it cannot be
@@ -20,7 +20,7 @@ type Backend interface {
 
 	// Event is given an event that Options.BackendEvents name, which is not published. An
 	// error is told to a client that waits for an acknowledgement: a *hub.CallError as it
-	// is, any other as one that it cannot do anything about.
+	// is, any other as an error that it cannot do anything about.
 	Event(r *EventRequest, answer func(*EventAnswer, error))
 
 	// Disconnect is told of the end of what Connect was asked about, if the client had
@@ -34,7 +34,7 @@ type Peer struct {
 	Namespace string // begins with a slash
 	Channel   string // of the namespace
 	Address   string // of the client, "" if it is not known
-	User      string // who it is by Connect, "" if that has not said
+	User      string // the client's by Connect, "" if that has not said
 }
 
 // ConnectRequest is what a Backend decides about.
@@ -42,12 +42,12 @@ type ConnectRequest struct {
 	Peer
 	Auth   json.RawMessage // what the client says with the option auth: an object, or nil
 	Query  string          // of the handshake, as it was sent; it may hold secrets
-	Fields [][2]string     // of the handshake: those that Options.Forward names
+	Fields [][2]string     // of the handshake: the fields that Options.Forward names
 }
 
-// ConnectAnswer lets a client in. The zero value leaves it who it is.
+// ConnectAnswer lets a client in. The zero value leaves its identity as it is.
 type ConnectAnswer struct {
-	// User, not "", is who the client is, and Info one JSON value that others may know.
+	// User, if not "", is the client's user, and Info one JSON value that others may know.
 	User string
 	Info json.RawMessage
 
@@ -96,7 +96,7 @@ func (a *ConnectAnswer) vouched(channel string) *access.Identity {
 		id.Grants = *a.Grants
 		return id
 	}
-	if channel[0] == '@' { // it belongs to a user, who may read it anyway
+	if channel[0] == '@' { // it belongs to a user, and the user may read it anyway
 		return id
 	}
 	own := []string{channel, channel + "/**"}

@@ -37,7 +37,7 @@ func (a *application) Disconnect(r *DisconnectRequest) {
 	a.left = append(a.left, r)
 }
 
-// The application says who a client is and in which rooms, and answers its events.
+// The application says a client's identity and its rooms, and answers its events.
 func TestBackend(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		held := make(chan struct{})
@@ -130,8 +130,8 @@ func TestBackend(t *testing.T) {
 	})
 }
 
-// Who is let into the namespace of a user's channel by an application that lets everybody in
-// everywhere has not got that channel.
+// A client that is let into the namespace of a user's channel, by an application that lets
+// everybody in everywhere, has not got that channel.
 func TestNoGrantForTheChannelOfAnother(t *testing.T) {
 	answer := &ConnectAnswer{User: "bob"}
 	for channel, want := range map[string]bool{"chat": true, "private-x": true, "@bob": true, "@ann": false, "@ann/x": false} {

@@ -23,8 +23,8 @@ type client struct {
 	isOver bool
 
 	// A POST of a polling client can bring more at once than its hearers may miss before
-	// they have their turn. What is too much waits here: the rest of one POST, and what of
-	// a WebSocket has been read.
+	// they have their turn. The excess waits here: the rest of one POST, and the messages
+	// read from a WebSocket.
 	taken   int // messages since the last turn of the others
 	waiting []message
 }
@@ -127,8 +127,8 @@ func (c *client) takeWaiting() {
 	}
 }
 
-// mustWait reports whether so much of what the client has sent is not done that no more
-// is taken.
+// mustWait reports whether so many commands of the client are not done that no more are
+// taken.
 func (c *client) mustWait() bool {
 	for _, conv := range c.list {
 		if conv.isBusy() {
@@ -281,7 +281,7 @@ func (c *client) leave(namespace string) {
 	}
 }
 
-// remove ends a conversation. One that may be recovered waits for its client.
+// remove ends a conversation. A conversation that may be recovered waits for its client.
 func (c *client) remove(conv *conversation, end transport.End, reason string, isRecoverable bool) {
 	c.list = slices.DeleteFunc(c.list, func(other *conversation) bool { return other == conv })
 	if conv.carrier != nil {

@@ -73,7 +73,7 @@ func (c *conversation) later(f func(isOver bool)) {
 	}
 }
 
-// close ends the conversation for later, and returns what is still to be done.
+// close ends the conversation for later, and returns the functions still to be called.
 func (c *conversation) close() (inbox []func(isOver bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -195,7 +195,7 @@ func (p *player) command(c *dialect.Command) {
 	p.say("%s", s)
 }
 
-// frames says what is sent, one message a line.
+// frames writes the messages that are sent, one a line.
 func (p *player) frames(frames ...[]byte) {
 	for _, b := range frames {
 		for len(b) > 0 {
@@ -214,7 +214,7 @@ func (p *player) frames(frames ...[]byte) {
 	}
 }
 
-// server does something for the hub, the application, or whoever sets the scene.
+// server does something for the hub, the application, or the author of the scene.
 func (p *player) server(line string) {
 	words := append(strings.SplitN(line, " ", 6), "", "", "", "", "", "")
 	position := func(text string) hub.Position {

@@ -25,8 +25,8 @@ type echoEvent struct {
 //	subscribe, unsubscribe   {"channel":"orders","auth":{…}}
 //	client event             {"channel":"orders","event":"client-typing","data":…}
 //
-// It returns false for what is none. Of a channel that begins with "presence-" the client
-// is told the users that are there, and those that come and go:
+// It returns false for an event that is none. Of a channel that begins with "presence-"
+// the client is told the users that are there, and the users that come and go:
 //
 //	presence:subscribed                 the channel, [{"user_id":…,"user_info":…},…]
 //	presence:joining, presence:leaving  the channel, {"user_id":…,"user_info":…}
@@ -97,7 +97,7 @@ func (n *namespace) refuseEcho(channel string, err error, out *dialect.Effects) 
 // echoMembersMax is how many users a client is told of at once.
 const echoMembersMax = hub.MembersMax
 
-// askMembers asks who is in a channel.
+// askMembers asks for the members of a channel.
 func (n *namespace) askMembers(channel string, out *dialect.Effects) {
 	out.Commands = append(out.Commands, dialect.Command{
 		Kind: hub.CommandPresence, Action: access.Presence, As: n.as, Channel: channel, Tag: n.await(waiting{membersOf: channel}),
@@ -105,7 +105,7 @@ func (n *namespace) askMembers(channel string, out *dialect.Effects) {
 	})
 }
 
-// tellMembers tells who is in a channel.
+// tellMembers tells the members of a channel.
 func (n *namespace) tellMembers(channel string, r *hub.Roster, out *dialect.Effects) {
 	if r == nil || !n.rooms[channel].hasMembers {
 		return
@@ -120,7 +120,8 @@ func (n *namespace) tellMembers(channel string, r *hub.Roster, out *dialect.Effe
 	n.emit("presence:subscribed", append(args, ']'), out)
 }
 
-// tellChanges tells who has come and gone, or asks who is there if that is too many.
+// tellChanges tells of members that have come and gone, or asks for all members if
+// there are too many changes.
 func (n *namespace) tellChanges(c *hub.Changes, out *dialect.Effects) {
 	if !n.rooms[c.Channel].hasMembers {
 		return

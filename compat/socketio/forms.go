@@ -40,7 +40,7 @@ func (f *forms) encode(p *hub.Publication, namespace string) []byte {
 }
 
 // encodeEcho is p as Laravel Echo has it: the event with the channel and the data. Others
-// may publish under any name; one that would be taken for the server's is none.
+// may publish under any name; a name that would be taken for the server's is none.
 func (f *forms) encodeEcho(p *hub.Publication) []byte {
 	out := eventOf(p)
 	if isOfEcho(out.Event) {

@@ -159,8 +159,8 @@ func FuzzRoom(f *testing.F) {
 	})
 }
 
-// roomOf is the inverse of roomChannel, and returns "" for what is no room of the
-// namespace.
+// roomOf is the inverse of roomChannel, and returns "" for a channel that is no
+// room of the namespace.
 func roomOf(channel, name string) string {
 	segment, ok := strings.CutPrefix(name, channel+"/")
 	if !ok || strings.Contains(segment, "/") {

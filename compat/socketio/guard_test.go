@@ -10,8 +10,8 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// tokens is a Guard whose tokens are names of users, each with what it may; the grants of
-// those who show none are those of "".
+// tokens is a Guard whose tokens are names of users, each with what it may; clients that
+// show none have the grants of "".
 type tokens struct {
 	grants map[string]string // by user: "subscribe chat, publish chat"
 
@@ -74,8 +74,8 @@ func (g *tokens) Leave(c *transport.Client) {
 	delete(g.there, c)
 }
 
-// A client is who its token says, for each namespace, and a verdict is told as the
-// protocol has it.
+// A client has the identity of its token, for each namespace, and a verdict is
+// told as the protocol has it.
 func TestGuard(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		g := &tokens{t: t, grants: map[string]string{"": "subscribe public", "ann": "subscribe chat, publish chat", "bob": "subscribe chat, subscribe chat/*"}}

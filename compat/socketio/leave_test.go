@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// slow is a Guard that says who somebody is when it is told to.
+// slow is a Guard that names a client when it is told to.
 type slow struct {
 	tokens
 	asked chan func()
@@ -27,8 +27,8 @@ func (g *slow) count() int {
 
 var _ transport.TokenGuard = (*slow)(nil)
 
-// Who has been let in and is not there any more has left, at once and once: also if the
-// client has gone while it was being asked who it is.
+// A client that has been let in and is not there any more has left, at once and once:
+// also if it has gone while the Guard was being asked about it.
 func TestWhoIsNotThereHasLeft(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		g := &slow{tokens: tokens{t: t, grants: map[string]string{"ann": "subscribe chat"}}, asked: make(chan func(), 1)}
@@ -66,7 +66,7 @@ func TestWhoIsNotThereHasLeft(t *testing.T) {
 	})
 }
 
-// A server that has as many sessions as it may has nobody in it whom it does not serve.
+// A server that has as many sessions as it may has no member that it does not serve.
 func TestWhoIsTooManyHasLeft(t *testing.T) {
 	g := &tokens{t: t, grants: map[string]string{"": "subscribe chat"}}
 	g.grants["ann"] = ""

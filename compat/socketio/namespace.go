@@ -21,14 +21,14 @@ type settings struct {
 	rules       rules
 	routed      routed // events for the Backend
 	isEcho      bool   // Laravel Echo is understood
-	asksConnect bool   // the Backend is asked who joins
+	asksConnect bool   // the Backend is asked about joins
 	describe    func(error) dialect.Failure
 }
 
-// namespace is a client in one namespace: a dialect whose frames are those of Socket.IO.
-// What the client says comes as an input, as packets belong to no namespace until they
-// have been read. Like every dialect it does no I/O and reads no clock: what a Backend is
-// to be asked is among asks.
+// namespace is a client in one namespace: a dialect with the frames of Socket.IO. The
+// client's packets come as inputs, as packets belong to no namespace until they have been
+// read. Like every dialect it does no I/O and reads no clock: what a Backend is to be
+// asked is among asks.
 //
 //	CONNECT ─► identify ─► (Backend) ─► (recover) ─► subscribe ─► CONNECT
 //	EVENT ─► rule, Backend, or publication ─► ACK
@@ -48,16 +48,16 @@ type namespace struct {
 	opened    int64            // in nanoseconds of Unix time
 	in        input            // what Receive is about
 	asks      []ask            // for the Backend; taken by the owner
-	asking    int              // those that are not answered
+	asking    int              // the ones not answered
 	joins     []string         // rooms that the Backend has answered with
 	numbers   uint64           // of asks and of tags
 	waiting   map[uint64]waiting
 	rooms     map[string]room  // by channel
 	pid       string           // "" without recovery
 	record    *record          // nil without recovery, and before it has joined
-	recovery  *recovering      // what is gone on with; nil for nothing
+	recovery  *recovering      // the session to go on with; nil for none
 	restores  string           // the ID that the session is to have, "" for a new one
-	owner     *access.Identity // whose session that was
+	owner     *access.Identity // the owner of that session
 	remembers func(*record)    // called when the client has joined, with recovery
 }
 
@@ -111,7 +111,7 @@ const asksMax = 16
 type room struct {
 	hasJoined  bool
 	isEcho     bool // a channel of Laravel Echo
-	hasMembers bool // and its client is told who is there
+	hasMembers bool // and its client is told of them
 	isVouched  bool // the Backend has joined it
 }
 
@@ -135,7 +135,7 @@ func (n *namespace) Deadline() time.Time { return time.Time{} }
 // Expire is never called.
 func (n *namespace) Expire(time.Time, *dialect.Effects) {}
 
-// Begin finds out who the client is.
+// Begin has the client identified.
 func (n *namespace) Begin(now time.Time, out *dialect.Effects) {
 	n.opened, n.numbers = now.UnixNano(), tagLast
 	out.Commands = append(out.Commands, dialect.Command{Kind: dialect.CommandIdentify, Tag: tagIdentify, Session: n.restores, Owner: n.owner})
@@ -196,7 +196,7 @@ func (n *namespace) admit(c *connected, out *dialect.Effects) {
 	n.join(out)
 }
 
-// user is who the Backend says that the client is.
+// user is the client's user as the Backend has said.
 func (n *namespace) user() string {
 	if n.as == nil {
 		return ""
@@ -304,7 +304,7 @@ func (n *namespace) identified(o *hub.Outcome, out *dialect.Effects) {
 	case o.Err != nil:
 		n.fail(o.Err, out)
 	default:
-		isOther := n.restores != "" && n.session != n.restores // than the one who was there
+		isOther := n.restores != "" && n.session != n.restores // than the client that was there
 		if isOther {
 			n.recovery = nil
 		}
@@ -345,8 +345,9 @@ func (n *namespace) removed(o *hub.Outcome, out *dialect.Effects) {
 	n.leaveNamespace(dialect.ClosingOf(err), out)
 }
 
-// fail refuses a client that has not joined. One that is told so does not come back by
-// itself, so only a verdict about it is: it tries again later if something else is wrong.
+// fail refuses a client that has not joined. A client that is told so does not come back
+// by itself, so it is told only of a verdict: it tries again later if something else is
+// wrong.
 func (n *namespace) fail(err error, out *dialect.Effects) {
 	closing := dialect.ClosingOf(err)
 	if !transport.IsRefusal(err) {

@@ -56,13 +56,14 @@ type Options struct {
 	// forwarded only if they count, see transport.Request.AdmitsCookies.
 	Forward []string
 
-	// Recovery is for how long a client whose connection has ended can go on with its
-	// rooms and what it has missed. Each event has its offset as one more argument then.
-	// Default: it cannot. The reference server has 2 minutes where it is on.
+	// Recovery is how long after the end of its connection a client can go on with its
+	// rooms and the events that it has missed. Each event has its offset as one more
+	// argument then. Default: it cannot. The reference server has 2 minutes where it is
+	// on.
 	Recovery time.Duration
 
-	// RecordsMax is how many clients may wait to be recovered; the one that has waited the
-	// longest goes. Default 10,000.
+	// RecordsMax is how many clients may wait to be recovered; the client that has waited
+	// the longest is forgotten. Default 10,000.
 	RecordsMax int
 
 	// ClientDir is a directory with the client, socket.io.js and its like, which many pages

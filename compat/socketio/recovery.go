@@ -14,8 +14,9 @@ import (
 // on behind any of them.
 const pairsMax = 128
 
-// record is what of a client in a namespace outlives its connection. It belongs to one
-// namespace at a time, or to the table of those that wait to be recovered.
+// record is the state of a client in a namespace that outlives its connection. It
+// belongs to one namespace at a time, or to the table of records that wait to be
+// recovered.
 //
 // In one channel the position that a client has is all there is to know. In several, the
 // newest events are remembered in their order, so that the position of each channel can
@@ -90,8 +91,8 @@ func (r *record) left(channel string) {
 	delete(r.begin, channel)
 }
 
-// at returns the positions of all channels at an offset, "" for one that has seen
-// nothing. ok is false if that is not known any more.
+// at returns the positions of all channels at an offset, "" for a client that has
+// seen nothing. ok is false if that is not known any more.
 func (r *record) at(offset string) (positions map[string]hub.Position, ok bool) {
 	positions = make(map[string]hub.Position, len(r.begin))
 	for channel, position := range r.begin {

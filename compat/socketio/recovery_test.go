@@ -21,8 +21,8 @@ func lastOffset(t *testing.T, event string) string {
 	return parts[len(parts)-2]
 }
 
-// A client whose connection is lost goes on with its id and its rooms, and is given what it
-// has missed.
+// A client whose connection is lost goes on with its id and its rooms, and is given the
+// events that it has missed.
 func TestRecovery(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		index := 0
@@ -94,7 +94,7 @@ func (p *peer) expectEndAfter() uint16 {
 	}
 }
 
-// What is lost is not gone on with: the client is told so by a new pid.
+// A lost session does not go on: the client is told so by a new pid.
 func TestRecoveryOfWhatIsLost(t *testing.T) {
 	s := newSite(t, "loop", Options{Recovery: time.Minute}, transport.Options{})
 	s.hub.SetPolicies(func(string) *hub.Policy { return &hub.Policy{Retention: hub.Retention{Count: 3, Age: time.Minute}} })
@@ -189,8 +189,8 @@ func TestPositionsOfSeveralChannels(t *testing.T) {
 	}
 }
 
-// Whoever has the pid of a client and is somebody else does not go on as that client: not
-// with its id, nor in rooms that the application has let it into.
+// A client with the pid of another does not go on as that client: not with its id, nor in
+// rooms that the application has let it into.
 func TestNobodyElseGoesOn(t *testing.T) {
 	onBothDrivers(t, func(t *testing.T, start func(Options, transport.Options) *site) {
 		g := &tokens{t: t, grants: map[string]string{"ann": "subscribe chat, publish chat", "bob": "subscribe chat, publish chat"}}

@@ -70,8 +70,8 @@ func New(t *transport.Transport, o *Options) (*Server, error) {
 // file of the client.
 func (s *Server) Serves(path string) bool { return s.engine.Serves(path) || s.files.serves(path) }
 
-// ServesFile reports whether path is that of a file of the client. Such a request has no
-// deadlines but those that it comes with.
+// ServesFile reports whether path is the path of a file of the client. Such a request
+// has no deadlines but its own.
 func (s *Server) ServesFile(path string) bool { return s.files.serves(path) }
 
 // ServeHTTP serves a request that net/http has read, for a path that Serves is about.
@@ -95,8 +95,9 @@ func (s *Server) Admit(r *engine.Request) engine.Admission {
 	return s.engine.Admit(r)
 }
 
-// SessionOf returns the SID that the query of a request for Engine.IO names, "" for one that
-// begins a session, and whether that session is here. See engineio.Options.SIDPrefix.
+// SessionOf returns the SID that the query of a request for Engine.IO names, "" for a
+// request that begins a session, and whether that session is here. See
+// engineio.Options.SIDPrefix.
 func (s *Server) SessionOf(query string) (sid string, isHere bool) { return s.engine.SessionOf(query) }
 
 // Stats returns the figures of Engine.IO, as they are now.
@@ -128,7 +129,7 @@ func (s *Server) forgetAll() {
 // asks reports whether the Backend is asked about clients.
 func (s *Server) asks() bool { return s.settings.asksConnect }
 
-// arrival is what is known of a client from its handshake.
+// arrival is the knowledge of a client from its handshake.
 type arrival struct {
 	visit       *transport.Visit
 	lapse       *time.Timer // ends the visit if no session comes of the handshake

@@ -123,7 +123,8 @@ func (s *site) end(session string) {
 	}
 }
 
-// hasEnded reports whether a session has ended since it was asked the last time: one that is restored ends again.
+// hasEnded reports whether a session has ended since it was asked the last time: a restored
+// session ends again.
 func (s *site) hasEnded(session string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// records are those of clients with recovery, by their pid: of those who are there, and of
-// those who may come back.
+// records are the records of clients with recovery, by their pid: of clients that are
+// there, and of clients that may come back.
 type records struct {
 	keep time.Duration // how long
-	max  int           // of those that wait
+	max  int           // of records that wait
 
 	mu    sync.Mutex // guards what follows, and the owners of records
 	byPID map[string]*record
@@ -106,12 +106,12 @@ func (t *records) forget(r *record) {
 	}
 }
 
-// sweep forgets those that have waited too long, or are too many; mu is held.
+// sweep forgets records that have waited too long, or are too many; mu is held.
 func (t *records) sweep() {
 	now := time.Now().UnixNano()
 	n := 0
 	for _, r := range t.queue {
-		waits := r.owner == nil && t.byPID[r.pid] == r // one that was put back stands there twice, and is taken for waiting where it stands first
+		waits := r.owner == nil && t.byPID[r.pid] == r // a record that was put back stands there twice, and is taken for waiting where it stands first
 		if waits && r.expires > now && t.wait <= t.max {
 			break
 		}

@@ -17,7 +17,7 @@ type App struct {
 
 	ClientEvents       bool // clients may publish in private and presence channels
 	SubscriptionCounts bool // they are told how many are subscribed
-	Watchlist          bool // they are told who of their watchlist is online
+	Watchlist          bool // they are told which users of their watchlist are online
 
 	ActivityTimeout       time.Duration // the silence after which clients ping
 	MembersMax            int           // users in a presence channel
@@ -30,7 +30,7 @@ type App struct {
 	// Describe is what a client is told of an error of the hub.
 	Describe func(error) dialect.Failure
 
-	nobody atomic.Pointer[access.Identity] // shared by all who have not signed in
+	nobody atomic.Pointer[access.Identity] // shared by all clients that have not signed in
 }
 
 // Meter counts what the sockets of an app do. Its methods are safe for concurrent use
@@ -64,8 +64,9 @@ type Source interface {
 	App() *App
 }
 
-// Identity is who a client of an app is in a channel of the hub: with whatever a
-// signature of the application is worth there. user is "" for somebody without a name.
+// identity returns the identity of a client of an app in a channel of the hub: with
+// whatever a signature of the application is worth there. user is "" for a client
+// without a name.
 func (a *App) identity(user string, info []byte, actions map[string][]string) *access.Identity {
 	grants, err := access.ParseGrants(actions)
 	if err != nil {
@@ -78,8 +79,8 @@ func (a *App) identity(user string, info []byte, actions map[string][]string) *a
 	return id
 }
 
-// client is the identity of whoever has the app's key, and has perhaps signed in: the
-// app's public channels are theirs. No wildcard stands for one that is closed.
+// client is the identity of a client with the app's key, which has perhaps signed in:
+// it may have the app's public channels. No wildcard stands for a closed channel.
 func (a *App) client(user string, info []byte) *access.Identity {
 	if user == "" {
 		if known := a.nobody.Load(); known != nil {
@@ -93,7 +94,7 @@ func (a *App) client(user string, info []byte) *access.Identity {
 	return id
 }
 
-// holder is the identity of whoever has shown a signature for a channel of the hub.
+// holder is the identity of a client that has shown a signature for a channel of the hub.
 func (a *App) holder(channel string, traits Traits, user string, info []byte) *access.Identity {
 	actions := map[string][]string{access.Subscribe.String(): {channel}}
 	if traits.Has(Presence) {

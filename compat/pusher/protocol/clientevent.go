@@ -17,12 +17,12 @@ import (
 // EventNameMax is how many characters the name of an event may have.
 const EventNameMax = 200
 
-// isOfClient reports whether an event is one that clients send.
+// isOfClient reports whether clients may send an event.
 func isOfClient(event string) bool {
 	return strings.HasPrefix(event, PrefixOfClients) && event != PrefixOfClients
 }
 
-// clientEvent is one that the Listener is to be told of, once it is published.
+// clientEvent is an event that the Listener is to be told of, once it is published.
 type clientEvent struct {
 	channel, event, user string
 	data                 []byte

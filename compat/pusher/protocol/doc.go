@@ -9,5 +9,5 @@
 //	                 ◄──frames──        ◄──pushes────
 //
 // A channel C of an app is the channel PREFIX+C of the hub, a user ID the user
-// PREFIX+ID, and what is sent to a user goes through the channel of that user.
+// PREFIX+ID, and messages to a user go through the channel of that user.
 package protocol

@@ -9,13 +9,13 @@ import (
 )
 
 // Forms are what the sockets of all apps with one prefix share: how a publication looks
-// on the wire, encoded once for all who are owed it. There is one for each prefix, and
+// on the wire, encoded once for all its receivers. There is one for each prefix, and
 // it lives as long as the server does. It is safe for concurrent use.
 type Forms struct {
 	space      Space
 	frame      *hub.Form[[]byte]
 	message    *hub.Form[*driver.Prepared] // for connections that compress
-	positioned *hub.Form[[]byte]           // of those who asked for positions
+	positioned *hub.Form[[]byte]           // for clients that asked for positions
 
 	newest atomic.Pointer[members] // that were encoded
 }
@@ -74,9 +74,8 @@ type change struct {
 	isAdded bool
 }
 
-// changes returns c as it is sent. Changes come to all who watch a channel at about the
-// same time, so the newest that were encoded are nearly always those that are wanted
-// next.
+// changes returns c as it is sent. Changes come to all watchers of a channel at about
+// the same time, so the newest that were encoded are nearly always wanted next.
 func (f *Forms) changes(c *hub.Changes, name string) *members {
 	if m := f.newest.Load(); m != nil && m.of == c {
 		return m

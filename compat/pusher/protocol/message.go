@@ -112,14 +112,14 @@ func ParseSignIn(data []byte) (SignIn, error) {
 	return s, nil
 }
 
-// The limits of what is said of a user.
+// The limits of the data about a user.
 const (
 	UserIDMax        = 128     // characters
 	UserInfoBytesMax = 1 << 10 // as JSON
 	WatchlistMax     = 100
 )
 
-// Member is who a client is in a presence channel: the channel_data.
+// Member is a client's user in a presence channel: the channel_data.
 type Member struct {
 	ID   string
 	Info json.RawMessage // compact, nil for none
@@ -145,7 +145,7 @@ func ParseMember(data string) (Member, error) {
 	return Member{id, info}, nil
 }
 
-// User is somebody who signs in: the user_data.
+// User is a user that signs in: the user_data.
 type User struct {
 	Member
 	Watchlist []string // IDs of users

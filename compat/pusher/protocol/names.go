@@ -16,10 +16,10 @@ type Traits uint8
 // The traits of a channel.
 const (
 	Private   Traits = 1 << iota // a subscription needs a signature
-	Presence                     // and says who it is; members are told of each other
-	Encrypted                    // what is published is not for us to read
+	Presence                     // and names the client; members are told of each other
+	Encrypted                    // publications are not for us to read
 	Cached                       // a subscriber is given the newest event first
-	OfUser                       // what is sent to a user who has signed in
+	OfUser                       // messages to a user that has signed in
 )
 
 // Has reports whether all traits of a are among t.
@@ -57,7 +57,7 @@ func TraitsOf(name string) Traits {
 }
 
 // Space is where the channels and users of an app are among those of the hub. The zero
-// value is that of an app whose channels have the same names everywhere.
+// value is the Space of an app whose channels have the same names everywhere.
 type Space struct{ prefix string }
 
 // NewSpace returns the space of an app with a prefix, which is "" or ends with "/": else
@@ -120,8 +120,8 @@ func isOfName(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_-=@,.;", c) >= 0
 }
 
-// Name returns what a channel of the hub is called by the app's clients. ok is false
-// for one that has no such name.
+// Name returns the name of a channel of the hub for the app's clients. ok is false
+// for a channel without such a name.
 func (s Space) Name(channel string) (name string, ok bool) {
 	if strings.HasPrefix(channel, "@") {
 		user, err := url.PathUnescape(channel[1:])
@@ -146,8 +146,9 @@ func (s Space) ID(user string) (id string, ok bool) {
 	return id, ok && id != ""
 }
 
-// statusChannel is where those who have signed in as a user are seen by those who watch
-// the user. Nothing is published there, and its name is no channel's of any app.
+// statusChannel is the channel in which clients that have signed in as a user are seen
+// by the watchers of the user. Nothing is published there, and its name is no channel's
+// of any app.
 func (s Space) statusChannel(id string) (string, error) {
 	channel, err := access.UserChannel(s.prefix + id)
 	if err == nil && len(channel)+len(statusSuffix) > access.PatternBytesMax {
@@ -194,7 +195,7 @@ func IsOfServer(event string) bool {
 }
 
 // eventOfClient is the inverse of EventOfHub. Other protocols have clients publish under any
-// name: one that would be taken for the server's is none.
+// name: a name that would be taken for the server's is none.
 func eventOfClient(event string) string {
 	if IsOfServer(event) {
 		return ""

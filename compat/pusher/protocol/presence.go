@@ -11,7 +11,7 @@ import (
 // roster is what a Socket knows of the members of a presence channel. The client keeps
 // the list; the Socket only knows up to where it has told it.
 type roster struct {
-	self    Member // who the client is there
+	self    Member // the client as a member
 	version uint64 // of what it was told
 	isAsked bool   // the members are being read again
 	users   []Member
@@ -76,7 +76,7 @@ func (r *roster) add(space Space, page *hub.Roster) {
 	}
 }
 
-// addSelf adds the client itself, of whom the members may not know yet.
+// addSelf adds the client itself, which the members may not have yet.
 func (r *roster) addSelf() {
 	if !slices.ContainsFunc(r.users, func(o Member) bool { return o.ID == r.self.ID }) {
 		r.users = append(r.users, r.self)

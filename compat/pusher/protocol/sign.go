@@ -44,8 +44,8 @@ func AuthUser(key, secret, socket, data string) string {
 	return key + ":" + Sign(secret, signedUser(socket, data))
 }
 
-// authProblem says what is wrong with an auth for text, "" if nothing is. It shows text,
-// because that is what has to be compared with what the application has signed; it never
+// authProblem describes the fault of an auth for text, "" if there is none. It shows
+// text, which has to be compared with the text that the application has signed; it never
 // shows the signature that would be right.
 func authProblem(key, secret, auth, what, text string) string {
 	got, signature, found := strings.Cut(auth, ":")

@@ -58,11 +58,11 @@ func (s *Socket) signedIn(app *App, o *hub.Outcome, out *dialect.Effects) {
 	}
 }
 
-// watching is a watchlist: users whose coming and going the client is told.
+// watching is a watchlist: the client is told when these users come and go.
 //
-// Who signs in subscribes to a channel beside its own, where it is a member, and who
-// watches it subscribes there as nobody. So the hub counts the connections of each user,
-// as it does in presence channels.
+// A user that signs in subscribes to a channel beside its own, as a member, and the
+// watchers of the user subscribe there without an identity. So the hub counts the
+// connections of each user, as it does in presence channels.
 type watching struct {
 	ids     map[string]string // by channel
 	waiting int               // subscriptions that have not begun
@@ -147,7 +147,7 @@ func (w *watching) change(c *hub.Changes) bool {
 	return ok
 }
 
-// tellStatuses tells who of the watchlist came and went, once it is known of all.
+// tellStatuses tells which users of the watchlist came and went, once it is known of all.
 func (s *Socket) tellStatuses(out *dialect.Effects) {
 	w := s.watching
 	if w == nil || w.waiting > 0 || len(w.online)+len(w.offline) == 0 {

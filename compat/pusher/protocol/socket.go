@@ -49,9 +49,9 @@ type Socket struct {
 	places   bool // the client has asked for positions
 
 	identity *access.Identity // the client's, as it is known to the hub
-	signing  *User            // who wants to sign in
-	user     *User            // who has
-	data     string           // with which somebody wants to sign in, as it was sent
+	signing  *User            // that wants to sign in
+	user     *User            // that has signed in
+	data     string           // of the user that wants to sign in, as it was sent
 
 	subs     map[string]*subscription // by channel of the hub
 	settling int                      // how many of them have not succeeded yet
@@ -81,7 +81,7 @@ func (s *Socket) Agree(_ string, isCompressed bool) { s.compress = isCompressed 
 // The tags of commands that are about no subscription.
 const (
 	tagOpen   = 1 + iota // begins the session
-	tagSignIn            // says who the client is
+	tagSignIn            // identifies the client
 	tagOthers            // and the first of all others
 )
 
@@ -277,7 +277,7 @@ func (s *Socket) Deadline() time.Time {
 	return s.due
 }
 
-// Expire pings a client that was silent, and gives up one that was asked.
+// Expire pings a client that was silent, and gives up a client that was pinged.
 func (s *Socket) Expire(now time.Time, out *dialect.Effects) {
 	app := s.source.App()
 	if app == nil {
@@ -310,7 +310,7 @@ func (s *Socket) event(event, channel string, data []byte, out *dialect.Effects)
 	s.send(appendEvent(nil, event, channel, data), out)
 }
 
-// send sends what is for this client alone.
+// send sends a message for this client alone.
 func (s *Socket) send(text []byte, out *dialect.Effects) {
 	if s.compress {
 		out.Messages = append(out.Messages, prepare(text))

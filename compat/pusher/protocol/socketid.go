@@ -23,8 +23,8 @@ const (
 	lowRange  = 10_000_000_000
 )
 
-// SocketID is the socket ID of a session of the hub. ok is false for what is no ID of
-// one.
+// SocketID is the socket ID of a session of the hub. ok is false for a text that is
+// no ID of a session.
 func SocketID(session string) (id string, ok bool) {
 	if len(session) != sessionIDBytes {
 		return "", false

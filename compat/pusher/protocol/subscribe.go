@@ -19,11 +19,11 @@ type subscription struct {
 	channel string // of the hub
 	traits  Traits
 	tag     uint64           // of its commands
-	as      *access.Identity // who has it, nil for the client as it is
+	as      *access.Identity // the identity that has it, nil for the client's own
 
 	settling *settling // nil once it has succeeded
 	members  *roster   // of a presence channel
-	counts   *counts   // of a channel whose subscribers are counted; nil without
+	counts   *counts   // of a channel with counted subscribers; nil without
 }
 
 // settling is a subscription until it succeeds.
@@ -38,7 +38,7 @@ type settling struct {
 	bytes    int           // of their payloads
 }
 
-// What is held until a subscription succeeds, as much as waits in a session.
+// The limits of publications held until a subscription succeeds, as much as waits in a session.
 const (
 	heldMax      = hub.DefaultQueueCountMax
 	heldBytesMax = hub.DefaultQueueBytesMax
@@ -84,7 +84,7 @@ func (s *Socket) subscribe(app *App, data []byte, out *dialect.Effects) {
 	s.ask(app, sub, &asked, out)
 }
 
-// authorize says why the client may not have a channel, and who it is there if it may.
+// authorize returns why the client may not have a channel, or its identity there if it may.
 func (s *Socket) authorize(app *App, sub *subscription, asked *Subscribe) (problem string) {
 	switch {
 	case sub.traits.Has(OfUser):
@@ -298,7 +298,7 @@ func (s *Socket) succeed(now time.Time, app *App, sub *subscription, out *dialec
 }
 
 // hold keeps a publication for a subscription that has not succeeded yet: the client
-// hears nothing of a channel before that. It reports false for one that has.
+// hears nothing of a channel before that. It reports false for a subscription that has.
 func (s *Socket) hold(p *hub.Push) bool {
 	sub := s.subs[p.Channel]
 	if sub == nil || sub.settling == nil {
@@ -311,7 +311,7 @@ func (s *Socket) hold(p *hub.Push) bool {
 	}
 	if len(on.held) >= heldMax || len(on.held) > 0 && on.bytes+bytes > heldBytesMax {
 		// The members are read in the next turn, so this is a server that stands still: the
-		// newest are what is worth keeping.
+		// newest are worth keeping.
 		on.bytes -= on.drop()
 	}
 	on.held = append(on.held, *p)
@@ -319,7 +319,7 @@ func (s *Socket) hold(p *hub.Push) bool {
 	return true
 }
 
-// drop makes room among what is held, and returns how many bytes it had.
+// drop makes room among the held publications, and returns how many bytes it has freed.
 func (on *settling) drop() (bytes int) {
 	if d := on.held[0].Delivery; d != nil {
 		bytes = len(d.Data)
@@ -345,7 +345,7 @@ func newestEvent(now time.Time, o *hub.Outcome, begin hub.Position) (newest *hub
 			continue // it is delivered
 		}
 		if a := p.Attributes; a != nil && (isOfClient(a.Event) || !a.Expires.IsZero() && !now.Before(a.Expires)) {
-			continue // nor is what is worth nothing any more
+			continue // nor are publications that are worth nothing any more
 		}
 		return &hub.Delivery{Publication: p}, false
 	}

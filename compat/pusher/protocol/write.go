@@ -38,8 +38,8 @@ const (
 	EventBinary  = "binary"
 )
 
-// appendEvent appends an event of the protocol, whose data is text that holds JSON, as
-// nearly everything the server says has it. channel is "" for none.
+// appendEvent appends an event of the protocol. Its data is text that holds JSON, as
+// in nearly all events of the server. channel is "" for none.
 func appendEvent(dst []byte, event, channel string, data []byte) []byte {
 	dst = appendHead(dst, event, channel)
 	dst = append(dst, `,"data":`...)
@@ -57,7 +57,7 @@ func appendHead(dst []byte, event, channel string) []byte {
 	return dst
 }
 
-// appendError appends pusher:error, the one event of the server whose data is an object.
+// appendError appends pusher:error, the one event of the server with an object as its data.
 // A code of 0 is none.
 func appendError(dst []byte, code int, message string) []byte {
 	dst = append(dst, `{"event":"`+eventError+`","data":{"code":`...)
@@ -140,7 +140,7 @@ func appendRoster(dst []byte, users []Member) []byte {
 	return append(dst, "}}"...)
 }
 
-// appendInfo appends what is said of a user, null for nothing.
+// appendInfo appends the info of a user, null for none.
 func appendInfo(dst, info []byte) []byte {
 	if len(info) == 0 {
 		return append(dst, "null"...)
