@@ -102,7 +102,7 @@ func (a *App) Name(channel string) (name string, ok bool) {
 	return name, ok && name != ""
 }
 
-// User is the user whom the app's clients call name. Nobody has no name anywhere.
+// User is the user that the app's clients call name. Nobody has no name anywhere.
 func (a *App) User(name string) string {
 	if name == "" {
 		return ""

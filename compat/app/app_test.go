@@ -104,8 +104,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Everything that is wrong is said, of each app, and what is missing twice is not said to
-// be that of another app.
+// Every fault of each app is told, and a field that is missing twice is not said to be
+// another app's.
 func TestFaults(t *testing.T) {
 	broken := app.App{Secret: []byte("short"), Prefix: "shop", MembersMax: -1, Webhooks: []app.Webhook{{Events: []string{"x"}}}}
 	same := news()
@@ -127,7 +127,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// What is at a bound is accepted.
+// A value at a bound is accepted.
 func TestBounds(t *testing.T) {
 	a := shop()
 	a.ID, a.Key = strings.Repeat("i", app.NameBytesMax), strings.Repeat("k", app.NameBytesMax)

@@ -22,7 +22,7 @@ type table struct {
 	byID  map[string]*App
 }
 
-// state is what is counted of an app, whatever its settings become.
+// state is the counts of an app, whatever its settings become.
 type state struct {
 	connections, refused, published, limited, delivered atomic.Int64
 
@@ -49,7 +49,7 @@ func New(apps []App) (*Apps, error) {
 // Replace has apps be those there are from now on; those of before with the same ID go
 // on counting where they were. After an error, a *FieldError, nothing has changed.
 //
-// Who holds an App of before keeps it as it was: see Current.
+// A caller that holds an earlier App keeps it as it was: see Current.
 func (s *Apps) Replace(apps []App) error {
 	apps = slices.Clone(apps)
 	if err := Check(apps); err != nil {
@@ -79,7 +79,7 @@ func (s *Apps) Replace(apps []App) error {
 	return nil
 }
 
-// ByKey is the app whose key clients show, or nil.
+// ByKey returns the app whose key clients show, or nil.
 func (s *Apps) ByKey(key string) *App { return s.current.Load().byKey[key] }
 
 // ByID is the app of an ID, or nil.

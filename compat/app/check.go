@@ -11,11 +11,11 @@ import (
 	"github.com/godwit-io/godwit/internal/option"
 )
 
-// FieldError says what is wrong with one of several apps. It holds no secret.
+// FieldError describes a fault of one of several apps. It holds no secret.
 type FieldError struct {
 	Index   int    // of the app
 	Field   string // of App, such as "Prefix"
-	Problem string // what is wrong, and what would be right
+	Problem string // the fault, and what would be right
 }
 
 // Error names the app by its index.
@@ -71,7 +71,7 @@ func checkPrefixes(apps []App) *FieldError {
 		if !strings.HasPrefix(apps[second].Prefix, apps[first].Prefix) {
 			continue
 		}
-		// What is to be changed is the later of the two, or the one without a prefix.
+		// The later of the two is to be changed, or the one without a prefix.
 		at, other := max(first, second), min(first, second)
 		if apps[at].Prefix != "" && apps[other].Prefix == "" {
 			at, other = other, at

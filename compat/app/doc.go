@@ -1,5 +1,5 @@
 // Package app has the tenants of a server: the applications whose keys Pusher and
-// PieSocket clients show, and the part of the channels that is each one's own.
+// PieSocket clients show, and each one's own part of the channels.
 //
 //	key ──► App ──► Prefix ──► channels and users
 //	         └────► limits and counts

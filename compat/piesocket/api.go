@@ -115,7 +115,7 @@ func (a *API) servePublish(w http.ResponseWriter, r *http.Request) {
 	a.publish(w, r, owner, nameOf(p.ChannelID), p.Message)
 }
 
-// authenticate returns the app whose key and secret a request shows, or why there is none.
+// authenticate returns the app with the key and the secret of a request, or why there is none.
 // where says in which place they belong.
 func (a *API) authenticate(key, secret, where string) (*app.App, string) {
 	if key == "" || secret == "" {

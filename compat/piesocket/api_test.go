@@ -124,7 +124,7 @@ func TestAPIRate(t *testing.T) {
 	})
 }
 
-// Whoever prints what an API or a Protocol is made of prints no secret.
+// Printing the fields of an API or a Protocol prints no secret.
 func TestNoSecretInLogs(t *testing.T) {
 	var log bytes.Buffer
 	o := Options{Apps: apps(t, nil)}

@@ -33,7 +33,7 @@ func onBothDrivers(t *testing.T, o *Options, test func(t *testing.T, url string,
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, err := hub.New(broker, &hub.Options{Retention: hub.Retention{Count: 1 << 20}}) // nothing is lost by who is slow
+			h, err := hub.New(broker, &hub.Options{Retention: hub.Retention{Count: 1 << 20}}) // slow clients lose nothing
 			if err != nil {
 				t.Fatal(err)
 			}

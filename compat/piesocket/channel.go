@@ -19,7 +19,7 @@ type channel struct {
 	name     string // as clients call it
 	full     string // in the hub
 	member   member
-	as       *access.Identity // who the client is there
+	as       *access.Identity // the client's identity there
 	presence bool
 	options  hub.SubscribeOptions
 
@@ -29,8 +29,8 @@ type channel struct {
 
 	changes []*hub.Changes // of version 3, that wait for a list of members
 
-	// direct is, of what is sent to the user of a channel alone, that channel; of others
-	// it is nil.
+	// direct is nil, except in an entry for messages to the user of a channel alone: there
+	// it is that channel.
 	direct *channel
 }
 
@@ -101,8 +101,8 @@ func (s *Socket) newChannel(ask *asked, now time.Time) (*channel, *refusal) {
 	return c, nil
 }
 
-// directName is the channel of the hub for what is sent to a user of c alone, "" if there
-// is none: in version 3, and for who has no name, or too long a one.
+// directName is the channel of the hub for messages to a user of c alone, "" if there is
+// none: in version 3, and for a user with no name, or too long a name.
 func (s *Socket) directName(c *channel, user string) string {
 	if s.version == 3 || user == "" {
 		return ""
@@ -186,7 +186,7 @@ func (s *Socket) find(name string) *channel {
 	return s.channels[s.app.Channel(name)]
 }
 
-// sendChannel sends an event about a channel, and what is wrong with it if that is not "".
+// sendChannel sends an event about a channel, and its fault if that is not "".
 func (s *Socket) sendChannel(event string, c *channel, wrong string, out *dialect.Effects) {
 	s.sendNamed(event, c.name, wrong, out)
 }

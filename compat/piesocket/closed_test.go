@@ -14,7 +14,7 @@ import (
 )
 
 // A key, which stands in every page, opens no channel that is closed to others, whatever
-// the spelling: not as the channel of the URL, nor beside it, nor as what is sent to one user.
+// the spelling: not as the channel of the URL, nor beside it, nor as messages to one user.
 func TestKeyOpensNoClosedChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, prefix := range []string{"shop/", ""} {
@@ -81,8 +81,8 @@ func TestKeyOpensNoChannelOfAUser(t *testing.T) {
 	})
 }
 
-// A client that was still waiting when its app was removed is not let in, and one that is
-// there says nothing more.
+// A client that was still waiting when its app was removed is not let in, and a client
+// that is there says nothing more.
 func TestAppThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, &Options{}, nil)

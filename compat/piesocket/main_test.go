@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secret = "a secret of the shop"
 
-// apps are those of most tests: two tenants, and one that is switched off.
+// apps are those of most tests: two tenants, and a third that is switched off.
 func apps(t testing.TB, change func(shop *app.App)) *app.Apps {
 	t.Helper()
 	shop := app.App{ID: "1", Key: "shop-key", Secret: []byte(secret), Prefix: "shop/", OpenPresence: true}
@@ -270,8 +270,8 @@ func expand(t testing.TB, line string, now time.Time) string {
 	}
 }
 
-// TestDialogues plays the scripts of testdata. A line that is not indented is what
-// somebody does, and those below it are what is heard then.
+// TestDialogues plays the scripts of testdata. A line that is not indented is an
+// act, and the lines below it are heard then.
 func TestDialogues(t *testing.T) {
 	golden.Play(t, "testdata/*.txt", func(t *testing.T, text string) (got string) {
 		synctest.Test(t, func(t *testing.T) { got = play(t, text) })
@@ -359,7 +359,7 @@ func (s *stage) do(line string) error {
 		}
 		return nil
 	case who == "shutdown":
-		go func() { _ = s.hub.Shutdown(context.Background()) }() // which waits for those that leave
+		go func() { _ = s.hub.Shutdown(context.Background()) }() // which waits for clients that leave
 		return nil
 	case what == "opens":
 		s.open(who, rest, "")

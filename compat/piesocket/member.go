@@ -21,7 +21,7 @@ const (
 // anonymous is the user of a member that has none.
 const anonymous = `"anonymous"`
 
-// member is who a client is in a channel.
+// member is a client as a member of a channel.
 type member struct {
 	uuid string
 	user json.RawMessage // a JSON value; nil for nobody
@@ -57,7 +57,7 @@ func (m *member) name() string {
 	return string(m.user)
 }
 
-// provenUser is who the member is to the rest of the server, "" if that is not known.
+// provenUser is the member's user for the rest of the server, "" if it is not known.
 func (m *member) provenUser(a *app.App) string {
 	if !m.isProven {
 		return ""
@@ -78,7 +78,7 @@ func (m *member) json() json.RawMessage {
 	return append(b, '}')
 }
 
-// identity is who is shown in the presence of the channel.
+// identity is the identity shown in the presence of the channel.
 func (m *member) identity(a *app.App) *access.Identity {
 	return &access.Identity{Kind: access.Application, Name: a.Key, User: m.provenUser(a), Info: m.json()}
 }

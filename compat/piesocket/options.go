@@ -20,7 +20,7 @@ const Transport = "piesocket"
 // Options configures a Protocol and an API. The zero value of every other field means its
 // default, and a negative number is refused.
 type Options struct {
-	// Apps are those whose keys clients show. They are needed.
+	// Apps are the apps whose keys clients show. They are needed.
 	Apps *app.Apps
 
 	// Hub has the channels, for the API.

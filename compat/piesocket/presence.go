@@ -71,9 +71,9 @@ type memberList struct {
 	isCut bool // there are more than in the array
 }
 
-// members are those of a roster, the client itself among them: a roster is as it was when
-// the last changes were told, and clients look for themselves. One that has come back is
-// there as the connection that it has lost.
+// members returns the members of a roster, the client itself among them: a roster is as
+// it was when the last changes were told, and clients look for themselves. A client
+// that has come back is there as the connection that it has lost.
 func (s *Socket) members(c *channel, r *hub.Roster) memberList {
 	list := memberList{array: []byte{'['}, count: r.Count, isCut: r.Next != ""}
 	hasOwn := false
@@ -150,7 +150,7 @@ func (s *Socket) tellChanges(changes *hub.Changes, out *dialect.Effects) {
 }
 
 // sendChanges sends an event for each change: with the members there are in version 3,
-// and how many in version 4. Those who left come first. A client that has come back with
+// and how many in version 4. Members that left come first. A client that has come back with
 // another connection is the same member, and is not told of; nor is the client itself, unless
 // it wants its own messages, too.
 func (s *Socket) sendChanges(c *channel, changes *hub.Changes, all *memberList, out *dialect.Effects) {

@@ -42,7 +42,7 @@ func versionOf(path string) int {
 	return 0
 }
 
-// Open implements transport.Protocol. It refuses nothing: what is wrong is said on the
+// Open implements transport.Protocol. It refuses nothing: a fault is told on the
 // WebSocket, where a client can read it, and which keeps it from coming back.
 func (p *Protocol) Open(r *transport.Request) (dialect.OverSocket, *transport.Refusal) {
 	s := &Socket{protocol: p, version: versionOf(r.Path())}
@@ -106,7 +106,7 @@ type query struct {
 	last  int
 }
 
-// parseQuery reads a query. What is not known is ignored.
+// parseQuery reads a query. Unknown parameters are ignored.
 func parseQuery(raw string) (q query, err error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -135,7 +135,7 @@ func parseQuery(raw string) (q query, err error) {
 }
 
 // isOn reports whether a switch is on: clients write 1, true, or nothing behind its name,
-// and 0 or false for one that is off.
+// and 0 or false to turn it off.
 func isOn(values url.Values, name string) bool {
 	list, ok := values[name]
 	if !ok {
@@ -152,7 +152,7 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// grantsOf are those of a client in one channel, whose name parses as a pattern.
+// grantsOf returns the grants of a client in one channel, whose name parses as a pattern.
 func grantsOf(a *app.App, m *member, channels ...string) (*access.Identity, error) {
 	granted := make(map[string][]string)
 	for _, action := range []access.Action{access.Subscribe, access.Publish, access.Presence, access.History} {

@@ -110,7 +110,7 @@ func (s *Socket) publish(now time.Time, c *channel, full string, m hub.Message, 
 		m.Attributes.User = c.as.User
 	}
 	as := c.as
-	if full != c.full { // to one user, whom the member need not be
+	if full != c.full { // to one user, not necessarily the member
 		var err error
 		if as, err = grantsOf(s.app, &c.member, full); err != nil {
 			s.sendError("nobody can be called that", false, out)

@@ -15,7 +15,7 @@ type returns struct {
 	random func() float64
 }
 
-// visitor is who comes back: many clients may be behind one address.
+// visitor is a client that comes back: many clients may be behind one address.
 type visitor struct {
 	key     string
 	address netip.Addr
@@ -30,7 +30,7 @@ const (
 	delayMin          = time.Second
 )
 
-// Those whose end is held wait for one to five seconds.
+// Clients whose end is held wait for one to five seconds.
 const patienceMin, patienceMax = time.Second, 5 * time.Second
 
 func newReturns() *returns {

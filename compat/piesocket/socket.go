@@ -44,7 +44,7 @@ type Socket struct {
 	delay        time.Duration // before it is accepted
 
 	primary  *channel
-	channels map[string]*channel // of the hub, by their names there; those that were asked for
+	channels map[string]*channel // of the hub, by their names there; the ones asked for
 	commands map[uint64]pending  // by tag
 	lastTag  uint64
 	session  string // its ID
@@ -68,7 +68,7 @@ type act uint8
 const (
 	identifies act = iota + 1
 	subscribes
-	subscribesDirect // to what is sent to the user alone
+	subscribesDirect // to messages for the user alone
 	unsubscribes
 	lists    // the members, for somebody new
 	asks     // for the members, by get_members
@@ -87,7 +87,7 @@ func (s *Socket) Transport() string { return Transport }
 // Subprotocols implements dialect.OverSocket: there is none.
 func (s *Socket) Subprotocols() []string { return nil }
 
-// Agree implements dialect.OverSocket. What is sent is not compressed.
+// Agree implements dialect.OverSocket. Messages are not compressed.
 func (s *Socket) Agree(string, bool) {}
 
 // Opened implements dialect.Opener.
@@ -146,8 +146,8 @@ func (s *Socket) command(c dialect.Command, p pending, out *dialect.Effects) {
 	out.Commands = append(out.Commands, c)
 }
 
-// hold ends the conversation after a while in which the client is told nothing: one that
-// is told of no error comes back at once, and finds the same.
+// hold ends the conversation after a while in which the client is told nothing: a client
+// that is told of no error comes back at once, and finds the same.
 func (s *Socket) hold(now time.Time, closing *dialect.Closing) {
 	s.held, s.due = closing, now.Add(s.protocol.returns.patience())
 }
@@ -162,7 +162,7 @@ func (s *Socket) refuse(r *refusal, out *dialect.Effects) {
 	out.Closing = &dialect.Closing{End: dialect.EndRefused, Code: r.code, Reason: cut(reason)}
 }
 
-// sendError tells of an error. In version 3 one that is the end has a form of its own.
+// sendError tells of an error. In version 3 a final error has a form of its own.
 func (s *Socket) sendError(text string, isEnd bool, out *dialect.Effects) {
 	var b []byte
 	switch {
@@ -205,7 +205,7 @@ func (s *Socket) Push(now time.Time, pushes []hub.Push, out *dialect.Effects) {
 		case p.Outcome != nil:
 			s.settle(now, p.Outcome, out)
 		}
-		// A Gap and what is Behind have no word here. Nothing is repeated or out of order.
+		// Gaps and Behind have no word here. Nothing is repeated or out of order.
 		if out.Closing != nil || s.held != nil {
 			break
 		}

@@ -190,7 +190,7 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// A channel in which a thousand watch is told in as many frames as there are who watch,
+// A channel with a thousand watchers is told in as many frames as there are watchers,
 // and in version 3 no list is longer than its bound.
 func TestPresenceOfManyMembers(t *testing.T) {
 	const members = 1000

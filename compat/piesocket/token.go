@@ -25,9 +25,9 @@ const (
 	tokenLeeway   = 30 * time.Second // by which clocks may differ
 )
 
-// ParseToken verifies a token: a JWT with HS256, whose key is the secret of the app, at
-// the moment now. It needs the claims sub and exp. The error says what is wrong, and
-// nothing of the secret; clients are told less.
+// ParseToken verifies a token: a JWT with HS256 and the app's secret as its key, at the
+// moment now. It needs the claims sub and exp. The error says the fault, and nothing of
+// the secret; clients are told less.
 func ParseToken(text string, secret []byte, now time.Time) (Token, error) {
 	if text == "" {
 		return Token{}, errors.New("piesocket: the token is missing")
@@ -41,7 +41,7 @@ func ParseToken(text string, secret []byte, now time.Time) (Token, error) {
 		jwt.WithExpirationRequired(), jwt.WithLeeway(tokenLeeway), jwt.WithStrictDecoding(), jwt.WithJSONNumber(),
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)
-	claims := jwt.MapClaims{} // whose names are exact
+	claims := jwt.MapClaims{} // with exact names
 	parsed, err := parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
 		if _, isCritical := t.Header["crit"]; isCritical { // RFC 7515 §4.1.11
 			return nil, errors.New("its header has crit, and nothing that could be critical is understood")

@@ -75,7 +75,7 @@ func TestTokensThatAreNone(t *testing.T) {
 	}
 }
 
-// The key of RS256 is public, and must not verify what is signed with it as a secret; nor
+// The key of RS256 is public, and must not verify a token that is signed with it as a secret; nor
 // does a real signature of RS256 count.
 func TestTokenOfAnotherAlgorithm(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -96,7 +96,7 @@ func TestTokenOfAnotherAlgorithm(t *testing.T) {
 	}
 }
 
-// What is accepted has the claims, and was signed: nothing else has that signature.
+// An accepted token has the claims, and was signed: nothing else has that signature.
 func FuzzParseToken(f *testing.F) {
 	f.Add(sign(f, `sub=room exp=1h user={"a":[1]}`, start))
 	f.Add(sign(f, "sub=room exp=1h alg=none", start))

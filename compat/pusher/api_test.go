@@ -96,7 +96,7 @@ func TestTheRequestOfTheDocumentation(t *testing.T) {
 	}
 }
 
-// What others hear of what is published here.
+// The messages that others hear of publications here.
 func TestPublications(t *testing.T) {
 	f := newFixture(t, nil)
 	e := f.edge("", "news", "@ann")
@@ -127,7 +127,7 @@ func TestPublications(t *testing.T) {
 	}
 }
 
-// What is wrong with a request is said with the status that libraries know.
+// The fault of a request is told with the status that libraries know.
 func TestRequestsThatAreRefused(t *testing.T) {
 	f := newFixture(t, nil)
 	long := strings.Repeat("x", 10<<10)
@@ -262,7 +262,7 @@ func TestSignaturesBehindAPrefix(t *testing.T) {
 			}
 		}
 	}
-	// What is encoded in a path is signed as it is sent, or decoded.
+	// An encoded path is signed as it is sent, or decoded.
 	for _, signed := range []string{"/apps/app/users/a%2Fb/terminate_connections", "/apps/app/users/a/b/terminate_connections"} {
 		target := "/apps/app/users/a%2Fb/terminate_connections" + strings.TrimPrefix(f.signed("POST", signed, "{}"), signed)
 		if status, answer := f.ask("POST", target, "{}"); status != 200 {
@@ -271,7 +271,7 @@ func TestSignaturesBehindAPrefix(t *testing.T) {
 	}
 }
 
-// Who is where, as back ends see it.
+// Members and channels, as back ends see them.
 func TestListsOfChannels(t *testing.T) {
 	f := newFixture(t, nil)
 	for user, channels := range map[string][]string{
@@ -333,12 +333,12 @@ func TestListsOfChannels(t *testing.T) {
 	}
 }
 
-// sorted makes lists of users comparable: who came first is told by the clock.
+// sorted makes lists of users comparable: their order is told by the clock.
 func sorted(answer string) string {
 	return strings.Replace(answer, `{"id":"bob"},{"id":"ann"}`, `{"id":"ann"},{"id":"bob"}`, 1)
 }
 
-// Each app sees its own channels and users, whoever else there is.
+// Each app sees its own channels and users, whichever others there are.
 func TestAppsDoNotSeeEachOther(t *testing.T) {
 	shop, other := testApp(), testApp()
 	shop.Prefix = "shop/"

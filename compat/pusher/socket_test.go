@@ -17,7 +17,7 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// What is wrong with a URL is said on a connection that is accepted: no page sees the
+// The fault of a URL is told on a connection that is accepted: no page sees the
 // status of a handshake.
 func TestConnectionsThatAreRefused(t *testing.T) {
 	off := testApp()
@@ -120,8 +120,8 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// A newcomer of a user who is there already is nobody new, and nobody has gone before the
-// last one has.
+// A further connection of a user that is there is no new member, and the member has not
+// gone before its last connection has.
 func TestMembersAreUsers(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.serve()
@@ -137,7 +137,7 @@ func TestMembersAreUsers(t *testing.T) {
 	first.say(`{"event":"pusher:ping","data":{}}`)
 	first.hear("pusher:pong")
 	other := connect(t, s)
-	other.subscribe("presence-x", `{"user_id":"zoe"}`) // whoever went before it would be told of first
+	other.subscribe("presence-x", `{"user_id":"zoe"}`) // a member that left before it would be told of first
 	if got, want := ann.hear("pusher_internal:member_added"), `{"user_id":"zoe"}`; got != want {
 		t.Errorf("ann is told %s, want %s", got, want)
 	}
@@ -147,7 +147,7 @@ func TestMembersAreUsers(t *testing.T) {
 	}
 }
 
-// Users: what is sent to one, and the end of all their connections.
+// Users: messages to one, and the end of all their connections.
 func TestUsersOfSockets(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.serve()
@@ -173,8 +173,8 @@ func TestUsersOfSockets(t *testing.T) {
 	bob.hear("pusher:pong")
 }
 
-// Private channels are closed to whoever has no signature, and open to whoever else was
-// granted them.
+// Private channels are closed to clients without a signature, and open to others that
+// were granted them.
 func TestOtherEdgesHearClients(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.serve()
@@ -195,7 +195,7 @@ func TestOtherEdgesHearClients(t *testing.T) {
 	}
 }
 
-// An app that is removed, or has another secret, lets nobody stay who came before.
+// An app that is removed, or has another secret, lets no earlier client stay.
 func TestAppsThatChange(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.serve()

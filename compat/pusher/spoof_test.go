@@ -9,7 +9,7 @@ import (
 )
 
 // Clients of other protocols publish under any name. None of them is heard as the server,
-// which would end a connection, sign somebody in or change who is there.
+// which would end a connection, sign a user in or change the members.
 func TestNobodyElseSpeaksAsTheServer(t *testing.T) {
 	f := newFixture(t, nil)
 	s := f.serve()

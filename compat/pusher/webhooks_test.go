@@ -182,7 +182,7 @@ func TestWebhooksOfClients(t *testing.T) {
 	})
 }
 
-// What is not taken is sent again for a while, in order, and everything behind it waits.
+// An event that is not taken is sent again for a while, in order, and everything behind it waits.
 func TestWebhooksAreSentAgain(t *testing.T) {
 	withApplication(t, nil, func(f *fixture, a *application) {
 		a.status = 500
@@ -212,7 +212,7 @@ func TestWebhooksAreSentAgain(t *testing.T) {
 	})
 }
 
-// What is too old is given up, and said.
+// An event that is too old is given up, and logged.
 func TestWebhooksAreGivenUp(t *testing.T) {
 	withApplication(t, nil, func(f *fixture, a *application) {
 		a.status = 503
@@ -280,7 +280,7 @@ func TestWebhooksOfAnAppThatIsGone(t *testing.T) {
 	})
 }
 
-// Nobody has the server ask what is not on the public internet, unless that is wanted.
+// Nobody has the server ask addresses that are not on the public internet, unless that is wanted.
 func TestWebhooksDoNotGoToPrivateAddresses(t *testing.T) {
 	asked := make(chan struct{}, 10)
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
@@ -301,7 +301,7 @@ func TestWebhooksDoNotGoToPrivateAddresses(t *testing.T) {
 	}
 }
 
-// A member is who the subscription shows, not who the session is.
+// A member is the user of the subscription, not of the session.
 func TestWebhooksNameWhoIsShown(t *testing.T) {
 	withApplication(t, nil, func(f *fixture, a *application) {
 		e := f.edge("")

@@ -11,8 +11,8 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// What is said, line by line: testdata/*.txt has requests with their answers, and WebSockets
-// with what they hear.
+// Dialogues, line by line: testdata/*.txt has requests with their answers, and WebSockets
+// with the messages that they hear.
 //
 //	> POST /sockjs/chat/000/one/xhr BODY     a request
 //	< 200 o\n                                its status and content

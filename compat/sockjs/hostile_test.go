@@ -97,7 +97,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A session whose client has stopped asking does not hold more and more: it falls behind in
+// A session does not hold more and more once its client has stopped asking: it falls behind in
 // the hub, and ends by itself.
 func TestNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestNobodyAsks(t *testing.T) {
 		if n := s.Stats(); n.Sessions != 1 {
 			t.Errorf("%+v", n)
 		}
-		// The history is 1,000 publications or less; what is beside it is bounded.
+		// The history is 1,000 publications or less; the memory beside it is bounded.
 		if held := heap() - before; held > 120<<20 {
 			t.Errorf("%d bytes are held", held)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
-// counting is a Guard that counts who is there, and answers from other goroutines.
+// counting is a Guard that counts the clients there are, and answers from other goroutines.
 type counting struct {
 	t *testing.T
 
@@ -53,7 +53,7 @@ func (g *counting) Leave(c *transport.Client) {
 	delete(g.there, c)
 }
 
-// However a session ends, and whatever carries it, whoever was there has left in the end,
+// However a session ends, and whatever carries it, its client has left in the end,
 // and once.
 func TestEverybodyLeavesOnce(t *testing.T) {
 	g := &counting{t: t, there: make(map[*transport.Client]bool)}

@@ -267,7 +267,7 @@ func anyone(t testing.TB) *handshake.Origins {
 	return o
 }
 
-// keyed is a Guard that knows one key, in ?key, whose holder may do what grants say.
+// keyed is a Guard that knows one key, in ?key, whose holder has the given grants.
 func keyed(t testing.TB, key string, grants map[string][]string) transport.Guard {
 	granted, err := access.ParseGrants(grants)
 	if err != nil {

@@ -39,8 +39,8 @@ func New(t *transport.Transport, o *Options) (*Server, error) {
 		}
 	}
 	own.Match, own.Decide = s.match, s.decide
-	// What is taken from a session of the hub is bounded, and none of it may be refused: who
-	// does not take it, or does not ask for it, falls behind in the hub.
+	// The pushes taken from a session of the hub are bounded, and none may be refused: a
+	// client that does not take them, or does not ask for them, falls behind in the hub.
 	own.QueueMessagesMax, own.QueueBytesMax = driver.NoLimit, driver.NoLimit
 	if s.sessions, err = sockjs.New(nil, &own); err != nil {
 		return nil, ofSockJS(err)
@@ -77,7 +77,7 @@ func (s *Server) SessionOf(path string) (name string, isHere bool) { return s.se
 // Has reports whether there is a session of a name that SessionOf has returned.
 func (s *Server) Has(name string) bool { return s.sessions.Has(name) }
 
-// Stats returns the numbers of the sessions. Those that have no receiver at the moment count,
+// Stats returns the numbers of the sessions. Sessions without a receiver at the moment count,
 // too: they are sessions of the hub like any other.
 func (s *Server) Stats() sockjs.Stats { return s.sessions.Stats() }
 
@@ -88,8 +88,8 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.sessions.Shutdow
 // Close is Shutdown that waits until all sessions have ended.
 func (s *Server) Close() error { return s.sessions.Close() }
 
-// closeBadURL is the code of a session whose URL names no channel, or has a parameter that is
-// wrong; the reason says what.
+// closeBadURL is the code of a session whose URL names no channel, or has a wrong parameter;
+// the reason says which.
 const closeBadURL = clientproto.CloseBadFrame
 
 // decide begins the session of the hub. The client is told that its session is open when

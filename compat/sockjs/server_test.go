@@ -56,7 +56,7 @@ func heard(t testing.TB, in *bufio.Reader, want string) {
 	}
 }
 
-// Whoever is in a channel hears everybody: curl, the transports of SockJS, its raw WebSocket
+// Every subscriber of a channel hears everybody: curl, the transports of SockJS, its raw WebSocket
 // and an event stream.
 func TestEverybodyHears(t *testing.T) {
 	onBoth(t, siteOptions{}, func(t *testing.T, s *site) {
@@ -118,7 +118,7 @@ func TestEverybodyHears(t *testing.T) {
 	})
 }
 
-// What is no text becomes one.
+// A payload that is no text becomes one.
 func TestKinds(t *testing.T) {
 	onBoth(t, siteOptions{}, func(t *testing.T, s *site) {
 		c := s.dial("/sockjs/chat/000/aaaaaaaa/websocket", nil)
@@ -150,7 +150,7 @@ func TestParameters(t *testing.T) {
 		s.expect("POST", "/sockjs/news/000/bbbbbbbb/xhr?last=2", "", 200, "o\n")
 		s.expect("POST", "/sockjs/news/000/bbbbbbbb/xhr?last=2", "", 200, "a[\"2\",\"3\"]\n")
 
-		// Who asks for it does not hear what it says itself.
+		// A client that asks for it does not hear its own messages.
 		quiet := s.dial("/sockjs/news/000/cccccccc/websocket?self=0&json=1", nil)
 		quiet.expect("o")
 		quiet.send(`["[4]"]`)
@@ -259,7 +259,7 @@ func TestGuard(t *testing.T) {
 				t.Errorf("a session that was refused takes messages: %d %q", status, got)
 			}
 		}
-		// Who may subscribe may not publish for that.
+		// The grant to subscribe is no grant to publish.
 		c := s.dial("/sockjs/news/000/bbbbbbbb/websocket?key=k", nil)
 		c.expect("o")
 		if m := s.members("news", 1); m[0].User != "ann" {
@@ -319,7 +319,7 @@ func (g *slowGuard) Identify(r *transport.Request, done func(*transport.Client, 
 	})
 }
 
-// The end of the hub is told to everybody, also to those who ask later.
+// The end of the hub is told to everybody, also to clients that ask later.
 func TestShutdown(t *testing.T) {
 	onBoth(t, siteOptions{}, func(t *testing.T, s *site) {
 		c := s.dial("/sockjs/chat/000/aaaaaaaa/websocket", nil)
@@ -365,7 +365,7 @@ func TestTooManyAtOnce(t *testing.T) {
 	})
 }
 
-// What is too long is refused as on a channel's WebSocket.
+// A message that is too long is refused as on a channel's WebSocket.
 func TestLimits(t *testing.T) {
 	o := siteOptions{sockjs: sockjs.Options{SockJS: library.Options{MessageBytesMax: 100}}}
 	onBoth(t, o, func(t *testing.T, s *site) {

@@ -21,7 +21,7 @@ const (
 // the message. Where a member is there several times the last one counts, as it does to
 // JavaScript.
 type Frame struct {
-	Event string // "" if there is none, or one that is no text
+	Event string // "" if there is none, or it is no text
 	Data  []byte // one JSON value, nil if there is none
 	Meta  []byte // the same
 
@@ -29,7 +29,7 @@ type Frame struct {
 	// for that of the URL.
 	Channel string
 
-	// To is the user to whom a frame of version 4 goes, "" for everybody.
+	// To is the user that a frame of version 4 goes to, "" for everybody.
 	To string
 
 	// IsPlain says that there is nothing but an event, data or both: to others it is

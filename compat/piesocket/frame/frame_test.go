@@ -75,7 +75,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-// What is read is what encoding/json reads, and a tag goes in and out again.
+// A frame is read as by encoding/json, and a tag goes in and out again.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		`{"event":"x","data":1}`, `{"event":"x","data":[{"a":"\"}"}],"meta":{}}`, `{"system::channel":"c","system::to":"u"}`, " {\n} ", `{"a":"\u0022\\"}`, `{"\ud800":1,"event":"\udfff"}`,

@@ -74,7 +74,7 @@ func TestDeliveriesDoNotAllocate(t *testing.T) {
 	}
 }
 
-// All receivers of a publication, and of changes of members, share what is sent.
+// All receivers of a publication, and of changes of members, share the bytes that are sent.
 func TestWhatIsSentIsShared(t *testing.T) {
 	list := sockets(t, 2, false)
 	pushes := []hub.Push{{Channel: "shop/news", Delivery: newDelivery()}}

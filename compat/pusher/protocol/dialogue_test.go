@@ -422,8 +422,7 @@ func (s *script) showCommand(w *bufio.Writer, c *dialect.Command) {
 	w.WriteByte('\n')
 }
 
-// What is shared with others is never modified, and what a client sends is its
-// carrier's.
+// Shared bytes are never modified, and a client's message belongs to its carrier.
 func TestFramesOfTheClientAreNotKept(t *testing.T) {
 	s := &script{t: t, tags: map[string]uint64{}, now: time.Now(), app: testApp("")}
 	s.app.Meter = s

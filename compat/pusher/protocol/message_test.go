@@ -98,8 +98,8 @@ func FuzzParseUser(f *testing.F) {
 	})
 }
 
-// Whatever a client sends: what comes back is messages, nothing that needs a signature is
-// asked for without one, and what is held stays within its bounds.
+// Whatever a client sends: messages come back, nothing that needs a signature is asked
+// for without one, and held data stays within its bounds.
 func FuzzSocket(f *testing.F) {
 	for _, m := range []string{
 		`{"event":"pusher:subscribe","data":{"channel":"news","last":1}}`, `{"event":"pusher:subscribe","data":{"channel":"private-x","auth":"app-key:00"}}`,
@@ -139,7 +139,7 @@ func FuzzSocket(f *testing.F) {
 	})
 }
 
-// Somebody who sends what is long gets an answer that is not.
+// A long message gets an answer that is not long.
 func TestAnswersAreShort(t *testing.T) {
 	s := &script{t: t, tags: map[string]uint64{}, now: time.Now(), app: testApp("")}
 	s.app.Meter = s

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Vectors of Pusher's documentation, and one that was computed for a name that is wrong
-// there.
+// Vectors of Pusher's documentation, and a vector that was computed for a name that is
+// wrong there.
 func TestSignatures(t *testing.T) {
 	const key, secret, socket = "278d425bdf160c739803", "7ad3773142a6692b25b8", "1234.1234"
 	for _, v := range []struct{ about, got, want string }{
@@ -50,7 +50,7 @@ func TestSignaturesOfRequests(t *testing.T) {
 	}
 }
 
-// What is said about a signature that is wrong never helps somebody to make one.
+// The text about a wrong signature never helps to make a right one.
 func TestRefusalsDoNotShowSignatures(t *testing.T) {
 	right := Sign(testSecret, "1.2:private-x")
 	for _, auth := range []string{"", "x", "other:" + right[:10], testKey + ":", testKey + ":" + strings.Repeat("0", 64), testKey + ":" + strings.ToUpper(right), testKey + ":" + right[:63]} {
