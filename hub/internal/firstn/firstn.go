@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// List keeps those with the first Limit names, whatever the order in which they
-// come, in memory for a few times as many. It is not safe for concurrent use.
+// List keeps the elements with the first Limit names, in any order of arrival, in memory
+// for a few times as many. It is not safe for concurrent use.
 type List[T any] struct {
 	Limit int // more than 0
 	Name  func(T) string
@@ -39,8 +39,8 @@ func (l *List[T]) cut() {
 	l.bound, l.full = l.Name(l.kept[l.Limit-1]), true
 }
 
-// Sorted are those that were kept, by name. The caller owns the slice, and the List
-// is not used any more.
+// Sorted returns the elements that were kept, by name. The caller owns the slice, and
+// the List is not used any more.
 func (l *List[T]) Sorted() []T {
 	l.cut()
 	return l.kept

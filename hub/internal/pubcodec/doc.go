@@ -1,7 +1,7 @@
 // Package pubcodec is publications, and what they are made of, as bytes between processes of one machine.
 //
-// Numbers are varints, texts and payloads have their length before them, and what is
-// rarely there has a bit in a byte of flags, or above the kind, as the shape:
+// Numbers are varints, texts and payloads have their length before them, and rare fields
+// have a bit in a byte of flags, or above the kind, as the shape:
 //
 //	┌────────┬──────────┬──────┬──────┬───────┬──────────┬───────────┬───────────────┐
 //	│ offset │ previous │ time │ kind │ flags │ payload  │ publisher │ attributes …  │

@@ -117,7 +117,7 @@ func appendTime(dst []byte, t time.Time) []byte { return AppendInt(dst, t.UnixNa
 
 func (f *Fields) time() time.Time { return time.Unix(0, f.Int()).UTC() }
 
-// Rest is the error of what has to be at its end, and is not.
+// Rest returns Err, which is ErrMalformed if bytes are left.
 func (f *Fields) Rest() error {
 	if f.Err == nil && len(f.B) > 0 {
 		f.fail()

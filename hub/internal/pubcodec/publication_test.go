@@ -83,7 +83,7 @@ func TestEverythingIsEncoded(t *testing.T) {
 	}
 }
 
-// What has few fields, and every beginning of what has all.
+// A publication with few fields, and every beginning of one with all.
 func TestPrefixes(t *testing.T) {
 	plain := hub.Publication{Channel: "c", Position: hub.Position{Epoch: "E", Offset: 1}, Time: time.Unix(0, 1).UTC(), Data: []byte{}}
 	f := Fields{B: AppendPublication(nil, &plain)}

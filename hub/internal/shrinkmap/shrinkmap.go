@@ -2,7 +2,7 @@ package shrinkmap
 
 import "maps"
 
-// Map is a map whose size follows what is in it now. A Go map keeps the room of
+// Map is a map whose size follows its present content. A Go map keeps the room of
 // the most entries it ever had, and for a map of channels or of keys that is the
 // busiest minute since the process began.
 //

@@ -34,7 +34,7 @@ type node[V comparable] struct {
 // Len is the number of values.
 func (t *Trie[V]) Len() int { return t.n }
 
-// Add adds a value to those of a valid pattern. A value that is added twice is there
+// Add adds a value under a valid pattern. A value that is added twice is there
 // twice.
 func (t *Trie[V]) Add(pattern string, v V) {
 	at := &t.root
@@ -142,8 +142,8 @@ func openFrom(name string) int {
 	return open
 }
 
-// match appends what matches the rest of a name, which is not empty. What is left of it
-// when it is no longer than open has no segment that closes the channel. With isUser no
+// match appends the values that match the rest of a name, which is not empty. A rest no
+// longer than open has no segment that closes the channel. With isUser no
 // wildcard stands for its first segment.
 func (n *node[V]) match(name string, open int, isUser bool, dst []V) []V {
 	if len(name) <= open && !isUser {
