@@ -49,7 +49,7 @@ func (b *Broker) Start(r hub.Receiver) error {
 	return b.local.Start(nil)
 }
 
-// fan is the Receiver of what is delivered: the hub here, and a guest.
+// fan is the Receiver of deliveries, for the hub here and a guest.
 type fan struct{ *Broker }
 
 // Receive implements hub.Receiver.
@@ -71,8 +71,8 @@ func (f fan) Lost(channel string) {
 // IsImmediate implements hub.ImmediateBroker: it never waits until it moves.
 func (b *Broker) IsImmediate() bool { return !b.careful.Load() }
 
-// Publish implements hub.Broker. While the Broker moves, what is published waits; the
-// membroker itself puts it aside, so that nothing is asked here before.
+// Publish implements hub.Broker. While the Broker moves, publications wait; the
+// membroker itself puts them aside, so that nothing is checked here before.
 func (b *Broker) Publish(m hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	b.local.Publish(m, r, to, ticket)
 }
@@ -233,7 +233,7 @@ func (b *Broker) Health(ctx context.Context) error {
 	})
 }
 
-// Stats are those of the membroker, zero once it has moved.
+// Stats returns the Stats of the membroker, zero once it has moved.
 func (b *Broker) Stats() membroker.Stats { return b.local.Stats() }
 
 // Close implements hub.Broker. A move under way is aborted.

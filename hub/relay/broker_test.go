@@ -72,8 +72,8 @@ func transfer(from, to *Broker, between func()) (*Move, error) {
 	return m, nil
 }
 
-// move moves what from holds to another, and returns what is closed when each has lost
-// the other.
+// move moves everything that from holds to another, and returns channels that are closed
+// when each has lost the other.
 func move(from, to *Broker) (gone, left <-chan struct{}, err error) {
 	m, err := transfer(from, to, nil)
 	if err != nil {

@@ -12,6 +12,6 @@
 //	                       ◄─ outcomes, deliveries
 //
 // So clients that are still here publish to those that are there already, and receive
-// what they publish. A Broker that has moved can host one that moved to it before: the
+// their publications. A Broker that has moved can host one that moved to it before: the
 // process before the last one may still have clients when the last one is replaced.
 package relay

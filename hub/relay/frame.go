@@ -31,7 +31,7 @@ const (
 
 	// From it.
 	framePublished = 16 // ticket error position duplicate
-	frameReply     = 17 // call error, and what was asked for
+	frameReply     = 17 // call error, and the answer
 	framePart      = 18 // call { publication }…: of a page whose frameReply follows
 	frameDeliver   = 19 // channel epoch publication
 	frameLost      = 20 // channel
@@ -60,8 +60,8 @@ func newFrameReader(r io.Reader) *frameReader {
 	return &frameReader{r: bufio.NewReaderSize(r, readBytes)}
 }
 
-// next reads a frame. The fields are valid until the next call. Memory grows with what
-// has arrived, and not with what was announced.
+// next reads a frame. The fields are valid until the next call. Memory grows with the
+// bytes that have arrived, and not with the announced length.
 func (r *frameReader) next() (kind byte, f pubcodec.Fields, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r.r, head[:]); err != nil {
@@ -96,7 +96,7 @@ func endFrame(dst []byte, start int) []byte {
 	return dst
 }
 
-// remoteErrors are those that mean something to a hub, by their number.
+// remoteErrors are the errors that mean something to a hub, by their number.
 var remoteErrors = []error{1: hub.ErrClosed, 2: hub.ErrTooManyChannels, 3: hub.ErrListLimit, 4: hub.ErrNotSupported, 5: hub.ErrUnanswered}
 
 // otherError is the number of an error whose text follows.

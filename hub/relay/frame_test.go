@@ -39,8 +39,8 @@ func (c *slowConn) Write(p []byte) (int, error) {
 
 func (c *slowConn) Close() error { close(c.closed); return nil }
 
-// A guest that does not read costs a bounded amount of memory: it is told what it has
-// missed when it reads again.
+// A guest that does not read costs a bounded amount of memory: it is told of its losses
+// when it reads again.
 func TestSlowGuest(t *testing.T) {
 	lostFrame := endFrame(pubcodec.AppendString(beginFrame(nil, frameLost), "c"), 0)
 	c := &slowConn{let: make(chan struct{}), closed: make(chan struct{}), await: lostFrame, came: make(chan struct{})}
@@ -90,7 +90,7 @@ type readOnly struct{ io.Reader }
 func (readOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (readOnly) Close() error                { return nil }
 
-// FuzzFrames: whatever comes from the other process, in either direction, ends in time.
+// FuzzFrames: reading any input of the other process, in either direction, ends in time.
 func FuzzFrames(f *testing.F) {
 	frame := func(kind byte, add func([]byte) []byte) []byte {
 		return endFrame(add(beginFrame(nil, kind)), 0)

@@ -10,8 +10,8 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/trie"
 )
 
-// guest is a Broker in another process that has moved here: it asks, and is told of
-// what is delivered in the channels that it listens to.
+// guest is a Broker in another process that has moved here: it asks, and receives the
+// deliveries of the channels that it listens to.
 type guest struct {
 	broker *Broker
 	line   *line
@@ -111,7 +111,7 @@ func (g *guest) Published(ticket uint64, p hub.Published) {
 	})
 }
 
-// serve answers what is asked until the connection ends.
+// serve answers calls until the connection ends.
 func (g *guest) serve() {
 	go g.line.writeLoop()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -18,8 +18,8 @@ const (
 	guests              // the Broker that has moved here
 )
 
-// hosting is who listens to what while a guest is there: the membroker, or the process
-// that it has moved to, is told to listen for both, and to stop when neither
+// hosting keeps the listeners of each channel while a guest is there: the membroker, or
+// the process that it has moved to, is told to listen for both, and to stop when neither
 // does. No channel has the text of a pattern as its name.
 type hosting struct {
 	guest *guest
@@ -27,7 +27,7 @@ type hosting struct {
 
 	mu     sync.Mutex               // guards what follows
 	ours   map[string]struct{}      // channels and patterns
-	muting map[string]chan struct{} // those that are being muted
+	muting map[string]chan struct{} // the channels that are being muted
 }
 
 // muteTimeout is how long muting one channel may take when the guest has gone.
@@ -71,7 +71,7 @@ func (b *Broker) hostLoop(h *hosting) {
 		names = append(names, name)
 	}
 	h.guest.mu.Unlock()
-	// Once the hub is closed, or the other process gone, there is nobody to tell.
+	// Once the hub is closed, or the other process gone, there is no receiver to tell.
 	for _, name := range names {
 		ctx, cancel := context.WithTimeout(context.Background(), muteTimeout)
 		err := b.muteFor(ctx, guests, name)
@@ -114,8 +114,8 @@ func (h *hosting) add(who party, name string) {
 	h.guest.mu.Unlock()
 }
 
-// leave notes that a party does not listen any more, and reports whether nobody does: then
-// it is to be muted, and left is called after that.
+// leave notes that a party does not listen any more, and reports whether none is left:
+// then it is to be muted, and left is called after that.
 func (h *hosting) leave(who party, name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

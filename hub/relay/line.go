@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// line is a connection whose writing waits for nobody: what is to be sent is put into a
-// buffer, which a goroutine writes.
+// line is a connection whose writing never waits: frames are put into a buffer, which a
+// goroutine writes.
 type line struct {
 	conn   io.ReadWriteCloser
 	onIdle func() // is called, with no lock held, when everything is written; may be nil
@@ -23,7 +23,7 @@ func newLine(conn io.ReadWriteCloser) *line {
 	return &line{conn: conn, rouse: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// send has add append a frame to what is to be written. It returns false, and does not
+// send has add append a frame to the buffer. It returns false, and does not
 // call add, when the line is closed or more than limit bytes wait already.
 func (l *line) send(limit int, add func(dst []byte) []byte) bool {
 	l.mu.Lock()

@@ -16,10 +16,10 @@ var (
 	ErrMoved  = errors.New("relay: it has moved")
 )
 
-// errHeld is the outcome of a publication that does not fit among those that wait.
+// errHeld is the outcome of a publication that does not fit among the waiting ones.
 var errHeld = errors.New("relay: too much was published while the histories were on their way")
 
-// heldBytesMax bounds the payloads of what is published while the Broker is frozen.
+// heldBytesMax bounds the payloads of publications while the Broker is frozen.
 const heldBytesMax = 256 << 20
 
 // Move is a Broker on its way to another process:
@@ -40,7 +40,7 @@ type Move struct {
 	mu        sync.Mutex // guards what follows
 	held      []heldPublication
 	heldBytes int
-	to        membroker.Publisher // where what is published goes to; nil: it is held
+	to        membroker.Publisher // the receiver of publications; nil: they are held
 }
 
 type heldPublication struct {
@@ -76,14 +76,14 @@ func (b *Broker) Move() (*Move, error) {
 // WriteBulk writes most of what there is, while the Broker goes on.
 func (m *Move) WriteBulk(w io.Writer) error { return m.snapshot.WriteBulk(w) }
 
-// Freeze has what is published wait, and everything else that would change something. It
+// Freeze makes publications wait, and all other calls that would change something. It
 // returns when nothing is delivered any more, or the error of ctx.
 func (m *Move) Freeze(ctx context.Context) error { return m.snapshot.Freeze(ctx, m) }
 
-// WriteRest writes what has changed since WriteBulk.
+// WriteRest writes the changes since WriteBulk.
 func (m *Move) WriteRest(w io.Writer) error { return m.snapshot.WriteRest(w) }
 
-// Publish implements membroker.Publisher, for what is published meanwhile.
+// Publish implements membroker.Publisher, for publications meanwhile.
 func (m *Move) Publish(msg hub.Message, r hub.Retention, to hub.Completer, ticket uint64) {
 	m.mu.Lock()
 	next := m.to
@@ -101,8 +101,8 @@ func (m *Move) Publish(msg hub.Message, r hub.Retention, to hub.Completer, ticke
 	}
 }
 
-// flush publishes what is held, in order, and has what comes later go to next. before is
-// called in between, when nothing is held.
+// flush publishes the held publications, in order, and has later ones go to next. before
+// is called in between, when nothing is held.
 func (m *Move) flush(first, next membroker.Publisher, before func()) {
 	for {
 		m.mu.Lock()
@@ -142,7 +142,7 @@ func (m *Move) Commit(conn io.ReadWriteCloser) (gone <-chan struct{}) {
 	return r.done
 }
 
-// Abort ends the move: the Broker goes on as before, and publishes what has waited.
+// Abort ends the move: the Broker goes on as before, and publishes the waiting publications.
 func (m *Move) Abort() {
 	m.deciding.Lock()
 	defer m.deciding.Unlock()

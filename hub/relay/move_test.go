@@ -85,9 +85,9 @@ func newHub(t *testing.T, b *Broker) *hub.Hub {
 	return h
 }
 
-// Whatever is published, before, while and after the histories move, from either process,
-// everybody gets it once and in order: those who stay, and those who come back there with
-// their position. A move that fails changes nothing.
+// Each publication, before, while and after the histories move, from either process,
+// reaches every subscriber once and in order: subscribers that stay, and those that come
+// back there with their position. A move that fails changes nothing.
 func TestMoveUnderLoad(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		t.Run(fmt.Sprint("fails=", fails), func(t *testing.T) {
@@ -195,7 +195,7 @@ func pause(t *testing.T) {
 	<-time.After(time.Millisecond)
 }
 
-// What is published while the histories are on their way waits, is not refused, and goes
+// A publication while the histories are on their way waits, is not refused, and goes
 // where they go.
 func TestPublishWhileFrozen(t *testing.T) {
 	for _, commits := range []bool{true, false} {
@@ -258,8 +258,7 @@ type outcome chan hub.Published
 
 func (o outcome) Published(_ uint64, p hub.Published) { o <- p }
 
-// When the other process goes, everything that waits has an answer, and so has what is
-// asked later.
+// When the other process goes, all waiting calls have an answer, and so have later ones.
 func TestGone(t *testing.T) {
 	from, to := started(t, receiver{}), started(t, receiver{})
 	gone, left, err := move(from, to)

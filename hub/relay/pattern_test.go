@@ -8,8 +8,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Patterns that were listened to before the move are delivered after it, to the one that
-// listened to them and to nobody else, until either has muted them or gone.
+// Patterns that were listened to before the move are delivered after it, to the process
+// that listened to them and to no other, until either process has muted them or gone.
 func TestMovePatterns(t *testing.T) {
 	here, there := make(chan string, 64), make(chan string, 64)
 	into := func(c chan string) receiver {
@@ -62,7 +62,7 @@ func TestMovePatterns(t *testing.T) {
 	for _, channel := range []string{"a/1", "b/1/2", "late/1", "waits/1"} {
 		publish(to, channel, "x")
 		want(here, channel+" x")
-		want(there, channel+" x") // a hub leaves out what it has not asked for
+		want(there, channel+" x") // a hub leaves out channels that it has not asked for
 	}
 	if err := errors.Join(to.ListenPattern(ctx, "a/*"), from.MutePattern(ctx, "a/*"), from.MutePattern(ctx, "late/*")); err != nil {
 		t.Fatal(err)

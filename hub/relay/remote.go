@@ -40,15 +40,14 @@ type publishing struct {
 	ticket uint64
 }
 
-// call is what was asked, and waits for its reply.
+// call is a call that waits for its reply.
 type call struct {
 	channel string
 	done    chan struct{} // closed when the reply is there
 	err     error
-	take    func(c *call, f *pubcodec.Fields) // takes what was asked for; nil for nothing
+	take    func(c *call, f *pubcodec.Fields) // takes the answer; nil for none
 
-	// What was asked for. It is read when done is closed, and not by anybody who has not
-	// waited for that.
+	// The answer. It is read when done is closed, and not before.
 	position hub.Position
 	page     hub.Page
 	list     []hub.ChannelInfo
@@ -157,7 +156,7 @@ func (m *remote) readLoop() {
 	m.events.end()
 }
 
-// end answers everything that waits, and whatever is asked later, with why.
+// end answers all waiting calls, and later ones, with why.
 func (m *remote) end(why error) {
 	m.mu.Lock()
 	if m.why == nil {
@@ -225,7 +224,7 @@ func (m *remote) reply(kind byte, f *pubcodec.Fields) error {
 	}
 	m.mu.Unlock()
 	if c == nil {
-		return nil // nobody waits for it any more
+		return nil // no caller waits for it any more
 	}
 	if kind == framePart {
 		for len(f.B) > 0 && f.Err == nil {
