@@ -62,7 +62,7 @@ func ask(t *testing.T, paths ...string) (calls []string, peers []*peer) {
 	return calls, peers
 }
 
-// What the requests of one turn are answered leaves together, in their order, and a
+// The answers to the requests of one turn leave together, in their order, and a
 // bounded number at once.
 func TestAnswersOfATurnLeaveTogether(t *testing.T) {
 	var paths, want []string

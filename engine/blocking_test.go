@@ -44,7 +44,7 @@ func (h waits) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
 	_ = c.Write(typ, p)
 }
 
-// What conforms on the loop conforms in the pool.
+// A handler that conforms on the loop conforms in the pool.
 func TestBlockingConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the whole suite takes ten seconds")

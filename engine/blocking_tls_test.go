@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// What TLS has decrypted waits for a blocking handler as what a socket has.
+// Bytes that TLS has decrypted wait for a blocking handler like those of a socket.
 func TestBlockingOverTLS(t *testing.T) {
 	a := newAuthority(t)
 	drivers(t, func(t *testing.T, s *engine.Server) {

@@ -84,7 +84,7 @@ func TestWakeAt(t *testing.T) {
 	}
 }
 
-// What was asked of an exchange ends with it, also if its connection serves another.
+// Wakes that were asked of an exchange end with it, also if its connection serves another.
 func TestWakeAtEndsWithItsExchange(t *testing.T) {
 	timed(t, &engine.Server{}, func(t *testing.T, h *loopSite, c *raw) {
 		const later = "GET /later HTTP/1.1\r\nHost: x\r\n\r\n"

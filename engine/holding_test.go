@@ -94,7 +94,7 @@ func TestPauseReading(t *testing.T) {
 						t.Fatalf("%q, want %q", got, want)
 					}
 				}
-				// What comes with the message, and behind it, waits.
+				// Input that comes with the message, and behind it, waits.
 				c.send(t, append(text("pause 1"), text("with it")...))
 				expect("pause 1")
 				c.send(t, bytes.Repeat(text("behind"), 100))

@@ -209,7 +209,7 @@ func TestShedding(t *testing.T) {
 	})
 }
 
-// What another HTTP server has accepted is refused by Upgrade, which needs no
+// A request that another HTTP server has accepted is refused by Upgrade, which needs no
 // loop for it, and taken by Adopt, which has nothing to say any more.
 func TestSheddingOfUpgrades(t *testing.T) {
 	g := newGate()

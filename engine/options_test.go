@@ -127,7 +127,7 @@ func TestNegativeLimits(t *testing.T) {
 	}
 }
 
-// What the drivers have in common is in Options with the same names and types.
+// Options that the drivers have in common have the same names and types.
 func TestOptionsHaveThoseOfAllDrivers(t *testing.T) {
 	own, common := reflect.TypeFor[engine.Options](), reflect.TypeFor[driver.Options]()
 	for i := range common.NumField() {

@@ -73,7 +73,7 @@ func TestHTTPOnTheSamePort(t *testing.T) {
 	})
 }
 
-// What the engine's own reading of requests refuses; the rows of the drivers have
+// The requests that the engine's own parser refuses; the rows of the drivers have
 // what is wrong with an opening handshake.
 func TestRequestsThatAreRefused(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {

@@ -25,7 +25,7 @@ const (
 //	look ─► events … ─► tasks … ─► look ─► …
 //	└─────────── a lap ──────────┘
 //
-// What arrives right after a look is found by the next one, so a lap is the
+// Input that arrives right after a look is found by the next one, so a lap is the
 // longest that anything had to wait until the loop came to it. A look that is
 // full has not found everything; then the lap goes on until as much was found as
 // could be ready: the poller tells of ready ones in turn.

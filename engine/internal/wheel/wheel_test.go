@@ -72,7 +72,7 @@ func TestTimersMoveAndClear(t *testing.T) {
 	}
 }
 
-// What fires may set itself again, and set and clear others that are due with it.
+// A timer that fires may set itself again, and set and clear others that are due with it.
 func TestTimersChangeWhileFiring(t *testing.T) {
 	w := newWheel()
 	a, b, c := &element{}, &element{}, &element{}
