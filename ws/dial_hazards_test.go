@@ -163,7 +163,7 @@ func TestDrippedResponseObeysTheHandshakeTimeout(t *testing.T) {
 	}
 }
 
-// What the server sends right behind its response is read, whatever its size.
+// Frames right behind the server's response are read, whatever their size.
 func TestEarlyFramesOfTheServer(t *testing.T) {
 	for _, size := range []int{0, 1, 4000, 4096, 10_000, 60_000} {
 		want := strings.Repeat("e", size)
@@ -181,7 +181,7 @@ func TestEarlyFramesOfTheServer(t *testing.T) {
 	}
 }
 
-// What a server may not answer to an offer fails the handshake.
+// An answer that a server may not give to an offer fails the handshake.
 func TestAnswersThatWereNotOffered(t *testing.T) {
 	compressing := ws.Options{Compression: &deflate.Options{}}
 	for _, v := range []struct {
@@ -486,7 +486,7 @@ func checkInjection(t *testing.T, name, target string, o ws.DialOptions, proxy s
 			t.Errorf("%s: the line %q was sent", name, line)
 		}
 	}
-	// What was refused was refused before anything was sent to the server.
+	// Each refusal came before anything was sent to the server.
 	if ends := strings.Count(sent.String(), "\r\n\r\n"); ends > 2 || proxy == "" && ends > 1 {
 		t.Errorf("%s: %d heads were sent:\n%s", name, ends, &sent)
 	}

@@ -128,7 +128,7 @@ func TestRedialerRefusesNegativeOptions(t *testing.T) {
 	run("PingInterval")
 }
 
-// What the drivers have in common is in Options with the same names and types.
+// Options that the drivers have in common have the same names and types.
 func TestOptionsHaveThoseOfAllDrivers(t *testing.T) {
 	own, common := reflect.TypeFor[ws.Options](), reflect.TypeFor[driver.Options]()
 	for i := range common.NumField() {

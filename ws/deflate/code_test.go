@@ -85,7 +85,7 @@ func randomLens(r *rand.Rand, symbols, limit int) []uint8 {
 	return lens
 }
 
-// What a table finds is what the encoder writes, for every code and whatever
+// A table finds what the encoder writes, for every code and whatever
 // bits follow, and the table is never too small.
 func TestTables(t *testing.T) {
 	r := rand.New(rand.NewPCG(43, 44))

@@ -128,7 +128,7 @@ func TestDeflateHistoryBits(t *testing.T) {
 	}
 }
 
-// What pools hold from other connections has no influence.
+// Pooled memory of other connections has no influence.
 func TestDeflateDeterministic(t *testing.T) {
 	m := conversations["json"][4]
 	alone := Direction{NoContextTakeover: true}

@@ -186,7 +186,7 @@ func (h *history) tokenize(e *encoder, start int, level Level) {
 	for i <= last {
 		length, dist := h.find(i)
 		if length == 0 {
-			// What has not matched for long will not: look less often.
+			// Data that has not matched for long will not: look less often.
 			i += 1 + (i-pending)>>skipShift
 			continue
 		}

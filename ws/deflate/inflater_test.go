@@ -34,7 +34,7 @@ func TestInflateVectors(t *testing.T) {
 	}
 }
 
-// What ends a message, and what does not.
+// Input that ends a message, and input that does not.
 func TestInflateEnds(t *testing.T) {
 	const hello, helloFinal = "\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00"
 	for _, test := range []struct {

@@ -217,7 +217,7 @@ func TestCheckResponse(t *testing.T) {
 	}
 }
 
-// What a server answers to what a client offers, both agree on, whatever they want.
+// Both agree on a server's answer to a client's offer, whatever they want.
 func TestNegotiationAgrees(t *testing.T) {
 	for i := range 1 << 10 {
 		wants := func(i int) *Options {

@@ -195,7 +195,7 @@ func copyMatch(dst []byte, n, length, dist int, win *window) {
 		win.read(dst[n:n+k], dist-n)
 		n, length = n+k, length-k
 	}
-	// What overlaps repeats: each copy doubles what can be copied.
+	// An overlapping copy repeats: each step doubles what can be copied.
 	for length > 0 {
 		k := copy(dst[n:n+length], dst[n-dist:n])
 		n, length, dist = n+k, length-k, dist+k

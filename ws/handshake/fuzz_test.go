@@ -93,7 +93,7 @@ func FuzzCheck(f *testing.F) {
 		}
 		checkExtensionList(t, a.Extensions)
 
-		// What was accepted can be answered, and a client that asked for it agrees.
+		// An accepted request can be answered, and a client that asked for it agrees.
 		response, err := handshake.AppendResponse(nil, &a, "", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func checkExtensionList(t *testing.T, list []handshake.Extension) {
 	}
 }
 
-// What is parsed can be written, and what was written parses to the same.
+// A parsed list can be written, and the written list parses to the same.
 func FuzzParseExtensions(f *testing.F) {
 	for _, seed := range []string{
 		"", ",", "foo", "foo, bar; baz=2", `a; b="c"; d, e`, `a;b="\c\d"`, "\ta ; b\t= c ", `a;b="`, `a;b="\`, "a;;b", "a=b",

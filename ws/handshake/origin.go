@@ -198,7 +198,7 @@ func (p *originPattern) matches(page *pageOrigin) bool {
 }
 
 // names reports whether h is the host of the pattern, as the name of a server.
-// What an application calls itself is none.
+// The name that an application calls itself is none.
 func (p *originPattern) names(h *hostName) bool {
 	return (p.scheme == "" || isWeb(p.scheme)) && p.matchesHost(h)
 }

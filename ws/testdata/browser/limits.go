@@ -208,7 +208,7 @@ func init() {
 		case <-t.ctx.Done():
 			t.fatalf("OnLowWater was not called")
 		}
-		// One message may always go, whatever its size.
+		// A single message may always go, whatever its size.
 		t.must(conn.Write(t.ctx, ws.MessageBinary, make([]byte, most+1)))
 		sent += most + 1
 		if !t.eventually(func() bool { return conn.Buffered() == 0 }) {
