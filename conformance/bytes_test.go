@@ -85,7 +85,7 @@ func FuzzReadFrame(f *testing.F) {
 			if int64(len(payload)) != h.Length {
 				t.Fatalf("%d bytes of payload where %d were announced", len(payload), h.Length)
 			}
-			// What was read is what stood there.
+			// The bytes that were read are those that stood there.
 			again, n := frame{fin: h.Fin, rsv: h.RSV, op: h.Opcode, payload: payload}.encode(h.Masked, h.Mask)
 			if n != len(raw) || !bytes.Equal(again, b[total-len(again):total]) {
 				t.Fatalf("% x was read as %+v", b, h)

@@ -37,7 +37,7 @@ func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 	}
 	c := newCollector(s, t.shown, cases)
 	var begun []int // in the order in which they began
-	// What keeps a server busy comes last: cases beside it would wait and fail.
+	// Cases that keep a server busy come last: cases beside them would wait and fail.
 	for _, slow := range []bool{false, true} {
 		work := make(chan int)
 		var workers sync.WaitGroup
