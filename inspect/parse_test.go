@@ -185,7 +185,7 @@ func FuzzPrintable(f *testing.F) {
 	})
 }
 
-// What a refusal says of itself is fit to print and of one line, whatever it is.
+// The text of a refusal is fit to print and of one line, whatever it is.
 func FuzzReason(f *testing.F) {
 	for _, seed := range []string{"", "no", "no\n", "a\nb", `{"title":"T","detail":"d\u001b."}`, `{"type":"https://godwit.io/problems/x"}`, `{"title":1}`, "\x1b[2J", "\xff"} {
 		f.Add(seed, "application/problem+json")

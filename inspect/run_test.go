@@ -328,7 +328,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// What cannot be inspected is an error, and not a report.
+// A target that cannot be inspected is an error, and not a report.
 func TestMistakes(t *testing.T) {
 	var field *handshake.FieldError
 	if _, err := Run(t.Context(), "ws://x", &Options{Header: http.Header{"Upgrade": {"x"}}}); !errors.As(err, &field) {

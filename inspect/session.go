@@ -20,7 +20,7 @@ type session struct {
 	report *Session
 	ctx    context.Context
 
-	// What has come and is not a whole frame yet.
+	// Bytes that have come and are not a whole frame yet.
 	buf     []byte
 	header  *wire.Header // of the frame under way
 	raw     []byte       // its header as it came
