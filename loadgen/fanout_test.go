@@ -48,7 +48,7 @@ func TestFanoutWindow(t *testing.T) {
 	})
 }
 
-// What does not arrive as it should is counted for what it is.
+// A publication that does not arrive as it should is counted for what it is.
 func TestFanoutFaults(t *testing.T) {
 	numberOf := func(message []byte) uint64 {
 		_, number, _, _, _ := newPayloads(len(message), publishMarker).find(message)

@@ -238,7 +238,7 @@ func (s *finder) run(ctx context.Context, start float64) error {
 		if v = between(low, high); v > low && v < high && high/low > fineness {
 			continue
 		}
-		// What missed a while ago may have had bad luck. If it had, go on from there.
+		// A value that missed a while ago may have had bad luck. If it had, go on from there.
 		if again == againMax {
 			return nil
 		}

@@ -65,7 +65,7 @@ func TestFindRate(t *testing.T) {
 			if !phases[Count(s.Found)+" a second: measuring"] {
 				t.Errorf("from %v: phases %v", start, phases)
 			}
-			// What missed was tried twice, one after the other, and what was met once. The
+			// A value that missed was tried twice, one after the other, and a value that met once. The
 			// limit was tried again at the end.
 			steps, last := s.Steps[:len(s.Steps)-1], s.Steps[len(s.Steps)-1]
 			if last.Value != s.Missed || last.Missed == "" {

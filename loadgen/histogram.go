@@ -26,7 +26,7 @@ func newHistogram() *hdrhistogram.Histogram {
 type recorder struct {
 	shards []shard
 
-	// What was collected from the shards; of the goroutine that collects.
+	// The values collected from the shards; of the goroutine that collects.
 	interval, total  *hdrhistogram.Histogram
 	received, octets int64
 }

@@ -117,7 +117,7 @@ func TestRecorderLimits(t *testing.T) {
 	}
 }
 
-// What happens for each message must not allocate.
+// The work for each message must not allocate.
 func TestAllocPerMessage(t *testing.T) {
 	p := newPayloads(512, "")
 	r := newRecorder()

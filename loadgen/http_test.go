@@ -260,7 +260,7 @@ func unframed(t *testing.T) string {
 	return "http://" + ln.Addr().String() + "/channels/bench"
 }
 
-// What cannot be measured is said at once, with the server's own words.
+// A server that cannot be measured is named at once, with the server's own words.
 func TestHTTPRefused(t *testing.T) {
 	answer := func(status int, headers, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

@@ -328,7 +328,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// What a gap of one epoch announces is not what was taken in a later one.
+// The publications that a gap of one epoch announces are not those of a later one.
 func TestGapsOfEpochs(t *testing.T) {
 	f := newFeed("r")
 	for _, at := range []place{{"a", 1}, {"a", 2}, {}, {"b", 1}, {"b", 2}, {"c", 1}} {

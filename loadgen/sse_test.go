@@ -287,7 +287,7 @@ func TestSSELoops(t *testing.T) {
 	s.close()
 }
 
-// What a delivery costs must not grow with how many there are.
+// The cost of a delivery must not grow with the number of deliveries.
 func TestAllocPerDelivery(t *testing.T) {
 	r, err := prepare(KindSSE, "http://h/", Options{Connections: 1, Rate: 1000})
 	if err != nil {
