@@ -66,7 +66,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// What the go command cannot list is a fault, or an error.
+// A package that the go command cannot list is a fault, or an error.
 func TestCheckFails(t *testing.T) {
 	dir := write(t, map[string]string{
 		"go.mod": "module example.com/m\n\ngo 1.26\n",

@@ -81,7 +81,7 @@ func closesWhileReading(s *scene) {
 	}
 }
 
-// What is written before Close goes out before it, from a callback as well.
+// Messages written before Close go out before it, from a callback as well.
 func closesInACallback(s *scene) {
 	s.message = func(c Conn, m Message) {
 		for _, answer := range []string{"one", "two"} {
@@ -170,7 +170,7 @@ func closesAndIsLeft(s *scene) {
 	s.ends(1006, 4000)
 }
 
-// What of a message has arrived when this side closes is dropped, and the peer's
+// The part of a message that has arrived when this side closes is dropped, and the peer's
 // close frame is found behind the rest of it.
 func closesInTheMiddleOfAMessage(s *scene) {
 	p, c := s.meet()

@@ -236,7 +236,7 @@ func opensForItsOwnPages(s *scene) {
 	}
 }
 
-// What comes right behind the opening handshake is not lost, however much it is.
+// Input right behind the opening handshake is not lost, however much it is.
 func opensWithFramesBehind(s *scene) {
 	for _, size := range []int{0, 1, 125, 3000, 4096, 5000, 70_000} {
 		long := strings.Repeat("e", size)

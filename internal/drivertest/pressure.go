@@ -23,7 +23,7 @@ func queueIsBounded(s *scene) {
 	const limit, size = 256 << 10, 1000
 	s.options.QueueBytesMax = limit
 	p, c := s.meet()
-	// What the transport has room for leaves the queue.
+	// Frames that the transport has room for leave the queue.
 	accepted := 0
 	for full := 0; full < 100; {
 		switch err := c.Enqueue(binary(fmt.Sprintf("%0*d", size, accepted))); err {

@@ -162,7 +162,7 @@ func TestConversation(t *testing.T) {
 	})
 }
 
-// What is written before leaves before, and nothing is heard or said behind.
+// Earlier writes leave earlier, and nothing is heard or said behind.
 func TestCloseOfAConn(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		h := w.accept(&socket{message: func(c Conn, text string) {

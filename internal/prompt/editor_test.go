@@ -194,7 +194,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: %d rows, and it says %d", c.keys, rows, p.rows())
 		}
 	}
-	// What comes late, for a line that is not there any more, is dropped.
+	// A completion that comes late, for a line that is not there any more, is dropped.
 	p := newPerson(Options{Complete: complete})
 	p.do(t, "su")
 	_, cmd := p.Update(keys["tab"])

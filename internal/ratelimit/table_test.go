@@ -28,7 +28,7 @@ func TestTableKeysAreApart(t *testing.T) {
 	}
 }
 
-// What was refused, or is unlimited, leaves nothing in the table.
+// A key that was refused, or is unlimited, leaves nothing in the table.
 func TestTableRemembersOnlyWhatWasTaken(t *testing.T) {
 	table := ratelimit.NewTable[string](100)
 	table.Allow(start, "a", ratelimit.Limit{})

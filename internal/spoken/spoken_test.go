@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var start = time.Date(2026, 11, 30, 9, 30, 0, 0, time.UTC)
 
-// What a person types, and what is sent for it.
+// Lines that a person types, and the frames that are sent for them.
 func TestSpeak(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -124,7 +124,7 @@ func TestConnectGoesFirst(t *testing.T) {
 	}
 }
 
-// What comes, and what is said about it.
+// Frames that come, and the remarks about them.
 func TestHear(t *testing.T) {
 	t.Parallel()
 	var s Speaker

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What was paused does nothing more, and goes on where it was.
+// A paused process does nothing more, and goes on where it was.
 func TestPause(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()

@@ -43,7 +43,7 @@ func TestAllocBudgetPerPing(t *testing.T) {
 	}
 }
 
-// What one peer has sent in a ping is in nobody else's pong.
+// The payload of one peer's ping is in nobody else's pong.
 func TestPongsDoNotLeak(t *testing.T) {
 	a, b := New(&serverConfig, 0), New(&serverConfig, 0)
 	for range 100 {
