@@ -71,7 +71,7 @@ func TestNATSComesLater(t *testing.T) {
 	}
 }
 
-// What is wrong with a password is said without it.
+// A fault of a password is named without it.
 func TestNATSPasswordStaysSecret(t *testing.T) {
 	nats := natstest.Start(t, natstest.Config{Extra: "authorization { user: ann, password: another }\n"})
 	url := "nats://ann:s3cret@" + nats.Address()

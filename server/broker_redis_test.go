@@ -100,7 +100,7 @@ func TestRedisComesLater(t *testing.T) {
 	}
 }
 
-// What is wrong with a password is said without it.
+// A fault of a password is named without it.
 func TestRedisPasswordStaysSecret(t *testing.T) {
 	redis := redistest.Start(t, "--requirepass", "another")
 	url := "redis://ann:s3cret@" + redis.Address()

@@ -185,7 +185,8 @@ func TestAway(t *testing.T) {
 		began bool
 	}{
 		{0, failed, 0, true}, {time.Second, failed, 0, false}, {2 * time.Second, nil, 2 * time.Second, false},
-		// One that has been reached is away when it has failed twice in a row, and has been since the first time.
+		// A broker that has been reached is away when it has failed twice in a row, and has been since
+		// the first time.
 		{3 * time.Second, failed, 0, false}, {4 * time.Second, nil, 0, false}, {5 * time.Second, failed, 0, false}, {6 * time.Second, nil, 0, false},
 		{7 * time.Second, failed, 0, false}, {8 * time.Second, failed, 0, true}, {9 * time.Second, failed, 0, false}, {10 * time.Second, nil, 3 * time.Second, false},
 		{11 * time.Second, failed, 0, false}, {12 * time.Second, failed, 0, true},

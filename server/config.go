@@ -120,7 +120,7 @@ type Config struct {
 	Driver string
 
 	// Compression accepts permessage-deflate on WebSockets (compression). Default: on.
-	// What is shorter than CompressionBytesMin is sent as it is.
+	// A message shorter than CompressionBytesMin is sent as it is.
 	Compression *bool
 
 	// Heartbeat is the pause after which a silent stream shows that it is alive:

@@ -74,7 +74,7 @@ func TestExplain(t *testing.T) {
 	})
 }
 
-// What is printed can be loaded, and is the same then: whatever the other tests
+// A printed configuration can be loaded, and is the same then: whatever the other tests
 // load is tried.
 func TestWhatIsPrintedCanBeLoaded(t *testing.T) {
 	printed := 0

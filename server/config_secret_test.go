@@ -118,7 +118,7 @@ func TestSecretsAreNotInErrors(t *testing.T) {
 	}
 }
 
-// What is a secret is one again when its reference is written down, and it shows
+// A secret is one again when its reference is written down, and it shows
 // nothing else.
 func FuzzSecret(f *testing.F) {
 	for _, seed := range []string{"env:A", "file:a", "env:", "file:", "", "secret", "env:1", "file:\x00", "ENV:A"} {

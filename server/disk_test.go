@@ -109,7 +109,7 @@ func TestDataOutlivesTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// What was revoked is not forgotten because the file is damaged.
+	// Revocations are not forgotten because the file is damaged.
 	path := filepath.Join(c.Data, revocationsName)
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -322,7 +322,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 
 var _ engine.AddressCounter = (*edge)(nil)
 
-// What is for operators is at their addresses, and then not beside the channels.
+// Pages for operators are at their addresses, and then not beside the channels.
 func TestAdmin(t *testing.T) {
 	for _, driver := range drivers {
 		s := startAltered(t, Config{Driver: driver, Admin: Admin{Listen: []string{"127.0.0.1:0"}}}, func(s *Server) {

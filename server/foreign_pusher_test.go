@@ -57,7 +57,7 @@ func TestPusherSignsForNobodyElse(t *testing.T) {
 	}
 }
 
-// What is switched off is not there.
+// A protocol that is switched off is not there.
 func TestPusherSwitchedOff(t *testing.T) {
 	off := start(t, Config{Pusher: Pusher{Enabled: new(false)}})
 	alone := start(t, Config{Pusher: Pusher{Fallback: new(false), PathPrefix: "/live"}})

@@ -148,7 +148,7 @@ func TestOtherProtocolsNotFound(t *testing.T) {
 	})
 }
 
-// What is switched off is not there.
+// A protocol that is switched off is not there.
 func TestOtherProtocolsOff(t *testing.T) {
 	s := start(t, Config{
 		SocketIO: SocketIO{Enabled: new(false)}, SockJS: SockJS{Enabled: new(false)}, Pusher: Pusher{Enabled: new(false)}, PieSocket: PieSocket{Enabled: new(false)},

@@ -106,7 +106,7 @@ func TestHostAllowedByOrigins(t *testing.T) {
 	}
 }
 
-// What passes cannot be a name that somebody else may own.
+// A host that passes cannot be a name that somebody else may own.
 func FuzzHostAllowed(f *testing.F) {
 	for _, c := range hostCases {
 		f.Add(c.host)

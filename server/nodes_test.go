@@ -488,7 +488,7 @@ func TestNodesStrangers(t *testing.T) {
 // not known: at once, and to what waits when it is noticed.
 func TestNodesLost(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town, a, b *running) {
-		// One that takes connections and says nothing: it stands still.
+		// A node that takes connections and says nothing: it stands still.
 		still, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

@@ -398,7 +398,7 @@ func (r *running) stillServes(t *testing.T, text string) {
 	}
 }
 
-// What does not understand what it is given serves nothing.
+// A process that does not understand what it is given serves nothing.
 func TestTakeOverFails(t *testing.T) {
 	for name, do := range map[string]func(c *handover.Conn) error{
 		"no offer": func(*handover.Conn) error { return nil },

@@ -107,7 +107,7 @@ func TestTraceOfPublications(t *testing.T) {
 	}
 }
 
-// What is wrong is said, where it is, and what would be right.
+// An error says what is wrong, where it is, and what would be right.
 func TestPublishThatIsWrong(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.BodyBytesMax = 100 << 10 })
 	for body, want := range map[string]string{

@@ -213,7 +213,7 @@ bridge.gap {"type":"bridge.gap","bridge":"x","from":"","to":"","reason":"lost"}
 		}
 		w.close(u)
 
-		// One that is much too long ends the connection.
+		// A message that is much too long ends the connection.
 		u = newUpstream(t, socket(func(ctx context.Context, conn *ws.Conn) {
 			_, _, _ = conn.Read(ctx)
 			_ = say(ctx, conn, `"`+strings.Repeat("x", 1000*skippedTimes)+`"`)

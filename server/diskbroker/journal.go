@@ -321,7 +321,7 @@ func (j *journal) recover() {
 		return
 	}
 	if j.log.isSuspect() {
-		// What the file has is not known any more. Everything is in memory, so it is written anew.
+		// The content of the file is not known any more. Everything is in memory, so it is written anew.
 		j.settle()
 		if err := j.broker.writeAnew(j.log); err != nil {
 			return // it is tried again

@@ -151,7 +151,7 @@ func TestLock(t *testing.T) {
 	f.check()
 }
 
-// What a newer program has written is left alone.
+// A directory that a newer program has written is left alone.
 func TestNewerFormat(t *testing.T) {
 	f := newFixture(t, nil)
 	f.publish("c", "1")
@@ -199,7 +199,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// What is published before the directory is open, or after it was closed, is refused.
+// A publication before the directory is open, or after it was closed, is refused.
 func TestNotOpen(t *testing.T) {
 	b, err := New(&Options{Dir: t.TempDir()})
 	if err != nil {

@@ -277,7 +277,7 @@ func testKeyboard(b *tab, url string) {
 	b.until(`document.activeElement.className === "skip" && document.activeElement.getBoundingClientRect().top >= 0`)
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.until(`location.hash === "#main"`)
-	// What is wider than its column can be reached, to be scrolled.
+	// A block wider than its column can be reached, to be scrolled.
 	b.until(`[...document.querySelectorAll("article pre, .table")].every(e => (e.scrollWidth > e.clientWidth) === (e.tabIndex === 0))`)
 	if n := eval[int](b, `document.querySelectorAll("article pre[tabindex], .table[tabindex]").length`); n == 0 {
 		b.t.Error("nothing on the page is wide: the test looks at nothing")

@@ -374,7 +374,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// What waited behind a batch until it was too old is not even tried.
+// An event that waited behind a batch until it was too old is not even tried.
 func TestBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := runApplication(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })

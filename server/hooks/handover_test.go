@@ -140,7 +140,7 @@ func TestTakeOverKeepsTheOrder(t *testing.T) {
 	})
 }
 
-// What the new configuration is not told of is not taken.
+// Events that the new configuration does not send are not taken.
 func TestTakeOverOfPart(t *testing.T) {
 	for _, wait := range []time.Duration{0, dampedFor} { // they are damped, or queued
 		synctest.Test(t, func(t *testing.T) { testTakeOverOfPart(t, wait) })

@@ -102,7 +102,7 @@ func TestAlgorithmConfusion(t *testing.T) {
 		refused(t, withSecret(t), bearer(head+"."+rest), access.Unauthenticated, "it is not signed (alg none)")
 	}
 
-	// What is restricted verifies nothing else.
+	// A restricted issuer verifies nothing else.
 	ids = newIdentities(t, &identity.Options{Issuers: []identity.Issuer{{PEM: public, Algorithms: []string{"RS512"}}}})
 	refused(t, ids, bearer(sign(t, "RS256", rsaKey(), nil, valid(nil))), access.Unauthenticated, "a key that is not known here")
 	user(t, ids, bearer(sign(t, "RS512", rsaKey(), nil, valid(nil))), "ann")

@@ -257,7 +257,7 @@ func TestEndIsLost(t *testing.T) {
 	}
 }
 
-// What was acknowledged is read at once, whichever server one is connected to.
+// An acknowledged publication is read at once, whichever server one is connected to.
 func TestFollowersAreBehind(t *testing.T) {
 	c := needsThree(t)
 	var brokers []*Broker

@@ -180,7 +180,7 @@ func (d *deliveries) activate(c *channel) {
 	}
 }
 
-// What a worker is to do with a channel next.
+// The next step of a worker in a channel.
 type step int
 
 const (

@@ -94,7 +94,7 @@ func (r *read) reverse() { slices.Reverse(r.entries) }
 // page is the page of what was read that is held, in an epoch before which nothing is known. It
 // reports true if nothing is held, and there is more behind it.
 //
-// What is newer than the page is not looked at: an entry in it with a shorter life than
+// Entries newer than the page are not looked at: an entry in it with a shorter life than
 // those of the page ends them, but so that a reader of the next page sees it.
 func (r *read) page(q hub.Query, at *epoch) (page hub.Page, goOn bool) {
 	wasCut := q.Limit > 0 && q.Last <= 0 && len(r.entries) >= q.Limit ||

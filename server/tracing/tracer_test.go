@@ -202,7 +202,7 @@ func TestSampling(t *testing.T) {
 	}
 }
 
-// What is not traced costs nothing.
+// An untraced request or publication costs nothing.
 func TestUntracedAllocatesNothing(t *testing.T) {
 	var off *Tracer
 	o := new(hub.Observer)
