@@ -10,7 +10,7 @@ import (
 )
 
 // membersOf are as many members, as servers have them: a session's ID, a user, and 40 bytes
-// of what is known of it.
+// of its data.
 func membersOf(n int) []hub.Member {
 	members := make([]hub.Member, n)
 	for i := range members {
@@ -56,7 +56,7 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// TestPagesFitTheBus: whatever members there are, a page is a message of the bus, with what the
+// TestPagesFitTheBus: with any members, a page is a message of the bus, with the bytes that the
 // cluster adds.
 func TestPagesFitTheBus(t *testing.T) {
 	for _, info := range []int{0, 1000, 64 << 10} {

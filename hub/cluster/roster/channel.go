@@ -13,8 +13,8 @@ import (
 	"github.com/godwit-io/godwit/hub/cluster"
 )
 
-// channel is one whose members elsewhere are kept. Its lock comes before Roster.mu and
-// those of the Hub.
+// channel is a channel whose members elsewhere are kept. Its lock comes before Roster.mu
+// and those of the Hub.
 type channel struct {
 	r    *Roster
 	name string
@@ -38,7 +38,7 @@ type source struct {
 	node   string
 	state  sourceState
 	number uint64 // of its last change here that is known, see hub.OwnMembers
-	seen   uint64 // changes up to this one are in what is known
+	seen   uint64 // changes up to this one are applied
 	tries  int    // to load that failed
 
 	pending []change // what came while it was loading
@@ -70,7 +70,7 @@ func topicOf(channel string) string {
 	return "members/" + channel
 }
 
-// touch notes that somebody is interested. It returns false if the channel is forgotten
+// touch notes that a caller is interested. It returns false if the channel is forgotten
 // already.
 func (c *channel) touch() bool {
 	c.mu.Lock()
@@ -167,7 +167,7 @@ func (c *channel) complete(isSecret bool, then func()) bool {
 	return false
 }
 
-// release has nobody wait any more.
+// release ends all waiting.
 func (c *channel) release() {
 	c.mu.Lock()
 	waiting := c.waiting
@@ -234,8 +234,8 @@ func (s *source) add(m change, bytes int) {
 	s.pending = append(s.pending, m)
 }
 
-// apply applies a change to what is known, and returns false if something is missing
-// before it; mu is held.
+// apply applies a change to the known members, and returns false if a change before it
+// is missing; mu is held.
 func (c *channel) apply(s *source, m *change) bool {
 	switch {
 	case m.Number <= s.seen:
@@ -255,7 +255,7 @@ func (c *channel) apply(s *source, m *change) bool {
 	return true
 }
 
-// settleLater ends the wait for those who have left a node that ends.
+// settleLater ends the wait for members that have left a node that ends.
 func (c *channel) settleLater(node string) {
 	now := time.Now()
 	c.r.plan.after(lingerFor, func() { c.r.mirror.Settle(node, c.name, now) })
@@ -279,7 +279,7 @@ func (c *channel) lose(node string, withGoodbye bool) {
 	c.releaseIfComplete()
 }
 
-// releaseIfComplete has nobody wait if nothing is being asked; mu is held.
+// releaseIfComplete ends all waiting if nothing is being asked; mu is held.
 func (c *channel) releaseIfComplete() {
 	if !c.isLoaded && c.isComplete() {
 		c.isLoaded, c.loadedAt = true, time.Now()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// checkTimeout is how long a node may take to say what was missed, and checkAgain how long it is left
-// alone when it has not.
+// checkTimeout is how long a node may take to name the missed changes, and checkAgain how long it is
+// left alone when it has not.
 const (
 	checkTimeout = 5 * time.Second
 	checkAgain   = 2 * time.Second
@@ -42,7 +42,7 @@ func (r *Roster) heardNote(node string, b []byte) {
 	}
 }
 
-// doubt has a node asked what was missed of it, or all of them if node is "", after a delay.
+// doubt has a node asked for its missed changes, or all of them if node is "", after a delay.
 func (r *Roster) doubt(node string, delay time.Duration) {
 	nodes := []string{node}
 	if node == "" {
@@ -202,12 +202,12 @@ func (c *channel) checked(node string, before, asOf, number uint64, isNews bool)
 	case s.state == isUnknown:
 		c.reload(s)
 	case isNews:
-		// What it says may be on its way.
+		// The changes that it names may be on their way.
 		c.r.plan.after(arriveFor, func() { c.verify(s, asOf, number) })
 	}
 }
 
-// verify loads what has not come.
+// verify loads the changes that have not come.
 func (c *channel) verify(s *source, asOf, number uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -218,7 +218,7 @@ func (c *channel) verify(s *source, asOf, number uint64) {
 	c.reload(s)
 }
 
-// giveCheck answers another node that asks what it has missed.
+// giveCheck answers another node that asks for missed changes.
 func (r *Roster) giveCheck(_ context.Context, _ string, data []byte) ([]byte, error) {
 	r.asked.Store(time.Now().UnixNano())
 	list, err := parseCheckQuery(data)

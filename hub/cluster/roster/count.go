@@ -11,7 +11,7 @@ import (
 type counts struct {
 	mu       sync.Mutex // guards what follows
 	m        map[string]*count
-	wanted   []string // those that nobody was asked for yet
+	wanted   []string // channels that no node was asked for yet
 	isAsking bool
 	isClosed bool
 }
@@ -23,8 +23,8 @@ type count struct {
 	waiting []func(int)
 }
 
-// Count implements hub.Neighbours. Those that are asked for while others are on their way go
-// together.
+// Count implements hub.Neighbours. Channels that are asked for while others are on their way
+// go together.
 func (r *Roster) Count(channel string, then func(elsewhere int)) {
 	if len(r.node.Peers()) == 0 {
 		then(0)
@@ -107,7 +107,7 @@ func (r *Roster) sums(ctx context.Context, channels []string) []int {
 	return sums
 }
 
-// counted tells those who wait.
+// counted tells the waiting callers.
 func (r *Roster) counted(channel string, n int) {
 	s := &r.counts
 	s.mu.Lock()
@@ -139,7 +139,7 @@ func (r *Roster) giveCount(_ context.Context, _ string, data []byte) ([]byte, er
 	return appendCounts(nil, counts), nil
 }
 
-// end has nobody wait: what is known by now is nothing.
+// end ends all waiting: no count is known.
 func (s *counts) end() {
 	s.mu.Lock()
 	s.isClosed = true

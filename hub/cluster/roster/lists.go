@@ -21,7 +21,7 @@ const (
 	listsMax = 16
 )
 
-// lists are those that other nodes read, page by page.
+// lists are the lists that other nodes read, page by page.
 type lists struct {
 	mu     sync.Mutex // guards what follows
 	last   uint64

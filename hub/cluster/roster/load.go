@@ -88,7 +88,7 @@ func (c *channel) hear(ctx context.Context) bool {
 	stop, err := c.r.node.Subscribe(limited, topicOf(c.name), c)
 	c.mu.Lock()
 	isGone = c.isGone
-	isSpare := err == nil && (isGone || c.stop != nil) // nobody needs it, or somebody was quicker
+	isSpare := err == nil && (isGone || c.stop != nil) // it is not needed, or another load was quicker
 	switch {
 	case isGone || isSpare:
 	case err == nil:

@@ -134,7 +134,7 @@ type session struct {
 	user   string
 }
 
-// connect connects a user, "" for somebody who is not known.
+// connect connects a user, "" for a client that is not known.
 func (n *node) connect(user string) *session {
 	n.w.t.Helper()
 	var id *access.Identity
@@ -150,7 +150,7 @@ func (n *node) connect(user string) *session {
 	return &session{s, n, n.w.born, user}
 }
 
-// join connects a user who subscribes to a channel.
+// join connects a user that subscribes to a channel.
 func (n *node) join(channel, user string) *session {
 	n.w.t.Helper()
 	s := n.connect(user)
@@ -172,7 +172,7 @@ func (n *node) list(channel string, q hub.PresenceQuery) (members []hub.Member, 
 	}
 }
 
-// users shows who is in a channel, as a node knows it: a user once for each session.
+// users shows the members of a channel, as a node knows them: a user once for each session.
 func (n *node) users(channel string) string {
 	n.w.t.Helper()
 	members, _ := n.list(channel, hub.PresenceQuery{})
@@ -183,7 +183,7 @@ func (n *node) users(channel string) string {
 	return strings.Join(names, " ")
 }
 
-// want compares who is in a channel with what a node knows.
+// want compares the members of a channel with those that a node knows.
 func (n *node) want(channel, want string) {
 	n.w.t.Helper()
 	if got := n.users(channel); got != want {

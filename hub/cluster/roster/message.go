@@ -24,9 +24,9 @@ import (
 // Numbers are varints, texts have their length before them, n is how many follow.
 const formatVersion = 1
 
-// Bounds of what is parsed.
+// Bounds of parsed messages.
 const (
-	textBytesMax   = 1 << 20 // of a user, or what is known of one
+	textBytesMax   = 1 << 20 // of a user, or of a user's info
 	memberBytesMax = 4 << 20
 )
 
@@ -130,13 +130,13 @@ func parsePage(b []byte) (p page, err error) {
 // pagesMax is how many pages a list has at most: millions of members.
 const pagesMax = 10_000
 
-// known is how far what is known of a node's members in a channel goes.
+// known is how far a node's members in a channel are known.
 type known struct {
 	channel string
 	number  uint64
 }
 
-// unknown is the number of what is not known.
+// unknown is the number if none is known.
 const unknown = 1<<64 - 1
 
 func appendCheckQuery(dst []byte, list []known) []byte {
@@ -286,7 +286,7 @@ func (r *reader) int() int {
 	return int(n)
 }
 
-// bytes is what has its length before it. It is a part of the message.
+// bytes reads bytes that have their length before them. They are a part of the message.
 func (r *reader) bytes(max int) []byte {
 	n := r.number()
 	if r.failed || n > uint64(len(r.b)) || n > uint64(max) {

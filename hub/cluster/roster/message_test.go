@@ -31,7 +31,7 @@ func examples() map[string][]byte {
 	}
 }
 
-// again parses a message as each kind, and encodes what it says again.
+// again parses a message as each kind, and encodes the result again.
 func again(b []byte) map[string][]byte {
 	out := make(map[string][]byte)
 	if v, err := parseChange(b); err == nil {
@@ -62,8 +62,8 @@ func again(b []byte) map[string][]byte {
 	return out
 }
 
-// TestMessages: what is parsed is what was said, whatever a later version adds, and a message that
-// is cut is none.
+// TestMessages: a message is parsed as it was sent, with any addition of a later version, and a
+// message that is cut is none.
 func TestMessages(t *testing.T) {
 	for name, b := range examples() {
 		if got := again(b)[name]; !bytes.Equal(got, b) {
@@ -84,7 +84,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestMembersOfLaterVersions: what is behind the fields of a member is ignored.
+// TestMembersOfLaterVersions: bytes behind the fields of a member are ignored.
 func TestMembersOfLaterVersions(t *testing.T) {
 	one := append(appendMember(nil, &someMembers[0]), "later"...)
 	b := append([]byte{formatVersion + 1, 1, 2, 3, 1, 1, byte(len(one))}, one...)
@@ -115,8 +115,8 @@ func TestMessagesThatLie(t *testing.T) {
 	}
 }
 
-// FuzzParse: nothing that another node says does harm, and what is parsed stays so when it is
-// encoded again.
+// FuzzParse: no message of another node does harm, and a parsed message stays the same when
+// it is encoded again.
 func FuzzParse(f *testing.F) {
 	for _, b := range examples() {
 		f.Add(b)

@@ -26,10 +26,10 @@ type model struct {
 	tried    tried
 }
 
-// tried is what has happened, so that the test tries enough.
+// tried counts the events, so that the test tries enough.
 type tried struct{ kills, drains, cuts, losses, pages, partials, missed, loaded int }
 
-// channelsOfModel are those that members come to. One is seldom watched.
+// channelsOfModel are the channels that members come to. One is seldom watched.
 var channelsOfModel = []string{"a", "b/c", "größe", "with space"}
 
 // viewer is a client that keeps the members of a channel as docs/protocol.md says.
@@ -58,7 +58,7 @@ func (v *viewer) restart() {
 	v.members, v.next, v.isWhole, v.again = map[string]bool{}, "", false, v.asking
 }
 
-// take applies what has come, and asks for what is missing.
+// take applies the changes that have come, and asks for the missing ones.
 func (v *viewer) take() {
 	pushes, err := v.s.Take(nil)
 	if err != nil {
@@ -106,7 +106,7 @@ func (v *viewer) take() {
 	}
 }
 
-// truth is who is in a channel of the nodes that are there.
+// truth is the members of a channel on the nodes that are there.
 func (m *model) truth(channel string, byUser bool) map[string]bool {
 	all := map[string]bool{}
 	for s, channels := range m.sessions {
@@ -129,7 +129,7 @@ func (m *model) begin() {
 	m.born++
 	n := m.w.begin(fmt.Sprint("n", m.born))
 	m.nodes = append(m.nodes, n)
-	// Somebody is everywhere from the beginning, so that others can come while the broker is away.
+	// One user is everywhere from the beginning, so that others can come while the broker is away.
 	s := n.connect(anchor)
 	m.sessions[s] = map[string]bool{}
 	for _, channel := range channelsOfModel {
@@ -171,7 +171,7 @@ func (m *model) some() *session {
 	return list[m.random.IntN(len(list))]
 }
 
-// forget forgets what was on a node.
+// forget forgets the members on a node.
 func (m *model) forget(n *node) {
 	maps.DeleteFunc(m.sessions, func(s *session, _ map[string]bool) bool { return s.n == n })
 	m.watches = slices.DeleteFunc(m.watches, func(v *viewer) bool { return v.s.n == n })
@@ -209,7 +209,7 @@ func (m *model) step() {
 		}
 	case n < 70:
 		m.watch()
-	case n < 74: // somebody asks
+	case n < 74: // a caller asks
 		_, _ = m.node().hub.ListMembers(m.channel(), hub.PresenceQuery{})
 		m.node().hub.BeginMembers(m.channel(), hub.PresenceQuery{ByUser: m.chance(2), CountOnly: m.chance(2)}, func(_ hub.Roster, err error) {
 			if err != nil {
@@ -250,8 +250,8 @@ func (m *model) step() {
 	m.take()
 }
 
-// take takes what everybody was told. A subscription fails while the broker is away, unless it
-// need not be asked.
+// take takes the changes of every watcher. A subscription fails while the broker is away,
+// unless it need not be asked.
 func (m *model) take() {
 	isWatching := map[*session]bool{}
 	for _, v := range m.watches {
@@ -274,7 +274,7 @@ func (m *model) take() {
 	}
 }
 
-// watch has somebody begin to watch.
+// watch begins a watch.
 func (m *model) watch() {
 	if len(m.watches) >= 12 {
 		v := m.watches[m.random.IntN(len(m.watches))]
@@ -289,8 +289,8 @@ func (m *model) watch() {
 	m.watches = append(m.watches, v)
 }
 
-// check waits until everything has settled, and compares what every node and everybody who
-// watches knows with who is there.
+// check waits until everything has settled, and compares the members that every node and
+// every watcher knows with those that are there.
 func (m *model) check() {
 	m.t.Helper()
 	for _, n := range m.nodes {
@@ -355,8 +355,8 @@ func (m *model) check() {
 	}
 }
 
-// TestModel: whatever is lost, late, cut, killed or ended, in the end every node knows who is in
-// a channel, and so does everybody who watches.
+// TestModel: messages are lost or late, connections cut, nodes killed or ended; in the end every
+// node and every watcher knows the members of each channel.
 func TestModel(t *testing.T) {
 	seeds, steps := uint64(8), 150
 	if testing.Short() {

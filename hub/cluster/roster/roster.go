@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// keepFor is for how long the members elsewhere are kept after somebody has asked.
+	// keepFor is for how long the members elsewhere are kept after a request.
 	keepFor = 30 * time.Second
 
-	// patience is how long those who ask wait for nodes that do not answer.
+	// patience is how long callers wait for nodes that do not answer.
 	patience = 3 * time.Second
 
 	// lingerFor is how long clients of a node that ends have to come back.
 	lingerFor = 5 * time.Second
 
-	// secretAge is how old may be what is known of members that nobody is told of.
+	// secretAge bounds the age of a list of members where no watcher is told of changes.
 	secretAge = 2 * time.Second
 
 	// countAge is how old a count may be.
@@ -33,7 +33,7 @@ const (
 	// whether anything of it was missed.
 	checkInterval = 10 * time.Second
 
-	// missedDelay collects what was missed, so that it is asked for once.
+	// missedDelay collects missed changes, so that they are asked for once.
 	missedDelay = 100 * time.Millisecond
 
 	// arriveFor is how long a change may take to arrive that a check has found.
@@ -91,7 +91,7 @@ type peer struct {
 	checkedAt  time.Time // when it was asked last
 	loads      uint64    // how often members of it were loaded
 	isChecking bool
-	isDoubted  bool // it is to be asked, whatever it says
+	isDoubted  bool // it is to be asked, with any number in its beat
 }
 
 // Stats are counters since the Roster began, and gauges.
@@ -102,15 +102,15 @@ type Stats struct {
 	Heard   uint64 // changes of others that were applied
 	Missed  uint64 // times that a change did not follow the one before it
 	Loaded  uint64 // lists of the members of a node in a channel that were read
-	Checked uint64 // times that a node was asked what was missed
+	Checked uint64 // times that a node was asked for missed changes
 	Counted uint64 // counts that were asked for
 }
 
 type traffic struct{ sent, heard, missed, loaded, checked, counted atomic.Uint64 }
 
 // New has a Hub and the nodes of its cluster share their members, until Close. It is called
-// before the first session of the Hub. log is told what cannot be returned, nil for nobody. It
-// returns the errors of hub.Hub.Mirror.
+// before the first session of the Hub. log is told errors that cannot be returned; nil for no
+// log. It returns the errors of hub.Hub.Mirror.
 func New(h *hub.Hub, node Node, log *slog.Logger) (*Roster, error) {
 	if h == nil || node == nil {
 		return nil, errors.New("roster: New needs a Hub and a Node")
@@ -135,8 +135,9 @@ func New(h *hub.Hub, node Node, log *slog.Logger) (*Roster, error) {
 	return r, nil
 }
 
-// Close ends it: nothing more is told, and nothing that is heard is applied. It waits for what
-// is under way. The node must not be closed later, so that what waits for it ends.
+// Close ends it: nothing more is told, and nothing that is heard is applied. It waits for
+// tasks under way. The node must not be closed later than the Roster, so that the tasks
+// that wait for it end.
 func (r *Roster) Close() {
 	r.mu.Lock()
 	if r.isClosed {
@@ -183,7 +184,7 @@ func (r *Roster) Stats() Stats {
 
 // Changed implements hub.Neighbours.
 func (r *Roster) Changed(m hub.MembersChange) {
-	// Whoever comes later asks. One that has come and is not known yet has asked already.
+	// A node that comes later asks. One that has come and is not known yet has asked already.
 	if len(r.node.Peers()) == 0 && time.Since(time.Unix(0, r.asked.Load())) > keepFor {
 		return
 	}
@@ -234,7 +235,7 @@ func (r *Roster) Unwatch(channel string) {
 func (r *Roster) Complete(channel string, isSecret bool, then func()) bool {
 	c := r.keep(channel)
 	if c == nil {
-		return true // there is nobody any more who would tell
+		return true // there is no node any more that would tell
 	}
 	return c.complete(isSecret, then)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-io/godwit/hub/brokertest"
 )
 
-// TestUnion: everybody is seen on every node, in one order, on whatever page.
+// TestUnion: every member is seen on every node, in one order, on every page.
 func TestUnion(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3)
@@ -48,7 +48,7 @@ func TestUnion(t *testing.T) {
 	})
 }
 
-// TestWatch: those who watch are told of what happens on other nodes, by session and by user.
+// TestWatch: watchers are told of changes on other nodes, by session and by user.
 func TestWatch(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3)
@@ -92,7 +92,7 @@ func TestWatch(t *testing.T) {
 }
 
 // TestUserMovesWithoutLeaving: a client of a node that ends comes back through another one;
-// who looks at users sees nothing of it.
+// watchers of users see nothing of it.
 func TestUserMovesWithoutLeaving(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3)
@@ -156,7 +156,7 @@ func TestDeath(t *testing.T) {
 	})
 }
 
-// TestCount: counts are summed without anybody's being moved, and what is kept is exact.
+// TestCount: counts are summed without moving members, and the kept members are counted exactly.
 func TestCount(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3)
@@ -201,7 +201,7 @@ func TestCount(t *testing.T) {
 	})
 }
 
-// TestForgets: the members elsewhere are kept while somebody watches, and half a minute longer.
+// TestForgets: the members elsewhere are kept while a session watches, and half a minute longer.
 func TestForgets(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2)
@@ -319,7 +319,7 @@ func TestLostWithoutSuccessor(t *testing.T) {
 	})
 }
 
-// TestLateNode: a node that joins later is known to those that are there, and knows them.
+// TestLateNode: a node that joins later is known to the present nodes, and knows them.
 func TestLateNode(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2)
@@ -341,7 +341,7 @@ func TestLateNode(t *testing.T) {
 }
 
 // TestPartition: a node whose connection breaks is dead to the others, and when it is mended
-// everybody is seen again everywhere.
+// every member is seen again everywhere.
 func TestPartition(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3)
@@ -360,7 +360,7 @@ func TestPartition(t *testing.T) {
 		pass(20 * time.Second)
 		a.want("c", "ann cid")
 		c.want("c", "ann cid")
-		b.want("c", "ann bob cid") // it cannot hear, so it says what it knew
+		b.want("c", "ann bob cid") // it cannot hear, so it shows the members that it knew
 		c.join("c", "dan")
 		b.join("c", "eve")
 		pass(time.Second)

@@ -60,7 +60,7 @@ func (t *tasks) runLoop() {
 	}
 }
 
-// close ends the context of every task, and waits for those that run.
+// close ends the context of every task, and waits for the running ones.
 func (t *tasks) close() {
 	t.mu.Lock()
 	t.closed = true
@@ -70,7 +70,7 @@ func (t *tasks) close() {
 	t.wg.Wait()
 }
 
-// plan is what is to be done later. One goroutine does it, so nothing of it may wait.
+// plan is the calls to make later. One goroutine makes them, so none may wait.
 type plan struct {
 	wake chan struct{}
 	quit chan struct{}
@@ -105,7 +105,8 @@ func (p *plan) after(d time.Duration, f func()) {
 	}
 }
 
-// next takes out what is due, or says how long nothing is; a negative time says that nothing is planned.
+// next takes out the call that is due, or returns the time until one is; a negative time says that none
+// is planned.
 func (p *plan) next() (f func(), wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,7 +164,7 @@ type due struct {
 	f      func()
 }
 
-// dueQueue is a heap.Interface of what is planned: the first one is due first.
+// dueQueue is a heap.Interface of planned calls: the first one is due first.
 type dueQueue []due
 
 func (q dueQueue) Len() int { return len(q) }
