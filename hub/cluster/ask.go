@@ -19,7 +19,7 @@ type Answer struct {
 
 // ask is a request without an answer.
 type ask struct {
-	pending map[string]*answer // by node; those that have not answered
+	pending map[string]*answer // by node; answers that have not come
 	done    chan struct{}      // closed when there is none
 }
 
@@ -39,7 +39,7 @@ func (a *ask) end(from string, err error) {
 	}
 }
 
-// check closes done when everybody has answered; the node's mu is held.
+// check closes done when all nodes have answered; the node's mu is held.
 func (a *ask) check() {
 	for _, one := range a.pending {
 		if !one.ended {
@@ -176,7 +176,7 @@ func (n *Node) takeAnswer(m *message) {
 	}
 }
 
-// failDead fails what was asked of nodes that are gone; mu is held.
+// failDead fails the requests to nodes that are gone; mu is held.
 func (n *Node) failDead() {
 	for _, a := range n.asks {
 		for id := range a.pending {

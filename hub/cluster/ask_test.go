@@ -17,7 +17,7 @@ import (
 	"github.com/godwit-io/godwit/hub/cluster"
 )
 
-// TestAsk: what a handler answers arrives, whatever its length, and so does why it does not.
+// TestAsk: the answer of a handler arrives, of any length, and so does its error.
 func TestAsk(t *testing.T) {
 	inBubble(t, func(b *bus) {
 		nodes := b.nodes(2)
@@ -83,7 +83,8 @@ func TestAsk(t *testing.T) {
 	})
 }
 
-// TestAskAll: each of the others answers, or it is said why not; one that dies is not waited for.
+// TestAskAll: each of the others answers, or the error says why not; a node that dies is not
+// waited for.
 func TestAskAll(t *testing.T) {
 	inBubble(t, func(b *bus) {
 		nodes := b.nodes(4)
@@ -188,7 +189,7 @@ func TestAnswerLost(t *testing.T) {
 	})
 }
 
-// TestTell: what is told comes to all others, in order, and what is lost is said to be.
+// TestTell: messages told come to all other nodes, in order, and losses are announced.
 func TestTell(t *testing.T) {
 	inBubble(t, func(b *bus) {
 		nodes := b.nodes(3)
@@ -285,7 +286,8 @@ func TestNote(t *testing.T) {
 	})
 }
 
-// TestHandlerPanics: a handler of what is told that panics is logged, and the next is called.
+// TestHandlerPanics: the panic of a handler of told messages is logged, and the next handler
+// is called.
 func TestHandlerPanics(t *testing.T) {
 	inBubble(t, func(b *bus) {
 		nodes := b.nodes(2)

@@ -23,12 +23,12 @@ const (
 	// settleAfter is how long others have to answer a node that has come.
 	settleAfter = time.Second
 
-	// PeersMax is how many other nodes a node knows. Those beyond are ignored.
+	// PeersMax bounds the other nodes that a node knows. Those beyond are ignored.
 	PeersMax = 1000
 )
 
-// core is what a node knows of the others: a state machine that is told the time and
-// what was heard, and collects what has changed. Its owner holds a lock around it.
+// core is what a node knows of the others: a state machine that is given the time and
+// the messages heard, and collects changes. Its owner holds a lock around it.
 type core struct {
 	id    string
 	peers map[string]*peer
@@ -57,10 +57,10 @@ type flight struct {
 
 const flightsMax = 64
 
-// peer is what is known of another node.
+// peer is the record of another node.
 type peer struct {
 	Peer
-	told     uint64 // the number of what it told last
+	told     uint64 // the number of the last message that it told
 	isToldOf bool   // told is known
 }
 
@@ -90,7 +90,7 @@ func (c *core) deadline() time.Time {
 	return t
 }
 
-// tick does what is due, and reports whether a beat has to be sent.
+// tick performs the acts that are due, and reports whether a beat has to be sent.
 func (c *core) tick(now time.Time) (beats bool) {
 	if !c.isDeaf && now.Sub(c.heard) >= deafAfter {
 		c.isDeaf = true
@@ -110,7 +110,7 @@ func (c *core) tick(now time.Time) (beats bool) {
 	return true
 }
 
-// bury declares those dead that are silent for too long.
+// bury declares peers dead that are silent for too long.
 func (c *core) bury(now time.Time) {
 	for _, p := range c.sorted() {
 		if now.Sub(p.Heard) >= deadAfter {
@@ -149,7 +149,7 @@ func (c *core) hearSelf(number uint64, now time.Time) {
 	c.heard, c.isDeaf = now, false
 }
 
-// refresh gives everybody a whole time to be heard, because this node could not hear.
+// refresh gives every peer a whole time to be heard, because this node could not hear.
 func (c *core) refresh(now time.Time) {
 	for _, p := range c.peers {
 		p.Heard = now
@@ -162,11 +162,11 @@ func (c *core) missed(now time.Time) {
 	for _, p := range c.peers {
 		p.isToldOf = false
 	}
-	c.wants, c.nextBeat = true, now // to hear at once who is there
+	c.wants, c.nextBeat = true, now // to hear at once of all nodes
 	c.changes = append(c.changes, Change{Kind: Missed})
 }
 
-// hear takes a beat of another node. told is the number of what it told last before.
+// hear takes a beat of another node. told is the number of the last message that it told before.
 func (c *core) hear(id string, told uint64, b *beat, now time.Time) {
 	p, ok := c.peers[id]
 	if !ok && len(c.peers) >= PeersMax {
@@ -201,8 +201,8 @@ func (c *core) hear(id string, told uint64, b *beat, now time.Time) {
 	p.told, p.isToldOf = told, true
 }
 
-// hearTold takes the number of something that was told, and reports whether it is to be
-// heard: it is of somebody who is known, and new.
+// hearTold takes the number of a told message, and reports whether it is to be heard: it
+// is of a known peer, and new.
 func (c *core) hearTold(id string, number uint64) bool {
 	p, ok := c.peers[id]
 	if !ok {
@@ -228,8 +228,8 @@ func (c *core) hearBye(id string) {
 	}
 }
 
-// lagNow is the lag to the broker: of the last beat that has come back, or longer if
-// one that was sent since is late.
+// lagNow is the lag to the broker: of the last beat that has come back, or longer if a
+// later beat is late.
 func (c *core) lagNow(now time.Time) time.Duration {
 	if c.isDeaf && !c.heard.IsZero() {
 		return max(c.lag, now.Sub(c.heard)) // more beats were lost than are known
@@ -240,7 +240,7 @@ func (c *core) lagNow(now time.Time) time.Duration {
 	return c.lag
 }
 
-// takeChanges returns what has changed since the last call.
+// takeChanges returns the changes since the last call.
 func (c *core) takeChanges() []Change {
 	changes := c.changes
 	c.changes = nil

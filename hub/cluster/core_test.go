@@ -6,8 +6,8 @@ import (
 )
 
 // TestStandstill: a process that stood still for a while, stopped by a debugger or a machine that
-// slept, finds its own beat first and the others' behind it: nobody is dead because of that, whatever it
-// notices first.
+// slept, finds its own beat first and the others' behind it: no node is dead because of that, in any
+// order of notice.
 func TestStandstill(t *testing.T) {
 	for _, first := range []string{"tick", "self", "other"} {
 		now := time.Now()

@@ -10,10 +10,10 @@
 //	             ◄────────────── "cluster/A"  ◄────────────────── its answer, in parts
 //	Send ─────────────────────►  "topic/…"  ────────────────────► Subscribe
 //
-// A node is dead that was not heard for three beats and a half. One that leaves says so. A node
-// also hears its own beats: while it does not, it is its own connection that is broken, or this
-// process that stood still, so nobody is declared dead; and how long a beat takes to come back
-// is the lag to the broker.
+// A node that was not heard for three beats and a half is dead. A node that leaves says so. A
+// node also hears its own beats: while it does not, it is its own connection that is broken, or
+// this process that stood still, so no node is declared dead; and how long a beat takes to come
+// back is the lag to the broker.
 //
 // Nothing compares clocks of two machines: ages and time-outs travel as durations.
 //

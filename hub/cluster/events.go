@@ -15,7 +15,7 @@ type events struct {
 
 	mu       sync.Mutex // guards what follows
 	waiting  []event
-	bytes    int        // of what was told and waits
+	bytes    int        // of told messages that wait
 	watchers []*watcher // replaced, and never changed
 	told     map[string]func(from string, data []byte)
 }
@@ -23,7 +23,7 @@ type events struct {
 // event is a change, or something that was told.
 type event struct {
 	change Change
-	to     []*watcher // who was there when it happened
+	to     []*watcher // the watchers at the time of the event
 
 	from string // empty for a change
 	kind string
@@ -41,7 +41,7 @@ func (e *events) init(bytesMax int, log *slog.Logger) {
 	e.bytesMax, e.log, e.more, e.told = bytesMax, log, make(chan struct{}, 1), make(map[string]func(string, []byte))
 }
 
-// add adds an event. When too much waits, what was told is lost, and the watchers know.
+// add adds an event. When too much waits, told messages are lost, and the watchers know.
 func (e *events) add(v event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -71,7 +71,7 @@ func (e *events) addLocked(v event) {
 	}
 }
 
-// lose says once for a row of what was told by a peer that it is lost.
+// lose announces the loss of a peer's told messages, once for a row of them.
 func (e *events) lose(from string) {
 	if last := len(e.waiting) - 1; last >= 0 && e.waiting[last].change.Kind == Missed && e.waiting[last].change.Peer.ID == from {
 		return
@@ -104,7 +104,7 @@ func (e *events) watch(f func(Change), first []Change) (stop func()) {
 	}
 }
 
-// handle sets who is told what others tell of a kind.
+// handle sets the handler of the messages of a kind that other nodes tell.
 func (e *events) handle(kind string, f func(from string, data []byte)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// Handler answers what another node asks. ctx ends when the other node waits no more, or this
-// one leaves. What it returns may have AnswerBytesMax, and is the Node's then. Of an error
+// Handler answers the requests of other nodes. ctx ends when the other node waits no more, or
+// this one leaves. The answer may have AnswerBytesMax, and is the Node's then. Of an error
 // the other node is told the text, see RemoteError.
 type Handler func(ctx context.Context, from string, data []byte) ([]byte, error)
 

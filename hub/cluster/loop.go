@@ -10,7 +10,7 @@ import (
 // hearAgainAfter is how long after a failure the node tries again to hear.
 const hearAgainAfter = time.Second
 
-// loop hears, and then does what is due until the node ends.
+// loop hears, and then performs the acts that are due until the node ends.
 func (n *Node) loop() {
 	select {
 	case <-n.begun:
@@ -63,7 +63,7 @@ func (n *Node) hear(topic string) (stop func()) {
 	}
 }
 
-// due does what is due, and returns when the next is.
+// due performs the acts that are due, and returns the time of the next.
 func (n *Node) due() time.Time {
 	n.mu.Lock()
 	now := time.Now()
@@ -118,7 +118,7 @@ func (n *Node) beat() {
 	}
 }
 
-// flush hands on what has changed; mu is held.
+// flush hands on the changes; mu is held.
 func (n *Node) flush() {
 	for _, c := range n.core.takeChanges() {
 		n.events.add(event{change: c})
@@ -154,7 +154,7 @@ func (h *hearer) Heard(data []byte) {
 		n.traffic.received.Add(1)
 	}
 	if m.Version > ProtocolNewest && m.Type != typeBeat && m.Type != typeBye {
-		return // it is for those who understand it
+		return // it is for nodes that understand it
 	}
 	switch m.Type {
 	case typeAsk:

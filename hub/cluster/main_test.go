@@ -39,7 +39,7 @@ func inBubble(t *testing.T, run func(*bus)) {
 	})
 }
 
-// node is a node of a test, with what its watcher was told.
+// node is a node of a test, with the events of its watcher.
 type node struct {
 	*cluster.Node
 	t      *testing.T
@@ -110,7 +110,7 @@ func (n *node) note(format string, args ...any) {
 	n.log = append(n.log, strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-// take returns what was noted since the last call.
+// take returns the events noted since the last call.
 func (n *node) take() []string {
 	synctest.Wait()
 	n.mu.Lock()
@@ -120,7 +120,7 @@ func (n *node) take() []string {
 	return log
 }
 
-// want compares what was noted since.
+// want compares the events noted since.
 func (n *node) want(want ...string) {
 	n.t.Helper()
 	if got := n.take(); !slices.Equal(got, want) {

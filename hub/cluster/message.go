@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// The versions of the format of messages that this package writes and reads. Beats are read
-// whatever version they have, so their fields keep their meaning for ever.
+// The versions of the format of messages that this package writes and reads. Beats of every
+// version are read, so their fields keep their meaning for ever.
 const (
 	ProtocolNewest = 1
 	ProtocolOldest = 1
 )
 
-// messageType is what a message is. One that is not known is ignored.
+// messageType is the type of a message. A message of an unknown type is ignored.
 type messageType string
 
 const (
 	typeBeat   messageType = "beat"   // I am here, and this is how I am
 	typeBye    messageType = "bye"    // I leave
-	typeTold   messageType = "told"   // data of a kind for everybody
+	typeTold   messageType = "told"   // data of a kind for all nodes
 	typeAsk    messageType = "ask"    // data of a kind, for an answer
 	typeAnswer messageType = "answer" // a part of one
 )
@@ -54,7 +54,7 @@ const (
 // beat is how a node is.
 type beat struct {
 	Number  uint64        `json:"n"`           // of this beat
-	Asks    bool          `json:"q,omitempty"` // everybody is to beat now
+	Asks    bool          `json:"q,omitempty"` // all nodes are to beat now
 	Name    string        `json:"name,omitempty"`
 	Program string        `json:"version,omitempty"`
 	Newest  int           `json:"new"`

@@ -22,7 +22,7 @@ var examples = []*message{
 	{Version: 1, Type: typeAnswer, From: "A2", Number: 1, Error: "no", Reason: reasonBusy},
 }
 
-// TestMessage: what was sent is what is read.
+// TestMessage: a message is read as it was sent.
 func TestMessage(t *testing.T) {
 	for _, m := range examples {
 		b, err := appendMessage([]byte("before"), m)
@@ -39,7 +39,7 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// TestMessageOfNewer: what is not known in a message is ignored.
+// TestMessageOfNewer: unknown fields of a message are ignored.
 func TestMessageOfNewer(t *testing.T) {
 	m, err := parseMessage([]byte(`{"v":9,"t":"beat","from":"ABC","new thing":{"x":1},"beat":{"n":1,"new":9,"old":8,"more":[1]}}` + "\n"))
 	if err != nil || m.Beat.Newest != 9 || m.Version != 9 {
@@ -51,7 +51,7 @@ func TestMessageOfNewer(t *testing.T) {
 	}
 }
 
-// TestMessageBounds: what is no message, or has a part that is too long, is refused.
+// TestMessageBounds: bytes that are no message, or have a part that is too long, are refused.
 func TestMessageBounds(t *testing.T) {
 	long := strings.Repeat("x", 256)
 	for _, text := range []string{
@@ -80,7 +80,7 @@ func TestMessageBounds(t *testing.T) {
 	}
 }
 
-// FuzzMessage: what was read is written as something that reads the same.
+// FuzzMessage: a message that was read is written so that it reads the same.
 func FuzzMessage(f *testing.F) {
 	for _, m := range examples {
 		b, err := appendMessage(nil, m)

@@ -13,7 +13,7 @@ import (
 
 // The topics of the bus.
 const (
-	topicAll   = "cluster"  // beats, goodbyes, what is told
+	topicAll   = "cluster"  // beats, goodbyes, told messages
 	topicNode  = "cluster/" // and the ID: requests and answers
 	topicOther = "topic/"   // and what the caller of Subscribe calls it
 )
@@ -24,8 +24,8 @@ const TopicBytesMax = hub.BusTopicBytesMax - len(topicOther)
 // DataBytesMax is the most that is told, or asked, in one message.
 const DataBytesMax = hub.BusBytesMax - headBytesMax - 1
 
-// Node is this process among those that use the same broker. All methods are safe for
-// concurrent use.
+// Node is this process among the processes that use the same broker. All methods are
+// safe for concurrent use.
 type Node struct {
 	bus     hub.BusBroker
 	options Options
@@ -34,7 +34,7 @@ type Node struct {
 	ctx     context.Context // ends when the node leaves
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
-	kick    chan struct{} // the loop is to look what is due
+	kick    chan struct{} // the loop is to look for due acts
 	begun   chan struct{} // closed when it may join
 	begin   sync.Once
 	joined  chan struct{} // closed when the others are known
@@ -80,8 +80,8 @@ type Stats struct {
 	Unanswered uint64        // requests that were given up
 }
 
-// Join makes this process a node of those that use the broker, and returns at once: it joins when the
-// broker can be reached, see Joined. The node ends with Leave or Close, not with ctx, which
+// Join makes this process a node among the users of the broker, and returns at once: it joins when
+// the broker can be reached, see Joined. The node ends with Leave or Close, not with ctx, which
 // only carries values. The error wraps a *hub.OptionError.
 func Join(ctx context.Context, bus hub.BusBroker, opts *Options) (*Node, error) {
 	o, err := opts.effective()
@@ -118,8 +118,8 @@ func (n *Node) ID() string { return n.id }
 // they are there: so Peers is complete, as far as anybody can know.
 func (n *Node) Joined() <-chan struct{} { return n.joined }
 
-// Peers are the others that are alive, by ID. While this node cannot hear, see Stats.IsDeaf,
-// they are those that were alive before. The caller owns the slice.
+// Peers returns the other nodes that are alive, by ID. While this node cannot hear, see
+// Stats.IsDeaf, it returns those that were alive before. The caller owns the slice.
 func (n *Node) Peers() []Peer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -184,7 +184,8 @@ func (n *Node) Stats() Stats {
 // alive, until stop is called. Of one node, watchers and what HandleTold has set are called one
 // at a time and in the order of what happened; they return soon, as the others wait meanwhile.
 //
-// Whoever keeps what peers have told asks them when one has Joined, or was Missed, for all of it.
+// Code that keeps the messages told by peers asks a peer for all of them when it has Joined, or
+// was Missed.
 func (n *Node) Watch(f func(Change)) (stop func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -196,9 +197,9 @@ func (n *Node) Watch(f func(Change)) (stop func()) {
 	return n.events.watch(f, first)
 }
 
-// Leave says goodbye and ends this node. What it has asked is answered with ErrClosed. It waits
-// until the broker has the goodbye, as long as ctx allows, and then for handlers that run,
-// whose contexts have ended.
+// Leave says goodbye and ends this node. Its open requests are answered with ErrClosed. It
+// waits until the broker has the goodbye, as long as ctx allows, and then for handlers that
+// run, whose contexts have ended.
 func (n *Node) Leave(ctx context.Context) error {
 	n.sending.Lock() // no beat comes after the goodbye
 	n.mu.Lock()
@@ -237,7 +238,7 @@ func (n *Node) Close() {
 	n.loops.Wait()
 }
 
-// look has the loop see what is due.
+// look wakes the loop for acts that are due.
 func (n *Node) look() {
 	select {
 	case n.kick <- struct{}{}:
@@ -245,7 +246,7 @@ func (n *Node) look() {
 	}
 }
 
-// send sends what needs no number of what was told.
+// send sends a message that needs no number of a told message.
 func (n *Node) send(m *message, topic string) error {
 	m.Version, m.From = ProtocolNewest, n.id
 	data, err := appendMessage(nil, m)
@@ -259,7 +260,7 @@ func (n *Node) send(m *message, topic string) error {
 	return nil
 }
 
-// Send sends data to everybody who has subscribed to topic, here too, see hub.BusBroker. Nothing
+// Send sends data to all subscribers of topic, here too, see hub.BusBroker. Nothing
 // is added to it. The node keeps data; the caller must not modify it afterwards.
 func (n *Node) Send(topic string, data []byte) error {
 	err := n.bus.Send(topicOther+topic, data)
@@ -269,7 +270,7 @@ func (n *Node) Send(topic string, data []byte) error {
 	return err
 }
 
-// Subscribe gives to what is sent to topic from then on, until stop is called, see
+// Subscribe gives to the messages sent to topic from then on, until stop is called, see
 // hub.BusBroker.Hear.
 func (n *Node) Subscribe(ctx context.Context, topic string, to hub.Hearer) (stop func(), err error) {
 	return n.bus.Hear(ctx, topicOther+topic, to)
@@ -300,5 +301,5 @@ func (n *Node) Tell(kind string, data []byte) error {
 func (n *Node) HandleTold(kind string, f func(from string, data []byte)) { n.events.handle(kind, f) }
 
 // HandleNote has f called with the note of every beat of another node that has one, see Options.Note and
-// Watch; nil ends it. Unlike what is told, a note comes again and again.
+// Watch; nil ends it. Unlike told messages, a note comes again and again.
 func (n *Node) HandleNote(f func(from string, note []byte)) { n.events.handle("", f) }

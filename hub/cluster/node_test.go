@@ -119,8 +119,8 @@ func TestDeath(t *testing.T) {
 	})
 }
 
-// TestCut: a node whose own connection is broken declares nobody dead, however long it takes; the
-// others declare it dead, and know it again when it is back.
+// TestCut: a node whose own connection is broken declares no other dead, however long it takes;
+// the others declare it dead, and know it again when it is back.
 func TestCut(t *testing.T) {
 	for _, outage := range []time.Duration{1900 * time.Millisecond, 5 * time.Second, 6900 * time.Millisecond, time.Minute, time.Hour} {
 		inBubble(t, func(b *bus) {
@@ -189,7 +189,7 @@ func TestPartition(t *testing.T) {
 		if !slices.Equal(got, []string{"died b", "died c"}) {
 			t.Errorf("it was told %q", got)
 		}
-		nodes[1].want() // what it sends arrives
+		nodes[1].want() // its messages arrive
 		nodes[0].broker.Trouble(brokertest.BusTrouble{})
 		pass(2 * time.Second)
 		if got := len(nodes[0].Peers()); got != 2 {
@@ -235,7 +235,7 @@ func TestWatchStops(t *testing.T) {
 	})
 }
 
-// TestTopics: what is sent to a topic comes to those who have subscribed to it, as it is.
+// TestTopics: a message to a topic comes to its subscribers unchanged.
 func TestTopics(t *testing.T) {
 	inBubble(t, func(b *bus) {
 		nodes := b.nodes(2)

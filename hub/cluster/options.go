@@ -21,12 +21,12 @@ type Options struct {
 	Name, Version string
 
 	// Address is where other nodes hand on requests that belong to this one, host:port,
-	// and Token what they have to show there. Everybody who can use the broker can read
-	// them. See also Node.SetAddress. Default: empty, which is nowhere.
+	// and Token is the secret that they have to show there. Every client of the broker can
+	// read them. See also Node.SetAddress. Default: empty, which is nowhere.
 	Address, Token string
 
-	// Note is called with every beat and returns at once, with at most 64 bytes that everybody is
-	// told who has called Node.HandleNote. Default: no note.
+	// Note is called with every beat and returns at once, with at most 64 bytes for the nodes
+	// that have called Node.HandleNote. Default: no note.
 	Note func() []byte
 
 	// State is what the node does at first. Default StateServing.
@@ -43,11 +43,11 @@ type Options struct {
 	// Default: nothing is logged.
 	Log *slog.Logger
 
-	// AsksMax bounds what this node asks without an answer. Default 1000. What is one
-	// more is answered with ErrBusy.
+	// AsksMax bounds the requests of this node without an answer. Default 1000. One more is
+	// answered with ErrBusy.
 	AsksMax int
 
-	// HandlersMax bounds how many handlers of Node.Handle run at a time. Default 64.
+	// HandlersMax bounds the handlers of Node.Handle that run at a time. Default 64.
 	// As many requests, tenfold, wait; those beyond are answered with ErrBusy.
 	HandlersMax int
 
@@ -55,8 +55,8 @@ type Options struct {
 	// deadline. Default 5 seconds.
 	AskTimeout time.Duration
 
-	// ToldBytesMax bounds what was told by others and waits for handlers of Node.HandleTold.
-	// Default 16 MiB. What is more is lost, which Watch is told with Missed.
+	// ToldBytesMax bounds the messages told by other nodes that wait for handlers of
+	// Node.HandleTold. Default 16 MiB. More are lost, which Watch is told with Missed.
 	ToldBytesMax int
 }
 

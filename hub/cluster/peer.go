@@ -41,7 +41,7 @@ type Peer struct {
 // other's messages.
 func (p *Peer) understands(newest, oldest int) bool { return p.Newest >= oldest && newest >= p.Oldest }
 
-// ChangeKind is what has happened to a peer.
+// ChangeKind is the kind of a peer's change.
 type ChangeKind int
 
 // What happens to peers.
@@ -53,10 +53,10 @@ const (
 	Left
 
 	// Died is a peer that was not heard for too long. It may be alive and come back, as
-	// Joined, with what it had.
+	// Joined, with its earlier state.
 	Died
 
-	// Missed says that what was told by a peer may have been lost: it has to be asked. A
+	// Missed says that messages told by a peer may have been lost: it has to be asked. A
 	// Change without a Peer says that of all peers, and of topics.
 	Missed
 
