@@ -37,7 +37,7 @@ func askedLoop(r *engine.Request) asked {
 	return asked{method: r.Method(), path: path, query: query, host: r.Host(), secure: r.Secure(), loop: r}
 }
 
-// values are those of a field, which are not to be kept.
+// values returns the values of a field, which are not to be kept.
 func (a *asked) values(name string) []string {
 	if a.http != nil {
 		return a.http.Header.Values(name)
@@ -45,7 +45,7 @@ func (a *asked) values(name string) []string {
 	return a.appendValues(nil, name)
 }
 
-// appendValues appends those of a field.
+// appendValues appends the values of a field.
 func (a *asked) appendValues(dst []string, name string) []string {
 	if a.http != nil {
 		return append(dst, a.http.Header.Values(name)...)

@@ -16,8 +16,8 @@ import (
 //	client ─► OnBody ─► begin ─► commands
 //	hub ─► wake ─► Exchange.Wake ─► OnWake ─► take ─► one write
 //
-// A client that does not take what it is sent is not given more: nothing is taken
-// from the session until OnDrain, and the session falls back to reading history.
+// A client that does not read is not given more: nothing is taken from the session
+// until OnDrain, and the session falls back to reading history.
 type exchangeCarrier struct {
 	engine.NopResponder
 	conversation
@@ -102,7 +102,7 @@ func (s *exchangeCarrier) OnWake(x engine.Exchange) {
 // OnDrain goes on where a slow client made OnWake stop.
 func (s *exchangeCarrier) OnDrain(x engine.Exchange) { s.OnWake(x) }
 
-// apply does what the dialect decided.
+// apply carries out the decisions of the dialect.
 func (s *exchangeCarrier) apply(m *scratch) {
 	defer m.recycle()
 	x, e := s.exchange, &m.effects

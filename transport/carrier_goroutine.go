@@ -171,7 +171,7 @@ func (s *goroutineCarrier) fail() {
 	_ = s.conn.Close(ws.StatusInternalError, "internal error")
 }
 
-// read gives the dialect what the client sends, until the connection ends.
+// read gives the dialect the client's messages, until the connection ends.
 func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 	for {
 		typ, data, err := s.conn.Read(ctx)
@@ -241,8 +241,8 @@ func readEnd(err error) dialect.End {
 	return EndClient
 }
 
-// write sends what the session is owed until it or ctx ends. "" is an end that
-// was not its own doing.
+// write sends the messages that the session is owed until it or ctx ends. "" is an
+// end that was not its own doing.
 func (s *goroutineCarrier) write(ctx context.Context) dialect.End {
 	for {
 		select {
@@ -273,7 +273,7 @@ func (s *goroutineCarrier) write(ctx context.Context) dialect.End {
 	}
 }
 
-// apply does what the dialect decided: frames leave in one system call.
+// apply carries out the decisions of the dialect: frames leave in one system call.
 func (s *goroutineCarrier) apply(ctx context.Context, m *scratch) (dialect.End, error) {
 	defer m.recycle()
 	e := &m.effects

@@ -18,8 +18,8 @@ import (
 //	client ─► OnMessage ─► receive ─► Session.Publish
 //	hub ─► wake ─► Conn.Wake ─► OnWake ─► take ─► one write
 //
-// A client that does not take what it is sent is not given more: nothing is taken
-// from the session until OnDrain, and the session falls back to reading history.
+// A client that does not read is not given more: nothing is taken from the session
+// until OnDrain, and the session falls back to reading history.
 type loopCarrier struct {
 	conversation
 	conn    *engine.Conn            // nil until OnOpen
@@ -56,7 +56,7 @@ func (s *loopCarrier) OnOpen(c *engine.Conn) {
 	c.Wake() // the hub may have had something before
 }
 
-// OnMessage gives the dialect what the client sends.
+// OnMessage gives the dialect a message of the client.
 func (s *loopCarrier) OnMessage(c *engine.Conn, typ engine.MessageType, p []byte) {
 	m := scratches.Get().(*scratch)
 	wasConnected := s.session != nil
@@ -85,11 +85,11 @@ func (s *loopCarrier) OnWake(c *engine.Conn) {
 	}
 }
 
-// apply does what the dialect decided.
+// apply carries out the decisions of the dialect.
 func (s *loopCarrier) apply(c *engine.Conn, m *scratch) {
 	e := &m.effects
 	var err error
-	if len(e.Frames) > 0 { // those of before it was open come first
+	if len(e.Frames) > 0 { // frames from before it was open come first
 		err = c.WriteFrames(e.Frames...)
 	}
 	if len(e.Messages) > 0 && err == nil {
@@ -188,7 +188,7 @@ type opening struct {
 	admitted bool
 }
 
-// admission is what the dialect's answer makes of the handshake.
+// admission returns the outcome of the handshake by the dialect's answer.
 func (o *opening) admission() engine.Admission {
 	answer := o.first.effects.Answer
 	if answer.Err != nil {
@@ -207,7 +207,7 @@ func (o *opening) admission() engine.Admission {
 	return a
 }
 
-// abandon ends what has not become a WebSocket. It may be called more than once.
+// abandon ends a handshake that has not become a WebSocket. It may be called more than once.
 func (o *opening) abandon() {
 	o.s.close()
 	if o.s.opening.Load() == nil {

@@ -19,7 +19,7 @@ type Messenger interface {
 	// Buffered is how many bytes wait for a client that is slow.
 	Buffered() int
 
-	// Close ends the conversation behind what was written. What code and reason become
+	// Close ends the conversation behind the messages written. What code and reason become
 	// is the protocol's matter.
 	Close(code uint16, reason string)
 
@@ -27,8 +27,8 @@ type Messenger interface {
 	// is called from any goroutine, and must work as soon as NewMessageCarrier is called.
 	Wake()
 
-	// WakeAt does the same at a time. It replaces what was asked for before; the zero
-	// time asks for nothing.
+	// WakeAt does the same at a time. It replaces an earlier time; the zero time asks
+	// for nothing.
 	WakeAt(t time.Time)
 }
 
@@ -66,7 +66,7 @@ func (s *MessageCarrier) OnOpen() {
 	s.apply(m)
 }
 
-// OnMessage gives the dialect what the client sends. data is only used until it returns.
+// OnMessage gives the dialect a message of the client. data is only used until it returns.
 func (s *MessageCarrier) OnMessage(binary bool, data []byte) {
 	if s.end != "" {
 		return
@@ -113,7 +113,7 @@ func (s *MessageCarrier) OnClose(end End, err error) {
 	s.close()
 }
 
-// apply does what the dialect decided.
+// apply carries out the decisions of the dialect.
 func (s *MessageCarrier) apply(m *scratch) {
 	defer m.recycle()
 	e := &m.effects

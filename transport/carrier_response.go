@@ -31,7 +31,7 @@ type responseCarrier struct {
 	woken signal
 }
 
-// serveResponse serves r with what the dialect of d says.
+// serveResponse serves r with the output of the dialect of d.
 func (t *Transport) serveResponse(w http.ResponseWriter, r *http.Request, d *decision) {
 	s := &responseCarrier{asker: d.asker, w: t.newWriter(w, r), r: r, woken: newSignal()}
 	s.conversation.t, s.conversation.dialect, s.conversation.wake, s.visitor = t, d.dialect, s.woken.wake, d.visitor
@@ -110,7 +110,7 @@ func (s *responseCarrier) run(ctx context.Context) dialect.End {
 	}
 }
 
-// apply writes what the dialect decided, all in one flush. It returns "" while
+// apply writes the output of the dialect, all in one flush. It returns "" while
 // the response goes on.
 func (s *responseCarrier) apply(m *scratch) dialect.End {
 	defer m.recycle()

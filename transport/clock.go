@@ -20,7 +20,7 @@ type timed struct {
 	clock
 }
 
-// clock returns that of a conversation, nil if its dialect has no deadlines.
+// clock returns the clock of a conversation, nil if its dialect has no deadlines.
 func (c *conversation) clock() *clock {
 	if l := c.link(); l != nil {
 		return &l.clock

@@ -130,7 +130,7 @@ func (t *Transport) decideGoOn(a *asked, d decision, q *connectQuery) decision {
 	return d
 }
 
-// unknownSeat is that of a session which is not here.
+// unknownSeat is the seat of a session that is not here.
 var unknownSeat = &seat{isOver: true}
 
 // sessionDialect is how the answer to a request for a session is written.
@@ -150,7 +150,7 @@ func (t *Transport) sessionDialect(a *asked) (*dialect.Session, *refusal) {
 	return dialect.NewSessionPoll(&t.sessions, min(wait, t.o.SessionTimeout/2)), nil
 }
 
-// connectQuery is what a request for a session says.
+// connectQuery holds the parameters of a request for a session.
 type connectQuery struct {
 	session      string // ID and secret, "" for a new one
 	commands     string
@@ -219,7 +219,7 @@ var commandErrors = []struct {
 // errExclude is why a session may not keep a publication from another one.
 var errExclude = errors.New("transport: a session that answers nothing can leave out itself alone")
 
-// describe is what the client of a session is told of an error of the hub.
+// describe returns the failure that tells the client of a session of an error of the hub.
 func (t *Transport) describe(err error) dialect.Failure {
 	var answered *hub.CallError
 	var method *hub.MethodError

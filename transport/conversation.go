@@ -11,8 +11,8 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// conversation binds a dialect to the hub, for a carrier: what the dialect
-// commands is done, and what the hub has for it comes back as pushes.
+// conversation binds a dialect to the hub, for a carrier: the dialect's commands
+// are done, and the hub's output comes back as pushes.
 //
 //	carrier ─► receive ─► Dialect ─► commands ─► Session, Hub
 //	carrier ◄─ effects ◄─ Dialect ◄─ pushes   ◄─ take ◄─ wake
@@ -106,7 +106,7 @@ func (c *conversation) expire(now time.Time, m *scratch) {
 	c.note(m)
 }
 
-// take gives the dialect what it is owed. More may be: then wake is called again.
+// take gives the dialect the pushes that it is owed. There may be more: then wake is called again.
 func (c *conversation) take(m *scratch) {
 	if c.isOver {
 		return
@@ -171,7 +171,7 @@ func (c *conversation) takeInTime(alarm *time.Duration, m *scratch) {
 	}
 }
 
-// perform does what the dialect commands, as far as it is allowed.
+// perform does the dialect's commands, as far as they are allowed.
 func (c *conversation) perform(m *scratch) {
 	e := &m.effects
 	if c.visitor != nil {
@@ -230,7 +230,7 @@ func (c *conversation) allowByServer() {
 	}
 }
 
-// do does what the dialect commands.
+// do does the dialect's commands.
 func (c *conversation) do(command *dialect.Command, m *scratch) {
 	switch command.Kind {
 	case dialect.CommandConnect:
@@ -388,14 +388,14 @@ func (c *conversation) isBusy() bool {
 	return c.session != nil && c.session.IsBusy() || c.visitor.isBusy()
 }
 
-// wasEnded reports whether somebody has ended the session: its client has to be told,
+// wasEnded reports whether the session has been ended: its client has to be told,
 // and to be gone from presence, however slow it is.
 func (c *conversation) wasEnded() bool { return c.session != nil && c.session.WasEnded() }
 
 // mustAttend reports whether there is something to do that no slow client may hold up.
 func (c *conversation) mustAttend() bool { return c.wasEnded() || c.isClaimed() }
 
-// leavePresence closes a session that somebody has ended, when its client has been told
+// leavePresence closes a session that has been ended, when its client has been told
 // so: how long that takes to hear it is its own matter.
 func (c *conversation) leavePresence() {
 	if c.wasEnded() {
@@ -403,7 +403,7 @@ func (c *conversation) leavePresence() {
 	}
 }
 
-// id is that of the session, "" without one.
+// id returns the ID of the session, "" without one.
 func (c *conversation) id() string {
 	if c.session == nil {
 		return ""
@@ -430,7 +430,7 @@ func (c *conversation) close() {
 	}
 }
 
-// scratch is what a carrier needs for a moment and nobody keeps: an idle
+// scratch is memory that a carrier needs for a moment and nobody keeps: an idle
 // conversation has none.
 type scratch struct {
 	pushes   []hub.Push

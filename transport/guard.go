@@ -84,7 +84,7 @@ func (r *Request) Method() string { return r.a.method }
 // Path is the path as it was sent, percent-encoded.
 func (r *Request) Path() string { return r.a.path }
 
-// Query is what follows the question mark, as it was sent. It may hold secrets.
+// Query is the text behind the question mark, as it was sent. It may hold secrets.
 func (r *Request) Query() string { return r.a.query }
 
 // Host is the name by which the client calls the server.

@@ -15,7 +15,7 @@ import (
 	"github.com/godwit-io/godwit/ws/handshake"
 )
 
-// route is what a request is for.
+// route is the target of a request.
 type route struct {
 	protocol Protocol // the owner of the path, nil for paths of channels
 	connect  bool     // ConnectPath
@@ -23,7 +23,7 @@ type route struct {
 	name     string   // what follows, still percent-encoded
 }
 
-// routeOf is what a request for a path, as it was sent, is for.
+// routeOf returns the route of a path, as it was sent.
 func (t *Transport) routeOf(path string) (route, bool) {
 	for _, p := range t.o.Protocols {
 		if p.Serves(path) {
@@ -216,7 +216,7 @@ func (t *Transport) tellsPage(a *asked) bool {
 	return !t.o.RefuseByStatus && (a.get("Origin") != "" || a.get("Sec-Fetch-Site") != "")
 }
 
-// recognize notes in d what every response to a needs, and returns what a is for.
+// recognize notes in d what every response to a needs, and returns the route of a.
 // It reports false for a request that is not served here, which it has refused.
 func (t *Transport) recognize(a *asked, d *decision) (route, bool) {
 	route, ok := t.routeOf(a.path)

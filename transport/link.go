@@ -239,7 +239,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 		before = seat.session.Identity()
 	}
 	if (v.client == nil) != (before == nil) || v.client != nil && !isSameUser(v.client.Identity, before) {
-		// It is the session of somebody else, whatever its secret says.
+		// It is the session of another client, whatever its secret says.
 		seat.leave(left)
 		return true
 	}
@@ -271,7 +271,7 @@ func (c *conversation) resume(o *connecting) (done bool) {
 	return true
 }
 
-// adopt takes over what the conversation before has left undone.
+// adopt takes over the unfinished work of the conversation before.
 func (c *conversation) adopt(left *leftBehind) {
 	c.asks = len(c.visitor.held) > 0
 	if left.settled == nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// SessionsVersion is that of what ExportSessions writes. A version is read by itself and
-// the next.
+// SessionsVersion is the version of the text that ExportSessions writes. A version is
+// read by itself and the next.
 const SessionsVersion = 1
 
 const (
@@ -96,7 +96,7 @@ func (t *Transport) ExportSessions(w io.Writer) error {
 	return out.Flush()
 }
 
-// movedSession is what goes over of a session.
+// movedSession is the part of a session that moves.
 type movedSession struct {
 	id, secret string
 	client     string // what the client says of itself

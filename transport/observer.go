@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// Observer is told what a Transport does. Every field may be nil. The functions
+// Observer is told of the acts of a Transport. Every field may be nil. The functions
 // are called on the path of delivery, from many goroutines: they must be quick
 // and must not block.
 type Observer struct {
@@ -65,7 +65,7 @@ type Resumption string
 const (
 	SessionResumed   Resumption = "resumed"    // it had no carrier
 	SessionTakenOver Resumption = "taken-over" // it still had another one
-	SessionUnknown   Resumption = "unknown"    // it is not here, or is somebody else's: a new one begins
+	SessionUnknown   Resumption = "unknown"    // it is not here, or is another client's: a new one begins
 )
 
 // observer is an *Observer that may be nil.

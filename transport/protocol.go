@@ -68,5 +68,5 @@ func (t *Transport) AdmitSession(transport string) (ok bool, after time.Duration
 	return ok, after
 }
 
-// Describe is what a client is told of an error of the hub or of a Guard, as a problem.
+// Describe returns the problem that tells a client of an error of the hub or of a Guard.
 func (t *Transport) Describe(err error) dialect.Failure { return t.describe(err) }

@@ -31,8 +31,8 @@ func (t *Transport) servePublish(w http.ResponseWriter, r *http.Request, d *deci
 	t.serveResponse(w, r, d)
 }
 
-// publication is what the head of a POST says of its message. A refusal is the
-// last answer on its connection: the body is not read.
+// publication holds the attributes of a message in the head of a POST. A refusal
+// is the last answer on its connection: the body is not read.
 func (t *Transport) publication(a *asked, channel string) (hub.Message, *refusal) {
 	m := hub.Message{Channel: channel}
 	if keys := a.values("Idempotency-Key"); len(keys) > 0 {
@@ -126,7 +126,7 @@ func fill(m *hub.Message, data []byte) {
 // kindVerbatim is a kind that the payload decides.
 const kindVerbatim hub.Kind = 0xFF
 
-// kindOf says what a body is by its Content-Type: text/* is text, JSON is JSON,
+// kindOf returns the kind of a body by its Content-Type: text/* is text, JSON is JSON,
 // and anything else is bytes. Without one the payload decides: some clients send
 // none with a string. The error is fit for a detail.
 func kindOf(contentType []string) (hub.Kind, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// query is what the parameters of a read ask for.
+// query holds the parameters of a read.
 type query struct {
 	since    hub.Position // zero: not given
 	vector   *hub.Vector  // since, of a pattern; nil: not given

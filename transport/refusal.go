@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// refusalOf is what a client is told of an error of the Guard.
+// refusalOf returns the refusal that tells a client of an error of the Guard.
 func (t *Transport) refusalOf(err error) *access.Refusal {
 	var r *access.Refusal
 	if errors.As(err, &r) {

@@ -91,7 +91,7 @@ func (r *response) respond(x engine.Exchange, dst []byte) ([]byte, error) {
 	return dst, x.Respond(r.status, dst, r.body)
 }
 
-// asker is what the responses to a request need to know of it.
+// asker holds the facts about a request that its responses need.
 type asker struct {
 	path       string // for the log
 	origin     string // of the page that may read them, "" if there is none

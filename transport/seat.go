@@ -50,7 +50,7 @@ type seat struct {
 	dialect *dialect.Session // of the conversation that has the seat, or has left it
 }
 
-// claim is what a conversation says that wants a seat.
+// claim is the wish of a conversation for a seat.
 type claim struct {
 	by           *conversation
 	isConnect    bool   // it resumes; else it goes on from a page
@@ -58,7 +58,7 @@ type claim struct {
 	acknowledged uint64 // the newest page that the client has, 0 if it does not say
 }
 
-// secret is that of a session: 26 characters of base 32, of 130 random bits.
+// secret is the secret of a session: 26 characters of base 32, of 130 random bits.
 type secret [26]byte
 
 func newSecret() (s secret) {
@@ -103,7 +103,7 @@ func (b *bell) wake() {
 	}
 }
 
-// seats are those of a Transport, by the ID of their session.
+// seats are the seats of a Transport, by the ID of their session.
 type seats struct {
 	waiting atomic.Int64 // how many nobody has
 
@@ -381,7 +381,7 @@ func (s *seat) ended(claimant *claim) {
 	}
 }
 
-// inboxBytesMax bounds what waits to be read by the conversation that has the seat.
+// inboxBytesMax bounds the commands that wait to be read by the conversation that has the seat.
 const inboxBytesMax = 1 << 20
 
 // errInboxFull is the answer to commands that come faster than they are dealt with.
@@ -410,7 +410,7 @@ func (s *seat) deliver(frame []byte) error {
 	return nil
 }
 
-// attend returns what there is for the conversation that has the seat.
+// attend returns the waiting commands for the conversation that has the seat.
 func (s *seat) attend() (frames [][]byte, isClaimed bool) {
 	s.news.Store(false)
 	s.mu.Lock()

@@ -2,15 +2,15 @@ package transport
 
 import "strings"
 
-// SessionState is what there is to know of a session of ConnectPath, beside what the hub
+// SessionState is the information about a session of ConnectPath, beside what the hub
 // knows.
 type SessionState struct {
 	IsAttached bool   // it has a carrier; else it waits for one, also between two polls
 	Client     string // what its client says of itself, "" if it does not
 }
 
-// SessionState returns that of a session. ok is false if it is none of ConnectPath, or is
-// not here. It is safe for concurrent use.
+// SessionState returns the SessionState of a session. ok is false if it is none of
+// ConnectPath, or is not here. It is safe for concurrent use.
 func (t *Transport) SessionState(id string) (state SessionState, ok bool) {
 	s := t.seats.find(id)
 	if s == nil {
@@ -31,7 +31,7 @@ func (t *Transport) SessionCounts() (attached, waiting int) {
 	return all - waiting, waiting
 }
 
-// introduce notes what the client says of itself, if it does.
+// introduce notes the client's description of itself, if there is one.
 func (s *seat) introduce(client string) {
 	if client == "" {
 		return

@@ -148,7 +148,7 @@ type Options struct {
 	// Default 10 s.
 	ConnectTimeout time.Duration
 
-	// PingInterval is what the client of a session is told: after so long a silence it
+	// PingInterval is told to the client of a session: after so long a silence it
 	// sends a ping, to know that its connection lives. Default 25 s.
 	PingInterval time.Duration
 
@@ -173,7 +173,7 @@ type Options struct {
 	// Compression, if not nil, accepts permessage-deflate (RFC 7692) on WebSockets.
 	// A message to many is compressed once for all, and never in a way that refers
 	// to earlier messages; demand with ServerNoContextTakeover that no memory is kept
-	// for that. On an Engine, that of its Options counts instead. Default: none.
+	// for that. On an Engine, the one of its Options counts instead. Default: none.
 	Compression *deflate.Options
 
 	// Header is sent with every response, security policies for example. It must
@@ -186,7 +186,7 @@ type Options struct {
 	// after the hub.
 	Engine *engine.Server
 
-	// Observer is told what happens, for metrics. Nil costs nothing.
+	// Observer is told of events, for metrics. Nil costs nothing.
 	Observer *Observer
 
 	// Logger receives failures of the broker (Error) and ends of streams

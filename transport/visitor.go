@@ -38,8 +38,8 @@ type visitor struct {
 	err      error // why the client is not known
 }
 
-// question is what the Guard is asked, one after the other. A visitor that is asked about
-// nothing has none.
+// question is a question to the Guard; they are asked one after the other. A visitor that
+// is asked about nothing has none.
 type question struct {
 	act   Act         // the carrier's
 	later func(error) // decide of the visitor

@@ -60,7 +60,7 @@ func (w *writer) renew() error {
 	return err
 }
 
-// flush sends what was written. Afterwards the next write begins a new part.
+// flush sends the written data. Afterwards the next write begins a new part.
 func (w *writer) flush() error {
 	if err := w.renew(); err != nil {
 		return err

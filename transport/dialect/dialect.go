@@ -25,7 +25,7 @@ type Dialect interface {
 	// nothing more than its request does not call it.
 	Receive(now time.Time, f Frame, out *Effects)
 
-	// Push takes what the session owes.
+	// Push takes the pushes that the session owes.
 	Push(now time.Time, pushes []hub.Push, out *Effects)
 
 	// End says that the session has ended, and why: hub.ErrShutdown,
@@ -67,7 +67,7 @@ type Frame struct {
 // Kind.
 type Command struct {
 	Kind   hub.Command   // 0 asks for nothing but the permission
-	Action access.Action // what the client has to be allowed
+	Action access.Action // the action that needs permission
 	Also   access.Action // and this, too; 0 for nothing more
 	// As is the identity that needs permission, nil for the client's own: a client that
 	// shows a signature for one channel has another identity there. With CommandIdentify
@@ -98,7 +98,7 @@ type Command struct {
 	Failure  *hub.CallError      // CommandAnswer: that it failed, nil if not
 }
 
-// Effects is what a call of a Dialect leads to, in the order of its fields.
+// Effects are the results of a call of a Dialect, in the order of the fields.
 type Effects struct {
 	Commands []Command
 	Answer   *Answer            // to the client's request; set once, before any frame and Closing
@@ -173,7 +173,7 @@ type End string
 
 // The reasons of an End.
 const (
-	EndClient   End = "client"   // the client left, or has what it asked for
+	EndClient   End = "client"   // the client left, or has its answer
 	EndShutdown End = "shutdown" // the hub is going away
 	EndSlow     End = "slow"     // the client did not read in time
 	EndLost     End = "lost"     // position lost on a bare WebSocket

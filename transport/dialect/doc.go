@@ -1,4 +1,5 @@
-// Package dialect says what the bytes between a client and a channel mean, as state machines without I/O.
+// Package dialect gives meaning to the bytes between a client and a channel, as state machines
+// without I/O.
 //
 // A carrier moves frames and knows no channel; a session of the hub has channels
 // and knows no frames. A Dialect is between them: frames and time go in, commands

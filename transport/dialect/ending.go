@@ -15,8 +15,8 @@ type ending struct {
 	reconnect bool // the client may come back as it is
 }
 
-// endingOf returns what a client is told of err. ok is false for an error that is
-// neither a refusal nor an end that somebody wanted.
+// endingOf returns the ending that tells a client of err. ok is false for an error
+// that is neither a refusal nor an end that somebody wanted.
 func endingOf(err error) (e ending, ok bool) {
 	var refusal *access.Refusal
 	var ended *hub.Ended
@@ -57,7 +57,7 @@ func ClosingOf(err error) *Closing {
 	return &Closing{End: EndFailure, Code: clientproto.CloseInternalError, Reason: "internal error"}
 }
 
-// reasonBytesMax is what a close frame has room for (RFC 6455 §5.5).
+// reasonBytesMax is the room of a close frame for a reason (RFC 6455 §5.5).
 const reasonBytesMax = 123
 
 func cut(reason string) string {

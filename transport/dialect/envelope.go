@@ -27,7 +27,7 @@ func (w *writer) envelope(p *hub.Publication) {
 	w.end(outer)
 }
 
-// envelopeHead writes what stands before the payload.
+// envelopeHead writes the part before the payload.
 func (w *writer) envelopeHead(p *hub.Publication) {
 	w.text(clientproto.KeyChannel, p.Channel)
 	w.position(clientproto.KeyPosition, p.Position)

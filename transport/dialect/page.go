@@ -28,7 +28,7 @@ type Page struct {
 	behind   *hub.Behind  // why publications do not come; nil while they do
 }
 
-// PageRequest is what a page is asked for.
+// PageRequest is a request for a page.
 type PageRequest struct {
 	Channel string
 	Query   *hub.Query // nil is the zero value; Page keeps it until it has asked
@@ -44,7 +44,7 @@ type PageRequest struct {
 	BytesMax int           // ends the page early, after at least one publication
 }
 
-// history is what a page shows: publications with nothing missing between them.
+// history is the content of a page: publications with nothing missing between them.
 type history struct {
 	publications []*hub.Publication
 	gap          bool // something before the first one is missing

@@ -46,7 +46,7 @@ type progress struct {
 	told     time.Time // when it was told of the last one
 }
 
-// newProgress returns that of a conversation about channel.
+// newProgress returns the progress of a conversation about channel.
 func newProgress(channel string) *progress {
 	if !hub.IsPattern(channel) {
 		return nil
@@ -205,7 +205,7 @@ func (s *Socket) pushPattern(p *hub.Push, out *Effects) {
 	}
 }
 
-// refusePublish tells the client of a pattern that what it sent names no channel.
+// refusePublish tells the client of a pattern that its publication names no channel.
 func (s *Socket) refusePublish(out *Effects) {
 	e := ending{code: clientproto.CloseBadFrame, reason: "a pattern is no channel that could be published in; POST to the channel, or open a WebSocket on it"}
 	s.sendText(e.appendError(nil), out)

@@ -236,7 +236,7 @@ func (s *Session) receive(now time.Time, f Frame, out *Effects) {
 	}
 }
 
-// ask does what a command asks for.
+// ask does a command.
 func (s *Session) ask(now time.Time, c *clientproto.Command, out *Effects) {
 	switch {
 	case c.Verb == clientproto.Connect && s.phase == phaseConnected:

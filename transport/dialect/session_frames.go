@@ -290,7 +290,7 @@ func (s *Session) linger(now time.Time, out *Effects) {
 	}
 }
 
-// answer makes a page of what there is.
+// answer makes a page of the publications there are.
 func (p *pages) answer(out *Effects) {
 	p.number++
 	p.sent, p.pending = p.pending, nil

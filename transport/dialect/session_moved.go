@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// SessionState is what a Session knows that must outlive its process: with it, another
+// SessionState is the part of a Session that must outlive its process: with it, another
 // process does not do twice what its client asks for again.
 type SessionState struct {
 	Newest    uint64 // the newest ID of a command

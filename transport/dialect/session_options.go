@@ -18,7 +18,7 @@ type SessionOptions struct {
 	// Reconnect draws the time that a client waits before it comes back, see StreamOptions.
 	Reconnect func(drawnAt int32) (delay time.Duration, at int32)
 
-	Describe func(err error) Failure // what a client is told of an error of the hub
+	Describe func(err error) Failure // the failure that tells a client of an error of the hub
 }
 
 // Failure is a reply that something was not done.

@@ -28,7 +28,7 @@ type followed struct {
 	matches access.Pattern
 }
 
-// tagPattern is that of a command for a pattern that wants no reply: its outcome is
+// tagPattern is the tag of a command for a pattern that wants no reply: its outcome is
 // needed all the same.
 const tagPattern = tagMessages + 1
 

@@ -10,10 +10,10 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// tagMessages is that of the subscription to the user's own channel. No client has it.
+// tagMessages is the tag of the subscription to the user's own channel. No client has it.
 const tagMessages = clientproto.IDMax + 1
 
-// tagDigest marks that of a history that is asked for to reply with its digest.
+// tagDigest marks the tag of a history that is asked for to reply with its digest.
 const tagDigest = 1 << 62
 
 // settle replies to the command that o is the outcome of.
@@ -236,7 +236,7 @@ type recent struct {
 	forgotten atomic.Uint64 // the highest ID of a command that is not among them any more
 }
 
-// place is that of a reply, nil while it is free.
+// place is the place of a reply, nil while it is free.
 type place = atomic.Pointer[recentReply]
 
 func (r *recent) list() []place {
@@ -340,8 +340,8 @@ func (s *Session) note(id uint64, isPublish bool) {
 	list[at].Store(entry)
 }
 
-// keep keeps what a command was replied to with, if there is a place for it. It may be
-// repeated in another encoding.
+// keep keeps the reply to a command, if there is a place for it. It may be repeated in
+// another encoding.
 func (s *Session) keep(id uint64, o *hub.Outcome, f *Failure) {
 	recent := s.recent.Load()
 	if recent == nil || id == 0 {

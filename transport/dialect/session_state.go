@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// early is what a session has only until it has begun, or is connected.
+// early is the state that a session has only until it has begun, or is connected.
 type early struct {
 	waiting      [][]byte // frames that came behind connect, until it is answered
 	content      []byte   // of the request, until Begin

@@ -5,7 +5,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// tell tells of what the server has done to the session (docs/protocol.md §5.4):
+// tell tells the client of the server's acts on the session (docs/protocol.md §5.4):
 //
 //	{"subscribed":{"channel":"chat","position":"…"}}
 //	{"unsubscribed":{"channel":"chat","error":{…}}}

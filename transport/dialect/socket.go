@@ -174,7 +174,7 @@ func (s *Socket) sendText(text []byte, out *Effects) {
 	}
 }
 
-// fail tells the client that what it sent was not published. A bare socket has no
+// fail tells the client that its message was not published. A bare socket has no
 // other way to say so than its end.
 func (s *Socket) fail(err error, out *Effects) {
 	e, ok := endingOf(err)
@@ -216,7 +216,7 @@ func (s *Socket) answer(o *hub.Outcome, out *Effects) {
 func publishFailed(err error) *Closing {
 	switch {
 	case errors.Is(err, hub.ErrShutdown), errors.Is(err, hub.ErrClosed):
-		// It tells the client that what it sent last went nowhere.
+		// It tells the client that its last message went nowhere.
 		return &Closing{End: EndShutdown, Code: clientproto.CloseGoingAway, Reason: "going away"}
 	case errors.Is(err, hub.ErrTooLarge):
 		return &Closing{End: EndRefused, Code: clientproto.CloseTooBig, Reason: strings.TrimPrefix(err.Error(), "hub: ")}

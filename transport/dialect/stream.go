@@ -19,7 +19,7 @@ type Stream struct {
 	answered  bool
 	isHead    bool      // only the head is wanted
 	isPage    bool      // the client is a page in a browser
-	issuedAt  int32     // what the last delay was drawn at, see StreamOptions.Reconnect
+	issuedAt  int32     // the number that the last delay was drawn at, see StreamOptions.Reconnect
 	heartbeat moment    // when the next one is due, 0 before the stream is open
 	progress  *progress // nil unless it is of a pattern
 }
@@ -84,7 +84,7 @@ func (s *Stream) Transport() string {
 	return s.format.transport
 }
 
-// HeadOnly says that the request is a HEAD: it is told what the stream would be.
+// HeadOnly says that the request is a HEAD: its answer is the head of the stream.
 func (s *Stream) HeadOnly() { s.isHead = true }
 
 // ForPage says that the client is a page in a browser. An EventSource that may not
