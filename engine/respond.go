@@ -131,8 +131,8 @@ func PrepareHead(status int, fields []byte) (*PreparedHead, error) {
 	return &PreparedHead{status, bytes.Clone(fields)}, nil
 }
 
-// RespondPrepared is Respond with a head that was checked before: for what is answered
-// often and differs only in its content.
+// RespondPrepared is Respond with a head that was checked before: for frequent responses
+// that differ only in their content.
 func (x Exchange) RespondPrepared(h *PreparedHead, body []byte) error {
 	return x.respond(h.status, h.fields, body)
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// Write sends p as one message. It does not keep p, and does not wait: what is
-// written in a callback leaves when the callback's input is used up, everything
-// that was written for this connection in one system call, and what is written
-// elsewhere leaves in the loop's next turn. What the network does not take is
-// queued, see Buffered and OnDrain.
+// Write sends p as one message. It does not keep p, and does not wait. Messages
+// that a callback writes leave when the callback's input is used up, all of them
+// for this connection in one system call. Messages from elsewhere leave in the
+// loop's next turn. Bytes that the network does not take are queued, see Buffered
+// and OnDrain.
 //
 // It returns ErrQueueFull when the queue has no room, with nothing written: the
 // peer does not keep up, so wait for OnDrain, or close the connection. It returns
@@ -132,8 +132,8 @@ func (c *Conn) Wake() {
 	c.unlockAndPost()
 }
 
-// Close begins the closing handshake: a close frame is sent behind what is
-// queued, and OnClose is called when the peer has answered, or after
+// Close begins the closing handshake: a close frame is sent behind the queued
+// messages, and OnClose is called when the peer has answered, or after
 // CloseTimeout. No more messages are handed on. A code of 1005
 // (wire.CloseNoStatus) sends no code; a reason longer than 123 bytes is cut.
 //
