@@ -19,8 +19,8 @@ type room struct {
 	members map[*member]bool
 }
 
-// member has a queue of its own and a goroutine that empties it, so that who
-// reads slowly delays nobody else.
+// member has a queue of its own and a goroutine that empties it, so that a slow
+// reader delays nobody else.
 type member struct {
 	conn  *ws.Conn
 	queue chan *ws.Prepared

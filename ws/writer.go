@@ -12,7 +12,7 @@ import (
 // writerBytes is how much a Writer collects before it sends a frame.
 const writerBytes = 4 << 10
 
-// Writer begins a message whose end is not known yet. What is written to it goes
+// Writer begins a message whose end is not known yet. The bytes written to it go
 // out in frames of a few KiB; Close ends the message. Other messages wait until
 // then, pings and pongs do not.
 //
