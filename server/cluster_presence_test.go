@@ -46,7 +46,7 @@ func (s *several) members(one *running, channel string, want int) present {
 	return p
 }
 
-// TestClusterPresence: who is in a channel is the same whichever node is asked, by whatever
+// TestClusterPresence: the members of a channel are the same whichever node is asked, by whatever
 // interface, and a client that watches is told what happens on the others. A node that goes away
 // takes its members along.
 func TestClusterPresence(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 // ClusterReport is what GET /api/v1/cluster answers: the nodes that use the same broker, as
 // one of them sees them.
 type ClusterReport struct {
-	Node   string        `json:"node"` // the ID of the one that answers, "" if it is alone
+	Node   string        `json:"node"` // the ID of the node that answers, "" if it is alone
 	Broker ClusterBroker `json:"broker"`
 	Nodes  []ClusterNode `json:"nodes"`
 
-	// Bridges are those of the configuration of the one that answers, and of others whose nodes have said
+	// Bridges are those of the configuration of the node that answers, and of others whose nodes have said
 	// in time how they are, in the order of their names.
 	Bridges []BridgeReport `json:"bridges,omitempty"`
 
@@ -47,7 +47,7 @@ type ClusterNode struct {
 	Load         cluster.Load `json:"load"`
 }
 
-// ClusterTraffic counts the messages between nodes of the one that answers.
+// ClusterTraffic counts the messages between nodes of the node that answers.
 type ClusterTraffic struct {
 	Sent       uint64 `json:"sent"`
 	Received   uint64 `json:"received"`

@@ -20,7 +20,7 @@ type Config struct {
 	// machine, [::] every IPv6 address, and no host at all is both.
 	//
 	// "unix:" and a path is a socket file. Its permissions are what the umask of
-	// the process leaves of 0777; who may write to it may connect. The file of a
+	// the process leaves of 0777; a user that may write to it may connect. The file of a
 	// server that was killed is replaced, any other is left alone. Requests may
 	// name any Host there, because no page in a browser can reach it.
 	//
@@ -257,8 +257,8 @@ func (e *SettingError) Error() string {
 	return text
 }
 
-// IsProtected reports whether somebody has to say who they are: tokens, keys, apps,
-// anonymous or hooks.connect are configured. What is not granted is then denied.
+// IsProtected reports whether clients have to identify themselves: tokens, keys, apps,
+// anonymous or hooks.connect are configured. Acts that are not granted are then denied.
 func (c *Config) IsProtected() bool {
 	return len(c.Tokens) > 0 || len(c.Keys) > 0 || len(c.Apps) > 0 || c.Anonymous != nil || c.Hooks.Connect.URL != ""
 }

@@ -19,7 +19,7 @@ import (
 
 // Examination is a configuration and everything that can be said about it.
 type Examination struct {
-	// Config is what was loaded, with its defaults. What is among the Errors is not
+	// Config is what was loaded, with its defaults. Settings named in the Errors are not
 	// to be relied on.
 	Config Config
 

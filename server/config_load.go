@@ -188,7 +188,7 @@ func (l *loader) environ(environ []string) {
 		names = append(names, envName(section))
 	}
 	var strange []string
-	// The first error is always the same, and sections come before what is in them.
+	// The first error is always the same, and sections come before their settings.
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, envPrefix) {

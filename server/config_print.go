@@ -17,7 +17,7 @@ import (
 
 // Print writes the configuration as YAML, which can be loaded again, with where each
 // value comes from as comments. Secrets that were written down are left out of it.
-// What is not set, and has no value by default, is not there.
+// A setting that is not set, and has no value by default, is not there.
 func (e *Examination) Print(w io.Writer) error {
 	p := printer{sources: e.sources}
 	p.rows(settings, &e.Config, "", "")

@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Where somebody has to say who they are, other machines may reach the server.
+// Where clients have to identify themselves, other machines may reach the server.
 func TestProtectedServersListenAnywhere(t *testing.T) {
 	hookSecret := []Secret{{strings.Repeat("k", 32)}}
 	for name, row := range map[string]struct {

@@ -148,7 +148,7 @@ type ChannelPolicy struct {
 	History History
 
 	LastValue *bool // a subscriber gets the newest publication first; default not
-	Presence  *bool // who is subscribed can be asked; default yes
+	Presence  *bool // the members can be asked for; default yes
 	Joins     Joins // for how long joins and leaves are collected, or JoinsOff
 
 	// Allow are the actions that need no grant.
@@ -202,7 +202,7 @@ type Hooks struct {
 	Concurrency int
 }
 
-// ConnectHook asks the application who a client is. It is off without a URL.
+// ConnectHook asks the application for the identity of a client. It is off without a URL.
 type ConnectHook struct {
 	URL     string        // hooks.connect.url
 	Timeout time.Duration // hooks.connect.timeout: after it the client is denied; default 3 s

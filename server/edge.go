@@ -71,8 +71,8 @@ func (e *edge) clientAddress(peer netip.Addr, fields iter.Seq2[string, string]) 
 		return peer.Unmap()
 	}
 	c := hops.Resolve(peer, fields, &e.trusted)
-	// With the PROXY protocol a trusted peer that is still the peer has not said whom the
-	// connection is of: LOCAL, UNKNOWN, or a socket file.
+	// With the PROXY protocol a trusted peer that is still the peer has not named the client
+	// of the connection: LOCAL, UNKNOWN, or a socket file.
 	if (c.PassedOn || e.proxyProtocol) && (!c.Addr.IsValid() || c.Addr.IsLoopback()) {
 		return unknownAddress
 	}

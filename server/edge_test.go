@@ -26,7 +26,7 @@ import (
 	"github.com/godwit-io/godwit/ws"
 )
 
-// certificate is one for loopback, in files, and who trusts it.
+// certificate is a certificate for loopback, in files, and a configuration that trusts it.
 func certificate(t *testing.T) (TLS, *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -82,7 +82,7 @@ func (s *Server) newLoopFront() *loopFront {
 	}}
 }
 
-// CompressionBytesMin is the shortest message that is sent compressed. What is shorter
+// CompressionBytesMin is the shortest message that is sent compressed. A shorter one
 // is a packet with or without, and less than half of it would be saved.
 const CompressionBytesMin = 512
 

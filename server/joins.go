@@ -6,8 +6,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Joins is for how long joins and leaves of a channel are collected before those who
-// watch its members are told. Zero is the default, DefaultJoins.
+// Joins is for how long joins and leaves of a channel are collected before the watchers
+// of its members are told. Zero is the default, DefaultJoins.
 type Joins time.Duration
 
 // JoinsOff tells nobody.

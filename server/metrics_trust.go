@@ -12,9 +12,9 @@ import (
 	"github.com/godwit-io/godwit/server/tracing"
 )
 
-// trustMetrics are the figures of who may do what, and of operating the server. Every
-// series that can be is there from the beginning: one that is not there and one at zero
-// must not look alike.
+// trustMetrics are the figures of identities, grants and refusals, and of operating the server.
+// Every possible series is there from the beginning: a missing series and a series at zero must
+// not look alike.
 type trustMetrics struct {
 	refusals      *prometheus.CounterVec
 	limited       *prometheus.CounterVec
@@ -34,7 +34,7 @@ var causes = map[access.Cause]string{
 	access.Unauthenticated: "unauthenticated", access.Expired: "expired", access.Denied: "denied", access.TooMany: "too_many", access.Unavailable: "unavailable",
 }
 
-// actionConnect is what is refused before there is an action.
+// actionConnect stands for the action of a refusal before there is an action.
 const actionConnect = "connect"
 
 func actionName(a access.Action) string {

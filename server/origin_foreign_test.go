@@ -9,8 +9,8 @@ import (
 )
 
 // A page of another origin begins nothing and is shown nothing by any protocol, also where
-// the browser asks nobody before; and what any page can ask for without saying who it is is
-// off.
+// the browser asks nobody before; and requests that any page can make without naming itself
+// are off.
 func TestPagesOfOtherOrigins(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := start(t, Config{Driver: driver})

@@ -96,7 +96,7 @@ func (s *Server) apply(c Config) bool {
 	return true
 }
 
-// ReloadFrom reloads what load returns. What is wrong with it is logged.
+// ReloadFrom reloads what load returns. Its errors are logged.
 func (s *Server) ReloadFrom(ctx context.Context, load func() (Config, error)) {
 	c, err := load()
 	if err != nil {

@@ -83,7 +83,7 @@ type Server struct {
 
 	nodes *nodes // nil: there are no others
 
-	roster atomic.Pointer[roster.Roster] // who is in channels through other nodes; nil: there are none
+	roster atomic.Pointer[roster.Roster] // the members of channels through other nodes; nil: there are none
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener

@@ -14,7 +14,7 @@ import (
 )
 
 // callers are those of the table in docs/api.md, with their grants, "" for a caller
-// who has shown nothing.
+// that has shown nothing.
 var callers = []struct{ name, grants string }{
 	{"nobody", ""},
 	{"none", `{}`},

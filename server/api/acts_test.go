@@ -202,7 +202,7 @@ func TestExplain(t *testing.T) {
 
 func (f *fixture) grants(text string) access.Grants { return key(f.t, "", text).Grants }
 
-// The token that is asked about is never that of the one who asks.
+// The token that is asked about is never that of the caller.
 func TestExplainedTokenIsNoCredential(t *testing.T) {
 	f := newFixture(t, nil)
 	queries := []string{}

@@ -83,8 +83,8 @@ type Options struct {
 	BodyBytesMax  int
 	BatchBytesMax int
 
-	// BodyTimeout is how long a body may take to arrive, and what is written of a
-	// stream to be taken. Default 30 s.
+	// BodyTimeout is how long a body may take to arrive, and the output of a stream
+	// to be taken. Default 30 s.
 	BodyTimeout time.Duration
 
 	// StreamIdleTimeout is how long a stream of publications may be without a line,
@@ -95,7 +95,7 @@ type Options struct {
 	// one that was not taken: the stream is read no further then. Default 256.
 	StreamPendingMax int
 
-	// Logger is told what was ended, cleared and revoked, and by whom (Info), and
+	// Logger is told what was ended, cleared and revoked, and by which caller (Info), and
 	// what failed (Error). Default: slog.Default().
 	Logger *slog.Logger
 }

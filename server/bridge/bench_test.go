@@ -69,7 +69,7 @@ func (g *goal) published(string, int, time.Duration) {
 	}
 }
 
-// someHub is a hub with subscribers, who take what they are given.
+// someHub is a hub with subscribers, which take what they are given.
 func someHub(b *testing.B, subscribers int) (*hub.Hub, *atomic.Int64, *goal) {
 	broker, err := membroker.New(nil)
 	if err != nil {

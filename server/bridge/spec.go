@@ -26,7 +26,7 @@ type Spec struct {
 	Subprotocol string // "" asks for none
 	TLS         *tls.Config
 
-	MessageBytes int           // the longest message that is read; what is longer is left out
+	MessageBytes int           // the longest message that is read; a longer one is left out
 	Ping         time.Duration // silence after which the upstream is sent a ping, and has as long to show that it lives
 	Idle         time.Duration // for how long no message may come; 0 is for ever
 	Timeout      time.Duration // for a connection to be there

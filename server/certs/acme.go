@@ -97,7 +97,7 @@ func checkStorage(dir string) error {
 // Config is how a server speaks TLS with the certificates.
 func (a *ACME) Config() *tls.Config { return Config(a.config, ACMEProtocol) }
 
-// Manage gets what is missing, and renews, until ctx ends or Stop is called. It returns at
+// Manage gets missing certificates, and renews, until ctx ends or Stop is called. It returns at
 // once; what fails is logged and tried again, later each time.
 func (a *ACME) Manage(ctx context.Context) error {
 	if err := a.config.ManageAsync(ctx, a.o.Domains); err != nil {

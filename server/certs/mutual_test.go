@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/internal/certtest"
 )
 
-// shake has a client of one and a server of another agree about who they are.
+// shake has a client of one and a server of another prove their identities to each other.
 func shake(t *testing.T, client, server *tls.Config) error {
 	t.Helper()
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", server)

@@ -77,11 +77,11 @@ func (b *Broker) Start(r hub.Receiver) error {
 	return b.Open(context.Background())
 }
 
-// Memory is the membroker, for what needs one. With that Open has to be called, and what is published before is
+// Memory is the membroker, for code that needs one. With that Open has to be called, and publications before are
 // refused with ErrNotOpen.
 func (b *Broker) Memory() *membroker.Broker { return b.Broker }
 
-// Open takes the directory and reads what is in it. It returns an error, with which nothing has changed, if another
+// Open takes the directory and reads it. It returns an error, with which nothing has changed, if another
 // process has it (*InUseError), if it was written in a newer format, or that of the operating system.
 func (b *Broker) Open(ctx context.Context) error {
 	b.life.Lock()
@@ -178,7 +178,7 @@ func numberOf(name, prefix string) (number uint64, ok bool) {
 	return number, err == nil && numbered(prefix, number) == name
 }
 
-// Stats are about what is in the directory.
+// Stats are about the content of the directory.
 type Stats struct {
 	StateBytes int64  // of the state
 	LogBytes   int64  // of the log since

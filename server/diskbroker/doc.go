@@ -18,8 +18,7 @@
 //	moved       made by an operator who says that this is no copy: the original is gone
 //	damaged/    what was found damaged last, set aside
 //
-// What is opened again is state and log up to the mark. When it cannot be that nothing is missing of
-// what was acknowledged (the machine failed, a file is damaged, the directory is an older copy), what
-// is there is kept under another epoch, so that everybody who comes back is told of a gap and no position
-// means two things.
+// State and log up to the mark are opened again. When acknowledged publications may be missing (the
+// machine failed, a file is damaged, the directory is an older copy), the rest is kept under another
+// epoch, so that every client that comes back is told of a gap and no position means two things.
 package diskbroker

@@ -18,7 +18,7 @@ type Options struct {
 	// Dir is the directory. It is made if it is not there, and belongs to one process at a time.
 	Dir string
 
-	// SyncAlways has what is published be acknowledged and delivered when it is safe from a failure of
+	// SyncAlways has a publication acknowledged and delivered when it is safe from a failure of
 	// the machine. Otherwise it is when it is safe from the end of the process, and the rest follows within
 	// SyncInterval.
 	SyncAlways bool

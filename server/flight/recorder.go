@@ -82,7 +82,7 @@ func (r *Recorder) milestones(kind Kind, others func(*hub.Session, hub.Milestone
 }
 
 // Refuse notes that a client was refused an action in a channel, with why. session is ""
-// if it had none, and user if it is not known who it is.
+// if it had none, and user if it is not known.
 func (r *Recorder) Refuse(session, user string, a access.Action, channel string, why error) {
 	if r == nil || session == "" && user == "" { // nobody can ask for it
 		return

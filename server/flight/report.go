@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Report is an Answer as it is sent: in JSON, where what is not known is left out.
+// Report is an Answer as it is sent: in JSON, where unknown fields are left out.
 type Report struct {
 	Channel     string           `json:"channel"`
 	Position    string           `json:"position"`

@@ -75,7 +75,7 @@ func (s *Settings) current(id *access.Identity) *access.Identity {
 		return id
 	}
 	if (id.Kind == access.Open || id.Kind == access.Anonymous) && s.Hooks.AsksConnect() {
-		return nil // the application has not vouched for him
+		return nil // the application has not vouched for it
 	}
 	return s.Identities.Current(id)
 }

@@ -1,6 +1,6 @@
 // Package guard decides about everything that a client of the server wants to do.
 //
-// Who it is, what it may, and how often: it is the transport.Guard of the product,
+// It judges identity, rights and rates: it is the transport.Guard of the product,
 // made of what the configuration says: tokens and keys (package identity), the rules
 // of channels, the application (package hooks), and rates.
 //

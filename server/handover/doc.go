@@ -1,7 +1,7 @@
 // Package handover is what two processes tell each other when one takes the place of the other.
 //
-// The one that goes sends its listening sockets, as descriptors, and then what it knows, as
-// sections that have a name, a version and any number of bytes. The one that comes says
+// The process that goes sends its listening sockets, as descriptors, and then what it knows, as
+// sections that have a name, a version and any number of bytes. The process that comes says
 // before that which sections it understands, and each says how far it has come:
 //
 //	process that goes                    process that comes

@@ -40,7 +40,7 @@ type sectionHead struct {
 	Version int
 }
 
-// Section begins a section. What is written is sent in parts; Close ends the section, and
+// Section begins a section. The bytes written are sent in parts; Close ends the section, and
 // nothing else is sent before.
 func (c *Conn) Section(name string, version int) (io.WriteCloser, error) {
 	b, err := json.Marshal(sectionHead{name, version})

@@ -142,7 +142,7 @@ func reasonLine(s string) string {
 	return s[:cut] + "…"
 }
 
-// readConnect reads the answer to whether somebody may connect, and who it is.
+// readConnect reads the answer to whether a client may connect, and its identity.
 func readConnect(body []byte, now time.Time) (*access.Identity, error) {
 	allow, err := readVerdict(body, "user", "info", "grants", "expires_in")
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package hooks asks the application over HTTP, and tells it what happens.
 //
-// Asking is for what the application decides: whether a client may connect and who
-// it is, whether it may subscribe, and whether it may publish what it sends. Each
+// Asking is for what the application decides: whether a client may connect and as which
+// user, whether it may subscribe, and whether it may publish what it sends. Each
 // question returns at once, and its answer comes to a function, so that an event
 // loop can ask. A question without an answer is denied.
 //

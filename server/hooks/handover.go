@@ -1,8 +1,8 @@
 package hooks
 
-// TakeOver has h tell what before has not told yet, and know what it knows: who is
-// where, and which changes wait for being undone. It is for a new configuration, and to be
-// called before the first use of h. What is told to before from then on is told by h, so
+// TakeOver has h tell what before has not told yet, and know what it knows: the members of
+// channels, and which changes wait for being undone. It is for a new configuration, and to be
+// called before the first use of h. Events told to before from then on are told by h, so
 // neither needs to be replaced at a certain moment. before is still to be closed: the batches
 // that it is sending are its own, and h sends nothing until they are taken or given up, so
 // that the order holds.

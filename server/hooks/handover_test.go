@@ -16,7 +16,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// A new configuration knows who is there, and what waits for being undone.
+// A new configuration knows the members, and the changes that wait for being undone.
 func TestTakeOverOfStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := runApplication(t, taken)

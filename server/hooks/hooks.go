@@ -114,10 +114,10 @@ func (h *Hooks) Asks() bool {
 	return h != nil && (h.connect != nil || h.subscribe != nil || h.publish != nil)
 }
 
-// AsksConnect reports whether the application decides who may connect.
+// AsksConnect reports whether the application decides which clients may connect.
 func (h *Hooks) AsksConnect() bool { return h != nil && h.connect != nil }
 
-// AsksSubscribe reports whether the application decides who may subscribe to
+// AsksSubscribe reports whether the application decides which clients may subscribe to
 // channel. It does not allocate.
 func (h *Hooks) AsksSubscribe(channel string) bool {
 	return h != nil && h.subscribe != nil && matches(h.subscribe.channels, channel)
@@ -145,7 +145,7 @@ func (h *Hooks) AsksPublish(channel string) bool {
 	return h != nil && h.publish != nil && matches(h.publish.channels, channel)
 }
 
-// Connect asks whether a client may connect, and who it is. It copies what it keeps
+// Connect asks whether a client may connect, and for its identity. It copies what it keeps
 // of r, returns at once, and calls done once: from another goroutine, or before it
 // returns if it is not asked because the application has not answered for a while or too many
 // wait. done must not block.

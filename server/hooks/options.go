@@ -31,7 +31,7 @@ type Options struct {
 	// Events is the endpoint that is told. Nil: none.
 	Events *Events
 
-	// Secrets sign every request. At least one is needed. One that begins with
+	// Secrets sign every request. At least one is needed. A secret that begins with
 	// whsec_ is base64 of the key behind that, as in Standard Webhooks; any other is
 	// the key itself. A key has 24 bytes or more. With several every request has a
 	// signature by each, in this order, so that a secret can be replaced without a

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Finding is what Check found about a token or a key, for those who run the server:
+// Finding is what Check found about a token or a key, for operators of the server:
 // it names keys and audiences, which a client is not told.
 type Finding struct {
 	// Identity is whose it is, nil if it does not count.

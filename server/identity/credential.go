@@ -34,7 +34,7 @@ type credential struct {
 // credential returns what r shows, or the fault of that.
 //
 // A credential that is sent on purpose comes first, and has to be one thing: a client that shows
-// two does not know who it is, and neither do we. Cookies are sent by browsers
+// two does not know its own identity, and neither do we. Cookies are sent by browsers
 // whether or not the page wants that, so one counts only if there is nothing else.
 func (s *Identities) credential(r Request) (c credential, problem string) {
 	if r.Get("Authorization") != "" {

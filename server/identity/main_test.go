@@ -74,14 +74,14 @@ type outcome struct {
 	err error
 }
 
-// begin asks who makes r; the outcome comes on the channel.
+// begin asks for the identity behind r; the outcome comes on the channel.
 func begin(ids *identity.Identities, r identity.Request) <-chan outcome {
 	came := make(chan outcome, 2) // so that a second one is seen
 	ids.Identify(r, func(id *access.Identity, err error) { came <- outcome{id, err} })
 	return came
 }
 
-// identify returns who makes r.
+// identify returns the identity behind r.
 func identify(t testing.TB, ids *identity.Identities, r identity.Request) (*access.Identity, error) {
 	t.Helper()
 	came := begin(ids, r)
@@ -117,7 +117,7 @@ func refused(t testing.TB, ids *identity.Identities, r identity.Request, cause a
 	}
 }
 
-// user checks who makes r.
+// user checks the user of r.
 func user(t testing.TB, ids *identity.Identities, r identity.Request, want string) *access.Identity {
 	t.Helper()
 	id, err := identify(t, ids, r)

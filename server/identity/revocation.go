@@ -9,8 +9,8 @@ import (
 	"github.com/godwit-io/godwit/access"
 )
 
-// Revocation says which tokens count no more. What is set of User, TokenID and
-// Before has to be true of a token, all of it.
+// Revocation says which tokens count no more. Every field that is set of User, TokenID
+// and Before has to be true of a token.
 type Revocation struct {
 	// User is whose tokens: the claim sub.
 	User string

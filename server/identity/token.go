@@ -141,8 +141,8 @@ func object(what, part string) (f fields, problem string) {
 // userBytesMax is the length of the longest name of a user.
 const userBytesMax = 255
 
-// identity is whom the claims describe, or why they count for nothing. The claim
-// iss has been looked at.
+// identity returns the identity that the claims describe, or why they count for nothing.
+// The claim iss has been looked at.
 func (t *token) identity(issuer *issuer, now time.Time, skew time.Duration) (*access.Identity, *refusal) {
 	id := &access.Identity{Kind: access.Token, Name: t.issuer}
 	if id.Name == "" {

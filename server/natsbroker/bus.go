@@ -78,7 +78,7 @@ func (b *Broker) busSubject(topic string) (string, error) {
 	return string(subject), nil
 }
 
-// Send implements hub.BusBroker. What is more than 16 MiB that wait is lost.
+// Send implements hub.BusBroker. Messages beyond 16 MiB that wait are lost.
 func (b *Broker) Send(topic string, data []byte) error {
 	if err := b.checkOpen(); err != nil {
 		return err

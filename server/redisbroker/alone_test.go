@@ -12,7 +12,7 @@ import (
 	"github.com/godwit-io/godwit/internal/redistest"
 )
 
-// alone publishes in the channel c as somebody who has no idempotency key and waits for each answer.
+// alone publishes in the channel c like a client without an idempotency key that waits for each answer.
 func alone(t testing.TB, b *Broker, text string) hub.Position {
 	t.Helper()
 	return mustPublishAs(t, b, hub.Message{Channel: "c", Data: []byte(text)})

@@ -20,7 +20,7 @@ func (b *Broker) dialVerified(ctx context.Context, address string, dialer *net.D
 	if be == nil {
 		return newCommandConn(nc), nil // nothing is known of any epoch
 	}
-	// What is on the way to nc is kept back until this has been done. If the role of the
+	// Commands on the way to nc are kept back until this has been done. If the role of the
 	// server changes after it, nc is closed with it.
 	if err := b.verifyServer(ctx, be, address, dialer, config); err != nil {
 		nc.Close()

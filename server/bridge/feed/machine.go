@@ -9,7 +9,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Machine is one bridge. It is not safe for concurrent use. What is to be done after a call is returned
+// Machine is one bridge. It is not safe for concurrent use. The acts that a call asks for are returned
 // by Actions, in order.
 type Machine struct {
 	spec    *Spec
@@ -215,7 +215,7 @@ func (m *Machine) sort(now time.Time, message []byte) (Outcome, string) {
 	return Ignored, ""
 }
 
-// What is kept of messages that come before the answer that says whose they are.
+// Limits of messages that come before the answer that says whose they are.
 const (
 	earlyMax      = 100
 	earlyBytesMax = 1 << 20
@@ -325,7 +325,7 @@ func (m *Machine) fail(problem string) {
 	m.do(Action{Fail: problem})
 }
 
-// Stopped says that the bridge ends here. What is in Actions is the last that it publishes.
+// Stopped says that the bridge ends here. Actions has the last that it publishes.
 func (m *Machine) Stopped(now time.Time) { m.leave(now, reasonStopped) }
 
 // leave tells the channels of live subscriptions that nothing comes any more.
@@ -363,7 +363,7 @@ func (m *Machine) Deadline() time.Time {
 	return first
 }
 
-// Tick does what is due.
+// Tick does everything due.
 func (m *Machine) Tick(now time.Time) {
 	if !m.nextPing.IsZero() && !now.Before(m.nextPing) {
 		m.do(Action{Send: m.spec.Ping})

@@ -18,7 +18,7 @@ const (
 
 // Notice is the payload of a publication that a bridge makes itself, as JSON.
 type Notice struct {
-	Type   string     `json:"type"` // EventAway or EventGap, for those who see no events
+	Type   string     `json:"type"` // EventAway or EventGap, for readers that see no events
 	Bridge string     `json:"bridge"`
 	From   *time.Time `json:"from,omitempty"` // when the last message came that is known; nil if none is
 	To     *time.Time `json:"to,omitempty"`   // of a gap: from when on nothing is missing

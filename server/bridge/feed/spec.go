@@ -13,7 +13,7 @@ import (
 type Spec struct {
 	Name string // in publications about gaps
 
-	// First are messages that are sent in turn when there is a connection. One that is a request of
+	// First are messages that are sent in turn when there is a connection. A message that is a request of
 	// JSON-RPC, see Request, has to be answered without an error before the next one is sent.
 	First []Request
 
@@ -48,7 +48,7 @@ type Subscription struct {
 	Channel Channel
 	Data    jsonpointer.Pointer // what of the message is published; the zero Pointer is all of it
 
-	// Event and Key are attributes of the publication. One that cannot be made of a message is left out.
+	// Event and Key are attributes of the publication. An attribute that a message does not give is left out.
 	Event, Key Template
 
 	// ID tells messages apart: of those with the same one only the first is published in a channel, as
