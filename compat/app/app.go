@@ -18,7 +18,7 @@ const NoLimit = option.NoLimit
 // one server do not see each other.
 type App struct {
 	// ID is in the URLs of back ends (/apps/ID/events), and what counts are kept by.
-	// Key is in those of clients (/app/KEY); everybody may know it. Both are needed:
+	// Key is in the paths of clients (/app/KEY); everybody may know it. Both are needed:
 	// letters, digits, "-", "_" and ".", at most NameBytesMax.
 	ID  string
 	Key string
@@ -39,9 +39,9 @@ type App struct {
 	SubscriptionCounts bool // they are told how many are subscribed
 	Watchlist          bool // they are told which of the users they name are online
 	RequireJWT         bool // every channel of PieSocket needs a token, not only closed ones
-	OpenPresence       bool // presence channels of PieSocket need no token, although those of Pusher need a signature
+	OpenPresence       bool // presence channels of PieSocket need no token, although Pusher's need a signature
 
-	// Webhooks are told what happens in the app's channels.
+	// Webhooks are told of events in the app's channels.
 	Webhooks []Webhook
 
 	// ConnectionsMax bounds the connections of clients. Default 10,000.

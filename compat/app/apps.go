@@ -13,7 +13,7 @@ type Apps struct {
 	current atomic.Pointer[table]
 
 	mu     sync.Mutex        // held by Replace; guards what follows
-	states map[string]*state // by ID, also those of apps that are gone and have connections
+	states map[string]*state // by ID, also of apps that are gone and have connections
 }
 
 type table struct {
@@ -85,8 +85,8 @@ func (s *Apps) ByKey(key string) *App { return s.current.Load().byKey[key] }
 // ByID is the app of an ID, or nil.
 func (s *Apps) ByID(id string) *App { return s.current.Load().byID[id] }
 
-// Current is what has become of an app of these Apps: nil if its ID, key and secret are
-// those of no app any more, or it is disabled. A connection that was let in by a is then to end.
+// Current is the present form of an app of these Apps: nil if no app has its ID, key and secret
+// any more, or it is disabled. A connection that was let in by a is then to end.
 func (s *Apps) Current(a *App) *App {
 	now := s.ByID(a.ID)
 	if now == a && !a.Disabled {

@@ -215,7 +215,7 @@ func (a *API) read(answer func(*app.App) []byte) func(http.ResponseWriter, *http
 	}
 }
 
-// connections are those of every channel of the app, whatever protocol they speak.
+// connections are the connections of every channel of the app, whatever protocol they speak.
 func (a *API) connections(owner *app.App) []byte {
 	b, n := []byte{'{'}, 0
 	for _, c := range a.o.Hub.Channels() {

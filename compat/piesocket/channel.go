@@ -168,7 +168,7 @@ func (s *Socket) subscribed(now time.Time, c *channel, o *hub.Outcome, out *dial
 	}
 }
 
-// forget forgets a channel, and leaves what was sent to the user of it alone.
+// forget forgets a channel, and unsubscribes from the channel for messages to its user.
 func (s *Socket) forget(c *channel, out *dialect.Effects) {
 	delete(s.channels, c.full)
 	direct := s.directName(c, c.member.name())

@@ -65,7 +65,7 @@ func (m *member) provenUser(a *app.App) string {
 	return a.User(m.name())
 }
 
-// json is what others may know: {"uuid":…,"user":…}.
+// json is the public part: {"uuid":…,"user":…}.
 func (m *member) json() json.RawMessage {
 	b := append([]byte(nil), `{"uuid":`...)
 	b = jsontext.AppendString(b, m.uuid)

@@ -35,15 +35,15 @@ type Options struct {
 	// ListMax bounds how many channels the API lists. Default 10,000.
 	ListMax int
 
-	// Address is that of the client behind a request, invalid for one of this machine.
-	// Default: that of the connection.
+	// Address returns the address of the client behind a request, invalid for a client
+	// on this machine. Default: the address of the connection.
 	Address func(*transport.Request) netip.Addr
 
 	// Admits reports whether a request of the API may have been made by the page, if any,
 	// that is behind it. Default: no page's may.
 	Admits func(*http.Request) bool
 
-	// Origins are what the API says which pages are allowed.
+	// Origins are the origins of pages that the API reports as allowed.
 	Origins []string
 }
 

@@ -95,7 +95,7 @@ func refuseKey(key string) *refusal {
 	return &refusal{code: closeUnknown, text: "api_key is that of no app here"}
 }
 
-// query is what the URL of a connection says.
+// query holds the parameters in the URL of a connection.
 type query struct {
 	key, token, uuid string
 	user             string

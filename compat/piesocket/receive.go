@@ -14,7 +14,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// relayed are events that look like those of the server and come from clients: the video
+// relayed are events that look like the server's and come from clients: the video
 // signalling of version 3.
 var relayed = []string{
 	"system:portal_broadcaster", "system:portal_watcher", "system:video_request", "system:video_offer", "system:video_answer",
@@ -92,7 +92,7 @@ func isEvent(event string) bool {
 	return event != "" && len(event) <= hub.AttributeBytesMax && !strings.ContainsFunc(event, unicode.IsControl) && !slices.Contains(hub.ReservedEvents(), event)
 }
 
-// publish publishes as the member of a channel: to it, or to somebody in it.
+// publish publishes as the member of a channel: to it, or to one of its members.
 func (s *Socket) publish(now time.Time, c *channel, full string, m hub.Message, out *dialect.Effects) {
 	if most := s.app.PublicationBytes(NoLimit); len(m.Data) > most {
 		s.sendError(tooLong(len(m.Data), most), false, out)
@@ -120,7 +120,7 @@ func (s *Socket) publish(now time.Time, c *channel, full string, m hub.Message, 
 	out.Commands = append(out.Commands, dialect.Command{Kind: hub.CommandPublish, Action: access.Publish, As: as, Channel: full, Message: m})
 }
 
-// control does what a message of version 4 asks the server for. It returns false for one
+// control handles a message of version 4 to the server. It returns false for one
 // that is for the members of a channel.
 func (s *Socket) control(now time.Time, m *frame.Frame, out *dialect.Effects) bool {
 	switch m.Event {

@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// Close codes. Clients look at what was said before instead.
+// Close codes. Clients look at the message before instead.
 const (
 	closeBadRequest = 4400
 	closeAuth       = 4401
@@ -70,7 +70,7 @@ const (
 	subscribes
 	subscribesDirect // to messages for the user alone
 	unsubscribes
-	lists    // the members, for somebody new
+	lists    // the members, for a newcomer
 	asks     // for the members, by get_members
 	followUp // lists the members for a change, in version 3
 )
@@ -181,7 +181,7 @@ func (s *Socket) send(text []byte, out *dialect.Effects) {
 	out.Frames = append(out.Frames, wire.AppendFrame(nil, true, wire.Text, text))
 }
 
-// reasonBytesMax is what a close frame has room for (RFC 6455 §5.5).
+// reasonBytesMax is the room of a close frame for a reason (RFC 6455 §5.5).
 const reasonBytesMax = 123
 
 func cut(reason string) string {
@@ -191,7 +191,7 @@ func cut(reason string) string {
 	return reason
 }
 
-// Push sends what the session is owed.
+// Push sends the messages that the session is owed.
 func (s *Socket) Push(now time.Time, pushes []hub.Push, out *dialect.Effects) {
 	if s.held != nil {
 		return
@@ -268,7 +268,7 @@ func (s *Socket) settle(now time.Time, o *hub.Outcome, out *dialect.Effects) {
 	}
 }
 
-// settleByServer takes what the server has done to the session.
+// settleByServer takes the server's acts on the session.
 func (s *Socket) settleByServer(o *hub.Outcome, out *dialect.Effects) {
 	c := s.channels[o.Channel]
 	if c == nil || o.Command != hub.CommandUnsubscribe {
@@ -331,7 +331,7 @@ func (s *Socket) Expire(now time.Time, out *dialect.Effects) {
 	}
 }
 
-// textOf is what a client is told of an error.
+// textOf returns the text that tells a client of an error.
 func textOf(err error) string {
 	var refused *access.Refusal
 	if errors.As(err, &refused) {

@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Token is what a valid token says.
+// Token is the content of a valid token.
 type Token struct {
 	Channel string // the claim sub
 	Expires time.Time

@@ -43,7 +43,7 @@ type call struct {
 	body   []byte
 }
 
-// operation is what a path below /apps/ID means.
+// operation is the operation at a path below /apps/ID.
 type operation struct {
 	method string
 	do     func(*call, *http.Request, string) (any, *fault)
@@ -218,7 +218,7 @@ func parameters(query string) ([]protocol.Parameter, *fault) {
 	return params, nil
 }
 
-// infos are what a back end asks to be told of channels.
+// infos are the attributes of channels that a back end asks for.
 type infos struct{ users, subscriptions, cache bool }
 
 // parseInfos reads a list of names, joined by commas. allowed are the names that may be

@@ -20,7 +20,7 @@ const (
 	batchMax    = 10  // events of a batch
 )
 
-// event is what a back end publishes.
+// event is an event that a back end publishes.
 type event struct {
 	Name     string   `json:"name"`
 	Data     *string  `json:"data"`

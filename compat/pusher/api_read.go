@@ -118,7 +118,7 @@ func (c *call) askAll(names []string, asked infos) {
 	}
 }
 
-// infoOf is what was asked for of a channel, as far as there is such a thing for it.
+// infoOf returns the attributes asked for of a channel, as far as the channel has them.
 func (c *call) infoOf(ctx context.Context, name string, asked infos) (a channelAnswer) {
 	channel, _ := c.space.Channel(name)
 	if asked.subscriptions {

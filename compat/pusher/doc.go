@@ -2,7 +2,7 @@
 //
 // A client connects to /app/KEY, as a WebSocket or, where there is none, over HTTP below
 // /pusher/app/KEY. A back end uses the HTTP API below /apps/ID, and is told by webhooks
-// what happens. What the messages mean is package protocol.
+// what happens. The meaning of the messages is in package protocol.
 //
 //	client ─── /app/KEY ───────── transport ─── protocol.Socket ──┐
 //	client ─── /pusher/app/KEY ── sockjs ────── protocol.Socket ──┤

@@ -18,7 +18,7 @@ type fallback struct {
 }
 
 const (
-	messageBytesMax = 64 << 10 // of what a client says, which is 10 KiB of data at most
+	messageBytesMax = 64 << 10 // of a client's message, which has 10 KiB of data at most
 	fallbackMax     = 10_000   // sessions
 
 	// pusher-js gives up a stream when it has had 256 KiB, and then asks for another of the
@@ -127,7 +127,7 @@ func (c *conversation) OnMessage(s *sockjs.Session, typ sockjs.MessageType, data
 	c.pace(s)
 }
 
-// OnWake sends what it is owed.
+// OnWake sends the messages that it is owed.
 func (c *conversation) OnWake(s *sockjs.Session) {
 	c.carrier.OnWake()
 	c.pace(s)
@@ -139,7 +139,7 @@ func (c *conversation) OnDrain(s *sockjs.Session) {
 	c.pace(s)
 }
 
-// pace has a client read no more while too much of what it sent is under way, and ends a
+// pace has a client read no more while too many of its messages are under way, and ends a
 // session with a long stream.
 func (c *conversation) pace(s *sockjs.Session) {
 	if c.out.written > streamBytesMax && s.Transport() == sockjs.XHRStreaming {

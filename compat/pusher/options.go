@@ -34,7 +34,7 @@ const (
 	DefaultWebhookBytesMax  = 16 << 20
 )
 
-// What the protocol says where an app says nothing.
+// The protocol's values where an app has none.
 const publicationBytesMax = 10 << 10
 
 // Options configures a Server. Hub and Apps are needed. The zero value of every other
@@ -104,8 +104,8 @@ type Webhooks struct {
 	// Timeout is for one request. Default 10 s.
 	Timeout time.Duration
 
-	// EventsMax and BytesMax bound what waits for one URL. What comes when that is full is
-	// lost, and said in the log. Defaults 10,000 and 16 MiB.
+	// EventsMax and BytesMax bound the events that wait for one URL. An event that comes
+	// when that is full is lost, and said in the log. Defaults 10,000 and 16 MiB.
 	EventsMax int
 	BytesMax  int
 

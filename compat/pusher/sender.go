@@ -19,7 +19,7 @@ import (
 	"github.com/godwit-io/godwit/internal/redact"
 )
 
-// What one request has at most, and the pauses between attempts.
+// The limits of one request, and the pauses between attempts.
 const (
 	batchEventsMax = 100
 	batchBytesMax  = 256 << 10
@@ -98,7 +98,8 @@ func (s *sender) sendLoop() {
 	}
 }
 
-// next is what the next request has. ok is false if there is nothing: the goroutine ends.
+// next returns the content of the next request. ok is false if there is nothing: the
+// goroutine ends.
 func (s *sender) next() (batch []told, ok bool) {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
@@ -119,7 +120,7 @@ func (s *sender) next() (batch []told, ok bool) {
 	return slices.Clone(s.queue[:n]), true
 }
 
-// done takes what was sent, or given up, out of the queue.
+// done takes events that were sent, or given up, out of the queue.
 func (s *sender) done(n int) {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()

@@ -59,7 +59,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// describe is what somebody is told of an error of the hub.
+// describe returns the failure that tells of an error of the hub.
 func (s *Server) describe(err error) dialect.Failure {
 	if t := s.transport.Load(); t != nil {
 		return t.Describe(err)
@@ -220,7 +220,7 @@ func (s *Server) makeView() *view {
 	return v
 }
 
-// appOf is what the sockets of an app go by.
+// appOf returns the settings of the sockets of an app.
 func (s *Server) appOf(a *app.App) *protocol.App {
 	if known := s.view().apps[a]; known != nil {
 		return known

@@ -33,7 +33,7 @@ const (
 	missedForSure = 30 * time.Minute // after which it is told again
 )
 
-// tellings knows what the applications were told, and what they are to be told.
+// tellings holds the events that the applications were told, and the ones to be told.
 //
 // A member's leave is told after a while, and only if the user is not back: a client that
 // loses its connection, or a server that is replaced, is not worth two events.

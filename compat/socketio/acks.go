@@ -107,7 +107,7 @@ func appendEnd(dst []byte, c *dialect.Closing) []byte {
 	return append(jsontext.AppendString(append(dst, `,"reason":`...), c.Reason), '}')
 }
 
-// eventError is why an event cannot mean what it is to mean.
+// eventError is why an event cannot have its intended effect.
 type eventError struct{ event, problem string }
 
 func (e *eventError) Error() string { return "the event " + quoted(e.event) + ": " + e.problem }

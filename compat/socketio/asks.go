@@ -22,7 +22,7 @@ func (n *namespace) ask(p *packet.Packet, out *dialect.Effects) {
 	n.asks = append(n.asks, ask{number, &EventRequest{Event: strings.Clone(p.Event), Args: append(args, ']'), WantsAck: p.HasID}})
 }
 
-// apply does what the Backend has answered to an event.
+// apply carries out the Backend's answer to an event.
 func (n *namespace) apply(got *answered, out *dialect.Effects) {
 	w, ok := n.waiting[got.number]
 	if !ok {

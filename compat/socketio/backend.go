@@ -37,7 +37,7 @@ type Peer struct {
 	User      string // the client's by Connect, "" if that has not said
 }
 
-// ConnectRequest is what a Backend decides about.
+// ConnectRequest is a client's wish to join, for a Backend to decide about.
 type ConnectRequest struct {
 	Peer
 	Auth   json.RawMessage // what the client says with the option auth: an object, or nil
@@ -53,7 +53,7 @@ type ConnectAnswer struct {
 
 	// Grants are what it may do, nil for everything that is done with messages in the
 	// channel of the namespace and in its rooms; but for nothing where that is the channel of
-	// a user. They count only with a User, and those of the client do not count then.
+	// a user. They count only with a User, and the client's own grants do not count then.
 	Grants *access.Grants
 
 	// Join names rooms of the namespace that the client is in from the beginning.
@@ -68,7 +68,7 @@ type EventRequest struct {
 	WantsAck bool            // the client waits for the answer
 }
 
-// EventAnswer is what becomes of an event. What it says is done in the order of its
+// EventAnswer is the effect of an event. Its parts are done in the order of its
 // fields, and acknowledged when that was done.
 type EventAnswer struct {
 	Join, Leave []string      // rooms of the namespace

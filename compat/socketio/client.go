@@ -37,7 +37,7 @@ type message struct {
 // takenMax is how many messages of a client are taken before others have their turn.
 const takenMax = 128
 
-// handler gives what happens to sessions of Engine.IO to their clients.
+// handler gives the events of sessions of Engine.IO to their clients.
 type handler struct{ server *Server }
 
 func clientOf(s *engineio.Socket) *client {
@@ -82,7 +82,7 @@ func (h handler) OnMessage(s *engineio.Socket, typ engineio.MessageType, data []
 	c.finish()
 }
 
-// take does what a message says. Its data is only used until it returns.
+// take handles a message. Its data is only used until it returns.
 func (c *client) take(m message) {
 	if c.taken++; c.taken == takenMax {
 		c.socket.Wake()
@@ -114,7 +114,7 @@ func (c *client) take(m message) {
 	}
 }
 
-// takeWaiting takes what has waited, as much as it may.
+// takeWaiting takes the messages that have waited, as many as it may.
 func (c *client) takeWaiting() {
 	for len(c.waiting) > 0 && c.taken < takenMax && !c.mustWait() && !c.isOver {
 		m := c.waiting[0]
@@ -219,7 +219,7 @@ func (c *client) find(namespace string) *conversation {
 	return nil
 }
 
-// said is what a client can say when it joins a namespace. Anything else in it is the
+// said is the data of a client that joins a namespace. Anything else in it is the
 // application's.
 type said struct {
 	Token  json.RawMessage `json:"token"`
@@ -347,7 +347,7 @@ func (c *conversation) isBusy() bool {
 	return c.namespace.asking >= asksMax || c.carrier != nil && c.carrier.IsBusy()
 }
 
-// ask gives the Backend what the dialect wants to know.
+// ask gives the Backend the questions of the dialect.
 func (c *client) ask(conv *conversation) {
 	n := &conv.namespace
 	asks := n.asks

@@ -91,7 +91,7 @@ func (c *conversation) tell(in input) {
 	c.carrier.OnMessage(false, nil)
 }
 
-// wake does what was put off.
+// wake does the work that was put off.
 func (c *conversation) wake() {
 	if !c.isWoken.Swap(false) {
 		return

@@ -14,7 +14,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// describe is what a client is told of an error.
+// describe returns the failure that tells a client of an error.
 func describe(t *transport.Transport) func(error) dialect.Failure {
 	return func(err error) dialect.Failure {
 		var bad *eventError

@@ -9,13 +9,13 @@ import (
 	"github.com/godwit-io/godwit/transport"
 )
 
-// files are those of the client, which many pages load from the server.
+// files are the files of the client, which many pages load from the server.
 type files struct {
 	prefix string // the path of Engine.IO, with its last slash
 	root   *os.Root
 }
 
-// fileName is what a file of the client is called: socket.io.js, socket.io.min.js,
+// fileName is the name of a file of the client: socket.io.js, socket.io.min.js,
 // socket.io.esm.min.js.map.
 var fileName = regexp.MustCompile(`^socket\.io(\.[a-z0-9]+)*\.js(\.map)?$`)
 
@@ -34,7 +34,7 @@ func newFiles(path, dir string) (*files, error) {
 	return f, nil
 }
 
-// serves reports whether a path is that of a file of the client, which may not be there.
+// serves reports whether a path is the path of a file of the client, which may not be there.
 func (f *files) serves(path string) bool {
 	name, ok := strings.CutPrefix(path, f.prefix)
 	return ok && fileName.MatchString(name)

@@ -21,7 +21,7 @@ const attachmentKey = "$base64"
 
 // publicationOf is the publication in a channel that an event with args is. It copies
 // what it needs of both. attachments are what placeholders in args stand for. The error
-// is that of a placeholder that stands for none.
+// is the error of a placeholder that stands for none.
 //
 //	("hello")             text
 //	(Buffer)              bytes

@@ -37,7 +37,7 @@ type namespace struct {
 	conn        *packet.Conn // of all namespaces of the client
 	name        string
 	channel     string
-	excludesOwn bool   // the client is not given what it has published itself
+	excludesOwn bool   // the client is not given its own publications
 	auth        []byte // what the client says of itself, until the Backend is asked
 
 	phase     phase
@@ -69,7 +69,7 @@ const (
 	phaseOver
 )
 
-// ending is what the end of a conversation means to the session of Engine.IO.
+// ending is the effect of the end of a conversation on the session of Engine.IO.
 type ending uint8
 
 const (
@@ -77,7 +77,7 @@ const (
 	endsTransport               // the client comes back by itself, with all of its namespaces
 )
 
-// input is what a namespace is told: one of the fields is set.
+// input is an input of a namespace: one of the fields is set.
 type input struct {
 	event     *packet.Packet
 	connected *connected
@@ -107,7 +107,7 @@ type ask struct {
 // read no more.
 const asksMax = 16
 
-// room is a channel besides that of the namespace.
+// room is a channel besides the namespace's own.
 type room struct {
 	hasJoined  bool
 	isEcho     bool // a channel of Laravel Echo
@@ -175,7 +175,7 @@ func (n *namespace) Receive(_ time.Time, _ dialect.Frame, out *dialect.Effects) 
 	}
 }
 
-// admit goes on with what the Backend has said of the client.
+// admit goes on with the Backend's answer about the client.
 func (n *namespace) admit(c *connected, out *dialect.Effects) {
 	if n.phase != phaseOpening {
 		return

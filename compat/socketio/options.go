@@ -19,7 +19,7 @@ const (
 	DefaultRecordsMax = 10_000
 )
 
-// defaultPath is that of Engine.IO for Socket.IO.
+// defaultPath is the path of Engine.IO for Socket.IO.
 const defaultPath = "/socket.io/"
 
 // OptionError says that an option cannot be as it is.
@@ -28,11 +28,11 @@ type OptionError = driver.OptionError
 // Options configures a Server. The zero value of every field means its default, and a
 // negative one is refused; a nil *Options is all defaults.
 type Options struct {
-	// Engine are those of the transport below: its times, limits and origins. Its Path is
+	// Engine are the options of the transport below: its times, limits and origins. Its Path is
 	// "/socket.io/" unless it says otherwise, and its Allow is the Server's.
 	Engine engineio.Options
 
-	// Limits are what a client may make us hold; Legacy is the Server's.
+	// Limits bound the memory that a client may make us hold; Legacy is the Server's.
 	Limits packet.Limits
 
 	// Main is the channel of the namespace "/". Default "main".
@@ -70,8 +70,8 @@ type Options struct {
 	// load from the server. Default: a 404 that says so.
 	ClientDir string
 
-	// Address is that of the client behind a request, for Backend. Default: that of the
-	// connection.
+	// Address returns the address of the client behind a request, for Backend. Default:
+	// the address of the connection.
 	Address func(*transport.Request) netip.Addr
 
 	// Log gets what an operator should know. Default: slog.Default.

@@ -40,7 +40,7 @@ func appendProblem(dst []byte, f dialect.Failure) []byte {
 	return append(dst, '}')
 }
 
-// quoted is text of somebody else made fit for an error message.
+// quoted is foreign text made fit for an error message.
 func quoted(s string) string {
 	const bytesMax = 64
 	if len(s) <= bytesMax {

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// follow does what a rule says of an event.
+// follow applies a rule to an event.
 func (n *namespace) follow(rule *Rule, p *packet.Packet, out *dialect.Effects) {
 	index := rule.Publish
 	switch {

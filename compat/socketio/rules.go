@@ -14,7 +14,7 @@ type Rule struct {
 	Publish     *int // to the room, without this argument
 }
 
-// rules are those of Options, by event.
+// rules are the rules of Options, by event.
 type rules map[string]Rule
 
 // RuleError says why a Rule cannot be as it is.

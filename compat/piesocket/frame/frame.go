@@ -17,7 +17,7 @@ const (
 	keyTo      = "system::to"
 )
 
-// Frame is what a message says, as far as a server has to know. Its slices are parts of
+// Frame is the content of a message, as far as a server has to know it. Its slices are parts of
 // the message. Where a member is there several times the last one counts, as it does to
 // JavaScript.
 type Frame struct {
@@ -116,7 +116,7 @@ func Append(dst []byte, event string, data []byte) []byte {
 	return append(dst, '}')
 }
 
-// members goes through those of a valid object.
+// members goes through the members of a valid object.
 func members(b []byte) func(yield func(member) bool) {
 	return func(yield func(member) bool) {
 		s := scanner{b: b, i: bytes.IndexByte(b, '{') + 1}

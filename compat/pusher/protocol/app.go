@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// App is what the sockets of an app go by. It is neither modified nor copied once a Socket
+// App holds the settings of the sockets of an app. It is neither modified nor copied once a Socket
 // may see it, and its fields are resolved: zero is zero.
 type App struct {
 	Key    string
@@ -24,16 +24,16 @@ type App struct {
 	ClientEventBytesMax   int           // of the data of a client event
 	ClientEventsPerSecond int           // of one connection
 
-	Meter    Meter    // counts what happens
+	Meter    Meter    // counts events
 	Listener Listener // nil if nobody wants to know
 
-	// Describe is what a client is told of an error of the hub.
+	// Describe returns the failure that tells a client of an error of the hub.
 	Describe func(error) dialect.Failure
 
 	nobody atomic.Pointer[access.Identity] // shared by all clients that have not signed in
 }
 
-// Meter counts what the sockets of an app do. Its methods are safe for concurrent use
+// Meter counts the acts of the sockets of an app. Its methods are safe for concurrent use
 // and do not block.
 type Meter interface {
 	// Enter counts a connection, if there may be one more. Leave takes it back.

@@ -97,8 +97,9 @@ func (s *Socket) published(app *App, o *hub.Outcome, out *dialect.Effects) {
 	}
 }
 
-// clientData is what a client event is published as. A string is text, and stays a
-// string; any other value is JSON. No data is null, as there is nothing else to say so.
+// clientData is the data as which a client event is published. A string is text, and
+// stays a string; any other value is JSON. No data is null, as there is nothing else to
+// say so.
 func clientData(raw json.RawMessage) ([]byte, hub.Kind, error) {
 	raw = bytes.TrimSpace(raw)
 	switch {
@@ -114,7 +115,7 @@ func clientData(raw json.RawMessage) ([]byte, hub.Kind, error) {
 	return []byte(text), hub.Text, nil
 }
 
-// rate counts what comes in a second: as much may come at once, and then one whenever a
+// rate counts the events of a second: as much may come at once, and then one whenever a
 // part of the second has passed.
 type rate struct {
 	used float64

@@ -7,7 +7,7 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// counts is what a Socket has told of the number of subscribers of a channel.
+// counts is the number of subscribers of a channel as a Socket has told it.
 type counts struct {
 	told   int       // the number that was told last
 	newest int       // and the newest there is

@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// Forms are what the sockets of all apps with one prefix share: how a publication looks
+// Forms are shared by the sockets of all apps with one prefix: how a publication looks
 // on the wire, encoded once for all its receivers. There is one for each prefix, and
 // it lives as long as the server does. It is safe for concurrent use.
 type Forms struct {
@@ -68,7 +68,7 @@ type members struct {
 	frames  [][]byte
 }
 
-// change is what has become of a user.
+// change is the arrival or the leave of a user.
 type change struct {
 	id      string
 	isAdded bool

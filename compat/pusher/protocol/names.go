@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Traits are what the prefix of a channel's name says about it.
+// Traits are the traits of a channel by the prefix of its name.
 type Traits uint8
 
 // The traits of a channel.
@@ -46,7 +46,7 @@ var prefixes = [...]struct {
 	{userPrefix, OfUser},
 }
 
-// TraitsOf is what the name of a channel says about it.
+// TraitsOf returns the traits of a channel by its name.
 func TraitsOf(name string) Traits {
 	for _, p := range prefixes {
 		if strings.HasPrefix(name, p.text) {
@@ -56,7 +56,7 @@ func TraitsOf(name string) Traits {
 	return 0
 }
 
-// Space is where the channels and users of an app are among those of the hub. The zero
+// Space is the place of the channels and users of an app among the hub's. The zero
 // value is the Space of an app whose channels have the same names everywhere.
 type Space struct{ prefix string }
 
@@ -78,7 +78,7 @@ func NewSpace(prefix string) (Space, error) {
 	return Space{prefix}, nil
 }
 
-// Prefix is what the app's channels and users begin with in the hub.
+// Prefix is the beginning of the names of the app's channels and users in the hub.
 func (s Space) Prefix() string { return s.prefix }
 
 // Channel returns the channel of the hub that name is, or what is wrong with the name.

@@ -8,11 +8,11 @@ import (
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// roster is what a Socket knows of the members of a presence channel. The client keeps
-// the list; the Socket only knows up to where it has told it.
+// roster is the knowledge of a Socket about the members of a presence channel. The
+// client keeps the list; the Socket only knows up to where it has told it.
 type roster struct {
 	self    Member // the client as a member
-	version uint64 // of what it was told
+	version uint64 // of the members that it was told
 	isAsked bool   // the members are being read again
 	users   []Member
 }
@@ -61,7 +61,7 @@ func (s *Socket) takeRoster(now time.Time, app *App, sub *subscription, o *hub.O
 }
 
 // add adds a page. What the pages have in common is how they were when the first was
-// read; what comes later is told as changes.
+// read; later events are told as changes.
 func (r *roster) add(space Space, page *hub.Roster) {
 	if len(r.users) == 0 || page.Version < r.version {
 		r.version = page.Version

@@ -22,8 +22,8 @@ func isSigned(secret, text, signature string) bool {
 	return hmac.Equal([]byte(Sign(secret, text)), []byte(signature))
 }
 
-// signedSubscription is what the application signs to let a socket have a channel. data
-// is the channel_data exactly as it was sent, "" for none.
+// signedSubscription is the text that the application signs to let a socket have a
+// channel. data is the channel_data exactly as it was sent, "" for none.
 func signedSubscription(socket, channel, data string) string {
 	if data == "" {
 		return socket + ":" + channel
@@ -31,7 +31,7 @@ func signedSubscription(socket, channel, data string) string {
 	return socket + ":" + channel + ":" + data
 }
 
-// signedUser is what the application signs to say that a socket is a user's.
+// signedUser is the text that the application signs to say that a socket is a user's.
 func signedUser(socket, data string) string { return socket + "::user::" + data }
 
 // AuthSubscription is the auth of a subscription, as an application's endpoint answers.
@@ -75,9 +75,9 @@ func shown(s string) string {
 // Parameter is one of a query, decoded.
 type Parameter struct{ Name, Value string }
 
-// SignedRequest is what a back end signs of a request of the HTTP API: method, path, and
-// all parameters but the signature, sorted by name and not encoded. params is sorted by
-// it.
+// SignedRequest is the text that a back end signs for a request of the HTTP API: method,
+// path, and all parameters but the signature, sorted by name and not encoded. params is
+// sorted by it.
 func SignedRequest(method, path string, params []Parameter) string {
 	slices.SortStableFunc(params, func(a, b Parameter) int {
 		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
@@ -99,7 +99,7 @@ func SignedRequest(method, path string, params []Parameter) string {
 	return b.String()
 }
 
-// IsRequestSigned reports, in constant time, whether signature is that of a request.
+// IsRequestSigned reports, in constant time, whether signature is the signature of a request.
 func IsRequestSigned(secret, signature, method, path string, params []Parameter) bool {
 	return isSigned(secret, SignedRequest(method, path, params), signature)
 }

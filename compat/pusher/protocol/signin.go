@@ -124,7 +124,7 @@ func (w *watching) settle(o *hub.Outcome) bool {
 	return true
 }
 
-// note notes what the client is to be told of a user.
+// note notes news of a user for the client.
 func (w *watching) note(id string, isOnline bool) {
 	is := func(other string) bool { return other == id }
 	w.online, w.offline = slices.DeleteFunc(w.online, is), slices.DeleteFunc(w.offline, is)

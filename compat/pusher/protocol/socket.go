@@ -165,7 +165,7 @@ func (s *Socket) Receive(now time.Time, f dialect.Frame, out *dialect.Effects) {
 	}
 }
 
-// Push sends what the session is owed.
+// Push sends the messages that the session is owed.
 func (s *Socket) Push(now time.Time, pushes []hub.Push, out *dialect.Effects) {
 	app := s.source.App()
 	if app == nil {
@@ -349,7 +349,7 @@ func (s *Socket) sendShared(f *fixed, out *dialect.Effects) {
 	}
 }
 
-// reasonBytesMax is what a close frame has room for (RFC 6455 §5.5).
+// reasonBytesMax is the room of a close frame for a reason (RFC 6455 §5.5).
 const reasonBytesMax = 123
 
 func cut(reason string) string {

@@ -13,7 +13,7 @@ import (
 // subscription is a channel of a Socket.
 //
 //	pusher:subscribe ─► Subscribe ─► members, newest event ─► succeeded ─► live
-//	                                  what comes meanwhile is held
+//	                                  publications meanwhile are held
 type subscription struct {
 	name    string // as the client calls it
 	channel string // of the hub
@@ -259,7 +259,7 @@ func (s *Socket) subscribed(now time.Time, app *App, sub *subscription, o *hub.O
 }
 
 // succeed tells the client of its subscription once everything that belongs to it is
-// known, and goes on with what came meanwhile.
+// known, and goes on with the publications that came meanwhile.
 func (s *Socket) succeed(now time.Time, app *App, sub *subscription, out *dialect.Effects) {
 	on := sub.settling
 	if on == nil || !on.began || on.needs > 0 {
@@ -332,7 +332,7 @@ func (on *settling) drop() (bytes int) {
 // none of a client's.
 const cacheSearch = 16
 
-// newestEvent is what a new subscriber to a cache channel is given: the newest event up
+// newestEvent returns the event for a new subscriber to a cache channel: the newest event up
 // to where its subscription begins that no client has sent. If the history cannot be
 // read, it is not known that there is none.
 func newestEvent(now time.Time, o *hub.Outcome, begin hub.Position) (newest *hub.Delivery, isMissed bool) {
