@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// What the hub asks a Broker for fails as if the Broker had said so when the Broker
-// panics: in a goroutine of the hub's own nobody else could recover, and a channel
+// When the Broker panics, the hub's request fails as if the Broker had said so: in a
+// goroutine of the hub's own no other code could recover, and a channel
 // that is being asked for belongs to all its subscribers.
 
 func (h *Hub) askListen(ctx context.Context, channel string) (top Position, err error) {

@@ -23,8 +23,8 @@ type Broker interface {
 
 	// Publish gives m the next position in its channel, adds it to the history
 	// that retention allows, and then arranges for its delivery to the Receiver
-	// of every Hub that listens to the channel: what is delivered can be read
-	// already. The broker keeps m.Data; the caller must not modify it afterwards.
+	// of every Hub that listens to the channel: a delivered publication can be read already.
+	// The broker keeps m.Data; the caller must not modify it afterwards.
 	//
 	// Publish returns at once, and calls to.Published with ticket once: before it
 	// returns, or later and from any goroutine. Of calls for one channel that are
@@ -71,7 +71,7 @@ type ImmediateBroker interface {
 	IsImmediate() bool
 }
 
-// TransientBroker is a Broker whose histories begin with it, whatever was published before.
+// TransientBroker is a Broker whose histories begin with it and hold nothing published before.
 type TransientBroker interface {
 	Broker
 
@@ -115,8 +115,8 @@ type Receiver interface {
 	// Lost says that publications of a channel may have been accepted and not
 	// delivered: after a connection broke, for example. An empty name says it of
 	// every channel. Subscribers then read the history once, each from where it
-	// is. A Broker that can repair a loss itself, once for the channel, delivers
-	// what was missed instead. Lost does not block.
+	// is. A Broker that can repair a loss itself, once for the channel, delivers the missed
+	// publications instead. Lost does not block.
 	Lost(channel string)
 }
 
@@ -158,8 +158,7 @@ type Query struct {
 
 // Page is a run of a channel's history with nothing missing inside it.
 type Page struct {
-	// Publications are oldest first. The slice is the caller's, what it points
-	// to is shared.
+	// Publications are oldest first. The slice is the caller's, the publications are shared.
 	Publications []*Publication
 
 	// Position is where the page ends: asking for what came after it continues
@@ -172,8 +171,8 @@ type Page struct {
 	// gives this page again.
 	Begin Position
 
-	// WholeAfter is set by a Broker that knows it for a page that asked from the oldest: of what was
-	// accepted after that time nothing was missing before the page. Zero is unknown.
+	// WholeAfter is set by a Broker that knows it for a page that asked from the oldest: no
+	// publication accepted after that time is missing before the page. Zero is unknown.
 	WholeAfter time.Time
 
 	// Gap is set when publications after Query.Since could not be served: some

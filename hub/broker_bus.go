@@ -9,17 +9,17 @@ const (
 	BusTopicBytesMax = 320
 )
 
-// BusBroker is a Broker that also carries messages from node to node: to everything
-// that uses the same broker. They are no publications; nothing keeps them, and one
-// whose connection breaks on the way is lost. Package cluster makes of it what nodes
-// know of each other.
+// BusBroker is a Broker that also carries messages from node to node: to all users of
+// the same broker. They are no publications; nothing keeps them, and a message whose
+// connection breaks on the way is lost. Package cluster builds on it the nodes'
+// knowledge of each other.
 type BusBroker interface {
 	Broker
 
-	// Send sends data to everybody that hears topic, in this process, too. It returns at
+	// Send sends data to all hearers of topic, in this process, too. It returns at
 	// once: with an error if data or topic is too long, the topic is empty or the broker closed, and
-	// else nothing is known of what became of the message. Of one sender, what is heard of a topic
-	// comes in the order in which it was sent. The broker keeps data; the caller must not
+	// else the fate of the message is not known. The messages of one sender to a topic come in the
+	// order in which they were sent. The broker keeps data; the caller must not
 	// modify it afterwards. A topic is any text without control characters and white space.
 	Send(topic string, data []byte) error
 

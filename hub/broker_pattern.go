@@ -13,9 +13,8 @@ type PatternBroker interface {
 	// are delivered, or announced by Receiver.Lost. MutePattern ends it. Both are
 	// idempotent; a delivery under way may still arrive after MutePattern.
 	//
-	// A publication that several patterns and a Listen are about is delivered once. The
-	// end of one of them leaves the deliveries for the others alone, also those that
-	// are under way.
+	// A publication that several patterns and a Listen match is delivered once. The end of
+	// one of them leaves the deliveries for the others alone, also those under way.
 	ListenPattern(ctx context.Context, pattern string) error
 	MutePattern(ctx context.Context, pattern string) error
 }

@@ -1,6 +1,6 @@
 package hub
 
-// ByServer is the tag of what the server has done to a session and no command asked for:
+// ByServer is the tag of an act of the server on a session that no command asked for:
 // an Outcome with it is of a subscription that the server has made (CommandSubscribe), or
 // ended (CommandUnsubscribe), or of a registration that it has ended (CommandUnregister,
 // with the pattern as its Channel). With the last two, Err says why. It is for edges whose
@@ -35,8 +35,7 @@ func (s *Session) needServerSide() *serverSide {
 // ByServer, once it has begun. The channel that Add returns has the same outcome, or that
 // it failed, of which the session learns nothing: the errors are those of Subscribe,
 // ErrClosed if the session ends before, and ErrTooManyCommands while too many outcomes
-// that no command asked for wait for Take. It has room for the outcome, so nobody needs to
-// receive it.
+// that no command asked for wait for Take. It has room for the outcome, so the caller need not receive it.
 //
 // What the server has subscribed to is the client's as if it had asked for it: it may
 // unsubscribe, and if the session is suspended it subscribes again.
@@ -126,7 +125,7 @@ func (s *Session) pushByServer(kind Command, channel string, why error) {
 }
 
 // noteByServer is called with an outcome that no command asked for before it is queued,
-// and reports whether it is to be; s.mu is held. It counts for nobody's commands.
+// and reports whether it is to be; s.mu is held. It does not count as a command.
 func (s *Session) noteByServer(c *command, o *Outcome) bool {
 	s.outstanding--
 	server := s.needServerSide()

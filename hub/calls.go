@@ -136,7 +136,7 @@ func (c *calls) do(ctx context.Context, channel string, f func(context.Context))
 	if !c.add(channel, func(limited context.Context) {
 		defer close(done)
 		if ctx.Err() != nil {
-			return // nobody waits for it any more
+			return // no caller waits for it any more
 		}
 		limited, cancel := context.WithCancel(limited)
 		defer cancel()
@@ -153,8 +153,8 @@ func (c *calls) do(ctx context.Context, channel string, f func(context.Context))
 	}
 }
 
-// close ends the context of every call, lets those that wait see that, and waits
-// for all of them.
+// close ends the context of every call, lets waiting calls see that, and waits for all
+// of them.
 func (c *calls) close() {
 	c.mu.Lock()
 	c.closed = true

@@ -44,9 +44,9 @@ type channel struct {
 	subs      []*subscription
 	top       Position        // newest position of the channel; zero when it is not known
 	waiting   []*subscription // for Listen
-	presence  *presence       // nil unless somebody watches the members
+	presence  *presence       // nil unless a session watches the members
 	shared    *shared         // what other hubs are told of the members, and told us; nil without any
-	deltas    *deltas         // nil unless somebody wants deltas
+	deltas    *deltas         // nil unless a subscription wants deltas
 	derived   *derived        // subscriptions by patterns; nil until there is a pattern in the hub
 }
 
@@ -352,7 +352,7 @@ func (h *Hub) listen(ctx context.Context, ch *channel) {
 // takeAnswer records the Broker's answer to Listen. It returns the subscriptions
 // that waited for it and the newest position, which is zero when it is not known.
 // After an error all of them are removed at once, because otherwise the channel
-// would ask again on behalf of those that are refused last.
+// would ask again on behalf of the last to be refused.
 func (ch *channel) takeAnswer(top Position, err error) ([]*subscription, Position) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()

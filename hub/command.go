@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// command is a command that was handed in. It has no outcome yet, or one that was
+// command is a command that was handed in. It has no outcome yet, or an outcome that was
 // not taken.
 type command struct {
 	tag    uint64
@@ -18,8 +18,8 @@ type command struct {
 	isCall bool // of a Call that counts for RPC.SessionOpenMax
 }
 
-// Publish publishes as this session, see Hub.Publish for what is checked and for
-// the errors. Its outcome has the position. It keeps m.Data.
+// Publish publishes as this session, see Hub.Publish for the checks and the errors. Its
+// outcome has the position. It keeps m.Data.
 func (s *Session) Publish(tag uint64, m Message) {
 	c := command{tag: tag, kind: CommandPublish, bytes: len(m.Data), began: s.hub.now()}
 	p := s.hub.policy(m.Channel)
@@ -124,8 +124,8 @@ func (s *Session) giveUp() {
 // History reads a part of a channel's history, see Broker.History. Its outcome
 // has the page, which is cut earlier than q says after 256 publications, or where
 // the bound of the queue is reached. A session reads one at a time, and the next
-// when the outcome was taken: whatever a client asks for, one page is held for
-// it. The errors are a *NameError or wrap the Broker's.
+// when the outcome was taken: a client never has more than one page held for it. The
+// errors are a *NameError or wrap the Broker's.
 func (s *Session) History(tag uint64, channel string, q Query) {
 	c := command{tag: tag, kind: CommandHistory}
 	if err := CheckChannel(channel); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // conflateAfter is how much older than a new publication the oldest that waits is, and
 // conflateCount how many wait, when the client counts as slow. Until then it is given all
-// of them, or a burst would be conflated for everybody: a server takes a moment to write.
+// of them, or a burst would be conflated for all: a server takes a moment to write.
 const (
 	conflateAfter = 100 * time.Millisecond
 	conflateCount = 64
@@ -102,8 +102,8 @@ func (b *backlog) index(w *waiting) {
 }
 
 // keysOf returns the form that is the key of a publication by a JSON pointer: it is
-// looked up once, however many subscribers are slow. It is nil for no pointer, and for
-// one that CheckKeyPointer refuses.
+// looked up once, however many subscribers are slow. It is nil for no pointer, and for a
+// pointer that CheckKeyPointer refuses.
 func (h *Hub) keysOf(pointer string) *Form[string] {
 	if pointer == "" {
 		return nil

@@ -25,8 +25,8 @@ type Form[T any] struct {
 	deliver func(*Delivery) T // instead of encode
 }
 
-// NewForm returns the form that encode makes. What encode returns is shared by
-// everything that is owed the publication, so nobody may modify it.
+// NewForm returns the form that encode makes. The result of encode is shared by all
+// pushes of the publication, so it must not be modified.
 func NewForm[T any](encode func(*Publication) T) *Form[T] { return &Form[T]{encode: encode} }
 
 // NewDeltaForm returns a form that depends on other forms of the same Delivery, or on its
@@ -43,7 +43,7 @@ func (f *Form[T]) Of(d *Delivery) T {
 	value := f.make(d) // which may make others
 	for {
 		first = d.forms.Load()
-		if other, ok := f.find(first); ok { // somebody was faster
+		if other, ok := f.find(first); ok { // another goroutine was faster
 			return other
 		}
 		if d.forms.CompareAndSwap(first, &formed{form: f, value: value, next: first}) {

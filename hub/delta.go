@@ -1,6 +1,6 @@
 package hub
 
-// deltas are what a channel keeps while somebody in it wants deltas, see
+// deltas are the state that a channel keeps while a subscription wants deltas, see
 // SubscribeOptions.Deltas. It is guarded by channel.mu.
 type deltas struct {
 	wanted map[*subscription]struct{}
@@ -55,8 +55,8 @@ func newDelivery(p, previous *Publication) *Delivery {
 }
 
 // Base is the publication that the hub delivered before this one in its channel, nil if
-// it is not known: somebody has to want it, see SubscribeOptions.Deltas. A client that
-// was not given it, or was given others since, can do nothing with a delta.
+// it is not known: a subscription has to want it, see SubscribeOptions.Deltas. A client
+// that was not given it, or was given others since, can do nothing with a delta.
 func (d *Delivery) Base() *Publication {
 	for made := d.forms.Load(); made != nil; made = made.next {
 		if made.form == any(basedOn{}) {

@@ -1,18 +1,18 @@
 // Package hub delivers publications to the sessions subscribed to a channel.
 //
-// A channel exists because somebody uses it: nothing is declared beforehand,
-// and a channel nobody publishes to or listens on holds no memory. Every
+// A channel exists because it is used: nothing is declared beforehand, and a channel
+// without publishers and subscribers holds no memory. Every
 // publication has a Position in its channel, and a subscriber that names a
-// position is given everything after it, then what happens live, with no gap
-// and no repeat between the two. What can no longer be given is announced as a
+// position is given everything after it, then live publications, with no gap and no
+// repeat between the two. Publications that can no longer be given are announced as a
 // Gap, never left out silently.
 //
 // The hub performs no I/O and never waits for its Broker in a goroutine of its
 // caller. Commands go into a Session, and pushes come out of it: publications, gaps
 // and the outcomes of the commands, in order, in one bounded queue that an edge
 // (WebSocket, Server-Sent Events, a long poll, a test) drains at its own pace.
-// An edge that does not keep up slows nobody: what is queued is given back and it
-// reads the history instead, until it is up to date again. Where publications
+// An edge that does not keep up slows no other: its queue is given back and it reads the
+// history instead, until it is up to date again. Where publications
 // are kept and how they reach other processes is the business of a Broker.
 //
 //	Publish ─→ Broker ──→ history ←─────────────┐ pages, while catching up
@@ -41,7 +41,7 @@
 //			switch {
 //			case p.Delivery != nil: // a publication: write it
 //			case p.Gap != nil:      // some that cannot be had any more
-//			case p.Behind != nil:   // what is published does not come at present, or again
+//			case p.Behind != nil:   // publications do not come at present, or come again
 //			case p.Outcome != nil:  // of a command: tag 1 has begun, or why not
 //			case p.Call != nil:     // only for a session that has registered for methods
 //			}

@@ -103,8 +103,8 @@ func (h *Hub) ConnectAs(id *access.Identity, transport string, wake func()) (*Se
 	return h.open(strings.ToLower(rand.Text()), id, transport, wake) // at least 128 bits
 }
 
-// Restore is ConnectAs for a session that was opened by a Hub in another process and has
-// that one's ID, which no other session here may have. It has no subscriptions. It returns
+// Restore is ConnectAs for a session that was opened by a Hub in another process and keeps
+// its ID, which no other session here may have. It has no subscriptions. It returns
 // ErrSessionID if id is no ID of a session.
 func (h *Hub) Restore(session string, id *access.Identity, transport string, wake func()) (*Session, error) {
 	if len(session) != len(rand.Text()) || strings.Trim(session, "abcdefghijklmnopqrstuvwxyz234567") != "" {
@@ -164,8 +164,8 @@ func (h *Hub) Shutdown(ctx context.Context) error { return h.ShutdownAtPace(ctx,
 const paceInterval = 20 * time.Millisecond
 
 // ShutdownAtPace is Shutdown that ends so many sessions a second, at least one, so that
-// their clients do not come back all at once. What is left when ctx is done is ended
-// then.
+// their clients do not come back all at once. Sessions that are left when ctx is done
+// are ended then.
 func (h *Hub) ShutdownAtPace(ctx context.Context, perSecond int) error {
 	sessions, drained := h.end(ErrShutdown)
 	atPace(ctx, sessions, perSecond, endSession)
@@ -239,8 +239,8 @@ func (h *Hub) call(channel string, f func(context.Context)) bool {
 	return h.calls.add(channel, f)
 }
 
-// brokerError is brokerError, and ErrClosed for whatever fails when the hub is
-// closed, such as a call whose context ended with it.
+// brokerError is brokerError, and ErrClosed for every failure when the hub is closed,
+// such as a call whose context ended with it.
 func (h *Hub) brokerError(err error) error {
 	if err != nil && h.checkOpen() == ErrClosed {
 		return ErrClosed

@@ -30,8 +30,8 @@ func (s *Session) SetIdentity(id *access.Identity) {
 // Transport is the name of the session's edge, as it was given to Connect.
 func (s *Session) Transport() string { return s.transport }
 
-// End ends the session for a reason that is not the hub's: its edge takes what is
-// queued, and then reason, which must not be nil. It does nothing if the session is
+// End ends the session for a reason that is not the hub's: its edge takes the queue, and
+// then reason, which must not be nil. It does nothing if the session is
 // over.
 func (s *Session) End(reason error) {
 	s.lock()
@@ -55,7 +55,7 @@ func (s *Session) WasEnded() bool {
 	return s.ended == endGiven
 }
 
-// expired is why a session ends whose identity has expired.
+// expired ends a session whose identity has expired.
 var expired = &access.Refusal{Cause: access.Expired, Reason: "token expired"}
 
 // expireWithIdentity arranges for the end of the session with that of its identity.

@@ -8,16 +8,16 @@ import (
 
 // Milestone is where a subscription is when an Observer is told of it.
 //
-// What a subscription has handed out follows from its milestones: from where it begins
-// up to where it is, all that lies in no gap was handed to the edge, but for what was
-// left out on purpose: publications of its own session, if ExcludesOwn, and those with
-// the session as Attributes.Exclude.
+// The publications that a subscription has handed out follow from its milestones: from
+// where it begins up to where it is, all that lie in no gap were handed to the edge, but
+// for those left out on purpose: publications of its own session, if ExcludesOwn, and
+// those with the session as Attributes.Exclude.
 type Milestone struct {
 	Channel string
 
-	// Since is when the subscription was asked for. No two subscriptions of a Hub have
-	// the same, so it tells those of one session to one channel apart. Of a pattern it is
-	// when the subscription began.
+	// Since is when the subscription was asked for. No two subscriptions of a Hub have the
+	// same time, so it tells those of one session to one channel apart. For a pattern it is
+	// the time when the subscription began.
 	Since time.Time
 
 	// Position is where the subscription begins, of Observer.Subscribed, and else the
@@ -28,7 +28,7 @@ type Milestone struct {
 	// SubscribeOptions.Member; nil if that is not known. It must not be modified.
 	Member *access.Identity
 
-	Gap         *Gap // of Observer.Gapped; nobody may modify it
+	Gap         *Gap // of Observer.Gapped; it must not be modified
 	ExcludesOwn bool // see SubscribeOptions.ExcludeSelf
 	IsClosed    bool // of Observer.Unsubscribed: the session has ended, and the subscription with it
 }
@@ -77,8 +77,9 @@ type SubscriptionState struct {
 	IsGapping bool
 }
 
-// Subscription returns how the session's subscription to channel is, whose Position is
-// what the edge has taken. ok is false if the session has none that has begun.
+// Subscription returns the state of the session's subscription to channel, whose
+// Position is how far the edge has taken it. ok is false if the session has none that
+// has begun.
 func (s *Session) Subscription(channel string) (state SubscriptionState, ok bool) {
 	s.lock()
 	defer s.mu.Unlock()

@@ -37,8 +37,8 @@ func CheckChannel(name string) error {
 	return nil
 }
 
-// isOrdinary reports whether name is one of those that need no closer look, which
-// almost all are: of ASCII, with no segment that begins with a dot. A name is looked
+// isOrdinary reports whether name needs no closer look, as almost all names: of ASCII,
+// with no segment that begins with a dot. A name is looked
 // at with every publication.
 func isOrdinary(name string) bool {
 	previous := byte('/')

@@ -18,16 +18,16 @@ type Neighbours interface {
 	// happened, collected for 250 ms. The calls come one at a time.
 	Changed(c MembersChange)
 
-	// Watch says that one more watches the members of a channel, and Unwatch that one
-	// does not any more. While somebody does, and for a while after somebody asked,
-	// the Mirror is to be kept as those elsewhere are.
+	// Watch says that one more session watches the members of a channel, and Unwatch that
+	// one does not any more. While a session does, and for a while after a query, the Mirror
+	// is to be kept as the members elsewhere are.
 	Watch(channel string)
 	Unwatch(channel string)
 
-	// Complete returns true if the Mirror of the channel is as those elsewhere are. Else
-	// it sees to that, and calls then when it is so, or when it has been tried for long
-	// enough. Members that nobody is told of, by a Policy with NoPresence, are as they were
-	// a moment ago at the most if isSecret.
+	// Complete returns true if the Mirror of the channel is as the members elsewhere are.
+	// Else it sees to that, and calls then when it is so, or when it has been tried for long
+	// enough. With isSecret, members that no watcher is told of, by a Policy with
+	// NoPresence, are as they were a moment ago at the most.
 	Complete(channel string, isSecret bool, then func()) bool
 
 	// Count calls then with how many members a channel has elsewhere, if the Mirror does
@@ -46,7 +46,7 @@ type MembersChange struct {
 	Joined []Member // also members that were there and have changed
 	Left   []string // IDs of sessions, also of sessions that came and went meanwhile
 	Moving []string // of sessions that left because the hub ends, whose clients are about to come back through another one
-	Count  int      // of members after it; 0 says that there are none, whatever was told before
+	Count  int      // of members after it; 0 says that there are none, against anything told before
 }
 
 // OwnMembers are the members of a channel in this hub.
@@ -73,7 +73,7 @@ type Mirror struct {
 // ErrMirrored is the answer to a second Mirror of a Hub.
 var ErrMirrored = errors.New("hub: there is a Mirror already")
 
-// Mirror has rosters of this hub be those of all Neighbours together, from now on until the
+// Mirror makes the rosters of this hub those of all Neighbours together, from now on until the
 // hub closes. It is called once, before the first session. It returns ErrMirrored, ErrShutdown or
 // ErrClosed.
 func (h *Hub) Mirror(n Neighbours) (*Mirror, error) {
@@ -138,7 +138,7 @@ func (m *Mirror) OwnCount(channel string) (count int, number uint64) {
 }
 
 // Keep begins to keep the members that a channel has elsewhere, until the function is
-// called that it returns, or Keep again: that begins anew, with nobody.
+// called that it returns, or Keep again: that begins anew, without members.
 func (m *Mirror) Keep(channel string) (forget func()) {
 	ch := m.hub.channels.acquire(channel)
 	ch.mu.Lock()

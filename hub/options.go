@@ -23,17 +23,17 @@ type Options struct {
 	// PublicationBytesMax is the longest payload accepted. Default 64 KiB.
 	PublicationBytesMax int
 
-	// QueueCountMax and QueueBytesMax bound what waits in one session for its
-	// edge to take it. Defaults: 500 publications, which is half of what a history
+	// QueueCountMax and QueueBytesMax bound the publications that wait in one session for
+	// its edge to take them. Defaults: 500 publications, which is half of what a history
 	// holds by default, and 1 MiB of payload. A session
 	// that reaches a bound gives its queue back and continues from history,
-	// with a Gap where history no longer reaches. One publication may always
-	// wait, whatever its size.
+	// with a Gap where history no longer reaches. One publication of any size may always
+	// wait.
 	QueueCountMax int
 	QueueBytesMax int
 
-	// CommandsMax bounds the commands of one session that have no outcome yet, or
-	// one that was not taken. Default 256. See Session.IsBusy.
+	// CommandsMax bounds the commands of one session that have no outcome yet, or an outcome
+	// that was not taken. Default 256. See Session.IsBusy.
 	CommandsMax int
 
 	// CallsMax bounds the goroutines in which a Broker that may wait is asked to
@@ -67,8 +67,8 @@ type Options struct {
 	// Observer is told of what the hub does. Nil costs nothing.
 	Observer *Observer
 
-	// Logger receives panics of the Broker (Error), which are failures of it to
-	// everybody else. Default: slog.Default().
+	// Logger receives panics of the Broker (Error), which all others see as failures of it.
+	// Default: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -98,7 +98,7 @@ type OptionError struct {
 	Reason string // what is wrong, and what would be right
 }
 
-// Error names the option and says what is wrong with it.
+// Error names the option and its mistake.
 func (e *OptionError) Error() string { return "option " + e.Option + ": " + e.Reason }
 
 // IdempotencyKeyBytesMax is the length of the longest idempotency key.
@@ -124,7 +124,7 @@ type Observer struct {
 	// Publishing is called for every publication that is handed to the Broker, right
 	// before that: from a session of which transport, "" if from none. If trace is not
 	// empty it becomes the publication's Attributes.Trace. If done is not nil it is called
-	// once with the outcome, unless the Broker never has one; one that delivers in the
+	// once with the outcome, unless the Broker never has one; a Broker that delivers in the
 	// publisher's goroutine has delivered by then.
 	Publishing func(transport string, m Message) (trace string, done func(Published))
 
@@ -133,8 +133,8 @@ type Observer struct {
 	// any, and when that began. It is not called for publications read from history.
 	Delivered func(p *Publication, sessions int, began time.Time)
 
-	// Called is called for every call that was valid, once it has its outcome: who
-	// answered it, Outcome.Err, and how long that took.
+	// Called is called for every call that was valid, once it has its outcome: its answerer,
+	// Outcome.Err, and how long that took.
 	Called func(by Answerer, err error, took time.Duration)
 
 	// Registered is called when a session has registered for a pattern of methods.

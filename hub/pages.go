@@ -92,7 +92,7 @@ func (p *pages) arm(now time.Duration) {
 // turnsAtOnce bounds how many are woken before the rest of the program goes on.
 const turnsAtOnce = 64
 
-// turn lets those read whose turn has come.
+// turn lets the sessions read whose turn has come.
 func (p *pages) turn() {
 	for _, t := range p.due() {
 		if !t.session.hasTurn(t.read) {
@@ -139,7 +139,7 @@ func (p *pages) waiting() int {
 	return len(p.line) - p.first
 }
 
-// close ends the timer. Nobody waits for a page any more: the sessions have ended.
+// close ends the timer. No session waits for a page any more: all have ended.
 func (p *pages) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *Session) hasTurn(r *reading) bool {
 	isWanted := s.read == r && s.ended == endNot
 	wake := false
 	if isWanted {
-		// What is held was delivered before the page is asked for.
+		// The publications that are held were delivered before the page is asked for.
 		*r = reading{sub: r.sub, since: r.sub.last, seen: r.sub.seen, hasTurn: true}
 		wake = s.claimWake()
 	}

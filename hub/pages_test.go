@@ -116,7 +116,7 @@ func numbers(first, last int) (list []string) {
 }
 
 // A crowd that resumes reads its histories at the rate and in turn, and gets everything
-// once and in order; what is published meanwhile reaches those who are live at once.
+// once and in order; publications meanwhile reach live subscribers at once.
 func TestHistoriesAreReadAtARate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, hub.Options{HistoryPagesPerSecond: 100}, 100)

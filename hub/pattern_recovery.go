@@ -23,12 +23,12 @@ type recovery struct {
 	matches access.Pattern
 	vector  *Vector
 	after   time.Time // where a channel that is not in the vector begins
-	evicted time.Time // what is between after and this is a gap
+	evicted time.Time // the publications between after and this are a gap
 
-	names     []string            // of the vector, those whose turn has not come
-	cursor    string              // of those that are listed, the last one whose turn came
+	names     []string            // of the vector, whose turn has not come
+	cursor    string              // the last listed channel whose turn came
 	found     []string            // that were listed and have not had their turn
-	listed    string              // the last one that was listed
+	listed    string              // the last channel that was listed
 	isListed  bool                // there are no more
 	isWaiting bool                // for the Broker's list, or a pause
 	isWithin  bool                // histories went back to the vector when it began; until they are listed, they may end
@@ -39,8 +39,8 @@ type recovery struct {
 }
 
 // start is how the beginning of a derived subscription is found: it reads the whole
-// history, and leaves out what is not later than after. With newest, it first looks where
-// the newest so many begin.
+// history, and leaves out publications not later than after. With newest, it first looks
+// where the newest so many begin.
 type start struct {
 	position Position // it is known, and nothing is left out; else zero
 	after    time.Time
@@ -289,7 +289,7 @@ func (s *Session) attachNext(r *recovery, name string) bool {
 }
 
 // covers reports whether a derived subscription gives what a recovery owes of the channel
-// from where it says. The one that was made with a position began where the client is.
+// from where it says. A subscription made with a position began where the client is.
 func (t *patterned) covers(sub *subscription, from start) bool {
 	since, isDated := t.dated[sub]
 	switch {
@@ -389,8 +389,8 @@ func (s *Session) doubtPattern(sub *subscription, name string) {
 	}
 }
 
-// losePatterns has everybody whose pattern matches a channel, or every pattern if name
-// is "", look for lost deliveries.
+// losePatterns has every session with a pattern that matches a channel, or with any
+// pattern if name is "", look for lost deliveries.
 func (h *Hub) losePatterns(name string) {
 	if h.patterns.generation.Load() == 0 {
 		return
@@ -437,8 +437,9 @@ func (s *Session) placeNewest(r *reading) {
 	s.behind = append(s.behind, sub)
 }
 
-// beginAfter leaves out what is in a page before the place where a derived subscription
-// begins, and returns the rest with the gap before it, if there is one; s.mu is held.
+// beginAfter leaves out the publications of a page before the place where a derived
+// subscription begins, and returns the rest with the gap before it, if there is one;
+// s.mu is held.
 func (s *Session) beginAfter(sub *subscription, page *Page, publications []*Publication, gap *Gap, isLast bool) ([]*Publication, *Gap) {
 	t := s.patterned()
 	from, ok := t.starts[sub]
@@ -446,7 +447,7 @@ func (s *Session) beginAfter(sub *subscription, page *Page, publications []*Publ
 		sub.traits &^= isStarting
 		return publications, gap
 	}
-	// What was before the oldest that is held may have been later than that, unless the
+	// Publications before the oldest that is held may have been later than that, unless the
 	// Broker knows better.
 	begin := Position{page.Begin.Epoch, 0}
 	isWhole := !page.WholeAfter.IsZero() && page.WholeAfter.Before(from.after)

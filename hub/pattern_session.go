@@ -100,7 +100,7 @@ func (s *Session) beginPattern(sub *subscription) {
 		return
 	}
 	t := s.needPatterned()
-	// From here on publications look for this subscription, and wait for s.mu. What is
+	// From here on publications look for this subscription, and wait for s.mu. A publication
 	// stamped later than began was published after that.
 	generation := h.patterns.generation.Add(1)
 	began := time.Now()
@@ -168,8 +168,8 @@ func (s *Session) attach(pattern *subscription, ch *channel, p *Publication, pol
 }
 
 // newDerived makes a derived subscription that begins just before p, or where a
-// recovery says. It returns none when there is no room, and one that was let go to make
-// room; s.mu is held.
+// recovery says. It returns none when there is no room, and a subscription that was let
+// go to make room; s.mu is held.
 func (s *Session) newDerived(ch *channel, c coverage, p *Publication, policy *Policy) (made, let *subscription) {
 	t := s.patterned()
 	r, from := t.claim(ch.name, s.hub.retains(policy))
@@ -230,7 +230,7 @@ func (s *Session) makeRoom() (let *subscription, ok bool) {
 
 // victim returns a derived subscription that was not used lately and owes nothing: when
 // its channel is published in again, it begins again where it was. The hand of a clock
-// goes round; what was used since its last turn has another one.
+// goes round; a subscription used since its last turn has another one.
 func (t *patterned) victim() *subscription {
 	for range 2 * len(t.ring) {
 		if t.hand >= len(t.ring) {
@@ -249,9 +249,9 @@ func (t *patterned) victim() *subscription {
 	return nil
 }
 
-// miss counts p as one that the session is not given, because it has as many derived
-// subscriptions as it may, and owes something of each; s.mu is held. One gap is for all
-// of them until it is taken: it names no channel but the pattern of one.
+// miss counts p as a publication that the session is not given, because it has as many
+// derived subscriptions as it may, and owes something of each; s.mu is held. One gap is
+// for all of them until it is taken: it names no channel but the pattern of one.
 func (s *Session) miss(p *Publication) {
 	t := s.patterned()
 	if last, ok := t.let.positions[p.Channel]; ok && !p.Position.isNews(last.Position) {

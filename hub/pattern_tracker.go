@@ -53,8 +53,8 @@ const (
 )
 
 // Note notes that the client is given the publication of a channel at position, of this
-// time, or that a Gap ends there. The zero time, for one that is not known, stands for
-// the newest that was noted.
+// time, or that a Gap ends there. The zero time, for an unknown one, stands for the
+// newest that was noted.
 func (t *VectorTracker) Note(channel string, position Position, at time.Time) {
 	before, isKnown := t.vector.Positions[channel]
 	if at.IsZero() {
@@ -89,7 +89,7 @@ func (t *VectorTracker) NoteTime(at time.Time) {
 }
 
 // NoteCaughtUp notes that the client has been given everything that it was owed, and reports
-// whether that had been more than what is newer than its vector.
+// whether that had been more than the publications newer than its vector.
 func (t *VectorTracker) NoteCaughtUp() (wasOwed bool) {
 	wasOwed = t.vector.Newest > 0
 	t.vector.Newest = 0

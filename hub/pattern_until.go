@@ -2,12 +2,12 @@ package hub
 
 import "time"
 
-// What is known of the time until which a client of patterns has everything.
+// The time until which a client of patterns has everything, as far as it is known.
 
 // HasCaughtUp reports whether the session was given everything that was published in its
 // channels and those of its patterns until now. Until it has, a Vector must not say that its
-// client has come to the time of what it is given: something older may follow. It is for the
-// edge: after Take, and before it says anything else.
+// client has come to the time of its newest publication: something older may follow. It is
+// for the edge: after Take, and before it says anything else.
 func (s *Session) HasCaughtUp() bool {
 	s.lock()
 	defer s.mu.Unlock()

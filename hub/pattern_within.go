@@ -1,7 +1,7 @@
 package hub
 
-// What becomes of a subscription to a channel, by its name, in a session whose patterns
-// match the channel.
+// Subscriptions to a channel, by its name, in a session whose patterns match the
+// channel.
 
 // replaceDerived has sub, which is about to begin, take the place of a derived
 // subscription to its channel, if there is one. If sub asks for nothing older, it goes on

@@ -31,8 +31,8 @@ type Policy struct {
 	NoPresence bool
 
 	// JoinWindow is for how long joins and leaves are collected before the watchers
-	// are told, see SubscribeOptions.Presence. NoJoins tells nobody; the members can
-	// still be asked for.
+	// are told, see SubscribeOptions.Presence. With NoJoins no watcher is told; the members
+	// can still be asked for.
 	JoinWindow time.Duration
 	NoJoins    bool
 	// Slow is what becomes of publications for clients that are slower than they come.
@@ -48,7 +48,7 @@ type Policy struct {
 	// KeyPointer is a JSON pointer (RFC 6901) into payloads of the Kind JSON to the key of
 	// a publication that has none among its Attributes: a string, a number, true or false.
 	// Of members of the same name the first counts. It matters where a newer publication
-	// replaces one that waits. See CheckKeyPointer.
+	// replaces a waiting one. See CheckKeyPointer.
 	KeyPointer string
 }
 
@@ -57,15 +57,15 @@ type Policy struct {
 var ErrNoPresence = errors.New("hub: presence is off for this channel")
 
 // ErrNoJoins is the outcome of a subscription with Presence to a channel whose Policy
-// tells nobody of joins and leaves. It wraps ErrNoPresence.
+// hides joins and leaves. It wraps ErrNoPresence.
 var ErrNoJoins = fmt.Errorf("%w: nobody is told who comes and goes", ErrNoPresence)
 
 // SetPolicies has policies decide how channels behave from now on. It is asked with
 // every publication and subscription: it must be quick, safe for concurrent use,
 // and return nil for a channel that is as Options say. Nil forgets all policies.
 // Histories that are longer than a new policy allows become shorter with their next
-// publication. Subscriptions that exist are looked at one by one: for those whose Slow,
-// Rate or KeyPointer changes, what waits is read from history.
+// publication. Existing subscriptions are looked at one by one: if their Slow, Rate or
+// KeyPointer changes, the waiting publications are read from history.
 func (h *Hub) SetPolicies(policies func(channel string) *Policy) {
 	if policies == nil {
 		h.policies.Store(nil)

@@ -39,8 +39,8 @@ type PresenceQuery struct {
 	// CountOnly leaves out the members.
 	CountOnly bool
 
-	// Latest lists members as they are this moment, also where somebody watches and has
-	// not been told yet: the Roster has no Version. It is for callers that only look.
+	// Latest lists members as they are this moment, also where a watcher has not been told
+	// yet: the Roster has no Version. It is for callers that only look.
 	Latest bool
 
 	// IgnoresPolicy lists members although the Policy of the channel has NoPresence: for
@@ -50,17 +50,17 @@ type PresenceQuery struct {
 
 // Roster is a page of the members of a channel.
 //
-// What comes and goes between two pages hides nobody, and repeats only a member that
-// has subscribed again. Where somebody watches, see SubscribeOptions.Presence, all of a
-// Roster is as it was when the last window ended, which is what Version says: with the
-// Changes of a greater Version it is the members as they are. A session that watches is
-// given the outcome of its Presence before such Changes, so it needs only apply
-// everything in order.
+// Members that come and go between two pages hide no other, and only a member that has
+// subscribed again is repeated. Where a session watches, see SubscribeOptions.Presence,
+// all of a Roster is as it was when the last window ended, which is what Version says:
+// with the Changes of a greater Version it is the members as they are. A session that
+// watches is given the outcome of its Presence before such Changes, so it needs only
+// apply everything in order.
 type Roster struct {
 	Members []Member // the longest first; the slice is the caller's
 	Next    string   // PresenceQuery.After of the next page, "" if this is the last one
 
-	Version uint64 // of the last Changes, 0 if nobody watches the channel
+	Version uint64 // of the last Changes, 0 if no session watches the channel
 	Count   int    // how many sessions are subscribed
 	Users   int    // how many users these are, with ByUser
 }
@@ -93,9 +93,9 @@ func (h *Hub) PresenceCount(channel string) (int, error) {
 }
 
 // ListMembers returns a page of the sessions subscribed to channel through this hub, or
-// of their users, and through its Neighbours as far as that is known here: it waits for
-// nobody, see Members. Its cost grows with the members there are, also beyond the page,
-// where nobody watches; where somebody does, only once for each window. CountOnly
+// of their users, and through its Neighbours as far as that is known here: it never
+// waits, see Members. Its cost grows with the members there are, also beyond the page,
+// in a channel that is not watched; in one that is, only once for each window. CountOnly
 // costs nothing without ByUser. It returns a *NameError, ErrNoPresence, ErrCursor or an
 // error wrapping an *OptionError.
 func (h *Hub) ListMembers(channel string, q PresenceQuery) (Roster, error) {
@@ -195,7 +195,7 @@ func (s *Session) answerPresence(c command, channel string, q PresenceQuery, els
 	}
 }
 
-// place is where somebody stands among the members of a channel: a session, or the
+// place is the place of an attendee among the members of a channel: a session, or the
 // session of a user that has been there the longest.
 type place struct {
 	since    int64 // in nanoseconds of Unix time
@@ -317,7 +317,7 @@ func (sub *subscription) user() string {
 // bytes is about how long m is in any form.
 func (m *Member) bytes() int { return len(m.ID) + len(m.Transport) + len(m.User) + len(m.Info) + 64 }
 
-// roster is everybody in a channel at a moment. It is not modified.
+// roster is the members of a channel at a moment. It is not modified.
 type roster struct {
 	version  uint64
 	sessions []place // in order
@@ -348,7 +348,7 @@ func (r *roster) byUser() []place {
 	return r.users
 }
 
-// readRoster returns the members: as they are, or where somebody watches as they were
+// readRoster returns the members: as they are, or where a session watches as they were
 // when the last window ended, unless isLatest, which is sorted once.
 func (ch *channel) readRoster(isLatest bool) *roster {
 	ch.mu.Lock()

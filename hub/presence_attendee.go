@@ -54,7 +54,7 @@ func (r *remote) isSame(o *remote) bool {
 }
 
 // isBefore orders what several nodes say of one session: the first one counts. It is the
-// one that subscribed last, which is where the session is by now.
+// remote that subscribed last, which is where the session is by now.
 func (r *remote) isBefore(o *remote) bool {
 	if r.since != o.since {
 		return r.since > o.since
@@ -62,7 +62,7 @@ func (r *remote) isBefore(o *remote) bool {
 	return r.node < o.node
 }
 
-// crowd is everybody in a channel, by what they are.
+// crowd is all attendees of a channel, by their kind.
 type crowd struct {
 	subs   []*subscription // may be the channel's own array
 	remote []*remote

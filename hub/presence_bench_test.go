@@ -46,7 +46,7 @@ func (c *audience) change() {
 	c.next++
 }
 
-// end ends a window, and has everybody who watches take what it is told.
+// end ends a window, and has every watcher take its news.
 func (c *audience) end() {
 	if len(c.watches) == 0 {
 		return

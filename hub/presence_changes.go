@@ -1,6 +1,6 @@
 package hub
 
-// changes are what became of members since a window ended, by session: of those here, and
+// changes are the changes of members since a window ended, by session: of those here, and
 // of those elsewhere. A session that has moved from one to the other is in both.
 type changes struct {
 	own    map[*Session]change[*subscription]
@@ -47,7 +47,7 @@ func note[K, T comparable](changed *map[K]change[T], session K, who T, joins boo
 func (c *changes) len() int { return len(c.own) + len(c.remote) }
 
 // moved are the sessions that left here and are there through another hub, or the other
-// way round, of which nobody is told; and how often they are news of their own.
+// way round, of which no watcher is told; and how often they are news of their own.
 func (c *changes) moved() (moved map[string]int) {
 	if len(c.remote) == 0 {
 		return nil

@@ -30,7 +30,7 @@ func (h *Hub) BeginMembers(channel string, q PresenceQuery, done func(Roster, er
 	h.whenKnown(channel, &q, func(elsewhere int) { done(h.listMembers(channel, q, elsewhere)) })
 }
 
-// whenKnown calls then once, when what q asks for is known of other hubs: before it returns,
+// whenKnown calls then once, when the answer to q is known of other hubs: before it returns,
 // or later and from any goroutine. elsewhere is how many members there are, if they are not
 // kept by identity. It returns at once for a query whose answer is an error.
 func (h *Hub) whenKnown(channel string, q *PresenceQuery, then func(elsewhere int)) {

@@ -134,7 +134,7 @@ func TestOneRosterIsHeld(t *testing.T) {
 	}
 }
 
-// TestWatchersLeave: of those who came and went nothing is left.
+// TestWatchersLeave: of members that came and went nothing is left.
 func TestWatchersLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)

@@ -96,7 +96,7 @@ func (r *remotes) find(node, id string) *remote {
 	return m
 }
 
-// replace takes old out of what is said of a session, and puts m in, either of which may
+// replace takes old out of the remotes of a session, and puts m in, either of which may
 // be nil.
 func (r *remotes) replace(id string, old, m *remote) {
 	shown := r.first[id]
@@ -186,8 +186,8 @@ func (r *remotes) clear() {
 }
 
 // linger notes that a session has left a node that ends. Its client is about to come back
-// through another one: a user who does is not to seem to have gone. So it stays until
-// somebody of its user comes, or endLingerOf is called. Others leave at once.
+// through another one: its user is not to seem to have gone. So it stays until a session
+// of its user comes, or endLingerOf is called. Others leave at once.
 func (r *remotes) linger(node, id string, now time.Time) {
 	m := r.find(node, id)
 	switch {

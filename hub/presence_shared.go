@@ -131,8 +131,8 @@ func (m *Mirror) tell() {
 	}
 }
 
-// takeChange makes what the Neighbours are to be told of a channel. Of a policy that keeps
-// members to itself, nobody is told.
+// takeChange makes what the Neighbours are to be told of a channel. With a policy that
+// hides members, the Neighbours are told nothing.
 func (m *Mirror) takeChange(ch *channel) (c MembersChange, ok bool) {
 	isSecret := m.hub.policy(ch.name).NoPresence
 	ch.mu.Lock()

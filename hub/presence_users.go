@@ -1,19 +1,19 @@
 package hub
 
-// usersPresence is what a channel knows of the users among its members. It is kept
-// while somebody watches them.
+// usersPresence is a channel's record of the users among its members. It is kept while a
+// session watches them.
 type usersPresence struct {
 	watching   int            // how many do
-	users      map[string]int // the sessions of each; nil while nobody watches
+	users      map[string]int // the sessions of each; nil while no session watches
 	usersCount int            // at the end of the last window
 	previous   uint64         // the version of the last Changes by user
 	touched    map[string]userChange
 
 	// A user stands where its session does that has been there the longest. One of another hub
-	// may become known late, and take the user to before the cursor of somebody who is
-	// reading pages: that one would see it on none of them, and is told of no new user.
+	// may become known late, and take the user to before the cursor of a reader of pages: that
+	// reader would see it on none of them, and is told of no new user.
 	cursor int64 // the greatest since of a cursor that was given out
-	late   int64 // the least since of those that joined since the last window, 0 if there is none
+	late   int64 // the least since of the members that joined since the last window, 0 if there is none
 }
 
 // userChange is a user with sessions that came or went since the last window.
@@ -29,7 +29,7 @@ func (p *presence) beginUsers() {
 	}
 	p.users, p.previous = make(map[string]int), p.version
 	p.cursor, p.late = 0, 0
-	// If a window runs: what was there before it, and then what has changed.
+	// If a window runs: the members before it, and then the changes.
 	for who := range p.before().all {
 		if user := who.user(); user != "" {
 			p.users[user]++

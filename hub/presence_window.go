@@ -47,11 +47,11 @@ type watch struct {
 	waiting   int    // entries of the session's queue
 	members   int    // in them
 	isPartial bool   // the last of them is
-	version   uint64 // of the last one that was queued
+	version   uint64 // of the last Changes that were queued
 }
 
 // presence is what a channel that is watched knows of its members besides the list. It
-// is there while somebody watches, and guarded by the mutex of the channel.
+// is there while a session watches, and guarded by the mutex of the channel.
 //
 //	first change ─► window runs ─► it ends: one Changes for all watchers
 //	                 │ more changes                │ changes come while they are told
@@ -113,8 +113,8 @@ func (s *Session) endWatch(sub *subscription) {
 	}
 }
 
-// takeWatch has nothing more queued for sub of its members, and nothing of what is. It
-// returns what is to be taken out of the channel, nil for none; s.mu is held.
+// takeWatch ends the news of members for sub, and drops those that are queued. It
+// returns the watch to be taken out of the channel, nil for none; s.mu is held.
 func (s *Session) takeWatch(sub *subscription) *watch {
 	w := s.watchOf(sub)
 	if w != nil {
@@ -185,7 +185,7 @@ func (p *presence) leave(sub *subscription) {
 	p.leaveUser(sub)
 }
 
-// joinRemote and leaveRemote are join and leave for what is shown of another hub.
+// joinRemote and leaveRemote are join and leave for the shown remotes of another hub.
 func (p *presence) joinRemote(m *remote) {
 	if note(&p.changed.remote, m.id, m, true) {
 		p.arm()
@@ -287,7 +287,7 @@ func (p *presence) tell() {
 
 // news are the changes of a window, before they are made a Changes.
 type news struct {
-	count, changes    int // of members, and of those that came or went
+	count, changes    int // of members, and of members that came or went
 	version, previous uint64
 	byUser            bool
 	isPartial         bool    // whatever there is

@@ -18,7 +18,7 @@ const (
 )
 
 // Publication is one message in a channel. It is immutable once published and
-// is shared by everyone it is delivered to: nobody may modify Data.
+// is shared by all its receivers: Data must not be modified.
 type Publication struct {
 	Channel  string
 	Position Position
@@ -64,7 +64,7 @@ type Attributes struct {
 	Expires time.Time
 
 	// Shape is how the payload is to be read, by clients that can tell more of it than JSON
-	// says. An edge sets it that made the payload so; a payload of another Kind than JSON
+	// says. The edge that made the payload so sets it; a payload of another Kind than JSON
 	// has none.
 	Shape Shape
 

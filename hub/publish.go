@@ -72,7 +72,7 @@ func (h *Hub) now() (t time.Time) {
 //	asked ─► waited ─► waited, claimed ─► all three     it comes through the channel
 type waiter struct {
 	state   atomic.Uint64 // the ticket of the publication, and what follows
-	p       Published     // written by the one that has claimed it, before it is answered
+	p       Published     // written by the goroutine that has claimed it, before it is answered
 	outcome chan struct{} // capacity 1; gets one when it is answered and waited for
 }
 
@@ -223,7 +223,7 @@ func (h *Hub) give(transport string, m Message, p *Policy, to Completer, ticket 
 	h.broker.Publish(m, h.retention(p), to, ticket)
 }
 
-// watched tells somebody else of an outcome, too.
+// watched tells the Observer of an outcome, too.
 type watched struct {
 	Completer
 	done   func(Published)

@@ -41,7 +41,7 @@ type Changes struct {
 	// ByUser says that the members are users, see SubscribeOptions.PresenceByUser.
 	ByUser bool
 
-	shared *encodedChanges // nil for those of one session
+	shared *encodedChanges // nil for the Changes of one session
 }
 
 // encodedChanges are Changes as they are sent.
@@ -51,7 +51,7 @@ type encodedChanges [2]struct {
 }
 
 // Encoded returns what encode makes of c, which is made with the first call and shared
-// by everybody who watches. There is room for two encodings, 0 and 1, each of which has
+// by all watchers. There is room for two encodings, 0 and 1, each of which has
 // the same encode everywhere. It is safe for concurrent use.
 func (c *Changes) Encoded(encoding int, encode func(*Changes) [][]byte) [][]byte {
 	if c.shared == nil {
@@ -90,7 +90,7 @@ type Outcome struct {
 	// Position is where a publication stands, or where a subscription begins:
 	// asking for what came after it misses nothing.
 	Position Position
-	Vector   *Vector // where a subscription to a pattern begins; nobody may modify it
+	Vector   *Vector // where a subscription to a pattern begins; it must not be modified
 	Page     Page    // of a history
 	Roster   *Roster // of presence
 

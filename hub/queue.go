@@ -69,7 +69,7 @@ func (s *Session) enqueue(sub *subscription, d *Delivery) {
 			s.hub.counters.queueDrops.Add(1)
 			return
 		}
-		if s.isFull(d) { // with what its own kind has there
+		if s.isFull(d) { // with the pushes of its own kind
 			s.endAsSlow()
 			return
 		}
@@ -133,9 +133,9 @@ func (s *Session) doubt(sub *subscription) {
 // that had a part in them catch up from what was handed out last; s.mu is held.
 // All of them go, not a part: history is read in pages, so going back a little
 // costs as much as going back a page, and an edge that is this slow is better
-// served by an empty queue than by one that is full again with the next
-// publication. Outcomes and backlogs stay, and so does what would end the session if
-// there were too much of it.
+// served by an empty queue than by one that is full again with the next publication.
+// Outcomes and backlogs stay, and so do pushes that would end the session if there were
+// too many.
 func (s *Session) giveBack() {
 	kept, count, bytes := s.queue[:0], int32(0), 0
 	for _, q := range s.queue {

@@ -91,7 +91,7 @@ func (s *Session) releaseDelayed() {
 	}
 }
 
-// delayed is a heap of subscriptions, the one that is due first on top.
+// delayed is a heap of subscriptions, the first due on top.
 type delayed []*subscription
 
 func (d delayed) Len() int { return len(d) }

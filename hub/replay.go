@@ -183,7 +183,7 @@ func (s *Session) takePage(r *reading, dst []Push, t *portion) []Push {
 	return dst
 }
 
-// part is what is taken of a page.
+// part is the part of a page that is taken.
 type part struct {
 	gap          *Gap // before the publications
 	publications []*Publication

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// Call is a question to whatever answers a method: a handler of the program, see
+// Call is a question to the answerer of a method: a handler of the program, see
 // Hub.Handle, or a session that has registered for it, see Session.Register.
 //
-// A method has a name like a channel's, such as math/add. What the program handles
-// is never given to a session. Among several patterns the one that is most specific
+// A method has a name like a channel's, such as math/add. A method that the program
+// handles is never given to a session. Among several patterns the most specific one
 // decides: segment by segment from the left, a word comes before *, and * before
 // **. Calls are answered in this process: a session that registers answers those of
 // this hub's sessions alone.
@@ -38,8 +38,7 @@ type Call struct {
 	OnlyHere bool
 }
 
-// IncomingCall is a call as its answerer sees it. It is shared and nobody may
-// modify it.
+// IncomingCall is a call as its answerer sees it. It is shared and must not be modified.
 type IncomingCall struct {
 	ID       uint64 // names the call in Session.AnswerCall; less than 2⁵³
 	Method   string
@@ -75,7 +74,7 @@ type Answer struct {
 type CallError struct {
 	Type   string // names the error for programs: 1 to 255 printable bytes of UTF-8
 	Title  string // says it in a few words, at most 255 bytes
-	Detail string // says what was wrong this time, at most 4096 bytes
+	Detail string // the mistake of this call, at most 4096 bytes
 
 	// Data is one JSON value, or nil. It is as long as a publication may be at most.
 	Data []byte
@@ -100,7 +99,7 @@ const CallErrorDetailBytesMax = 4096
 // told as with publications: ErrTooLarge, ErrTextNotUTF8, ErrNotJSON, ErrKind, and
 // ErrAttribute for Call.Trace.
 var (
-	// ErrNoMethod means that nobody answers the method.
+	// ErrNoMethod means that the method has no answerer.
 	ErrNoMethod = errors.New("hub: nobody answers this method")
 
 	// ErrCallTimeout means that the answer did not come in time. It is not known what
@@ -111,7 +110,7 @@ var (
 	ErrCanceled = errors.New("hub: the call was canceled")
 
 	// ErrTooManyCalls means that a bound of RPC, or of each session that answers, was
-	// reached. The call was given to nobody: it can be tried again in a moment.
+	// reached. The call was not given to any answerer: it can be tried again in a moment.
 	ErrTooManyCalls = errors.New("hub: too many calls are open")
 
 	// ErrAnswererGone means that the session that had the call has left. It is not known
@@ -122,7 +121,7 @@ var (
 	// is not for the caller. It was logged.
 	ErrAnswererFailed = errors.New("hub: the call could not be answered")
 
-	// ErrCallerGone is why a call is over whose session has left.
+	// ErrCallerGone ends a call whose session has left.
 	ErrCallerGone = errors.New("hub: the caller has left")
 
 	// ErrNegativeTimeout means that Call.Timeout is less than zero.

@@ -1,13 +1,13 @@
 package hub
 
-// Elsewhere is where methods are answered that nobody answers here: by sessions on other nodes.
+// Elsewhere answers methods that have no answerer here: by sessions on other nodes.
 type Elsewhere interface {
 	// Registered is told of registrations of sessions here for a pattern: 1 that has begun, or
 	// -1 that has ended. It must not block. The order in which those of one pattern are told may be another one.
 	Registered(pattern string, n int)
 
-	// Call is as what HandleAsync is given. The error is ErrNoMethod if nobody answers the
-	// method elsewhere either.
+	// Call is like the function given to HandleAsync. The error is ErrNoMethod if the method
+	// has no answerer elsewhere either.
 	Call(c *IncomingCall, done func(Answer, error)) (cancel func())
 }
 

@@ -11,13 +11,13 @@ import (
 	"github.com/godwit-io/godwit/hub/internal/shrinkmap"
 )
 
-// exchange puts calls through to those that answer them.
+// exchange puts calls through to their answerers.
 //
 //	begin ─► open ─► handler or session ─► finish ─► outcome
 //	           └── canceled, deadline, one of them gone ──↗ └─► the answerer is told
 //
-// finish takes a call out of open under mu, so each is finished once, whatever comes
-// first.
+// finish takes a call out of open under mu, so each is finished once, in any order of
+// events.
 type exchange struct {
 	hub       *Hub
 	elsewhere Elsewhere       // nil: there are no other nodes
@@ -91,7 +91,7 @@ func (x *exchange) begin(c *openCall, timeout time.Duration) {
 	c.incoming.Deadline = c.began.Add(timeout)
 	x.mu.Lock()
 	if err := x.admit(c); err != nil {
-		c.isOver = true // somebody may cancel it all the same
+		c.isOver = true // the caller may cancel it all the same
 		x.mu.Unlock()
 		x.settle(c, Answer{}, err)
 		return
@@ -138,8 +138,8 @@ func (x *exchange) admit(c *openCall) error {
 	return nil
 }
 
-// give gives a call to a session that has registered for it. One that has ended, or
-// does not take what it is given, has not seen it, so another one can have it.
+// give gives a call to a session that has registered for it. A session that has ended,
+// or does not take its calls, has not seen it, so another one can have it.
 func (x *exchange) give(c *openCall) {
 	for {
 		x.mu.Lock()

@@ -16,7 +16,7 @@ type Answerer string
 
 // The answerers.
 const (
-	NoAnswerer      Answerer = "none"    // nobody answers the method, or the call was given to nobody
+	NoAnswerer      Answerer = "none"    // the method has no answerer, or the call was not given to any
 	HandlerAnswerer Answerer = "handler" // of the program
 	SessionAnswerer Answerer = "session"
 )
@@ -163,7 +163,7 @@ func (x *exchange) checkHandled(c *openCall, a *Answer, err error) error {
 	if wrong == nil {
 		return nil
 	}
-	if x.isOpen(c) { // nobody waits for it otherwise
+	if x.isOpen(c) { // otherwise no caller waits for it
 		h.options.Logger.Error("hub: a handler has failed", "method", c.incoming.Method, "error", wrong)
 	}
 	return ErrAnswererFailed
@@ -184,10 +184,10 @@ func (x *exchange) recoverHandler(c *openCall) {
 	}
 }
 
-// Call asks whatever answers c.Method and waits for the answer. as is whom the
-// answerer is told of, or nil. It keeps c.Data. The errors are a *MethodError, those of
-// the payload, the errors of calls in this package, a *CallError, an *access.Refusal,
-// ErrShutdown, ErrClosed, and that of ctx.
+// Call asks the answerer of c.Method and waits for the answer. as is the caller's
+// identity as the answerer sees it, or nil. It keeps c.Data. The errors are a
+// *MethodError, those of the payload, the errors of calls in this package, a *CallError,
+// an *access.Refusal, ErrShutdown, ErrClosed, and that of ctx.
 func (h *Hub) Call(ctx context.Context, as *access.Identity, c Call) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, err

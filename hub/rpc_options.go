@@ -20,8 +20,8 @@ type RPC struct {
 	OpenMax       int
 	MethodOpenMax int
 
-	// SessionOpenMax bounds the calls of one session without an outcome, or with one that
-	// was not taken. Default 64.
+	// SessionOpenMax bounds the calls of one session without an outcome, or with an outcome
+	// that was not taken. Default 64.
 	SessionOpenMax int
 
 	// RegistrationsMax bounds the patterns for which one session may register. Default

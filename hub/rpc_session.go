@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Call asks whatever answers c.Method, see Call. It keeps c.Data. The outcome has the
+// Call asks the answerer of c.Method, see Call. It keeps c.Data. The outcome has the
 // Answer, or as its error a *MethodError, one of the payload, ErrNegativeTimeout,
 // ErrNoMethod, ErrCallTimeout, ErrCanceled, ErrTooManyCalls, ErrAnswererGone,
 // ErrAnswererFailed, ErrShutdown, ErrClosed, a *CallError, which is the answerer's own, or
@@ -74,8 +74,8 @@ func (s *Session) IsAnswering() bool {
 
 // Register has the session answer the methods that pattern matches, see Call and
 // access.Pattern: it is given calls as Push.Call, and answers each with AnswerCall or
-// FailCall. Where several sessions have registered for a pattern, each call goes to
-// the one that has the fewest open, in turn among equals. Its outcome is an error or
+// FailCall. Where several sessions have registered for a pattern, each call goes to the
+// session with the fewest open calls, in turn among equals. Its outcome is an error or
 // nothing: a *MethodError, an *OptionError, ErrRegistered or ErrTooManyRegistrations.
 //
 // The edge decides which sessions may register. A session that answers sees what others
@@ -300,7 +300,7 @@ var (
 )
 
 // offerCall queues a call, unless the session is over or so many wait to be taken that
-// it is not one that answers: as many, or as long, as publications may wait.
+// it does not seem to answer: as many, or as long, as publications may wait.
 func (s *Session) offerCall(c *IncomingCall) (*owed, error) {
 	s.lock()
 	if s.ended != endNot {

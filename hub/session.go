@@ -9,15 +9,15 @@ import (
 )
 
 // Session is one client's place in the hub: its subscriptions, the commands it
-// has handed in, and a bounded queue of what it is owed.
+// has handed in, and a bounded queue of the pushes that it is owed.
 //
 // Commands go in and pushes come out. Publish, Subscribe, Unsubscribe, History,
 // Presence, Call, Register, Unregister, AnswerCall and FailCall return at once, and so
 // does Close. Each command has one outcome,
 // which is a push of the session, in order with everything else it is owed. The
 // tag of a command is the caller's, and comes back with the outcome; with the tag
-// 0 only a failure has one. When the session ends, commands that have no outcome
-// by then will have none, and those that are handed in later: Take says why the
+// 0 only a failure has one. When the session ends, commands that have no outcome by then
+// will have none, nor will later ones: Take says why the
 // session ended.
 //
 // One goroutine (or event loop) takes; the other methods are safe for concurrent
@@ -45,7 +45,7 @@ type Session struct {
 	behind     []*subscription // the subscriptions that read history, each in its turn
 	read       *reading        // the page that is being read; nil while none is
 
-	outstanding int32     // commands without an outcome, or with one that was not taken
+	outstanding int32     // commands without an outcome, or with an outcome that was not taken
 	isBegun     bool      // a subscription has begun, for the client that there is now
 	isBehind    bool      // the edge was told so of all subscriptions, see Behind
 	commands    *commands // nil until the session needs them
@@ -70,8 +70,8 @@ func (s *Session) reason() error {
 	return [...]error{endNot: nil, endShutdown: ErrShutdown, endClosed: ErrClosed, endTooManyCommands: ErrTooManyCommands}[s.ended]
 }
 
-// commands are those of a session that are under way, and what else few sessions
-// need.
+// commands are the commands of a session that are under way, and other state that few
+// sessions need.
 type commands struct {
 	histories  []historyAsked // pages that wait for the one before them to be taken
 	isHistory  bool           // one is being read, or was and is not taken
@@ -118,7 +118,7 @@ type owed struct {
 // ID is random, unique, and safe to show to other clients.
 func (s *Session) ID() string { return s.id }
 
-// Close ends the session with all its subscriptions and drops what was not
+// Close ends the session with all its subscriptions and drops the pushes that were not
 // taken. Every edge must call it; a second call does nothing.
 func (s *Session) Close() { s.close(endClosed) }
 
@@ -207,7 +207,7 @@ func (s *Session) hasNews() bool {
 }
 
 // claimWake says whether to call wake once the lock is given back; s.mu is held.
-// It is called after whatever may be news to the edge.
+// It is called after every change that may be news to the edge.
 func (s *Session) claimWake() bool {
 	if s.woken || !s.hasNews() {
 		return false

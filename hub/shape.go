@@ -7,7 +7,7 @@ import (
 
 // Shape says how a payload of JSON came to be: a set of bits. Protocols whose events are
 // more than one value put them into JSON, and take them out of it again for their own
-// clients; to all others the payload is what it is.
+// clients; to all others it is a payload like any other.
 type Shape uint8
 
 const (

@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-io/godwit/internal/jsonpointer"
 )
 
-// SlowPolicy says what becomes of publications for a session whose client takes them
+// SlowPolicy decides the fate of publications for a session whose client takes them
 // more slowly than they come.
 //
 // What a subscription asked to replay is read from history under every policy: a policy
@@ -38,8 +38,8 @@ func (p SlowPolicy) String() string {
 	return [...]string{"history", "disconnect", "drop-oldest", "conflate"}[p]
 }
 
-// ErrSlow ends a session whose client took publications too slowly, see Disconnect. What
-// was queued is dropped: the client resumes from the last position it has.
+// ErrSlow ends a session whose client took publications too slowly, see Disconnect. The
+// queue is dropped: the client resumes from the last position it has.
 var ErrSlow = errors.New("hub: the client takes publications too slowly")
 
 // CheckKeyPointer returns an *OptionError, wrapped, if pointer cannot be a
@@ -80,7 +80,7 @@ func (t *terms) replaces() bool { return t.slow == Conflate || t.rate > 0 }
 // needsBacklog reports whether what waits is kept apart from the session's queue.
 func (t *terms) needsBacklog() bool { return t.replaces() || t.slow == DropOldest }
 
-// agree has sub be served on the terms t; s.mu is held, or nobody else has sub yet.
+// agree has sub be served on the terms t; s.mu is held, or no other goroutine has sub yet.
 func (h *Hub) agree(sub *subscription, t terms, wish int) {
 	sub.traits &^= hasBacklog | endsWhenSlow
 	if !t.needsBacklog() {
@@ -165,8 +165,8 @@ func (s *Session) rewind(sub *subscription) {
 	sub.last = Position{Epoch: newest.Epoch, Offset: sub.taken}
 }
 
-// endAsSlow ends the session with ErrSlow. What was queued goes, so that its client is
-// told now and not when it has taken it; s.mu is held.
+// endAsSlow ends the session with ErrSlow. The queue goes, so that its client is told
+// now and not when it has taken it; s.mu is held.
 func (s *Session) endAsSlow() {
 	kept := s.queue[:0]
 	for _, q := range s.queue {

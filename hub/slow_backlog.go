@@ -2,9 +2,10 @@ package hub
 
 import "sync"
 
-// backlog is what waits for a subscription whose policy leaves publications out, or whose
-// rate does. It is apart from the session's queue, which has one place for all of it: so
-// leaving out costs nothing but itself, and what waits for other subscriptions stays.
+// backlog is the publications that wait for a subscription whose policy or rate leaves
+// publications out. It is apart from the session's queue, which has one place for all of
+// it: so leaving out costs nothing but itself, and the pushes for other subscriptions
+// stay.
 //
 //	         from history, if sub is catching up
 //	              │               ╭─ w.omitted: what was left out before w
@@ -14,7 +15,7 @@ import "sync"
 //
 // It covers a run of the channel in which nothing is missing: each publication waits, is
 // counted in an omission, or is not for the session. While the subscription catches up
-// what is delivered is put here at once. History is read only up to where the backlog
+// deliveries are put here at once. History is read only up to where the backlog
 // begins, or a slow client in a busy channel would read history for ever, and a policy
 // would never come to bear.
 type backlog struct {
@@ -67,8 +68,8 @@ func (o *omission) add(later omission) {
 	o.reason = graver(o.reason, later.reason)
 }
 
-// graver is the reason for a run that has both: GapLost is none, and one that is dropped
-// is gone, while one that was replaced is known by what replaced it.
+// graver is the reason for a run that has both: GapLost is none, and a dropped
+// publication is gone, while a replaced one is known by its replacement.
 func graver(a, b GapReason) GapReason {
 	grave := [...]int{GapLost: 0, GapExpired: 1, GapConflated: 2, GapRate: 3, GapDropped: 4}
 	if grave[b] > grave[a] {

@@ -9,7 +9,7 @@ func (b *backlog) begin() Position {
 }
 
 // joinBacklog decides how far a page of history goes towards the backlog of its
-// subscription, which follows what is taken of it. It returns false if nothing of the
+// subscription, which follows the part that is taken. It returns false if nothing of the
 // backlog can follow; s.mu is held.
 //
 //	since                    lead   first
@@ -72,7 +72,7 @@ func (p *part) endBefore(first, lead, since Position) {
 }
 
 // takeBacklog moves what may be handed out of the backlog of sub into dst, with a gap for
-// what was left out. It reports whether that was all; s.mu is held.
+// the omitted ones. It reports whether that was all; s.mu is held.
 func (s *Session) takeBacklog(sub *subscription, dst []Push, t *portion) (_ []Push, isWhole bool) {
 	b := sub.rare.Load().backlog
 	for w := b.oldest; w != nil && !sub.catching; w = b.oldest {
@@ -101,7 +101,7 @@ func (s *Session) takeBacklog(sub *subscription, dst []Push, t *portion) (_ []Pu
 	sub.queued--
 	b.isQueued = false
 	switch {
-	case sub.catching: // what is read from history comes first
+	case sub.catching: // publications read from history come first
 	case b.oldest != nil:
 		s.delay(sub)
 	default:
@@ -112,7 +112,7 @@ func (s *Session) takeBacklog(sub *subscription, dst []Push, t *portion) (_ []Pu
 	return dst, true
 }
 
-// takeOmission appends a gap for what was left out, if anything was; s.mu is held.
+// takeOmission appends a gap for the omitted publications, if there are any; s.mu is held.
 func (s *Session) takeOmission(sub *subscription, o omission, dst []Push) []Push {
 	if o.count == 0 {
 		return dst

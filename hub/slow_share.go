@@ -2,12 +2,12 @@ package hub
 
 import "time"
 
-// backlogs are what a session needs for those of its subscriptions that have one.
+// backlogs are a session's state for the subscriptions that have one.
 type backlogs struct {
 	count, bytes int             // of publications and their payload, in all of them
 	holders      []*subscription // whose backlogs have publications
-	giving       []*subscription // those that held their share or more when it was looked at
-	delayed      delayed         // those that wait for their next interval
+	giving       []*subscription // the subscriptions that held their share or more when it was looked at
+	delayed      delayed         // the subscriptions that wait for their next interval
 	timer        *time.Timer     // nil until one had to wait
 }
 
@@ -39,9 +39,10 @@ func (s *Session) account(sub *subscription, count, bytes int) {
 	}
 }
 
-// heavy returns a subscription that holds its share of what waits or more, by count or by
-// bytes: it is the one to give way. Those that do are found together, so that a session
-// with a thousand channels does not look at all of them for each publication.
+// heavy returns a subscription that holds its share of the waiting publications or more,
+// by count or by bytes: it is the one to give way. Those that do are found together, so
+// that a session with a thousand channels does not look at all of them for each
+// publication.
 func (all *backlogs) heavy(byBytes bool) *subscription {
 	isHeavy := func(sub *subscription) bool {
 		b := sub.backlog()

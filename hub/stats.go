@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Stats are counters since the hub began, and gauges of what it holds now.
+// Stats are counters since the hub began, and gauges of its present state.
 type Stats struct {
 	Sessions      map[string]int // gauge, by transport
 	Subscriptions int            // gauge
@@ -19,7 +19,7 @@ type Stats struct {
 	Deliveries       uint64 // taken by edges
 	DeliveryBytes    uint64
 	QueueDrops       uint64 // publications given back by full queues, to be read from history
-	Gaps             uint64 // gaps announced, whatever their reason
+	Gaps             uint64 // gaps announced, for any reason
 
 	// GapsByReason are the gaps of each reason, with the publications that they stand
 	// for. How many of those were lost is not known. It has every reason.

@@ -11,8 +11,8 @@ import (
 
 // subscription is one channel of one session. It begins, while the Broker is
 // asked to listen; then it is live, which means that publications are queued as
-// they come, or it is catching up: publications are only noted, and what was
-// missed is read from history.
+// they come, or it is catching up: publications are only noted, and the missed ones are
+// read from history.
 //
 //	Subscribe ──→ begins ──→ live ──┐ queue full, or publications were missed
 //	                 └──→ catching  │
@@ -50,7 +50,7 @@ type rare struct {
 	backlog *backlog // nil unless it has terms that need one
 }
 
-// needRare returns sub.rare; session.mu is held, or nobody else has sub yet.
+// needRare returns sub.rare; session.mu is held, or no other goroutine has sub yet.
 func (sub *subscription) needRare() *rare {
 	r := sub.rare.Load()
 	if r == nil {
@@ -81,7 +81,7 @@ const (
 	hasBacklog                       // what waits is in rare.backlog, and not in the session's queue
 	endsWhenSlow                     // a full queue ends the session
 	isMatched                        // of a pattern: it is in the trie
-	isOpen                           // it has begun, and what is on its way is for it, too; see Session.beginWithin
+	isOpen                           // it has begun, and publications on their way are for it, too; see Session.beginWithin
 	isFresh                          // of a derived one: it was made for a publication that it has not been offered yet
 	isUsed                           // something was offered to it since it was last looked at, see patterned.victim
 	isStarting                       // of a derived one: where it begins is looked for, see patterned.starts
@@ -141,11 +141,11 @@ type SubscribeOptions struct {
 	// subscription, in the place of the session's identity: its User and its Info. What
 	// the session may do, and when it ends, is not concerned. A subscription that goes on
 	// after Suspend keeps the one that it began with, and one to a pattern, which is no
-	// member of any channel, shows nobody. It is not modified any more.
+	// member of any channel, shows no identity. It is not modified any more.
 	Member *access.Identity
 
 	// Deltas has deliveries know the publication before them, see Delivery.Base, for
-	// an edge that sends what has changed. The channel keeps its newest publication in
+	// an edge that sends differences. The channel keeps its newest publication in
 	// memory meanwhile. The outcome says whether it is so.
 	Deltas bool
 }
@@ -166,9 +166,9 @@ type SubscribeOptions struct {
 // pattern is left, the channel goes on. A subscriber by a pattern is no member of the
 // channels.
 //
-// A session keeps the positions of Options.PatternChannelsMax channels. What is
-// published in others while all of them are behind is a Gap of the pattern without
-// positions. Other errors for patterns are ErrNotSupported, if the Broker is no
+// A session keeps the positions of Options.PatternChannelsMax channels. Publications in
+// others while all of them are behind are a Gap of the pattern without positions. Other
+// errors for patterns are ErrNotSupported, if the Broker is no
 // PatternBroker, and a *VectorError.
 //
 // Replay is read from the Broker page by page as the edge takes it, so a long
@@ -283,7 +283,7 @@ func (s *Session) admit(sub *subscription, top Position) {
 // begin ends Subscribe, unless Unsubscribe or Close came meanwhile: those leave
 // it to Subscribe to take sub out of its channel. The subscription is live at
 // once if its position is top, the newest when it was admitted, and nothing came
-// since. One that asks for nothing older begins after the newest delivery.
+// since. A subscription that asks for nothing older begins after the newest delivery.
 //
 // from is how it was to begin when it was admitted. If the session was suspended and
 // resumed meanwhile it is asked for anew, and admitted again.
@@ -355,7 +355,7 @@ func (s *Session) beginKnowing(sub *subscription, from *asked, position, top Pos
 	case position == top && sub.traits&isDoubted == 0 && !sub.seen.isNews(position):
 		sub.seen = Position{}
 	default:
-		sub.traits = sub.traits&^isDoubted | resumes // what was lost is read now
+		sub.traits = sub.traits&^isDoubted | resumes // the lost publications are read now
 		s.catchUp(sub, sub.seen)
 	}
 	begun := s.milestone(sub)

@@ -2,8 +2,8 @@ package hub
 
 import "iter"
 
-// subscriptions are those of a session, by channel. Most sessions have one, which
-// needs no map.
+// subscriptions are the subscriptions of a session, by channel. Most sessions have one,
+// which needs no map.
 type subscriptions struct {
 	one  *subscription // nil when there is none, or more than one
 	more map[string]*subscription

@@ -3,14 +3,13 @@ package hub
 import "slices"
 
 // Suspend has the session hand out no publications until its edge has a client again
-// that says where it is: what was queued is given back, and what is published from
-// now on is only noted. Members are not watched any more. Commands, outcomes and what
-// else is owed stay. A channel goes
-// on with its next Subscribe, which says from where and how; until then the session is
-// a member of it as before.
+// that says where it is: the queue is given back, and publications from now on are only
+// noted. Members are not watched any more. Commands, outcomes and other pushes stay. A
+// channel goes on with its next Subscribe, which says from where and how; until then the
+// session is a member of it as before.
 //
-// It is for sessions that outlive a connection. What a client has received of what was
-// written to a connection that broke is known to the client alone.
+// It is for sessions that outlive a connection. Only the client knows how much it has
+// received over a connection that broke.
 func (s *Session) Suspend() {
 	s.lock()
 	if s.ended != endNot {
@@ -36,7 +35,7 @@ func (s *Session) Suspend() {
 			continue
 		}
 		sub.traits |= suspended
-		// One that has not begun yet catches up when it has.
+		// A subscription that has not begun yet catches up when it has.
 		sub.catching = sub.asked == nil
 	}
 	derived := s.closePatterns()
@@ -63,8 +62,8 @@ func (s *Session) Suspend() {
 	}
 }
 
-// dropPatternNews takes what is queued of patterns out of the queue: they begin anew, and
-// what they have missed is found again. s.mu is held.
+// dropPatternNews takes the publications of patterns out of the queue: the patterns begin
+// anew, and the missed publications are found again. s.mu is held.
 func (s *Session) dropPatternNews() {
 	if len(s.queue) == 0 {
 		return
@@ -93,7 +92,7 @@ func (s *Session) resume(tag uint64, channel string, o *SubscribeOptions, polici
 		s.push(command{tag: sub.asked.tag, kind: CommandSubscribe}, Outcome{Channel: sub.channel.name, Err: ErrUnsubscribed})
 	}
 	sub.asked = &asked{tag: tag, since: o.Since, last: o.Last, watches: o.Presence, byUser: o.PresenceByUser, deltas: o.Deltas}
-	sub.catching = false // it is told of deliveries like one that begins
+	sub.catching = false // it is told of deliveries like a subscription that begins
 	sub.traits &^= suspended | excludesOwn
 	if o.ExcludeSelf {
 		sub.traits |= excludesOwn
@@ -147,7 +146,7 @@ func (ch *channel) newest() Position {
 	return ch.top
 }
 
-// HasEnded reports whether the session is over: Take gives what is left, and then why.
+// HasEnded reports whether the session is over: Take gives the rest of the queue, and then why.
 func (s *Session) HasEnded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

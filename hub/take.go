@@ -21,7 +21,7 @@ func (s *Session) Take(dst []Push) ([]Push, error) { return s.takeAndTidy(dst, f
 // same, each of them costs less.
 func (s *Session) TakeRuns(dst []Push) ([]Push, error) { return s.takeAndTidy(dst, true) }
 
-// takeAndTidy takes, and gives up a trail that nobody has to fetch from any more.
+// takeAndTidy takes, and gives up a trail that no subscription has to fetch from any more.
 func (s *Session) takeAndTidy(dst []Push, runs bool) ([]Push, error) {
 	trailed := s.trailing.Load()
 	dst, err := s.take(dst, runs)
@@ -68,7 +68,7 @@ func (s *Session) take(dst []Push, runs bool) ([]Push, error) {
 		}
 		return dst, err
 	}
-	if len(s.queue) > 0 { // it goes before what is read from history
+	if len(s.queue) > 0 { // it goes before publications read from history
 		s.woken = true
 		s.mu.Unlock()
 		s.countDeliveries(&taken)
@@ -135,7 +135,7 @@ type portion struct {
 // isLast reports whether a publication of so many bytes has to wait for the next Take.
 func (t *portion) isLast(bytes int) bool { return t.held > 0 && t.held+bytes > takeBytesMax }
 
-// takeQueue moves what is queued into dst, or a first part of it, and counts its
+// takeQueue moves the queue into dst, or a first part of it, and counts its
 // publications; s.mu is held.
 func (s *Session) takeQueue(dst []Push, t *portion) []Push {
 	for i := range s.queue {

@@ -11,9 +11,9 @@ import "sync/atomic"
 //	session B             │   └─ woken with 3
 //
 // So a burst costs each subscriber one visit and not one for each publication. A
-// trail is short, see hasRoom: then everybody fetches what there is and another one
-// begins. What is fetched goes the way of what is offered, so positions, policies and the
-// bounds of a queue mean the same.
+// trail is short, see hasRoom: then all subscriptions fetch the rest and another trail
+// begins. A fetched delivery goes the way of an offered one, so positions, policies and
+// the bounds of a queue mean the same.
 //
 // Only channel.lend appends, one publication at a time; sessions read without its lock.
 type trail struct {
@@ -22,10 +22,10 @@ type trail struct {
 	n     atomic.Int32
 
 	// In one piece from here on: each publication follows the one before it, and all are for
-	// everybody and for ever.
+	// every subscriber and for ever.
 	whole      atomic.Int32
 	deliveries [trailMax]*Delivery
-	run        atomic.Pointer[Run] // the one that was made last
+	run        atomic.Pointer[Run] // the run that was made last
 }
 
 const (
@@ -65,7 +65,7 @@ func (p Position) isFollowedBy(next *Publication) bool {
 
 // Run is several deliveries of one channel between which nothing is missing, in order. It
 // is shared by all sessions that are owed the same, so that each wire form of it is made
-// once. Nobody may modify it.
+// once. It must not be modified.
 type Run struct {
 	Deliveries []*Delivery
 	bytes      int // of payload
@@ -95,7 +95,7 @@ func Join(f *Form[[]byte], r *Run) []byte {
 	for _, d := range r.Deliveries {
 		value = append(value, f.Of(d)...)
 	}
-	r.joined.CompareAndSwap(first, &formed{form: f, value: value, next: first}) // one that was faster made the same
+	r.joined.CompareAndSwap(first, &formed{form: f, value: value, next: first}) // a faster goroutine made the same
 	return value
 }
 
@@ -155,7 +155,7 @@ func (s *Session) lock() {
 	}
 }
 
-// fetch queues what was delivered since the session was woken; s.mu is held, and it trails.
+// fetch queues the deliveries since the session was woken; s.mu is held, and it trails.
 func (s *Session) fetch() {
 	sub, t, i, n := s.endTrailing()
 	for ; i < n; i++ {
@@ -200,7 +200,7 @@ func (ch *channel) endTrail(subs []*subscription) {
 	ch.dropTrail()
 }
 
-// dropTrail gives the trail up if nobody trails.
+// dropTrail gives the trail up if no subscription trails.
 func (ch *channel) dropTrail() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
