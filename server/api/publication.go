@@ -34,7 +34,7 @@ func readPublication(b []byte, what string, known []string) (m hub.Message, f *f
 	return readMessage(string(b), 0, what, known)
 }
 
-// readMessage is readPublication of what is valid JSON; see readObject.
+// readMessage is readPublication of valid JSON; see readObject.
 func readMessage(text string, at int, what string, known []string) (m hub.Message, f *fault) {
 	o, f := readObject(text, at, what, known...)
 	if f != nil {

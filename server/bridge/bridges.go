@@ -170,7 +170,7 @@ func (b *Bridges) Look() {
 	}
 }
 
-// watchLoop starts and ends what is to run, until Close.
+// watchLoop starts and ends the bridges that are to run, until Close.
 func (b *Bridges) watchLoop() {
 	var runs sync.WaitGroup
 	defer runs.Wait()
@@ -184,7 +184,7 @@ func (b *Bridges) watchLoop() {
 	}
 }
 
-// review does what is to be done now. It returns false after Close.
+// review does everything to be done now. It returns false after Close.
 func (b *Bridges) review(runs *sync.WaitGroup) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -191,7 +191,7 @@ const bufferMax = 64 << 10
 
 var errTooLong = errors.New("the message is too long")
 
-// read reads a message into buf, which may be replaced. What is longer than allowed is left out, with errTooLong.
+// read reads a message into buf, which may be replaced. A message longer than allowed is left out, with errTooLong.
 func (r *runner) read(ctx context.Context, conn *ws.Conn, buf []byte) (ws.MessageType, []byte, error) {
 	typ, reader, err := conn.Reader(ctx)
 	if err != nil {

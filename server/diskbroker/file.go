@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// file is what is asked of a file that is written.
+// file has the methods used of a file that is written.
 type file interface {
 	io.Writer
 	io.WriterAt

@@ -10,7 +10,7 @@ import (
 	"github.com/godwit-io/godwit/hub/membroker"
 )
 
-// journal is the membroker.Journal: a queue, a goroutine that writes what is in it, and lanes
+// journal is the membroker.Journal: a queue, a goroutine that writes it, and lanes
 // that tell what was written. All entries of a channel go through one lane, in order.
 type journal struct {
 	broker *Broker
@@ -99,8 +99,8 @@ func (j *journal) start(log *segmentLog, n int) {
 	j.refusal = nil
 }
 
-// stop ends the goroutines when what was appended has been written and told. What is appended from now
-// on is refused with refusal.
+// stop ends the goroutines when what was appended has been written and told. Records appended from now
+// on are refused with refusal.
 func (j *journal) stop(refusal error) {
 	j.mu.Lock()
 	j.refusal, j.closing = refusal, true

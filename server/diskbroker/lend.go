@@ -151,7 +151,7 @@ func (b *Broker) runBehind(c *contents, lease *Lease) error {
 }
 
 // Adopt takes the directory for what the membroker has got from another process by Restore. Without a Lease that fits, it
-// writes all of it, in place of what is there.
+// writes all of it, in place of the present content.
 func (b *Broker) Adopt(lease *Lease) error {
 	b.life.Lock()
 	defer b.life.Unlock()

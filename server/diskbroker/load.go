@@ -305,7 +305,7 @@ func (b *Broker) setAside() error {
 	return nil
 }
 
-// goOn goes on in a directory that has everything, behind what is good of the last file. What is behind that was
+// goOn goes on in a directory that has everything, behind the good part of the last file. What is behind that was
 // not acknowledged, and goes.
 func (b *Broker) goOn(c *contents, f *findings, valid int64) error {
 	last := c.segments[len(c.segments)-1]

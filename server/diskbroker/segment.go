@@ -21,7 +21,7 @@ type segmentLog struct {
 
 	segment uint64 // the number of the newest file
 	salt    uint64
-	length  int64 // of what is good of it
+	length  int64 // of its good part
 
 	since atomic.Int64 // bytes in all files since the last state
 	files atomic.Int32 // files since the last state
@@ -139,7 +139,7 @@ func (l *segmentLog) write(b []byte) *DiskError {
 	return nil
 }
 
-// undo takes back what was written behind what is good.
+// undo takes back what was written behind the good part.
 func (l *segmentLog) undo() {
 	if err := l.current.Truncate(l.length); err != nil {
 		l.suspect.Store(true)

@@ -136,7 +136,7 @@ func (p *path) share() string {
 	return "nothing after " + p.began.Position.String()
 }
 
-// pending is what is said of something that the edge has not taken yet.
+// pending is the sentence about a publication that the edge has not taken yet.
 func (f *finding) pending(st *story, p *path) (Outcome, string) {
 	a := f.answer
 	text := fmt.Sprintf("%s is subscribed to %s%s and has been given %s", st.Name(), a.Channel, p.beginning(), p.share())
@@ -188,14 +188,14 @@ func (f *finding) unknownText(st *story, p *path) string {
 	return f.forgottenText(st)
 }
 
-// forgottenText is about a session that is older than what is remembered.
+// forgottenText is about a session that is older than the memory.
 func (f *finding) forgottenText(st *story) string {
 	a := f.answer
 	return fmt.Sprintf("It is not known whether %s was given %s: what is remembered reaches back to %s only, and the session is older.",
 		st.name(), a.Position, f.clock(a.KnownSince))
 }
 
-// after is what is said of something newer than what an ended subscription was given.
+// after is the sentence about a publication newer than those that an ended subscription was given.
 // next is another one of the session, which began after it, or nil.
 func (f *finding) after(st *story, p, next *path) (Outcome, string) {
 	a := f.answer
@@ -230,7 +230,7 @@ func (f *finding) comeBack(st *story, ended time.Time) string {
 	return st.user + " has not come back to this server"
 }
 
-// before is what is said of something older than where a subscription began.
+// before is the sentence about a publication older than where a subscription began.
 func (f *finding) before(st *story, p *path) (Outcome, string) {
 	a := f.answer
 	began := fmt.Sprintf("it subscribed to %s at %s, beginning after %s", a.Channel, f.clock(p.began.Time), p.began.Position)
@@ -241,7 +241,7 @@ func (f *finding) before(st *story, p *path) (Outcome, string) {
 	return NotSubscribed, fmt.Sprintf("%s was not subscribed yet: %s.", st.Name(), began)
 }
 
-// neverSubscribed is what is said of a session without a subscription to the channel.
+// neverSubscribed is the sentence about a session without a subscription to the channel.
 func (f *finding) neverSubscribed(st *story) (Outcome, string) {
 	a := f.answer
 	if st.refused != nil {
@@ -269,7 +269,7 @@ func (f *finding) refusalText() string {
 	return ""
 }
 
-// judgeNobody is what is said when nothing is known of any session.
+// judgeNobody is the answer when nothing is known of any session.
 func (f *finding) judgeNobody() (Outcome, string) {
 	a := f.answer
 	who := "session " + short(a.Session)

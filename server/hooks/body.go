@@ -50,7 +50,7 @@ func (o *object) identity(id *access.Identity) {
 	}
 }
 
-// payload appends what is published.
+// payload appends the payload of a publication.
 func (o *object) payload(kind hub.Kind, data []byte) {
 	switch {
 	case kind == hub.Binary:

@@ -78,7 +78,7 @@ func (t *teller) settle() {
 	t.forget(key, s)
 }
 
-// forget keeps nothing of what is not there. t.mu is held.
+// forget keeps nothing of members and channels that are not there. t.mu is held.
 func (t *teller) forget(key presenceKey, s *presenceState) {
 	if !s.isThere && s.waiting == nil {
 		delete(t.states, key)

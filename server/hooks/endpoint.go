@@ -31,7 +31,7 @@ const (
 	headerBytesMax = 16 << 10
 	drainBytesMax  = 4 << 10          // of a body that is not read, so that its connection can be used again
 	complaintEvery = time.Second      // at most one of an endpoint's is logged
-	retryAfterMax  = 24 * time.Hour   // what is later is this
+	retryAfterMax  = 24 * time.Hour   // a later time is this
 	dialKeepAlive  = 15 * time.Second // between probes of a connection in use
 )
 

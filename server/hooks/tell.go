@@ -25,7 +25,7 @@ const (
 
 	// The pauses between attempts: each is twice the one before, 25 % more or less. None
 	// is longer than a part of the time for which an event is worth trying, so that
-	// one that comes while the application is away has its attempts, too.
+	// an event that comes while the application is away has its attempts, too.
 	retryFirst = time.Second
 	retryLast  = time.Minute
 	retryVary  = 0.25

@@ -19,7 +19,7 @@ import (
 const (
 	staleWait   = 20 * time.Millisecond
 	repairTime  = 30 * time.Second
-	settleTime  = 200 * time.Millisecond // for what is on its way
+	settleTime  = 200 * time.Millisecond // for publications on their way
 	freshTime   = time.Second            // for interest to spread in a cluster
 	beaconBytes = 256 << 10              // subjects in a request
 )
@@ -81,7 +81,7 @@ func (b *Broker) check(ctx context.Context, wait time.Duration, onlyFresh bool) 
 	if err := b.pause(ctx, wait); err != nil {
 		return err
 	}
-	doubts := b.doubts.Load() // what is lost from now on is another one
+	doubts := b.doubts.Load() // a later loss is another one
 	until, err := b.beacon(ctx)
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (b *Broker) isIdle() bool {
 	return n == 0
 }
 
-// recheck has a channel repaired if what is held of it has still not come.
+// recheck has a channel repaired if its held publications have still not come.
 func (b *Broker) recheck(f suspicion) {
 	s, t := b.shard(f.t.channel), f.t
 	s.mu.Lock()

@@ -76,7 +76,7 @@ func parseArrival(m *nats.Msg) (arrival, error) {
 	return arrival{s, before}, err
 }
 
-// deliver delivers what is held of a channel, and makes it not busy. The caller has made
+// deliver delivers the held publications of a channel, and makes it not busy. The caller has made
 // it busy. A channel that has lost something goes on in a goroutine of its own, which
 // reads it first.
 func (b *Broker) deliver(s *shard, t *tracker) {

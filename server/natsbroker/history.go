@@ -10,7 +10,7 @@ import (
 // History implements hub.Broker.
 //
 // The stream may hold more of a channel than its retention says, and never less, unless
-// it has no room for more: what is too much is left out here.
+// it has no room for more: the excess is left out here.
 func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.Page, error) {
 	for {
 		now, err := b.serve(ctx)
@@ -25,7 +25,7 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 }
 
 func (b *Broker) history(ctx context.Context, now *era, channel string, q hub.Query) (hub.Page, error) {
-	// Read before the newest: what is of the channel and not found is behind it.
+	// Read before the newest: a publication of the channel that is not found is behind it.
 	floor := max(now.base, b.floor.Load())
 	subject := b.names.subject(channel)
 	top, err := b.newest(ctx, subject)

@@ -176,8 +176,8 @@ func (b *Broker) putMark(ctx context.Context, subject string, top uint64) error 
 	return nil
 }
 
-// trims count what is published in channels that keep less than the stream would, and
-// have it drop what is too much.
+// trims count the publications in channels that keep less than the stream would, and
+// have it drop the excess.
 type trims struct{ counts map[string]int }
 
 const (

@@ -37,8 +37,8 @@ type tracker struct {
 	gone    bool               // it is no longer in its shard
 
 	place    place  // what is known of where the channel is
-	last     uint64 // with placeLast: what is behind it has not been delivered, and is owed
-	base     uint64 // with placeBase: what is behind it is owed
+	last     uint64 // with placeLast: publications behind it have not been delivered, and are owed
+	base     uint64 // with placeBase: publications behind it are owed
 	previous uint64 // the offset that a publication behind it names as the one before
 	checked  uint64 // up to there nothing is missing
 	busy     bool
@@ -77,7 +77,7 @@ func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, erro
 		if err != nil {
 			return hub.Position{}, b.failed(err)
 		}
-		// Read before the newest: what is of the channel and not found is behind it.
+		// Read before the newest: a publication of the channel that is not found is behind it.
 		floor := max(now.base, b.floor.Load())
 		var top *stored
 		err = b.flush(ctx)

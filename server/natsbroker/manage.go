@@ -79,7 +79,7 @@ func (b *Broker) growLoop() {
 	}
 }
 
-// recover looks what is there and goes on, however long that takes.
+// recover looks at the present state and goes on, however long that takes.
 func (b *Broker) recover() {
 	b.ring.stall()
 	wait := setUpWaitMin

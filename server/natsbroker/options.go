@@ -64,7 +64,7 @@ type Options struct {
 	PublishTimeout time.Duration
 
 	// PendingMax and PendingBytesMax bound the publications that have no outcome yet, in
-	// number and payload. What is more has the outcome ErrBusy. Default 65,536 and 64 MiB.
+	// number and payload. Any more have the outcome ErrBusy. Default 65,536 and 64 MiB.
 	PendingMax      int
 	PendingBytesMax int64
 
@@ -99,7 +99,7 @@ const ReplicasMax = 5
 
 const (
 	// sentMax is how many publications are on their way to the server at a time. The
-	// server refuses what is more than 10,000.
+	// server refuses more than 10,000.
 	sentMax = 4096
 
 	// silenceMax is how long the oldest of them may be without an answer before the

@@ -196,7 +196,7 @@ func (r *ring) take(batch []toSend) []toSend {
 	return batch
 }
 
-// finish ends a publication, and lets go of what is done; mu is held.
+// finish ends a publication, and lets go of finished ones; mu is held.
 func (r *ring) finish(e *entry, p hub.Published) outcome {
 	o := outcome{e.to, e.ticket, p}
 	r.bytes -= int64(len(e.m.Data))

@@ -17,7 +17,7 @@ import (
 )
 
 // limits are what the stream keeps of a channel at most, as far as this node knows. They
-// only grow, so what is promised by them holds.
+// only grow, so their promises hold.
 type limits struct {
 	count    int
 	age      time.Duration
@@ -180,7 +180,7 @@ func (b *Broker) setLimits(c *jetstream.StreamConfig) {
 	}
 }
 
-// makeStreams creates what is not there and mends what is.
+// makeStreams creates missing streams and mends existing ones.
 func (b *Broker) makeStreams(ctx context.Context) error {
 	if _, err := b.js.KeyValue(ctx, b.names.bucket); err != nil {
 		if !errors.Is(err, jetstream.ErrBucketNotFound) {

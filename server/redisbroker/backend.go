@@ -37,7 +37,7 @@ func (be *backend) want(part *partition, name string, wanted bool, with func(*to
 	be.owners[part.index].want(part, name, wanted, with, done)
 }
 
-// tell publishes what is no publication.
+// tell publishes a notice, which is no publication.
 func (be *backend) tell(ctx context.Context, topic, data string) error {
 	if be.isCluster {
 		return be.client.Do(ctx, be.client.B().Spublish().Channel(topic).Message(data).Build()).Error()

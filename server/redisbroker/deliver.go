@@ -190,7 +190,7 @@ const (
 	stepLocate
 )
 
-// run delivers what is pending in a channel, in order. It is the only one that does.
+// run delivers the pending publications of a channel, in order. Nothing else does.
 func (d *deliveries) run(c *channel) {
 	for {
 		c.in.mu.Lock()
@@ -245,7 +245,7 @@ func (d *deliveries) take(c *channel) (batch []*hub.Publication, next step) {
 	for n < len(c.pending) && len(batch) < most {
 		t := &c.pending[n]
 		switch {
-		case c.last.IsZero(): // the first one that a pattern has brought
+		case c.last.IsZero(): // the first publication that a pattern has brought
 		case t.epoch != c.last.Epoch:
 			c.known = false
 			return batch, stepLocate
@@ -426,7 +426,7 @@ func (d *deliveries) isLevel() bool {
 // bytes is what a queued publication costs.
 func (t *told) bytes() int64 { return int64(len(t.record)) + 96 }
 
-// add counts what is queued.
+// add counts queued bytes.
 func (d *deliveries) add(n int64) {
 	d.queued.Lock()
 	d.bytes += n

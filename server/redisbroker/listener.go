@@ -124,7 +124,7 @@ func (l *listener) want(part *partition, name string, wanted bool, with func(*to
 	l.wakeUp()
 }
 
-// mark puts t among what is looked at; mu is held.
+// mark puts t among the topics to look at; mu is held.
 func (l *listener) mark(t *topic) {
 	if !t.isDirty {
 		t.isDirty = true

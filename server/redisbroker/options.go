@@ -59,7 +59,7 @@ const (
 
 	// queuedBytesMax bounds what was heard and not delivered yet. A connection is not read
 	// beyond it; Redis then keeps some, and at last cuts the connection, after
-	// which what is missing is read from histories.
+	// which missing publications are read from histories.
 	queuedBytesMax = 64 << 20
 
 	// unsyncedMax is how many publications of a channel wait until its newest position is

@@ -134,7 +134,7 @@ func (r *read) page(q hub.Query, at *epoch) (page hub.Page, goOn bool) {
 	return page, false
 }
 
-// wholeAfter says of which publications none is missing before what is held: those that were accepted later.
+// wholeAfter says of which publications none is missing before the held ones: those that were accepted later.
 // dropped is how many entries are not held that were read before it. The zero time is returned where nobody knows.
 //
 // A stream begins where it does because nothing of the channel was there: what another stream of it had has expired,

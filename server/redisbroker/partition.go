@@ -68,7 +68,7 @@ func newPartitions(n int, names names) []*partition {
 	return list
 }
 
-// slotOf is the slot of what is in the braces of a key: CRC16/XMODEM modulo 16384.
+// slotOf is the slot of the text in the braces of a key: CRC16/XMODEM modulo 16384.
 func slotOf(tag string) uint16 {
 	var crc uint16
 	for _, b := range []byte(tag) {

@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// lane is what is to be published in a partition. One goroutine at a time calls Redis for it, so
+// lane has the messages to publish in a partition. One goroutine at a time calls Redis for it, so
 // that the positions ascend in the order of Publish whatever becomes of a call. What
 // comes meanwhile goes into the next one.
 type lane struct {

@@ -10,7 +10,7 @@ import (
 type channels struct {
 	max    int
 	byName map[channelKey]*channel
-	order  *list.List // of *channel, the one that was silent for the longest first
+	order  *list.List // of *channel, the longest silent first
 
 	debts map[*channel]struct{} // those that owe a gap because something was lost, not because the upstream was away
 	dueAt time.Time             // when they are to pay; zero if there are none
@@ -51,7 +51,7 @@ func newChannels(most int) channels {
 	return channels{max: most, byName: make(map[channelKey]*channel), order: list.New(), debts: make(map[*channel]struct{})}
 }
 
-// get returns a channel that is used now. It is nil if there is one too many, and one that is new owes a gap.
+// get returns a channel that is used now. It is nil if there is one too many, and a new one owes a gap.
 func (cs *channels) get(name string, sub int, now time.Time) *channel {
 	key := channelKey{sub, name}
 	if c := cs.byName[key]; c != nil {
@@ -86,7 +86,7 @@ func (cs *channels) of(sub int) iter.Seq[*channel] {
 	}
 }
 
-// owe has a gap announced before anything else. An older one that was not announced yet goes on.
+// owe has a gap announced before anything else. An older gap that was not announced yet goes on.
 func (c *channel) owe(from time.Time, reason string) {
 	if !c.owes {
 		c.owes, c.from, c.reason = true, from, reason

@@ -56,7 +56,7 @@ type Action struct {
 	Note    string // for the log
 }
 
-// answer is one that is waited for.
+// answer is an answer that is waited for.
 type answer struct {
 	id    string
 	sub   int // of which subscription, or -1 for Spec.First
@@ -80,7 +80,7 @@ func New(spec *Spec, now time.Time) *Machine {
 	}
 }
 
-// Actions returns what is to be done, and forgets it. What it returns is valid until the next call of another
+// Actions returns the acts to do, and forgets them. What it returns is valid until the next call of another
 // method than Published and Status.
 func (m *Machine) Actions() []Action {
 	a := m.actions
@@ -123,7 +123,7 @@ func (m *Machine) Connected(now time.Time) {
 	m.proceed(now)
 }
 
-// proceed sends what is next.
+// proceed sends the next messages.
 func (m *Machine) proceed(now time.Time) {
 	for m.step < len(m.spec.First) {
 		r := m.spec.First[m.step]

@@ -21,7 +21,7 @@ const (
 	Ignored                  // no subscription takes it
 	Binary                   // it is no text
 	NotJSON
-	TooLong  // longer than what is read of a message
+	TooLong  // longer than a message may be
 	Unusable // no channel or no data can be made of it
 	Crowded  // it names one channel too many
 	outcomes // how many there are

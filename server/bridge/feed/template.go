@@ -22,7 +22,7 @@ type part struct {
 	text        string
 	pointer     jsonpointer.Pointer
 	isPointer   bool
-	maySegments bool // what is put there may have slashes: "{+/pair}"
+	maySegments bool // the value may have slashes: "{+/pair}"
 }
 
 // templatePartsMax bounds how long rendering takes.
