@@ -7,7 +7,7 @@ import (
 )
 
 // EmitWithAck sends an event and waits for the client to acknowledge it, and returns with
-// what. Give ctx a timeout: a client need never answer. The error is that of ctx,
+// what. Give ctx a timeout: a client need never answer. The error is ctx's,
 // ErrClosed if the socket ends first, ErrNotConnected in OnConnect, ErrTooManyAcks, or as
 // with Broadcast.Emit.
 //

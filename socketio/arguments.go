@@ -126,8 +126,8 @@ func (a *Arguments) Values() ([]json.RawMessage, error) {
 	return values, a.Bind(dst...)
 }
 
-// Auth is what a client says of itself when it connects, its option auth: a JSON object, or
-// nil. With clients 1 and 2 it is the query of the namespace.
+// Auth is the description that a client gives of itself when it connects, its option auth:
+// a JSON object, or nil. With clients 1 and 2 it is the query of the namespace.
 type Auth json.RawMessage
 
 // Bind decodes the object into what dst points to. It leaves dst as it is, without an

@@ -30,7 +30,7 @@ type client struct {
 	paused  atomic.Bool
 }
 
-// session is what a client needs of its *engineio.Socket.
+// session is the part of an *engineio.Socket that a client needs.
 type session interface {
 	SID() string
 	Version() int
@@ -44,7 +44,7 @@ type session interface {
 	ResumeReading()
 }
 
-// engineHandler is what the engine calls: it finds the client.
+// engineHandler is the Handler of the engine: it finds the client.
 type engineHandler struct {
 	engineio.NopHandler
 	server *Server
@@ -144,7 +144,7 @@ func (c *client) socket(namespace string) *Socket {
 	return nil
 }
 
-// do does what a packet asks for.
+// do handles a packet.
 func (c *client) do(p *packet.Packet, s *Socket) {
 	switch {
 	case p.Type == packet.Connect:
@@ -167,7 +167,7 @@ func (c *client) do(p *packet.Packet, s *Socket) {
 	}
 }
 
-// arguments returns those of a packet, in memory that lasts.
+// arguments returns the arguments of a packet, in memory that lasts.
 func (c *client) arguments(p *packet.Packet) Arguments {
 	if p.Attachments == nil {
 		return Arguments{args: bytes.Clone(p.Args)}

@@ -44,7 +44,8 @@ func (s *Socket) open(h *history) bool {
 	if h != nil {
 		var ok bool
 		if missed, ok = h.missed(s); !ok {
-			// What it missed was forgotten while OnConnect ran. It comes back as a new one.
+			// The events that it missed were forgotten while OnConnect ran. It comes back as a
+			// new one.
 			go c.close(ReasonServerClose)
 			return false
 		}

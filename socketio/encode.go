@@ -74,7 +74,7 @@ func (e *encoder) release() {
 	}
 }
 
-// append appends values as arguments. The error is that of encoding/json, or ErrAttachments
+// append appends values as arguments. The error is encoding/json's, or ErrAttachments
 // or ErrPlaceholder.
 func (e *encoder) append(values []any) error {
 	for _, v := range values {
@@ -85,7 +85,7 @@ func (e *encoder) append(values []any) error {
 	if len(e.attachments) > packet.AttachmentsMax {
 		return ErrAttachments
 	}
-	// What looks like a placeholder is data without attachments, and with them it would have
+	// An object like a placeholder is data without attachments, and with them it would have
 	// the receivers close their connections.
 	if n := len(e.attachments); n > 0 && packet.CheckPlaceholders(e.args, n) != nil {
 		return ErrPlaceholder

@@ -33,7 +33,7 @@ type OptionError = driver.OptionError
 // NoLimit, as the value of an option that is a limit or a time, means that there is none.
 const NoLimit = driver.NoLimit
 
-// Refusal is an error for OnConnect to return: what the client is told. The client gets
+// Refusal is an error for OnConnect to return: the client is told of it. The client gets
 // an Error as its event connect_error, and does not try again by itself.
 type Refusal struct {
 	Message string

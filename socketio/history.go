@@ -48,7 +48,7 @@ type entry struct {
 	sender    string // ID
 }
 
-// trail is what a Socket keeps for recovery.
+// trail is the data that a Socket keeps for recovery.
 type trail struct {
 	pid       string
 	begin     uint64 // the newest event when the client asked to connect,
@@ -359,8 +359,8 @@ func (h *history) from(t *trail, offset string) (uint64, bool) {
 	return from, from >= h.floor
 }
 
-// missed returns what a client that recovers has not got. ok is false if some of it
-// is forgotten. h.mu and s.mu are held.
+// missed returns the events that a client that recovers has not got. ok is false if
+// some of it is forgotten. h.mu and s.mu are held.
 func (h *history) missed(s *Socket) (missed [][][]byte, ok bool) {
 	if !s.trail.recovered {
 		return nil, true

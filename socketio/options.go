@@ -24,7 +24,7 @@ const (
 	DefaultRecoveryBytesMax    = 64 << 20
 )
 
-// Options are what a Server does and allows. The zero value of a field means its default,
+// Options are the options of a Server. The zero value of a field means its default,
 // and NoLimit that there is no limit, which is dangerous. A negative value is refused with
 // an *OptionError.
 type Options struct {
@@ -139,7 +139,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// limits are those of the protocol on one session.
+// limits returns the limits of the protocol on one session.
 func (o *Options) limits(version int) packet.Limits {
 	return packet.Limits{
 		PacketBytesMax: o.PacketBytesMax,

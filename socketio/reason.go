@@ -16,7 +16,7 @@ const (
 	ReasonPingTimeout      Reason = "ping timeout"                // the client fell silent
 	ReasonParseError       Reason = "parse error"                 // the client sent what the protocol does not allow
 	ReasonTooLarge         Reason = "payload too large"           // the client sent too much at once
-	ReasonQueueFull        Reason = "queue full"                  // the client did not fetch what was written for it
+	ReasonQueueFull        Reason = "queue full"                  // the client did not fetch its messages
 	ReasonShuttingDown     Reason = "server shutting down"        // Server.Shutdown or Server.Close was called
 	ReasonPanic            Reason = "handler panicked"            // a handler panicked
 	ReasonTaken            Reason = "recovered elsewhere"         // the client has recovered on another connection

@@ -86,7 +86,7 @@ func (s *Socket) Data() any {
 	return s.data
 }
 
-// On sets the handler of an event for this socket. It goes before that of the Namespace,
+// On sets the handler of an event for this socket. It goes before the handler of the Namespace,
 // and is as Namespace.On otherwise. A handler for all sockets costs less memory.
 func (s *Socket) On(event string, f func(e *Event)) {
 	s.mu.Lock()
@@ -149,7 +149,7 @@ func (s *Socket) To(rooms ...string) Broadcast { return s.Others().To(rooms...) 
 // Others returns all sockets of the namespace but this one.
 func (s *Socket) Others() Broadcast { return Broadcast{namespace: s.namespace, sender: s} }
 
-// Join adds the socket to rooms, which exist as long as somebody is in them. The error is
+// Join adds the socket to rooms, which exist as long as a socket is in them. The error is
 // ErrClosed or ErrTooManyRooms; the socket is in those rooms then that came before.
 func (s *Socket) Join(rooms ...string) error {
 	s.mu.Lock()

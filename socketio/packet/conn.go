@@ -17,7 +17,7 @@ import (
 //	                         └─────Refuse──► left ◄────Leave───┘
 //
 // A namespace that the server has closed is left and not outside for as long as the session
-// lasts or until the client asks again: what was under way to it is ignored.
+// lasts or until the client asks again: packets under way to it are ignored.
 type Conn struct {
 	decoder    Decoder
 	deadline   time.Time
@@ -41,7 +41,7 @@ func NewConn(limits Limits, now time.Time) (*Conn, error) {
 	return &Conn{decoder: Decoder{limits: limits}, deadline: now.Add(limits.ConnectTimeout)}, nil
 }
 
-// Begin returns what a client of a legacy session asks for without saying so: to join Main.
+// Begin returns the unspoken request of a client of a legacy session: to join Main.
 // ok is false for others. It is called once, first.
 func (c *Conn) Begin() (p Packet, ok bool) {
 	if !c.decoder.limits.Legacy {

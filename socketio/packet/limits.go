@@ -25,8 +25,8 @@ const NoLimit = driver.NoLimit
 // OptionError says that a limit cannot be as it is.
 type OptionError = driver.OptionError
 
-// Limits are what a client may make us hold. Zero is the default, and a negative value is
-// refused with an *OptionError.
+// Limits bound the memory that a client may make us hold. Zero is the default, and a
+// negative value is refused with an *OptionError.
 type Limits struct {
 	// PacketBytesMax is the longest packet, in bytes, together with its attachments.
 	// Default 4 MiB.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Type is what a packet is for.
+// Type is the type of a packet.
 type Type uint8
 
 // The types of packets. An event or acknowledgement with attachments is BINARY_EVENT or
@@ -56,10 +56,10 @@ type Packet struct {
 	// JSON values with commas between them. See Args.
 	Args Args
 
-	// Data is what a Connect or ConnectError says: a JSON value, or nil.
+	// Data is the data of a Connect or ConnectError: a JSON value, or nil.
 	Data []byte
 
-	// Attachments are what the placeholders in Args stand for, by their number.
+	// Attachments are the bytes that the placeholders in Args stand for, by their number.
 	Attachments [][]byte
 }
 
