@@ -25,7 +25,7 @@ var farewells = [reasons]struct {
 	ReasonPanic:          {wire.CloseInternalError, "internal error"},
 }
 
-// apply does what the session has decided; mu is held.
+// apply carries out the decisions of the session; mu is held.
 func (s *Socket) apply(fx *session.Effects) { s.applyClosing(fx, 0, "") }
 
 // applyClosing is apply where the WebSocket may be closed with a code of the application's.

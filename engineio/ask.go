@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-io/godwit/internal/httpcarrier"
 )
 
-// asked is what a request wants.
+// asked is the wish of a request.
 type asked struct {
 	head      *httpcarrier.Request
 	version   int

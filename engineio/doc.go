@@ -133,9 +133,9 @@
 //
 // # Ending
 //
-// Socket.Close ends a session behind what was written. OnClose gets a Reason; a client that goes
-// without a word is ReasonTransportClose or, later, ReasonPingTimeout. Server.Shutdown closes
-// all sessions and waits for them. Call it before http.Server.Shutdown or
+// Socket.Close ends a session behind the messages written. OnClose gets a Reason; a client that
+// goes without a word is ReasonTransportClose or, later, ReasonPingTimeout. Server.Shutdown
+// closes all sessions and waits for them. Call it before http.Server.Shutdown or
 // engine.Server.Shutdown: both wait for polls, and the first does not know WebSockets.
 //
 // # Limits

@@ -8,7 +8,7 @@ package engineio
 //
 // A call that panics ends the session with ReasonPanic and no other.
 type Handler interface {
-	// OnOpen is called once, before everything else. What it writes is sent together with
+	// OnOpen is called once, before everything else. Its messages are sent together with
 	// the handshake.
 	OnOpen(s *Socket)
 

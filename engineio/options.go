@@ -43,7 +43,7 @@ func (t Transport) String() string {
 	return "polling"
 }
 
-// Options are what a Server does and allows. The zero value of a field means its default,
+// Options are the options of a Server. The zero value of a field means its default,
 // and NoLimit that there is no limit, which is dangerous. A negative value is refused with
 // an *OptionError.
 type Options struct {

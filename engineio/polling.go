@@ -118,7 +118,7 @@ func (p *post) OnBody(x httpcarrier.Exchange, body []byte) {
 // does the rest.
 const packetsAtOnce = 500
 
-// takePost hands on what a POST has brought, and answers it. The caller has the turn, and
+// takePost hands on the packets of a POST, and answers it. The caller has the turn, and
 // has lost it if it returns false.
 func (s *Socket) takePost(p *post, body []byte) (ok bool) {
 	s.mu.Lock()
@@ -184,7 +184,7 @@ func (s *Socket) takePost(p *post, body []byte) (ok bool) {
 	return true
 }
 
-// encoding is that of a POST, and whether it may have it; mu is held.
+// encoding returns the encoding of a POST, and whether it may have it; mu is held.
 func (s *Socket) encoding(octets bool) (e packet.Encoding, valid bool) {
 	switch {
 	case s.session.Version() == 4:

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// query is what the protocol has in the URL.
+// query holds the protocol's parameters in the URL.
 type query struct {
 	version   string // EIO
 	transport string

@@ -16,7 +16,7 @@ const (
 	ReasonPingTimeout  // the client did not answer a ping in time; or in version 3 sent none
 	ReasonParseError   // the client sent what the protocol does not allow
 	ReasonTooLarge     // the client sent more than Options.MaxPayload at once
-	ReasonQueueFull    // the client did not fetch what was written for it
+	ReasonQueueFull    // the client did not fetch its messages
 	ReasonForcedClose  // Socket.Close was called
 	ReasonShuttingDown // Server.Shutdown or Server.Close was called
 	ReasonPanic        // a call of the Handler panicked

@@ -37,7 +37,7 @@ var (
 		header: http.Header{"Retry-After": {"5"}}, fields: []byte("Retry-After: 5\r\n")}
 )
 
-// problemOf is what a verdict about a request means, nil if it is accepted.
+// problemOf returns the problem of a verdict about a request, nil if it is accepted.
 func problemOf(v session.Verdict) *problem {
 	switch v {
 	case session.Unknown:

@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-io/godwit/ws/driver"
 )
 
-// MessageType says what a message is.
+// MessageType is the type of a message.
 type MessageType = driver.MessageType
 
 // The types of messages.
@@ -36,16 +36,16 @@ type Socket struct {
 	conn    httpcarrier.Conn // the WebSocket, nil before there is one
 	polling *polling         // nil once there is
 	value   any
-	inbox   *inbox       // what the holder of the turn has to hand on after what it is doing
+	inbox   *inbox       // items for the holder of the turn to hand on next
 	wakeAt  session.Time // of WakeAt, Never for none
 	alarm   session.Time // when the session is woken, 0 if it is not
 	calls   calls        // that the handler is owed
-	inTurn  bool         // somebody is calling the handler
+	inTurn  bool         // a goroutine is calling the handler
 	paused  bool         // by PauseReading
-	woken   bool         // somebody was asked to take the turn
+	woken   bool         // a goroutine was asked to take the turn
 }
 
-// calls are what the handler is called for, beside messages.
+// calls are the due calls of the handler, beside messages.
 type calls uint8
 
 const (
@@ -54,7 +54,7 @@ const (
 	callClose
 )
 
-// polling is what a session needs before it has a WebSocket.
+// polling is the state that a session needs before it has a WebSocket.
 type polling struct {
 	get    httpcarrier.Exchange // the GET that waits, or the last; nil before the first
 	fields []byte               // of its answer
@@ -98,7 +98,7 @@ func (s *Socket) transport() Transport {
 	return WebSocket
 }
 
-// now is what a request of the session is judged by.
+// now returns the state that a request of the session is judged by.
 func (s *Socket) now() (version int, on Transport, hasEnded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +136,7 @@ func (s *Socket) Buffered() int {
 	return s.session.Buffered()
 }
 
-// Close ends the session when what was written has left: a polling client has 30 seconds
+// Close ends the session when the messages written have left: a polling client has 30 seconds
 // to fetch it. No more messages are handed on. On a WebSocket code and reason are those of
 // the close frame, of which browsers show nothing through Engine.IO clients; a code that
 // may not be sent is 1000. OnClose is called with ReasonForcedClose.

@@ -34,7 +34,7 @@ func (b *inbox) isLong() bool { return b != nil && b.bytes > inboxBytesMax }
 // put keeps a copy of an item for the holder of the turn; mu is held.
 func (s *Socket) put(it item) { s.insert(it, false) }
 
-// putBack is put for the rest of what was being handed on.
+// putBack is put for the rest of the items being handed on.
 func (s *Socket) putBack(it item) { s.insert(it, true) }
 
 func (s *Socket) insert(it item, isFirst bool) {
@@ -65,8 +65,8 @@ func (s *Socket) unlock() {
 	s.leave()
 }
 
-// unlockForOthers gives mu back, and has somebody else hand on what there is. The caller
-// is the application, which must not be called from its own calls.
+// unlockForOthers gives mu back, and has another goroutine hand on the items there are.
+// The caller is the application, which must not be called from its own calls.
 func (s *Socket) unlockForOthers() {
 	if !s.inTurn {
 		s.flush()
@@ -87,7 +87,7 @@ func (s *Socket) unlockForOthers() {
 	}
 }
 
-// flush has what was written leave; mu is held.
+// flush has written messages leave; mu is held.
 func (s *Socket) flush() {
 	var fx session.Effects
 	s.session.Flush(&fx)
@@ -133,7 +133,7 @@ func (s *Socket) leave() {
 	}
 }
 
-// next returns what the handler is called for next, with OnWake among it only if wakes says
+// next returns the next call of the handler, with OnWake among it only if wakes says
 // so; mu is held. OnClose comes last.
 func (s *Socket) next(wakes calls) (*item, calls) {
 	for b := s.inbox; b != nil; b = s.inbox {

@@ -83,7 +83,7 @@ func (s *Socket) WriteFrames(encoded ...[]byte) error { return s.writeMessages(e
 // for any number of sockets. On a WebSocket they go out as they are, without a copy, and
 // without an allocation if encoded is a slice that exists already. They are not looked at
 // there, so their faults are the peer's to notice, and they are not compressed. On polling,
-// and for clients of version 3, they are translated. The errors are those of WriteFrames.
+// and for clients of version 3, they are translated. The errors are WriteFrames's.
 func (s *Socket) WritePackets(encoded ...[]byte) error {
 	if s.isDirect.Load() {
 		return s.written(s.conn.WriteFrames(encoded...))
@@ -91,7 +91,7 @@ func (s *Socket) WritePackets(encoded ...[]byte) error {
 	return s.writeMessages(encoded, true)
 }
 
-// written is what a write to the WebSocket has led to. conn has not changed since isDirect
+// written handles the outcome of a write to the WebSocket. conn has not changed since isDirect
 // was set.
 func (s *Socket) written(err error) error {
 	switch {

@@ -41,12 +41,12 @@ type Session struct {
 	extended bool // beat was moved for a packet that is no pong
 }
 
-// polling is what a session needs until it has a WebSocket.
+// polling is the state that a session needs until it has a WebSocket.
 type polling struct {
 	queue   queue
 	waiting bool // a poll is
 	posting bool // a POST is under way
-	owes    bool // somebody waits for the queue to be empty
+	owes    bool // the caller waits for the queue to be empty
 
 	probe      probe
 	holdUntil  Time // when a poll that waits gets a noop; 0: it does not
@@ -111,7 +111,7 @@ func (s *Session) HandsOn() bool {
 // Reason is why it is.
 func (s *Session) Reason() Reason { return s.reason }
 
-// Version is that of the protocol.
+// Version is the version of the protocol.
 func (s *Session) Version() int { return int(s.version) }
 
 // Buffered is how many bytes of messages wait for a poll. A caller that is told of some may
@@ -220,7 +220,7 @@ func (s *Session) push(p packet.Packet, fx *Effects) {
 	s.Flush(fx)
 }
 
-// Shut ends the session when the client has what was sent.
+// Shut ends the session when the client has the messages sent.
 func (s *Session) Shut(now Time, reason Reason, fx *Effects) {
 	if s.phase != phaseOpen {
 		return

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What no client notices, and so is no option.
+// Values that no client notices, and that are therefore no options.
 const (
 	// NoopDelay is how long a poll is held while an upgrade is under way. Without it client
 	// and server would spin. It is also how long a session that its client has closed waits
@@ -56,7 +56,7 @@ func (s *Settings) appendOpen(dst []byte, sid string, upgrades bool) []byte {
 // Reason is why a session has ended.
 type Reason uint8
 
-// The reasons, in the order of those of package engineio.
+// The reasons, in the order of package engineio's.
 const (
 	TransportClose Reason = iota + 1
 	TransportError

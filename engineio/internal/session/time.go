@@ -2,7 +2,7 @@ package session
 
 import "github.com/godwit-io/godwit/engineio/internal/packet"
 
-// Never is the deadline of what has none.
+// Never is the absence of a deadline.
 const Never = Time(1<<63 - 1)
 
 // Deadline is when Expire has something to do, if nothing happens before.
