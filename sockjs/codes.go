@@ -16,7 +16,7 @@ const (
 	CloseInternal        Code = 1011 // a callback has panicked, or there is no Handler
 	CloseTryAgainLater   Code = 1013 // Options.SessionsMax, or nobody has decided in time
 	CloseAnotherReceiver Code = 2010 // said to a receiver while there is another one
-	CloseBroken          Code = 3000 // what came over a WebSocket was not JSON
+	CloseBroken          Code = 3000 // input of a WebSocket was not JSON
 )
 
 // The reasons that go with codes of the protocol. Clients may compare them.
@@ -28,9 +28,9 @@ const (
 
 // CloseError says how a session ended.
 type CloseError struct {
-	// Code and Reason are what the client was told, or would have been told if it had
-	// asked. A client that closes says neither on most transports: the Code is
-	// CloseNormal then, with IsRemote.
+	// Code and Reason are the ones that the client was told, or would have been told
+	// if it had asked. A client that closes says neither on most transports: the Code
+	// is CloseNormal then, with IsRemote.
 	Code   Code
 	Reason string
 

@@ -2,7 +2,7 @@ package sockjs
 
 import "github.com/godwit-io/godwit/ws/driver"
 
-// MessageType is that of a message of a WebSocket. Messages of SockJS are text; only on
+// MessageType is the type of a message of a WebSocket. Messages of SockJS are text; only on
 // RawWebSocket there is MessageBinary, too.
 type MessageType = driver.MessageType
 
@@ -12,7 +12,7 @@ const (
 	MessageBinary = driver.MessageBinary
 )
 
-// Handler is what happens on a session. The calls for one session come one after
+// Handler takes the events of a session. The calls for one session come one after
 // another; those for different sessions may come at the same time, so one Handler may
 // serve many sessions and keep the state of each in its Value. None of them may block:
 // many connections may share the event loop that calls. Serve is for programs that

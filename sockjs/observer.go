@@ -1,6 +1,6 @@
 package sockjs
 
-// Observer is told what a Server does. Every field may be nil. The functions are called
+// Observer is told of the acts of a Server. Every field may be nil. The functions are called
 // from many goroutines, also event loops: they must be quick and must not block.
 type Observer struct {
 	// Opened is called when a client was told that its session is open.

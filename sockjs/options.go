@@ -31,7 +31,7 @@ const NoLimit = driver.NoLimit
 // OptionError says that an option cannot be as it is: a mistake of the program.
 type OptionError = driver.OptionError
 
-// Options are those of a Server. The zero value works. Among the numbers and durations
+// Options are the options of a Server. The zero value works. Among the numbers and durations
 // zero is the default, NoLimit none, and a negative one is refused.
 type Options struct {
 	// Base is the path below which the Server serves, "/echo" for a client's
@@ -47,7 +47,7 @@ type Options struct {
 	Match func(path string) (base, rest string, ok bool)
 
 	// Decide, if not nil, is asked about each new session, before its client is told that
-	// it is open. It returns the Handler of the session, nil for that of the Server.
+	// it is open. It returns the Handler of the session, nil for the Server's.
 	//
 	// The session is accepted when Decide returns, unless it has called Session.Close,
 	// which refuses it with a code and a reason, or Session.Hold: then Session.Accept
@@ -123,7 +123,7 @@ type Options struct {
 	// deflate.Options is a good one. Default: none.
 	Compression *deflate.Options
 
-	// Observer is told what happens. Default: nobody.
+	// Observer is told of events. Default: nobody.
 	Observer *Observer
 
 	// Logger gets what an operator should know, such as a panic. Default slog.Default.

@@ -41,7 +41,7 @@ func isSegment(s string) bool {
 // characters, and 36 for a UUID.
 const segmentBytesMax = 128
 
-// isIframe reports whether path is that of the iframe page: /iframe.html, or
+// isIframe reports whether path is the path of the iframe page: /iframe.html, or
 // /iframe-VERSION.html.
 func isIframe(path string) bool {
 	version, ok := strings.CutPrefix(path, "/iframe")
@@ -65,7 +65,7 @@ func isIframe(path string) bool {
 	return true
 }
 
-// endpoint is what the last segment of the path of a session means.
+// endpoint is the meaning of the last segment of the path of a session.
 type endpoint struct {
 	transport Transport // of a receiver, or 0
 	sends     bool      // it sends

@@ -48,7 +48,7 @@ type polledState uint16
 
 const (
 	isRunning polledState = 1 << iota // a callback is under way, or the next is being looked for
-	isPosted                          // somebody will look for callbacks
+	isPosted                          // a goroutine will look for callbacks
 	isWriting                         // something is being written to the receiver
 	isHeld                            // Hold was called
 	isOpened                          // OnOpen was called
@@ -298,7 +298,7 @@ func (p *polled) attach(r *receiver) (v verdict, isOften bool) {
 	return v, p.notices > noticesAtOnce
 }
 
-// farewell is what the client is told of the end.
+// farewell is the text about the end for the client.
 func (p *polled) farewell() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -364,7 +364,7 @@ func (p *polled) arm() {
 	p.timer.Reset(time.Until(next))
 }
 
-// take gives the inbox what the client has sent. It returns the status that refuses it, or
+// take gives the inbox the client's messages. It returns the status that refuses it, or
 // 0; the answer comes when it was handed on.
 func (p *polled) take(d *delivery) (status int) {
 	p.mu.Lock()

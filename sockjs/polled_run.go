@@ -155,7 +155,7 @@ func (p *polled) call(c callback, d *delivery) {
 	}
 }
 
-// hand hands on what a request has brought. The rest of it waits when the application
+// hand hands on the messages of a request. The rest of it waits when the application
 // pauses.
 func (p *polled) hand(d *delivery) {
 	for d.next < d.batch.Len() {
@@ -245,7 +245,7 @@ func (p *polled) flush(isUrgent bool) {
 	}
 }
 
-// delivery is what a client has sent in one request.
+// delivery holds the messages of one request.
 type delivery struct {
 	batch    *frames.Batch
 	next     int // the message to hand on

@@ -30,7 +30,7 @@ type receiver struct {
 // has given up the first may be seen asking again before it is seen leaving.
 const secondPatience = 50 * time.Millisecond
 
-// formats are those of the transports.
+// formats are the formats of the transports.
 var formats = [transportCount]frames.Kind{
 	XHRPolling: frames.Poll, XHRStreaming: frames.Stream, EventSource: frames.Events, HTMLFile: frames.HTMLFile, JSONPPolling: frames.JSONP,
 }
@@ -165,7 +165,7 @@ func (r *receiver) write(p []byte, isLast bool) error {
 	return err
 }
 
-// OnBody implements httpcarrier.Responder. What the request has brought is of no use.
+// OnBody implements httpcarrier.Responder. The content of the request is of no use.
 func (r *receiver) OnBody(x httpcarrier.Exchange, _ []byte) {
 	if r.isSecond {
 		patience := secondPatience

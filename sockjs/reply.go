@@ -174,6 +174,6 @@ func (n *notice) route() httpcarrier.Route {
 	return httpcarrier.Route{Responder: n, BodyBytesMax: ignoredBytesMax, EndsWithInput: true, Limits: responseLimits}
 }
 
-// responseLimits are those of responses: what may wait is decided by the session, which
-// writes nothing more while a client does not take what there is.
+// responseLimits are the limits of responses: the waiting bytes are limited by the
+// session, which writes nothing more while a client does not take what there is.
 var responseLimits = &engine.Options{QueueBytesMax: NoLimit}

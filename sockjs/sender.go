@@ -19,7 +19,7 @@ type sender struct {
 	isJSONP     bool
 }
 
-// send hands on what a request brings.
+// send hands on the messages of a request.
 func (s *Server) send(r *httpcarrier.Request, base, name string, e endpoint) httpcarrier.Route {
 	in := &sender{server: s, key: sessionKey(base, name), isJSONP: e.isJSONP, fields: make(fields, 0, 256)}
 	in.fields = append(in.fields, notCached...)
@@ -69,7 +69,7 @@ func (in *sender) OnTooLarge(x httpcarrier.Exchange, _ int64) {
 	_ = x.Respond(http.StatusRequestEntityTooLarge, in.fields, []byte("The message is longer than is taken here.\n"))
 }
 
-// parse reads what was sent.
+// parse reads the messages.
 func (in *sender) parse(b *frames.Batch, body []byte) error {
 	if in.isJSONP {
 		var err error

@@ -150,7 +150,7 @@ func (c *Conn) take() string {
 	return text
 }
 
-// Messages is a loop over all messages. The last error is that of Recv.
+// Messages is a loop over all messages. The last error is Recv's.
 //
 //	for text, err := range c.Messages(ctx) {
 //		if err != nil {
@@ -170,8 +170,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[string, error] {
 }
 
 // Send sends a message. It waits while half of what may wait for the client does, until the
-// client takes it, the session ends or ctx does. Errors are those of Session.Send, and
-// that of ctx.
+// client takes it, the session ends or ctx does. Errors are Session.Send's, and ctx's.
 func (c *Conn) Send(ctx context.Context, text string) error {
 	for {
 		c.mu.Lock()
@@ -188,7 +187,7 @@ func (c *Conn) Send(ctx context.Context, text string) error {
 	}
 }
 
-// Close ends the session behind what was sent. It does not wait for that.
+// Close ends the session behind the messages sent. It does not wait for that.
 func (c *Conn) Close(code uint16, reason string) { c.session.Close(code, reason) }
 
 // Session returns the session, for what it says of itself. Its Value is the Conn's.

@@ -167,7 +167,7 @@ func (s *Server) SessionOf(path string) (name string, isHere bool) {
 // another Server of the same options.
 func (s *Server) Has(name string) bool { return s.lookup(name) != nil }
 
-// socketTransport is what a WebSocket at rest would be, 0 if there is none.
+// socketTransport returns the transport of a WebSocket at the path rest, 0 if there is none.
 func (s *Server) socketTransport(rest string) Transport {
 	if rest == "" || rest[0] != '/' {
 		return 0

@@ -38,7 +38,7 @@ type Session struct {
 	isOwn     bool // handler came from Options.Decide
 }
 
-// carrier is what a Session is made of.
+// carrier is the implementation of a Session.
 type carrier interface {
 	send(typ MessageType, p []byte) error
 	writeFrames(frames [][]byte) error
@@ -73,7 +73,7 @@ func (s *Session) WriteFrames(frames ...[]byte) error { return s.carrier.writeFr
 // a program that stops writing long before QueueBytesMax never finds the queue full.
 func (s *Session) Buffered() int { return s.carrier.buffered() }
 
-// Close ends the session: the client gets what was written before, then code and reason.
+// Close ends the session: the client gets earlier messages, then code and reason.
 // Before the session was accepted it refuses it. Only the first call counts.
 func (s *Session) Close(code uint16, reason string) { s.carrier.close(Code(code), reason) }
 
@@ -99,8 +99,8 @@ func (s *Session) PauseReading() { s.carrier.pause(true) }
 // ResumeReading undoes PauseReading.
 func (s *Session) ResumeReading() { s.carrier.pause(false) }
 
-// ID names the session among those of its Server, for logs and for other users: it is not
-// what the client names its session with, which is a secret between the two.
+// ID names the session among the sessions of its Server, for logs and for other users: it is not
+// the client's name for its session, which is a secret between the two.
 func (s *Session) ID() string { return s.server.publicID(s.number) }
 
 // Transport returns by which the session was begun. It goes on with the same one.

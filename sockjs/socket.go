@@ -14,7 +14,7 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-// socket is a session that is a WebSocket. What it sends is the connection's to queue, and
+// socket is a session that is a WebSocket. Its messages are the connection's to queue, and
 // its calls are the connection's. Idle it is this and the connection alone.
 type socket struct {
 	Session
@@ -37,7 +37,7 @@ type early struct {
 	isAsked  bool // OnDrain is to follow
 }
 
-// rest is what has arrived while the application does not read.
+// rest is the input that has arrived while the application does not read.
 type rest struct {
 	batch *frames.Batch
 	next  int
@@ -171,7 +171,7 @@ func (s *socket) OnMessage(c httpcarrier.Conn, typ driver.MessageType, p []byte)
 	s.receive(typ, p)
 }
 
-// receive hands on what the client has sent.
+// receive hands on the client's messages.
 func (s *socket) receive(typ MessageType, p []byte) {
 	if s.isClosing() {
 		return
@@ -223,7 +223,7 @@ func (s *socket) hand(batch *frames.Batch, next int) {
 	}
 }
 
-// goOn hands on what has waited, and has the connection read again.
+// goOn hands on the waiting input, and has the connection read again.
 func (s *socket) goOn() {
 	s.mu.Lock()
 	left := s.rest
@@ -469,7 +469,7 @@ func (s *socket) pause(on bool) {
 	case on:
 		s.conn.PauseReading()
 	case s.rest != nil:
-		s.conn.Wake() // what has waited comes first
+		s.conn.Wake() // the waiting input comes first
 	default:
 		s.conn.ResumeReading()
 	}

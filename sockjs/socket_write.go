@@ -112,7 +112,7 @@ func (s *socket) writeMessage(typ MessageType, p []byte, n int) error {
 	return s.written(err, n)
 }
 
-// noteEarly counts what waits until the session is open; mu is held.
+// noteEarly counts the messages that wait until the session is open; mu is held.
 func (s *socket) noteEarly(n int) error {
 	e, o := s.early, &s.server.o
 	if e.count += n; e.count > n && (e.count > o.QueueMessagesMax || len(e.queue) > o.QueueBytesMax) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ParseForm returns what a jsonp_send carries: the content itself, or with a form the value
+// ParseForm returns the messages of a jsonp_send: the content itself, or with a form the value
 // of "d". It returns ErrPayload for nothing, and ErrBroken for a value that is not encoded
 // as forms are. The result may share memory with content.
 func ParseForm(content []byte, contentType string) ([]byte, error) {

@@ -28,7 +28,7 @@ const preludeBytes = 2048
 
 var prelude = strings.Repeat("h", preludeBytes) + "\n"
 
-// AppendPrelude appends what comes before the first frame, which may be nothing.
+// AppendPrelude appends the prelude of the first frame, which may be empty.
 func (f Format) AppendPrelude(dst []byte) []byte {
 	switch f.Kind {
 	case Stream:
@@ -92,7 +92,7 @@ func appendScriptString(dst, frame []byte) []byte {
 // callbackBytesMax is the longest name of a callback.
 const callbackBytesMax = 32
 
-// IsCallback reports whether name may be that of a function to call: at most 32 characters
+// IsCallback reports whether name may be the name of a function to call: at most 32 characters
 // of a-z, A-Z, 0-9, "-", "_" and ".".
 func IsCallback(name string) bool {
 	if name == "" || len(name) > callbackBytesMax {

@@ -25,7 +25,7 @@ func AppendClose(dst []byte, code uint16, reason string) []byte {
 	return append(dst, ']')
 }
 
-// Info is what a client is told before it begins a session.
+// Info is the answer to a client before it begins a session.
 type Info struct {
 	WebSocket    bool
 	CookieNeeded bool

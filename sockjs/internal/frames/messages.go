@@ -68,7 +68,7 @@ func ParseMessages(b *Batch, data []byte) error {
 }
 
 // ParseFrame appends the messages of a message of a WebSocket to b: a JSON array of
-// strings, or one string. Nothing at all is no message. Errors are those of ParseMessages.
+// strings, or one string. Nothing at all is no message. Errors are ParseMessages's.
 func ParseFrame(b *Batch, data []byte) error {
 	p := parser{data: data}
 	p.space()

@@ -7,7 +7,7 @@ import (
 	"github.com/godwit-io/godwit/sockjs/internal/frames"
 )
 
-// Limits are those of many machines. All are positive.
+// Limits are the limits of many machines. All are positive.
 type Limits struct {
 	Heartbeat        time.Duration
 	DisconnectDelay  time.Duration
@@ -140,8 +140,8 @@ func (m *Machine) PushMore(message []byte) error {
 	return nil
 }
 
-// Close ends the session with code and reason, behind what waits. It returns false if it
-// has ended before.
+// Close ends the session with code and reason, behind the waiting messages. It returns
+// false if it has ended before.
 func (m *Machine) Close(now time.Time, code uint16, reason string) bool {
 	if m.phase > Open {
 		return false
@@ -156,7 +156,7 @@ func (m *Machine) Close(now time.Time, code uint16, reason string) bool {
 	return true
 }
 
-// Drop forgets what waits: the client would miss something before it.
+// Drop forgets the waiting messages: the client would miss something before it.
 func (m *Machine) Drop() { m.queue, m.count = nil, 0 }
 
 // HasNext reports whether Next has something.
@@ -172,7 +172,7 @@ func (m *Machine) HasNext() bool {
 	return m.accepted && !m.greeted || len(m.queue) > 0 || m.phase == Closed || m.beat
 }
 
-// Next appends what the receiver is to be sent next, as one piece: the prelude, or a frame
+// Next appends the next data for the receiver, as one piece: the prelude, or a frame
 // in its format. Nothing is appended when there is nothing. isLast says that the response
 // ends behind it; the receiver is gone then.
 func (m *Machine) Next(dst []byte, now time.Time) (out []byte, isLast bool) {
