@@ -13,7 +13,7 @@ import (
 
 var errAway = errors.New("network down")
 
-// behindTold is what a client of a modelRun was told of what is behind.
+// behindTold is a modelRun client's record of Behind pushes.
 type behindTold struct {
 	all bool
 	one string // a channel
@@ -52,8 +52,8 @@ func (r *modelRun) changeHealth(isAway bool) {
 	synctest.Wait()
 }
 
-// checkBehind is called when nothing is read and nothing fails: then everybody knows how
-// the broker is.
+// checkBehind is called when nothing is read and nothing fails: then every client knows
+// the state of the broker.
 func (r *modelRun) checkBehind() {
 	r.t.Helper()
 	for i, client := range r.clients {
@@ -97,7 +97,7 @@ func TestAway(t *testing.T) {
 		synctest.Wait()
 		want(t, late.drain(), "later level()")
 		want(t, early.drain(), "level()")
-		for range 2 { // so short that nobody sees it
+		for range 2 { // so short that no client sees it
 			h.SetAway(errAway)
 			h.SetAway(nil)
 		}
@@ -128,7 +128,7 @@ func TestAwaySuspended(t *testing.T) {
 	})
 }
 
-// TestBackIsToldLast: that it is over comes behind what was missed.
+// TestBackIsToldLast: the end of an outage is told after the missed publications.
 func TestBackIsToldLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := true
@@ -211,8 +211,8 @@ func TestManyAreBehind(t *testing.T) {
 	})
 }
 
-// TestAwayAtAPace: sessions are told one after another, and those that have ended do
-// not matter.
+// TestAwayAtAPace: sessions are told one after another, and ended sessions do not
+// matter.
 func TestAwayAtAPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3000

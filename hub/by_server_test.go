@@ -10,8 +10,8 @@ import (
 
 var errDenied = errors.New("denied")
 
-// TestServerSubscribesASession: the session is told, has what is published from there on,
-// and none of it counts for what its client may have under way.
+// TestServerSubscribesASession: the session is told, has the publications from there on,
+// and none of it counts against the client's commands under way.
 func TestServerSubscribesASession(t *testing.T) {
 	h := newHub(t, newBroker(), &hub.Options{CommandsMax: 1})
 	s := connect(t, h)
@@ -72,7 +72,7 @@ func TestServerSubscribesASession(t *testing.T) {
 	}
 }
 
-// TestServerActsWhileTheBrokerIsAsked: every Add has one outcome, whatever comes before.
+// TestServerActsWhileTheBrokerIsAsked: every Add has one outcome, in any order of events.
 func TestServerActsWhileTheBrokerIsAsked(t *testing.T) {
 	down := errors.New("down")
 	for name, test := range map[string]struct {
@@ -148,7 +148,7 @@ func TestRemovedWhileItBegins(t *testing.T) {
 	})
 }
 
-// TestRemovedInJoined: the Observer may remove what it is told of.
+// TestRemovedInJoined: the Observer may remove the subscription that it is told of.
 func TestRemovedInJoined(t *testing.T) {
 	h := newHub(t, newBroker(), &hub.Options{Observer: &hub.Observer{Joined: func(s *hub.Session, channel string) { s.Remove(channel, errDenied) }}})
 	s := connect(t, h)

@@ -166,8 +166,8 @@ func TestLentSubscribersDoNotChange(t *testing.T) {
 	}
 }
 
-// TestNewestPosition: a newcomer is told the newest position there is, or none
-// while nobody knows it.
+// TestNewestPosition: a newcomer is told the newest position there is, or none while it
+// is not known.
 func TestNewestPosition(t *testing.T) {
 	at := func(epoch string, offset uint64) Position { return Position{Epoch: epoch, Offset: offset} }
 	for name, test := range map[string]struct {

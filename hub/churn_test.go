@@ -204,7 +204,7 @@ func TestSubscribeWhileListenIsSlow(t *testing.T) {
 		}
 		first, second, third := connect(t, h), connect(t, h), connect(t, h)
 
-		// One that waits for another's Listen can give up; the others are served.
+		// A session that waits for another's Listen can give up; the others are served.
 		subscribe(first, hub.SubscribeOptions{})
 		subscribe(second, hub.SubscribeOptions{Last: 1})
 		subscribe(third, hub.SubscribeOptions{})
@@ -240,8 +240,8 @@ func TestSubscribeWhileListenIsSlow(t *testing.T) {
 		third.unsubscribe("c")
 		nothingLeft()
 
-		// One that unsubscribes, closes or subscribes again meanwhile is not left twice
-		// in the channel.
+		// A session that unsubscribes, closes or subscribes again meanwhile is not left twice in
+		// the channel.
 		subscribe(first, hub.SubscribeOptions{})
 		subscribe(second, hub.SubscribeOptions{})
 		subscribe(third, hub.SubscribeOptions{})

@@ -66,8 +66,8 @@ func TestPublishIsPipelined(t *testing.T) {
 	}
 }
 
-// TestUnanswered gives up exactly when the broker may take no longer, and does
-// not listen to what it says then.
+// TestUnanswered gives up exactly when the broker may take no longer, and ignores a
+// later answer.
 func TestUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, b := troubled(t, nil)
@@ -242,7 +242,7 @@ func TestIsBusy(t *testing.T) {
 		close(gates[3])
 		take(1, 1)
 		take(0, 0)
-		// An outcome that nobody takes counts, too.
+		// An outcome that is not taken counts, too.
 		b.Make(brokertest.Publish, "", brokertest.Trouble{})
 		for range 4 {
 			s.Publish(1, hub.Message{Channel: "c"})
@@ -337,7 +337,7 @@ func TestHistoryCommand(t *testing.T) {
 			t.Fatalf("took %s, error %v; want one page of two", describe(got), err)
 		}
 	}
-	e.History(0, "c", hub.Query{}) // nobody hears of it
+	e.History(0, "c", hub.Query{}) // its outcome is not told
 	if got := history(hub.Query{Last: 1}); len(got.Publications) != 1 {
 		t.Errorf("page is %+v", got)
 	}

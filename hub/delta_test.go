@@ -6,8 +6,9 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// TestDeliveriesHaveABaseWhereItIsWanted: the one before in the channel, from the second
-// on, for everybody while one subscription wants it, and for nobody else.
+// TestDeliveriesHaveABaseWhereItIsWanted: the publication before in the channel, from
+// the second on, for all subscriptions of the channel while one wants it, and for no
+// others.
 func TestDeliveriesHaveABaseWhereItIsWanted(t *testing.T) {
 	h := newHub(t, newBroker(), nil)
 	s, other := connect(t, h), connect(t, h)

@@ -11,8 +11,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// A hub that dismisses its sessions serves them until their turn comes, and those that
-// come meanwhile.
+// A hub that dismisses its sessions serves them until their turn comes, and new ones
+// that come meanwhile.
 func TestDismissAtPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, nil)
@@ -74,7 +74,7 @@ func TestDismissAtPace(t *testing.T) {
 		}
 		mu.Unlock()
 
-		// One that does not go does not hold it up for ever.
+		// A session that does not go does not hold it up for ever.
 		if _, err := h.Connect("test", nil); err != nil {
 			t.Fatal(err)
 		}

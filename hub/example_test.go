@@ -46,7 +46,7 @@ func Example() {
 			switch {
 			case p.Outcome != nil && p.Outcome.Tag == subscribing:
 				fmt.Println("subscribed:", p.Outcome.Err == nil)
-				// Somebody else publishes. A session can, too: session.Publish.
+				// The program publishes. A session can, too: session.Publish.
 				if _, _, err := h.Publish(context.Background(), hub.Message{Channel: "chat/kitchen", Kind: hub.Text, Data: []byte("tea is ready")}); err != nil {
 					log.Fatal(err)
 				}

@@ -9,8 +9,9 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// What has expired when it is its turn is passed over with one gap that says so, live and
-// in a replay; what has not is delivered, and the history keeps all of it.
+// Publications that have expired when it is their turn are passed over with one gap that
+// says so, live and in a replay. The others are delivered, and the history keeps all of
+// them.
 func TestExpiredIsPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, nil)

@@ -165,8 +165,8 @@ func TestEpochChangesDuringRead(t *testing.T) {
 }
 
 // TestBusyChannelWithoutHistory publishes during every read. Without history
-// there is nothing to wait for: one gap, up to where what was delivered during
-// the read follows, and then live.
+// there is nothing to wait for: one gap, up to the deliveries during the read, and then
+// live.
 func TestBusyChannelWithoutHistory(t *testing.T) {
 	broker := &scriptedBroker{top: pos("e", 4)}
 	h := newHub(t, broker, &hub.Options{NoHistory: true})
@@ -187,8 +187,8 @@ func TestBusyChannelWithoutHistory(t *testing.T) {
 	}
 }
 
-// TestUnreadableDelivery is a broker against its contract: what it delivers is
-// not in its history, and no gap is admitted. The loss is announced all the
+// TestUnreadableDelivery is a broker against its contract: its deliveries are not in its
+// history, and no gap is admitted. The loss is announced all the
 // same, and the broker is not asked for ever.
 func TestUnreadableDelivery(t *testing.T) {
 	broker := &scriptedBroker{top: pos("e", 0), history: func(q hub.Query) (hub.Page, error) {
@@ -255,7 +255,7 @@ func TestHistoryFails(t *testing.T) {
 		broker.deliver(pos("e", 4))
 		want(t, e.drain(), "e:4")
 
-		// The next failure begins with a short pause, and nothing is tried for those that left.
+		// The next failure begins with a short pause, and nothing is tried for sessions that left.
 		broker.history = func(hub.Query) (hub.Page, error) { return hub.Page{}, broken }
 		for _, leave := range []func(){func() { e.unsubscribe("c") }, e.Close} {
 			broker.reads = 0

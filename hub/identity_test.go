@@ -159,7 +159,7 @@ func TestAttributesThatCannotBe(t *testing.T) {
 	}
 }
 
-// What an Observer is told of sessions adds up, whatever ends when.
+// The news of sessions to an Observer adds up, in any order of endings.
 func TestObserverIsTold(t *testing.T) {
 	sessions, members := 0, make(map[string]int)
 	var why error
@@ -203,8 +203,7 @@ func TestClearHistory(t *testing.T) {
 	}
 }
 
-// Sessions are ended at the pace that was asked for, and what is left when the time is
-// up is ended then.
+// Sessions are ended at the pace that was asked for, and the rest when the time is up.
 func TestShutdownAtPace(t *testing.T) {
 	for name, row := range map[string]struct {
 		perSecond int

@@ -59,7 +59,7 @@ func TestListChannels(t *testing.T) {
 	}
 }
 
-// A broker that does not know its channels leaves those with subscribers.
+// With a broker that does not know its channels the list has those with subscribers.
 func TestListChannelsOfSubscribersOnly(t *testing.T) {
 	h := newHub(t, immediate{newBroker()}, nil)
 	e := connect(t, h)
@@ -138,7 +138,7 @@ func TestPatternsAreNoChannels(t *testing.T) {
 	}
 	check(0, "")
 	publish(t, h, "room/8", "1")
-	check(1, "room/8 0") // it is given to somebody
+	check(1, "room/8 0") // a pattern is given it
 	e.Close()
 	check(0, "room/8 0")
 }

@@ -48,7 +48,7 @@ type edge struct {
 	takes   int
 }
 
-// Take is that of the session, with every second call as TakeRuns, whose runs come one by one.
+// Take is Session.Take, with every second call as TakeRuns, whose runs come one by one.
 func (e *edge) Take(dst []hub.Push) ([]hub.Push, error) {
 	if e.takes++; e.takes%2 == 1 {
 		return e.Session.Take(dst)

@@ -35,7 +35,7 @@ func (m *milestones) observer() *hub.Observer {
 	return &hub.Observer{Subscribed: note("begins"), Gapped: note("gap"), Unsubscribed: note("ends")}
 }
 
-// of returns those of a session and a channel since the last subscription began.
+// of returns the milestones of a session and a channel since the last subscription began.
 func (m *milestones) of(s *hub.Session, channel string) (list []milestone) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -127,7 +127,7 @@ func TestMilestones(t *testing.T) {
 	for i, m := range told.told {
 		got := fmt.Sprintf("%s e:%d", m.kind, m.Position.Offset)
 		if m.Gap != nil {
-			// Two of those that were left were taken with the gap.
+			// Two of the rest were taken with the gap.
 			got = fmt.Sprintf("%s e:%d e:%d-e:%d", m.kind, m.Gap.To.Offset, m.Gap.From.Offset, m.Gap.To.Offset)
 		}
 		if i >= len(want) || got != want[i] || m.Channel != "chat" || m.session != e.Session {

@@ -15,8 +15,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// modelBroker is a broker whose every step is taken by a test: what is published
-// is delivered, lost or read in any order that the contract allows. Offsets have
+// modelBroker is a broker whose every step is taken by a test: publications are
+// delivered, lost or read in any order that the contract allows. Offsets have
 // holes. Only the test's goroutine changes its logs.
 type modelBroker struct {
 	t         *testing.T
@@ -117,7 +117,7 @@ func (b *modelBroker) held(l *modelLog) []*hub.Publication {
 	return l.all[max(0, len(l.all)-b.keep):]
 }
 
-// read answers a call by what is so now.
+// read answers a call by the present state.
 func (b *modelBroker) read(c *modelCall) {
 	held := b.held(c.log)
 	c.isRead = true
@@ -221,7 +221,7 @@ type modelRun struct {
 	h       *hub.Hub
 }
 
-// modelClient is a session and what its client knows.
+// modelClient is a session and its client's knowledge.
 type modelClient struct {
 	e        *edge
 	accounts map[string]*modelAccount // by channel
@@ -436,7 +436,7 @@ func (r *modelRun) check(l *modelLog, a *modelAccount, p hub.Push) {
 		if p.Gap.From != a.last {
 			r.failf("a gap from %v, but the last position was %v", p.Gap.From, a.last)
 		}
-		// What is held still was held when the gap was found.
+		// Publications that are held still were held when the gap was found.
 		for _, q := range r.b.held(l) {
 			if q.Position.Epoch == p.Gap.To.Epoch && q.Position.Offset <= p.Gap.To.Offset &&
 				(a.last.Epoch != q.Position.Epoch || q.Position.Offset > a.last.Offset && a.last.Offset <= r.b.top(l).Offset) {

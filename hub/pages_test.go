@@ -107,7 +107,7 @@ func (c *crowd) close() {
 	}
 }
 
-// numbers are those from first to last.
+// numbers are the numbers from first to last.
 func numbers(first, last int) (list []string) {
 	for n := first; n <= last; n++ {
 		list = append(list, strconv.Itoa(n))
@@ -242,7 +242,7 @@ func TestSlowClientsAreNotPaced(t *testing.T) {
 	})
 }
 
-// A hub that is closed leaves no timer and nobody in line.
+// A hub that is closed leaves no timer and no session in line.
 func TestClosedWhileHistoriesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, hub.Options{HistoryPagesPerSecond: 1}, 3)

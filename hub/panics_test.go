@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/hub/brokertest"
 )
 
-// logged collects what is logged.
+// logged collects log records.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -68,7 +68,7 @@ func TestBrokerPanics(t *testing.T) {
 		h.BeginHistory("c", hub.Query{}, func(_ hub.Page, err error) { begun <- err })
 		check("BeginHistory", <-begun, "History")
 
-		// One that replays is behind, and loses nothing.
+		// A session that replays is behind, and loses nothing.
 		since := publish(t, h, "c", "0")
 		publish(t, h, "c", "1", "2")
 		e.subscribe("c", hub.SubscribeOptions{Since: since})
@@ -110,7 +110,7 @@ func (b *panickyBroker) Listen(ctx context.Context, channel string) (hub.Positio
 }
 
 // TestImmediateBrokerPanics: a channel is not left in the middle of being asked for,
-// which would keep everybody from it.
+// which would keep all sessions from it.
 func TestImmediateBrokerPanics(t *testing.T) {
 	b := &panickyBroker{newBroker(), true}
 	h := newHub(t, b, &hub.Options{Logger: slog.New(slog.DiscardHandler)})

@@ -14,8 +14,9 @@ import (
 	"github.com/godwit-io/godwit/hub/brokertest"
 )
 
-// patternModel is what random clients of patterns are owed. A client is owed what is
-// published in a channel while something of it matches that: once, in order, or in a gap.
+// patternModel is the publications owed to random clients of patterns. A client is owed
+// the publications of a channel while one of its subscriptions matches it: once, in
+// order, or in a gap.
 type patternModel struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -36,7 +37,7 @@ type patternClient struct {
 	tracker *hub.VectorTracker
 	resumes bool // it has one pattern, and comes back with its vector
 
-	// What was the newest when its pattern began. What came later may take its place.
+	// The newest when its pattern began. A later one may take its place.
 	newest map[string]bool
 }
 
@@ -214,7 +215,7 @@ func (c *patternClient) insists(channel string, owed []hub.Position) (n int) {
 	return n
 }
 
-// forgive takes the first n out of what is owed.
+// forgive takes the first n out of the owed publications.
 func (c *patternClient) forgive(channel string, n int) {
 	for _, position := range c.owed[channel][:n] {
 		c.gapped[position.String()+channel] = c.resumes
@@ -222,7 +223,7 @@ func (c *patternClient) forgive(channel string, n int) {
 	c.owed[channel] = c.owed[channel][n:]
 }
 
-// settle lets everybody have everything.
+// settle lets every client have everything.
 func (m *patternModel) settle() {
 	for i, c := range m.clients {
 		if c.e == nil {
@@ -244,7 +245,7 @@ func (m *patternModel) settle() {
 		for channel, owed := range c.owed {
 			left += c.insists(channel, owed)
 		}
-		if left > c.missed { // some of those that were announced may have been read from history later
+		if left > c.missed { // some of the announced ones may have been read from history later
 			m.failf("%d is owed %v still, and %d were announced", i, c.owed, c.missed)
 		}
 		for channel, owed := range c.owed {

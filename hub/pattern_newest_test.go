@@ -20,7 +20,7 @@ func drainAll(e *edge) (got []hub.Push) {
 	return got
 }
 
-// TestPatternBeginsWithNewest: of each channel the newest so many, and then what is new.
+// TestPatternBeginsWithNewest: of each channel the newest so many, and then the new ones.
 func TestPatternBeginsWithNewest(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestPatternBeginsWithNewest(t *testing.T) {
 	}
 }
 
-// TestPatternNewestLosesNothing: what is published while the newest are looked for comes in
-// order, without a loss, however many it is.
+// TestPatternNewestLosesNothing: publications while the newest are looked for come in
+// order, without a loss, in any number.
 func TestPatternNewestLosesNothing(t *testing.T) {
 	for _, early := range []int{0, 1, 5} { // publications before the pattern is subscribed to
 		synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestPatternNewestLosesNothing(t *testing.T) {
 }
 
 // TestPatternNewestIsOwed: a client that goes away before it was given the newest is given
-// them when it comes back, and what is newer than its vector, too.
+// them when it comes back, and those newer than its vector, too.
 func TestPatternNewestIsOwed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil, nil)

@@ -134,8 +134,8 @@ func TestPatternsConcurrently(t *testing.T) {
 	}
 }
 
-// TestPatternLosses: what was lost on the way is found, in channels that the session
-// knows and in others.
+// TestPatternLosses: publications lost on the way are found, in channels that the
+// session knows and in others.
 func TestPatternLosses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := newBroker()

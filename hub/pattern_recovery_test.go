@@ -22,7 +22,7 @@ func sorted(pushes []hub.Push) string {
 	return channelsOf(byChannel)
 }
 
-// away is what was given to a client before it went away.
+// away is the publications given to a client before it went away.
 func away(t *testing.T, e *edge, pattern string, channelsMax int) *hub.Vector {
 	t.Helper()
 	o := e.outcome(func(tag uint64) { e.Subscribe(tag, pattern, hub.SubscribeOptions{}) })
@@ -36,7 +36,7 @@ func away(t *testing.T, e *edge, pattern string, channelsMax int) *hub.Vector {
 	return tracker.Vector()
 }
 
-// follow notes what is taken.
+// follow notes the pushes that are taken.
 func follow(e *edge, v *hub.Vector, channelsMax int) *hub.Vector {
 	tracker := hub.NewVectorTracker(v, channelsMax, 0)
 	for _, p := range e.drain() {

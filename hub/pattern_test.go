@@ -104,7 +104,7 @@ func TestPatternsLeaveUsersAlone(t *testing.T) {
 	wantChannels(t, e, "@ann/x:2")
 }
 
-// TestOverlaps: each publication is given once, whatever comes and goes.
+// TestOverlaps: each publication is given once, while subscriptions come and go.
 func TestOverlaps(t *testing.T) {
 	h := newHub(t, nil, nil)
 	e := connect(t, h)

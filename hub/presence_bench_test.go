@@ -104,7 +104,7 @@ func BenchmarkPresenceAudience(b *testing.B) {
 }
 
 // BenchmarkPresencePage is a page of a channel: the first one since a window ended,
-// and one that others have asked for; and where nobody watches.
+// and one that others have asked for; and in a channel that is not watched.
 func BenchmarkPresencePage(b *testing.B) {
 	for _, watches := range []int{0, 1} {
 		for _, members := range []int{100, 10_000} {

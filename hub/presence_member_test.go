@@ -12,8 +12,8 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// A subscription with a Member shows that one, in lists and in what others are told, and
-// the rest of its session shows who the session is.
+// A subscription with a Member shows that one, in lists and to watchers, and the rest of
+// its session shows the session's identity.
 func TestASubscriptionShowsItsMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)

@@ -24,7 +24,7 @@ func (n *neighbours) note(format string, args ...any) {
 	n.told = append(n.told, fmt.Sprintf(format, args...))
 }
 
-// take is what was told since the last call.
+// take returns the news since the last call.
 func (n *neighbours) take() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -107,8 +107,8 @@ func TestNeighboursAreTold(t *testing.T) {
 	})
 }
 
-// TestSessionInTwoHubs: a session that two hubs claim while it moves is a member once, and nobody is
-// told of the move.
+// TestSessionInTwoHubs: a session that two hubs claim while it moves is a member once, and no
+// watcher is told of the move.
 func TestSessionInTwoHubs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, n := newHub(t, nil, nil), &neighbours{}

@@ -143,13 +143,13 @@ func (m *presenceModel) truth(byUser bool) map[string]bool {
 
 func (m *presenceModel) step() {
 	switch n := m.random.IntN(100); {
-	case n < 50: // somebody comes or goes
+	case n < 50: // a session comes or goes
 		m.toggle(m.edges[m.random.IntN(len(m.edges))])
 	case n < 52: // many do
 		for range m.random.IntN(500) {
 			m.toggle(m.edges[m.random.IntN(len(m.edges))])
 		}
-	case n < 54: // somebody leaves for good, and another one takes the place
+	case n < 54: // a session leaves for good, and another one takes the place
 		i := m.random.IntN(len(m.edges))
 		e := m.edges[i]
 		e.Close()
@@ -229,7 +229,7 @@ func (m *presenceModel) follow() {
 	m.followers = append(m.followers, f)
 }
 
-// check waits for the end of the window, has everybody read what is left, and compares.
+// check waits for the end of the window, has every watcher read the rest, and compares.
 func (m *presenceModel) check() {
 	m.t.Helper()
 	for range 3 { // reading can meet the end of a window
@@ -270,7 +270,7 @@ func (m *presenceModel) check() {
 	m.followers[0].histories = nil
 }
 
-// TestPresenceModel: rosters and changes add up to who is there.
+// TestPresenceModel: rosters and changes add up to the present members.
 func TestPresenceModel(t *testing.T) {
 	for _, isImmediate := range []bool{true, false} {
 		t.Run(fmt.Sprint("immediate=", isImmediate), func(t *testing.T) {

@@ -118,7 +118,7 @@ func TestPresenceQueries(t *testing.T) {
 	}
 }
 
-// TestOneRosterIsHeld: whatever a client asks for, one page of members waits for it.
+// TestOneRosterIsHeld: with any number of requests of a client, one page of members waits for it.
 func TestOneRosterIsHeld(t *testing.T) {
 	h := newHub(t, nil, nil)
 	e := connect(t, h)

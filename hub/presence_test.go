@@ -194,7 +194,7 @@ func TestFlapIsNoNews(t *testing.T) {
 func TestUsersComeWithTheirFirstSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
-		h.join("ann", "12") // nobody knows who 12 is
+		h.join("ann", "12") // the user of 12 is not known
 		if n := h.edge("w").watch(true); n != 2 {
 			t.Errorf("%d users when it begins, want 2", n)
 		}
@@ -222,8 +222,8 @@ func TestUsersComeWithTheirFirstSession(t *testing.T) {
 	})
 }
 
-// TestBothKindsOfWatches: the one that comes in the middle of a window is told what
-// has changed since the roster that it can read.
+// TestBothKindsOfWatches: a watch that begins in the middle of a window is told the
+// changes since the roster that it can read.
 func TestBothKindsOfWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)

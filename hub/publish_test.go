@@ -105,7 +105,7 @@ func TestBrokerErrorsAreRecognised(t *testing.T) {
 	e.subscribe("b", hub.SubscribeOptions{})
 }
 
-// TestOptions: what is negative is refused, and a refused hub leaves its broker alone.
+// TestOptions: negative values are refused, and a refused hub leaves its broker alone.
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]hub.Options{
 		"Retention.Count": {Retention: hub.Retention{Count: -1}}, "Retention.Age": {Retention: hub.Retention{Age: -1}, NoHistory: true},
@@ -132,7 +132,7 @@ func TestOptions(t *testing.T) {
 	e.subscribe("c", hub.SubscribeOptions{}) // which it is not yet
 }
 
-// TestNoLimit: a session without limits holds what it is given.
+// TestNoLimit: a session without limits holds everything that it is given.
 func TestNoLimit(t *testing.T) {
 	h := newHub(t, nil, &hub.Options{
 		Retention: hub.Retention{Count: hub.NoLimit, Age: hub.NoLimit}, PublicationBytesMax: hub.NoLimit,

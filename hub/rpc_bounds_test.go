@@ -160,8 +160,8 @@ func TestBoundOfHandlers(t *testing.T) {
 	}
 }
 
-// What a session does not take is bounded, and another one is given what it would
-// have been.
+// The calls that a session does not take are bounded, and further ones are given to
+// another session.
 func TestAnswererThatDoesNotTake(t *testing.T) {
 	for _, row := range []struct {
 		options hub.Options

@@ -27,7 +27,7 @@ func specificity(pattern string) string {
 	return strings.Join(segments, "")
 }
 
-// The tree finds what a look at every pattern finds, and forgets what was removed.
+// The tree finds the same as a look at every pattern, and forgets removed patterns.
 func TestRoutesAgainstAllPatterns(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	segment := func(words ...string) string { return words[r.IntN(len(words))] }
@@ -90,7 +90,7 @@ func TestRoutesAgainstAllPatterns(t *testing.T) {
 	}
 }
 
-// Methods and patterns of methods are those of channels, so that grants mean them.
+// Methods and their patterns are written like those of channels, so that grants mean them.
 func FuzzMethod(f *testing.F) {
 	for _, name := range []string{"math/add", "math/*", "**", "", "a//b", "../a", "{user}", "@ann/x", "ü", "a\x00", strings.Repeat("a", 256)} {
 		f.Add(name)

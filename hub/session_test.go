@@ -358,7 +358,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("History: %v", err)
 		}
 
-		// First what was queued, then the reason, each with its wake.
+		// First the queue, then the reason, each with its wake.
 		<-e.woken
 		got, err := e.Take(nil)
 		if err != nil {

@@ -2,8 +2,8 @@ package hub
 
 import "fmt"
 
-// Backlogs counts what waits in the backlogs of s, one by one, and panics if that is not
-// what is accounted for.
+// Backlogs counts the publications in the backlogs of s, one by one, and panics if the
+// accounts differ.
 func (s *Session) Backlogs() (count, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

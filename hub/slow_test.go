@@ -98,7 +98,7 @@ func TestSlowPolicies(t *testing.T) {
 	}
 }
 
-// Memory does not grow with what is published, and Stats have what was left out.
+// Memory does not grow with the publications, and Stats count those left out.
 func TestConflatedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { conflatedIsBounded(t, 5000) })
 	synctest.Test(t, func(t *testing.T) { conflatedIsBounded(t, 1<<20) }) // the count is the bound
@@ -280,8 +280,8 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-// What was asked for is replayed, however slow the client is; what comes meanwhile is
-// conflated, and follows.
+// The requested history is replayed, however slow the client is; publications meanwhile
+// are conflated, and follow.
 func TestReplayIsNotConflated(t *testing.T) {
 	h := slowHub(t, &hub.Options{QueueBytesMax: 20, QueueCountMax: 5}, hub.Policy{Slow: hub.Conflate})
 	put(t, h, "c", "a=1", "a=2", "a=3", "a=4", "a=5", "a=6", "a=7", "a=8", "a=9")
@@ -349,7 +349,7 @@ func policyChangesUnderSubscription(t *testing.T) {
 	want(t, e.drain(), "9 10")
 }
 
-// What has expired is in a gap of its own.
+// Expired publications are in a gap of their own.
 func TestExpiredInBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := slowHub(t, nil, hub.Policy{Slow: hub.Conflate})

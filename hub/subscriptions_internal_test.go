@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Whatever is added and removed, it is as a map would have it.
+// After any additions and removals, it is as a map would have it.
 func TestSubscriptions(t *testing.T) {
 	var s subscriptions
 	want := map[string]*subscription{}

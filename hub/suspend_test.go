@@ -52,7 +52,7 @@ func TestSuspendedSessionGoesOnFromWhereItsClientIs(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
-	publish(t, h, "b", "x") // nobody has asked for b again
+	publish(t, h, "b", "x") // b was not subscribed to again
 	if pushes := s.drain(); len(pushes) != 0 {
 		t.Errorf("b was not resumed and handed out %v", pushes)
 	}
@@ -171,8 +171,8 @@ func TestSubscriptionThatHadNotBegunIsAskedForAnew(t *testing.T) {
 	})
 }
 
-// TestSuspendedPatternIsSilentUntilItsVectorComes: what was queued and what is published
-// meanwhile, also in a channel that is new, comes after the vector was given, once.
+// TestSuspendedPatternIsSilentUntilItsVectorComes: publications queued before and
+// published meanwhile, also in a new channel, come after the vector was given, once.
 func TestSuspendedPatternIsSilentUntilItsVectorComes(t *testing.T) {
 	h := newHub(t, newBroker(), nil)
 	s := connect(t, h)

@@ -8,7 +8,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// Every way to publish is watched, and what it is given as a trace goes with the
+// Every way to publish is watched, and the trace that it is given goes with the
 // publication to the edges that deliver it.
 func TestPublicationsAreWatched(t *testing.T) {
 	for _, broker := range []hub.Broker{newBroker(), struct{ hub.Broker }{newBroker()}} { // the second one may wait

@@ -13,7 +13,7 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// runsOf shows what is taken as runs: "[a b c] d".
+// runsOf shows the taken pushes as runs: "[a b c] d".
 func runsOf(t testing.TB, s *hub.Session) string {
 	t.Helper()
 	pushes, err := s.TakeRuns(nil)
@@ -98,7 +98,7 @@ func TestRuns(t *testing.T) {
 			if rest := runsOf(t, e.Session); rest != "" {
 				got += " " + rest
 			}
-			if name == "all that fits" { // what was fetched when the trail was full is taken one by one
+			if name == "all that fits" { // deliveries fetched when the trail was full are taken one by one
 				got = strings.NewReplacer("[", "", "]", "").Replace(got)
 				tt.want = strings.NewReplacer("[", "", "]", "").Replace(tt.want)
 			}
@@ -168,7 +168,7 @@ func TestRunsAreShared(t *testing.T) {
 }
 
 // TestTrailIsBounded: a session that never takes makes neither its channel hold more than
-// its queue may, nor the hub keep what it was owed once it is gone.
+// its queue may, nor the hub keep its deliveries once it is gone.
 func TestTrailIsBounded(t *testing.T) {
 	h := newHub(t, nil, &hub.Options{QueueBytesMax: 1 << 20, QueueCountMax: 200})
 	slow := connect(t, h)
@@ -204,8 +204,7 @@ func TestTrailIsBounded(t *testing.T) {
 }
 
 // TestTrailRace: publications of several publishers to sessions that take at any moment
-// come once each, in order, and the last one comes, too: that is the one that nothing
-// repairs.
+// come once each, in order, and the last one comes, too: its loss would not be repaired.
 func TestTrailRace(t *testing.T) {
 	rounds := 300
 	if testing.Short() {
@@ -265,7 +264,7 @@ func TestTrailRace(t *testing.T) {
 }
 
 // TestTrailEnds has a session take at the moment of a publication that it trails for. The
-// publication is in what it takes, or it is woken again.
+// session takes the publication, or is woken again.
 func TestTrailEnds(t *testing.T) {
 	rounds := 100_000
 	if testing.Short() || raceEnabled {
