@@ -9,7 +9,7 @@ import "github.com/godwit-io/godwit/hub/internal/shrinkmap"
 //	offsets   hash ─→ offset      how far it had come
 //	order     hash hash hash …    the oldest is the first to go to the floors
 //
-// A channel that comes back keeps its entry, and one that is forgotten again
+// A channel that comes back keeps its entry, and a channel that is forgotten again
 // before its entry was due has a second turn.
 type forgotten struct {
 	max     int

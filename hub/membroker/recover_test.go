@@ -44,7 +44,7 @@ func (n *notebook) Append(e Entry) error {
 // release tells everything, in order, until something is to be held.
 func (n *notebook) release() { n.hand(nil, false) }
 
-// tell tells everything, also what is held.
+// tell tells everything, also the held entries.
 func (n *notebook) tell(err error) { n.hand(err, true) }
 
 func (n *notebook) hold(is bool) {
