@@ -174,7 +174,7 @@ type Roster struct {
 	Count   int      `json:"count"` // how many sessions there are
 	Users   int      `json:"users"` // how many users, if it is by user
 	Cursor  string   `json:"cursor"`
-	Version uint64   `json:"version"` // see Members; 0 if nobody watches the channel
+	Version uint64   `json:"version"` // see Members; 0 if no session watches the channel
 }
 
 // Presence reads a page of the members of a channel. It returns a *Problem and others as Publish.

@@ -350,7 +350,8 @@ func reconnectOfCode(code uint16) (clientproto.Reconnect, bool) {
 	return known.Reconnect, true
 }
 
-// reconnectOfStatus is what a client does after a status in place of what it asked for (§3.9).
+// reconnectOfStatus is a client's reaction to a status in place of the answer that it asked
+// for (§3.9).
 func reconnectOfStatus(c Cause) clientproto.Reconnect {
 	switch {
 	case c.Status == 401:

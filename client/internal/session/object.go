@@ -36,7 +36,7 @@ type Gap struct {
 // that. With another connection a subscription is not behind until it is said again, so it is over then.
 type Behind struct {
 	Channel string `json:"channel"` // or the pattern; "" for everything that the session follows
-	Is      bool   `json:"is"`      // false: it is over, behind what was missed
+	Is      bool   `json:"is"`      // false: it is over, behind the missed publications
 	Detail  string `json:"detail"`  // why, "" when it is over
 }
 
