@@ -20,7 +20,7 @@ type Broker struct {
 
 	careful atomic.Bool             // it may wait
 	away    atomic.Pointer[remote]  // where it has moved to; nil: nowhere
-	house   atomic.Pointer[hosting] // nil: nobody is hosted
+	house   atomic.Pointer[hosting] // nil: no guest is hosted
 
 	mu     sync.Mutex // guards what follows
 	move   *Move      // nil: it is not moving
