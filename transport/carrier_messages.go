@@ -52,7 +52,7 @@ type MessageCarrier struct {
 // conversation, if it has ended at once. An answer with an error ends it.
 func (t *Transport) NewMessageCarrier(to Messenger, v *Visit, token string, d dialect.Dialect, answered func(*dialect.Answer, *dialect.Closing)) *MessageCarrier {
 	s := &MessageCarrier{to: to, answers: answered}
-	s.t, s.dialect, s.wake, s.visitor, s.singly = t, d, to.Wake, v.converse(token), true
+	s.t, s.dialect, s.wake, s.visitor = t, d, to.Wake, v.converse(token)
 	return s
 }
 
@@ -82,6 +82,7 @@ func (s *MessageCarrier) OnWake() {
 		return // OnDrain comes
 	}
 	m := scratches.Get().(*scratch)
+	m.singly = true
 	s.takeInTime(&s.alarm, m)
 	s.apply(m)
 }

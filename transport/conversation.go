@@ -27,7 +27,6 @@ type conversation struct {
 	visitor *visitor     // nil where nothing is guarded
 	asks    bool         // the visitor has commands that wait: it is not looked at with every delivery
 	paused  bool         // the client is not read, as it is busy; of a carrier that reads
-	singly  bool         // the carrier wants each message as a frame of its own
 	isOver  bool         // the dialect has said its last: what the client has sent before it knew counts for nothing
 	hasLeft bool         // the dialect was told that the conversation is over
 
@@ -131,7 +130,7 @@ func (c *conversation) take(m *scratch) {
 	}
 	var ended error
 	if c.session != nil {
-		if r, ok := c.dialect.(dialect.RunTaker); ok && !c.singly && r.TakesRuns() {
+		if r, ok := c.dialect.(dialect.RunTaker); ok && !m.singly && r.TakesRuns() {
 			pushes, ended = c.session.TakeRuns(pushes)
 		} else {
 			pushes, ended = c.session.Take(pushes)
@@ -437,6 +436,7 @@ type scratch struct {
 	effects  dialect.Effects
 	response response
 	fields   []byte // of a response, as the engine takes them
+	singly   bool   // the carrier wants each message as a frame of its own
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -451,6 +451,7 @@ func (m *scratch) recycle() {
 	m.effects.Reset()
 	m.response.reset()
 	m.fields = m.fields[:0]
+	m.singly = false
 	if cap(m.pushes) > pushesKept || cap(m.effects.Frames) > pushesKept {
 		*m = scratch{}
 	}
