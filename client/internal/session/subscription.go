@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -167,10 +168,36 @@ func (m *Machine) find(channel string) *Subscription {
 	return nil
 }
 
+// resuming returns the patterns that are subscribed to again and have come as far in a channel
+// as an active subscription has. What comes for that one is for them, too: the server gives a
+// publication to a session once (docs/protocol.md §5.5), and the reply to a pattern's
+// command may come behind it, with a vector that has it already.
+func (m *Machine) resuming(channel string) (patterns []*Subscription) {
+	for _, s := range m.subs {
+		if s.asked == 0 || s.vector == "" || !s.isPattern() {
+			continue
+		}
+		at, known := s.seen[channel]
+		if known && slices.ContainsFunc(m.subs, func(o *Subscription) bool { return o.isActive && o.at(channel) == at }) {
+			patterns = append(patterns, s)
+		}
+	}
+	return patterns
+}
+
+// at is how far s has come in a channel, zero if that is not known.
+func (s *Subscription) at(channel string) hub.Position {
+	if !s.isPattern() && s.Channel == channel {
+		return s.position
+	}
+	return s.seen[channel]
+}
+
 // publication gives a message to the subscriptions it comes for.
 func (m *Machine) publication(msg *Message) {
+	resuming := m.resuming(msg.Channel)
 	for _, s := range m.subs {
-		if !s.isActive || !s.takes(msg.Channel, msg.Position) {
+		if !s.isActive && !slices.Contains(resuming, s) || !s.takes(msg.Channel, msg.Position) {
 			continue
 		}
 		m.effects.Events = append(m.effects.Events, Delivery{To: s, Message: msg})
@@ -216,8 +243,9 @@ func (m *Machine) gap(g *Gap) {
 		}
 		m.effects.Events = append(m.effects.Events, Delivery{Gap: g})
 	}
+	resuming := m.resuming(g.Channel)
 	for _, s := range m.subs {
-		if !s.isActive {
+		if !s.isActive && !slices.Contains(resuming, s) {
 			continue
 		}
 		switch {
