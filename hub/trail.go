@@ -144,7 +144,7 @@ func (s *Session) endTrailing() (sub *subscription, t *trail, i, n int) {
 		}
 	}
 	n = int(t.n.Load())
-	return sub, t, min(int(s.trailsFrom-t.base), n), n
+	return sub, t, int(min(s.trailsFrom-t.base, uint32(n))), n
 }
 
 // lock locks the session for anything that has to do with what it is owed.
