@@ -10,12 +10,12 @@ import (
 
 	"github.com/godwit-io/godwit/clientproto"
 	"github.com/godwit-io/godwit/socketio/packet"
-	"github.com/godwit-io/godwit/transport"
 	"github.com/godwit-io/godwit/transport/dialect"
 )
 
-// describe returns the failure that tells a client of an error.
-func describe(t *transport.Transport) func(error) dialect.Failure {
+// describe returns the failure that tells a client of an error. others does so for those that are
+// not of this package.
+func describe(others func(error) dialect.Failure) func(error) dialect.Failure {
 	return func(err error) dialect.Failure {
 		var bad *eventError
 		switch {
@@ -26,7 +26,7 @@ func describe(t *transport.Transport) func(error) dialect.Failure {
 		case errors.Is(err, packet.ErrPlaceholder):
 			return dialect.Failure{Problem: clientproto.ProblemCommand, Detail: "a placeholder stands for no attachment"}
 		}
-		return t.Describe(err)
+		return others(err)
 	}
 }
 

@@ -51,13 +51,13 @@ func newPlayer(t testing.TB) *player {
 		t.Fatal(err)
 	}
 	p := &player{t: t, conn: conn, now: time.Unix(0, 0)}
-	p.settings = settings{main: "main", forms: newForms("main", false), describe: func(err error) dialect.Failure {
+	p.settings = settings{main: "main", forms: newForms("main", false), describe: describe(func(err error) dialect.Failure {
 		problem := clientproto.ProblemInternal
 		if _, ok := err.(*access.Refusal); ok {
 			problem = clientproto.ProblemForbidden
 		}
 		return dialect.Failure{Problem: problem, Detail: err.Error()}
-	}}
+	})}
 	return p
 }
 

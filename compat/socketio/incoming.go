@@ -20,8 +20,8 @@ const messageEvent = "message"
 const attachmentKey = "$base64"
 
 // publicationOf is the publication in a channel that an event with args is. It copies
-// what it needs of both. attachments are what placeholders in args stand for. The error
-// is the error of a placeholder that stands for none.
+// what it needs of both. attachments are what placeholders in args stand for. An event
+// without a name and a placeholder that stands for nothing are errors.
 //
 //	("hello")             text
 //	(Buffer)              bytes
@@ -29,6 +29,10 @@ const attachmentKey = "$base64"
 //	(), (1,2)             JSON, an array of a shape that says so
 //	({"file":Buffer})     JSON, with {"$base64":"…"} and a shape that says so
 func publicationOf(channel, event string, args packet.Args, attachments [][]byte) (hub.Message, error) {
+	if event == "" {
+		// To everybody else a publication without an event's name has none, and comes back as a message.
+		return hub.Message{}, &eventError{event, "it has no name; socket.send sends without one"}
+	}
 	m := hub.Message{Channel: channel}
 	var shape hub.Shape
 	switch only, count := soleArg(args); {

@@ -48,7 +48,7 @@ func New(t *transport.Transport, o *Options) (*Server, error) {
 	}
 	s.settings = settings{
 		main: options.Main, forms: newForms(options.Main, options.Recovery > 0), rules: rules, routed: options.BackendEvents,
-		isEcho: options.Echo, asksConnect: options.AsksConnect, describe: describe(t),
+		isEcho: options.Echo, asksConnect: options.AsksConnect, describe: describe(t.Describe),
 	}
 	s.legacy = s.settings
 	if options.Recovery > 0 {
