@@ -70,6 +70,7 @@ type loop struct {
 	turn       atomic.Uint64        // counts callbacks' turns, for the watchdog
 	current    atomic.Pointer[Conn] // whose turn it is
 	stalls     atomic.Uint64        // found by the watchdog
+	crashes    atomic.Uint64        // panics of blocking handlers, on goroutines that outlive the loop's
 	shed       atomic.Uint64        // opening handshakes, by Server.ShedAfter
 }
 

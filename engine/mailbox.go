@@ -186,14 +186,17 @@ func (m *mailbox) over() {
 // goroutine.
 func (m *mailbox) failed(h Handler, call calls, reason any) {
 	c, l := m.conn, m.conn.loop
+	l.crashes.Add(1)
 	c.panicked(h, reason)
 	c.mu.Lock()
 	m.closed = true
 	_ = c.proto.QueueClose(StatusInternalError, "internal error", l.clock()) // unless one is owed or sent already
 	c.mu.Unlock()
+	if call == callClose {
+		return
+	}
 	l.do(func() {
-		l.tally.Panics++
-		if call != callClose && c.state == stateOpen {
+		if c.state == stateOpen {
 			l.failConn(c, reason)
 		}
 	})

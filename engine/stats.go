@@ -66,6 +66,7 @@ func (s *Server) Stats() []Stats {
 		all[i] = l.public
 		l.mu.Unlock()
 		all[i].Conns = int(l.open.Load())
+		all[i].Panics += l.crashes.Load()
 		all[i].Stalls = l.stalls.Load()
 		all[i].Shed = l.shed.Load()
 		all[i].Lag = l.lagNow(all[i].laps)
