@@ -43,7 +43,7 @@ func TestBucket(t *testing.T) {
 	if b.IsFull(start.Add(time.Hour)) || !b.IsFull(start.Add(time.Hour+300*time.Millisecond)) {
 		t.Error("it is full at another time than 300 ms after it was emptied")
 	}
-	if size := unsafe.Sizeof(b); size != 8 {
+	if size := unsafe.Sizeof(b); size != 16 {
 		t.Errorf("it has %d bytes", size)
 	}
 }
@@ -81,27 +81,109 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A clock that is set back, even by years, locks nobody out.
+// A clock that is set back, even by years, neither locks anybody out nor fills a bucket.
 func TestClockSetBack(t *testing.T) {
 	limit := ratelimit.PerSecond(1, 5)
 	var b ratelimit.Bucket
 	table := ratelimit.NewTable[string](10)
+	now := time.Now()
 	for range 5 {
-		b.Allow(start, limit)
-		table.Allow(start, "a", limit)
+		b.Allow(now, limit)
+		table.Allow(now, "a", limit)
 	}
-	back := start.AddDate(-5, 0, 0)
-	if ok, wait := b.Allow(back, limit); ok || wait != time.Second {
-		t.Errorf("at once: %v, %v", ok, wait)
+	for _, step := range []struct {
+		after time.Duration
+		ok    bool
+		wait  time.Duration
+	}{{0, false, time.Second}, {999 * time.Millisecond, false, time.Millisecond}, {time.Second, true, 0}, {time.Second, false, time.Second}} {
+		at := setBack(now.Add(step.after), 5*365*24*time.Hour)
+		if ok, wait := b.Allow(at, limit); ok != step.ok || wait != step.wait {
+			t.Errorf("after %v: %v after %v, want %v after %v", step.after, ok, wait, step.ok, step.wait)
+		}
+		if ok, wait := table.Allow(at, "a", limit); ok != step.ok || wait != step.wait {
+			t.Errorf("table, after %v: %v after %v, want %v after %v", step.after, ok, wait, step.ok, step.wait)
+		}
 	}
-	if ok, wait := table.Allow(back, "a", limit); ok || wait != time.Second {
-		t.Errorf("table, at once: %v, %v", ok, wait)
+}
+
+// setBack is what time.Now returns in place of now if the clock was set back: the
+// monotonic reading is the same.
+func setBack(now time.Time, by time.Duration) time.Time {
+	// A Time with both begins with the seconds and nanoseconds of the clock; 30 bits are for those.
+	*(*uint64)(unsafe.Pointer(&now)) -= uint64(by/time.Second) << 30
+	return now
+}
+
+func TestSetBack(t *testing.T) {
+	now := time.Now()
+	back := setBack(now, time.Hour)
+	if back.Sub(now) != 0 || now.Round(0).Sub(back.Round(0)) != time.Hour {
+		t.Errorf("%v set back by an hour is %v", now, back)
 	}
-	if ok, _ := b.Allow(back.Add(time.Second), limit); !ok {
-		t.Error("not after a second")
+}
+
+// A goroutine that has read the clock and was not run for long after that is refused only if
+// nothing is left, and gives nothing back to the bucket.
+func TestLateReading(t *testing.T) {
+	const burst = 32
+	limit := ratelimit.PerSecond(burst, burst)
+	for _, late := range []time.Duration{time.Nanosecond, time.Second / 2, time.Second, time.Minute, time.Hour} {
+		for name, allow := range allowers(limit) {
+			now := start
+			for round, left := range []int{burst, 3, 1} { // after so long a pause that it has so many
+				now = now.Add(time.Hour + time.Duration(left)*time.Second/burst)
+				if round > 0 {
+					now = now.Add(-time.Hour)
+				}
+				if ok, _ := allow(now, 1); !ok {
+					t.Fatalf("%s: on time, with %d left: refused", name, left)
+				}
+				for i := range left - 1 {
+					if ok, wait := allow(now.Add(-late), 1); !ok {
+						t.Fatalf("%s: late by %v, with %d left: refused for %v", name, late, left-1-i, wait)
+					}
+				}
+				for range 3 {
+					if ok, wait := allow(now.Add(-late), 1); ok || wait <= 0 || wait > time.Second/burst {
+						t.Errorf("%s: late by %v, with none left: %v, %v", name, late, ok, wait)
+					}
+					if ok, wait := allow(now, 1); ok || wait != time.Second/burst {
+						t.Errorf("%s: on time, with none left: %v, %v", name, ok, wait)
+					}
+				}
+			}
+		}
 	}
-	if ok, _ := table.Allow(back.Add(time.Second), "a", limit); !ok {
-		t.Error("table: not after a second")
+}
+
+// After a larger limit the bucket counts as empty.
+func TestSmallerLimit(t *testing.T) {
+	large, small := ratelimit.Every(time.Hour, 10), ratelimit.PerSecond(1, 2)
+	var b ratelimit.Bucket
+	table := ratelimit.NewTable[string](10)
+	for i, allow := range []func(time.Time, ratelimit.Limit) (bool, time.Duration){
+		b.Allow,
+		func(now time.Time, l ratelimit.Limit) (bool, time.Duration) { return table.Allow(now, "a", l) },
+	} {
+		for range 10 {
+			allow(start, large)
+		}
+		if ok, wait := allow(start, small); ok || wait != time.Second {
+			t.Errorf("%d, at once: %v, %v", i, ok, wait)
+		}
+		if ok, _ := allow(start.Add(time.Second), small); !ok {
+			t.Errorf("%d: not after a second", i)
+		}
+	}
+}
+
+// allowers are a Bucket and a key of a Table.
+func allowers(limit ratelimit.Limit) map[string]func(time.Time, int) (bool, time.Duration) {
+	var b ratelimit.Bucket
+	table := ratelimit.NewTable[string](10)
+	return map[string]func(time.Time, int) (bool, time.Duration){
+		"bucket": func(now time.Time, n int) (bool, time.Duration) { return b.AllowN(now, limit, n) },
+		"table":  func(now time.Time, n int) (bool, time.Duration) { return table.AllowN(now, "a", limit, n) },
 	}
 }
 

@@ -51,8 +51,7 @@ func every(interval float64, burst int) Limit {
 }
 
 // take says what a bucket whose number is tat becomes at the moment now when n are
-// taken from it. If they cannot be, it says after how long they can. Every moment is
-// in nanoseconds since 1970.
+// taken from it. If they cannot be, it says after how long they can.
 //
 // This is the generic cell rate algorithm: tat, the theoretical arrival time, is
 // when the bucket is full again. Each taking moves it on by an interval, and it may
@@ -64,9 +63,8 @@ func (l Limit) take(tat, now int64, n int) (next int64, wait time.Duration) {
 		}
 		return tat, 0
 	}
-	// A number further ahead than any taking makes it is from before the clock was
-	// set back, or from a larger limit: the bucket counts as empty. Otherwise nothing
-	// would be allowed until the clock is there again.
+	// A number further ahead than any taking makes it is from a larger limit: the bucket
+	// counts as empty. Otherwise nothing would be allowed until the time is there.
 	tat = min(max(tat, now), now+l.window)
 	if int64(n) > l.window/l.interval {
 		return tat, Never
@@ -77,3 +75,7 @@ func (l Limit) take(tat, now int64, n int) (next int64, wait time.Duration) {
 	}
 	return next, 0
 }
+
+// slack is by how much the time of a Bucket may be late: one goroutine that is late may find
+// so much less of the burst.
+func (l Limit) slack() int64 { return l.window / 64 }

@@ -33,7 +33,8 @@ type Table[K comparable] struct {
 type tableShard[K comparable] struct {
 	mu      sync.Mutex
 	keysMax int
-	tats    map[K]int64 // the number of a Bucket for each
+	tats    map[K]int64 // when the bucket of each is full again, as a moment
+	latest  int64       // when it was asked last; time does not go back, as for a Bucket
 }
 
 // NewTable makes a table that holds at most keysMax keys, at least 1. A key takes
@@ -60,13 +61,14 @@ func (t *Table[K]) Allow(now time.Time, key K, l Limit) (ok bool, retryAfter tim
 // AllowN is Allow for n at once, all of them or none; n is 1 or more. With more than
 // the limit allows at once, retryAfter is Never.
 func (t *Table[K]) AllowN(now time.Time, key K, l Limit, n int) (ok bool, retryAfter time.Duration) {
-	at := now.UnixNano()
 	s := &t.shards[0]
 	if len(t.shards) > 1 {
 		s = &t.shards[maphash.Comparable(t.seed, key)%uint64(len(t.shards))]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := max(moment(now), s.latest)
+	s.latest = at
 	tat, known := s.tats[key]
 	next, wait := l.take(tat, at, n)
 	switch {
