@@ -33,7 +33,7 @@ type carrier struct {
 	isVirtual bool // it is in memory, and in a bubble of virtual time
 
 	// serve serves a Transport on h. What it starts ends with close.
-	serve func(t *testing.T, h *hub.Hub, o Options) *venue
+	serve func(t testing.TB, h *hub.Hub, o Options) *venue
 
 	// cannot says why a script cannot be carried, "" if it can.
 	cannot func(s *script) string
@@ -84,14 +84,14 @@ func listen(t *Transport, isHTTP2 bool) *venue {
 	}}
 }
 
-func serveOnGoroutines(_ *testing.T, h *hub.Hub, o Options) *venue {
+func serveOnGoroutines(_ testing.TB, h *hub.Hub, o Options) *venue {
 	return listen(newTransport(h, &o), false)
 }
 
-func serveHTTP2(_ *testing.T, h *hub.Hub, o Options) *venue { return listen(newTransport(h, &o), true) }
+func serveHTTP2(_ testing.TB, h *hub.Hub, o Options) *venue { return listen(newTransport(h, &o), true) }
 
 // serveBehindHTTP has WebSockets on one loop, which net/http gives it.
-func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
+func serveBehindHTTP(_ testing.TB, h *hub.Hub, o Options) *venue {
 	loops := &engine.Server{Handler: engine.NopHandler{}, Loops: 1, Subprotocols: Subprotocols(), Log: o.Logger}
 	o.Engine = loops
 	v := listen(newTransport(h, &o), false)
@@ -104,7 +104,7 @@ func serveBehindHTTP(_ *testing.T, h *hub.Hub, o Options) *venue {
 }
 
 // serveOnOneLoop has everything on one loop, so that whatever holds it up is noticed.
-func serveOnOneLoop(t *testing.T, h *hub.Hub, o Options) *venue {
+func serveOnOneLoop(t testing.TB, h *hub.Hub, o Options) *venue {
 	transport := newTransport(h, &o)
 	loops := &engine.Server{
 		Handler: engine.NopHandler{}, Loops: 1, Subprotocols: Subprotocols(), Log: o.Logger,
@@ -157,7 +157,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-func serveInMemory(_ *testing.T, h *hub.Hub, o Options) *venue {
+func serveInMemory(_ testing.TB, h *hub.Hub, o Options) *venue {
 	t := newTransport(h, &o)
 	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: t, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
@@ -173,7 +173,7 @@ func serveInMemory(_ *testing.T, h *hub.Hub, o Options) *venue {
 
 // carriedStage plays a script with clients on a carrier.
 type carriedStage struct {
-	t       *testing.T
+	t       testing.TB
 	carrier *carrier
 	venue   *venue
 	clients []*carried
@@ -238,7 +238,7 @@ func (s *carriedStage) countMembers(path string) int {
 func (a *act) isPoll() bool { return a.verb == verbGets && slices.Contains(a.fields, "Prefer") }
 
 // until waits for something that must happen soon and tells nobody.
-func until(t *testing.T, what string, has func() bool) {
+func until(t testing.TB, what string, has func() bool) {
 	t.Helper()
 	for expires := time.Now().Add(patience); !has(); runtime.Gosched() {
 		if time.Now().After(expires) {

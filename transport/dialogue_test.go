@@ -56,7 +56,7 @@ func speak(t *testing.T, s *script, isImmediate bool) (played *script) {
 }
 
 // newPlayer returns a player on a hub, which its caller closes, without a stage.
-func newPlayer(t *testing.T, s *script, isImmediate bool) *player {
+func newPlayer(t testing.TB, s *script, isImmediate bool) *player {
 	t.Helper()
 	h, _ := s.site()
 	p := &player{t: t, script: s, broker: newTroubled(isImmediate)}

@@ -39,7 +39,7 @@ type client interface {
 
 // player plays a script and writes down what is heard.
 type player struct {
-	t       *testing.T
+	t       testing.TB
 	script  *script
 	stage   stage
 	hub     *hub.Hub

@@ -19,7 +19,7 @@ func (l logLines) Write(p []byte) (int, error) {
 
 // A close frame is how a WebSocket ends, and no error. A connection that breaks is one.
 func TestLogOfEnds(t *testing.T) {
-	for name, serve := range map[string]func(*testing.T, *hub.Hub, Options) *venue{
+	for name, serve := range map[string]func(testing.TB, *hub.Hub, Options) *venue{
 		"goroutines": serveOnGoroutines, "behind net/http": serveBehindHTTP, "one loop": serveOnOneLoop,
 	} {
 		for _, c := range []struct {

@@ -14,7 +14,7 @@ import (
 // What a WebSocket sends as text is text, unless it said that it is JSON: by a
 // subprotocol, or in its URL, from where browsers need no answer.
 func TestPublishesJSON(t *testing.T) {
-	for name, serve := range map[string]func(*testing.T, *hub.Hub, Options) *venue{
+	for name, serve := range map[string]func(testing.TB, *hub.Hub, Options) *venue{
 		"goroutines": serveOnGoroutines, "behind net/http": serveBehindHTTP, "one loop": serveOnOneLoop,
 	} {
 		t.Run(name, func(t *testing.T) {
