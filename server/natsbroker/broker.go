@@ -44,6 +44,8 @@ type Broker struct {
 	violation    atomic.Pointer[string]             // the last one of a permission, which was logged
 	mayNotUpdate atomic.Bool                        // it was tried to change how much the stream keeps
 	underWay     atomic.Pointer[context.CancelFunc] // ends what manageLoop does
+	dialed       atomic.Uint64                      // counts connections that were begun
+	confirmed    atomic.Uint64                      // with which of them the era was confirmed; 0 for none
 	growing      chan struct{}                      // the stream is to keep more
 	doubts       atomic.Uint64                      // how often something may have been lost
 	settled      atomic.Uint64                      // that of the doubts that was looked into
@@ -285,6 +287,11 @@ func (g *gate) opened() <-chan struct{} {
 func (g *gate) set(open bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.change(open)
+}
+
+// change opens or closes the gate; mu is held.
+func (g *gate) change(open bool) {
 	switch {
 	case open && !g.isOpen:
 		close(g.open)
@@ -294,6 +301,18 @@ func (g *gate) set(open bool) {
 		g.since = time.Now()
 	}
 	g.isOpen = open
+}
+
+// openIf opens the gate if a condition holds, and reports whether it does. A closing
+// behind what ends the condition is not overtaken.
+func (g *gate) openIf(holds func() bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !holds() {
+		return false
+	}
+	g.change(true)
+	return true
 }
 
 // blame notes why the gate is closed, and reports whether that is news.

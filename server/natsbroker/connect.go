@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -32,6 +33,7 @@ func (b *Broker) connect() error {
 	options := []nats.Option{
 		nats.Name("godwit"),
 		nats.Timeout(dialTime),
+		nats.SetCustomDialer(&dialer{b: b}),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
@@ -69,6 +71,25 @@ func (b *Broker) connect() error {
 		return fmt.Errorf("natsbroker: %w", err)
 	}
 	return nil
+}
+
+// dialer dials for nats.go. It tells the broker before anything can come over the
+// connection; handlers of nats.go are called later, by another goroutine.
+type dialer struct{ b *Broker }
+
+// Dial implements nats.CustomDialer.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	d.b.dialing()
+	return net.DialTimeout(network, address, dialTime)
+}
+
+// dialing has nothing delivered and nothing sent until the era is confirmed. It is called
+// with the lock of the connection held.
+func (b *Broker) dialing() {
+	b.dialed.Add(1)
+	b.doubts.Add(1)
+	b.gate.set(false)
+	b.ring.stall()
 }
 
 func hasUser(urls []string) bool {

@@ -55,7 +55,7 @@ func (b *Broker) followed(s *shard, channel string) *tracker {
 	}
 	if b.unlisted.Add(1) > unlistedMax {
 		for _, t := range s.trackers { // any: that it is known matters for a loss alone
-			if t.sub == nil && t.asking == 0 && !t.busy {
+			if t.sub == nil && t.asking == 0 && !t.busy && len(t.held) == 0 {
 				b.unlisted.Add(-1)
 				b.drop(s, t)
 				break
@@ -78,11 +78,11 @@ func parseArrival(m *nats.Msg) (arrival, error) {
 
 // deliver delivers the held publications of a channel, and makes it not busy. The caller has made
 // it busy. A channel that has lost something goes on in a goroutine of its own, which
-// reads it first.
+// reads it first. What is not known to be of the era waits for confirm.
 func (b *Broker) deliver(s *shard, t *tracker) {
 	for {
 		s.mu.Lock()
-		if t.gone || b.isClosed() {
+		if t.gone || b.isClosed() || !b.isConfirmed() {
 			t.busy = false
 			s.mu.Unlock()
 			return
@@ -158,7 +158,13 @@ func (b *Broker) repair(s *shard, t *tracker) {
 	t.overflow, t.suspect = false, false
 	s.mu.Unlock()
 	top, err := b.readLost(s, t, from)
-	if err != nil && !errors.Is(err, errEraChanged) && !b.isClosed() {
+	switch {
+	case err == nil || errors.Is(err, errEraChanged) || b.isClosed():
+	case errors.Is(err, errMoved):
+		s.mu.Lock()
+		t.suspect = true // once more, when that is known
+		s.mu.Unlock()
+	default:
 		// The subscribers read it, each for itself; and the channel goes on.
 		// There may be many channels, so one of them is a matter of detail.
 		b.log.Debug("natsbroker: what a channel has lost could not be read; its subscribers read it themselves", "channel", t.channel, "error", err)
@@ -180,6 +186,9 @@ func (b *Broker) repair(s *shard, t *tracker) {
 // errEraChanged ends reading: all subscribers are told.
 var errEraChanged = errors.New("natsbroker: the epoch has changed meanwhile")
 
+// errMoved ends reading: what was read may be of another epoch.
+var errMoved = errors.New("natsbroker: the connection was made again meanwhile")
+
 // errHoles is the end of reading what the stream does not hold any more.
 var errHoles = errors.New("it is not held any more")
 
@@ -192,6 +201,7 @@ func (b *Broker) readLost(s *shard, t *tracker, from uint64) (top *stored, err e
 	if err != nil {
 		return nil, err
 	}
+	dialed := b.dialed.Load()
 	top, err = b.newest(ctx, t.subject)
 	if err != nil || top == nil || top.seq <= from {
 		return top, err
@@ -220,6 +230,9 @@ func (b *Broker) readLost(s *shard, t *tracker, from uint64) (top *stored, err e
 			case b.era.Load() != now:
 				s.mu.Unlock()
 				return top, errEraChanged
+			case !b.holds(now, dialed):
+				s.mu.Unlock()
+				return top, errMoved
 			case t.gone || m.seq <= t.last:
 				s.mu.Unlock()
 			default:

@@ -112,8 +112,8 @@ func (b *Broker) writeRecord(ctx context.Context, r *record, revision uint64) er
 
 // verify finds out which era the stream is in, and begins a new one if what was
 // promised of the last one does not hold: the stream is another one, or ends before it has
-// ended already.
-func (b *Broker) verify(ctx context.Context) error {
+// ended already. Everything that it goes by came over that connection, or a newer one.
+func (b *Broker) verify(ctx context.Context, dialed uint64) error {
 	for {
 		now, known := b.era.Load(), b.known.Load()
 		r, revision, err := b.readRecord(ctx)
@@ -125,7 +125,7 @@ func (b *Broker) verify(ctx context.Context) error {
 			return err
 		}
 		if r != nil && r.Created.Equal(s.created) && s.last >= r.High && (now == nil || now.epoch != r.Epoch || s.last >= known) {
-			b.adopt(r, s.last)
+			b.adopt(r, s.last, dialed)
 			return nil
 		}
 		next := record{Version: recordVersion, Epoch: rand.Text()[:10], Created: s.created, Base: s.last, High: s.last, Began: b.now().UTC()}
@@ -135,7 +135,7 @@ func (b *Broker) verify(ctx context.Context) error {
 				b.log.Warn("natsbroker: the stream has lost what it had; a new epoch begins, and subscribers are told of a gap",
 					"epoch", next.Epoch, "before", r.Epoch, "last", s.last, "expected", max(r.High, known))
 			}
-			b.adopt(&next, s.last)
+			b.adopt(&next, s.last, dialed)
 			return nil
 		case !errors.Is(err, errRecordChanged):
 			return err
@@ -156,20 +156,54 @@ func (b *Broker) Began() time.Time {
 }
 
 // adopt goes on in the era of a record.
-func (b *Broker) adopt(r *record, last uint64) {
+func (b *Broker) adopt(r *record, last, dialed uint64) {
 	now := b.era.Load()
 	if now != nil && now.epoch == r.Epoch {
 		raise(&b.known, last)
+		b.confirm(dialed)
 		return
 	}
+	b.confirmed.Store(0)
 	b.known.Store(max(r.Base, last))
 	b.floor.Store(max(r.Base, last))
 	b.era.Store(r.era())
-	if now == nil {
+	if now != nil {
+		b.restartTrackers(r.Base)
+		b.receiver.Lost("")
+	}
+	b.confirm(dialed)
+}
+
+// confirm says that what comes over that connection is of the era, and has delivered what
+// has waited for that.
+func (b *Broker) confirm(dialed uint64) {
+	if b.confirmed.Swap(dialed) == dialed {
 		return
 	}
-	b.restartTrackers(r.Base)
-	b.receiver.Lost("")
+	for i := range b.shards {
+		s := &b.shards[i]
+		var waiting []*tracker
+		s.mu.Lock()
+		for _, t := range s.trackers {
+			if !t.busy && (len(t.held) > 0 || t.overflow || t.suspect) {
+				t.busy = true
+				waiting = append(waiting, t)
+			}
+		}
+		s.mu.Unlock()
+		for _, t := range waiting {
+			b.deliver(s, t)
+		}
+	}
+}
+
+// isConfirmed reports whether what comes is of the era. Between the dialing of a connection
+// and the confirmation it may be of another one, with numbers that are others.
+func (b *Broker) isConfirmed() bool { return b.confirmed.Load() == b.dialed.Load() }
+
+// holds reports whether what was read since a number of dialed was loaded is of an era.
+func (b *Broker) holds(now *era, dialed uint64) bool {
+	return b.dialed.Load() == dialed && b.isConfirmed() && b.era.Load() == now
 }
 
 // poll looks whether the era is still that of the record, and notes how far the stream

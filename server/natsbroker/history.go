@@ -17,8 +17,9 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 		if err != nil {
 			return hub.Page{}, err
 		}
+		dialed := b.dialed.Load()
 		page, err := b.history(ctx, now, channel, q)
-		if err != nil || b.era.Load() == now {
+		if err != nil || b.holds(now, dialed) {
 			return page, b.failed(err)
 		}
 	}

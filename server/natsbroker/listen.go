@@ -69,24 +69,14 @@ func (b *Broker) shard(channel string) *shard {
 // Listen implements hub.Broker.
 func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, error) {
 	for {
-		now, err := b.serve(ctx)
-		if err != nil {
+		if _, err := b.serve(ctx); err != nil {
 			return hub.Position{}, err
 		}
 		t, err := b.beginListen(channel)
 		if err != nil {
 			return hub.Position{}, b.failed(err)
 		}
-		// Read before the newest: a publication of the channel that is not found is behind it.
-		floor := max(now.base, b.floor.Load())
-		var top *stored
-		err = b.flush(ctx)
-		if err == nil {
-			top, err = b.newest(ctx, t.subject)
-		}
-		if top != nil && top.seq <= now.base {
-			top = nil
-		}
+		now, top, floor, err := b.locate(ctx, t.subject)
 		isCurrent := b.endListen(t, now, top, floor, err)
 		switch {
 		case err != nil:
@@ -96,6 +86,28 @@ func (b *Broker) Listen(ctx context.Context, channel string) (hub.Position, erro
 			return now.position(floor), nil
 		default:
 			return now.position(top.offset()), nil
+		}
+	}
+}
+
+// locate returns the newest message of a subject, nil if there is none, and a number
+// that it is behind if it is not found, once the server has taken everything that was said to it before.
+func (b *Broker) locate(ctx context.Context, subject string) (now *era, top *stored, floor uint64, err error) {
+	for {
+		if now, err = b.serve(ctx); err != nil {
+			return now, nil, 0, err
+		}
+		dialed := b.dialed.Load()
+		// Read before the newest: a publication of the channel that is not found is behind it.
+		floor = max(now.base, b.floor.Load())
+		if err = b.flush(ctx); err == nil {
+			top, err = b.newest(ctx, subject)
+		}
+		if top != nil && top.seq <= now.base {
+			top = nil
+		}
+		if err != nil || b.holds(now, dialed) {
+			return now, top, floor, err
 		}
 	}
 }

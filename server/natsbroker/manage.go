@@ -84,11 +84,15 @@ func (b *Broker) recover() {
 	b.ring.stall()
 	wait := setUpWaitMin
 	for {
+		dialed := b.dialed.Load()
 		ctx, cancel := b.attempt(setUpTime)
-		err := b.setUp(ctx)
+		err := b.setUp(ctx, dialed)
 		cancel()
 		if err == nil {
-			break
+			if b.gate.openIf(b.isConfirmed) {
+				break
+			}
+			err = errMoved
 		}
 		b.gate.set(false)
 		if b.isClosed() {
@@ -112,14 +116,16 @@ func (b *Broker) recover() {
 		}
 		wait = min(2*wait, setUpWaitMax)
 	}
-	b.gate.set(true)
 	b.ring.resume()
+	if !b.isConfirmed() {
+		b.ring.stall() // dialing may have come before resume
+	}
 	nudge(b.checking)
 }
 
 // setUp returns nil once the stream is as it should be, the era is known, and the
 // stream takes messages.
-func (b *Broker) setUp(ctx context.Context) error {
+func (b *Broker) setUp(ctx context.Context, dialed uint64) error {
 	if !b.nc.IsConnected() {
 		if err := b.gate.reason(); err != nil {
 			return err
@@ -141,7 +147,7 @@ func (b *Broker) setUp(ctx context.Context) error {
 	if _, err := b.putBeacon(ctx); err != nil {
 		return b.explain("publishing to the stream "+b.names.stream, err)
 	}
-	return b.verify(ctx)
+	return b.verify(ctx, dialed)
 }
 
 // putBeacon stores a message of no channel, and returns its number: the stream has a

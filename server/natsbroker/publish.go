@@ -278,7 +278,11 @@ func (b *Broker) acknowledged(token string, m *nats.Msg) {
 		b.disturb()
 		return
 	}
-	o, ok, strange := b.ring.answer(number, a, b.era.Load())
+	now := b.era.Load()
+	if !b.isConfirmed() {
+		return // it is sent again once it is known what the number means
+	}
+	o, ok, strange := b.ring.answer(number, a, now)
 	if ok {
 		b.saw(a.seq)
 		o.to.Published(o.ticket, o.p)
