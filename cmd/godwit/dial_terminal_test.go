@@ -104,8 +104,10 @@ func (p *pane) paste(text string) {
 // shown as ▮ where it stands behind a line.
 func (p *pane) look() string {
 	p.t.Helper()
-	lines := strings.Split(strings.TrimRight(p.tmux("capture-pane", "-p"), "\n"), "\n")
-	cursor := p.tmux("display-message", "-p", "#{cursor_y} #{cursor_x}")
+	// One call of tmux: between two the program would draw, and the cursor would be that
+	// of another screen.
+	cursor, text, _ := strings.Cut(p.tmux("display-message", "-p", "#{cursor_y} #{cursor_x}", ";", "capture-pane", "-p"), "\n")
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	var y, x int
 	if _, err := fmt.Sscan(cursor, &y, &x); err != nil {
 		p.t.Fatal(err)
@@ -119,6 +121,10 @@ func (p *pane) look() string {
 	}
 	return varying.ReplaceAllString(strings.Join(lines, "\n")+"\n", "…")
 }
+
+// eraseBelow is what the program writes before it draws all of its input anew, as it
+// does when the input has grown or shrunk and when the terminal has.
+const eraseBelow = "\x1b[J"
 
 // varying is what differs from run to run: durations, addresses, sessions, positions.
 var varying = regexp.MustCompile(`\b[0-9.]+([mµn]s|s\b)|127\.0\.0\.1:[0-9]+|"(session|secret|position|time)": ?"[^"]*"|"after_ms": ?[0-9]+`)
@@ -231,7 +237,15 @@ func TestDialTerminal(t *testing.T) {
 	p.press("Enter")
 	s.hears(t, "{\n\t\"pasted\": [1,\n\t2]\n}")
 
+	p.sees("[1,2]}\n> ▮\n") // the input has shrunk
+	s.say <- "the terminal is wide"
+	p.sees("wide\n> ▮\n")
+	p.out.contains(t, "the terminal is wide")
 	p.tmux("resize-window", "-x", "30", "-y", "12")
+	p.out.wait(t, "an input that is drawn anew", func(text string) bool { // what is typed before belongs to either width
+		_, behind, _ := strings.Cut(text, "the terminal is wide")
+		return strings.Contains(behind, eraseBelow)
+	})
 	p.typed("words that are wrapped as the terminal is narrow now")
 	p.sees("now▮")
 	s.say <- "a message that is wrapped, too"
@@ -315,6 +329,11 @@ func TestDialTerminalConnect(t *testing.T) {
 	do(t, "", "pub", "chess", "before", "--server", url)
 	p := newPane(t, 180, 16, t.TempDir(), nil, "dial", url+"/connect")
 	p.sees("> ▮")
+	// Sent for a person who begins with another command, it is answered before or after
+	// that command is shown.
+	p.typed("connect")
+	p.press("Enter")
+	p.sees("(connect, …)\n> ▮\n")
 	p.typed("sub")
 	p.press("Tab")
 	p.sees("> subscribe ▮")
@@ -327,7 +346,7 @@ func TestDialTerminalConnect(t *testing.T) {
 	p.sees(`"data":"before"}`)
 	p.typed("moon")
 	p.press("Enter")
-	golden.Compare(t, "testdata/dial/connect.txt", p.sees("JSON goes as it is\n> ▮"))
+	golden.Compare(t, "testdata/dial/connect.txt", p.sees("JSON goes as it is\n> ▮\n"))
 	p.press("C-d")
 	p.sees("exit code 0")
 }
