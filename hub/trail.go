@@ -158,6 +158,11 @@ func (s *Session) lock() {
 // fetch queues the deliveries since the session was woken; s.mu is held, and it trails.
 func (s *Session) fetch() {
 	sub, t, i, n := s.endTrailing()
+	s.enqueueTrail(sub, t, i, n)
+}
+
+// enqueueTrail queues the deliveries i to n of a trail; s.mu is held.
+func (s *Session) enqueueTrail(sub *subscription, t *trail, i, n int) {
 	for ; i < n; i++ {
 		s.enqueue(sub, t.deliveries[i])
 	}
@@ -168,17 +173,13 @@ func (s *Session) fetch() {
 func (s *Session) takeRun(dst []Push, taken *portion) []Push {
 	sub, t, i, n := s.endTrailing()
 	if n-i < 2 || i < int(t.whole.Load()) || sub.traits&excludesOwn != 0 || !sub.last.isFollowedBy(t.deliveries[i].Publication) {
-		for ; i < n; i++ {
-			s.enqueue(sub, t.deliveries[i])
-		}
+		s.enqueueTrail(sub, t, i, n)
 		return s.takeQueue(dst, taken)
 	}
 	dst = s.takeQueue(dst, taken)
 	run := t.runFrom(i, n)
 	if len(s.queue) > 0 || sub.catching || taken.isLast(run.bytes) {
-		for ; i < n; i++ {
-			s.enqueue(sub, t.deliveries[i])
-		}
+		s.enqueueTrail(sub, t, i, n)
 		return dst
 	}
 	taken.count += n - i
