@@ -265,6 +265,12 @@ func TestFollowersAreBehind(t *testing.T) {
 		b, _ := startBroker(t, Options{URLs: []string{url}, Prefix: "behind"})
 		brokers = append(brokers, b)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, b := range brokers {
+		_, err := b.await(ctx) // elections may take longer than it is waited for a broker that is away
+		must(t, err)
+	}
 	p := newPublisher(brokers[0], "a")
 	since := listen(t, brokers[0], "a")
 	for range 200 {

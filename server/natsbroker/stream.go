@@ -180,31 +180,43 @@ func (b *Broker) setLimits(c *jetstream.StreamConfig) {
 	}
 }
 
+// ask is one request of several. A cluster without a leader does not answer at all, and
+// may have one a moment later.
+func ask[T any](ctx context.Context, most time.Duration, request func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	return request(ctx)
+}
+
 // makeStreams creates missing streams and mends existing ones.
 func (b *Broker) makeStreams(ctx context.Context) error {
-	if _, err := b.js.KeyValue(ctx, b.names.bucket); err != nil {
+	getBucket := func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.KeyValue(ctx, b.names.bucket) }
+	getStream := func(ctx context.Context) (jetstream.Stream, error) { return b.js.Stream(ctx, b.names.stream) }
+	if _, err := ask(ctx, requestTime, getBucket); err != nil {
 		if !errors.Is(err, jetstream.ErrBucketNotFound) {
 			return b.explain("asking for the bucket "+b.names.bucket, err)
 		}
-		_, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: b.names.bucket, Description: "The epoch of Godwit's histories",
-			History: 1, Storage: jetstream.FileStorage, Replicas: b.replicas(),
+		_, err := ask(ctx, 2*requestTime, func(ctx context.Context) (jetstream.KeyValue, error) {
+			return b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+				Bucket: b.names.bucket, Description: "The epoch of Godwit's histories",
+				History: 1, Storage: jetstream.FileStorage, Replicas: b.replicas(),
+			})
 		})
 		if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
 			return b.explain(fmt.Sprintf("making the bucket %s with %d replicas", b.names.bucket, b.replicas()), err)
 		}
 	}
-	s, err := b.js.Stream(ctx, b.names.stream)
+	s, err := ask(ctx, requestTime, getStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		c := b.made()
-		if _, err = b.js.CreateStream(ctx, c); err == nil {
+		if _, err = ask(ctx, 2*requestTime, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateStream(ctx, c) }); err == nil {
 			b.log.Info("natsbroker: the stream was made", "stream", c.Name, "replicas", c.Replicas, "storage", c.Storage.String(), "bytes", c.MaxBytes)
 			return nil
 		}
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return b.explain(fmt.Sprintf("making the stream %s with %d replicas in %v of %d bytes", c.Name, c.Replicas, c.Storage, c.MaxBytes), err)
 		}
-		s, err = b.js.Stream(ctx, b.names.stream)
+		s, err = ask(ctx, requestTime, getStream)
 	}
 	if err != nil {
 		return b.explain("asking for the stream "+b.names.stream, err)
