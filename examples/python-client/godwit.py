@@ -157,6 +157,7 @@ class Subscription(AsyncIterator[Event]):
         self._over = False
         self._pattern = "*" in channel.split("/") or channel.endswith("**")
         self._newest: dict[str, str] = {}  # of a pattern, the newest position of each channel
+        self._has_begun = False  # on this connection
         self._is_behind = False  # as was told last
 
     async def __anext__(self) -> Event:
@@ -176,15 +177,17 @@ class Subscription(AsyncIterator[Event]):
     def _put(self, event: Event) -> None:
         if self._over:
             return
-        at = event.position if isinstance(event, Publication) else event.to if isinstance(event, Gap) else None
-        if at is not None and self._pattern:  # position is a vector, and the server says it (5.5)
-            if isinstance(event, Publication) and not _is_new(at, self._newest.get(event.channel)):
-                return  # repeated
-            self._newest[event.channel] = at
-        elif at is not None:
-            self.position = at
-        elif isinstance(event, Behind):
+        if isinstance(event, Behind):
             self._is_behind = event.is_behind
+        at = event.position if isinstance(event, Publication) else event.to if isinstance(event, Gap) else None
+        if at is not None:
+            if _is_new(at, self._at(event.channel)):
+                if self._pattern:  # position is a vector, and the server says it (5.5)
+                    self._newest[event.channel] = at
+                else:
+                    self.position = at
+            elif isinstance(event, Publication):
+                return  # repeated (4.2, 5.5)
         self._events.put_nowait(event)
 
     def _end(self, error: Exception | None = None) -> None:
@@ -192,8 +195,12 @@ class Subscription(AsyncIterator[Event]):
             self._over, self._error = True, error
             self._events.put_nowait(_END)
 
+    def _at(self, channel: str) -> str | None:
+        """How far it has come in a channel that it matches."""
+        return self._newest.get(channel) if self._pattern else self.position
+
     def _matches(self, channel: str) -> bool:
-        return _matches(self.channel, channel)
+        return self.channel == channel or self._pattern and _matches(self.channel, channel)
 
 
 @dataclass
@@ -378,6 +385,7 @@ class Client:
     def _subscribe(self, subscription: Subscription, begun: asyncio.Future[None] | None = None) -> None:
         """Sends subscribe now. Its reply is dealt with in order with what is pushed."""
         self._id += 1
+        subscription._has_begun = False
         self._subscribing[self._id] = (subscription, begun)
         self._send({"id": self._id, **subscription._command()})
 
@@ -525,7 +533,7 @@ class Client:
                 s = self.messages
             else:
                 s = self._subscriptions.setdefault(channel, Subscription(channel, {}))
-            s.position = o["subscribed"].get("position")
+            s.position, s._has_begun = o["subscribed"].get("position"), True
         elif "behind" in o:
             self._behind(Behind(o["behind"].get("channel", ""), o["behind"]["is"], o["behind"].get("detail", "")))
         elif "vector" in o:
@@ -555,12 +563,16 @@ class Client:
             self._away = b if b.is_behind else None
         waiting = [s for s, _ in self._subscribing.values()]  # what they were told before is over with their replies
         for s in [self.messages, *self._subscriptions.values()]:
-            if s not in waiting and (not b.channel or b.channel == s.channel or s._pattern and s._matches(b.channel)):
+            if s not in waiting and (not b.channel or s._matches(b.channel)):
                 s._put(b)
 
     def _of(self, channel: str) -> list[Subscription]:
-        exact = self._subscriptions.get(channel)
-        return [exact] if exact else [s for s in self._subscriptions.values() if s._pattern and s._matches(channel)]
+        """The subscriptions that a publication is for, which comes once (5.5): those that match and
+        have begun, and patterns that are asked for again and have come as far as one of those."""
+        matching = [s for s in self._subscriptions.values() if s._matches(channel) and not s._over]
+        reached = {s._at(channel) for s in matching if s._has_begun} - {None}
+        again = [s for s, _ in self._subscribing.values() if s._pattern and s.position is not None]
+        return [s for s in matching if s._has_begun or s in again and s._at(channel) in reached]
 
     def _reply(self, o: dict[str, Any]) -> None:
         id, ok, error = o.get("id"), o.get("ok"), o.get("error")
@@ -610,8 +622,11 @@ class Client:
             if begun and not begun.done():
                 begun.set_exception(problem)
             return
-        if s.position is None:
-            s.position = ok.get("vector" if s._pattern else "position")
+        s._has_begun = True
+        if s._pattern:
+            s.position = ok.get("vector")
+        elif s.position is None:
+            s.position = ok.get("position")
         if self._away or s._is_behind:  # 5.10: nothing is, until it is said again on this connection
             s._put(self._away or Behind("", False))
         if begun and not begun.done():

@@ -90,3 +90,13 @@ func TestSessionPythonPushes(t *testing.T) {
 		t.Fatalf("the client says %q", line)
 	}
 }
+
+// TestSessionPythonPatterns: a publication comes once for a channel and a pattern that matches it. The dialogue is that of
+// client/internal/session/testdata/resume-pattern.txt and a little more.
+func TestSessionPythonPatterns(t *testing.T) {
+	t.Parallel()
+	told := programEvents(t, python(t), "-B", "testdata/python/patterns.py", pythonClient)
+	if line, ok := told.next(); !ok || line != "whole" {
+		t.Fatalf("the client says %q", line)
+	}
+}
