@@ -80,7 +80,6 @@ type rare struct {
 	mail        *mailbox // in front of a handler that blocks; nil if there never was one
 	subprotocol string   // a subprotocol that is not of Server.Subprotocols
 	compression deflate.Params
-	deadline    *deadline    // of CloseAt
 	pinged      wsproto.Time // when Ping was last called and not answered yet, else 0
 }
 

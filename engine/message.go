@@ -10,10 +10,6 @@ const (
 	MessageBinary = driver.MessageBinary // any bytes
 )
 
-// Message is one of several that are written together, see Conn.WriteBatch. It has
-// the fields Type and Data.
-type Message = driver.Message
-
 // StatusCode is the code of a close frame; package wire names them all. These
 // are the ones that an application says itself.
 type StatusCode = driver.StatusCode

@@ -10,36 +10,22 @@ import (
 	"github.com/godwit-io/godwit/ws/wire"
 )
 
-func TestBatchesAndFrames(t *testing.T) {
+func TestFrames(t *testing.T) {
 	drivers(t, func(t *testing.T, s *engine.Server) {
 		n := newNotes()
 		s.Handler = n
 		c := upgrade(t, start(t, s))
 		conn := next(t, n.open)
-		if err := conn.WriteBatch([]engine.Message{{Type: engine.MessageText, Data: []byte("a")}, {Type: engine.MessageBinary, Data: []byte("b")}}); err != nil {
-			t.Fatal(err)
-		}
-		c.expect(t, wire.Text, "a")
-		c.expect(t, wire.Binary, "b")
 		if err := conn.WriteFrames(wire.AppendFrame(nil, true, wire.Text, []byte("c")), wire.AppendFrame(nil, true, wire.Text, []byte("d"))); err != nil {
 			t.Fatal(err)
 		}
 		c.expect(t, wire.Text, "c")
 		c.expect(t, wire.Text, "d")
 
-		invalid := []byte("\xff")
-		for name, got := range map[string]error{
-			"text":  conn.Write(engine.MessageText, invalid),
-			"batch": conn.WriteBatch([]engine.Message{{Type: engine.MessageText, Data: []byte("never")}, {Type: engine.MessageText, Data: invalid}}),
-		} {
-			if got != engine.ErrNotUTF8 {
-				t.Errorf("%s that is not UTF-8: %v", name, got)
-			}
+		if err := conn.Write(engine.MessageText, []byte("\xff")); err != engine.ErrNotUTF8 {
+			t.Errorf("text that is not UTF-8: %v", err)
 		}
 		if err := conn.Write(3, nil); err != engine.ErrMessageType {
-			t.Errorf("type 3: %v", err)
-		}
-		if err := conn.WriteBatch([]engine.Message{{Type: 3}}); err != engine.ErrMessageType {
 			t.Errorf("type 3: %v", err)
 		}
 		if err := conn.Write(engine.MessageText, []byte("e")); err != nil {
@@ -159,7 +145,7 @@ func TestAfterTheEnd(t *testing.T) {
 			t.Errorf("%+v", end)
 		}
 		for name, err := range map[string]error{
-			"Write": c.Write(engine.MessageText, nil), "WriteBatch": c.WriteBatch(nil), "WriteFrames": c.WriteFrames(),
+			"Write": c.Write(engine.MessageText, nil), "WriteFrames": c.WriteFrames(),
 			"Ping": c.Ping(), "Close": c.Close(1000, ""), "Err": c.Err(),
 		} {
 			if !errors.Is(err, error(end)) {

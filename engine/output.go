@@ -318,9 +318,6 @@ func (l *loop) arm(c *Conn) {
 			at, ok = limit, true
 		}
 	}
-	if d := c.due(); d != nil && (!ok || d.at < at) {
-		at, ok = d.at, true
-	}
 	c.mu.Unlock()
 	if ok && c.timer.IsLaterThan(at) {
 		l.wheel.Set(c, at)
@@ -361,24 +358,10 @@ func (l *loop) expire(c *Conn) {
 		l.release(c)
 		return
 	}
-	if c.meetDeadline(l.now) {
-		c.mu.Unlock()
-		if !stuck {
-			l.flush(c)
-		}
-		if c.state == stateOpen {
-			l.arm(c)
-		}
-		return
-	}
 	if _, closing := c.proto.CloseSent(); !closing && (c.proto.AwaitingPong() && c.paused() || c.mode&awaitsHandler != 0 || c.isPaused()) {
 		// The pong, or a message, may be among what has not been read. The time to write ends it.
-		again := l.now + wsproto.Time(pausedCheck)
-		if d := c.due(); d != nil {
-			again = min(again, d.at)
-		}
 		c.mu.Unlock()
-		l.wheel.Set(c, again)
+		l.wheel.Set(c, l.now+wsproto.Time(pausedCheck))
 		return
 	}
 	ev := c.proto.Expire(l.now)

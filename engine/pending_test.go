@@ -302,7 +302,7 @@ func TestConnOfAPendingHandshake(t *testing.T) {
 		conn, x := next(t, conns), next(t, u.asked)
 		for name, err := range map[string]error{
 			"Write": conn.Write(engine.MessageText, []byte("early")), "Ping": conn.Ping(),
-			"Close": conn.Close(engine.StatusNormal, ""), "CloseAt": conn.CloseAt(time.Now(), engine.StatusNormal, ""),
+			"Close": conn.Close(engine.StatusNormal, ""),
 		} {
 			if err == nil {
 				t.Errorf("%s succeeds", name)

@@ -14,7 +14,6 @@ import (
 func TestBothDriversSpeakOneLanguage(t *testing.T) {
 	for _, c := range []struct{ engine, ws any }{
 		{engine.MessageText, ws.MessageText},
-		{engine.Message{}, ws.Message{}},
 		{engine.StatusNormal, ws.StatusNormal},
 		{&engine.CloseError{}, &ws.CloseError{}},
 		{&engine.Prepared{}, &ws.Prepared{}},

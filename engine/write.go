@@ -38,37 +38,6 @@ func (c *Conn) Write(typ MessageType, p []byte) error {
 	return err
 }
 
-// WriteBatch sends several messages with nothing between them, or none: the
-// errors are those of Write, and after one of them nothing was sent.
-func (c *Conn) WriteBatch(messages []Message) error {
-	size := 0
-	for _, m := range messages {
-		switch {
-		case m.Type != MessageText && m.Type != MessageBinary:
-			return ErrMessageType
-		case m.Type == MessageText && !validUTF8(m.Data):
-			return ErrNotUTF8
-		}
-		size += len(m.Data)
-	}
-	c.mu.Lock()
-	err := c.admit(size, len(messages))
-	if err == nil {
-		err = c.proto.MayWrite()
-	}
-	if err == nil {
-		for _, m := range messages {
-			o := c.box()
-			before := len(o.Bytes)
-			o.Bytes, _ = c.proto.AppendMessage(o.Bytes, wire.Opcode(m.Type), m.Data) // MayWrite said so
-			o.Mark()
-			c.queued += len(o.Bytes) - before
-		}
-	}
-	c.unlockAndSend()
-	return err
-}
-
 // WriteFrames sends frames that were encoded already, each one or more whole,
 // unmasked frames, as wire.AppendFrame builds them: the way to encode a message
 // once and send it to many, where Prepare does not serve. Nothing is sent between
