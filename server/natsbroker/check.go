@@ -86,9 +86,9 @@ func (b *Broker) check(ctx context.Context, wait time.Duration, onlyFresh bool) 
 	if err != nil {
 		return err
 	}
-	found, err := b.findLost(ctx, until, onlyFresh)
+	found, err := b.findLost(ctx, now, until, onlyFresh)
 	if err == nil {
-		err = b.replayPatterns(ctx, until)
+		err = b.replayPatterns(ctx, now, until)
 	}
 	if err != nil {
 		return err
@@ -246,7 +246,7 @@ type looked struct {
 }
 
 // findLost asks for publications newer than the delivered ones.
-func (b *Broker) findLost(ctx context.Context, until uint64, onlyFresh bool) (found []suspicion, err error) {
+func (b *Broker) findLost(ctx context.Context, now *era, until uint64, onlyFresh bool) (found []suspicion, err error) {
 	var all []looked
 	b.eachTracker(func(t *tracker) {
 		if start, isKnown := t.start(); isKnown && (!onlyFresh || t.fresh) {
@@ -282,17 +282,19 @@ func (b *Broker) findLost(ctx context.Context, until uint64, onlyFresh bool) (fo
 				found = append(found, suspicion{one.t, seq})
 			}
 		}
-		b.noteChecked(some, until)
+		b.noteChecked(some, now, until)
 	}
 	return found, nil
 }
 
-func (b *Broker) noteChecked(some []looked, until uint64) {
+func (b *Broker) noteChecked(some []looked, now *era, until uint64) {
 	for i := range some {
 		t := some[i].t
 		s := b.shard(t.channel)
 		s.mu.Lock()
-		t.checked = max(t.checked, until)
+		if b.era.Load() == now {
+			t.checked = max(t.checked, until)
+		}
 		s.mu.Unlock()
 	}
 }
@@ -327,7 +329,7 @@ func (b *Broker) newerThan(ctx context.Context, some []looked, until uint64) (ma
 
 // replayPatterns reads what was published in channels that patterns match, if something
 // may have been lost: those channels may not be known yet.
-func (b *Broker) replayPatterns(ctx context.Context, until uint64) error {
+func (b *Broker) replayPatterns(ctx context.Context, now *era, until uint64) error {
 	p := &b.patterns
 	p.mu.Lock()
 	isSuspect := p.suspect
@@ -345,14 +347,19 @@ func (b *Broker) replayPatterns(ctx context.Context, until uint64) error {
 			}
 		}
 		p.mu.Lock()
-		one.checked, one.wasReplayed = max(one.checked, until), true
+		if b.era.Load() == now {
+			one.checked = max(one.checked, until)
+		}
+		one.wasReplayed = true
 		p.mu.Unlock()
 	}
 	return nil
 }
 
 func (b *Broker) replay(ctx context.Context, one *pattern, until uint64) error {
+	b.patterns.mu.RLock()
 	from, n := one.checked+1, 0
+	b.patterns.mu.RUnlock()
 	for from <= until {
 		list, left, err := b.get(ctx, getRequest{Seq: from, NextFor: one.subject, Batch: batchMax, MaxBytes: batchBytesMax})
 		if err != nil {

@@ -168,7 +168,7 @@ func (b *Broker) adopt(r *record, last, dialed uint64) {
 	b.floor.Store(max(r.Base, last))
 	b.era.Store(r.era())
 	if now != nil {
-		b.restartTrackers(r.Base)
+		b.restart(r.Base)
 		b.receiver.Lost("")
 	}
 	b.confirm(dialed)

@@ -364,37 +364,55 @@ func TestAnswerIsLost(t *testing.T) {
 }
 
 // Everything that is published to a pattern while the connection is cut comes, also in
-// channels that were never heard of.
+// channels that were never heard of, and also when the numbers have begun anew since the
+// pattern was looked at.
 func TestPatternsAreRepaired(t *testing.T) {
 	s := natstest.Start(t, natstest.Config{})
 	wire := newProxy(t, s.Address())
-	b := newBroker(t, Options{URLs: []string{wire.url()}, Prefix: "pattern"})
+	o := Options{URLs: []string{s.URL()}, Prefix: "pattern"}
+	far, _ := startBroker(t, o)
+	before := newPublisher(far, "old/c")
+	for range 100 {
+		before.succeed(t)
+	}
+	o.URLs = []string{wire.url()}
+	b := newBroker(t, o)
 	got := make(chan *hub.Publication, 100)
 	must(t, b.Start(receiverFunc(func(p *hub.Publication) { got <- p })))
 	defer func() { must(t, b.Close()) }()
-	r := &followers{list: make(map[string]*follower)}
-	_ = r
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	must(t, b.ListenPattern(ctx, "new/*"))
-	far, _ := startBroker(t, Options{URLs: []string{s.URL()}, Prefix: "pattern"})
-	wire.cut(true)
-	for _, channel := range []string{"new/a", "new/b", "old/c", "new/a"} {
-		newPublisher(far, channel).succeed(t)
-	}
-	wire.open()
-	counts := make(map[string]int)
-	for range 3 {
-		select {
-		case p := <-got:
-			counts[p.Channel]++
-		case <-ctx.Done():
-			t.Fatalf("only %v came", counts)
+	cut := func(prefix string) {
+		t.Helper()
+		wire.cut(true)
+		for _, channel := range []string{prefix + "a", prefix + "b", "old/c", prefix + "a"} {
+			newPublisher(far, channel).succeed(t)
+		}
+		wire.open()
+		counts := make(map[string]int)
+		for range 3 {
+			select {
+			case p := <-got:
+				counts[p.Channel]++
+			case <-ctx.Done():
+				t.Fatalf("only %v came", counts)
+			}
+		}
+		if counts[prefix+"a"] != 2 || counts[prefix+"b"] != 1 {
+			t.Errorf("delivered %v", counts)
 		}
 	}
-	if counts["new/a"] != 2 || counts["new/b"] != 1 {
-		t.Errorf("delivered %v", counts)
+	cut("new/")
+	old := b.era.Load()
+	must(t, s.Kill())
+	must(t, s.Start())
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for ; b.era.Load().epoch == old.epoch || b.isDoubted(); <-tick.C {
+		must(t, ctx.Err())
 	}
+	cut("new/x")
 }
 
 // A hundred thousand channels are listened to by a node that loses its connection.

@@ -170,7 +170,7 @@ func (b *Broker) endListen(t *tracker, now *era, top *stored, floor uint64, err 
 	s := b.shard(t.channel)
 	s.mu.Lock()
 	t.asking--
-	isCurrent = b.era.Load() == now // with the lock: see restartTrackers
+	isCurrent = b.era.Load() == now // with the lock: see restart
 	switch {
 	case err == nil:
 		t.isHeard = true
@@ -268,12 +268,19 @@ func (b *Broker) closeTrackers() {
 	}
 }
 
-// restartTrackers has all channels begin behind base.
-func (b *Broker) restartTrackers(base uint64) {
+// restart has all channels and patterns begin behind base, after a change of the era. How
+// far they have come is noted with their lock held, and for the era of that moment alone.
+func (b *Broker) restart(base uint64) {
 	b.eachTracker(func(t *tracker) {
 		t.place, t.last, t.previous, t.checked = placeLast, base, 0, base
 		t.held, t.overflow = nil, false
 	})
+	p := &b.patterns
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.set {
+		one.checked = base
+	}
 }
 
 // eachTracker calls do for every channel that is followed, with the lock of its shard
