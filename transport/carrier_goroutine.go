@@ -79,7 +79,7 @@ func (t *Transport) serveOnGoroutines(w http.ResponseWriter, r *http.Request, d 
 	end, err := s.apply(r.Context(), m)
 	switch {
 	case err != nil:
-		end = EndClient
+		end = s.leave()
 	case end == "":
 		s.woken.wake() // the hub may have had something before
 		end = s.run(r.Context())
@@ -194,7 +194,7 @@ func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 		if end != "" {
 			return end
 		} else if err != nil {
-			return EndClient
+			return s.leave()
 		}
 		for s.mustWait() {
 			select {
@@ -204,6 +204,13 @@ func (s *goroutineCarrier) read(ctx context.Context) dialect.End {
 			}
 		}
 	}
+}
+
+// leave ends the connection after a write that failed. The client may have said why in a
+// close frame that was not read yet, so it is closed in good order, which reads that.
+func (s *goroutineCarrier) leave() dialect.End {
+	_ = s.conn.Close(ws.StatusGoingAway, "going away")
+	return EndClient
 }
 
 // inTurn calls f while the other goroutine does not use the conversation.

@@ -48,7 +48,7 @@ type Conn struct {
 	writing   token
 	pongTicks uint8         // how often the timer has looked since a ping was sent, up to pongTicksMax
 	pongWaits uint8         // how often a reader was waiting then
-	broken    error         // writing has failed; the reader will find out why
+	broken    error         // writing has failed; a reader will find out why
 	fragments chan struct{} // closed when the message being written in parts ends, nil without one
 	latency   time.Duration // of the newest ping that was answered
 	queue     *queue        // nil until something was enqueued
@@ -143,7 +143,7 @@ func (c *Conn) arm() {
 // rearm is arm with mu held.
 func (c *Conn) rearm() {
 	at, ok := c.proto.Deadline()
-	if !ok || c.closed != nil {
+	if !ok || c.closed != nil || c.broken != nil {
 		return
 	}
 	wait := time.Duration(at - c.now())
@@ -160,18 +160,24 @@ func (c *Conn) rearm() {
 // expire is called by the timer.
 func (c *Conn) expire() {
 	c.mu.Lock()
+	if broken := c.broken; broken != nil {
+		early := c.timer.Stop() // it was due for something else, and was set anew by breaks
+		if early {
+			c.timer.Reset(c.lastRead())
+		}
+		c.mu.Unlock()
+		if !early {
+			c.end(abnormal(broken), false)
+		}
+		return
+	}
 	if c.missesPong() {
 		c.rearm()
 		c.mu.Unlock()
 		return
 	}
 	ev := c.proto.Expire(c.now())
-	broken := c.broken
 	c.mu.Unlock()
-	if broken != nil {
-		c.end(abnormal(broken), false)
-		return
-	}
 	c.flush()
 	if ev.Kind == wsproto.Fail {
 		e := abnormal(ev.Err)

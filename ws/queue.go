@@ -25,6 +25,10 @@ func (c *Conn) Enqueue(typ MessageType, p []byte) error {
 		c.mu.Unlock()
 		return err
 	}
+	if broken := c.broken; broken != nil {
+		c.mu.Unlock()
+		return abnormal(broken)
+	}
 	if waiting := c.queue.bytes(); waiting > 0 && waiting+len(p) > c.options.QueueBytesMax {
 		c.mu.Unlock()
 		return ErrQueueFull

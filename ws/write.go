@@ -20,10 +20,13 @@ import (
 // cannot be sent, ErrClosing when a close frame was sent, and a *CloseError
 // when the connection has ended. When ctx ends first, Write returns its error
 // and the connection goes on; the rest of a message that has been sent in
-// part is kept and goes out before whatever is written next. Err has the final
-// word on why a connection ended, which a Write that was cut off may not know
-// yet. Over TLS, where a
+// part is kept and goes out before whatever is written next. Over TLS, where a
 // write cannot be cut, it goes on in the background.
+//
+// A Write that breaks off, because the peer has gone, returns a *CloseError that wraps
+// the transport's error. The peer may have said why in a close frame before: the next Read,
+// or Close, finds it behind the messages that arrived before it, and Err has it then. Without either
+// the connection ends after CloseTimeout.
 func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if typ == MessageText && !utf8.Valid(p) {
 		return ErrNotUTF8
@@ -191,26 +194,26 @@ func (c *Conn) send(ctx context.Context, p []byte, broken error) error {
 }
 
 // breaks notes that nothing can be written any more. The peer may have said why
-// in a close frame that has arrived and was not read yet, so the connection is
-// left to the reader to end, for a while.
+// in a close frame that has arrived and was not read yet (RFC 6455 §7.1.5 takes the code
+// of the first that is received), so the connection is left to a reader to end, for a
+// while: to the one under way, or to the next.
 func (c *Conn) breaks(err error) error {
 	c.mu.Lock()
-	reading := c.reading.held()
-	if c.broken == nil {
+	if c.broken == nil && c.closed == nil {
 		c.broken = err
-	}
-	if reading && c.closed == nil {
-		wait := c.options.CloseTimeout
-		if wait == driver.Forever {
-			wait = DefaultCloseTimeout // its frame may never come now
-		}
-		c.timer.Reset(wait)
+		c.timer.Reset(c.lastRead())
 	}
 	c.mu.Unlock()
-	if !reading {
-		c.end(abnormal(err), false)
-	}
 	return abnormal(err)
+}
+
+// lastRead is how long a connection that cannot be written to waits for a reader to
+// find out why.
+func (c *Conn) lastRead() time.Duration {
+	if c.options.CloseTimeout == driver.Forever {
+		return DefaultCloseTimeout // the peer's frame may never come now
+	}
+	return c.options.CloseTimeout
 }
 
 // partBytes is how much is given at a time to a transport that cannot tell how

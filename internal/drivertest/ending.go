@@ -13,6 +13,7 @@ var endingRows = []row{
 	{"ending/CloseNow", 0, closesNow},
 	{"ending/behind every byte", 0, endsBehindEveryByte},
 	{"ending/a reset", 0, isReset},
+	{"ending/a reason, and nobody to write to", 0, leavesWithAReason},
 	{"ending/a half-close", 0, halfCloses},
 	{"ending/a half-close before everything was taken", 0, halfClosesEarly},
 	{"ending/a fault while the peer goes on sending", 0, faultsAndGoesOn},
@@ -92,6 +93,33 @@ func isReset(s *scene) {
 	_ = tcp.SetLinger(0)
 	tcp.Close()
 	s.ends(1006, 0)
+}
+
+// A peer that says why it leaves and is gone is heard, although a write fails before
+// anything is read again.
+func leavesWithAReason(s *scene) {
+	s.options.QueueBytesMax = 4 * s.jam()
+	handling, gone := make(chan struct{}), make(chan struct{})
+	s.message = func(c Conn, m Message) {
+		if string(m.Data) != "everything, please" {
+			s.heard <- m.String()
+			return
+		}
+		close(handling)
+		<-gone
+		_ = c.Write(binary(strings.Repeat("x", s.jam())))
+	}
+	p, _ := s.meet()
+	p.Text("everything, please")
+	next(s, handling)
+	p.Text("never mind")
+	p.Close(1009, "that would be too much")
+	p.Hangup()
+	close(gone)
+	s.hears(`text "never mind"`)
+	if e := s.ends(1009, 1009); e.Reason != "that would be too much" {
+		s.Errorf("the reason is %q", e.Reason)
+	}
 }
 
 // A peer that has sent all it will still gets the answers.
