@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -209,8 +210,8 @@ func TestTLSHandshakeTimeout(t *testing.T) {
 		address := startTLS(t, s, a.server(t))
 		hello := clientHello(t)
 		for name, input := range map[string]string{"nothing": "", "a part of ClientHello": hello[:100], "ClientHello": hello} {
+			began := time.Now() // the server's time begins within connect
 			c := connect(t, address)
-			began := time.Now()
 			c.send(t, []byte(input))
 			for err := error(nil); err == nil; {
 				_, err = c.r.ReadByte() // the server's flight, and then the end
@@ -219,11 +220,53 @@ func TestTLSHandshakeTimeout(t *testing.T) {
 				t.Errorf("%s: cut after %v", name, took)
 			}
 		}
-		connectTLS(t, address, a.client()).ends(t) // established, and then nothing
 		for s.Len() > 0 {
 			next(t, time.After(time.Millisecond)) // the client sees the end first
 		}
 	})
+}
+
+// The same time is over for a client whose handshake succeeds and that then asks for nothing.
+func TestTLSSilenceBehindHandshake(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a timeout")
+	}
+	t.Parallel() // it waits for time to pass
+	a := newAuthority(t)
+	for name, set := range map[string]func(*engine.Server){"system": func(*engine.Server) {}, "streams": (*engine.Server).UseStreams} {
+		t.Run(name, func(t *testing.T) {
+			// How long a handshake takes is the machine's affair. One that was cut shows nothing.
+			for timeout := 100 * time.Millisecond; !endsInSilence(t, a, set, timeout); timeout *= 2 {
+				if timeout > patience {
+					t.Fatalf("no handshake succeeds in %v", timeout)
+				}
+			}
+		})
+	}
+}
+
+// endsInSilence reports whether the handshake succeeded within timeout.
+func endsInSilence(t *testing.T, a *authority, set func(*engine.Server), timeout time.Duration) bool {
+	t.Helper()
+	s := &engine.Server{Handler: echo{}, HandshakeTimeout: timeout}
+	set(s)
+	address := startTLS(t, s, a.server(t))
+	began := time.Now() // the server's time begins within Dial
+	c, err := tls.Dial("tcp", address, a.client())
+	if err == nil {
+		var b []byte
+		b, err = io.ReadAll(rawConn(t, c).r)
+		if len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("got %q and %v where the end was expected", b, err)
+		}
+	}
+	if took := time.Since(began); took < timeout-tick {
+		t.Errorf("cut after %v of %v: %v", took, timeout, err)
+	}
+	for s.Len() > 0 {
+		next(t, time.After(time.Millisecond)) // the client sees the end first
+	}
+	return err == nil
 }
 
 // clientHello is a whole one.
