@@ -36,6 +36,7 @@ func newFallback(s *Server) (*fallback, error) {
 		Match: f.match, Decide: f.decide, Origins: s.o.Origins, Logger: s.o.Logger,
 		Transports:    []sockjs.Transport{sockjs.XHRStreaming, sockjs.XHRPolling},
 		ResponseLimit: responseMax, MessageBytesMax: messageBytesMax, BodyBytesMax: 4 * messageBytesMax, SessionsMax: fallbackMax,
+		DisconnectDelay: s.o.disconnectDelay,
 	})
 	f.sock = sock
 	return f, err

@@ -56,7 +56,7 @@ func (g *counting) Leave(c *transport.Client) {
 // However a connection ends, with a WebSocket or without one, its client has left in the
 // end, and once.
 func TestEverybodyLeavesOnce(t *testing.T) {
-	f := newFixture(t, nil)
+	f := newFixture(t, func(o *Options) { o.disconnectDelay = 200 * time.Millisecond })
 	g := &counting{t: t, there: make(map[*transport.Client]bool)}
 	guarded, err := transport.New(f.hub, &transport.Options{Protocols: []transport.Protocol{f.server}, Guard: g, SessionsPerSecond: transport.NoLimit})
 	if err != nil {

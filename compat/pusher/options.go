@@ -88,6 +88,10 @@ type Options struct {
 
 	// Logger gets webhooks that fail (Warn). Default slog.Default.
 	Logger *slog.Logger
+
+	// disconnectDelay is how long a session of the fallback transports lives between two requests.
+	// Tests shorten it. Default: that of package sockjs.
+	disconnectDelay time.Duration
 }
 
 // Webhooks says how webhooks are sent. What they are about and where they go is up to each
