@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"flag"
 	"io"
 	"log/slog"
 	"testing"
@@ -16,6 +17,9 @@ import (
 // The client library leaves goroutines alone that sleep for a second before they look at a
 // cluster again, or for five before they close connections to servers that were renamed.
 func TestMain(m *testing.M) {
+	// Parallel tests here wait for servers to form a cluster, and for connections to be made again.
+	// The command line, which is read later, has the last word.
+	_ = flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
