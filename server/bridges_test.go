@@ -280,6 +280,7 @@ func TestBridgeUpgrade(t *testing.T) {
 
 // TestBridgesOfNodes: of several nodes one has a bridge, keeps it when another comes, and hands it over when it goes.
 func TestBridgesOfNodes(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	c := newChain(t)
 	configure := func(i int, config *Config) {
 		if i != 1 { // one node does not know the bridge

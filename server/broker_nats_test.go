@@ -44,6 +44,7 @@ func TestServersShareNATS(t *testing.T) {
 
 // A server starts without its broker, is not ready, and has it when it comes.
 func TestNATSComesLater(t *testing.T) {
+	t.Parallel() // a server that is away is tried again after a while
 	nats := natstest.Start(t, natstest.Config{})
 	if err := nats.Kill(); err != nil {
 		t.Fatal(err)

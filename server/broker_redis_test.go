@@ -76,6 +76,7 @@ func TestServersShareRedis(t *testing.T) {
 
 // A server starts without its broker, is not ready, and has it when it comes.
 func TestRedisComesLater(t *testing.T) {
+	t.Parallel() // a server that is away is tried again after a while
 	redis := redistest.Start(t)
 	if err := redis.Kill(); err != nil {
 		t.Fatal(err)

@@ -108,6 +108,7 @@ func (r *running) call(t *testing.T, method, path, body string, to any, header .
 // TestClusterSessions: sessions are listed, shown, explained and ended whatever node they are on and
 // whatever node is asked.
 func TestClusterSessions(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	s := startSeveral(t, 3, nil)
 	clients := []*lines{s.read(s.all[0], "a/0"), s.read(s.all[1], "a/0"), s.read(s.all[2], "a/2")}
 	for i, one := range s.all {
@@ -187,6 +188,7 @@ func TestClusterSessions(t *testing.T) {
 
 // TestClusterUnanswered: a node that does not answer is named, and not taken for one without sessions.
 func TestClusterUnanswered(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	s := startSeveralPrepared(t, 2, nil, func(one *Server) { one.askTimeout = 200 * time.Millisecond })
 	s.read(s.all[0], "a")
 	s.all[1].node.Close()
@@ -270,17 +272,12 @@ func TestClusterRevocation(t *testing.T) {
 			t.Error("a token that was revoked counts")
 		}
 	}
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	for !late.guard.Settings().Identities.IsRevoked(&access.Identity{Kind: access.Token, User: "ann"}) { // it asks when it has joined
-		select {
-		case <-timeout.C:
-			t.Fatal("a node that came later does not know of the revocation")
-		case <-t.Context().Done():
-		default:
-			late.call(t, "GET", "info", "", nil, "Authorization", "Bearer "+key)
+	eventually(t, func() string { // it asks when it has joined
+		if !late.guard.Settings().Identities.IsRevoked(&access.Identity{Kind: access.Token, User: "ann"}) {
+			return "a node that came later does not know of the revocation"
 		}
-	}
+		return ""
+	})
 	if !refused(late) {
 		t.Error("a token that was revoked counts at a node that came later")
 	}
@@ -306,16 +303,12 @@ func TestClusterConnectionsPerUser(t *testing.T) {
 	ann := []string{"Authorization", "Bearer " + newToken(t, "ann", time.Hour, `{"subscribe":["**"]}`)}
 	knows := func(one *running, n int) {
 		t.Helper()
-		timeout := time.NewTimer(patience)
-		defer timeout.Stop()
-		for one.users.ofOthers("ann") != n {
-			select {
-			case <-timeout.C:
-				t.Fatalf("a node knows of %d connections of ann elsewhere, want %d", one.users.ofOthers("ann"), n)
-			default:
-				one.do(t, "GET", "/healthz", "")
+		eventually(t, func() string {
+			if knows := one.users.ofOthers("ann"); knows != n {
+				return fmt.Sprintf("a node knows of %d connections of ann elsewhere, want %d", knows, n)
 			}
-		}
+			return ""
+		})
 	}
 	refused := func(one *running) bool {
 		a := one.do(t, "GET", "/channels/a?last=0", "", append(ann, "Accept", "application/json")...)
@@ -359,6 +352,7 @@ func pusherAsks(t *testing.T, one *running, method, path string) answer {
 
 // TestClusterPusher: the HTTP API of Pusher is about the clients of all nodes.
 func TestClusterPusher(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	s := startSeveral(t, 2, nil)
 	c := pie(t, s.all[1], "/app/"+DevelopmentAppKey+"?protocol=7&client=js")
 	id := socketIDs.FindString(hears(t, c))

@@ -59,6 +59,7 @@ func answerer(t *testing.T, one *running, pattern string, answer func(s *hub.Ses
 
 // TestClusterCalls: a method that a session on another node answers is answered, and so are its errors.
 func TestClusterCalls(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	s := startSeveral(t, 3, nil)
 	failing := hub.CallError{Type: "sorry", Title: "No", Data: []byte(`{"a":1}`)}
 	ann := &access.Identity{Kind: access.Token, User: "ann", Info: []byte(`{"n":1}`)}

@@ -220,6 +220,7 @@ func TestDataStaysAfterAFailedUpgrade(t *testing.T) {
 
 // A disk that is full is a 503 to publishers and to readiness checks, and reads go on.
 func TestDataDiskIsFull(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	dir := t.TempDir()
 	unmount, err := mountSmall(dir, 2<<20)
 	if err != nil {

@@ -256,6 +256,7 @@ func TestHeaderTimeout(t *testing.T) {
 }
 
 func TestHeaderLimit(t *testing.T) {
+	t.Parallel() // a connection whose request was refused is read on for a while
 	for _, limit := range []int{4 << 10, 16 << 10} {
 		s := start(t, Config{Limits: Limits{HeaderBytes: limit}})
 		// The header has some other lines, so "just below" leaves room for them. On a

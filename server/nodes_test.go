@@ -142,12 +142,14 @@ func eachTown(t *testing.T, f func(t *testing.T, w *town, a, b *running)) {
 // A session of Engine.IO that polls goes on whichever node is asked, and moves to a
 // WebSocket that was opened at the other one.
 func TestNodesSocketIO(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	eachTown(t, nodesSocketIO)
 }
 
 // With TLS between the nodes it is the same, and a node with a certificate of somebody else has nothing
 // handed on to it.
 func TestNodesTLS(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	w := &town{authority: certtest.NewAuthority(t)}
 	a, b := w.begin(t, Config{}), w.begin(t, Config{})
 	nodesSocketIO(t, w, a, b)
@@ -224,6 +226,7 @@ func nodesSocketIO(t *testing.T, w *town, a, b *running) {
 // A session of SockJS is found by the name that its client has chosen, with one question
 // for each node that it comes to.
 func TestNodesSockJS(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	eachTown(t, func(t *testing.T, w *town, a, b *running) {
 		const session = "/sockjs/chat/000/abcdefgh"
 		if p := a.do(t, "POST", session+"/xhr", ""); p.body != "o\n" {
@@ -531,6 +534,7 @@ func TestNodesLost(t *testing.T) {
 
 // A node that leaves ends what it hands on and lasts, and does not wait for it.
 func TestNodesLeave(t *testing.T) {
+	t.Parallel() // nodes are given time to hear of each other
 	eachTown(t, func(t *testing.T, w *town, a, b *running) {
 		opened := a.do(t, "GET", "/socket.io/?EIO=4&transport=polling", "")
 		_, sid := sessionOf(opened.body)
