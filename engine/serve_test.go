@@ -11,7 +11,11 @@ import (
 // A server that is closed while it begins to serve says so, and nothing else: the
 // listener is closed under it at any moment.
 func TestClosedWhileItBeginsToServe(t *testing.T) {
-	for range 300 {
+	times := 300
+	if testing.Short() {
+		times = 60
+	}
+	for range times {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

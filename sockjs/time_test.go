@@ -252,8 +252,11 @@ func TestWakeAtBetweenPolls(t *testing.T) {
 // has needed for goroutines, and a collection may come late, so of the 10,000 behind the first
 // the round counts that leaves the least.
 func TestAbandonedSessions(t *testing.T) {
+	sessions := 10_000
+	if testing.Short() {
+		sessions = 3000
+	}
 	synctest.Test(t, func(t *testing.T) {
-		const sessions = 10_000
 		s := newStill(t, echo{}, nil)
 		var left [3]int
 		for round := range left {

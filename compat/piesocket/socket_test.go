@@ -193,7 +193,10 @@ func TestEnd(t *testing.T) {
 // A channel with a thousand watchers is told in as many frames as there are watchers,
 // and in version 3 no list is longer than its bound.
 func TestPresenceOfManyMembers(t *testing.T) {
-	const members = 1000
+	members := 1000
+	if testing.Short() {
+		members = 300 // more than a list has
+	}
 	for _, version := range []int{3, 4} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(t, &Options{}, nil)
@@ -220,7 +223,7 @@ func TestPresenceOfManyMembers(t *testing.T) {
 				if name == "last" {
 					continue
 				}
-				if len(heard) != 1 || !strings.Contains(heard[0], `"member":{"uuid":"last"`) || version == 3 && !strings.Contains(heard[0], `"count":1001`) {
+				if len(heard) != 1 || !strings.Contains(heard[0], `"member":{"uuid":"last"`) || version == 3 && !strings.Contains(heard[0], fmt.Sprintf(`"count":%d`, members+1)) {
 					t.Fatalf("%s heard %d: %.200s", name, len(heard), strings.Join(heard, "\n"))
 				}
 				if version == 3 && !strings.Contains(heard[0], `"uuid":"u`+name[1:]+`"`) {

@@ -44,7 +44,11 @@ func write(t *testing.T, files map[string]string) (dir string) {
 // outside, and of the size of an int.
 func TestCheck(t *testing.T) {
 	dir := write(t, module)
-	faults, err := checkAll(t.Context(), dir, []string{"linux/amd64", "linux/386", "darwin/arm64", "windows/amd64"})
+	platforms := []string{"linux/amd64", "linux/386", "darwin/arm64", "windows/amd64"}
+	if testing.Short() {
+		platforms = platforms[:2] // each has a standard library of its own
+	}
+	faults, err := checkAll(t.Context(), dir, platforms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +65,10 @@ func TestCheck(t *testing.T) {
 		"windows/amd64: m_test.go:5:33: undefined: Only",
 		"windows/amd64: outside_test.go:9:36: undefined: m.Only",
 	}
+	want = slices.DeleteFunc(want, func(fault string) bool {
+		platform, _, _ := strings.Cut(fault, ":")
+		return !slices.Contains(platforms, platform)
+	})
 	if !slices.Equal(faults, want) {
 		t.Errorf("it says\n%s\nwant\n%s", strings.Join(faults, "\n"), strings.Join(want, "\n"))
 	}

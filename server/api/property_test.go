@@ -16,7 +16,11 @@ import (
 // exclude. The model beside it is written without package access: patterns here are
 // few, and what they match is a table.
 func TestNothingBeyondTheGrants(t *testing.T) {
-	for seed := range uint64(30) {
+	seeds := uint64(30)
+	if testing.Short() {
+		seeds = 6
+	}
+	for seed := range seeds {
 		world := &world{fixture: newFixture(t, nil), random: rand.New(rand.NewPCG(seed, 7)), published: map[string]int{}}
 		world.begin()
 		for range 150 {

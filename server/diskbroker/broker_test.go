@@ -10,6 +10,9 @@ import (
 func TestContract(t *testing.T) {
 	for name, always := range map[string]bool{"interval": false, "always": true} {
 		t.Run(name, func(t *testing.T) {
+			if always && testing.Short() {
+				t.Skip("the contract in yet another form is for a run of all tests")
+			}
 			brokertest.Run(t, func(t *testing.T) hub.Broker {
 				b, err := New(&Options{Dir: t.TempDir(), SyncAlways: always})
 				if err != nil {

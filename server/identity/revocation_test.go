@@ -117,10 +117,14 @@ func TestRevocation(t *testing.T) {
 
 // Pages have all of it, whatever fits into one, and end.
 func TestCarryPages(t *testing.T) {
+	users := 300
+	if testing.Short() {
+		users = 75
+	}
 	for _, bytesMax := range []int{1, 66 << 10, 70 << 10, 16 << 20} {
 		from, to := withSecret(t), withSecret(t)
 		var want []access.Identity
-		for i := range 300 {
+		for i := range users {
 			user, id := fmt.Sprint("user", i), fmt.Sprint("token", i)
 			for _, r := range []identity.Revocation{{User: user}, {TokenID: id}, {TokenID: id + "x", User: user}} {
 				if err := from.Revoke(r); err != nil {
@@ -147,7 +151,7 @@ func TestCarryPages(t *testing.T) {
 				break
 			}
 		}
-		if least := min(900, 900*60/max(1, bytesMax-64<<10)); pages < least || bytesMax == 16<<20 && pages != 1 {
+		if least := min(3*users, 3*users*60/max(1, bytesMax-64<<10)); pages < least || bytesMax == 16<<20 && pages != 1 {
 			t.Errorf("%d pages of %d bytes", pages, bytesMax)
 		}
 		for _, id := range want {
