@@ -192,6 +192,46 @@ func TestPatternResumesWhole(t *testing.T) {
 	}
 }
 
+// TestPatternResumesPastExpiry: what expired before the client went away is no gap in a channel that it
+// has never heard of, and what was dropped since is one.
+func TestPatternResumesPastExpiry(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		for _, isKept := range []bool{false, true} { // by a subscription
+			synctest.Test(t, func(t *testing.T) {
+				var broker hub.Broker = newBroker()
+				if waits {
+					broker = brokertest.NewTroubled(broker)
+				}
+				h := newHub(t, broker, &hub.Options{Retention: hub.Retention{Count: 2, Age: time.Minute}})
+				if isKept {
+					other := connect(t, h)
+					other.Subscribe(0, "a/old", hub.SubscribeOptions{})
+					other.Subscribe(0, "a/lost", hub.SubscribeOptions{})
+				}
+				publish(t, h, "a/old", "1", "2", "3")
+				publish(t, h, "a/lost", "1")
+				<-time.After(2 * time.Minute)
+				e := connect(t, h)
+				v := away(t, e, "a/*", 10)
+				e.Close()
+				step()
+				publish(t, h, "a/old", "4")
+				publish(t, h, "a/lost", "2", "3", "4")
+				f := connect(t, h)
+				f.Subscribe(0, "a/*", hub.SubscribeOptions{Vector: v})
+				var got []hub.Push
+				for range 30 {
+					synctest.Wait()
+					got = append(got, f.drain()...)
+				}
+				if got, want := sorted(got), "a/lost:gap(0-2) a/lost:3 a/lost:4 a/old:4"; got != want {
+					t.Errorf("waits %v, kept %v: took %q, want %q", waits, isKept, got, want)
+				}
+			})
+		}
+	}
+}
+
 // TestPatternResumesInAnotherEpoch is a restart.
 func TestPatternResumesInAnotherEpoch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -45,8 +45,11 @@ func (s *Server) historySections() []section {
 	return []section{
 		{
 			name: sectionHistories, version: membroker.SnapshotVersion, needed: true,
-			write: func(w io.Writer, _ int, m *relay.Move) error { return m.WriteBulk(w) },
-			read:  func(r io.Reader, _ int) error { return s.local.Restore(r) },
+			write: func(w io.Writer, version int, m *relay.Move) error {
+				m.SetVersion(version)
+				return m.WriteBulk(w)
+			},
+			read: func(r io.Reader, _ int) error { return s.local.Restore(r) },
 		},
 		{
 			name: "histories-rest", version: membroker.SnapshotVersion, needed: true, late: true,

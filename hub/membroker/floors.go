@@ -7,6 +7,9 @@ import "sync/atomic"
 // channel that comes back may skip offsets, which a subscriber with an old position
 // sees as a gap though nothing is missing. It never repeats one, which would be a
 // loss without a gap.
+//
+// Another one remembers in the same way until when publications were accepted that channels
+// have dropped: nothing newer is missing.
 type floors [4096]atomic.Uint64
 
 // The shard takes the low bits of the hash and the floor the high ones, so that

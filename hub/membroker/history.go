@@ -14,7 +14,8 @@ import (
 // come, so both ascend from the oldest to the newest, and only the oldest is ever looked
 // at.
 type history struct {
-	held ring[held]
+	held    ring[held]
+	dropped stamp // the newest that is not held any more
 }
 
 type held struct {
@@ -31,6 +32,20 @@ func (m moment) add(d time.Duration) moment {
 		return math.MaxInt64
 	}
 	return m + moment(d)
+}
+
+// stamp is when a publication was accepted, in nanoseconds since 1970 on the clock that its
+// Time is of; 0 for none.
+type stamp uint64
+
+func timeOf(p *hub.Publication) stamp { return stamp(max(0, p.Time.UnixNano())) }
+
+// time returns the zero time for 0.
+func (s stamp) time() time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(min(s, math.MaxInt64)))
 }
 
 // charge is the cost of a publication against Options.HistoryBytesMax.
@@ -51,7 +66,9 @@ type tally struct {
 // add holds p for its retention, and drops the publications that go with it.
 func (h *history) add(p *hub.Publication, r hub.Retention, now moment) (t tally) {
 	if r.Count <= 0 || r.Age <= 0 {
-		return h.drop(h.held.len())
+		t = h.drop(h.held.len())
+		h.dropped = max(h.dropped, timeOf(p))
+		return t
 	}
 	goneWith := p.Position.Offset + uint64(r.Count)
 	if goneWith < p.Position.Offset {
@@ -92,8 +109,10 @@ func (h *history) expire(now moment) tally {
 // drop drops the n oldest.
 func (h *history) drop(n int) (t tally) {
 	for range n {
+		p := h.held.pop().publication
 		t.publications--
-		t.bytes -= charge(h.held.pop().publication)
+		t.bytes -= charge(p)
+		h.dropped = max(h.dropped, timeOf(p))
 	}
 	return t
 }
@@ -114,6 +133,9 @@ func (h *history) read(q hub.Query, top hub.Position) hub.Page {
 	}
 	first := 0 // what the page begins with
 	page := hub.Page{Position: top}
+	if q.Since.IsZero() && q.Last <= 0 {
+		page.WholeAfter = h.dropped.time()
+	}
 	switch since := q.Since; {
 	case since.IsZero():
 		if q.Last > 0 {

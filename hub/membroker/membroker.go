@@ -25,6 +25,7 @@ type Broker struct {
 
 	shards [shardCount]shard
 	floors floors
+	drops  floors // stamps, of channels that are forgotten
 	keys   idempotency
 
 	patterns patterns
@@ -313,9 +314,16 @@ func (b *Broker) channel(s *shard, hash uint64, name string) (*channel, error) {
 		return nil, hub.ErrTooManyChannels
 	}
 	// The name may be a part of a long request that must not stay for it.
-	c := &channel{name: strings.Clone(name), hash: hash, top: s.forgotten.of(hash, &b.floors), dueIndex: -1}
+	c := b.revive(s, hash, strings.Clone(name))
 	s.channels.Set(c.name, c)
 	return c, nil
+}
+
+// revive returns a channel as it was when it was forgotten; s.mu is held.
+func (b *Broker) revive(s *shard, hash uint64, name string) *channel {
+	c := &channel{name: name, hash: hash, top: s.forgotten.of(hash, &b.floors), dueIndex: -1}
+	c.history.dropped = stamp(b.drops.of(hash))
+	return c
 }
 
 // forgetIdle forgets c if nothing needs it any more; s.mu is held.
@@ -329,6 +337,7 @@ func (b *Broker) forgetIdle(s *shard, c *channel) {
 			s.track.forgot = append(s.track.forgot, c.hash)
 		}
 	}
+	b.drops.raise(c.hash, uint64(c.history.dropped))
 	s.channels.Delete(c.name)
 	b.channels.Add(-1)
 }
@@ -407,8 +416,8 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 	}
 	c, ok := s.channels.Get(channel)
 	if !ok {
-		var none history
-		return none.read(q, hub.Position{Epoch: b.epoch, Offset: s.forgotten.of(hash, &b.floors)}), nil
+		c = b.revive(s, hash, channel)
+		return c.history.read(q, hub.Position{Epoch: b.epoch, Offset: c.top}), nil
 	}
 	b.count(c.history.expire(b.clock()))
 	s.reschedule(c)

@@ -16,7 +16,7 @@ import (
 // before WriteState on it is the Broker's later state. It does not contain which channels are
 // listened to. It returns the error of w.
 func (b *Broker) WriteState(w io.Writer) error {
-	e := &recordWriter{w: w}
+	e := &recordWriter{w: w, version: SnapshotVersion}
 	e.head(b)
 	for i := range b.shards {
 		channels, forgotten := b.shards[i].copyHeld()
@@ -30,7 +30,8 @@ func (b *Broker) WriteState(w io.Writer) error {
 	}
 	keys, _ := b.keys.newest(allKeys)
 	e.idempotency(keys)
-	// The floors come last: they have what a shard has forgotten meanwhile.
+	// These come last: they have what a shard has forgotten meanwhile.
+	e.drops(&b.drops)
 	e.floors(&b.floors)
 	return e.end()
 }
@@ -183,7 +184,8 @@ func (r *Recovery) hold(p *hub.Publication, retention hub.Retention, at moment) 
 		if known.offset() >= offset {
 			return false
 		}
-		c = &channel{name: p.Channel, hash: hash, top: known.offset(), dueIndex: -1}
+		c = b.revive(s, hash, p.Channel)
+		c.top = known.offset()
 		s.channels.Set(c.name, c)
 		b.channels.Add(1)
 	}
@@ -238,6 +240,7 @@ func (r *Recovery) beginEpoch() {
 		s.mu.Unlock()
 	}
 	b.keys.shift(passed)
+	b.doubtDrops() // what was not found was dropped, too
 }
 
 // newEpoch makes an epoch that no broker has had.

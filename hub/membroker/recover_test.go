@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,6 +107,7 @@ func TestRecoveryIsExact(t *testing.T) {
 			options := Options{ChannelsMax: 200}
 			b, n := noted(t, options)
 			out := make(outcomes, 1)
+			accepted := make(map[string]time.Time) // by channel and offset
 			var state bytes.Buffer
 			stateAt := random.IntN(400)
 			from := 0
@@ -134,8 +136,12 @@ func TestRecoveryIsExact(t *testing.T) {
 					m.IdempotencyKey, r.KeyAge = fmt.Sprint(random.IntN(40)), time.Duration(random.IntN(30))*time.Second
 				}
 				b.Publish(m, r, out, 0)
-				if p := <-out; p.Err != nil {
+				p := <-out
+				if p.Err != nil {
 					t.Fatal(p.Err)
+				}
+				if !p.Duplicate {
+					accepted[fmt.Sprint(channel, p.Position.Offset)] = time.Now()
 				}
 			}
 			again, _ := noted(t, options)
@@ -152,12 +158,23 @@ func TestRecoveryIsExact(t *testing.T) {
 				}
 			}
 			r.End(false)
+			places := make(map[*atomic.Uint64]int)
+			for i := range 150 {
+				places[b.drops.place(b.key.of(fmt.Sprintf("c%d", i)))]++
+			}
 			for i := range 150 {
 				channel := fmt.Sprintf("c%d", i)
 				want, err := b.History(t.Context(), channel, hub.Query{})
 				got, err2 := again.History(t.Context(), channel, hub.Query{})
 				if err := errors.Join(err, err2); err != nil {
 					t.Fatal(err)
+				}
+				dropped := accepted[fmt.Sprint(channel, got.Begin.Offset)]
+				if got.WholeAfter.Before(dropped) || want.WholeAfter.Before(dropped) {
+					t.Fatalf("seed %d, %s: whole after %v and %v, and the last that was dropped is of %v", seed, channel, got.WholeAfter, want.WholeAfter, dropped)
+				}
+				if places[b.drops.place(b.key.of(channel))] > 1 { // what channels have dropped that share one is not told apart
+					got.WholeAfter = want.WholeAfter
 				}
 				// A channel that was pushed out of all tables may have come further than it did.
 				if got.Position.Offset < want.Position.Offset || got.Position.Epoch != want.Position.Epoch || len(want.Publications) > 0 && !reflect.DeepEqual(got, want) {
@@ -177,6 +194,40 @@ func TestRecoveryIsExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is missing in another epoch may have been accepted at any time before it.
+func TestAnotherEpochIsNotWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, n := noted(t, Options{})
+		out := make(outcomes, 1)
+		for range 2 {
+			b.Publish(hub.Message{Channel: "c"}, hub.Retention{Count: 1, Age: time.Hour}, out, 0)
+			<-out
+			<-time.After(time.Second)
+		}
+		for _, other := range []bool{false, true} {
+			again, _ := noted(t, Options{})
+			r, err := again.Recover()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, record := range n.records {
+				if err := r.Record(record); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.End(other)
+			for channel, want := range map[string]time.Time{"c": read(t, b, "c", hub.Query{}).WholeAfter, "unknown": {}} {
+				if other {
+					want = time.Now()
+				}
+				if got := read(t, again, channel, hub.Query{}).WholeAfter; !got.Equal(want) {
+					t.Errorf("other %v: %s is whole after %v, want %v", other, channel, got, want)
+				}
+			}
+		}
+	})
 }
 
 // A publication that is not written is not there: it is neither delivered nor found, and its position

@@ -2,6 +2,7 @@ package membroker
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -80,6 +81,7 @@ type recordReader struct {
 	isState bool    // of Broker.WriteState: the time that has passed since counts in full
 
 	begun    bool // the head was there
+	version  uint64
 	isRest   bool // floors were, which come with the rest
 	shard    *shard
 	channel  *channel // what follows belongs to it; nil for none
@@ -117,7 +119,10 @@ func (d *recordReader) run() error {
 		case recordPatterns:
 			d.patterns(&f)
 		case recordFloors:
-			d.floors(&f)
+			d.isRest = true
+			d.places(&f, cmp.Or(d.raised, &d.broker.floors))
+		case recordDrops:
+			d.places(&f, &d.broker.drops)
 		case recordEnd:
 			if f.Uint() != d.channels || f.Uint() != d.held || f.Rest() != nil {
 				return errRecord
@@ -173,14 +178,17 @@ func (d *recordReader) atEnd() error {
 	if _, err := d.r.ReadByte(); err != io.EOF {
 		return errRecord
 	}
+	if d.version == 1 {
+		d.broker.doubtDrops()
+	}
 	return nil
 }
 
 // head takes over the epoch, the key, and the clock: moments are those of the other broker.
 func (d *recordReader) head(f *pubcodec.Fields) error {
 	d.begun = true
-	if version := f.Uint(); f.Err == nil && version != SnapshotVersion {
-		return fmt.Errorf("it has version %d, and this program reads %d", version, SnapshotVersion)
+	if d.version = f.Uint(); f.Err == nil && (d.version > SnapshotVersion || d.version+1 < SnapshotVersion) {
+		return fmt.Errorf("it has version %d, and this program reads %d and the one before it", d.version, SnapshotVersion)
 	}
 	epoch := f.String()
 	var key nameKey
@@ -213,6 +221,10 @@ func (d *recordReader) head(f *pubcodec.Fields) error {
 // oldest that the other holds goes.
 func (d *recordReader) beginChannel(f *pubcodec.Fields) {
 	name, top, oldest, listening := f.String(), f.Uint(), f.Uint(), f.Bool()
+	var dropped stamp
+	if d.version > 1 {
+		dropped = stamp(f.Uint())
+	}
 	if f.Err != nil {
 		return
 	}
@@ -227,7 +239,7 @@ func (d *recordReader) beginChannel(f *pubcodec.Fields) {
 	defer s.mu.Unlock()
 	c, is := s.channels.Get(name)
 	if !is {
-		c = &channel{name: name, hash: hash, top: s.forgotten.of(hash, &b.floors), dueIndex: -1}
+		c = b.revive(s, hash, name)
 		s.channels.Set(name, c)
 		b.channels.Add(1)
 	}
@@ -238,6 +250,7 @@ func (d *recordReader) beginChannel(f *pubcodec.Fields) {
 		gone++
 	}
 	b.count(c.history.drop(gone))
+	c.history.dropped = max(c.history.dropped, dropped)
 }
 
 // hold adds a publication to the history of the channel.
@@ -341,25 +354,33 @@ func (d *recordReader) patterns(f *pubcodec.Fields) {
 	}
 }
 
-func (d *recordReader) floors(f *pubcodec.Fields) {
-	d.isRest = true
+// places raises the places of to.
+func (d *recordReader) places(f *pubcodec.Fields, to *floors) {
 	for len(f.B) > 0 && f.Err == nil {
-		place, offset := f.Uint(), f.Uint()
-		if f.Err == nil && place >= uint64(len(d.broker.floors)) {
+		place, value := f.Uint(), f.Uint()
+		if f.Err == nil && place >= uint64(len(to)) {
 			f.Err = errRecord
 		}
 		if f.Err == nil {
-			d.raise(place, offset)
+			to.raise(place<<52, value)
 		}
 	}
 }
 
-func (d *recordReader) raise(place, offset uint64) {
-	f := d.raised
-	if f == nil {
-		f = &d.broker.floors
+// doubtDrops has it that any channel may have dropped what was accepted until now.
+func (b *Broker) doubtDrops() {
+	now := uint64(max(0, time.Now().UnixNano()))
+	for place := range b.drops {
+		b.drops.raise(uint64(place)<<52, now)
 	}
-	f.raise(place<<52, offset)
+	for i := range b.shards {
+		s := &b.shards[i]
+		s.mu.Lock()
+		for _, c := range s.channels.All {
+			c.history.dropped = max(c.history.dropped, stamp(now))
+		}
+		s.mu.Unlock()
+	}
 }
 
 // allKeys has newest return all keys.

@@ -35,6 +35,10 @@ type Publisher interface {
 // The other one is given both parts by Restore, in this order. The methods are called one
 // after another.
 type Snapshot struct {
+	// Version is that of what is written: SnapshotVersion, which is the default, or the one before
+	// it. It is set before WriteBulk.
+	Version int
+
 	broker *Broker
 	keys   uint64 // how many keys had been remembered when the bulk was written
 }
@@ -50,7 +54,7 @@ func (b *Broker) Snapshot() (*Snapshot, error) {
 	if b.snapshot != nil {
 		return nil, ErrSnapshot
 	}
-	b.snapshot = &Snapshot{broker: b}
+	b.snapshot = &Snapshot{Version: SnapshotVersion, broker: b}
 	return b.snapshot, nil
 }
 
@@ -76,13 +80,14 @@ type copied struct {
 	top       uint64
 	oldest    uint64 // the offset of the first that is held, or the next to come
 	listening bool
+	dropped   stamp
 	held      []held // the publications to be written
 }
 
 // copyOf copies what of c is newer than since; the shard's lock is held.
 func (c *channel) copyOf(since uint64) copied {
 	n := c.history.held.len()
-	v := copied{name: c.name, top: c.top, oldest: c.top + 1, listening: c.listening}
+	v := copied{name: c.name, top: c.top, oldest: c.top + 1, listening: c.listening, dropped: c.history.dropped}
 	if n > 0 {
 		v.oldest = c.history.held.at(0).publication.Position.Offset
 	}
@@ -103,7 +108,7 @@ func (c *channel) copyOf(since uint64) copied {
 // it copies the shard's entries, without payloads. It returns the error of w.
 func (s *Snapshot) WriteBulk(w io.Writer) error {
 	b := s.broker
-	e := &recordWriter{w: w}
+	e := &recordWriter{w: w, version: s.Version}
 	e.head(b)
 	for i := range b.shards {
 		channels, forgotten := b.shards[i].copyAll()
@@ -179,7 +184,7 @@ func (s *Snapshot) Freeze(ctx context.Context, p Publisher) error {
 // WriteRest writes the changes since WriteBulk. It returns the error of w.
 func (s *Snapshot) WriteRest(w io.Writer) error {
 	b := s.broker
-	e := &recordWriter{w: w}
+	e := &recordWriter{w: w, version: s.Version}
 	e.head(b)
 	for i := range b.shards {
 		channels, forgotten := b.shards[i].copyChanged(&b.floors)
@@ -191,6 +196,7 @@ func (s *Snapshot) WriteRest(w io.Writer) error {
 	keys, _ := b.keys.newest(s.keys)
 	e.idempotency(keys)
 	e.patterns(b.ListenedPatterns())
+	e.drops(&b.drops)
 	e.floors(&b.floors)
 	return e.end()
 }
@@ -255,9 +261,12 @@ func (s *Snapshot) finish(stage uint32) {
 // used again for something else.
 //
 //	version epoch key wall clock
-//	name top oldest listening   { goneWith goneAfter publication }…
+//	name top oldest listening dropped   { goneWith goneAfter publication }…
 //	{ hash offset }…   { key offset forgets }…   { place offset }…   { pattern }…
+//	{ place dropped }…
 //	how many of each
+//
+// Version 1 had no dropped.
 const (
 	recordHead      = 1
 	recordChannel   = 2
@@ -267,10 +276,11 @@ const (
 	recordFloors    = 6
 	recordEnd       = 7
 	recordPatterns  = 8
+	recordDrops     = 9
 )
 
 // SnapshotVersion is that of the format. A version is read by itself and the next.
-const SnapshotVersion = 1
+const SnapshotVersion = 2
 
 const (
 	recordBytesMax = 1 << 30 // of a record: a publication and a little
@@ -291,6 +301,7 @@ type keyEntry struct {
 // recordWriter writes records. After an error it does nothing.
 type recordWriter struct {
 	w        io.Writer
+	version  int
 	b        []byte
 	record   []byte
 	err      error
@@ -317,7 +328,7 @@ func (e *recordWriter) flush() {
 }
 
 func (e *recordWriter) head(b *Broker) {
-	e.record = pubcodec.AppendUint(e.record, SnapshotVersion)
+	e.record = pubcodec.AppendUint(e.record, uint64(e.version))
 	e.record = pubcodec.AppendString(e.record, b.epoch)
 	for _, part := range b.key {
 		e.record = pubcodec.AppendUint(e.record, part)
@@ -334,6 +345,9 @@ func (e *recordWriter) channel(c *copied) {
 	e.record = pubcodec.AppendUint(e.record, c.top)
 	e.record = pubcodec.AppendUint(e.record, c.oldest)
 	e.record = pubcodec.AppendBool(e.record, c.listening)
+	if e.version > 1 {
+		e.record = pubcodec.AppendUint(e.record, uint64(c.dropped))
+	}
 	e.put(recordChannel)
 	for i := range c.held {
 		h := &c.held[i]
@@ -382,13 +396,24 @@ func (e *recordWriter) patterns(list []string) {
 }
 
 func (e *recordWriter) floors(f *floors) {
+	e.places(f)
+	e.put(recordFloors)
+}
+
+func (e *recordWriter) drops(f *floors) {
+	if e.version > 1 {
+		e.places(f)
+		e.put(recordDrops)
+	}
+}
+
+func (e *recordWriter) places(f *floors) {
 	for place := range f {
-		if offset := f[place].Load(); offset > 0 {
+		if value := f[place].Load(); value > 0 {
 			e.record = pubcodec.AppendUint(e.record, uint64(place))
-			e.record = pubcodec.AppendUint(e.record, offset)
+			e.record = pubcodec.AppendUint(e.record, value)
 		}
 	}
-	e.put(recordFloors)
 }
 
 func (e *recordWriter) end() error {

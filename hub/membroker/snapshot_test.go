@@ -168,6 +168,64 @@ func TestSnapshotIsTheSame(t *testing.T) {
 	}
 }
 
+// A snapshot for the version before does not say what was dropped when. Then it may have been until now.
+func TestSnapshotOfTheVersionBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := started(t, nil, nil)
+		for _, name := range []string{"held", "gone"} {
+			for range 2 {
+				if _, _, err := put(a, hub.Message{Channel: name}, hub.Retention{Count: 1, Age: time.Minute}); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Second)
+			}
+		}
+		<-time.After(time.Minute)
+		for _, name := range []string{"held", "gone", "new"} {
+			if _, _, err := put(a, hub.Message{Channel: name}, hub.Retention{Count: 1, Age: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+			if name == "gone" {
+				if err := a.Clear(t.Context(), name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		<-time.After(time.Second)
+		for version := SnapshotVersion - 1; version <= SnapshotVersion; version++ {
+			b := started(t, nil, nil)
+			s, err := a.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Version = version
+			var bulk, rest bytes.Buffer
+			if err := errors.Join(s.WriteBulk(&bulk), s.Freeze(t.Context(), &aside{}), s.WriteRest(&rest)); err != nil {
+				t.Fatal(err)
+			}
+			s.Thaw()
+			<-time.After(time.Second)
+			now := time.Now()
+			if err := errors.Join(b.Restore(&bulk), b.Restore(&rest)); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"held", "gone", "new"} {
+				was, is := read(t, a, name, hub.Query{}), read(t, b, name, hub.Query{})
+				if describe(was) != describe(is) {
+					t.Errorf("version %d, %s: %s, was %s", version, name, describe(is), describe(was))
+				}
+				want := was.WholeAfter
+				if version < SnapshotVersion {
+					want = now
+				}
+				if !is.WholeAfter.Equal(want) {
+					t.Errorf("version %d, %s: whole after %v, want %v", version, name, is.WholeAfter, want)
+				}
+			}
+		}
+	})
+}
+
 // With more channels than are remembered exactly, no offset is given twice.
 func TestSnapshotKeepsFloors(t *testing.T) {
 	o := &Options{ChannelsMax: 64}
@@ -308,7 +366,7 @@ func sample(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	defer s.Thaw()
-	e := &recordWriter{w: new(bytes.Buffer)}
+	e := &recordWriter{w: new(bytes.Buffer), version: SnapshotVersion}
 	e.head(b)
 	for i := range b.shards {
 		channels, forgotten := b.shards[i].copyAll()

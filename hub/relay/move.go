@@ -73,6 +73,9 @@ func (b *Broker) Move() (*Move, error) {
 	return b.move, nil
 }
 
+// SetVersion sets that of what is written, see membroker.Snapshot. It is called before WriteBulk.
+func (m *Move) SetVersion(version int) { m.snapshot.Version = version }
+
 // WriteBulk writes most of what there is, while the Broker goes on.
 func (m *Move) WriteBulk(w io.Writer) error { return m.snapshot.WriteBulk(w) }
 

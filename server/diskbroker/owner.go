@@ -12,8 +12,8 @@ import (
 )
 
 // formatVersion is that of everything in the directory. It is read by itself and by later
-// programs.
-const formatVersion = 1
+// programs. With 2 a state says until when channels have dropped what was accepted.
+const formatVersion = 2
 
 // The stages of a directory.
 const (

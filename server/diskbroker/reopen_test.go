@@ -157,7 +157,7 @@ func TestNewerFormat(t *testing.T) {
 	f.publish("c", "1")
 	f.close()
 	path := filepath.Join(f.options.Dir, ownerName)
-	line := `{"format":2,"something":"else"}`
+	line := `{"format":3,"something":"else"}`
 	if err := os.WriteFile(path, []byte(line+"\n"+ownerChecksum([]byte(line))), fileMode); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestNewerFormat(t *testing.T) {
 	}
 	defer b.Close()
 	var format *FormatError
-	if err := b.Start(nobody{}); !errors.As(err, &format) || format.Format != 2 {
+	if err := b.Start(nobody{}); !errors.As(err, &format) || format.Format != 3 {
 		t.Errorf("a newer format: %v", err)
 	}
 	if after := f.files("*"); !reflect.DeepEqual(before, after) {
