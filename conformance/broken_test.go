@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/godwit-io/godwit/conformance"
 	"github.com/godwit-io/godwit/ws/wire"
@@ -98,26 +98,22 @@ func TestBrokenServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := conformance.RunServer(t.Context(), serveMini(t, c.broken), conformance.Options{Only: c.run, Timeout: c.broken.timeout()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkBroken(t, report, c.fail, c.lax, c.may)
+			synctest.Test(t, func(t *testing.T) {
+				report, err := conformance.RunServerOver(t.Context(), miniURL, conformance.Options{Only: c.run}, miniWires(t, c.broken))
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkBroken(t, report, c.fail, c.lax, c.may)
+			})
 		})
 	}
 }
 
-// timeout is short where a case fails by silence, and shorter than usual where it
-// fails because nothing is noticed at once: both are waited out. Nothing else
-// takes as long, unless the machine is busy.
-func (f faults) timeout() time.Duration {
-	switch {
-	case f.noPong, f.emptyPong, f.allPongsLate, f.echoAfterClose, f.staysOpen, f.dropEarly:
-		return 2 * time.Second
-	case f.noUTF8, f.lateUTF8, f.anyRSV:
-		return 10 * time.Second
-	}
-	return timeout
+// miniURL is what wires to a mini are for; nobody looks it up.
+const miniURL = "ws://mini.example"
+
+func miniWires(t *testing.T, f faults) func(context.Context, string, string) (net.Conn, error) {
+	return wires(t, func(nc net.Conn) { (&mini{faults: f}).accept(nc) })
 }
 
 // TestNoEchoServer breaks a server so that not even one message comes back: then
@@ -140,10 +136,12 @@ func TestNoEchoServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := conformance.RunServer(t.Context(), serveMini(t, c.broken), conformance.Options{Timeout: time.Second})
-			if err == nil || !strings.Contains(err.Error(), c.reason) {
-				t.Errorf("the error is %v and should say %q", err, c.reason)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				_, err := conformance.RunServerOver(t.Context(), miniURL, conformance.Options{}, miniWires(t, c.broken))
+				if err == nil || !strings.Contains(err.Error(), c.reason) {
+					t.Errorf("the error is %v and should say %q", err, c.reason)
+				}
+			})
 		})
 	}
 }
@@ -173,17 +171,24 @@ func TestBrokenClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := runClient(t, func(_ context.Context, target string) error {
-				u, err := url.Parse(target)
+			synctest.Test(t, func(t *testing.T) {
+				ln := newWireListener()
+				report, err := runClientOver(t, ln, ln.dial, func(ctx context.Context, target string) error {
+					u, err := url.Parse(target)
+					if err != nil {
+						return err
+					}
+					nc, err := ln.dial(ctx, "", "")
+					if err != nil {
+						return err
+					}
+					return (&mini{faults: c.broken}).connect(nc, u.Host, u.RequestURI())
+				}, conformance.Options{Only: c.run})
 				if err != nil {
-					return err
+					t.Fatal(err)
 				}
-				return (&mini{faults: c.broken}).dial(u.Host, u.RequestURI())
-			}, conformance.Options{Only: c.run, Timeout: c.broken.timeout()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkBroken(t, report, c.fail, c.lax, c.may)
+				checkBroken(t, report, c.fail, c.lax, c.may)
+			})
 		})
 	}
 }

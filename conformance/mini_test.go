@@ -125,7 +125,7 @@ func (m *mini) sendLatePongs() {
 // hangUp ends the connection so that what was sent arrives.
 func (m *mini) hangUp() {
 	if !m.staysOpen {
-		m.conn.(*net.TCPConn).CloseWrite()
+		m.conn.(interface{ CloseWrite() error }).CloseWrite()
 	}
 	io.Copy(io.Discard, m.br)
 }
@@ -380,12 +380,8 @@ func (m *mini) accept(conn net.Conn) {
 	m.run()
 }
 
-// dial opens a connection as a client, and echoes.
-func (m *mini) dial(host, uri string) error {
-	conn, err := net.Dial("tcp", host)
-	if err != nil {
-		return err
-	}
+// connect opens a WebSocket as a client, and echoes.
+func (m *mini) connect(conn net.Conn, host, uri string) error {
 	defer conn.Close()
 	m.client, m.conn, m.br, m.bits = true, conn, bufio.NewReader(conn), 15
 	o := &handshake.Offer{Host: host, RequestURI: uri, Key: handshake.NewKey(handshakeRandom())}

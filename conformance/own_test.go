@@ -134,12 +134,23 @@ func runClient(t *testing.T, client func(ctx context.Context, url string) error,
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := "ws://" + ln.Addr().String()
+	return runClientOver(t, ln, nil, client, o)
+}
+
+// runClientOver is runClient with a listener of the caller, and with what connects to it
+// if that is not an address.
+func runClientOver(t *testing.T, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error), client func(ctx context.Context, url string) error, o conformance.Options) (*conformance.Report, error) {
+	t.Helper()
+	url := "ws://suite.example" + wirePort
+	if dial == nil {
+		url = "ws://" + ln.Addr().String()
+	}
+	counter := &ws.DialOptions{NetDial: dial}
 	driven := make(chan struct{})
 	go func() {
 		defer close(driven)
 		count := 0
-		conn, _, err := ws.Dial(t.Context(), url+"/cases?agent=godwit", nil)
+		conn, _, err := ws.Dial(t.Context(), url+"/cases?agent=godwit", counter)
 		if err == nil {
 			var message []byte
 			if _, message, err = conn.Read(t.Context()); err == nil {
@@ -164,7 +175,7 @@ func runClient(t *testing.T, client func(ctx context.Context, url string) error,
 		}
 		close(next)
 		workers.Wait()
-		if conn, _, err = ws.Dial(t.Context(), url+"/report", nil); err != nil {
+		if conn, _, err = ws.Dial(t.Context(), url+"/report", counter); err != nil {
 			t.Error(err)
 			return
 		}

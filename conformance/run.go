@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,11 @@ import (
 // The error says that there is nothing to judge: no case is selected, an option or
 // url (ErrURL) makes no sense, or what it names is not an echo server.
 func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
+	return runServer(ctx, url, o, new(net.Dialer).DialContext)
+}
+
+// runServer is RunServer over connections that dial makes.
+func runServer(ctx context.Context, url string, o Options, dial dialer) (*Report, error) {
 	cases, err := Select(Server, o.Only, o.Skip)
 	if err != nil {
 		return nil, err
@@ -28,6 +34,7 @@ func RunServer(ctx context.Context, url string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.connect = dial
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godwit-io/godwit/conformance"
@@ -62,20 +63,20 @@ func TestBusyCasesComeLast(t *testing.T) {
 // TestSilentServer accepts connections and never answers: the time it takes is
 // the suite's own.
 func TestSilentServer(t *testing.T) {
-	t.Parallel()
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		silent := wires(t, func(nc net.Conn) {
+			io.Copy(io.Discard, nc)
+			nc.Close()
+		})
+		start := time.Now()
+		_, err := conformance.RunServerOver(t.Context(), "ws://silent.example", conformance.Options{Timeout: 3 * time.Second}, silent)
+		if err == nil || !strings.Contains(err.Error(), "no response came") {
+			t.Errorf("the error is %v", err)
 		}
-		io.Copy(io.Discard, conn)
-		conn.Close()
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
 	})
-	_, err := conformance.RunServer(t.Context(), url, conformance.Options{Timeout: 50 * time.Millisecond})
-	if err == nil || !strings.Contains(err.Error(), "no response came") {
-		t.Errorf("the error is %v", err)
-	}
 }
 
 // TestServerGoes stops a server in the middle of a run.
@@ -147,43 +148,46 @@ func TestHeaderIsSent(t *testing.T) {
 
 // TestSameSeed sends the same bytes in two runs, and others with another seed.
 func TestSameSeed(t *testing.T) {
-	masks := func(seed uint64) string {
-		report, err := conformance.RunServer(t.Context(), serveMini(t, faults{failSilently: true}), conformance.Options{Only: []string{"opcodes/3-empty"}, Seed: seed})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		for _, e := range report.Results[0].Log {
-			if e.From == "suite" && e.Frame != nil {
-				b.WriteString(e.Frame.Mask + " ")
+	synctest.Test(t, func(t *testing.T) {
+		masks := func(seed uint64) string {
+			o := conformance.Options{Only: []string{"opcodes/3-empty"}, Seed: seed}
+			report, err := conformance.RunServerOver(t.Context(), miniURL, o, miniWires(t, faults{failSilently: true}))
+			if err != nil {
+				t.Fatal(err)
 			}
+			var b strings.Builder
+			for _, e := range report.Results[0].Log {
+				if e.From == "suite" && e.Frame != nil {
+					b.WriteString(e.Frame.Mask + " ")
+				}
+			}
+			return b.String()
 		}
-		return b.String()
-	}
-	a, again, b := masks(1), masks(1), masks(2)
-	if a == "" || a != again || a == b {
-		t.Errorf("the masks are %q, %q and %q", a, again, b)
-	}
+		a, again, b := masks(1), masks(1), masks(2)
+		if a == "" || a != again || a == b {
+			t.Errorf("the masks are %q, %q and %q", a, again, b)
+		}
+	})
 }
 
 // TestLogIsBounded floods a case.
 func TestLogIsBounded(t *testing.T) {
-	t.Parallel()
-	report, err := conformance.RunServer(t.Context(), serveMini(t, faults{noPong: true}), conformance.Options{
-		Only: []string{"robustness/flood-pings"}, Timeout: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := report.Results[0].Log
-	if len(log) != 161 || !strings.Contains(log[80].Text, "left out") {
-		t.Fatalf("the log has %d entries", len(log))
-	}
-	for i := 1; i < len(log); i++ {
-		if log[i].At < log[i-1].At {
-			t.Fatalf("entry %d is older than the one before it", i)
+	synctest.Test(t, func(t *testing.T) {
+		o := conformance.Options{Only: []string{"robustness/flood-pings"}}
+		report, err := conformance.RunServerOver(t.Context(), miniURL, o, miniWires(t, faults{noPong: true}))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		log := report.Results[0].Log
+		if len(log) != 161 || !strings.Contains(log[80].Text, "left out") {
+			t.Fatalf("the log has %d entries", len(log))
+		}
+		for i := 1; i < len(log); i++ {
+			if log[i].At < log[i-1].At {
+				t.Fatalf("entry %d is older than the one before it", i)
+			}
+		}
+	})
 }
 
 // TestClientLeavesCasesOut counts what a client did not connect for as failed.

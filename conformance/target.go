@@ -23,7 +23,12 @@ type target struct {
 	origin string // of the server's own pages
 	shown  string // the URL, fit for a report
 	tls    *tls.Config
+
+	connect dialer
 }
+
+// dialer makes connections, as net.Dialer.DialContext does.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // ErrURL is in the chain of RunServer's error when the URL cannot be that of a server.
 var ErrURL = errors.New("conformance: the URL of a server begins with ws:// or wss://, has a host and neither user nor fragment")
@@ -86,7 +91,7 @@ func (t *target) secrets(header http.Header) *strings.Replacer {
 }
 
 func (t *target) dial(ctx context.Context) (net.Conn, error) {
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", t.addr)
+	nc, err := t.connect(ctx, "tcp", t.addr)
 	if err != nil || t.tls == nil {
 		return nc, err
 	}

@@ -1,0 +1,4 @@
+package conformance
+
+// RunServerOver is RunServer over connections that a test makes.
+var RunServerOver = runServer
