@@ -35,8 +35,6 @@ type Broker struct {
 
 	gate   gate
 	era    atomic.Pointer[era]
-	known  atomic.Uint64 // the newest number of the stream, as far as this node has seen
-	floor  atomic.Uint64 // at most that, and not moved by what is of no channel
 	limits atomic.Pointer[limits]
 	skew   atomic.Int64 // how far the servers' clock is ahead, in nanoseconds
 
@@ -46,6 +44,7 @@ type Broker struct {
 	underWay     atomic.Pointer[context.CancelFunc] // ends what manageLoop does
 	dialed       atomic.Uint64                      // counts connections that were begun
 	confirmed    atomic.Uint64                      // with which of them the era was confirmed; 0 for none
+	fence        atomic.Pointer[fence]              // the last one
 	growing      chan struct{}                      // the stream is to keep more
 	doubts       atomic.Uint64                      // how often something may have been lost
 	settled      atomic.Uint64                      // that of the doubts that was looked into
@@ -61,6 +60,7 @@ type Broker struct {
 	patterns patterns
 	unlisted atomic.Int64
 	arrivals [deliverers]chan *nats.Msg
+	acks     chan *nats.Msg
 	repairs  chan struct{} // a place for each channel that is repaired at a time
 	bus      bus
 }
@@ -117,6 +117,7 @@ func New(o *Options) (*Broker, error) {
 		checking:  make(chan struct{}, 1),
 		fresh:     make(chan struct{}, 1),
 		repairs:   make(chan struct{}, repairsMax),
+		acks:      make(chan *nats.Msg, 2*sentMax),
 	}
 	b.stop, b.end = context.WithCancel(context.Background())
 	b.gate.init()
@@ -359,12 +360,6 @@ func raise[T int64 | uint64](v interface {
 }, to T) {
 	for old := v.Load(); old < to && !v.CompareAndSwap(old, to); old = v.Load() {
 	}
-}
-
-// saw notes that a publication with this number is in the stream.
-func (b *Broker) saw(seq uint64) {
-	raise(&b.known, seq)
-	raise(&b.floor, seq)
 }
 
 // now is the time of the servers, as far as it is known.

@@ -143,7 +143,8 @@ const proofInterval = 100 * time.Millisecond
 func (p *proofs) until(ctx context.Context, b *Broker, seq uint64) (uint64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now := b.era.Load(); p.era != now {
+	now := b.era.Load()
+	if p.era != now {
 		p.era, p.seq = now, 0
 	}
 	if p.seq >= seq {
@@ -157,7 +158,7 @@ func (p *proofs) until(ctx context.Context, b *Broker, seq uint64) (uint64, erro
 		return err
 	})
 	p.last = time.Now()
-	raise(&b.known, p.seq)
+	raise(&now.known, p.seq)
 	return p.seq, err
 }
 

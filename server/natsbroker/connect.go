@@ -87,7 +87,9 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 // with the lock of the connection held.
 func (b *Broker) dialing() {
 	b.dialed.Add(1)
-	b.doubts.Add(1)
+	if b.era.Load() != nil { // else nothing can have been lost
+		b.doubts.Add(1)
+	}
 	b.gate.set(false)
 	b.ring.stall()
 }

@@ -139,7 +139,7 @@ func (b *Broker) hand(s *shard, t *tracker, now *era, m *stored, before uint64) 
 	}
 	t.last, t.previous, t.place = m.seq, m.offset(), placeLast
 	s.mu.Unlock()
-	b.saw(m.seq)
+	now.saw(m.seq)
 	if !m.meta.isMark && !b.isClosed() {
 		b.receiver.Receive(b.publication(now, t.channel, m, previous))
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,13 +15,21 @@ import (
 	"github.com/godwit-io/godwit/hub"
 )
 
-// era is what the numbers of the stream mean: an epoch begins behind base. It does not
-// change.
+// era is what the numbers of the stream mean: an epoch begins behind base.
 type era struct {
 	epoch   string
 	base    uint64
 	created time.Time // when the stream was made that it is about
 	began   time.Time
+
+	known atomic.Uint64 // the newest number of the stream, as far as this node has seen
+	floor atomic.Uint64 // at most that, and not moved by what is of no channel
+}
+
+// saw notes that a publication with this number is in the stream.
+func (e *era) saw(seq uint64) {
+	raise(&e.known, seq)
+	raise(&e.floor, seq)
 }
 
 func (e *era) position(offset uint64) hub.Position {
@@ -115,7 +124,10 @@ func (b *Broker) writeRecord(ctx context.Context, r *record, revision uint64) er
 // ended already. Everything that it goes by came over that connection, or a newer one.
 func (b *Broker) verify(ctx context.Context, dialed uint64) error {
 	for {
-		now, known := b.era.Load(), b.known.Load()
+		now, known := b.era.Load(), uint64(0)
+		if now != nil {
+			known = now.known.Load()
+		}
 		r, revision, err := b.readRecord(ctx)
 		if err != nil {
 			return err
@@ -125,8 +137,7 @@ func (b *Broker) verify(ctx context.Context, dialed uint64) error {
 			return err
 		}
 		if r != nil && r.Created.Equal(s.created) && s.last >= r.High && (now == nil || now.epoch != r.Epoch || s.last >= known) {
-			b.adopt(r, s.last, dialed)
-			return nil
+			return b.adopt(ctx, r, s.last, dialed)
 		}
 		next := record{Version: recordVersion, Epoch: rand.Text()[:10], Created: s.created, Base: s.last, High: s.last, Began: b.now().UTC()}
 		switch err := b.writeRecord(ctx, &next, revision); {
@@ -135,8 +146,7 @@ func (b *Broker) verify(ctx context.Context, dialed uint64) error {
 				b.log.Warn("natsbroker: the stream has lost what it had; a new epoch begins, and subscribers are told of a gap",
 					"epoch", next.Epoch, "before", r.Epoch, "last", s.last, "expected", max(r.High, known))
 			}
-			b.adopt(&next, s.last, dialed)
-			return nil
+			return b.adopt(ctx, &next, s.last, dialed)
 		case !errors.Is(err, errRecordChanged):
 			return err
 		}
@@ -156,22 +166,28 @@ func (b *Broker) Began() time.Time {
 }
 
 // adopt goes on in the era of a record.
-func (b *Broker) adopt(r *record, last, dialed uint64) {
+func (b *Broker) adopt(ctx context.Context, r *record, last, dialed uint64) error {
 	now := b.era.Load()
 	if now != nil && now.epoch == r.Epoch {
-		raise(&b.known, last)
+		raise(&now.known, last)
 		b.confirm(dialed)
-		return
+		return nil
 	}
-	b.confirmed.Store(0)
-	b.known.Store(max(r.Base, last))
-	b.floor.Store(max(r.Base, last))
-	b.era.Store(r.era())
+	if now != nil {
+		b.confirmed.Store(0)
+		if err := b.drain(ctx); err != nil { // what comes of the last era is not taken for one of this
+			return err
+		}
+	}
+	next := r.era()
+	next.saw(max(r.Base, last))
+	b.era.Store(next)
 	if now != nil {
 		b.restart(r.Base)
 		b.receiver.Lost("")
 	}
 	b.confirm(dialed)
+	return nil
 }
 
 // confirm says that what comes over that connection is of the era, and has delivered what
@@ -209,7 +225,11 @@ func (b *Broker) holds(now *era, dialed uint64) bool {
 // poll looks whether the era is still that of the record, and notes how far the stream
 // has come.
 func (b *Broker) poll(ctx context.Context) error {
-	now, known := b.era.Load(), b.known.Load()
+	now := b.era.Load()
+	if now == nil {
+		return nil // it is not connected yet
+	}
+	known := now.known.Load()
 	r, revision, err := b.readRecord(ctx)
 	if err != nil {
 		return err
@@ -221,9 +241,9 @@ func (b *Broker) poll(ctx context.Context) error {
 	if r == nil || r.Epoch != now.epoch || !r.Created.Equal(s.created) || s.last < max(known, r.High) {
 		return errRecordChanged
 	}
-	raise(&b.known, s.last)
-	if s.last > b.floor.Load()+floorLag { // the position of an empty channel should not become old
-		raise(&b.floor, s.last)
+	raise(&now.known, s.last)
+	if s.last > now.floor.Load()+floorLag { // the position of an empty channel should not become old
+		raise(&now.floor, s.last)
 	}
 	if s.last <= r.High {
 		return nil

@@ -27,13 +27,13 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 
 func (b *Broker) history(ctx context.Context, now *era, channel string, q hub.Query) (hub.Page, error) {
 	// Read before the newest: a publication of the channel that is not found is behind it.
-	floor := max(now.base, b.floor.Load())
+	floor := max(now.base, now.floor.Load())
 	subject := b.names.subject(channel)
 	top, err := b.newest(ctx, subject)
 	if err != nil {
 		return hub.Page{}, err
 	}
-	if isAhead := q.Since.Epoch == now.epoch && (top == nil && q.Since.Offset > b.known.Load() || top != nil && q.Since.Offset > top.offset()); isAhead {
+	if isAhead := q.Since.Epoch == now.epoch && (top == nil && q.Since.Offset > now.known.Load() || top != nil && q.Since.Offset > top.offset()); isAhead {
 		// The server that has answered may be behind, for example a leader that is none any more.
 		if top, err = b.provenNewest(ctx, subject, q.Since.Offset); err != nil {
 			return hub.Page{}, err
@@ -126,7 +126,7 @@ func (b *Broker) emptyPage(ctx context.Context, now *era, floor uint64, since hu
 			}
 			// What there was is no longer held, or never was. A place that the stream has
 			// not reached is none.
-			isGap = since.Offset > max(s.last, b.known.Load()) || since.Offset+1 < s.first || since.Offset < now.base
+			isGap = since.Offset > max(s.last, now.known.Load()) || since.Offset+1 < s.first || since.Offset < now.base
 			if !isGap {
 				page.Position = now.position(max(since.Offset, page.Position.Offset))
 			}

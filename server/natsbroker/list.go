@@ -137,7 +137,8 @@ func (b *Broker) countKept(ctx context.Context, now *era, top *stored, held uint
 // Clear implements hub.ClearingBroker. In the place of the history the stream gets a
 // message that says which publication was the newest.
 func (b *Broker) Clear(ctx context.Context, channel string) error {
-	if _, err := b.serve(ctx); err != nil {
+	now, err := b.serve(ctx)
+	if err != nil {
 		return err
 	}
 	subject := b.names.subject(channel)
@@ -146,7 +147,7 @@ func (b *Broker) Clear(ctx context.Context, channel string) error {
 		if err != nil || top == nil || top.meta.isMark {
 			return b.failed(err)
 		}
-		err = b.putMark(ctx, subject, top.seq)
+		err = b.putMark(ctx, now, subject, top.seq)
 		if api := (*apiError)(nil); !errors.As(err, &api) || api.ErrCode != codeWrongLast {
 			return b.failed(err)
 		}
@@ -154,7 +155,7 @@ func (b *Broker) Clear(ctx context.Context, channel string) error {
 	}
 }
 
-func (b *Broker) putMark(ctx context.Context, subject string, top uint64) error {
+func (b *Broker) putMark(ctx context.Context, now *era, subject string, top uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
 	defer cancel()
 	answer, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: nats.Header{
@@ -172,7 +173,7 @@ func (b *Broker) putMark(ctx context.Context, subject string, top uint64) error 
 	case a.err != nil:
 		return a.err
 	}
-	b.saw(a.seq)
+	now.saw(a.seq)
 	return nil
 }
 

@@ -99,7 +99,7 @@ func (b *Broker) locate(ctx context.Context, subject string) (now *era, top *sto
 		}
 		dialed := b.dialed.Load()
 		// Read before the newest: a publication of the channel that is not found is behind it.
-		floor = max(now.base, b.floor.Load())
+		floor = max(now.base, now.floor.Load())
 		if err = b.flush(ctx); err == nil {
 			top, err = b.newest(ctx, subject)
 		}
@@ -352,7 +352,7 @@ func (b *Broker) addPattern(text string) error {
 	if err != nil {
 		return err
 	}
-	one := &pattern{access: parsed, subject: string(appendPatternSubject([]byte(b.names.in), text)), checked: b.known.Load()}
+	one := &pattern{access: parsed, subject: string(appendPatternSubject([]byte(b.names.in), text)), checked: b.era.Load().known.Load()}
 	if one.sub, err = b.nc.ChanSubscribe(b.names.out+one.subject[len(b.names.in):], b.arrivalsOf(text)); err != nil {
 		return err
 	}

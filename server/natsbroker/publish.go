@@ -284,7 +284,7 @@ func (b *Broker) acknowledged(token string, m *nats.Msg) {
 	}
 	o, ok, strange := b.ring.answer(number, a, now)
 	if ok {
-		b.saw(a.seq)
+		now.saw(a.seq)
 		o.to.Published(o.ticket, o.p)
 	}
 	if strange {

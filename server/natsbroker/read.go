@@ -117,15 +117,14 @@ const (
 
 // subscribeInboxes has answers come to loops of the broker.
 func (b *Broker) subscribeInboxes() error {
-	acks := make(chan *nats.Msg, 2*sentMax)
 	answers := make(chan *nats.Msg, waitingMax)
-	for token, c := range map[string]chan *nats.Msg{ackToken: acks, replyToken: answers} {
+	for token, c := range map[string]chan *nats.Msg{ackToken: b.acks, replyToken: answers} {
 		if _, err := b.nc.ChanSubscribe(b.names.inbox+token+"*", c); err != nil {
 			return err
 		}
 	}
 	b.loops.Go(func() {
-		b.each(acks, func(m *nats.Msg) { b.acknowledged(m.Subject[len(b.names.inbox)+len(ackToken):], m) })
+		b.each(b.acks, func(m *nats.Msg) { b.acknowledged(m.Subject[len(b.names.inbox)+len(ackToken):], m) })
 	})
 	b.loops.Go(func() {
 		b.each(answers, func(m *nats.Msg) { b.replies.answered(m.Subject[len(b.names.inbox)+len(replyToken):], m) })
@@ -138,11 +137,49 @@ func (b *Broker) each(c <-chan *nats.Msg, do func(*nats.Msg)) {
 	for {
 		select {
 		case m := <-c:
+			if m.Subject == "" {
+				b.fence.Load().pass(m)
+				continue
+			}
 			do(m)
 		case <-b.stop.Done():
 			return
 		}
 	}
+}
+
+// fence is a message that no server sends: when it is taken, all before it have been.
+type fence struct {
+	m      *nats.Msg
+	passed chan struct{} // has room for all that pass it
+}
+
+func (f *fence) pass(m *nats.Msg) {
+	if f != nil && f.m == m { // an older one is waited for no longer
+		f.passed <- struct{}{}
+	}
+}
+
+// drain returns once everything was taken that had come from the stream before.
+func (b *Broker) drain(ctx context.Context) error {
+	queues := append(b.arrivals[:], b.acks)
+	f := &fence{m: new(nats.Msg), passed: make(chan struct{}, len(queues))}
+	b.fence.Store(f)
+	for _, c := range queues {
+		select {
+		case c <- f.m:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for range queues {
+		select {
+		case <-f.passed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (r *replies) answered(token string, m *nats.Msg) {

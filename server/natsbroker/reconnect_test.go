@@ -3,10 +3,12 @@ package natsbroker
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/godwit-io/godwit/hub"
 	"github.com/godwit-io/godwit/internal/natstest"
 )
 
@@ -88,4 +90,74 @@ func TestNothingComesBeforeTheEpoch(t *testing.T) {
 	release()
 	gaps := p.judge(t, f)
 	wantNewEpoch(t, all, gaps)
+}
+
+// busyReceiver takes nothing until it is released.
+type busyReceiver struct {
+	released chan struct{}
+	lost     chan struct{} // has room for one
+
+	mu  sync.Mutex // guards what follows
+	got []*hub.Publication
+}
+
+func (r *busyReceiver) Receive(p *hub.Publication) {
+	<-r.released
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, p)
+}
+
+func (r *busyReceiver) Lost(string) { nudge(r.lost) }
+
+// What has come and was not looked at when the epoch changed is of the one before: its
+// numbers mean nothing any more.
+func TestNothingComesOfTheEpochBefore(t *testing.T) {
+	s := natstest.Start(t, natstest.Config{})
+	o := Options{URLs: []string{s.URL()}, Prefix: "stale"}
+	far, _ := startBroker(t, o)
+	r := &busyReceiver{released: make(chan struct{}), lost: make(chan struct{}, 1)}
+	release := sync.OnceFunc(func() { close(r.released) })
+	b := newBroker(t, o)
+	must(t, b.Start(r))
+	defer func() { must(t, b.Close()) }()
+	defer release()
+	listen(t, b, "a")
+	old := b.era.Load()
+	p := newPublisher(far, "a")
+	const waiting = 20
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	await := func(holds func() bool) {
+		t.Helper()
+		for ; !holds(); <-tick.C {
+			must(t, ctx.Err())
+		}
+	}
+	await(func() bool { return !b.isDoubted() }) // else it is repaired aside
+	for range 1 + waiting {
+		p.succeed(t)
+	}
+	await(func() bool { return len(b.arrivalsOf("a")) == waiting })
+	must(t, s.Kill())
+	must(t, s.Start())
+	await(func() bool { return b.era.Load() != old || b.fence.Load() != nil })
+	release()
+	await(func() bool { return b.era.Load() != old && b.isConfirmed() })
+	for range waiting {
+		p.succeed(t)
+	}
+	await(func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.got) > 0 && string(r.got[len(r.got)-1].Data) == strconv.Itoa(p.sent-1)
+	})
+	for _, one := range r.got {
+		n, _ := strconv.Atoi(string(one.Data))
+		if o := p.outcomes[n]; o.Position != one.Position {
+			t.Errorf("number %d was accepted as %v, and is delivered as %v", n, o.Position, one.Position)
+		}
+	}
 }
