@@ -25,6 +25,7 @@ func load(t *testing.T, b *Broker, all []*follower, fault func()) (gaps int) {
 	var publishers []*publisher
 	for _, f := range all {
 		p := newPublisher(b, f.channel)
+		p.mayRepeat = true
 		publishers = append(publishers, p)
 		wg.Go(func() { p.run(t, stop) })
 	}
