@@ -96,6 +96,7 @@ func TestListenersAreTold(t *testing.T) {
 				}
 			}
 			publish := func() answer { return s.do(t, http.MethodPost, "/channels/news", "hello") }
+			begun := len(s.log.String()) // a broker that is slow to be reached for the first time is in the log before
 
 			if err := trouble.begin(broker); err != nil {
 				t.Fatal(err)
@@ -121,10 +122,10 @@ func TestListenersAreTold(t *testing.T) {
 			if end := hearsOf(t, bare, "hello"); trouble.isLost != strings.Contains(end, "position lost") || !trouble.isLost && end != "" {
 				t.Errorf("a bare socket: %q", end)
 			}
-			log := s.log.String()
+			log := s.log.String()[begun:]
 			for text, most := range map[string]int{"the broker cannot be used": 1, "the broker can be used again": 1, "broker failed": 1, "broker did not answer": 1} {
 				if n := strings.Count(log, text); n > most {
-					t.Errorf("%d times the log says %q", n, text)
+					t.Errorf("%d times the log says %q: %s", n, text, log)
 				}
 			}
 			if !strings.Contains(log, " failed=") {
