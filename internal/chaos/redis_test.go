@@ -27,11 +27,11 @@ func (m redisMember) Start(context.Context) error {
 	return m.Server.Start()
 }
 
-// startRedis starts a master, its replica and a sentinel, and three nodes that use them.
-func startRedis(t *testing.T) (nodes []*clustertest.Node, members []victim) {
+// startRedis starts a master, its replica and a sentinel, as start does it, and three nodes that use them.
+func startRedis(t *testing.T, start func(testing.TB, ...string) *redistest.Replicated) (nodes []*clustertest.Node, members []victim) {
 	t.Helper()
 	redistest.Require(t)
-	broker := redistest.StartReplicated(t)
+	broker := start(t)
 	for i, s := range broker.Servers {
 		members = append(members, redisMember{s, fmt.Sprint("redis-", i+1)})
 	}
@@ -56,7 +56,7 @@ return 'aged'`, "0")
 // a gap.
 func TestChaosRedis(t *testing.T) {
 	p := planFor(t, 12*time.Second)
-	nodes, members := startRedis(t)
+	nodes, members := startRedis(t, redistest.StartReplicated)
 	if v := run(t, p, nodes, byFate(members, "a redis-server", 1)); v != nil {
 		enough(t, p, v.Acknowledged)
 	}
@@ -67,7 +67,7 @@ func TestChaosRedis(t *testing.T) {
 func TestRollRedis(t *testing.T) {
 	p := planFor(t, 3*time.Second)
 	p.anyhow, p.whole = false, true
-	nodes, members := startRedis(t)
+	nodes, members := startRedis(t, redistest.StartReplicatedForGood) // another master would be another epoch, and a gap
 	ageEpochs(t, members)
 	withoutGaps(t, run(t, p, nodes, rolling("SIGTERM", "upgrade")), 200)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // MasterName is what sentinels call the master.
@@ -21,16 +22,25 @@ type Replicated struct {
 // directives for both servers.
 func StartReplicated(t testing.TB, args ...string) *Replicated {
 	t.Helper()
-	return startReplicated(t, nil, args...)
+	return startReplicated(t, nil, time.Second, args...)
 }
 
-func startReplicated(t testing.TB, c *TLS, args ...string) *Replicated {
+// StartReplicatedForGood is StartReplicated with a sentinel that waits for a master for
+// as long as any test takes: for tests in which no server fails, on a machine
+// that may leave one without a processor for a second.
+func StartReplicatedForGood(t testing.TB, args ...string) *Replicated {
+	t.Helper()
+	return startReplicated(t, nil, time.Hour, args...)
+}
+
+func startReplicated(t testing.TB, c *TLS, deadAfter time.Duration, args ...string) *Replicated {
 	t.Helper()
 	as := layout{tls: c}
 	master := start(t, as, args...)
 	replica := start(t, as, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.peerPort())}, args...)...)
 	await(t, "the replica follows", func() bool { return replica.says("master_link_status", "up") })
-	as.sentinel = fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 3000\n", MasterName, master.peerPort())
+	as.sentinel = fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s %[3]d\nsentinel failover-timeout %[1]s 3000\n",
+		MasterName, master.peerPort(), deadAfter.Milliseconds())
 	sentinel := start(t, as, "--sentinel")
 	await(t, "the sentinel knows the replica", func() bool {
 		answer, err := sentinel.Do("SENTINEL", "REPLICAS", MasterName)

@@ -3,6 +3,7 @@ package redistest
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/godwit-io/godwit/internal/certtest"
 )
@@ -31,7 +32,7 @@ func StartTLS(t testing.TB, c TLS) *Server {
 // StartReplicatedTLS is StartReplicated of servers and a sentinel that speak TLS with each other and with clients.
 func StartReplicatedTLS(t testing.TB, c TLS) *Replicated {
 	t.Helper()
-	return startReplicated(t, &c)
+	return startReplicated(t, &c, time.Second)
 }
 
 // StartClusterTLS is StartCluster of servers that speak TLS with each other and with clients.
