@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	// Parallel tests here wait for servers to form a cluster, and for connections to be made again.
 	// The command line, which is read later, has the last word.
-	_ = flag.Set("test.parallel", "16")
+	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))

@@ -175,6 +175,11 @@ func (s *subscribers) listen(names ...string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
+	select {
+	case <-s.b.reached: // until then everything is refused after a second, and a busy machine may take longer
+	case <-ctx.Done():
+		s.t.Fatal(s.b.away())
+	}
 	for _, name := range names {
 		top, err := s.b.Listen(ctx, name)
 		if err != nil {
