@@ -46,12 +46,19 @@ func (s *several) members(one *running, channel string, want int) present {
 	return p
 }
 
+// joinsSoon has joins and leaves told in a tenth of the time that they are collected for by default.
+func joinsSoon(t *testing.T) func(int, *Config) {
+	return func(_ int, c *Config) {
+		c.Channels = []ChannelPolicy{{Match: pattern(t, "**"), Joins: DefaultJoins / 10}}
+	}
+}
+
 // TestClusterPresence: the members of a channel are the same whichever node is asked, by whatever
 // interface, and a client that watches is told what happens on the others. A node that goes away
 // takes its members along.
 func TestClusterPresence(t *testing.T) {
 	t.Parallel() // nodes are given time to be heard again
-	s := startSeveral(t, 3, nil)
+	s := startSeveral(t, 3, joinsSoon(t))
 	a, b, c := s.all[0], s.all[1], s.all[2]
 	s.read(a, "chat")
 	s.read(b, "chat")
@@ -128,6 +135,9 @@ func TestClusterPresenceOfPusher(t *testing.T) {
 
 	cid, _ := pusherMember(t, a, "presence-room", "cid")
 	expectText(t, "bob is told of cid and nobody else", hears(t, bob), `"pusher_internal:member_added","channel":"presence-room","data":"{\"user_id\":\"cid\"`)
+	if testing.Short() {
+		return // what follows waits for two more windows of joins, a second each
+	}
 	if err := again.Close(1000, ""); err != nil {
 		t.Fatal(err)
 	}
