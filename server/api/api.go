@@ -30,7 +30,7 @@ func New(o *Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &API{o: e, page: makePage(), foreign: http.NewCrossOriginProtection()}, nil
+	return &API{o: e, page: thePage(), foreign: http.NewCrossOriginProtection()}, nil
 }
 
 // API is the Handler that New returns.

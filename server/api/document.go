@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/godwit-io/godwit/transport"
@@ -59,6 +60,9 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	// The ETag says it all: a time would be that of the build, and lie.
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
 }
+
+// thePage is the same for every API, and making it is most of what New would do.
+var thePage = sync.OnceValue(makePage)
 
 // makePage makes both of the description. What could go wrong was decided when the
 // program was built, so it panics.
