@@ -168,7 +168,10 @@ func TestMembers(t *testing.T) {
 // TestCuts: while connections break, each subscription gets everything once and in
 // order, and each message is published once.
 func TestCuts(t *testing.T) {
-	const count, cuts = 1000, 8
+	count, cuts := 1000, 8
+	if testing.Short() {
+		count, cuts = 300, 4
+	}
 	each(t, func(t *testing.T, o *client.Options) {
 		s := start(t, nil)
 		waiting := make(chan struct{}, 1)

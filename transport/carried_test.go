@@ -37,13 +37,23 @@ type carrier struct {
 
 	// cannot says why a script cannot be carried, "" if it can.
 	cannot func(s *script) string
+
+	// isMixed says that it has of two others what tests of scripts are about.
+	isMixed bool
+}
+
+// skipInShort leaves a carrier out of the quick tests that has nothing of its own for a script.
+func (c *carrier) skipInShort(t *testing.T) {
+	if testing.Short() && c.isMixed {
+		t.Skip("loops and net/http carry the same script by themselves; one before the other is for a run of all tests")
+	}
 }
 
 // carriers are all there are. One more is one more row.
 var carriers = []carrier{
 	{name: "goroutines in memory", isVirtual: true, serve: serveInMemory, cannot: carriesAll},
 	{name: "goroutines", serve: serveOnGoroutines, cannot: carriesAll},
-	{name: "loops behind net/http", serve: serveBehindHTTP, cannot: carriesAll},
+	{name: "loops behind net/http", serve: serveBehindHTTP, cannot: carriesAll, isMixed: true},
 	{name: "loops", serve: serveOnOneLoop, cannot: carriesAll},
 	{name: "HTTP2", serve: serveHTTP2, cannot: func(s *script) string {
 		if s.uses(WebSocket) {
@@ -563,6 +573,7 @@ func TestDialoguesOnCarriers(t *testing.T) {
 	for i := range carriers {
 		carrier := &carriers[i]
 		t.Run(carrier.name, func(t *testing.T) {
+			carrier.skipInShort(t)
 			for _, s := range scripts(t) {
 				t.Run(s.name(), func(t *testing.T) {
 					if why := carrier.cannot(s); why != "" {

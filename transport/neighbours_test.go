@@ -20,6 +20,7 @@ func TestNobodyElseNotices(t *testing.T) {
 		carrier := &carriers[i]
 		for _, edge := range edges {
 			t.Run(carrier.name+"/"+edge, func(t *testing.T) {
+				carrier.skipInShort(t)
 				s := &script{file: "slow", acts: []act{{verb: verbOpens, kind: edge}}}
 				if why := carrier.cannot(s); why != "" {
 					t.Skip(why)

@@ -41,7 +41,7 @@ func TestRecovery(t *testing.T) {
 	if steps == 0 {
 		steps = 1_000_000
 		if testing.Short() {
-			steps = 60_000
+			steps = 30_000
 		}
 	}
 	t.Logf("-recovery-seed=%d -recovery-steps=%d", seed, steps)
