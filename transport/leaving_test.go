@@ -47,6 +47,7 @@ func (g *tardyGuard) Authorize(c *Client, act *Act, later func(error)) (bool, er
 // A client that was let in leaves once, wherever its request or connection ends: at any
 // byte of its input, whatever the Guard has decided by then.
 func TestEverybodyLeaves(t *testing.T) {
+	t.Parallel() // requests that are never complete are waited for
 	clients := 400
 	if testing.Short() {
 		clients = 60
@@ -82,6 +83,7 @@ func TestEverybodyLeaves(t *testing.T) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			guard := &tardyGuard{}
 			h := newHub(t, nil, nil)
 			v := c.serve(t, h, Options{Logger: quiet(), Guard: guard, BodyBytesMax: 4096, BodyTimeout: 20 * time.Millisecond})

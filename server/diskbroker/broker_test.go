@@ -8,6 +8,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	for name, always := range map[string]bool{"interval": false, "always": true} {
 		t.Run(name, func(t *testing.T) {
 			if always && testing.Short() {

@@ -184,6 +184,7 @@ func TestDiskFailsAtTheEdges(t *testing.T) {
 // Publishers that are many, a disk that fails now and then, and a process that dies in the middle: what was acknowledged is
 // there, once and in order, and what was refused is not.
 func TestFailsUnderLoad(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	disk := &faulty{room: -1, err: syscall.ENOSPC}
 	f := newFixture(t, func(o *Options) { o.create, o.LogBytes = disk.create, 128<<10 })
 	var mu sync.Mutex

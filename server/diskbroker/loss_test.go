@@ -125,9 +125,11 @@ func everyLoss(t *testing.T, f *fixture, n int, lose func(i int) (what string)) 
 
 // The log cut anywhere, by a machine that failed, or by whatever else.
 func TestCutAnywhere(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	for _, reboot := range []bool{false, true} {
 		for _, always := range []bool{false, true} {
 			t.Run(fmt.Sprintf("reboot %v, always %v", reboot, always), func(t *testing.T) {
+				t.Parallel()
 				f := filled(t, func(o *Options) { o.SyncAlways = always })
 				path := f.segmentPath(1)
 				size := fileSize(t, path)
@@ -167,6 +169,7 @@ func fileSize(t testing.TB, path string) int64 {
 
 // Blocks of the log that were not written, that are those of another time, or in each other's place.
 func TestBlocksAnywhere(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	f := filled(t, nil)
 	path := f.segmentPath(1)
 	const block = 512
@@ -205,6 +208,7 @@ func TestBlocksAnywhere(t *testing.T) {
 
 // A bit that is another one, in any file.
 func TestBitsAnywhere(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	f := filled(t, nil)
 	f.close() // with a state that has everything, and a log
 	f.open()

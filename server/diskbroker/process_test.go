@@ -63,6 +63,7 @@ func child(dir string) {
 // A process that is killed at any moment, again and again: what it has acknowledged is there, at its place, once, and positions
 // go on.
 func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -108,6 +108,7 @@ func TestAgesGoOn(t *testing.T) {
 
 // The log does not grow for ever, and what replaces it while it is written has everything.
 func TestStateIsRenewed(t *testing.T) {
+	t.Parallel() // the disk is waited for
 	f := newFixture(t, func(o *Options) { o.LogBytes = 64 << 10 })
 	pad := strings.Repeat("x", 200)
 	for round := range 4 {
