@@ -80,7 +80,10 @@ func TestFailedUpgrades(t *testing.T) {
 // Numbered messages go both ways while the session moves: none is lost, doubled or out of
 // order.
 func TestUpgradeInTraffic(t *testing.T) {
-	const messages = 3000
+	messages := 3000
+	if testing.Short() {
+		messages = 600
+	}
 	heard := make(chan error, 1)
 	h := hooks{
 		open: func(s *engineio.Socket) {
