@@ -50,7 +50,7 @@ type broadcast struct {
 
 	measuring atomic.Uint64   // the number of the first publication that is no probe
 	published []atomic.Uint64 // by publisher: the number of its next
-	working   []atomic.Bool   // by publisher: it is publishing, or in an open loop has more to publish
+	working   []atomic.Bool   // by publisher: it is publishing or about to, or in an open loop has more to publish
 	times     []atomic.Int64  // closed loop: when each publication of the window was sent
 	began     time.Duration   // open loop: of the schedule
 	strangers atomic.Int64    // payloads of other runs
@@ -177,7 +177,6 @@ func (b *broadcast) publish(publisher int) {
 	clock := alarm{exact: !b.o.isVirtual()}
 	number := b.measuring.Load() + uint64(publisher)
 	for ; step(&clock, number, &free); number += b.publishers {
-		working.Store(true)
 		_, timed := b.sentAt(number)
 		err := b.write(b.ending, publisher, number)
 		free = b.now()
@@ -193,7 +192,6 @@ func (b *broadcast) publish(publisher int) {
 			b.lose(number)
 		}
 		b.published[publisher].Store(number + b.publishers)
-		working.Store(b.o.Rate > 0)
 	}
 	if b.o.Rate > 0 {
 		b.countUnsent(number, false)
@@ -235,7 +233,9 @@ func (e *notTaken) Unwrap() error { return e.error }
 // publishWhenFree waits until the window has room for a publication. It reports
 // whether it is to be published.
 func (b *broadcast) publishWhenFree(_ *alarm, number uint64, _ *time.Duration) bool {
+	working := &b.working[number%b.publishers]
 	for {
+		working.Store(true) // before it looks at the clock: what drain does not see is not published
 		now := b.now()
 		if now >= b.until {
 			return false
@@ -244,6 +244,7 @@ func (b *broadcast) publishWhenFree(_ *alarm, number uint64, _ *time.Duration) b
 			b.times[number%uint64(len(b.times))].Store(int64(now))
 			return true
 		}
+		working.Store(false)
 		select {
 		case <-b.audience.room[number%b.publishers]:
 		case <-b.ending.Done():
@@ -309,7 +310,7 @@ func (b *broadcast) drain(ctx context.Context) {
 		for _, l := range b.listeners {
 			behind = behind || !l.gone.Load() && l.missing() > 0
 		}
-		if !behind && b.now()-began >= tickMin/10 { // the publishers' last may be under way
+		if !behind {
 			return
 		}
 		b.progress(Progress{Phase: "waiting for the last deliveries", Elapsed: b.now() - began, Total: b.o.Drain})
