@@ -53,6 +53,7 @@ type entry struct {
 	ticket   uint64
 	since    time.Time // of the call
 	sentAt   time.Time // the last time; zero if it was never sent
+	isResent bool      // it was sent before that
 	done     bool      // it has its outcome
 	accepted bool      // which is no error
 }
@@ -190,7 +191,7 @@ func (r *ring) take(batch []toSend) []toSend {
 		if e.done {
 			continue
 		}
-		e.sentAt = now
+		e.sentAt, e.isResent = now, !e.sentAt.IsZero()
 		batch = append(batch, toSend{r.next, e.subject, e.id, e.meta, e.m.Data, e.kept})
 	}
 	return batch
@@ -304,6 +305,8 @@ func (r *ring) answer(number uint64, a ack, now *era) (o outcome, ok, strange bo
 		return o, false, false
 	}
 	switch {
+	case a.err != nil && a.err.ErrCode == codeDuplicateBusy && e.isResent:
+		return o, false, true // what is being stored may be itself
 	case a.err != nil && a.err.ErrCode == codeDuplicateBusy:
 		r.putBehind(e)
 		return o, false, false
@@ -328,15 +331,15 @@ func (r *ring) answer(number uint64, a ack, now *era) (o outcome, ok, strange bo
 	return r.finish(e, p), true, false
 }
 
-// putBehind has a publication sent again, behind the others: one with its key is being
-// stored, so its place will be that of the other. mu is held.
+// putBehind has a publication sent again, behind the others: another one with its key is
+// being stored, so its place will be that of the other. mu is held.
 func (r *ring) putBehind(e *entry) {
 	again := *e
 	r.finish(e, hub.Published{Err: ErrUnknown}) // whose outcome is not given
 	if r.tail-r.head == uint64(len(r.entries)) {
 		r.grow()
 	}
-	again.sentAt = time.Time{}
+	again.sentAt, again.isResent = time.Time{}, false
 	*r.at(r.tail) = again
 	r.tail++
 	r.bytes += int64(len(again.m.Data))

@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,6 +60,48 @@ func TestRingEndsInAnyOrder(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A publication that is still being stored when it is sent again keeps its number, of which
+// its ID is made, and its place: behind others it would be a second one.
+func TestRingIsBusyWithItself(t *testing.T) {
+	r, outcomes := ringOf(t)
+	now := time.Now()
+	sent := func(want ...uint64) {
+		t.Helper()
+		var numbers []uint64
+		if r.next != r.tail { // else take waits
+			for _, s := range r.take(nil) {
+				numbers = append(numbers, s.number)
+			}
+		}
+		if !slices.Equal(numbers, want) {
+			t.Fatalf("publications %v are sent, want %v", numbers, want)
+		}
+	}
+	busy := func(number uint64) {
+		t.Helper()
+		_, ok, strange := r.answer(number, ack{err: &apiError{ErrCode: codeDuplicateBusy}}, &era{epoch: "e"})
+		if ok || !strange {
+			t.Fatalf("that publication %d is being stored is its outcome: %v, strange: %v", number, ok, strange)
+		}
+	}
+	for range 2 {
+		outcomes.push(r, now, "c")
+	}
+	sent(0, 1)
+	r.resume()
+	sent(0, 1)
+	busy(0)
+	r.resume()
+	sent(0, 1) // in order
+	busy(0)
+	give([]outcome{answered(t, r, 1, 1)})
+	r.resume() // behind the other one it would be out of order
+	sent()
+	if outcomes.counts[0] != 1 {
+		t.Error("the first one has no outcome")
 	}
 }
 
