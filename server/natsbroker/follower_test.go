@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -217,7 +218,7 @@ func (f *follower) await(t *testing.T, what string, done func(got []int) bool) {
 
 // has is done when a number has come.
 func has(number int) func([]int) bool {
-	return func(got []int) bool { return len(got) > 0 && got[len(got)-1] == number }
+	return func(got []int) bool { return slices.Contains(got, number) }
 }
 
 // publisher publishes numbers in a channel, some at a time, and remembers what became
@@ -325,13 +326,19 @@ func (p *publisher) judge(t *testing.T, f *follower) (gaps int) {
 	defer p.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	next, accepted, unknown := 0, 0, 0
+	next, accepted, unknown, late := 0, 0, 0, make(map[int]bool)
 	for i, n := range f.got {
 		if o := p.outcomes[n].Position; p.mayRepeat && o.Epoch != "" && o.Epoch != f.at[i].Epoch && o.Offset != f.at[i].Offset {
 			continue
 		}
+		// What is not known to be published may be stored much later: it waits in a server
+		// that has stopped, for example. But it comes once.
+		if n < next && p.outcomes[n].Err != nil && !slices.Contains(f.got[:i], n) {
+			late[n] = true
+			continue
+		}
 		if n < next {
-			t.Fatalf("%s: the follower of %s has got %d after %d", t.Name(), f.channel, n, f.got[i-1])
+			t.Fatalf("%s: the follower of %s has got %d at %v after %d at %v; its outcome was %+v", t.Name(), f.channel, n, f.at[i], f.got[i-1], f.at[i-1], p.outcomes[n])
 		}
 		for ; next < n; next++ {
 			o := p.outcomes[next]
@@ -354,6 +361,6 @@ func (p *publisher) judge(t *testing.T, f *follower) (gaps int) {
 		}
 		before = o.Position
 	}
-	t.Logf("%s: %d published, %d accepted, %d with an error, %d delivered, gaps %v, epochs %q", f.channel, p.sent, accepted, unknown, len(f.got), f.gaps, f.epochs)
+	t.Logf("%s: %d published, %d accepted, %d with an error of which %d came late, %d delivered, gaps %v, epochs %q", f.channel, p.sent, accepted, unknown, len(late), len(f.got), f.gaps, f.epochs)
 	return len(f.gaps)
 }
