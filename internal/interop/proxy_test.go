@@ -137,16 +137,10 @@ func adapt(t *testing.T, path string, pairs ...string) string {
 	return text
 }
 
-// newProxy chooses a port that was free a moment ago: these programs cannot
-// choose one themselves.
+// newProxy chooses a port: these programs cannot do that themselves.
 func newProxy(t *testing.T, name string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	p := &proxy{host: l.Addr().String(), program: name}
+	p := &proxy{host: holdPort(t), program: name}
 	t.Cleanup(func() {
 		p.stop()
 		if t.Failed() {
