@@ -15,8 +15,9 @@ import (
 // Two servers at one NATS are one: what one is given, the other has, and keys are known
 // to both.
 func TestServersShareNATS(t *testing.T) {
+	t.Parallel() // a stream is waited for
 	nats := natstest.Start(t, natstest.Config{Extra: "authorization { user: godwit, password: s3cret }\n"})
-	t.Setenv("NATS_URL", nats.URL()+", "+nats.URL())
+	setenv(t, "NATS_URL", nats.URL()+", "+nats.URL())
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -47,8 +47,9 @@ func asSecret(t *testing.T, text string) Secret {
 // Two servers at one Redis are one: what one is given, the other has, and keys are known to
 // both.
 func TestServersShareRedis(t *testing.T) {
+	t.Parallel() // connections are waited for
 	redis := redistest.Start(t, "--requirepass", "s3cret")
-	t.Setenv("REDIS_URL", redis.URL())
+	setenv(t, "REDIS_URL", redis.URL())
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
