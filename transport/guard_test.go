@@ -206,8 +206,10 @@ func TestEveryWayNeedsItsGrant(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it goes every way with every grant")
 	}
+	t.Parallel() // an answer is waited for each time
 	for _, c := range carriers {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			for _, late := range []bool{false, true} {
 				t.Run(fmt.Sprint("late=", late), func(t *testing.T) { walkWays(t, c, late) })
 			}

@@ -19,6 +19,7 @@ import (
 // TestRecoveryOnCarriers has the clients of TestRecovery take some thousand steps with
 // a server that they reach over every real carrier.
 func TestRecoveryOnCarriers(t *testing.T) {
+	t.Parallel() // what was sent is waited for at every step
 	seed := *recoverySeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -29,6 +30,7 @@ func TestRecoveryOnCarriers(t *testing.T) {
 	}
 	for _, c := range carriers {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			run := func(t *testing.T) { recoverOn(t, &c, seed, steps) }
 			if c.isVirtual {
 				synctest.Test(t, run)
