@@ -407,7 +407,6 @@ func TestSubscribeOptions(t *testing.T) {
 func TestSessionGone(t *testing.T) {
 	for _, transport := range []client.Transport{client.Stream, client.LongPoll} {
 		t.Run(string(transport), func(t *testing.T) {
-			t.Parallel() // a client takes its time to come back
 			var once sync.Once
 			s := start(t, func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -424,9 +423,28 @@ func TestSessionGone(t *testing.T) {
 					fmt.Fprint(w, `{"type":"https://godwit.io/problems/session-unknown","title":"No such session"}`)
 				})
 			})
-			c := dial(t, s.url(), &client.Options{Transports: []client.Transport{transport}})
-			if _, err := c.Publish(t.Context(), "chat", client.Text("hi"), nil); err != nil {
-				t.Error(err)
+			waiting := make(chan struct{}, 1)
+			c := dial(t, s.url(), &client.Options{Transports: []client.Transport{transport}, OnStatus: func(client.Status) {
+				select {
+				case waiting <- struct{}{}:
+				default:
+				}
+			}})
+			published := make(chan error, 1)
+			go func() {
+				_, err := c.Publish(t.Context(), "chat", client.Text("hi"), nil)
+				published <- err
+			}()
+			for {
+				select {
+				case <-waiting:
+					c.Hurry() // the client would take its time to come back
+				case err := <-published:
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
 			}
 		})
 	}
