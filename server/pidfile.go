@@ -35,11 +35,27 @@ func (p pidFile) write() error {
 	return err
 }
 
-// remove removes the file, unless another process has taken over, or something failed.
+// remove removes the file, unless another process has taken over, or something failed. That process
+// may write its ID at any moment: so the file is put aside first, and put back if it is not this
+// process's after all.
 func (p pidFile) remove() {
-	if pid, err := ReadPIDFile(string(p)); err == nil && pid == os.Getpid() {
-		_ = os.Remove(string(p)) // what stays is known to be of a process that has gone
+	if !p.isOwn() {
+		return
 	}
+	aside := pidFile(fmt.Sprintf("%s.%d", p, os.Getpid()))
+	if os.Rename(string(p), string(aside)) != nil {
+		return // what stays is known to be of a process that has gone
+	}
+	if !aside.isOwn() {
+		_ = os.Link(string(aside), string(p)) // unless there is a newer one
+	}
+	_ = os.Remove(string(aside))
+}
+
+// isOwn reports whether the file has the ID of this process.
+func (p pidFile) isOwn() bool {
+	pid, err := ReadPIDFile(string(p))
+	return err == nil && pid == os.Getpid()
 }
 
 // ReadPIDFile returns the ID of the process that Config.PIDFile has.

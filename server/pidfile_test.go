@@ -42,3 +42,33 @@ func TestStatPIDFile(t *testing.T) {
 		}
 	}
 }
+
+// A process that ends leaves the file to the one that has taken over, whenever that writes it.
+func TestPIDFileIsLeftToTheNextProcess(t *testing.T) {
+	dir := t.TempDir()
+	path, next := filepath.Join(dir, "pid"), filepath.Join(dir, "next")
+	for i := range 1000 {
+		if err := pidFile(path).write(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(next, []byte("1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replaced := make(chan error)
+		go func() { replaced <- os.Rename(next, path) }()
+		pidFile(path).remove()
+		if err := <-replaced; err != nil {
+			t.Fatal(err)
+		}
+		if pid, err := ReadPIDFile(path); err != nil || pid != 1 {
+			t.Fatalf("round %d: process %d, %v", i, pid, err)
+		}
+	}
+	if err := pidFile(path).write(); err != nil {
+		t.Fatal(err)
+	}
+	pidFile(path).remove()
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("%v are left, %v", files, err)
+	}
+}
