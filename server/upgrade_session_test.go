@@ -3,6 +3,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,6 +104,8 @@ func (c *sessionClient) visit(ctx context.Context, total int) error {
 			return err
 		}
 		switch {
+		case o.ID == connect && bytes.Contains(o.Error, []byte("shutting-down")): // it comes back, to the other process
+			return nil
 		case o.Error != nil, o.Gap != nil, o.End != nil && ctx.Err() != nil:
 			return fmt.Errorf("%s", m)
 		case o.ID == connect:

@@ -105,10 +105,10 @@ func (t *Transport) decideGoOn(a *asked, d decision, q *connectQuery) decision {
 		if a.method == http.MethodGet && negotiate(a.values("Accept")) == mediaEvents {
 			// An EventSource does not let its page see a status.
 			session := dialect.NewSessionEvents(&t.sessions)
-			d.dialect, d.link = session, &link{wants: unknownSeat}
+			d.dialect, d.link = session, &link{wants: t.unknownSeat()}
 			return d
 		}
-		return t.refused(d, t.refuseHub(a.path, errSessionUnknown))
+		return t.refused(d, t.refuseHub(a.path, t.sessionUnknown()))
 	}
 	switch a.method {
 	case http.MethodDelete:
@@ -130,8 +130,8 @@ func (t *Transport) decideGoOn(a *asked, d decision, q *connectQuery) decision {
 	return d
 }
 
-// unknownSeat is the seat of a session that is not here.
-var unknownSeat = &seat{isOver: true}
+// unknownSeat returns the seat of a session that is not here.
+func (t *Transport) unknownSeat() *seat { return &seat{t: t, isOver: true} }
 
 // sessionDialect is how the answer to a request for a session is written.
 func (t *Transport) sessionDialect(a *asked) (*dialect.Session, *refusal) {

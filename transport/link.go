@@ -56,7 +56,8 @@ func (v *visitor) linked(l *link) *visitor {
 	return v
 }
 
-// errSessionUnknown is the answer to a request for a session that is not here.
+// errSessionUnknown is the answer to a request for a session that is not here, see
+// Transport.sessionUnknown.
 var errSessionUnknown = errors.New("transport: there is no such session here")
 
 // errTakenOver is the answer to a carrier that another one has replaced.
@@ -206,6 +207,10 @@ func (c *conversation) proceed(m *scratch) {
 			c.connected(c.greeting(o.tag, true), m)
 			return
 		}
+	}
+	if o.isResume && c.t.isMoving.Load() {
+		c.connected(&dialect.Connected{Tag: o.tag, Err: c.t.sessionUnknown()}, m)
+		return
 	}
 	seat, err := c.t.newSeat(c)
 	if err != nil {

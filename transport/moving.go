@@ -37,6 +37,15 @@ var errSessions = errors.New("transport: sessions are malformed")
 // has come, it is not published twice. ImportSessions keeps this up for its sessions.
 func (t *Transport) MoveSessions(isMoving bool) { t.isMoving.Store(isMoving) }
 
+// sessionUnknown is the answer to a client that wants to go on with a session that is not here, or
+// is over. While sessions go on in another process it may be there, so the client is told to come back.
+func (t *Transport) sessionUnknown() error {
+	if t.isMoving.Load() {
+		return hub.ErrShutdown
+	}
+	return errSessionUnknown
+}
+
 // keyed returns the message of a publication, with a key if the same command may come again
 // where its reply is not known.
 func (c *conversation) keyed(command *dialect.Command) hub.Message {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -228,4 +229,42 @@ func FuzzImportSessions(f *testing.F) {
 		}
 		imported(t, newTalkTransport(t, nil), exported(t, on), 0)
 	})
+}
+
+// TestMovedSessionIsNotLostBehind: a client that comes back to the process that it has left, over a connection that this
+// one has accepted before, is told to come back once more. Another session here would not be the one that waits for it there.
+func TestMovedSessionIsNotLostBehind(t *testing.T) {
+	old := newTalkTransport(t, nil)
+	a, heard := newTalk(t, old, old.newLines(), nil, nil, `{"id":1,"connect":{}}`)
+	old.MoveSessions(true)
+	a.c.close()
+	old.hub.EndSessions(func(*hub.Session) bool { return true }, &hub.Ended{Code: 1001, Reason: "going away"})
+	ask := func(method, accept string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, ConnectPath+"?session="+sessionOf(t, replyTo(t, heard, 1)), nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		old.ServeHTTP(w, r)
+		return w
+	}
+	const end = `{"end":{"code":1001,"reason":"going away","reconnect":true}}`
+	b, told := newTalk(t, old, old.newLines(), nil, nil, resumption(t, 2, replyTo(t, heard, 1)))
+	if len(told) != 2 || !strings.Contains(told[0], `"id":2,"error":{"type":"https://godwit.io/problems/shutting-down"`) || !strings.HasPrefix(told[1], end) || !b.isOver || old.hub.SessionCount() != 0 {
+		t.Errorf("it is told %q, and there are %d sessions", told, old.hub.SessionCount())
+	}
+	if w := ask("GET", "application/json"); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("a poll is answered with %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	if w := ask("GET", "text/event-stream"); w.Code != 200 || !strings.Contains(w.Body.String(), end) {
+		t.Errorf("an EventSource is answered with %d %s", w.Code, w.Body)
+	}
+	// It did not move after all.
+	old.MoveSessions(false)
+	c, resumed := newTalk(t, old, old.newLines(), nil, nil, resumption(t, 3, replyTo(t, heard, 1)))
+	defer c.c.close()
+	if got := replyTo(t, resumed, 3); !strings.Contains(got, `"resumed":false`) {
+		t.Errorf("connect is answered with %s", got)
+	}
+	if w := ask("GET", "application/json"); w.Code != 404 {
+		t.Errorf("a poll is answered with %d %s", w.Code, w.Body)
+	}
 }

@@ -256,7 +256,7 @@ func (s *seat) refusal() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isOver {
-		return errSessionUnknown
+		return s.t.sessionUnknown()
 	}
 	return errTakenOver
 }
@@ -393,7 +393,7 @@ func (s *seat) deliver(frame []byte) error {
 	switch {
 	case s.isOver:
 		s.mu.Unlock()
-		return errSessionUnknown
+		return s.t.sessionUnknown()
 	case s.inbox != nil && s.inbox.bytes+len(frame) > inboxBytesMax:
 		s.mu.Unlock()
 		s.t.observe.inboxRefused()

@@ -39,6 +39,10 @@ func (s *Session) Refuse(err error, out *Effects) {
 		return
 	}
 	out.Answer = &Answer{Status: 200, ContentType: s.framing.contentType}
+	if errors.Is(err, hub.ErrShutdown) {
+		s.End(err, out)
+		return
+	}
 	s.close(clientproto.CloseSessionUnknown, "there is no such session here; connect again, with the positions that you have", out)
 }
 
