@@ -416,8 +416,8 @@ func (b *Broker) History(ctx context.Context, channel string, q hub.Query) (hub.
 	}
 	c, ok := s.channels.Get(channel)
 	if !ok {
-		c = b.revive(s, hash, channel)
-		return c.history.read(q, hub.Position{Epoch: b.epoch, Offset: c.top}), nil
+		none := history{dropped: stamp(b.drops.of(hash))}
+		return none.read(q, hub.Position{Epoch: b.epoch, Offset: s.forgotten.of(hash, &b.floors)}), nil
 	}
 	b.count(c.history.expire(b.clock()))
 	s.reschedule(c)
